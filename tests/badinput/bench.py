@@ -87,7 +87,7 @@ class Bench:
         """A request that declares a body of this length, of which only what is asked for comes."""
         host, port = self.suite.http_url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         try:
             writer.write(f"{head}Content-Length: {length}\r\n\r\n".encode() + b" " * 65_536)
             status = (await asyncio.wait_for(reader.readline(), 10)).split()[1]

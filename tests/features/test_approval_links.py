@@ -90,7 +90,7 @@ async def test_a_link_shows_what_is_asked_and_its_form_decides(
         await suite.request("HEAD", path, headers=BROWSER)
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert page.headers["Cache-Control"] == "no-store"
-    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Referrer-Policy"] == "same-origin"
     assert "Order 7" in page.text
     assert 'name="form.limit"' in page.text
     assert HOSTILE not in page.text

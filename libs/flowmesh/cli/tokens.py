@@ -1,7 +1,7 @@
 """The words of a command line in the order in which they are parsed.
 
-Common options may stand before or within a command; they are moved behind it. A noun may be singular or
-plural: `get executions` is `get execution`, `list task` is `list tasks`.
+Common options may stand before or within a command; they are moved behind it. A noun may be
+singular or plural: `get executions` is `get execution`, `list task` is `list tasks`.
 """
 
 from cyclopts import App

@@ -38,6 +38,8 @@ REASONS = _table(
     Reason("ROUTE_NOT_FOUND", tree.NotFound, "No such path; /openapi.json lists all of them."),
     Reason("METHOD_NOT_ALLOWED", tree.MethodNotAllowed, "The path is there, but not for this method; Allow lists those it has."),
     Reason("UPGRADE_REQUIRED", tree.UpgradeRequired, "The path is a WebSocket; open it as one."),
+    Reason("HOST_NOT_ALLOWED", tree.Forbidden, "The server is not served under this host name; FLOWMESH_HTTP_HOSTS lists further ones."),
+    Reason("ORIGIN_NOT_ALLOWED", tree.Forbidden, "A web page of another origin sent the request; FLOWMESH_HTTP_ORIGINS lists those that may."),
     Reason("CONTENT_TYPE_UNSUPPORTED", tree.UnsupportedMediaType, "The body's content type or encoding is not accepted here."),
     Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
     # definitions

@@ -9,7 +9,9 @@ from typing import Any
 import orjson
 import uvicorn
 
+from flowmesh.errors import FlowmeshError
 from flowmesh.runtime.checks import Checks
+from flowmesh.runtime.http_guard import HttpGuard
 from flowmesh.runtime.http_protocol import BoundedProtocol, problem
 from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
 
@@ -33,8 +35,14 @@ class HttpServer:
     """Answers the six paths itself and hands everything else to the mounted app."""
 
     def __init__(
-        self, *, checks: Checks, metrics: Metrics, about: Callable[[], dict[str, Any]]
+        self,
+        *,
+        checks: Checks,
+        metrics: Metrics,
+        about: Callable[[], dict[str, Any]],
+        guard: HttpGuard | None = None,
     ) -> None:
+        self._guard = guard or HttpGuard()
         self._checks = checks
         self._metrics = metrics
         self._about = about
@@ -82,6 +90,10 @@ class HttpServer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
+        refused = self._guard.refusal(scope["headers"])
+        if refused is not None:
+            await _refuse(scope, receive, send, refused)
+            return
         if scope["type"] == "http":
             if path in LIVE:
                 await answer(send, 200, {"status": "ok", **self._about()})
@@ -113,15 +125,27 @@ async def answer(send: Send, status: int, body: dict[str, Any]) -> None:
     await respond(send, status, orjson.dumps(body), "application/json")
 
 
-async def respond(send: Send, status: int, body: bytes, content_type: str) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: FlowmeshError) -> None:
+    """Answers a request, or the opening handshake of a WebSocket, with an error."""
+    body = orjson.dumps(problem(error.http_status, error.reason, error.message))
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        await receive()
+        kind = "websocket.http.response"
+    await respond(send, error.http_status, body, "application/json", kind=kind)
+
+
+async def respond(
+    send: Send, status: int, body: bytes, content_type: str, *, kind: str = "http.response"
+) -> None:
     """Sends a whole response."""
     headers = [
         (b"content-type", content_type.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 class Lifespan:

@@ -26,6 +26,7 @@ from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.exporting import Exporting, measure_disk
 from flowmesh.runtime.http import HttpServer, listen
+from flowmesh.runtime.http_guard import guard_of
 from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.membership import TYPE, Membership
 from flowmesh.runtime.runtime import Runtime
@@ -87,7 +88,12 @@ class Process:
             own_address=lambda: self.address,
             interceptors=tuple(self._exporting.calling_spans.client_interceptors()),
         )
-        self.http = HttpServer(checks=self.checks, metrics=self.metrics, about=self._about)
+        self.http = HttpServer(
+            checks=self.checks,
+            metrics=self.metrics,
+            about=self._about,
+            guard=guard_of(settings),
+        )
         self.http_port = 0
         self._services = services
         self._waiting = set(services)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -14,6 +15,9 @@ ENV_PREFIX = "FLOWMESH_"
 OTHER_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE", "FLOWMESH_CORE"})
 # Of variables that the worker service reads for tasks.
 SECRETS_PREFIX = f"{ENV_PREFIX}SECRET_"
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+_ORIGIN = re.compile(r"https?://[^\s/?#@]+/?")
 
 
 class Settings(BaseSettings):
@@ -43,6 +47,16 @@ class Settings(BaseSettings):
         default="",
         pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
         description="where people reach the gateway, as links name it: https://flow.example.com",
+    )
+    http_hosts: str = Field(
+        default="",
+        description="host names the HTTP ports serve beside localhost and IP addresses, separated"
+        " by commas; empty is any, as is *; flowmesh dev serves none unless told",
+    )
+    http_origins: str = Field(
+        default="",
+        description="origins whose web pages may call the HTTP ports, such as"
+        " https://flow.example.com, separated by commas; their own always may; * is any",
     )
     advertise: str = Field(default="", description="host:port others reach this process at")
     data_dir: str = Field(default=".flowmesh", description="folder for what this process keeps")
@@ -170,6 +184,32 @@ class Settings(BaseSettings):
     def _is_an_address(cls, value: str) -> str:
         if value and not Address.parse(value).host:
             raise ValueError(f"{value!r} has no host; expected host:port")
+        return value
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The names of `http_hosts`."""
+        return _listed(self.http_hosts)
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins of `http_origins`."""
+        return _listed(self.http_origins)
+
+    @field_validator("http_hosts")
+    @classmethod
+    def _names_hosts(cls, value: str) -> str:
+        for name in _listed(value):
+            if name != "*" and not _HOST.fullmatch(name):
+                raise ValueError(f"{name!r} is no host name; write it without scheme and port")
+        return value
+
+    @field_validator("http_origins")
+    @classmethod
+    def _names_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; write it as https://host:port")
         return value
 
     @field_validator("egress_allow")

@@ -12,6 +12,8 @@ from cyclopts.validators import Number
 
 Egress = Literal["open", "public"]
 DEV_LOG_LEVEL = "warning"
+# A page of another site reaches a developer's machine by a name that resolves to it.
+LOCAL_HOSTS = "localhost"
 # Of one service; each partition has one owner, and there are 64.
 PROCESSES_MAX = 64
 
@@ -26,6 +28,7 @@ DataDir = Annotated[str, _from("DATA_DIR")]
 HttpPort = Annotated[int, _from("HTTP_PORT")]
 GrpcPort = Annotated[int, _from("GRPC_PORT")]
 Host = Annotated[str, _from("HOST")]
+HttpHosts = Annotated[str, _from("HTTP_HOSTS")]
 Postgres = Annotated[str, _from("POSTGRES", shown=False)]
 Nats = Annotated[str, _from("NATS", shown=False)]
 Redis = Annotated[str, _from("REDIS", shown=False)]
@@ -45,6 +48,7 @@ def dev(
     http_port: HttpPort = 3000,
     grpc_port: GrpcPort = 7450,
     host: Host = "127.0.0.1",
+    http_hosts: HttpHosts = LOCAL_HOSTS,
     postgres: Postgres = "",
     nats: Nats = "",
     redis: Redis = "",
@@ -74,6 +78,9 @@ def dev(
         Port of gRPC; 0 picks a free one.
     host
         Address to listen on.
+    http_hosts
+        Host names that HTTP requests may name beside localhost and IP addresses, separated by
+        commas; * is any.
     postgres
         Address of a PostgreSQL to use instead of the embedded one.
     nats
@@ -163,6 +170,7 @@ def cluster(
     postgres: Postgres = "",
     nats: Nats = "",
     redis: Redis = "",
+    http_hosts: HttpHosts = LOCAL_HOSTS,
     log_level: LogLevel = DEV_LOG_LEVEL,
 ) -> int:
     """Start the servers and each core service as a process of its own, on this machine.
@@ -187,6 +195,9 @@ def cluster(
         Address of a NATS server with JetStream to use instead of the embedded one.
     redis
         Address of a Redis to use instead of the embedded one.
+    http_hosts
+        Host names that HTTP requests may name beside localhost and IP addresses, separated by
+        commas; * is any.
     log_level
         debug, info, warning or error.
     """
@@ -200,6 +211,7 @@ def cluster(
         postgres=postgres,
         nats=nats,
         redis=redis,
+        http_hosts=http_hosts,
         log_level=log_level,
     )
     return _run(

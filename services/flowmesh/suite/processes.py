@@ -107,7 +107,7 @@ def _probe(host: str, port: int) -> Callable[[], Awaitable[bool]]:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection(host, port)
-                writer.write(b"GET /ready HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n")
+                writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 line = await reader.readline()
                 writer.close()
         except (OSError, TimeoutError):

@@ -139,7 +139,7 @@ def test_a_page_loads_nothing_and_is_kept_by_nobody() -> None:
     page = decision_page(link(FORM), fields(FORM))
     headers = dict(page.headers)
     assert headers[b"cache-control"] == b"no-store"
-    assert headers[b"referrer-policy"] == b"no-referrer"
+    assert headers[b"referrer-policy"] == b"same-origin"
     assert headers[b"content-security-policy"].startswith(b"default-src 'none'")
     text = page.body.decode()
     assert "http" not in text

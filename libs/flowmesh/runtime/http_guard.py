@@ -1,0 +1,78 @@
+"""Keeps web pages of other sites from using an HTTP port through the browser of a user.
+
+A browser names the site of a page in `Origin`, which a page cannot change, on every WebSocket,
+every write and every read of another site. A page that resolves its own name to this machine
+(DNS rebinding) is of the same origin as its requests, so host names are checked as well. Clients
+that are no browsers send no Origin and are not concerned.
+"""
+
+import ipaddress
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from flowmesh.errors import FlowmeshError, Forbidden
+from flowmesh.runtime.settings import Settings
+
+ANY = "*"
+# Names that browsers resolve to this machine only (RFC 6761, 6.3).
+LOCAL = "localhost"
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class HttpGuard:
+    """Refuses requests by their `Host` and `Origin`; without host names every Host is fine."""
+
+    def __init__(self, *, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
+        self._hosts = frozenset() if ANY in hosts else frozenset(map(str.lower, hosts))
+        self._any_origin = ANY in origins
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
+
+    def refusal(self, headers: Headers) -> FlowmeshError | None:
+        """Why a request with these headers is not served; None if it is."""
+        host = origin = None
+        for name, value in headers:
+            if name == b"host":
+                host = str(value, "latin-1").lower()
+            elif name == b"origin":
+                origin = str(value, "latin-1").lower()
+        if host and self._hosts and not self._is_known(host):
+            text = f"The host name {host!r} is not one of this server's; add it to"
+            return Forbidden("HOST_NOT_ALLOWED", f"{text} FLOWMESH_HTTP_HOSTS.")
+        if origin is not None and not self._is_own(origin, host):
+            text = f"Pages of {origin!r} may not use this server; add it to"
+            return Forbidden("ORIGIN_NOT_ALLOWED", f"{text} FLOWMESH_HTTP_ORIGINS.")
+        return None
+
+    def _is_known(self, host: str) -> bool:
+        name = _without_port(host)
+        if name in self._hosts or name == LOCAL or name.endswith(f".{LOCAL}"):
+            return True
+        # No name was resolved, so no page of another site is behind the request.
+        with suppress(ValueError):
+            ipaddress.ip_address(name.strip("[]"))
+            return True
+        return False
+
+    def _is_own(self, origin: str, host: str | None) -> bool:
+        scheme, _, authority = origin.partition("://")
+        # Not the scheme: a proxy in front may have taken TLS off.
+        own = authority == host and scheme in ("http", "https")
+        return own or self._any_origin or origin in self._origins
+
+
+def guard_of(settings: Settings) -> HttpGuard:
+    """The guard that the settings ask for; the public URL and the own address always pass."""
+    public = urlsplit(settings.public_url)
+    origins = [*settings.allowed_origins]
+    hosts = [*settings.allowed_hosts]
+    if public.hostname:
+        origins.append(f"{public.scheme}://{public.netloc}")
+    if hosts:
+        hosts += [settings.host, *([public.hostname] if public.hostname else [])]
+    return HttpGuard(hosts=hosts, origins=origins)
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() and not name.endswith(":") else host
