@@ -154,3 +154,13 @@ async def test_an_endpoint_that_is_none_is_refused(suite: Suite, endpoint: str) 
     assert [each.field for each in refused.value.violations] == ["instance.endpoint"]
     with pytest.raises(Invalid, match=NOT_ENDPOINTS[endpoint]):
         ServiceEndpoint.parse(endpoint)
+
+
+async def test_services_have_all_capabilities_that_are_asked_for(suite: Suite) -> None:
+    """A repeated capability of REST means both."""
+    registry, unique = registry_of(suite), uuid.uuid4().hex[:8]
+    one, other = f"charge-{unique}", f"refund-{unique}"
+    await registry.RegisterInstance(registration(f"one-{unique}", one))
+    await registry.RegisterInstance(registration(f"both-{unique}", one, other))
+    answer = await suite.get(f"/api/v1/services?capability={one}&capability={other}")
+    assert [each["name"] for each in answer.json["services"]] == [f"both-{unique}"]

@@ -5,7 +5,7 @@ only what is our fault is logged.
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -77,8 +77,10 @@ class Gateway:
         log: Log,
     ) -> None:
         self._backends = backends
-        self._routes = Router((route.method, route.path, route) for route in routes)
-        self._sockets = Router(("GET", socket.path, socket) for socket in sockets)
+        self._routes = Router(
+            (route.method, route.path, (route, route.rules())) for route in routes
+        )
+        self._sockets = Router(("GET", socket.path, (socket, socket.rules())) for socket in sockets)
         self._observer = observer
         self._spans = spans
         self._clock = backends.clock
@@ -114,13 +116,13 @@ class Gateway:
                 await _send(_other_protocol(), method, started)
                 return
             template = match.template
-            route = match.methods.get("GET" if method == "HEAD" else method)
-            if route is None:
+            served = match.methods.get("GET" if method == "HEAD" else method)
+            if served is None:
                 await _send(_other_method(method, match.methods), method, started)
                 return
+            route, rules = served
             request = Request(scope, match.params, receive)
-            if route.strict_query:
-                request.refuse_unknown_query(route.query_names)
+            request.check(rules)
             failpoint("gateway.received")
             answer = await route.endpoint(self._backends, request)
             failpoint("gateway.answered")
@@ -151,7 +153,9 @@ class Gateway:
         try:
             if match is None:
                 raise _route_not_found()
-            await match.methods["GET"].endpoint(self._backends, socket)
+            route, rules = match.methods["GET"]
+            socket.check(rules)
+            await route.endpoint(self._backends, socket)
         except Exception as raised:  # noqa: BLE001 - as above
             refusal = self._refusal(raised, match.template if match else UNKNOWN_ROUTE)
             if socket.accepted:
@@ -204,7 +208,7 @@ def _other_protocol() -> Response:
     return error_response(error, headers=((b"upgrade", b"websocket"), (b"connection", b"upgrade")))
 
 
-def _other_method(method: str, methods: dict[str, Route]) -> Response:
+def _other_method(method: str, methods: Collection[str]) -> Response:
     allowed = set(methods) | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
     allow = ((b"allow", ", ".join(sorted(allowed)).encode()),)
     if method == "OPTIONS":

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from flowmesh.errors import Invalid
-from flowmesh.gateway.messages import invalid_field
+from flowmesh.gateway.ids import invalid_field
 from flowmesh.jsontext import parse_json
 
 Json = Any

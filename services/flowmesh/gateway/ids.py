@@ -9,6 +9,12 @@ ID_PATTERN = f"^[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}$"
 _ID = re.compile(f"[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}")
 
 
+def invalid_field(field: str, what: str) -> Invalid:
+    """A refusal of one field of a request."""
+    place = Violation(field, what, "REQUEST_INVALID")
+    return Invalid("REQUEST_INVALID", f"{field}: {what}.", violations=(place,))
+
+
 def checked_id(field: str, value: str) -> str:
     """The id itself; `Invalid` that names the field for anything else."""
     if _ID.fullmatch(value):

@@ -10,16 +10,17 @@ from collections.abc import (
     MutableMapping,
 )
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from flowmesh.errors import Invalid, Timeout, TooLarge, UnsupportedMediaType, Violation
+from flowmesh.errors import Invalid, Timeout, TooLarge, UnsupportedMediaType
 from flowmesh.gateway.envelopes import decode
-from flowmesh.gateway.ids import checked_id, checked_text
+from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.instants import instant_us
 from flowmesh.gateway.limits import BODY_BYTES_MAX, BODY_READ_S
+from flowmesh.gateway.parameters import Rules
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -67,6 +68,7 @@ class Head:
     def __init__(self, scope: Scope, params: Mapping[str, str]) -> None:
         self._scope = scope
         self._params = params
+        self._query: dict[str, list[str]] = {}
 
     def header(self, name: bytes) -> str:
         """The first value of a header, by its lower-case name; empty without one."""
@@ -82,7 +84,7 @@ class Head:
         ]
 
     def param(self, name: str) -> str:
-        """A path parameter as it is."""
+        """A path parameter."""
         return self._params[name]
 
     @property
@@ -90,19 +92,17 @@ class Head:
         value = self.header(b"flowmesh-namespace")
         return checked_id("Flowmesh-Namespace", value) if value else ""
 
-    def id(self, name: str) -> str:
-        """A path parameter that is an id."""
-        return checked_id(name, self._params[name])
+    def check(self, rules: Rules) -> None:
+        """Holds the parameters of path and query to those of the route."""
+        for name, kind in rules.paths.items():
+            kind.check(name, self._params[name])
+        if self._scope.get("query_string") or rules.required:
+            self._query = rules.read(self._pairs())
 
-    def node(self, name: str) -> str:
-        """The name of a node in its execution, such as `each[3]/charge`."""
-        return checked_text(name, self._params[name])
-
-    @cached_property
-    def _query(self) -> dict[str, list[str]]:
+    def _pairs(self) -> list[tuple[str, str]]:
         text = self._scope.get("query_string", b"").decode("latin-1")
         try:
-            pairs = parse_qsl(
+            return parse_qsl(
                 text, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX
             )
         except UnicodeDecodeError as error:
@@ -111,44 +111,27 @@ class Head:
             raise Invalid(
                 "REQUEST_INVALID", f"More than {_QUERY_FIELDS_MAX} query parameters."
             ) from error
-        query: dict[str, list[str]] = {}
-        for name, value in pairs:
-            query.setdefault(name, []).append(value)
-        return query
 
-    def refuse_unknown_query(self, known: frozenset[str]) -> None:
-        """A filter that is spelled wrong would otherwise silently answer everything."""
-        for name in self._query:
-            if name not in known:
-                names = ", ".join(sorted(known)) or "none"
-                raise invalid_field(name, f"unknown query parameter; known here: {names}")
-
-    def text(self, *names: str) -> str:
-        """The value of the first of these query parameters that is there; empty without one."""
-        for name in names:
-            if values := self._query.get(name):
-                return checked_text(name, values[0])
-        return ""
+    def text(self, name: str) -> str:
+        """The value of a query parameter; empty without one."""
+        return next(iter(self._query.get(name, ())), "")
 
     def texts(self, name: str) -> list[str]:
         """All values of a query parameter, repeated or joined by commas."""
-        joined = ",".join(self._query.get(name, ()))
-        return [part for part in checked_text(name, joined).split(",") if part]
+        return self._query.get(name, [])
 
-    def whole(self, name: str, *, most: int, default: int = 0) -> int:
-        """A query parameter that is an integer from 0 to `most`."""
+    def whole(self, name: str, *, default: int = 0) -> int:
+        """A query parameter that is an integer."""
         text = self.text(name)
-        if not text:
-            return default
-        if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
-            raise invalid_field(name, f"must be an integer from 0 to {most}")
-        return int(text)
+        return int(text) if text else default
 
     def flag(self, name: str) -> bool:
+        return self.text(name) in ("true", "1")
+
+    def instant_us(self, name: str) -> int:
+        """A query parameter in RFC 3339, in microseconds since the epoch; 0 without one."""
         text = self.text(name)
-        if text not in ("", "true", "false", "1", "0"):
-            raise invalid_field(name, "must be true or false")
-        return text in ("true", "1")
+        return instant_us(name, text) if text else 0
 
 
 class Request(Head):
@@ -215,13 +198,6 @@ class Request(Head):
         """Returns when the client has closed the connection."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-
-
-def invalid_field(field: str, what: str) -> Invalid:
-    message = f"{field}: {what}."
-    return Invalid(
-        "REQUEST_INVALID", message, violations=(Violation(field, what, "REQUEST_INVALID"),)
-    )
 
 
 def _too_large(reason: str, bytes_max: int) -> TooLarge:

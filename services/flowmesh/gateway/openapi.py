@@ -1,14 +1,13 @@
 """The OpenAPI 3.1 document, made of the routes that are served and the structs they name."""
 
-import re
 from typing import Any
 
 import msgspec
 
 from flowmesh.gateway import answers
-from flowmesh.gateway.ids import ID_PATTERN
 from flowmesh.gateway.messages import JSON
 from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Operation
+from flowmesh.gateway.parameters import ID, Kind, Query, Rules
 from flowmesh.gateway.probes import PROBES
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 
@@ -40,10 +39,9 @@ _NAMESPACE = {
     "name": "Flowmesh-Namespace",
     "in": "header",
     "description": "The namespace; `default` without one.",
-    "schema": {"type": "string", "pattern": ID_PATTERN},
+    "schema": ID.schema,
 }
 _REFERENCE = "#/components/schemas/{name}"
-_PARAMETER = re.compile(r"\{(\w+)\}")
 # JSON routes that speak of other media types describe their bodies as text or bytes.
 _ANY_SCHEMA: dict[str, Any] = {}
 
@@ -56,13 +54,13 @@ def document() -> dict[str, Any]:
     by_shape = dict(zip(shapes, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
-        described = _operation(route.operation, route.path, route.operation_id, by_shape)
+        described = _operation(route.operation, route.rules(), route.operation_id, by_shape)
         paths.setdefault(route.path, {})[route.method.lower()] = described
     for socket in SOCKETS:
-        described = _operation(socket.operation, socket.path, socket.operation_id, by_shape)
+        described = _operation(socket.operation, socket.rules(), socket.operation_id, by_shape)
         paths.setdefault(socket.path, {})["get"] = described
     for path, operation in PROBES.items():
-        paths[path] = {"get": _operation(operation, path, path.removeprefix("/"), by_shape)}
+        paths[path] = {"get": _operation(operation, Rules(), path.removeprefix("/"), by_shape)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -89,7 +87,7 @@ def _shapes(operations: list[Operation]) -> list[Any]:
 
 
 def _operation(
-    operation: Operation, path: str, operation_id: str, by_shape: dict[Any, dict[str, Any]]
+    operation: Operation, rules: Rules, operation_id: str, by_shape: dict[Any, dict[str, Any]]
 ) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation_id,
@@ -98,7 +96,7 @@ def _operation(
     }
     if operation.description:
         described["description"] = operation.description
-    described["parameters"] = _parameters(operation, path)
+    described["parameters"] = _parameters(operation, rules)
     if operation.body is not None:
         schema = _ANY_SCHEMA if operation.body.shape is None else by_shape[operation.body.shape]
         described["requestBody"] = {
@@ -110,44 +108,29 @@ def _operation(
     return described
 
 
-def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
+def _parameters(operation: Operation, rules: Rules) -> list[dict[str, Any]]:
     named = [
-        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
-        for name in _PARAMETER.findall(path)
-    ]
-    queries = [
-        {
-            "name": query.name,
-            "in": "query",
-            "description": query.description,
-            **_query_schema(query.type, query.repeated),
-        }
-        for query in operation.query
+        _parameter(name, "path", kind) | {"required": True} for name, kind in rules.paths.items()
     ]
     headers = [
-        {
-            "name": header.name,
-            "in": "header",
-            "description": header.description,
-            "schema": {"type": "string"},
-        }
+        _parameter(header.name, "header", header.kind) | {"description": header.description}
         for header in operation.headers
     ]
-    return [*named, *queries, *headers, _NAMESPACE]
+    return [*named, *map(_query, operation.query), *headers, _NAMESPACE]
 
 
-def _path_schema(name: str) -> dict[str, Any]:
-    return {"type": "string", "pattern": ID_PATTERN, "title": name}
+def _parameter(name: str, place: str, kind: Kind) -> dict[str, Any]:
+    return {"name": name, "in": place, "schema": dict(kind.schema)}
 
 
-def _query_schema(kind: str, repeated: bool) -> dict[str, Any]:
-    if not repeated:
-        return {"schema": {"type": kind}}
-    return {
-        "schema": {"type": "array", "items": {"type": kind}},
-        "style": "form",
-        "explode": False,
-    }
+def _query(query: Query) -> dict[str, Any]:
+    described = _parameter(query.name, "query", query.kind) | {"description": query.description}
+    if query.required:
+        described["required"] = True
+    if query.repeated:
+        described["schema"] = {"type": "array", "items": described["schema"]}
+        described |= {"style": "form", "explode": True}
+    return described
 
 
 def _responses(operation: Operation, by_shape: dict[Any, dict[str, Any]]) -> dict[str, Any]:

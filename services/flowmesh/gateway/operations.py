@@ -1,16 +1,20 @@
 """What a route says of itself: the source of both the routing and the OpenAPI document."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.messages import JSON, AnyResponse, Request
+from flowmesh.gateway.parameters import ID, PATH_KINDS, Kind, Query, RequestHeader, Rules
 from flowmesh.gateway.sockets import Socket
 
 EXECUTE = "Execute"
 TEST = "Test"
 MANAGE = "Manage"
 HOOKS = "/api/v1/hooks/"
+PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 class Endpoint(Protocol):
@@ -27,24 +31,6 @@ class SocketEndpoint(Protocol):
     __name__: str
 
     async def __call__(self, backends: Backends, socket: Socket, /) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A query parameter."""
-
-    name: str
-    description: str
-    type: str = "string"
-    repeated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHeader:
-    """A request header with a meaning of its own on this route."""
-
-    name: str
-    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +65,8 @@ class Operation:
     summary: str
     answers: tuple[Answer, ...]
     description: str = ""
+    # Parameters of the path that are neither ids nor what is usual under their name.
+    path: Mapping[str, Kind] = field(default_factory=dict)
     query: tuple[Query, ...] = ()
     headers: tuple[RequestHeader, ...] = ()
     body: Body | None = None
@@ -100,15 +88,11 @@ class Route:
     def operation_id(self) -> str:
         return self.alias or _camel(self.endpoint.__name__)
 
-    @property
-    def query_names(self) -> frozenset[str]:
-        return frozenset(query.name for query in self.operation.query)
-
-    @property
-    def strict_query(self) -> bool:
+    def rules(self) -> Rules:
         """Clients of the step-JSON routes came before us, and callers of webhooks ask as they like;
-        elsewhere a misspelling is told."""
-        return self.path.startswith("/api/") and not self.path.startswith(HOOKS)
+        elsewhere a misspelled parameter is refused."""
+        strict = self.path.startswith("/api/") and not self.path.startswith(HOOKS)
+        return _rules(self.path, self.operation, strict=strict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +106,21 @@ class SocketRoute:
     @property
     def operation_id(self) -> str:
         return _camel(self.endpoint.__name__)
+
+    def rules(self) -> Rules:
+        return _rules(self.path, self.operation, strict=True)
+
+
+def _rules(path: str, operation: Operation, *, strict: bool) -> Rules:
+    return Rules(
+        paths={
+            name: operation.path.get(name) or PATH_KINDS.get(name, ID)
+            for name in PATH_PARAMETER.findall(path)
+        },
+        queries={query.name: query for query in operation.query},
+        strict=strict,
+        required=frozenset(query.name for query in operation.query if query.required),
+    )
 
 
 def _camel(name: str) -> str:

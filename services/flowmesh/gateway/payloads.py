@@ -8,13 +8,14 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import NotFound
 from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.ids import invalid_field
 from flowmesh.gateway.limits import (
     ANSWER_PAYLOAD_BYTES_MAX,
     INLINE_BYTES_MAX,
     PAYLOAD_CALL_S,
     PAYLOAD_CHUNK_BYTES,
 )
-from flowmesh.gateway.messages import JSON, invalid_field
+from flowmesh.gateway.messages import JSON
 from flowmesh.jsontext import dump_json
 
 REFERENCE_KEY = "$payload"

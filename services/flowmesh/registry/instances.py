@@ -31,14 +31,14 @@ class Filter:
     namespace: str
     name: str = ""
     type: str = ""
-    capability: str = ""
+    capabilities: tuple[str, ...] = ()
     statuses: Collection[int] = field(default_factory=frozenset)
 
     def passes(self, instance: pb.Instance) -> bool:
         return (
             (not self.name or instance.name == self.name)
             and (not self.type or instance.type == self.type)
-            and (not self.capability or self.capability in instance.capabilities)
+            and all(each in instance.capabilities for each in self.capabilities)
             and (not self.statuses or instance.status in self.statuses)
         )
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from flowmesh.errors import Invalid
 from flowmesh.gateway import messages
+from flowmesh.gateway.parameters import Rules
+from flowmesh.gateway.routes import ROUTES, SOCKETS
 from tests.integration.gateway.conftest import Rest
 
 JSON = {"Content-Type": "application/json"}
@@ -212,6 +215,39 @@ async def test_bad_queries_are_400(rest: Rest, path: str, reason: str) -> None:
     """A filter that is wrong is refused instead of ignored."""
     error = await refused(rest, "GET", path)
     assert (error["code"], error["reason"]) == (400, reason)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/executions?workflowId=a&workflowId=b", "workflowId"),
+        ("/workflows?pageSize=1&pageSize=1", "pageSize"),
+        ("/api/v1/executions?filter=a&status=failed&filter=", "filter"),
+        ("/api/v1/executions?workflow=a&workflowId=b", "workflowId"),
+        ("/api/v1/events?after=a&cursor=b", "cursor"),
+        ("/api/v1/services?name=a&name=b", "name"),
+        ("/api/v1/workflows:validate?strict=true&strict=false", "strict"),
+    ],
+)
+async def test_a_repeated_query_parameter_is_refused(rest: Rest, path: str, field: str) -> None:
+    """Where one value is meant, two are refused by name; of step JSON too."""
+    method = "POST" if ":validate" in path else "GET"
+    error = await refused(rest, method, path)
+    assert (error["code"], error["reason"]) == (400, "REQUEST_INVALID")
+    assert error["details"][0]["field"] == field
+    assert "more than once" in error["message"]
+
+
+def test_only_lists_of_the_query_may_be_repeated() -> None:
+    """Of every route: what may be given twice is a list in the OpenAPI document."""
+    for route in (*ROUTES, *SOCKETS):
+        for query in route.operation.query:
+            rules, twice = Rules(queries={query.name: query}), [(query.name, "")] * 2
+            if query.repeated:
+                rules.read(twice)
+            else:
+                with pytest.raises(Invalid, match="more than once"):
+                    rules.read(twice)
 
 
 async def test_bad_namespaces_are_400(rest: Rest) -> None:

@@ -203,9 +203,10 @@ async def test_resources(rest: Rest) -> None:
 
 async def test_services_are_listed_with_their_state(rest: Rest) -> None:
     """Filters of the list reach the registry."""
-    _, answer = await rest.call("GET", "/api/v1/services?type=core&status=healthy&capability=x")
+    path = "/api/v1/services?type=core&status=healthy&capability=x&capability=y,z"
+    _, answer = await rest.call("GET", path)
     assert answer["services"][0]["status"] == "HEALTHY"
-    assert rest.registry.requests[-1].capability == "x"
+    assert rest.registry.requests[-1].capabilities == ["x", "y", "z"]
     assert (await rest.call("GET", "/api/v1/services/worker-1"))[1]["name"] == "worker"
 
 

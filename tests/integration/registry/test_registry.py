@@ -60,7 +60,7 @@ async def test_a_registered_instance_is_found_healthy(registry: Registry) -> Non
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [
-        (Filter(SPACE, capability="refund"), ["b1"]),
+        (Filter(SPACE, capabilities=("refund",)), ["b1"]),
         (Filter(SPACE, name="a"), ["a1", "a2"]),
         (Filter(SPACE, type="core"), ["a2"]),
         (Filter(SPACE, statuses={pb.INSTANCE_STATUS_DEGRADED}), ["b1"]),

@@ -5,9 +5,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from flowmesh.definitions.drawing import DRAWINGS
+from flowmesh.definitions.exports import TARGETS
 from flowmesh.gateway.openapi import document
 from flowmesh.gateway.probes import PROBES
-from flowmesh.gateway.routes import ROUTES, SOCKETS
+from flowmesh.gateway.routes import ROUTES, SOCKETS, formats
 
 DOCUMENT = document()
 
@@ -61,3 +63,8 @@ def test_path_parameters_are_described_and_errors_have_one_shape() -> None:
             ):
                 schema = response["content"]["application/json"]["schema"]
                 assert schema["$ref"].endswith("/ErrorAnswer"), (path, status)
+
+
+def test_formats_are_those_of_the_library() -> None:
+    """The gateway names them without loading what writes them."""
+    assert (formats.FORMATS, formats.DRAWINGS) == (tuple(TARGETS), DRAWINGS)

@@ -126,7 +126,7 @@ async def start_bulk(backends: Backends, request: Request) -> Response:
 
 async def get_bulk(backends: Backends, request: Request) -> Response:
     response = await backends.bulks.GetBulk(
-        pb.GetBulkRequest(namespace=request.namespace, bulk_id=request.id("bulkId"))
+        pb.GetBulkRequest(namespace=request.namespace, bulk_id=request.param("bulkId"))
     )
     return json_response(_bulk(response.bulk))
 
@@ -138,7 +138,7 @@ async def list_bulks(backends: Backends, request: Request) -> Response:
 
 async def cancel_bulk(backends: Backends, request: Request) -> Response:
     response = await backends.bulks.CancelBulk(
-        pb.CancelBulkRequest(namespace=request.namespace, bulk_id=request.id("bulkId"))
+        pb.CancelBulkRequest(namespace=request.namespace, bulk_id=request.param("bulkId"))
     )
     return json_response(_bulk(response.bulk), HTTPStatus.ACCEPTED)
 

@@ -19,9 +19,9 @@ from flowmesh.gateway.envelopes import (
     VariableRequest,
 )
 from flowmesh.gateway.ids import checked_text
-from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, Answer, Body, Endpoint, Operation, Query, Route
+from flowmesh.gateway.operations import EXECUTE, Answer, Body, Endpoint, Operation, Route
+from flowmesh.gateway.parameters import Query
 from flowmesh.gateway.payloads import payload_of
 from flowmesh.gateway.routes.common import (
     ACTOR,
@@ -54,12 +54,12 @@ async def _given(
 
 def _steering(action: str) -> Endpoint:
     async def steer(backends: Backends, request: Request) -> Response:
-        namespace, execution_id = request.namespace, request.id("executionId")
+        namespace, execution_id = request.namespace, request.param("executionId")
         envelope = await request.envelope(SteerRequest)
         call = pb.SteerNodeRequest(
             namespace=namespace,
             execution_id=execution_id,
-            node=request.node("node"),
+            node=request.param("node"),
             action=execution_pb2.NodeAction.Value(f"NODE_ACTION_{action.upper()}"),
             input=await _given(backends, namespace, "input", envelope.input),
             output=await _given(backends, namespace, "output", envelope.output),
@@ -82,12 +82,12 @@ def _steering(action: str) -> Endpoint:
 
 
 async def decide_approval(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     envelope = await request.envelope(DecisionRequest)
     call = pb.DecideApprovalRequest(
         namespace=namespace,
         execution_id=execution_id,
-        node=request.node("node"),
+        node=request.param("node"),
         by=checked_text("by", envelope.by) or actor_of(request),
         approved=envelope.approved,
         comment=checked_text("comment", envelope.comment),
@@ -110,8 +110,8 @@ async def list_approvals(backends: Backends, request: Request) -> Response:
     response = await backends.control.ListApprovals(
         pb.ListApprovalsRequest(
             namespace=request.namespace,
-            assignee=checked_text("assignee", request.text("assignee")),
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            assignee=request.text("assignee"),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -134,12 +134,12 @@ async def list_approvals(backends: Backends, request: Request) -> Response:
 
 
 async def set_variable(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     envelope = await request.envelope(VariableRequest)
     call = pb.SetVariableRequest(
         namespace=namespace,
         execution_id=execution_id,
-        name=checked_text("variable", request.param("variable")),
+        name=request.param("variable"),
         value=payload_pb2.Payload(data=dump_json(envelope.value)),
         reason=checked_text("reason", envelope.reason),
         request_id=request_id_of(request, envelope.request_id),
@@ -156,7 +156,7 @@ async def set_variable(backends: Backends, request: Request) -> Response:
 
 
 async def set_breakpoints(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     envelope = await request.envelope(BreakpointsRequest)
     call = pb.SetBreakpointsRequest(
         namespace=namespace,
@@ -177,7 +177,7 @@ async def set_breakpoints(backends: Backends, request: Request) -> Response:
 
 
 async def rerun(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     envelope = await request.envelope(RerunRequest)
     call = pb.RerunExecutionRequest(
         namespace=namespace,

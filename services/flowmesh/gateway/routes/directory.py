@@ -4,21 +4,24 @@ import re
 from http import HTTPStatus
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
-from flowmesh.errors import Invalid, Violation
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.limits import PAGE_SIZE_MAX, PAYLOAD_BYTES_MAX
-from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
+from flowmesh.gateway.ids import invalid_field
+from flowmesh.gateway.limits import PAYLOAD_BYTES_MAX
+from flowmesh.gateway.messages import JSON, Request, Response
 from flowmesh.gateway.operation_answers import OperationList
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import Query, listed
 from flowmesh.gateway.payloads import get_payload, put_payload
 from flowmesh.gateway.routes.common import PAGING, json_response
 from flowmesh.gateway.views import service_value
 from flowmesh.transforms import OPERATIONS
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_STATUS_PREFIX = "INSTANCE_STATUS_"
+_STATUSES = {
+    name.removeprefix("INSTANCE_STATUS_"): number for name, number in pb.InstanceStatus.items()[1:]
+}
+_STATUS = listed(tuple(_STATUSES), str.upper)
 
 
 async def list_services(backends: Backends, request: Request) -> Response:
@@ -27,9 +30,9 @@ async def list_services(backends: Backends, request: Request) -> Response:
             namespace=request.namespace,
             name=request.text("name"),
             type=request.text("type"),
-            capability=request.text("capability"),
-            statuses=[_status(word) for word in request.texts("status")],
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            capabilities=request.texts("capability"),
+            statuses=[_STATUSES[word.upper()] for word in request.texts("status")],
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -43,7 +46,7 @@ async def list_services(backends: Backends, request: Request) -> Response:
 
 async def get_service(backends: Backends, request: Request) -> Response:
     response = await backends.registry.GetInstance(
-        pb.GetInstanceRequest(namespace=request.namespace, id=request.id("id"))
+        pb.GetInstanceRequest(namespace=request.namespace, id=request.param("id"))
     )
     return json_response(service_value(response.instance))
 
@@ -68,13 +71,7 @@ async def store_payload(backends: Backends, request: Request) -> Response:
 
 
 async def read_payload(backends: Backends, request: Request) -> Response:
-    digest = request.id("digest")
-    if not _DIGEST.fullmatch(digest):
-        what = "must be the lower-case hex SHA-256 of the payload"
-        raise Invalid(
-            "ID_INVALID", f"digest: {what}.", violations=(Violation("digest", what, "ID_INVALID"),)
-        )
-    encoding, data = await get_payload(backends, request.namespace, digest)
+    encoding, data = await get_payload(backends, request.namespace, request.param("digest"))
     # Whoever stored it chose the type; a browser must not run it as a page of ours.
     headers = (
         (b"x-content-type-options", b"nosniff"),
@@ -83,26 +80,11 @@ async def read_payload(backends: Backends, request: Request) -> Response:
     return Response(HTTPStatus.OK, data, encoding, headers)
 
 
-def _status(word: str) -> pb.InstanceStatus.ValueType:
-    name = _STATUS_PREFIX + word.upper()
-    if name not in pb.InstanceStatus.keys():  # noqa: SIM118 - an enum wrapper, no mapping
-        known = ", ".join(
-            each.removeprefix(_STATUS_PREFIX) for each in pb.InstanceStatus.keys()[1:]
-        )
-        what = f"{word!r} is no status; known: {known}"
-        raise Invalid(
-            "FILTER_INVALID",
-            f"status: {what}.",
-            violations=(Violation("status", what, "FILTER_INVALID"),),
-        )
-    return pb.InstanceStatus.Value(name)
-
-
 _FILTERS = (
     Query("name", "Only this service."),
     Query("type", "Only this type; `core` for the suite's own services."),
-    Query("status", "Only these states; several by commas.", repeated=True),
-    Query("capability", "Only instances with this capability."),
+    Query("status", "Only these states; several by commas.", _STATUS, repeated=True),
+    Query("capability", "Only instances with all of these capabilities.", repeated=True),
     *PAGING,
 )
 ROUTES = (

@@ -64,7 +64,7 @@ async def swagger(_backends: Backends, _request: Request) -> Response:
 
 
 async def swagger_asset(_backends: Backends, request: Request) -> Response:
-    name = request.id("asset")
+    name = request.param("asset")
     if name == "start.js":
         return Response(HTTPStatus.OK, _START.encode(), _ASSETS["swagger-ui-bundle.js"], _CACHED)
     folder = _assets_folder()

@@ -11,7 +11,7 @@ from flowmesh.errors import FlowmeshError, Timeout
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.errors import error_value
-from flowmesh.gateway.ids import checked_id
+from flowmesh.gateway.ids import invalid_field
 from flowmesh.gateway.limits import SUBSCRIBE_WAIT_S
 from flowmesh.gateway.messages import (
     AnyResponse,
@@ -19,17 +19,9 @@ from flowmesh.gateway.messages import (
     Request,
     Response,
     StreamResponse,
-    invalid_field,
 )
-from flowmesh.gateway.operations import (
-    TEST,
-    Answer,
-    Operation,
-    Query,
-    RequestHeader,
-    Route,
-    SocketRoute,
-)
+from flowmesh.gateway.operations import TEST, Answer, Operation, Route, SocketRoute
+from flowmesh.gateway.parameters import EVENT, ID, Query, RequestHeader
 from flowmesh.gateway.sockets import INTERNAL_ERROR, TRY_AGAIN_LATER, Socket
 from flowmesh.gateway.streams import (
     EVENT_STREAM,
@@ -53,7 +45,7 @@ class Cancellable(Protocol):
 
 async def execution_events(backends: Backends, request: Request) -> AnyResponse:
     resumed = request.header(b"last-event-id")
-    after = request.whole("after", most=2**63 - 1)
+    after = request.whole("after")
     if resumed:
         # A browser that comes back asks for the address it began with.
         after = _sequence("Last-Event-ID", resumed)
@@ -67,7 +59,7 @@ async def execution_events(backends: Backends, request: Request) -> AnyResponse:
 
 
 async def execution_events_socket(backends: Backends, socket: Socket) -> None:
-    watch = _watch_of(socket, socket.whole("after", most=2**63 - 1))
+    watch = _watch_of(socket, socket.whole("after"))
     ended = await _last_event_is(backends, watch)
     await socket.accept()
     if ended:
@@ -164,21 +156,19 @@ async def _feed(socket: Socket, events: AsyncIterator[dict[str, Any]]) -> None:
 def _watch_of(head: Head, after: int) -> pb.WatchExecutionRequest:
     return pb.WatchExecutionRequest(
         namespace=head.namespace,
-        execution_id=head.id("executionId"),
+        execution_id=head.param("executionId"),
         after=after,
         types=head.texts("type"),
     )
 
 
 def _filter_of(head: Head) -> pb.WatchEventsRequest:
-    workflow = head.text("workflow", "workflowId")
-    execution = head.text("execution", "executionId")
     return pb.WatchEventsRequest(
         namespace=head.namespace,
-        workflow_id=checked_id("workflow", workflow) if workflow else "",
-        execution_id=checked_id("execution", execution) if execution else "",
+        workflow_id=head.text("workflow"),
+        execution_id=head.text("execution"),
         types=head.texts("type"),
-        cursor=head.header(b"last-event-id") or head.text("after", "cursor"),
+        cursor=head.header(b"last-event-id") or head.text("after"),
     )
 
 
@@ -214,15 +204,15 @@ def _sequence(field: str, text: str) -> int:
 
 
 _TYPES = Query("type", "Only these types; the last event always comes.", repeated=True)
-_AFTER = Query("after", "Sequence of the last event already known.", "integer")
+_AFTER = Query("after", "Sequence of the last event already known.", EVENT)
 _NAMESPACE_QUERY = (
-    Query("workflow", "Only events of executions of this workflow."),
-    Query("workflowId", "The same as `workflow`."),
-    Query("execution", "Only events of this execution."),
-    Query("executionId", "The same as `execution`."),
+    Query("workflow", "Only events of executions of this workflow.", ID),
+    Query("workflowId", "The same as `workflow`.", ID, same_as="workflow"),
+    Query("execution", "Only events of this execution.", ID),
+    Query("executionId", "The same as `execution`.", ID, same_as="execution"),
     Query("type", "Only these types.", repeated=True),
     Query("after", "The cursor (`id:`) of the last event already known."),
-    Query("cursor", "The same as `after`."),
+    Query("cursor", "The same as `after`.", same_as="after"),
 )
 _LAST_EVENT_ID = RequestHeader(
     "Last-Event-ID", "`id:` of the last event already known, whatever `after` says."

@@ -11,7 +11,8 @@ from flowmesh.gateway.envelopes import ExecuteRequest, StartRequest, version_cho
 from flowmesh.gateway.errors import error_response
 from flowmesh.gateway.limits import CALL_SLACK_S
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, RequestHeader, Route
+from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import RequestHeader
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.routes.common import (
     ACTOR,
@@ -60,7 +61,7 @@ async def _start_of(
     namespace = request.namespace
     return pb.StartExecutionRequest(
         namespace=namespace,
-        workflow_id=request.id("name"),
+        workflow_id=request.param("name"),
         **version_choice(envelope.version),
         actor=actor_of(request),
         request_id=request_id_of(request, envelope.request_id),

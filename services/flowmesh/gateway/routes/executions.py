@@ -1,6 +1,7 @@
 """Canonical executions: list, state, history, and the calls that change their course."""
 
 from http import HTTPStatus
+from typing import cast
 
 from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.event.v1 import event_service_pb2
@@ -16,25 +17,18 @@ from flowmesh.gateway.envelopes import (
     StopRequest,
 )
 from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.instants import instant_us
-from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, PAGE_SIZE_MAX
-from flowmesh.gateway.messages import Request, Response, invalid_field
-from flowmesh.gateway.operations import (
-    EXECUTE,
-    TEST,
-    Answer,
-    Body,
-    Operation,
-    Query,
-    Route,
-)
+from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import EVENT, ID, INSTANT, MOMENT, Query, one_of, whole
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.progress import StateAnswer, state_answer
-from flowmesh.gateway.results import VIEWS, Results, results
+from flowmesh.gateway.results import VIEWS, Results, View, results
 from flowmesh.gateway.routes.common import (
     FILTER,
     IDEMPOTENCY_KEY,
     PAGING,
+    STATUSES,
     cancel,
     json_response,
     pause,
@@ -52,15 +46,14 @@ from flowmesh.views import event_view, raw_value
 
 
 async def list_executions(backends: Backends, request: Request) -> Response:
-    workflow = request.text("workflow", "workflowId")
     response = await backends.executions.ListExecutions(
         pb.ListExecutionsRequest(
             namespace=request.namespace,
-            workflow_id=checked_id("workflow", workflow) if workflow else "",
+            workflow_id=request.text("workflow"),
             statuses=statuses_of(request),
-            started_after_us=instant_us(request, "startedAfter"),
-            started_before_us=instant_us(request, "startedBefore"),
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            started_after_us=request.instant_us("startedAfter"),
+            started_before_us=request.instant_us("startedBefore"),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
             filter=request.text("filter"),
             order_by=request.text("orderBy"),
@@ -76,18 +69,20 @@ async def list_executions(backends: Backends, request: Request) -> Response:
 
 async def get_execution(backends: Backends, request: Request) -> Response:
     response = await backends.executions.GetExecution(
-        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+        pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
     )
     execution = await brought_in(backends, response.execution)
     return json_response(execution_answer(execution, await waiting_urls(backends, execution)))
 
 
 async def get_results(backends: Backends, request: Request) -> Response:
-    view = request.text("view") or VIEWS[0]
-    if view not in VIEWS:
-        raise invalid_field("view", f"must be one of {', '.join(VIEWS)}")
+    view = cast("View", request.text("view") or VIEWS[0])
     response = await backends.executions.GetExecution(
-        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+        pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
     )
     execution = await brought_in(backends, response.execution)
     if execution.HasField("erasure"):
@@ -97,13 +92,13 @@ async def get_results(backends: Backends, request: Request) -> Response:
 
 
 async def get_history(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     response = await backends.histories.ListHistoryEvents(
         history_service_pb2.ListHistoryEventsRequest(
             namespace=namespace,
             execution_id=execution_id,
-            after=request.whole("after", most=2**63 - 1),
-            page_size=request.whole("pageSize", most=HISTORY_PAGE_SIZE_MAX),
+            after=request.whole("after"),
+            page_size=request.whole("pageSize"),
         )
     )
     workflow_id = await _workflow_of(backends, namespace, execution_id)
@@ -125,7 +120,9 @@ async def get_state(backends: Backends, request: Request) -> Response:
     if at := request.text("at"):
         return await state_at(backends, request, at)
     found = await backends.executions.GetExecution(
-        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+        pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
     )
     analysed = await backends.definitions.AnalyzeWorkflow(
         definition_service_pb2.AnalyzeWorkflowRequest(
@@ -138,7 +135,7 @@ async def get_state(backends: Backends, request: Request) -> Response:
 
 
 async def signal(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     envelope = await request.envelope(SignalRequest)
     message = pb.SignalExecutionRequest(
         namespace=namespace,
@@ -198,11 +195,11 @@ ROUTES = (
                     "orderBy",
                     "started, ended, label.<name>, attr.<name> or input.<path>, then asc or desc.",
                 ),
-                Query("workflow", "Only executions of this workflow."),
-                Query("workflowId", "The same as `workflow`."),
-                Query("status", "Only these states; several by commas.", repeated=True),
-                Query("startedAfter", "RFC 3339; only executions started later."),
-                Query("startedBefore", "RFC 3339; only executions started earlier."),
+                Query("workflow", "Only executions of this workflow.", ID),
+                Query("workflowId", "The same as `workflow`.", ID, same_as="workflow"),
+                STATUSES,
+                Query("startedAfter", "RFC 3339; only executions started later.", INSTANT),
+                Query("startedBefore", "RFC 3339; only executions started earlier.", INSTANT),
                 *PAGING,
             ),
             answers=(Answer(200, "Without tasks, input and output.", answers.ExecutionList),),
@@ -226,7 +223,9 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="Outputs of an execution, as definitions read them",
-            query=(Query("view", "tasks (as without it), steps, context or nodes."),),
+            query=(
+                Query("view", "What to show; tasks without it.", one_of(*VIEWS, default=VIEWS[0])),
+            ),
             answers=(Answer(200, "As last committed.", Results),),
             errors=(404,),
         ),
@@ -239,8 +238,8 @@ ROUTES = (
             tag=TEST,
             summary="Events of an execution by sequence",
             query=(
-                Query("after", "Sequence of the last event already known.", "integer"),
-                Query("pageSize", "How many at most.", "integer"),
+                Query("after", "Sequence of the last event already known.", EVENT),
+                Query("pageSize", "How many at most.", whole(HISTORY_PAGE_SIZE_MAX)),
             ),
             answers=(Answer(200, "A page of events.", answers.History),),
             errors=(404,),
@@ -253,7 +252,7 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="How far an execution is in its graph, or what it was at a time",
-            query=(Query("at", "A sequence of its history, or a time in RFC 3339."),),
+            query=(Query("at", "A sequence of its history, or a time in RFC 3339.", MOMENT),),
             answers=(
                 Answer(
                     200,

@@ -10,9 +10,9 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
 from flowmesh.gateway import operations
 from flowmesh.gateway.answers import Answer, Json
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.limits import PAGE_SIZE_MAX
-from flowmesh.gateway.messages import JSON, Request, Response, invalid_field
-from flowmesh.gateway.operations import MANAGE, TEST, Operation, Query, Route
+from flowmesh.gateway.messages import JSON, Request, Response
+from flowmesh.gateway.operations import MANAGE, TEST, Operation, Route
+from flowmesh.gateway.parameters import NUMBER, Query, one_of
 from flowmesh.gateway.routes.common import PAGING, json_response
 from flowmesh.views import node_status, raw_json
 
@@ -26,9 +26,7 @@ _WORKFLOW = "/api/v1/workflows/{name}"
 
 
 async def export_workflow(backends: Backends, request: Request) -> Response:
-    from flowmesh.definitions.exports import TARGETS
-
-    target = _one_of(request, "format", ("", *TARGETS))
+    target = request.text("format")
     stored = await _stored(backends, request)
     if not target:
         return Response(200, stored.definition)
@@ -38,7 +36,7 @@ async def export_workflow(backends: Backends, request: Request) -> Response:
         planned = await backends.definitions.GetPlan(
             pb.GetPlanRequest(
                 namespace=request.namespace,
-                workflow_id=request.id("name"),
+                workflow_id=request.param("name"),
                 version=stored.version,
             )
         )
@@ -73,7 +71,7 @@ async def list_public_nodes(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.ListPublicNodes(
         pb.ListPublicNodesRequest(
             namespace=request.namespace,
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -92,7 +90,7 @@ async def draw_execution(backends: Backends, request: Request) -> Response:
     """The version it is pinned to, each node coloured by its status."""
     found = await backends.executions.GetExecution(
         execution_pb.GetExecutionRequest(
-            namespace=request.namespace, execution_id=request.id("executionId")
+            namespace=request.namespace, execution_id=request.param("executionId")
         )
     )
     execution = found.execution
@@ -112,9 +110,9 @@ async def _drawing(
     stored: definition_pb2.Workflow,
     statuses: Mapping[str, str] | None = None,
 ) -> Response:
-    from flowmesh.definitions.drawing import DRAWINGS, MEDIA_TYPES, draw
+    from flowmesh.definitions.drawing import MEDIA_TYPES, draw
 
-    kind = _one_of(request, "format", DRAWINGS)
+    kind = request.text("format") or DRAWINGS[0]
     drawn = await asyncio.to_thread(lambda: draw(_workflow(stored.definition), kind, statuses))
     # A picture of names that others chose: shown, it may load and run nothing.
     headers = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
@@ -133,19 +131,11 @@ async def _stored(backends: Backends, request: Request) -> definition_pb2.Workfl
     response = await backends.definitions.GetWorkflow(
         pb.GetWorkflowRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            version=request.whole("version", most=VERSION_MAX),
+            workflow_id=request.param("name"),
+            version=request.whole("version"),
         )
     )
     return response.workflow
-
-
-def _one_of(request: Request, name: str, words: tuple[str, ...]) -> str:
-    """The value of a query parameter; the first word without one."""
-    value = request.text(name) or words[0]
-    if value not in words:
-        raise invalid_field(name, "must be one of " + ", ".join(filter(None, words)))
-    return value
 
 
 class PublicNode(Answer, kw_only=True):
@@ -163,7 +153,11 @@ class PublicNodes(Answer, kw_only=True):
     next_page_token: str
 
 
-_VERSION = Query("version", "The newest without one.", "integer")
+# The same as TARGETS and DRAWINGS of the library of definitions, which is loaded when it is needed.
+FORMATS = ("native", "python", "steps", "graph", "states", "serverless")
+DRAWINGS = ("svg", "mermaid", "dot", "json")
+_DRAWING = Query("format", "svg without it.", one_of(*DRAWINGS, default=DRAWINGS[0]))
+_VERSION = Query("version", "The newest without one.", NUMBER)
 ROUTES = (
     Route(
         "GET",
@@ -189,7 +183,7 @@ ROUTES = (
                 "What has no place in the format is refused with `FEATURE_UNSUPPORTED`."
             ),
             query=(
-                Query("format", "native, python, steps, graph, serverless or states."),
+                Query("format", "The document as it was posted without one.", one_of(*FORMATS)),
                 _VERSION,
             ),
             answers=(operations.Answer(200, "It says the same.", None),),
@@ -203,7 +197,7 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="A drawing of a workflow",
-            query=(Query("format", "svg (as without it), mermaid, dot or json."), _VERSION),
+            query=(_DRAWING, _VERSION),
             answers=(operations.Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
             errors=(404, 413),
         ),
@@ -215,7 +209,7 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="A drawing of an execution: its workflow, coloured by what became of each node",
-            query=(Query("format", "svg (as without it), mermaid, dot or json."),),
+            query=(_DRAWING,),
             answers=(operations.Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
             errors=(404, 413),
         ),

@@ -2,9 +2,9 @@
 
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.instants import instant_us
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import TEST, Answer, Endpoint, Operation, Query, Route
+from flowmesh.gateway.operations import TEST, Answer, Endpoint, Operation, Route
+from flowmesh.gateway.parameters import NUMBER, Query, whole
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
 from flowmesh.insight.reports import Comparison, Watch
@@ -15,17 +15,21 @@ EXECUTIONS_MAX = 1_000
 
 async def state_at(backends: Backends, request: Request, at: str) -> Response:
     """The state after the event, or at the time, that `at` names."""
-    call = pb.GetStateAtRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+    call = pb.GetStateAtRequest(
+        namespace=request.namespace, execution_id=request.param("executionId")
+    )
     if at.isdigit():
-        call.sequence = request.whole("at", most=2**63 - 1)
+        call.sequence = request.whole("at")
     else:
-        call.at_us = instant_us(request, "at")
+        call.at_us = request.instant_us("at")
     return Response(200, (await backends.insights.GetStateAt(call)).report)
 
 
 async def get_trace(backends: Backends, request: Request) -> Response:
     response = await backends.insights.AnalyzeTrace(
-        pb.AnalyzeTraceRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+        pb.AnalyzeTraceRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
     )
     return Response(200, response.report)
 
@@ -34,8 +38,8 @@ async def compare_executions(backends: Backends, request: Request) -> Response:
     response = await backends.insights.CompareExecutions(
         pb.CompareExecutionsRequest(
             namespace=request.namespace,
-            execution_id=request.id("executionId"),
-            other_execution_id=request.id("otherId"),
+            execution_id=request.param("executionId"),
+            other_execution_id=request.param("otherId"),
         )
     )
     return Response(200, response.report)
@@ -45,7 +49,7 @@ async def watch_variable(backends: Backends, request: Request) -> Response:
     response = await backends.insights.WatchVariable(
         pb.WatchVariableRequest(
             namespace=request.namespace,
-            execution_id=request.id("executionId"),
+            execution_id=request.param("executionId"),
             path=request.text("path"),
         )
     )
@@ -56,7 +60,7 @@ async def explain_execution(backends: Backends, request: Request) -> Response:
     response = await backends.insights.ExplainExecution(
         pb.ExplainExecutionRequest(
             namespace=request.namespace,
-            execution_id=request.id("executionId"),
+            execution_id=request.param("executionId"),
             node=request.text("task"),
         )
     )
@@ -67,8 +71,8 @@ async def explain_workflow(backends: Backends, request: Request) -> Response:
     response = await backends.insights.ExplainWorkflow(
         pb.ExplainWorkflowRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            version=request.whole("version", most=2**32 - 1),
+            workflow_id=request.param("name"),
+            version=request.whole("version"),
         )
     )
     return Response(200, response.report)
@@ -78,8 +82,8 @@ async def get_bottlenecks(backends: Backends, request: Request) -> Response:
     response = await backends.insights.RankBottlenecks(
         pb.RankBottlenecksRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            execution_count_max=request.whole("executions", most=EXECUTIONS_MAX),
+            workflow_id=request.param("name"),
+            execution_count_max=request.whole("executions"),
         )
     )
     return Response(200, response.report)
@@ -112,7 +116,7 @@ ROUTES = (
         watch_variable,
         "One value along the chain of tasks",
         Answer(200, "Who set it, who read it, what it was after each.", Watch),
-        Query("path", "As templates write it: `tasks.charge.output.amount`."),
+        Query("path", "As templates write it: `tasks.charge.output.amount`.", required=True),
     ),
     _get(
         f"{_EXECUTION}/explain",
@@ -126,13 +130,13 @@ ROUTES = (
         get_bottlenecks,
         "Where the time of the last executions of a workflow went",
         Answer(200, "Percentiles by task, and the tasks ranked by what they cost.", Bottlenecks),
-        Query("executions", "Of how many at most; 100 without it.", "integer"),
+        Query("executions", "Of how many at most; 100 without it.", whole(EXECUTIONS_MAX)),
     ),
     _get(
         f"{_WORKFLOW}/explain",
         explain_workflow,
         "What would keep executions of a workflow from ending",
         Answer(200, "Tasks that no worker takes, limits that do not fit.", Diagnosis),
-        Query("version", "The newest without it.", "integer"),
+        Query("version", "The newest without it.", NUMBER),
     ),
 )

@@ -9,9 +9,10 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
 from flowmesh.gateway import limit_answers as answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import Envelope
-from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.messages import Request, Response, invalid_field
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.ids import checked_id, invalid_field
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import Query, one_of, whole
 from flowmesh.gateway.routes.common import ACTOR, PAGING, actor_of, json_response
 from flowmesh.gateway.views import failure_value, instant_or_unset
 
@@ -151,8 +152,8 @@ async def list_limit_changes(backends: Backends, request: Request) -> Response:
     found = await backends.limits.ListLimitChanges(
         pb.ListLimitChangesRequest(
             namespace=request.namespace,
-            page_size=request.whole("pageSize", most=CHANGES_MAX),
-            before_id=request.whole("before", most=2**62),
+            page_size=request.whole("pageSize"),
+            before_id=request.whole("before"),
         )
     )
     changes = [
@@ -221,7 +222,7 @@ async def list_dead_letters(backends: Backends, request: Request) -> Response:
     found = await backends.limits.ListDeadLetters(
         pb.ListDeadLettersRequest(
             namespace=request.namespace,
-            page_size=request.whole("pageSize", most=DEAD_LETTERS_MAX),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -292,7 +293,7 @@ ROUTES = (
         summary="Remove a limit; that of a definition holds again",
         headers=(ACTOR,),
         query=(
-            Query("kind", f"One of {', '.join(KINDS)}."),
+            Query("kind", "What it limits.", one_of(*KINDS), required=True),
             Query("subject", "As it was set."),
             Query("reason", "Why; kept with the change."),
         ),
@@ -305,8 +306,8 @@ ROUTES = (
         tag=TEST,
         summary="Who changed limits or stopped dispatch",
         query=(
-            Query("pageSize", "How many at most.", "integer"),
-            Query("before", "Number of a change: only those before it.", "integer"),
+            Query("pageSize", "How many at most.", whole(CHANGES_MAX)),
+            Query("before", "Number of a change: only those before it.", whole(2**62)),
         ),
         answers=(Answer(200, "Newest first.", answers.LimitChangeList),),
     ),

@@ -16,9 +16,9 @@ from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import LinkRequest
 from flowmesh.gateway.errors import error_response
 from flowmesh.gateway.forms import fields_of, filled_in
-from flowmesh.gateway.ids import checked_text
+from flowmesh.gateway.ids import checked_text, invalid_field
 from flowmesh.gateway.limits import FORM_BYTES_MAX, FORM_FIELDS_MAX
-from flowmesh.gateway.messages import Request, Response, invalid_field
+from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, Route
 from flowmesh.gateway.routes.common import json_response
 from flowmesh.jsontext import dump_json
@@ -41,8 +41,8 @@ async def create_approval_link(backends: Backends, request: Request) -> Response
     made = await backends.control.CreateApprovalLink(
         pb.CreateApprovalLinkRequest(
             namespace=request.namespace,
-            execution_id=request.id("executionId"),
-            node=request.node("node"),
+            execution_id=request.param("executionId"),
+            node=request.param("node"),
             by=checked_text("by", envelope.by),
             scope=pb.LinkScope.Value(f"LINK_SCOPE_{scope}"),
             valid_ms=envelope.valid_ms,

@@ -15,7 +15,8 @@ from flowmesh.gateway.answers import Answer as Shape
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, TRACE_EVENTS_MAX
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import TEST, Answer, Operation, Query, Route
+from flowmesh.gateway.operations import TEST, Answer, Operation, Route
+from flowmesh.gateway.parameters import FLAG, Query
 from flowmesh.gateway.payloads import brought_in
 from flowmesh.gateway.progress import state_answer
 from flowmesh.gateway.records import (
@@ -40,7 +41,7 @@ async def get_nodes(backends: Backends, request: Request) -> Response:
 
 
 async def get_node(backends: Backends, request: Request) -> Response:
-    name = request.node("node")
+    name = request.param("node")
     records = await _records(backends, request, name, inputs=True)
     return json_response(records.nodes[0])
 
@@ -78,7 +79,7 @@ async def _with_history(
     backends: Backends, request: Request, node: str = ""
 ) -> tuple[execution_pb2.Execution, list[history_event_pb2.HistoryEvent], bool]:
     """An execution, its events up to a bound, and whether there is more; of one node, or of all."""
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     found = await backends.executions.GetExecution(
         pb.GetExecutionRequest(
             namespace=namespace, execution_id=execution_id, ended_items=True, node=node
@@ -112,7 +113,7 @@ ROUTES = (
             summary="How each node went, attempt by attempt",
             description="`nodes` and `nodeResults` are two shapes of the same records. Nodes of"
             " items that have ended are among them, up to 12,000 nodes in all.",
-            query=(Query("inputs", "With what each got as its input.", "boolean"),),
+            query=(Query("inputs", "With what each got as its input.", FLAG),),
             answers=(Answer(200, "Also of a running execution.", NodeRecords),),
             errors=(404,),
         ),

@@ -11,7 +11,7 @@ from flowmesh.rehearsal.report import Report
 
 
 async def dry_run_workflow(backends: Backends, request: Request) -> Response:
-    name = request.id("name")
+    name = request.param("name")
     call = _call_of(request, await request.envelope(DryRunRequest))
     call.workflow_id = name
     return await _answer(backends, call)

@@ -9,11 +9,12 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import VERSION_MAX, version_choice
+from flowmesh.gateway.envelopes import version_choice
 from flowmesh.gateway.graphs import AnalysisAnswer, analysis_answer
-from flowmesh.gateway.limits import PAGE_SIZE_MAX
-from flowmesh.gateway.messages import Request, Response, invalid_field
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Query, Route
+from flowmesh.gateway.ids import invalid_field
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Route
+from flowmesh.gateway.parameters import FLAG, NUMBER, VERSION, Query, one_of, whole
 from flowmesh.gateway.routes.common import (
     ACTOR,
     DEFINITION_BODY,
@@ -51,7 +52,7 @@ async def _apply_named(backends: Backends, request: Request, kind: str) -> Respo
     # Here: a gateway alone needs the whole library of definitions for nothing else.
     from flowmesh.definitions import read_source
 
-    name = request.id("name")
+    name = request.param("name")
     source, content_type = await request.definition()
     # What cannot be read is refused where it is applied, with every problem there is.
     others = [
@@ -120,7 +121,7 @@ async def list_workflows(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.ListWorkflows(
         pb.ListWorkflowsRequest(
             namespace=request.namespace,
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
             filter=request.text("filter"),
         )
@@ -138,18 +139,15 @@ async def get_workflow(backends: Backends, request: Request) -> Response:
 
 
 async def get_workflow_version(backends: Backends, request: Request) -> Response:
-    chosen = version_choice(request.id("version"))
-    if chosen.get("version") == 0:
-        raise invalid_field("version", "must be a whole number from 1 on, or a label")
-    return await _workflow(backends, request, chosen)
+    return await _workflow(backends, request, version_choice(request.param("version")))
 
 
 async def list_versions(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.ListWorkflowVersions(
         pb.ListWorkflowVersionsRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            workflow_id=request.param("name"),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -165,7 +163,7 @@ async def delete_workflow(backends: Backends, request: Request) -> Response:
     await backends.definitions.DeleteWorkflow(
         pb.DeleteWorkflowRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
+            workflow_id=request.param("name"),
             request_id=request_id_of(request),
             actor=actor_of(request),
             reason=request.text("reason"),
@@ -176,15 +174,13 @@ async def delete_workflow(backends: Backends, request: Request) -> Response:
 
 async def analyze_workflow(backends: Backends, request: Request) -> Response:
     wanted = request.text("durations")
-    if wanted not in ("", "declared", "observed"):
-        raise invalid_field("durations", "must be declared or observed")
-    name = request.id("name")
+    name = request.param("name")
     response = await backends.definitions.AnalyzeWorkflow(
         pb.AnalyzeWorkflowRequest(
             namespace=request.namespace,
             workflow_id=name,
-            version=request.whole("version", most=VERSION_MAX),
-            path_count_max=request.whole("pathCountMax", most=PATHS_MAX),
+            version=request.whole("version"),
+            path_count_max=request.whole("pathCountMax"),
             durations_ms=await _observed_ms(backends, request.namespace, name)
             if wanted == "observed"
             else {},
@@ -208,7 +204,9 @@ async def _observed_ms(backends: Backends, namespace: str, name: str) -> dict[st
 
 async def _workflow(backends: Backends, request: Request, chosen: dict[str, Any]) -> Response:
     response = await backends.definitions.GetWorkflow(
-        pb.GetWorkflowRequest(namespace=request.namespace, workflow_id=request.id("name"), **chosen)
+        pb.GetWorkflowRequest(
+            namespace=request.namespace, workflow_id=request.param("name"), **chosen
+        )
     )
     return json_response(workflow_answer(response.workflow))
 
@@ -255,19 +253,21 @@ def delete(summary: str, *errors: int) -> Operation:
     )
 
 
-_VERSION = Query("version", "By number or label; the newest without one.")
-_NUMBER = Query("version", "The newest without one.", "integer")
+_VERSION = Query("version", "By number or label; the newest without one.", VERSION)
+_NUMBER = Query("version", "The newest without one.", NUMBER)
 _FILTER = Query("filter", "Terms `id:prefix*` and `label.key=value`, joined by spaces.")
-_PATHS = Query("pathCountMax", "Paths to list; 100 without one.", "integer")
+_PATHS = Query("pathCountMax", "Paths to list; 100 without one.", whole(PATHS_MAX))
 _DURATIONS = Query(
-    "durations", "Of the critical path: declared (as without it), or observed lately."
+    "durations",
+    "Of the critical path: declared (as without it), or observed lately.",
+    one_of("declared", "observed", default="declared"),
 )
 _VALIDATE = Operation(
     tag=TEST,
     summary="Check a definition; stores nothing",
     query=(
-        Query("lint", "Also warn of what is allowed and likely to be regretted.", "boolean"),
-        Query("strict", "Warnings are errors.", "boolean"),
+        Query("lint", "Also warn of what is allowed and likely to be regretted.", FLAG),
+        Query("strict", "Warnings are errors.", FLAG),
     ),
     body=DEFINITION_BODY,
     answers=(Answer(200, "Every problem there is.", answers.Validation),),

@@ -11,10 +11,10 @@ from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import Envelope, StopRequest
 from flowmesh.gateway.ids import checked_text
-from flowmesh.gateway.instants import instant_us
 from flowmesh.gateway.limits import INT64_MAX
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import ID, INSTANT, Query
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -66,7 +66,7 @@ async def set_retention(backends: Backends, request: Request) -> Response:
 
 
 async def delete_execution(backends: Backends, request: Request) -> Response:
-    execution_id = request.id("executionId")
+    execution_id = request.param("executionId")
     try:
         await backends.retention.DeleteExecution(
             pb.DeleteExecutionRequest(namespace=request.namespace, execution_id=execution_id)
@@ -77,7 +77,7 @@ async def delete_execution(backends: Backends, request: Request) -> Response:
 
 
 async def erase_execution(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     envelope = await request.envelope(StopRequest)
     try:
         await backends.retention.EraseExecution(
@@ -99,8 +99,8 @@ async def list_archived(backends: Backends, request: Request) -> Response:
         pb.ListArchivedRequest(
             namespace=request.namespace,
             workflow_id=request.text("workflow"),
-            started_after_us=instant_us(request, "startedAfter"),
-            started_before_us=instant_us(request, "startedBefore"),
+            started_after_us=request.instant_us("startedAfter"),
+            started_before_us=request.instant_us("startedBefore"),
         )
     )
     executions = [execution_summary(each) for each in found.executions]
@@ -109,7 +109,9 @@ async def list_archived(backends: Backends, request: Request) -> Response:
 
 async def get_archived(backends: Backends, request: Request) -> Response:
     chunks = backends.retention.GetArchived(
-        pb.GetArchivedRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+        pb.GetArchivedRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
     )
     document = b"".join([each.chunk async for each in chunks])
     return Response(HTTPStatus.OK, document, LINES)
@@ -170,9 +172,9 @@ ROUTES = (
             tag=TEST,
             summary="Executions in the archive",
             query=(
-                Query("workflow", "Only executions of this workflow."),
-                Query("startedAfter", "RFC 3339; only executions started later."),
-                Query("startedBefore", "RFC 3339; only executions started earlier."),
+                Query("workflow", "Only executions of this workflow.", ID),
+                Query("startedAfter", "RFC 3339; only executions started later.", INSTANT),
+                Query("startedBefore", "RFC 3339; only executions started earlier.", INSTANT),
             ),
             answers=(Answer(200, "Oldest first, at most 1,000.", ArchivedList),),
             errors=(409,),

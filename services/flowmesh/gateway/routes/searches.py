@@ -12,8 +12,10 @@ from flowmesh.errors import WrongState
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import Envelope, RequestId
-from flowmesh.gateway.messages import Request, Response, invalid_field
-from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.ids import invalid_field
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import Query
 from flowmesh.gateway.routes.common import (
     ACTOR,
     FILTER,
@@ -68,7 +70,7 @@ async def count_executions(backends: Backends, request: Request) -> Response:
 
 
 async def set_attributes(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.id("executionId")
+    namespace, execution_id = request.namespace, request.param("executionId")
     envelope = await request.envelope(AttributesRequest)
     given = envelope.attributes
     message = pb.SetSearchAttributesRequest(

@@ -7,9 +7,9 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import TEST, Answer, Operation, Query, Route
+from flowmesh.gateway.operations import TEST, Answer, Operation, Route
+from flowmesh.gateway.parameters import ID, Query
 from flowmesh.gateway.routes.common import json_response
 
 
@@ -70,7 +70,7 @@ async def get_stats(backends: Backends, request: Request) -> Response:
     response = await backends.executions.GetStats(
         pb.GetStatsRequest(
             namespace=request.namespace,
-            workflow_id=checked_id("workflow", workflow) if workflow else "",
+            workflow_id=workflow,
         )
     )
     answer = StatsAnswer(
@@ -135,7 +135,7 @@ ROUTES = (
             tag=TEST,
             summary="Counts and latency percentiles by workflow and task",
             description="Of the orchestrator that answers, since it was started.",
-            query=(Query("workflow", "Only this workflow."),),
+            query=(Query("workflow", "Only this workflow.", ID),),
             answers=(Answer(200, "Workflows that ran there.", StatsAnswer),),
         ),
     ),

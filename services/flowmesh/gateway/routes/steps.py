@@ -8,24 +8,17 @@ from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import StartStepsRequest, StopRequest, version_choice
 from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.limits import PAGE_SIZE_MAX, STEP_LIST_PAGE_SIZE
+from flowmesh.gateway.limits import STEP_LIST_PAGE_SIZE
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import (
-    EXECUTE,
-    MANAGE,
-    TEST,
-    Answer,
-    Body,
-    Operation,
-    Query,
-    Route,
-)
+from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import FLAG, ID, Query
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.routes.common import (
     DEFINITION_BODY,
     IDEMPOTENCY_KEY,
     PAGING,
     PERMISSIONS,
+    STATUSES,
     actor_of,
     cancel,
     json_response,
@@ -62,7 +55,7 @@ async def list_definitions(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.ListWorkflows(
         definition_pb.ListWorkflowsRequest(
             namespace=request.namespace,
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX, default=STEP_LIST_PAGE_SIZE),
+            page_size=request.whole("pageSize", default=STEP_LIST_PAGE_SIZE),
             page_token=request.text("pageToken"),
         )
     )
@@ -77,7 +70,7 @@ async def list_definitions(backends: Backends, request: Request) -> Response:
 async def get_definition(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.GetWorkflow(
         definition_pb.GetWorkflowRequest(
-            namespace=request.namespace, workflow_id=request.id("workflowId")
+            namespace=request.namespace, workflow_id=request.param("workflowId")
         )
     )
     return json_response(raw_json(response.workflow.definition))
@@ -101,13 +94,12 @@ async def start_steps(backends: Backends, request: Request) -> Response:
 
 
 async def list_step_executions(backends: Backends, request: Request) -> Response:
-    workflow = request.text("workflowId")
     response = await backends.executions.ListExecutions(
         pb.ListExecutionsRequest(
             namespace=request.namespace,
-            workflow_id=checked_id("workflowId", workflow) if workflow else "",
+            workflow_id=request.text("workflowId"),
             statuses=statuses_of(request),
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
             with_nodes=True,
         )
@@ -124,7 +116,9 @@ async def list_step_executions(backends: Backends, request: Request) -> Response
 
 async def get_step_execution(backends: Backends, request: Request) -> Response:
     response = await backends.executions.GetExecution(
-        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+        pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
     )
     execution = await brought_in(backends, response.execution)
     return json_response(execution_view(execution, read=read_members))
@@ -132,7 +126,9 @@ async def get_step_execution(backends: Backends, request: Request) -> Response:
 
 async def visualize(backends: Backends, request: Request) -> Response:
     response = await backends.executions.GetExecution(
-        pb.GetExecutionRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+        pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
     )
     return json_response(
         visualize_view(
@@ -202,8 +198,8 @@ ROUTES = (
             tag=TEST,
             summary="List executions, newest first",
             query=(
-                Query("workflowId", "Only executions of this workflow."),
-                Query("status", "Only these states; several by commas.", repeated=True),
+                Query("workflowId", "Only executions of this workflow.", ID),
+                STATUSES,
                 *PAGING,
             ),
             answers=(Answer(200, "Without their steps.", answers.StepExecutionList),),
@@ -227,7 +223,7 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="Picture of an execution",
-            query=(Query("all", "Also the steps that have not begun.", "boolean"),),
+            query=(Query("all", "Also the steps that have not begun.", FLAG),),
             answers=(Answer(200, "Steps that have begun.", answers.Picture),),
             errors=(404,),
         ),

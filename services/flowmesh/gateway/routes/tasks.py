@@ -1,5 +1,6 @@
 """The library of tasks: what is there, its versions, who uses it."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Literal, cast
 
@@ -9,10 +10,9 @@ from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import VERSION_MAX
-from flowmesh.gateway.limits import PAGE_SIZE_MAX
-from flowmesh.gateway.messages import Request, Response, invalid_field
-from flowmesh.gateway.operations import Query, Route
+from flowmesh.gateway.messages import Request, Response
+from flowmesh.gateway.operations import Route
+from flowmesh.gateway.parameters import FLAG, NUMBER, VERSION_MAX, Query, whole
 from flowmesh.gateway.routes.common import PAGING, actor_of, json_response, request_id_of
 from flowmesh.gateway.routes.resources import delete, read
 from flowmesh.gateway.views import references, timestamp
@@ -58,7 +58,7 @@ async def list_tasks(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.ListTasks(
         pb.ListTasksRequest(
             namespace=request.namespace,
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
             shared=request.flag("shared"),
         )
@@ -75,8 +75,8 @@ async def get_task(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.GetTask(
         pb.GetTaskRequest(
             namespace=request.namespace,
-            name=request.id("name"),
-            version=request.whole("version", most=VERSION_MAX),
+            name=request.param("name"),
+            version=request.whole("version"),
         )
     )
     return json_response(_task(response.task))
@@ -86,8 +86,8 @@ async def list_task_versions(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.ListTaskVersions(
         pb.ListTaskVersionsRequest(
             namespace=request.namespace,
-            name=request.id("name"),
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            name=request.param("name"),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -102,7 +102,7 @@ async def list_task_versions(backends: Backends, request: Request) -> Response:
 async def get_task_version(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.GetTask(
         pb.GetTaskRequest(
-            namespace=request.namespace, name=request.id("name"), version=_number(request)
+            namespace=request.namespace, name=request.param("name"), version=_number(request)
         )
     )
     return json_response(_task(response.task))
@@ -117,17 +117,14 @@ async def delete_task_version(backends: Backends, request: Request) -> Response:
 
 
 def _number(request: Request) -> int:
-    text = request.id("version")
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= VERSION_MAX):
-        raise invalid_field("version", "must be a whole number from 1 on")
-    return int(text)
+    return int(request.param("version"))
 
 
 async def _delete_task(backends: Backends, request: Request, version: int) -> Response:
     await backends.definitions.DeleteTask(
         pb.DeleteTaskRequest(
             namespace=request.namespace,
-            name=request.id("name"),
+            name=request.param("name"),
             request_id=request_id_of(request),
             actor=actor_of(request),
             reason=request.text("reason"),
@@ -141,9 +138,9 @@ async def list_task_usages(backends: Backends, request: Request) -> Response:
     response = await backends.definitions.ListTaskUsages(
         pb.ListTaskUsagesRequest(
             namespace=request.namespace,
-            name=request.id("name"),
-            version=request.whole("version", most=VERSION_MAX),
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            name=request.param("name"),
+            version=request.whole("version"),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -170,12 +167,13 @@ def _task(task: definition_pb2.Task, *, whole: bool = True) -> TaskAnswer:
     )
 
 
-_NUMBER = Query("version", "The newest without one.", "integer")
-_PINNED = Query("version", "Only who is pinned to this version.", "integer")
-_SHARED = Query("shared", "The public tasks of all namespaces instead.", "boolean")
+_NUMBER = Query("version", "The newest without one.", NUMBER)
+_PINNED = Query("version", "Only who is pinned to this version.", NUMBER)
+_SHARED = Query("shared", "The public tasks of all namespaces instead.", FLAG)
 _TASKS = "/api/v1/tasks"
 _TASK = f"{_TASKS}/{{name}}"
 _VERSION = f"{_TASK}/versions/{{version}}"
+_EXACT = {"version": whole(VERSION_MAX, least=1)}
 ROUTES = (
     Route("GET", _TASKS, list_tasks, read("List tasks", TaskList, _SHARED, *PAGING, errors=())),
     Route("GET", _TASK, get_task, read("A task", TaskAnswer, _NUMBER)),
@@ -186,8 +184,18 @@ ROUTES = (
         list_task_versions,
         read("Versions of a task, newest first", TaskVersionList, *PAGING),
     ),
-    Route("GET", _VERSION, get_task_version, read("One version of a task", TaskAnswer)),
-    Route("DELETE", _VERSION, delete_task_version, delete("Delete one version of a task", 409)),
+    Route(
+        "GET",
+        _VERSION,
+        get_task_version,
+        replace(read("One version of a task", TaskAnswer), path=_EXACT),
+    ),
+    Route(
+        "DELETE",
+        _VERSION,
+        delete_task_version,
+        replace(delete("Delete one version of a task", 409), path=_EXACT),
+    ),
     Route(
         "GET",
         f"{_TASK}/usages",

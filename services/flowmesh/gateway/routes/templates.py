@@ -8,11 +8,11 @@ from msgspec import UNSET, UnsetType
 from flowmesh.api.definition.v1 import template_service_pb2 as pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import VERSION_MAX, InstantiateRequest
+from flowmesh.gateway.envelopes import InstantiateRequest
 from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.operations import MANAGE, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import NUMBER, Query
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -59,7 +59,7 @@ async def list_templates(backends: Backends, request: Request) -> Response:
     response = await backends.templates.ListTemplates(
         pb.ListTemplatesRequest(
             namespace=request.namespace,
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -75,8 +75,8 @@ async def get_template(backends: Backends, request: Request) -> Response:
     response = await backends.templates.GetTemplate(
         pb.GetTemplateRequest(
             namespace=request.namespace,
-            name=request.id("name"),
-            version=request.whole("version", most=VERSION_MAX),
+            name=request.param("name"),
+            version=request.whole("version"),
         )
     )
     return json_response(_template(response.template))
@@ -86,7 +86,7 @@ async def delete_template(backends: Backends, request: Request) -> Response:
     await backends.templates.DeleteTemplate(
         pb.DeleteTemplateRequest(
             namespace=request.namespace,
-            name=request.id("name"),
+            name=request.param("name"),
             request_id=request_id_of(request),
             actor=actor_of(request),
             reason=request.text("reason"),
@@ -100,7 +100,7 @@ async def instantiate_template(backends: Backends, request: Request) -> Response
     response = await backends.templates.InstantiateTemplate(
         pb.InstantiateTemplateRequest(
             namespace=request.namespace,
-            name=request.id("name"),
+            name=request.param("name"),
             version=envelope.version,
             target=checked_id("name", envelope.name),
             parameters=msgspec.json.encode(envelope.parameters),
@@ -133,7 +133,7 @@ def _template(template: pb.Template) -> TemplateAnswer:
     )
 
 
-_VERSION = Query("version", "The newest without one.", "integer")
+_VERSION = Query("version", "The newest without one.", NUMBER)
 _TEMPLATES = "/api/v1/templates"
 _TEMPLATE = f"{_TEMPLATES}/{{name}}"
 _INSTANTIATE = Operation(

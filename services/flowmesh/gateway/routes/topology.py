@@ -11,7 +11,8 @@ from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import version_choice
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, Answer, Operation, Query, Route
+from flowmesh.gateway.operations import MANAGE, Answer, Operation, Route
+from flowmesh.gateway.parameters import VERSION, Query
 from flowmesh.gateway.routes.common import json_response
 
 HUB = "flowmesh"
@@ -48,7 +49,7 @@ async def topology(backends: Backends, request: Request) -> Response:
     found = await backends.definitions.GetPlan(
         pb.GetPlanRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
+            workflow_id=request.param("name"),
             **version_choice(request.text("version")),
         )
     )
@@ -105,7 +106,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Which services a workflow talks to",
-            query=(Query("version", "A number or a label; the newest unless said."),),
+            query=(Query("version", "A number or a label; the newest unless said.", VERSION),),
             answers=(Answer(200, "The hub and its spokes.", TopologyAnswer),),
             errors=(404,),
         ),

@@ -13,8 +13,8 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.gateway import trigger_answers as answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import Envelope, RequestId
-from flowmesh.gateway.instants import instant_us, us_of
-from flowmesh.gateway.limits import PAGE_SIZE_MAX, WEBHOOK_BYTES_MAX
+from flowmesh.gateway.instants import us_of
+from flowmesh.gateway.limits import WEBHOOK_BYTES_MAX
 from flowmesh.gateway.messages import JSON, Request, Response
 from flowmesh.gateway.operations import (
     EXECUTE,
@@ -24,9 +24,9 @@ from flowmesh.gateway.operations import (
     Body,
     Endpoint,
     Operation,
-    Query,
     Route,
 )
+from flowmesh.gateway.parameters import FLAG, ID, INSTANT, Query
 from flowmesh.gateway.payloads import payload_of
 from flowmesh.gateway.routes.common import (
     ACTOR,
@@ -77,7 +77,7 @@ async def list_triggers(backends: Backends, request: Request) -> Response:
 
 
 async def list_workflow_triggers(backends: Backends, request: Request) -> Response:
-    name = request.id("name")
+    name = request.param("name")
     # A workflow without triggers has none; one that is not there is told.
     await backends.definitions.GetWorkflow(
         definition_service_pb2.GetWorkflowRequest(namespace=request.namespace, workflow_id=name)
@@ -90,7 +90,7 @@ async def _list(backends: Backends, request: Request, workflow: str) -> Response
         pb.ListTriggersRequest(
             namespace=request.namespace,
             workflow_id=workflow,
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -106,8 +106,8 @@ def _pausing(rpc: str, message: Any, name: str) -> Endpoint:
     async def change(backends: Backends, request: Request) -> Response:
         call = message(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            trigger_id=request.id("trigger"),
+            workflow_id=request.param("name"),
+            trigger_id=request.param("trigger"),
         )
         response = await getattr(backends.triggers, rpc)(call)
         return json_response(trigger_value(response.trigger))
@@ -128,8 +128,8 @@ async def fire_trigger(backends: Backends, request: Request) -> Response:
     response = await backends.triggers.FireTrigger(
         pb.FireTriggerRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            trigger_id=request.id("trigger"),
+            workflow_id=request.param("name"),
+            trigger_id=request.param("trigger"),
             input=given,
             request_id=request_id_of(request, envelope.request_id),
             actor=actor_of(request),
@@ -143,11 +143,11 @@ async def list_causes(backends: Backends, request: Request) -> Response:
     response = await backends.triggers.ListCauses(
         pb.ListCausesRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            trigger_id=request.id("trigger"),
-            from_us=instant_us(request, "from"),
-            to_us=instant_us(request, "to") or backends.clock.now_us(),
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            workflow_id=request.param("name"),
+            trigger_id=request.param("trigger"),
+            from_us=request.instant_us("from"),
+            to_us=request.instant_us("to") or backends.clock.now_us(),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
             count_only=request.flag("countOnly"),
         )
@@ -192,7 +192,7 @@ async def publish_event(backends: Backends, request: Request) -> Response:
 
 async def receive_webhook(backends: Backends, request: Request) -> Response:
     return await _received(
-        backends, request, namespace=request.id("namespace"), hook=request.id("hook")
+        backends, request, namespace=request.param("namespace"), hook=request.param("hook")
     )
 
 
@@ -221,7 +221,7 @@ async def _received(backends: Backends, request: Request, **place: str) -> Respo
 
 async def list_hooks(backends: Backends, request: Request) -> Response:
     hooks = await backends.triggers.ListHooks(
-        pb.ListHooksRequest(namespace=request.namespace, execution_id=request.id("executionId"))
+        pb.ListHooksRequest(namespace=request.namespace, execution_id=request.param("executionId"))
     )
     found = [answers.HookValue(task_id=each.node, url=hook_url(each.token)) for each in hooks.hooks]
     return json_response(answers.HookList(hooks=found))
@@ -302,7 +302,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="What starts executions: schedules, events, webhooks",
-            query=(Query("workflow", "Only those of this workflow."), *PAGING),
+            query=(Query("workflow", "Only those of this workflow.", ID), *PAGING),
             answers=(Answer(200, "By workflow and id.", answers.TriggerList),),
         ),
     ),
@@ -340,9 +340,9 @@ ROUTES = (
             tag=TEST,
             summary="What a trigger would have started in a stretch of time",
             query=(
-                Query("from", "RFC 3339; from this time on."),
-                Query("to", "RFC 3339; before this time; now without it."),
-                Query("countOnly", "Only how many.", "boolean"),
+                Query("from", "RFC 3339; from this time on.", INSTANT),
+                Query("to", "RFC 3339; before this time; now without it.", INSTANT),
+                Query("countOnly", "Only how many.", FLAG),
                 *PAGING,
             ),
             answers=(Answer(200, "By time.", answers.CauseList),),

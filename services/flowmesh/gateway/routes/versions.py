@@ -12,9 +12,9 @@ from flowmesh.errors import NotFound
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import LabelRequest, ReasonRequest, version_text
-from flowmesh.gateway.limits import PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Query, Route
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.parameters import ID, VERSION, Query
 from flowmesh.gateway.routes.common import (
     ACTOR,
     DEFINITION_BODY,
@@ -125,8 +125,8 @@ async def set_label(backends: Backends, request: Request) -> Response:
     moved = await backends.versions.SetLabel(
         pb.SetLabelRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            label=request.id("label"),
+            workflow_id=request.param("name"),
+            label=request.param("label"),
             version=version_text(envelope.version),
             reason=envelope.reason,
             actor=actor_of(request),
@@ -141,8 +141,8 @@ async def rollback_label(backends: Backends, request: Request) -> Response:
     moved = await backends.versions.RollbackLabel(
         pb.RollbackLabelRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            label=request.id("label"),
+            workflow_id=request.param("name"),
+            label=request.param("label"),
             reason=envelope.reason,
             actor=actor_of(request),
             request_id=request_id_of(request, envelope.request_id),
@@ -155,8 +155,8 @@ async def delete_label(backends: Backends, request: Request) -> Response:
     await backends.versions.DeleteLabel(
         pb.DeleteLabelRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
-            label=request.id("label"),
+            workflow_id=request.param("name"),
+            label=request.param("label"),
             reason=request.text("reason"),
             actor=actor_of(request),
             request_id=request_id_of(request),
@@ -172,17 +172,17 @@ async def list_labels(backends: Backends, request: Request) -> Response:
 
 
 async def get_label(backends: Backends, request: Request) -> Response:
-    name = request.id("label")
+    name = request.param("label")
     for each in await _labels(backends, request):
         if each.name == name:
             return json_response(_label(each))
-    message = f"workflow {request.id('name')!r} has no label {name!r}"
+    message = f"workflow {request.param('name')!r} has no label {name!r}"
     raise NotFound("LABEL_NOT_FOUND", message)
 
 
 async def _labels(backends: Backends, request: Request) -> Any:
     response = await backends.versions.ListLabels(
-        pb.ListLabelsRequest(namespace=request.namespace, workflow_id=request.id("name"))
+        pb.ListLabelsRequest(namespace=request.namespace, workflow_id=request.param("name"))
     )
     return response.labels
 
@@ -200,9 +200,9 @@ async def _changes(backends: Backends, request: Request, kind: str) -> Response:
         pb.ListChangesRequest(
             namespace=request.namespace,
             kind=kind,
-            name=request.id("name"),
+            name=request.param("name"),
             label=request.text("label"),
-            page_size=request.whole("pageSize", most=PAGE_SIZE_MAX),
+            page_size=request.whole("pageSize"),
             page_token=request.text("pageToken"),
         )
     )
@@ -214,14 +214,14 @@ async def diff_workflow(backends: Backends, request: Request) -> Response:
     response = await backends.versions.DiffWorkflow(
         pb.DiffWorkflowRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
+            workflow_id=request.param("name"),
             from_version=request.text("from"),
             to_version=request.text("to"),
         )
     )
     return json_response(
         DiffAnswer(
-            name=request.id("name"),
+            name=request.param("name"),
             from_=response.from_version,
             to=response.to_version,
             differences=[_difference(each) for each in response.differences],
@@ -242,7 +242,7 @@ async def _compatibility(backends: Backends, request: Request, to: dict[str, Any
     response = await backends.versions.CheckCompatibility(
         pb.CheckCompatibilityRequest(
             namespace=request.namespace,
-            workflow_id=request.id("name"),
+            workflow_id=request.param("name"),
             from_version=request.text("from"),
             **to,
         )
@@ -250,7 +250,7 @@ async def _compatibility(backends: Backends, request: Request, to: dict[str, Any
     callers = response.callers
     return json_response(
         CompatibilityAnswer(
-            name=request.id("name"),
+            name=request.param("name"),
             from_=response.from_version,
             to=response.to_version,
             verdict=_verdict(callers.verdict),
@@ -350,9 +350,9 @@ _REMOVE = Operation(
     answers=(Answer(204, "It is gone."),),
     errors=(404,),
 )
-_FROM = Query("from", "A version, by number or label; the newest without one.")
-_TO = Query("to", "A version, by number or label; the newest without one.")
-_ONE_LABEL = Query("label", "Only moves of this label.")
+_FROM = Query("from", "A version, by number or label; the newest without one.", VERSION)
+_TO = Query("to", "A version, by number or label; the newest without one.", VERSION)
+_ONE_LABEL = Query("label", "Only moves of this label.", ID)
 _WORKFLOW = "/api/v1/workflows/{name}"
 _LABEL = f"{_WORKFLOW}/labels/{{label}}"
 ROUTES = (

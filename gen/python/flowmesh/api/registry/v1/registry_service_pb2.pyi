@@ -299,6 +299,7 @@ class ListInstancesRequest(_message.Message):
     STATUSES_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     type: _builtins.str
@@ -307,6 +308,10 @@ class ListInstancesRequest(_message.Message):
     page_token: _builtins.str
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[Global___InstanceStatus.ValueType]: ...
+    @_builtins.property
+    def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Instances that have all of these, and `capability` too where it is set."""
+
     def __init__(
         self,
         *,
@@ -317,10 +322,11 @@ class ListInstancesRequest(_message.Message):
         statuses: _abc.Iterable[Global___InstanceStatus.ValueType] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        capabilities: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capability", b"capability", "name", b"name", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "statuses", b"statuses", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "capability", b"capability", "name", b"name", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "statuses", b"statuses", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
