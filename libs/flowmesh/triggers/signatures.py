@@ -16,7 +16,7 @@ from typing import Any, Final
 from standardwebhooks.webhooks import Webhook
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
-from flowmesh.errors import Invalid, Unauthenticated
+from flowmesh.errors import Invalid, Unauthenticated, UnsupportedMediaType
 from flowmesh.jsontext import dump_json, parse_json
 
 TOLERANCE_S: Final = 300
@@ -39,10 +39,14 @@ class Call:
 
 
 def verified(receiver: pb.Receiver, headers: Headers, body: bytes, now_s: int) -> Call:
-    """The call; header names in lower case. Raises WEBHOOK_UNAUTHENTICATED."""
+    """The call; header names in lower case. Raises WEBHOOK_UNAUTHENTICATED, and
+    CONTENT_TYPE_UNSUPPORTED for what is not declared to be JSON."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
-        raise _refused("send application/json")
+        what = (
+            f"Content-Type {media_type!r} is not accepted here" if media_type else "No Content-Type"
+        )
+        raise UnsupportedMediaType("CONTENT_TYPE_UNSUPPORTED", f"{what}; send application/json.")
     name = _CHECKS[receiver.provider](receiver, headers, body, now_s)
     try:
         payload = parse_json(body)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2 as pb
-from flowmesh.views.values import Read, failure_view, json_value, seconds
+from flowmesh.views.values import Read, failure_view, instant, json_value, seconds
 
 EXECUTION_STATUS_WORDS: Mapping[int, str] = MappingProxyType(
     {
@@ -30,6 +30,13 @@ NODE_STATUS_WORDS: Mapping[int, str] = MappingProxyType(
         pb.NODE_STATUS_FAILED: "failed",
         pb.NODE_STATUS_SKIPPED: "skipped",
         pb.NODE_STATUS_CANCELED: "canceled",
+    }
+)
+_COMPENSATION_WORDS: Mapping[int, str] = MappingProxyType(
+    {
+        pb.COMPENSATION_STATE_COMPENSATING: "compensating",
+        pb.COMPENSATION_STATE_COMPENSATED: "compensated",
+        pb.COMPENSATION_STATE_FAILED: "failed",
     }
 )
 _STEP_LISTS = MappingProxyType(
@@ -73,6 +80,7 @@ def execution_view(execution: pb.Execution, *, read: Read = json_value) -> dict[
         if word != "pending":
             results[node.id] = _step_result(node, word, read)
     view["stepResults"] = results
+    view |= _about(execution, read)
     view["context"] = _context(execution, read)
     if execution.HasField("failure"):
         view["error"] = failure_view(execution.failure, node_key="stepId")
@@ -94,6 +102,52 @@ def link_view(execution: pb.Execution) -> dict[str, Any]:
     ):
         if value:
             view[name] = value
+    return view
+
+
+def _about(execution: pb.Execution, read: Read) -> dict[str, Any]:
+    """What the canonical shape tells of an execution too, under the same names."""
+    view: dict[str, Any] = {}
+    for name, value in (
+        ("version", execution.workflow_version),
+        ("requestId", execution.request_id),
+        ("lastSequence", execution.last_sequence),
+        ("compensation", compensation_word(execution)),
+        ("archived", execution.archived),
+    ):
+        if value:
+            view[name] = value
+    if execution.HasField("output"):
+        view["output"] = read(execution.output)
+    if execution.HasField("origin"):
+        origin = execution.origin
+        view["origin"] = {
+            "executionId": origin.execution_id,
+            "fromNodes": list(origin.from_nodes),
+        }
+    if execution.HasField("hold"):
+        view["hold"] = hold_view(execution.hold)
+    if execution.HasField("erasure"):
+        erasure = execution.erasure
+        at = instant(erasure.at_us)
+        view["erased"] = {"at": at, "actor": erasure.actor, "reason": erasure.reason}
+    return view
+
+
+def compensation_word(execution: pb.Execution) -> str:
+    """How far what was done has been undone; empty where nothing was to be."""
+    return _COMPENSATION_WORDS.get(execution.compensation, "")
+
+
+def hold_view(hold: pb.Hold) -> dict[str, Any]:
+    """What an execution waits for to begin."""
+    view: dict[str, Any] = {
+        "reason": pb.HoldReason.Name(hold.reason).removeprefix("HOLD_REASON_").lower()
+    }
+    if hold.until_us:
+        view["until"] = instant(hold.until_us)
+    if hold.key:
+        view["key"] = hold.key
     return view
 
 
@@ -132,6 +186,10 @@ def _step_result(node: pb.Node, word: str, read: Read) -> dict[str, Any]:
         result["endTime"] = seconds(node.ended_at_us)
     if node.child_execution_id:
         result["childExecutionId"] = node.child_execution_id
+    if node.held:
+        result["held"] = True
+    if node.undoes:
+        result["undoes"] = node.undoes
     return result
 
 

@@ -17,7 +17,9 @@ from flowmesh.api.registry.v1 import registry_service_pb2
 from flowmesh.gateway import answers
 from flowmesh.gateway.messages import JSON
 from flowmesh.views import (
+    compensation_word,
     execution_status,
+    hold_view,
     instant,
     node_status,
     raw_json,
@@ -25,11 +27,6 @@ from flowmesh.views import (
     search_view,
 )
 
-_COMPENSATION: dict[int, Any] = {
-    execution_pb2.COMPENSATION_STATE_COMPENSATING: "compensating",
-    execution_pb2.COMPENSATION_STATE_COMPENSATED: "compensated",
-    execution_pb2.COMPENSATION_STATE_FAILED: "failed",
-}
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -68,6 +65,7 @@ def execution_answer(
     """`urls` are those that nodes wait for a call of."""
     return answers.ExecutionAnswer(
         **_summary(execution),
+        **_links(execution),
         input=raw_value(execution.input),
         output=raw_value(execution.output) if execution.HasField("output") else UNSET,
         tasks={node.id: _task_state(node, urls.get(node.id)) for node in execution.nodes},
@@ -82,7 +80,7 @@ def execution_answer(
         search={value.name: search_view(value) for value in execution.search},
         erased=_erasure(execution),
         variables={name: raw_value(each) for name, each in execution.variables.items()} or UNSET,
-        compensation=_COMPENSATION.get(execution.compensation, UNSET),
+        compensation=cast("Any", compensation_word(execution)) or UNSET,
         origin=answers.Origin(
             execution_id=execution.origin.execution_id,
             from_nodes=list(execution.origin.from_nodes),
@@ -94,16 +92,7 @@ def execution_answer(
         )
         if execution.stops_everywhere or execution.breakpoints
         else UNSET,
-        hold=_hold(execution.hold) if execution.HasField("hold") else UNSET,
-    )
-
-
-def _hold(hold: execution_pb2.Hold) -> answers.Hold:
-    word: Any = execution_pb2.HoldReason.Name(hold.reason).removeprefix("HOLD_REASON_").lower()
-    return answers.Hold(
-        reason=word,
-        until=instant(hold.until_us) if hold.until_us else UNSET,
-        key=hold.key or UNSET,
+        hold=answers.Hold(**hold_view(execution.hold)) if execution.HasField("hold") else UNSET,
     )
 
 
@@ -224,6 +213,19 @@ def _summary(execution: execution_pb2.Execution) -> dict[str, Any]:
     }
 
 
+def _links(execution: execution_pb2.Execution) -> dict[str, Any]:
+    link = execution.link
+    parent = answers.ParentTask(
+        execution_id=link.parent_id, task_id=link.parent_node, detached=link.detached or UNSET
+    )
+    return {
+        "parent": parent if link.parent_id else UNSET,
+        "continued_from": link.continued_from or UNSET,
+        "continued_as": execution.continued_as or UNSET,
+        "first_run": link.first_run or UNSET,
+    }
+
+
 def _failure(execution: execution_pb2.Execution) -> answers.FailureValue | UnsetType:
     return failure_value(execution.failure) if execution.HasField("failure") else UNSET
 
@@ -257,6 +259,9 @@ def _task_state(node: execution_pb2.Node, url: str | None) -> answers.TaskState:
         url=url or UNSET,
         held=node.held or UNSET,
         undoes=node.undoes or UNSET,
+        child_execution_id=node.child_execution_id or UNSET,
+        child_workflow=node.child_workflow_id or UNSET,
+        child_version=node.child_version or UNSET,
         approval=approval_value(node.approval) if node.HasField("approval") else UNSET,
     )
 

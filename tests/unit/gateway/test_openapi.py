@@ -67,4 +67,4 @@ def test_path_parameters_are_described_and_errors_have_one_shape() -> None:
 
 def test_formats_are_those_of_the_library() -> None:
     """The gateway names them without loading what writes them."""
-    assert (formats.FORMATS, formats.DRAWINGS) == (tuple(TARGETS), DRAWINGS)
+    assert (tuple(TARGETS), DRAWINGS) == (formats.FORMATS, formats.DRAWINGS)

@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
-from flowmesh.errors import Unauthenticated
+from flowmesh.errors import Unauthenticated, UnsupportedMediaType
 from flowmesh.triggers import Call, NotJson, verified
 
 NOW = 1_800_000_000
@@ -82,7 +82,7 @@ def test_what_is_signed_right_is_taken(provider: str) -> None:
 
 @ALL
 def test_what_is_not_is_refused(provider: str) -> None:
-    """Nothing signed, another body, another secret, no JSON, the signature cut or doubled."""
+    """Nothing signed, another body, another secret, the signature cut or doubled."""
     good = signed(provider)
     header = next(name for name in good if "signature" in name)
     wrongs: tuple[tuple[Headers, bytes], ...] = (
@@ -90,13 +90,23 @@ def test_what_is_not_is_refused(provider: str) -> None:
         (good, BODY + b" "),
         (good | {header: good[header][:-1]}, BODY),
         (good | {header: "é" * 10}, BODY),
-        (good | {"content-type": "text/plain"}, BODY),
         (good | {header: " ".join([good[header] + "x"] * 1_000)}, BODY),
     )
     for headers, body in wrongs:
         with pytest.raises(Unauthenticated) as refused:
             call(provider, headers, body)
         assert refused.value.reason == "WEBHOOK_UNAUTHENTICATED"
+
+
+@ALL
+@pytest.mark.parametrize("media_type", ["text/plain", "", "application/x-www-form-urlencoded"])
+def test_what_is_not_declared_to_be_json_is_of_another_media_type(
+    provider: str, media_type: str
+) -> None:
+    """However well it is signed."""
+    with pytest.raises(UnsupportedMediaType) as refused:
+        call(provider, signed(provider) | {"content-type": media_type})
+    assert refused.value.http_status == 415
 
 
 @pytest.mark.parametrize("provider", [name for name, about in PROVIDERS.items() if about[2]])

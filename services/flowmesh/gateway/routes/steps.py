@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.gateway import answers
+from flowmesh.gateway import answers, step_answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import StartStepsRequest, StopRequest, version_choice
 from flowmesh.gateway.ids import checked_id
@@ -202,7 +202,7 @@ ROUTES = (
                 STATUSES,
                 *PAGING,
             ),
-            answers=(Answer(200, "Without their steps.", answers.StepExecutionList),),
+            answers=(Answer(200, "Without their steps.", step_answers.StepExecutionList),),
         ),
     ),
     Route(
@@ -212,7 +212,7 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="State of an execution",
-            answers=(Answer(200, "As last committed.", answers.StepExecution),),
+            answers=(Answer(200, "As last committed.", step_answers.StepExecution),),
             errors=(404,),
         ),
     ),
@@ -224,7 +224,7 @@ ROUTES = (
             tag=TEST,
             summary="Picture of an execution",
             query=(Query("all", "Also the steps that have not begun.", FLAG),),
-            answers=(Answer(200, "Steps that have begun.", answers.Picture),),
+            answers=(Answer(200, "Steps that have begun.", step_answers.Picture),),
             errors=(404,),
         ),
     ),

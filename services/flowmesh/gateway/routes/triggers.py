@@ -282,7 +282,7 @@ _CALLED = (
     Answer(202, "It has done something.", answers.ReceivedValue),
     Answer(200, "The same call came before; its outcome.", answers.ReceivedValue),
 )
-_CALL_ERRORS = (401, 404, 409, 413)
+_CALL_ERRORS = (401, 404, 409, 413, 415)
 
 
 def _changing(summary: str) -> Operation:
