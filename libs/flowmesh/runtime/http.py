@@ -18,6 +18,7 @@ from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
 ASGI3 = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CONNECTIONS_MAX = 10_000
@@ -25,8 +26,11 @@ KEEPALIVE_S = 75
 WEBSOCKET_MESSAGE_BYTES_MAX = 1024 * 1024
 # The server's own housekeeping: the Date header changes once a second.
 TICK_S = 1.0
+JSON = "application/json"
 LIVE = frozenset({"/health", "/healthz", "/livez"})
 READY = frozenset({"/ready", "/readyz"})
+PROBES = LIVE | READY | {"/metrics"}
+WRONG_METHOD_STATUS = 405
 GONE_STATUS = 503
 NOWHERE_STATUS = 404
 
@@ -94,17 +98,9 @@ class HttpServer:
         if refused is not None:
             await _refuse(scope, receive, send, refused)
             return
-        if scope["type"] == "http":
-            if path in LIVE:
-                await answer(send, 200, {"status": "ok", **self._about()})
-                return
-            if path in READY:
-                ready, body = await self._checks.report()
-                await answer(send, 200 if ready else GONE_STATUS, body)
-                return
-            if path == "/metrics":
-                await respond(send, 200, self._metrics.text(), CONTENT_TYPE)
-                return
+        if scope["type"] == "http" and path in PROBES:
+            await self._probe(path, scope["method"], send)
+            return
         if self._app is not None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -113,6 +109,19 @@ class HttpServer:
             await receive()
             await send({"type": "websocket.close", "code": 1013})
 
+    async def _probe(self, path: str, method: str, send: Send) -> None:
+        if method not in ("GET", "HEAD"):
+            text = f"{method} is not served here; send GET."
+            body = problem(WRONG_METHOD_STATUS, "METHOD_NOT_ALLOWED", text)
+            await answer(send, WRONG_METHOD_STATUS, body, (b"allow", b"GET, HEAD"))
+        elif path in LIVE:
+            await answer(send, 200, {"status": "ok", **self._about()})
+        elif path in READY:
+            ready, body = await self._checks.report()
+            await answer(send, 200 if ready else GONE_STATUS, body)
+        else:
+            await respond(send, 200, self._metrics.text(), CONTENT_TYPE)
+
     def _nothing_here(self, path: str) -> tuple[int, dict[str, Any]]:
         if self._lifespan is not None:
             text = "the service is starting"
@@ -120,9 +129,9 @@ class HttpServer:
         return NOWHERE_STATUS, problem(NOWHERE_STATUS, "ROUTE_NOT_FOUND", f"no such path: {path}")
 
 
-async def answer(send: Send, status: int, body: dict[str, Any]) -> None:
+async def answer(send: Send, status: int, body: dict[str, Any], *headers: Header) -> None:
     """Sends a JSON response."""
-    await respond(send, status, orjson.dumps(body), "application/json")
+    await respond(send, status, orjson.dumps(body), JSON, *headers)
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: FlowmeshError) -> None:
@@ -132,19 +141,25 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: FlowmeshErr
     if scope["type"] == "websocket":
         await receive()
         kind = "websocket.http.response"
-    await respond(send, error.http_status, body, "application/json", kind=kind)
+    await respond(send, error.http_status, body, JSON, kind=kind)
 
 
 async def respond(
-    send: Send, status: int, body: bytes, content_type: str, *, kind: str = "http.response"
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: str,
+    *headers: Header,
+    kind: str = "http.response",
 ) -> None:
     """Sends a whole response."""
-    headers = [
+    head = [
         (b"content-type", content_type.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        *headers,
     ]
-    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.start", "status": status, "headers": head})
     await send({"type": f"{kind}.body", "body": body})
 
 

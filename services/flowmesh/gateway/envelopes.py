@@ -11,16 +11,17 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.gateway.ids import ID_PATTERN, checked_id
+from flowmesh.gateway.ids import ID_PATTERN, OPTIONAL_ID_PATTERN, checked_id
 from flowmesh.gateway.limits import INT64_MAX, SYNC_WAIT_MS_MAX
 from flowmesh.jsontext import parse_json
 
 Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
+OptionalId = Annotated[str, Meta(extra_json_schema={"pattern": OPTIONAL_ID_PATTERN})]
 RequestId = Annotated[
     str,
     Meta(
         description="Again with the same id answers as the first time and changes nothing.",
-        extra_json_schema={"pattern": ID_PATTERN},
+        extra_json_schema={"pattern": OPTIONAL_ID_PATTERN},
     ),
 ]
 Input = Annotated[
@@ -42,12 +43,13 @@ E_ = TypeVar("E_", bound=msgspec.Struct)
 
 
 VERSION_MAX = 2**32 - 1
+_VERSION_SCHEMA = {"pattern": OPTIONAL_ID_PATTERN, "minimum": 0, "maximum": VERSION_MAX}
 # A number, or the label that points to it.
 Version = Annotated[
     int | str,
     Meta(
         description="A version by its number or by a label; 0 is the newest.",
-        extra_json_schema={"pattern": ID_PATTERN},
+        extra_json_schema=_VERSION_SCHEMA,
     ),
 ]
 
@@ -106,7 +108,7 @@ class DryRunSourceRequest(DryRunRequest, frozen=True, kw_only=True):
         dict[str, Any] | str, Meta(description="JSON, or a text in YAML or JSON.")
     ]
     workflow: Annotated[
-        str, Meta(description="Which of its workflows, where there are several.")
+        OptionalId, Meta(description="Which of its workflows, where there are several.")
     ] = ""
 
 
@@ -158,7 +160,7 @@ class VariableRequest(Envelope, frozen=True, kw_only=True):
 class LinkRequest(Envelope, frozen=True, kw_only=True):
     """A link by which somebody decides."""
 
-    by: Annotated[str, Meta(description="Who decides by it.")]
+    by: Annotated[str, Meta(min_length=1, description="Who decides by it.")]
     decision: Annotated[
         Literal["any", "approve", "reject"], Meta(description="What the link lets them say.")
     ] = "any"
@@ -235,7 +237,7 @@ class LabelRequest(ReasonRequest, frozen=True, kw_only=True):
         int | str,
         Meta(
             description="A version by its number or by another label; 0 is none.",
-            extra_json_schema={"pattern": ID_PATTERN},
+            extra_json_schema=_VERSION_SCHEMA,
         ),
     ]
 

@@ -6,6 +6,8 @@ from flowmesh.errors import Invalid, Violation
 from flowmesh.gateway.limits import ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
 
 ID_PATTERN = f"^[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}$"
+# Where no id is none.
+OPTIONAL_ID_PATTERN = f"^[A-Za-z0-9._:-]{{0,{ID_CHARACTERS_MAX}}}$"
 _ID = re.compile(f"[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}")
 
 
@@ -24,12 +26,12 @@ def checked_id(field: str, value: str) -> str:
     raise Invalid("ID_INVALID", f"{field}: {what}.", violations=(place,))
 
 
-def checked_text(field: str, value: str) -> str:
+def checked_text(field: str, value: str, most: int = TEXT_CHARACTERS_MAX) -> str:
     """A text for people, bounded and without NUL."""
     if "\x00" in value:
         what, reason = "text must not hold NUL characters", "STRING_HAS_NUL"
-    elif len(value) > TEXT_CHARACTERS_MAX:
-        what = f"{len(value)} characters; at most {TEXT_CHARACTERS_MAX} are allowed"
+    elif len(value) > most:
+        what = f"{len(value)} characters; at most {most} are allowed"
         reason = "REQUEST_INVALID"
     else:
         return value

@@ -16,6 +16,8 @@ PAYLOAD_CHUNK_BYTES = 1024 * 1024
 INT64_MAX = 2**63 - 1
 ID_CHARACTERS_MAX = 128
 TEXT_CHARACTERS_MAX = 4_096
+# Of who changes a definition, and why.
+CHANGE_CHARACTERS_MAX = 1_024
 
 SYNC_WAIT_MS_MAX = 30_000
 # What a call may take beyond the time it waits on purpose.

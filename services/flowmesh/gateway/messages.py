@@ -17,7 +17,6 @@ import msgspec
 
 from flowmesh.errors import Invalid, Timeout, TooLarge, UnsupportedMediaType
 from flowmesh.gateway.envelopes import decode
-from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.instants import instant_us
 from flowmesh.gateway.limits import BODY_BYTES_MAX, BODY_READ_S
 from flowmesh.gateway.parameters import Rules
@@ -89,13 +88,13 @@ class Head:
 
     @property
     def namespace(self) -> str:
-        value = self.header(b"flowmesh-namespace")
-        return checked_id("Flowmesh-Namespace", value) if value else ""
+        return self.header(b"flowmesh-namespace")
 
     def check(self, rules: Rules) -> None:
-        """Holds the parameters of path and query to those of the route."""
+        """Holds the parameters of path, query and headers to those of the route."""
         for name, kind in rules.paths.items():
             kind.check(name, self._params[name])
+        rules.check_headers(self._scope["headers"])
         if self._scope.get("query_string") or rules.required:
             self._query = rules.read(self._pairs())
 

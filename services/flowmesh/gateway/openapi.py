@@ -6,8 +6,8 @@ import msgspec
 
 from flowmesh.gateway import answers
 from flowmesh.gateway.messages import JSON
-from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Operation
-from flowmesh.gateway.parameters import ID, Kind, Query, Rules
+from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Body, Operation
+from flowmesh.gateway.parameters import ID, OPTIONAL_ID, Kind, Query, Rules
 from flowmesh.gateway.probes import PROBES
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 
@@ -21,26 +21,36 @@ _TAGS = {
 _ERRORS = {
     400: "Malformed or invalid; `details` says where.",
     401: "Not signed as it must be.",
-    403: "Not allowed.",
+    403: "Not allowed, or sent by a web page of another origin.",
     404: "Not found.",
     405: "The path is not served for this method; `Allow` lists those it is.",
     409: "The state, a version or the request id does not fit.",
     410: "The cursor is no longer held, or the link has expired.",
     413: "Too large; the message names the limit.",
     415: "The content type is not accepted here.",
+    426: "The path is a WebSocket; open it as one.",
     429: "Too much at once; come back after `Retry-After`.",
     500: "A fault of ours; the log has it.",
     503: "A server is away or draining; come back after `Retry-After`.",
     504: "The services did not answer in time.",
 }
-# What any call may meet.
-_ALWAYS = (400, 429, 500, 503, 504)
-_NAMESPACE = {
-    "name": "Flowmesh-Namespace",
-    "in": "header",
-    "description": "The namespace; `default` without one.",
-    "schema": ID.schema,
+# What any call may meet, any that names a thing, and any with a body.
+_ALWAYS = (400, 403, 429, 500, 503, 504)
+_NAMED = (404,)
+_WITH_BODY = (413, 415)
+_NOT_YET = "Not checked: this version knows no users. Put a proxy that does in front of it."
+# Declared so that generated clients can be given credentials; `{}` is none.
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": f"A token. {_NOT_YET}"},
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Flowmesh-Api-Key",
+        "description": f"An API key. {_NOT_YET}",
+    },
 }
+_SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"apiKey": []}]
+HTML = "text/html"
 _REFERENCE = "#/components/schemas/{name}"
 # JSON routes that speak of other media types describe their bodies as text or bytes.
 _ANY_SCHEMA: dict[str, Any] = {}
@@ -58,6 +68,7 @@ def document() -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = described
     for socket in SOCKETS:
         described = _operation(socket.operation, socket.rules(), socket.operation_id, by_shape)
+        described["responses"] |= _errors([426], by_shape)
         paths.setdefault(socket.path, {})["get"] = described
     for path, operation in PROBES.items():
         paths[path] = {"get": _operation(operation, Rules(), path.removeprefix("/"), by_shape)}
@@ -71,8 +82,9 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "security": _SECURITY,
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": _SECURITY_SCHEMES},
     }
 
 
@@ -98,14 +110,23 @@ def _operation(
         described["description"] = operation.description
     described["parameters"] = _parameters(operation, rules)
     if operation.body is not None:
-        schema = _ANY_SCHEMA if operation.body.shape is None else by_shape[operation.body.shape]
-        described["requestBody"] = {
-            "required": operation.body.required,
-            "description": operation.body.description or "The request.",
-            "content": {kind: {"schema": schema} for kind in operation.body.media_types},
-        }
-    described["responses"] = _responses(operation, by_shape)
+        described["requestBody"] = _body(operation.body, by_shape)
+    described["responses"] = _responses(operation, rules, by_shape)
     return described
+
+
+def _body(body: Body, by_shape: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    content: dict[str, dict[str, Any]] = {}
+    for kind in body.media_types:
+        schema = body.schemas.get(kind, _ANY_SCHEMA)
+        content[kind] = {"schema": schema if body.shape is None else by_shape[body.shape]}
+    if body.example is not None:
+        content[JSON]["example"] = body.example
+    return {
+        "required": body.required,
+        "description": body.description or "The request.",
+        "content": content,
+    }
 
 
 def _parameters(operation: Operation, rules: Rules) -> list[dict[str, Any]]:
@@ -114,9 +135,9 @@ def _parameters(operation: Operation, rules: Rules) -> list[dict[str, Any]]:
     ]
     headers = [
         _parameter(header.name, "header", header.kind) | {"description": header.description}
-        for header in operation.headers
+        for header in rules.headers.values()
     ]
-    return [*named, *map(_query, operation.query), *headers, _NAMESPACE]
+    return [*named, *map(_query, operation.query), *headers]
 
 
 def _parameter(name: str, place: str, kind: Kind) -> dict[str, Any]:
@@ -124,7 +145,10 @@ def _parameter(name: str, place: str, kind: Kind) -> dict[str, Any]:
 
 
 def _query(query: Query) -> dict[str, Any]:
-    described = _parameter(query.name, "query", query.kind) | {"description": query.description}
+    # Without a value it is as though it were not there.
+    none = query.kind is ID and not (query.required or query.repeated)
+    described = _parameter(query.name, "query", OPTIONAL_ID if none else query.kind)
+    described["description"] = query.description
     if query.required:
         described["required"] = True
     if query.repeated:
@@ -133,19 +157,32 @@ def _query(query: Query) -> dict[str, Any]:
     return described
 
 
-def _responses(operation: Operation, by_shape: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+def _responses(
+    operation: Operation, rules: Rules, by_shape: dict[Any, dict[str, Any]]
+) -> dict[str, Any]:
     responses = {str(answer.status): _answer(answer, by_shape) for answer in operation.answers}
-    for status in sorted({*_ALWAYS, *operation.errors}):
+    statuses = {*_ALWAYS, *operation.errors}
+    statuses |= {*_NAMED} if rules.paths else set()
+    statuses |= {*_WITH_BODY} if operation.body is not None else set()
+    media_types = (JSON, HTML) if operation.error_pages else (JSON,)
+    return _errors(sorted(statuses), by_shape, media_types) | responses
+
+
+def _errors(
+    statuses: list[int],
+    by_shape: dict[Any, dict[str, Any]],
+    media_types: tuple[str, ...] = (JSON,),
+) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status in statuses:
         shape = answers.StateErrorAnswer if status == 409 else answers.ErrorAnswer
-        described: dict[str, Any] = {
-            "description": _ERRORS[status],
-            "content": {JSON: {"schema": by_shape[shape]}},
-        }
+        content = {kind: {"schema": _ANY_SCHEMA} for kind in media_types}
+        content[JSON] = {"schema": by_shape[shape]}
+        responses[str(status)] = {"description": _ERRORS[status], "content": content}
         if status in (429, 503):
-            described["headers"] = {
+            responses[str(status)]["headers"] = {
                 "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
             }
-        responses.setdefault(str(status), described)
     return responses
 
 
@@ -156,6 +193,7 @@ def _answer(answer: Answer, by_shape: dict[Any, dict[str, Any]]) -> dict[str, An
         described["content"] = {answer.media_type: {"schema": {"oneOf": either}}}
     elif answer.shape is not None:
         described["content"] = {answer.media_type: {"schema": by_shape[answer.shape]}}
-    elif answer.media_type != JSON:
-        described["content"] = {answer.media_type: {"schema": _ANY_SCHEMA}}
+    elif answer.media_types or answer.media_type != JSON:
+        kinds = answer.media_types or (answer.media_type,)
+        described["content"] = {kind: {"schema": _ANY_SCHEMA} for kind in kinds}
     return described

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.messages import JSON, AnyResponse, Request
-from flowmesh.gateway.parameters import ID, PATH_KINDS, Kind, Query, RequestHeader, Rules
+from flowmesh.gateway.parameters import ID, NAMESPACE, PATH_KINDS, Kind, Query, RequestHeader, Rules
 from flowmesh.gateway.sockets import Socket
 
 EXECUTE = "Execute"
@@ -41,13 +41,17 @@ class Body:
     media_types: tuple[str, ...] = (JSON,)
     required: bool = True
     description: str = ""
+    # Of bodies that are no envelopes, by media type.
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    example: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer that is no error; `shape` is `None` where it is not JSON.
 
-    `other` is the shape that a query parameter asks for in its place.
+    `other` is the shape that a query parameter asks for in its place, `media_types` are those it
+    asks for in place of the first.
     """
 
     status: int
@@ -55,6 +59,7 @@ class Answer:
     shape: Any = None
     media_type: str = JSON
     other: Any = None
+    media_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,8 @@ class Operation:
     headers: tuple[RequestHeader, ...] = ()
     body: Body | None = None
     errors: tuple[int, ...] = ()
+    # Whether a browser gets its errors as pages.
+    error_pages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,9 @@ def _rules(path: str, operation: Operation, *, strict: bool) -> Rules:
             for name in PATH_PARAMETER.findall(path)
         },
         queries={query.name: query for query in operation.query},
+        headers={
+            header.name.lower().encode(): header for header in (NAMESPACE, *operation.headers)
+        },
         strict=strict,
         required=frozenset(query.name for query in operation.query if query.required),
     )

@@ -1,17 +1,27 @@
 """What a parameter of a path, a query or a header may be: checked and described from one source."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.gateway.envelopes import version_choice
-from flowmesh.gateway.ids import ID_PATTERN, checked_id, checked_text, invalid_field
+from flowmesh.gateway.envelopes import VERSION_MAX, version_choice
+from flowmesh.gateway.ids import (
+    ID_PATTERN,
+    OPTIONAL_ID_PATTERN,
+    checked_id,
+    checked_text,
+    invalid_field,
+)
 from flowmesh.gateway.instants import instant_us
-from flowmesh.gateway.limits import INT64_MAX, PAGE_SIZE_MAX, TEXT_CHARACTERS_MAX
+from flowmesh.gateway.limits import (
+    CHANGE_CHARACTERS_MAX,
+    INT64_MAX,
+    PAGE_SIZE_MAX,
+    TEXT_CHARACTERS_MAX,
+)
 
-VERSION_MAX = 2**32 - 1
 _DIGEST = "[0-9a-f]{64}"
 
 
@@ -83,16 +93,27 @@ def _check_moment(name: str, text: str) -> None:
         INSTANT.check(name, text)
 
 
-TEXT = Kind(
-    {"type": "string", "maxLength": TEXT_CHARACTERS_MAX, "pattern": "^[^\\u0000]*$"}, checked_text
-)
+def text(most: int = TEXT_CHARACTERS_MAX, *, least: int = 0) -> Kind:
+    """Text without NUL; only parameters that are required or of a path are never empty."""
+    schema = {"type": "string", "maxLength": most, "pattern": "^[^\\u0000]*$"}
+    bounds = {"minLength": least} if least else {}
+    return Kind(schema | bounds, lambda name, value: checked_text(name, value, most))
+
+
+TEXT = text()
+CHANGE = text(CHANGE_CHARACTERS_MAX)
 # Such as `each[3]/charge`, or `states/Ask for more`.
-NODE = Kind({**TEXT.schema, "minLength": 1}, checked_text)
+NODE = text(least=1)
 ID = Kind({"type": "string", "pattern": ID_PATTERN}, checked_id)
+# Where nothing says none: in queries and headers.
+OPTIONAL_ID = Kind({"type": "string", "pattern": OPTIONAL_ID_PATTERN}, checked_id)
 FLAG = Kind({"type": "boolean", "default": False}, _check_flag)
 INSTANT = Kind({"type": "string", "format": "date-time"}, instant_us)
 # In quotes, as the draft of the header has it, or bare.
-KEY = Kind({**ID.schema, "pattern": f'^"?{ID_PATTERN[1:-1]}"?$'}, checked_id)
+KEY = Kind(
+    {"type": "string", "pattern": f'^"?{OPTIONAL_ID_PATTERN[1:-1]}"?$'},
+    lambda name, value: checked_id(name, value.strip('"')),
+)
 DIGEST = Kind({"type": "string", "pattern": f"^{_DIGEST}$"}, _check_digest)
 EVENT = whole()
 MOMENT = Kind({"oneOf": [EVENT.schema, INSTANT.schema]}, _check_moment)
@@ -140,11 +161,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class RequestHeader:
-    """A request header with a meaning of its own on a route."""
+    """A request header with a meaning of its own on a route; an empty one is as none."""
 
     name: str
     description: str
     kind: Kind = TEXT
+
+
+NAMESPACE = RequestHeader(
+    "Flowmesh-Namespace", "The namespace; `default` without one.", OPTIONAL_ID
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +179,17 @@ class Rules:
 
     paths: Mapping[str, Kind] = field(default_factory=dict)
     queries: Mapping[str, Query] = field(default_factory=dict)
+    # By their names in lower case.
+    headers: Mapping[bytes, RequestHeader] = field(default_factory=dict)
     strict: bool = True
     required: frozenset[str] = frozenset()
+
+    def check_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Refuses those whose value is of another kind than the route takes."""
+        for name, value in headers:
+            header = self.headers.get(name)
+            if header is not None and value:
+                header.kind.check(header.name, str(value, "latin-1").strip())
 
     def read(self, pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
         """The values of a query by name; refuses what is unknown, repeated or of another kind."""

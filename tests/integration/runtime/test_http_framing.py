@@ -162,10 +162,13 @@ async def test_an_offer_without_a_body_is_ignored(port: Port, method: str) -> No
     assert (one.value["method"], one.value["path"], two.value["path"]) == (method, "/a", "/b")
 
 
-async def test_health_ports_keep_bodies_with_their_requests_too(port: Port) -> None:
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 405), ("TRACE", 405)])
+async def test_health_ports_keep_bodies_with_their_requests_too(
+    port: Port, method: str, status: int
+) -> None:
     """A probe path answers once for a body that looks like a request."""
-    said = offering("POST", "h2c", INNER).replace(b"/a", b"/health")
-    assert [each.status for each in await port.said(said)] == [200]
+    said = offering(method, "h2c", INNER).replace(b"/a", b"/health")
+    assert [each.status for each in await port.said(said)] == [status]
 
 
 async def test_a_websocket_behind_open_requests_is_not_opened(port: Port) -> None:

@@ -17,7 +17,7 @@ from flowmesh.gateway.errors import error_response
 from flowmesh.gateway.ids import checked_id, checked_text, invalid_field
 from flowmesh.gateway.messages import JSON, Request, Response
 from flowmesh.gateway.operations import Body, Endpoint
-from flowmesh.gateway.parameters import KEY, PAGE_SIZE, Query, RequestHeader, listed
+from flowmesh.gateway.parameters import CHANGE, KEY, PAGE_SIZE, Query, RequestHeader, listed
 from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 
 IDEMPOTENCY_KEY = RequestHeader(
@@ -27,6 +27,7 @@ IDEMPOTENCY_KEY = RequestHeader(
 )
 FILTER = Query("filter", 'Such as `status = failed AND label.team = "pay"`; see docs/search.md.')
 ACTOR = RequestHeader("Flowmesh-Actor", "Who asks; kept with what is changed.")
+CHANGE_ACTOR = RequestHeader(ACTOR.name, ACTOR.description, CHANGE)
 PERMISSIONS = RequestHeader(
     "Flowmesh-Permissions",
     "What who asks is permitted, separated by commas. For trusted callers: whoever lets others"
@@ -52,6 +53,12 @@ DEFINITION_BODY = Body(
     None,
     media_types=(JSON, "application/yaml"),
     description="Step JSON, graph JSON, or `workflow.io/v1` resources as JSON or YAML.",
+    schemas={JSON: {"type": "object"}, "application/yaml": {"type": "string"}},
+    example={
+        "id": "hello",
+        "name": "Hello",
+        "steps": [{"id": "wait", "name": "Wait", "action": "delay", "params": {"duration": 100}}],
+    },
 )
 
 
@@ -62,8 +69,6 @@ def json_response(value: Any, status: int = HTTPStatus.OK) -> Response:
 def request_id_of(request: Request, given: str = "") -> str:
     """The request id of the body or of the `Idempotency-Key` header, which may be quoted."""
     key = request.header(b"idempotency-key").strip().strip('"')
-    if key:
-        checked_id("Idempotency-Key", key)
     if given:
         checked_id("requestId", given)
     if key and given and key != given:
@@ -73,12 +78,12 @@ def request_id_of(request: Request, given: str = "") -> str:
 
 def actor_of(request: Request) -> str:
     """Who says that they ask."""
-    return checked_text("Flowmesh-Actor", request.header(b"flowmesh-actor"))
+    return request.header(b"flowmesh-actor")
 
 
 def permissions_of(request: Request) -> list[str]:
     """What who asks is said to be permitted."""
-    names = checked_text("Flowmesh-Permissions", request.header(b"flowmesh-permissions"))
+    names = request.header(b"flowmesh-permissions")
     return [name.strip() for name in names.split(",") if name.strip()]
 
 

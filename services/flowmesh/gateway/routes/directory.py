@@ -128,7 +128,7 @@ ROUTES = (
             tag=MANAGE,
             summary="Store a large value",
             description="Up to 64 MiB. The answer goes where an input is expected.",
-            body=Body(None, media_types=(JSON, "application/octet-stream")),
+            body=Body(None, media_types=(JSON, "application/octet-stream"), required=False),
             answers=(Answer(201, "Its reference.", answers.StoredPayload),),
             errors=(413, 415),
         ),
@@ -140,7 +140,7 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="Bytes of a stored value",
-            answers=(Answer(200, "As stored.", None, "application/octet-stream"),),
+            answers=(Answer(200, "As stored, of the type it was stored with.", None, "*/*"),),
             errors=(404,),
         ),
     ),

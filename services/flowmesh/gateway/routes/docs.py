@@ -133,7 +133,9 @@ ROUTES = (
             tag=MANAGE,
             summary="What the page loads",
             answers=(
-                Answer(200, "A style sheet or a script.", None, "text/javascript"),
+                Answer(
+                    200, "A style sheet or a script.", media_types=("text/javascript", "text/css")
+                ),
                 Answer(304, "It has not changed."),
             ),
             errors=(404,),

@@ -11,7 +11,6 @@ from flowmesh.errors import FlowmeshError, Timeout
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.errors import error_value
-from flowmesh.gateway.ids import invalid_field
 from flowmesh.gateway.limits import SUBSCRIBE_WAIT_S
 from flowmesh.gateway.messages import (
     AnyResponse,
@@ -48,7 +47,7 @@ async def execution_events(backends: Backends, request: Request) -> AnyResponse:
     after = request.whole("after")
     if resumed:
         # A browser that comes back asks for the address it began with.
-        after = _sequence("Last-Event-ID", resumed)
+        after = int(resumed)
     watch = _watch_of(request, after)
     ended = await _last_event_is(backends, watch)
     if ended and resumed and after:
@@ -197,12 +196,6 @@ async def _subscribed(responses: AsyncIterator[pb.WatchEventsResponse]) -> None:
         raise Timeout("DEADLINE_EXCEEDED", "The subscription did not begin in time.") from error
 
 
-def _sequence(field: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise invalid_field(field, "must be the id of an event, a whole number")
-    return int(text)
-
-
 _TYPES = Query("type", "Only these types; the last event always comes.", repeated=True)
 _AFTER = Query("after", "Sequence of the last event already known.", EVENT)
 _NAMESPACE_QUERY = (
@@ -214,9 +207,9 @@ _NAMESPACE_QUERY = (
     Query("after", "The cursor (`id:`) of the last event already known."),
     Query("cursor", "The same as `after`.", same_as="after"),
 )
-_LAST_EVENT_ID = RequestHeader(
-    "Last-Event-ID", "`id:` of the last event already known, whatever `after` says."
-)
+_KNOWN = "`id:` of the last event already known, whatever `after` says."
+_LAST_EVENT_ID = RequestHeader("Last-Event-ID", _KNOWN, EVENT)
+_LAST_CURSOR = RequestHeader("Last-Event-ID", _KNOWN)
 _STREAM = Answer(
     200,
     "`id:`, `event:` and `data:` (an event) per event; comments as heartbeats every 15 s.",
@@ -247,7 +240,7 @@ ROUTES = (
             summary="Events of all executions of the namespace as they happen",
             description="`id:` is an opaque cursor.",
             query=_NAMESPACE_QUERY,
-            headers=(_LAST_EVENT_ID,),
+            headers=(_LAST_CURSOR,),
             answers=(_STREAM,),
             errors=(410, 429),
         ),

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 YAML = "application/yaml"
 PYTHON = "text/x-python; charset=utf-8"
-VERSION_MAX = 2**32 - 1
 _WORKFLOW = "/api/v1/workflows/{name}"
 
 
@@ -156,6 +155,7 @@ class PublicNodes(Answer, kw_only=True):
 # The same as TARGETS and DRAWINGS of the library of definitions, which is loaded when it is needed.
 FORMATS = ("native", "python", "steps", "graph", "states", "serverless")
 DRAWINGS = ("svg", "mermaid", "dot", "json")
+_PICTURES = ("image/svg+xml", "text/vnd.mermaid", "text/vnd.graphviz", JSON)
 _DRAWING = Query("format", "svg without it.", one_of(*DRAWINGS, default=DRAWINGS[0]))
 _VERSION = Query("version", "The newest without one.", NUMBER)
 ROUTES = (
@@ -186,7 +186,11 @@ ROUTES = (
                 Query("format", "The document as it was posted without one.", one_of(*FORMATS)),
                 _VERSION,
             ),
-            answers=(operations.Answer(200, "It says the same.", None),),
+            answers=(
+                operations.Answer(
+                    200, "It says the same.", media_types=(JSON, YAML, "text/x-python")
+                ),
+            ),
             errors=(404,),
         ),
     ),
@@ -198,7 +202,7 @@ ROUTES = (
             tag=TEST,
             summary="A drawing of a workflow",
             query=(_DRAWING, _VERSION),
-            answers=(operations.Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
+            answers=(operations.Answer(200, "Boxes and arrows.", media_types=_PICTURES),),
             errors=(404, 413),
         ),
     ),
@@ -210,7 +214,7 @@ ROUTES = (
             tag=TEST,
             summary="A drawing of an execution: its workflow, coloured by what became of each node",
             query=(_DRAWING,),
-            answers=(operations.Answer(200, "Boxes and arrows.", None, "image/svg+xml"),),
+            answers=(operations.Answer(200, "Boxes and arrows.", media_types=_PICTURES),),
             errors=(404, 413),
         ),
     ),

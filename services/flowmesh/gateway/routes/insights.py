@@ -4,7 +4,7 @@ from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import TEST, Answer, Endpoint, Operation, Route
-from flowmesh.gateway.parameters import NUMBER, Query, whole
+from flowmesh.gateway.parameters import NODE, NUMBER, Query, whole
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
 from flowmesh.insight.reports import Comparison, Watch
@@ -116,7 +116,7 @@ ROUTES = (
         watch_variable,
         "One value along the chain of tasks",
         Answer(200, "Who set it, who read it, what it was after each.", Watch),
-        Query("path", "As templates write it: `tasks.charge.output.amount`.", required=True),
+        Query("path", "As templates write it: `tasks.charge.output.amount`.", NODE, required=True),
     ),
     _get(
         f"{_EXECUTION}/explain",

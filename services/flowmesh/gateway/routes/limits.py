@@ -8,7 +8,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
 from flowmesh.gateway import limit_answers as answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import Envelope
+from flowmesh.gateway.envelopes import Envelope, OptionalId
 from flowmesh.gateway.ids import checked_id, invalid_field
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
@@ -25,7 +25,9 @@ _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 class LimitRequest(Envelope, frozen=True, kw_only=True):
     """Sets a limit, in place of what was set before and of the numbers of a definition."""
 
-    kind: Annotated[str, Meta(description=f"One of {', '.join(KINDS)}.")]
+    kind: Annotated[
+        str, Meta(description="What it limits.", extra_json_schema={"enum": list(KINDS)})
+    ]
     subject: Annotated[
         str, Meta(description="A workflow, a task type, workflow/node, a host, a queue.")
     ] = ""
@@ -50,7 +52,7 @@ class LimitRequest(Envelope, frozen=True, kw_only=True):
 class DispatchRequest(Envelope, frozen=True, kw_only=True):
     """Stops or starts the dispatch of one workflow, or of the namespace without one."""
 
-    workflow: str = ""
+    workflow: OptionalId = ""
     reason: str = ""
 
 

@@ -17,13 +17,14 @@ from flowmesh.gateway.envelopes import LinkRequest
 from flowmesh.gateway.errors import error_response
 from flowmesh.gateway.forms import fields_of, filled_in
 from flowmesh.gateway.ids import checked_text, invalid_field
-from flowmesh.gateway.limits import FORM_BYTES_MAX, FORM_FIELDS_MAX
+from flowmesh.gateway.limits import FORM_BYTES_MAX, FORM_FIELDS_MAX, TEXT_CHARACTERS_MAX
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, Route
 from flowmesh.gateway.routes.common import json_response
 from flowmesh.jsontext import dump_json
 from flowmesh.views import instant
 
+_DECISIONS = ("approve", "reject")
 FORM = "application/x-www-form-urlencoded"
 _TITLES = {
     "LINK_INVALID": "This link is not valid",
@@ -134,7 +135,7 @@ async def _form(request: Request) -> dict[str, str]:
     for name, value in pairs:
         if "\0" in value:
             raise Invalid("STRING_HAS_NUL", f"{name[:64]} holds a NUL character.")
-    if given.get("decision") not in ("approve", "reject"):
+    if given.get("decision") not in _DECISIONS:
         raise invalid_field("decision", "must be approve or reject")
     return given
 
@@ -152,6 +153,15 @@ def _refusal(request: Request, error: FlowmeshError) -> Response:
 
 
 _PAGE = Answer(200, "A page for people.", None, "text/html")
+_FIELDS = {
+    "type": "object",
+    "required": ["decision"],
+    "properties": {
+        "decision": {"type": "string", "enum": list(_DECISIONS)},
+        "comment": {"type": "string", "maxLength": TEXT_CHARACTERS_MAX},
+    },
+    "additionalProperties": {"type": "string"},
+}
 _ERRORS = (403, 404, 409, 410)
 ROUTES = (
     Route(
@@ -175,6 +185,7 @@ ROUTES = (
             summary="What a link asks to decide; decides nothing",
             answers=(_PAGE,),
             errors=_ERRORS,
+            error_pages=True,
         ),
     ),
     Route(
@@ -185,9 +196,10 @@ ROUTES = (
             tag=EXECUTE,
             summary="Decide by a link",
             description="Fields `decision` (approve or reject), `comment`, and `form.<member>`.",
-            body=Body(None, media_types=(FORM,)),
+            body=Body(None, media_types=(FORM,), schemas={FORM: _FIELDS}),
             answers=(_PAGE,),
-            errors=(*_ERRORS, 413, 415),
+            errors=_ERRORS,
+            error_pages=True,
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """Canonical workflows and tasks: apply, read, check, analyse."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -14,9 +15,9 @@ from flowmesh.gateway.graphs import AnalysisAnswer, analysis_answer
 from flowmesh.gateway.ids import invalid_field
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Route
-from flowmesh.gateway.parameters import FLAG, NUMBER, VERSION, Query, one_of, whole
+from flowmesh.gateway.parameters import CHANGE, FLAG, NUMBER, VERSION, Query, one_of, whole
 from flowmesh.gateway.routes.common import (
-    ACTOR,
+    CHANGE_ACTOR,
     DEFINITION_BODY,
     IDEMPOTENCY_KEY,
     PAGING,
@@ -211,7 +212,7 @@ async def _workflow(backends: Backends, request: Request, chosen: dict[str, Any]
     return json_response(workflow_answer(response.workflow))
 
 
-REASON = Query("reason", "Why; kept with the change.")
+REASON = Query("reason", "Why; kept with the change.", CHANGE)
 
 
 def _apply(summary: str) -> Operation:
@@ -221,7 +222,7 @@ def _apply(summary: str) -> Operation:
         description="Several resources in one YAML body are applied all or none.",
         body=DEFINITION_BODY,
         query=(REASON,),
-        headers=(IDEMPOTENCY_KEY, ACTOR),
+        headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
         answers=(
             Answer(201, "A new version of at least one resource.", answers.Applied),
             Answer(200, "The content was there already.", answers.Applied),
@@ -247,7 +248,7 @@ def delete(summary: str, *errors: int) -> Operation:
         tag=MANAGE,
         summary=summary,
         query=(REASON,),
-        headers=(IDEMPOTENCY_KEY, ACTOR),
+        headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
         answers=(Answer(204, "It is gone."),),
         errors=(404, *errors),
     )
@@ -269,7 +270,7 @@ _VALIDATE = Operation(
         Query("lint", "Also warn of what is allowed and likely to be regretted.", FLAG),
         Query("strict", "Warnings are errors.", FLAG),
     ),
-    body=DEFINITION_BODY,
+    body=replace(DEFINITION_BODY, required=False),
     answers=(Answer(200, "Every problem there is.", answers.Validation),),
     errors=(413, 415),
 )

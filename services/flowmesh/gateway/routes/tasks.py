@@ -10,9 +10,10 @@ from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.envelopes import VERSION_MAX
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import Route
-from flowmesh.gateway.parameters import FLAG, NUMBER, VERSION_MAX, Query, whole
+from flowmesh.gateway.parameters import FLAG, NUMBER, Query, whole
 from flowmesh.gateway.routes.common import PAGING, actor_of, json_response, request_id_of
 from flowmesh.gateway.routes.resources import delete, read
 from flowmesh.gateway.views import references, timestamp

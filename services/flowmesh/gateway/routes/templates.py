@@ -14,7 +14,7 @@ from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import MANAGE, Answer, Body, Operation, Route
 from flowmesh.gateway.parameters import NUMBER, Query
 from flowmesh.gateway.routes.common import (
-    ACTOR,
+    CHANGE_ACTOR,
     IDEMPOTENCY_KEY,
     PAGING,
     actor_of,
@@ -141,7 +141,7 @@ _INSTANTIATE = Operation(
     summary="Make a workflow of a template",
     description="All or none of what it becomes is applied.",
     body=Body(InstantiateRequest),
-    headers=(IDEMPOTENCY_KEY, ACTOR),
+    headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
     answers=(
         Answer(201, "A new version of at least one resource.", InstantiatedAnswer),
         Answer(200, "It was there already, or nothing was asked for.", InstantiatedAnswer),

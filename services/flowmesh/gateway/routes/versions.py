@@ -14,9 +14,9 @@ from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import LabelRequest, ReasonRequest, version_text
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import ID, VERSION, Query
+from flowmesh.gateway.parameters import CHANGE, ID, VERSION, Query
 from flowmesh.gateway.routes.common import (
-    ACTOR,
+    CHANGE_ACTOR,
     DEFINITION_BODY,
     IDEMPOTENCY_KEY,
     PAGING,
@@ -326,7 +326,7 @@ def _moving(summary: str, shape: Any) -> Operation:
         tag=MANAGE,
         summary=summary,
         body=Body(shape, required=shape is LabelRequest),
-        headers=(IDEMPOTENCY_KEY, ACTOR),
+        headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
         answers=(Answer(200, "Where it points to now.", LabelValue),),
         errors=(404, 409),
     )
@@ -345,8 +345,8 @@ def _read(summary: str, shape: Any, *query: Query, tag: str = MANAGE) -> Operati
 _REMOVE = Operation(
     tag=MANAGE,
     summary="Remove a label; the version stays",
-    query=(Query("reason", "Why; kept with the change."),),
-    headers=(IDEMPOTENCY_KEY, ACTOR),
+    query=(Query("reason", "Why; kept with the change.", CHANGE),),
+    headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
     answers=(Answer(204, "It is gone."),),
     errors=(404,),
 )
