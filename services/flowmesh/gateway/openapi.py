@@ -7,9 +7,10 @@ import msgspec
 from flowmesh.gateway import answers
 from flowmesh.gateway.messages import JSON
 from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Body, Operation
-from flowmesh.gateway.parameters import ID, OPTIONAL_ID, Kind, Query, Rules
+from flowmesh.gateway.parameters import Kind, Query, Rules
 from flowmesh.gateway.probes import PROBES
 from flowmesh.gateway.routes import ROUTES, SOCKETS
+from flowmesh.gateway.streams import EVENT_STREAM
 
 # Of the contract, not of the software behind it.
 API_VERSION = "1.0.0"
@@ -145,9 +146,7 @@ def _parameter(name: str, place: str, kind: Kind) -> dict[str, Any]:
 
 
 def _query(query: Query) -> dict[str, Any]:
-    # Without a value it is as though it were not there.
-    none = query.kind is ID and not (query.required or query.repeated)
-    described = _parameter(query.name, "query", OPTIONAL_ID if none else query.kind)
+    described = _parameter(query.name, "query", query.kind)
     described["description"] = query.description
     if query.required:
         described["required"] = True
@@ -191,9 +190,18 @@ def _answer(answer: Answer, by_shape: dict[Any, dict[str, Any]]) -> dict[str, An
     if answer.other is not None:
         either = [by_shape[answer.shape], by_shape[answer.other]]
         described["content"] = {answer.media_type: {"schema": {"oneOf": either}}}
+    elif answer.media_type == EVENT_STREAM:
+        described["content"] = {EVENT_STREAM: {"schema": _stream(by_shape[answer.shape])}}
     elif answer.shape is not None:
         described["content"] = {answer.media_type: {"schema": by_shape[answer.shape]}}
     elif answer.media_types or answer.media_type != JSON:
         kinds = answer.media_types or (answer.media_type,)
         described["content"] = {kind: {"schema": _ANY_SCHEMA} for kind in kinds}
     return described
+
+
+def _stream(event: dict[str, Any]) -> dict[str, Any]:
+    """The fields of each Server-Sent Event."""
+    data = {"type": "string", "contentMediaType": JSON, "contentSchema": event}
+    fields = {"id": {"type": "string"}, "event": {"type": "string"}, "data": data}
+    return {"type": "object", "properties": fields}

@@ -105,8 +105,11 @@ CHANGE = text(CHANGE_CHARACTERS_MAX)
 # Such as `each[3]/charge`, or `states/Ask for more`.
 NODE = text(least=1)
 ID = Kind({"type": "string", "pattern": ID_PATTERN}, checked_id)
-# Where nothing says none: in queries and headers.
-OPTIONAL_ID = Kind({"type": "string", "pattern": OPTIONAL_ID_PATTERN}, checked_id)
+# In queries and headers, where an empty value is as none.
+OPTIONAL_ID = Kind(
+    {"type": "string", "pattern": OPTIONAL_ID_PATTERN},
+    lambda name, value: value and checked_id(name, value),
+)
 FLAG = Kind({"type": "boolean", "default": False}, _check_flag)
 INSTANT = Kind({"type": "string", "format": "date-time"}, instant_us)
 # In quotes, as the draft of the header has it, or bare.
@@ -118,13 +121,14 @@ DIGEST = Kind({"type": "string", "pattern": f"^{_DIGEST}$"}, _check_digest)
 EVENT = whole()
 MOMENT = Kind({"oneOf": [EVENT.schema, INSTANT.schema]}, _check_moment)
 NUMBER = whole(VERSION_MAX)
-# By number or by label, which is no number.
+# By number or by label, which is no number. Of a path it is there and not 0.
+_NO_NUMBER = {"not": {"pattern": "^[0-9]+$"}}
 VERSION = Kind(
-    {"anyOf": [NUMBER.schema, {**ID.schema, "not": {"pattern": "^[0-9]+$"}}]},
-    lambda _name, text: version_choice(text),
+    {"anyOf": [NUMBER.schema, {**OPTIONAL_ID.schema, **_NO_NUMBER}]},
+    lambda _name, value: version_choice(value),
 )
 STORED = Kind(
-    {"anyOf": [whole(VERSION_MAX, least=1).schema, VERSION.schema["anyOf"][1]]}, _check_stored
+    {"anyOf": [whole(VERSION_MAX, least=1).schema, {**ID.schema, **_NO_NUMBER}]}, _check_stored
 )
 PAGE_SIZE = whole(PAGE_SIZE_MAX)
 # Parameters of paths that are no ids.
@@ -153,9 +157,7 @@ class Query:
         """What is given; raises `Invalid` for what the kind does not take."""
         given = [part for part in text.split(",") if part] if self.repeated else [text]
         for value in given:
-            # Forms send what was not filled in.
-            if value:
-                self.kind.check(self.name, value)
+            self.kind.check(self.name, value)
         return given
 
 

@@ -53,7 +53,7 @@ DEFINITION_BODY = Body(
     None,
     media_types=(JSON, "application/yaml"),
     description="Step JSON, graph JSON, or `workflow.io/v1` resources as JSON or YAML.",
-    schemas={JSON: {"type": "object"}, "application/yaml": {"type": "string"}},
+    schemas={JSON: {"type": "object"}},
     example={
         "id": "hello",
         "name": "Hello",

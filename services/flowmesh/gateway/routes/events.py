@@ -20,7 +20,7 @@ from flowmesh.gateway.messages import (
     StreamResponse,
 )
 from flowmesh.gateway.operations import TEST, Answer, Operation, Route, SocketRoute
-from flowmesh.gateway.parameters import EVENT, ID, Query, RequestHeader
+from flowmesh.gateway.parameters import EVENT, OPTIONAL_ID, Query, RequestHeader
 from flowmesh.gateway.sockets import INTERNAL_ERROR, TRY_AGAIN_LATER, Socket
 from flowmesh.gateway.streams import (
     EVENT_STREAM,
@@ -199,10 +199,10 @@ async def _subscribed(responses: AsyncIterator[pb.WatchEventsResponse]) -> None:
 _TYPES = Query("type", "Only these types; the last event always comes.", repeated=True)
 _AFTER = Query("after", "Sequence of the last event already known.", EVENT)
 _NAMESPACE_QUERY = (
-    Query("workflow", "Only events of executions of this workflow.", ID),
-    Query("workflowId", "The same as `workflow`.", ID, same_as="workflow"),
-    Query("execution", "Only events of this execution.", ID),
-    Query("executionId", "The same as `execution`.", ID, same_as="execution"),
+    Query("workflow", "Only events of executions of this workflow.", OPTIONAL_ID),
+    Query("workflowId", "The same as `workflow`.", OPTIONAL_ID, same_as="workflow"),
+    Query("execution", "Only events of this execution.", OPTIONAL_ID),
+    Query("executionId", "The same as `execution`.", OPTIONAL_ID, same_as="execution"),
     Query("type", "Only these types.", repeated=True),
     Query("after", "The cursor (`id:`) of the last event already known."),
     Query("cursor", "The same as `after`.", same_as="after"),

@@ -20,7 +20,7 @@ from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import EVENT, ID, INSTANT, MOMENT, Query, one_of, whole
+from flowmesh.gateway.parameters import EVENT, INSTANT, MOMENT, OPTIONAL_ID, Query, one_of, whole
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.progress import StateAnswer, state_answer
 from flowmesh.gateway.results import VIEWS, Results, View, results
@@ -195,8 +195,8 @@ ROUTES = (
                     "orderBy",
                     "started, ended, label.<name>, attr.<name> or input.<path>, then asc or desc.",
                 ),
-                Query("workflow", "Only executions of this workflow.", ID),
-                Query("workflowId", "The same as `workflow`.", ID, same_as="workflow"),
+                Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
+                Query("workflowId", "The same as `workflow`.", OPTIONAL_ID, same_as="workflow"),
                 STATUSES,
                 Query("startedAfter", "RFC 3339; only executions started later.", INSTANT),
                 Query("startedBefore", "RFC 3339; only executions started earlier.", INSTANT),
@@ -227,7 +227,7 @@ ROUTES = (
                 Query("view", "What to show; tasks without it.", one_of(*VIEWS, default=VIEWS[0])),
             ),
             answers=(Answer(200, "As last committed.", Results),),
-            errors=(404,),
+            errors=(404, 409),
         ),
     ),
     Route(

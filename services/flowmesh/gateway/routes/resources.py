@@ -270,7 +270,7 @@ _VALIDATE = Operation(
         Query("lint", "Also warn of what is allowed and likely to be regretted.", FLAG),
         Query("strict", "Warnings are errors.", FLAG),
     ),
-    body=replace(DEFINITION_BODY, required=False),
+    body=replace(DEFINITION_BODY, required=False, schemas={}),
     answers=(Answer(200, "Every problem there is.", answers.Validation),),
     errors=(413, 415),
 )

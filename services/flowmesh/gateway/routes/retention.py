@@ -14,7 +14,7 @@ from flowmesh.gateway.ids import checked_text
 from flowmesh.gateway.limits import INT64_MAX
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import ID, INSTANT, Query
+from flowmesh.gateway.parameters import INSTANT, OPTIONAL_ID, Query
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -172,7 +172,7 @@ ROUTES = (
             tag=TEST,
             summary="Executions in the archive",
             query=(
-                Query("workflow", "Only executions of this workflow.", ID),
+                Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
                 Query("startedAfter", "RFC 3339; only executions started later.", INSTANT),
                 Query("startedBefore", "RFC 3339; only executions started earlier.", INSTANT),
             ),

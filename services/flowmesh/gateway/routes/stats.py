@@ -9,7 +9,7 @@ from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import TEST, Answer, Operation, Route
-from flowmesh.gateway.parameters import ID, Query
+from flowmesh.gateway.parameters import OPTIONAL_ID, Query
 from flowmesh.gateway.routes.common import json_response
 
 
@@ -135,7 +135,7 @@ ROUTES = (
             tag=TEST,
             summary="Counts and latency percentiles by workflow and task",
             description="Of the orchestrator that answers, since it was started.",
-            query=(Query("workflow", "Only this workflow.", ID),),
+            query=(Query("workflow", "Only this workflow.", OPTIONAL_ID),),
             answers=(Answer(200, "Workflows that ran there.", StatsAnswer),),
         ),
     ),

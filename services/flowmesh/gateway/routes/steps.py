@@ -11,7 +11,7 @@ from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.limits import STEP_LIST_PAGE_SIZE
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import FLAG, ID, Query
+from flowmesh.gateway.parameters import FLAG, OPTIONAL_ID, Query
 from flowmesh.gateway.payloads import brought_in, payload_of
 from flowmesh.gateway.routes.common import (
     DEFINITION_BODY,
@@ -198,7 +198,7 @@ ROUTES = (
             tag=TEST,
             summary="List executions, newest first",
             query=(
-                Query("workflowId", "Only executions of this workflow.", ID),
+                Query("workflowId", "Only executions of this workflow.", OPTIONAL_ID),
                 STATUSES,
                 *PAGING,
             ),

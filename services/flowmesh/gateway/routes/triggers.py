@@ -26,7 +26,7 @@ from flowmesh.gateway.operations import (
     Operation,
     Route,
 )
-from flowmesh.gateway.parameters import FLAG, ID, INSTANT, Query
+from flowmesh.gateway.parameters import FLAG, INSTANT, OPTIONAL_ID, Query
 from flowmesh.gateway.payloads import payload_of
 from flowmesh.gateway.routes.common import (
     ACTOR,
@@ -302,7 +302,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="What starts executions: schedules, events, webhooks",
-            query=(Query("workflow", "Only those of this workflow.", ID), *PAGING),
+            query=(Query("workflow", "Only those of this workflow.", OPTIONAL_ID), *PAGING),
             answers=(Answer(200, "By workflow and id.", answers.TriggerList),),
         ),
     ),

@@ -14,7 +14,7 @@ from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import LabelRequest, ReasonRequest, version_text
 from flowmesh.gateway.messages import Request, Response
 from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import CHANGE, ID, VERSION, Query
+from flowmesh.gateway.parameters import CHANGE, OPTIONAL_ID, VERSION, Query
 from flowmesh.gateway.routes.common import (
     CHANGE_ACTOR,
     DEFINITION_BODY,
@@ -352,7 +352,7 @@ _REMOVE = Operation(
 )
 _FROM = Query("from", "A version, by number or label; the newest without one.", VERSION)
 _TO = Query("to", "A version, by number or label; the newest without one.", VERSION)
-_ONE_LABEL = Query("label", "Only moves of this label.", ID)
+_ONE_LABEL = Query("label", "Only moves of this label.", OPTIONAL_ID)
 _WORKFLOW = "/api/v1/workflows/{name}"
 _LABEL = f"{_WORKFLOW}/labels/{{label}}"
 ROUTES = (
