@@ -8,7 +8,7 @@ import pytest
 from flowmesh.definitions.editor.bodies import POLICY
 from flowmesh.definitions.model import NATIVE_RETRY
 from flowmesh.gateway import openapi
-from flowmesh.plan.compiled import NEVER_RETRIED, RETRIED_BY_DEFAULT
+from flowmesh.plan.policies import NEVER_RETRIED, RETRIED_BY_DEFAULT
 from tests.tidy import sources
 from tools import docs
 

@@ -15,6 +15,7 @@ INTERNAL: dict[str, str] = {
     "it is the bound of a row, said where another process needs it": """
         definition.limits.PAGE_SIZE_MAX definitions.limits.MAP_ITEMS_MAX
         egress.client.URL_CHARACTERS_MAX engine.children.INPUT_BYTES_MAX
+        gateway.limits.CHANGE_CHARACTERS_MAX
         engine.children.REQUEST_ID_MAX gateway.limits.ID_CHARACTERS_MAX
         gateway.limits.INLINE_BYTES_MAX gateway.limits.PAYLOAD_BYTES_MAX
         gateway.routes.limits.CHANGES_MAX orchestrator.requests.TEXT_MAX sandbox.pool.CODE_BYTES_MAX

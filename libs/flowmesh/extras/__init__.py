@@ -19,7 +19,7 @@ MODULES = {
     ),
     "otel": ("opentelemetry",),
     "server": (
-        *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "nats", "pydantic"),
+        *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),
         *("pydantic_settings", "redis", "swagger_ui", "uvicorn", "uvloop", "websockets"),
     ),
     "dev": ("psutil",),

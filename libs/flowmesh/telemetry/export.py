@@ -25,7 +25,7 @@ SHUTDOWN_TIMEOUT_MS = 1_000
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 GRPC = "grpc"
-MISSING = "sending traces or metrics needs OpenTelemetry: pip install 'flowmesh[telemetry]'"
+MISSING = "sending traces or metrics needs OpenTelemetry: pip install 'flowmesh[otel]'"
 _span_id: ContextVar[str] = ContextVar("flowmesh_span_id", default="")
 
 
