@@ -40,6 +40,8 @@ def failure_json(failure: "Failure") -> dict[str, Any]:
     shown: dict[str, Any] = {"class": failure.error_class, "message": failure.message}
     if failure.node:
         shown["taskId"] = failure.node
+    if failure.state:
+        shown["state"] = failure.state
     if failure.details is not None:
         shown["details"] = failure.details
     return shown

@@ -107,6 +107,7 @@ def _move_on(owner: NodeState, machine: s.MachineState, scope: s.Scope) -> None:
     machine.next = follow.next
     if node.status == s.FAILED:
         failure = _failure_of(node)
+        failure.state = failure.state or node.planned.name
         caught, place, defers = follow.caught(getattr(failure, "class"))
         if caught:
             machine.next, machine.error = place, failure

@@ -151,6 +151,6 @@ def without_text(failure: failure_pb2.Failure | None) -> failure_pb2.Failure | N
     """A failure with its class and its node and nothing of what it says."""
     if failure is None:
         return None
-    bare = failure_pb2.Failure(message=ERASED, node=failure.node)
+    bare = failure_pb2.Failure(message=ERASED, node=failure.node, state=failure.state)
     setattr(bare, "class", getattr(failure, "class"))
     return bare

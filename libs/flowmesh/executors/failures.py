@@ -26,6 +26,8 @@ INTERNAL = "InternalError"
 
 
 class TaskFailure(Exception):
+    """Ends an attempt; `node` is the node that failed where this one reports another's failure."""
+
     def __init__(
         self,
         class_: str,
@@ -33,16 +35,19 @@ class TaskFailure(Exception):
         *,
         retry_after_ms: int = 0,
         details: dict[str, Any] | None = None,
+        node: str = "",
     ) -> None:
         super().__init__(message)
         self.class_ = class_
         self.message = message
         self.retry_after_ms = retry_after_ms
         self.details = details or {}
+        self.node = node
 
     def result(self, token: str, worker_id: str) -> TaskResult:
         failure = Failure(
             message=self.message,
+            node=self.node,
             retry_after_ms=self.retry_after_ms,
             details=orjson.dumps(self.details) if self.details else b"",
         )

@@ -8,7 +8,6 @@ it answers is the next such value, or for a choice `{"next": …}`.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import orjson
 
@@ -20,8 +19,9 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http import call
 from flowmesh.executors.serverless_calls import body_of, headers_of, with_query
 from flowmesh.executors.states_retry import error_name, matches, wait_before_retry
+from flowmesh.expressions import instant
 from flowmesh.standards.arns import machine_of
-from flowmesh.standards.choices import holds
+from flowmesh.standards.choices import as_moment, holds
 from flowmesh.standards.intrinsics import World
 from flowmesh.standards.paths import PathFailed, compile_path, compile_reference, put
 from flowmesh.standards.payloads import filled, looked_up
@@ -30,8 +30,8 @@ TYPE = "states.task"
 _ITEMS_MAX = 100_000
 # So many items of a Map are made before others have their turn.
 _ITEMS_AT_ONCE = 200
-# Longer than any timer, which says so.
-_SECONDS_MAX = 10**9
+# As flowmesh.engine.delays has it, which would not name the state.
+WAIT_MS_MAX = 366 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class StatesStep(Step):
                 failure.message,
                 retry_after_ms=failure.retry_after_ms,
                 details=failure.details,
+                node=failure.node,
             ) from failure
 
 
@@ -73,6 +74,8 @@ class _Running:
         self.attempt = attempt
         self.given: dict[str, Json] = attempt.value
         self.state = self.given["state"]
+        # What the result of a task is sent with, where it is sent by somebody else.
+        self.token = ""
 
     @property
     def data(self) -> Json:
@@ -81,19 +84,26 @@ class _Running:
     @property
     def context(self) -> Json:
         """The context object, `$$`."""
-        moment = datetime.fromtimestamp(self.tools.now_us() / 1_000_000, UTC)
         state = self.state if isinstance(self.state, dict) else {}
+        execution, machine = self.given.get("execution"), self.config.get("machine")
         found: dict[str, Json] = {
-            "Execution": {"Id": self.given.get("execution"), "Input": self.given.get("input")},
+            "Execution": {
+                "Id": execution,
+                "Input": self.given.get("input"),
+                "Name": execution,
+                "StartTime": self.given.get("started"),
+            },
             "State": {
                 "Name": self.config["name"],
-                "EnteredTime": moment.isoformat(timespec="milliseconds"),
+                "EnteredTime": instant(self.tools.now_us()),
                 "RetryCount": sum((state.get("retries") or {}).get("counts", ())),
             },
-            "StateMachine": {"Name": self.config.get("machine")},
+            "StateMachine": {"Id": machine, "Name": machine},
         }
         if "map" in state:
             found["Map"] = {"Item": state["map"]}
+        if self.token:
+            found["Task"] = {"Token": self.token}
         return found
 
     def at(self, key: str, data: Json) -> Json:
@@ -182,16 +192,31 @@ async def _fail(run: _Running) -> Json:
 
 
 async def _wait(run: _Running) -> Json:
-    """How long, for the timer that follows: seconds become ms, an instant stays one."""
+    """How long, for the timer that follows: seconds become ms, an instant stays one.
+
+    What is no time fails the state here, because a timer knows nothing of states.
+    """
     config, data = run.config, run.at("input_path", run.data)
     if "seconds_path" in config:
         seconds = compile_path(config["seconds_path"]).find(data, run.context)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-            raise TaskFailure("States.Runtime", "SecondsPath does not lead to a number")
-        wait: Json = round(min(seconds, _SECONDS_MAX) * 1_000)
-    else:
-        wait = compile_path(config["timestamp_path"]).find(data, run.context)
-    return {**run.left(data, run.state), "wait": wait}
+        return {**run.left(data, run.state), "wait": _wait_ms(seconds, config["name"])}
+    moment = compile_path(config["timestamp_path"]).find(data, run.context)
+    found = as_moment(moment)
+    if found is None:
+        message = f"TimestampPath leads to no instant such as 2030-01-31T12:00:00Z: {moment!r:.64}"
+        raise TaskFailure("States.Runtime", message)
+    _wait_ms(max(0, found[0].timestamp() - run.tools.now_us() / 1_000_000), config["name"])
+    return {**run.left(data, run.state), "wait": moment}
+
+
+def _wait_ms(seconds: Json, name: str) -> int:
+    """A wait in ms that a timer can have."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+        raise TaskFailure("States.Runtime", "SecondsPath does not lead to a number of seconds")
+    if seconds * 1_000 > WAIT_MS_MAX:
+        days = WAIT_MS_MAX // (24 * 3_600_000)
+        raise TaskFailure("States.Runtime", f"{name} would wait for more than {days} days")
+    return round(seconds * 1_000)
 
 
 async def _before(run: _Running) -> Json:
@@ -221,8 +246,7 @@ async def _started(run: _Running) -> Json:
     """An execution that nobody waits for."""
     before, output = run.state
     run.state = before
-    moment = datetime.fromtimestamp(run.tools.now_us() / 1_000_000, UTC)
-    started = moment.isoformat(timespec="milliseconds")
+    started = instant(run.tools.now_us())
     return run.left({"ExecutionArn": output["executionId"], "StartDate": started}, before)
 
 
@@ -305,7 +329,7 @@ async def _failed(run: _Running) -> Json:
                 data = run.data if keys is None else put(run.data, keys, told)
             kept = {key: value for key, value in run.state.items() if key in ("data", "map")}
             return {**kept, "data": data, "next": catcher["next"]}
-    raise TaskFailure(name, message, details=failure.get("details"))
+    raise TaskFailure(name, message, details=failure.get("details"), node=failure.get("node", ""))
 
 
 _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from flowmesh.expressions.functions import FUNCTIONS, result_schema
     from flowmesh.expressions.go_templates import compile_go_template
-    from flowmesh.expressions.moments import MOMENT, Moment
+    from flowmesh.expressions.moments import MOMENT, Moment, instant
     from flowmesh.expressions.references import Reference
     from flowmesh.expressions.templates import Template, compile_template
     from flowmesh.expressions.texts import TextTemplate, compile_text
@@ -47,6 +47,7 @@ else:
         "compile_go_template": "go_templates",
         "compile_template": "templates",
         "compile_text": "texts",
+        "instant": "moments",
         "references_in": "calls",
         "result_schema": "functions",
         "schema_of": "calls",
@@ -56,7 +57,6 @@ else:
         if name not in HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
-
 
 __all__ = [
     "FUNCTIONS",
@@ -78,6 +78,7 @@ __all__ = [
     "compile_go_template",
     "compile_template",
     "compile_text",
+    "instant",
     "references_in",
     "result_schema",
     "schema_of",

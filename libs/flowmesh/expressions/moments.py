@@ -5,6 +5,7 @@ nor chance is asked: the moment is a fact of the execution.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 MOMENT = "@moment"
 """The name of the moment in a scope; no reference can be written so."""
@@ -16,3 +17,12 @@ class Moment:
 
     key: str
     at_us: int
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(at_us: int) -> str:
+    """A point in time as RFC 3339 text in UTC, in milliseconds."""
+    at = _EPOCH + timedelta(milliseconds=at_us // 1_000)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

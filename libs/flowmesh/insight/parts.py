@@ -36,6 +36,7 @@ class ErrorPart(Part, kw_only=True):
     class_: str = msgspec.field(name="class")
     message: str
     task_id: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
     details: Json | UnsetType = UNSET
 
 
@@ -58,6 +59,7 @@ def error_part(failure: failure_pb2.Failure | None) -> ErrorPart | UnsetType:
         class_=getattr(failure, "class"),
         message=failure.message,
         task_id=failure.node or UNSET,
+        state=failure.state or UNSET,
         details=json_or_text(failure.details) if failure.details else UNSET,
     )
 

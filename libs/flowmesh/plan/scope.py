@@ -7,7 +7,7 @@ import msgspec
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.expressions import MOMENT, Moment, RenderError
+from flowmesh.expressions import MOMENT, Moment, RenderError, instant
 from flowmesh.plan.compiled import Graph, Plan, PlanNode
 
 ITEMS_MAX = 1_000_000
@@ -48,6 +48,7 @@ class ExecutionValues(Protocol):
     execution_id: str
     plan: Plan
     input: payload_pb2.Payload
+    started_at_us: int
     edits: Mapping[str, payload_pb2.Payload]
 
     @property
@@ -197,7 +198,8 @@ class _Values(Mapping[str, Any]):
             case "variables":
                 return self._execution.variables_of(self._node)
             case "execution":
-                return {"id": self._execution.execution_id}
+                started = instant(self._execution.started_at_us)
+                return {"id": self._execution.execution_id, "startedAt": started}
             case "undo" if self._node is not None:
                 return _undone(self._execution, self._node, self._read)
             case _ if root == MOMENT:

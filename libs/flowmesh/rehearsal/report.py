@@ -19,6 +19,7 @@ class Failure(Part, kw_only=True):
     class_: str = msgspec.field(name="class")
     message: str
     task_id: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
 
 
 class Call(Part, kw_only=True):

@@ -107,6 +107,8 @@ def failure_of(failure: failure_pb2.Failure) -> Failure:
     found = Failure(class_=getattr(failure, "class"), message=failure.message)
     if failure.node:
         found.task_id = failure.node
+    if failure.state:
+        found.state = failure.state
     return found
 
 

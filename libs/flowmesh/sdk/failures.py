@@ -24,9 +24,12 @@ class Failure:
     node: str = ""
     retry_after_ms: int = 0
     details: Json = None
+    # Of a state machine in a standard format: the state that the node is a part of.
+    state: str = ""
 
     def __str__(self) -> str:
-        where = f" in {self.node}" if self.node else ""
+        place = f"state {self.state}" if self.state else self.node
+        where = f" in {place}" if place else ""
         return f"{self.error_class}{where}: {self.message}"
 
 
@@ -37,6 +40,7 @@ def failure_of(message: failure_pb2.Failure) -> Failure:
         node=message.node,
         retry_after_ms=message.retry_after_ms,
         details=decode_bytes(message.details),
+        state=message.state,
     )
 
 

@@ -16,7 +16,9 @@ Json = Any
 Problem = tuple[tuple[str | int, ...], str]
 
 NESTING_MAX = 20
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)\Z")
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
+)
 _ORDERS = {
     "Equals": operator.eq,
     "LessThan": operator.lt,
@@ -42,13 +44,23 @@ def _as_boolean(value: Json) -> Any:
 
 
 def _as_instant(value: Json) -> Any:
-    """A moment; the standard's profile of RFC 3339."""
-    if not isinstance(value, str) or not _INSTANT.match(value):
-        return _NOTHING
+    moment = as_moment(value)
+    return _NOTHING if moment is None else moment
+
+
+def as_moment(value: Json) -> tuple[datetime, str] | None:
+    """A moment in the standard's profile of RFC 3339: its second, and all digits behind it.
+
+    The digits are without zeros at the end, so they compare as text. None of what is no moment.
+    """
+    found = _INSTANT.match(value) if isinstance(value, str) else None
+    if found is None:
+        return None
+    second, digits, zone = found.groups(default="")
     try:
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat(second + zone), digits.rstrip("0")
     except ValueError:
-        return _NOTHING
+        return None
 
 
 _KINDS: dict[str, Callable[[Json], Any]] = {

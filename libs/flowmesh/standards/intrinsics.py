@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,14 @@ class Call:
 
     name: str
     arguments: tuple["Call | JsonPath | Value", ...]
+
+    def paths(self) -> Iterator[JsonPath]:
+        """The paths among the arguments, those of calls in it included."""
+        for each in self.arguments:
+            if isinstance(each, JsonPath):
+                yield each
+            elif isinstance(each, Call):
+                yield from each.paths()
 
     def find(self, data: Json, context: Json, world: World) -> Json:
         """The result; raises PathFailed."""
@@ -134,8 +142,9 @@ class _Parser:
         start, depth, quote = self.position - 1, 0, ""
         while self.position < len(self._text):
             character = self._text[self.position]
-            if quote:
-                self.position += character == "\\"
+            if character == "\\":
+                self.position += 1
+            elif quote:
                 quote = "" if character == quote else quote
             elif character in "'\"":
                 quote = character
@@ -280,7 +289,14 @@ def _random(given: list[Json], world: World) -> int:
     first, last = _whole(given[0]), _whole(given[1])
     if last <= first:
         raise ValueError("the end is above the start")
-    return first + int(world.draw() * (last - first))
+    draw = world.draw() if len(given) == 2 else _seeded(_whole(given[2]))
+    return first + int(draw * (last - first))
+
+
+def _seeded(seed: int) -> float:
+    """A number in [0, 1) that is the same for the same seed, in every execution."""
+    digest = hashlib.sha256(str(seed).encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
 
 
 def _add(given: list[Json], _: World) -> int:

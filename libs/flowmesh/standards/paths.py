@@ -1,7 +1,7 @@
 """Paths of the Amazon States Language: JSONPath, reference paths, and what they select.
 
 A path begins with `$`, the data, or `$$`, the context object. One that can select one value only
-gives that value; any other gives the list of what it selects.
+gives that value; any other gives the list of what it selects. Names are those of the language.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Any
 from flowmesh.expressions import ExpressionInvalid, RenderError
 from flowmesh.expressions.jsonpath import JsonPath as Query
 from flowmesh.expressions.jsonpath import compile_jsonpath
+from flowmesh.standards.path_names import as_rfc9535
 
 Json = Any
 
@@ -69,9 +70,11 @@ def compile_path(text: str) -> JsonPath:
         raise PathInvalid(f"a path begins with $, not {text[:16]!r}")
     of_context = text.startswith("$$")
     try:
-        query = compile_jsonpath(text[1:] if of_context else text)
+        query = compile_jsonpath(as_rfc9535(text[1:] if of_context else text))
     except ExpressionInvalid as error:
         raise PathInvalid(f"{text[:64]!r}: {error.message}") from None
+    except UnicodeError:
+        raise PathInvalid(f"{text[:64]!r} holds half of a surrogate pair") from None
     return JsonPath(text, of_context, query, query.keys)
 
 

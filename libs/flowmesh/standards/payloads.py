@@ -16,6 +16,15 @@ def compile_lookup(text: str) -> Call | JsonPath:
     return compile_call(text) if is_call(text) else compile_path(text)
 
 
+def paths_in(text: str) -> list[JsonPath]:
+    """The paths of a path or of a call of a function; none of a text that is neither."""
+    try:
+        found = compile_lookup(text)
+    except PathInvalid:
+        return []
+    return [found] if isinstance(found, JsonPath) else list(found.paths())
+
+
 def filled(template: Json, data: Json, context: Json, world: World) -> Json:
     """The template with its lookups done; raises PathFailed."""
     if isinstance(template, list):

@@ -86,10 +86,12 @@ def raw_json(data: bytes) -> Any:
 
 
 def failure_view(failure: failure_pb2.Failure, *, node_key: str = "taskId") -> dict[str, Any]:
-    """`{"class", "message"}`, the node that failed under `node_key`, `details` where there are."""
+    """`{"class", "message"}`, the node that failed under `node_key`, its state, `details`."""
     view: dict[str, Any] = {"class": getattr(failure, "class"), "message": failure.message}
     if failure.node:
         view[node_key] = failure.node
+    if failure.state:
+        view["state"] = failure.state
     if failure.details:
         view["details"] = json_or_text(failure.details)
     return view

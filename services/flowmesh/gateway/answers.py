@@ -59,11 +59,12 @@ class StillRunningAnswer(ErrorAnswer, kw_only=True):
 
 
 class FailureValue(Answer, kw_only=True):
-    """Why a run or a task failed."""
+    """Why a run or a task failed; `state` is that of a state machine the task belongs to."""
 
     class_: str = msgspec.field(name="class")
     message: str
     task_id: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
     details: Json | UnsetType = UNSET
 
 

@@ -110,6 +110,7 @@ def failure_value(failure: failure_pb2.Failure) -> answers.FailureValue:
         class_=getattr(failure, "class"),
         message=failure.message,
         task_id=failure.node or UNSET,
+        state=failure.state or UNSET,
         details=raw_json(failure.details) if failure.details else UNSET,
     )
 

@@ -22,6 +22,7 @@ from flowmesh.standards.payloads import compile_lookup
 
 _SUFFIX = ".$"
 _PLAIN = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_OF_EXECUTION = {"id": "$$.Execution.Id", "startedAt": "$$.Execution.StartTime"}
 _ROOTS = frozenset({"input", "tasks", "execution", "context", "variables", "undo", "cursor"})
 _KNOWN = _ROOTS | ITEM_NAMES | {"state", "error"}
 # What they do is exactly what ours does.
@@ -71,8 +72,8 @@ class Values:
             return self._in_context(reference)
         if root in ("input", "item", "index") or (root == "tasks" and len(keys) > 1):
             return path_to(root, *keys)
-        if root == "execution" and keys == ("id",):
-            return "$$.Execution.Id"
+        if root == "execution" and len(keys) == 1 and (path := _OF_EXECUTION.get(str(keys[0]))):
+            return path
         self.note(f"a template that reads {reference}")
         return ""
 

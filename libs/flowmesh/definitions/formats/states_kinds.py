@@ -22,6 +22,7 @@ from flowmesh.definitions.model import (
     Json,
     MapBody,
     Node,
+    Outcome,
     Task,
 )
 from flowmesh.definitions.reader import Reader, is_id, kind_of
@@ -80,7 +81,7 @@ def lay_wait(at: At) -> None:
         name = "seconds_path" if key == "SecondsPath" else "timestamp_path"
         timer = at.new("timer")
         at.node(at.entry, {"op": "wait", **shape, name: path_of(reader, key, null=False)}, timer)
-        at.machine.timer(timer, "{{state.wait}}", at.after, at.path)
+        at.timer(timer, "{{state.wait}}", at.after)
         return
     duration: int | str
     if key == "Seconds":
@@ -91,11 +92,11 @@ def lay_wait(at: At) -> None:
         if not _INSTANT.match(duration):
             reader.wrong("Timestamp", "an instant such as 2030-01-31T12:00:00Z", "TIMEOUT_INVALID")
     if not shape:
-        at.machine.timer(at.entry, duration, at.after, at.path, at.name)
+        at.timer(at.entry, duration, at.after)
         return
     timer = at.new("timer")
     at.node(at.entry, {"op": "pass", **shape}, timer)
-    at.machine.timer(timer, duration, at.after, at.path)
+    at.timer(timer, duration, at.after)
 
 
 def lay_choice(at: At) -> None:
@@ -232,6 +233,8 @@ def _elsewhere(
         retry=NO_RETRY,
         timeout_ms=limit_ms,
         heartbeat_ms=heartbeat_ms,
+        # The time that it waits for a worker counts too.
+        outcome=Outcome(total_timeout_ms=limit_ms),
         bound=at.machine.bound,
     )
     at.beside(call, (node,), {"op": "result", **behind}, answer)
@@ -267,7 +270,9 @@ def lay_parallel(at: At) -> None:
         inner = at.machine.inner(path)
         start = _inner_machine(at, inner, Reader(item, path, at.problems))
         branches.append(
-            inner.as_node(at.new(f"branch-{index}"), start, _first_value(at, bool(before)))
+            inner.as_node(
+                at.new(f"branch-{index}"), start, _first_value(at, bool(before)), name=at.name
+            )
         )
     at.beside(call, tuple(branches), {"op": "joined", **behind}, at.new("result"))
 
@@ -302,12 +307,15 @@ def lay_map(at: At) -> None:
     selectors = [key for key in ("ItemSelector", "Parameters") if reader.has(key)]
     for key in selectors:
         config["selector"] = template_of(reader, key)
+    if len(selectors) > 1:
+        message = "a Map has ItemSelector or Parameters, not both"
+        at.problems.add("DEFINITION_INVALID", message, (*at.path, "Parameters"), at_key=True)
     most = reader.integer("MaxConcurrency", 0, 0, limits.MAP_CONCURRENCY_MAX)
     inner = at.machine.inner((*at.path, "ItemProcessor"), in_map=True)
     start = _processor(at, inner)
     each, run, items = at.new("item"), at.new("run"), at.new("items")
     body = MapBody(
-        (inner.as_node(each, start, "{{item}}"),),
+        (inner.as_node(each, start, "{{item}}", name=at.name),),
         most or limits.MAP_CONCURRENCY_DEFAULT,
         at.path,
     )

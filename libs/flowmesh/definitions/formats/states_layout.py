@@ -11,6 +11,11 @@ from typing import Any
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.states_rules import (
+    check_context,
+    check_names,
+    check_transitions,
+)
 from flowmesh.definitions.model import Follow, Json, Node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reader import Reader, kind_of
@@ -24,6 +29,8 @@ _JSONATA = ("Arguments", "Output", "Items", "Condition")
 _PATHS = {"InputPath": "input_path", "OutputPath": "output_path"}
 _TEMPLATES = {"Parameters": "parameters", "ResultSelector": "result_selector"}
 _SECONDS_MAX = limits.RETRY_DELAY_MS_MAX // 1_000
+# Of a resource whose result somebody else sends.
+TOKEN_SUFFIX = ".waitForTaskToken"
 
 
 def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> None:
@@ -86,19 +93,25 @@ class At:
         extra = dict(given or {})
         if _mentions_context(config):
             config["machine"] = self.layout.workflow
-            extra |= {"execution": "{{execution.id}}", "input": "{{input}}"}
-        name = self.name if node_id == self.entry else node_id
+            extra |= {
+                "execution": "{{execution.id}}",
+                "started": "{{execution.startedAt}}",
+                "input": "{{input}}",
+            }
         path, limit = self.path, timeout_ms
         self.machine.task(
-            node_id, config, follow, name=name, path=path, given=extra, timeout_ms=limit
+            node_id, config, follow, name=self.name, path=path, given=extra, timeout_ms=limit
         )
+
+    def timer(self, node_id: str, duration: int | str, following: str) -> None:
+        """A timer of this state."""
+        self.machine.timer(node_id, duration, following, self.path, self.name)
 
     def beside(self, node_id: str, nodes: tuple[Node, ...], config: Made, answer: str) -> None:
         """Nodes beside the value before them; behind them what puts their outputs into it."""
         group = self.machine.beside(nodes, self.path, self.name)
         follow = Follow(answer, everything(self.catch))
-        name = self.name if node_id == self.entry else ""
-        self.machine.body(node_id, group, follow, self.path, name)
+        self.machine.body(node_id, group, follow, self.path, self.name)
         self.node(answer, config, self.after)
 
     def target(self, holder: Reader, key: str) -> str:
@@ -118,6 +131,8 @@ class At:
         """
         retriers = [_retrier(each) for each in self._objects("Retry")]
         catchers = [self._catcher(each) for each in self._objects("Catch")]
+        for key, found in (("Retry", retriers), ("Catch", catchers)):
+            self._check_order(key, found)
         if not self.catch:
             return
         config: Made = {"op": "failed", "retry": retriers, "catch": catchers}
@@ -125,10 +140,18 @@ class At:
         if retriers:
             config["again"] = self.new("again")
             targets.append(config["again"])
-            self.machine.timer(config["again"], "{{state.wait}}", again, self.path)
+            self.timer(config["again"], "{{state.wait}}", again)
         given = {"error": "{{error}}"}
         self.node(self.catch, config, route, given=given, catch="")
         self.machine.route(route, targets, self.path)
+
+    def _check_order(self, key: str, found: list[Made]) -> None:
+        """Nothing that stands behind States.ALL is ever asked."""
+        for index, each in enumerate(found[:-1]):
+            if "States.ALL" in each["errors"]:
+                message = f"States.ALL stands in the last of {key}; it hides what is behind it"
+                path = (*self.path, key, index, "ErrorEquals")
+                self.problems.add("DEFINITION_INVALID", message, path)
 
     def _objects(self, key: str) -> list[Reader]:
         found = []
@@ -161,6 +184,8 @@ class Layout:
         self.problems = problems
         self.workflow = workflow
         self._kinds = kinds
+        # Of all machines of the document.
+        self._names: set[str] = set()
 
     def machine(self, machine: Machine, reader: Reader) -> str:
         """Lays out `States`; the id of the first one, empty where there is none."""
@@ -174,6 +199,7 @@ class Layout:
         states = reader.object("States")
         if not states.value and isinstance(reader.value.get("States"), dict):
             self.problems.add("GRAPH_EMPTY", "a state machine needs a state", states.path)
+        check_names(states, self._names)
         ids = {name: machine.names.new(name) for name in states.value}
         for name in states.value:
             if machine.budget.gone:
@@ -184,6 +210,7 @@ class Layout:
             return ""
         if start not in ids:
             unknown_state(start, ids, (*reader.path, "StartAt"), self.problems)
+        check_transitions(states, start)
         return ids.get(start, "")
 
     def _state(self, machine: Machine, states: Reader, name: str, ids: Mapping[str, str]) -> None:
@@ -206,7 +233,10 @@ class Layout:
                 self.problems.add("DEFINITION_INVALID", message, (*state.path, "Type"))
             return
         after = "" if kind in ("Choice", "Fail", "Succeed") else _following(state, ids)
-        has_handler = bool(state.value.get("Retry") or state.value.get("Catch"))
+        has_token = str(state.value.get("Resource")).endswith(TOKEN_SUFFIX)
+        check_context(state, in_map=machine.in_map, has_token=has_token)
+        # The errors of a task are named by what stands behind it.
+        has_handler = bool(state.value.get("Retry") or state.value.get("Catch") or kind == "Task")
         catch = machine.names.new(f"{name}:catch") if has_handler else ""
         lay(At(self, machine, state, name, ids[name], after, catch, ids))
         state.refuse_unknown()

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$flowmesh/api/common/v1/failure.proto\x12\x16\x66lowmesh.api.common.v1\"\x8d\x01\n\x07\x46\x61ilure\x12\x14\n\x05\x63lass\x18\x01 \x01(\tR\x05\x63lass\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12$\n\x0eretry_after_ms\x18\x03 \x01(\x03R\x0cretryAfterMs\x12\x12\n\x04node\x18\x04 \x01(\tR\x04node\x12\x18\n\x07\x64\x65tails\x18\x05 \x01(\x0cR\x07\x64\x65tails\"\x90\x02\n\x0bRetryPolicy\x12!\n\x0cmax_attempts\x18\x01 \x01(\rR\x0bmaxAttempts\x12(\n\x10initial_delay_ms\x18\x02 \x01(\x03R\x0einitialDelayMs\x12\x1e\n\nmultiplier\x18\x03 \x01(\x01R\nmultiplier\x12 \n\x0cmax_delay_ms\x18\x04 \x01(\x03R\nmaxDelayMs\x12\x16\n\x06jitter\x18\x05 \x01(\x01R\x06jitter\x12\x19\n\x08retry_on\x18\x06 \x03(\tR\x07retryOn\x12\x19\n\x08never_on\x18\x07 \x03(\tR\x07neverOn\x12$\n\x0emax_elapsed_ms\x18\x08 \x01(\x03R\x0cmaxElapsedMsBi\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$flowmesh/api/common/v1/failure.proto\x12\x16\x66lowmesh.api.common.v1\"\xa3\x01\n\x07\x46\x61ilure\x12\x14\n\x05\x63lass\x18\x01 \x01(\tR\x05\x63lass\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12$\n\x0eretry_after_ms\x18\x03 \x01(\x03R\x0cretryAfterMs\x12\x12\n\x04node\x18\x04 \x01(\tR\x04node\x12\x18\n\x07\x64\x65tails\x18\x05 \x01(\x0cR\x07\x64\x65tails\x12\x14\n\x05state\x18\x06 \x01(\tR\x05state\"\x90\x02\n\x0bRetryPolicy\x12!\n\x0cmax_attempts\x18\x01 \x01(\rR\x0bmaxAttempts\x12(\n\x10initial_delay_ms\x18\x02 \x01(\x03R\x0einitialDelayMs\x12\x1e\n\nmultiplier\x18\x03 \x01(\x01R\nmultiplier\x12 \n\x0cmax_delay_ms\x18\x04 \x01(\x03R\nmaxDelayMs\x12\x16\n\x06jitter\x18\x05 \x01(\x01R\x06jitter\x12\x19\n\x08retry_on\x18\x06 \x03(\tR\x07retryOn\x12\x19\n\x08never_on\x18\x07 \x03(\tR\x07neverOn\x12$\n\x0emax_elapsed_ms\x18\x08 \x01(\x03R\x0cmaxElapsedMsBi\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.flowmesh.api.common.v1P\001Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\252\002\026Flowmesh.Api.Common.V1'
   _globals['_FAILURE']._serialized_start=65
-  _globals['_FAILURE']._serialized_end=206
-  _globals['_RETRYPOLICY']._serialized_start=209
-  _globals['_RETRYPOLICY']._serialized_end=481
+  _globals['_FAILURE']._serialized_end=228
+  _globals['_RETRYPOLICY']._serialized_start=231
+  _globals['_RETRYPOLICY']._serialized_end=503
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,7 @@ class Failure(_message.Message):
     RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     retry_after_ms: _builtins.int
     """Earliest time before the next attempt that the called service asked for (Retry-After); 0 is none."""
@@ -36,6 +37,10 @@ class Failure(_message.Message):
     """The node that failed, where the failure is that of an execution."""
     details: _builtins.bytes
     """JSON with more: HTTP status, schema violations, a stack of user code."""
+    state: _builtins.str
+    """Name of the state that `node` is a part of, where a state machine failed: a state of Amazon
+    States, a task of Serverless Workflow. Several nodes can be parts of one state.
+    """
     def __init__(
         self,
         *,
@@ -43,10 +48,11 @@ class Failure(_message.Message):
         retry_after_ms: _builtins.int = ...,
         node: _builtins.str = ...,
         details: _builtins.bytes = ...,
+        state: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["class", b"class", "details", b"details", "message", b"message", "node", b"node", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class", b"class", "details", b"details", "message", b"message", "node", b"node", "retry_after_ms", b"retry_after_ms", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
