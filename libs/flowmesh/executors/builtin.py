@@ -72,7 +72,8 @@ def builtin_executors(
     Without an `outside` there are only those that call nobody, and those over HTTP.
     """
     calls = Calls(egress, sandbox, now_us, operations or Documents(egress, now_us))
-    emitter = None if outside is None else Emitter(outside.publisher, now_us)
+    publisher = None if outside is None else outside.publisher
+    emitter = None if publisher is None else Emitter(publisher, now_us)
     return {
         "http.request": http_executor(egress, now_us),
         "webhook": webhook_executor(egress, now_us),
@@ -86,6 +87,8 @@ def builtin_executors(
         "serverless.task": serverless_executor(
             Tools(jq_of(sandbox), calls, emitter, now_us, draw, secret_of)
         ),
-        "states.task": states_executor(states.Tools(egress, now_us, World(new_id, draw))),
+        "states.task": states_executor(
+            states.Tools(egress, now_us, World(new_id, draw), publisher)
+        ),
         **({} if outside is None else outside_executors(outside, now_us)),
     }

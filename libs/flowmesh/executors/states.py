@@ -17,8 +17,15 @@ from flowmesh.executors.answers import NowUs, failure_of, value_of
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Sender, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http import call
+from flowmesh.executors.publish import Publisher
 from flowmesh.executors.serverless_calls import body_of, headers_of, with_query
-from flowmesh.executors.states_retry import error_name, matches, wait_before_retry
+from flowmesh.executors.states_events import ENTRIES_MAX, event_of, publish
+from flowmesh.executors.states_retry import (
+    cause_of_function,
+    error_name,
+    matches,
+    wait_before_retry,
+)
 from flowmesh.expressions import instant
 from flowmesh.standards.arns import machine_of
 from flowmesh.standards.choices import as_moment, holds
@@ -30,6 +37,8 @@ TYPE = "states.task"
 _ITEMS_MAX = 100_000
 # So many items of a Map are made before others have their turn.
 _ITEMS_AT_ONCE = 200
+# In the details of an error that was sent with a token: it is told as it came.
+_SENT = "sentWithToken"
 # As flowmesh.engine.delays has it, which would not name the state.
 WAIT_MS_MAX = 366 * 24 * 3_600_000
 
@@ -39,6 +48,8 @@ class Tools:
     egress: Sender
     now_us: NowUs
     world: World
+    # None where nothing is published.
+    publisher: Publisher | None = None
 
 
 class StatesStep(Step):
@@ -220,8 +231,17 @@ def _wait_ms(seconds: Json, name: str) -> int:
 
 
 async def _before(run: _Running) -> Json:
-    """The input of a task that runs elsewhere, or of the branches."""
-    return {**run.state, "call": run.taken()}
+    """The input of a task that runs elsewhere, or of the branches.
+
+    `call` names the one of the parameters that the input is; `token` says that the task gets one.
+    """
+    if run.config.get("token"):
+        run.token = run.tools.world.new_id()
+    call = run.taken()
+    if "call" in run.config:
+        call = call.get(run.config["call"], {}) if isinstance(call, dict) else {}
+    token = {"token": run.token} if run.token else {}
+    return {**run.state, **token, "call": call}
 
 
 async def _start(run: _Running) -> Json:
@@ -265,7 +285,35 @@ async def _result(run: _Running) -> Json:
     """What a task elsewhere answered; the state is `[value before, output]`."""
     before, output = run.state
     run.state = before
+    if "version" in run.config:
+        version = run.config["version"]
+        output = {"ExecutedVersion": version, "Payload": output, "StatusCode": 200}
     return run.left(output, before)
+
+
+async def _sent(run: _Running) -> Json:
+    """What was sent with the token: the output of the task, or its error."""
+    before, _, sent = run.state
+    run.state = before
+    if not isinstance(sent, dict) or not ({"output", "error"} & sent.keys()):
+        raise TaskFailure("States.Runtime", "what is sent with a token has output, or error")
+    if "output" not in sent:
+        told = str(sent.get("cause", ""))
+        raise TaskFailure(str(sent["error"]), told, details={_SENT: True})
+    return run.left(sent["output"], before)
+
+
+async def _publish(run: _Running) -> Json:
+    """Publishes the events of a request; the answer is that of the service."""
+    request = run.taken()
+    entries = request.get("Entries") if isinstance(request, dict) else None
+    if not isinstance(entries, list) or not 0 < len(entries) <= ENTRIES_MAX:
+        raise TaskFailure("States.Runtime", f"Entries is a list of 1 to {ENTRIES_MAX} events")
+    events = [event_of(entry, run.attempt, n, run.tools.now_us) for n, entry in enumerate(entries)]
+    for event in events:
+        await publish(run.tools.publisher, run.attempt, event)
+    answered = [{"EventId": event["id"]} for event in events]
+    return run.left({"Entries": answered, "FailedEntryCount": 0}, run.state)
 
 
 async def _joined(run: _Running) -> Json:
@@ -305,8 +353,14 @@ async def _mapped(run: _Running) -> Json:
 
 async def _failed(run: _Running) -> Json:
     """Decides what becomes of an error: another try, a catcher, or the error itself."""
+    if isinstance(run.state, list):
+        # What failed is behind a group, whose first output is the value before it.
+        run.state = run.state[0]
     config, failure = run.config, run.given["error"]
-    name = error_name(failure["class"], failure.get("details"))
+    details = failure.get("details")
+    was_sent = isinstance(details, dict) and details.get(_SENT) is True
+    of_function = bool(config.get("function")) and not was_sent
+    name = error_name(failure["class"], details, of_function=of_function)
     message = failure.get("message", "")
     retriers = config.get("retry", [])
     earlier = run.state.get("retries") or {}
@@ -321,7 +375,8 @@ async def _failed(run: _Running) -> Json:
             return {**state, "wait": wait, "next": config["again"]}
     for catcher in config.get("catch", ()):
         if matches(name, catcher["errors"]):
-            told = {"Error": name, "Cause": message}
+            cause = cause_of_function(name, message) if of_function else message
+            told = {"Error": name, "Cause": cause}
             data = told
             if "result_path" in catcher:
                 path = catcher["result_path"]
@@ -329,7 +384,7 @@ async def _failed(run: _Running) -> Json:
                 data = run.data if keys is None else put(run.data, keys, told)
             kept = {key: value for key, value in run.state.items() if key in ("data", "map")}
             return {**kept, "data": data, "next": catcher["next"]}
-    raise TaskFailure(name, message, details=failure.get("details"), node=failure.get("node", ""))
+    raise TaskFailure(name, message, details=details, node=failure.get("node", ""))
 
 
 _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
@@ -343,6 +398,8 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "started": _started,
     "ended": _ended,
     "result": _result,
+    "sent": _sent,
+    "publish": _publish,
     "joined": _joined,
     "items": _items,
     "mapped": _mapped,

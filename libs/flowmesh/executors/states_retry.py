@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from flowmesh.executors import failures
 
 Json = Any
@@ -16,12 +18,24 @@ _NAMES = {
     failures.EGRESS_BLOCKED: "States.Permissions",
     "ChildFailed": TASK_FAILED,
 }
+# What the service of functions itself answers; all else is an error of the function.
+_OF_FUNCTIONS = {
+    failures.RATE_LIMIT: "Lambda.TooManyRequestsException",
+    failures.SERVER: "Lambda.ServiceException",
+    failures.NETWORK: "Lambda.SdkClientException",
+    "POISON": "Lambda.Unknown",
+}
 _EXPONENT_MAX = 64
 WAIT_MS_MAX = 7 * 24 * 3_600_000
 
 
-def error_name(class_: str, details: Json) -> str:
-    """The name of the error that a failure is; a class without one of its own is its name."""
+def error_name(class_: str, details: Json, *, of_function: bool = False) -> str:
+    """The name of the error that a failure is; a class without one of its own is its name.
+
+    `of_function` says that a Lambda function failed.
+    """
+    if of_function and class_ in _OF_FUNCTIONS:
+        return _OF_FUNCTIONS[class_]
     http = details.get("http") if isinstance(details, dict) else None
     if isinstance(http, dict) and "status" in http and not class_.startswith("States."):
         return f"States.Http.StatusCode.{http['status']}"
@@ -35,6 +49,11 @@ def matches(name: str, wanted: Sequence[str]) -> bool:
     if name == HEARTBEAT and TIMEOUT in wanted:
         return True
     return TASK_FAILED in wanted and name not in (TIMEOUT, HEARTBEAT)
+
+
+def cause_of_function(name: str, message: str) -> str:
+    """The cause of an error of a Lambda function, as the service has it: JSON in a text."""
+    return orjson.dumps({"errorMessage": message, "errorType": name}).decode()
 
 
 def wait_before_retry(retrier: dict[str, Json], retries: int, draw: float) -> int | None:

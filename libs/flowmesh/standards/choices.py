@@ -16,9 +16,7 @@ Json = Any
 Problem = tuple[tuple[str | int, ...], str]
 
 NESTING_MAX = 20
-_INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
-)
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 _ORDERS = {
     "Equals": operator.eq,
     "LessThan": operator.lt,

@@ -3,7 +3,6 @@
 import re
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
 from flowmesh.definitions.constant_parts import check_headers, check_method, check_url
 from flowmesh.definitions.formats.machines import Machine
 from flowmesh.definitions.formats.states_layout import (
@@ -15,25 +14,19 @@ from flowmesh.definitions.formats.states_layout import (
     rule_problems,
     template_of,
 )
-from flowmesh.definitions.formats.states_start import EXECUTION_RESOURCE, lay_start
-from flowmesh.definitions.model import (
-    NO_RETRY,
-    Dialect,
-    Json,
-    MapBody,
-    Node,
-    Outcome,
-    Task,
+from flowmesh.definitions.formats.states_services import (
+    called_by,
+    lay_called,
+    lay_events,
+    publishes,
 )
-from flowmesh.definitions.reader import Reader, is_id, kind_of
+from flowmesh.definitions.formats.states_start import EXECUTION_RESOURCE, lay_start
+from flowmesh.definitions.model import Json, MapBody, Node
+from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.plan import HTTP_TIMEOUT_MS
+from flowmesh.standards.arns import without_placeholders
 
 HTTP_RESOURCE = re.compile(r"arn:aws[\w-]*:states:::http:invoke\Z")
-_REMOTE = re.compile(
-    r"arn:aws[\w-]*:(?:lambda:[\w-]*:\w*:function|states:[\w-]*:\w*:activity)"
-    r":([\w.-]+)(?::[\w$.-]+)?\Z"
-)
-_LIBRARY = "flowmesh:"
 _IN_OUT = ("InputPath", "OutputPath")
 _HTTP_KNOWN = frozenset(
     {"ApiEndpoint", "Method", "Headers", "QueryParameters", "RequestBody"}
@@ -136,24 +129,38 @@ def lay_choice(at: At) -> None:
 def lay_task(at: At) -> None:
     reader = at.reader
     shape = at.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
-    limit = 1_000 * _seconds(reader, "TimeoutSeconds")
-    heartbeat = 1_000 * _seconds(reader, "HeartbeatSeconds")
-    for key in ("TimeoutSecondsPath", "HeartbeatSecondsPath", "Credentials"):
-        if reader.has(key):
-            at.refuse(key, key)
-    resource = reader.required_text("Resource", "what runs the task")
-    at.error_handling(at.entry)
+    limit, heartbeat = _limits(at)
+    said = reader.required_text("Resource", "what runs the task")
+    resource = without_placeholders(said)
     if HTTP_RESOURCE.match(resource):
+        at.error_handling(at.entry)
         _check_http(at)
         config = {"op": "http", **shape}
         at.node(at.entry, config, at.after, timeout_ms=limit or HTTP_TIMEOUT_MS)
-        return
-    if started := EXECUTION_RESOURCE.match(resource):
+    elif started := EXECUTION_RESOURCE.match(resource):
+        at.error_handling(at.entry)
         lay_start(at, started.group(1) or "", shape, limit)
-        return
-    reference, task = _resolved(at, resource)
-    if reference or task is not None:
-        _elsewhere(at, shape, reference, task, limit, heartbeat)
+    elif publishes(resource):
+        at.error_handling(at.entry)
+        lay_events(at, shape)
+    else:
+        called = called_by(at, said) if said else None
+        at.error_handling(at.entry, function=called is not None and called.function)
+        if called is not None:
+            lay_called(at, called, shape, limit, heartbeat)
+
+
+def _limits(at: At) -> tuple[int, int]:
+    """The timeout and the heartbeat in ms, 0 where there is none."""
+    for key in ("TimeoutSecondsPath", "HeartbeatSecondsPath", "Credentials"):
+        if at.reader.has(key):
+            at.refuse(key, key)
+    limit = 1_000 * _seconds(at.reader, "TimeoutSeconds")
+    heartbeat = 1_000 * _seconds(at.reader, "HeartbeatSeconds")
+    if limit and heartbeat >= limit:
+        message = "HeartbeatSeconds is less than TimeoutSeconds"
+        at.problems.add("TIMEOUT_INVALID", message, (*at.path, "HeartbeatSeconds"))
+    return limit, heartbeat
 
 
 def _seconds(reader: Reader, key: str) -> int:
@@ -187,57 +194,6 @@ def _check_request(at: At, parameters: dict[str, Json]) -> None:
     if isinstance(headers, dict):
         constant = {name: each for name, each in headers.items() if not name.endswith(".$")}
         check_headers(constant, (*path, "Headers"), at.problems)
-
-
-def _resolved(at: At, resource: str) -> tuple[str, Task | None]:
-    """The task of the library that a resource names, or the task of a worker."""
-    path = (*at.path, "Resource")
-    name = resource.removeprefix(_LIBRARY)
-    if resource.startswith("arn:"):
-        match = _REMOTE.match(resource)
-        if match is None:
-            at.refuse(f"the resource {resource[:128]}", "Resource")
-            return "", None
-        name = match.group(1)
-    if not resource or not is_id(name):
-        if resource:
-            message = f"{resource[:64]!r} is no name of a task"
-            at.problems.add("ID_INVALID", message, path)
-        return "", None
-    if resource.startswith(_LIBRARY):
-        return name, None
-    if name in BUILT_IN_EXECUTORS:
-        at.refuse(f"the built-in task {name}", "Resource", why="refer to a WorkflowTask")
-        return "", None
-    return "", Task(name, name, {}, Dialect.NATIVE, retry=NO_RETRY)
-
-
-def _elsewhere(
-    at: At, shape: Made, reference: str, task: Task | None, limit_ms: int, heartbeat_ms: int
-) -> None:
-    """A task that a worker or the library has, beside the value it is called with."""
-    call, answer = at.entry, at.new("result")
-    before: Made = {key: shape[key] for key in ("input_path", "parameters") if key in shape}
-    behind = {key: value for key, value in shape.items() if key not in before}
-    if before:
-        call = at.new("call")
-        at.node(at.entry, {"op": "before", **before}, call)
-    node = Node(
-        at.new("task"),
-        at.path,
-        name=at.name,
-        task=task,
-        task_ref=reference,
-        input="{{state.call}}" if before else "{{state.data}}",
-        has_input=True,
-        retry=NO_RETRY,
-        timeout_ms=limit_ms,
-        heartbeat_ms=heartbeat_ms,
-        # The time that it waits for a worker counts too.
-        outcome=Outcome(total_timeout_ms=limit_ms),
-        bound=at.machine.bound,
-    )
-    at.beside(call, (node,), {"op": "result", **behind}, answer)
 
 
 def _first_value(at: At, prepared: bool) -> Made:

@@ -30,7 +30,12 @@ _PATHS = {"InputPath": "input_path", "OutputPath": "output_path"}
 _TEMPLATES = {"Parameters": "parameters", "ResultSelector": "result_selector"}
 _SECONDS_MAX = limits.RETRY_DELAY_MS_MAX // 1_000
 # Of a resource whose result somebody else sends.
-TOKEN_SUFFIX = ".waitForTaskToken"
+TOKEN_SUFFIX = ".waitForTaskToken"  # noqa: S105 - no password
+
+
+def has_token(state: Reader) -> bool:
+    resource = state.value.get("Resource")
+    return isinstance(resource, str) and resource.endswith(TOKEN_SUFFIX)
 
 
 def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> None:
@@ -66,7 +71,12 @@ class At:
     def new(self, what: str) -> str:
         return self.machine.names.new(f"{self.name}:{what}")
 
-    def refuse(self, feature: str, *below: str, why: str = "") -> None:
+    @property
+    def has_token(self) -> bool:
+        """Whether the result of this task is sent by somebody who has its token."""
+        return has_token(self.reader)
+
+    def refuse(self, feature: str, *below: str | int, why: str = "") -> None:
         unsupported(self.problems, feature, (*self.path, *below), why)
 
     def shape(self, *keys: str) -> Made:
@@ -124,10 +134,10 @@ class At:
         unknown_state(name, self.states, (*holder.path, key), self.problems)
         return ""
 
-    def error_handling(self, again: str) -> None:
+    def error_handling(self, again: str, *, function: bool = False) -> None:
         """The nodes behind a state that may fail: what decides, and the timer of its retries.
 
-        `again` is where a retry begins.
+        `again` is where a retry begins; `function` says that the errors are those of a function.
         """
         retriers = [_retrier(each) for each in self._objects("Retry")]
         catchers = [self._catcher(each) for each in self._objects("Catch")]
@@ -136,6 +146,8 @@ class At:
         if not self.catch:
             return
         config: Made = {"op": "failed", "retry": retriers, "catch": catchers}
+        if function:
+            config["function"] = True
         route, targets = self.new("caught"), [catcher["next"] for catcher in catchers]
         if retriers:
             config["again"] = self.new("again")
@@ -233,8 +245,7 @@ class Layout:
                 self.problems.add("DEFINITION_INVALID", message, (*state.path, "Type"))
             return
         after = "" if kind in ("Choice", "Fail", "Succeed") else _following(state, ids)
-        has_token = str(state.value.get("Resource")).endswith(TOKEN_SUFFIX)
-        check_context(state, in_map=machine.in_map, has_token=has_token)
+        check_context(state, in_map=machine.in_map, has_token=has_token(state))
         # The errors of a task are named by what stands behind it.
         has_handler = bool(state.value.get("Retry") or state.value.get("Catch") or kind == "Task")
         catch = machine.names.new(f"{name}:catch") if has_handler else ""

@@ -11,7 +11,9 @@ from flowmesh.definitions.model import NO_RETRY, Node
 from flowmesh.definitions.reader import is_id
 from flowmesh.standards.arns import machine_of
 
-EXECUTION_RESOURCE = re.compile(r"arn:aws[\w-]*:states:::states:startExecution(\.sync(?::2)?)?\Z")
+EXECUTION_RESOURCE = re.compile(
+    r"arn:aws[\w-]*:states:::(?:aws-sdk:sfn|states):startExecution(\.sync(?::2)?)?\Z"
+)
 _KNOWN = frozenset({"StateMachineArn", "Input", "Name"})
 _ARN = "StateMachineArn"
 
