@@ -10,6 +10,7 @@ import pytest
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
 from flowmesh.egress import Response
+from flowmesh.engine.delays import DELAY_MS_MAX
 from flowmesh.executors import serverless, states
 from flowmesh.executors.base import Attempt, Executor, Step
 from flowmesh.executors.failures import TaskFailure
@@ -101,10 +102,13 @@ async def test_an_error_that_is_raised_has_a_type() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1e306, 2**63, 1e18])
-async def test_seconds_beyond_all_waits_are_for_the_timer_to_refuse(seconds: float) -> None:
-    """They stay beyond the longest."""
-    left = await of_states({"op": "wait", "seconds_path": "$.s"}, {"s": seconds})
-    assert left["wait"] == 10**12
+async def test_a_wait_beyond_all_timers_fails_its_state(seconds: float) -> None:
+    """With an error of the language; the longest is that of the timers of the engine."""
+    with pytest.raises(TaskFailure, match="more than 366 days") as failed:
+        await of_states({"op": "wait", "seconds_path": "$.s"}, {"s": seconds})
+    assert failed.value.class_ == "States.Runtime"
+    longest = await of_states({"op": "wait", "seconds_path": "$.s"}, {"s": DELAY_MS_MAX / 1_000})
+    assert longest["wait"] == states.WAIT_MS_MAX == DELAY_MS_MAX
 
 
 async def test_the_items_of_a_map_are_made_while_others_work() -> None:

@@ -15,6 +15,7 @@ from flowmesh.definitions.editor.parts import (
     text,
 )
 from flowmesh.definitions.formats.states_kinds import KINDS, PROCESSORS, WAITS
+from flowmesh.definitions.formats.states_rules import STATE_NAME_CHARACTERS_MAX
 from flowmesh.standards.choices import OPERATORS
 
 _COMMENT = text(limits.DESCRIPTION_CHARACTERS_MAX)
@@ -56,6 +57,7 @@ def states_schema() -> Schema:
         "states": {
             "type": "object",
             "minProperties": 1,
+            "propertyNames": {"maxLength": STATE_NAME_CHARACTERS_MAX},
             "additionalProperties": {"$ref": "#/$defs/state"},
         },
         "state": {
