@@ -12,6 +12,7 @@ from flowmesh.executors.decision import decision_executor
 from flowmesh.executors.http import http_executor, webhook_executor
 from flowmesh.executors.javascript import function_executor
 from flowmesh.executors.jq import jq_of
+from flowmesh.executors.jsonata import jsonata_of
 from flowmesh.executors.log import Log, log_executor
 from flowmesh.executors.noop import noop
 from flowmesh.executors.openapi import Documents, Operations
@@ -88,7 +89,7 @@ def builtin_executors(
             Tools(jq_of(sandbox), calls, emitter, now_us, draw, secret_of)
         ),
         "states.task": states_executor(
-            states.Tools(egress, now_us, World(new_id, draw), publisher)
+            states.Tools(egress, now_us, World(new_id, draw), jsonata_of(sandbox), publisher)
         ),
         **({} if outside is None else outside_executors(outside, now_us)),
     }

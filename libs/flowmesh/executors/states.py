@@ -6,7 +6,7 @@ it answers is the next such value, or for a choice `{"next": …}`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -17,6 +17,7 @@ from flowmesh.executors.answers import NowUs, failure_of, value_of
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Sender, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http import call
+from flowmesh.executors.jsonata import Fill
 from flowmesh.executors.publish import Publisher
 from flowmesh.executors.serverless_calls import body_of, headers_of, with_query
 from flowmesh.executors.states_events import ENTRIES_MAX, event_of, publish
@@ -30,7 +31,7 @@ from flowmesh.expressions import instant
 from flowmesh.standards.arns import machine_of
 from flowmesh.standards.choices import as_moment, holds
 from flowmesh.standards.intrinsics import World
-from flowmesh.standards.paths import PathFailed, compile_path, compile_reference, put
+from flowmesh.standards.paths import Context, PathFailed, compile_path, compile_reference, put
 from flowmesh.standards.payloads import filled, looked_up
 
 TYPE = "states.task"
@@ -48,6 +49,7 @@ class Tools:
     egress: Sender
     now_us: NowUs
     world: World
+    fill: Fill
     # None where nothing is published.
     publisher: Publisher | None = None
 
@@ -93,7 +95,7 @@ class _Running:
         return self.state.get("data")
 
     @property
-    def context(self) -> Json:
+    def context(self) -> Context:
         """The context object, `$$`."""
         state = self.state if isinstance(self.state, dict) else {}
         execution, machine = self.given.get("execution"), self.config.get("machine")
@@ -115,7 +117,22 @@ class _Running:
             found["Map"] = {"Item": state["map"]}
         if self.token:
             found["Task"] = {"Token": self.token}
-        return found
+        return Context(found, state.get("variables") or {})
+
+    async def evaluated(self, template: Json, **states: Json) -> Json:
+        """A template in JSONata, over what `$states` has besides input and context."""
+        [made] = await self.evaluated_for([{}], template, states)
+        return made
+
+    async def evaluated_for(
+        self, contexts: Sequence[Json], template: Json, states: Mapping[str, Json]
+    ) -> list[Json]:
+        """What a template becomes with each of these beside the fields of the context object."""
+        context = self.context
+        known = {"input": self.data, **states}
+        each = [{**known, "context": {**context, **more}} for more in contexts]
+        limit = self.attempt.timeout_ms
+        return await self.tools.fill(template, each, context.variables, limit)
 
     def at(self, key: str, data: Json) -> Json:
         """What the path in the configuration selects; null selects an empty object."""
@@ -129,12 +146,19 @@ class _Running:
             return data
         return filled(self.config[key], data, self.context, self.tools.world)
 
-    def taken(self) -> Json:
-        """The effective input: InputPath, then Parameters."""
+    async def taken(self) -> Json:
+        """The effective input: InputPath, then Parameters; in JSONata, Arguments."""
+        if "arguments" in self.config:
+            return await self.evaluated(self.config["arguments"])
         return self.filled("parameters", self.at("input_path", self.data))
 
-    def left(self, result: Json, state: dict[str, Json]) -> dict[str, Json]:
+    async def left(self, result: Json, state: dict[str, Json]) -> dict[str, Json]:
         """The value after a state that has made `result`."""
+        if self.config.get("jsonata"):
+            return await self.made(self.config, state, result, result=result)
+        kept = kept_of(state)
+        if "assign" in self.config:
+            kept["variables"] = {**kept["variables"], **self.filled("assign", result)}
         result = self.filled("result_selector", result)
         output = result
         if "result_path" in self.config:
@@ -142,18 +166,32 @@ class _Running:
             before = state.get("data")
             keys = compile_reference(path).keys if path is not None else None
             output = before if keys is None else put(before, keys, result)
-        data = self.at("output_path", output)
-        kept = {key: value for key, value in state.items() if key in ("data", "map")}
-        return {**kept, "data": data}
+        return {**kept, "data": self.at("output_path", output)}
+
+    async def made(
+        self, config: dict[str, Json], state: dict[str, Json], data: Json, **states: Json
+    ) -> dict[str, Json]:
+        """The value after a state in JSONata: its Output, or else `data`, and what it assigns."""
+        asked = {key: config[key] for key in ("output", "assign") if key in config}
+        made = await self.evaluated(asked, **states)
+        kept = kept_of(state)
+        if "assign" in made:
+            kept["variables"] = {**kept["variables"], **made["assign"]}
+        return {**kept, "data": made.get("output", data)}
+
+
+def kept_of(state: dict[str, Json]) -> dict[str, Json]:
+    """What goes from one state to the next."""
+    return {key: value for key, value in state.items() if key in ("data", "map", "variables")}
 
 
 async def _pass(run: _Running) -> Json:
-    taken = run.taken()
-    return run.left(run.config.get("result", taken), run.state)
+    taken = await run.taken()
+    return await run.left(run.config.get("result", taken), run.state)
 
 
 async def _http(run: _Running) -> Json:
-    request = run.taken()
+    request = await run.taken()
     if not isinstance(request, dict):
         raise TaskFailure("States.Runtime", "the parameters of an HTTP task are an object")
     parts = {"body": request.get("RequestBody")}
@@ -167,7 +205,7 @@ async def _http(run: _Running) -> Json:
         body=body,
         content_type=content_type,
     )
-    return run.left(_answer(response, run.tools.now_us), run.state)
+    return await run.left(_answer(response, run.tools.now_us), run.state)
 
 
 def _answer(response: Response, now_us: NowUs) -> Json:
@@ -181,17 +219,40 @@ def _answer(response: Response, now_us: NowUs) -> Json:
 
 
 async def _choice(run: _Running) -> Json:
+    if run.config.get("jsonata"):
+        return {"next": await _condition_that_holds(run)}
     data, context = run.at("input_path", run.data), run.context
     for rule, target in zip(run.config["choices"], run.config["to"], strict=False):
         if holds(rule, data, context):
             return {"next": target}
+    return {"next": _default_of(run)}
+
+
+async def _condition_that_holds(run: _Running) -> str:
+    """Where the first condition that is true leads."""
+    for number, (condition, target) in enumerate(
+        zip(run.config["choices"], run.config["to"], strict=False)
+    ):
+        found = await run.evaluated(condition)
+        if not isinstance(found, bool):
+            message = f"Choices[{number}].Condition is neither true nor false"
+            raise TaskFailure("States.QueryEvaluationError", message)
+        if found:
+            return str(target)
+    return _default_of(run)
+
+
+def _default_of(run: _Running) -> str:
     if "default" not in run.config:
         raise TaskFailure("States.NoChoiceMatched", f"no choice of {run.config['name']} holds")
-    return {"next": run.config["default"]}
+    return str(run.config["default"])
 
 
 async def _fail(run: _Running) -> Json:
     config = run.config
+    if config.get("jsonata"):
+        said = await run.evaluated({key: config[key] for key in ("error", "cause")})
+        raise TaskFailure(str(said["error"]) or "States.TaskFailed", str(said["cause"]))
 
     def told(key: str) -> str:
         if f"{key}_path" not in config:
@@ -208,22 +269,29 @@ async def _wait(run: _Running) -> Json:
     What is no time fails the state here, because a timer knows nothing of states.
     """
     config, data = run.config, run.at("input_path", run.data)
-    if "seconds_path" in config:
-        seconds = compile_path(config["seconds_path"]).find(data, run.context)
-        return {**run.left(data, run.state), "wait": _wait_ms(seconds, config["name"])}
-    moment = compile_path(config["timestamp_path"]).find(data, run.context)
+    if "seconds" in config or "seconds_path" in config:
+        seconds = await _length(run, "seconds", data)
+        return {**await run.left(data, run.state), "wait": _wait_ms(seconds, config["name"])}
+    moment = await _length(run, "timestamp", data)
     found = as_moment(moment)
     if found is None:
-        message = f"TimestampPath leads to no instant such as 2030-01-31T12:00:00Z: {moment!r:.64}"
+        message = f"the timestamp is no instant such as 2030-01-31T12:00:00Z: {moment!r:.64}"
         raise TaskFailure("States.Runtime", message)
     _wait_ms(max(0, found[0].timestamp() - run.tools.now_us() / 1_000_000), config["name"])
-    return {**run.left(data, run.state), "wait": moment}
+    return {**await run.left(data, run.state), "wait": moment}
+
+
+async def _length(run: _Running, key: str, data: Json) -> Json:
+    """How long to wait, or until when: an expression, or a path."""
+    if key in run.config:
+        return await run.evaluated(run.config[key])
+    return compile_path(run.config[f"{key}_path"]).find(data, run.context)
 
 
 def _wait_ms(seconds: Json, name: str) -> int:
     """A wait in ms that a timer can have."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-        raise TaskFailure("States.Runtime", "SecondsPath does not lead to a number of seconds")
+        raise TaskFailure("States.Runtime", "the time to wait is no number of seconds")
     if seconds * 1_000 > WAIT_MS_MAX:
         days = WAIT_MS_MAX // (24 * 3_600_000)
         raise TaskFailure("States.Runtime", f"{name} would wait for more than {days} days")
@@ -237,7 +305,7 @@ async def _before(run: _Running) -> Json:
     """
     if run.config.get("token"):
         run.token = run.tools.world.new_id()
-    call = run.taken()
+    call = await run.taken()
     if "call" in run.config:
         call = call.get(run.config["call"], {}) if isinstance(call, dict) else {}
     token = {"token": run.token} if run.token else {}
@@ -246,7 +314,7 @@ async def _before(run: _Running) -> Json:
 
 async def _start(run: _Running) -> Json:
     """What an execution of another state machine is started with; its name holds in that one."""
-    given = run.taken()
+    given = await run.taken()
     if not isinstance(given, dict):
         raise TaskFailure("States.Runtime", "the parameters of startExecution are an object")
     arn = given.get("StateMachineArn")
@@ -267,7 +335,7 @@ async def _started(run: _Running) -> Json:
     before, output = run.state
     run.state = before
     started = instant(run.tools.now_us())
-    return run.left({"ExecutionArn": output["executionId"], "StartDate": started}, before)
+    return await run.left({"ExecutionArn": output["executionId"], "StartDate": started}, before)
 
 
 async def _ended(run: _Running) -> Json:
@@ -278,7 +346,7 @@ async def _ended(run: _Running) -> Json:
     if run.config["text"]:
         given, output = orjson.dumps(given).decode(), orjson.dumps(output).decode()
     told = {"Status": "SUCCEEDED", "StateMachineArn": call["arn"], "Input": given, "Output": output}
-    return run.left(told, before)
+    return await run.left(told, before)
 
 
 async def _result(run: _Running) -> Json:
@@ -288,7 +356,7 @@ async def _result(run: _Running) -> Json:
     if "version" in run.config:
         version = run.config["version"]
         output = {"ExecutedVersion": version, "Payload": output, "StatusCode": 200}
-    return run.left(output, before)
+    return await run.left(output, before)
 
 
 async def _sent(run: _Running) -> Json:
@@ -300,12 +368,12 @@ async def _sent(run: _Running) -> Json:
     if "output" not in sent:
         told = str(sent.get("cause", ""))
         raise TaskFailure(str(sent["error"]), told, details={_SENT: True})
-    return run.left(sent["output"], before)
+    return await run.left(sent["output"], before)
 
 
 async def _publish(run: _Running) -> Json:
     """Publishes the events of a request; the answer is that of the service."""
-    request = run.taken()
+    request = await run.taken()
     entries = request.get("Entries") if isinstance(request, dict) else None
     if not isinstance(entries, list) or not 0 < len(entries) <= ENTRIES_MAX:
         raise TaskFailure("States.Runtime", f"Entries is a list of 1 to {ENTRIES_MAX} events")
@@ -313,42 +381,58 @@ async def _publish(run: _Running) -> Json:
     for event in events:
         await publish(run.tools.publisher, run.attempt, event)
     answered = [{"EventId": event["id"]} for event in events]
-    return run.left({"Entries": answered, "FailedEntryCount": 0}, run.state)
+    return await run.left({"Entries": answered, "FailedEntryCount": 0}, run.state)
 
 
 async def _joined(run: _Running) -> Json:
     """The branches of a Parallel: the value before, then that of each branch."""
     before, *branches = run.state
     run.state = before
-    return run.left([branch.get("data") for branch in branches], before)
+    return await run.left([branch.get("data") for branch in branches], before)
 
 
 async def _items(run: _Running) -> Json:
     """The first values of the machines of a Map, one for each item."""
     data = run.at("input_path", run.data)
-    items = compile_path(run.config.get("items_path", "$")).find(data, run.context)
+    if "items" in run.config:
+        items = await run.evaluated(run.config["items"])
+    else:
+        items = compile_path(run.config.get("items_path", "$")).find(data, run.context)
     if not isinstance(items, list):
         raise TaskFailure("States.Runtime", "the items of a Map are a list")
     if len(items) > _ITEMS_MAX:
         raise TaskFailure("States.Runtime", f"a Map has at most {_ITEMS_MAX:,} items")
-    made = []
-    for index, item in enumerate(items):
-        if index % _ITEMS_AT_ONCE == 0:
-            await asyncio.sleep(0)
-        position = {"Index": index, "Value": item}
-        given = item
-        if "selector" in run.config:
-            context = {**run.context, "Map": {"Item": position}}
-            given = filled(run.config["selector"], data, context, run.tools.world)
-        made.append({"data": given, "map": position})
+    positions = [{"Index": index, "Value": item} for index, item in enumerate(items)]
+    given = await _selected(run, data, positions) if "selector" in run.config else items
+    kept = {key: value for key, value in kept_of(run.state).items() if key == "variables"}
+    made = [
+        {"data": one, "map": position, **kept}
+        for one, position in zip(given, positions, strict=True)
+    ]
     return {**run.state, "items": made}
+
+
+async def _selected(run: _Running, data: Json, positions: list[Json]) -> list[Json]:
+    """What ItemSelector makes of each item."""
+    selector, made = run.config["selector"], []
+    for start in range(0, len(positions), _ITEMS_AT_ONCE):
+        some = [{"Map": {"Item": each}} for each in positions[start : start + _ITEMS_AT_ONCE]]
+        if run.config.get("jsonata"):
+            made += await run.evaluated_for(some, selector, {})
+            continue
+        await asyncio.sleep(0)
+        context = run.context
+        for each in some:
+            seen = Context({**context, **each}, context.variables)
+            made.append(filled(selector, data, seen, run.tools.world))
+    return made
 
 
 async def _mapped(run: _Running) -> Json:
     """The items of a Map: the value before, then the list of the values of all items."""
     before, done = run.state
     run.state = before
-    return run.left([each.get("data") for each in done], before)
+    return await run.left([each.get("data") for each in done], before)
 
 
 async def _failed(run: _Running) -> Json:
@@ -376,15 +460,24 @@ async def _failed(run: _Running) -> Json:
     for catcher in config.get("catch", ()):
         if matches(name, catcher["errors"]):
             cause = cause_of_function(name, message) if of_function else message
-            told = {"Error": name, "Cause": cause}
-            data = told
-            if "result_path" in catcher:
-                path = catcher["result_path"]
-                keys = compile_reference(path).keys if path is not None else None
-                data = run.data if keys is None else put(run.data, keys, told)
-            kept = {key: value for key, value in run.state.items() if key in ("data", "map")}
-            return {**kept, "data": data, "next": catcher["next"]}
+            left = await _caught(run, catcher, {"Error": name, "Cause": cause})
+            return {**left, "next": catcher["next"]}
     raise TaskFailure(name, message, details=details, node=failure.get("node", ""))
+
+
+async def _caught(run: _Running, catcher: dict[str, Json], error: Json) -> dict[str, Json]:
+    """The value that the state of a catcher begins with."""
+    if catcher.get("jsonata"):
+        return await run.made(catcher, run.state, error, errorOutput=error)
+    kept, data = kept_of(run.state), error
+    if "assign" in catcher:
+        assigned = filled(catcher["assign"], error, run.context, run.tools.world)
+        kept["variables"] = {**kept["variables"], **assigned}
+    if "result_path" in catcher:
+        path = catcher["result_path"]
+        keys = compile_reference(path).keys if path is not None else None
+        data = run.data if keys is None else put(run.data, keys, error)
+    return {**kept, "data": data}
 
 
 _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {

@@ -58,6 +58,7 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
 
+
 __all__ = [
     "FUNCTIONS",
     "MOMENT",

@@ -13,7 +13,15 @@ from contextlib import contextmanager
 MODULES = {
     "offline": (
         *("_quickjs", "aiohttp", "cel", "cronsim", "defusedxml", "iregexp_check", "jmespath"),
-        *("jq", "jsonpath_rfc9535", "jsonschema", "jsonschema_rs", "prometheus_client", "re2"),
+        *(
+            "jq",
+            "jsonata",
+            "jsonpath_rfc9535",
+            "jsonschema",
+            "jsonschema_rs",
+            "prometheus_client",
+            "re2",
+        ),
         *("sqlglot", "standardwebhooks", "tree_sitter", "tree_sitter_typescript", "watchfiles"),
         "yarl",
     ),

@@ -26,6 +26,7 @@ ADDRESS_SPACE_BYTES_MAX = {
     "javascript": 1024 * 1024 * 1024,
     "jq": 512 * 1024 * 1024,
     "jmespath": 512 * 1024 * 1024,
+    "jsonata": 512 * 1024 * 1024,
     "condition": 1024 * 1024 * 1024,
 }
 COMPILED_MAX = 100
@@ -240,6 +241,71 @@ def jmespath() -> Evaluate:
     return run_jmespath
 
 
+def jsonata() -> Evaluate:
+    """Templates of JSON whose texts in `{% %}` are expressions, filled in for each `$states`."""
+    import hashlib
+    import json
+    import random
+    import uuid
+
+    from jsonata import Jsonata
+    from jsonata.utils import Utils
+
+    def hashed(text: str, algorithm: str) -> str:
+        return hashlib.new(algorithm.replace("-", "").lower(), text.encode()).hexdigest()
+
+    def partition(items: list[Any], size: int) -> list[Any]:
+        return [items[at : at + size] for at in range(0, len(items), size)]
+
+    # What the States Language adds to JSONata.
+    functions: dict[str, Callable[..., Any]] = {
+        "hash": hashed,
+        "parse": json.loads,
+        "partition": partition,
+        "random": lambda seed=None: random.Random(seed).random(),
+        "range": lambda first, last, step: list(
+            range(first, last + (1 if step > 0 else -1), step)
+        ),
+        "uuid": lambda: str(uuid.uuid4()),
+    }  # fmt: skip
+
+    def evaluated(text: str, bindings: dict[str, Any]) -> Any:
+        expression = Jsonata(text[2:-2].strip())
+        expression.set_output_convert_nulls(False)
+        for name, function in functions.items():
+            expression.register_lambda(name, function)
+        found = expression.evaluate(None, bindings)
+        if found is None:
+            raise ValueError(f"{text[:200]} has no value")
+        return Utils.convert_nulls(found)
+
+    def filled(template: Any, bindings: dict[str, Any]) -> Any:
+        if isinstance(template, str):
+            return evaluated(template, bindings) if template.startswith("{%") else template
+        if isinstance(template, list):
+            return [filled(item, bindings) for item in template]
+        if isinstance(template, dict):
+            return {key: filled(item, bindings) for key, item in template.items()}
+        return template
+
+    def run_jsonata(_limit_ms: int, code: str, variables: str, value: str) -> tuple[bytes, bytes]:
+        template, bindings = json.loads(code), json.loads(variables)
+        try:
+            made = [filled(template, {**bindings, "states": each}) for each in json.loads(value)]
+            text = json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
+        except RecursionError:
+            message = "the expression or what it makes is nested too deeply"
+            return USER_ERROR, json.dumps(["JsonataError", message]).encode()
+        # A JException, and what neither it nor its functions check.
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError,
+                ValueError) as error:  # fmt: skip
+            first = str(error).partition("\n")[0]
+            return USER_ERROR, json.dumps(["JsonataError", first[:1000]]).encode()
+        return (TOO_LARGE, b"") if len(text) > RESULT_BYTES_MAX else (VALUE, text)
+
+    return run_jsonata
+
+
 def python() -> Evaluate:
     import confined  # type: ignore[import-not-found]  # beside this file
 
@@ -280,6 +346,7 @@ INTERPRETERS: dict[str, Callable[[], Evaluate]] = {
     "javascript": javascript,
     "jq": jq,
     "jmespath": jmespath,
+    "jsonata": jsonata,
     "python": python,
     "condition": condition,
 }

@@ -114,7 +114,7 @@ class Sandbox:
 
     async def evaluate(
         self,
-        language: Literal["jq", "jmespath"],
+        language: Literal["jq", "jmespath", "jsonata"],
         program: str,
         value: Json,
         variables: Mapping[str, Json] | None = None,
@@ -122,14 +122,15 @@ class Sandbox:
     ) -> list[Json]:
         """Every output of a program applied to a value; JMESPath has one and knows no variables.
 
-        jq has each variable as `$name`. Raises SandboxFailure (SyntaxError, JqError,
-        JmespathError, ValidationError), and Overloaded when too many calls wait.
+        jq has each variable as `$name`. JSONata's program is a template of JSON, which is filled
+        in for each item of the value, as `$states`. Raises SandboxFailure (SyntaxError, JqError,
+        JmespathError, JsonataError, ValidationError), and Overloaded when too many calls wait.
         """
         call = _program_call(language, program, value, variables or {}, timeout_ms)
         answer = await self.answer(call)
         outputs: list[Json] = _result(answer)
-        # Numbers of jq are floats, those of JMESPath are not.
-        if language == "jmespath" and (path := inexact(answer[1:], "result")):
+        # Numbers of jq are floats, those of the others are not.
+        if language != "jq" and (path := inexact(answer[1:], "result")):
             message = f"{path} is a number that cannot be kept exactly"
             raise SandboxFailure("ValidationError", message)
         return outputs
@@ -244,7 +245,7 @@ def _javascript_call(
 
 
 def _program_call(
-    language: Literal["jq", "jmespath"],
+    language: Literal["jq", "jmespath", "jsonata"],
     program: str,
     value: Json,
     variables: Mapping[str, Json],

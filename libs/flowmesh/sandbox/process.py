@@ -15,11 +15,12 @@ from flowmesh.sandbox.child import ANSWER_BYTES_MAX
 EXIT_SECONDS_MAX = 1.0
 CHILD = Path(__file__).with_name("child.py")
 
-Language = Literal["javascript", "jq", "jmespath", "python", "condition"]
+Language = Literal["javascript", "jq", "jmespath", "jsonata", "python", "condition"]
 _INTERPRETERS: dict[Language, str] = {
     "javascript": "_quickjs",
     "jq": "jq",
     "jmespath": "jmespath",
+    "jsonata": "jsonata",
 }
 
 

@@ -128,7 +128,8 @@ def problems_of(rule: Json, path: tuple[str | int, ...] = (), depth: int = 1) ->
         yield path, f"rules may be nested {NESTING_MAX} deep"
         return
     names = [key for key in rule if key in OPERATORS or key in (*_GROUPS, "Not")]
-    unknown = [key for key in rule if key not in (*names, "Variable", "Next", "Comment")]
+    known = (*names, "Variable", "Next", "Comment", *("Assign",) * (depth == 1))
+    unknown = [key for key in rule if key not in known]
     for key in unknown:
         yield (*path, key), f"there is no operator {key[:64]!r}"
     if len(names) != 1:

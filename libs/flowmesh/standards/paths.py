@@ -1,9 +1,12 @@
 """Paths of the Amazon States Language: JSONPath, reference paths, and what they select.
 
-A path begins with `$`, the data, or `$$`, the context object. One that can select one value only
-gives that value; any other gives the list of what it selects. Names are those of the language.
+A path begins with `$`, the data, `$$`, the context object, or `$name`, a variable. One that can
+select one value only gives that value; any other gives the list of what it selects. Names are those
+of the language.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,6 +19,15 @@ from flowmesh.standards.path_names import as_rfc9535
 Json = Any
 
 _COMPILED_MAX = 4_096
+_VARIABLE = re.compile(r"\$([^\W\d]\w{0,79})")
+
+
+class Context(dict[str, Json]):
+    """The context object, with the variables that paths see beside it."""
+
+    def __init__(self, fields: Mapping[str, Json], variables: Mapping[str, Json]) -> None:
+        super().__init__(fields)
+        self.variables = variables
 
 
 class PathInvalid(Exception):
@@ -38,10 +50,11 @@ class JsonPath:
     of_context: bool
     query: Query
     keys: tuple[str | int, ...] | None
+    variable: str = ""
 
     def find(self, data: Json, context: Json) -> Json:
         """What the path selects; raises PathFailed where its one value is not there."""
-        value = context if self.of_context else data
+        value = self._root(data, context)
         if self.keys is not None:
             found, there = _at(value, self.keys)
             if not there:
@@ -50,8 +63,19 @@ class JsonPath:
             return found
         return self._selected(value)
 
+    def _root(self, data: Json, context: Json) -> Json:
+        if not self.variable:
+            return context if self.of_context else data
+        variables = context.variables if isinstance(context, Context) else {}
+        if self.variable not in variables:
+            raise PathFailed("States.ParameterPathFailure", f"${self.variable} is not assigned")
+        return variables[self.variable]
+
     def exists(self, data: Json, context: Json) -> bool:
-        value = context if self.of_context else data
+        try:
+            value = self._root(data, context)
+        except PathFailed:
+            return False
         if self.keys is not None:
             return _at(value, self.keys)[1]
         return bool(self._selected(value))
@@ -69,19 +93,21 @@ def compile_path(text: str) -> JsonPath:
     if not text.startswith("$"):
         raise PathInvalid(f"a path begins with $, not {text[:16]!r}")
     of_context = text.startswith("$$")
+    named = _VARIABLE.match(text)
+    below = text[named.end() :] if named is not None else text[1:].removeprefix("$")
     try:
-        query = compile_jsonpath(as_rfc9535(text[1:] if of_context else text))
+        query = compile_jsonpath(as_rfc9535("$" + below))
     except ExpressionInvalid as error:
         raise PathInvalid(f"{text[:64]!r}: {error.message}") from None
     except UnicodeError:
         raise PathInvalid(f"{text[:64]!r} holds half of a surrogate pair") from None
-    return JsonPath(text, of_context, query, query.keys)
+    return JsonPath(text, of_context, query, query.keys, named[1] if named is not None else "")
 
 
 def compile_reference(text: str) -> JsonPath:
     """A path to one place in the data. Raises PathInvalid."""
     path = compile_path(text)
-    if path.keys is None or path.of_context:
+    if path.keys is None or path.of_context or path.variable:
         raise PathInvalid(f"{text[:64]!r} is no reference path, which names one place: $.a.b[0]")
     return path
 

@@ -146,9 +146,6 @@ def test_wrong_states_are_refused_with_code_and_place(state: Json, code: str, pl
 @pytest.mark.parametrize(
     ("state", "feature"),
     [
-        ({**PASS, "QueryLanguage": "JSONata"}, "QueryLanguage JSONata"),
-        ({**PASS, "Output": "{% 1 %}"}, "Output (JSONata)"),
-        ({**PASS, "Assign": {}}, "Assign"),
         ({"Type": "Task", "Resource": "arn:aws:s3:::a-bucket", "End": True},
          "the resource arn:aws:s3:::a-bucket"),
         ({"Type": "Task", "Resource": "arn:aws:states:::events:putEvents.waitForTaskToken",
@@ -178,8 +175,10 @@ def test_features_that_cannot_run_are_refused_by_name(state: Json, feature: str)
         ({"StartAt": "S"}, [("DEFINITION_INVALID", "States")]),
         ({"StartAt": "S", "States": {}}, [("GRAPH_EMPTY", "States")]),
         ({"StartAt": "S", "States": {"S": 1}}, [("DEFINITION_INVALID", "States.S")]),
-        ({"StartAt": "S", "States": {"S": END}, "QueryLanguage": "JSONata"},
-         [("FEATURE_UNSUPPORTED", "QueryLanguage")]),
+        ({"StartAt": "S", "States": {"S": END}, "QueryLanguage": "JSONiq"},
+         [("DEFINITION_INVALID", "QueryLanguage")]),
+        ({"StartAt": "S", "States": {"S": {**END, "QueryLanguage": "JSONPath"}},
+          "QueryLanguage": "JSONata"}, [("DEFINITION_INVALID", "States.S.QueryLanguage")]),
     ],
 )  # fmt: skip
 def test_wrong_documents_are_refused(document: Json, expected: list[tuple[str, str]]) -> None:

@@ -244,3 +244,43 @@ def test_what_is_no_path_of_the_language_stays_refused(path: str) -> None:
         assert refused(machine(S={**PASS, key: path})) == ("EXPRESSION_INVALID", f"States.S.{key}")
     found = refused(machine(S={**PASS, "Parameters": {"a.$": path}}))
     assert found == ("EXPRESSION_INVALID", 'States.S.Parameters["a.$"]')
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "place"),
+    [
+        ({"Type": "Pass", "End": True, "Output": {"a": ["{% 1 + %}"]}}, "EXPRESSION_INVALID",
+         "Output.a[0]"),
+        ({"Type": "Pass", "End": True, "Output": "{% 1"}, "EXPRESSION_INVALID", "Output"),
+        ({"Type": "Pass", "End": True, "Assign": "{% 1 %}"}, "DEFINITION_INVALID", "Assign"),
+        ({"Type": "Pass", "End": True, "Parameters": {}}, "DEFINITION_INVALID", "Parameters"),
+        ({"Type": "Succeed", "Assign": {"a": 1}}, "DEFINITION_INVALID", "Assign"),
+        ({"Type": "Choice", "Choices": [{"Next": "S"}]}, "DEFINITION_INVALID",
+         "Choices[0].Condition"),
+        ({"Type": "Choice", "Choices": [{"Condition": "yes", "Next": "S"}]}, "DEFINITION_INVALID",
+         "Choices[0].Condition"),
+        ({"Type": "Wait", "SecondsPath": "$.a", "End": True}, "DEFINITION_INVALID", ""),
+        ({"Type": "Wait", "Seconds": "{% ( %}", "End": True}, "EXPRESSION_INVALID", "Seconds"),
+        ({"Type": "Map", "ItemsPath": "$", "ItemProcessor": MACHINE, "End": True},
+         "DEFINITION_INVALID", "ItemsPath"),
+        ({"Type": "Map", "Items": "{% [ %}", "ItemProcessor": MACHINE, "End": True},
+         "EXPRESSION_INVALID", "Items"),
+        ({"Type": "Fail", "Error": "{% [ %}"}, "EXPRESSION_INVALID", "Error"),
+        ({**TASK, "Catch": [{**ALL, "Next": "S", "ResultPath": "$.a"}]}, "DEFINITION_INVALID",
+         "Catch[0].ResultPath"),
+    ],
+)  # fmt: skip
+def test_rules_of_states_in_jsonata(state: Json, code: str, place: str) -> None:
+    """Expressions are parsed at registration, and members of JSONPath are refused."""
+    document = {"StartAt": "S", "States": {"S": state}, "QueryLanguage": "JSONata"}
+    found = refusals(json.dumps(document).encode())
+    assert found[0] == (code, f"States.S.{place}".rstrip(".")), found
+
+
+def test_a_variable_that_no_state_assigns_is_refused() -> None:
+    """A dot that was forgotten does not wait for the first execution."""
+    reads = {**PASS, "Parameters": {"a.$": "$order.id"}}
+    assert refused(machine(S=reads)) == ("EXPRESSION_INVALID", 'States.S.Parameters["a.$"]')
+    sets = {"Type": "Pass", "Assign": {"order.$": "$.order"}, "Next": "Read"}
+    assert not errors_in(problems(machine(S=sets, Read=reads)))
+    assert refused(machine(S={**PASS, "ResultPath": "$order"}))[0] == "EXPRESSION_INVALID"

@@ -15,6 +15,7 @@ from flowmesh.executors import serverless, states
 from flowmesh.executors.base import Attempt, Executor, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.jq import jq_of
+from flowmesh.executors.jsonata import jsonata_of
 from flowmesh.executors.openapi import Documents
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.sandbox import Sandbox
@@ -56,8 +57,10 @@ async def ran(executor: Executor, config: dict[str, Json], data: Json) -> Json:
 
 async def of_states(config: dict[str, Json], data: Json, sender: Answering | None = None) -> Json:
     world = World(lambda: "id", lambda: 0.5)
-    tools = states.Tools(sender or Answering(200, b""), now_us, world)
-    return await ran(states.states_executor(tools), {"name": "S", **config}, data)
+    async with Sandbox(children_max=1) as sandbox:
+        fill = jsonata_of(sandbox)
+        tools = states.Tools(sender or Answering(200, b""), now_us, world, fill)
+        return await ran(states.states_executor(tools), {"name": "S", **config}, data)
 
 
 async def of_serverless(

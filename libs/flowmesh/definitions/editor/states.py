@@ -21,7 +21,10 @@ from flowmesh.standards.choices import OPERATORS
 _COMMENT = text(limits.DESCRIPTION_CHARACTERS_MAX)
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _PATH: Schema = {"type": ["string", "null"], "examples": ["$", "$.order"]}
-_LANGUAGE: Schema = {"enum": ["JSONPath", ""]}
+_LANGUAGE: Schema = {"enum": ["JSONPath", "JSONata", ""]}
+_EXPRESSION: Schema = {"type": "string", "pattern": r"^\{%"}
+# Of states in JSONata; Assign is there in both languages.
+_MADE = {"Output": ANYTHING, "Assign": {"type": "object"}}
 _STATE = said("The name of a state.", _TEXT)
 _SECONDS = number(1, limits.TIMEOUT_MS_MAX // 1_000, whole=True)
 _DELAY = number(1, limits.RETRY_DELAY_MS_MAX // 1_000, whole=True)
@@ -75,7 +78,13 @@ def states_schema() -> Schema:
         "rule": _rule(),
         "retrier": _retrier(),
         "catcher": members(
-            {"ErrorEquals": _ERRORS, "Next": _STATE, "ResultPath": _PATH, "Comment": _COMMENT},
+            {
+                "ErrorEquals": _ERRORS,
+                "Next": _STATE,
+                "ResultPath": _PATH,
+                "Comment": _COMMENT,
+                **_MADE,
+            },
             "ErrorEquals",
             "Next",
         ),
@@ -99,7 +108,7 @@ def _kinds() -> dict[str, Schema]:
     )
     most = limits.DELAY_MS_MAX // 1_000
     waits: dict[str, Schema] = {
-        "Seconds": number(0, most, whole=True),
+        "Seconds": {"anyOf": [number(0, most, whole=True), _EXPRESSION]},
         "Timestamp": said("An instant such as 2030-01-31T12:00:00Z.", _TEXT),
         "SecondsPath": _TEXT,
         "TimestampPath": _TEXT,
@@ -108,12 +117,13 @@ def _kinds() -> dict[str, Schema]:
     paths = dict.fromkeys(("ErrorPath", "CausePath"), _TEXT)
     choice_: Schema = {"allOf": [{"$ref": "#/$defs/rule"}, {"required": ["Next"]}]}
     choices: Schema = {"type": "array", "minItems": 1, "items": choice_}
-    made = {**_IN_OUT, "Parameters": ANYTHING}
+    made = {**_IN_OUT, **_MADE, "Parameters": ANYTHING}
+    called = {**made, "Arguments": ANYTHING}
     return {
         "Pass": _going_on({**made, "Result": ANYTHING, "ResultPath": _PATH}),
         "Task": _going_on(
             {
-                **made,
+                **called,
                 **_RESULT,
                 **_HANDLING,
                 "Resource": said("A worker's task type, flowmesh:NAME, or an ARN.", _TEXT),
@@ -122,19 +132,19 @@ def _kinds() -> dict[str, Schema]:
             },
             "Resource",
         ),
-        "Choice": _state({**_IN_OUT, "Choices": choices, "Default": _STATE}, "Choices"),
+        "Choice": _state({**_IN_OUT, **_MADE, "Choices": choices, "Default": _STATE}, "Choices"),
         "Wait": {
-            **_going_on({**_IN_OUT, **{key: waits[key] for key in WAITS}}),
+            **_going_on({**_IN_OUT, **_MADE, **{key: waits[key] for key in WAITS}}),
             "oneOf": [{"required": [key]} for key in WAITS],
         },
-        "Succeed": _state(_IN_OUT),
+        "Succeed": _state({**_IN_OUT, "Output": ANYTHING}),
         "Fail": {
             **_state({**fails, **paths}),
             "not": {"anyOf": [{"required": [name, f"{name}Path"]} for name in fails]},
         },
         "Parallel": _going_on(
             {
-                **made,
+                **called,
                 **_RESULT,
                 **_HANDLING,
                 "Branches": {"type": "array", "minItems": 1, "items": branch},
@@ -149,6 +159,7 @@ def _kinds() -> dict[str, Schema]:
                     **_HANDLING,
                     **dict.fromkeys(PROCESSORS, processor),
                     "ItemsPath": _TEXT,
+                    "Items": ANYTHING,
                     "ItemSelector": ANYTHING,
                     "MaxConcurrency": number(0, limits.MAP_CONCURRENCY_MAX, whole=True),
                 }
@@ -179,9 +190,10 @@ def _rule() -> Schema:
         "And": rules,
         "Or": rules,
         "Not": {"$ref": "#/$defs/rule"},
+        "Condition": {"anyOf": [{"type": "boolean"}, _EXPRESSION]},
     }
     names = list(known)
-    rule = members({**known, "Variable": _TEXT, "Next": _STATE, "Comment": ANYTHING})
+    rule = members({**known, **_MADE, "Variable": _TEXT, "Next": _STATE, "Comment": ANYTHING})
     return {**rule, "oneOf": [{"required": [name]} for name in names]}
 
 

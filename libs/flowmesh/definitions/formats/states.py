@@ -9,7 +9,7 @@ from flowmesh.definitions.formats.machines import ROOT, Budget, Machine, Names
 from flowmesh.definitions.formats.states_kinds import KINDS
 from flowmesh.definitions.formats.states_layout import Layout
 from flowmesh.definitions.limits import DESCRIPTION_CHARACTERS_MAX, TIMEOUT_MS_MAX
-from flowmesh.definitions.model import Dialect, Workflow
+from flowmesh.definitions.model import Dialect, Json, Workflow
 from flowmesh.definitions.reader import Reader
 
 EXECUTOR = "states.task"
@@ -24,13 +24,17 @@ def load(reader: Reader) -> Workflow | None:
         reader.problems.add("FEATURE_UNSUPPORTED", f"Version {version[:16]!r}", ("Version",))
     timeout_ms = 1_000 * reader.integer("TimeoutSeconds", 0, 1, _SECONDS_MAX, "TIMEOUT_INVALID")
     machine = Machine(Names(), Budget(reader.problems), EXECUTOR, ("States",))
-    start = Layout(reader.problems, KINDS, name).machine(machine, reader)
+    layout = Layout(reader.problems, KINDS, name)
+    start = layout.document(machine, reader)
+    first: dict[str, Json] = {"data": "{{input}}"}
+    if layout.has_variables:
+        first["variables"] = {}
     reader.refuse_unknown()
     return Workflow(
         id=name,
         name=name,
         dialect=Dialect.STATES,
-        nodes=(machine.as_node(ROOT, start, {"data": "{{input}}"}),) if start else (),
+        nodes=(machine.as_node(ROOT, start, first),) if start else (),
         output=f"{{{{tasks.{ROOT}.output.data}}}}",
         has_output=bool(start),
         timeout_ms=timeout_ms,

@@ -6,12 +6,16 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_headers, check_method, check_url
 from flowmesh.definitions.formats.machines import Machine
 from flowmesh.definitions.formats.states_layout import (
+    JSONATA,
     At,
     Lay,
     Made,
+    expression_of,
+    expressions_of,
     lookup_of,
     path_of,
     rule_problems,
+    shape_of,
     template_of,
 )
 from flowmesh.definitions.formats.states_services import (
@@ -25,6 +29,7 @@ from flowmesh.definitions.model import Json, MapBody, Node
 from flowmesh.definitions.reader import Reader, kind_of
 from flowmesh.plan import HTTP_TIMEOUT_MS
 from flowmesh.standards.arns import without_placeholders
+from flowmesh.standards.jsonata import is_expression
 
 HTTP_RESOURCE = re.compile(r"arn:aws[\w-]*:states:::http:invoke\Z")
 _IN_OUT = ("InputPath", "OutputPath")
@@ -45,13 +50,16 @@ def lay_pass(at: At) -> None:
 
 
 def lay_succeed(at: At) -> None:
-    at.node(at.entry, {"op": "pass", **at.shape(*_IN_OUT)}, "")
+    at.node(at.entry, {"op": "pass", **at.shape(*_IN_OUT, assigns=False)}, "")
 
 
 def lay_fail(at: At) -> None:
-    config: Made = {"op": "fail"}
+    config: Made = {"op": "fail"} | ({JSONATA: True} if at.jsonata else {})
     for key, name in (("Error", "error"), ("Cause", "cause")):
-        if at.reader.has(f"{key}Path"):
+        if at.jsonata:
+            expression_of(at.reader, key)
+            config[name] = at.reader.text(key, most=limits.DESCRIPTION_CHARACTERS_MAX)
+        elif at.reader.has(f"{key}Path"):
             config[f"{name}_path"] = lookup_of(at.reader, f"{key}Path")
             if at.reader.has(key):
                 message = f"a state has {key} or {key}Path, not both"
@@ -63,13 +71,20 @@ def lay_fail(at: At) -> None:
 
 def lay_wait(at: At) -> None:
     reader = at.reader
-    given = [key for key in WAITS if reader.has(key)]
+    known = WAITS[:2] if at.jsonata else WAITS
+    given = [key for key in known if reader.has(key)]
     if len(given) != 1:
-        message = f"a Wait has one of {', '.join(WAITS)}"
+        message = f"a Wait has one of {', '.join(known)}"
         at.problems.add("DEFINITION_INVALID", message, at.path)
         return
     shape = at.shape(*_IN_OUT)
     key = given[0]
+    if at.jsonata and is_expression(reader.value[key]):
+        timer = at.new("timer")
+        config = {"op": "wait", JSONATA: True, **shape, key.lower(): expression_of(reader, key)}
+        at.node(at.entry, config, timer)
+        at.timer(timer, "{{state.wait}}", at.after)
+        return
     if key.endswith("Path"):
         name = "seconds_path" if key == "SecondsPath" else "timestamp_path"
         timer = at.new("timer")
@@ -93,10 +108,20 @@ def lay_wait(at: At) -> None:
 
 
 def lay_choice(at: At) -> None:
-    """A node that decides; where the data is given another shape, nodes behind it do that."""
+    """A node that decides; where something is made of the data, nodes behind it do that."""
     shape = at.shape(*_IN_OUT)
     rules: list[Json] = []
-    targets: list[str] = []
+    to: list[str] = []
+    behind: dict[str, str] = {}
+
+    def go(target: str, made: Made) -> None:
+        """One more end of the choice: a state, or the node in front of it."""
+        key = repr((target, made))
+        if made and target and key not in behind:
+            behind[key] = at.new("then")
+            at.node(behind[key], {"op": "pass", **made}, target)
+        to.append(behind[key] if made and target else target)
+
     items = at.reader.items("Choices")
     if not items:
         at.problems.add("DEFINITION_INVALID", "a Choice needs Choices", (*at.path, "Choices"))
@@ -107,23 +132,34 @@ def lay_choice(at: At) -> None:
             at.problems.add("DEFINITION_INVALID", message, path)
             continue
         rule = Reader(item, path, at.problems)
+        if at.jsonata:
+            rules.append(_condition(rule))
+            own = expressions_of(rule, ("Output", "Assign"))
+            go(at.target(rule, "Next"), own)
+            rule.text("Comment", most=limits.DESCRIPTION_CHARACTERS_MAX)
+            rule.refuse_unknown()
+            continue
+        assigned = shape_of(rule, ("Assign",))
         if rule_problems(rule):
-            rules.append({key: value for key, value in item.items() if key != "Comment"})
-        targets.append(at.target(rule, "Next"))
-    config: Made = {"op": "choice", "choices": rules}
-    if at.reader.has("Default"):
-        targets.append(at.target(at.reader, "Default"))
+            rules.append({key: item[key] for key in item if key not in ("Comment", "Assign")})
+        general = {key: value for key, value in shape.items() if key != "assign"}
+        go(at.target(rule, "Next"), general | assigned)
+    config: Made = {"op": "choice", "choices": rules} | ({JSONATA: True} if at.jsonata else {})
     if "input_path" in shape:
         config["input_path"] = shape["input_path"]
-    ends = dict(zip(targets, targets, strict=True))
-    if shape:
-        ends = {target: at.new("then") for target in targets}
-        for target, node_id in ends.items():
-            at.node(node_id, {"op": "pass", **shape}, target)
-    to = [ends[target] for target in targets]
     if at.reader.has("Default"):
+        go(at.target(at.reader, "Default"), shape)
         config["default"] = to[-1]
     at.node(at.entry, {**config, "to": to}, among=tuple(to) or ("",))
+
+
+def _condition(rule: Reader) -> Json:
+    if not rule.has("Condition"):
+        rule.missing("Condition", "true, false or an expression that is one of them")
+    condition = expression_of(rule, "Condition")
+    if not isinstance(condition, bool) and not is_expression(condition):
+        rule.wrong("Condition", "true, false or an expression that is one of them")
+    return condition
 
 
 def lay_task(at: At) -> None:
@@ -168,32 +204,45 @@ def _seconds(reader: Reader, key: str) -> int:
 
 
 def _check_http(at: At) -> None:
-    parameters = at.reader.raw("Parameters")
+    parameters = at.reader.raw(at.parameters)
     if not isinstance(parameters, dict):
-        at.reader.missing("Parameters", "ApiEndpoint, Method and what else the request has")
+        at.reader.missing(at.parameters, "ApiEndpoint, Method and what else the request has")
         return
     names = {key.removesuffix(".$"): key for key in parameters}
     for name in ("ApiEndpoint", "Method"):
         if name not in names:
-            path = (*at.path, "Parameters", name)
+            path = (*at.path, at.parameters, name)
             message = f"{name} is missing; an HTTP task needs it"
             at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     for name, key in names.items():
         if name not in _HTTP_KNOWN:
-            at.refuse(f"{name[:64]} of an HTTP task", "Parameters", key)
+            why = "a WorkflowTask of the library has credentials; name it as flowmesh:NAME"
+            why = why if name == "Authentication" else ""
+            at.refuse(f"{name[:64]} of an HTTP task", at.parameters, key, why=why)
     _check_request(at, parameters)
 
 
 def _check_request(at: At, parameters: dict[str, Json]) -> None:
-    """The parts of an HTTP request that no path selects."""
-    path = (*at.path, "Parameters")
-    url, headers = parameters.get("ApiEndpoint"), parameters.get("Headers")
-    if isinstance(url, str):
+    """Check the parts of an HTTP request that no path and no expression computes."""
+    path = (*at.path, at.parameters)
+    url, method = parameters.get("ApiEndpoint"), parameters.get("Method")
+    if isinstance(url, str) and not _computed(url):
         check_url(url, (*path, "ApiEndpoint"), at.problems)
-    check_method(parameters.get("Method"), (*path, "Method"), at.problems)
+    if not _computed(method):
+        check_method(method, (*path, "Method"), at.problems)
+    headers = parameters.get("Headers")
     if isinstance(headers, dict):
-        constant = {name: each for name, each in headers.items() if not name.endswith(".$")}
+        constant = {
+            name: each
+            for name, each in headers.items()
+            if not (name.endswith(".$") or _computed(each))
+        }
         check_headers(constant, (*path, "Headers"), at.problems)
+
+
+def _computed(value: Json) -> bool:
+    """Whether a value is a JSONata expression."""
+    return isinstance(value, str) and value.startswith("{%")
 
 
 def _first_value(at: At, prepared: bool) -> Made:
@@ -201,6 +250,8 @@ def _first_value(at: At, prepared: bool) -> Made:
     value: Made = {"data": "{{state.call}}" if prepared else "{{state.data}}"}
     if at.machine.in_map:
         value["map"] = "{{state.map}}"
+    if at.layout.has_variables:
+        value["variables"] = "{{state.variables}}"
     return value
 
 
@@ -210,8 +261,7 @@ def lay_parallel(at: At) -> None:
     items = at.reader.items("Branches")
     if not items:
         at.problems.add("DEFINITION_INVALID", "a Parallel needs Branches", (*at.path, "Branches"))
-    before: Made = {key: shape[key] for key in ("input_path", "parameters") if key in shape}
-    behind = {key: value for key, value in shape.items() if key not in before}
+    before, behind = at.split(shape)
     call = at.entry
     if before:
         call = at.new("call")
@@ -253,19 +303,12 @@ def lay_map(at: At) -> None:
     shape = at.shape(*_IN_OUT, "ResultSelector", "ResultPath")
     for key in _MAP_UNSUPPORTED:
         if reader.has(key):
-            at.refuse(key, key)
+            at.refuse(key, key, why="items come from the input and run in this execution")
     at.error_handling(at.entry)
     config: Made = {"op": "items"}
     if "input_path" in shape:
         config["input_path"] = shape.pop("input_path")
-    if reader.has("ItemsPath"):
-        config["items_path"] = path_of(reader, "ItemsPath", null=False) or "$"
-    selectors = [key for key in ("ItemSelector", "Parameters") if reader.has(key)]
-    for key in selectors:
-        config["selector"] = template_of(reader, key)
-    if len(selectors) > 1:
-        message = "a Map has ItemSelector or Parameters, not both"
-        at.problems.add("DEFINITION_INVALID", message, (*at.path, "Parameters"), at_key=True)
+    config |= _items(at)
     most = reader.integer("MaxConcurrency", 0, 0, limits.MAP_CONCURRENCY_MAX)
     inner = at.machine.inner((*at.path, "ItemProcessor"), in_map=True)
     start = _processor(at, inner)
@@ -288,6 +331,26 @@ def lay_map(at: At) -> None:
     at.beside(run, (node,), {"op": "mapped", **shape}, at.new("result"))
 
 
+def _items(at: At) -> Made:
+    """Where the items of a Map are, and what is made of each."""
+    reader = at.reader
+    found: Made = {}
+    if at.jsonata:
+        for key, name in (("Items", "items"), ("ItemSelector", "selector")):
+            if reader.has(key):
+                found[name] = expression_of(reader, key)
+        return found | {JSONATA: True}
+    if reader.has("ItemsPath"):
+        found["items_path"] = path_of(reader, "ItemsPath", null=False) or "$"
+    selectors = [key for key in ("ItemSelector", "Parameters") if reader.has(key)]
+    for key in selectors:
+        found["selector"] = template_of(reader, key)
+    if len(selectors) > 1:
+        message = "a Map has ItemSelector or Parameters, not both"
+        at.problems.add("DEFINITION_INVALID", message, (*at.path, "Parameters"), at_key=True)
+    return found
+
+
 def _processor(at: At, inner: Machine) -> str:
     keys = [key for key in PROCESSORS if at.reader.has(key)]
     if len(keys) != 1:
@@ -298,7 +361,8 @@ def _processor(at: At, inner: Machine) -> str:
     mode = configuration.text("Mode") or "INLINE"
     if mode != "INLINE":
         path = (keys[0], "ProcessorConfig", "Mode")
-        at.refuse(f"a Map in mode {mode[:16]}", *path)
+        why = "items run in this execution, up to MaxConcurrency at once; INLINE says so"
+        at.refuse(f"a Map in mode {mode[:16]}", *path, why=why)
     configuration.text("ExecutionType")
     configuration.refuse_unknown()
     return _inner_machine(at, inner, processor)

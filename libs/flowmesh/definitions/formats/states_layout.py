@@ -12,22 +12,30 @@ from typing import Any
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.machines import Machine, everything
 from flowmesh.definitions.formats.states_rules import (
-    check_context,
+    assigned_in,
+    check_lookups,
     check_names,
     check_transitions,
 )
 from flowmesh.definitions.model import Follow, Json, Node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reader import Reader, kind_of
-from flowmesh.standards import choices
+from flowmesh.standards import choices, jsonata
 from flowmesh.standards.paths import PathInvalid, compile_path, compile_reference
 from flowmesh.standards.payloads import compile_lookup, problems_of
 
 Made = dict[str, Json]
 _INVALID = "EXPRESSION_INVALID"
-_JSONATA = ("Arguments", "Output", "Items", "Condition")
+# Says of a configuration that its templates are JSONata.
+JSONATA = "jsonata"
+_EXPRESSIONS = {"Arguments": "arguments", "Output": "output", "Assign": "assign"}
+_BEFORE = ("input_path", "parameters", "arguments")
 _PATHS = {"InputPath": "input_path", "OutputPath": "output_path"}
-_TEMPLATES = {"Parameters": "parameters", "ResultSelector": "result_selector"}
+_TEMPLATES = {
+    "Parameters": "parameters",
+    "ResultSelector": "result_selector",
+    "Assign": "assign",
+}
 _SECONDS_MAX = limits.RETRY_DELAY_MS_MAX // 1_000
 # Of a resource whose result somebody else sends.
 TOKEN_SUFFIX = ".waitForTaskToken"  # noqa: S105 - no password
@@ -59,6 +67,7 @@ class At:
     after: str
     catch: str
     states: Mapping[str, str]
+    jsonata: bool = False
 
     @property
     def path(self) -> Path:
@@ -79,9 +88,25 @@ class At:
     def refuse(self, feature: str, *below: str | int, why: str = "") -> None:
         unsupported(self.problems, feature, (*self.path, *below), why)
 
-    def shape(self, *keys: str) -> Made:
+    @property
+    def parameters(self) -> str:
+        """The member with what a task is called with."""
+        return "Arguments" if self.jsonata else "Parameters"
+
+    def shape(self, *keys: str, assigns: bool = True) -> Made:
         """Those of the fields of input and output processing that this kind of state has."""
-        return shape_of(self.reader, keys)
+        if self.jsonata:
+            called = ("Arguments",) if "ResultSelector" in keys and "Parameters" in keys else ()
+            return expressions_of(self.reader, (*called, "Output", *("Assign",) * assigns))
+        return shape_of(self.reader, (*keys, *("Assign",) * assigns))
+
+    def split(self, shape: Made) -> tuple[Made, Made]:
+        """What is done with the input of a state, and with the result that is behind it."""
+        before: Made = {key: shape[key] for key in _BEFORE if key in shape}
+        behind = {key: value for key, value in shape.items() if key not in before}
+        if "arguments" in before:
+            before[JSONATA] = True
+        return before, behind
 
     def node(
         self,
@@ -178,9 +203,10 @@ class At:
 
     def _catcher(self, reader: Reader) -> Made:
         catcher: Made = {"errors": _errors(reader), "next": self.target(reader, "Next")}
-        if reader.has("ResultPath"):
-            catcher["result_path"] = reference_of(reader, "ResultPath")
-        _refuse_variables(reader)
+        if self.jsonata:
+            catcher |= expressions_of(reader, ("Output", "Assign"))
+        else:
+            catcher |= shape_of(reader, ("ResultPath", "Assign"))
         reader.text("Comment", most=limits.DESCRIPTION_CHARACTERS_MAX)
         reader.refuse_unknown()
         return catcher
@@ -198,10 +224,21 @@ class Layout:
         self._kinds = kinds
         # Of all machines of the document.
         self._names: set[str] = set()
+        self._variables: frozenset[str] = frozenset()
+        self._jsonata = False
+
+    @property
+    def has_variables(self) -> bool:
+        return bool(self._variables)
+
+    def document(self, machine: Machine, reader: Reader) -> str:
+        """Lays out the machine of a whole document, which says how its states are written."""
+        self._jsonata = _query_language(reader, False)
+        self._variables = assigned_in(reader.value)
+        return self.machine(machine, reader)
 
     def machine(self, machine: Machine, reader: Reader) -> str:
         """Lays out `States`; the id of the first one, empty where there is none."""
-        _query_language(reader)
         if not reader.has("StartAt"):
             reader.missing("StartAt", "the name of the first state")
         if not reader.has("States"):
@@ -232,11 +269,7 @@ class Layout:
         state = states.object(name)
         state.text("Comment", most=limits.DESCRIPTION_CHARACTERS_MAX)
         kind = state.required_text("Type", "one of " + ", ".join(self._kinds))
-        _query_language(state)
-        _refuse_variables(state)
-        for key in _JSONATA:
-            if state.has(key):
-                unsupported(self.problems, f"{key} (JSONata)", (*state.path, key), "use paths")
+        in_jsonata = _query_language(state, self._jsonata)
         lay = self._kinds.get(kind)
         if lay is None:
             if kind:
@@ -245,11 +278,13 @@ class Layout:
                 self.problems.add("DEFINITION_INVALID", message, (*state.path, "Type"))
             return
         after = "" if kind in ("Choice", "Fail", "Succeed") else _following(state, ids)
-        check_context(state, in_map=machine.in_map, has_token=has_token(state))
+        if not in_jsonata:
+            tokens = has_token(state)
+            check_lookups(state, self._variables, in_map=machine.in_map, has_token=tokens)
         # The errors of a task are named by what stands behind it.
         has_handler = bool(state.value.get("Retry") or state.value.get("Catch") or kind == "Task")
         catch = machine.names.new(f"{name}:catch") if has_handler else ""
-        lay(At(self, machine, state, name, ids[name], after, catch, ids))
+        lay(At(self, machine, state, name, ids[name], after, catch, ids, in_jsonata))
         state.refuse_unknown()
 
 
@@ -274,16 +309,33 @@ def unknown_state(name: str, states: Mapping[str, Any], path: Path, problems: Pr
     problems.add("GRAPH_UNKNOWN_NODE", f"there is no state {name[:64]!r}{hint}", path)
 
 
-def _query_language(reader: Reader) -> None:
-    language = reader.text("QueryLanguage") or "JSONPath"
-    if language != "JSONPath":
+def _query_language(reader: Reader, jsonata: bool) -> bool:
+    """Whether JSONata is said, or is what holds where nothing is said."""
+    language = reader.text("QueryLanguage")
+    if language not in ("", "JSONPath", "JSONata"):
+        reader.wrong("QueryLanguage", "JSONPath or JSONata")
+    if jsonata and language == "JSONPath":
+        message = "a state of a document in JSONata is in JSONata too"
         path = (*reader.path, "QueryLanguage")
-        unsupported(reader.problems, f"QueryLanguage {language[:16]}", path, "JSONPath is")
+        reader.problems.add("DEFINITION_INVALID", message, path)
+    return jsonata or language == "JSONata"
 
 
-def _refuse_variables(reader: Reader) -> None:
-    if reader.has("Assign"):
-        unsupported(reader.problems, "Assign", (*reader.path, "Assign"))
+def expressions_of(reader: Reader, keys: tuple[str, ...]) -> Made:
+    """Members with JSONata, checked; empty where there are none of them."""
+    found: Made = {name: expression_of(reader, key) for key, name in _EXPRESSIONS.items()
+                   if key in keys and reader.has(key)}  # fmt: skip
+    return found | {JSONATA: True} if found else found
+
+
+def expression_of(reader: Reader, key: str) -> Json:
+    """A template with JSONata."""
+    template = reader.raw(key)
+    for path, why in jsonata.problems_of(template):
+        reader.problems.add(_INVALID, why, (*reader.path, key, *path))
+    if key == "Assign" and not isinstance(template, dict):
+        reader.wrong(key, "an object with the variables")
+    return template
 
 
 def shape_of(reader: Reader, keys: tuple[str, ...]) -> Made:
@@ -395,7 +447,7 @@ def _mentions_context(value: Json) -> bool:
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
-            if "$$" in item:
+            if "$$" in item or "$states" in item:
                 return True
         elif isinstance(item, dict):
             waiting.extend(item.values())

@@ -22,7 +22,7 @@ _PATHS = frozenset(
         "ToleratedFailureCountPath", "ToleratedFailurePercentagePath",
     }
 )  # fmt: skip
-_TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector")
+_TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Assign")
 _Found = Iterator[tuple[Path, str]]
 
 
@@ -81,8 +81,26 @@ def _ends(state: Json) -> bool:
     return state.get("End") is True or state.get("Type") in _ENDS
 
 
-def check_context(state: Reader, *, in_map: bool, has_token: bool) -> None:
-    """Paths into the context object lead to fields that it has where they stand."""
+def assigned_in(document: Json) -> frozenset[str]:
+    """The names of the variables that the states of a document assign."""
+    found: set[str] = set()
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            assigned = value.get("Assign")
+            if isinstance(assigned, dict):
+                found |= {name.removesuffix(".$") for name in assigned}
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return frozenset(found)
+
+
+def check_lookups(
+    state: Reader, variables: frozenset[str], *, in_map: bool, has_token: bool
+) -> None:
+    """Paths lead to variables that are assigned, and to fields that the context object has."""
     fields = ContextFields(in_map=in_map, has_token=has_token)
     # What a Map makes its items of has an item, also where the Map itself is in none.
     of_items = ContextFields(in_map=True, has_token=has_token)
@@ -90,14 +108,17 @@ def check_context(state: Reader, *, in_map: bool, has_token: bool) -> None:
     for path, text in _lookups(state.value, state.path):
         key = path[len(state.path)]
         known = of_items if makes_items and key in ("ItemSelector", "Parameters") else fields
-        _check_lookup(text, path, known, state.problems)
+        _check_lookup(text, path, known, variables, state.problems)
 
 
-def _check_lookup(text: str, path: Path, fields: ContextFields, problems: Problems) -> None:
-    if "$$" not in text:
-        return
+def _check_lookup(
+    text: str, path: Path, fields: ContextFields, variables: frozenset[str], problems: Problems
+) -> None:
     for each in paths_in(text):
-        if why := fields.refusal(each):
+        if each.variable and each.variable not in variables:
+            message = f"{each.text[:64]!r}: no state assigns ${each.variable[:64]}"
+            problems.add("EXPRESSION_INVALID", message, path)
+        elif why := fields.refusal(each):
             message = f"{each.text[:64]} is not supported: {why}"
             problems.add("FEATURE_UNSUPPORTED", message, path)
 
@@ -109,7 +130,7 @@ def _lookups(state: Mapping[str, Json], path: Path) -> _Found:
             yield (*path, key), value
         elif key in _TEMPLATES:
             yield from _in_template(value, (*path, key))
-        elif key == "Choices":
+        elif key in ("Choices", "Catch"):
             yield from _in_rules(value, (*path, key))
 
 
@@ -135,7 +156,9 @@ def _in_rules(rules: Json, path: Path) -> _Found:
             waiting += [(item, (*place, index)) for index, item in enumerate(value)]
         elif isinstance(value, dict):
             for key, item in value.items():
-                if isinstance(item, str) and (key == "Variable" or key.endswith("Path")):
+                if key == "Assign":
+                    yield from _in_template(item, (*place, key))
+                elif isinstance(item, str) and (key == "Variable" or key.endswith("Path")):
                     yield (*place, key), item
                 elif isinstance(item, dict | list):
                     waiting.append((item, (*place, key)))

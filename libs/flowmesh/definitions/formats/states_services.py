@@ -79,7 +79,7 @@ def _warn_of(at: At, service: str) -> None:
 
 def _parameters(at: At) -> tuple[dict[str, Json], dict[str, str]]:
     """The parameters, and the keys they stand at by their names."""
-    given = at.reader.raw("Parameters")
+    given = at.reader.raw(at.parameters)
     parameters = given if isinstance(given, dict) else {}
     return parameters, {key.removesuffix(".$"): key for key in parameters}
 
@@ -89,24 +89,24 @@ def _invoked(at: At) -> Called | None:
     parameters, names = _parameters(at)
     for name, key in names.items():
         if name not in _CALL:
-            at.refuse(f"{name[:64]} of lambda:invoke", "Parameters", key)
+            at.refuse(f"{name[:64]} of lambda:invoke", at.parameters, key)
         elif name in _CONSTANT and parameters[key] != _CONSTANT[name]:
             why = f"the state waits for the result; it is {_CONSTANT[name]}"
-            at.refuse(f"another {name} of lambda:invoke", "Parameters", key, why=why)
+            at.refuse(f"another {name} of lambda:invoke", at.parameters, key, why=why)
     if "FunctionName" not in names:
-        path = (*at.path, "Parameters", "FunctionName")
+        path = (*at.path, at.parameters, "FunctionName")
         message = "FunctionName is missing; it says which function is invoked"
         at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
         return None
     for name in ("FunctionName", "Qualifier"):
         if names.get(name, name) != name:
-            at.refuse(f"{name} as a path", "Parameters", names[name], why=_TYPE_SAID)
+            at.refuse(f"{name} as a path", at.parameters, names[name], why=_TYPE_SAID)
             return None
     given = parameters["FunctionName"]
     function = function_of(given) if isinstance(given, str) else None
     if function is None:
         message = f"expected the name or the ARN of a Lambda function, got {str(given)[:64]!r}"
-        path = (*at.path, "Parameters", "FunctionName")
+        path = (*at.path, at.parameters, "FunctionName")
         at.problems.add("DEFINITION_INVALID", message, path)
         return None
     name, qualifier = function
@@ -125,8 +125,7 @@ def lay_called(at: At, called: Called, shape: Made, limit_ms: int, heartbeat_ms:
         at.problems.add("ID_INVALID", message, (*at.path, "Resource"))
         return
     has_token = at.has_token
-    before: Made = {key: shape[key] for key in ("input_path", "parameters") if key in shape}
-    behind = {key: value for key, value in shape.items() if key not in before}
+    before, behind = at.split(shape)
     before |= called.before or {}
     if has_token:
         before["token"] = True
@@ -185,15 +184,15 @@ def lay_events(at: At, shape: Made) -> None:
     """A task that publishes the events of its parameters."""
     parameters, names = _parameters(at)
     if "Entries" not in names:
-        path = (*at.path, "Parameters", "Entries")
+        path = (*at.path, at.parameters, "Entries")
         message = "Entries is missing; it is the list of events that are published"
         at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     for name, key in names.items():
         if name != "Entries":
-            at.refuse(f"{name[:64]} of events:putEvents", "Parameters", key)
+            at.refuse(f"{name[:64]} of events:putEvents", at.parameters, key)
     entries = parameters.get("Entries")
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        _check_entry(at, entry, ("Parameters", "Entries", index))
+        _check_entry(at, entry, (at.parameters, "Entries", index))
     at.node(at.entry, {"op": "publish", **shape}, at.after)
 
 

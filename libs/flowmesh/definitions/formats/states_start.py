@@ -10,6 +10,7 @@ from flowmesh.definitions.formats.states_layout import At, Made
 from flowmesh.definitions.model import NO_RETRY, Node
 from flowmesh.definitions.reader import is_id
 from flowmesh.standards.arns import machine_of
+from flowmesh.standards.jsonata import is_expression
 
 EXECUTION_RESOURCE = re.compile(
     r"arn:aws[\w-]*:states:::(?:aws-sdk:sfn|states):startExecution(\.sync(?::2)?)?\Z"
@@ -25,33 +26,32 @@ def lay_start(at: At, how: str, shape: Made, limit_ms: int) -> None:
     """
     if at.reader.has("HeartbeatSeconds"):
         at.refuse("HeartbeatSeconds of startExecution", "HeartbeatSeconds")
-    given = at.reader.raw("Parameters")
+    given = at.reader.raw(at.parameters)
     parameters = given if isinstance(given, dict) else {}
     names = {key.removesuffix(".$"): key for key in parameters}
     for name, key in names.items():
         if name not in _KNOWN:
-            at.refuse(f"{name[:64]} of startExecution", "Parameters", key)
+            at.refuse(f"{name[:64]} of startExecution", at.parameters, key)
     if "Name" in names and how:
         why = "only what is not waited for has a name that others may give it too"
         feature = "the Name of an execution that is waited for"
-        at.refuse(feature, "Parameters", names["Name"], why=why)
+        at.refuse(feature, at.parameters, names["Name"], why=why)
     if _ARN not in names:
-        path = (*at.path, "Parameters", _ARN)
+        path = (*at.path, at.parameters, _ARN)
         message = f"{_ARN} is missing; it says which state machine is started"
         at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
         return
     workflow, version = "{{state.call.workflow}}", "latest"
-    computed = names[_ARN] != _ARN
+    computed = names[_ARN] != _ARN or is_expression(parameters[_ARN])
     if not computed:
         workflow, version = _named(at, parameters[_ARN])
-    before: Made = {key: shape[key] for key in ("input_path", "parameters") if key in shape}
-    behind = {key: value for key, value in shape.items() if key not in before}
+    before, behind = at.split(shape)
     at.node(at.entry, {"op": "start", "computed": computed, **before}, call := at.new("call"))
     task = subworkflow(
         workflow,
         version,
         waits=bool(how),
-        path=(*at.path, "Parameters"),
+        path=(*at.path, at.parameters),
         child_id="{{state.call.id}}" if "Name" in names else "",
     )
     node = Node(
@@ -74,5 +74,5 @@ def _named(at: At, arn: object) -> tuple[str, str]:
     workflow, version = machine_of(arn) if isinstance(arn, str) else ("", "")
     if not is_id(workflow) or (version and not is_id(version)):
         message = f"expected the ARN or the name of a state machine, got {str(arn)[:64]!r}"
-        at.problems.add("DEFINITION_INVALID", message, (*at.path, "Parameters", _ARN))
+        at.problems.add("DEFINITION_INVALID", message, (*at.path, at.parameters, _ARN))
     return workflow, version or "latest"

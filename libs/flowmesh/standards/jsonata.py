@@ -1,0 +1,58 @@
+"""JSONata in the Amazon States Language: texts in `{% %}` of a template.
+
+They are checked here; a sandbox evaluates them.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from jsonata import Jsonata
+from jsonata.jexception import JException
+
+Json = Any
+Problem = tuple[tuple[str | int, ...], str]
+
+CHARACTERS_MAX = 8 * 1024
+_OPEN, _CLOSE = "{%", "%}"
+
+
+def is_expression(value: Json) -> bool:
+    return isinstance(value, str) and value.startswith(_OPEN)
+
+
+def has_expression(template: Json) -> bool:
+    return any(is_expression(text) for _, text in _texts(template))
+
+
+def problems_of(template: Json) -> Iterator[Problem]:
+    """What is wrong with the expressions of a template, and where."""
+    for path, text in _texts(template):
+        if is_expression(text) and (why := _problem_of(text)):
+            yield path, why
+
+
+def _problem_of(text: str) -> str:
+    if not text.endswith(_CLOSE) or len(text) < len(_OPEN + _CLOSE):
+        return f"an expression of JSONata ends with {_CLOSE}"
+    if len(text) > CHARACTERS_MAX:
+        return f"an expression of JSONata has at most {CHARACTERS_MAX} characters"
+    try:
+        Jsonata(text[len(_OPEN) : -len(_CLOSE)].strip())
+    except JException as error:
+        return f"not JSONata: {error}"
+    # The parser calls itself, and is not written for every text there is.
+    except (RecursionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return "not JSONata"
+    return ""
+
+
+def _texts(template: Json) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    waiting: list[tuple[Json, tuple[str | int, ...]]] = [(template, ())]
+    while waiting:
+        value, path = waiting.pop()
+        if isinstance(value, str):
+            yield path, value
+        elif isinstance(value, list):
+            waiting += [(item, (*path, index)) for index, item in enumerate(value)]
+        elif isinstance(value, dict):
+            waiting += [(item, (*path, key)) for key, item in value.items()]
