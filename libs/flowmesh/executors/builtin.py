@@ -4,7 +4,6 @@ import random
 import uuid
 from collections.abc import Callable
 
-from flowmesh.executors import states
 from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Executor, Sender
 from flowmesh.executors.condition import condition_executor
@@ -23,6 +22,7 @@ from flowmesh.executors.serverless import Tools, serverless_executor
 from flowmesh.executors.serverless_calls import Calls
 from flowmesh.executors.serverless_events import Emitter
 from flowmesh.executors.states import states_executor
+from flowmesh.executors.states_running import Tools as StatesTools
 from flowmesh.executors.transform import transform_executor
 from flowmesh.sandbox import Sandbox
 from flowmesh.standards.intrinsics import World
@@ -89,7 +89,7 @@ def builtin_executors(
             Tools(jq_of(sandbox), calls, emitter, now_us, draw, secret_of)
         ),
         "states.task": states_executor(
-            states.Tools(egress, now_us, World(new_id, draw), jsonata_of(sandbox), publisher)
+            StatesTools(egress, now_us, World(new_id, draw), jsonata_of(sandbox), publisher)
         ),
         **({} if outside is None else outside_executors(outside, now_us)),
     }

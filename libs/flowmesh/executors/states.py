@@ -6,19 +6,16 @@ it answers is the next such value, or for a choice `{"next": …}`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.egress import Response
 from flowmesh.executors.answers import NowUs, failure_of, value_of
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Sender, Step
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http import call
-from flowmesh.executors.jsonata import Fill
-from flowmesh.executors.publish import Publisher
 from flowmesh.executors.serverless_calls import body_of, headers_of, with_query
 from flowmesh.executors.states_events import ENTRIES_MAX, event_of, publish
 from flowmesh.executors.states_retry import (
@@ -27,10 +24,10 @@ from flowmesh.executors.states_retry import (
     matches,
     wait_before_retry,
 )
+from flowmesh.executors.states_running import Running, Tools, kept_of
 from flowmesh.expressions import instant
 from flowmesh.standards.arns import machine_of
 from flowmesh.standards.choices import as_moment, holds
-from flowmesh.standards.intrinsics import World
 from flowmesh.standards.paths import Context, PathFailed, compile_path, compile_reference, put
 from flowmesh.standards.payloads import filled, looked_up
 
@@ -44,16 +41,6 @@ _SENT = "sentWithToken"
 WAIT_MS_MAX = 366 * 24 * 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    egress: Sender
-    now_us: NowUs
-    world: World
-    fill: Fill
-    # None where nothing is published.
-    publisher: Publisher | None = None
-
-
 class StatesStep(Step):
     """One state; its paths are compiled when they are first used, and kept."""
 
@@ -64,7 +51,7 @@ class StatesStep(Step):
 
     async def run(self, attempt: Attempt) -> Output:
         try:
-            return Output.of(await self._run(_Running(self._config, self._tools, attempt)))
+            return Output.of(await self._run(Running(self._config, self._tools, attempt)))
         except PathFailed as failed:
             raise TaskFailure(failed.error, str(failed)) from failed
         except TaskFailure as failure:
@@ -78,119 +65,12 @@ class StatesStep(Step):
             ) from failure
 
 
-class _Running:
-    """One attempt of a state."""
-
-    def __init__(self, config: dict[str, Json], tools: Tools, attempt: Attempt) -> None:
-        self.config = config
-        self.tools = tools
-        self.attempt = attempt
-        self.given: dict[str, Json] = attempt.value
-        self.state = self.given["state"]
-        # What the result of a task is sent with, where it is sent by somebody else.
-        self.token = ""
-
-    @property
-    def data(self) -> Json:
-        return self.state.get("data")
-
-    @property
-    def context(self) -> Context:
-        """The context object, `$$`."""
-        state = self.state if isinstance(self.state, dict) else {}
-        execution, machine = self.given.get("execution"), self.config.get("machine")
-        found: dict[str, Json] = {
-            "Execution": {
-                "Id": execution,
-                "Input": self.given.get("input"),
-                "Name": execution,
-                "StartTime": self.given.get("started"),
-            },
-            "State": {
-                "Name": self.config["name"],
-                "EnteredTime": instant(self.tools.now_us()),
-                "RetryCount": sum((state.get("retries") or {}).get("counts", ())),
-            },
-            "StateMachine": {"Id": machine, "Name": machine},
-        }
-        if "map" in state:
-            found["Map"] = {"Item": state["map"]}
-        if self.token:
-            found["Task"] = {"Token": self.token}
-        return Context(found, state.get("variables") or {})
-
-    async def evaluated(self, template: Json, **states: Json) -> Json:
-        """A template in JSONata, over what `$states` has besides input and context."""
-        [made] = await self.evaluated_for([{}], template, states)
-        return made
-
-    async def evaluated_for(
-        self, contexts: Sequence[Json], template: Json, states: Mapping[str, Json]
-    ) -> list[Json]:
-        """What a template becomes with each of these beside the fields of the context object."""
-        context = self.context
-        known = {"input": self.data, **states}
-        each = [{**known, "context": {**context, **more}} for more in contexts]
-        limit = self.attempt.timeout_ms
-        return await self.tools.fill(template, each, context.variables, limit)
-
-    def at(self, key: str, data: Json) -> Json:
-        """What the path in the configuration selects; null selects an empty object."""
-        if key not in self.config:
-            return data
-        path = self.config[key]
-        return {} if path is None else compile_path(path).find(data, self.context)
-
-    def filled(self, key: str, data: Json) -> Json:
-        if key not in self.config:
-            return data
-        return filled(self.config[key], data, self.context, self.tools.world)
-
-    async def taken(self) -> Json:
-        """The effective input: InputPath, then Parameters; in JSONata, Arguments."""
-        if "arguments" in self.config:
-            return await self.evaluated(self.config["arguments"])
-        return self.filled("parameters", self.at("input_path", self.data))
-
-    async def left(self, result: Json, state: dict[str, Json]) -> dict[str, Json]:
-        """The value after a state that has made `result`."""
-        if self.config.get("jsonata"):
-            return await self.made(self.config, state, result, result=result)
-        kept = kept_of(state)
-        if "assign" in self.config:
-            kept["variables"] = {**kept["variables"], **self.filled("assign", result)}
-        result = self.filled("result_selector", result)
-        output = result
-        if "result_path" in self.config:
-            path = self.config["result_path"]
-            before = state.get("data")
-            keys = compile_reference(path).keys if path is not None else None
-            output = before if keys is None else put(before, keys, result)
-        return {**kept, "data": self.at("output_path", output)}
-
-    async def made(
-        self, config: dict[str, Json], state: dict[str, Json], data: Json, **states: Json
-    ) -> dict[str, Json]:
-        """The value after a state in JSONata: its Output, or else `data`, and what it assigns."""
-        asked = {key: config[key] for key in ("output", "assign") if key in config}
-        made = await self.evaluated(asked, **states)
-        kept = kept_of(state)
-        if "assign" in made:
-            kept["variables"] = {**kept["variables"], **made["assign"]}
-        return {**kept, "data": made.get("output", data)}
-
-
-def kept_of(state: dict[str, Json]) -> dict[str, Json]:
-    """What goes from one state to the next."""
-    return {key: value for key, value in state.items() if key in ("data", "map", "variables")}
-
-
-async def _pass(run: _Running) -> Json:
+async def _pass(run: Running) -> Json:
     taken = await run.taken()
     return await run.left(run.config.get("result", taken), run.state)
 
 
-async def _http(run: _Running) -> Json:
+async def _http(run: Running) -> Json:
     request = await run.taken()
     if not isinstance(request, dict):
         raise TaskFailure("States.Runtime", "the parameters of an HTTP task are an object")
@@ -218,7 +98,7 @@ def _answer(response: Response, now_us: NowUs) -> Json:
     }
 
 
-async def _choice(run: _Running) -> Json:
+async def _choice(run: Running) -> Json:
     if run.config.get("jsonata"):
         return {"next": await _condition_that_holds(run)}
     data, context = run.at("input_path", run.data), run.context
@@ -228,7 +108,7 @@ async def _choice(run: _Running) -> Json:
     return {"next": _default_of(run)}
 
 
-async def _condition_that_holds(run: _Running) -> str:
+async def _condition_that_holds(run: Running) -> str:
     """Where the first condition that is true leads."""
     for number, (condition, target) in enumerate(
         zip(run.config["choices"], run.config["to"], strict=False)
@@ -242,13 +122,13 @@ async def _condition_that_holds(run: _Running) -> str:
     return _default_of(run)
 
 
-def _default_of(run: _Running) -> str:
+def _default_of(run: Running) -> str:
     if "default" not in run.config:
         raise TaskFailure("States.NoChoiceMatched", f"no choice of {run.config['name']} holds")
     return str(run.config["default"])
 
 
-async def _fail(run: _Running) -> Json:
+async def _fail(run: Running) -> Json:
     config = run.config
     if config.get("jsonata"):
         said = await run.evaluated({key: config[key] for key in ("error", "cause")})
@@ -263,7 +143,7 @@ async def _fail(run: _Running) -> Json:
     raise TaskFailure(told("error") or "States.TaskFailed", told("cause"))
 
 
-async def _wait(run: _Running) -> Json:
+async def _wait(run: Running) -> Json:
     """How long, for the timer that follows: seconds become ms, an instant stays one.
 
     What is no time fails the state here, because a timer knows nothing of states.
@@ -281,7 +161,7 @@ async def _wait(run: _Running) -> Json:
     return {**await run.left(data, run.state), "wait": moment}
 
 
-async def _length(run: _Running, key: str, data: Json) -> Json:
+async def _length(run: Running, key: str, data: Json) -> Json:
     """How long to wait, or until when: an expression, or a path."""
     if key in run.config:
         return await run.evaluated(run.config[key])
@@ -298,7 +178,7 @@ def _wait_ms(seconds: Json, name: str) -> int:
     return round(seconds * 1_000)
 
 
-async def _before(run: _Running) -> Json:
+async def _before(run: Running) -> Json:
     """The input of a task that runs elsewhere, or of the branches.
 
     `call` names the one of the parameters that the input is; `token` says that the task gets one.
@@ -312,7 +192,7 @@ async def _before(run: _Running) -> Json:
     return {**run.state, **token, "call": call}
 
 
-async def _start(run: _Running) -> Json:
+async def _start(run: Running) -> Json:
     """What an execution of another state machine is started with; its name holds in that one."""
     given = await run.taken()
     if not isinstance(given, dict):
@@ -330,7 +210,7 @@ async def _start(run: _Running) -> Json:
     return {**run.state, "call": call}
 
 
-async def _started(run: _Running) -> Json:
+async def _started(run: Running) -> Json:
     """An execution that nobody waits for."""
     before, output = run.state
     run.state = before
@@ -338,7 +218,7 @@ async def _started(run: _Running) -> Json:
     return await run.left({"ExecutionArn": output["executionId"], "StartDate": started}, before)
 
 
-async def _ended(run: _Running) -> Json:
+async def _ended(run: Running) -> Json:
     """An execution that has ended well; `text` says that values are told as JSON texts."""
     before, output = run.state
     run.state = before
@@ -349,7 +229,7 @@ async def _ended(run: _Running) -> Json:
     return await run.left(told, before)
 
 
-async def _result(run: _Running) -> Json:
+async def _result(run: Running) -> Json:
     """What a task elsewhere answered; the state is `[value before, output]`."""
     before, output = run.state
     run.state = before
@@ -359,7 +239,7 @@ async def _result(run: _Running) -> Json:
     return await run.left(output, before)
 
 
-async def _sent(run: _Running) -> Json:
+async def _sent(run: Running) -> Json:
     """What was sent with the token: the output of the task, or its error."""
     before, _, sent = run.state
     run.state = before
@@ -371,7 +251,7 @@ async def _sent(run: _Running) -> Json:
     return await run.left(sent["output"], before)
 
 
-async def _publish(run: _Running) -> Json:
+async def _publish(run: Running) -> Json:
     """Publishes the events of a request; the answer is that of the service."""
     request = await run.taken()
     entries = request.get("Entries") if isinstance(request, dict) else None
@@ -384,14 +264,14 @@ async def _publish(run: _Running) -> Json:
     return await run.left({"Entries": answered, "FailedEntryCount": 0}, run.state)
 
 
-async def _joined(run: _Running) -> Json:
+async def _joined(run: Running) -> Json:
     """The branches of a Parallel: the value before, then that of each branch."""
     before, *branches = run.state
     run.state = before
     return await run.left([branch.get("data") for branch in branches], before)
 
 
-async def _items(run: _Running) -> Json:
+async def _items(run: Running) -> Json:
     """The first values of the machines of a Map, one for each item."""
     data = run.at("input_path", run.data)
     if "items" in run.config:
@@ -412,7 +292,7 @@ async def _items(run: _Running) -> Json:
     return {**run.state, "items": made}
 
 
-async def _selected(run: _Running, data: Json, positions: list[Json]) -> list[Json]:
+async def _selected(run: Running, data: Json, positions: list[Json]) -> list[Json]:
     """What ItemSelector makes of each item."""
     selector, made = run.config["selector"], []
     for start in range(0, len(positions), _ITEMS_AT_ONCE):
@@ -428,14 +308,14 @@ async def _selected(run: _Running, data: Json, positions: list[Json]) -> list[Js
     return made
 
 
-async def _mapped(run: _Running) -> Json:
+async def _mapped(run: Running) -> Json:
     """The items of a Map: the value before, then the list of the values of all items."""
     before, done = run.state
     run.state = before
     return await run.left([each.get("data") for each in done], before)
 
 
-async def _failed(run: _Running) -> Json:
+async def _failed(run: Running) -> Json:
     """Decides what becomes of an error: another try, a catcher, or the error itself."""
     if isinstance(run.state, list):
         # What failed is behind a group, whose first output is the value before it.
@@ -465,7 +345,7 @@ async def _failed(run: _Running) -> Json:
     raise TaskFailure(name, message, details=details, node=failure.get("node", ""))
 
 
-async def _caught(run: _Running, catcher: dict[str, Json], error: Json) -> dict[str, Json]:
+async def _caught(run: Running, catcher: dict[str, Json], error: Json) -> dict[str, Json]:
     """The value that the state of a catcher begins with."""
     if catcher.get("jsonata"):
         return await run.made(catcher, run.state, error, errorOutput=error)
@@ -480,7 +360,7 @@ async def _caught(run: _Running, catcher: dict[str, Json], error: Json) -> dict[
     return {**kept, "data": data}
 
 
-_OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
+_OPS: dict[str, Callable[[Running], Awaitable[Json]]] = {
     "pass": _pass,
     "http": _http,
     "choice": _choice,

@@ -18,6 +18,7 @@ from flowmesh.executors.jq import jq_of
 from flowmesh.executors.jsonata import jsonata_of
 from flowmesh.executors.openapi import Documents
 from flowmesh.executors.serverless_calls import Calls
+from flowmesh.executors.states_running import Tools
 from flowmesh.sandbox import Sandbox
 from flowmesh.standards.intrinsics import World
 
@@ -59,7 +60,7 @@ async def of_states(config: dict[str, Json], data: Json, sender: Answering | Non
     world = World(lambda: "id", lambda: 0.5)
     async with Sandbox(children_max=1) as sandbox:
         fill = jsonata_of(sandbox)
-        tools = states.Tools(sender or Answering(200, b""), now_us, world, fill)
+        tools = Tools(sender or Answering(200, b""), now_us, world, fill)
         return await ran(states.states_executor(tools), {"name": "S", **config}, data)
 
 
