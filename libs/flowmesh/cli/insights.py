@@ -255,12 +255,12 @@ def _show_explanation(report: "Explanation") -> None:
 
 def _show_finding(found: "Finding") -> None:
     task = f"{found.task_id}: " if found.task_id else ""
-    _paragraph(f"{task}{found.text} [{found.cause}]", "")
+    output.paragraph(f"{task}{found.text} [{found.cause}]", "")
     if found.since:
         output.line(f"  since {output.moment(found.since)}")
     if found.until:
         output.line(f"  until {output.moment(found.until)}")
-    _paragraph(f"-> {found.remedy}", "  ")
+    output.paragraph(f"-> {found.remedy}", "  ")
 
 
 def _explain_file(common: Common, name: str) -> int:
@@ -348,7 +348,7 @@ def _show_bottlenecks(report: "Bottlenecks") -> None:
     header = ("TASK", "SHARE", "BY", "RUN P50", "P99", "WAIT P99", "FAILED")
     output.columns(header, rows, none="No tasks found.")
     if report.nodes:
-        _paragraph(report.nodes[0].text, "")
+        output.paragraph(report.nodes[0].text, "")
 
 
 def _line(text: str) -> None:
@@ -357,18 +357,3 @@ def _line(text: str) -> None:
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _paragraph(text: str, indent: str) -> None:
-    """Text broken between words at 80 columns; commands in it can be copied."""
-    from textwrap import TextWrapper
-
-    wrapper = TextWrapper(
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}   ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    for line in wrapper.wrap(text):
-        output.line(line)

@@ -13,6 +13,7 @@ import orjson
 from flowmesh.jsontext import exact
 
 Format = Literal["table", "wide", "json", "yaml"]
+PARAGRAPH_WIDTH = 80
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
@@ -103,6 +104,21 @@ def columns(
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         line("  ".join(cells).rstrip())
+
+
+def paragraph(text: str, indent: str = "") -> None:
+    """Text broken between words at 80 columns; commands in it can be copied."""
+    from textwrap import TextWrapper
+
+    wrapper = TextWrapper(
+        PARAGRAPH_WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for each in wrapper.wrap(text):
+        line(each)
 
 
 def nothing(text: str) -> None:

@@ -79,10 +79,10 @@ def _show_other(code: str, what: str, meaning: str, remedy: str, common: Common)
     if common.structured:
         output.document({"code": code, "meaning": meaning, "remedy": remedy or None})
         return exit_codes.DONE
-    output.line(f"{code}: {meaning}")
-    output.line(what)
+    output.paragraph(f"{code}: {meaning}")
+    output.paragraph(what)
     if remedy:
-        output.line(f"-> {remedy}")
+        output.paragraph(f"-> {remedy}")
     return exit_codes.DONE
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -36,10 +37,16 @@ async def server() -> AsyncIterator[StandIn]:
 
 @pytest.fixture
 def flowmesh(
-    server: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    server: StandIn,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> Run:
     """`await flowmesh("start", "order")`, in a thread because commands have their own loop."""
     monkeypatch.setenv("FLOWMESH_ADDRESS", server.address)
+    # Not the profiles of the person who runs the tests.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    monkeypatch.delenv("FLOWMESH_PROFILE", raising=False)
 
     async def run(*tokens: str) -> Outcome:
         loop = asyncio.get_running_loop()

@@ -18,9 +18,7 @@ from tests.unit.sdk.stand_ins import StandIn
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and a user without profiles."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("FLOWMESH_PROFILE", raising=False)
+    """An empty working folder."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -92,7 +90,7 @@ async def test_profiles_are_set_used_shown_and_deleted(flowmesh: Run, folder: Pa
     """They lie in the user's configuration folder, readable by the user only."""
     assert (await flowmesh("profile", "set", "far", "--address", "far:1", "-o", "yaml")).code == 0
     await flowmesh("profile", "set", "far", "--namespace", "payments")
-    file = folder.parent / "config" / "flowmesh" / "profiles.yaml"
+    file = folder.parent / ".config" / "flowmesh" / "profiles.yaml"
     assert file.stat().st_mode & 0o077 == 0
     assert (await flowmesh("profile", "use", "far")).out == "profile far is in use\n"
     shown = (await flowmesh("profile", "show", "--json")).json
@@ -110,7 +108,7 @@ async def test_an_unknown_profile_is_wrong_usage(flowmesh: Run, folder: Path) ->
     outcome = await flowmesh("list", "tasks", "--profile", "nera")
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "there is no profile 'nera' (profiles: near)" in outcome.err
-    file = folder.parent / "config" / "flowmesh" / "profiles.yaml"
+    file = folder.parent / ".config" / "flowmesh" / "profiles.yaml"
     file.write_text("profiles: {near: {adress: x}}\n")
     outcome = await flowmesh("list", "tasks")
     assert outcome.code == 2

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import yaml
@@ -21,11 +20,6 @@ LISTS = (
     ("list", "operations", "--category", "nothing"),
 )
 GETS = (*LISTS, ("services",), ("get", "execution", "exec-1"), ("config",), ("stats",))
-
-
-@pytest.fixture(autouse=True)
-def no_profiles(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
 
 @pytest.mark.parametrize("tokens", GETS, ids=" ".join)

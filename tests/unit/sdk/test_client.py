@@ -1,6 +1,7 @@
 """The client's calls: what is sent, what comes back, what is tried again."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -175,8 +176,11 @@ async def test_a_call_to_nothing_names_the_address_and_says_so_once(
     ]
 
 
-async def test_the_environment_names_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environment_names_the_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """What the code names comes first, then FLOWMESH_ADDRESS, then the port of `flowmesh dev`."""
+    monkeypatch.chdir(tmp_path)
     assert Client().address == "127.0.0.1:7450"
     monkeypatch.setenv("FLOWMESH_ADDRESS", "flowmesh:1")
     monkeypatch.setenv("FLOWMESH_NAMESPACE", "shop")
