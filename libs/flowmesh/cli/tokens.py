@@ -17,8 +17,14 @@ NOUNS = frozenset(
 )  # fmt: skip
 
 
+COMPLETE = "__complete"
+"""Before the words that a shell completes, of which the last one is not finished."""
+
+
 def in_order(app: App, tokens: list[str]) -> list[str]:
     """The command, its common options that stood before or within it, and the rest."""
+    if len(tokens) > 1 and tokens[0] == COMPLETE:
+        return [COMPLETE, *in_order(app, tokens[1:-1]), tokens[-1]]
     options: list[str] = []
     path: list[str] = []
     at = 0

@@ -34,6 +34,7 @@ async def test_ids_of_executions_are_completed(
     """Wherever a command takes one."""
     server.executions.put(execution("exec-1", COMPLETED))
     assert await suggested(flowmesh, *words, "") == ["exec-1"]
+    assert await suggested(flowmesh, "-n", "default", *words, "") == ["exec-1"]
 
 
 @pytest.mark.parametrize("words", [("start",), ("get", "workflow"), ("stats",), ("changes",)])
