@@ -234,7 +234,8 @@ async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
             body = {"by": "ann"}
         elif path.endswith(":attributes"):
             body = {"attributes": {"a": 1}}
-        answer = await suite.request(method, path, None if method == "GET" else body)
+        asked = f"{path}?path=input" if path.endswith("/watch") else path
+        answer = await suite.request(method, asked, None if method == "GET" else body)
         reason = refused(answer)
         assert (answer.status, reason.endswith("_NOT_FOUND")) == (404, True), (path, reason)
     started = await suite.post("/executions/start", {"workflowId": NOBODY})

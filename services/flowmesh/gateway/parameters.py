@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.gateway.envelopes import VERSION_MAX, version_choice
+from flowmesh.gateway.envelopes import VERSION_MAX
 from flowmesh.gateway.ids import (
     ID_PATTERN,
     OPTIONAL_ID_PATTERN,
@@ -81,9 +81,14 @@ def _check_digest(name: str, text: str) -> None:
         raise Invalid("ID_INVALID", f"{name}: {what}.", violations=(violation,))
 
 
-def _check_stored(name: str, text: str) -> None:
-    if version_choice(text).get("version") == 0:
-        raise invalid_field(name, "must be a whole number from 1 on, or a label")
+def _version(least: int, label: Kind) -> Kind:
+    """A version by number or by label, which is no number."""
+    number = whole(VERSION_MAX, least=least)
+
+    def check(name: str, text: str) -> None:
+        (number if text.isascii() and text.isdigit() else label).check(name, text)
+
+    return Kind({"anyOf": [number.schema, {**label.schema, "not": {"pattern": "^[0-9]+$"}}]}, check)
 
 
 def _check_moment(name: str, text: str) -> None:
@@ -94,10 +99,15 @@ def _check_moment(name: str, text: str) -> None:
 
 
 def text(most: int = TEXT_CHARACTERS_MAX, *, least: int = 0) -> Kind:
-    """Text without NUL; only parameters that are required or of a path are never empty."""
+    """Text without NUL."""
+
+    def check(name: str, value: str) -> None:
+        if len(value) < least:
+            raise invalid_field(name, "must not be empty")
+        checked_text(name, value, most)
+
     schema = {"type": "string", "maxLength": most, "pattern": "^[^\\u0000]*$"}
-    bounds = {"minLength": least} if least else {}
-    return Kind(schema | bounds, lambda name, value: checked_text(name, value, most))
+    return Kind(schema | ({"minLength": least} if least else {}), check)
 
 
 TEXT = text()
@@ -121,15 +131,9 @@ DIGEST = Kind({"type": "string", "pattern": f"^{_DIGEST}$"}, _check_digest)
 EVENT = whole()
 MOMENT = Kind({"oneOf": [EVENT.schema, INSTANT.schema]}, _check_moment)
 NUMBER = whole(VERSION_MAX)
-# By number or by label, which is no number. Of a path it is there and not 0.
-_NO_NUMBER = {"not": {"pattern": "^[0-9]+$"}}
-VERSION = Kind(
-    {"anyOf": [NUMBER.schema, {**OPTIONAL_ID.schema, **_NO_NUMBER}]},
-    lambda _name, value: version_choice(value),
-)
-STORED = Kind(
-    {"anyOf": [whole(VERSION_MAX, least=1).schema, {**ID.schema, **_NO_NUMBER}]}, _check_stored
-)
+VERSION = _version(0, OPTIONAL_ID)
+# Of a path: it is there, and 0 is none.
+STORED = _version(1, ID)
 PAGE_SIZE = whole(PAGE_SIZE_MAX)
 # Parameters of paths that are no ids.
 PATH_KINDS = {

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from flowmesh.errors import Invalid
 from flowmesh.gateway import messages
-from flowmesh.gateway.parameters import Rules
+from flowmesh.gateway.parameters import TEXT, Rules
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from tests.integration.gateway.conftest import Rest
 
@@ -242,7 +243,8 @@ def test_only_lists_of_the_query_may_be_repeated() -> None:
     """Of every route: what may be given twice is a list in the OpenAPI document."""
     for route in (*ROUTES, *SOCKETS):
         for query in route.operation.query:
-            rules, twice = Rules(queries={query.name: query}), [(query.name, "")] * 2
+            rules = Rules(queries={query.name: replace(query, kind=TEXT)})
+            twice = [(query.name, "a")] * 2
             if query.repeated:
                 rules.read(twice)
             else:

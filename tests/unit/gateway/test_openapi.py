@@ -3,15 +3,28 @@
 import re
 from typing import Any
 
-from jsonschema import Draft202012Validator
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flowmesh.definitions.drawing import DRAWINGS
 from flowmesh.definitions.exports import TARGETS
+from flowmesh.errors import Invalid
 from flowmesh.gateway.openapi import document
+from flowmesh.gateway.operations import Route, SocketRoute
+from flowmesh.gateway.parameters import Kind
 from flowmesh.gateway.probes import PROBES
 from flowmesh.gateway.routes import ROUTES, SOCKETS, formats
 
 DOCUMENT = document()
+FORMATS = FormatChecker(["date-time"])
+TRIED = (
+    *("", "a", "a b", "A.b_c:d-e", "each[3]/charge", "x" * 128, "x" * 129, "x" * 4_097, "\0"),
+    *("0", "1", "200", "201", "1000", "1001", "10001", "4294967295", "4294967296", "-1", "1.5"),
+    *("9223372036854775807", "9223372036854775808", "true", "yes", "failed", "HEALTHY", "svg"),
+    *("2026-01-31T12:00:00Z", "2026-01-31T12:00:00", "yesterday", "0" * 64, "0" * 63),
+)
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
@@ -68,3 +81,50 @@ def test_path_parameters_are_described_and_errors_have_one_shape() -> None:
 def test_formats_are_those_of_the_library() -> None:
     """The gateway names them without loading what writes them."""
     assert (tuple(TARGETS), DRAWINGS) == (formats.FORMATS, formats.DRAWINGS)
+
+
+def test_the_document_is_valid() -> None:
+    """By the schemas of OpenAPI 3.1 and of JSON Schema, defaults and examples included."""
+    decoded = msgspec.json.decode(msgspec.json.encode(DOCUMENT))
+    assert list(OpenAPIV31SpecValidator(decoded).iter_errors()) == []
+    for path, _, operation in operations():
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            if "example" in content:
+                schema = content["schema"] | {"components": DOCUMENT["components"]}
+                Draft202012Validator(schema).validate(content["example"])
+        assert {"400", "403", "500", "503"} <= set(operation["responses"]), path
+
+
+def test_credentials_are_declared_and_not_required() -> None:
+    """A client may be given a token or a key; without users both are optional and say so."""
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert (schemes["bearer"]["scheme"], schemes["apiKey"]["in"]) == ("bearer", "header")
+    assert DOCUMENT["security"] == [{}, {"bearer": []}, {"apiKey": []}]
+    assert all("Not checked" in scheme["description"] for scheme in schemes.values())
+
+
+@pytest.mark.parametrize("route", [*ROUTES, *SOCKETS], ids=lambda route: route.operation_id)
+def test_parameters_are_described_as_they_are_checked(route: Route | SocketRoute) -> None:
+    """Each value that is tried is taken by the check exactly if the schema takes it."""
+    rules = route.rules()
+    kinds = rules.paths | {query.name: query.kind for query in rules.queries.values()}
+    for name, kind in kinds.items():
+        schema = Draft202012Validator(dict(kind.schema), format_checker=FORMATS)
+        for text in TRIED:
+            described = any(schema.is_valid(value) for value in readings(text))
+            assert described == taken(kind, name, text), (name, text)
+
+
+def readings(text: str) -> list[Any]:
+    """What a parameter's text can mean: a string, or the number or flag that it spells."""
+    flags = {"true": True, "1": True, "false": False, "0": False}
+    numbers = [int(text)] if re.fullmatch("0|[1-9][0-9]*", text) else []
+    return [text, *numbers, *([flags[text]] if text in flags else [])]
+
+
+def taken(kind: Kind, name: str, text: str) -> bool:
+    try:
+        kind.check(name, text)
+    except Invalid:
+        return False
+    return True
