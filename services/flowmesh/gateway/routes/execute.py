@@ -89,7 +89,7 @@ _EXECUTE = Operation(
     tag=EXECUTE,
     summary="Run a workflow and answer its outputs",
     description="Invalid input is refused before anything is recorded.",
-    body=Body(ExecuteRequest, required=False),
+    body=Body(ExecuteRequest, required=False, example={"input": {"orderId": "order-123"}}),
     headers=(
         IDEMPOTENCY_KEY,
         ACTOR,
@@ -107,7 +107,7 @@ _EXECUTE = Operation(
 _START = Operation(
     tag=EXECUTE,
     summary="Start a workflow",
-    body=Body(StartRequest, required=False),
+    body=Body(StartRequest, required=False, example={"input": {"orderId": "order-123"}}),
     headers=(IDEMPOTENCY_KEY, ACTOR, PERMISSIONS),
     answers=(Answer(202, "It is stored and runs.", answers.Started),),
     errors=(404, 409, 413, 415, 429),

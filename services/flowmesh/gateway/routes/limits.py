@@ -284,7 +284,9 @@ ROUTES = (
         tag=MANAGE,
         summary="Set a limit while tasks run",
         headers=(ACTOR,),
-        body=Body(LimitRequest),
+        body=Body(
+            LimitRequest, example={"kind": "workflow", "subject": "hello", "concurrency": 10}
+        ),
         answers=(Answer(200, "The limit holds.", answers.LimitAnswer),),
     ),
     _route(

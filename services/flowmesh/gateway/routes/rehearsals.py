@@ -1,11 +1,14 @@
 """Dry runs: what an execution would do, with no call leaving."""
 
+from typing import Any
+
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
 from flowmesh.gateway.ids import checked_id
 from flowmesh.gateway.messages import JSON, Request, Response
 from flowmesh.gateway.operations import TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.routes.common import DEFINITION_BODY
 from flowmesh.jsontext import dump_json
 from flowmesh.rehearsal.report import Report
 
@@ -45,12 +48,12 @@ async def _answer(backends: Backends, call: pb.DryRunWorkflowRequest) -> Respons
     return Response(200, response.report)
 
 
-def _operation(summary: str, shape: type[DryRunRequest]) -> Operation:
+def _operation(summary: str, shape: type[DryRunRequest], example: Any) -> Operation:
     return Operation(
         tag=TEST,
         summary=summary,
         description="The engine runs it on a virtual clock. Nothing is stored, no call leaves.",
-        body=Body(shape),
+        body=Body(shape, example=example),
         answers=(Answer(200, "What an execution would do.", Report),),
         errors=(404, 413, 415, 504),
     )
@@ -62,12 +65,16 @@ ROUTES = (
         "POST",
         f"{_WORKFLOWS}:dryRun",
         dry_run_source,
-        _operation("Run a definition dry that is not stored", DryRunSourceRequest),
+        _operation(
+            "Run a definition dry that is not stored",
+            DryRunSourceRequest,
+            {"definition": DEFINITION_BODY.example},
+        ),
     ),
     Route(
         "POST",
         f"{_WORKFLOWS}/{{name}}:dryRun",
         dry_run_workflow,
-        _operation("Run a workflow dry", DryRunRequest),
+        _operation("Run a workflow dry", DryRunRequest, {"input": {"orderId": "order-123"}}),
     ),
 )

@@ -14,7 +14,7 @@ from flowmesh.gateway.envelopes import version_choice
 from flowmesh.gateway.graphs import AnalysisAnswer, analysis_answer
 from flowmesh.gateway.ids import invalid_field
 from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Operation, Route
+from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.parameters import CHANGE, FLAG, NUMBER, VERSION, Query, one_of, whole
 from flowmesh.gateway.routes.common import (
     CHANGE_ACTOR,
@@ -215,12 +215,23 @@ async def _workflow(backends: Backends, request: Request, chosen: dict[str, Any]
 REASON = Query("reason", "Why; kept with the change.", CHANGE)
 
 
-def _apply(summary: str) -> Operation:
+_TASK_BODY = replace(
+    DEFINITION_BODY,
+    example={
+        "apiVersion": "workflow.io/v1",
+        "kind": "WorkflowTask",
+        "metadata": {"name": "hello"},
+        "spec": {"type": "http", "http": {"method": "GET", "url": "https://example.com/"}},
+    },
+)
+
+
+def _apply(summary: str, body: Body = DEFINITION_BODY) -> Operation:
     return Operation(
         tag=MANAGE,
         summary=summary,
         description="Several resources in one YAML body are applied all or none.",
-        body=DEFINITION_BODY,
+        body=body,
         query=(REASON,),
         headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
         answers=(
@@ -315,6 +326,12 @@ ROUTES = (
             tag=TEST,
         ),
     ),
-    Route("POST", _TASKS, apply_resources, _apply("Apply tasks and workflows"), "applyTasks"),
-    Route("PUT", _TASK, apply_task, _apply("Apply this task")),
+    Route(
+        "POST",
+        _TASKS,
+        apply_resources,
+        _apply("Apply tasks and workflows", _TASK_BODY),
+        "applyTasks",
+    ),
+    Route("PUT", _TASK, apply_task, _apply("Apply this task", _TASK_BODY)),
 )

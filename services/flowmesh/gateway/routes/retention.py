@@ -135,7 +135,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Set how long the namespace keeps its ended executions",
-            body=Body(RetentionRequest),
+            body=Body(RetentionRequest, example={"retentionMs": 604_800_000}),
             answers=(Answer(200, "From the next housekeeping on.", RetentionAnswer),),
             errors=(413, 415),
         ),

@@ -184,7 +184,10 @@ ROUTES = (
         Operation(
             tag=EXECUTE,
             summary="Start an execution",
-            body=Body(StartStepsRequest),
+            body=Body(
+                StartStepsRequest,
+                example={"workflowId": "hello", "context": {"orderId": "order-123"}},
+            ),
             headers=(IDEMPOTENCY_KEY, PERMISSIONS),
             answers=(Answer(200, "It is stored and runs.", answers.Started),),
             errors=(404, 409, 413, 415, 429),

@@ -356,7 +356,11 @@ ROUTES = (
         Operation(
             tag=EXECUTE,
             summary="Publish an event; it starts what waits for such",
-            body=Body(PublishRequest, media_types=(JSON,)),
+            body=Body(
+                PublishRequest,
+                media_types=(JSON,),
+                example={"type": "order.paid", "data": {"orderId": "order-123"}},
+            ),
             answers=(
                 Answer(202, "It is kept.", answers.PublishedValue),
                 Answer(200, "It was there already.", answers.PublishedValue),

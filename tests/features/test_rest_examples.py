@@ -1,0 +1,31 @@
+"""The examples of the OpenAPI document work as they stand."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flowmesh.testing.suite import Suite
+
+NAMESPACE = {"Flowmesh-Namespace": "examples"}
+# The names that the examples have.
+NAMES = {"name": "hello", "workflowId": "hello"}
+
+
+def examples(described: Any) -> Iterator[tuple[str, str, Any]]:
+    """Method, path and body of each operation that has an example."""
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            body = content.get("application/json", {}).get("example")
+            if body is not None:
+                yield method.upper(), path.format_map(NAMES), body
+
+
+async def test_every_example_of_a_request_is_accepted(suite: Suite) -> None:
+    """Sent in the order of the document, after the definitions that they are about."""
+    described = (await suite.get("/openapi.json")).json
+    found = list(examples(described))
+    found.sort(key=lambda each: (each[1] != "/workflows", each[1] != "/api/v1/tasks"))
+    assert len(found) >= 14
+    for method, path, body in found:
+        answer = await suite.request(method, path, body, headers=NAMESPACE)
+        assert answer.status in (200, 201, 202), (method, path, answer.text)
