@@ -10,8 +10,8 @@ from flowmesh.cli.sources import read_value
 
 
 def test_nothing_of_a_value_is_dropped_or_rounded() -> None:
-    """Integers of any size are themselves."""
-    assert read_value('{"n": 1000000000000000000000007}', "--input") == {"n": 10**24 + 7}
+    """Integers of 64 bits are themselves."""
+    assert read_value('{"n": 18446744073709551615}', "--input") == {"n": 2**64 - 1}
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ def test_nothing_of_a_value_is_dropped_or_rounded() -> None:
     [
         ('{"a": {"b": 1, "b": 2}}', "--input: The key 'b' is there twice in one object: a.b."),
         ("{", "--input is not JSON: Expecting property name"),
+        ('{"n": [18446744073709551616]}', "--input: n[0] is an integer that cannot be kept"),
         ("NaN", "--input holds a number that cannot be kept."),
         ('"\udcff"', "--input is not UTF-8: byte 1 cannot be decoded."),
         ('"\\ud800"', "--input: A string holds half of a surrogate pair."),
