@@ -14,7 +14,7 @@ from tests.features.natives import applied
 from tests.features.test_children import child, parent
 
 SEED = 37
-EXAMPLES = 1
+EXAMPLES = 3
 FUZZED_S = 100.0
 REQUEST_S = 15
 # A stream that ends when its client leaves, and WebSockets.
