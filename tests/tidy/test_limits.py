@@ -18,7 +18,6 @@ INTERNAL: dict[str, str] = {
         gateway.limits.CHANGE_CHARACTERS_MAX
         engine.children.REQUEST_ID_MAX gateway.limits.ID_CHARACTERS_MAX
         gateway.limits.INLINE_BYTES_MAX gateway.limits.PAYLOAD_BYTES_MAX
-        gateway.limits.CHANGE_CHARACTERS_MAX
         gateway.routes.limits.CHANGES_MAX orchestrator.requests.TEXT_MAX sandbox.pool.CODE_BYTES_MAX
         sdk.limits.INLINE_BYTES_MAX sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
         worker.limits.INLINE_PAYLOAD_BYTES_MAX worker.limits.STORED_PAYLOAD_BYTES_MAX
