@@ -13,7 +13,7 @@ from benchmarks.figures import Results
 from benchmarks.load import Metrics
 from benchmarks.workloads import Sizes
 from flowmesh.definitions import analyse, load_task, load_workflow, read_source
-from flowmesh.definitions.checks import check
+from flowmesh.definitions.checks.everything import check
 from flowmesh.runtime.collector import settle_collector
 from flowmesh.transforms import compile_pipeline
 

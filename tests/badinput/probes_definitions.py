@@ -1,6 +1,9 @@
 """Probes of what a definition may hold beside its graph, its retries and its expressions."""
 
+import base64
 from typing import Any
+
+from google.protobuf import descriptor_pb2
 
 from tests.badinput.bench import Bench
 from tests.badinput.probes import PROBES, native, noop, probe, retried, transform
@@ -172,11 +175,27 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.validated(statement(maxRows=n))
 
 
+def _descriptors(characters: int) -> str:
+    """A descriptor set with the method `a.B/C`, in so many characters of base64."""
+    service = descriptor_pb2.ServiceDescriptorProto(name="B")
+    service.method.add(name="C", input_type=".a.M", output_type=".a.M")
+    message = descriptor_pb2.DescriptorProto(name="M")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="a.proto", package="a", message_type=[message], service=[service]
+    )
+    wanted = characters // 4 * 3
+    files = descriptor_pb2.FileDescriptorSet(file=[file])
+    # The name fills it up; the longer it is, the more bytes its length takes.
+    while (missing := wanted - files.ByteSize()) > 0:
+        files.file[0].name = "a" * (len(files.file[0].name) + max(1, missing - 16))
+    return base64.b64encode(files.SerializeToString()).decode().ljust(characters, "=")
+
+
 @probe("descriptors of a gRPC call")
 async def _(bench: Bench, n: int) -> str:
     if n > LARGE:
         return await bench.raw("POST", "/api/v1/workflows", n)
-    call = {"target": "a:1", "method": "a.B/C", "descriptors": "A" * n}
+    call = {"target": "a:1", "method": "a.B/C", "descriptors": _descriptors(n)}
     return await bench.validated(task("grpc.call", "grpc", **call))
 
 

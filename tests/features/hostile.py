@@ -15,7 +15,7 @@ from flowmesh.api.definition.v1 import (
     trigger_catalog_service_pb2,
     version_service_pb2,
 )
-from flowmesh.api.event.v1 import event_service_pb2, trigger_service_pb2
+from flowmesh.api.event.v1 import alert_service_pb2, event_service_pb2, trigger_service_pb2
 from flowmesh.api.execution.v1 import (
     bulk_service_pb2,
     control_service_pb2,
@@ -31,6 +31,7 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2, worker_service_pb2
 from flowmesh.errors import REASONS
 
 MODULES: tuple[Any, ...] = (
+    alert_service_pb2,
     bulk_service_pb2,
     control_service_pb2,
     limits_service_pb2,

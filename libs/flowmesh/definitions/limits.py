@@ -56,7 +56,7 @@ CACHE_TTL_MS_MAX = 30 * 24 * 3_600_000
 PARAMETERS_MAX = 100
 ROWS_MAX = 10_000
 # A descriptor set of 1 MiB in base64.
-DESCRIPTORS_CHARACTERS_MAX = 1_400_000
+DESCRIPTORS_CHARACTERS_MAX = 1_398_104
 # What a Python task may ask for; its worker may give less.
 PYTHON_MEMORY_MIB_MAX = 65_536
 PYTHON_CPU_S_MAX = 3_600

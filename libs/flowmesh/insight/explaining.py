@@ -128,7 +128,20 @@ def _explain_unreached(case: Case, node_id: str) -> None:
     owner = owner_of(prefix)
     around = case.state.node(owner)
     if around is not None and (around.status > RUNNING or _begun(around) > _item_of(prefix)):
-        case.add(iter([finding(Cause.NODE_ENDED, node_id, status=f"with its item of {owner}")]))
+        ended = f"with its item of {owner}"
+        case.add(
+            iter(
+                [
+                    finding(
+                        Cause.NODE_ENDED,
+                        node_id,
+                        status=ended,
+                        because="",
+                        helps="nothing is to be done",
+                    )
+                ]
+            )
+        )
         return
     case.add(iter([finding(Cause.NOT_REACHED, node_id, because_of=[owner], owner=owner)]))
     if not case.state.ended:

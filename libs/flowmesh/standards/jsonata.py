@@ -3,11 +3,9 @@
 They are checked here; a sandbox evaluates them.
 """
 
+import sys
 from collections.abc import Iterator
 from typing import Any
-
-from jsonata import Jsonata
-from jsonata.jexception import JException
 
 Json = Any
 Problem = tuple[tuple[str | int, ...], str]
@@ -36,8 +34,20 @@ def _problem_of(text: str) -> str:
         return f"an expression of JSONata ends with {_CLOSE}"
     if len(text) > CHARACTERS_MAX:
         return f"an expression of JSONata has at most {CHARACTERS_MAX} characters"
+    # To import the library raises the limit of recursion for the whole process.
+    limit = sys.getrecursionlimit()
     try:
-        Jsonata(text[len(_OPEN) : -len(_CLOSE)].strip())
+        return _syntax_error(text[len(_OPEN) : -len(_CLOSE)].strip())
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _syntax_error(expression: str) -> str:
+    from jsonata import Jsonata
+    from jsonata.jexception import JException
+
+    try:
+        Jsonata(expression)
     except JException as error:
         return f"not JSONata: {error}"
     # The parser calls itself, and is not written for every text there is.

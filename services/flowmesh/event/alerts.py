@@ -10,7 +10,7 @@ from flowmesh.api.event.v1 import alert_service_pb2_grpc, trigger_service_pb2
 from flowmesh.errors import Invalid
 from flowmesh.event.callbacks import ALERT, Callback
 from flowmesh.event.deliveries import DeliveryLoop
-from flowmesh.event.published import LIFECYCLE, Publisher
+from flowmesh.event.published import LIFECYCLE, Publisher, check_time
 from flowmesh.event.store import EventStore
 from flowmesh.jsontext import dump_json
 from flowmesh.views import instant
@@ -54,6 +54,7 @@ class AlertServer(alert_service_pb2_grpc.AlertServiceServicer):
         if request.kind not in TYPES:
             raise Invalid("REQUEST_INVALID", "kind: ALERT_KIND_SLOWDOWN or ALERT_KIND_RECOVERED")
         event = event_of(request)
+        check_time(event)
         created = False
         try:
             created = (await self._publisher.commit(request.namespace, event)).created

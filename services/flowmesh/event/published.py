@@ -250,6 +250,12 @@ def _lifecycle_value(
     }
 
 
+def check_time(event: pb.Event) -> None:
+    """Raise EVENT_INVALID for a time that no calendar has."""
+    if event.time_us < 0 or event.time_us > 2**53:
+        raise _invalid("time", "microseconds since the epoch")
+
+
 def check_event(event: pb.Event) -> None:
     """Raises EVENT_INVALID naming the attribute."""
     for name, most in (
@@ -267,8 +273,7 @@ def check_event(event: pb.Event) -> None:
         raise _invalid("type", "missing; it says what happened, as in order.paid")
     if event.type.startswith(LIFECYCLE):
         raise _invalid("type", f"what begins with {LIFECYCLE} is told by executions only")
-    if event.time_us < 0 or event.time_us > 2**53:
-        raise _invalid("time", "microseconds since the epoch")
+    check_time(event)
     check_extensions(event.extensions)
     extensions_bytes = sum(len(name) + each.ByteSize() for name, each in event.extensions.items())
     size = len(event.data.data) + extensions_bytes

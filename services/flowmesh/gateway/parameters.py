@@ -114,6 +114,8 @@ TEXT = text()
 CHANGE = text(CHANGE_CHARACTERS_MAX)
 # Such as `each[3]/charge`, or `states/Ask for more`.
 NODE = text(least=1)
+# Whatever the token of an approval link is, the page answers what is wrong with it.
+TOKEN = Kind({"type": "string"}, lambda _, value: value)
 ID = Kind({"type": "string", "pattern": ID_PATTERN}, checked_id)
 # In queries and headers, where an empty value is as none.
 OPTIONAL_ID = Kind(
@@ -139,7 +141,7 @@ PAGE_SIZE = whole(PAGE_SIZE_MAX)
 PATH_KINDS = {
     "node": NODE,
     "variable": NODE,
-    "token": NODE,
+    "token": TOKEN,
     "digest": DIGEST,
     "version": STORED,
 }

@@ -202,11 +202,13 @@ async def test_answers_become_values_by_their_content_type(world: World, http: H
     assert (await http({"url": world.url("latin")})).parsed() == "é"
 
 
-async def test_numbers_of_an_answer_are_not_changed(world: World, http: Http) -> None:
-    """The body is passed on as it came: a number beyond 64 bits stays what it is."""
-    body = b'{"n": 123456789012345678901234567890}'
+async def test_numbers_of_an_answer_are_kept_or_refused(world: World, http: Http) -> None:
+    """An integer of 64 bits is passed on as it came; a larger one fails the attempt."""
+    body = b'{"n": 12345678901234567890}'
     world.answers("a", body=body)
     assert (await http({"url": world.url("a")})).data == body
+    world.answers("b", body=b'{"n": 123456789012345678901234567890}')
+    assert (await http.fails({"url": world.url("b")})).class_ == "ValidationError"
 
 
 async def test_an_answer_that_is_not_what_it_says_fails(world: World, http: Http) -> None:
