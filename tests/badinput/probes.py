@@ -414,6 +414,8 @@ async def _(bench: Bench, n: int) -> str:
 async def _(bench: Bench, n: int) -> str:
     """Two are the suite's own: the key and the trace. Constant ones are refused earlier."""
     given = {f"x-{number}": "{{context.v}}" for number in range(n - 2)}
+    if n > 1_000:
+        return await bench.validated(http(f"{bench.url}/bytes/1", headers=given))
     return await bench.ran(http(f"{bench.url}/bytes/1", headers=given), b'{"v": "1"}')
 
 

@@ -183,7 +183,7 @@ def _descriptors(characters: int) -> str:
     file = descriptor_pb2.FileDescriptorProto(
         name="a.proto", package="a", message_type=[message], service=[service]
     )
-    wanted = characters // 4 * 3
+    wanted = characters // 4 * 3 - 2
     files = descriptor_pb2.FileDescriptorSet(file=[file])
     # The name fills it up; the longer it is, the more bytes its length takes.
     while (missing := wanted - files.ByteSize()) > 0:

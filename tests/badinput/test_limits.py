@@ -21,6 +21,7 @@ WIDER = {
     "RESOURCE_EXHAUSTED",
     "RangeError",
     "DEFINITION_INVALID",
+    "HEADER_INVALID",
 }
 GROWTH_MIB_MAX = 400
 # Limits that are tried by a test of their own.
