@@ -24,11 +24,18 @@ MODULES = {
     ),
     "libs/flowmesh/insight": "moments",
     "libs/flowmesh/plan": "compiled policies scope",
-    "services/flowmesh/orchestrator": (
-        "admission attached batch committer dispatcher executions gate ids inbox leases lending"
-        " lingering owner permits publisher ready rules runs_long session snapshots states stats"
-        " telemetry touched verdicts views waiters works"
+    "services/flowmesh/orchestrator": "owner",
+    "services/flowmesh/orchestrator/api": "session",
+    "services/flowmesh/orchestrator/commit": (
+        "admission batched_execution committer group_delay inbox publisher waiters"
     ),
+    "services/flowmesh/orchestrator/dispatch": (
+        "attachment dispatch_limiter dispatcher leases long_runs stats"
+    ),
+    "services/flowmesh/orchestrator/limits": "permit_client permit_ledger ready_queues rules",
+    "services/flowmesh/orchestrator/model": "commands ids messages telemetry verdicts",
+    "services/flowmesh/orchestrator/operations": "executions",
+    "services/flowmesh/orchestrator/storage": "batch snapshots states",
     "services/flowmesh/worker": "relay",
 }
 SOURCES = [f"{folder}/{name}.py" for folder, names in MODULES.items() for name in names.split()]

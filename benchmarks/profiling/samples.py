@@ -84,7 +84,7 @@ def by_function(stacks: Sequence[Stack]) -> Counter[tuple[str, str]]:
 
 
 def _own(frames: Sequence[str]) -> str:
-    """`Committer._commit (orchestrator/committer.py)`, the innermost one of ours."""
+    """`Committer._commit (orchestrator/commit/committer.py)`, the innermost one of ours."""
     for frame in reversed(frames):
         function, _, place = frame.partition(" (")
         file = place.rpartition(":")[0]

@@ -14,7 +14,7 @@ from flowmesh.filters import (
     parse_groups,
     parse_order,
 )
-from flowmesh.orchestrator.filter_sql import Where
+from flowmesh.orchestrator.search.filter_sql import Where
 
 NOW_US = 1_790_000_000_000_000
 PARTS = (

@@ -22,7 +22,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import replay
-from flowmesh.orchestrator.snapshots import snapshot
+from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.plan import compile_plan
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World

@@ -7,7 +7,7 @@ import pytest
 
 from flowmesh.api.history.v1 import history_event_pb2, snapshot_pb2
 from flowmesh.engine import State, apply, replay, restore_held
-from flowmesh.orchestrator.snapshots import restore, snapshot
+from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.golden.kept import FOLDER, GOLDEN, Golden
 from tests.golden.shape import described, holds, message
 

@@ -13,16 +13,16 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1.execution_pb2 import EXECUTION_STATUS_COMPLETED
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import Command, TaskEnded
-from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.storage import open_database
 from tests.golden.kept import GOLDEN, Golden
 from tests.integration.orchestrator.core import Core, running
 
 FIRST = [one for one in GOLDEN if one.name.startswith("4af7cab")]
 OPEN = {one.id: one for one in FIRST if one.row["ended_at"] is None}
-MIGRATIONS = files("flowmesh.orchestrator.migrations")
+MIGRATIONS = files("flowmesh.orchestrator.storage.migrations")
 SCHEMA: Any = {"schema": "orchestrator", "application": "test", "pool_max": 10}
 PATIENCE_S = 30
 DAY_US = 86_400_000_000

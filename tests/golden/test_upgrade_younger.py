@@ -7,7 +7,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2 as status
 from flowmesh.api.execution.v1.execution_service_pb2 import ExecutionMessage
 from flowmesh.engine import Breakpoints, Command, Decide, Resume, Signal, Steer
-from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.storage import open_database
 from tests.golden.kept import GOLDEN
 from tests.golden.test_upgrade import (

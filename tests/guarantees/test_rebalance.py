@@ -15,7 +15,7 @@ import pytest_asyncio
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.errors import Overloaded, Unavailable
-from flowmesh.orchestrator.ids import partition_of_request
+from flowmesh.orchestrator.model.ids import partition_of_request
 from flowmesh.testing import audit
 from flowmesh.testing.audit import Commit, Owned
 from flowmesh.testing.polling import allowed_s, pause, until

@@ -6,9 +6,9 @@ from typing import Any
 
 import asyncpg
 
-from flowmesh.orchestrator.ids import PARTITION_COUNT
-from flowmesh.orchestrator.lines import ENDED
-from flowmesh.orchestrator.statements import PARAMETERS, PARTS
+from flowmesh.orchestrator.model.concurrency_groups import ENDED
+from flowmesh.orchestrator.model.ids import PARTITION_COUNT
+from flowmesh.orchestrator.storage.statements import PARAMETERS, PARTS
 from tests.simulation.history import Commit
 
 _STARTS = (

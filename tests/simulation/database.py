@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
-from flowmesh.orchestrator.statements import PARTS, commit_statement
-from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.storage.statements import PARTS, commit_statement
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.loop import Process, VirtualLoop
 from tests.simulation.tables import Tables

@@ -24,31 +24,31 @@ from flowmesh.event.store import Place
 from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.failures import SERVER, TaskFailure
 from flowmesh.executors.specs import ReadySpecs
-from flowmesh.orchestrator.archiving import Archiving
-from flowmesh.orchestrator.attach_server import DispatchServer
-from flowmesh.orchestrator.control import Control
-from flowmesh.orchestrator.control_server import ControlServer
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.limits import Limits
-from flowmesh.orchestrator.limits_server import LimitServer, PermitServer
-from flowmesh.orchestrator.listing import Listing
-from flowmesh.orchestrator.main import _kept_up
-from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.outbox import Outbox
-from flowmesh.orchestrator.owner import Orchestrator
-from flowmesh.orchestrator.ownership import ClaimTimer, LeaseLoop
-from flowmesh.orchestrator.payloads import Payloads
-from flowmesh.orchestrator.plans import PlanCache
-from flowmesh.orchestrator.publisher import Publisher
-from flowmesh.orchestrator.searches import Searches
-from flowmesh.orchestrator.server import (
+from flowmesh.orchestrator.api.control_server import ControlServer
+from flowmesh.orchestrator.api.dispatch_server import DispatchServer
+from flowmesh.orchestrator.api.execution_server import (
     ExecutionServer,
     OutboxServer,
     PartitionServer,
     PayloadServer,
 )
-from flowmesh.orchestrator.store import CONNECTION_LOST
+from flowmesh.orchestrator.api.limit_server import LimitServer, PermitServer
+from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.main import _kept_up
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.operations.control import Control
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.limit_operations import Limits
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.ownership.ownership import ClaimTimer, LeaseLoop
+from flowmesh.orchestrator.search.listing import Listing
+from flowmesh.orchestrator.search.searches import Searches
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.outbox import Outbox
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.store import CONNECTION_LOST
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics, Spans
 from flowmesh.worker import limits

@@ -16,9 +16,9 @@ from flowmesh.api.execution.v1.execution_pb2 import NODE_ACTION_COMPLETE, NODE_A
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, replay
 from flowmesh.engine.journal import SLEEP
-from flowmesh.orchestrator.ids import partition_of
-from flowmesh.orchestrator.searched import searched
-from flowmesh.orchestrator.snapshots import snapshot
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.model.search_values import searched
+from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.plan import Plan, compile_plan
 from tests.simulation.families import links
 from tests.simulation.history import Call, Commit, Outcome, Record, Stored

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from flowmesh.orchestrator.lines import ENDED
+from flowmesh.orchestrator.model.concurrency_groups import ENDED
 
 if TYPE_CHECKING:
     from tests.simulation.hosts import OrchestratorHost, WorkerServiceHost

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from flowmesh.orchestrator.starts import start_key
+from flowmesh.orchestrator.commit.starts import start_key
 
 ENDS = frozenset(
     {

@@ -12,17 +12,17 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Scope
-from flowmesh.orchestrator.batch import CommitBatch
-from flowmesh.orchestrator.committer import Committer
-from flowmesh.orchestrator.deliveries import Deliveries
-from flowmesh.orchestrator.errors import StatementRefused
-from flowmesh.orchestrator.gate import Gate
-from flowmesh.orchestrator.messenger import Messenger
-from flowmesh.orchestrator.outbox import Outbox
-from flowmesh.orchestrator.ownership import Ownership
-from flowmesh.orchestrator.publisher import Publisher
-from flowmesh.orchestrator.store import CONNECTION_LOST, CommitLine, Committed
-from flowmesh.orchestrator.touched import Touched
+from flowmesh.orchestrator.commit.batched_execution import Touched
+from flowmesh.orchestrator.commit.committer import Committer
+from flowmesh.orchestrator.commit.messenger import Messenger
+from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.dispatch.dispatch_limiter import Gate
+from flowmesh.orchestrator.model.errors import StatementRefused
+from flowmesh.orchestrator.operations.deliveries import Deliveries
+from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.storage.batch import CommitBatch
+from flowmesh.orchestrator.storage.outbox import Outbox
+from flowmesh.orchestrator.storage.store import CONNECTION_LOST, CommitLine, Committed
 from flowmesh.plan import PlanNode
 from tests.simulation.loop import elapsed
 from tests.simulation.tables import Tables

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import orjson
 
-from flowmesh.orchestrator.batch import DAY_US
-from flowmesh.orchestrator.lines import ENDED as LAST_PHASE
+from flowmesh.orchestrator.model.concurrency_groups import ENDED as LAST_PHASE
+from flowmesh.orchestrator.storage.batch import DAY_US
 from tests.simulation.commit_sql import Incarnation, OutboxRow, Partition, Payload, Row
 from tests.simulation.limit_tables import LimitTables
 

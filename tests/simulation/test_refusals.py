@@ -8,7 +8,7 @@ import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.orchestrator.errors import StorageFull
+from flowmesh.orchestrator.model.errors import StorageFull
 from tests.simulation.commit_sql import Payload
 from tests.simulation.hosts import OrchestratorHost
 from tests.simulation.loop import elapsed

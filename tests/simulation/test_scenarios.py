@@ -7,9 +7,9 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.orchestrator.ids import partition_of
-from flowmesh.orchestrator.ownership import YOUNG_MS
-from flowmesh.orchestrator.recovery import CLAIM_WAIT_S
+from flowmesh.orchestrator.dispatch.recovery import CLAIM_WAIT_S
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.ownership.ownership import YOUNG_MS
 from flowmesh.plan import Plan, compile_plan
 from tests.simulation.commit_sql import Payload
 from tests.simulation.faults import Fate

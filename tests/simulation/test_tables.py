@@ -7,9 +7,9 @@ import asyncpg
 import orjson
 import pytest
 
-from flowmesh.orchestrator.batch import DAY_US
-from flowmesh.orchestrator.statements import commit_statement
-from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.storage.batch import DAY_US
+from flowmesh.orchestrator.storage.statements import commit_statement
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.simulation.loop import virtual_loop
 from tests.simulation.simulate import run
 from tests.simulation.tables import Tables

@@ -7,8 +7,8 @@ import pytest
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2 as limits_pb
-from flowmesh.orchestrator import ready
-from flowmesh.orchestrator.ids import partition_of
+from flowmesh.orchestrator.limits import ready_queues as ready
+from flowmesh.orchestrator.model.ids import partition_of
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.hosts import OrchestratorHost
 from tests.simulation.loop import elapsed

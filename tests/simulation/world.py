@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import has_ended
-from flowmesh.orchestrator.batch import DAY_US
-from flowmesh.orchestrator.snapshots import snapshot
+from flowmesh.orchestrator.storage.batch import DAY_US
+from flowmesh.orchestrator.storage.snapshots import snapshot
 from tests.simulation.bus import Nats
 from tests.simulation.database import Database
 from tests.simulation.faults import CALM, LATE_S_MAX, Faults

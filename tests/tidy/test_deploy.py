@@ -7,7 +7,7 @@ from typing import Any
 import promql_parser
 import yaml
 
-from flowmesh.orchestrator.ids import PARTITION_COUNT
+from flowmesh.orchestrator.model.ids import PARTITION_COUNT
 from tests.tidy import sources
 
 SERVICES = ("definition", "orchestrator", "worker", "event", "registry", "gateway")

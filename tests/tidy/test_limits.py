@@ -15,10 +15,10 @@ INTERNAL: dict[str, str] = {
     "it is the bound of a row, said where another process needs it": """
         definition.limits.PAGE_SIZE_MAX definitions.limits.MAP_ITEMS_MAX
         egress.client.URL_CHARACTERS_MAX engine.children.INPUT_BYTES_MAX
-        gateway.limits.CHANGE_CHARACTERS_MAX
-        engine.children.REQUEST_ID_MAX gateway.limits.ID_CHARACTERS_MAX
-        gateway.limits.INLINE_BYTES_MAX gateway.limits.PAYLOAD_BYTES_MAX
-        gateway.routes.limits.CHANGES_MAX orchestrator.requests.TEXT_MAX sandbox.pool.CODE_BYTES_MAX
+        engine.children.REQUEST_ID_MAX gateway.limits.CHANGE_CHARACTERS_MAX
+        gateway.limits.ID_CHARACTERS_MAX gateway.limits.INLINE_BYTES_MAX
+        gateway.limits.PAYLOAD_BYTES_MAX gateway.routes.limits.CHANGES_MAX
+        orchestrator.model.request_checks.TEXT_MAX sandbox.pool.CODE_BYTES_MAX
         sdk.limits.INLINE_BYTES_MAX sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
         worker.limits.INLINE_PAYLOAD_BYTES_MAX worker.limits.STORED_PAYLOAD_BYTES_MAX
     """,
@@ -31,19 +31,20 @@ INTERNAL: dict[str, str] = {
         definition.limits.DIFFERENCES_KEPT_MAX definition.limits.DIFFERENCE_BYTES_MAX
         definition.limits.MOVES_MAX definition.limits.TEMPLATES_COUNTED_MAX
         definitions.limits.PROBLEMS_MAX definitions.limits.WARNINGS_MAX
-        executors.limits.ERROR_BODY_CHARACTERS_MAX
-        executors.limits.METADATA_HEADER_BYTES_MAX gateway.limits.ANSWER_PAYLOAD_BYTES_MAX
-        gateway.limits.TRACE_EVENTS_MAX orchestrator.limits.USES_MAX orchestrator.lines.NAMED_MAX
-        rehearsal.limits.EXAMPLE_DEPTH_MAX rehearsal.limits.EXAMPLE_ITEMS_MAX
-        rpc.limits.STATUS_BYTES_MAX rpc.limits.STATUS_MESSAGE_CHARS_MAX
-        sandbox.syntax.MESSAGE_CHARACTERS_MAX sdk.limits.MESSAGE_CHARS_MAX
-        sdk.limits.NOTES_BYTES_MAX sdk.limits.NOTE_CHARS_MAX sdk.limits.TRACEBACK_CHARS_MAX
+        executors.limits.ERROR_BODY_CHARACTERS_MAX executors.limits.METADATA_HEADER_BYTES_MAX
+        gateway.limits.ANSWER_PAYLOAD_BYTES_MAX gateway.limits.TRACE_EVENTS_MAX
+        orchestrator.model.concurrency_groups.NAMED_MAX
+        orchestrator.operations.limit_operations.USES_MAX rehearsal.limits.EXAMPLE_DEPTH_MAX
+        rehearsal.limits.EXAMPLE_ITEMS_MAX rpc.limits.STATUS_BYTES_MAX
+        rpc.limits.STATUS_MESSAGE_CHARS_MAX sandbox.syntax.MESSAGE_CHARACTERS_MAX
+        sdk.limits.MESSAGE_CHARS_MAX sdk.limits.NOTES_BYTES_MAX sdk.limits.NOTE_CHARS_MAX
+        sdk.limits.TRACEBACK_CHARS_MAX
     """,
     "a page, a part or a frame is no larger, and another one follows": """
-        definition.limits.PAGE_BYTES_MAX orchestrator.bulks.LISTED_MAX orchestrator.bulks.PAGE_MAX
-        orchestrator.link_keys.LISTED_MAX
-        orchestrator.limits.CHANGES_MAX registry.instances.PAGE_MAX sdk.limits.FRAME_BYTES_MAX
-        sdk.limits.FRAME_ITEMS_MAX worker.limits.FRAME_BYTES_MAX
+        definition.limits.PAGE_BYTES_MAX orchestrator.operations.bulks.LISTED_MAX
+        orchestrator.operations.bulks.PAGE_MAX orchestrator.operations.limit_operations.CHANGES_MAX
+        orchestrator.operations.link_keys.LISTED_MAX registry.instances.PAGE_MAX
+        sdk.limits.FRAME_BYTES_MAX sdk.limits.FRAME_ITEMS_MAX worker.limits.FRAME_BYTES_MAX
     """,
     "it is remembered or computed in advance no further": """
         definition.limits.OUTCOMES_CACHED_BYTES_MAX definition.limits.OUTCOMES_CACHED_MAX
@@ -53,7 +54,7 @@ INTERNAL: dict[str, str] = {
         engine.state.REQUEST_IDS_MAX engine.state.STALE_TIMERS_MAX event.published.COMPILED_MAX
         executors.limits.COMPILED_PIPELINES_MAX executors.limits.COMPILED_SPECS_MAX
         executors.limits.INLINE_BYTES_MAX expressions.parser.CONSTANT_BYTES_MAX
-        orchestrator.payloads.CACHE_BYTES_MAX orchestrator.plans.PLANS_MAX
+        orchestrator.model.plans.PLANS_MAX orchestrator.storage.payloads.CACHE_BYTES_MAX
         sdk.limits.DURABLE_RIDING_BYTES_MAX sdk.limits.WORKER_SPECS_MAX
         worker.limits.SPECS_PER_STREAM_MAX
     """,
@@ -73,8 +74,7 @@ INTERNAL: dict[str, str] = {
     "it is between processes of the suite, or what a parser in a process of its own may use": """
         rpc.limits.RESPONSE_METADATA_BYTES_MAX runtime.http.WEBSOCKET_MESSAGE_BYTES_MAX
         sandbox.child.ANSWER_BYTES_MAX sandbox.child.COMPILED_MAX sandbox.child.OPEN_FILES_MAX
-        sandbox.child.PENDING_JOBS_MAX
-        sandbox.child.STACK_BYTES_MAX sandbox.pool.IDLE_SECONDS_MAX
+        sandbox.child.PENDING_JOBS_MAX sandbox.child.STACK_BYTES_MAX sandbox.pool.IDLE_SECONDS_MAX
         sandbox.pool.RUNS_PER_CHILD_MAX sandbox.pool.TIMEOUT_MS_MAX
         sandbox.syntax.JQ_PROGRAM_SECONDS_MAX sandbox.syntax.JQ_SECONDS_MAX
         sandbox.syntax.PARSE_MEMORY_BYTES_MAX sandbox.syntax.PARSE_SECONDS_MAX

@@ -32,50 +32,50 @@ from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceSt
 from flowmesh.api.worker.v1 import dispatch_service_pb2_grpc
 from flowmesh.bus import Message
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator.archive import Archive
-from flowmesh.orchestrator.archiving import Archiving
-from flowmesh.orchestrator.attach_server import DispatchServer
-from flowmesh.orchestrator.bulk_actions import Calls
-from flowmesh.orchestrator.bulk_server import BulkServer
-from flowmesh.orchestrator.bulks import Bulks
-from flowmesh.orchestrator.control import Control
-from flowmesh.orchestrator.control_server import ControlServer
-from flowmesh.orchestrator.dead_letters import DeadLetters
-from flowmesh.orchestrator.deleting import Deleting
-from flowmesh.orchestrator.erasing import Erasing
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.finished import FinishedStates
-from flowmesh.orchestrator.histories import Histories
-from flowmesh.orchestrator.housekeeping import HousekeepingLoop
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.insight_server import InsightServer
-from flowmesh.orchestrator.insights import Insights
-from flowmesh.orchestrator.limits import Limits
-from flowmesh.orchestrator.limits_server import LimitServer, PermitServer
-from flowmesh.orchestrator.link_keys import LinkKeys
-from flowmesh.orchestrator.links import Links
-from flowmesh.orchestrator.listeners import Listeners
-from flowmesh.orchestrator.listing import Listing
-from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.outbox import Outbox
-from flowmesh.orchestrator.owner import Orchestrator
-from flowmesh.orchestrator.ownership import ClaimTimer, LeaseLoop
-from flowmesh.orchestrator.payloads import Payloads
-from flowmesh.orchestrator.plans import PlanCache
-from flowmesh.orchestrator.publisher import Publisher
-from flowmesh.orchestrator.receivers import ReceiverServer
-from flowmesh.orchestrator.retention_server import RetentionServer
-from flowmesh.orchestrator.search_server import SearchServer
-from flowmesh.orchestrator.searches import Searches
-from flowmesh.orchestrator.server import (
+from flowmesh.orchestrator.api.bulk_server import BulkServer
+from flowmesh.orchestrator.api.control_server import ControlServer
+from flowmesh.orchestrator.api.dispatch_server import DispatchServer
+from flowmesh.orchestrator.api.execution_server import (
     ExecutionServer,
     HistoryServer,
     OutboxServer,
     PartitionServer,
     PayloadServer,
 )
-from flowmesh.orchestrator.slowdowns import SlowdownLoop
-from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.api.insight_server import InsightServer
+from flowmesh.orchestrator.api.limit_server import LimitServer, PermitServer
+from flowmesh.orchestrator.api.retention_server import RetentionServer
+from flowmesh.orchestrator.api.search_server import SearchServer
+from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.insight.insights import Insights
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.operations.approval_links import Links
+from flowmesh.orchestrator.operations.bulk_actions import Calls
+from flowmesh.orchestrator.operations.bulks import Bulks
+from flowmesh.orchestrator.operations.control import Control
+from flowmesh.orchestrator.operations.dead_letters import DeadLetters
+from flowmesh.orchestrator.operations.event_listeners import Listeners
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.limit_operations import Limits
+from flowmesh.orchestrator.operations.link_keys import LinkKeys
+from flowmesh.orchestrator.operations.slowdowns import SlowdownLoop
+from flowmesh.orchestrator.operations.webhook_receivers import ReceiverServer
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.ownership.ownership import ClaimTimer, LeaseLoop
+from flowmesh.orchestrator.retention.deletion import Deleting
+from flowmesh.orchestrator.retention.erasure import Erasing
+from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
+from flowmesh.orchestrator.search.listing import Listing
+from flowmesh.orchestrator.search.searches import Searches
+from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.finished import FinishedStates
+from flowmesh.orchestrator.storage.histories import Histories
+from flowmesh.orchestrator.storage.outbox import Outbox
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.runtime import Runtime
 
 RESTART_PAUSE_S = 1.0
@@ -84,7 +84,7 @@ RESTART_PAUSE_S = 1.0
 async def run(runtime: Runtime) -> None:
     """Serves executions, payloads, histories, the outbox and dispatch."""
     async with AsyncExitStack() as stack:
-        migrations = files("flowmesh.orchestrator.migrations")
+        migrations = files("flowmesh.orchestrator.storage.migrations")
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
         metrics = OrchestratorMetrics(runtime.metrics, runtime.settings.metrics_workflows)
         finished = FinishedStates(

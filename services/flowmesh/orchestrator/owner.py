@@ -10,31 +10,36 @@ from typing import Any, TypeVar
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc, limits_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.engine import HISTORY_EVENTS_WARN, State, Transition
-from flowmesh.orchestrator.committer import Committer
-from flowmesh.orchestrator.dispatcher import Dispatcher
-from flowmesh.orchestrator.finished import FinishedStates
-from flowmesh.orchestrator.guard import Guard
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.lending import Permits
-from flowmesh.orchestrator.limits import LimitKeeper
-from flowmesh.orchestrator.loads import Loads
-from flowmesh.orchestrator.messenger import Messenger
-from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.outbox import Outbox, add_events
-from flowmesh.orchestrator.ownership import Ownership
-from flowmesh.orchestrator.payloads import Payloads
-from flowmesh.orchestrator.permits import Numbers
-from flowmesh.orchestrator.plans import PlanCache
-from flowmesh.orchestrator.preparing import Preparing
-from flowmesh.orchestrator.publisher import Publisher
-from flowmesh.orchestrator.queue_sizes import QueueSizes
-from flowmesh.orchestrator.ready import Key, Need, urgent_first
-from flowmesh.orchestrator.recovery import Recovery
-from flowmesh.orchestrator.roll import Roll
-from flowmesh.orchestrator.rules import Rules
-from flowmesh.orchestrator.states import States
-from flowmesh.orchestrator.stats import Stats
-from flowmesh.orchestrator.store import (
+from flowmesh.orchestrator.commit.batched_execution import Touched
+from flowmesh.orchestrator.commit.committer import Committer
+from flowmesh.orchestrator.commit.messenger import Messenger
+from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.commit.timers import Timers
+from flowmesh.orchestrator.commit.waiters import Waiters
+from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
+from flowmesh.orchestrator.dispatch.loads import Loads
+from flowmesh.orchestrator.dispatch.permission_check import Guard
+from flowmesh.orchestrator.dispatch.preparation import Preparing
+from flowmesh.orchestrator.dispatch.queue_sizes import QueueSizes
+from flowmesh.orchestrator.dispatch.recovery import Recovery
+from flowmesh.orchestrator.dispatch.stats import Stats
+from flowmesh.orchestrator.dispatch.uncommitted import Undecided
+from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.permit_ledger import Numbers
+from flowmesh.orchestrator.limits.ready_queues import Key, Need, urgent_first
+from flowmesh.orchestrator.limits.rules import Rules
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.model.telemetry import ExecutionTelemetry
+from flowmesh.orchestrator.operations.limit_operations import LimitKeeper
+from flowmesh.orchestrator.ownership.attached_workers import Roll
+from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.storage.finished import FinishedStates
+from flowmesh.orchestrator.storage.outbox import Outbox, add_events
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.states import States
+from flowmesh.orchestrator.storage.store import (
     CONNECTION_LOST,
     RETRY_S,
     CommitLine,
@@ -42,11 +47,6 @@ from flowmesh.orchestrator.store import (
     Tenure,
     until_answered,
 )
-from flowmesh.orchestrator.telemetry import ExecutionTelemetry
-from flowmesh.orchestrator.timers import Timers
-from flowmesh.orchestrator.touched import Touched
-from flowmesh.orchestrator.undecided import Undecided
-from flowmesh.orchestrator.waiters import Waiters
 from flowmesh.policies import Policy
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Spans

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest_asyncio
 
-from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
+from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
 from flowmesh.storage import open_database
 from tests.integration.orchestrator.factories import Node
 
@@ -16,7 +16,7 @@ NewNode = Callable[[], Awaitable[Node]]
 @pytest_asyncio.fixture(loop_scope="session")
 async def store(database: str) -> AsyncIterator[OrchestratorStore]:
     """The tables of one test, with today's history partitions."""
-    migrations = files("flowmesh.orchestrator.migrations")
+    migrations = files("flowmesh.orchestrator.storage.migrations")
     opened = open_database(
         database, schema="orchestrator", migrations=migrations, application="test", pool_max=10
     )

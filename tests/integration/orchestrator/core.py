@@ -19,15 +19,15 @@ from flowmesh.bus import Message
 from flowmesh.bus.consumer import _nothing
 from flowmesh.engine import Start
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.outbox import Outbox
+from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.model.commands import Answer, Started, StartWork, Work
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.owner import Orchestrator
-from flowmesh.orchestrator.payloads import Payloads
-from flowmesh.orchestrator.plans import PlanCache
-from flowmesh.orchestrator.publisher import Publisher
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Answer, Started, StartWork, Work
+from flowmesh.orchestrator.storage.outbox import Outbox
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics, Spans

@@ -4,9 +4,9 @@ import hashlib
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import Start, State, TaskEnded, Transition, decide
-from flowmesh.orchestrator.batch import CommitBatch, Row, StartRow
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.store import CommitLine, Committed, OrchestratorStore
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.storage.batch import CommitBatch, Row, StartRow
+from flowmesh.orchestrator.storage.store import CommitLine, Committed, OrchestratorStore
 from flowmesh.plan import Plan, compile_plan
 from tests.unit.engine.factories import node, plan
 

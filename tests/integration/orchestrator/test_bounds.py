@@ -19,12 +19,12 @@ from flowmesh.engine import (
 )
 from flowmesh.engine import state as s
 from flowmesh.errors import WrongState
-from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.payloads import INLINE_BYTES_MAX, STORED_BYTES_MAX
-from flowmesh.orchestrator.states import Entry
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Answer, Work
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.model.commands import Answer, Work
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.storage.payloads import INLINE_BYTES_MAX, STORED_BYTES_MAX
+from flowmesh.orchestrator.storage.states import Entry
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import TWO_STEPS, digested
 from tests.unit.engine.factories import node, plan

@@ -5,10 +5,10 @@ import contextlib
 
 import pytest
 
-from flowmesh.orchestrator.batch import CommitBatch
-from flowmesh.orchestrator.errors import IncarnationOver
-from flowmesh.orchestrator.statements import commit_statement
-from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
+from flowmesh.orchestrator.model.errors import IncarnationOver
+from flowmesh.orchestrator.storage.batch import CommitBatch
+from flowmesh.orchestrator.storage.statements import commit_statement
+from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.factories import Node, completed, started
 

@@ -10,11 +10,11 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Asked, SetAttributes, Signal, Start, TaskEnded, TimersDue
 from flowmesh.errors import FlowmeshError, Invalid, Overloaded, Unavailable, WrongState
-from flowmesh.orchestrator.batch import CommitBatch
-from flowmesh.orchestrator.errors import IncarnationOver, Moved, StatementRefused
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.store import CommitLine, OrchestratorStore
-from flowmesh.orchestrator.works import Reply, Started, StartWork, Work
+from flowmesh.orchestrator.model.commands import Reply, Started, StartWork, Work
+from flowmesh.orchestrator.model.errors import IncarnationOver, Moved, StatementRefused
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.storage.batch import CommitBatch
+from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
 from flowmesh.plan import Plan
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.core import Core, FailingStore, MemoryBus, running, until

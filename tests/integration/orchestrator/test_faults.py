@@ -10,11 +10,11 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import DeliveryLost, Signal, TaskEnded
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator import ready
-from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.ids import token_of
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.limits import ready_queues as ready
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.ids import token_of
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
 from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import digested

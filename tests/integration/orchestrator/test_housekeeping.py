@@ -15,17 +15,17 @@ from flowmesh import failpoints
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Cancel, Signal
-from flowmesh.orchestrator.archive import Archive
-from flowmesh.orchestrator.archiving import Archiving
-from flowmesh.orchestrator.batch import DAY_US, CommitBatch
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.housekeeping import HousekeepingLoop
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.views import execution_message
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.model.messages import execution_message
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
+from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.batch import DAY_US, CommitBatch
+from flowmesh.orchestrator.storage.snapshots import EVENTS_BETWEEN_SNAPSHOTS
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import until

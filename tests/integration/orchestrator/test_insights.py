@@ -10,15 +10,15 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.engine import Erase, TaskEnded, Terminate
 from flowmesh.errors import Invalid, NotFound, Unavailable
-from flowmesh.orchestrator import store as store_module
-from flowmesh.orchestrator import subjects
-from flowmesh.orchestrator.archive import Archive
-from flowmesh.orchestrator.archiving import Archiving
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.insights import Insights
-from flowmesh.orchestrator.scrubbing import KEPT_MAX
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.insight import subjects
+from flowmesh.orchestrator.insight.insights import Insights
+from flowmesh.orchestrator.insight.replays import KEPT_MAX
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.storage import store as store_module
+from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
 from tests.integration.orchestrator.core import Core, running
 from tests.integration.orchestrator.factories import digested

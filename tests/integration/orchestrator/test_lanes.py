@@ -9,11 +9,12 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.common.v1 import priority_pb2 as p
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import TaskEnded, Terminate
-from flowmesh.orchestrator import ready, recovery
-from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.states import Found
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.dispatch import recovery
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.limits import ready_queues as ready
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.storage.states import Found
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node, plan

@@ -9,10 +9,10 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Cancel, Signal
 from flowmesh.errors import NotFound
-from flowmesh.orchestrator.executions import ENDED_SHOWN_US, Executions
-from flowmesh.orchestrator.snapshots import EVENTS_BETWEEN_SNAPSHOTS
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.operations.executions import ENDED_SHOWN_US, Executions
+from flowmesh.orchestrator.storage.snapshots import EVENTS_BETWEEN_SNAPSHOTS
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import running
 from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node, plan

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 
 EXECUTIONS = 300
 ROWS_EACH = 60

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import structlog
 
-from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.ownership import LEASE_MS, YOUNG_MS, LeaseLoop, Ownership
-from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.ownership.ownership import LEASE_MS, YOUNG_MS, LeaseLoop, Ownership
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import pause
 from tests.integration.orchestrator.core import FailingStore, FakeClock, Silent, running, until

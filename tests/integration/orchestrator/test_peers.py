@@ -12,13 +12,13 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import TaskEnded
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.ids import partition_of
-from flowmesh.orchestrator.peers import Peer
-from flowmesh.orchestrator.session import Session
-from flowmesh.orchestrator.session_stream import answers
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.api.session import Session
+from flowmesh.orchestrator.api.session_stream import answers
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.ownership.peers import Peer
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node, plan

@@ -10,10 +10,10 @@ import structlog
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.engine import OUTPUT_BYTES_MAX, Start, TaskEnded
-from flowmesh.orchestrator.outbox import READ_BYTES_MAX
-from flowmesh.orchestrator.publisher import QUEUE_BYTES_MAX, Publisher, message_parts
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import StartWork, Work
+from flowmesh.orchestrator.commit.publisher import QUEUE_BYTES_MAX, Publisher, message_parts
+from flowmesh.orchestrator.model.commands import StartWork, Work
+from flowmesh.orchestrator.storage.outbox import READ_BYTES_MAX
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, MemoryBus, running, until
 from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node, plan

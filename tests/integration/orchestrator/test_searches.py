@@ -11,13 +11,13 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import search_service_pb2
 from flowmesh.errors import Invalid, WrongState
 from flowmesh.filters import parse_filter
-from flowmesh.orchestrator.bulk_actions import Calls
-from flowmesh.orchestrator.bulks import Bulks
-from flowmesh.orchestrator.control import Control
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.searches import PageQuery, Searches
-from flowmesh.orchestrator.store import OrchestratorStore
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.operations.bulk_actions import Calls
+from flowmesh.orchestrator.operations.bulks import Bulks
+from flowmesh.orchestrator.operations.control import Control
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.search.searches import PageQuery, Searches
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.runtime import Clock
 from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import TWO_STEPS

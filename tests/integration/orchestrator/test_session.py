@@ -11,13 +11,13 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import TaskEnded
 from flowmesh.errors import Overloaded
-from flowmesh.orchestrator import session as sessions
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.ids import partition_of
-from flowmesh.orchestrator.session import Session
-from flowmesh.orchestrator.session_stream import answers
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.api import session as sessions
+from flowmesh.orchestrator.api.session import Session
+from flowmesh.orchestrator.api.session_stream import answers
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
 from tests.integration.orchestrator.core import WAIT_S, Core, running, until
 from tests.integration.orchestrator.factories import digested

@@ -11,9 +11,9 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import Cancel, Start, State, TaskEnded
 from flowmesh.engine import state as s
 from flowmesh.errors import Conflict, FlowmeshError, WrongState
-from flowmesh.orchestrator.errors import Moved, StatementRefused
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Answer, Reply, Started, StartWork, Work
+from flowmesh.orchestrator.model.commands import Answer, Reply, Started, StartWork, Work
+from flowmesh.orchestrator.model.errors import Moved, StatementRefused
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
 from flowmesh.testing.polling import until as eventually
 from tests.integration.orchestrator.core import WAIT_S, Core, running, until

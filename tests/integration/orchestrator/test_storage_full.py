@@ -6,10 +6,10 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import Signal, Start, TaskEnded
 from flowmesh.errors import Overloaded
-from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.ids import token_of
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Started, StartWork, Work
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.model.commands import Started, StartWork, Work
+from flowmesh.orchestrator.model.ids import token_of
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node

@@ -7,11 +7,11 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import TaskEnded
-from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.executions import Executions
-from flowmesh.orchestrator.ownership import LEASE_MS
-from flowmesh.orchestrator.store import OrchestratorStore
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.ownership.ownership import LEASE_MS
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, MemoryBus, running, until
 from tests.integration.orchestrator.factories import TWO_STEPS
 from tests.unit.engine.factories import node, plan

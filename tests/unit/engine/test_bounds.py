@@ -22,7 +22,7 @@ from flowmesh.engine import (
 )
 from flowmesh.engine import state as s
 from flowmesh.engine.progress import BEGUN_PER_STEP_MAX
-from flowmesh.orchestrator.snapshots import restore, snapshot
+from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.unit.engine.factories import Run, each, json, node, plan
 from tests.unit.engine.test_replay import facts
 

@@ -16,7 +16,7 @@ from flowmesh.engine import (
     restore_held,
 )
 from flowmesh.engine import state as s
-from flowmesh.orchestrator.snapshots import restore, snapshot
+from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.unit.engine.factories import Run, each, json, machine, node, plan, signal, state
 
 TIMER = {"kind": 3, "delay_ms": 10}

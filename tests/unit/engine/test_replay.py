@@ -18,8 +18,8 @@ from flowmesh.engine import (
     replay,
     restore_held,
 )
-from flowmesh.orchestrator.bare import without_values
-from flowmesh.orchestrator.snapshots import restore, snapshot
+from flowmesh.orchestrator.storage.redacted_events import without_values
+from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.draws import draws
 from tests.unit.engine import factories
 from tests.unit.engine.drawn import OUTPUTS, STEPS_MAX, people, random_plan, step

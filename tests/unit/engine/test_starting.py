@@ -21,7 +21,7 @@ from flowmesh.engine import (
 )
 from flowmesh.engine import state as s
 from flowmesh.engine.starting import DEBOUNCE, DELAY, TURN
-from flowmesh.orchestrator.snapshots import restore, snapshot
+from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from flowmesh.plan import Plan
 from tests.unit.engine.factories import NOW, Run, json, node, plan
 

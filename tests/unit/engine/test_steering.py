@@ -23,8 +23,8 @@ from flowmesh.engine import (
     tries,
 )
 from flowmesh.engine import state as s
-from flowmesh.orchestrator.snapshots import restore, snapshot
-from flowmesh.orchestrator.views import execution_message
+from flowmesh.orchestrator.model.messages import execution_message
+from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from flowmesh.plan import decode, render_input
 from tests.unit.engine.factories import (
     Run,

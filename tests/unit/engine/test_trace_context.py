@@ -1,7 +1,7 @@
 """The trace of a start belongs to the execution for as long as it lives."""
 
 from flowmesh.engine import Start, State, Transition, decide, replay
-from flowmesh.orchestrator.snapshots import restore, snapshot
+from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.unit.engine.factories import NOW, json, node, plan
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

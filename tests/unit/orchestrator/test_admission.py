@@ -7,8 +7,8 @@ import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import Start, TaskEnded
-from flowmesh.orchestrator.inbox import Inbox
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.commit.inbox import Inbox
+from flowmesh.orchestrator.model.commands import Work
 
 STEPS = 3
 # What the model's process spends, in microseconds: about what the real one does.

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from flowmesh.orchestrator import archive as module
-from flowmesh.orchestrator.archive import Archive, Filed, Vanished
-from flowmesh.orchestrator.ids import ExecutionIds
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.storage import archive as module
+from flowmesh.orchestrator.storage.archive import Archive, Filed, Vanished
 
 NOW_US = 1_790_000_000_000_000
 COUNT = 30

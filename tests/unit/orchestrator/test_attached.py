@@ -6,8 +6,8 @@ import pytest
 
 from flowmesh.api.common.v1 import priority_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
-from flowmesh.orchestrator.attached import ACKNOWLEDGED_WITHIN_S, Attached
-from flowmesh.orchestrator.ready import ReadyQueues, ReadyTask
+from flowmesh.orchestrator.dispatch.attachment import ACKNOWLEDGED_WITHIN_S, Attached
+from flowmesh.orchestrator.limits.ready_queues import ReadyQueues, ReadyTask
 
 KEY = ("default", "", "work", "")
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.ownership import Ownership
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
 

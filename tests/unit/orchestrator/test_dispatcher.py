@@ -9,18 +9,18 @@ from typing import Any
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import TaskEnded, TaskRuns
-from flowmesh.orchestrator.attach_server import DispatchServer
-from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.dispatcher import PREPARING_MAX, Dispatcher
-from flowmesh.orchestrator.errors import Moved
-from flowmesh.orchestrator.guard import Guard
-from flowmesh.orchestrator.ids import PARTITION_COUNT, ExecutionIds, partition_of, token_of
-from flowmesh.orchestrator.lending import Permits
-from flowmesh.orchestrator.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.ready import Need, ReadyTask
-from flowmesh.orchestrator.states import Entry, States
-from flowmesh.orchestrator.undecided import Undecided
-from flowmesh.orchestrator.works import STALE, Work
+from flowmesh.orchestrator.api.dispatch_server import DispatchServer
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.dispatcher import PREPARING_MAX, Dispatcher
+from flowmesh.orchestrator.dispatch.permission_check import Guard
+from flowmesh.orchestrator.dispatch.uncommitted import Undecided
+from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
+from flowmesh.orchestrator.model.commands import STALE, Work
+from flowmesh.orchestrator.model.errors import Moved
+from flowmesh.orchestrator.model.ids import PARTITION_COUNT, ExecutionIds, partition_of, token_of
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.storage.states import Entry, States
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done

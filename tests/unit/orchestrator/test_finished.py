@@ -6,7 +6,11 @@ import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State
-from flowmesh.orchestrator.finished import FINISHED_BYTES_MAX, KEPT_BYTES_MAX, FinishedStates
+from flowmesh.orchestrator.storage.finished import (
+    FINISHED_BYTES_MAX,
+    KEPT_BYTES_MAX,
+    FinishedStates,
+)
 from flowmesh.telemetry import Metrics
 from tests.unit.engine.factories import node, plan
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.orchestrator.guard import Guard
+from flowmesh.orchestrator.dispatch.permission_check import Guard
 from flowmesh.policies import Asked, load
 from tests.unit.engine.factories import Run, each, node, plan
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowmesh.orchestrator.ids import (
+from flowmesh.orchestrator.model.ids import (
     PARTITION_COUNT,
     ExecutionIds,
     first_id_of,

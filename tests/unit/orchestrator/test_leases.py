@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flowmesh.orchestrator.attached import Attached
-from flowmesh.orchestrator.leases import BUILTIN_GRACE_MS, SERVICE_GRACE_MS, Lease, Leases
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.leases import BUILTIN_GRACE_MS, SERVICE_GRACE_MS, Lease, Leases
 from flowmesh.runtime import Clock
 
 

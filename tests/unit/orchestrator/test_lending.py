@@ -7,9 +7,9 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.lending import Permits, home_of
-from flowmesh.orchestrator.ready import Need, ReadyTask
+from flowmesh.orchestrator.limits.permit_client import Permits, home_of
+from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
+from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.runtime import Clock
 from flowmesh.testing.polling import done
 

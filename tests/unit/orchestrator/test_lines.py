@@ -9,9 +9,16 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import Begin, Cancel, Start, State, Transition, decide
 from flowmesh.errors import Overloaded, WrongState
-from flowmesh.orchestrator import lines as module
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.lines import Joins, Line, Lines, Member, Place, next_steps
+from flowmesh.orchestrator.model import concurrency_groups as module
+from flowmesh.orchestrator.model.concurrency_groups import (
+    Joins,
+    Line,
+    Lines,
+    Member,
+    Place,
+    next_steps,
+)
+from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.plan import Plan
 from tests.unit.engine.factories import node, plan
 

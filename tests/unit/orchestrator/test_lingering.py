@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from flowmesh.engine import TaskEnded
-from flowmesh.orchestrator.inbox import BATCH_COMMANDS_MAX, Inbox
-from flowmesh.orchestrator.lingering import STEPS_MAX, WINDOW_MS, Linger
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.commit.group_delay import STEPS_MAX, WINDOW_MS, Linger
+from flowmesh.orchestrator.commit.inbox import BATCH_COMMANDS_MAX, Inbox
+from flowmesh.orchestrator.model.commands import Work
 from flowmesh.runtime import Clock
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from flowmesh.orchestrator.permits import Ask, Numbers, PermitBook
-from flowmesh.orchestrator.ready import Need
-from flowmesh.orchestrator.rules import Rules
+from flowmesh.orchestrator.limits.permit_ledger import Ask, Numbers, PermitBook
+from flowmesh.orchestrator.limits.ready_queues import Need
+from flowmesh.orchestrator.limits.rules import Rules
 
 TWO = Need("workflow:w", "workflow:w", concurrency=2)
 ONE = Need("node:w/a", "node:w/a", concurrency=1)

@@ -1,7 +1,7 @@
 """A commit's events as messages: whole, in order, none too large."""
 
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
-from flowmesh.orchestrator.publisher import PART_BYTES_MAX, message_parts
+from flowmesh.orchestrator.commit.publisher import PART_BYTES_MAX, message_parts
 
 
 def row(name: str, *sizes: int) -> history_service_pb2.EventRow:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from flowmesh.api.common.v1 import priority_pb2 as p
-from flowmesh.orchestrator.ready import (
+from flowmesh.orchestrator.limits.ready_queues import (
     AGING_MS,
     READY_KEY_MIN,
     READY_MAX,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.orchestrator.roll import NAMES_MAX, Roll
+from flowmesh.orchestrator.ownership.attached_workers import NAMES_MAX, Roll
 
 
 class Written:

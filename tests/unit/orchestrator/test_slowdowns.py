@@ -3,9 +3,9 @@
 import pytest
 
 from flowmesh.api.event.v1 import alert_service_pb2 as pb
-from flowmesh.orchestrator import slowdowns
-from flowmesh.orchestrator.slowdowns import Slowdowns
-from flowmesh.orchestrator.stats import Latency
+from flowmesh.orchestrator.dispatch.stats import Latency
+from flowmesh.orchestrator.operations import slowdowns
+from flowmesh.orchestrator.operations.slowdowns import Slowdowns
 
 NAME = ("default", "checkout", "charge")
 SLOW, FAST = pb.ALERT_KIND_SLOWDOWN, pb.ALERT_KIND_RECOVERED

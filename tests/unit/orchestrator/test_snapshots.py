@@ -1,6 +1,6 @@
 """When an execution gets a new snapshot: as often as it saves time to whoever reads it."""
 
-from flowmesh.orchestrator.snapshots import snapshot_due
+from flowmesh.orchestrator.storage.snapshots import snapshot_due
 from tests.unit.engine.factories import Run, node, plan
 
 NODES = 6_000

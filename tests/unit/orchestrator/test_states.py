@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from flowmesh.engine import NodeState, State
-from flowmesh.orchestrator.ids import ExecutionIds
-from flowmesh.orchestrator.snapshots import snapshot
-from flowmesh.orchestrator.states import ENDED_MAX, Entry, States
-from flowmesh.orchestrator.store import StoredExecution
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.storage.snapshots import snapshot
+from flowmesh.orchestrator.storage.states import ENDED_MAX, Entry, States
+from flowmesh.orchestrator.storage.store import StoredExecution
 from tests.unit.engine.factories import Run, node, plan
 
 GONE = 50

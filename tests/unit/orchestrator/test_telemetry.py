@@ -7,7 +7,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from flowmesh.engine import State
-from flowmesh.orchestrator.telemetry import SPAN, ExecutionTelemetry
+from flowmesh.orchestrator.model.telemetry import SPAN, ExecutionTelemetry
 from flowmesh.telemetry import Spans
 from tests.unit.engine.factories import Run, node, plan
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from flowmesh.orchestrator.ids import ExecutionIds, partition_of
-from flowmesh.orchestrator.timers import SCAN_ROWS_MAX, Timers
-from flowmesh.orchestrator.works import Work
+from flowmesh.orchestrator.commit.timers import SCAN_ROWS_MAX, Timers
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.ids import ExecutionIds, partition_of
 
 SECOND = 1_000_000
 IDS = ExecutionIds(3)

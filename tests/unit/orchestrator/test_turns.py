@@ -9,8 +9,8 @@ import pytest
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.errors import NotFound
-from flowmesh.orchestrator.plans import PlanCache
-from flowmesh.orchestrator.turns import Turns
+from flowmesh.orchestrator.model.arrival_order import Turns
+from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.plan import Plan
 from flowmesh.runtime import Clock
 from tests.unit.engine.factories import node, plan

@@ -7,7 +7,10 @@ from flowmesh.event import published
 from flowmesh.gateway import limits as gateway
 from flowmesh.gateway.routes import limits as routes
 from flowmesh.jsontext import integers
-from flowmesh.orchestrator import control, link_keys, payloads, plans, requests
+from flowmesh.orchestrator.model import plans
+from flowmesh.orchestrator.model import request_checks as requests
+from flowmesh.orchestrator.operations import control, link_keys
+from flowmesh.orchestrator.storage import payloads
 from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
 from flowmesh.runtime import http

@@ -1,0 +1,1 @@
+"""The committer: takes what waits, runs the engine, persists, publishes."""

@@ -1,0 +1,38 @@
+"""One execution in a batch that is being committed."""
+
+from collections.abc import Sequence
+
+from flowmesh.engine import Transition
+from flowmesh.orchestrator.model.commands import StartWork, Work
+from flowmesh.orchestrator.storage.batch import Message, Row
+from flowmesh.orchestrator.storage.states import Entry
+
+
+class Touched:
+    """One execution in a batch: its state, what followed, and who waits for it.
+
+    `kept` says after the commit that its partition is ours still, at the epoch of the commit.
+    """
+
+    __slots__ = (
+        "entry",
+        "events",
+        "kept",
+        "messages",
+        "partition",
+        "row",
+        "start",
+        "transition",
+        "works",
+    )
+
+    def __init__(self, entry: Entry, partition: int, start: StartWork | None) -> None:
+        self.entry = entry
+        self.partition = partition
+        self.start = start
+        self.transition = Transition(entry.state)
+        self.works: list[Work] = []
+        self.row: Row | None = None
+        self.events = b""
+        self.messages: Sequence[Message] = ()
+        self.kept = False

@@ -1,0 +1,118 @@
+"""What waits for the next commit, bounded: callers are refused when too much waits already."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import get_args
+
+from flowmesh.engine import Asked, Record, Start, TaskEnded
+from flowmesh.engine.journal import size_of
+from flowmesh.errors import Overloaded
+from flowmesh.orchestrator.commit.admission import BACKLOG_US, Admission
+from flowmesh.orchestrator.model.commands import Work
+
+WAITING_MAX = 20_000
+WAITING_BYTES_MAX = 64 << 20
+"""Beyond these, commands of callers are refused with OVERLOADED."""
+
+BATCH_COMMANDS_MAX = 500
+BATCH_BYTES_MAX = 3 << 20
+"""A payload may be in two events of a batch, and a batch has to fit into one message."""
+
+RETRY_AFTER_MS = 100
+WORK_BYTES = 200
+"""What a command weighs beside its payload, about."""
+
+BY_CALLERS = (Start, *get_args(Asked))
+"""Commands whose sender waits, and may ask again."""
+
+
+class Inbox:
+    """Commands in the order in which they are to be decided: what goes on before what begins.
+
+    `now_us` is any clock that never goes back.
+    """
+
+    def __init__(self, now_us: Callable[[], int]) -> None:
+        self._works: deque[Work] = deque()
+        self._starts: deque[Work] = deque()
+        self._bytes = 0
+        self._any = asyncio.Event()
+        self._now_us = now_us
+        self._admission = Admission()
+
+    def __len__(self) -> int:
+        return len(self._works) + len(self._starts)
+
+    def refusal(self) -> Overloaded | None:
+        """What a start is told while those before it wait too long already."""
+        if self._admission.admits(len(self._starts)):
+            return None
+        text = "more is started than can be done; come back later"
+        return Overloaded("OVERLOADED", text, retry_after_ms=BACKLOG_US // 1_000)
+
+    def submit(self, work: Work) -> None:
+        """Queues a command, or answers that too many wait."""
+        work.size = _size_of(work)
+        if (len(self) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX) and isinstance(
+            work.command, BY_CALLERS
+        ):
+            text = "too many commands wait; slow down"
+            work.answer(Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS))
+            return
+        self._bytes += work.size
+        if isinstance(work.command, Start):
+            work.came_us = self._now_us()
+            self._starts.append(work)
+        else:
+            self._works.append(work)
+        self._any.set()
+
+    def put_back(self, works: Iterable[Work], *, first: bool) -> None:
+        """Queues commands again: before those that wait, in their order, or behind them."""
+        again = list(works)
+        self._bytes += sum(work.size for work in again)
+        if first:
+            self._works.extendleft(reversed(again))
+        else:
+            self._works.extend(again)
+        self._any.set()
+
+    async def until_any(self) -> None:
+        if not self:
+            self._any.clear()
+            await self._any.wait()
+
+    def take(self) -> list[Work]:
+        """The next batch; a command that must be alone is a batch of its own."""
+        now_us, starts = self._now_us(), len(self._starts)
+        waited_us = now_us - self._starts[0].came_us if starts else 0
+        works: list[Work] = []
+        size = 0
+        while len(works) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
+            waiting = self._works or self._starts
+            if not waiting or (waiting[0].solo and works):
+                break
+            work = waiting.popleft()
+            works.append(work)
+            size += work.size
+            if work.solo:
+                break
+        self._bytes -= size
+        self._admission.observe(starts, starts - len(self._starts), waited_us, now_us)
+        return works
+
+
+def _size_of(work: Work) -> int:
+    command = work.command
+    if isinstance(command, TaskEnded):
+        return WORK_BYTES + (len(command.output.data) if command.output is not None else 0)
+    if isinstance(command, Record):
+        return WORK_BYTES + sum(map(size_of, command.records))
+    payload = (
+        getattr(command, "output", None)
+        or getattr(command, "input", None)
+        or getattr(command, "payload", None)
+        or getattr(command, "value", None)
+    )
+    return WORK_BYTES + (len(payload.data) if payload is not None else 0)

@@ -1,0 +1,102 @@
+"""Commands that wait for their execution to be read from the rows; several share one read.
+
+What nobody would send again (results, timers, lost deliveries) waits until the database answers;
+callers are told at once that it does not.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from flowmesh.orchestrator.commit.inbox import BY_CALLERS
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.errors import (
+    Moved,
+    execution_not_found,
+    execution_unreadable,
+    storage_unavailable,
+)
+from flowmesh.orchestrator.storage.states import Found, States
+from flowmesh.orchestrator.storage.store import CONNECTION_LOST, RETRY_S
+
+LOADS_MAX = 4
+LOAD_IDS = 200
+
+
+class ColdWorks:
+    """Sets commands aside and gives them back when their execution is in memory."""
+
+    def __init__(
+        self,
+        *,
+        states: States,
+        epochs: Mapping[int, int],
+        log: Any,
+        give_back: Callable[[list[Work]], None],
+    ) -> None:
+        self._states = states
+        self._epochs = epochs
+        self._log = log
+        self._give_back = give_back
+        self._waiting: dict[str, list[Work]] = {}
+        self._reading: set[str] = set()
+        self._loads: set[asyncio.Task[None] | None] = set()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def set_aside(self, work: Work) -> None:
+        """Keeps a command until its execution has been read."""
+        waiting = self._waiting.get(work.execution_id)
+        if waiting is not None:
+            waiting.append(work)
+            return
+        self._waiting[work.execution_id] = [work]
+        if len(self._loads) < LOADS_MAX:
+            task = asyncio.create_task(self._load())
+            self._loads.add(task)
+            task.add_done_callback(self._loads.discard)
+
+    async def _load(self) -> None:
+        """Reads the executions that commands wait for, until none is left."""
+        while ids := self._next_ids():
+            self._reading.update(ids)
+            try:
+                found = await self._states.fetch(ids)
+            except CONNECTION_LOST as error:
+                self._log.warning("load_failed", error=type(error).__name__)
+                self._refuse_callers(ids)
+                await asyncio.sleep(RETRY_S)
+                continue
+            finally:
+                self._reading.difference_update(ids)
+            for execution_id in ids:
+                self._read(execution_id, found)
+        # At once: what is set aside in this pass of the loop begins another one.
+        self._loads.discard(asyncio.current_task())
+
+    def _next_ids(self) -> list[str]:
+        return [i for i in self._waiting if i not in self._reading][:LOAD_IDS]
+
+    def _read(self, execution_id: str, found: Found) -> None:
+        works = self._waiting.pop(execution_id, [])
+        if execution_id in found:
+            self._give_back(works)
+            return
+        for work in works:
+            if work.partition not in self._epochs:
+                work.answer(Moved(work.partition))
+            elif execution_id in found.broken:
+                work.answer(execution_unreadable(execution_id))
+            else:
+                work.answer(execution_not_found(execution_id))
+
+    def _refuse_callers(self, execution_ids: Iterable[str]) -> None:
+        for execution_id in execution_ids:
+            works = self._waiting.pop(execution_id, [])
+            kept = [work for work in works if not isinstance(work.command, BY_CALLERS)]
+            if kept:
+                self._waiting[execution_id] = kept
+            for work in works:
+                if isinstance(work.command, BY_CALLERS):
+                    work.answer(storage_unavailable())

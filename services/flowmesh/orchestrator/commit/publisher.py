@@ -1,0 +1,230 @@
+"""Publishes each commit's events as one message, in commit order, from memory or from the outbox.
+
+Commits never wait for it. After every break it compares the stream's last message with its own
+position and publishes the difference from the outbox.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.bus import Bus
+from flowmesh.errors import Unavailable
+from flowmesh.failpoints import failpoint
+from flowmesh.orchestrator.storage.outbox import Outbox
+from flowmesh.orchestrator.storage.store import CONNECTION_LOST
+
+PART_BYTES_MAX = 512 << 10
+"""Messages are split above this, between rows and if need be between the events of one row."""
+
+QUEUE_MAX = 1_000
+QUEUE_BYTES_MAX = 64 << 20
+"""Commits kept for publishing; beyond it they are read from the outbox."""
+
+FORMER_MAX = 1_000
+"""Incarnations that are over whose last position is remembered."""
+
+STREAM_MAX_AGE_S = 24 * 3600
+STREAM_BYTES_MAX = 8 << 30
+RETRY_DELAY_S = 0.2
+
+TURNS = 4
+"""Passes of the loop that a commit's tasks and answers need to leave: what is waited for goes
+before what is watched."""
+
+
+def message_parts(batch: history_service_pb2.EventBatch) -> list[bytes]:
+    """The messages that carry a batch, each at most about 512 KiB, the last one marked."""
+    if batch.ByteSize() <= PART_BYTES_MAX:
+        batch.last_part = True
+        return [batch.SerializeToString()]
+    parts = [_part(batch, 0)]
+    size = 0
+    for row in chain.from_iterable(map(_pieces, batch.rows)):
+        if size and size + len(row.events) > PART_BYTES_MAX:
+            parts.append(_part(batch, len(parts)))
+            size = 0
+        parts[-1].rows.append(row)
+        size += len(row.events)
+    parts[-1].last_part = True
+    return [part.SerializeToString() for part in parts]
+
+
+def _part(batch: history_service_pb2.EventBatch, number: int) -> history_service_pb2.EventBatch:
+    return history_service_pb2.EventBatch(
+        incarnation=batch.incarnation, position=batch.position, part=number, after=batch.after
+    )
+
+
+def _pieces(row: history_service_pb2.EventRow) -> Iterable[history_service_pb2.EventRow]:
+    """The row itself, or several of the same execution when it is too large for one message."""
+    if len(row.events) <= PART_BYTES_MAX:
+        yield row
+        return
+    events = history_event_pb2.HistoryEvents.FromString(row.events).events
+    chunk = history_event_pb2.HistoryEvents()
+    size = 0
+    for event in events:
+        if chunk.events and size + event.ByteSize() > PART_BYTES_MAX:
+            yield _piece(row, chunk)
+            chunk, size = history_event_pb2.HistoryEvents(), 0
+        chunk.events.append(event)
+        size += event.ByteSize()
+    yield _piece(row, chunk)
+
+
+def _piece(
+    row: history_service_pb2.EventRow, chunk: history_event_pb2.HistoryEvents
+) -> history_service_pb2.EventRow:
+    piece = history_service_pb2.EventRow()
+    piece.CopyFrom(row)
+    piece.first_sequence = chunk.events[0].sequence
+    piece.events = chunk.SerializeToString()
+    return piece
+
+
+class Publisher:
+    """One publisher per process, for its own incarnation and for those it inherits."""
+
+    def __init__(self, *, bus: Bus, outbox: Outbox, prefix: str, log: Any) -> None:
+        self._bus = bus
+        self._outbox = outbox
+        self._log = log
+        self._prefix = prefix
+        self._stream = f"{prefix.upper()}_EVENTS"
+        self._queue: deque[tuple[history_service_pb2.EventBatch, int]] = deque()
+        self.queued_bytes = 0
+        self._inherited: dict[int, int] = {}
+        # Of those that are published the last ones: a lost stream has lost them too.
+        self._former: OrderedDict[int, int] = OrderedDict()
+        self._wake = asyncio.Event()
+        self._in_step = False
+        self._incarnation = 0
+        self._position = 0
+        bus.on_reconnect(self._resync)
+
+    def begin(self, incarnation: int, position: int) -> None:
+        """Publishes for this incarnation from now on; what an earlier one left is inherited."""
+        self._forget_queue()
+        self._incarnation, self._position = incarnation, position
+        self._in_step = False
+        self._wake.set()
+
+    def offer(self, batch: history_service_pb2.EventBatch) -> None:
+        """Queues the events of a commit; never waits."""
+        self._position = batch.position
+        if len(self._queue) >= QUEUE_MAX or self.queued_bytes >= QUEUE_BYTES_MAX:
+            self._forget_queue()
+            self._in_step = False
+        size = batch.ByteSize()
+        self._queue.append((batch, size))
+        self.queued_bytes += size
+        self._wake.set()
+
+    def _forget_queue(self) -> None:
+        self._queue.clear()
+        self.queued_bytes = 0
+
+    def inherit(self, incarnation: int, position: int) -> None:
+        """Another incarnation is over: publishes what the stream lacks of it, up to `position`."""
+        self._inherited[incarnation] = max(position, self._inherited.get(incarnation, 0))
+        self._wake.set()
+
+    async def _resync(self) -> None:
+        self._in_step = False
+        self._inherited = {**self._former, **self._inherited}
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            try:
+                await self._publish_all()
+            except (Unavailable, *CONNECTION_LOST) as error:
+                self._in_step = False
+                self._log.info("publish_waits", problem=type(error).__name__)
+                await self._again()
+            except Exception:  # noqa: BLE001 what is committed has to be published, come what may
+                self._in_step = False
+                self._log.exception("publish_failed")
+                await self._again()
+
+    async def _again(self) -> None:
+        await asyncio.sleep(RETRY_DELAY_S)
+        self._wake.set()
+
+    async def _publish_all(self) -> None:
+        if not self._in_step:
+            await self._bus.ensure_stream(
+                self._stream, [f"{self._prefix}.events.>"], STREAM_MAX_AGE_S, STREAM_BYTES_MAX
+            )
+        await self._publish_inherited()
+        if not self._in_step:
+            incarnation, position = self._incarnation, self._position
+            await self._catch_up(incarnation, position)
+            if incarnation != self._incarnation:
+                # Begun anew meanwhile: these positions are not those of the queue.
+                return
+            while self._queue and self._queue[0][0].position <= position:
+                self._drop_first()
+            self._in_step = True
+        while self._queue and self._in_step:
+            # A commit that came after a take-over stands behind those of the former owner in the
+            # stream too: whoever replays it reads it as it is.
+            await self._publish_inherited()
+            batch, _ = self._queue[0]
+            await self._publish(batch)
+            if self._queue and self._queue[0][0] is batch:
+                self._drop_first()
+
+    def _drop_first(self) -> None:
+        _, size = self._queue.popleft()
+        self.queued_bytes -= size
+
+    async def _publish_inherited(self) -> None:
+        for incarnation, position in sorted(self._inherited.items()):
+            failpoint("orchestrator.inherited")
+            await self._catch_up(incarnation, position)
+            if self._inherited.get(incarnation) == position:
+                del self._inherited[incarnation]
+                self._former[incarnation] = position
+                if len(self._former) > FORMER_MAX:
+                    self._former.popitem(last=False)
+
+    async def _catch_up(self, incarnation: int, position: int) -> None:
+        """Publishes from the outbox what the stream lacks of an incarnation."""
+        published = await self._published(incarnation)
+        while published < position:
+            batches = await self._outbox.read(incarnation, published, 100)
+            for batch in batches:
+                if batch.position > position:
+                    return
+                await self._publish(batch)
+                published = batch.position
+            if not batches:
+                return
+
+    async def _published(self, incarnation: int) -> int:
+        """Last position of an incarnation that the stream holds whole; 0 if none."""
+        last = await self._bus.last_message(self._stream, self._subject(incarnation))
+        if last is None:
+            return 0
+        batch = history_service_pb2.EventBatch.FromString(last.data)
+        return batch.position if batch.last_part else batch.position - 1
+
+    async def _publish(self, batch: history_service_pb2.EventBatch) -> None:
+        subject = self._subject(batch.incarnation)
+        for number, data in enumerate(message_parts(batch)):
+            await self._bus.publish(
+                subject, data, msg_id=f"{batch.incarnation}:{batch.position}:{number}"
+            )
+        failpoint("orchestrator.published")
+
+    def _subject(self, incarnation: int) -> str:
+        return f"{self._prefix}.events.{incarnation}"

@@ -1,0 +1,1 @@
+"""Ready tasks on their way to worker services, and their leases."""

@@ -1,0 +1,499 @@
+"""Hands ready tasks to worker services, as late as possible: when one has credit for them.
+
+The ready queues and leases live in memory and can be lost: open tasks are part of the committed
+state. This is the one admission point, where priority is decided and limits will be.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
+from flowmesh.expressions import RenderError
+from flowmesh.orchestrator.dispatch.adoption import Adoption
+from flowmesh.orchestrator.dispatch.attachment import Attached, WorkerSet
+from flowmesh.orchestrator.dispatch.breakers import Breakers
+from flowmesh.orchestrator.dispatch.claims import Claim, Claims
+from flowmesh.orchestrator.dispatch.dispatch_limiter import Gate
+from flowmesh.orchestrator.dispatch.journals import Journals, journal_of, suspend_of
+from flowmesh.orchestrator.dispatch.leases import Lease, Leases
+from flowmesh.orchestrator.dispatch.long_runs import RunsLong
+from flowmesh.orchestrator.dispatch.permission_check import Guard
+from flowmesh.orchestrator.dispatch.retry_budgets import RetryBudgets
+from flowmesh.orchestrator.dispatch.uncommitted import Undecided
+from flowmesh.orchestrator.dispatch.uncommitted_ends import Ending
+from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.ready_queues import Key, ReadyQueues, ReadyTask, key_of
+from flowmesh.orchestrator.limits.rules import Rules
+from flowmesh.orchestrator.model.commands import Reply, Work, no_reply
+from flowmesh.orchestrator.model.failures import failure
+from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.ownership.attached_workers import Roll
+from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.storage.payloads import INLINE_BYTES_MAX
+from flowmesh.orchestrator.storage.states import States
+from flowmesh.plan import NotAtHand, render_input
+from flowmesh.runtime import Clock
+
+PREPARING_MAX = 64
+"""Tasks whose execution or payloads are being fetched at a time."""
+
+TASK_BYTES = 300
+"""What a task weighs in a frame beside its input, about."""
+
+
+class Dispatcher:
+    """Ready queues on one side, attached worker services on the other."""
+
+    def __init__(
+        self,
+        *,
+        states: States,
+        ownership: Ownership,
+        clock: Clock,
+        metrics: OrchestratorMetrics,
+        submit: Callable[[Work], None],
+        draw: Callable[[], float],
+        prepare: Callable[[ReadyTask], None],
+        refill: Callable[[set[tuple[Key, int]]], None],
+        fetch: Callable[[set[str]], None],
+        requeue: Callable[[set[str]], None],
+        undecided: Undecided,
+        permits: Permits,
+        guard: Guard,
+        roll: Roll,
+        traceparent_of: Callable[[State], str] | None = None,
+    ) -> None:
+        self._states = states
+        self._ownership = ownership
+        self._clock = clock
+        self.submit = submit
+        self._draw = draw
+        self._prepare = prepare
+        self._refill = refill
+        self._requeue = requeue
+        self._undecided = undecided
+        undecided.came_free = self._came_free
+        self._attached: list[Attached] = []
+        self._turn, self._pump_due = 0, False
+        self._claims = Claims()
+        self._roll = roll
+        self._traceparent_of = traceparent_of
+        roll.workers = self._workers
+        self._ending = Ending()
+        self._preparing = 0
+        self.guard = guard
+        self.gate = Gate(permits=permits, came_free=self._came_free)
+        self.ready = ReadyQueues(self.gate.weight)
+        self.leases = Leases(clock=clock, lost=self._delivery_lost, freed=permits.release)
+        self._runs_long = RunsLong(
+            clock=clock, leases=self.leases, submit=submit, overdue=self._overdue
+        )
+        self.adoption = Adoption(
+            states=states,
+            ownership=ownership,
+            clock=clock,
+            leases=self.leases,
+            gate=self.gate,
+            runs_long=self._runs_long,
+            ending=self._ending,
+            undecided=undecided,
+            fetch=fetch,
+        )
+        self.journals = Journals(states, self.leases, submit, self.adoption.adopt)
+        self.breakers = Breakers(clock)
+        self._budgets = RetryBudgets(clock)
+        # Attempts that failed, by kind.
+        self.failed: dict[Key, int] = {}
+        metrics.tasks_ready.set_function(lambda: self.ready.count)
+        metrics.tasks_held_back.set_function(lambda: self.gate.held_count)
+        metrics.oldest_ready.set_function(self._oldest_ready_s)
+        metrics.tasks_out.set_function(lambda: len(self.leases))
+
+    def _oldest_ready_s(self) -> float:
+        since_ms = self.ready.oldest_ms()
+        if since_ms is None:
+            return 0.0
+        return max(0.0, self._ownership.now_us() / 1000 - since_ms) / 1000
+
+    # --- tasks in ---
+
+    def add(self, state: State, node: NodeState, partition: int) -> None:
+        """Queues the current attempt of a node whose scheduling has been committed."""
+        if node.planned.permissions or self.guard.asks_of_all:
+            refused = self.guard.refusal(state, node)
+            if refused is not None:
+                self.submit(Work(state.execution_id, partition, refused))
+                return
+        key = key_of(state.plan, node.planned)
+        priority = node.planned.priority
+        epoch = self._ownership.epochs.get(partition, -1)
+        task = ReadyTask(state.execution_id, node.id, node.attempt, partition, key, priority, epoch)
+        task.since_ms = self._ownership.now_us() / 1000
+        if state.plan.limits is not None or node.planned.limits is not None:
+            task.fair, task.needs = self.gate.declared.of(state, node)
+        if self.ready.push(task):
+            for stream in self._attached:
+                stream.know(key)
+
+    def cancel(self, execution_id: str, node_id: str, attempt: int) -> None:
+        """Tells the worker that has an attempt to stop it."""
+        token = token_of(execution_id, node_id, attempt)
+        lease = self.leases.pop(token)
+        self.gate.canceled(token)
+        if lease is not None and lease.stream is not None:
+            lease.stream.cancel(lease.token)
+
+    def drop_partitions(self, partitions: Iterable[int]) -> None:
+        gone = set(partitions)
+        self.leases.drop_partitions(gone)
+        self.ready.drop_partitions(gone)
+        self.gate.drop_partitions(gone)
+        for stream in self._attached:
+            stream.report_backlog(self.ready)
+
+    # --- out ---
+
+    def pump(self) -> None:
+        """Sends what credit allows, the highest priority first, in turn to the worker sets."""
+        if not self._ownership.lease_valid:
+            return
+        if self.ready.count:
+            self._pump()
+        self.ready.left_to_rows(self.gate.take_left())
+        drained = self.ready.take_drained()
+        if drained:
+            self._refill(drained)
+
+    def _pump(self) -> None:
+        sets = [s for stream in self._attached for s in stream.sets.values() if s.credit]
+        if sets:
+            self._turn += 1
+            start = self._turn % len(sets)
+            sets = sets[start:] + sets[:start]
+            while sets and self.ready.count:
+                share = max(1, self.ready.count // len(sets))
+                sets = [one for one in sets if self._serve(one, share)]
+        for stream in self._attached:
+            stream.report_backlog(self.ready)
+
+    def _serve(self, worker_set: WorkerSet, share: int) -> bool:
+        """Sends at most `share` tasks; False when the set can take no more now."""
+        for _ in range(min(share, worker_set.credit)):
+            task = self.ready.pop(worker_set.keys)
+            if task is None or not self._send(task, worker_set):
+                return False
+        return worker_set.credit > 0
+
+    def _came_free(self, tasks: list[ReadyTask]) -> None:
+        """Nothing holds these back any more; they leave in one go with what else comes free."""
+        for task in reversed(tasks):
+            self.ready.push_front(task, its_turn=False)
+        if not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump_freed)
+
+    def _pump_freed(self) -> None:
+        self._pump_due = False
+        self.pump()
+
+    def _bring_to_hand(self, task: ReadyTask) -> bool:
+        """Has what a task needs fetched, some at a time; False if it must wait for its turn."""
+        if self._preparing >= PREPARING_MAX:
+            self.ready.push_front(task)
+            return False
+        self._preparing += 1
+        self._prepare(task)
+        return True
+
+    def prepared(self, task: ReadyTask, *, at_hand: bool) -> None:
+        """A task has what it needs, or is not to be sent any more."""
+        self._preparing -= 1
+        if at_hand:
+            self.ready.push_front(task)
+        else:
+            self._not_sent(task, token_of(task.execution_id, task.node_id, task.attempt))
+        self.pump()
+
+    def _send(self, task: ReadyTask, worker_set: WorkerSet) -> bool:
+        """Sends a task if it is still to be sent; False if nothing can be sent for now."""
+        token = token_of(task.execution_id, task.node_id, task.attempt)
+        if (lease := self.leases.get(token)) is not None:
+            # A worker has brought it along: what runs has the permits that came meanwhile.
+            lease.permitted |= task.permitted
+            return True
+        if self._ownership.epochs.get(task.partition) != task.epoch or token in self._ending:
+            return self._not_sent(task, token)
+        entry = self._states.get(task.execution_id)
+        if entry is None:
+            return self._bring_to_hand(task)
+        state = entry.state
+        node = state.at_workers.get(task.node_id)
+        if node is None or node.attempt != task.attempt or state.paused:
+            self._undecided.let_go(task)
+            return self._not_sent(task, token)
+        try:
+            payload = task.rendered or render_input(state, node)
+        except NotAtHand:
+            return self._bring_to_hand(task)
+        except RenderError as error:
+            self.render_failed(task, str(error))
+            return self._not_sent(task, token)
+        if len(payload.data) > INLINE_BYTES_MAX:
+            return self._bring_to_hand(task)
+        gate, planned = self.gate, node.planned
+        if (task.needs or gate.rules.any) and not gate.admits(task, planned, state.plan, token):
+            return True
+        self._send_rendered(task, worker_set, state, node, payload, token)
+        return True
+
+    def _not_sent(self, task: ReadyTask, token: str) -> bool:
+        """A task that nobody wants any more; the next one may be sent."""
+        self.gate.withdraw(task, token)
+        return True
+
+    def _send_rendered(
+        self,
+        task: ReadyTask,
+        worker_set: WorkerSet,
+        state: State,
+        attempted: NodeState,
+        payload: payload_pb2.Payload,
+        token: str,
+    ) -> None:
+        node, spec, journal = attempted.planned, attempted.planned.spec, journal_of(attempted)
+        assert spec is not None
+        stream, traced = worker_set.stream, self._traceparent_of
+        stream.send_spec(spec)
+        stream.out.tasks.add(
+            set_id=worker_set.set_id,
+            task=task_pb2.Task(
+                token=token,
+                namespace=state.plan.namespace,
+                execution_id=task.execution_id,
+                workflow_id=state.plan.workflow_id,
+                node=task.node_id,
+                attempt=task.attempt,
+                task_type=spec.task_type,
+                spec_digest=spec.digest,
+                input=payload,
+                idempotency_key=f"{task.execution_id}/{task.node_id}",
+                timeout_ms=node.timeout_ms,
+                heartbeat_timeout_ms=node.heartbeat_timeout_ms,
+                partition=task.partition,
+                epoch=task.epoch,
+                traceparent=state.traceparent if traced is None else traced(state),
+                queue=node.queue,
+                journal=journal,
+            ),
+        )
+        stream.grew(len(payload.data) + TASK_BYTES + (journal.ByteSize() if journal else 0))
+        stream.flush_soon()
+        worker_set.credit -= 1
+        if state.plan.limits is not None or self.gate.rules.limits:
+            self._budgets.begun(self.gate.rules, state.plan, node)
+        lease = Lease(
+            token,
+            task.execution_id,
+            task.node_id,
+            task.attempt,
+            task.partition,
+            stream,
+            worker_set.worker_id,
+            self._clock.monotonic_ms(),
+            self._ownership.now_us(),
+            node.timeout_ms,
+            node.heartbeat_timeout_ms,
+            key=task.key,
+            permitted=task.permitted,
+        )
+        self.leases.put(lease)
+        self._runs_long.sent(lease, attempted)
+
+    def render_failed(self, task: ReadyTask, message: str) -> None:
+        command = TaskEnded(
+            task.node_id,
+            task.attempt,
+            failure=failure("ValidationError", f"input of {task.node_id}: {message}"),
+            started_at_us=self._ownership.now_us(),
+        )
+        self.submit(Work(task.execution_id, task.partition, command))
+
+    def limits_changed(self, rules: Rules) -> None:
+        """Limits and stops that were set at run time are others now; what runs counts too."""
+        self.gate.changed(rules, self.adoption.running(rules))
+
+    def _overdue(self, lease: Lease) -> bool:
+        """Ends an attempt over its time, unless others may have heard what was not heard here."""
+        if not self._ownership.lease_valid:
+            return False
+        self.cancel(lease.execution_id, lease.node_id, lease.attempt)
+        command = TaskEnded(
+            lease.node_id,
+            lease.attempt,
+            failure=failure("Timeout", "the attempt took longer than it may"),
+            worker_id=lease.worker_id,
+            started_at_us=lease.sent_at_us,
+            draw=self._draw(),
+        )
+        reply = self._ending.until(lease.token, no_reply)
+        self.submit(Work(lease.execution_id, lease.partition, command, reply))
+        return True
+
+    # --- from worker services ---
+
+    def attach(self, stream: Attached, hello: pb.AttachHello) -> None:
+        """A worker service is there (again): what it holds stays with it, the rest goes out anew.
+
+        A later hello on the same stream only adds what a worker that came back holds.
+        """
+        if stream not in self._attached:
+            stream.worker_service_id = hello.worker_service_id
+            self._attached.append(stream)
+        self.adoption.adopt(stream, hello.held)
+        if (came := stream.came(hello)) is not None:
+            self.leases.reattached(stream.worker_service_id)
+            self._came(came)
+
+    def _came(self, workers: set[str]) -> None:
+        self._claims.came(workers)
+        self._roll.note()
+
+    def _workers(self) -> set[str] | None:
+        """Those that would look for the next owner, should this process end now.
+
+        Whoever has credit, or a task: also one whose stream has just broken. None while nobody
+        knows them all.
+        """
+        found = self._claims.awaited
+        if found is None:
+            return None
+        found.update(lease.worker_id for lease in self.leases.all())
+        for stream in self._attached:
+            found |= stream.workers
+        return found - {stream.worker_service_id for stream in self._attached if stream.local}
+
+    def hear_breakers(self, stream: Attached, breakers: Iterable[pb.Breaker]) -> None:
+        self.breakers.heard(stream, breakers, self._attached)
+
+    def served_by(self, key: Key) -> tuple[int, int]:
+        """Worker sets that take tasks of a kind, and the credit they have given."""
+        sets = [
+            each for stream in self._attached for each in stream.sets.values() if each.takes(key)
+        ]
+        return len(sets), sum(each.credit for each in sets)
+
+    def detach(self, stream: Attached) -> None:
+        if stream in self._attached:
+            self._attached.remove(stream)
+            self.breakers.gone(stream)
+            self.leases.orphan(stream)
+            self._claims.answered(stream)
+
+    def claim(self, partitions: Iterable[int], awaited: frozenset[str] | None) -> Claim:
+        """Asks every attached worker service what it holds, and waits for these workers too."""
+        away = awaited
+        if awaited is not None:
+            away = awaited.difference(*(stream.workers for stream in self._attached))
+        return self._claims.ask(self._attached, partitions, self._ownership.epochs, away)
+
+    def claim_over(self, claim: Claim) -> None:
+        """What nobody has said to hold by now is sent."""
+        self._claims.over(claim)
+
+    def held(self, stream: Attached, answers: Iterable[pb.HeldTasks]) -> None:
+        partitions = set()
+        for answer in answers:
+            self.adoption.adopt(stream, answer.tasks)
+            if not answer.more:
+                partitions.add(answer.partition)
+        self._claims.answered(stream, partitions)
+
+    def grant(self, stream: Attached, grants: Iterable[pb.Grant]) -> None:
+        for grant in grants:
+            if stream.grant(grant, self.ready.keys):
+                self._came({grant.worker_id})
+
+    def recall(self, stream: Attached, set_ids: Iterable[str]) -> None:
+        """The worker service wants unused credit back."""
+        for set_id in set_ids:
+            stream.recall(set_id)
+
+    def result(self, result: task_pb2.TaskResult, reply: Reply) -> None:
+        """Submits a result; the reply follows its commit."""
+        parsed = parse_token(result.token)
+        partition = partition_of(parsed[0]) if parsed is not None else None
+        if parsed is None or partition is None:
+            reply(ValueError("not a token"))
+            return
+        execution_id, node_id, attempt = parsed
+        failed = result.WhichOneof("outcome") == "failure"
+        spent = failed and self._attempt_failed(result, execution_id, node_id)
+        lease = self.leases.pop(result.token)
+        if result.HasField("suspended"):
+            suspend = suspend_of(result.suspended, parsed, lease)
+            self.submit(
+                Work(execution_id, partition, suspend, self._ending.until(result.token, reply))
+            )
+            return
+        command = TaskEnded(
+            node_id,
+            attempt,
+            output=None if failed else result.output,
+            failure=result.failure if failed else None,
+            metadata=result.metadata,
+            worker_id=result.worker_id or (lease.worker_id if lease is not None else ""),
+            started_at_us=lease.sent_at_us if lease is not None else 0,
+            draw=self._draw() if failed else 0.0,
+            spent=spent,
+        )
+        self.submit(Work(execution_id, partition, command, self._ending.until(result.token, reply)))
+
+    def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
+        """Counts an attempt that failed; whether there are no retries left for it."""
+        lease = self.leases.get(result.token)
+        if lease is not None and lease.key is not None:
+            self.failed[lease.key] = self.failed.get(lease.key, 0) + 1
+        if lease is not None and lease.permitted and result.failure.retry_after_ms:
+            self.gate.permits.close(lease.token, result.failure.retry_after_ms)
+        entry = self._states.get(execution_id)
+        node = entry.state.at_workers.get(node_id) if entry is not None else None
+        if entry is None or node is None:
+            return False
+        return self._budgets.spent(self.gate.rules, entry.state.plan, node, result.failure)
+
+    def heartbeat(self, heartbeats: Iterable[task_pb2.Heartbeat]) -> None:
+        self.leases.heard(heartbeat.token for heartbeat in heartbeats)
+
+    def lost(self, stream: Attached, tasks: Iterable[pb.LostTask]) -> None:
+        for task in tasks:
+            if (lease := self._taken_from(stream, task.token)) is not None:
+                self._delivery_lost(lease, task.reason or "WORKER_LOST")
+
+    def returned(self, stream: Attached, tokens: Iterable[str]) -> None:
+        """Tasks that came back untouched go out again, without a delivery counted."""
+        again: set[str] = set()
+        for token in tokens:
+            if (lease := self._taken_from(stream, token)) is None:
+                continue
+            entry = self._states.get(lease.execution_id)
+            if entry is None or lease.execution_id in self._undecided:
+                again.add(lease.execution_id)
+            elif (node := entry.state.at_workers.get(lease.node_id)) is not None:
+                self.add(entry.state, node, lease.partition)
+        if again:
+            self._requeue(again)
+
+    def _taken_from(self, stream: Attached, token: str) -> Lease | None:
+        """The lease of a task that this worker service has no more, if no other one has it."""
+        lease = self.leases.get(token)
+        if lease is None or lease.stream not in (stream, None):
+            return None
+        return self.leases.pop(token)
+
+    def _delivery_lost(self, lease: Lease, reason: str) -> None:
+        command = DeliveryLost(lease.node_id, lease.attempt, reason)
+        self.submit(Work(lease.execution_id, lease.partition, command, no_reply))

@@ -1,0 +1,111 @@
+"""Journals of durable handlers on their way: what workers ask for in, what was committed out."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.engine import Journal, NodeState, Record, State, Suspend
+from flowmesh.engine.journal import size_of
+from flowmesh.errors import NotFound
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.leases import Lease, Leases
+from flowmesh.orchestrator.model.commands import Answer, Stale, Work
+from flowmesh.orchestrator.model.errors import Moved
+from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
+from flowmesh.orchestrator.storage.states import States
+
+FRAME_BYTES = 300
+"""What records weigh in a frame beside their values, about."""
+
+
+class Journals:
+    """Submits records and tells workers of them, by the leases of the dispatcher."""
+
+    def __init__(
+        self,
+        states: States,
+        leases: Leases,
+        submit: Callable[[Work], None],
+        adopt: Callable[[Attached, Iterable[pb.HeldTask]], None],
+    ) -> None:
+        self._states = states
+        self._leases = leases
+        self._submit = submit
+        self._adopt = adopt
+
+    def record(self, stream: Attached, asked: Iterable[task_pb2.TaskRecords]) -> None:
+        """Submits what durable handlers ask for; `grew` answers after the commit."""
+        for each in asked:
+            parsed = parse_token(each.token)
+            partition = partition_of(parsed[0]) if parsed is not None else None
+            if parsed is None or partition is None:
+                continue
+            if each.token not in self._leases:
+                # Given up for lost, and it runs: who has it is not to be sent it again.
+                self._adopt(stream, [pb.HeldTask(token=each.token)])
+            command = _command(Record, each, parsed, self._leases.get(each.token))
+            reply = partial(self._answer, stream, each.token, each.known)
+            self._submit(Work(parsed[0], partition, command, reply))
+
+    def grew(self, state: State, node: NodeState, known: int) -> None:
+        """Tells the worker that has a handler what its journal has beyond what it knows."""
+        lease = self._leases.get(token_of(state.execution_id, node.id, node.attempt))
+        if lease is not None and lease.stream is not None and node.journal is not None:
+            _tell(lease.stream, lease.token, node.journal, known)
+
+    def _answer(self, stream: Attached, token: str, known: int, answer: Answer | Exception) -> None:
+        """Answers who asked, where that is not who has the lease."""
+        if isinstance(answer, Stale | Exception):
+            moved = isinstance(answer, Moved)
+            if moved or isinstance(answer, Stale | NotFound):
+                stream.out.recorded.add(token=token, stale=not moved, moved=moved)
+                stream.flush_soon()
+            return
+        parsed, lease = parse_token(token), self._leases.get(token)
+        if parsed is None or (lease is not None and lease.stream is stream):
+            return
+        entry = self._states.get(parsed[0])
+        node = entry.state.at_workers.get(parsed[1]) if entry is not None else None
+        if node is not None and node.journal is not None and node.attempt == parsed[2]:
+            _tell(stream, token, node.journal, known)
+
+
+def suspend_of(
+    asked: task_pb2.TaskRecords, parsed: tuple[str, str, int], of: Lease | None
+) -> Record:
+    """The command of a handler that leaves its worker."""
+    return _command(Suspend, asked, parsed, of)
+
+
+def journal_of(node: NodeState) -> task_pb2.TaskJournal | None:
+    """A node's journal as a worker gets it; None where it has none."""
+    journal = node.journal
+    if journal is None:
+        return None
+    return task_pb2.TaskJournal(records=journal.records, began_at_us=journal.began_at_us)
+
+
+def _command(
+    kind: type[Record],
+    asked: task_pb2.TaskRecords,
+    parsed: tuple[str, str, int],
+    lease: Lease | None,
+) -> Record:
+    _, node_id, attempt = parsed
+    return kind(
+        node_id,
+        attempt,
+        records=asked.records,
+        known=asked.known,
+        began_at_us=asked.began_at_us,
+        worker_id=lease.worker_id if lease is not None else "",
+        started_at_us=lease.sent_at_us if lease is not None else 0,
+    )
+
+
+def _tell(stream: Attached, token: str, journal: Journal, known: int) -> None:
+    records = journal.records[known:]
+    stream.out.recorded.add(token=token, start=known, records=records)
+    stream.grew(sum(map(size_of, records)) + FRAME_BYTES)
+    stream.flush_soon()

@@ -1,0 +1,141 @@
+"""Who has which task. In memory only: a new owner learns it from the worker services."""
+
+import asyncio
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+
+from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.limits.ready_queues import Key
+from flowmesh.runtime import Clock
+
+BUILTIN_GRACE_MS = 400
+"""So long a worker service may take to come back before its own tasks go out again."""
+
+SERVICE_GRACE_MS = 3_000
+"""The same for tasks of remote workers, which may come back through another worker service."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """One attempt at a worker. Times: monotonic ms, and µs on the database clock."""
+
+    token: str
+    execution_id: str
+    node_id: str
+    attempt: int
+    partition: int
+    stream: Attached | None
+    worker_id: str
+    sent_at_ms: float
+    sent_at_us: int
+    timeout_ms: int
+    heartbeat_timeout_ms: int
+    heartbeat_at_ms: float = 0.0
+    # None of a task that was adopted and whose execution has not been read yet.
+    key: Key | None = None
+    # Holds permits of limits.
+    permitted: bool = False
+
+    def deadline_ms(self, grace_ms: int) -> float:
+        """When the attempt is over its time or its heartbeats; 0 is never."""
+        deadlines = []
+        if self.timeout_ms:
+            deadlines.append(self.sent_at_ms + self.timeout_ms + grace_ms)
+        if self.heartbeat_timeout_ms:
+            seen = max(self.heartbeat_at_ms, self.sent_at_ms)
+            deadlines.append(seen + self.heartbeat_timeout_ms)
+        return min(deadlines, default=0.0)
+
+
+class Leases:
+    """All tasks that are out, and those whose worker service is gone for the moment."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        lost: Callable[[Lease, str], None],
+        freed: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._freed = freed
+        self._lost = lost
+        self._leases: dict[str, Lease] = {}
+        self._orphans: dict[str, list[list[Lease]]] = {}
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._leases
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def get(self, token: str) -> Lease | None:
+        return self._leases.get(token)
+
+    def of(self, execution_ids: Container[str]) -> list[Lease]:
+        return [each for each in self._leases.values() if each.execution_id in execution_ids]
+
+    def heard(self, tokens: Iterable[str]) -> None:
+        """The handlers of these tasks have said that they live."""
+        now_ms = self._clock.monotonic_ms()
+        for token in tokens:
+            if (lease := self._leases.get(token)) is not None:
+                lease.heartbeat_at_ms = now_ms
+
+    def put(self, lease: Lease) -> None:
+        self._leases[lease.token] = lease
+
+    def all(self) -> Iterable[Lease]:
+        return self._leases.values()
+
+    def pop(self, token: str) -> Lease | None:
+        lease = self._leases.pop(token, None)
+        if lease is not None and lease.permitted:
+            self._freed(token)
+        return lease
+
+    def adopt(self, lease: Lease, stream: Attached, worker_id: str) -> None:
+        """The task is with this worker service now, whoever had it before."""
+        lease.stream = stream
+        lease.worker_id = worker_id or lease.worker_id
+        self.put(lease)
+
+    def drop_partitions(self, gone: set[int]) -> None:
+        for token in [t for t, lease in self._leases.items() if lease.partition in gone]:
+            del self._leases[token]
+
+    def orphan(self, stream: Attached) -> None:
+        """The stream broke: its tasks wait a while for the worker service to come back."""
+        mine = [lease for lease in self._leases.values() if lease.stream is stream]
+        for lease in mine:
+            lease.stream = None
+        service = stream.worker_service_id
+        self._orphans.setdefault(service, []).append(mine)
+        loop = asyncio.get_running_loop()
+        loop.call_later(BUILTIN_GRACE_MS / 1000, self._expire, service, mine, True)
+        loop.call_later(SERVICE_GRACE_MS / 1000, self._expire, service, mine, False)
+
+    def reattached(self, worker_service_id: str) -> None:
+        """It came back: what it does not hold any more goes out again at once."""
+        for orphans in self._orphans.pop(worker_service_id, []):
+            for lease in orphans:
+                self._give_up(lease)
+
+    def _expire(self, service: str, mine: list[Lease], builtin_only: bool) -> None:
+        """The grace of one break is over; a later break has its own."""
+        waiting = self._orphans.get(service, [])
+        if not any(orphans is mine for orphans in waiting):
+            return
+        gone = [lease for lease in mine if not builtin_only or lease.worker_id == service]
+        mine[:] = [lease for lease in mine if builtin_only and lease.worker_id != service]
+        if not mine:
+            self._orphans[service] = [orphans for orphans in waiting if orphans is not mine]
+            if not self._orphans[service]:
+                del self._orphans[service]
+        for lease in gone:
+            self._give_up(lease)
+
+    def _give_up(self, lease: Lease) -> None:
+        if self._leases.get(lease.token) is lease and lease.stream is None:
+            self.pop(lease.token)
+            self._lost(lease, "WORKER_LOST")

@@ -1,0 +1,81 @@
+"""Refuses starts of workflows whose tasks go to a queue in which as many wait as may.
+
+What runs already is not held up by it: its tasks are part of what was promised. A process that owns
+some of the partitions has that share of the size.
+"""
+
+from collections.abc import Collection, Iterator
+from math import ceil
+
+from flowmesh.errors import Overloaded
+from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
+from flowmesh.orchestrator.model.commands import Answer, Reply
+from flowmesh.orchestrator.model.ids import PARTITION_COUNT
+from flowmesh.plan import Plan, PlanNode
+
+PLANS_REMEMBERED = 1_000
+RETRY_AFTER_MS = 1_000
+
+
+class QueueSizes:
+    """Counts starts on their way to a commit as one waiting task in each queue they will use."""
+
+    def __init__(self, *, dispatcher: Dispatcher, owned: Collection[int]) -> None:
+        self._dispatcher = dispatcher
+        self._owned = owned
+        self._queues: dict[str, frozenset[str]] = {}
+        self._begun: dict[tuple[str, str], int] = {}
+
+    def admitted(self, plan: Plan, reply: Reply) -> Reply:
+        """What to answer a start with that may go on. Raises QUEUE_FULL."""
+        sizes = self._dispatcher.gate.rules.sizes
+        if not sizes:
+            return reply
+        queues = [
+            (plan.namespace, queue)
+            for queue in sorted(self._queues_of(plan))
+            if (plan.namespace, queue) in sizes
+        ]
+        for place in queues:
+            self._check(place, sizes[place])
+        return self._counted(queues, reply) if queues else reply
+
+    def _check(self, place: tuple[str, str], size: int) -> None:
+        ready, gate = self._dispatcher.ready, self._dispatcher.gate
+        keys = [key for key in ready.keys if key[:2] == place]
+        waiting = ready.waiting(keys) + gate.held_in(*place)
+        share = ceil(size * len(self._owned) / PARTITION_COUNT)
+        left_to_rows = any(ready.has_more(key) for key in keys)
+        if not left_to_rows and waiting + self._begun.get(place, 0) < share:
+            return
+        message = f"queue {place[1]} is full: {waiting:,} tasks wait in it, of at most {size:,}"
+        raise Overloaded("QUEUE_FULL", message, retry_after_ms=RETRY_AFTER_MS)
+
+    def _counted(self, queues: list[tuple[str, str]], reply: Reply) -> Reply:
+        for place in queues:
+            self._begun[place] = self._begun.get(place, 0) + 1
+
+        def answered(answer: Answer | Exception) -> None:
+            for place in queues:
+                self._begun[place] -= 1
+                if not self._begun[place]:
+                    del self._begun[place]
+            reply(answer)
+
+        return answered
+
+    def _queues_of(self, plan: Plan) -> frozenset[str]:
+        found = self._queues.get(plan.digest)
+        if found is None:
+            if len(self._queues) >= PLANS_REMEMBERED:
+                self._queues.clear()
+            found = self._queues[plan.digest] = frozenset(node.queue for node in _tasks(plan.nodes))
+        return found
+
+
+def _tasks(nodes: Collection[PlanNode]) -> Iterator[PlanNode]:
+    for node in nodes:
+        if node.body is not None:
+            yield from _tasks(node.body.nodes)
+        elif node.is_task:
+            yield node

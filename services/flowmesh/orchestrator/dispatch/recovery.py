@@ -1,0 +1,220 @@
+"""Open tasks read back from the rows, by a new owner or when the ready queues have run dry.
+
+A new owner of partitions adopts what still runs there and sends the rest.
+
+After a crash it waits for the workers of the former owner to come back and say what they hold, for
+a second at most; after a planned hand-over only until the worker services attached have answered.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from flowmesh.engine import DeliveryLost, Finish, NodeState, State
+from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
+from flowmesh.orchestrator.limits.ready_queues import Key, key_of
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.ids import partition_of, token_of
+from flowmesh.orchestrator.storage.states import Entry, States
+from flowmesh.orchestrator.storage.store import OrchestratorStore, until_answered
+
+CLAIM_WAIT_S = 1.0
+PAGE = 500
+
+
+class Recovery:
+    """Reads open tasks of owned partitions back from the rows."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        states: States,
+        dispatcher: Dispatcher,
+        epochs: Mapping[int, int],
+        barrier: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._states = states
+        self._dispatcher = dispatcher
+        self._epochs = epochs
+        self._barrier = barrier
+        # Partitions whose open tasks are all known, at these epochs; and kinds that were read again
+        # while those of others were not.
+        self._recovered: dict[int, int] = {}
+        self._passed_over: set[tuple[Key, int]] = set()
+        # Executions to be looked at once that is so of their partitions.
+        self._early: set[str] = set()
+
+    async def recover(self, partitions: Mapping[int, int], awaited: frozenset[str] | None) -> int:
+        """Adopts or sends every open task of partitions that are ours at these epochs; returns how
+        many were open. One that is lost meanwhile is left alone, though it may be ours again.
+
+        `awaited` are workers that may hold some; None where nobody knows who does.
+        """
+        found = await self._found(partitions, awaited)
+        mine = self.still_ours(partitions)
+        self._dispatcher.gate.permits.recovered(mine)
+        self._recovered.update((partition, partitions[partition]) for partition in mine)
+        self._dispatcher.ready.left_to_rows(self._passed_over)
+        self._passed_over.clear()
+        self._dispatcher.pump()
+        early, self._early = self._early, set()
+        if early:
+            await self.look_again(early)
+        return found
+
+    def still_ours(self, partitions: Mapping[int, int]) -> list[int]:
+        """Those that are ours at these epochs."""
+        return [p for p, epoch in partitions.items() if self._epochs.get(p) == epoch]
+
+    async def _found(self, partitions: Mapping[int, int], awaited: frozenset[str] | None) -> int:
+        mine = list(partitions)
+        waits = bool(await self._lanes(mine))
+        # What runs of executions that have ended is heard of too, and stopped.
+        claim = self._dispatcher.claim(self.still_ours(partitions), awaited)
+        try:
+            async with asyncio.timeout(CLAIM_WAIT_S):
+                if waits:
+                    await claim.settled.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._dispatcher.claim_over(claim)
+        if not waits:
+            return 0
+        # An execution may have several lanes, and others by the time they are read.
+        seen: set[str] = set()
+        found = 0
+        for lane in await self._lanes(mine):
+            async for states in self._executions(mine, lane):
+                new = [state for state in states if state.execution_id not in seen]
+                seen.update(state.execution_id for state in new)
+                found += sum(self._recover(state, partitions) for state in new)
+                self._dispatcher.pump()
+        return found
+
+    async def fetch_adopted(self, execution_ids: set[str]) -> None:
+        """Fetches executions whose tasks were adopted blindly: some may not be open any more."""
+        self._dispatcher.adoption.fetched(await self._settled(execution_ids))
+
+    async def look_again(self, execution_ids: set[str]) -> None:
+        """Queues what nobody holds of some executions, as they are when nothing is on its way."""
+        found = await self._settled(execution_ids)
+        for execution_id in execution_ids:
+            entry, partition = found.get(execution_id), partition_of(execution_id)
+            epoch = self._epochs.get(partition if partition is not None else -1)
+            if epoch is not None and self._recovered.get(partition or 0) != epoch:
+                self._early.add(execution_id)
+            elif entry is not None and not entry.state.paused:
+                self._queue(entry.state, list(entry.state.at_workers.values()))
+        self._dispatcher.pump()
+
+    async def refill(self, key: Key, priority: int) -> None:
+        """Queues tasks of one kind that nobody holds, as many as there is room for.
+
+        Who holds those of a partition that is being taken over is not known yet.
+        """
+        partitions = self.still_ours(self._recovered)
+        if len(partitions) < len(self._epochs):
+            self._passed_over.add((key, priority))
+        namespace, queue, *_ = key
+        lane = {"namespace": namespace, "queue": queue, "priority": priority}
+        async for states in self._executions(partitions, lane):
+            for state in states:
+                self._refill(state, key, priority)
+            self._dispatcher.pump()
+            if not self._dispatcher.ready.has_room(key, priority):
+                return
+
+    async def _lanes(self, partitions: list[int]) -> list[dict[str, Any]]:
+        rows = await self._read("ready_lanes", partitions=partitions)
+        return [dict(row) for row in rows]
+
+    async def _executions(
+        self, partitions: list[int], lane: dict[str, Any]
+    ) -> AsyncIterator[list[State]]:
+        """Executions with open tasks in a lane, by pages, when nothing about them is on its way."""
+        since, last = 0, ""
+        while True:
+            rows = await self._read(
+                "ready_executions",
+                partitions=partitions,
+                **lane,
+                after_since=since,
+                after_id=last,
+                rows_max=PAGE,
+            )
+            ids = [row["id"] for row in rows]
+            found = await self._settled(ids)
+            yield [found[one].state for one in ids if one in found]
+            if len(rows) < PAGE:
+                return
+            since, last = rows[-1]["ready_since"], rows[-1]["id"]
+
+    async def _settled(self, execution_ids: Iterable[str]) -> dict[str, Entry]:
+        """Executions as they are when nothing about them is decided and not committed.
+
+        What was decided while they were read, and came to nothing, was in what was read.
+        """
+        ids = sorted(execution_ids)
+        while True:
+            discarded = self._states.discarded
+            found = await until_answered(partial(self._states.fetch, ids))
+            await self._barrier()
+            if self._states.discarded == discarded:
+                return {i: self._states.get(i) or entry for i, entry in found.items()}
+
+    async def _read(self, name: str, **values: object) -> list[Any]:
+        return await until_answered(partial(self._store.rows, name, **values))
+
+    def _partition(self, state: State, partitions: Mapping[int, int]) -> int | None:
+        """That of an execution, if it is ours as it was when these were."""
+        partition = partition_of(state.execution_id)
+        if partition is None or self._epochs.get(partition, -1) != partitions.get(partition):
+            return None
+        return partition
+
+    def _recover(self, state: State, partitions: Mapping[int, int]) -> int:
+        """Adopts what workers hold of an execution's open tasks, sends the rest; counts them."""
+        partition = self._partition(state, partitions)
+        if partition is None:
+            return 0
+        for node in state.at_workers.values():
+            token = token_of(state.execution_id, node.id, node.attempt)
+            lease = self._dispatcher.leases.get(token)
+            if lease is not None:
+                self._dispatcher.adoption.recognize(lease, state, node)
+            elif node.delivery:
+                command = DeliveryLost(node.id, node.attempt, "OWNER_LOST")
+                self._dispatcher.submit(Work(state.execution_id, partition, command))
+            else:
+                self._dispatcher.add(state, node, partition)
+        return len(state.at_workers)
+
+    def _refill(self, state: State, key: Key, priority: int) -> None:
+        nodes = [
+            node
+            for node in state.at_workers.values()
+            if node.planned.priority == priority and key_of(state.plan, node.planned) == key
+        ]
+        self._queue(state, nodes)
+
+    def _queue(self, state: State, nodes: Iterable[NodeState]) -> None:
+        """Those of an execution's open tasks that nobody holds."""
+        partition = self._partition(state, self._recovered)
+        if partition is None:
+            return
+        for node in nodes:
+            token = token_of(state.execution_id, node.id, node.attempt)
+            if self._dispatcher.leases.get(token) is None:
+                self._dispatcher.add(state, node, partition)
+
+    async def finish_stranded(self, partitions: Iterable[int]) -> None:
+        """Ends executions whose nodes have all ended but whose output was not rendered yet."""
+        rows = await self._store.rows("stranded_executions", partitions=list(partitions))
+        for row in rows:
+            partition = partition_of(row["id"])
+            if partition is not None:
+                self._dispatcher.submit(Work(row["id"], partition, Finish()))

@@ -1,0 +1,291 @@
+"""Counters and latencies per workflow, of this process and of several together, for GetStats."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.engine import NodeState, State, Transition
+from flowmesh.engine import state as s
+from flowmesh.orchestrator.limits.ready_queues import Key
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.plan import PlanNode
+
+WORKFLOWS_MAX = 1_000
+TASKS_MAX = 200
+SAMPLES_MAX = 1_000
+SAMPLES_TOLD_MAX = 100
+"""A process tells another so many of its samples, evenly taken from the sorted ones."""
+
+
+_OUTCOMES = {s.EXECUTION_COMPLETED: "completed", s.EXECUTION_FAILED: "failed"}
+
+
+class Latency:
+    """The last samples of a duration, in milliseconds."""
+
+    __slots__ = ("count", "samples", "total_ms")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total_ms = 0.0
+        self.samples: deque[float] = deque(maxlen=SAMPLES_MAX)
+
+    def add(self, milliseconds: float) -> None:
+        self.count += 1
+        self.total_ms += milliseconds
+        self.samples.append(milliseconds)
+
+    def message(self, *, samples: bool) -> execution_pb2.LatencyStats:
+        ordered = sorted(self.samples)
+        message = execution_pb2.LatencyStats(count=self.count, total_ms=self.total_ms)
+        _set_quantiles(message, [(each, 1.0) for each in ordered])
+        if samples:
+            message.samples_ms.extend(_thinned(ordered))
+        return message
+
+
+def _thinned(ordered: list[float]) -> list[float]:
+    if len(ordered) <= SAMPLES_TOLD_MAX:
+        return ordered
+    step = (len(ordered) - 1) / (SAMPLES_TOLD_MAX - 1)
+    return [ordered[round(number * step)] for number in range(SAMPLES_TOLD_MAX)]
+
+
+def _set_quantiles(message: execution_pb2.LatencyStats, ordered: list[tuple[float, float]]) -> None:
+    """Sets the percentiles from sorted samples, each with its weight."""
+    total = sum(weight for _, weight in ordered)
+    for field, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
+        reached = 0.0
+        for sample, weight in ordered:
+            reached += weight
+            if reached > total * share:
+                setattr(message, field, sample)
+                break
+
+
+def merged(parts: Iterable[execution_pb2.WorkflowStats]) -> list[execution_pb2.WorkflowStats]:
+    """What several processes counted, as one; they told their samples."""
+    workflows: dict[str, list[execution_pb2.WorkflowStats]] = {}
+    for part in parts:
+        workflows.setdefault(part.workflow_id, []).append(part)
+    return [_merged_workflow(each) for each in workflows.values()]
+
+
+def _merged_workflow(
+    parts: list[execution_pb2.WorkflowStats],
+) -> execution_pb2.WorkflowStats:
+    tasks: dict[str, list[execution_pb2.TaskStats]] = {}
+    for part in parts:
+        for task in part.tasks:
+            tasks.setdefault(task.node, []).append(task)
+    return execution_pb2.WorkflowStats(
+        workflow_id=parts[0].workflow_id,
+        started=sum(part.started for part in parts),
+        completed=sum(part.completed for part in parts),
+        failed=sum(part.failed for part in parts),
+        canceled=sum(part.canceled for part in parts),
+        latency=_merged_latency([part.latency for part in parts]),
+        tasks=[
+            execution_pb2.TaskStats(
+                node=node,
+                completed=sum(each.completed for each in same),
+                failed=sum(each.failed for each in same),
+                retried=sum(each.retried for each in same),
+                latency=_merged_latency([each.latency for each in same]),
+            )
+            for node, same in tasks.items()
+        ],
+    )
+
+
+def _merged_latency(parts: list[execution_pb2.LatencyStats]) -> execution_pb2.LatencyStats:
+    message = execution_pb2.LatencyStats(
+        count=sum(part.count for part in parts), total_ms=sum(part.total_ms for part in parts)
+    )
+    weighted = [
+        (sample, min(part.count, SAMPLES_MAX) / len(part.samples_ms))
+        for part in parts
+        for sample in part.samples_ms
+    ]
+    _set_quantiles(message, sorted(weighted))
+    return message
+
+
+def overhead(state: State) -> float:
+    """The share of an execution's time in which none of its tasks ran, 0 to 1.
+
+    A task runs from its first dispatch to its end, retries and the way to its worker included.
+    """
+    wall_us = state.ended_at_us - state.started_at_us
+    ran_us, until_us = 0, state.started_at_us
+    nodes = state.scope.nodes.values()
+    for start_us, end_us in sorted((node.started_at_us, node.ended_at_us) for node in nodes):
+        if start_us and end_us > until_us:
+            ran_us += end_us - max(start_us, until_us)
+            until_us = end_us
+    return 1 - ran_us / wall_us if wall_us > 0 else 0.0
+
+
+class _Task:
+    __slots__ = ("completed", "failed", "kind", "latency", "retried")
+
+    def __init__(self, planned: PlanNode) -> None:
+        # What decides, with the namespace, which workers take it; None of what none does.
+        self.kind = (
+            (planned.queue, planned.spec.task_type, planned.requires)
+            if planned.spec is not None
+            else None
+        )
+        self.completed = self.failed = self.retried = 0
+        self.latency = Latency()
+
+
+class _Workflow:
+    __slots__ = ("canceled", "completed", "failed", "latency", "started", "tasks")
+
+    def __init__(self) -> None:
+        self.started = self.completed = self.failed = self.canceled = 0
+        self.latency = Latency()
+        self.tasks: dict[str, _Task] = {}
+
+
+class Stats:
+    """What the committed transitions of this process add up to; bounded, oldest names dropped."""
+
+    def __init__(self, metrics: OrchestratorMetrics) -> None:
+        self._metrics = metrics
+        # Counted and not yet told to the metrics, which cost more than the counting.
+        self._untold: dict[Any, float] = {}
+        self._workflows: OrderedDict[tuple[str, str], _Workflow] = OrderedDict()
+
+    def _count(self, counter: Any, amount: float = 1) -> None:
+        self._untold[counter] = self._untold.get(counter, 0) + amount
+
+    def tell(self) -> None:
+        """Brings the metrics up to date, once per commit."""
+        for counter, amount in self._untold.items():
+            counter.inc(amount)
+        self._untold.clear()
+
+    def observe(self, state: State, transition: Transition, *, started: bool) -> None:
+        """Counts one committed transition."""
+        key = (state.plan.namespace, state.plan.workflow_id)
+        workflow = self._workflows.get(key)
+        if workflow is None:
+            workflow = self._workflows[key] = _Workflow()
+            if len(self._workflows) > WORKFLOWS_MAX:
+                self._workflows.popitem(last=False)
+        self._count(self._metrics.history_events, len(transition.history.events))
+        if started:
+            workflow.started += 1
+            self._count(self._metrics.started)
+        for node in transition.retried:
+            self._count(self._metrics.tasks_retried)
+            task = _task(workflow, node)
+            if task is not None:
+                task.retried += 1
+        for node in transition.closed:
+            self._task_ended(workflow, node)
+        if transition.ended:
+            self._ended(workflow, state)
+            if self._metrics.workflows is not None:
+                seconds = (state.ended_at_us - state.started_at_us) / 1e6
+                outcome = _OUTCOMES.get(state.status, "canceled")
+                self._metrics.workflows.ended(key, outcome, seconds)
+
+    def _task_ended(self, workflow: _Workflow, node: NodeState) -> None:
+        failed = node.status == s.FAILED
+        self._count(self._metrics.tasks_failed if failed else self._metrics.tasks_completed)
+        task = _task(workflow, node)
+        if task is None:
+            return
+        if failed:
+            task.failed += 1
+        else:
+            task.completed += 1
+        task.latency.add((node.ended_at_us - (node.started_at_us or node.scheduled_at_us)) / 1000)
+
+    def _ended(self, workflow: _Workflow, state: State) -> None:
+        milliseconds = (state.ended_at_us - state.started_at_us) / 1000
+        workflow.latency.add(milliseconds)
+        self._count(self._metrics.execution_seconds, milliseconds / 1000)
+        self._metrics.execution_latency.observe(milliseconds / 1000)
+        if state.status == s.EXECUTION_COMPLETED:
+            workflow.completed += 1
+            self._count(self._metrics.completed)
+            self._metrics.execution_overhead.observe(overhead(state))
+        elif state.status == s.EXECUTION_FAILED:
+            workflow.failed += 1
+            self._count(self._metrics.failed)
+            self._count(self._metrics.dead_letters, sum(1 for _ in given_up(state)))
+        else:
+            workflow.canceled += 1
+            self._count(self._metrics.canceled)
+
+    def ended(self) -> dict[Key, tuple[int, float]]:
+        """How many tasks of each kind have ended, and the milliseconds that they took together."""
+        found: dict[Key, tuple[int, float]] = {}
+        for (namespace, _), workflow in self._workflows.items():
+            for task in workflow.tasks.values():
+                if task.kind is not None:
+                    key = (namespace, *task.kind)
+                    count, total_ms = found.get(key, (0, 0.0))
+                    found[key] = count + task.latency.count, total_ms + task.latency.total_ms
+        return found
+
+    def workflows(self) -> list[tuple[str, str]]:
+        """Namespace and id of those that are counted."""
+        return list(self._workflows)
+
+    def durations(self, key: tuple[str, str]) -> list[tuple[str, Latency]]:
+        """What the tasks of one workflow took that workers run."""
+        workflow = self._workflows.get(key)
+        if workflow is None:
+            return []
+        return [
+            (node, task.latency) for node, task in workflow.tasks.items() if task.kind is not None
+        ]
+
+    def messages(
+        self, namespace: str, workflow_id: str, *, samples: bool = False
+    ) -> list[execution_pb2.WorkflowStats]:
+        return [
+            execution_pb2.WorkflowStats(
+                workflow_id=name,
+                started=workflow.started,
+                completed=workflow.completed,
+                failed=workflow.failed,
+                canceled=workflow.canceled,
+                latency=workflow.latency.message(samples=samples),
+                tasks=[
+                    execution_pb2.TaskStats(
+                        node=node,
+                        completed=task.completed,
+                        failed=task.failed,
+                        retried=task.retried,
+                        latency=task.latency.message(samples=samples),
+                    )
+                    for node, task in workflow.tasks.items()
+                ],
+            )
+            for (of, name), workflow in self._workflows.items()
+            if of == namespace and workflow_id in ("", name)
+        ]
+
+
+def given_up(state: State) -> Iterator[NodeState]:
+    """The dead letters of an execution that failed: its tasks whose last attempt failed."""
+    for scope in state.all_scopes():
+        for _, node in sorted(scope.nodes.items()):
+            if node.status == s.FAILED and node.planned.is_task and node.planned.spec is not None:
+                yield node
+
+
+def _task(workflow: _Workflow, node: NodeState) -> _Task | None:
+    """The counters of a task; those of a map are of all its items together."""
+    name = node.planned.id
+    task = workflow.tasks.get(name)
+    if task is None and len(workflow.tasks) < TASKS_MAX:
+        task = workflow.tasks[name] = _Task(node.planned)
+    return task

@@ -1,0 +1,1 @@
+"""Questions about histories: states of the past, comparisons, explanations."""

@@ -1,0 +1,127 @@
+"""States of the past, for those who go through a history step by step.
+
+The last histories looked at stay in memory with the state shown last and copies of earlier ones.
+One that is longer than a report takes is replayed from its rows each time, without being in memory
+as a whole.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from typing import Any
+
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.api.history.v1 import insight_service_pb2 as pb
+from flowmesh.engine import Recorded, State, let_go, restore_held
+from flowmesh.errors import Invalid
+from flowmesh.insight.moments import Scrubber, report_of
+from flowmesh.insight.parts import encode
+from flowmesh.orchestrator.insight.subjects import Subject, Subjects
+from flowmesh.orchestrator.model.errors import execution_not_found
+from flowmesh.rpc import namespace_of
+
+KEPT_MAX = 4
+KEPT_BYTES_MAX = 64 << 20
+"""Histories kept, and their bytes as they are stored."""
+
+
+class Scrubbing:
+    """Answers for one moment after the other; one question at a time."""
+
+    def __init__(self, subjects: Subjects) -> None:
+        self._subjects = subjects
+        self._kept: OrderedDict[str, tuple[Subject, Scrubber]] = OrderedDict()
+        self._lock = asyncio.Lock()
+
+    async def state_at(self, request: pb.GetStateAtRequest) -> bytes:
+        """The report of the state after an event, or at a time."""
+        if request.sequence and request.at_us:
+            raise Invalid("REQUEST_INVALID", "give a sequence or a time, not both")
+        if request.sequence < 0 or request.at_us < 0:
+            raise Invalid("REQUEST_INVALID", "a sequence and a time are not below 0")
+        namespace, execution_id = namespace_of(request), request.execution_id
+        row = await self._subjects.find(namespace, execution_id)
+        async with self._lock:
+            if row is None:
+                subject = await self._subjects.archived(namespace, execution_id)
+                scrubber = Scrubber(execution_id, subject.plan, subject.recorded)
+                with contextlib.closing(scrubber):
+                    return await _shown(scrubber, request)
+            subject, scrubber = await self._at_hand(namespace, row)
+            try:
+                if subject.truncated:
+                    return await self._replayed(subject, row, request)
+                return await _shown(scrubber, request)
+            finally:
+                # Others are let go when the answer is on its way.
+                asyncio.get_running_loop().call_soon(self._keep_few)
+
+    async def _at_hand(self, namespace: str, row: Any) -> tuple[Subject, Scrubber]:
+        """A history with what was committed since it was looked at last."""
+        execution_id = row["id"]
+        known = self._kept.pop(execution_id, None)
+        if known is None:
+            subject = Subject(execution_id, await self._subjects.plan(row))
+            known = subject, Scrubber(execution_id, subject.plan, subject.recorded)
+        subject, _ = known
+        erased = subject.erased
+        if subject.plan.namespace != namespace:
+            raise execution_not_found(execution_id)
+        await self._subjects.read_on(subject, row)
+        if subject.erased and not erased:
+            known[1].close()  # its states have the values still
+            known = subject, Scrubber(execution_id, subject.plan, subject.recorded)
+        if subject.truncated:
+            subject.recorded = Recorded(b"")
+        known[1].events = subject.recorded
+        self._kept[execution_id] = known
+        return known
+
+    def _keep_few(self) -> None:
+        while len(self._kept) > 1 and self._too_many():
+            _, (_, scrubber) = self._kept.popitem(last=False)
+            scrubber.close()
+
+    def _too_many(self) -> bool:
+        size = sum(subject.recorded.size for subject, _ in self._kept.values())
+        return len(self._kept) > KEPT_MAX or size > KEPT_BYTES_MAX
+
+    async def _replayed(self, subject: Subject, row: Any, request: pb.GetStateAtRequest) -> bytes:
+        """From the rows, a page at a time, up to the moment."""
+        state = State(subject.execution_id, subject.plan)
+        shown: history_event_pb2.HistoryEvent | None = None
+        last = 0
+        async for page in self._subjects.pages(row):
+            before, last = last, page.last_sequence
+            wanted = page.count_until(request.at_us) if request.at_us else len(page)
+            if request.sequence:
+                wanted = min(wanted, request.sequence - before)
+            if wanted > 0:
+                shown = page.event(wanted - 1)
+                await asyncio.to_thread(page.replay, state, 0, wanted)
+        if shown is None:
+            raise _before()
+        at = shown
+
+        def made() -> bytes:
+            restore_held(state)
+            report = encode(report_of(state, at, last))
+            let_go(state)
+            return report
+
+        return await asyncio.to_thread(made)
+
+
+async def _shown(scrubber: Scrubber, request: pb.GetStateAtRequest) -> bytes:
+    """The report, made beside the loop."""
+    last = len(scrubber.events)
+    sequence = min(request.sequence or last, last)
+    if request.at_us:
+        sequence = scrubber.sequence_at(request.at_us)
+    if not sequence:
+        raise _before()
+    return await asyncio.to_thread(lambda: encode(scrubber.at(sequence)))
+
+
+def _before() -> Invalid:
+    return Invalid("REQUEST_INVALID", "the execution began later than that")

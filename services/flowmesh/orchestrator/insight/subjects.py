@@ -1,0 +1,122 @@
+"""Executions to be looked at: their plans and their committed events, read from the rows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine import Recorded
+from flowmesh.orchestrator.model.errors import execution_not_found
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.redacted_events import without_values
+from flowmesh.orchestrator.storage.store import may_go_on
+from flowmesh.plan import Plan
+
+EVENTS_MAX = 100_000
+EVENTS_BYTES_MAX = 64 << 20
+"""Events of one execution that a report is made of, and their bytes; beyond, it says it is cut."""
+
+BYTES_ON_LOOP = 16 << 10
+"""More of them are taken apart beside the loop that commits."""
+
+
+@dataclass(slots=True)
+class Subject:
+    """An execution with its first events; `truncated` where there are more than a report takes,
+    `erased` once its values are: no event has any then.
+    """
+
+    execution_id: str
+    plan: Plan
+    recorded: Recorded = field(default_factory=lambda: Recorded(b""))
+    truncated: bool = False
+    erased: bool = False
+
+    @property
+    def events(self) -> list[history_event_pb2.HistoryEvent]:
+        """The messages of its events."""
+        return self.recorded.messages()
+
+
+class Subjects:
+    """Reads what was committed; any instance reads any execution."""
+
+    def __init__(self, core: Orchestrator, archiving: Archiving) -> None:
+        self._core = core
+        self._archiving = archiving
+
+    async def find(self, namespace: str, execution_id: str) -> Any:
+        """The row of an execution of which nothing is decided and not committed; None for none."""
+        await self._core.committer.settled(execution_id)
+        if partition_of(execution_id) is None:
+            return None
+        return await self._core.store.one(
+            "execution_row", namespace=namespace, execution_id=execution_id
+        )
+
+    async def plan(self, row: Any) -> Plan:
+        """The plan that an execution has pinned."""
+        plans = self._core.plans
+        await plans.fetch([row["plan_digest"]], self._core.store)
+        return plans.by_digest[row["plan_digest"]]
+
+    async def pages(self, row: Any, after: int = 0) -> AsyncIterator[Recorded]:
+        """Its events behind `after`, some rows at a time."""
+        more = True
+        while more:
+            rows = await self._core.store.history_after(row, after)
+            stored = b"".join(rows)
+            if len(stored) < BYTES_ON_LOOP:
+                page = Recorded(stored, after)
+            else:
+                page = await asyncio.to_thread(Recorded, stored, after)
+            if not len(page):
+                return
+            after = page.last_sequence
+            more = may_go_on(rows)
+            yield page
+
+    async def read(self, namespace: str, execution_id: str) -> Subject:
+        """An execution with its events, up to a bound."""
+        row = await self.find(namespace, execution_id)
+        if row is None:
+            return await self.archived(namespace, execution_id)
+        subject = Subject(execution_id, await self.plan(row))
+        await self.read_on(subject, row)
+        return subject
+
+    async def archived(self, namespace: str, execution_id: str) -> Subject:
+        """One that is in the archive and in no row any more."""
+        found = None
+        if partition_of(execution_id) is not None:
+            found = await self._archiving.replayable(namespace, execution_id)
+        if found is None:
+            raise execution_not_found(execution_id)
+        plan, events = found
+        return Subject(execution_id, plan, Recorded.of(events))
+
+    async def read_on(self, subject: Subject, row: Any) -> None:
+        """Adds what was committed since; nothing once there is too much."""
+        if subject.truncated:
+            return
+        async for page in self.pages(row, subject.recorded.last_sequence):
+            subject.recorded = subject.recorded.and_then(page) if len(subject.recorded) else page
+            if not subject.erased and _is_erased(page):
+                # The rows may have the values for a moment longer, and were read with them before.
+                subject.erased = True
+                subject.recorded = Recorded.of(map(without_values, subject.recorded.messages()))
+            if len(subject.recorded) > EVENTS_MAX or subject.recorded.size > EVENTS_BYTES_MAX:
+                subject.truncated = True
+                return
+
+
+def _is_erased(events: Recorded) -> bool:
+    """Whether the last of these say so; of what has been erased only what finds it changes."""
+    for place in range(len(events) - 1, -1, -1):
+        kind = events.event(place).WhichOneof("event")
+        if kind != "search_attributes_set":
+            return kind == "payloads_erased"
+    return False

@@ -1,0 +1,1 @@
+"""Limits that span orchestrators: rules, permits, and the queues of ready tasks."""

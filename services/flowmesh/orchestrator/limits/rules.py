@@ -1,0 +1,159 @@
+"""Limits and stops that are set at run time, as this process knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import orjson
+
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.orchestrator.limits.permit_ledger import Numbers
+from flowmesh.orchestrator.limits.ready_queues import Need
+from flowmesh.plan import Plan, PlanNode
+
+Kind: TypeAlias = "pb.LimitKind.ValueType"
+_WORDS = {
+    pb.LIMIT_KIND_NAMESPACE: "namespace",
+    pb.LIMIT_KIND_WORKFLOW: "workflow",
+    pb.LIMIT_KIND_TASK_TYPE: "type",
+    pb.LIMIT_KIND_NODE: "node",
+    pb.LIMIT_KIND_UPSTREAM: "upstream",
+    pb.LIMIT_KIND_QUEUE: "queue",
+}
+_KINDS = {word: kind for kind, word in _WORDS.items()}
+UPSTREAMS_MAX = 10_000
+"""Task specs whose host is remembered."""
+
+
+# What of the configuration says whom a task calls.
+_ADDRESSES = {"http.request": "url", "webhook": "url", "grpc.call": "target"}
+
+
+def rule_name(kind: Kind, subject: str) -> str:
+    """What a limit is called: `workflow:orders`."""
+    return f"{_WORDS[kind]}:{subject}"
+
+
+def rule_parts(name: str) -> tuple[Kind, str]:
+    word, _, subject = name.partition(":")
+    return _KINDS[word], subject
+
+
+def upstream_of(spec: plan_pb2.TaskSpec) -> str:
+    """Host and port that an HTTP or gRPC task calls; empty where they are not written out."""
+    key = _ADDRESSES.get(spec.task_type)
+    address = orjson.loads(spec.config).get(key) if key and spec.config else None
+    if not isinstance(address, str):
+        return ""
+    if key == "url":
+        address = address.partition("://")[2].split("/", 1)[0].split("?", 1)[0]
+    return "" if "{{" in address else address.rpartition("@")[2].lower()
+
+
+class Rules:
+    """Replaced as a whole whenever anything has changed, which their version tells."""
+
+    def __init__(
+        self, limits: Iterable[Any] = (), stops: Iterable[Any] = (), version: int = 0
+    ) -> None:
+        self.version = version
+        self.limits: dict[tuple[str, str], Any] = {
+            (row["namespace"], rule_name(row["kind"], row["subject"])): row for row in limits
+        }
+        self.stops: dict[tuple[str, str], Any] = {
+            (row["namespace"], row["workflow_id"]): row for row in stops
+        }
+        self.sizes: dict[tuple[str, str], int] = {
+            (row["namespace"], row["subject"]): row["max_size"]
+            for row in self.limits.values()
+            if row["max_size"]
+        }
+        self._words = {rule.partition(":")[0] for _, rule in self.limits}
+        self._upstreams: dict[str, str] = {}
+        # Whether a task's upstream has to be looked up for them.
+        self._upstream_retries = any(
+            row["retries"] and row["kind"] == pb.LIMIT_KIND_UPSTREAM for row in self.limits.values()
+        )
+        counted = any(row["concurrency"] or row["rate"] for row in self.limits.values())
+        # Whether any task has to be looked at that its definition says nothing of.
+        self.any = counted or bool(self.stops)
+
+    def weight(self, namespace: str) -> int:
+        row = self.limits.get((namespace, "namespace:"))
+        return (row["weight"] if row is not None else 0) or 1
+
+    def numbers(self, namespace: str, need: Need) -> Numbers | None:
+        """What holds of a need: what is set, else what its definition says.
+
+        None where whoever has it knows of a change that is not known here.
+        """
+        if need.version > self.version:
+            return None
+        row = self.limits.get((namespace, need.rule))
+        if row is None:
+            return need.concurrency, need.rate, need.burst
+        return row["concurrency"], row["rate"], row["burst"]
+
+    def stop_of(self, namespace: str, workflow_id: str) -> tuple[str, str] | None:
+        """The stop that holds a workflow back, if there is one."""
+        for stop in ((namespace, ""), (namespace, workflow_id)):
+            if stop in self.stops:
+                return stop
+        return None
+
+    def needs(self, plan: Plan, node: PlanNode, declared: tuple[Need, ...]) -> tuple[Need, ...]:
+        """Every permit a task needs, the widest first."""
+        if not self.version:
+            return declared
+        if not self.limits:
+            return tuple(map(self._now, declared))
+        assert node.spec is not None
+        names = {need.rule for need in declared}
+        found = []
+        for word, subject in (
+            ("namespace", ""),
+            ("queue", node.queue),
+            ("workflow", plan.workflow_id),
+            ("type", node.spec.task_type),
+            ("node", f"{plan.workflow_id}/{node.id}"),
+        ):
+            rule = f"{word}:{subject}"
+            if rule not in names and (plan.namespace, rule) in self.limits:
+                found.append(Need(rule, rule, version=self.version))
+        found.extend(map(self._now, declared))
+        if "upstream" in self._words:
+            rule = f"upstream:{self._upstream(node.spec)}"
+            if (plan.namespace, rule) in self.limits:
+                found.append(Need(rule, rule, version=self.version))
+        return tuple(found)
+
+    def _now(self, need: Need) -> Need:
+        """What a definition asks for, beside what is set now."""
+        return Need(need.rule, need.counter, need.concurrency, need.rate, need.burst, self.version)
+
+    def budgets(self, plan: Plan, node: PlanNode) -> tuple[tuple[str, float], ...]:
+        """The rules that say how many retries a task may make, each with the share it allows."""
+        found = []
+        rule = f"workflow:{plan.workflow_id}"
+        row = self.limits.get((plan.namespace, rule)) if self.limits else None
+        share = plan.limits.retry_ratio if plan.limits is not None else 0.0
+        if row is not None:
+            share = row["retries"]
+        if share:
+            found.append((rule, share))
+        if self._upstream_retries and node.spec is not None:
+            rule = f"upstream:{self._upstream(node.spec)}"
+            row = self.limits.get((plan.namespace, rule))
+            if row is not None and row["retries"]:
+                found.append((rule, row["retries"]))
+        return tuple(found)
+
+    def _upstream(self, spec: plan_pb2.TaskSpec) -> str:
+        found = self._upstreams.get(spec.digest)
+        if found is None:
+            if len(self._upstreams) >= UPSTREAMS_MAX:
+                self._upstreams.clear()
+            found = self._upstreams[spec.digest] = upstream_of(spec)
+        return found

@@ -1,0 +1,214 @@
+"""Plans at hand: by digest for running executions, by name for starts.
+
+A start may use what was cached of a name for 30 s; the definition service says sooner when a name
+has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from flowmesh.api.definition.v1 import (
+    definition_service_pb2,
+    definition_service_pb2_grpc,
+    plan_pb2,
+)
+from flowmesh.api.execution.v1 import execution_service_pb2
+from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation
+from flowmesh.orchestrator.model.arrival_order import Turns
+from flowmesh.orchestrator.model.errors import node_not_found
+from flowmesh.plan import Plan, compile_plan
+from flowmesh.rpc import namespace_of, valid_id
+from flowmesh.runtime import Clock
+
+FRESH_MS = 30_000
+PLANS_MAX = 1_000
+BREAKPOINTS_MAX = 1_000
+
+# The namespace, the workflow, and a version by its number or a label.
+Name = tuple[str, str, int | str]
+
+
+def name_of(request: execution_service_pb2.StartExecutionRequest) -> Name:
+    """What a start calls its plan by. Raises ID_INVALID."""
+    if request.version_label:
+        valid_id(request.version_label, "version_label")
+    return (
+        namespace_of(request),
+        valid_id(request.workflow_id, "workflow_id"),
+        request.version_label or request.version,
+    )
+
+
+def check_breakpoints(plan: Plan, nodes: Collection[str]) -> None:
+    """Raises NODE_NOT_FOUND for a node that the plan does not have."""
+    if len(nodes) > BREAKPOINTS_MAX:
+        raise Invalid("REQUEST_INVALID", f"at most {BREAKPOINTS_MAX:,} breakpoints")
+    for node in nodes:
+        try:
+            plan.at(node)
+        except (KeyError, AssertionError):
+            raise node_not_found(node) from None
+
+
+class PlanStore(Protocol):
+    """Where plans of running executions are stored."""
+
+    async def rows(self, name: str, **values: object) -> list[Any]:
+        """The rows of a named query."""
+
+
+class _Cached:
+    __slots__ = ("fresh_until_ms", "plan")
+
+    def __init__(self, plan: Plan, fresh_until_ms: float) -> None:
+        self.plan = plan
+        self.fresh_until_ms = fresh_until_ms
+
+
+class PlanCache:
+    """Compiled plans, and the newest plan of each name that was started lately."""
+
+    def __init__(
+        self, *, definitions: definition_service_pb2_grpc.DefinitionServiceAsyncStub, clock: Clock
+    ) -> None:
+        self._definitions = definitions
+        self._clock = clock
+        self._names: OrderedDict[Name, _Cached] = OrderedDict()
+        self._asked: dict[Name, asyncio.Task[Plan]] = {}
+        self._turns = Turns()
+        self.by_digest: OrderedDict[str, Plan] = OrderedDict()
+
+    def remember(self, message: plan_pb2.Plan) -> Plan:
+        plan = self.by_digest.get(message.digest)
+        if plan is None:
+            plan = self.by_digest[message.digest] = compile_plan(message)
+            if len(self.by_digest) > PLANS_MAX:
+                self.by_digest.popitem(last=False)
+        return plan
+
+    async def fetch(self, digests: Iterable[str], store: PlanStore) -> None:
+        """Reads the plans of running executions that are not at hand."""
+        missing = [digest for digest in digests if digest not in self.by_digest]
+        if missing:
+            for row in await store.rows("plan_bodies", digests=missing):
+                self.remember(plan_pb2.Plan.FromString(row["body"]))
+
+    async def stored(self, digest: str, store: PlanStore) -> Plan | None:
+        """The plan of an execution that runs, or has run; None where no digest is given."""
+        if digest:
+            await self.fetch((digest,), store)
+        return self.by_digest.get(digest)
+
+    def cached(self, name: Name) -> Plan | None:
+        """The plan of a name if what is known of it is fresh.
+
+        Starts that share a line have to wait as long as others do that came before them.
+        """
+        plan = self._fresh(name)
+        if plan is not None and plan.start_shared and name in self._turns:
+            return None
+        return plan
+
+    def _fresh(self, name: Name) -> Plan | None:
+        cached = self._names.get(name)
+        if cached is None or cached.fresh_until_ms < self._clock.monotonic_ms():
+            return None
+        return cached.plan
+
+    async def resolve(self, name: Name) -> Plan:
+        """The plan that a start of this name uses; one question per name at a time.
+
+        Returns to those who ask in the order in which they came. When the definition service is
+        away, what was known last is used as long as it is kept.
+        """
+        plan = self.cached(name)
+        return plan if plan is not None else await self._turns.kept(name, self._asked_for(name))
+
+    async def _asked_for(self, name: Name) -> Plan:
+        plan = self._fresh(name)
+        if plan is not None:
+            return plan
+        task = self._asked.get(name)
+        if task is None:
+            task = asyncio.ensure_future(self._ask(name))
+            self._asked[name] = task
+            task.add_done_callback(partial(self._answered, name))
+        return await asyncio.shield(task)
+
+    def _answered(self, name: Name, task: asyncio.Task[Plan]) -> None:
+        if self._asked.get(name) is task:
+            del self._asked[name]
+        if not task.cancelled():
+            task.exception()  # looked at, even when everybody who asked has left since
+
+    async def _ask(self, name: Name) -> Plan:
+        namespace, workflow_id, version = name
+        request = definition_service_pb2.GetPlanRequest(
+            namespace=namespace, workflow_id=workflow_id
+        )
+        if isinstance(version, str):
+            request.version_label = version
+        else:
+            request.version = version
+        try:
+            response = await self._definitions.GetPlan(request)
+        except FlowmeshError as error:
+            known = self._names.get(name)
+            if not isinstance(error, Unavailable):
+                self._names.pop(name, None)
+                raise
+            if known is not None:
+                return known.plan
+            raise Unavailable(
+                "DEFINITION_UNAVAILABLE",
+                f"the definition service is away and workflow {workflow_id!r} is not cached",
+                retry_after_ms=1_000,
+            ) from error
+        plan = self.remember(response.plan)
+        # The name may have changed since it was asked for: this answers those who asked, no more.
+        current = self._asked.get(name) is asyncio.current_task()
+        fresh_until_ms = self._clock.monotonic_ms() + FRESH_MS if current else 0.0
+        self._names[name] = _Cached(plan, fresh_until_ms)
+        self._names.move_to_end(name)
+        if len(self._names) > PLANS_MAX:
+            self._names.popitem(last=False)
+        return plan
+
+    def forget(self, namespace: str) -> None:
+        """Makes starts ask again; tasks may be shared, so any change in a namespace counts."""
+        for name, cached in self._names.items():
+            if name[0] == namespace:
+                cached.fresh_until_ms = 0.0
+        for name in [asked for asked in self._asked if asked[0] == namespace]:
+            del self._asked[name]
+
+    def check_input(self, plan: Plan, data: bytes) -> None:
+        """Raises INPUT_INVALID with one violation per problem when the input does not fit."""
+        try:
+            value = msgspec.json.decode(data) if data else None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Invalid("INPUT_INVALID", "the input is not JSON") from error
+        violations = tuple(
+            Violation(
+                f"input{problem.path}",
+                problem.message,
+                "INPUT_INVALID",
+                schema_path=problem.schema_path,
+            )
+            for problem in plan.input_schema.problems(value)
+        )
+        if violations:
+            first = violations[0]
+            raise Invalid(
+                "INPUT_INVALID",
+                f"input of {plan.workflow_id}: {first.field}: {first.description}"
+                f" ({first.schema_path})",
+                violations=violations,
+            )

@@ -1,0 +1,45 @@
+"""What is refused of a request, whatever it is about."""
+
+from collections.abc import Collection
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import Invalid, Violation
+from flowmesh.orchestrator.storage.payloads import check_inline
+from flowmesh.rpc import valid_id
+
+REQUEST_ID_MAX = 256
+TEXT_MAX = 4_096
+PERMISSIONS_MAX = 64
+
+
+def check_permissions(names: Collection[str]) -> None:
+    """Raises Invalid where they are too many, or one is no name."""
+    if len(names) > PERMISSIONS_MAX:
+        text = f"permissions holds {len(names)} names, at most {PERMISSIONS_MAX}"
+        violation = Violation("permissions", text, "REQUEST_INVALID")
+        raise Invalid("REQUEST_INVALID", text, violations=(violation,))
+    for name in names:
+        valid_id(name, "permissions")
+
+
+def check_text(value: str, field: str, length_max: int) -> None:
+    """Raises Invalid where a text is too long, or the database could not store it."""
+    if len(value) > length_max:
+        raise Invalid(
+            "REQUEST_INVALID", f"{field} has {len(value)} characters, at most {length_max}"
+        )
+    if "\0" in value:
+        raise Invalid("STRING_HAS_NUL", f"{field} holds a NUL character")
+
+
+def check_start(request: pb.StartExecutionRequest) -> None:
+    """Raises Invalid for what is wrong with a start whatever its plan says."""
+    check_inline(request.input, "input")
+    check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+    check_text(request.actor, "actor", TEXT_MAX)
+    if request.permissions:
+        check_permissions(request.permissions)
+    if request.version and request.version_label:
+        message = "name a version by its number or by a label, not by both"
+        violation = Violation("version_label", message, "REQUEST_INVALID")
+        raise Invalid("REQUEST_INVALID", message, violations=(violation,))

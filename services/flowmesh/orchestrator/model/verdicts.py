@@ -1,0 +1,70 @@
+"""What the engine says of a command, as its sender is told."""
+
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.engine import (
+    Command,
+    Ended,
+    Full,
+    NodeMissing,
+    NodeUnfit,
+    State,
+    Steer,
+    StillOpen,
+    TaskEnded,
+    Transition,
+    Unfit,
+    decide,
+)
+from flowmesh.errors import FlowmeshError
+from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.errors import (
+    command_failed,
+    execution_ended,
+    execution_open,
+    no_room,
+    node_not_found,
+    node_unfit,
+    retry_ended,
+    wrong_status,
+)
+from flowmesh.orchestrator.model.failures import failure
+from flowmesh.orchestrator.model.messages import status_name
+
+
+def decided(state: State, command: Command, now_us: int, into: Transition) -> bool | FlowmeshError:
+    """Whether anything followed from the command; or why it is refused."""
+    execution_id = state.execution_id
+    try:
+        return decide(state, command, now_us, into)
+    except Ended as ended:
+        return _ended(execution_id, status_name(ended.status), command)
+    except Unfit as unfit:
+        return wrong_status(execution_id, status_name(unfit.status))
+    except NodeMissing as missing:
+        return node_not_found(str(missing))
+    except NodeUnfit as unfit_node:
+        return node_unfit(str(unfit_node))
+    except StillOpen as still:
+        return execution_open(execution_id, status_name(still.status))
+    except Full as full:
+        return no_room(execution_id, full)
+
+
+def _ended(execution_id: str, status: str, command: Command) -> FlowmeshError:
+    if isinstance(command, Steer):
+        if command.action == execution_pb2.NODE_ACTION_RETRY:
+            return retry_ended(execution_id, status, command.node)
+        if command.action == execution_pb2.NODE_ACTION_RETRY_FAILED:
+            return retry_ended(execution_id, status, "")
+    return execution_ended(execution_id, status)
+
+
+def in_place_of(poison: Work) -> list[Work]:
+    """The failure of its attempt for a result that cannot be applied; else its sender is told."""
+    command = poison.command
+    if not isinstance(command, TaskEnded) or command.failure is not None:
+        poison.answer(command_failed())
+        return []
+    told = failure("POISON", "the result cannot be applied")
+    replaced = TaskEnded(command.node, command.attempt, failure=told)
+    return [Work(poison.execution_id, poison.partition, replaced, poison.answer)]

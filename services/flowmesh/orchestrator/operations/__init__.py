@@ -1,0 +1,1 @@
+"""Operations of callers on executions: start, wait, steer, approve, bulk."""

@@ -1,0 +1,157 @@
+"""Links by which people decide approvals."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from flowmesh.api.execution.v1 import control_service_pb2 as pb
+from flowmesh.engine import NodeState, State
+from flowmesh.errors import Forbidden, Gone, Invalid, WrongState
+from flowmesh.orchestrator.model.errors import node_not_found
+from flowmesh.orchestrator.operations.approvals import pending_approval
+from flowmesh.orchestrator.operations.control import Control, valid_text
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.link_keys import VALID_MS_MAX, LinkKeys
+from flowmesh.orchestrator.operations.link_tokens import (
+    Link,
+    TokenInvalid,
+    key_of,
+    link_of,
+    token_of,
+)
+from flowmesh.rpc import known_choices, namespace_of
+
+MINUTE_US = 60_000_000
+DAY_US = 24 * 60 * MINUTE_US
+VALID_US = 7 * DAY_US
+PATH = "/approve/"
+
+_APPROVED = {pb.LINK_SCOPE_APPROVE: True, pb.LINK_SCOPE_REJECT: False}
+
+
+class Links:
+    """Makes and reads them. Who decides by one does what the approval allows, and no more."""
+
+    def __init__(
+        self,
+        *,
+        keys: LinkKeys,
+        executions: Executions,
+        control: Control,
+        now_us: Callable[[], int],
+        base_url: Callable[[], Awaitable[str]],
+    ) -> None:
+        self.keys = keys
+        self._executions = executions
+        self._control = control
+        self._now_us = now_us
+        self._base_url = base_url
+
+    async def create(self, request: pb.CreateApprovalLinkRequest) -> pb.CreateApprovalLinkResponse:
+        known_choices([request.scope], pb.LinkScope, "scope")
+        if not 0 <= request.valid_ms <= VALID_MS_MAX:
+            days = VALID_MS_MAX * 1_000 // DAY_US
+            raise Invalid("REQUEST_INVALID", f"valid_ms is 0, or up to {days} days")
+        if not valid_text(request.by):
+            raise Invalid("REQUEST_INVALID", "by says who decides")
+        namespace = namespace_of(request)
+        state = await self._executions.state(namespace, request.execution_id)
+        node = state.node(request.node)
+        if node is None or node.planned.approval is None:
+            raise node_not_found(request.node)
+        if refusal := _unasked(state, node, request.by):
+            raise WrongState("NODE_STATE_WRONG", refusal)
+        expires = self._expires_at(node, request.valid_ms * 1_000)
+        link = Link(
+            namespace=namespace,
+            execution_id=request.execution_id,
+            node=node.id,
+            asked_at_us=node.scheduled_at_us,
+            by=request.by,
+            scope=request.scope,
+            expires_at_us=expires,
+        )
+        token = token_of(link, *await self.keys.newest())
+        base = (await self._base_url()).rstrip("/")
+        return pb.CreateApprovalLinkResponse(
+            token=token, url=f"{base}{PATH}{token}", expires_at_us=expires
+        )
+
+    def _expires_at(self, node: NodeState, valid_us: int) -> int:
+        due = node.approval.due_at_us if node.approval is not None else 0
+        expires = self._now_us() + (valid_us or VALID_US)
+        if due and not valid_us:
+            return due
+        return min(expires, due) if due else expires
+
+    async def read(self, token: str) -> pb.ReadApprovalLinkResponse:
+        """What it is about. Raises Forbidden, Gone, WrongState."""
+        link = await self._link(token)
+        state = await self._executions.state(link.namespace, link.execution_id)
+        node = state.node(link.node)
+        if node is None or node.scheduled_at_us != link.asked_at_us:
+            raise WrongState("LINK_USED", f"{link.node} does not ask this any more")
+        if refusal := _unasked(state, node, link.by):
+            raise WrongState("LINK_USED", refusal)
+        return pb.ReadApprovalLinkResponse(
+            approval=pending_approval(link.execution_id, node, state.plan.workflow_id),
+            namespace=link.namespace,
+            by=link.by,
+            scope=pb.LinkScope.ValueType(link.scope),
+            expires_at_us=link.expires_at_us,
+        )
+
+    async def decide(self, request: pb.DecideByLinkRequest) -> pb.DecideByLinkResponse:
+        """Decides as who the link was made for. Raises as `read`, and as any decision."""
+        link = await self._link(request.token)
+        if _APPROVED.get(pb.LinkScope.ValueType(link.scope), request.approved) != request.approved:
+            word = "approve" if request.approved else "reject"
+            raise Forbidden("LINK_INVALID", f"this link does not let anybody {word}")
+        decision = pb.DecideApprovalRequest(
+            namespace=link.namespace,
+            execution_id=link.execution_id,
+            node=link.node,
+            by=link.by,
+            approved=request.approved,
+            comment=request.comment,
+            form=request.form if request.HasField("form") else None,
+            request_id=request.request_id,
+            actor=link.by,
+            asked_at_us=link.asked_at_us,
+        )
+        try:
+            decided = await self._control.approve(decision, forwarded=False)
+        except WrongState as error:
+            if error.reason != "NODE_STATE_WRONG":
+                raise
+            raise WrongState("LINK_USED", error.message) from None
+        return pb.DecideByLinkResponse(
+            execution_id=link.execution_id, sequence=decided.sequence, outcome=decided.outcome
+        )
+
+    async def _link(self, token: str) -> Link:
+        try:
+            secret = await self.keys.secret(key_of(token))
+            if secret is None:
+                raise TokenInvalid
+            link = link_of(token, secret)
+        except TokenInvalid:
+            raise Forbidden(
+                "LINK_INVALID", "this link was not made here, or is not whole"
+            ) from None
+        if self._now_us() >= link.expires_at_us:
+            raise Gone("LINK_EXPIRED", "this link has expired; ask for another one")
+        return link
+
+
+def _unasked(state: State, node: NodeState, by: str) -> str:
+    """Why somebody cannot decide; empty where they can."""
+    asked = node.approval
+    said = next((one for one in asked.decisions if one.by == by), None) if asked else None
+    if said is not None:
+        return f"{by} has {'approved' if said.approved else 'rejected'} {node.id} already"
+    if asked is None or node.id not in state.asking:
+        return f"{node.id} has been decided, or asks nobody"
+    if asked.assignees and by not in asked.assignees:
+        return f"{node.id} does not wait for {by!r}, but for {', '.join(asked.assignees)}"
+    return ""

@@ -1,0 +1,63 @@
+"""Tasks that were given up: what failed, in which queue, after how many attempts."""
+
+from collections.abc import Iterator
+
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import limits_service_pb2 as limits_pb
+from flowmesh.engine import State, tries
+from flowmesh.orchestrator.dispatch.stats import given_up
+from flowmesh.orchestrator.search.listing import Listing
+from flowmesh.orchestrator.storage.states import States
+from flowmesh.rpc import list_of, namespace_of
+
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
+
+
+class DeadLetters:
+    """Read from the executions that failed; nothing is kept for it."""
+
+    def __init__(self, *, listing: Listing, states: States) -> None:
+        self._listing = listing
+        self._states = states
+
+    async def page(
+        self, request: limits_pb.ListDeadLettersRequest
+    ) -> limits_pb.ListDeadLettersResponse:
+        """Those of one page of failed executions, newest first."""
+        listed = await self._listing.list(
+            pb.ListExecutionsRequest(
+                namespace=namespace_of(request),
+                statuses=[execution_pb2.EXECUTION_STATUS_FAILED],
+                page_size=min(request.page_size or PAGE_DEFAULT, PAGE_MAX),
+                page_token=request.page_token,
+            ),
+            list_of(request),
+        )
+        ids = [each.execution_id for each in listed.executions]
+        found = await self._states.load(ids)
+        return limits_pb.ListDeadLettersResponse(
+            letters=[
+                letter
+                for execution_id in ids
+                if execution_id in found
+                for letter in _letters(found[execution_id].state)
+            ],
+            next_page_token=listed.next_page_token,
+        )
+
+
+def _letters(state: State) -> Iterator[limits_pb.DeadLetter]:
+    for node in given_up(state):
+        assert node.planned.spec is not None
+        yield limits_pb.DeadLetter(
+            execution_id=state.execution_id,
+            workflow_id=state.plan.workflow_id,
+            node=node.id,
+            queue=node.planned.queue,
+            task_type=node.planned.spec.task_type,
+            attempts=tries(node),
+            failure=node.failure,
+            failed_at_us=node.ended_at_us,
+        )

@@ -1,0 +1,325 @@
+"""What a message from one execution to another asks, done: a start, a stop, the end of a child,
+or of one that a node waits for without being its parent.
+
+Each can be done again: a start and a stop have a request id, the others count for one attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.engine import ChildBegan, ChildDone, Join, State
+from flowmesh.engine.children import tell_end
+from flowmesh.engine.state import EXECUTION_CONTINUED, EXECUTION_FAILED
+from flowmesh.errors import FlowmeshError, Invalid, NotFound, Overloaded, Unavailable, WrongState
+from flowmesh.orchestrator.model.commands import STALE, Work
+from flowmesh.orchestrator.model.failures import failure
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.owner import Orchestrator
+
+if TYPE_CHECKING:
+    from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
+        PartitionServiceAsyncStub as PartitionStub,
+    )
+    from flowmesh.orchestrator.operations.executions import Executions
+
+
+WAITING_LOOKED_AT_MAX = 100
+"""Executions that are looked at for a circle of some that would wait for each other."""
+
+RUNS_AT_ONCE = 1_000
+"""Runs that a statement goes through to find the last one; whoever looks for it asks again."""
+
+NEXT_RUN_PAUSE_S = 0.05
+"""Between two looks for a run that is about to start."""
+
+
+class Deliveries:
+    """Turns messages into calls on executions, here or at their owner."""
+
+    def __init__(self, *, executions: Executions, core: Orchestrator) -> None:
+        self._executions = executions
+        self._core = core
+
+    async def deliver(self, message: pb.ExecutionMessage) -> None:
+        """Returns once it is committed, here or elsewhere; raises Unavailable to be asked again."""
+        match message.WhichOneof("command"):
+            case "start":
+                await self._start(message)
+            case "stop":
+                await self._stop(message)
+            case "outcome":
+                await self.outcome(message, forwarded=False)
+            case "join":
+                await self.join(message, forwarded=False)
+
+    # --- starts ---
+
+    async def _start(self, message: pb.ExecutionMessage) -> None:
+        request = message.start.request
+        try:
+            command = await self._started(request)
+        except (Unavailable, Overloaded):
+            raise
+        except FlowmeshError as error:
+            if not message.start.node and not request.plan_digest:
+                # The next run goes on with the plan that this one had.
+                request.plan_digest = message.start.plan_digest
+                await self._start(message)
+                return
+            if not message.start.node:
+                raise
+            command = ChildBegan("", 0, failure=_refusal(request, error), draw=self._core.draw())
+        if message.start.node:
+            command.node, command.attempt = message.start.node, message.start.attempt
+            await self._tell(message.execution_id, command, _elsewhere, False)
+
+    async def _started(self, request: pb.StartExecutionRequest) -> ChildBegan:
+        """Starts an execution for another one, or finds the one that answers it; once however
+        often asked.
+
+        The version is chosen now and kept: whoever is asked again answers with the first.
+        """
+        plan = await self._executions.plan_for(request)
+        chosen = pb.StartExecutionRequest()
+        chosen.CopyFrom(request)
+        chosen.version, chosen.version_label = plan.version, ""
+        started = await self._executions.start_planned(chosen, plan, forwarded=False)
+        if started.created:
+            return ChildBegan("", 0, started.execution_id, plan.version)
+        row = await self._under(request.namespace, request.request_id)
+        if row is not None:
+            return ChildBegan("", 0, started.execution_id, row["workflow_version"])
+        joined = await self._executions.state(request.namespace, started.execution_id)
+        if not request.link.detached:
+            await self._refuse_circle(joined, request)
+        return ChildBegan("", 0, joined.execution_id, joined.plan.version, joined=True)
+
+    async def _refuse_circle(self, joined: State, request: pb.StartExecutionRequest) -> None:
+        """Raises where an execution waits for the one that is to wait for it now."""
+        looked_at: set[str] = set()
+        waiting = [request.link.parent_id]
+        while waiting and len(looked_at) < WAITING_LOOKED_AT_MAX:
+            one = waiting.pop()
+            if one == joined.execution_id:
+                text = f"it would be {one}, which waits for this task"
+                raise WrongState("START_REJECTED", f"{text}; start it with another key")
+            looked_at.add(one)
+            with contextlib.suppress(NotFound):
+                above = await self._executions.state(request.namespace, one)
+                found = [by.by_id for by in above.joined_by]
+                if above.link is not None and above.link.parent_id and not above.link.detached:
+                    found.append(above.link.parent_id)
+                waiting += [each for each in found if each not in looked_at]
+
+    async def _under(self, namespace: str, request_id: str) -> Any:
+        """The execution that another one asked for under this request id, as it is stored."""
+        return await self._core.store.one(
+            "linked_under", namespace=namespace, request_id=request_id
+        )
+
+    async def last_run(self, namespace: str, execution_id: str, until: float) -> str:
+        """What one goes on as in the end, or has by now; the next run starts right after its end.
+
+        Raises Unavailable where none has by then.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await self._last_run(namespace, execution_id)
+            except Unavailable:
+                if loop.time() >= until:
+                    raise
+            await asyncio.sleep(NEXT_RUN_PAUSE_S)
+
+    async def _last_run(self, namespace: str, execution_id: str) -> str:
+        row = await self._core.store.one(
+            "last_run", namespace=namespace, execution_id=execution_id, runs_max=RUNS_AT_ONCE
+        )
+        if row is None:
+            raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
+        return str(row["id"])
+
+    async def continued_as(self, state: State) -> str:
+        """The id of the run after this one; empty where there is none, or not yet."""
+        if state.status != EXECUTION_CONTINUED:
+            return ""
+        row = await self._under(state.plan.namespace, f"{state.execution_id}/next")
+        return str(row["id"]) if row is not None else ""
+
+    # --- stops ---
+
+    async def _stop(self, message: pb.ExecutionMessage) -> None:
+        """Stops a child, or the last run of one that has gone on as new."""
+        stop = message.stop
+        request_id = stop.request_id
+        while True:
+            row = await self._under(message.namespace, request_id)
+            if row is None and request_id == stop.request_id:
+                return
+            if row is None:
+                raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
+            try:
+                await self._stopped(message, row["id"])
+            except NotFound:
+                return
+            except WrongState:
+                row = await self._under(message.namespace, request_id)
+                if row is None or row["status"] != EXECUTION_CONTINUED:
+                    return
+                request_id = f"{row['id']}/next"
+                continue
+            return
+
+    async def _stopped(self, message: pb.ExecutionMessage, child_id: str) -> None:
+        stop, told = message.stop, self._executions
+        request_id = f"{message.execution_id}/stop"
+        if stop.terminate:
+            terminate = pb.TerminateExecutionRequest(
+                namespace=message.namespace,
+                execution_id=child_id,
+                reason=stop.reason,
+                request_id=request_id,
+                actor=message.execution_id,
+            )
+            await told.terminate(terminate, forwarded=False)
+            return
+        cancel = pb.CancelExecutionRequest(
+            namespace=message.namespace,
+            execution_id=child_id,
+            reason=stop.reason,
+            request_id=request_id,
+            actor=message.execution_id,
+        )
+        await told.cancel(cancel, forwarded=False)
+
+    # --- outcomes ---
+
+    async def outcome(self, message: pb.ExecutionMessage, *, forwarded: bool) -> None:
+        """Tells a parent how its child ended; one that is gone need not know."""
+        told = message.outcome
+        command = ChildDone(
+            told.node,
+            told.attempt,
+            message.execution_id,
+            told.status,
+            told.output if told.HasField("output") else None,
+            told.failure if told.HasField("failure") else None,
+            self._core.draw(),
+            told.first_run,
+        )
+        await self._tell(
+            told.parent_id,
+            command,
+            lambda stub: stub.DeliverMessage(pb.DeliverMessageRequest(message=message)),
+            forwarded,
+        )
+
+    # --- ends of those that are nobody's child ---
+
+    async def join(self, message: pb.ExecutionMessage, *, forwarded: bool) -> None:
+        """Has an execution, or the last run of it, tell a node of its end; tells it here where
+        that has come.
+        """
+        later: pb.ExecutionMessage | None = message
+        while later is not None and not await self._joined(later, forwarded=forwarded):
+            later = await self._tell_joined(later)
+
+    async def _joined(self, message: pb.ExecutionMessage, *, forwarded: bool) -> bool:
+        """Whether the execution will tell of its end; False where that has come."""
+        asked = message.join
+        partition = partition_of(asked.execution_id)
+        if partition is None:
+            return True
+        command = Join(asked.by_id, asked.by_node, asked.by_attempt)
+
+        async def here() -> None:
+            answer = await self._executions.submitted(
+                lambda reply: Work(asked.execution_id, partition, command, reply)
+            )
+            if answer is STALE:
+                raise Overloaded("OVERLOADED", "too many wait for its end", retry_after_ms=1_000)
+
+        async def there(address: str) -> None:
+            stub = self._core.partition_stub(address)
+            made = stub.DeliverMessage(pb.DeliverMessageRequest(message=message))
+            await self._executions.peers.call(address, made)
+
+        try:
+            await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+        except (NotFound, WrongState):
+            if forwarded:
+                raise
+            return False
+        return True
+
+    async def _tell_joined(self, message: pb.ExecutionMessage) -> pb.ExecutionMessage | None:
+        """Tells a node of an end that has come; what to ask the next run where there is one."""
+        asked = message.join
+        told = pb.ExecutionMessage(namespace=message.namespace, execution_id=asked.execution_id)
+        outcome = told.outcome
+        outcome.parent_id, outcome.node = asked.by_id, asked.by_node
+        outcome.attempt = asked.by_attempt
+        try:
+            ended = await self._executions.state(message.namespace, asked.execution_id)
+        except NotFound as error:
+            outcome.status = EXECUTION_FAILED
+            outcome.failure.CopyFrom(failure("ChildFailed", error.message))
+        else:
+            if ended.status == EXECUTION_CONTINUED:
+                told.join.CopyFrom(asked)
+                told.join.execution_id = await self._last_run(message.namespace, ended.execution_id)
+                return told
+            tell_end(ended, outcome)
+        await self.outcome(told, forwarded=False)
+        return None
+
+    async def _tell(
+        self,
+        execution_id: str,
+        command: ChildBegan | ChildDone,
+        call: Callable[[PartitionStub], Awaitable[Any]],
+        forwarded: bool,
+    ) -> None:
+        """Has a command decided where the execution is owned; one that is gone need not know."""
+        partition = partition_of(execution_id)
+        if partition is None:
+            return
+
+        async def here() -> object:
+            return await self._executions.submitted(
+                lambda reply: Work(execution_id, partition, command, reply)
+            )
+
+        async def there(address: str) -> object:
+            made = call(self._core.partition_stub(address))
+            return await self._executions.peers.call(address, made)
+
+        with contextlib.suppress(NotFound):
+            await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+
+
+def only_by_callers(request: pb.StartExecutionRequest) -> None:
+    """Takes out of a start what only an orchestrator says: where an execution comes from."""
+    for field in ("link", "signals", "plan_digest"):
+        request.ClearField(field)
+
+
+def _elsewhere(_stub: PartitionStub) -> Awaitable[Any]:
+    """Its owner reads the message itself."""
+    raise Unavailable("PARTITION_UNAVAILABLE", "the sender has another owner by now")
+
+
+def _refusal(request: pb.StartExecutionRequest, error: FlowmeshError) -> failure_pb2.Failure:
+    """Why a child cannot be started, as the failure of its node."""
+    class_ = "ValidationError" if isinstance(error, Invalid) else "ChildFailed"
+    made = failure(class_, f"{request.workflow_id} cannot be started: {error.message}")
+    made.details = orjson.dumps({"reason": error.reason})
+    return made

@@ -1,0 +1,100 @@
+"""Signals for whoever waits for them with a key, not for an execution that the sender knows.
+
+Nothing is kept for those who will wait later: the sender is told that nobody does, and may come
+again. Whom a signal went to is noted before it goes, so that a repeat goes to the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.engine import signal_with_key
+from flowmesh.engine.children import KEY_CHARACTERS_MAX, key_fits
+from flowmesh.errors import Conflict, Invalid, NotFound, Violation, WrongState
+from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
+from flowmesh.orchestrator.storage.payloads import Payloads, check_inline
+from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.rpc import namespace_of, valid_id
+
+if TYPE_CHECKING:
+    from flowmesh.orchestrator.operations.executions import Executions
+
+WAITING_MAX = 1_000
+"""Executions that one signal goes to."""
+
+AT_ONCE_MAX = 50
+
+GONE = frozenset({"EXECUTION_NOT_FOUND", "EXECUTION_ENDED"})
+"""Refusals that mean that nobody waits there any more."""
+
+
+class KeyedSignals:
+    """Finds who waits, and sends them the signal."""
+
+    def __init__(
+        self, *, executions: Executions, payloads: Payloads, store: OrchestratorStore
+    ) -> None:
+        self._executions = executions
+        self._payloads = payloads
+        self._store = store
+
+    async def send(self, request: pb.SignalByKeyRequest) -> pb.SignalByKeyResponse:
+        namespace, name = namespace_of(request), valid_id(request.name, "name")
+        if not key_fits(request.key):
+            message = f"key is a text of 1 to {KEY_CHARACTERS_MAX} printable characters"
+            violation = Violation("key", message, "REQUEST_INVALID")
+            raise Invalid("REQUEST_INVALID", message, violations=(violation,))
+        check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        check_text(request.actor, "actor", TEXT_MAX)
+        check_inline(request.payload, "payload")
+        await self._payloads.require(namespace, request.payload)
+        keyed = signal_with_key(name, request.key)
+        waiting = await self._waiting(namespace, keyed, request.request_id)
+        if not waiting:
+            message = f"nobody waits for {name} with the key {request.key!r}"
+            raise NotFound("WAIT_NOT_FOUND", message)
+        at_once = asyncio.Semaphore(AT_ONCE_MAX)
+
+        async def tell(execution_id: str) -> pb.KeyedSignal:
+            signal = pb.SignalExecutionRequest(
+                namespace=namespace,
+                execution_id=execution_id,
+                name=keyed,
+                payload=request.payload,
+                request_id=request.request_id,
+                actor=request.actor,
+            )
+            async with at_once:
+                try:
+                    answer = await self._executions.signal(signal, forwarded=False, keyed=True)
+                except (NotFound, WrongState) as error:
+                    if error.reason not in GONE:
+                        raise
+                    return pb.KeyedSignal(execution_id=execution_id)
+                return pb.KeyedSignal(execution_id=execution_id, sequence=answer.sequence)
+
+        told = await asyncio.gather(*map(tell, waiting))
+        return pb.SignalByKeyResponse(executions=told)
+
+    async def _waiting(self, namespace: str, keyed: str, request_id: str) -> list[str]:
+        if not request_id:
+            rows = await self._store.rows(
+                "waiting_under", namespace=namespace, signal=keyed, rows_max=WAITING_MAX
+            )
+            return [row["execution_id"] for row in rows]
+        row = None
+        for _ in range(2):
+            # The first time nothing is seen of what the same call noted at the same moment.
+            row = row or await self._store.one(
+                "send_keyed_signal",
+                namespace=namespace,
+                request_id=request_id,
+                signal=keyed,
+                rows_max=WAITING_MAX,
+            )
+        if row is not None and row["name"] != keyed:
+            message = f"request id {request_id[:128]!r} was used for another signal"
+            raise Conflict("REQUEST_ID_REUSED", message)
+        return list(row["execution_ids"]) if row is not None else []

@@ -1,0 +1,71 @@
+"""Repeated starts: the same start is one with the same values, in whatever bytes they are written.
+
+Digests of bytes are compared first. Only where they differ the first input is read again, and both
+are compared as values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.errors import NotFound
+from flowmesh.orchestrator.model.commands import Started, StartWork
+from flowmesh.orchestrator.model.errors import RequestReused
+from flowmesh.plan import Plan
+
+if TYPE_CHECKING:
+    from flowmesh.orchestrator.operations.executions import Executions
+    from flowmesh.orchestrator.storage.payloads import Payloads
+
+
+def canonical(data: bytes) -> bytes:
+    """The one text of a JSON value: keys in order, no white space. What is not JSON stays."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(data), order="deterministic")
+    except (msgspec.DecodeError, RecursionError):
+        return data
+
+
+async def canonical_payload(
+    payloads: Payloads, namespace: str, given: payload_pb2.Payload
+) -> payload_pb2.Payload:
+    """The payload with the canonical text of its value, inline or stored."""
+    return payload_pb2.Payload(data=canonical(await payloads.content(namespace, given)))
+
+
+async def known_input(
+    payloads: Payloads, plan: Plan, given: payload_pb2.Payload
+) -> payload_pb2.Payload:
+    """What the digest of a start is made of.
+
+    Another start may answer one of a workflow with a start policy. Its own input is not kept then,
+    so that the digest has to be that of the value.
+    """
+    if not plan.start_shared:
+        return given
+    return await canonical_payload(payloads, plan.namespace, given)
+
+
+async def answer_of(
+    executions: Executions, payloads: Payloads, start: StartWork, reused: RequestReused
+) -> Started:
+    """The execution of the first start if it had the same values; raises `reused` if not."""
+    if not await _same(executions, payloads, start, reused):
+        raise reused
+    return Started(reused.execution_id, created=False)
+
+
+async def _same(
+    executions: Executions, payloads: Payloads, start: StartWork, reused: RequestReused
+) -> bool:
+    try:
+        first = await executions.state(start.namespace, reused.execution_id)
+        if start.digest_of is None or start.digest_of(first.input) != reused.digest:
+            return False
+        told = await canonical_payload(payloads, start.namespace, start.start.input)
+        return told == await canonical_payload(payloads, start.namespace, first.input)
+    except NotFound:
+        return False  # what the first one began with is gone

@@ -1,0 +1,1 @@
+"""Deletion, erasure and archiving of ended executions."""

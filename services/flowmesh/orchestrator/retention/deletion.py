@@ -1,0 +1,73 @@
+"""Deletion of ended executions: where they are owned, for their owner may have them in memory."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flowmesh.api.execution.v1 import retention_service_pb2 as pb
+from flowmesh.api.execution.v1 import retention_service_pb2_grpc as pb_grpc
+from flowmesh.errors import NotFound
+from flowmesh.orchestrator.model.errors import execution_not_found, execution_open
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.model.messages import status_name
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.ownership.peers import FORWARDED
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.finished import FinishedStates
+from flowmesh.rpc import namespace_of
+
+if TYPE_CHECKING:
+    Stub = pb_grpc.RetentionServiceAsyncStub
+
+
+class Deleting:
+    """Deletes executions with all that belongs to them, here and in the archive."""
+
+    def __init__(
+        self,
+        *,
+        core: Orchestrator,
+        executions: Executions,
+        archiving: Archiving,
+        finished: FinishedStates,
+        stub_at: "Callable[[str], Stub]",
+    ) -> None:
+        self._core = core
+        self._executions = executions
+        self._archiving = archiving
+        self._finished = finished
+        self._stub_at = stub_at
+
+    async def delete(
+        self, request: pb.DeleteExecutionRequest, *, forwarded: bool
+    ) -> pb.DeleteExecutionResponse:
+        """Raises EXECUTION_RUNNING of one that has not ended, and deletes nothing of it."""
+        execution_id = request.execution_id
+        partition = partition_of(execution_id)
+        if partition is None:
+            raise execution_not_found(execution_id)
+
+        async def here() -> pb.DeleteExecutionResponse:
+            await self._delete(namespace_of(request), execution_id)
+            return pb.DeleteExecutionResponse()
+
+        async def there(address: str) -> pb.DeleteExecutionResponse:
+            stub = self._stub_at(address)
+            asked = stub.DeleteExecution(request, metadata=FORWARDED)
+            return await self._executions.peers.call(address, asked)
+
+        return await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+
+    async def _delete(self, namespace: str, execution_id: str) -> None:
+        try:
+            state = await self._executions.state(namespace, execution_id)
+        except NotFound:
+            if not await self._archiving.delete(namespace, execution_id):
+                raise
+            return
+        if not state.ended:
+            raise execution_open(execution_id, status_name(state.status))
+        await self._core.store.one("delete_executions", ids=[execution_id])
+        self._core.states.deleted(execution_id)
+        await self._finished.forget(execution_id)
+        await self._archiving.delete(namespace, execution_id)

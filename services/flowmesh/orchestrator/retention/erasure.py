@@ -1,0 +1,139 @@
+"""Erasure of the values of ended executions on request: from rows, payloads and search values.
+
+The tombstone is committed first, as an event like any other; from then on no reader gets a value.
+What is to be removed is noted before, so that whoever does the housekeeping next finishes what a
+crash left.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.api.execution.v1 import retention_service_pb2 as pb
+from flowmesh.api.execution.v1 import retention_service_pb2_grpc as pb_grpc
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine import Erase
+from flowmesh.errors import FlowmeshError, NotFound
+from flowmesh.orchestrator.model.errors import execution_open
+from flowmesh.orchestrator.model.messages import status_name
+from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.ownership.peers import FORWARDED
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.batch import DAY_US
+from flowmesh.orchestrator.storage.finished import FinishedStates
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.redacted_events import without_values
+from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.rpc import namespace_of
+
+if TYPE_CHECKING:
+    Stub = pb_grpc.RetentionServiceAsyncStub
+
+ROUND_MAX = 100
+
+
+class Erasing:
+    """Erases executions; `finish` completes what was begun."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        executions: Executions,
+        archiving: Archiving,
+        payloads: Payloads,
+        finished: FinishedStates,
+        now_us: Callable[[], int],
+        log: Any,
+        stub_at: "Callable[[str], Stub]",
+    ) -> None:
+        self._store = store
+        self._executions = executions
+        self._archiving = archiving
+        self._payloads = payloads
+        self._finished = finished
+        self._now_us = now_us
+        self._log = log
+        self._stub_at = stub_at
+
+    async def erase(self, request: pb.EraseExecutionRequest, *, forwarded: bool) -> None:
+        """Raises EXECUTION_RUNNING of one that has not ended. Nothing is erased if it raises."""
+        # All that `change` would refuse: what is noted is done, whatever its caller was told.
+        check_text(request.reason, "reason", TEXT_MAX)
+        check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        check_text(request.actor, "actor", TEXT_MAX)
+        namespace, execution_id = namespace_of(request), request.execution_id
+        try:
+            state = await self._executions.state(namespace, execution_id)
+        except NotFound:
+            if not await self._archiving.erase(namespace, execution_id, self._tombstone(request)):
+                raise
+            return
+        if not state.ended:
+            raise execution_open(execution_id, status_name(state.status))
+        await self._archiving.erase(namespace, execution_id, self._tombstone(request))
+        await self._store.one(
+            "note_erasure",
+            execution_id=execution_id,
+            namespace=namespace,
+            request=request.SerializeToString(),
+        )
+        await self._erase(request, forwarded=forwarded)
+
+    def _tombstone(self, request: pb.EraseExecutionRequest) -> history_event_pb2.HistoryEvent:
+        return history_event_pb2.HistoryEvent(
+            at_us=self._now_us(),
+            payloads_erased=history_event_pb2.PayloadsErased(
+                reason=request.reason, actor=request.actor, request_id=request.request_id
+            ),
+        )
+
+    async def _erase(self, request: pb.EraseExecutionRequest, *, forwarded: bool) -> None:
+        namespace, execution_id = namespace_of(request), request.execution_id
+        await self._executions.change(
+            request,
+            Erase(request.reason, request.request_id, request.actor),
+            lambda stub: stub.EraseExecution(request, metadata=FORWARDED),
+            forwarded,
+            self._stub_at,
+        )
+        row = await self._store.one("execution_row", namespace=namespace, execution_id=execution_id)
+        if row is not None:
+            await self._remove(namespace, execution_id, row["started_at"] // DAY_US)
+
+    async def _remove(self, namespace: str, execution_id: str, day: int) -> None:
+        rows = await self._store.rows("history_rows", days=[day], ids=[execution_id], afters=[0])
+        seqs, rewritten = [], []
+        for row in rows:
+            events = history_event_pb2.HistoryEvents.FromString(row["events"])
+            bare = history_event_pb2.HistoryEvents(events=map(without_values, events.events))
+            seqs.append(row["seq"])
+            rewritten.append(bare.SerializeToString())
+        await self._store.one(
+            "rewrite_history",
+            start_day=day,
+            execution_id=execution_id,
+            seqs=seqs,
+            events=rewritten,
+        )
+        digests = await self._store.one("forget_values", execution_id=execution_id)
+        self._payloads.forget(namespace, digests)
+        await self._finished.forget(execution_id)
+
+    async def finish(self) -> int:
+        """Completes erasures that a crash interrupted; how many there were.
+
+        One that cannot be done now keeps neither the others waiting nor who asked for this.
+        """
+        rows = await self._store.rows("open_erasures", rows_max=ROUND_MAX)
+        for row in rows:
+            request = pb.EraseExecutionRequest.FromString(row["request"])
+            try:
+                await self._erase(request, forwarded=False)
+            except NotFound:
+                await self._store.one("forget_values", execution_id=row["execution_id"])
+            except FlowmeshError as error:
+                self._log.warning(
+                    "erasure_failed", execution_id=row["execution_id"], reason=error.reason
+                )
+        return len(rows)

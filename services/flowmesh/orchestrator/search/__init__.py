@@ -1,0 +1,1 @@
+"""Lists and counts of executions: filters, orders and pages."""

@@ -1,0 +1,179 @@
+"""Filters as SQL: parameters only, over `executions e`. What users wrote is never part of the text.
+
+What is said of labels, attributes, input values and errors becomes a set of execution ids; the
+database then chooses whether it begins with the set or with the executions.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from flowmesh.filters import AllOf, AnyOf, Filter, Instant, Not, Op, Term, Value, status_names
+from flowmesh.orchestrator.model.ids import first_id_of
+from flowmesh.orchestrator.model.search_values import instant_text
+
+ID_TIME_US_MAX = 32**9 * 1_000
+"""Ids hold times below this one."""
+
+_COLUMNS = {"id": "e.id", "workflow": "e.workflow_id", "requestId": "e.request_id"}
+_STATUSES = status_names()
+_SET = "select s.execution_id from search_values s where"
+
+
+class Where:
+    """Conditions of one statement, and the values of its parameters."""
+
+    def __init__(self, namespace: str) -> None:
+        self.values: list[object] = []
+        self.namespace = self.put(namespace, "text")
+
+    def put(self, value: object, kind: str) -> str:
+        """A parameter of the statement."""
+        self.values.append(value)
+        return f"${len(self.values)}::{kind}"
+
+    def condition(self, part: Filter) -> str:
+        """A condition on a row of executions. One on what is not there is false."""
+        ids = self._ids(part)
+        if ids is not None:
+            return f"e.id in ({ids})"
+        match part:
+            case AllOf(parts):
+                return f"({' and '.join(self.condition(each) for each in parts)})"
+            case AnyOf(parts):
+                return f"({' or '.join(self.condition(each) for each in parts)})"
+            case Not(inner):
+                return f"not coalesce({self.condition(inner)}, false)"
+            case Term() if part.op is Op.NE:
+                inner = Term(part.field, Op.EQ, part.values)
+                return f"not coalesce({self.condition(inner)}, false)"
+        return self._on_column(part)
+
+    # --- columns of the execution ---
+
+    def _on_column(self, term: Term) -> str:
+        match term.field.name:
+            case "status":
+                numbers = [_STATUSES[str(value)] for value in term.values]
+                return f"e.status = any ({self.put(numbers, 'smallint[]')})"
+            case "version":
+                return self._compared("e.workflow_version", term, "double precision")
+            case "started":
+                return self._started(term)
+            case "ended":
+                if term.value is None:
+                    return "e.ended_at is null"
+                return f"e.ended_at {term.op.value} {self.put(_at_us(term.value), 'bigint')}"
+            case "duration":
+                value = self.put(term.value, "double precision")
+                return f"e.ended_at - e.started_at {term.op.value} {value}"
+        if not term.field.stored_name:
+            return self._compared(_COLUMNS[term.field.name], term, "text")
+        name = self.put(term.field.stored_name, "text")
+        return f"e.id not in ({_SET} s.namespace = {self.namespace} and s.name = {name})"
+
+    def _compared(self, column: str, term: Term, kind: str) -> str:
+        if term.op is Op.IN:
+            return f"{column} = any ({self.put(list(term.values), f'{kind}[]')})"
+        if term.value is None:
+            return f"{column} is null"
+        op = "^@" if term.op is Op.PREFIX else term.op.value
+        return f"{column} {op} {self.put(term.value, kind)}"
+
+    def _started(self, term: Term) -> str:
+        """Ids are in the order of starts, so that an index leads to a span of time."""
+        at_us = _at_us(term.value)
+        found = f"e.started_at {term.op.value} {self.put(at_us, 'bigint')}"
+        if not 0 <= at_us < ID_TIME_US_MAX - 1_000:
+            return found
+        if term.op in (Op.GT, Op.GE, Op.EQ):
+            found += f" and e.id >= {self.put(first_id_of(at_us), 'text')}"
+        if term.op in (Op.LT, Op.LE, Op.EQ):
+            found += f" and e.id < {self.put(first_id_of(at_us + 1_000), 'text')}"
+        return f"({found})"
+
+    # --- search values ---
+
+    def _ids(self, part: Filter) -> str | None:
+        """A query for the ids a part takes, where it is about search values and names some."""
+        if isinstance(part, AnyOf):
+            sets = [self._ids(each) for each in part.parts] if _all_stored(part.parts) else []
+            return " union all ".join(each for each in sets if each) or None
+        if not _is_stored(part):
+            return None
+        assert isinstance(part, Term)
+        # A literal, so that the index of the words of errors is known to hold it.
+        words = part.op is Op.WORDS
+        name = "'error'" if words else self.put(part.field.stored_name, "text")
+        return (
+            f"{_SET} s.namespace = {self.namespace} and s.name = {name} and {self._on_value(part)}"
+        )
+
+    def _on_value(self, term: Term) -> str:
+        value = term.value
+        match term.op:
+            case Op.WORDS:
+                query = f"plainto_tsquery('simple', {self.put(value, 'text')})"
+                return f"to_tsvector('simple', s.text) @@ {query}"
+            case Op.PREFIX:
+                return f"s.text ^@ {self.put(value, 'text')}"
+            case Op.EQ | Op.IN:
+                return self._among(term.values)
+        if isinstance(value, float):
+            return f"s.number {term.op.value} {self.put(value, 'double precision')}"
+        bound = _bound(value, term.op) if isinstance(value, Instant) else _text(value)
+        return f"s.text {term.op.value} {self.put(bound, 'text')}"
+
+    def _among(self, values: Iterable[Value]) -> str:
+        texts: list[str] = []
+        numbers: list[float] = []
+        for value in values:
+            if isinstance(value, float):
+                numbers.append(value)
+            elif isinstance(value, Instant):
+                texts += [value.text, instant_text(value.at_us)]
+            else:
+                texts.append(_text(value))
+        found = []
+        if texts:
+            found.append(self._one_of("s.text", texts, "text"))
+        if numbers:
+            found.append(self._one_of("s.number", numbers, "double precision"))
+        return f"({' or '.join(found)})"
+
+    def _one_of(self, column: str, values: list[Any], kind: str) -> str:
+        """A single value is compared as one: its ids come from the index in their order then."""
+        if len(values) == 1:
+            return f"{column} = {self.put(values[0], kind)}"
+        return f"{column} = any ({self.put(values, f'{kind}[]')})"
+
+
+def _is_stored(part: Filter) -> bool:
+    """Whether ids can be told by search values alone."""
+    if isinstance(part, AnyOf):
+        return _all_stored(part.parts)
+    if not isinstance(part, Term) or not part.field.stored_name:
+        return False
+    return part.op is not Op.NE and None not in part.values
+
+
+def _all_stored(parts: Iterable[Filter]) -> bool:
+    return all(_is_stored(each) for each in parts)
+
+
+def _at_us(value: Value) -> int:
+    assert isinstance(value, Instant)
+    return value.at_us
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _bound(value: Instant, op: Op) -> str:
+    """The bound that is right for times, and for days that are kept as text.
+
+    A day alone is the beginning of its first moment: it is before it where that is to be taken,
+    and the moment itself where it is not.
+    """
+    whole = instant_text(value.at_us)
+    return value.text if not value.exact and op in (Op.LT, Op.GE) else whole

@@ -1,0 +1,217 @@
+"""Lists and counts of executions: filters, orders and pages, each one bounded statement."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from flowmesh.api.execution.v1 import execution_pb2, search_service_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import Timeout
+from flowmesh.filters import Order, parse_filter, parse_groups, parse_order, status_names
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.search.filter_sql import Where
+from flowmesh.rpc import (
+    known_choices,
+    last_of,
+    list_of,
+    namespace_of,
+    page_token,
+    valid_id,
+    wrong_token,
+)
+
+PAGE_DEFAULT = 100
+PAGE_MAX = 1_000
+GROUPS_SHOWN_MAX = 1_000
+STATEMENT_TIMEOUT_MS = 5_000
+OPEN_US = 2**63 - 1
+"""Stands for the end of what has not ended, where lists are ordered by it."""
+
+_COLUMNS = (
+    "e.id, e.workflow_id, e.workflow_name, e.workflow_version, e.plan_digest, e.status,"
+    " e.started_at, e.ended_at, e.request_id"
+)
+_PYTHON: dict[str, type] = {"text": str, "bigint": int, "double precision": float}
+_GROUPS = {
+    "status": "e.status::text",
+    "workflow": "e.workflow_id",
+    "version": "e.workflow_version::text",
+    "day": "to_char(to_timestamp(e.started_at / 1000000) at time zone 'UTC', 'YYYY-MM-DD')",
+    "hour": "to_char(to_timestamp(e.started_at / 1000000) at time zone 'UTC',"
+    ' \'YYYY-MM-DD"T"HH24:00"Z"\')',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a list; `token` of each leads to what follows it."""
+
+    rows: list[Any]
+    more: bool
+    query: "PageQuery"
+
+    def token(self, place: int) -> str:
+        return self.query.token(self.rows[place])
+
+
+class Searches:
+    """Answers filters from the rows; what is committed is found at once."""
+
+    def __init__(self, *, pool: asyncpg.Pool, now_us: Callable[[], int]) -> None:
+        self._pool = pool
+        self._now_us = now_us
+
+    async def page(self, request: pb.ListExecutionsRequest, list_name: str = "") -> Page:
+        """The rows of one page, in order; of another list than that of executions by its name."""
+        query = PageQuery(request, self._now_us(), list_name)
+        rows = await self.fetch(query.text, query.where.values)
+        return Page(rows[: query.size], len(rows) > query.size, query)
+
+    async def count(
+        self, request: search_service_pb2.CountExecutionsRequest
+    ) -> search_service_pb2.CountExecutionsResponse:
+        """How many there are, in groups; the largest group first."""
+        names = parse_groups(request.group_by)
+        where = Where(namespace_of(request))
+        condition = conditions(where, request.filter, self._now_us())
+        shown, joins = [], []
+        for place, name in enumerate(names):
+            shown.append(_GROUPS.get(name) or f"coalesce(g{place}.text, g{place}.number::text)")
+            if name not in _GROUPS:
+                joins.append(
+                    f" left join search_values g{place} on g{place}.execution_id = e.id"
+                    f" and g{place}.name = {where.put(name, 'text')}"
+                )
+        columns = "".join(f"{each}, " for each in shown)
+        grouped = "".join(f"{place + 1}, " for place in range(len(shown))).rstrip(", ")
+        rows = await self.fetch(
+            f"select {columns}count(*) as found, sum(count(*)) over () as whole"  # noqa: S608
+            f" from executions e{''.join(joins)} where {condition}"
+            + (f" group by {grouped} order by found desc, {grouped}" if names else "")
+            + f" limit {GROUPS_SHOWN_MAX + 1}",
+            where.values,
+        )
+        response = search_service_pb2.CountExecutionsResponse(
+            count=int(rows[0]["whole"]) if rows else 0,
+            groups_capped=len(rows) > GROUPS_SHOWN_MAX,
+        )
+        for row in rows[:GROUPS_SHOWN_MAX]:
+            values = [_shown(name, row[place]) for place, name in enumerate(names)]
+            response.groups.add(values=values, count=row["found"])
+        return response
+
+    async def fetch(self, text: str, values: Sequence[object]) -> list[Any]:
+        """Rows of a statement that may not take long, planned for these very values.
+
+        Raises SEARCH_TOO_BROAD.
+        """
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            await connection.execute(
+                "set local plan_cache_mode = force_custom_plan;"
+                f" set local statement_timeout = {STATEMENT_TIMEOUT_MS}"
+            )
+            try:
+                return list(await connection.fetch(text, *values))
+            except asyncpg.QueryCanceledError:
+                message = f"the search took longer than {STATEMENT_TIMEOUT_MS} ms"
+                hint = "narrow it, by `started` or `workflow`"
+                raise Timeout("SEARCH_TOO_BROAD", f"{message}; {hint}") from None
+
+
+def conditions(where: Where, text: str, now_us: int) -> str:
+    """The condition of a filter, within its namespace."""
+    tree = parse_filter(text, now_us)
+    found = f"e.namespace = {where.namespace}"
+    return f"{found} and {where.condition(tree)}" if tree is not None else found
+
+
+class PageQuery:
+    """One page of a list as a statement, and what leads to the next one."""
+
+    def __init__(self, request: pb.ListExecutionsRequest, now_us: int, list_name: str = "") -> None:
+        self.size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+        known_choices(request.statuses, execution_pb2.ExecutionStatus, "statuses")
+        self.order: Order = parse_order(request.order_by)
+        self.where = Where(namespace_of(request))
+        found = [conditions(self.where, request.filter, now_us), *self._fields(request)]
+        self._list = list_name or list_of(request)
+        join, key = self._key()
+        if request.page_token:
+            before = self._place(request.page_token)
+            sign = "<" if self.order.descending else ">"
+            put = [
+                self.where.put(value, kind)
+                for value, kind in zip(before, self._kinds(), strict=True)
+            ]
+            found.append(f"({', '.join(key)}) {sign} ({', '.join(put)})")
+        way = " desc" if self.order.descending else ""
+        places = ", ".join(f"{each} as key_{place}" for place, each in enumerate(key))
+        ordered = ", ".join(f"{each}{way}" for each in key)
+        self.text = (
+            f"select {_COLUMNS}, {places} from executions e{join}"  # noqa: S608
+            f" where {' and '.join(found)} order by {ordered} limit {self.size + 1}"
+        )
+
+    def _fields(self, request: pb.ListExecutionsRequest) -> list[str]:
+        put, found = self.where.put, []
+        if request.workflow_id:
+            workflow = valid_id(request.workflow_id, "workflow_id")
+            found.append(f"e.workflow_id = {put(workflow, 'text')}")
+        if request.statuses:
+            found.append(f"e.status = any ({put(list(request.statuses), 'smallint[]')})")
+        if request.started_after_us:
+            found.append(f"e.started_at > {put(request.started_after_us, 'bigint')}")
+        if request.started_before_us:
+            found.append(f"e.started_at < {put(request.started_before_us, 'bigint')}")
+        return found
+
+    def _key(self) -> tuple[str, list[str]]:
+        """What the list is ordered by, the id last."""
+        name = self.order.field.stored_name
+        if not name:
+            key = [f"coalesce(e.ended_at, {OPEN_US})"] if self.order.field.name == "ended" else []
+            return "", [*key, "e.id"]
+        join = (
+            " join search_values o on o.execution_id = e.id"
+            f" and o.name = {self.where.put(name, 'text')}"
+        )
+        return join, ["coalesce(o.number, '-infinity')", "coalesce(o.text, '')", "e.id"]
+
+    def _kinds(self) -> tuple[str, ...]:
+        """Of the parts of the key."""
+        if self.order.field.stored_name:
+            return ("double precision", "text", "text")
+        return ("bigint", "text") if self.order.field.name == "ended" else ("text",)
+
+    def token(self, row: Any) -> str:
+        """Leads to what follows this row."""
+        names = [name for name in row.keys() if name.startswith("key_")]  # noqa: SIM118
+        # JSON has no infinities; what has no number is below all numbers.
+        key = [None if row[name] == float("-inf") else row[name] for name in names]
+        return page_token(self._list, msgspec.json.encode(key).decode())
+
+    def _place(self, token: str) -> list[object]:
+        key: object = None
+        with contextlib.suppress(msgspec.DecodeError):
+            key = msgspec.json.decode(last_of(token, self._list))
+        kinds = self._kinds()
+        if not isinstance(key, list) or len(key) != len(kinds):
+            raise wrong_token()
+        place = [float("-inf") if part is None else part for part in key]
+        fits = all(isinstance(part, _PYTHON[kind]) for part, kind in zip(place, kinds, strict=True))
+        if not fits or partition_of(str(place[-1])) is None or "\0" in str(place):
+            raise wrong_token()
+        return place
+
+
+_WORDS = {str(number): word for word, number in status_names().items()}
+
+
+def _shown(name: str, value: str | None) -> str:
+    if value is None:
+        return ""
+    return _WORDS.get(value, value) if name == "status" else value

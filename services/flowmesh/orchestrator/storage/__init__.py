@@ -1,0 +1,1 @@
+"""Executions, histories and payloads as rows, and in memory. The only package that speaks SQL."""

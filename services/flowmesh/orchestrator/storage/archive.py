@@ -1,0 +1,306 @@
+"""The archive: files of executions that are past their retention, each whole and for itself.
+
+    <folder>/ns=<namespace>/<day of start>/<first id>_<last id>.<n>.jsonl.gz  a member for each
+    <folder>/ns=<namespace>/<day of start>/<first id>_<last id>.index     where each member is
+
+A member is JSON lines: the execution, its plan, its events, the payloads it refers to. Any tool
+reads the whole file with gzip. A file is never changed: another one is written, and counts from
+the moment at which the index names it. Any number of processes may write; functions here block.
+"""
+
+import fcntl
+import gzip
+import os
+import secrets
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from flowmesh.orchestrator.model.ids import partition_of
+
+FILES = ".jsonl.gz"
+INDEXES = ".index"
+UNFINISHED = ".new"
+UNFINISHED_S = 3_600
+"""Nobody writes a file for so long: one that has not changed since was left by a crash."""
+
+CHUNK_BYTES = 1 << 20
+LAST_DAY_S = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """One execution on its way into the archive: what the index says of it, and its lines."""
+
+    summary: Summary
+    lines: Iterable[bytes]
+
+
+class Vanished(Exception):
+    """Raised by lines: their execution is not there any more, and is left out."""
+
+
+class _File:
+    """A file that is being written: its members one after the other."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self.name = name
+        self._file = file
+        self.index: list[Summary] = []
+
+    def pack(self, filed: Filed) -> None:
+        begin = self._file.tell()
+        try:
+            with gzip.GzipFile(filename="", mode="wb", fileobj=self._file) as packed:
+                for line in filed.lines:
+                    packed.write(line)
+        except Vanished:
+            self._file.seek(begin)
+            self._file.truncate()
+        else:
+            self._listed(filed.summary, begin)
+
+    def copy(self, entry: Summary, source: BinaryIO) -> None:
+        """Takes over a member of another file."""
+        begin = self._file.tell()
+        for chunk in _chunks(source, entry):
+            self._file.write(chunk)
+        self._listed(entry, begin)
+
+    def sync(self) -> None:
+        """Returns when all of it is on disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _listed(self, summary: Summary, begin: int) -> None:
+        place = {"file": self.name, "offset": begin, "length": self._file.tell() - begin}
+        self.index.append({**summary, **place})
+
+
+class Archive:
+    """The files below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(
+        self, namespace: str, started_at_us: int, ids: Iterable[str], filed: Iterable[Filed]
+    ) -> None:
+        """One file of executions that were started on the same day; on disk when it returns.
+
+        `ids` are those it may hold; those that have vanished are left out.
+        """
+        folder = self._folder / f"ns={namespace}" / _day_of(started_at_us)
+        folder.mkdir(parents=True, exist_ok=True)
+        first, *others = sorted(ids)
+        stem = folder / f"{first}_{others[-1] if others else first}"
+        with _written(stem) as (path, file):
+            for each in filed:
+                file.pack(each)
+            if file.index:
+                with self._locked(fcntl.LOCK_EX):
+                    _name(stem, path, file)
+
+    def find(self, namespace: str, execution_id: str) -> Iterator[bytes] | None:
+        """The document of an execution in pieces of up to 1 MiB; None where there is none.
+
+        What is read is the document as it was when this returned.
+        """
+        if not self._folder.is_dir():
+            return None
+        with self._locked(fcntl.LOCK_SH):
+            for stem, entry in self._entries(namespace, execution_id):
+                return _document(_file_of(stem, entry).open("rb"), entry)
+        return None
+
+    def summaries(
+        self,
+        namespace: str,
+        after_us: int,
+        before_us: int,
+        most: int,
+        fits: Callable[[Summary], bool],
+    ) -> list[Summary]:
+        """What the indexes say of executions started in a span of time, oldest first.
+
+        Of days: none is looked into once there are more than `most` that fit.
+        """
+        found: dict[str, Summary] = {}
+        home = self._folder / f"ns={namespace}"
+        days = sorted(home.iterdir()) if home.is_dir() else []
+        first, last = _day_of(after_us), _day_of(before_us) if before_us else "9999-12-31"
+        for day in days:
+            if not first <= day.name <= last:
+                continue
+            with self._locked(fcntl.LOCK_SH):
+                entries = [e for index in day.glob(f"*{INDEXES}") for e in _read_index(index)]
+            for entry in entries:
+                started = entry["startedAtUs"]
+                if started > after_us and (not before_us or started < before_us) and fits(entry):
+                    found[entry["executionId"]] = entry
+            if len(found) > most:
+                break
+        return sorted(found.values(), key=lambda each: str(each["executionId"]))
+
+    def replace(
+        self,
+        namespace: str,
+        execution_id: str,
+        change: Callable[[Iterator[bytes]], Iterable[bytes] | None],
+    ) -> bool:
+        """Writes the files that hold an execution anew; without it where `change` gives None.
+
+        `change` gets the document in pieces, and gives lines.
+        """
+        if not self._folder.is_dir():
+            return False
+        with self._locked(fcntl.LOCK_EX):
+            held = list(self._entries(namespace, execution_id))
+            for stem, _ in held:
+                self._replace(stem, execution_id, change)
+        return bool(held)
+
+    def _replace(
+        self,
+        stem: Path,
+        execution_id: str,
+        change: Callable[[Iterator[bytes]], Iterable[bytes] | None],
+    ) -> None:
+        with _written(stem) as (path, file):
+            for entry in _read_index(_index_of(stem)):
+                with _file_of(stem, entry).open("rb") as source:
+                    if entry["executionId"] != execution_id:
+                        file.copy(entry, source)
+                        continue
+                    changed = change(_unpacked(source, entry))
+                    if changed is not None:
+                        file.pack(Filed(entry, changed))
+            _name(stem, path, file)
+
+    def _entries(self, namespace: str, execution_id: str) -> Iterator[tuple[Path, Summary]]:
+        """Where an execution is; twice where a crash came between archive and deletion."""
+        if partition_of(execution_id) is None:
+            return
+        home = self._folder / f"ns={namespace}"
+        for day in sorted(home.iterdir()) if home.is_dir() else ():
+            for index in sorted(day.glob(f"*{INDEXES}")):
+                first, _, last = index.name.removesuffix(INDEXES).partition("_")
+                if not first <= execution_id <= last:
+                    continue
+                stem = index.with_name(index.name.removesuffix(INDEXES))
+                for entry in _read_index(index):
+                    if entry["executionId"] == execution_id:
+                        yield stem, entry
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Alone, or among readers: among threads and processes."""
+        with (self._folder / "lock").open("ab") as file:
+            fcntl.flock(file, how)
+            yield
+
+
+@contextmanager
+def _written(stem: Path) -> Iterator[tuple[Path, _File]]:
+    """A new file beside those that are there; gone again unless it was given its name."""
+    name = f"{stem.name}.{secrets.token_hex(4)}{FILES}"
+    path = stem.with_name(name + UNFINISHED)
+    try:
+        with path.open("wb") as file:
+            yield path, _File(name, file)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _name(stem: Path, path: Path, file: _File) -> None:
+    """Has the index name a new file, from one moment to the next; then those of before go."""
+    if file.index:
+        file.sync()
+        listing = stem.with_name(stem.name + INDEXES + UNFINISHED)
+        with listing.open("wb") as lines:
+            lines.writelines(orjson.dumps(entry) + b"\n" for entry in file.index)
+            lines.flush()
+            os.fsync(lines.fileno())
+        path.rename(stem.with_name(file.name))
+        listing.rename(_index_of(stem))
+    else:
+        _index_of(stem).unlink()
+    _sync_folder(stem.parent)
+    stem.with_name(stem.name + FILES).unlink(missing_ok=True)
+    for former in stem.parent.glob(f"{stem.name}.*{FILES}*"):
+        unfinished = former.name.endswith(UNFINISHED)
+        if former.name != file.name and not (unfinished and _is_young(former)):
+            former.unlink(missing_ok=True)
+    _sync_folder(stem.parent)
+
+
+def _is_young(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < UNFINISHED_S
+    except FileNotFoundError:
+        return True
+
+
+def _index_of(stem: Path) -> Path:
+    return stem.with_name(stem.name + INDEXES)
+
+
+def _file_of(stem: Path, entry: Summary) -> Path:
+    """The file of an entry; indexes of before had one file, of their own name."""
+    return stem.with_name(entry.get("file") or stem.name + FILES)
+
+
+def _document(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
+    with file:
+        yield from _unpacked(file, entry)
+
+
+def _chunks(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
+    """A member as it is in its file."""
+    file.seek(entry["offset"])
+    left = entry["length"]
+    while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+        left -= len(chunk)
+        yield chunk
+
+
+def _unpacked(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
+    """A member's document, in pieces of up to 1 MiB."""
+    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    for chunk in _chunks(file, entry):
+        while chunk:
+            if piece := unpack.decompress(chunk, CHUNK_BYTES):
+                yield piece
+            chunk = unpack.unconsumed_tail
+    if piece := unpack.flush():
+        yield piece
+    if not unpack.eof:
+        raise EOFError(f"{file.name} ends within {entry['executionId']}")
+
+
+def _day_of(at_us: int) -> str:
+    at_s = min(max(at_us // 1_000_000, 0), LAST_DAY_S)
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d")
+
+
+def _read_index(path: Path) -> Iterator[Summary]:
+    with path.open("rb") as file:
+        for line in file:
+            yield orjson.loads(line)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

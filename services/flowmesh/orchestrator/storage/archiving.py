@@ -1,0 +1,296 @@
+"""Executions as documents of the archive, and back."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import orjson
+from google.protobuf import json_format
+
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import retention_service_pb2 as pb
+from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.engine import replay
+from flowmesh.errors import WrongState
+from flowmesh.orchestrator.model.messages import execution_message, status_name
+from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.storage.archive import Archive, Filed, Vanished
+from flowmesh.orchestrator.storage.batch import DAY_US
+from flowmesh.orchestrator.storage.redacted_events import without_values
+from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.plan import Plan
+
+LISTED_MAX = 1_000
+PAGE_EVENTS_MAX = 10_000
+
+PIECE_BYTES = 3 << 18
+"""Of a value that is written: a multiple of three, as base64 has it."""
+
+Ask = Callable[[Coroutine[Any, Any, Any]], Any]
+_PAYLOAD = b'{"kind":"payload"'
+
+
+class Archiving:
+    """Takes executions into the archive and gives them back; `archive` is None where it is off."""
+
+    def __init__(
+        self, *, store: OrchestratorStore, plans: PlanCache, archive: Archive | None
+    ) -> None:
+        self._store = store
+        self._plans = plans
+        self._archive = archive
+
+    @property
+    def on(self) -> bool:
+        return self._archive is not None
+
+    # --- in ---
+
+    async def take(self, execution_ids: Sequence[str]) -> None:
+        """Writes ended executions to files, which are on disk when this returns.
+
+        One value of one execution is in memory at a time, and some rows of its history.
+        """
+        if self._archive is None:
+            return
+        rows = await self._store.rows("archived_columns", ids=list(execution_ids))
+        loop = asyncio.get_running_loop()
+
+        def ask(question: Coroutine[Any, Any, Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(question, loop).result()
+
+        def key(row: Any) -> tuple[str, int]:
+            return row["namespace"], row["started_at"] // DAY_US
+
+        for (namespace, day), group in groupby(sorted(rows, key=key), key):
+            members = list(group)
+            await asyncio.to_thread(
+                self._archive.write,
+                namespace,
+                day * DAY_US,
+                [row["id"] for row in members],
+                (Filed(_summary(row), self._lines(row, ask)) for row in members),
+            )
+
+    def _lines(self, row: Any, ask: Ask) -> Iterator[bytes]:
+        """The document of an execution, read as it is written. Raises Vanished at its end."""
+        yield _line("execution", **_about(row))
+        for stored in ask(self._store.rows("plan_bodies", digests=[row["plan_digest"]])):
+            plan = plan_pb2.Plan.FromString(stored["body"])
+            yield _line("plan", plan=json_format.MessageToDict(plan))
+        after = 0
+        while events := ask(self._history(row, after)):
+            for event in events:
+                yield _line("event", event=json_format.MessageToDict(event))
+            after = events[-1].sequence
+        for payload in ask(self._store.rows("payloads_of", ids=[row["id"]])):
+            digest = payload["digest"]
+            where = {"namespace": row["namespace"], "digest": digest}
+            found = ask(self._store.one("get_payload", **where))
+            if found is not None:
+                yield from _payload_line(digest, found["encoding"], found["data"])
+        where = {"namespace": row["namespace"], "execution_id": row["id"]}
+        if ask(self._store.one("execution_row", **where)) is None:
+            raise Vanished
+
+    async def _history(self, row: Any, after: int) -> list[history_event_pb2.HistoryEvent]:
+        """The next events of an execution behind a sequence."""
+        return [
+            event
+            for stored in await self._store.history_after(row, after)
+            for event in history_event_pb2.HistoryEvents.FromString(stored).events
+            if event.sequence > after
+        ]
+
+    # --- back ---
+
+    async def document(self, namespace: str, execution_id: str) -> AsyncIterator[bytes] | None:
+        """The document of an execution as it is in its file, in pieces of up to 1 MiB."""
+        if self._archive is None:
+            return None
+        found = await asyncio.to_thread(self._archive.find, namespace, execution_id)
+        return _beside(found) if found is not None else None
+
+    async def execution(self, namespace: str, execution_id: str) -> execution_pb2.Execution | None:
+        """An archived execution as it was shown before, with a mark."""
+        found = await self.replayable(namespace, execution_id)
+        if found is None:
+            return None
+        plan, events = found
+        message = execution_message(replay(execution_id, plan, events))
+        message.archived = True
+        return message
+
+    async def replayable(
+        self, namespace: str, execution_id: str
+    ) -> tuple[Plan, list[history_event_pb2.HistoryEvent]] | None:
+        """An archived execution as its plan and its events."""
+        if self._archive is None:
+            return None
+        found = await asyncio.to_thread(self._archive.find, namespace, execution_id)
+        if found is None:
+            return None
+        plan, events = await asyncio.to_thread(_recorded, found)
+        return self._plans.remember(plan), events
+
+    async def history(
+        self, request: history_service_pb2.ListHistoryEventsRequest, namespace: str
+    ) -> history_service_pb2.ListHistoryEventsResponse | None:
+        """A page of the events of an archived execution."""
+        found = await self.replayable(namespace, request.execution_id)
+        if found is None:
+            return None
+        size = min(request.page_size or PAGE_EVENTS_MAX, PAGE_EVENTS_MAX)
+        events = [event for event in found[1] if event.sequence > request.after]
+        page = events[:size]
+        response = history_service_pb2.ListHistoryEventsResponse(
+            events=page, ended=len(page) == len(events)
+        )
+        if len(page) < len(events):
+            response.next_after = page[-1].sequence
+        return response
+
+    async def list(
+        self, request: pb.ListArchivedRequest, namespace: str
+    ) -> pb.ListArchivedResponse:
+        """Raises ARCHIVE_OFF."""
+        archive = self.required()
+        wanted = request.workflow_id
+        found = await asyncio.to_thread(
+            archive.summaries,
+            namespace,
+            request.started_after_us,
+            request.started_before_us,
+            LISTED_MAX,
+            lambda entry: not wanted or entry["workflow"] == wanted,
+        )
+        response = pb.ListArchivedResponse(capped=len(found) > LISTED_MAX)
+        for each in found[:LISTED_MAX]:
+            response.executions.add(
+                namespace=namespace,
+                execution_id=each["executionId"],
+                workflow_id=each["workflow"],
+                workflow_name=each["workflow"],
+                workflow_version=each["version"],
+                status=execution_pb2.ExecutionStatus.Value(f"EXECUTION_STATUS_{each['status']}"),
+                started_at_us=each["startedAtUs"],
+                ended_at_us=each["endedAtUs"],
+                archived=True,
+            )
+        return response
+
+    async def erase(
+        self, namespace: str, execution_id: str, tombstone: history_event_pb2.HistoryEvent
+    ) -> bool:
+        """Removes the values from the document of an execution; False where there is none."""
+        if self._archive is None:
+            return False
+        return await asyncio.to_thread(
+            self._archive.replace,
+            namespace,
+            execution_id,
+            partial(_without_values, tombstone=tombstone),
+        )
+
+    async def delete(self, namespace: str, execution_id: str) -> bool:
+        if self._archive is None:
+            return False
+        return await asyncio.to_thread(
+            self._archive.replace, namespace, execution_id, lambda _document: None
+        )
+
+    def required(self) -> Archive:
+        if self._archive is None:
+            text = "nothing is archived here; FLOWMESH_ARCHIVE_DIR says where to"
+            raise WrongState("ARCHIVE_OFF", text)
+        return self._archive
+
+
+def _summary(row: Any) -> dict[str, Any]:
+    return {
+        "executionId": row["id"],
+        "workflow": row["workflow_id"],
+        "version": row["workflow_version"],
+        "status": status_name(row["status"]).upper(),
+        "startedAtUs": row["started_at"],
+        "endedAtUs": row["ended_at"],
+    }
+
+
+def _about(row: Any) -> dict[str, Any]:
+    return {
+        "namespace": row["namespace"],
+        **_summary(row),
+        "planDigest": row["plan_digest"],
+        "requestId": row["request_id"] or "",
+    }
+
+
+def _line(kind: str, **of: Any) -> bytes:
+    return orjson.dumps({"kind": kind, **of}) + b"\n"
+
+
+def _payload_line(digest: str, encoding: str, data: bytes) -> Iterator[bytes]:
+    """In pieces: a value as one text is many times as large while it is made."""
+    about = orjson.dumps({"kind": "payload", "digest": digest, "encoding": encoding, "data": ""})
+    yield about.removesuffix(b'"}')
+    for begin in range(0, len(data), PIECE_BYTES):
+        yield base64.b64encode(data[begin : begin + PIECE_BYTES])
+    yield b'"}\n'
+
+
+async def _beside(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """What is read from a disk, read in a thread."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+def _recorded(
+    pieces: Iterator[bytes],
+) -> tuple[plan_pb2.Plan, list[history_event_pb2.HistoryEvent]]:
+    """The plan and the events of a document."""
+    plan, events = plan_pb2.Plan(), []
+    for line in _read(pieces):
+        if line["kind"] == "plan":
+            json_format.ParseDict(line["plan"], plan)
+        elif line["kind"] == "event":
+            events.append(json_format.ParseDict(line["event"], history_event_pb2.HistoryEvent()))
+    return plan, events
+
+
+def _read(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    """The lines of a document up to its payloads, which come last and may be large."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            read: dict[str, Any] = orjson.loads(line)
+            if read["kind"] == "payload":
+                return
+            yield read
+        if rest.startswith(_PAYLOAD):
+            return
+
+
+def _without_values(
+    pieces: Iterator[bytes], tombstone: history_event_pb2.HistoryEvent
+) -> Iterator[bytes]:
+    """The document after its execution was erased; one that was before stays as it is."""
+    before = list(_read(pieces))
+    for line in before:
+        if line["kind"] != "event":
+            yield orjson.dumps(line) + b"\n"
+    events = [
+        json_format.ParseDict(line["event"], history_event_pb2.HistoryEvent())
+        for line in before
+        if line["kind"] == "event"
+    ]
+    if not events[-1].HasField("payloads_erased"):
+        tombstone.sequence = events[-1].sequence + 1
+        events = [*map(without_values, events), tombstone]
+    for event in events:
+        yield _line("event", event=json_format.MessageToDict(event))

@@ -1,0 +1,368 @@
+"""The columns of one commit, collected row by row and handed to the one statement."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.engine import State, Transition
+from flowmesh.engine.searching import NOTHING_FOUND
+from flowmesh.orchestrator.model.commands import StartWork
+from flowmesh.orchestrator.model.concurrency_groups import Member
+from flowmesh.orchestrator.model.ids import is_digest
+from flowmesh.orchestrator.model.search_values import Stored, searched
+from flowmesh.orchestrator.storage.statements import PARTS
+
+DAY_US = 86_400_000_000
+_NO_LANES: Mapping[int, int] = {}
+_NO_WAITS: frozenset[str] = frozenset()
+_Found = tuple[int | None, int | None, int | None, str | None, int | None]
+_DIGEST_BEGINS = payload_pb2.PayloadReference(digest="0" * 64).SerializeToString()[:2]
+"""Tag and length of a digest: bytes of events without them refer to no stored payload."""
+
+
+def approval_name(assignee: str) -> str:
+    """Under which an execution waits for somebody's approval; no signal begins with a blank."""
+    return f" approval {assignee}"
+
+
+def approvals_of(state: State) -> frozenset[str]:
+    """Everybody who can approve something; where nobody is named, the one without a name."""
+    asked = (node.approval for node in state.asking.values())
+    names = (name for one in asked if one is not None for name in one.assignees or ("",))
+    return frozenset(map(approval_name, names))
+
+
+class StartRow:
+    """What only a start writes."""
+
+    __slots__ = ("request_id", "start_digest")
+
+    def __init__(self, request_id: str, start_digest: bytes) -> None:
+        self.request_id = request_id
+        self.start_digest = start_digest
+
+
+class Message:
+    """What an execution has to tell another one. `target` is the execution or, as long as that has
+    not begun, the request it begins with; messages to one target are told in order.
+    """
+
+    __slots__ = ("command", "id", "partition", "target")
+
+    def __init__(self, partition: int, message_id: str, target: str, command: bytes) -> None:
+        self.partition = partition
+        self.id = message_id
+        self.target = target
+        self.command = command
+
+
+class Row:
+    """The queryable columns of an execution, as last written; compared to know what changed.
+
+    `lanes` are the lanes of its plan in which it has open tasks, each with the time since when: the
+    first is in the execution's row, each further one a row of `ready`. `waits` are the signals with
+    a key it waits for and the people it asks, each a row of `waits`.
+    """
+
+    __slots__ = ("failure", "lanes", "search", "status", "waits", "wake_at_us")
+
+    def __init__(self, state: State, ready_since: int, previous: "Row | None") -> None:
+        self.status = state.status
+        self.wake_at_us = 0 if state.ended else state.wake_at_us
+        self.search = state.search
+        self.failure = state.failure
+        self.lanes: Mapping[int, int] = _NO_LANES
+        self.waits = _NO_WAITS
+        if state.awaiting and not state.ended:
+            self.waits = frozenset(name for name in state.awaiting if " " in name)
+        if state.asking and not state.ended:
+            self.waits |= approvals_of(state)
+        if state.open_lanes and not state.ended:
+            known = previous.lanes if previous is not None else _NO_LANES
+            # In the plan's order: the same however the state was come by.
+            lanes = sorted(state.open_lanes)
+            self.lanes = {lane: known.get(lane, ready_since) for lane in lanes}
+
+    @property
+    def first_lane(self) -> int | None:
+        return next(iter(self.lanes), None)
+
+    def same_as(self, other: "Row | None") -> bool:
+        """Whether the execution's own row is; its further lanes may differ."""
+        return (
+            other is not None
+            and self.status == other.status
+            and self.wake_at_us == other.wake_at_us
+            and self.first_lane == other.first_lane
+        )
+
+    def found_as(self, other: "Row | None") -> bool:
+        """Whether what the execution is found by is as it was."""
+        if other is None:
+            return self.search is NOTHING_FOUND and self.failure is None
+        return self.search is other.search and self.failure is other.failure
+
+    def further_lanes(self) -> dict[int, int]:
+        return dict(islice(self.lanes.items(), 1, None))
+
+
+class CommitBatch:
+    """Rows of one statement, as columns in the order of `sql/commit.sql` and its parts."""
+
+    def __init__(self) -> None:
+        self.plans: dict[str, bytes] = {}
+        # Both end in what queries find an execution by.
+        self.starts: list[
+            tuple[
+                str, int, str, str, str, int, str, str, bytes, int, int,
+                int | None, int | None, int | None, str | None, int | None,
+            ]
+        ] = []  # fmt: skip
+        self.changes: list[
+            tuple[str, int, int, int | None, int | None, int | None, str | None, int | None]
+        ] = []
+        self.lanes: list[tuple[str, int, str, str, int, int | None, bool]] = []
+        self.histories: list[tuple[int, str, int, bytes, int, bool]] = []
+        self.references: list[tuple[str, str, str, int]] = []
+        self.values: list[tuple[str, int, str, str, str | None, float | None, bool]] = []
+        self.snapshots: list[tuple[str, int, bytes, int]] = []
+        self.messages: list[tuple[int, str, str, bytes, str, bool]] = []
+        self.answered: list[tuple[int, str]] = []
+        self.waits: list[tuple[str, str, str, int, bool, bool]] = []
+        self.places: list[
+            tuple[str, int, str, str, str, int, str, int, bool, bool, int, int, bool]
+        ] = []
+        self.joins: list[tuple[str, str, str, bytes, int, bool]] = []
+        self.served: dict[int, int] = {}
+        self.after: bytes | None = None
+        self.bytes = 0
+
+    def add_start(self, state: State, partition: int, row: Row, start: StartRow) -> None:
+        plan = state.plan
+        self.plans.setdefault(plan.digest, plan.body)
+        self.starts.append(
+            (
+                state.execution_id,
+                partition,
+                plan.namespace,
+                plan.workflow_id,
+                plan.name,
+                plan.version,
+                plan.digest,
+                start.request_id,
+                start.start_digest,
+                row.status,
+                state.started_at_us,
+                *_found(state, row),
+            )
+        )
+
+    def add_change(self, state: State, partition: int, row: Row) -> None:
+        self.changes.append((state.execution_id, partition, row.status, *_found(state, row)))
+
+    def add_lanes(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
+        """Adds what changed of the further lanes: those opened, and without a time those closed."""
+        before = previous.further_lanes() if previous is not None else {}
+        after = row.further_lanes()
+        changed: dict[int, int | None] = {lane: None for lane in before if lane not in after}
+        changed.update((lane, since) for lane, since in after.items() if lane not in before)
+        for lane, since in changed.items():
+            queue, priority = state.plan.lanes[lane]
+            self.lanes.append(
+                (
+                    state.execution_id,
+                    partition,
+                    state.plan.namespace,
+                    queue,
+                    priority,
+                    since,
+                    previous is None,
+                )
+            )
+
+    def add_history(
+        self, state: State, partition: int, transition: Transition, *, is_start: bool
+    ) -> bytes:
+        """Adds the events of a transition; returns them as stored."""
+        events = transition.history.SerializeToString()
+        self.bytes += len(events)
+        self.histories.append(
+            (
+                state.started_at_us // DAY_US,
+                state.execution_id,
+                transition.first_sequence,
+                events,
+                partition,
+                is_start,
+            )
+        )
+        return events
+
+    def add_reference(self, state: State, partition: int, payload: payload_pb2.Payload) -> None:
+        # What is no digest names nothing; NUL characters in it would fail the whole commit.
+        if payload.HasField("reference") and is_digest(payload.reference.digest):
+            self.references.append(
+                (state.plan.namespace, payload.reference.digest, state.execution_id, partition)
+            )
+
+    def add_references(
+        self, state: State, partition: int, transition: Transition, stored: bytes
+    ) -> None:
+        """Adds the stored payloads that events refer to; `stored` is what is stored of them."""
+        if _DIGEST_BEGINS not in stored:
+            return
+        for event in transition.history.events:
+            match event.WhichOneof("event"):
+                case "task_completed":
+                    self.add_reference(state, partition, event.task_completed.output)
+                case "workflow_completed":
+                    self.add_reference(state, partition, event.workflow_completed.output)
+                case "signal_received":
+                    self.add_reference(state, partition, event.signal_received.payload)
+                case "result_reused":
+                    self.add_reference(state, partition, event.result_reused.output)
+                case "node_steered":
+                    self.add_reference(state, partition, event.node_steered.input)
+                    self.add_reference(state, partition, event.node_steered.output)
+                case "start_debounced":
+                    self.add_reference(state, partition, event.start_debounced.input)
+                case "journal_appended":
+                    for record in event.journal_appended.records:
+                        self.add_reference(state, partition, record.output)
+                        self.add_reference(state, partition, record.call.input)
+
+    def add_values(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
+        """Adds what changed of what an execution is found by."""
+        before = searched(previous.search, previous.failure) if previous is not None else {}
+        after = searched(row.search, row.failure)
+        changed: dict[str, Stored] = {n: (None, None) for n in before if n not in after}
+        changed.update((n, value) for n, value in after.items() if before.get(n) != value)
+        execution_id, namespace, is_start = (
+            state.execution_id,
+            state.plan.namespace,
+            previous is None,
+        )
+        for name, (text, number) in changed.items():
+            self.values.append((execution_id, partition, namespace, name, text, number, is_start))
+
+    def add_messages(
+        self, state: State, partition: int, transition: Transition, *, is_start: bool
+    ) -> list[Message]:
+        """Adds what a transition has to tell; returns it as stored."""
+        told = []
+        for number, message in enumerate(transition.messages):
+            # In the order of what they follow from, as texts too.
+            message_id = f"{state.execution_id}:{state.sequence:010d}:{number:05d}"
+            kind = message.WhichOneof("command")
+            if kind == "start":
+                target = message.start.request.request_id
+            elif kind == "stop":
+                target = message.stop.request_id
+            elif kind == "join":
+                # What is told of it waits for nobody: one that is full is asked again and again.
+                target = f"{message.join.execution_id}/join"
+            else:
+                target = message.outcome.parent_id
+            told.append(Message(partition, message_id, target, message.SerializeToString()))
+            self.bytes += len(told[-1].command)
+        self.messages.extend(
+            (one.partition, one.id, one.target, one.command, state.execution_id, is_start)
+            for one in told
+        )
+        return told
+
+    def add_waits(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
+        """Adds what changed of the signals with a key that an execution waits for."""
+        before = previous.waits if previous is not None else _NO_WAITS
+        for name in sorted(row.waits ^ before):
+            one = (state.plan.namespace, name, state.execution_id, partition)
+            self.waits.append((*one, previous is None, name in row.waits))
+
+    def add_place(
+        self, partition: int, member: Member, phase: int, now_us: int, *, is_new: bool = False
+    ) -> None:
+        """Adds what has become of an execution in the line of its key."""
+        self.places.append(
+            (
+                member.execution_id,
+                partition,
+                *member.name,
+                phase,
+                member.place,
+                member.concurrency,
+                member.replaces,
+                member.debounces,
+                member.answers_until,
+                now_us,
+                is_new,
+            )
+        )
+
+    def add_join(self, start: StartWork, execution_id: str, *, is_new: bool) -> None:
+        """Adds a start that the execution of another one answers."""
+        if start.request_id:
+            who = (start.namespace, start.request_id, execution_id, start.start_digest)
+            self.joins.append((*who, start.partition, is_new))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the statement has to do besides, in the order of `statements.PARTS`."""
+        needed = (
+            self.starts,
+            self.changes,
+            self.served,
+            self.lanes or self.values,
+            self.references or self.snapshots,
+            self.messages or self.answered or self.waits,
+            self.places or self.joins,
+        )
+        return tuple(name for name, of in zip(PARTS, needed, strict=True) if of)
+
+    def arguments(self, incarnation: int, position: int, epochs: Mapping[int, int]) -> list[object]:
+        """The parameters of the statement with the parts that are needed."""
+        arguments: list[object] = [
+            incarnation,
+            position,
+            list(epochs.keys()),
+            list(epochs.values()),
+            *_columns(self.histories, 6),
+            self.after,
+        ]
+        for part in self.parts:
+            arguments += self._of_part(part)
+        return arguments
+
+    def _of_part(self, part: str) -> list[list[object]]:
+        if part == "starts":
+            plans: list[list[object]] = [list(self.plans.keys()), list(self.plans.values())]
+            return plans + _columns(self.starts, 16)
+        if part == "changes":
+            return _columns(self.changes, 8)
+        if part == "served":
+            return [list(self.served.keys()), list(self.served.values())]
+        if part == "finding":
+            return _columns(self.lanes, 7) + _columns(self.values, 7)
+        if part == "payloads":
+            born = {start[0] for start in self.starts}
+            referred: list[list[object]] = _columns(self.references, 4)
+            referred.append([reference[2] in born for reference in self.references])
+            kept: list[list[object]] = _columns(self.snapshots, 4)
+            return [*referred, *kept, [each[0] in born for each in self.snapshots]]
+        if part == "messages":
+            return _columns(self.messages, 6) + _columns(self.answered, 2) + _columns(self.waits, 6)
+        return _columns(self.places, 13) + _columns(self.joins, 6)
+
+
+def _found(state: State, row: Row) -> _Found:
+    """The columns of an execution that queries find it by."""
+    queue = priority = ready_since = None
+    if row.lanes:
+        lane, ready_since = next(iter(row.lanes.items()))
+        queue, priority = state.plan.lanes[lane]
+    return state.ended_at_us or None, row.wake_at_us or None, ready_since, queue, priority
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    if not rows:
+        return [[] for _ in range(width)]
+    return [list(column) for column in zip(*rows, strict=True)]

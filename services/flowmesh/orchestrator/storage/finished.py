@@ -1,0 +1,88 @@
+"""States of executions that have ended, in Redis for a time: read again, they are not replayed.
+
+What is there stands for the history up to its sequence and no further: events behind it, as an
+erasure, are read from the rows and applied as ever. Nothing depends on it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.cache.aside import Aside
+from flowmesh.engine import State
+from flowmesh.orchestrator.storage.snapshots import snapshot
+from flowmesh.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+FINISHED_BYTES_MAX = 256 * 1024
+"""Larger ones are replayed each time."""
+
+KEPT_BYTES_MAX = 8 << 20
+"""So much is kept by one orchestrator in the time for which it is kept: Redis is small, and what
+the registry has there must find room.
+"""
+
+_SEQUENCE_BYTES = 8
+
+
+class FinishedStates:
+    """Those of all orchestrators on the same Redis; `seconds` is how long each is kept, 0 not."""
+
+    def __init__(
+        self,
+        *,
+        cache: "Redis",
+        prefix: str,
+        seconds: int,
+        metrics: Metrics,
+        monotonic_ms: Callable[[], float],
+    ) -> None:
+        self._cache = cache
+        self._prefix = f"{prefix}:finished:"
+        self._seconds = seconds
+        self._monotonic_ms = monotonic_ms
+        self._since_ms = 0.0
+        self._bytes_left = 0
+        self._counted = metrics.counter(
+            "flowmesh_finished_states_total",
+            "Ended executions that were read from rows, by what Redis had of them.",
+            ("outcome",),
+        )
+        self._aside = Aside(monotonic_ms, lambda: self._counted.labels("unavailable").inc())
+
+    async def kept(self, execution_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+        """Sequence and snapshot of those that are there."""
+        if not self._seconds or not execution_ids:
+            return {}
+        keys = [self._prefix + execution_id for execution_id in execution_ids]
+        bodies: list[Any] = await self._aside.asked(lambda: self._cache.mget(keys)) or []
+        found = {
+            execution_id: (int.from_bytes(body[:_SEQUENCE_BYTES], "big"), body[_SEQUENCE_BYTES:])
+            for execution_id, body in zip(execution_ids, bodies, strict=False)
+            if body
+        }
+        self._counted.labels("hit").inc(len(found))
+        self._counted.labels("miss").inc(len(execution_ids) - len(found))
+        return found
+
+    async def keep(self, states: Iterable[State]) -> None:
+        """From now on they are there, for a time, as long as there is room."""
+        if not self._seconds:
+            return
+        now_ms = self._monotonic_ms()
+        if not self._since_ms or now_ms - self._since_ms >= self._seconds * 1_000:
+            self._since_ms, self._bytes_left = now_ms, KEPT_BYTES_MAX
+        pipeline = self._cache.pipeline(transaction=False)
+        for state in states:
+            body = snapshot(state)
+            if len(body) <= min(FINISHED_BYTES_MAX, self._bytes_left):
+                self._bytes_left -= len(body)
+                value = state.sequence.to_bytes(_SEQUENCE_BYTES, "big") + body
+                pipeline.set(self._prefix + state.execution_id, value, ex=self._seconds)
+        await self._aside.asked(pipeline.execute)
+
+    async def forget(self, execution_id: str) -> None:
+        """Where Redis does not answer it goes at the end of its time."""
+        if self._seconds:
+            await self._aside.asked(lambda: self._cache.delete(self._prefix + execution_id))

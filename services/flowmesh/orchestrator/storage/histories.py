@@ -1,0 +1,68 @@
+"""Histories of executions, paged by sequence, read from the rows."""
+
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.api.history.v1 import history_service_pb2 as pb
+from flowmesh.engine.state import EXECUTION_COMPLETED
+from flowmesh.orchestrator.model.errors import execution_not_found
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.storage.batch import DAY_US
+from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.rpc import after_of, namespace_of
+
+PAGE_DEFAULT = 1_000
+PAGE_MAX = 10_000
+PAGE_BYTES_MAX = 3 << 20
+ROWS_AT_ONCE = 500
+
+
+class Histories:
+    """Reads what was committed; any instance serves any execution."""
+
+    def __init__(self, *, store: OrchestratorStore) -> None:
+        self._store = store
+
+    async def page(self, request: pb.ListHistoryEventsRequest) -> pb.ListHistoryEventsResponse:
+        """Events after a sequence, as many as the page holds."""
+        namespace = namespace_of(request)
+        row = None
+        if partition_of(request.execution_id) is not None:
+            row = await self._store.one(
+                "execution_row", namespace=namespace, execution_id=request.execution_id
+            )
+        if row is None:
+            raise execution_not_found(request.execution_id)
+        size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+        response = pb.ListHistoryEventsResponse()
+        after, weight, more = after_of(request), 0, True
+        while more and len(response.events) < size and weight < PAGE_BYTES_MAX:
+            rows = await self._store.rows(
+                "history_page",
+                start_day=row["started_at"] // DAY_US,
+                execution_id=request.execution_id,
+                after=after,
+                rows_max=ROWS_AT_ONCE,
+            )
+            before = after
+            for stored in rows:
+                for event in history_event_pb2.HistoryEvents.FromString(stored["events"]).events:
+                    if event.sequence > after and len(response.events) < size:
+                        response.events.append(event)
+                        after = event.sequence
+                        weight += event.ByteSize()
+                if len(response.events) >= size or weight >= PAGE_BYTES_MAX:
+                    break
+            more = after > before
+        if more:
+            response.next_after = after
+        if response.events and row["status"] >= EXECUTION_COMPLETED:
+            response.ended = _is_end(response.events[-1])
+            if response.ended:
+                response.next_after = 0
+        return response
+
+
+def _is_end(event: history_event_pb2.HistoryEvent) -> bool:
+    kind = event.WhichOneof("event") or ""
+    if kind == "payloads_erased":
+        return True  # behind the end
+    return kind.startswith("workflow_") and kind != "workflow_started"

@@ -1,0 +1,157 @@
+"""Large payloads: stored once by content, read back with a small cache."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+
+import msgspec
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import Invalid, NotFound, TooLarge, WrongState
+from flowmesh.expressions.integers import inexact
+from flowmesh.jsontext.integers import integer_invalid
+from flowmesh.orchestrator.model.ids import is_digest
+from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.rpc import namespace_of
+
+INLINE_BYTES_MAX = 256 << 10
+STORED_BYTES_MAX = 64 << 20
+CHUNK_BYTES = 1 << 20
+CACHE_BYTES_MAX = 64 << 20
+ENCODING_CHARACTERS_MAX = 256
+
+
+class Payloads:
+    """Stored payloads of all namespaces."""
+
+    def __init__(self, *, store: OrchestratorStore) -> None:
+        self._store = store
+        self._cache: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._cached_bytes = 0
+
+    async def put(self, namespace: str, encoding: str, data: bytes) -> payload_pb2.Payload:
+        """Stores bytes and answers their reference; the same bytes are stored once."""
+        if len(data) > STORED_BYTES_MAX:
+            raise too_large("payload", len(data), STORED_BYTES_MAX)
+        digest = hashlib.sha256(data).hexdigest()
+        await self._store.one(
+            "put_payload",
+            namespace=namespace,
+            digest=digest,
+            encoding=encoding,
+            size_bytes=len(data),
+            data=data,
+        )
+        reference = payload_pb2.PayloadReference(digest=digest, size_bytes=len(data))
+        return payload_pb2.Payload(encoding=encoding, reference=reference)
+
+    async def receive(self, chunks: AsyncIterator[pb.PutPayloadRequest]) -> payload_pb2.Payload:
+        """Stores what a stream of chunks adds up to; refuses it as soon as it is too large."""
+        namespace, encoding = "default", ""
+        data = bytearray()
+        first = True
+        async for chunk in chunks:
+            if first:
+                namespace, encoding, first = namespace_of(chunk), chunk.encoding, False
+                _check_encoding(encoding)
+            data += chunk.chunk
+            if len(data) > STORED_BYTES_MAX:
+                raise too_large("payload", len(data), STORED_BYTES_MAX)
+        content = bytes(data)
+        check_integers(encoding, content, "value")
+        return await self.put(namespace, encoding, content)
+
+    async def get(self, namespace: str, digest: str) -> tuple[str, bytes]:
+        """Encoding and bytes of a stored payload."""
+        row = None
+        if is_digest(digest):
+            row = await self._store.one("get_payload", namespace=namespace, digest=digest)
+        if row is None:
+            raise NotFound("PAYLOAD_NOT_FOUND", f"no payload {digest[:64]!r} in this namespace")
+        return row["encoding"], row["data"]
+
+    async def require(self, namespace: str, *given: payload_pb2.Payload) -> None:
+        """Keeps what callers refer to for another day, long enough to commit that.
+
+        Raises PAYLOAD_MISSING for what is not stored any more, whatever is cached.
+        """
+        for payload in given:
+            if not payload.HasField("reference"):
+                continue
+            digest = payload.reference.digest
+            if not await self._store.one("renew_payload", namespace=namespace, digest=digest):
+                message = f"payload {digest[:64]!r} is not stored; put it again"
+                raise WrongState("PAYLOAD_MISSING", message)
+
+    async def given(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
+        """Bytes of what a caller gives or refers to. Raises PAYLOAD_MISSING."""
+        await self.require(namespace, payload)
+        return await self.content(namespace, payload)
+
+    async def content(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
+        """Bytes of a payload, inline or stored."""
+        if not payload.HasField("reference"):
+            return payload.data
+        return await self.read(namespace, payload.reference.digest)
+
+    async def read(self, namespace: str, digest: str) -> bytes:
+        """Bytes of a payload for rendering, cached."""
+        key = (namespace, digest)
+        if key not in self._cache:
+            _, data = await self.get(namespace, digest)
+            self._cache[key] = data
+            self._cached_bytes += len(data)
+            while self._cached_bytes > CACHE_BYTES_MAX and len(self._cache) > 1:
+                self._cached_bytes -= len(self._cache.popitem(last=False)[1])
+        self._cache.move_to_end(key)
+        return self._cache[key]
+
+    def forget(self, namespace: str, digests: Iterable[str]) -> None:
+        """Lets payloads that were erased go from memory."""
+        for digest in digests:
+            self._cached_bytes -= len(self._cache.pop((namespace, digest), b""))
+
+    def at_hand(self, namespace: str, payload: payload_pb2.Payload) -> bytes | None:
+        """Bytes of a payload without asking the database; None if that is needed."""
+        if not payload.HasField("reference"):
+            return payload.data
+        return self._cache.get((namespace, payload.reference.digest))
+
+
+def _check_encoding(encoding: str) -> None:
+    if not encoding.isprintable() or len(encoding) > ENCODING_CHARACTERS_MAX:
+        text = f"a media type of at most {ENCODING_CHARACTERS_MAX} printable characters"
+        raise Invalid("REQUEST_INVALID", f"encoding must be {text}")
+
+
+def check_inline(payload: payload_pb2.Payload, field: str) -> None:
+    """Raises PAYLOAD_TOO_LARGE for a large inline value, ID_INVALID for what is no reference.
+
+    REQUEST_INVALID for an encoding that is none.
+    """
+    _check_encoding(payload.encoding)
+    if payload.HasField("reference") and not is_digest(payload.reference.digest):
+        raise Invalid("ID_INVALID", f"{field}: the digest is not the hex SHA-256 of a payload")
+    if len(payload.data) > INLINE_BYTES_MAX:
+        raise too_large(field, len(payload.data), INLINE_BYTES_MAX)
+    check_integers(payload.encoding, payload.data, field)
+
+
+def check_integers(encoding: str, data: bytes, field: str) -> None:
+    """Raises JSON_INVALID for an integer beyond 64 bits in a value that is JSON."""
+    if encoding and "json" not in encoding:
+        return
+    try:
+        path = inexact(data, field)
+    except (msgspec.DecodeError, RecursionError):
+        return  # not JSON: whatever reads it says so
+    if path:
+        raise integer_invalid(path)
+
+
+def too_large(field: str, size: int, limit: int) -> TooLarge:
+    hint = "; store it with PayloadService.PutPayload" if limit == INLINE_BYTES_MAX else ""
+    return TooLarge(
+        "PAYLOAD_TOO_LARGE", f"{field} has {size} bytes, the limit is {limit} bytes{hint}"
+    )

@@ -1,0 +1,258 @@
+"""Executions in memory: the states this process owns, bounded, rebuilt from rows when cold."""
+
+import asyncio
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine import State, apply, replay, restore_held
+from flowmesh.orchestrator.model.ids import partition_of
+from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.storage.batch import Row
+from flowmesh.orchestrator.storage.finished import FinishedStates
+from flowmesh.orchestrator.storage.snapshots import restore
+from flowmesh.orchestrator.storage.store import (
+    Kept,
+    OrchestratorStore,
+    StoredExecution,
+    nothing_kept,
+)
+from flowmesh.plan import Plan
+
+STATE_BYTES_MAX = 256 << 20
+"""Estimated bytes of states kept; beyond it the least recently used ones are dropped."""
+
+ENDED_MAX = 1_000
+"""Ended executions kept for those who look at them right after."""
+
+LOAD_BATCH = 200
+_BASE_BYTES = 3_500
+_FACTOR = 3
+
+
+class Entry:
+    """A state with the columns last written of it.
+
+    `size` is an estimate in bytes: of its last snapshot, of `snapshot_bytes`, and the events since.
+    """
+
+    __slots__ = ("row", "size", "snapshot_bytes", "snapshot_sequence", "state")
+
+    def __init__(self, state: State, row: Row | None, size: int = _BASE_BYTES) -> None:
+        self.state = state
+        self.row = row
+        self.size = size
+        self.snapshot_sequence = 0
+        self.snapshot_bytes: int | None = None
+
+
+def _events(rows: Iterable[bytes]) -> Iterator[history_event_pb2.HistoryEvent]:
+    """One row at a time: a long history is never whole in memory."""
+    for row in rows:
+        yield from history_event_pb2.HistoryEvents.FromString(row).events
+
+
+def _let_go(entry: Entry | None, alone: int) -> int:
+    """Takes an entry apart that nobody else has; references to it and to its state.
+
+    Else the garbage collector has to find it, which holds up everything.
+    """
+    if entry is None:
+        return 0
+    references = sys.getrefcount(entry) + sys.getrefcount(entry.state)
+    if references == alone:
+        entry.state.take_apart()
+    return references
+
+
+_ALONE = _let_go(Entry(State("", Plan(plan_pb2.Plan(), [], None)), None), 0)
+"""References to an entry that nobody else has, and to its state."""
+
+
+class Found(dict[str, Entry]):
+    """Executions by id. `broken` are those whose rows this program cannot make a state of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken: set[str] = set()
+
+
+class States:
+    """The cache of states, and how a cold one is rebuilt."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        plans: PlanCache,
+        epochs: Mapping[int, int],
+        log: Any,
+        finished: FinishedStates | None = None,
+    ) -> None:
+        self._store = store
+        self._plans = plans
+        self._epochs = epochs
+        self._log = log
+        self._finished = finished
+        self._finished_kept: Kept = finished.kept if finished is not None else nothing_kept
+        # What was committed while each read of rows was on its way.
+        self._reads: dict[object, set[str]] = {}
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._ended: deque[str] = deque()
+        self._size = 0
+        self.discarded = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def size(self) -> int:
+        """Of all that is kept, in bytes, estimated."""
+        return self._size
+
+    def get(self, execution_id: str) -> Entry | None:
+        return self._entries.get(execution_id)
+
+    def put(self, entry: Entry, grown_bytes: int) -> None:
+        """Keeps an entry that has just been committed, in place of any other of its execution."""
+        for changed in self._reads.values():
+            changed.add(entry.state.execution_id)
+        self._keep(entry, grown_bytes)
+
+    def _keep(self, entry: Entry, grown_bytes: int) -> None:
+        execution_id = entry.state.execution_id
+        known = self._entries.get(execution_id)
+        if known is not entry:
+            self.evict(execution_id)
+            self._entries[execution_id] = entry
+            self._size += entry.size
+        else:
+            self._entries.move_to_end(execution_id)
+        size = entry.size + _FACTOR * grown_bytes
+        if entry.snapshot_bytes is not None:
+            size, entry.snapshot_bytes = _BASE_BYTES + _FACTOR * entry.snapshot_bytes, None
+        self._size += size - entry.size
+        entry.size = size
+        while self._size > STATE_BYTES_MAX and len(self._entries) > 1:
+            _, oldest = self._entries.popitem(last=False)
+            self._size -= oldest.size
+
+    def ended(self, execution_id: str) -> None:
+        """Nothing more happens to it: it stays a while for those who look, then goes first."""
+        self._ended.append(execution_id)
+        if len(self._ended) > ENDED_MAX:
+            _let_go(self.evict(self._ended.popleft()), _ALONE)
+
+    def evict(self, execution_id: str) -> Entry | None:
+        """Lets an execution go; what was known of it."""
+        entry = self._entries.pop(execution_id, None)
+        if entry is not None:
+            self._size -= entry.size
+        return entry
+
+    def discard(self, execution_id: str) -> None:
+        """What is in memory of an execution was decided and is not so: the rows are."""
+        self.discarded += 1
+        self.evict(execution_id)
+
+    def deleted(self, execution_id: str) -> None:
+        """It has no rows any more: whoever is just reading them reads again."""
+        for changed in self._reads.values():
+            changed.add(execution_id)
+        self.evict(execution_id)
+
+    def evict_partitions(self, partitions: Iterable[int]) -> None:
+        gone = set(partitions)
+        for execution_id in [i for i in self._entries if partition_of(i) in gone]:
+            self.evict(execution_id)
+
+    async def fetch(self, execution_ids: Iterable[str]) -> Found:
+        """Executions from memory or from rows; those of owned partitions are kept.
+
+        One that was committed while it was read is read again, and one whose partition was lost
+        and is ours again; one whose partition is another's by then is left out: what is kept is
+        never older than the rows.
+        """
+        found = Found()
+        wanted = list(execution_ids)
+        while wanted:
+            epochs = dict(self._epochs)
+            changed: set[str] = set()
+            read = object()
+            self._reads[read] = changed
+            try:
+                loaded = await self.load([i for i in wanted if i not in self._entries])
+            finally:
+                del self._reads[read]
+            found.broken |= loaded.broken
+            again = []
+            for execution_id in wanted:
+                known = self._entries.get(execution_id)
+                if known is not None:
+                    found[execution_id] = known
+                    continue
+                partition = partition_of(execution_id)
+                if partition is None or partition not in self._epochs:
+                    continue
+                if execution_id in changed or self._epochs[partition] != epochs.get(partition):
+                    again.append(execution_id)
+                elif execution_id in loaded:
+                    found[execution_id] = loaded[execution_id]
+                    self._keep(loaded[execution_id], 0)
+            wanted = again
+        return found
+
+    async def load(self, execution_ids: Sequence[str]) -> Found:
+        """Rebuilds executions from rows, without keeping them. Unknown ids are left out."""
+        found = Found()
+        for start in range(0, len(execution_ids), LOAD_BATCH):
+            ids = execution_ids[start : start + LOAD_BATCH]
+            spoilt = await self._add(found, ids, self._finished_kept)
+            if spoilt:
+                await self._add(found, spoilt, nothing_kept)
+        return found
+
+    async def _add(self, found: Found, ids: Sequence[str], kept: Kept) -> list[str]:
+        """Rebuilds some; returns those of which what is kept cannot be read."""
+        spoilt: list[str] = []
+        ended: list[State] = []
+        plans = dict(self._plans.by_digest)
+        for stored in await self._store.load(ids, plans, kept):
+            try:
+                entry = self._rebuild(stored, plans)
+            except Exception:  # noqa: BLE001 (told to everybody who asks for it)
+                # One that cannot be read must not keep the others from being read.
+                if stored.kept:
+                    spoilt.append(stored.execution_id)
+                    continue
+                self._log.exception("execution_unreadable", execution_id=stored.execution_id)
+                found.broken.add(stored.execution_id)
+                continue
+            found[stored.execution_id] = entry
+            if entry.state.ended and not stored.kept:
+                ended.append(entry.state)
+            await asyncio.sleep(0)
+        if ended and self._finished is not None:
+            await self._finished.keep(ended)
+        return spoilt
+
+    def _rebuild(self, stored: StoredExecution, plans: Mapping[str, Plan]) -> Entry:
+        plan = plans.get(stored.plan_digest)
+        if plan is None:
+            plan = self._plans.remember(plan_pb2.Plan.FromString(stored.plan_body))
+        events = _events(stored.events)
+        if stored.snapshot is None:
+            state = replay(stored.execution_id, plan, events)
+        else:
+            state = restore(stored.execution_id, plan, stored.snapshot)
+            for event in events:
+                apply(state, event)
+            restore_held(state)
+        stored_bytes = len(stored.snapshot or b"") + sum(map(len, stored.events))
+        size = _BASE_BYTES + _FACTOR * stored_bytes
+        entry = Entry(state, Row(state, state.started_at_us, None), size)
+        entry.snapshot_sequence = state.sequence if stored.snapshot else 0
+        return entry
