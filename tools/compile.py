@@ -24,17 +24,18 @@ MODULES = {
     ),
     "libs/flowmesh/insight": "moments",
     "libs/flowmesh/plan": "compiled policies scope",
-    "services/flowmesh/orchestrator": "owner",
     "services/flowmesh/orchestrator/api": "session",
     "services/flowmesh/orchestrator/commit": (
-        "admission batched_execution committer group_delay inbox publisher waiters"
+        "admission batched_execution committer effects group_delay inbox publisher waiters"
     ),
     "services/flowmesh/orchestrator/dispatch": (
-        "attachment dispatch_limiter dispatcher leases long_runs stats"
+        "attachment commit_lock dispatch_limiter dispatcher leases long_runs stats"
     ),
     "services/flowmesh/orchestrator/limits": "permit_client permit_ledger ready_queues rules",
     "services/flowmesh/orchestrator/model": "commands ids messages telemetry verdicts",
-    "services/flowmesh/orchestrator/operations": "executions",
+    "services/flowmesh/orchestrator/operations": (
+        "execution_reader executions outcomes owner_router quick_starts start_calls"
+    ),
     "services/flowmesh/orchestrator/storage": "batch snapshots states",
     "services/flowmesh/worker": "relay",
 }

@@ -100,11 +100,11 @@ async def test_what_was_applied_is_what_stands_there(old: str) -> None:
 def serve(core: Core, known: Iterable[Golden]) -> Attached:
     """A worker with room for every task there is in these executions."""
     stream = Attached()
-    core.owner.dispatcher.attach(stream, pb.AttachHello(worker_service_id="theirs"))
+    core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="theirs"))
     types = {node.spec.task_type for one in known for node in one.plan.all_nodes() if node.spec}
     grant = pb.Grant(set_id="all", slots=100, task_types=types, queues=QUEUES)
-    core.owner.dispatcher.grant(stream, [grant])
-    core.owner.dispatcher.pump()
+    core.dispatch.dispatcher.grant(stream, [grant])
+    core.dispatch.dispatcher.pump()
     return stream
 
 
@@ -113,11 +113,11 @@ async def test_open_executions_of_an_earlier_version_go_on(store: OrchestratorSt
     left = "select count(*) from executions where ended_at is null"
     answered: set[tuple[str, str, int]] = set()
     async with running(store) as core, asyncio.timeout(PATIENCE_S):
-        core.run(core.owner.timers.run)
+        core.run(core.dispatch.timers.run)
         stream = serve(core, OPEN.values())
         while await store.pool.fetchval(left):
             await answer_all(core, stream, OPEN, answered)
-        found = await core.owner.states.fetch(list(OPEN))
+        found = await core.memory.states.fetch(list(OPEN))
     assert {entry.state.status for entry in found.values()} == {EXECUTION_STATUS_COMPLETED}
     assert len(found) == len(OPEN)
     names = {i: one.row["workflow_id"] for i, one in OPEN.items()}

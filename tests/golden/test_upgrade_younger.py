@@ -58,9 +58,8 @@ async def test_open_executions_go_on(database: str, tmp_path: Path) -> None:
     answered: set[tuple[str, str, int]] = set()
     async with open_database(database, migrations=MIGRATIONS, **SCHEMA) as pool:
         store = OrchestratorStore(pool)
-        async with running(store) as core, asyncio.timeout(PATIENCE_S):
-            core.owner.messenger.deliver = heard
-            core.run(core.owner.timers.run)
+        async with running(store, deliver=heard) as core, asyncio.timeout(PATIENCE_S):
+            core.run(core.dispatch.timers.run)
             stream = serve(core, OPEN.values())
             for name, commands in TOLD.items():
                 for command in commands:
@@ -70,7 +69,7 @@ async def test_open_executions_go_on(database: str, tmp_path: Path) -> None:
             while waiting != {"young-open-parent"}:
                 await answer_all(core, stream, OPEN, answered, NOTHING)
                 waiting = {row["workflow_id"] for row in await store.pool.fetch(left)}
-            found = await core.owner.states.fetch(list(OPEN))
+            found = await core.memory.states.fetch(list(OPEN))
     ends = {OPEN[i].row["workflow_id"]: entry.state.status for i, entry in found.items()}
     assert ends == {
         **dict.fromkeys(NAMED, status.EXECUTION_STATUS_COMPLETED),

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1 import task_pb2
@@ -24,30 +24,22 @@ from flowmesh.event.store import Place
 from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.failures import SERVER, TaskFailure
 from flowmesh.executors.specs import ReadySpecs
+from flowmesh.orchestrator import services
 from flowmesh.orchestrator.api.control_server import ControlServer
-from flowmesh.orchestrator.api.dispatch_server import DispatchServer
 from flowmesh.orchestrator.api.execution_server import (
-    ExecutionServer,
-    OutboxServer,
-    PartitionServer,
     PayloadServer,
 )
-from flowmesh.orchestrator.api.limit_server import LimitServer, PermitServer
+from flowmesh.orchestrator.api.limit_server import LimitServer
 from flowmesh.orchestrator.commit.publisher import Publisher
-from flowmesh.orchestrator.main import _kept_up
+from flowmesh.orchestrator.composition import Core, Environment, compose, compose_lifecycle
+from flowmesh.orchestrator.main import kept_up
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.plans import PlanCache
-from flowmesh.orchestrator.operations.control import Control
-from flowmesh.orchestrator.operations.executions import Executions
-from flowmesh.orchestrator.operations.limit_operations import Limits
-from flowmesh.orchestrator.owner import Orchestrator
-from flowmesh.orchestrator.ownership.ownership import ClaimTimer, LeaseLoop
+from flowmesh.orchestrator.ownership.lease_keeper import ClaimTimer, LeaseLoop
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.search.searches import Searches
-from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.outbox import Outbox
-from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.store import CONNECTION_LOST
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics, Spans
@@ -114,39 +106,30 @@ class OrchestratorHost:
         self.clock = SimulatedClock(world, skew_us)
         self.ready = False
         self.core = self._core(number, data_dir_id)
-        executions = Executions(core=self.core, stub_at=world.network.stub)
-        no_pool: Any = None
+        self.life = compose_lifecycle(self.core)
+        core, no_pool = self.core, cast("Any", None)
         no_links: Any = None
         no_letters: Any = None
         stub_at: Any = world.network.stub
-        limits = Limits(core=self.core, stub_at=stub_at, permit_stub=stub_at)
-        archiving = Archiving(store=self.store, plans=self.core.plans, archive=None)
-        searches = Searches(pool=no_pool, now_us=self.core.ownership.now_us)
-        listing = Listing(searches=searches, states=self.core.states, state_of=executions.state)
+        searches = Searches(pool=no_pool, now_us=core.memory.ownership.now_us)
+        listing = Listing(
+            searches=searches, states=core.memory.states, state_of=core.calls.reader.state
+        )
         world.network.listen(
             self.address,
             self.process,
-            ExecutionServer(
-                executions=executions, listing=listing, archiving=archiving, core=self.core
-            ),
-            ControlServer(
-                control=Control(core=self.core, executions=executions, stub_at=world.network.stub),
-                links=no_links,
-            ),
-            PayloadServer(core=self.core),
-            PartitionServer(core=self.core, executions=executions),
-            OutboxServer(core=self.core),
-            LimitServer(limits=limits, dead_letters=no_letters),
-            PermitServer(core=self.core),
-            DispatchServer(
-                dispatcher=self.core.dispatcher,
-                ownership=self.core.ownership,
-                spawn=self.core.spawn,
-            ),
+            services.execution_server(core, listing),
+            ControlServer(control=core.calls.control, links=no_links),
+            PayloadServer(payloads=core.memory.payloads),
+            services.partition_server(core, self.life),
+            services.outbox_server(core),
+            LimitServer(limits=services.limits_of(core, stub_at), dead_letters=no_letters),
+            services.permit_server(core),
+            services.dispatch_server(core, self.life),
         )
         self.process.spawn(self._run())
 
-    def _core(self, number: int, data_dir_id: str) -> Orchestrator:
+    def _core(self, number: int, data_dir_id: str) -> Core:
         world = self.world
         outside: Any = self.bus
         definitions: Any = world.definitions
@@ -154,10 +137,10 @@ class OrchestratorHost:
         def publisher(outbox: Outbox) -> Publisher:
             return Publisher(bus=outside, outbox=outbox, prefix="t", log=world.log)
 
-        return Orchestrator(
+        stub_at: Any = world.network.stub
+        given = Environment(
             store=self.store,
             plans=PlanCache(definitions=definitions, clock=self.clock),
-            payloads=Payloads(store=self.store),
             clock=self.clock,
             log=world.log,
             address=self.address,
@@ -167,24 +150,30 @@ class OrchestratorHost:
             publisher=publisher,
             ids=ExecutionIds(number),
             draw=Random(number).random,
-            partition_stub=world.network.stub,  # type: ignore[arg-type]
-            permit_stub=world.network.stub,  # type: ignore[arg-type]
+            execution_stub=stub_at,
+            partition_stub=stub_at,
+            permit_stub=stub_at,
+            control_stub=stub_at,
         )
+        return compose(given)
 
     async def _run(self) -> None:
-        core, world = self.core, self.world
+        core, life, world = self.core, self.life, self.world
         try:
-            await core.begin()
+            await life.incarnation.begin()
         except CONNECTION_LOST:
             # The process ends with an error, and whoever looks after it starts another one.
             world.loop.outside(BEGIN_RETRY_S, world.restart, self.name)
             self.process.kill()
             return
         self.bus.connected()
-        claims = ClaimTimer(core.ownership, self.clock)
-        for run in (core.committer.run, core.publisher.run, core.timers.run, claims.run):
-            self.process.spawn(_kept_up(run, world.log))
-        lease = LeaseLoop(core.ownership, core.lease_expired)
+        claims = ClaimTimer(life.keeper, self.clock, world.log)
+        publisher, timers = core.memory.publisher, core.dispatch.timers
+        for run in (life.committer.run, publisher.run, timers.run, claims.run):
+            self.process.spawn(kept_up(run, world.log))
+        lease = LeaseLoop(
+            life.keeper, expired=life.incarnation.lease_expired, over=life.incarnation.over
+        )
         self.process.spawn(_every(lease.run_once, lease.interval_ms / 1000))
         self.ready = True
         world.registered(self.address, self.process)
@@ -193,7 +182,7 @@ class OrchestratorHost:
         """A planned end: hands everything over first."""
         self.world.deregistered(self.address)
         with contextlib.suppress(*CONNECTION_LOST):
-            await self.core.end()
+            await self.life.incarnation.end()
         self.process.kill()
         self.world.loop.outside(BEGIN_RETRY_S, self.world.restart, self.name)
 

@@ -22,13 +22,13 @@ def leftovers(world: World) -> Iterator[str]:
     waiting = [row for row in world.tables.starts.values() if row["phase"] != ENDED]
     if waiting:
         yield f"I10 rows of starts are left: {waiting}"
-    owners = [host.core.committer for host in world.orchestrators.values()]
-    answered = {one for committer in owners for one in committer.alongside.answered}
+    owners = [host.core.memory.piggyback for host in world.orchestrators.values()]
+    answered = {one for piggyback in owners for one in piggyback.answered}
     if untold := world.tables.messages.keys() - answered:
         yield f"I10 messages nobody has told are left: {sorted(untold)}"
     for host in world.orchestrators.values():
         # Somebody paused or dead does not keep the others from telling what they have to.
-        if host.process.runs and len(host.core.messenger):
+        if host.process.runs and len(host.life.messenger):
             yield f"I10 orchestrator {host.address} has messages left"
     if not all(host.process.runs for host in world.processes):
         return
@@ -50,33 +50,33 @@ def _held(where: str, counts: dict[str, Any]) -> Iterator[str]:
 def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
     core = host.core
     return {
-        "ready tasks": core.dispatcher.ready.count,
-        "leases": list(core.dispatcher.leases._leases),
-        "ending tasks": core.dispatcher._ending._ends,
-        "tasks being prepared": core.dispatcher._preparing,
-        "commands": len(core.committer._inbox),
-        "commands set aside": len(core.committer._cold),
-        "executions in flight": core.committer._undecided._executions,
+        "ready tasks": core.dispatch.dispatcher.ready.count,
+        "leases": list(core.dispatch.dispatcher.leases._leases),
+        "ending tasks": core.dispatch.dispatcher._ending._ends,
+        "tasks being prepared": core.dispatch.dispatcher._preparing,
+        "commands": len(core.memory.inbox),
+        "commands set aside": len(host.life.committer._loads),
+        "executions in flight": core.memory.uncommitted._executions,
         "places in a line": [
             member.execution_id
-            for member in core.committer.starts.lines.members.values()
+            for member in core.memory.starts.lines.members.values()
             if member.phase != ENDED
         ],
-        "starts set aside": core.committer.starts._early,
-        "tasks held back": list(core.dispatcher.gate._waiting),
-        "tasks stopped": [one.key for _, one in core.dispatcher.gate.stopped()],
-        "permits held": list(core.permits._held),
-        "permits waited for": list(core.permits._wanted),
-        "permits to give back": core.permits._releasing,
+        "starts set aside": core.memory.starts._early,
+        "tasks held back": list(core.dispatch.dispatcher.gate._waiting),
+        "tasks stopped": [one.key for _, one in core.dispatch.dispatcher.gate.stopped()],
+        "permits held": list(core.dispatch.permits._held),
+        "permits waited for": list(core.dispatch.permits._wanted),
+        "permits to give back": core.dispatch.permits._releasing,
         "permits given": [
             f"{counter.name}: {counter.in_use} and {counter.waiting_count} waiting"
-            for book in core.permits._books.values()
+            for book in core.dispatch.permits._books.values()
             for counter in book.counters("default")
         ],
-        "background tasks": len(core._tasks),
-        "callers that wait": len(core.waiters),
-        "commits to publish": len(core.publisher._queue),
-        "inherited positions": core.publisher._inherited,
+        "background tasks": len(core.memory.background._tasks),
+        "callers that wait": len(core.memory.waiters),
+        "commits to publish": len(core.memory.publisher._queue),
+        "inherited positions": core.memory.publisher._inherited,
     }
 
 
@@ -95,7 +95,7 @@ def _credit(world: World, service: WorkerServiceHost) -> Iterator[str]:
         if credit.running:
             yield f"I10 {set_id}: {credit.running} slots are taken"
         for host in world.orchestrators.values():
-            for stream in host.core.dispatcher._attached:
+            for stream in host.core.dispatch.dispatcher._attached:
                 known = stream.sets.get(set_id)
                 if known is not None and known.credit != credit.granted(host.address):
                     granted = credit.granted(host.address)

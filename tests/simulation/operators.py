@@ -70,8 +70,8 @@ class Operators:
             return
         for host in self.world.orchestrators.values():
             core = host.core
-            deaf = stop not in core.dispatcher.gate.rules.stops
-            if deaf and host.process.runs and host.ready and core.ownership.lease_valid:
+            deaf = stop not in core.dispatch.dispatcher.gate.rules.stops
+            if deaf and host.process.runs and host.ready and core.memory.ownership.lease_valid:
                 self.world.problem("stop", f"{host.address} has not heard of the stop of {stop}")
 
     async def _limit(self, after_s: float) -> None:

@@ -66,7 +66,7 @@ class Stage:
         partition = self.world.tables.executions[execution_id]["partition"]
         incarnation = self.world.tables.partitions[partition].incarnation
         for host in self.world.orchestrators.values():
-            if host.core.ownership.incarnation == incarnation:
+            if host.core.memory.ownership.incarnation == incarnation:
                 return host
         raise AssertionError("nobody owns it")
 

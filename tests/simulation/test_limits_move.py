@@ -63,7 +63,7 @@ def test_who_has_the_permit_of_one_limit_is_held_to_the_next() -> None:
         for number in range(8):
             await stage.client.start("busy", f"b{number}")
         await elapsed(1.3)
-        ready = stage.owner("r0").core.dispatcher.ready.tasks()
+        ready = stage.owner("r0").core.dispatch.dispatcher.ready.tasks()
         assert sum(task.permitted for task in ready) > 1
         await _limit(stage, kind=pb.LIMIT_KIND_NODE, subject="one/t", concurrency=1)
         since_us = stage.world.now_us()

@@ -17,7 +17,7 @@ from tests.simulation.scripted import Stage, play
 
 def _refuse(host: OrchestratorHost, refuses: Callable[[Any], bool], after_s: float = 0.0) -> None:
     """The disk is full for the commits of this owner that it names."""
-    line: Any = host.core.committer.line
+    line: Any = host.core.memory.line
     commit = line.commit
 
     async def refused(batch: Any, epochs: Any) -> Any:
@@ -61,11 +61,11 @@ def test_served_rows_go_with_a_later_commit_if_one_is_refused() -> None:
         stage.start("short", "r")
         await stage.until(lambda: stage.ended("r"))
         former = stage.owner("r")
-        old = former.core.ownership.incarnation
+        old = former.core.memory.ownership.incarnation
         former.process.kill()
         world.restart(former.name)
         host = world.orchestrators[former.name]
-        await stage.until(lambda: len(host.core.ownership.epochs) == 64)
+        await stage.until(lambda: len(host.core.memory.ownership.epochs) == 64)
         assert world.tables.outbox[old]
         refused: list[int] = []
 

@@ -210,7 +210,7 @@ def test_a_task_that_reached_nobody_before_its_owner_died(orchestrators: int, lo
             world.workers["ws1"].process.kill()
         world.restart(owner.name)
         partition = world.tables.partitions[partition_of(stage.execution("r")) or 0]
-        former = owner.core.ownership.incarnation
+        former = owner.core.memory.ownership.incarnation
         await stage.until(lambda: partition.incarnation != former)
         taken_over_s = loop.time()
         await stage.until(lambda: stage.effects("r", "x"))
@@ -291,7 +291,9 @@ def test_a_stream_lost_after_a_takeover_while_idle() -> None:
         await elapsed(0.2)
         before.process.kill()
         world.restart(before.name)
-        await stage.until(lambda: len(world.orchestrators[before.name].core.ownership.epochs) == 64)
+        await stage.until(
+            lambda: len(world.orchestrators[before.name].core.memory.ownership.epochs) == 64
+        )
         await elapsed(1.0)
         world.nats.go_away()
         world.nats.come_back(store_lost=True)

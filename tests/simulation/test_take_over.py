@@ -31,10 +31,11 @@ async def _replaced(stage: Stage, owner: OrchestratorHost, request_id: str) -> A
     row = world.tables.partitions[partition]
     owner.process.kill()
     world.restart(owner.name)
-    core = world.orchestrators[owner.name].core
-    await stage.until(lambda: row.incarnation == core.ownership.incarnation)
-    await stage.until(lambda: partition in core.ownership.epochs)
-    return core
+    host = world.orchestrators[owner.name]
+    core = host.core
+    await stage.until(lambda: row.incarnation == core.memory.ownership.incarnation)
+    await stage.until(lambda: partition in core.memory.ownership.epochs)
+    return host
 
 
 @pytest.mark.parametrize("limited", [False, True])
@@ -68,11 +69,12 @@ def test_a_take_over_of_an_epoch_that_is_over_sends_nothing(limited: bool) -> No
             for host in world.workers.values()
             if not any(worker in host.relay._workers for worker in workers)
         ).process.kill()
-        core = await _replaced(stage, stage.owner("r"), "r")
+        host = await _replaced(stage, stage.owner("r"), "r")
         await elapsed(0.97)
         line.delay_s = 0.1
         partition = partition_of(stage.execution("r"))
-        core.spawn(core.ownership.raise_epoch(partition, core.ownership.epochs[partition]))
+        epoch = host.core.memory.ownership.epochs[partition]
+        host.core.memory.background.spawn(host.life.keeper.raise_epoch(partition, epoch))
         await elapsed(0.5)
         line.delay_s = 0.0
         await elapsed(2.0)
@@ -147,9 +149,9 @@ def test_what_is_committed_while_an_incarnation_begins_is_told() -> None:
         (host,) = world.orchestrators.values()
         world.faults.script("execute", (Fate.SLOW, 2.5))
         world.nats.go_away()
-        host.core.incarnation_over()
+        host.life.incarnation.over()
         await elapsed(0.01)
-        await stage.until(lambda: host.core.ownership.epochs)
+        await stage.until(lambda: host.core.memory.ownership.epochs)
         stage.start("long", "r")
         await stage.until(lambda: stage.effects("r", "a"))
         await elapsed(3.0)

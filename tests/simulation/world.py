@@ -333,7 +333,7 @@ class World:
         core = host.core
         for execution_id, stored in self.record.executions.items():
             row = self.tables.partitions[stored.partition]
-            known = core.ownership.epochs.get(stored.partition)
-            entry = core.states.get(execution_id)
-            if (row.incarnation, row.epoch) == (core.ownership.incarnation, known) and entry:
+            known = core.memory.ownership.epochs.get(stored.partition)
+            entry = core.memory.states.get(execution_id)
+            if (row.incarnation, row.epoch) == (core.memory.ownership.incarnation, known) and entry:
                 stored.states.append(snapshot(entry.state))

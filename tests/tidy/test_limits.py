@@ -41,9 +41,9 @@ INTERNAL: dict[str, str] = {
         sdk.limits.TRACEBACK_CHARS_MAX
     """,
     "a page, a part or a frame is no larger, and another one follows": """
-        definition.limits.PAGE_BYTES_MAX orchestrator.operations.bulks.LISTED_MAX
-        orchestrator.operations.bulks.PAGE_MAX orchestrator.operations.limit_operations.CHANGES_MAX
-        orchestrator.operations.link_keys.LISTED_MAX registry.instances.PAGE_MAX
+        definition.limits.PAGE_BYTES_MAX orchestrator.bulk.bulks.LISTED_MAX
+        orchestrator.bulk.bulks.PAGE_MAX orchestrator.links.keys.LISTED_MAX
+        orchestrator.operations.limit_operations.CHANGES_MAX registry.instances.PAGE_MAX
         sdk.limits.FRAME_BYTES_MAX sdk.limits.FRAME_ITEMS_MAX worker.limits.FRAME_BYTES_MAX
     """,
     "it is remembered or computed in advance no further": """

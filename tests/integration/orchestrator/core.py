@@ -9,6 +9,8 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import structlog
@@ -20,13 +22,14 @@ from flowmesh.bus.consumer import _nothing
 from flowmesh.engine import Start
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.composition import Environment, compose, compose_lifecycle
 from flowmesh.orchestrator.model.commands import Answer, Started, StartWork, Work
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.plans import PlanCache
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.ownership.lease_keeper import LeaseLoop
+from flowmesh.orchestrator.storage.archive import Archive
 from flowmesh.orchestrator.storage.outbox import Outbox
-from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
 from flowmesh.runtime import Clock
@@ -147,7 +150,15 @@ class FakeClock(Clock):
 class Core:
     """An orchestrator with the answers of what was submitted to it."""
 
-    def __init__(self, store: FailingStore, bus: MemoryBus, data_dir_id: str = "") -> None:
+    def __init__(
+        self,
+        store: FailingStore,
+        bus: MemoryBus,
+        data_dir_id: str = "",
+        archive: Archive | None = None,
+        execution_stub: Any = None,
+        deliver: Any = None,
+    ) -> None:
         self.store, self.bus, self.clock = store, bus, FakeClock()
         self.tasks: list[asyncio.Task[None]] = []
         self.log = structlog.get_logger("test")
@@ -159,10 +170,9 @@ class Core:
             outside: Any = bus
             return Publisher(bus=outside, outbox=outbox, prefix="t", log=self.log)
 
-        self.owner = Orchestrator(
+        self.given = Environment(
             store=store,
             plans=PlanCache(definitions=definitions, clock=self.clock),
-            payloads=Payloads(store=store),
             clock=self.clock,
             log=self.log,
             address="127.0.0.1:1",
@@ -174,13 +184,24 @@ class Core:
             draw=lambda: 0.0,
             partition_stub=self._no_stub,
             permit_stub=self._no_stub,
+            execution_stub=execution_stub or self._no_stub,
+            control_stub=self._no_stub,
+            archive=archive,
         )
+        self.composed = compose(self.given)
+        self.memory, self.dispatch = self.composed.memory, self.composed.dispatch
+        self.calls = self.composed.calls
+        composed = self.composed
+        if deliver is not None:
+            outside: Any = SimpleNamespace(deliver=deliver)
+            composed = replace(composed, calls=replace(self.calls, deliveries=outside))
+        self.life = compose_lifecycle(composed)
 
     def _no_stub(self, address: str) -> Any:
         return Silent()
 
     def run(self, *loops: Callable[[], Any]) -> None:
-        for loop in loops or (self.owner.committer.run,):
+        for loop in loops or (self.life.committer.run,):
             self.tasks.append(asyncio.create_task(loop()))
 
     async def ask(self, work: Callable[[Any], Work]) -> Answer | Exception:
@@ -189,7 +210,7 @@ class Core:
 
     def submit(self, work: Callable[[Any], Work]) -> "asyncio.Future[Answer | Exception]":
         future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
-        self.owner.committer.submit(work(future.set_result))
+        self.memory.inbox.submit(work(future.set_result))
         return future
 
     async def start(self, plan: Plan, partition: int = 1, data: bytes = b"{}") -> str:
@@ -202,13 +223,19 @@ class Core:
         assert isinstance(started, Started)
         return started.execution_id
 
+    async def renew(self) -> bool:
+        """Renew the lease, as its loop does."""
+        incarnation = self.life.incarnation
+        loop = LeaseLoop(self.life.keeper, expired=incarnation.lease_expired, over=incarnation.over)
+        return await loop.run_once()
+
     async def close(self) -> None:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.store.failures.clear()
         self.store.held.clear()
-        await self.owner.end()
+        await self.life.incarnation.end()
 
 
 @asynccontextmanager
@@ -217,16 +244,17 @@ async def running(
     bus: MemoryBus | None = None,
     data_dir_id: str = "",
     failures: dict[str, int] | None = None,
+    deliver: Any = None,
 ) -> AsyncIterator[Core]:
     """An incarnation that owns what is free, with its committer running."""
-    core = Core(FailingStore(store.pool), bus or MemoryBus(), data_dir_id)
+    core = Core(FailingStore(store.pool), bus or MemoryBus(), data_dir_id, deliver=deliver)
     core.store.failures.update(failures or {})
     try:
         with contextlib.suppress(ConnectionRefusedError):
-            await core.owner.begin()
+            await core.life.incarnation.begin()
         core.run()
         if not failures:
-            await until(lambda: not core.owner.busy)
+            await until(lambda: not core.memory.background.busy)
         yield core
     finally:
         await core.close()

@@ -21,8 +21,8 @@ from flowmesh.engine import state as s
 from flowmesh.errors import WrongState
 from flowmesh.orchestrator.dispatch.attachment import Attached
 from flowmesh.orchestrator.model.commands import Answer, Work
-from flowmesh.orchestrator.operations.executions import Executions
-from flowmesh.orchestrator.storage.payloads import INLINE_BYTES_MAX, STORED_BYTES_MAX
+from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
+from flowmesh.orchestrator.storage.payloads import STORED_BYTES_MAX
 from flowmesh.orchestrator.storage.states import Entry
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, running, until
@@ -37,7 +37,7 @@ def signal(execution_id: str, data: bytes = b"1") -> Any:
 
 async def aged(core: Core, events: int) -> Entry:
     """An execution with so long a history; its rows say so too, they begin with a snapshot."""
-    entry = core.owner.states.get(await core.start(TWO_STEPS))
+    entry = core.memory.states.get(await core.start(TWO_STEPS))
     assert entry is not None
     entry.state.sequence = events - 1
     assert await core.ask(signal(entry.state.execution_id)) == events
@@ -49,9 +49,8 @@ async def test_a_history_at_its_limit_ends_its_execution(store: OrchestratorStor
     async with running(store) as core:
         entry = await aged(core, HISTORY_EVENTS_MAX - 1)
         execution_id = entry.state.execution_id
-        executions = Executions(core=core.owner, stub_at=core._no_stub)
         watch = pb.SessionWatch(namespace="default", execution_id=execution_id)
-        waiting = asyncio.create_task(executions.outcome(watch, 10_000, forwarded=False))
+        waiting = asyncio.create_task(core.calls.outcomes.outcome(watch, 10_000, forwarded=False))
         with capture_logs() as lines:
             told, late = await asyncio.gather(
                 core.ask(signal(execution_id)), core.ask(signal(execution_id))
@@ -62,7 +61,7 @@ async def test_a_history_at_its_limit_ends_its_execution(store: OrchestratorStor
         assert await waiting is entry.state
         (line,) = (each for each in lines if each["event"] == "execution_failed")
         assert line["failure"] == "ResourceLimit"
-        loaded = (await core.owner.states.load([execution_id]))[execution_id].state
+        loaded = (await core.memory.states.load([execution_id]))[execution_id].state
         assert (loaded.status, loaded.sequence) == (s.EXECUTION_FAILED, entry.state.sequence)
         assert loaded.failure == entry.state.failure
 
@@ -108,10 +107,10 @@ async def test_a_signal_for_which_there_is_no_room_is_refused(store: Orchestrato
         assert isinstance(refused, WrongState)
         assert refused.reason == "SIGNALS_FULL"
         assert refused.message == f"execution {execution_id} has signals of 16 MiB, the limit"
-        core.owner.states.evict(execution_id)
+        core.memory.states.evict(execution_id)
         again = await core.ask(signal(execution_id, b"x"))
         assert isinstance(again, WrongState)
-        loaded = (await core.owner.states.load([execution_id]))[execution_id].state
+        loaded = (await core.memory.states.load([execution_id]))[execution_id].state
         assert (len(loaded.signals), loaded.signals_bytes) == (whole + 1, SIGNALS_BYTES_MAX)
 
 
@@ -124,15 +123,15 @@ async def test_an_input_that_is_too_large_to_be_stored_fails_its_task(
     of = digested(plan(node("a"), node("b", "a", input_mode=mode, input_template=twice)))
     async with running(store) as core:
         half = b'"' + b"x" * (STORED_BYTES_MAX // 2) + b'"'
-        stored = await core.owner.payloads.put(of.message.namespace, "", half)
+        stored = await core.memory.payloads.put(of.message.namespace, "", half)
         execution_id = await core.start(of)
-        dispatcher, stream = core.owner.dispatcher, Attached()
+        dispatcher, stream = core.dispatch.dispatcher, Attached()
         dispatcher.attach(stream, dispatch_pb.AttachHello(worker_service_id="s"))
         grant = dispatch_pb.Grant(set_id="x", slots=10, task_types=["work"])
         dispatcher.grant(stream, [grant])
         done = TaskEnded("a", 1, output=stored)
         await core.ask(lambda reply: Work(execution_id, 1, done, reply))
-        entry = core.owner.states.get(execution_id)
+        entry = core.memory.states.get(execution_id)
         assert entry is not None
         await until(lambda: entry.state.ended)
         assert entry.state.failure is not None

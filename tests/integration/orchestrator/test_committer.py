@@ -12,7 +12,6 @@ from flowmesh.engine import Asked, SetAttributes, Signal, Start, TaskEnded, Time
 from flowmesh.errors import FlowmeshError, Invalid, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.model.commands import Reply, Started, StartWork, Work
 from flowmesh.orchestrator.model.errors import IncarnationOver, Moved, StatementRefused
-from flowmesh.orchestrator.operations.executions import Executions
 from flowmesh.orchestrator.storage.batch import CommitBatch
 from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
 from flowmesh.plan import Plan
@@ -43,7 +42,7 @@ async def test_a_result_the_engine_fails_on_fails_its_node_and_nothing_else(
     """Not the process: the worker would send it again to the next one."""
     async with running(store) as core:
         poisoned, sound = await core.start(SIDE_BY_SIDE), await core.start(TWO_STEPS)
-        incarnation = core.owner.ownership.incarnation
+        incarnation = core.memory.ownership.incarnation
 
         answers = await asyncio.gather(
             core.ask(lambda reply: Work(poisoned, 1, Signal("before", DONE), reply)),
@@ -53,8 +52,8 @@ async def test_a_result_the_engine_fails_on_fails_its_node_and_nothing_else(
         )
 
         assert all(isinstance(answer, int) for answer in answers)
-        assert core.owner.ownership.incarnation == incarnation
-        entry = core.owner.states.get(poisoned)
+        assert core.memory.ownership.incarnation == incarnation
+        entry = core.memory.states.get(poisoned)
         assert entry is not None
         failed = entry.state.scope.nodes[0].failure
         assert failed is not None
@@ -82,19 +81,19 @@ async def test_everybody_is_answered_when_a_commit_fails_in_an_unforeseen_way(
     """Frames of results are acknowledged in order: one without an answer would stop them all."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
-        incarnation = core.owner.ownership.incarnation
-        commit = core.owner.committer.line.commit
+        incarnation = core.memory.ownership.incarnation
+        commit = core.memory.line.commit
 
         async def broken(*_: object) -> Any:
-            core.owner.committer.line.commit = commit  # type: ignore[method-assign]
+            core.memory.line.commit = commit  # type: ignore[method-assign]
             raise RuntimeError
 
-        core.owner.committer.line.commit = broken  # type: ignore[method-assign, assignment]
+        core.memory.line.commit = broken  # type: ignore[method-assign, assignment]
         answer = await core.ask(result(execution_id))
 
         assert isinstance(answer, Unavailable)
-        await until(lambda: core.owner.ownership.incarnation > incarnation)
-        await until(lambda: 1 in core.owner.ownership.epochs)
+        await until(lambda: core.memory.ownership.incarnation > incarnation)
+        await until(lambda: 1 in core.memory.ownership.epochs)
         assert isinstance(await core.ask(result(execution_id)), int)
 
 
@@ -118,7 +117,7 @@ async def test_a_database_that_breaks_while_a_taken_request_id_is_looked_up(
     """The caller may ask again; the process stays what it is."""
     async with running(store) as core:
         first = await core.ask(lambda reply: start(reply, "key"))
-        incarnation = core.owner.ownership.incarnation
+        incarnation = core.memory.ownership.incarnation
         core.store.failures["started_under"] = 1
 
         assert isinstance(await core.ask(lambda reply: start(reply, "key")), Unavailable)
@@ -126,7 +125,7 @@ async def test_a_database_that_breaks_while_a_taken_request_id_is_looked_up(
 
         assert isinstance(first, Started)
         assert again == Started(first.execution_id, created=False)
-        assert core.owner.ownership.incarnation == incarnation
+        assert core.memory.ownership.incarnation == incarnation
 
 
 async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
@@ -142,19 +141,19 @@ async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
 
     async with running(store) as other:
         await other.start(TWO_STEPS)
-        incarnation = other.owner.ownership.incarnation
+        incarnation = other.memory.ownership.incarnation
         core = Core(FailingStore(store.pool), MemoryBus())
-        await core.owner.begin()
+        await core.life.incarnation.begin()
         core.run()
-        await other.owner.ownership.renew()
-        await core.owner.ownership.renew()
-        partition = next(iter(core.owner.ownership.epochs))
-        core.owner.committer.alongside.serve(incarnation, 1)
+        await other.life.keeper.renew()
+        await core.life.keeper.renew()
+        partition = next(iter(core.memory.ownership.epochs))
+        core.memory.piggyback.serve(incarnation, 1)
         await core.start(TWO_STEPS, partition)
         assert await rows_of(incarnation) == 1
 
         await store.one("end_lease", incarnation=incarnation)
-        await core.owner.ownership.renew()
+        await core.life.keeper.renew()
         await core.start(TWO_STEPS, partition)
         assert await rows_of(incarnation) == 0
         await core.close()
@@ -183,7 +182,7 @@ async def test_a_commit_that_comes_too_late_does_not_touch_what_was_regained(
     """The partition was somebody else's meanwhile, and is ours again under a new epoch."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
-        commit = core.owner.committer.line.commit
+        commit = core.memory.line.commit
         gate, at_commit = asyncio.Event(), asyncio.Event()
 
         async def slow(*arguments: Any) -> Any:
@@ -191,15 +190,15 @@ async def test_a_commit_that_comes_too_late_does_not_touch_what_was_regained(
             await gate.wait()
             return await commit(*arguments)
 
-        core.owner.committer.line.commit = slow  # type: ignore[method-assign, assignment]
+        core.memory.line.commit = slow  # type: ignore[method-assign, assignment]
         late = core.submit(result(execution_id))
         await at_commit.wait()
         await store.pool.execute("update orchestrator.partitions set epoch = epoch + 2")
-        await core.owner.ownership.renew()
+        await core.life.keeper.renew()
         gate.set()
 
         assert isinstance(await late, Moved)
-        assert 1 in core.owner.ownership.epochs
+        assert 1 in core.memory.ownership.epochs
         assert isinstance(await core.ask(result(execution_id)), int)
 
 
@@ -209,14 +208,14 @@ async def test_callers_are_refused_when_too_much_waits(store: OrchestratorStore)
         # So many that none gets more bytes of signals than it may.
         ids = [await core.start(TWO_STEPS) for _ in range(10)]
         gate, at_commit = asyncio.Event(), asyncio.Event()
-        commit = core.owner.committer.line.commit
+        commit = core.memory.line.commit
 
         async def away(*arguments: Any) -> Any:
             at_commit.set()
             await gate.wait()
             return await commit(*arguments)
 
-        core.owner.committer.line.commit = away  # type: ignore[method-assign, assignment]
+        core.memory.line.commit = away  # type: ignore[method-assign, assignment]
         large = payload_pb2.Payload(data=b"x" * (256 << 10))
 
         def signal(execution_id: str) -> Any:
@@ -258,43 +257,41 @@ async def test_a_signal_is_answered_with_its_own_event_also_when_it_is_repeated(
 
 async def test_a_signal_whose_payload_is_not_stored_is_refused(store: OrchestratorStore) -> None:
     """Accepted, it would fail whatever reads it later."""
-    nobody: Any = None
     async with running(store) as core:
-        executions = Executions(core=core.owner, stub_at=nobody)
         execution_id = await core.start(TWO_STEPS)
         request = pb.SignalExecutionRequest(execution_id=execution_id, name="go")
         request.payload.reference.digest = "0" * 64
         with pytest.raises(WrongState) as refused:
-            await executions.signal(request, forwarded=False)
+            await core.calls.changes.signal(request, forwarded=False)
         assert refused.value.reason == "PAYLOAD_MISSING"
         endless = pb.SignalExecutionRequest(execution_id=execution_id, name="go", actor="x" * 5_000)
         with pytest.raises(Invalid, match="actor"):
-            await executions.signal(endless, forwarded=False)
-        stored = await core.owner.payloads.put("default", "", b"1")
+            await core.calls.changes.signal(endless, forwarded=False)
+        stored = await core.memory.payloads.put("default", "", b"1")
         request.payload.CopyFrom(stored)
-        assert (await executions.signal(request, forwarded=False)).sequence
+        assert (await core.calls.changes.signal(request, forwarded=False)).sequence
 
 
 async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
     store: OrchestratorStore,
 ) -> None:
     """However long nobody used it; one that was collected is missing, whatever is cached."""
-    nobody: Any = None
     async with running(store) as core:
-        executions = Executions(core=core.owner, stub_at=nobody)
         core.definitions.plans["w"] = TWO_STEPS
-        used, unused = [await core.owner.payloads.put("default", "", data) for data in (b"1", b"2")]
+        used, unused = [
+            await core.memory.payloads.put("default", "", data) for data in (b"1", b"2")
+        ]
         for payload in (used, unused):
-            await core.owner.payloads.read("default", payload.reference.digest)
+            await core.memory.payloads.read("default", payload.reference.digest)
         await store.pool.execute("update payloads set used_at = now() - interval '25 hours'")
         start = pb.StartExecutionRequest(workflow_id="w", input=used)
-        plan = await executions.plan_for(start)
+        plan = await core.calls.starts.plan_for(start)
         assert await store.one("collect_payloads") == 1
-        await core.ask(lambda reply: executions.work_for(start, plan, 1, reply, ()))
+        await core.ask(lambda reply: core.calls.starts.work_for(start, plan, 1, reply, ()))
 
         start.input.CopyFrom(unused)
         with pytest.raises(WrongState) as refused:
-            await executions.plan_for(start)
+            await core.calls.starts.plan_for(start)
         assert refused.value.reason == "PAYLOAD_MISSING"
 
 
@@ -302,7 +299,7 @@ async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStor
     """Its sender is told; others of the batch are committed, by the same incarnation."""
     async with running(store) as core:
         ids = [await core.start(TWO_STEPS), await core.start(TWO_STEPS)]
-        incarnation = core.owner.ownership.incarnation
+        incarnation = core.memory.ownership.incarnation
         unfit = SetAttributes((search_pb2.SearchValue(name="attr.due", time_us=2**62),))
         go = Signal("go", payload_pb2.Payload(data=b"1"))
         asked = [(ids[0], go), (ids[0], unfit), (ids[1], go), (ids[0], go), (ids[1], unfit)]
@@ -315,7 +312,7 @@ async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStor
         told = [isinstance(answer, int) for answer in answers]
         assert told == [True, False, True, True, False]
         assert {getattr(answers[at], "reason", "") for at in (1, 4)} == {"INTERNAL"}
-        assert core.owner.ownership.incarnation == incarnation
+        assert core.memory.ownership.incarnation == incarnation
         assert isinstance(await sent(ids[0], go), int)
 
 
@@ -326,7 +323,7 @@ async def test_what_nobody_asks_for_again_outlives_a_database_that_refuses(
     napping = digested(plan(node("nap", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=1)))
     async with running(store) as core:
         execution_id = await core.start(napping)
-        line, refused = core.owner.committer.line, []
+        line, refused = core.memory.line, []
         commit = line.commit
 
         async def refusing(batch: CommitBatch, epochs: Any) -> Any:
@@ -342,6 +339,6 @@ async def test_what_nobody_asks_for_again_outlives_a_database_that_refuses(
         assert isinstance(told, Unavailable)
         assert isinstance(await asyncio.wait_for(due, 10), int)
         assert len(refused) == 3
-        entry = core.owner.states.get(execution_id)
+        entry = core.memory.states.get(execution_id)
         assert entry is not None
         assert entry.state.ended

@@ -34,7 +34,7 @@ DONE = payload_pb2.Payload(data=b"1")
 
 
 def ended(core: Core, execution_id: str) -> bool:
-    entry = core.owner.states.get(execution_id)
+    entry = core.memory.states.get(execution_id)
     return entry is not None and entry.state.ended
 
 
@@ -54,7 +54,7 @@ async def test_a_result_outlives_a_database_that_is_away_while_its_execution_is_
     """The worker lets go of it once it is answered, so it is not answered before."""
     async with running(store) as core:
         execution_id = await core.start(ONE_STEP)
-        core.owner.states.evict(execution_id)
+        core.memory.states.evict(execution_id)
         core.store.failures["execution_rows"] = 2
 
         assert isinstance(await result(core, execution_id), int)
@@ -67,7 +67,7 @@ async def test_a_caller_is_told_when_its_execution_cannot_be_read(
     """It may ask again; the result that waits beside it stays."""
     async with running(store) as core:
         execution_id = await core.start(ONE_STEP)
-        core.owner.states.evict(execution_id)
+        core.memory.states.evict(execution_id)
         core.store.failures["execution_rows"] = 1
         waiting = core.submit(
             lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
@@ -88,8 +88,8 @@ async def test_one_execution_that_cannot_be_read_does_not_hold_up_the_others(
         await store.pool.execute(
             "update orchestrator.history set events = '\\xff' where execution_id = $1", broken
         )
-        core.owner.states.evict(broken)
-        core.owner.states.evict(sound)
+        core.memory.states.evict(broken)
+        core.memory.states.evict(sound)
         refused, done = await asyncio.gather(result(core, broken), result(core, sound))
 
         assert isinstance(refused, Unavailable)
@@ -110,10 +110,10 @@ async def test_timers_and_tasks_are_taken_over_although_the_database_breaks_mean
             data_dir_id="one",
             failures={"due_executions": 1, "stranded_executions": 1, "ready_executions": 2},
         ) as core:
-            core.run(core.owner.timers.run)
+            core.run(core.dispatch.timers.run)
             await until(lambda: ended(core, asleep))
-            await until(lambda: core.owner.dispatcher.ready.count)
-            assert core.owner.states.get(waiting) is not None
+            await until(lambda: core.dispatch.dispatcher.ready.count)
+            assert core.memory.states.get(waiting) is not None
             assert not +core.store.failures
 
 
@@ -123,31 +123,33 @@ async def test_nothing_that_is_decided_but_not_committed_is_queued_by_recovery(
     """A task leaves after the commit that scheduled it, never before."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
-        core.owner.dispatcher.ready.pop(list(core.owner.dispatcher.ready.keys))
+        core.dispatch.dispatcher.ready.pop(list(core.dispatch.dispatcher.ready.keys))
         gate, at_commit = asyncio.Event(), asyncio.Event()
-        commit = core.owner.committer.line.commit
+        commit = core.memory.line.commit
 
         async def slow(*arguments: object) -> object:
             at_commit.set()
             await gate.wait()
             return await commit(*arguments)  # type: ignore[arg-type]
 
-        core.owner.committer.line.commit = slow  # type: ignore[method-assign, assignment]
+        core.memory.line.commit = slow  # type: ignore[method-assign, assignment]
         done = core.submit(
             lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
         await at_commit.wait()
         read = core.store.after("ready_executions")
         scan = asyncio.create_task(
-            core.owner.recovery.recover(dict(core.owner.ownership.epochs), frozenset())
+            core.dispatch.recovery.recover(
+                core.dispatch.dispatcher, dict(core.memory.ownership.epochs), frozenset()
+            )
         )
         await read.wait()
         await asyncio.wait({scan}, timeout=0.3)
 
-        assert core.owner.dispatcher.ready.count == 0
+        assert core.dispatch.dispatcher.ready.count == 0
         gate.set()
         await asyncio.gather(scan, done)
-        task = core.owner.dispatcher.ready.pop(list(core.owner.dispatcher.ready.keys))
+        task = core.dispatch.dispatcher.ready.pop(list(core.dispatch.dispatcher.ready.keys))
         assert task is not None
         assert token_of(task.execution_id, task.node_id, 1) == token_of(execution_id, "b", 1)
 
@@ -158,17 +160,17 @@ async def test_an_execution_that_changed_while_it_was_read_is_not_kept_as_it_was
     """A slow read that finds the cache empty must not fill it with the past."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
-        core.owner.states.evict(execution_id)
+        core.memory.states.evict(execution_id)
         gate = core.store.hold("history_rows")
-        slow = asyncio.create_task(core.owner.states.fetch([execution_id]))
+        slow = asyncio.create_task(core.memory.states.fetch([execution_id]))
         await core.store.reached["history_rows"].wait()
         core.store.held.clear()
         await result(core, execution_id)
-        core.owner.states.evict(execution_id)
+        core.memory.states.evict(execution_id)
         gate.set()
 
         assert (await slow)[execution_id].state.at_workers.keys() == {"b"}
-        kept = core.owner.states.get(execution_id)
+        kept = core.memory.states.get(execution_id)
         assert kept is not None
         assert kept.state.at_workers.keys() == {"b"}
 
@@ -179,17 +181,17 @@ async def test_an_execution_of_a_partition_lost_meanwhile_is_not_kept(
     """Its next owner changes it, and nobody here would notice."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
-        core.owner.states.evict(execution_id)
+        core.memory.states.evict(execution_id)
         gate = core.store.hold("history_rows")
         answer = core.submit(
             lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
         await core.store.reached["history_rows"].wait()
-        core.owner.ownership.lost([1])
+        core.life.keeper.lost([1])
         gate.set()
 
         assert type(await answer).__name__ == "Moved"
-        assert core.owner.states.get(execution_id) is None
+        assert core.memory.states.get(execution_id) is None
 
 
 async def test_an_execution_whose_output_was_not_rendered_yet_ends_after_a_take_over(
@@ -203,7 +205,7 @@ async def test_an_execution_whose_output_was_not_rendered_yet_ends_after_a_take_
     )
     async with running(store, data_dir_id="one") as before:
         execution_id = await before.start(by_reference)
-        big = await before.owner.payloads.put("default", "", b'{"n": 7}')
+        big = await before.memory.payloads.put("default", "", b'{"n": 7}')
         before.store.failures["get_payload"] = 1_000
         answer = await before.ask(
             lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=big), reply)
@@ -214,7 +216,7 @@ async def test_an_execution_whose_output_was_not_rendered_yet_ends_after_a_take_
             task.cancel()
         async with running(store, data_dir_id="one", failures={"get_payload": 1}) as core:
             await until(lambda: ended(core, execution_id))
-            entry = core.owner.states.get(execution_id)
+            entry = core.memory.states.get(execution_id)
             assert entry is not None
             assert entry.state.output is not None
             assert entry.state.output.data == b'{"n":7}'
@@ -232,7 +234,7 @@ async def test_an_execution_whose_output_needs_a_payload_that_is_gone_fails(
         )
         await core.ask(lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=gone), reply))
         await until(lambda: ended(core, execution_id))
-        entry = core.owner.states.get(execution_id)
+        entry = core.memory.states.get(execution_id)
         assert entry is not None
         assert entry.state.failure is not None
         assert "no payload" in entry.state.failure.message
@@ -249,12 +251,12 @@ async def test_tasks_without_room_come_back_and_were_not_lost_by_that(
         for execution_id in ids:
             await lost(core, execution_id)
         stream = Attached()
-        core.owner.dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
-        core.owner.dispatcher.grant(stream, [pb.Grant(set_id="x", slots=7, task_types=["work"])])
-        core.owner.dispatcher.pump()
+        core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
+        core.dispatch.dispatcher.grant(stream, [pb.Grant(set_id="x", slots=7, task_types=["work"])])
+        core.dispatch.dispatcher.pump()
 
         await until(lambda: len(stream.out.tasks) == 7)
 
         assert {item.task.execution_id for item in stream.out.tasks} == set(ids)
-        entries = [core.owner.states.get(execution_id) for execution_id in ids]
+        entries = [core.memory.states.get(execution_id) for execution_id in ids]
         assert {e.state.scope.nodes[0].delivery for e in entries if e is not None} == {2}

@@ -19,7 +19,6 @@ from flowmesh.orchestrator.model.commands import Work
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.messages import execution_message
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.operations.executions import Executions
 from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.storage.archive import Archive
 from flowmesh.orchestrator.storage.archiving import Archiving
@@ -196,14 +195,12 @@ async def test_the_archive_has_what_was_before_a_snapshot(
             await core.ask(lambda reply: Work(execution_id, 1, signal, reply))
         await core.ask(lambda reply: Work(execution_id, 1, Cancel(), reply))
         assert await store.pool.fetchval("select count(*) from snapshots") == 1
-        archiving = Archiving(store=store, plans=core.owner.plans, archive=Archive(tmp_path))
+        archiving = Archiving(store=store, plans=core.given.plans, archive=Archive(tmp_path))
         await archiving.take([execution_id])
         namespace = await store.pool.fetchval("select namespace from executions")
         shown = await archiving.execution(namespace, execution_id)
         assert shown is not None
-        state = await Executions(core=core.owner, stub_at=core._no_stub).state(
-            namespace, execution_id
-        )
+        state = await core.calls.reader.state(namespace, execution_id)
         shown.archived = False
         assert shown == execution_message(state)
 
@@ -216,7 +213,7 @@ async def test_the_archive_takes_one_value_at_a_time(
         ids = []
         for number in range(12):
             value = bytes([number]) * VALUE_BYTES
-            stored = await core.owner.payloads.put("default", "", value)
+            stored = await core.memory.payloads.put("default", "", value)
             execution_id = await core.start(TWO_STEPS)
             await store.pool.execute(
                 "insert into payload_refs (namespace, digest, execution_id) values ($1, $2, $3)",
@@ -225,7 +222,7 @@ async def test_the_archive_takes_one_value_at_a_time(
             ids.append(execution_id)
         await store.pool.execute("update executions set namespace = 'default', ended_at = 1")
         archive = Archive(tmp_path)
-        archiving = Archiving(store=store, plans=core.owner.plans, archive=archive)
+        archiving = Archiving(store=store, plans=core.given.plans, archive=archive)
         tracemalloc.start()
         try:
             await archiving.take(ids)

@@ -1,5 +1,6 @@
 """What an orchestrator tells of executions: its own, another's, and those that nobody owns."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.engine import Erase, TaskEnded, Terminate
 from flowmesh.errors import Invalid, NotFound, Unavailable
+from flowmesh.orchestrator.composition import compose
 from flowmesh.orchestrator.insight import subjects
 from flowmesh.orchestrator.insight.insights import Insights
 from flowmesh.orchestrator.insight.replays import KEPT_MAX
 from flowmesh.orchestrator.model.commands import Work
-from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.services import insights_of as composed_insights
 from flowmesh.orchestrator.storage import store as store_module
 from flowmesh.orchestrator.storage.archive import Archive
 from flowmesh.orchestrator.storage.archiving import Archiving
@@ -43,14 +45,11 @@ class There:
 
 
 def insights_of(core: Core, there: Insights | None = None, folder: Path | None = None) -> Insights:
-    nobody: Any = None
     stub: Any = There(there)
-    executions = Executions(core=core.owner, stub_at=nobody)
-    archive = None if folder is None else Archive(folder)
-    archiving = Archiving(store=core.store, plans=core.owner.plans, archive=archive)
-    return Insights(
-        core=core.owner, executions=executions, archiving=archiving, stub_at=lambda _: stub
-    )
+    composed = core.composed
+    if folder is not None:
+        composed = compose(replace(core.given, archive=Archive(folder)))
+    return composed_insights(composed, lambda _: stub)
 
 
 async def ended(core: Core, execution_id: str, output: payload_pb2.Payload) -> None:
@@ -72,7 +71,7 @@ async def test_the_owner_explains_for_all(store: OrchestratorStore) -> None:
         assert await why(insights, execution_id) == ["NO_WORKER"]
         async with running(store) as other:
             partition = 1
-            assert other.owner.ownership.owner_address(partition)
+            assert other.memory.ownership.owner_address(partition)
             assert await why(insights_of(other, insights), execution_id) == ["NO_WORKER"]
             assert await why(insights_of(other), execution_id) == ["PARTITION_UNOWNED"]
 
@@ -81,7 +80,7 @@ async def test_who_has_lost_its_lease_knows_nothing_more(store: OrchestratorStor
     """Its memory of workers may be old: the rows are believed and nothing else."""
     async with running(store) as core:
         execution_id = await core.start(CHAIN)
-        core.owner.ownership.forget_all()
+        core.life.keeper.forget_all()
         assert await why(insights_of(core), execution_id) == ["PARTITION_UNOWNED"]
 
 
@@ -139,7 +138,7 @@ async def test_stored_payloads_are_compared_by_what_they_hold(store: Orchestrato
         ids = []
         for value in (b'{"k":1,"same":0}', b'{"k":2,"same":0}'):
             ids.append(await core.start(CHAIN))
-            stored = await core.owner.payloads.put("default", "", value)
+            stored = await core.memory.payloads.put("default", "", value)
             await ended(core, ids[-1], stored)
         request = pb.CompareExecutionsRequest(execution_id=ids[0], other_execution_id=ids[1])
         report = orjson.loads(await insights_of(core).compare(request))
@@ -186,7 +185,7 @@ async def test_what_is_in_the_archive_is_still_told(
     async with running(store) as core:
         execution_id = await core.start(plan_of_one())
         await ended(core, execution_id, payload_pb2.Payload(data=b"1"))
-        archiving = Archiving(store=store, plans=core.owner.plans, archive=Archive(tmp_path))
+        archiving = Archiving(store=store, plans=core.given.plans, archive=Archive(tmp_path))
         await archiving.take([execution_id])
         await store.pool.execute("delete from orchestrator.executions")
         insights = insights_of(core, folder=tmp_path)

@@ -73,16 +73,16 @@ async def test_rows_name_every_queue_an_execution_waits_in(store: OrchestratorSt
         ids = [await core.start(wide(rng)) for _ in range(12)]
         for _ in range(150):
             execution_id = rng.choice(ids)
-            entry = (await core.owner.states.fetch([execution_id]))[execution_id]
+            entry = (await core.memory.states.fetch([execution_id]))[execution_id]
             if rng.random() < 0.3:
-                core.owner.states.evict(execution_id)
+                core.memory.states.evict(execution_id)
             at_workers = list(entry.state.at_workers)
             if at_workers and not entry.state.ended:
                 command = TaskEnded(rng.choice(at_workers), 1, output=DONE)
                 await answer(core, execution_id, command)
             elif rng.random() < 0.5:
                 ids.append(await core.start(wide(rng)))
-            entries = await core.owner.states.fetch(ids)
+            entries = await core.memory.states.fetch(ids)
             assert await lanes_in_rows(store) == lanes_open(entries)
         for execution_id in ids:
             await answer(core, execution_id, Terminate())
@@ -94,10 +94,10 @@ FANNED = digested(plan(node("d"), node("g", queue="gpu"), node("m", queue="mail"
 
 def serve(core: Core, queue: str, slots: int) -> Attached:
     stream = Attached()
-    core.owner.dispatcher.attach(stream, pb.AttachHello(worker_service_id=f"s-{queue}"))
+    core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id=f"s-{queue}"))
     grant = pb.Grant(set_id="x", slots=slots, task_types=["work"], queues=[queue])
-    core.owner.dispatcher.grant(stream, [grant])
-    core.owner.dispatcher.pump()
+    core.dispatch.dispatcher.grant(stream, [grant])
+    core.dispatch.dispatcher.pump()
     return stream
 
 
@@ -113,14 +113,14 @@ async def test_tasks_of_further_queues_come_back_from_their_rows(
         other = digested(plan(node("o", queue="other")))
         others = [await core.start(other) for _ in range(3)]
         for execution_id in (*ids, *others):
-            core.owner.states.evict(execution_id)
+            core.memory.states.evict(execution_id)
 
         stream = serve(core, "mail", 10)
         await until(lambda: len(stream.out.tasks) == len(ids))
 
         assert {item.task.execution_id for item in stream.out.tasks} == ids
         assert {item.task.node for item in stream.out.tasks} == {"m"}
-        assert all(core.owner.states.get(execution_id) is None for execution_id in others)
+        assert all(core.memory.states.get(execution_id) is None for execution_id in others)
 
 
 async def test_a_new_owner_finds_the_tasks_of_every_queue(store: OrchestratorStore) -> None:
@@ -130,7 +130,7 @@ async def test_a_new_owner_finds_the_tasks_of_every_queue(store: OrchestratorSto
         for task in before.tasks:
             task.cancel()
         async with running(store, data_dir_id="one") as core:
-            assert core.owner.dispatcher.ready.count == 3 * len(ids)
+            assert core.dispatch.dispatcher.ready.count == 3 * len(ids)
             for queue, name in (("default", "d"), ("gpu", "g"), ("mail", "m")):
                 stream = serve(core, queue, 10)
                 assert {item.task.node for item in stream.out.tasks} == {name}

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
-from flowmesh.orchestrator.operations.link_keys import VALID_MS_MAX, LinkKeys
+from flowmesh.orchestrator.links.keys import VALID_MS_MAX, LinkKeys
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 
 AGED = "update orchestrator.link_keys set good_until = good_until - make_interval(secs => $1)"

@@ -10,7 +10,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Cancel, Signal
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.model.commands import Work
-from flowmesh.orchestrator.operations.executions import ENDED_SHOWN_US, Executions
+from flowmesh.orchestrator.operations.execution_reader import ENDED_SHOWN_US
 from flowmesh.orchestrator.storage.snapshots import EVENTS_BETWEEN_SNAPSHOTS
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import running
@@ -31,12 +31,12 @@ async def test_who_sleeps_is_a_row_until_spoken_to(store: OrchestratorStore) -> 
     """Signals to it do not read it again one by one."""
     async with running(store) as core:
         execution_id = await core.start(SLEEPER)
-        assert core.owner.states.get(execution_id) is None
+        assert core.memory.states.get(execution_id) is None
         await core.ask(signal(execution_id))
-        entry = core.owner.states.get(execution_id)
+        entry = core.memory.states.get(execution_id)
         assert entry is not None
         await core.ask(signal(execution_id))
-        assert core.owner.states.get(execution_id) is entry
+        assert core.memory.states.get(execution_id) is entry
 
 
 async def test_an_execution_counts_as_what_it_is_not_as_what_it_was(
@@ -49,25 +49,23 @@ async def test_an_execution_counts_as_what_it_is_not_as_what_it_was(
         for _ in range(3):
             count = EVENTS_BETWEEN_SNAPSHOTS * 3 // 4
             await asyncio.gather(*(core.ask(signal(execution_id)) for _ in range(count)))
-            grown = core.owner.states.size
-            core.owner.states.evict(execution_id)
-            assert core.owner.states.size == 0
-            await core.owner.states.fetch([execution_id])
-            sizes.append(grown / core.owner.states.size)
+            grown = core.memory.states.size
+            core.memory.states.evict(execution_id)
+            assert core.memory.states.size == 0
+            await core.memory.states.fetch([execution_id])
+            sizes.append(grown / core.memory.states.size)
         assert all(1 / SPREAD < each < SPREAD for each in sizes)
 
 
 async def test_who_has_ended_is_shown_from_memory_for_a_moment(store: OrchestratorStore) -> None:
     """After that any process may have deleted it."""
-    nobody: Any = None
     async with running(store) as core:
-        executions = Executions(core=core.owner, stub_at=nobody)
         execution_id = await core.start(SLEEPER)
         await core.ask(lambda reply: Work(execution_id, 1, Cancel(), reply))
         await store.one("delete_executions", ids=[execution_id])
         namespace = SLEEPER.message.namespace
-        assert (await executions.state(namespace, execution_id)).ended
-        ownership = core.owner.ownership
+        assert (await core.calls.reader.state(namespace, execution_id)).ended
+        ownership = core.memory.ownership
         ownership.observe_time(ownership.now_us() + ENDED_SHOWN_US + 1)
         with pytest.raises(NotFound):
-            await executions.state(namespace, execution_id)
+            await core.calls.reader.state(namespace, execution_id)

@@ -8,7 +8,8 @@ import pytest
 import structlog
 
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.ownership.ownership import LEASE_MS, YOUNG_MS, LeaseLoop, Ownership
+from flowmesh.orchestrator.ownership.lease_keeper import LEASE_MS, LeaseKeeper, LeaseLoop
+from flowmesh.orchestrator.ownership.ownership import YOUNG_MS, Ownership
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import pause
@@ -19,7 +20,8 @@ from tests.integration.orchestrator.factories import TWO_STEPS
 class Told:
     """What an ownership tells its process."""
 
-    def __init__(self) -> None:
+    def __init__(self, ownership: Ownership) -> None:
+        self.ownership = ownership
         self.gains: list[tuple[int, frozenset[str] | None]] = []
         self.over = 0
         self.resumptions = 0
@@ -32,9 +34,6 @@ class Told:
     def lost(self, partitions: Iterable[int]) -> None:
         pass
 
-    async def barrier(self) -> None:
-        await self.committing.wait()
-
     def resumed(self) -> None:
         self.resumptions += 1
 
@@ -42,18 +41,22 @@ class Told:
         self.over += 1
 
 
-def ownership_of(store: FailingStore, clock: FakeClock | None = None) -> tuple[Ownership, Told]:
-    made = Ownership(
+def keeper_of(store: FailingStore, clock: FakeClock | None = None) -> tuple[LeaseKeeper, Told]:
+    clock = clock or FakeClock()
+    told = Told(Ownership(clock=clock, metrics=OrchestratorMetrics(Metrics())))
+    keeper = LeaseKeeper(
         store=store,
-        clock=clock or FakeClock(),
+        ownership=told.ownership,
+        owner=told,
+        barrier=told.committing.wait,  # type: ignore[arg-type]
+        renewed=lambda _: None,
+        clock=clock,
         log=structlog.get_logger("test"),
         address="127.0.0.1:2",
         data_dir_id="",
-        metrics=OrchestratorMetrics(Metrics()),
         partition_stub=lambda _: silent(),
     )
-    made.owner = told = Told()
-    return made, told
+    return keeper, told
 
 
 def silent() -> Any:
@@ -67,18 +70,22 @@ async def alive(store: OrchestratorStore) -> list[int]:
     return [row["id"] for row in rows]
 
 
+def lease_loop(keeper: LeaseKeeper, told: Told) -> LeaseLoop:
+    return LeaseLoop(keeper, expired=lambda: None, over=told.incarnation_over)
+
+
 async def test_a_drained_process_leaves_no_lease_behind(store: OrchestratorStore) -> None:
     """Neither a renewal that was on its way nor a late hand-over brings it back."""
     failing, clock = FailingStore(store.pool), FakeClock()
-    ownership, told = ownership_of(failing, clock)
-    await ownership.register()
+    keeper, told = keeper_of(failing, clock)
+    await keeper.register()
     clock.ahead_ms = YOUNG_MS
-    await ownership.renew()
+    await keeper.renew()
     gate = failing.hold("renew_lease")
-    renewal = asyncio.create_task(ownership.renew())
+    renewal = asyncio.create_task(keeper.renew())
     await failing.reached["renew_lease"].wait()
     failing.held.clear()
-    await ownership.drain()
+    await keeper.drain()
     await store.pool.execute(
         "update orchestrator.incarnations set lease_until = now() + interval '3 seconds'"
     )
@@ -87,11 +94,11 @@ async def test_a_drained_process_leaves_no_lease_behind(store: OrchestratorStore
     assert await alive(store) == []
 
     await store.pool.execute(
-        "update orchestrator.partitions set incarnation = $1", ownership.incarnation
+        "update orchestrator.partitions set incarnation = $1", told.ownership.incarnation
     )
-    await ownership.receive()
+    await keeper.receive()
     assert await alive(store) == []
-    assert ownership.epochs == {}
+    assert told.ownership.epochs == {}
     assert told.gains == [(64, None)]
 
 
@@ -99,14 +106,14 @@ async def test_a_receiver_that_does_not_answer_does_not_hold_up_the_renewal(
     store: OrchestratorStore,
 ) -> None:
     """32 calls of a second each would cost the lease."""
-    first, _ = ownership_of(FailingStore(store.pool))
+    first, of_first = keeper_of(FailingStore(store.pool))
     await first.register()
     await first.renew()
-    second, _ = ownership_of(FailingStore(store.pool))
+    second, of_second = keeper_of(FailingStore(store.pool))
     await second.register()
     await asyncio.wait_for(first.renew(), 5)
     await second.renew()
-    assert (len(first.epochs), len(second.epochs)) == (32, 32)
+    assert (len(of_first.ownership.epochs), len(of_second.ownership.epochs)) == (32, 32)
     await asyncio.gather(first.drain(), second.drain())
 
 
@@ -115,11 +122,11 @@ async def test_an_incarnation_that_the_database_does_not_know_is_over(
 ) -> None:
     """A database that went back may give its number away again."""
     async with running(store) as core:
-        before = core.owner.ownership.incarnation
+        before = core.memory.ownership.incarnation
         await store.pool.execute("delete from orchestrator.incarnations")
-        await core.owner.ownership.renew()
-        await until(lambda: core.owner.ownership.incarnation > before)
-        await until(lambda: len(core.owner.ownership.epochs) == 64)
+        await core.renew()
+        await until(lambda: core.memory.ownership.incarnation > before)
+        await until(lambda: len(core.memory.ownership.epochs) == 64)
         assert await core.start(TWO_STEPS)
 
 
@@ -129,16 +136,16 @@ async def test_an_incarnation_that_ends_while_the_next_one_begins_leaves_one(
     """All parts of the process speak for the same one afterwards."""
     async with running(store) as core:
         gate = core.store.hold("register_incarnation")
-        core.owner.incarnation_over()
+        core.life.incarnation.over()
         await core.store.reached["register_incarnation"].wait()
-        core.owner.incarnation_over()
+        core.life.incarnation.over()
         core.store.held.clear()
-        await core.owner.ownership.renew()
+        await core.renew()
         gate.set()
-        await until(lambda: not core.owner.busy)
-        assert len(core.owner.ownership.epochs) == 64
-        assert core.owner.committer.line.incarnation == core.owner.ownership.incarnation
-        assert await alive(store) == [core.owner.ownership.incarnation]
+        await until(lambda: not core.memory.background.busy)
+        assert len(core.memory.ownership.epochs) == 64
+        assert core.memory.line.incarnation == core.memory.ownership.incarnation
+        assert await alive(store) == [core.memory.ownership.incarnation]
         assert await core.start(TWO_STEPS)
 
 
@@ -147,20 +154,20 @@ async def test_a_renewal_answered_before_a_claim_does_not_take_the_claim_back(
 ) -> None:
     """Its answer is from before; the partitions are ours."""
     failing, clock = FailingStore(store.pool), FakeClock()
-    ownership, told = ownership_of(failing, clock)
-    await ownership.register()
+    keeper, told = keeper_of(failing, clock)
+    await keeper.register()
     clock.ahead_ms = YOUNG_MS
     gate = failing.hold("renew_lease")
-    renewal = asyncio.create_task(ownership.renew())
+    renewal = asyncio.create_task(keeper.renew())
     await failing.reached["renew_lease"].wait()
     failing.held.clear()
-    ownership.next_claim_ms = 0.0
-    await ownership.claim_if_due()
+    keeper.next_claim_ms = 0.0
+    await keeper.claim_if_due()
     gate.set()
     await renewal
-    assert len(ownership.epochs) == 64
+    assert len(told.ownership.epochs) == 64
     assert told.gains == [(64, None)]
-    await ownership.drain()
+    await keeper.drain()
 
 
 async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash(
@@ -168,14 +175,14 @@ async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash
 ) -> None:
     """The former owner said nothing to anybody: workers get their second to come back."""
     failing, clock = FailingStore(store.pool), FakeClock()
-    ownership, told = ownership_of(failing, clock)
-    await ownership.register()
+    keeper, told = keeper_of(failing, clock)
+    await keeper.register()
     clock.ahead_ms = YOUNG_MS
     failing.failures["unpublished_incarnations"] = 1
-    loop = LeaseLoop(ownership, lambda: None)
+    loop = lease_loop(keeper, told)
     assert await loop.run_once()
     assert told.gains == [(64, None)]
-    await ownership.drain()
+    await keeper.drain()
 
 
 @pytest.mark.parametrize("workers", [["w1", "w2"], [], None])
@@ -184,20 +191,22 @@ async def test_who_takes_over_learns_whose_workers_may_come_back(
 ) -> None:
     """What the dead owner wrote down; nothing is known where it had too many, or wrote none."""
     failing = FailingStore(store.pool)
-    first, told_nothing = ownership_of(failing)
+    first, told_nothing = keeper_of(failing)
     await first.register()
     await first.renew()
-    await store.one("note_workers", incarnation=first.incarnation, workers=["before"])
-    await store.one("note_workers", incarnation=first.incarnation, workers=workers)
-    await store.one("end_lease", incarnation=first.incarnation)
-    second, told = ownership_of(failing)
+    await store.one(
+        "note_workers", incarnation=told_nothing.ownership.incarnation, workers=["before"]
+    )
+    await store.one("note_workers", incarnation=told_nothing.ownership.incarnation, workers=workers)
+    await store.one("end_lease", incarnation=told_nothing.ownership.incarnation)
+    second, told = keeper_of(failing)
     await second.register()
     await second.renew()
     assert told_nothing.gains == [(64, None)]
     assert told.gains == [(64, None if workers is None else frozenset(workers))]
-    await store.one("note_workers", incarnation=second.incarnation, workers=["w3"])
+    await store.one("note_workers", incarnation=told.ownership.incarnation, workers=["w3"])
     listed = await store.pool.fetch("select * from orchestrator.attached_workers")
-    assert [tuple(row) for row in listed] == [(second.incarnation, ["w3"])]
+    assert [tuple(row) for row in listed] == [(told.ownership.incarnation, ["w3"])]
     await second.drain()
 
 
@@ -207,16 +216,16 @@ async def test_a_lease_that_holds_again_is_told_though_what_came_after_it_failed
     """Else what became ready meanwhile would wait for something else to happen."""
     failing = FailingStore(store.pool)
     clock = FakeClock()
-    ownership, told = ownership_of(failing, clock)
-    await ownership.register()
+    keeper, told = keeper_of(failing, clock)
+    await keeper.register()
     clock.ahead_ms = LEASE_MS
     failing.failures["unpublished_incarnations"] = 1
-    assert await LeaseLoop(ownership, lambda: None).run_once()
+    assert await lease_loop(keeper, told).run_once()
     assert failing.failed["unpublished_incarnations"] == 1
     assert told.resumptions == 1
-    await ownership.renew()
+    await keeper.renew()
     assert told.resumptions == 1
-    await ownership.drain()
+    await keeper.drain()
 
 
 async def test_a_lease_that_holds_again_brings_back_nothing_that_was_taken_meanwhile(
@@ -224,37 +233,37 @@ async def test_a_lease_that_holds_again_brings_back_nothing_that_was_taken_meanw
 ) -> None:
     """Not for a moment either: answers from memory would be those of an owner of before."""
     failing, clock = FailingStore(store.pool), FakeClock()
-    ownership, told = ownership_of(failing, clock)
-    await ownership.register()
-    await ownership.renew()
-    other, _ = ownership_of(FailingStore(store.pool))
+    keeper, told = keeper_of(failing, clock)
+    await keeper.register()
+    await keeper.renew()
+    other, of_other = keeper_of(FailingStore(store.pool))
     await other.register()
     clock.ahead_ms = LEASE_MS
-    await store.one("end_lease", incarnation=ownership.incarnation)
+    await store.one("end_lease", incarnation=told.ownership.incarnation)
     await other.renew()
-    assert len(other.epochs) == 64
+    assert len(of_other.ownership.epochs) == 64
     # What is under way here holds up all that a renewal leads to but this.
     told.committing.clear()
-    raising = asyncio.create_task(ownership.raise_epoch(3, 7))
-    renewal = asyncio.create_task(ownership.renew())
+    raising = asyncio.create_task(keeper.raise_epoch(3, 7))
+    renewal = asyncio.create_task(keeper.renew())
     for _ in range(20):
         await pause(0.01)
-        assert not (ownership.lease_valid and ownership.epochs)
+        assert not (told.ownership.lease_valid and told.ownership.epochs)
     told.committing.set()
     await asyncio.gather(raising, renewal)
-    assert ownership.lease_valid
-    assert not ownership.epochs
+    assert told.ownership.lease_valid
+    assert not told.ownership.epochs
     await other.drain()
-    await ownership.drain()
+    await keeper.drain()
 
 
 async def test_an_epoch_is_raised_once_however_many_dispatches_were_refused(
     store: OrchestratorStore,
 ) -> None:
     """And above what was seen."""
-    ownership, _ = ownership_of(FailingStore(store.pool))
-    await ownership.register()
-    await ownership.renew()
-    await asyncio.gather(*(ownership.raise_epoch(3, 7) for _ in range(5)))
-    assert ownership.epochs[3] == 8
-    await ownership.drain()
+    keeper, told = keeper_of(FailingStore(store.pool))
+    await keeper.register()
+    await keeper.renew()
+    await asyncio.gather(*(keeper.raise_epoch(3, 7) for _ in range(5)))
+    assert told.ownership.epochs[3] == 8
+    await keeper.drain()

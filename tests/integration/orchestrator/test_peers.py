@@ -16,8 +16,8 @@ from flowmesh.orchestrator.api.session import Session
 from flowmesh.orchestrator.api.session_stream import answers
 from flowmesh.orchestrator.model.commands import Work
 from flowmesh.orchestrator.model.ids import partition_of
-from flowmesh.orchestrator.operations.executions import Executions
 from flowmesh.orchestrator.ownership.peers import Peer
+from flowmesh.orchestrator.services import sessions_of
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import digested
@@ -30,9 +30,7 @@ COMPLETED = execution_pb2.EXECUTION_STATUS_COMPLETED
 @asynccontextmanager
 async def peer_of(core: Core) -> AsyncIterator[tuple[Peer, Session]]:
     """The other end of a stream to an orchestrator, and how that one serves it."""
-    nobody: Any = None
-    executions = Executions(core=core.owner, stub_at=nobody)
-    session = Session(executions=executions, core=core.owner, forwarded=True)
+    session = sessions_of(core.composed).open(forwarded=True)
 
     class Stub:
         def Session(self, requests: Any, metadata: Any) -> Any:
@@ -99,7 +97,7 @@ async def test_who_stops_waiting_leaves_nothing_behind(store: OrchestratorStore)
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(peer.outcome(watch_of(execution_id)), 0.05)
-            await until(lambda: not session.pending and not len(core.owner.waiters))
+            await until(lambda: not session.pending and not len(core.memory.waiters))
 
         one = asyncio.create_task(peer.outcome(watch_of(execution_id)))
         two = asyncio.create_task(peer.outcome(watch_of(execution_id)))

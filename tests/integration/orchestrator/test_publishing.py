@@ -108,13 +108,13 @@ async def test_a_commit_is_the_same_messages_whoever_publishes_it(
 ) -> None:
     """A part is known by its number: it must hold the same rows when it is sent again."""
     async with running(store) as core:
-        core.run(core.owner.publisher.run)
+        core.run(core.memory.publisher.run)
         await started(core, 12, LARGE)
-        position = core.owner.committer.line.position
-        incarnation = core.owner.ownership.incarnation
+        position = core.memory.line.position
+        incarnation = core.memory.ownership.incarnation
         await until(lambda: any(i.startswith(f"{incarnation}:{position}:") for i in core.bus.ids()))
-        await until(lambda: not core.owner.publisher.queued_bytes)
-        again = await core.owner.outbox.read(incarnation, 0, 1_000)
+        await until(lambda: not core.memory.publisher.queued_bytes)
+        again = await core.memory.outbox.read(incarnation, 0, 1_000)
         parts = [part for batch in again for part in message_parts(batch)]
         assert parts == [data for _, data, _ in core.bus.messages]
 
@@ -127,9 +127,9 @@ async def test_an_answer_of_the_outbox_is_bounded_and_the_next_goes_on(
         for _ in range(6):
             await started(core, 6, LARGE)
         after, seen = 0, []
-        incarnation, last = core.owner.ownership.incarnation, core.owner.committer.line.position
+        incarnation, last = core.memory.ownership.incarnation, core.memory.line.position
         while after < last:
-            batches = await core.owner.outbox.read(incarnation, after, 1_000)
+            batches = await core.memory.outbox.read(incarnation, after, 1_000)
             events = (len(row.events) for batch in batches for row in batch.rows)
             assert sum(events) <= READ_BYTES_MAX
             seen += [batch.position for batch in batches]
@@ -154,13 +154,13 @@ async def test_an_output_too_large_for_an_event_is_stored_and_referred_to(
             command = TaskEnded(name, 1, output=payload_pb2.Payload(data=LARGE))
             await core.ask(partial(Work, execution_id, 1, command))
         await until(lambda: ended(core, execution_id))
-        await core.owner.committer.settled(execution_id)
-        entry = core.owner.states.get(execution_id)
+        await core.memory.lock.settled(execution_id)
+        entry = core.memory.states.get(execution_id)
         assert entry is not None
         output = entry.state.output
         assert output is not None
         assert output.reference.size_bytes > OUTPUT_BYTES_MAX
-        data = await core.owner.payloads.read("default", output.reference.digest)
+        data = await core.memory.payloads.read("default", output.reference.digest)
         assert orjson.loads(data) == {"a": orjson.loads(LARGE), "b": orjson.loads(LARGE)}
         references = await store.pool.fetchval(
             "select count(*) from orchestrator.payload_refs where digest = $1",
@@ -170,5 +170,5 @@ async def test_an_output_too_large_for_an_event_is_stored_and_referred_to(
 
 
 def ended(core: Core, execution_id: str) -> bool:
-    entry = core.owner.states.get(execution_id)
+    entry = core.memory.states.get(execution_id)
     return entry is not None and entry.state.ended

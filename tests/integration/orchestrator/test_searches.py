@@ -11,11 +11,9 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import search_service_pb2
 from flowmesh.errors import Invalid, WrongState
 from flowmesh.filters import parse_filter
+from flowmesh.orchestrator.bulk.actions import Calls
+from flowmesh.orchestrator.bulk.bulks import Bulks
 from flowmesh.orchestrator.model.ids import ExecutionIds
-from flowmesh.orchestrator.operations.bulk_actions import Calls
-from flowmesh.orchestrator.operations.bulks import Bulks
-from flowmesh.orchestrator.operations.control import Control
-from flowmesh.orchestrator.operations.executions import Executions
 from flowmesh.orchestrator.search.searches import PageQuery, Searches
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.runtime import Clock
@@ -152,18 +150,16 @@ async def rows_read(store: OrchestratorStore, text: str, order_by: str) -> int:
 
 
 def bulks(core: Core) -> Bulks:
-    nobody: Any = None
-    executions = Executions(core=core.owner, stub_at=nobody)
     return Bulks(
-        store=core.owner.store,
-        payloads=core.owner.payloads,
+        store=core.given.store,
+        payloads=core.memory.payloads,
         searches=searches(core.store),
-        calls=Calls(executions, Control(core=core.owner, executions=executions, stub_at=nobody)),
-        owned=core.owner.ownership.epochs,
+        calls=Calls(core.calls.changes, core.calls.control),
+        owned=core.memory.ownership.epochs,
         now_us=Clock().now_us,
         clock=Clock(),
         ids=ExecutionIds(3),
-        spawn=core.owner.spawn,
+        spawn=core.memory.background.spawn,
     )
 
 
@@ -184,8 +180,8 @@ async def test_a_bulk_goes_on_after_a_crash_and_counts_once(store: OrchestratorS
         assert list(told.values()) == [None, None]
 
         after = bulks(core)
-        await after.gained(core.owner.ownership.epochs)
-        await until(lambda: not core.owner.busy)
+        await after.gained(core.memory.ownership.epochs)
+        await until(lambda: not core.memory.background.busy)
         ended = await after.get("default", bulk.bulk_id)
         assert ended.status == bulk_pb.BULK_STATUS_COMPLETED
         assert (ended.applied, ended.skipped, ended.failed) == (5, 0, 0)
@@ -200,7 +196,7 @@ async def test_a_bulk_of_reruns_starts_each_once_over_a_crash(store: Orchestrato
         crashed = bulks(core)
         for execution_id in ids:
             cancel = pb.CancelExecutionRequest(execution_id=execution_id)
-            await crashed._calls.executions.cancel(cancel, forwarded=False)
+            await crashed._calls.changes.cancel(cancel, forwarded=False)
         crashed._spawn = lambda work: work.close()
         bulk = await crashed.begin(
             bulk_pb.StartBulkRequest(
@@ -210,8 +206,8 @@ async def test_a_bulk_of_reruns_starts_each_once_over_a_crash(store: Orchestrato
         row = await core.store.one("take_page", bulk_id=bulk.bulk_id, cursor="", page=ids)
         assert list((await crashed._do(row, ids[:2])).values()) == [None, None]
         after = bulks(core)
-        await after.gained(core.owner.ownership.epochs)
-        await until(lambda: not core.owner.busy)
+        await after.gained(core.memory.ownership.epochs)
+        await until(lambda: not core.memory.background.busy)
         ended = await after.get("default", bulk.bulk_id)
         assert (ended.applied, ended.skipped, ended.failed) == (5, 0, 0)
         assert await store.pool.fetchval("select count(*) from executions") == 10
@@ -224,14 +220,14 @@ async def test_a_bulk_ends_although_an_execution_cannot_be_read(store: Orchestra
         await store.pool.execute(
             "update orchestrator.history set events = '\\xff' where execution_id = $1", broken
         )
-        core.owner.states.evict(broken)
+        core.memory.states.evict(broken)
         started = bulks(core)
         bulk = await started.begin(
             bulk_pb.StartBulkRequest(
                 filter="status = running", action=bulk_pb.BulkAction(name="cancel")
             )
         )
-        await until(lambda: not core.owner.busy)
+        await until(lambda: not core.memory.background.busy)
         ended = await started.get("default", bulk.bulk_id)
         assert (ended.applied, ended.skipped, ended.failed) == (1, 0, 1)
         (failure,) = ended.failures
@@ -259,7 +255,7 @@ async def test_two_runners_of_a_bulk_count_each_page_once(store: OrchestratorSto
                 filter="status = running", action=bulk_pb.BulkAction(name="pause")
             )
         )
-        await both[1].gained(core.owner.ownership.epochs)
-        await until(lambda: not core.owner.busy)
+        await both[1].gained(core.memory.ownership.epochs)
+        await until(lambda: not core.memory.background.busy)
         ended = await both[0].get("default", bulk.bulk_id)
         assert (ended.applied, ended.skipped, ended.failed) == (5, 0, 0)

@@ -12,11 +12,10 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import TaskEnded
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.api import session as sessions
-from flowmesh.orchestrator.api.session import Session
 from flowmesh.orchestrator.api.session_stream import answers
 from flowmesh.orchestrator.model.commands import Work
 from flowmesh.orchestrator.model.ids import partition_of
-from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.services import sessions_of
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
 from tests.integration.orchestrator.core import WAIT_S, Core, running, until
@@ -59,10 +58,9 @@ class Client:
 
 @asynccontextmanager
 async def connected(core: Core) -> AsyncIterator[Client]:
-    nobody: Any = None
     core.definitions.plans["w"] = ONE_STEP
-    await core.owner.plans.resolve(("default", "w", 0))
-    session = Session(executions=Executions(core=core.owner, stub_at=nobody), core=core.owner)
+    await core.given.plans.resolve(("default", "w", 0))
+    session = sessions_of(core.composed).open()
     client: Client
 
     async def requests() -> AsyncIterator[pb.SessionRequest]:
@@ -78,7 +76,7 @@ async def test_a_watch_outlives_a_database_that_is_away(store: OrchestratorStore
     """The call is answered, if later."""
     async with running(store) as core, connected(core) as client:
         execution_id = await core.start(ONE_STEP)
-        core.owner.states.evict(execution_id)
+        core.memory.states.evict(execution_id)
         core.store.failures["execution_rows"] = 2
         client.watch(7, execution_id)
         answer = asyncio.create_task(client.read())
@@ -93,8 +91,8 @@ async def test_a_client_that_is_gone_is_not_waited_for(store: OrchestratorStore)
         async with connected(core) as client:
             client.start(1)
             assert (await client.read()).started
-            assert len(core.owner.waiters) == 1
-        assert len(core.owner.waiters) == 0
+            assert len(core.memory.waiters) == 1
+        assert len(core.memory.waiters) == 0
 
 
 @pytest.mark.parametrize(
@@ -149,6 +147,6 @@ async def test_a_client_that_does_not_read_is_cut_off(
         for call_id in range(1, 200):
             client.start(call_id)
         await until(client.requests.empty)
-        await until(lambda: len(core.owner.waiters) == 0)
+        await until(lambda: len(core.memory.waiters) == 0)
         with pytest.raises(Overloaded):
             await client.read_all()

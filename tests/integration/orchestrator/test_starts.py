@@ -43,7 +43,7 @@ def start(plan: Plan, request_id: str = "", key: str = "", data: bytes = b"{}") 
 async def begun(core: Core, plan: Plan, request_id: str = "", **how: Any) -> Started:
     """As a caller's start at its owner: what was answered before is answered again."""
     made = start(plan, request_id, **how)
-    known = await core.owner.committer.starts.known(made(lambda _: None))
+    known = await core.memory.starts.known(made(lambda _: None))
     answer = known or await core.ask(made)
     if isinstance(answer, FlowmeshError):
         raise answer
@@ -56,8 +56,8 @@ async def end(core: Core, execution_id: str) -> None:
 
 
 async def state(core: Core, execution_id: str) -> State:
-    await core.owner.committer.settled(execution_id)
-    found = await core.owner.states.fetch([execution_id])
+    await core.memory.lock.settled(execution_id)
+    found = await core.memory.states.fetch([execution_id])
     return found[execution_id].state
 
 
@@ -102,7 +102,7 @@ async def test_those_that_wait_begin_under_the_next_owner(store: OrchestratorSto
     async with running(store) as core:
         await end(core, ids[2])
         assert not await store.rows("starts_of", partitions=[1], now_us=0)
-        assert not core.owner.committer.starts.lines.members
+        assert not core.memory.starts.lines.members
 
 
 async def test_an_end_that_nobody_acted_on_lets_the_next_begin(store: OrchestratorStore) -> None:
@@ -110,7 +110,7 @@ async def test_an_end_that_nobody_acted_on_lets_the_next_begin(store: Orchestrat
     one = of(concurrency=1)
     async with running(store) as core:
         ids = [(await begun(core, one)).execution_id for _ in range(2)]
-        core.owner.committer.starts._move_on = lambda line: None  # type: ignore[method-assign]
+        core.memory.starts._move_on = lambda line: None  # type: ignore[method-assign]
         await end(core, ids[0])
     async with running(store) as core:
         await runs(core, ids[1])
@@ -122,7 +122,7 @@ async def test_what_was_looked_up_under_another_owner_is_looked_up_again(
     """He may have answered it with an execution that another one has followed since."""
     one = of(concurrency=1, on_conflict=JOIN)
     async with running(store) as core:
-        epoch = core.owner.ownership.epochs[1]
+        epoch = core.memory.ownership.epochs[1]
 
         def looked_up(at: int) -> Any:
             def made(reply: Reply) -> StartWork:
@@ -275,7 +275,7 @@ async def test_a_batch_that_the_database_refuses_leaves_nobody_in_a_line(
     """Its starts are placed anew, each by itself."""
     one = of(concurrency=1)
     async with running(store) as core:
-        line = core.owner.committer.line
+        line = core.memory.line
         commit, refused = line.commit, []
 
         async def refusing(batch: Any, epochs: Any) -> Any:
@@ -288,7 +288,7 @@ async def test_a_batch_that_the_database_refuses_leaves_nobody_in_a_line(
         asked = [core.submit(start(one)) for _ in range(3)]
         ids: list[str] = [(await each).execution_id for each in asked]  # type: ignore[union-attr]
         assert refused
-        lines = core.owner.committer.starts.lines
+        lines = core.memory.starts.lines
         await until(lambda: len(lines.members) == 3)
         (only,) = lines.by_name.values()
         assert sorted(only.begun) + [each.execution_id for each in only.turn] == sorted(ids)

@@ -65,7 +65,7 @@ async def test_a_task_that_comes_back_while_there_is_no_room_goes_out_again(
     """What was decided of its execution just then, and is thrown away, does not take it along."""
     async with running(store) as core:
         execution_id = await core.start(TWO_AT_ONCE)
-        dispatcher, stream = core.owner.dispatcher, Attached()
+        dispatcher, stream = core.dispatch.dispatcher, Attached()
         dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
         dispatcher.grant(stream, [pb.Grant(set_id="x", slots=3, task_types=["work"])])
         dispatcher.pump()
@@ -74,10 +74,10 @@ async def test_a_task_that_comes_back_while_there_is_no_room_goes_out_again(
         ended = core.submit(
             lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
-        await until(lambda: core.owner.committer._undecided._executions)
+        await until(lambda: core.memory.uncommitted._executions)
 
         dispatcher.returned(stream, [token_of(execution_id, "b", 1)])
-        await until(lambda: core.owner.states.get(execution_id) is None)
+        await until(lambda: core.memory.states.get(execution_id) is None)
         await store.pool.execute(_ROOM)
 
         assert isinstance(await asyncio.wait_for(ended, 10), int)

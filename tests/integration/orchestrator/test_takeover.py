@@ -9,8 +9,7 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import TaskEnded
 from flowmesh.orchestrator.dispatch.attachment import Attached
 from flowmesh.orchestrator.model.commands import Work
-from flowmesh.orchestrator.operations.executions import Executions
-from flowmesh.orchestrator.ownership.ownership import LEASE_MS
+from flowmesh.orchestrator.ownership.lease_keeper import LEASE_MS
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, MemoryBus, running, until
 from tests.integration.orchestrator.factories import TWO_STEPS
@@ -66,12 +65,12 @@ async def test_the_first_commit_after_a_take_over_stands_behind_those_before(
     async with running(store, data_dir_id=MACHINE) as before:
         execution_id = await before.start(ONE_STEP)
         await stop(before)
-        former = before.owner.ownership.incarnation
+        former = before.memory.ownership.incarnation
         async with running(store, data_dir_id=MACHINE) as core:
-            core.owner.states.evict(execution_id)
+            core.memory.states.evict(execution_id)
             await end(core, execution_id)
 
-            found = await afters(store, core.owner.ownership.incarnation)
+            found = await afters(store, core.memory.ownership.incarnation)
             assert found == [{former: 1}]
 
 
@@ -81,17 +80,17 @@ async def test_the_stream_holds_the_former_owners_commits_first(
     """Although the new owner was just publishing its own when it took over."""
     bus = SlowBus()
     async with running(store) as before, running(store, bus) as core:
-        await before.owner.ownership.renew()
-        await core.owner.ownership.renew()
-        partition = next(iter(before.owner.ownership.epochs))
+        await before.life.keeper.renew()
+        await core.life.keeper.renew()
+        partition = next(iter(before.memory.ownership.epochs))
         taken = await before.start(ONE_STEP, partition)
-        core.run(core.owner.publisher.run)
-        await core.start(ONE_STEP, next(iter(core.owner.ownership.epochs)))
+        core.run(core.memory.publisher.run)
+        await core.start(ONE_STEP, next(iter(core.memory.ownership.epochs)))
         await bus.asked.wait()
         await stop(before)
-        former, own = before.owner.ownership.incarnation, core.owner.ownership.incarnation
+        former, own = before.memory.ownership.incarnation, core.memory.ownership.incarnation
         await store.one("end_lease", incarnation=former)
-        await core.owner.ownership.renew()
+        await core.life.keeper.renew()
         await end(core, taken, partition)
         bus.gate.set()
         await until(lambda: len(bus.messages) == 3)
@@ -106,13 +105,12 @@ async def test_an_owner_whose_lease_is_over_tells_what_is_stored(
     async with running(store) as paused, running(store) as core:
         taken = await paused.start(ONE_STEP)
         paused.clock.ahead_ms = LEASE_MS
-        await store.one("end_lease", incarnation=paused.owner.ownership.incarnation)
-        await core.owner.ownership.renew()
+        await store.one("end_lease", incarnation=paused.memory.ownership.incarnation)
+        await core.life.keeper.renew()
         await end(core, taken)
-        assert paused.owner.states.get(taken) is not None
-        reads = Executions(core=paused.owner, stub_at=nobody)
+        assert paused.memory.states.get(taken) is not None
 
-        assert (await reads.state(ONE_STEP.namespace, taken)).ended
+        assert (await paused.calls.reader.state(ONE_STEP.namespace, taken)).ended
 
 
 def nobody(address: str) -> Any:
@@ -125,13 +123,13 @@ async def test_what_became_ready_while_the_lease_was_over_leaves_when_it_is_rene
     """Nothing else may come to set the dispatch going again."""
     async with running(store) as core:
         stream = Attached()
-        core.owner.dispatcher.attach(stream, pb.AttachHello(worker_service_id="w"))
+        core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="w"))
         grant = pb.Grant(set_id="s", worker_id="w", slots=5, task_types=["work"])
-        core.owner.dispatcher.grant(stream, [grant])
+        core.dispatch.dispatcher.grant(stream, [grant])
         core.clock.ahead_ms = LEASE_MS
         execution_id = await core.start(ONE_STEP)
         assert not stream.out.tasks
-        await core.owner.ownership.renew()
+        await core.life.keeper.renew()
 
         assert [sent.task.execution_id for sent in stream.out.tasks] == [execution_id]
 
@@ -139,22 +137,22 @@ async def test_what_became_ready_while_the_lease_was_over_leaves_when_it_is_rene
 async def test_what_was_somebody_elses_meanwhile_is_read_anew(store: OrchestratorStore) -> None:
     """A partition goes and comes back between two renewals of an owner that was paused."""
     async with running(store) as paused, running(store) as core:
-        await paused.owner.ownership.renew()
-        await core.owner.ownership.renew()
-        paused_id, core_id = (one.owner.ownership.incarnation for one in (paused, core))
-        partition, epoch = next(iter(paused.owner.ownership.epochs.items()))
+        await paused.life.keeper.renew()
+        await core.life.keeper.renew()
+        paused_id, core_id = (one.memory.ownership.incarnation for one in (paused, core))
+        partition, epoch = next(iter(paused.memory.ownership.epochs.items()))
         taken = await paused.start(TWO_STEPS, partition)
         about = {"partition": partition, "epoch": epoch}
         raised = await store.one(
             "hand_over_partition", **about, incarnation=paused_id, receiver=core_id
         )
-        await core.owner.ownership.receive()
+        await core.life.keeper.receive()
         await end(core, taken, partition)
         about = {"partition": partition, "epoch": raised}
         await store.one("hand_over_partition", **about, incarnation=core_id, receiver=paused_id)
-        await paused.owner.ownership.receive()
+        await paused.life.keeper.receive()
 
         command = TaskEnded("b", 1, output=DONE)
         await paused.ask(lambda reply: Work(taken, partition, command, reply))
-        stored = (await paused.owner.states.load([taken]))[taken].state
+        stored = (await paused.memory.states.load([taken]))[taken].state
         assert stored.ended

@@ -1,7 +1,5 @@
 """The database clock as an owner knows it."""
 
-from typing import Any
-
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.runtime import Clock
@@ -25,16 +23,7 @@ class SetClock(Clock):
 async def test_a_wall_clock_that_is_set_changes_no_time() -> None:
     """Time goes on as the database's does, whatever somebody does to the machine's clock."""
     clock = SetClock()
-    nothing: Any = None
-    ownership = Ownership(
-        store=nothing,
-        clock=clock,
-        log=nothing,
-        address="",
-        data_dir_id="",
-        metrics=OrchestratorMetrics(Metrics()),
-        partition_stub=nothing,
-    )
+    ownership = Ownership(clock=clock, metrics=OrchestratorMetrics(Metrics()))
     ownership.observe_time(7_000_000)
     clock.wall_us += 3_600_000_000
     assert ownership.now_us() == 7_000_000

@@ -13,7 +13,7 @@ from flowmesh.orchestrator.api.dispatch_server import DispatchServer
 from flowmesh.orchestrator.dispatch.attachment import Attached
 from flowmesh.orchestrator.dispatch.dispatcher import PREPARING_MAX, Dispatcher
 from flowmesh.orchestrator.dispatch.permission_check import Guard
-from flowmesh.orchestrator.dispatch.uncommitted import Undecided
+from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.limits.permit_client import Permits
 from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
 from flowmesh.orchestrator.model.commands import STALE, Work
@@ -39,6 +39,32 @@ def memory(epochs: dict[int, int]) -> States:
     return States(store=unused, plans=unused, epochs=epochs, log=unused)
 
 
+class Prepared:
+    """Calls `prepare` with each task that needs a fetch."""
+
+    def __init__(self, prepare: Any) -> None:
+        self._prepare = prepare
+
+    def task(self, task: ReadyTask, dispatcher: Dispatcher) -> None:
+        self._prepare(task)
+
+
+class Fetched:
+    """Calls `fetch` with executions to be read; nothing else is asked for."""
+
+    def __init__(self, fetch: Any) -> None:
+        self._fetch = fetch
+
+    def fetch_adopted(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
+        self._fetch(execution_ids)
+
+    def requeue(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
+        raise AssertionError("nothing is queued again")
+
+    def refill(self, dispatcher: Dispatcher, kinds: Any) -> None:
+        raise AssertionError("no kind has more tasks than there is room for")
+
+
 def dispatcher(
     epochs: dict[int, int],
     run: Run | None = None,
@@ -52,40 +78,31 @@ def dispatcher(
     ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True, peers=list)
     unused: Any = None
 
-    def granted(token: str) -> bool:
-        return owner.gate.granted(token)
-
     permits = Permits(
         ownership=ownership,
         clock=Clock(),
         address="me",
-        numbers=lambda _, need: (need.concurrency, need.rate, need.burst),
-        wake_at=unused,
         stub_at=unused,
         spawn=lambda coroutine: coroutine.close(),
-        granted=granted,
     )
     if states is None:
         states = memory(epochs)
     if run is not None:
         states.put(Entry(run.state, None), 0)
-    owner = Dispatcher(
+    return Dispatcher(
         states=states,
         ownership=ownership,
         clock=Clock(),
         metrics=OrchestratorMetrics(Metrics()),
         submit=(submitted if submitted is not None else []).append,
         draw=lambda: 0.0,
-        prepare=prepare,
-        refill=unused,
-        fetch=fetch,
-        undecided=Undecided(),
-        requeue=unused,
+        preparation=Prepared(prepare),
+        open_tasks=Fetched(fetch),
+        uncommitted=UncommittedExecutions(),
         permits=permits,
         guard=Guard(None),
-        roll=roll or SimpleNamespace(note=lambda: None),
+        roll=roll or SimpleNamespace(note=lambda workers: None),
     )
-    return owner
 
 
 def grant_of(worker: str) -> pb.Grant:
@@ -166,7 +183,7 @@ async def test_what_comes_in_parts_is_there_with_the_last_of_them() -> None:
 async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> None:
     """For those who are attached, unless they end with this process, and those not back yet."""
     noted: list[set[str]] = []
-    roll: Any = SimpleNamespace(note=lambda: noted.append(roll.workers()))
+    roll: Any = SimpleNamespace(note=lambda workers: noted.append(workers()))
     owner = dispatcher({5: 3}, fetch=lambda _: None, roll=roll)
     one, here = attached(owner, "one"), Attached(local=True)
     owner.attach(here, pb.AttachHello(worker_service_id="here"))
@@ -174,20 +191,20 @@ async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> N
     owner.grant(here, [grant_of("here"), grant_of("w3")])
     assert noted[-1] == {"one", "w1", "w2", "w3"}
     claim = owner.claim([5], frozenset({"w1", "away"}))
-    assert roll.workers() == {"one", "w1", "w2", "w3", "away"}
+    assert owner.workers() == {"one", "w1", "w2", "w3", "away"}
     owner.claim_over(claim)
     one.forget(["of w2"])
-    assert roll.workers() == {"one", "w1", "w3"}
+    assert owner.workers() == {"one", "w1", "w3"}
     held = [pb.HeldTask(token=token, worker_id=worker) for token, worker in HELD]
     owner.attach(one, pb.AttachHello(worker_service_id="one", held=held))
     owner.detach(one)
     # Its workers may be on their way to another worker service.
-    assert roll.workers() == {"w3", "w4", "w5"}
+    assert owner.workers() == {"w3", "w4", "w5"}
     claim = owner.claim([5], None)
-    assert roll.workers() is None
+    assert owner.workers() is None
     owner.claim_over(claim)
     owner.lost(one, [pb.LostTask(token=token) for token, _ in HELD])
-    assert roll.workers() == {"w3"}
+    assert owner.workers() == {"w3"}
 
 
 def owned() -> tuple[Run, Dispatcher, list[Work]]:
@@ -435,7 +452,7 @@ async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None
     owner = dispatcher({5: 3}, run)
     owner.add(run.state, run.last.dispatch[0], 5)
     nobody: Any = None
-    server = DispatchServer(dispatcher=owner, ownership=nobody, spawn=nobody)
+    server = DispatchServer(dispatcher=owner, keeper=nobody, spawn=nobody)
     frames: asyncio.Queue[pb.AttachRequest] = asyncio.Queue()
     frames.put_nowait(pb.AttachRequest(hello=pb.AttachHello(worker_service_id="one")))
     grant = pb.Grant(set_id="set", slots=1, task_types=["work"])

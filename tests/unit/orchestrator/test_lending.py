@@ -19,6 +19,11 @@ ELSEWHERE = (HOME + 1) % 64
 PATIENCE_S = 5.0
 
 
+def wants(_token: str) -> bool:
+    """Every task still wants its permits when they come."""
+    return True
+
+
 class Peer:
     """Another orchestrator: answers when it is let to."""
 
@@ -64,11 +69,8 @@ class Side:
             ownership=ownership,
             clock=Clock(),
             address="me",
-            numbers=lambda _, need: (need.concurrency, need.rate, need.burst),
-            wake_at=lambda at_ms, wake: None,
             stub_at=lambda address: self.peer,  # type: ignore[arg-type,return-value]
             spawn=lambda coroutine: self._tasks.add(asyncio.ensure_future(coroutine)),
-            granted=lambda token: True,
         )
         self.permits.recovered([ELSEWHERE])
 
@@ -124,7 +126,7 @@ async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
     """In the order of everything else; with what waits."""
     side, wanted = Side(home="peer"), token()
     await side.heard("ReportPermits")
-    assert not side.permits.take(task_of(wanted), wanted, (ONE,))
+    assert not side.permits.take(task_of(wanted), wanted, (ONE,), wants)
     await side.heard("ReportPermits", "AskPermits")
     side.permits.tell_peers()
     await side.heard("ReportPermits", "AskPermits", "ReportPermits")
@@ -154,7 +156,7 @@ async def test_what_is_wanted_again_is_not_given_back() -> None:
     await side.heard("ReportPermits", "ReportPermits")
     side.permits.hold("default", wanted, (ONE,))
     side.permits.release(wanted)
-    assert not side.permits.take(task_of(wanted), wanted, (ONE,))
+    assert not side.permits.take(task_of(wanted), wanted, (ONE,), wants)
     side.epochs |= dict.fromkeys(range(64), 1)
     side.permits.renewed()
     side.permits.recovered(range(64))
@@ -172,7 +174,7 @@ async def test_what_is_given_back_once_more_is_not_taken_for_what_was_before() -
     side.peer.answers.clear()
     side.permits.release(held)
     await side.heard("ReportPermits", "ReleasePermits")
-    assert not side.permits.take(task_of(held), held, (ONE,))
+    assert not side.permits.take(task_of(held), held, (ONE,), wants)
     side.permits.release(held)
     side.peer.answers.set()
     await side.heard("ReportPermits", "ReleasePermits", "AskPermits", "ReleasePermits")
@@ -189,7 +191,7 @@ async def test_what_was_not_heard_is_given_back_again() -> None:
     for each in (wanted, ended):
         side.permits.release(each)
     await side.heard("ReportPermits", "ReleasePermits")
-    assert not side.permits.take(task_of(wanted), wanted, (ONE,))
+    assert not side.permits.take(task_of(wanted), wanted, (ONE,), wants)
     side.peer.answers.set()
     await done("it was not heard", lambda: not side.busy, within_s=PATIENCE_S)
     side.peer.deaf = False
@@ -227,7 +229,7 @@ async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
 async def test_a_home_of_before_grants_nothing() -> None:
     """The home of today does not count what it gave, and would give the same permit again."""
     side, wanted = Side(home="peer"), token()
-    assert not side.permits.take(task_of(wanted), wanted, (ONE,))
+    assert not side.permits.take(task_of(wanted), wanted, (ONE,), wants)
     for address, held in (("before", []), ("peer", [wanted])):
         side.permits.granted(
             pb.GrantPermitsRequest(tokens=[wanted], namespace="default", address=address)
@@ -242,7 +244,7 @@ async def test_who_is_not_the_home_any_more_gives_nothing() -> None:
     side.permits.recovered(range(64))
     tokens = [token(), token(2)]
     for each in tokens:
-        side.permits.take(task_of(each), each, (ONE,))
+        side.permits.take(task_of(each), each, (ONE,), wants)
     [counter] = side.permits.counters("default")
     book = side.permits._books[HOME]
     del side.epochs[HOME]
@@ -257,7 +259,8 @@ async def test_what_is_given_under_limits_of_before_is_void() -> None:
     side, wanted = Side(home="peer"), token()
     for version in (1, 2):
         side.permits.release(wanted)
-        assert not side.permits.take(task_of(wanted), wanted, (replace(ONE, version=version),))
+        need = replace(ONE, version=version)
+        assert not side.permits.take(task_of(wanted), wanted, (need,), wants)
     grant = pb.GrantPermitsRequest(namespace="default", address="peer", tokens=[wanted])
     for version, held in ((1, []), (2, [wanted])):
         grant.limits_versions[:] = [version]

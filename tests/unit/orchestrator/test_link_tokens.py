@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowmesh.orchestrator.operations.link_tokens import (
+from flowmesh.orchestrator.links.tokens import (
     TOKEN_CHARACTERS_MAX,
     Link,
     TokenInvalid,

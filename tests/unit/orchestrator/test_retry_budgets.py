@@ -6,7 +6,7 @@ from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.engine import TaskEnded
-from flowmesh.orchestrator.dispatch.retry_budgets import RetryBudgets
+from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.rules import Rules
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.runtime import Clock

@@ -40,12 +40,11 @@ class Noted:
             ownership=self.ownership,
             spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
         )
-        self.roll.workers = lambda: self.here
 
     async def noted(self, *workers: str) -> list[tuple[int, list[str] | None]]:
         """What was written in all once these are here."""
         self.here = set(workers)
-        self.roll.note()
+        self.roll.note(lambda: self.here)
         await asyncio.gather(*self.tasks)
         lists: list[tuple[int, list[str] | None]] = self.written.lists
         return lists
@@ -67,7 +66,7 @@ async def test_those_who_come_while_a_list_is_written_are_in_the_next_one() -> N
     noted.written.gate.clear()
     for number in range(5):
         noted.here = {f"w{each}" for each in range(number + 1)}
-        noted.roll.note()
+        noted.roll.note(lambda: noted.here)
         await asyncio.sleep(0)
     noted.written.gate.set()
     await asyncio.gather(*noted.tasks)

@@ -4,7 +4,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import bulk_service_pb2 as pb
 from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as pb_grpc
-from flowmesh.orchestrator.operations.bulks import Bulks
+from flowmesh.orchestrator.bulk.bulks import Bulks
 from flowmesh.rpc import namespace_of
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as pb_grpc
-from flowmesh.orchestrator.operations.approval_links import Links
+from flowmesh.orchestrator.links.approval_links import Links
 from flowmesh.orchestrator.operations.control import Control
 from flowmesh.orchestrator.ownership.peers import was_forwarded
 

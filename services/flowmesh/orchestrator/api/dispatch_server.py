@@ -16,7 +16,7 @@ from flowmesh.orchestrator.dispatch.attachment import Attached
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.model.commands import Answer, Stale
 from flowmesh.orchestrator.model.errors import Moved
-from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
 from flowmesh.rpc import LOCAL_PEER
 
 
@@ -77,11 +77,11 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         self,
         *,
         dispatcher: Dispatcher,
-        ownership: Ownership,
+        keeper: LeaseKeeper,
         spawn: Callable[[Any], None],
     ) -> None:
         self._dispatcher = dispatcher
-        self._ownership = ownership
+        self._keeper = keeper
         self._spawn = spawn
 
     async def Attach(
@@ -136,6 +136,6 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         stream.forget(request.gone_sets)
         for refused in request.refused:
             dispatcher.returned(stream, [refused.token])
-            self._spawn(self._ownership.raise_epoch(refused.partition, refused.epoch_seen))
+            self._spawn(self._keeper.raise_epoch(refused.partition, refused.epoch_seen))
         if request.grants or request.returned:
             dispatcher.pump()

@@ -9,20 +9,24 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.history.v1 import history_service_pb2 as history
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
 from flowmesh.errors import NotFound
-from flowmesh.orchestrator.api.session import Session
+from flowmesh.orchestrator.api.session import Sessions
 from flowmesh.orchestrator.api.session_stream import answers
+from flowmesh.orchestrator.commit.piggyback import Alongside
 from flowmesh.orchestrator.insight.ended_items import EndedItems
-from flowmesh.orchestrator.insight.subjects import Subjects
-from flowmesh.orchestrator.model.messages import execution_message
-from flowmesh.orchestrator.operations.cluster_stats import stats_of_all
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
+from flowmesh.orchestrator.operations.cluster_stats import ClusterStats
+from flowmesh.orchestrator.operations.deliveries import Deliveries
 from flowmesh.orchestrator.operations.executions import Executions
 from flowmesh.orchestrator.operations.keyed_signals import KeyedSignals
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.operations.outcomes import Outcomes
+from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
 from flowmesh.orchestrator.ownership.peers import was_forwarded
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.histories import Histories
-from flowmesh.orchestrator.storage.payloads import CHUNK_BYTES
+from flowmesh.orchestrator.storage.outbox import Outbox
+from flowmesh.orchestrator.storage.payloads import CHUNK_BYTES, Payloads
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.rpc import known_choices, namespace_of
 
 OUTBOX_POSITIONS_DEFAULT = 100
@@ -36,18 +40,22 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         self,
         *,
         executions: Executions,
+        outcomes: Outcomes,
+        changes: ExecutionChanges,
+        keyed_signals: KeyedSignals,
+        ended_items: EndedItems,
         listing: Listing,
-        archiving: Archiving,
-        core: Orchestrator,
+        stats: ClusterStats,
+        sessions: Sessions,
     ) -> None:
         self._executions = executions
-        self._archiving = archiving
+        self._outcomes = outcomes
+        self._changes = changes
+        self._keyed_signals = keyed_signals
+        self._ended_items = ended_items
         self._listing = listing
-        self._core = core
-        self._ended_items = EndedItems(Subjects(core, archiving))
-        self._keyed_signals = KeyedSignals(
-            executions=executions, payloads=core.payloads, store=core.store
-        )
+        self._stats = stats
+        self._sessions = sessions
 
     async def StartExecution(
         self, request: pb.StartExecutionRequest, context: Any
@@ -57,25 +65,13 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
     async def GetExecution(
         self, request: pb.GetExecutionRequest, context: Any
     ) -> pb.GetExecutionResponse:
-        execution, truncated = await self._execution(request), False
+        execution = await self._executions.get(namespace_of(request), request.execution_id)
+        truncated = False
         if request.node:
             await self._ended_items.keep_one(execution, request.node)
         elif request.ended_items:
             truncated = await self._ended_items.add(execution)
         return pb.GetExecutionResponse(execution=execution, truncated=truncated)
-
-    async def _execution(self, request: pb.GetExecutionRequest) -> execution_pb2.Execution:
-        namespace, execution_id = namespace_of(request), request.execution_id
-        try:
-            state = await self._executions.state(namespace, execution_id)
-        except NotFound:
-            found = await self._archiving.execution(namespace, execution_id)
-            if found is None:
-                raise
-            return found
-        execution = execution_message(state)
-        execution.continued_as = await self._executions.deliveries.continued_as(state)
-        return execution
 
     async def ListExecutions(
         self, request: pb.ListExecutionsRequest, context: Any
@@ -85,36 +81,36 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
     async def WaitExecution(
         self, request: pb.WaitExecutionRequest, context: Any
     ) -> pb.WaitExecutionResponse:
-        return await self._executions.wait(request, forwarded=was_forwarded(context))
+        return await self._outcomes.wait(request, forwarded=was_forwarded(context))
 
     async def CancelExecution(
         self, request: pb.CancelExecutionRequest, context: Any
     ) -> pb.CancelExecutionResponse:
-        await self._executions.cancel(request, forwarded=was_forwarded(context))
+        await self._changes.cancel(request, forwarded=was_forwarded(context))
         return pb.CancelExecutionResponse()
 
     async def PauseExecution(
         self, request: pb.PauseExecutionRequest, context: Any
     ) -> pb.PauseExecutionResponse:
-        await self._executions.pause(request, forwarded=was_forwarded(context))
+        await self._changes.pause(request, forwarded=was_forwarded(context))
         return pb.PauseExecutionResponse()
 
     async def ResumeExecution(
         self, request: pb.ResumeExecutionRequest, context: Any
     ) -> pb.ResumeExecutionResponse:
-        await self._executions.resume(request, forwarded=was_forwarded(context))
+        await self._changes.resume(request, forwarded=was_forwarded(context))
         return pb.ResumeExecutionResponse()
 
     async def TerminateExecution(
         self, request: pb.TerminateExecutionRequest, context: Any
     ) -> pb.TerminateExecutionResponse:
-        await self._executions.terminate(request, forwarded=was_forwarded(context))
+        await self._changes.terminate(request, forwarded=was_forwarded(context))
         return pb.TerminateExecutionResponse()
 
     async def SignalExecution(
         self, request: pb.SignalExecutionRequest, context: Any
     ) -> pb.SignalExecutionResponse:
-        return await self._executions.signal(request, forwarded=was_forwarded(context))
+        return await self._changes.signal(request, forwarded=was_forwarded(context))
 
     async def SignalByKey(
         self, request: pb.SignalByKeyRequest, context: Any
@@ -122,15 +118,12 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         return await self._keyed_signals.send(request)
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Any) -> pb.GetStatsResponse:
-        forwarded = was_forwarded(context)
-        return await stats_of_all(request, self._core, self._executions, forwarded=forwarded)
+        return await self._stats.get(request, forwarded=was_forwarded(context))
 
     async def Session(
         self, request_iterator: AsyncIterator[pb.SessionRequest], context: Any
     ) -> AsyncIterator[pb.SessionResponse]:
-        session = Session(
-            executions=self._executions, core=self._core, forwarded=was_forwarded(context)
-        )
+        session = self._sessions.open(forwarded=was_forwarded(context))
         # The caller knows by it that the stream is open: the first result may be hours away.
         yield pb.SessionResponse()
         async for response in answers(session, request_iterator):
@@ -140,8 +133,8 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
 class PayloadServer(pb_grpc.PayloadServiceServicer):
     """Stores and reads large payloads."""
 
-    def __init__(self, *, core: Orchestrator) -> None:
-        self._payloads = core.payloads
+    def __init__(self, *, payloads: Payloads) -> None:
+        self._payloads = payloads
 
     async def PutPayload(
         self, request_iterator: AsyncIterator[pb.PutPayloadRequest], context: Any
@@ -159,14 +152,14 @@ class PayloadServer(pb_grpc.PayloadServiceServicer):
 class PartitionServer(pb_grpc.PartitionServiceServicer):
     """Hand-over between orchestrators."""
 
-    def __init__(self, *, core: Orchestrator, executions: Executions) -> None:
-        self._ownership = core.ownership
-        self._executions = executions
+    def __init__(self, *, keeper: LeaseKeeper, deliveries: Deliveries) -> None:
+        self._keeper = keeper
+        self._deliveries = deliveries
 
     async def DeliverMessage(
         self, request: pb.DeliverMessageRequest, context: Any
     ) -> pb.DeliverMessageResponse:
-        deliveries, message = self._executions.deliveries, request.message
+        deliveries, message = self._deliveries, request.message
         if message.HasField("join"):
             await deliveries.join(message, forwarded=True)
             return pb.DeliverMessageResponse()
@@ -178,7 +171,7 @@ class PartitionServer(pb_grpc.PartitionServiceServicer):
     async def ReceivePartitions(
         self, request: pb.ReceivePartitionsRequest, context: Any
     ) -> pb.ReceivePartitionsResponse:
-        await self._ownership.receive()
+        await self._keeper.receive()
         return pb.ReceivePartitionsResponse()
 
 
@@ -204,22 +197,23 @@ class HistoryServer(history_grpc.HistoryServiceServicer):
 class OutboxServer(history_grpc.OutboxServiceServicer):
     """The outbox of every incarnation."""
 
-    def __init__(self, *, core: Orchestrator) -> None:
-        self._core = core
+    def __init__(self, *, store: OrchestratorStore, outbox: Outbox, piggyback: Alongside) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._piggyback = piggyback
 
     async def ReadOutbox(
         self, request: history.ReadOutboxRequest, context: Any
     ) -> history.ReadOutboxResponse:
         size = min(request.position_count_max or OUTBOX_POSITIONS_DEFAULT, OUTBOX_POSITIONS_MAX)
-        store = self._core.store
-        # The position first: what is committed meanwhile is found by the next call.
-        last = await store.one("position_of", incarnation=request.incarnation)
-        batches = await self._core.outbox.read(request.incarnation, request.after, size)
+        # The position first: a later commit is found by the next call.
+        last = await self._store.one("position_of", incarnation=request.incarnation)
+        batches = await self._outbox.read(request.incarnation, request.after, size)
         return history.ReadOutboxResponse(batches=batches, last_position=last or 0)
 
     async def ReportPositions(
         self, request: history.ReportPositionsRequest, context: Any
     ) -> history.ReportPositionsResponse:
         for position in request.positions:
-            self._core.committer.alongside.serve(position.incarnation, position.position)
+            self._piggyback.serve(position.incarnation, position.position)
         return history.ReportPositionsResponse()

@@ -4,9 +4,10 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
+from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.rule_loader import RuleLoader
 from flowmesh.orchestrator.operations.dead_letters import DeadLetters
 from flowmesh.orchestrator.operations.limit_operations import Limits
-from flowmesh.orchestrator.owner import Orchestrator
 from flowmesh.orchestrator.ownership.peers import was_forwarded
 
 
@@ -64,37 +65,38 @@ class LimitServer(pb_grpc.LimitServiceServicer):
 class PermitServer(pb_grpc.PermitServiceServicer):
     """Permits, between orchestrators."""
 
-    def __init__(self, *, core: Orchestrator) -> None:
-        self._core = core
+    def __init__(self, *, permits: Permits, rules: RuleLoader) -> None:
+        self._permits = permits
+        self._rules = rules
 
     async def ReloadLimits(
         self, request: pb.ReloadLimitsRequest, context: Any
     ) -> pb.ReloadLimitsResponse:
-        await self._core.limits.load()
+        await self._rules.load()
         return pb.ReloadLimitsResponse()
 
     async def AskPermits(
         self, request: pb.AskPermitsRequest, context: Any
     ) -> pb.AskPermitsResponse:
-        return pb.AskPermitsResponse(granted=self._core.permits.asked(request))
+        return pb.AskPermitsResponse(granted=self._permits.asked(request))
 
     async def GrantPermits(
         self, request: pb.GrantPermitsRequest, context: Any
     ) -> pb.GrantPermitsResponse:
-        self._core.permits.granted(request)
+        self._permits.granted(request)
         return pb.GrantPermitsResponse()
 
     async def ReleasePermits(
         self, request: pb.ReleasePermitsRequest, context: Any
     ) -> pb.ReleasePermitsResponse:
-        self._core.permits.released(request)
+        self._permits.released(request)
         return pb.ReleasePermitsResponse()
 
     async def ReportPermits(
         self, request: pb.ReportPermitsRequest, context: Any
     ) -> pb.ReportPermitsResponse:
         if request.HasField("report"):
-            self._core.permits.reported(request)
+            self._permits.reported(request)
         else:
-            self._core.permits.tell_peers()
-        return pb.ReportPermitsResponse(report=self._core.permits.report())
+            self._permits.tell_peers()
+        return pb.ReportPermitsResponse(report=self._permits.report())

@@ -7,7 +7,8 @@ from flowmesh.api.execution.v1 import search_service_pb2 as pb
 from flowmesh.api.execution.v1 import search_service_pb2_grpc as pb_grpc
 from flowmesh.engine import SetAttributes
 from flowmesh.orchestrator.model.search_attributes import check_set
-from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.ownership.peers import FORWARDED, was_forwarded
 from flowmesh.orchestrator.search.searches import Searches
 from flowmesh.rpc import namespace_of
@@ -20,9 +21,15 @@ class SearchServer(pb_grpc.SearchServiceServicer):
     """Counts executions, and changes what they are found by."""
 
     def __init__(
-        self, *, executions: Executions, searches: Searches, stub_at: Callable[[str], "Stub"]
+        self,
+        *,
+        reader: ExecutionReader,
+        changes: ExecutionChanges,
+        searches: Searches,
+        stub_at: Callable[[str], "Stub"],
     ) -> None:
-        self._executions = executions
+        self._reader = reader
+        self._changes = changes
         self._searches = searches
         self._stub_at = stub_at
 
@@ -34,10 +41,10 @@ class SearchServer(pb_grpc.SearchServiceServicer):
     async def SetSearchAttributes(
         self, request: pb.SetSearchAttributesRequest, context: Any
     ) -> pb.SetSearchAttributesResponse:
-        state = await self._executions.state(namespace_of(request), request.execution_id)
+        state = await self._reader.state(namespace_of(request), request.execution_id)
         values = check_set(state.plan, request.values, request.removed)
         removed = tuple(f"attr.{name}" for name in request.removed)
-        sequence = await self._executions.change(
+        sequence = await self._changes.change(
             request,
             SetAttributes(values, removed, request.request_id, request.actor),
             lambda stub: stub.SetSearchAttributes(request, metadata=FORWARDED),

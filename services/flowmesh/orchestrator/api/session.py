@@ -17,14 +17,15 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import State
 from flowmesh.engine.state import EXECUTION_CONTINUED
 from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
-from flowmesh.orchestrator.commit.waiters import Ended
+from flowmesh.orchestrator.commit.waiters import Ended, Waiters
 from flowmesh.orchestrator.model.commands import Answer, Started
 from flowmesh.orchestrator.model.errors import Moved, RequestReused, storage_unavailable
 from flowmesh.orchestrator.model.messages import execution_message
-from flowmesh.orchestrator.model.request_checks import check_start
-from flowmesh.orchestrator.model.search_attributes import start_values
-from flowmesh.orchestrator.operations.executions import WAIT_MAX_MS, Executions
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.outcomes import WAIT_MAX_MS, Outcomes
+from flowmesh.orchestrator.operations.quick_starts import QuickStarts
+from flowmesh.orchestrator.operations.runs import Runs
+from flowmesh.orchestrator.storage.states import States
 from flowmesh.orchestrator.storage.store import CONNECTION_LOST, RETRY_S
 from flowmesh.rpc import namespace_of
 from flowmesh.telemetry.context import enter_trace
@@ -49,10 +50,22 @@ class Session:
     """The calls of one stream; `pending` of them are open."""
 
     def __init__(
-        self, *, executions: Executions, core: Orchestrator, forwarded: bool = False
+        self,
+        *,
+        executions: Executions,
+        quick_starts: QuickStarts,
+        outcomes: Outcomes,
+        runs: Runs,
+        waiters: Waiters,
+        states: States,
+        forwarded: bool = False,
     ) -> None:
         self._executions = executions
-        self._core = core
+        self._quick_starts = quick_starts
+        self._outcomes = outcomes
+        self._runs = runs
+        self._waiters = waiters
+        self._states = states
         # From another orchestrator: what is not owned here is refused, it knows where to go.
         self._forwarded = forwarded
         self._out = pb.SessionResponse()
@@ -99,7 +112,7 @@ class Session:
         for task in self._tasks:
             task.cancel()
         for execution_id, ended in self._watched.values():
-            self._core.waiters.forget(execution_id, ended)
+            self._waiters.forget(execution_id, ended)
         self._watched.clear()
 
     def next_frame(self) -> pb.SessionResponse | None:
@@ -137,7 +150,7 @@ class Session:
         async for request in requests:
             starts = iter(request.starts)
             for start in starts:
-                refusal = self._core.committer.refusal()
+                refusal = self._quick_starts.refusal()
                 if refusal is not None:
                     # Nothing is begun before the frame is done: the rest of it fares the same.
                     rest = (start.call_id, *(one.call_id for one in starts))
@@ -175,30 +188,14 @@ class Session:
         return True
 
     def _start(self, start: pb.SessionStart) -> None:
-        request = start.start
-        # What is no id is not cached, and is refused by the slow way.
-        chosen = request.version_label or request.version
-        name = (request.namespace or "default", request.workflow_id, chosen)
-        plan = self._core.plans.cached(name)
-        linked = request.HasField("link")
-        if plan is None or plan.start_shared or linked or request.input.HasField("reference"):
-            self._spawn(self._start_slowly(start))
-            return
         try:
-            check_start(request)
-            self._core.plans.check_input(plan, request.input.data)
-            partition = self._executions.partition_for(request, plan)
-            search = start_values(request.labels, plan, request.input.data)
-            if partition not in self._core.ownership.epochs:
-                self._spawn(self._start_slowly(start))
-                return
-            reply = self._core.queue_sizes.admitted(plan, self._reply_to(start, plan.namespace))
-            work = self._executions.work_for(request, plan, partition, reply, search)
+            submitted = self._quick_starts.submit(start.start, partial(self._reply_to, start))
         except FlowmeshError as error:
             self._done()
             self._refuse((start.call_id,), error)
             return
-        self._core.committer.submit(work)
+        if not submitted:
+            self._spawn(self._start_slowly(start))
 
     def _reply_to(
         self, start: pb.SessionStart, namespace: str
@@ -240,7 +237,7 @@ class Session:
         if not start.want_result:
             self._done()
             return
-        entry = self._core.states.get(answer.execution_id)
+        entry = self._states.get(answer.execution_id)
         # An end in memory may have been decided and not committed: who waits is told after that.
         if entry is None or entry.state.ended or not answer.created:
             watch = _watch_of(start.call_id, namespace, answer.execution_id)
@@ -251,7 +248,7 @@ class Session:
     def _watch(self, call_id: int, namespace: str, execution_id: str) -> None:
         ended = partial(self._ended, call_id, namespace, execution_id)
         self._watched[call_id] = execution_id, ended
-        self._core.waiters.call(execution_id, ended)
+        self._waiters.call(execution_id, ended)
 
     def _ended(self, call_id: int, namespace: str, execution_id: str, state: State | None) -> None:
         self._watched.pop(call_id, None)
@@ -269,7 +266,7 @@ class Session:
         watch.call_id = 0
         while True:
             try:
-                ended = await self._executions.outcome(
+                ended = await self._outcomes.outcome(
                     watch, WAIT_MAX_MS, forwarded=self._forwarded, begun=begun
                 )
             except (Unavailable, *CONNECTION_LOST) as error:
@@ -295,8 +292,7 @@ class Session:
         while True:
             until = asyncio.get_running_loop().time() + WAIT_MAX_MS / 1000
             with suppress(Unavailable, *CONNECTION_LOST):
-                deliveries = self._executions.deliveries
-                return await deliveries.last_run(watch.namespace, watch.execution_id, until)
+                return await self._runs.last(watch.namespace, watch.execution_id, until)
 
     def _result(
         self,
@@ -351,6 +347,38 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+class Sessions:
+    """Opens sessions; all of them share the same collaborators."""
+
+    def __init__(
+        self,
+        *,
+        executions: Executions,
+        quick_starts: QuickStarts,
+        outcomes: Outcomes,
+        runs: Runs,
+        waiters: Waiters,
+        states: States,
+    ) -> None:
+        self._executions = executions
+        self._quick_starts = quick_starts
+        self._outcomes = outcomes
+        self._runs = runs
+        self._waiters = waiters
+        self._states = states
+
+    def open(self, *, forwarded: bool = False) -> Session:
+        return Session(
+            executions=self._executions,
+            quick_starts=self._quick_starts,
+            outcomes=self._outcomes,
+            runs=self._runs,
+            waiters=self._waiters,
+            states=self._states,
+            forwarded=forwarded,
+        )
 
 
 def _watch_of(call_id: int, namespace: str, execution_id: str) -> pb.SessionWatch:

@@ -5,11 +5,11 @@ at a time. Under load the batch grows while commands keep arriving (`lingering`)
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any, Protocol
 
 from flowmesh.engine import State, TaskEnded, Transition
-from flowmesh.errors import Overloaded
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.commit.batched_execution import Touched
 from flowmesh.orchestrator.commit.group_delay import Linger
@@ -17,7 +17,9 @@ from flowmesh.orchestrator.commit.inbox import BY_CALLERS, Inbox
 from flowmesh.orchestrator.commit.pending_loads import ColdWorks
 from flowmesh.orchestrator.commit.piggyback import Alongside
 from flowmesh.orchestrator.commit.starts import Starts, repeated
-from flowmesh.orchestrator.dispatch.uncommitted import Undecided
+from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
+from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
+from flowmesh.orchestrator.limits.ready_queues import ReadyTask
 from flowmesh.orchestrator.model.commands import STALE, Answer, Started, StartWork, Work
 from flowmesh.orchestrator.model.errors import (
     IncarnationOver,
@@ -47,12 +49,25 @@ REFUSED_RETRY_S = 1.0
 LATE_SHOWN = 20
 """Of the results that a batch refuses, so many stand in its line of log."""
 
-AfterCommit = Callable[[int, list[Touched], bytes | None], None]
-"""Called with the position, what was committed, and the `after` of the outbox row."""
+
+class Effects(Protocol):
+    """What follows from a commit."""
+
+    def committed(self, position: int, batch: list[Touched], after: bytes | None) -> None:
+        """Send what follows from the batch that was committed at an outbox position."""
+
+    def unchanged(self, state: State, transition: Transition, partition: int) -> None:
+        """Send what an execution waits for that its commands left as it was."""
+
+    def discarded(self, withheld: Iterable[list[ReadyTask]]) -> None:
+        """Release tasks that were withheld because of decisions that are discarded."""
 
 
 class Committer:
-    """Owns the inbox and the line to the database."""
+    """Takes batches from the inbox and persists them over the line to the database.
+
+    `lost` drops partitions that another owner has, `incarnation_over` starts over.
+    """
 
     def __init__(
         self,
@@ -61,82 +76,39 @@ class Committer:
         line: CommitLine,
         states: States,
         ownership: Ownership,
+        inbox: Inbox,
+        lock: CommitLock,
+        starts: Starts,
+        piggyback: Alongside,
+        loads: ColdWorks,
+        uncommitted: UncommittedExecutions,
         ids: ExecutionIds,
         clock: Clock,
         metrics: OrchestratorMetrics,
-        after_commit: AfterCommit,
-        unchanged: Callable[[State, Transition, int], None],
+        log: Any,
+        effects: Effects,
+        lost: Callable[[Iterable[int]], None],
         incarnation_over: Callable[[], None],
-        undecided: Undecided,
     ) -> None:
         self._store = store
         self._line = line
         self._states = states
         self._ownership = ownership
+        self._inbox = inbox
+        self._lock = lock.lock
+        self._starts = starts
+        self._piggyback = piggyback
+        self._loads = loads
+        self._uncommitted = uncommitted
         self._ids = ids
-        self._metrics = metrics
-        self._after_commit = after_commit
-        self._unchanged = unchanged
-        self._incarnation_over = incarnation_over
-        self._inbox = Inbox(ownership.now_us)
         self._clock = clock
-        self._linger = Linger(self._inbox, clock)
-        self._committing = asyncio.Lock()
-        self.alongside = Alongside(ownership)
-        self._undecided = undecided
+        self._metrics = metrics
+        self._log = log
+        self._effects = effects
+        self._lost = lost
+        self._incarnation_over = incarnation_over
+        self._linger = Linger(inbox, clock)
         self._late: list[str] = []
-        self._cold = ColdWorks(
-            states=states,
-            epochs=ownership.epochs,
-            log=ownership.log,
-            give_back=lambda works: self._inbox.put_back(works, first=True),
-        )
-        self._starts = Starts(
-            store=store,
-            epochs=ownership.epochs,
-            now_us=ownership.now_us,
-            submit=self.submit,
-            quietly=self.quietly,
-        )
-
-    @property
-    def line(self) -> CommitLine:
-        return self._line
-
-    @property
-    def starts(self) -> Starts:
-        return self._starts
-
-    # --- in ---
-
-    def refusal(self) -> Overloaded | None:
-        """What a start is told while those before it wait too long for their commit."""
-        return self._inbox.refusal()
-
-    def admit(self) -> None:
-        """Raises what a start is told while it cannot be taken on."""
-        refusal = self._inbox.refusal()
-        if refusal is not None:
-            raise refusal
-
-    def submit(self, work: Work) -> None:
-        """Queues a command; its reply is called after the commit."""
-        self._inbox.submit(work)
-
-    async def barrier(self) -> None:
-        """Returns when the commit that is in flight now is done."""
-        async with self._committing:
-            return
-
-    async def quietly(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Does something while nothing is decided or committed."""
-        async with self._committing:
-            await work()
-
-    async def settled(self, execution_id: str) -> None:
-        """Returns when nothing about an execution is decided but not committed."""
-        while execution_id in self._undecided:
-            await self.barrier()
 
     # --- the loop ---
 
@@ -146,14 +118,14 @@ class Committer:
             works: list[Work] = []
             began_ms = self._clock.monotonic_ms()
             try:
-                async with self._committing:
+                async with self._lock:
                     works = self._inbox.take()
                     await self._commit(works)
-                    self._undecided.end()
-            except Exception:
+                    self._uncommitted.end()
+            except Exception:  # noqa: BLE001 (logged)
                 # Memory and rows may differ now: start over as a new incarnation, from the rows.
-                self._ownership.log.exception("commit_failed")
-                self._undecided.end()
+                self._log.exception("commit_failed")
+                self._uncommitted.end()
                 self._starts.failed(storage_unavailable())
                 self._incarnation_over()
                 for work in works:
@@ -169,7 +141,7 @@ class Committer:
                 self._starts.committed((), self._ownership.epochs)
                 return
             unchanged = []
-        self._undecided.begin(one.entry.state.execution_id for one in touched)
+        self._uncommitted.begin(one.entry.state.execution_id for one in touched)
         batch = CommitBatch()
         epochs: dict[int, int] = {}
         now_us = self._ownership.now_us()
@@ -186,7 +158,7 @@ class Committer:
             epochs[one.partition] = self._ownership.epochs[one.partition]
         touched += unchanged
         self._starts.fill_asides(batch, epochs)
-        self.alongside.put_in(batch, epochs, self._line.incarnation)
+        self._piggyback.put_in(batch, epochs, self._line.incarnation)
         failpoint("orchestrator.decided")
         try:
             committed = await self._sent(batch, epochs)
@@ -216,7 +188,7 @@ class Committer:
             with self._metrics.commit_seconds.time():
                 return await self._line.commit(batch, epochs)
         except Exception:
-            self.alongside.give_back(batch)
+            self._piggyback.give_back(batch)
             raise
 
     # --- before the commit ---
@@ -244,8 +216,8 @@ class Committer:
                 continue
             try:
                 work.verdict = self._verdict(one, work, now_us)
-            except Exception:
-                self._ownership.log.exception("command_failed", execution_id=work.execution_id)
+            except Exception:  # noqa: BLE001 (logged)
+                self._log.exception("command_failed", execution_id=work.execution_id)
                 del touched[one.entry.state.execution_id]
                 if isinstance(work, StartWork):
                     starts.pop((work.namespace, work.request_id), None)
@@ -289,7 +261,7 @@ class Committer:
         """Says whose results came too late: their attempt was another's by then, or over."""
         late, self._late = self._late, []
         self._metrics.stale_results.inc(len(late))
-        self._ownership.log.warning("results_refused", count=len(late), first=late[:LATE_SHOWN])
+        self._log.warning("results_refused", count=len(late), first=late[:LATE_SHOWN])
 
     def _touch(
         self,
@@ -316,7 +288,7 @@ class Committer:
             return known
         entry = self._states.get(work.execution_id)
         if entry is None:
-            self._cold.set_aside(work)
+            self._loads.set_aside(work)
             return None
         one = touched[work.execution_id] = Touched(entry, work.partition, None)
         return one
@@ -387,8 +359,8 @@ class Committer:
                     self._states.put(one.entry, len(one.events))
                 done.append(one)
         if lost:
-            self._ownership.lost(lost)
-        self._after_commit(self._line.position, done, after)
+            self._lost(lost)
+        self._effects.committed(self._line.position, done, after)
         self._starts.committed(done, committed.partitions)
         failpoint("orchestrator.dispatched")
         for one in done:
@@ -398,7 +370,7 @@ class Committer:
 
     def _stays(self, one: Touched) -> None:
         self._answer(one)
-        self._unchanged(one.entry.state, one.transition, one.partition)
+        self._effects.unchanged(one.entry.state, one.transition, one.partition)
 
     def _answer(self, one: Touched) -> None:
         state = one.entry.state
@@ -438,14 +410,14 @@ class Committer:
         executions = {one.entry.state.execution_id for one in touched}
         for execution_id in executions:
             self._states.discard(execution_id)
-        self._undecided.thrown_away(executions)
+        self._effects.discarded(self._uncommitted.discard(executions))
 
     def _unfit(self, touched: list[Touched], unfit: Touched) -> None:
         """What came of one execution cannot be written: of its commands each is decided alone.
 
         The batch is thrown away; the others' commands are decided anew.
         """
-        self._ownership.log.exception("command_unfit", execution_id=unfit.entry.state.execution_id)
+        self._log.exception("command_unfit", execution_id=unfit.entry.state.execution_id)
         self._throw_away(touched)
         again: list[Work] = []
         for one in touched:
@@ -469,7 +441,7 @@ class Committer:
                     work.solo = True
                     self._inbox.put_back((work,), first=False)
                     continue
-                self._ownership.log.error("command_refused", error=str(error))
+                self._log.error("command_refused", error=str(error))
                 if isinstance(work.command, BY_CALLERS):
                     work.answer(storage_unavailable())
                 else:

@@ -51,6 +51,12 @@ class Inbox:
         text = "more is started than can be done; come back later"
         return Overloaded("OVERLOADED", text, retry_after_ms=BACKLOG_US // 1_000)
 
+    def admit(self) -> None:
+        """Raise OVERLOADED while starts wait too long for their commit."""
+        refusal = self.refusal()
+        if refusal is not None:
+            raise refusal
+
     def submit(self, work: Work) -> None:
         """Queues a command, or answers that too many wait."""
         work.size = _size_of(work)

@@ -34,10 +34,6 @@ Deliver = Callable[[pb.ExecutionMessage], Awaitable[None]]
 """Returns when what a message asks is committed, or has been before; raises to be asked again."""
 
 
-async def _nobody(_message: pb.ExecutionMessage) -> None:
-    raise RuntimeError("nobody delivers yet")
-
-
 class Messenger:
     """The messages of the partitions that are owned here."""
 
@@ -47,6 +43,7 @@ class Messenger:
         store: OrchestratorStore,
         epochs: Mapping[int, int],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        deliver: Deliver,
         answered: Callable[[Message], None],
         log: Any,
     ) -> None:
@@ -55,7 +52,7 @@ class Messenger:
         self._spawn = spawn
         self._answered = answered
         self._log = log
-        self.deliver: Deliver = _nobody
+        self._deliver = deliver
         self._pending: set[str] = set()
         # Messages to the same target in their order; the first is on its way.
         self._lines: dict[str, deque[Message]] = {}
@@ -114,7 +111,7 @@ class Messenger:
             try:
                 async with self._at_once, asyncio.timeout(DELIVERY_TIMEOUT_S):
                     with trace(command.traceparent):
-                        await self.deliver(command)
+                        await self._deliver(command)
             except (FlowmeshError, *CONNECTION_LOST) as error:
                 self._log.info("message_waits", id=message.id, problem=str(error))
             else:

@@ -5,10 +5,10 @@ callers are told at once that it does not.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flowmesh.orchestrator.commit.inbox import BY_CALLERS
+from flowmesh.orchestrator.commit.inbox import BY_CALLERS, Inbox
 from flowmesh.orchestrator.model.commands import Work
 from flowmesh.orchestrator.model.errors import (
     Moved,
@@ -32,12 +32,12 @@ class ColdWorks:
         states: States,
         epochs: Mapping[int, int],
         log: Any,
-        give_back: Callable[[list[Work]], None],
+        inbox: Inbox,
     ) -> None:
         self._states = states
         self._epochs = epochs
         self._log = log
-        self._give_back = give_back
+        self._inbox = inbox
         self._waiting: dict[str, list[Work]] = {}
         self._reading: set[str] = set()
         self._loads: set[asyncio.Task[None] | None] = set()
@@ -81,7 +81,7 @@ class ColdWorks:
     def _read(self, execution_id: str, found: Found) -> None:
         works = self._waiting.pop(execution_id, [])
         if execution_id in found:
-            self._give_back(works)
+            self._inbox.put_back(works, first=True)
             return
         for work in works:
             if work.partition not in self._epochs:

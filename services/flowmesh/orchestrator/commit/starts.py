@@ -69,14 +69,14 @@ class Starts:
         epochs: Mapping[int, int],
         now_us: Callable[[], int],
         submit: Callable[[Work], None],
-        quietly: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+        exclusively: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
     ) -> None:
         self.lines = Lines()
         self._store = store
         self._epochs = epochs
         self._now_us = now_us
         self._submit = submit
-        self._quietly = quietly
+        self._exclusively = exclusively
         self._known: set[int] = set()
         # Starts that came before the lines of their partition were read.
         self._early: list[StartWork] = []
@@ -93,7 +93,7 @@ class Starts:
 
     async def load(self, partitions: Sequence[int]) -> None:
         """Reads the lines of partitions that were gained, while nothing is committed."""
-        await self._quietly(partial(self._load, partitions))
+        await self._exclusively(partial(self._load, partitions))
 
     async def _load(self, partitions: Sequence[int]) -> None:
         left = [each for each in partitions if each in self._epochs]

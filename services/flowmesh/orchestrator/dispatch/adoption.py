@@ -14,7 +14,7 @@ from flowmesh.orchestrator.dispatch.attachment import Attached
 from flowmesh.orchestrator.dispatch.dispatch_limiter import Gate
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases
 from flowmesh.orchestrator.dispatch.long_runs import RunsLong
-from flowmesh.orchestrator.dispatch.uncommitted import Undecided
+from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.dispatch.uncommitted_ends import Ending
 from flowmesh.orchestrator.limits.ready_queues import Need, key_of
 from flowmesh.orchestrator.limits.rules import Rules
@@ -42,7 +42,7 @@ class Adoption:
         gate: Gate,
         runs_long: RunsLong,
         ending: Ending,
-        undecided: Undecided,
+        uncommitted: UncommittedExecutions,
         fetch: Callable[[set[str]], None],
     ) -> None:
         self._states = states
@@ -52,7 +52,7 @@ class Adoption:
         self._gate = gate
         self._runs_long = runs_long
         self._ending = ending
-        self._undecided = undecided
+        self._uncommitted = uncommitted
         self._fetch = fetch
 
     def adopt(self, stream: Attached, held: Iterable[pb.HeldTask]) -> None:
@@ -80,7 +80,7 @@ class Adoption:
                     self._clock.monotonic_ms(), now_us, 0, 0,
                 )  # fmt: skip
             self._leases.adopt(lease, stream, task.worker_id)
-            undecided = lease.execution_id in self._undecided
+            undecided = lease.execution_id in self._uncommitted
             if undecided or self._states.get(lease.execution_id) is None:
                 cold.add(lease.execution_id)
             else:

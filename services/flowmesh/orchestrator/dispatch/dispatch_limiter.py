@@ -118,7 +118,7 @@ class Gate:
         if count >= WAITING_OF_ONE_MAX or len(self._waiting) >= WAITING_MAX:
             self._left.add((task.key, task.priority))
             return False
-        if self.permits.take(task, token, needs):
+        if self.permits.take(task, token, needs, self.granted):
             task.holds = needs
             return True
         task.rendered = None
@@ -184,6 +184,7 @@ class Gate:
     def changed(self, rules: Rules, running: Iterable[tuple[str, str, tuple[Need, ...]]]) -> None:
         """Other limits and stops hold: `running` are tasks at workers, with what they need now."""
         self.rules = rules
+        self.permits.use_rules(rules)
         tasks = [task for kept in self._stopped.values() for task in kept.values()]
         self._stopped.clear()
         for token in list(self._waiting):

@@ -6,6 +6,7 @@ state. This is the one admission point, where priority is decided and limits wil
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
@@ -21,19 +22,20 @@ from flowmesh.orchestrator.dispatch.journals import Journals, journal_of, suspen
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases
 from flowmesh.orchestrator.dispatch.long_runs import RunsLong
 from flowmesh.orchestrator.dispatch.permission_check import Guard
-from flowmesh.orchestrator.dispatch.retry_budgets import RetryBudgets
-from flowmesh.orchestrator.dispatch.uncommitted import Undecided
+from flowmesh.orchestrator.dispatch.ports import OpenTasks, Preparation
+from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.dispatch.uncommitted_ends import Ending
 from flowmesh.orchestrator.limits.permit_client import Permits
 from flowmesh.orchestrator.limits.ready_queues import Key, ReadyQueues, ReadyTask, key_of
+from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.rules import Rules
 from flowmesh.orchestrator.model.commands import Reply, Work, no_reply
 from flowmesh.orchestrator.model.failures import failure
 from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
 from flowmesh.orchestrator.ownership.attached_workers import Roll
 from flowmesh.orchestrator.ownership.ownership import Ownership
-from flowmesh.orchestrator.storage.payloads import INLINE_BYTES_MAX
 from flowmesh.orchestrator.storage.states import States
 from flowmesh.plan import NotAtHand, render_input
 from flowmesh.runtime import Clock
@@ -57,11 +59,9 @@ class Dispatcher:
         metrics: OrchestratorMetrics,
         submit: Callable[[Work], None],
         draw: Callable[[], float],
-        prepare: Callable[[ReadyTask], None],
-        refill: Callable[[set[tuple[Key, int]]], None],
-        fetch: Callable[[set[str]], None],
-        requeue: Callable[[set[str]], None],
-        undecided: Undecided,
+        preparation: Preparation,
+        open_tasks: OpenTasks,
+        uncommitted: UncommittedExecutions,
         permits: Permits,
         guard: Guard,
         roll: Roll,
@@ -72,21 +72,18 @@ class Dispatcher:
         self._clock = clock
         self.submit = submit
         self._draw = draw
-        self._prepare = prepare
-        self._refill = refill
-        self._requeue = requeue
-        self._undecided = undecided
-        undecided.came_free = self._came_free
+        self._preparation = preparation
+        self._open_tasks = open_tasks
+        self._uncommitted = uncommitted
         self._attached: list[Attached] = []
         self._turn, self._pump_due = 0, False
         self._claims = Claims()
         self._roll = roll
         self._traceparent_of = traceparent_of
-        roll.workers = self._workers
         self._ending = Ending()
         self._preparing = 0
         self.guard = guard
-        self.gate = Gate(permits=permits, came_free=self._came_free)
+        self.gate = Gate(permits=permits, came_free=self.release)
         self.ready = ReadyQueues(self.gate.weight)
         self.leases = Leases(clock=clock, lost=self._delivery_lost, freed=permits.release)
         self._runs_long = RunsLong(
@@ -100,8 +97,8 @@ class Dispatcher:
             gate=self.gate,
             runs_long=self._runs_long,
             ending=self._ending,
-            undecided=undecided,
-            fetch=fetch,
+            uncommitted=uncommitted,
+            fetch=partial(open_tasks.fetch_adopted, self),
         )
         self.journals = Journals(states, self.leases, submit, self.adoption.adopt)
         self.breakers = Breakers(clock)
@@ -166,7 +163,7 @@ class Dispatcher:
         self.ready.left_to_rows(self.gate.take_left())
         drained = self.ready.take_drained()
         if drained:
-            self._refill(drained)
+            self._open_tasks.refill(self, drained)
 
     def _pump(self) -> None:
         sets = [s for stream in self._attached for s in stream.sets.values() if s.credit]
@@ -188,8 +185,8 @@ class Dispatcher:
                 return False
         return worker_set.credit > 0
 
-    def _came_free(self, tasks: list[ReadyTask]) -> None:
-        """Nothing holds these back any more; they leave in one go with what else comes free."""
+    def release(self, tasks: list[ReadyTask]) -> None:
+        """Queue tasks that nothing holds back any more, and send all released ones together."""
         for task in reversed(tasks):
             self.ready.push_front(task, its_turn=False)
         if not self._pump_due:
@@ -206,7 +203,7 @@ class Dispatcher:
             self.ready.push_front(task)
             return False
         self._preparing += 1
-        self._prepare(task)
+        self._preparation.task(task, self)
         return True
 
     def prepared(self, task: ReadyTask, *, at_hand: bool) -> None:
@@ -233,7 +230,7 @@ class Dispatcher:
         state = entry.state
         node = state.at_workers.get(task.node_id)
         if node is None or node.attempt != task.attempt or state.paused:
-            self._undecided.let_go(task)
+            self._uncommitted.withhold(task)
             return self._not_sent(task, token)
         try:
             payload = task.rendered or render_input(state, node)
@@ -325,6 +322,7 @@ class Dispatcher:
     def limits_changed(self, rules: Rules) -> None:
         """Limits and stops that were set at run time are others now; what runs counts too."""
         self.gate.changed(rules, self.adoption.running(rules))
+        self.pump()
 
     def _overdue(self, lease: Lease) -> bool:
         """Ends an attempt over its time, unless others may have heard what was not heard here."""
@@ -360,9 +358,9 @@ class Dispatcher:
 
     def _came(self, workers: set[str]) -> None:
         self._claims.came(workers)
-        self._roll.note()
+        self._roll.note(self.workers)
 
-    def _workers(self) -> set[str] | None:
+    def workers(self) -> set[str] | None:
         """Those that would look for the next owner, should this process end now.
 
         Whoever has credit, or a task: also one whose stream has just broken. None while nobody
@@ -480,12 +478,12 @@ class Dispatcher:
             if (lease := self._taken_from(stream, token)) is None:
                 continue
             entry = self._states.get(lease.execution_id)
-            if entry is None or lease.execution_id in self._undecided:
+            if entry is None or lease.execution_id in self._uncommitted:
                 again.add(lease.execution_id)
             elif (node := entry.state.at_workers.get(lease.node_id)) is not None:
                 self.add(entry.state, node, lease.partition)
         if again:
-            self._requeue(again)
+            self._open_tasks.requeue(self, again)
 
     def _taken_from(self, stream: Attached, token: str) -> Lease | None:
         """The lease of a task that this worker service has no more, if no other one has it."""

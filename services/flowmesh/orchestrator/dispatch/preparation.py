@@ -28,7 +28,8 @@ from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask
 from flowmesh.orchestrator.model.commands import Work
 from flowmesh.orchestrator.model.failures import failure
-from flowmesh.orchestrator.storage.payloads import INLINE_BYTES_MAX, Payloads
+from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
+from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.states import Entry, States
 from flowmesh.orchestrator.storage.store import CONNECTION_LOST, RETRY_S, until_answered
 from flowmesh.plan import (

@@ -7,7 +7,7 @@ a second at most; after a planned hand-over only until the worker services attac
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -31,15 +31,20 @@ class Recovery:
         *,
         store: OrchestratorStore,
         states: States,
-        dispatcher: Dispatcher,
         epochs: Mapping[int, int],
         barrier: Callable[[], Awaitable[None]],
+        submit: Callable[[Work], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._store = store
         self._states = states
-        self._dispatcher = dispatcher
         self._epochs = epochs
         self._barrier = barrier
+        self._submit = submit
+        self._spawn = spawn
+        # Kinds and priorities with more tasks in the rows than there was room for.
+        self._wanted: set[tuple[Key, int]] = set()
+        self._refilling = False
         # Partitions whose open tasks are all known, at these epochs; and kinds that were read again
         # while those of others were not.
         self._recovered: dict[int, int] = {}
@@ -47,33 +52,43 @@ class Recovery:
         # Executions to be looked at once that is so of their partitions.
         self._early: set[str] = set()
 
-    async def recover(self, partitions: Mapping[int, int], awaited: frozenset[str] | None) -> int:
+    async def recover(
+        self,
+        dispatcher: Dispatcher,
+        partitions: Mapping[int, int],
+        awaited: frozenset[str] | None,
+    ) -> int:
         """Adopts or sends every open task of partitions that are ours at these epochs; returns how
         many were open. One that is lost meanwhile is left alone, though it may be ours again.
 
         `awaited` are workers that may hold some; None where nobody knows who does.
         """
-        found = await self._found(partitions, awaited)
+        found = await self._found(dispatcher, partitions, awaited)
         mine = self.still_ours(partitions)
-        self._dispatcher.gate.permits.recovered(mine)
+        dispatcher.gate.permits.recovered(mine)
         self._recovered.update((partition, partitions[partition]) for partition in mine)
-        self._dispatcher.ready.left_to_rows(self._passed_over)
+        dispatcher.ready.left_to_rows(self._passed_over)
         self._passed_over.clear()
-        self._dispatcher.pump()
+        dispatcher.pump()
         early, self._early = self._early, set()
         if early:
-            await self.look_again(early)
+            await self._look_again(dispatcher, early)
         return found
 
     def still_ours(self, partitions: Mapping[int, int]) -> list[int]:
         """Those that are ours at these epochs."""
         return [p for p, epoch in partitions.items() if self._epochs.get(p) == epoch]
 
-    async def _found(self, partitions: Mapping[int, int], awaited: frozenset[str] | None) -> int:
+    async def _found(
+        self,
+        dispatcher: Dispatcher,
+        partitions: Mapping[int, int],
+        awaited: frozenset[str] | None,
+    ) -> int:
         mine = list(partitions)
         waits = bool(await self._lanes(mine))
         # What runs of executions that have ended is heard of too, and stopped.
-        claim = self._dispatcher.claim(self.still_ours(partitions), awaited)
+        claim = dispatcher.claim(self.still_ours(partitions), awaited)
         try:
             async with asyncio.timeout(CLAIM_WAIT_S):
                 if waits:
@@ -81,7 +96,7 @@ class Recovery:
         except TimeoutError:
             pass
         finally:
-            self._dispatcher.claim_over(claim)
+            dispatcher.claim_over(claim)
         if not waits:
             return 0
         # An execution may have several lanes, and others by the time they are read.
@@ -91,16 +106,40 @@ class Recovery:
             async for states in self._executions(mine, lane):
                 new = [state for state in states if state.execution_id not in seen]
                 seen.update(state.execution_id for state in new)
-                found += sum(self._recover(state, partitions) for state in new)
-                self._dispatcher.pump()
+                found += sum(self._recover(dispatcher, state, partitions) for state in new)
+                dispatcher.pump()
         return found
 
-    async def fetch_adopted(self, execution_ids: set[str]) -> None:
-        """Fetches executions whose tasks were adopted blindly: some may not be open any more."""
-        self._dispatcher.adoption.fetched(await self._settled(execution_ids))
+    # --- what dispatchers ask for ---
 
-    async def look_again(self, execution_ids: set[str]) -> None:
-        """Queues what nobody holds of some executions, as they are when nothing is on its way."""
+    def fetch_adopted(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
+        """Load executions whose tasks were adopted by their tokens: some may not be open."""
+        self._spawn(self._fetch_adopted(dispatcher, execution_ids))
+
+    async def _fetch_adopted(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
+        dispatcher.adoption.fetched(await self._settled(execution_ids))
+
+    def requeue(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
+        """Queue tasks without a lease of executions that were not in memory as stored."""
+        self._spawn(self._look_again(dispatcher, execution_ids))
+
+    def refill(self, dispatcher: Dispatcher, kinds: set[tuple[Key, int]]) -> None:
+        """Queue tasks for which there was no room, one kind and priority at a time."""
+        self._wanted |= kinds
+        if not self._refilling:
+            self._refilling = True
+            self._spawn(self._refill_wanted(dispatcher))
+
+    async def _refill_wanted(self, dispatcher: Dispatcher) -> None:
+        try:
+            while self._wanted:
+                key, priority = self._wanted.pop()
+                await self.refill_kind(dispatcher, key, priority)
+        finally:
+            self._refilling = False
+
+    async def _look_again(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
+        """Queue open tasks without a lease once nothing about their executions is uncommitted."""
         found = await self._settled(execution_ids)
         for execution_id in execution_ids:
             entry, partition = found.get(execution_id), partition_of(execution_id)
@@ -108,10 +147,10 @@ class Recovery:
             if epoch is not None and self._recovered.get(partition or 0) != epoch:
                 self._early.add(execution_id)
             elif entry is not None and not entry.state.paused:
-                self._queue(entry.state, list(entry.state.at_workers.values()))
-        self._dispatcher.pump()
+                self._queue(dispatcher, entry.state, list(entry.state.at_workers.values()))
+        dispatcher.pump()
 
-    async def refill(self, key: Key, priority: int) -> None:
+    async def refill_kind(self, dispatcher: Dispatcher, key: Key, priority: int) -> None:
         """Queues tasks of one kind that nobody holds, as many as there is room for.
 
         Who holds those of a partition that is being taken over is not known yet.
@@ -123,9 +162,9 @@ class Recovery:
         lane = {"namespace": namespace, "queue": queue, "priority": priority}
         async for states in self._executions(partitions, lane):
             for state in states:
-                self._refill(state, key, priority)
-            self._dispatcher.pump()
-            if not self._dispatcher.ready.has_room(key, priority):
+                self._refill(dispatcher, state, key, priority)
+            dispatcher.pump()
+            if not dispatcher.ready.has_room(key, priority):
                 return
 
     async def _lanes(self, partitions: list[int]) -> list[dict[str, Any]]:
@@ -176,40 +215,40 @@ class Recovery:
             return None
         return partition
 
-    def _recover(self, state: State, partitions: Mapping[int, int]) -> int:
+    def _recover(self, dispatcher: Dispatcher, state: State, partitions: Mapping[int, int]) -> int:
         """Adopts what workers hold of an execution's open tasks, sends the rest; counts them."""
         partition = self._partition(state, partitions)
         if partition is None:
             return 0
         for node in state.at_workers.values():
             token = token_of(state.execution_id, node.id, node.attempt)
-            lease = self._dispatcher.leases.get(token)
+            lease = dispatcher.leases.get(token)
             if lease is not None:
-                self._dispatcher.adoption.recognize(lease, state, node)
+                dispatcher.adoption.recognize(lease, state, node)
             elif node.delivery:
                 command = DeliveryLost(node.id, node.attempt, "OWNER_LOST")
-                self._dispatcher.submit(Work(state.execution_id, partition, command))
+                self._submit(Work(state.execution_id, partition, command))
             else:
-                self._dispatcher.add(state, node, partition)
+                dispatcher.add(state, node, partition)
         return len(state.at_workers)
 
-    def _refill(self, state: State, key: Key, priority: int) -> None:
+    def _refill(self, dispatcher: Dispatcher, state: State, key: Key, priority: int) -> None:
         nodes = [
             node
             for node in state.at_workers.values()
             if node.planned.priority == priority and key_of(state.plan, node.planned) == key
         ]
-        self._queue(state, nodes)
+        self._queue(dispatcher, state, nodes)
 
-    def _queue(self, state: State, nodes: Iterable[NodeState]) -> None:
+    def _queue(self, dispatcher: Dispatcher, state: State, nodes: Iterable[NodeState]) -> None:
         """Those of an execution's open tasks that nobody holds."""
         partition = self._partition(state, self._recovered)
         if partition is None:
             return
         for node in nodes:
             token = token_of(state.execution_id, node.id, node.attempt)
-            if self._dispatcher.leases.get(token) is None:
-                self._dispatcher.add(state, node, partition)
+            if dispatcher.leases.get(token) is None:
+                dispatcher.add(state, node, partition)
 
     async def finish_stranded(self, partitions: Iterable[int]) -> None:
         """Ends executions whose nodes have all ended but whose output was not rendered yet."""
@@ -217,4 +256,4 @@ class Recovery:
         for row in rows:
             partition = partition_of(row["id"])
             if partition is not None:
-                self._dispatcher.submit(Work(row["id"], partition, Finish()))
+                self._submit(Work(row["id"], partition, Finish()))

@@ -1,45 +1,45 @@
-"""Executions of which something is decided and not committed yet, and what was let go for it."""
+"""Executions with a decision that is not committed, and tasks withheld because of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask
 
 
-class Undecided:
-    """One for the committer, which decides, and the dispatcher, which sees what was decided.
+class UncommittedExecutions:
+    """Shared by the committer, which decides, and the dispatcher, which sees the decisions.
 
-    A task that has its turn meanwhile may be let go because its execution is paused, say, by then.
-    If that comes to nothing the task has its turn again.
+    A task whose turn comes while a decision is uncommitted may be withheld, for example because
+    its execution is paused by then. If the decision is discarded, the task is released.
     """
 
     def __init__(self) -> None:
         self._executions: set[str] = set()
-        self._let_go: dict[str, list[ReadyTask]] = {}
-        # Told of tasks that may be sent after all.
-        self.came_free: Callable[[list[ReadyTask]], None]
+        self._withheld: dict[str, list[ReadyTask]] = {}
 
     def __contains__(self, execution_id: object) -> bool:
         return execution_id in self._executions
 
     def begin(self, execution_ids: Iterable[str]) -> None:
-        """Something is decided of these."""
+        """Record that a batch decides about these executions."""
         self._executions.update(execution_ids)
 
-    def let_go(self, task: ReadyTask) -> None:
-        """A task is not sent, by the present state of its execution."""
+    def withhold(self, task: ReadyTask) -> None:
+        """Keep a task that is not sent because of the present state of its execution."""
         if task.execution_id in self._executions:
-            self._let_go.setdefault(task.execution_id, []).append(task)
+            self._withheld.setdefault(task.execution_id, []).append(task)
 
     def committed(self) -> None:
-        """What was decided is so."""
-        self._let_go.clear()
+        """Forget withheld tasks: the decisions they depended on hold."""
+        self._withheld.clear()
 
-    def thrown_away(self, execution_ids: Iterable[str]) -> None:
-        """What was decided of these is not so."""
-        for execution_id in execution_ids:
-            if tasks := self._let_go.pop(execution_id, None):
-                self.came_free(tasks)
+    def discard(self, execution_ids: Iterable[str]) -> list[list[ReadyTask]]:
+        """Return the tasks that discarded decisions withheld, one list per execution."""
+        return [
+            tasks
+            for execution_id in execution_ids
+            if (tasks := self._withheld.pop(execution_id, None))
+        ]
 
     def end(self) -> None:
-        """Nothing is decided that is not committed."""
+        """Record that every decision is committed or discarded."""
         self._executions.clear()

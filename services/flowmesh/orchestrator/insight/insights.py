@@ -20,14 +20,17 @@ from flowmesh.insight.diagnosing import diagnose
 from flowmesh.insight.inputs import Stored, node_inputs
 from flowmesh.insight.parts import Part, encode
 from flowmesh.insight.times import read
+from flowmesh.orchestrator.commit.starts import Starts
 from flowmesh.orchestrator.insight.replays import Scrubbing
 from flowmesh.orchestrator.insight.subjects import Subject, Subjects
 from flowmesh.orchestrator.model.ids import partition_of
-from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.live_workers import Workers
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
-from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.rpc import namespace_of, valid_id
 
 REPORTS_AT_ONCE = 2
@@ -53,15 +56,25 @@ class Insights:
     def __init__(
         self,
         *,
-        core: Orchestrator,
-        executions: Executions,
-        archiving: Archiving,
+        subjects: Subjects,
+        reader: ExecutionReader,
+        workers: Workers,
+        ownership: Ownership,
+        starts: Starts,
+        plans: PlanCache,
+        payloads: Payloads,
+        store: OrchestratorStore,
         stub_at: Callable[[str], pb_grpc.InsightServiceAsyncStub],
     ) -> None:
-        self._core = core
-        self._executions = executions
+        self._reader = reader
+        self._workers = workers
+        self._ownership = ownership
+        self._starts = starts
+        self._plans = plans
+        self._payloads = payloads
+        self._store = store
         self._stub_at = stub_at
-        self._subjects = Subjects(core, archiving)
+        self._subjects = subjects
         self._making = asyncio.Semaphore(REPORTS_AT_ONCE)
         self.state_at = Scrubbing(self._subjects).state_at
 
@@ -72,7 +85,7 @@ class Insights:
 
     async def _trace(self, request: pb.AnalyzeTraceRequest) -> bytes:
         subject = await self._subjects.read(namespace_of(request), request.execution_id)
-        now_us = self._core.ownership.now_us()
+        now_us = self._ownership.now_us()
         return await self._report(
             lambda: traces.trace_of(
                 subject.execution_id,
@@ -94,7 +107,7 @@ class Insights:
             await self._subjects.read(namespace, execution_id)
             for execution_id in (request.execution_id, request.other_execution_id)
         ]
-        now_us = self._core.ownership.now_us()
+        now_us = self._ownership.now_us()
 
         def make(stored: Stored) -> Part:
             left, right = (
@@ -161,7 +174,7 @@ class Insights:
             if size > PAYLOAD_BYTES_MAX:
                 break
             with contextlib.suppress(NotFound):
-                fetched[digest] = await self._core.payloads.read(namespace, digest)
+                fetched[digest] = await self._payloads.read(namespace, digest)
                 size += len(fetched[digest])
         return await self._report(lambda: make(Stored(fetched)))
 
@@ -173,7 +186,7 @@ class Insights:
     async def _bottlenecks(self, request: pb.RankBottlenecksRequest) -> bytes:
         namespace = namespace_of(request)
         workflow_id = valid_id(request.workflow_id, "workflow_id")
-        rows = await self._core.store.rows(
+        rows = await self._store.rows(
             "last_ended",
             namespace=namespace,
             workflow_id=workflow_id,
@@ -197,10 +210,10 @@ class Insights:
     async def explain(self, request: pb.ExplainExecutionRequest, *, forwarded: bool) -> bytes:
         """Answered where the execution is owned, as long as anybody answers there."""
         namespace, execution_id = namespace_of(request), request.execution_id
-        state = await self._executions.state(namespace, execution_id)
+        state = await self._reader.state(namespace, execution_id)
         partition = partition_of(execution_id)
         assert partition is not None
-        ownership = self._core.ownership
+        ownership = self._ownership
         mine = partition in ownership.epochs and ownership.lease_valid
         address = ownership.owner_address(partition)
         if not (mine or forwarded or state.ended or address is None):
@@ -209,11 +222,11 @@ class Insights:
                 return (await stub.ExplainExecution(request, metadata=FORWARDED)).report
             except Unavailable:
                 # What its rows say is left.
-                state = await self._executions.state(namespace, execution_id)
-        live = Workers(self._core) if mine or state.ended else None
+                state = await self._reader.state(namespace, execution_id)
+        live = self._workers if mine or state.ended else None
         case = Case(state, ownership.now_us(), live, partition)
         if state.hold is not None and mine:
-            case.line = self._core.committer.starts.holders(state)
+            case.line = self._starts.holders(state)
         if state.paused:
             async with self._making:
                 case.pause = await self._last_pause(namespace, execution_id)
@@ -233,8 +246,8 @@ class Insights:
     async def diagnose(self, request: pb.ExplainWorkflowRequest) -> bytes:
         """What would keep executions of a workflow from ending."""
         workflow_id = valid_id(request.workflow_id, "workflow_id")
-        plan = await self._core.plans.resolve((namespace_of(request), workflow_id, request.version))
-        return encode(diagnose(plan, Workers(self._core)))
+        plan = await self._plans.resolve((namespace_of(request), workflow_id, request.version))
+        return encode(diagnose(plan, self._workers))
 
     @staticmethod
     async def _report(make: Callable[[], Part]) -> bytes:

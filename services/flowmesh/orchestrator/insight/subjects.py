@@ -7,12 +7,13 @@ from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import Recorded
+from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
 from flowmesh.orchestrator.model.errors import execution_not_found
 from flowmesh.orchestrator.model.ids import partition_of
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.redacted_events import without_values
-from flowmesh.orchestrator.storage.store import may_go_on
+from flowmesh.orchestrator.storage.store import OrchestratorStore, may_go_on
 from flowmesh.plan import Plan
 
 EVENTS_MAX = 100_000
@@ -44,30 +45,39 @@ class Subject:
 class Subjects:
     """Reads what was committed; any instance reads any execution."""
 
-    def __init__(self, core: Orchestrator, archiving: Archiving) -> None:
-        self._core = core
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        plans: PlanCache,
+        lock: CommitLock,
+        archiving: Archiving,
+    ) -> None:
+        self._store = store
+        self._plans = plans
+        self._lock = lock
         self._archiving = archiving
 
     async def find(self, namespace: str, execution_id: str) -> Any:
         """The row of an execution of which nothing is decided and not committed; None for none."""
-        await self._core.committer.settled(execution_id)
+        await self._lock.settled(execution_id)
         if partition_of(execution_id) is None:
             return None
-        return await self._core.store.one(
+        return await self._store.one(
             "execution_row", namespace=namespace, execution_id=execution_id
         )
 
     async def plan(self, row: Any) -> Plan:
         """The plan that an execution has pinned."""
-        plans = self._core.plans
-        await plans.fetch([row["plan_digest"]], self._core.store)
+        plans = self._plans
+        await plans.fetch([row["plan_digest"]], self._store)
         return plans.by_digest[row["plan_digest"]]
 
     async def pages(self, row: Any, after: int = 0) -> AsyncIterator[Recorded]:
         """Its events behind `after`, some rows at a time."""
         more = True
         while more:
-            rows = await self._core.store.history_after(row, after)
+            rows = await self._store.history_after(row, after)
             stored = b"".join(rows)
             if len(stored) < BYTES_ON_LOOP:
                 page = Recorded(stored, after)

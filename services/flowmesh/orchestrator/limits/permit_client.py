@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, WrongState
-from flowmesh.orchestrator.limits.permit_ledger import Ask, Counter, NumbersOf, PermitBook
+from flowmesh.orchestrator.limits.permit_ledger import Ask, Counter, Numbers, PermitBook
 from flowmesh.orchestrator.limits.permit_messages import ask_message, ask_of
 from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
+from flowmesh.orchestrator.limits.rules import Rules
 from flowmesh.orchestrator.model.ids import PARTITION_COUNT, partition_of, partition_of_request
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.runtime import Clock
@@ -45,6 +46,7 @@ class _Wanted:
     """An ask that waits, whom it was sent to, and when."""
 
     ask: Ask
+    granted: Callable[[str], bool]
     address: str = _NOWHERE
     sent_ms: float = 0.0
 
@@ -58,20 +60,15 @@ class Permits:
         ownership: Ownership,
         clock: Clock,
         address: str,
-        numbers: NumbersOf,
-        wake_at: Callable[[float, Callable[[], None]], None],
         stub_at: Callable[[str], "Stub"],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        granted: Callable[[str], bool],
     ) -> None:
         self._ownership = ownership
         self._clock = clock
         self._address = address
-        self._numbers = numbers
-        self._wake_at = wake_at
         self._stub_at = stub_at
         self._spawn = spawn
-        self._granted = granted
+        self._rules = Rules()
         self._books: dict[int, PermitBook] = {}
         self._held: dict[str, Ask] = {}
         self._wanted: dict[str, _Wanted] = {}
@@ -94,8 +91,21 @@ class Permits:
 
     # --- for the dispatcher ---
 
-    def take(self, task: ReadyTask, token: str, needs: tuple[Need, ...]) -> bool:
-        """Whether a task has its permits now; else `granted` is called with its token later."""
+    def use_rules(self, rules: Rules) -> None:
+        """Count by these limits from now on."""
+        self._rules = rules
+
+    def take(
+        self,
+        task: ReadyTask,
+        token: str,
+        needs: tuple[Need, ...],
+        granted: Callable[[str], bool],
+    ) -> bool:
+        """Whether a task has its permits now; else `granted` is called with its token later.
+
+        `granted` returns whether the task still wants them.
+        """
         if token in self._held:
             return True
         namespace = task.key[0]
@@ -109,7 +119,7 @@ class Permits:
         if book is not None and book.take(ask):
             self._held[token] = ask
             return True
-        wanted = self._wanted[token] = _Wanted(ask)
+        wanted = self._wanted[token] = _Wanted(ask, granted)
         if not self._ask(wanted):
             return False
         del self._wanted[token]
@@ -132,9 +142,9 @@ class Permits:
 
     def _given(self, ask: Ask) -> None:
         """The permits have come, from here or from elsewhere."""
-        self._wanted.pop(ask.token, None)
+        wanted = self._wanted.pop(ask.token, None)
         self._held[ask.token] = ask
-        if not self._granted(ask.token):
+        if wanted is None or not wanted.granted(ask.token):
             self.release(ask.token)
 
     def hold(self, namespace: str, token: str, needs: tuple[Need, ...]) -> None:
@@ -221,6 +231,13 @@ class Permits:
         """What is counted here of a namespace."""
         book = self._books.get(home_of(namespace))
         return book.counters(namespace) if book is not None else []
+
+    def _numbers(self, namespace: str, need: Need) -> Numbers | None:
+        return self._rules.numbers(namespace, need)
+
+    def _wake_at(self, at_ms: float, wake: Callable[[], None]) -> None:
+        delay_s = max(at_ms - self._clock.monotonic_ms(), 0) / 1000
+        asyncio.get_running_loop().call_later(delay_s, wake)
 
     # --- the books ---
 

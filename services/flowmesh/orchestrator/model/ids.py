@@ -8,6 +8,7 @@ random ones cost up to five times the write-ahead log.
 
 import hashlib
 import re
+from collections.abc import Callable
 
 PARTITION_COUNT = 64
 PREFIX = "exec-"
@@ -17,6 +18,10 @@ _ID = re.compile(f"{PREFIX}[{_DIGITS}]{{20}}")
 _COUNTER_BITS = 20
 _PROCESS_BITS = 25
 _DIGEST = re.compile("[0-9a-f]{64}")
+
+
+NewId = Callable[[int], str]
+"""Makes a new id of an execution in a partition."""
 
 
 def is_digest(text: str) -> bool:

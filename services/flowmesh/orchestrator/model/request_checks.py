@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
-from flowmesh.orchestrator.storage.payloads import check_inline
+from flowmesh.orchestrator.model.payload_checks import check_inline
 from flowmesh.rpc import valid_id
 
 REQUEST_ID_MAX = 256

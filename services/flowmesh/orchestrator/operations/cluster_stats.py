@@ -1,42 +1,55 @@
-"""What all orchestrators have counted, put together."""
+"""Statistics of all orchestrators, merged."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError
-from flowmesh.orchestrator.dispatch.stats import merged
-from flowmesh.orchestrator.operations.executions import Executions
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.dispatch.stats import Stats, merged
+from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.rpc import namespace_of
 
 STATS_TIMEOUT_S = 1.0
-"""An orchestrator that does not say in time what it counted is named as unreachable."""
+"""An orchestrator that does not answer within this time is named as unreachable."""
+
+if TYPE_CHECKING:
+    Stub = pb_grpc.ExecutionServiceAsyncStub
 
 
-async def stats_of_all(
-    request: pb.GetStatsRequest, core: Orchestrator, executions: Executions, *, forwarded: bool
-) -> pb.GetStatsResponse:
-    """Of every live orchestrator; of this one alone where another asks."""
-    peers = [] if forwarded else core.ownership.peers()
-    mine = core.stats.messages(
-        namespace_of(request), request.workflow_id, samples=forwarded or bool(peers)
-    )
-    if not peers:
-        return pb.GetStatsResponse(workflows=mine)
-    asked = (
-        executions.stub_at(peer).GetStats(request, metadata=FORWARDED, timeout=STATS_TIMEOUT_S)
-        for peer in peers
-    )
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    response = pb.GetStatsResponse()
-    parts = list(mine)
-    for peer, answer in zip(peers, answers, strict=True):
-        if isinstance(answer, FlowmeshError):
-            response.unreachable.append(peer)
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            parts.extend(answer.workflows)
-    response.workflows.extend(merged(parts))
-    return response
+class ClusterStats:
+    """Statistics of this orchestrator and of every other live one."""
+
+    def __init__(
+        self, *, stats: Stats, ownership: Ownership, stub_at: "Callable[[str], Stub]"
+    ) -> None:
+        self._stats = stats
+        self._ownership = ownership
+        self._stub_at = stub_at
+
+    async def get(self, request: pb.GetStatsRequest, *, forwarded: bool) -> pb.GetStatsResponse:
+        """Statistics of this orchestrator alone where another one asks, else of all."""
+        peers = [] if forwarded else self._ownership.peers()
+        mine = self._stats.messages(
+            namespace_of(request), request.workflow_id, samples=forwarded or bool(peers)
+        )
+        if not peers:
+            return pb.GetStatsResponse(workflows=mine)
+        asked = (
+            self._stub_at(peer).GetStats(request, metadata=FORWARDED, timeout=STATS_TIMEOUT_S)
+            for peer in peers
+        )
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        response = pb.GetStatsResponse()
+        parts = list(mine)
+        for peer, answer in zip(peers, answers, strict=True):
+            if isinstance(answer, FlowmeshError):
+                response.unreachable.append(peer)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                parts.extend(answer.workflows)
+        response.workflows.extend(merged(parts))
+        return response

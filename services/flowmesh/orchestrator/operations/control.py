@@ -23,18 +23,22 @@ from flowmesh.engine import (
     plan_rerun,
 )
 from flowmesh.errors import Invalid, NotFound, TooLarge, Violation, WrongState
+from flowmesh.orchestrator.commit.inbox import Inbox
 from flowmesh.orchestrator.model.commands import Started, StartWork
 from flowmesh.orchestrator.model.errors import node_not_found
 from flowmesh.orchestrator.model.messages import status_name
-from flowmesh.orchestrator.model.plans import check_breakpoints
+from flowmesh.orchestrator.model.payload_checks import check_inline
+from flowmesh.orchestrator.model.plans import PlanCache, check_breakpoints
 from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
 from flowmesh.orchestrator.model.search_attributes import labels_of
 from flowmesh.orchestrator.operations.approvals import Approvals
-from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
+from flowmesh.orchestrator.operations.owner_router import OwnerRouter
 from flowmesh.orchestrator.operations.repeats import canonical_payload
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.operations.start_calls import StartCalls
 from flowmesh.orchestrator.ownership.peers import FORWARDED
-from flowmesh.orchestrator.storage.payloads import check_inline
+from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.plan import Plan, RenderError, decode, decode_if_json
 from flowmesh.rpc import known_choices, namespace_of
 from flowmesh.telemetry import current_traceparent
@@ -51,11 +55,26 @@ class Control:
     """The calls of ControlService, without their messages' wire form."""
 
     def __init__(
-        self, *, core: Orchestrator, executions: Executions, stub_at: Callable[[str], Stub]
+        self,
+        *,
+        approvals: Approvals,
+        changes: ExecutionChanges,
+        starts: StartCalls,
+        reader: ExecutionReader,
+        router: OwnerRouter,
+        inbox: Inbox,
+        plans: PlanCache,
+        payloads: Payloads,
+        stub_at: Callable[[str], Stub],
     ) -> None:
-        self._core = core
-        self.approvals = Approvals(store=core.store, states=core.states)
-        self._executions = executions
+        self.approvals = approvals
+        self._changes = changes
+        self._starts = starts
+        self._reader = reader
+        self._router = router
+        self._inbox = inbox
+        self._plans = plans
+        self._payloads = payloads
         self._stub_at = stub_at
 
     async def steer(self, request: pb.SteerNodeRequest, *, forwarded: bool) -> int:
@@ -77,7 +96,7 @@ class Control:
             request_id=request.request_id,
             actor=request.actor,
         )
-        answer = await self._executions.change(
+        answer = await self._changes.change(
             request,
             command,
             lambda stub: stub.SteerNode(request, metadata=FORWARDED),
@@ -88,7 +107,7 @@ class Control:
 
     async def stop_at(self, request: pb.SetBreakpointsRequest, *, forwarded: bool) -> int:
         """Sequence of the last event that came of it."""
-        state = await self._executions.state(namespace_of(request), request.execution_id)
+        state = await self._reader.state(namespace_of(request), request.execution_id)
         check_breakpoints(state.plan, request.nodes)
         command = Breakpoints(
             everywhere=request.all,
@@ -96,7 +115,7 @@ class Control:
             request_id=request.request_id,
             actor=request.actor,
         )
-        answer = await self._executions.change(
+        answer = await self._changes.change(
             request,
             command,
             lambda stub: stub.SetBreakpoints(request, metadata=FORWARDED),
@@ -108,7 +127,7 @@ class Control:
     async def set_variable(self, request: pb.SetVariableRequest, *, forwarded: bool) -> int:
         """Sequence of the last event that came of it."""
         check_text(request.reason, "reason", TEXT_MAX)
-        state = await self._executions.state(namespace_of(request), request.execution_id)
+        state = await self._reader.state(namespace_of(request), request.execution_id)
         _check_variable(state.plan, request)
         command = SetVariable(
             name=request.name,
@@ -117,7 +136,7 @@ class Control:
             request_id=request.request_id,
             actor=request.actor,
         )
-        answer = await self._executions.change(
+        answer = await self._changes.change(
             request,
             command,
             lambda stub: stub.SetVariable(request, metadata=FORWARDED),
@@ -134,10 +153,10 @@ class Control:
         if not valid_text(request.by):
             raise Invalid("REQUEST_INVALID", "by says who decides")
         await self._check_payloads(request, {"form": request.form})
-        state = await self._executions.state(namespace_of(request), request.execution_id)
+        state = await self._reader.state(namespace_of(request), request.execution_id)
         node = state.node(request.node)
         if node is not None and node.planned.approval is not None:
-            form = await self._core.payloads.content(namespace_of(request), request.form)
+            form = await self._payloads.content(namespace_of(request), request.form)
             _check_form(node, request, form)
         command = Decide(
             node=request.node,
@@ -148,7 +167,7 @@ class Control:
             request_id=request.request_id,
             asked_at_us=request.asked_at_us,
         )
-        answer = await self._executions.change(
+        answer = await self._changes.change(
             request,
             command,
             lambda stub: stub.DecideApproval(request, metadata=FORWARDED),
@@ -157,7 +176,7 @@ class Control:
         )
         if isinstance(answer, pb.DecideApprovalResponse):
             return answer
-        state = await self._executions.state(namespace_of(request), request.execution_id)
+        state = await self._reader.state(namespace_of(request), request.execution_id)
         node = state.node(request.node)
         asked = node.approval if node is not None else None
         outcome = outcome_of(asked) if asked is not None else ""
@@ -186,7 +205,7 @@ class Control:
         self, request: pb.RerunExecutionRequest, *, forwarded: bool
     ) -> pb.RerunExecutionResponse:
         """Starts the new execution."""
-        self._core.committer.admit()
+        self._inbox.admit()
         check_text(request.reason, "reason", TEXT_MAX)
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)
         check_text(request.actor, "actor", TEXT_MAX)
@@ -197,9 +216,9 @@ class Control:
         value = request.input if request.HasField("input") else state.input
         edited = {f"node_inputs.{node}": one for node, one in request.node_inputs.items()}
         await self._check_payloads(request, {"input": value, **edited})
-        given = await self._core.payloads.content(plan.namespace, value)
-        self._core.plans.check_input(plan, given)
-        partition, key = await self._executions.place_for(request, plan, value)
+        given = await self._payloads.content(plan.namespace, value)
+        self._plans.check_input(plan, given)
+        partition, key = await self._starts.place_for(request, plan, value)
         command = Start(
             value,
             request.request_id,
@@ -209,7 +228,7 @@ class Control:
             reused=[each.reused for each in repeats if each.reused is not None],
             edits=dict(request.node_inputs),
             permissions=state.permissions,
-            search=await self._executions.search_values(labels_of(state), plan, value),
+            search=await self._starts.search_values(labels_of(state), plan, value),
             key=key,
         )
         digest = hashlib.blake2b(digest_size=16)
@@ -217,7 +236,7 @@ class Control:
         digest.update(known.SerializeToString(deterministic=True))
 
         async def here() -> Started:
-            return await self._executions.begun(
+            return await self._starts.begun(
                 plan,
                 lambda reply: StartWork(
                     partition, command, reply, plan=plan, start_digest=digest.digest()
@@ -226,10 +245,10 @@ class Control:
 
         async def there(address: str) -> Started:
             made = self._stub_at(address).RerunExecution(request, metadata=FORWARDED)
-            response = await self._executions.peers.call(address, made)
+            response = await self._router.peers.call(address, made)
             return Started(response.execution_id, response.created)
 
-        started = await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+        started = await self._router.at_owner(partition, here, there, forwarded=forwarded)
         return pb.RerunExecutionResponse(execution_id=started.execution_id, created=started.created)
 
     async def _canonical(
@@ -240,20 +259,20 @@ class Control:
         known.CopyFrom(request)
         given = [known.input] if known.HasField("input") else []
         for each in (*given, *known.node_inputs.values()):
-            each.CopyFrom(await canonical_payload(self._core.payloads, namespace, each))
+            each.CopyFrom(await canonical_payload(self._payloads, namespace, each))
         return known
 
     async def _check_payloads(self, request: Any, given: Mapping[str, payload_pb2.Payload]) -> None:
         """Refuses values that are too large to be sent inline, and references to nothing."""
         for field, payload in given.items():
             check_inline(payload, field)
-        await self._core.payloads.require(namespace_of(request), *given.values())
+        await self._payloads.require(namespace_of(request), *given.values())
 
     async def _repeats(
         self, request: pb.PlanRerunRequest | pb.RerunExecutionRequest
     ) -> tuple[State, Plan, list[str], list[Repeat]]:
         namespace, execution_id = namespace_of(request), request.execution_id
-        state = await self._executions.state(namespace, execution_id)
+        state = await self._reader.state(namespace, execution_id)
         if not state.ended:
             message = f"execution {execution_id} is {status_name(state.status)}; cancel it first"
             raise WrongState("EXECUTION_RUNNING", message)
@@ -262,7 +281,7 @@ class Control:
             raise WrongState("PAYLOAD_ERASED", message)
         plan = state.plan
         if request.newest_version:
-            plan = await self._core.plans.resolve((namespace, plan.workflow_id, 0))
+            plan = await self._plans.resolve((namespace, plan.workflow_id, 0))
         from_nodes = list(request.from_nodes)
         if request.from_failed:
             from_nodes += failed_nodes(state, plan)

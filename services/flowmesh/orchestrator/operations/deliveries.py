@@ -6,7 +6,6 @@ Each can be done again: a start and a stop have a request id, the others count f
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -22,31 +21,43 @@ from flowmesh.errors import FlowmeshError, Invalid, NotFound, Overloaded, Unavai
 from flowmesh.orchestrator.model.commands import STALE, Work
 from flowmesh.orchestrator.model.failures import failure
 from flowmesh.orchestrator.model.ids import partition_of
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
+from flowmesh.orchestrator.operations.owner_router import OwnerRouter
+from flowmesh.orchestrator.operations.runs import Runs
+from flowmesh.orchestrator.operations.start_calls import StartCalls
 
 if TYPE_CHECKING:
     from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
         PartitionServiceAsyncStub as PartitionStub,
     )
-    from flowmesh.orchestrator.operations.executions import Executions
 
 
 WAITING_LOOKED_AT_MAX = 100
 """Executions that are looked at for a circle of some that would wait for each other."""
 
-RUNS_AT_ONCE = 1_000
-"""Runs that a statement goes through to find the last one; whoever looks for it asks again."""
-
-NEXT_RUN_PAUSE_S = 0.05
-"""Between two looks for a run that is about to start."""
-
 
 class Deliveries:
     """Turns messages into calls on executions, here or at their owner."""
 
-    def __init__(self, *, executions: Executions, core: Orchestrator) -> None:
-        self._executions = executions
-        self._core = core
+    def __init__(
+        self,
+        *,
+        starts: StartCalls,
+        changes: ExecutionChanges,
+        reader: ExecutionReader,
+        runs: Runs,
+        router: OwnerRouter,
+        draw: Callable[[], float],
+        partition_stub: Callable[[str], PartitionStub],
+    ) -> None:
+        self._starts = starts
+        self._changes = changes
+        self._reader = reader
+        self._runs = runs
+        self._router = router
+        self._draw = draw
+        self._partition_stub = partition_stub
 
     async def deliver(self, message: pb.ExecutionMessage) -> None:
         """Returns once it is committed, here or elsewhere; raises Unavailable to be asked again."""
@@ -76,7 +87,7 @@ class Deliveries:
                 return
             if not message.start.node:
                 raise
-            command = ChildBegan("", 0, failure=_refusal(request, error), draw=self._core.draw())
+            command = ChildBegan("", 0, failure=_refusal(request, error), draw=self._draw())
         if message.start.node:
             command.node, command.attempt = message.start.node, message.start.attempt
             await self._tell(message.execution_id, command, _elsewhere, False)
@@ -87,17 +98,17 @@ class Deliveries:
 
         The version is chosen now and kept: whoever is asked again answers with the first.
         """
-        plan = await self._executions.plan_for(request)
+        plan = await self._starts.plan_for(request)
         chosen = pb.StartExecutionRequest()
         chosen.CopyFrom(request)
         chosen.version, chosen.version_label = plan.version, ""
-        started = await self._executions.start_planned(chosen, plan, forwarded=False)
+        started = await self._starts.start_planned(chosen, plan, forwarded=False)
         if started.created:
             return ChildBegan("", 0, started.execution_id, plan.version)
-        row = await self._under(request.namespace, request.request_id)
+        row = await self._runs.started_under(request.namespace, request.request_id)
         if row is not None:
             return ChildBegan("", 0, started.execution_id, row["workflow_version"])
-        joined = await self._executions.state(request.namespace, started.execution_id)
+        joined = await self._reader.state(request.namespace, started.execution_id)
         if not request.link.detached:
             await self._refuse_circle(joined, request)
         return ChildBegan("", 0, joined.execution_id, joined.plan.version, joined=True)
@@ -113,46 +124,11 @@ class Deliveries:
                 raise WrongState("START_REJECTED", f"{text}; start it with another key")
             looked_at.add(one)
             with contextlib.suppress(NotFound):
-                above = await self._executions.state(request.namespace, one)
+                above = await self._reader.state(request.namespace, one)
                 found = [by.by_id for by in above.joined_by]
                 if above.link is not None and above.link.parent_id and not above.link.detached:
                     found.append(above.link.parent_id)
                 waiting += [each for each in found if each not in looked_at]
-
-    async def _under(self, namespace: str, request_id: str) -> Any:
-        """The execution that another one asked for under this request id, as it is stored."""
-        return await self._core.store.one(
-            "linked_under", namespace=namespace, request_id=request_id
-        )
-
-    async def last_run(self, namespace: str, execution_id: str, until: float) -> str:
-        """What one goes on as in the end, or has by now; the next run starts right after its end.
-
-        Raises Unavailable where none has by then.
-        """
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                return await self._last_run(namespace, execution_id)
-            except Unavailable:
-                if loop.time() >= until:
-                    raise
-            await asyncio.sleep(NEXT_RUN_PAUSE_S)
-
-    async def _last_run(self, namespace: str, execution_id: str) -> str:
-        row = await self._core.store.one(
-            "last_run", namespace=namespace, execution_id=execution_id, runs_max=RUNS_AT_ONCE
-        )
-        if row is None:
-            raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
-        return str(row["id"])
-
-    async def continued_as(self, state: State) -> str:
-        """The id of the run after this one; empty where there is none, or not yet."""
-        if state.status != EXECUTION_CONTINUED:
-            return ""
-        row = await self._under(state.plan.namespace, f"{state.execution_id}/next")
-        return str(row["id"]) if row is not None else ""
 
     # --- stops ---
 
@@ -161,7 +137,7 @@ class Deliveries:
         stop = message.stop
         request_id = stop.request_id
         while True:
-            row = await self._under(message.namespace, request_id)
+            row = await self._runs.started_under(message.namespace, request_id)
             if row is None and request_id == stop.request_id:
                 return
             if row is None:
@@ -171,7 +147,7 @@ class Deliveries:
             except NotFound:
                 return
             except WrongState:
-                row = await self._under(message.namespace, request_id)
+                row = await self._runs.started_under(message.namespace, request_id)
                 if row is None or row["status"] != EXECUTION_CONTINUED:
                     return
                 request_id = f"{row['id']}/next"
@@ -179,7 +155,7 @@ class Deliveries:
             return
 
     async def _stopped(self, message: pb.ExecutionMessage, child_id: str) -> None:
-        stop, told = message.stop, self._executions
+        stop = message.stop
         request_id = f"{message.execution_id}/stop"
         if stop.terminate:
             terminate = pb.TerminateExecutionRequest(
@@ -189,7 +165,7 @@ class Deliveries:
                 request_id=request_id,
                 actor=message.execution_id,
             )
-            await told.terminate(terminate, forwarded=False)
+            await self._changes.terminate(terminate, forwarded=False)
             return
         cancel = pb.CancelExecutionRequest(
             namespace=message.namespace,
@@ -198,7 +174,7 @@ class Deliveries:
             request_id=request_id,
             actor=message.execution_id,
         )
-        await told.cancel(cancel, forwarded=False)
+        await self._changes.cancel(cancel, forwarded=False)
 
     # --- outcomes ---
 
@@ -212,7 +188,7 @@ class Deliveries:
             told.status,
             told.output if told.HasField("output") else None,
             told.failure if told.HasField("failure") else None,
-            self._core.draw(),
+            self._draw(),
             told.first_run,
         )
         await self._tell(
@@ -241,19 +217,19 @@ class Deliveries:
         command = Join(asked.by_id, asked.by_node, asked.by_attempt)
 
         async def here() -> None:
-            answer = await self._executions.submitted(
+            answer = await self._router.submitted(
                 lambda reply: Work(asked.execution_id, partition, command, reply)
             )
             if answer is STALE:
                 raise Overloaded("OVERLOADED", "too many wait for its end", retry_after_ms=1_000)
 
         async def there(address: str) -> None:
-            stub = self._core.partition_stub(address)
+            stub = self._partition_stub(address)
             made = stub.DeliverMessage(pb.DeliverMessageRequest(message=message))
-            await self._executions.peers.call(address, made)
+            await self._router.peers.call(address, made)
 
         try:
-            await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+            await self._router.at_owner(partition, here, there, forwarded=forwarded)
         except (NotFound, WrongState):
             if forwarded:
                 raise
@@ -268,14 +244,16 @@ class Deliveries:
         outcome.parent_id, outcome.node = asked.by_id, asked.by_node
         outcome.attempt = asked.by_attempt
         try:
-            ended = await self._executions.state(message.namespace, asked.execution_id)
+            ended = await self._reader.state(message.namespace, asked.execution_id)
         except NotFound as error:
             outcome.status = EXECUTION_FAILED
             outcome.failure.CopyFrom(failure("ChildFailed", error.message))
         else:
             if ended.status == EXECUTION_CONTINUED:
                 told.join.CopyFrom(asked)
-                told.join.execution_id = await self._last_run(message.namespace, ended.execution_id)
+                told.join.execution_id = await self._runs.last_now(
+                    message.namespace, ended.execution_id
+                )
                 return told
             tell_end(ended, outcome)
         await self.outcome(told, forwarded=False)
@@ -294,22 +272,16 @@ class Deliveries:
             return
 
         async def here() -> object:
-            return await self._executions.submitted(
+            return await self._router.submitted(
                 lambda reply: Work(execution_id, partition, command, reply)
             )
 
         async def there(address: str) -> object:
-            made = call(self._core.partition_stub(address))
-            return await self._executions.peers.call(address, made)
+            made = call(self._partition_stub(address))
+            return await self._router.peers.call(address, made)
 
         with contextlib.suppress(NotFound):
-            await self._executions.at_owner(partition, here, there, forwarded=forwarded)
-
-
-def only_by_callers(request: pb.StartExecutionRequest) -> None:
-    """Takes out of a start what only an orchestrator says: where an execution comes from."""
-    for field in ("link", "signals", "plan_digest"):
-        request.ClearField(field)
+            await self._router.at_owner(partition, here, there, forwarded=forwarded)
 
 
 def _elsewhere(_stub: PartitionStub) -> Awaitable[Any]:

@@ -15,9 +15,10 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import receiver_service_pb2
 from flowmesh.engine import signal_with_key
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
-from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.operations.keyed_signals import AT_ONCE_MAX, GONE, WAITING_MAX
-from flowmesh.orchestrator.storage.payloads import INLINE_BYTES_MAX, Payloads
+from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.standards.events import EVERY_TYPE, LISTENING
 
@@ -33,9 +34,9 @@ class Listeners:
     """Finds who listens, and sends each event once as each signal it is awaited as."""
 
     def __init__(
-        self, *, executions: Executions, payloads: Payloads, store: OrchestratorStore
+        self, *, changes: ExecutionChanges, payloads: Payloads, store: OrchestratorStore
     ) -> None:
-        self._executions = executions
+        self._changes = changes
         self._payloads = payloads
         self._store = store
         self._log = structlog.get_logger("flowmesh.listeners")
@@ -98,7 +99,7 @@ class Listeners:
 
     async def _tell(self, request: pb.SignalExecutionRequest) -> bool:
         try:
-            await self._executions.signal(request, forwarded=False, keyed=True)
+            await self._changes.signal(request, forwarded=False, keyed=True)
         except PASSING:
             raise
         except FlowmeshError as error:

@@ -7,19 +7,17 @@ again. Whom a signal went to is noted before it goes, so that a repeat goes to t
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import signal_with_key
 from flowmesh.engine.children import KEY_CHARACTERS_MAX, key_fits
 from flowmesh.errors import Conflict, Invalid, NotFound, Violation, WrongState
+from flowmesh.orchestrator.model.payload_checks import check_inline
 from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
-from flowmesh.orchestrator.storage.payloads import Payloads, check_inline
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
+from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.rpc import namespace_of, valid_id
-
-if TYPE_CHECKING:
-    from flowmesh.orchestrator.operations.executions import Executions
 
 WAITING_MAX = 1_000
 """Executions that one signal goes to."""
@@ -34,9 +32,9 @@ class KeyedSignals:
     """Finds who waits, and sends them the signal."""
 
     def __init__(
-        self, *, executions: Executions, payloads: Payloads, store: OrchestratorStore
+        self, *, changes: ExecutionChanges, payloads: Payloads, store: OrchestratorStore
     ) -> None:
-        self._executions = executions
+        self._changes = changes
         self._payloads = payloads
         self._store = store
 
@@ -68,7 +66,7 @@ class KeyedSignals:
             )
             async with at_once:
                 try:
-                    answer = await self._executions.signal(signal, forwarded=False, keyed=True)
+                    answer = await self._changes.signal(signal, forwarded=False, keyed=True)
                 except (NotFound, WrongState) as error:
                     if error.reason not in GONE:
                         raise

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, Invalid, Violation, WrongState
+from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.queue_stats import Queues
+from flowmesh.orchestrator.limits.permit_client import Permits
 from flowmesh.orchestrator.limits.ready_queues import READY_MAX
-from flowmesh.orchestrator.limits.rules import Kind, Rules, rule_name, rule_parts
+from flowmesh.orchestrator.limits.rule_loader import RuleLoader
+from flowmesh.orchestrator.limits.rules import Kind, rule_name, rule_parts
+from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
-from flowmesh.orchestrator.storage.store import OrchestratorStore, until_answered
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.rpc import known_choices, namespace_of, valid_id
-
-if TYPE_CHECKING:
-    from flowmesh.orchestrator.owner import Orchestrator
 
 CONCURRENCY_MAX = 1_000_000
 RATE_MAX = 1_000_000.0
@@ -36,41 +36,29 @@ PEER_TIMEOUT_S = 1.0
 M = TypeVar("M")
 
 
-class LimitKeeper:
-    """Reads what is set when it has changed; `changed` is told what holds from now on."""
-
-    def __init__(self, *, store: OrchestratorStore, changed: Callable[[Rules], None]) -> None:
-        self._store = store
-        self._changed = changed
-        self._lock = asyncio.Lock()
-        self.version = 0
-
-    async def load(self) -> None:
-        async with self._lock:
-            # The version first: what changes meanwhile is read again.
-            version = await until_answered(partial(self._store.one, "limits_version"))
-            if version == self.version:
-                return
-            limits = await until_answered(partial(self._store.rows, "limits_set"))
-            stops = await until_answered(partial(self._store.rows, "dispatch_stops"))
-            self.version = version
-            self._changed(Rules(limits, stops, version))
-
-
 class Limits:
     """The calls of LimitService."""
 
     def __init__(
         self,
         *,
-        core: Orchestrator,
+        store: OrchestratorStore,
+        rules: RuleLoader,
+        dispatcher: Dispatcher,
+        permits: Permits,
+        ownership: Ownership,
+        queues: Queues,
         stub_at: Callable[[str], pb_grpc.LimitServiceAsyncStub],
         permit_stub: Callable[[str], pb_grpc.PermitServiceAsyncStub],
     ) -> None:
-        self._core = core
+        self._store = store
+        self._rules = rules
+        self._dispatcher = dispatcher
+        self._permits = permits
+        self._ownership = ownership
+        self._queues = queues
         self._stub_at = stub_at
         self._permit_stub = permit_stub
-        self._queues = Queues(core.dispatcher, core.loads)
 
     # --- change ---
 
@@ -88,7 +76,7 @@ class Limits:
             "retries": limit.retries,
         }
         said = " ".join(f"{name}={value:g}" for name, value in words.items() if value)
-        await self._core.store.one(
+        await self._store.one(
             "set_limit",
             namespace=namespace,
             kind=kind,
@@ -107,7 +95,7 @@ class Limits:
 
     async def delete(self, request: pb.DeleteLimitRequest) -> pb.DeleteLimitResponse:
         subject = _subject(request.kind, request.subject)
-        gone = await self._core.store.one(
+        gone = await self._store.one(
             "delete_limit",
             namespace=namespace_of(request),
             kind=request.kind,
@@ -134,7 +122,7 @@ class Limits:
     ) -> bool:
         if request.workflow_id:
             valid_id(request.workflow_id, "workflow_id")
-        changed = await self._core.store.one(
+        changed = await self._store.one(
             statement,
             namespace=namespace_of(request),
             workflow_id=request.workflow_id,
@@ -146,7 +134,7 @@ class Limits:
 
     async def _made_known(self) -> list[str]:
         """Every orchestrator has read what was changed, but those that are named."""
-        await self._core.limits.load()
+        await self._rules.load()
         _, unreachable = await self._of_peers(
             lambda peer: self._permit_stub(peer).ReloadLimits(
                 pb.ReloadLimitsRequest(), timeout=PEER_TIMEOUT_S
@@ -160,7 +148,7 @@ class Limits:
         self, request: pb.ListLimitsRequest, *, forwarded: bool
     ) -> pb.ListLimitsResponse:
         namespace = namespace_of(request)
-        rules = self._core.dispatcher.gate.rules
+        rules = self._dispatcher.gate.rules
         response = pb.ListLimitsResponse(uses=self._uses(namespace), stops=self._stops(namespace))
         response.limits.extend(
             _limit_message(row) for (of, _), row in sorted(rules.limits.items()) if of == namespace
@@ -186,7 +174,7 @@ class Limits:
         return response
 
     def _uses(self, namespace: str) -> list[pb.LimitUse]:
-        counters = self._core.permits.counters(namespace)
+        counters = self._permits.counters(namespace)
         counters.sort(key=lambda each: -(each.in_use + each.waiting_count))
         uses = []
         for counter in counters[:USES_MAX]:
@@ -205,7 +193,7 @@ class Limits:
         return uses
 
     def _stops(self, namespace: str) -> list[pb.Stop]:
-        gate = self._core.dispatcher.gate
+        gate = self._dispatcher.gate
         waiting: dict[tuple[str, str], int] = {}
         for stop, _ in gate.stopped():
             waiting[stop] = waiting.get(stop, 0) + 1
@@ -223,7 +211,7 @@ class Limits:
         ]
 
     async def changes(self, request: pb.ListLimitChangesRequest) -> pb.ListLimitChangesResponse:
-        rows = await self._core.store.rows(
+        rows = await self._store.rows(
             "limit_changes",
             namespace=namespace_of(request),
             before_id=request.before_id,
@@ -246,7 +234,7 @@ class Limits:
     async def queues(
         self, request: pb.ListQueuesRequest, *, forwarded: bool
     ) -> pb.ListQueuesResponse:
-        now_ms = self._core.ownership.now_us() / 1000
+        now_ms = self._ownership.now_us() / 1000
         mine = self._queues.of(namespace_of(request), now_ms)
         if forwarded:
             return pb.ListQueuesResponse(queues=mine)
@@ -260,11 +248,11 @@ class Limits:
 
     def breakers(self) -> pb.ListBreakersResponse:
         # Every worker service is attached to every orchestrator: any of them knows all.
-        return pb.ListBreakersResponse(breakers=self._core.dispatcher.breakers.listed())
+        return pb.ListBreakersResponse(breakers=self._dispatcher.breakers.listed())
 
     async def _of_peers(self, ask: Callable[[str], Awaitable[M]]) -> tuple[list[M], list[str]]:
         """What the other orchestrators answer, and who did not."""
-        peers = self._core.ownership.peers()
+        peers = self._ownership.peers()
         answers = await asyncio.gather(*map(ask, peers), return_exceptions=True)
         found, unreachable = [], []
         for peer, answer in zip(peers, answers, strict=True):

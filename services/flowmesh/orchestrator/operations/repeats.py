@@ -6,19 +6,15 @@ are compared as values.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.model.commands import Started, StartWork
 from flowmesh.orchestrator.model.errors import RequestReused
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
+from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.plan import Plan
-
-if TYPE_CHECKING:
-    from flowmesh.orchestrator.operations.executions import Executions
-    from flowmesh.orchestrator.storage.payloads import Payloads
 
 
 def canonical(data: bytes) -> bytes:
@@ -50,19 +46,19 @@ async def known_input(
 
 
 async def answer_of(
-    executions: Executions, payloads: Payloads, start: StartWork, reused: RequestReused
+    reader: ExecutionReader, payloads: Payloads, start: StartWork, reused: RequestReused
 ) -> Started:
     """The execution of the first start if it had the same values; raises `reused` if not."""
-    if not await _same(executions, payloads, start, reused):
+    if not await _same(reader, payloads, start, reused):
         raise reused
     return Started(reused.execution_id, created=False)
 
 
 async def _same(
-    executions: Executions, payloads: Payloads, start: StartWork, reused: RequestReused
+    reader: ExecutionReader, payloads: Payloads, start: StartWork, reused: RequestReused
 ) -> bool:
     try:
-        first = await executions.state(start.namespace, reused.execution_id)
+        first = await reader.state(start.namespace, reused.execution_id)
         if start.digest_of is None or start.digest_of(first.input) != reused.digest:
             return False
         told = await canonical_payload(payloads, start.namespace, start.start.input)

@@ -1,4 +1,4 @@
-"""What the event service asks: which nodes wait for calls of a webhook, who listens to events."""
+"""Calls of the event service: nodes that wait for a webhook, and events for listeners."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,21 +8,21 @@ from flowmesh.api.execution.v1 import receiver_service_pb2 as pb
 from flowmesh.api.execution.v1 import receiver_service_pb2_grpc as rpc
 from flowmesh.engine import NodeState, Scope
 from flowmesh.orchestrator.operations.event_listeners import Listeners
-from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.rpc import namespace_of
 
 
 class ReceiverServer(rpc.ReceiverServiceServicer):
     """Messages to arguments and back."""
 
-    def __init__(self, *, executions: Executions, listeners: Listeners) -> None:
-        self._executions = executions
+    def __init__(self, *, reader: ExecutionReader, listeners: Listeners) -> None:
+        self._reader = reader
         self._listeners = listeners
 
     async def ListReceivers(
         self, request: pb.ListReceiversRequest, context: Any
     ) -> pb.ListReceiversResponse:
-        state = await self._executions.state(namespace_of(request), request.execution_id)
+        state = await self._reader.state(namespace_of(request), request.execution_id)
         running = not state.ended_at_us
         return pb.ListReceiversResponse(
             receivers=[

@@ -29,32 +29,31 @@ class Roll:
         self._store = store
         self._ownership = ownership
         self._spawn = spawn
-        self.workers: Callable[[], set[str] | None] = set
         self._written: Noted = (0, None)
         self._writing = False
 
-    def note(self) -> None:
-        """Looks who is there; one look and one statement at a time, however many come at once.
+    def note(self, attached: Callable[[], set[str] | None]) -> None:
+        """Store the workers that `attached` returns, if they changed; one statement at a time.
 
-        Not for a young owner: workers of the one before may still be on their way to it.
+        A young owner stores nothing: workers of its predecessor may still be attaching to it.
         """
         if not self._writing and not self._ownership.young:
             self._writing = True
-            self._spawn(self._write())
+            self._spawn(self._write(attached))
 
-    def _now(self) -> Noted:
-        workers = self.workers()
+    def _now(self, attached: Callable[[], set[str] | None]) -> Noted:
+        workers = attached()
         if workers is None or len(workers) > NAMES_MAX or not all(map(is_id, workers)):
             return self._ownership.incarnation, None
         return self._ownership.incarnation, sorted(workers)
 
-    async def _write(self) -> None:
+    async def _write(self, attached: Callable[[], set[str] | None]) -> None:
         try:
-            while (now := self._now()) != self._written:
+            while (now := self._now(attached)) != self._written:
                 incarnation, workers = now
                 await self._store.one("note_workers", incarnation=incarnation, workers=workers)
                 self._written = now
         except CONNECTION_LOST:
-            return  # until it is noted again: with each renewal of the lease
+            return  # the next renewal of the lease notes it again
         finally:
             self._writing = False

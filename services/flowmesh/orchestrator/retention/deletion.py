@@ -9,11 +9,13 @@ from flowmesh.errors import NotFound
 from flowmesh.orchestrator.model.errors import execution_not_found, execution_open
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.model.messages import status_name
-from flowmesh.orchestrator.operations.executions import Executions
-from flowmesh.orchestrator.owner import Orchestrator
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
+from flowmesh.orchestrator.operations.owner_router import OwnerRouter
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.finished import FinishedStates
+from flowmesh.orchestrator.storage.states import States
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.rpc import namespace_of
 
 if TYPE_CHECKING:
@@ -26,14 +28,18 @@ class Deleting:
     def __init__(
         self,
         *,
-        core: Orchestrator,
-        executions: Executions,
+        store: OrchestratorStore,
+        states: States,
+        reader: ExecutionReader,
+        router: OwnerRouter,
         archiving: Archiving,
         finished: FinishedStates,
         stub_at: "Callable[[str], Stub]",
     ) -> None:
-        self._core = core
-        self._executions = executions
+        self._store = store
+        self._states = states
+        self._reader = reader
+        self._router = router
         self._archiving = archiving
         self._finished = finished
         self._stub_at = stub_at
@@ -54,20 +60,20 @@ class Deleting:
         async def there(address: str) -> pb.DeleteExecutionResponse:
             stub = self._stub_at(address)
             asked = stub.DeleteExecution(request, metadata=FORWARDED)
-            return await self._executions.peers.call(address, asked)
+            return await self._router.peers.call(address, asked)
 
-        return await self._executions.at_owner(partition, here, there, forwarded=forwarded)
+        return await self._router.at_owner(partition, here, there, forwarded=forwarded)
 
     async def _delete(self, namespace: str, execution_id: str) -> None:
         try:
-            state = await self._executions.state(namespace, execution_id)
+            state = await self._reader.state(namespace, execution_id)
         except NotFound:
             if not await self._archiving.delete(namespace, execution_id):
                 raise
             return
         if not state.ended:
             raise execution_open(execution_id, status_name(state.status))
-        await self._core.store.one("delete_executions", ids=[execution_id])
-        self._core.states.deleted(execution_id)
+        await self._store.one("delete_executions", ids=[execution_id])
+        self._states.deleted(execution_id)
         await self._finished.forget(execution_id)
         await self._archiving.delete(namespace, execution_id)

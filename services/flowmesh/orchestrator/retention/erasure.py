@@ -16,7 +16,8 @@ from flowmesh.errors import FlowmeshError, NotFound
 from flowmesh.orchestrator.model.errors import execution_open
 from flowmesh.orchestrator.model.messages import status_name
 from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
-from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.batch import DAY_US
@@ -39,7 +40,8 @@ class Erasing:
         self,
         *,
         store: OrchestratorStore,
-        executions: Executions,
+        reader: ExecutionReader,
+        changes: ExecutionChanges,
         archiving: Archiving,
         payloads: Payloads,
         finished: FinishedStates,
@@ -48,7 +50,8 @@ class Erasing:
         stub_at: "Callable[[str], Stub]",
     ) -> None:
         self._store = store
-        self._executions = executions
+        self._reader = reader
+        self._changes = changes
         self._archiving = archiving
         self._payloads = payloads
         self._finished = finished
@@ -64,7 +67,7 @@ class Erasing:
         check_text(request.actor, "actor", TEXT_MAX)
         namespace, execution_id = namespace_of(request), request.execution_id
         try:
-            state = await self._executions.state(namespace, execution_id)
+            state = await self._reader.state(namespace, execution_id)
         except NotFound:
             if not await self._archiving.erase(namespace, execution_id, self._tombstone(request)):
                 raise
@@ -90,7 +93,7 @@ class Erasing:
 
     async def _erase(self, request: pb.EraseExecutionRequest, *, forwarded: bool) -> None:
         namespace, execution_id = namespace_of(request), request.execution_id
-        await self._executions.change(
+        await self._changes.change(
             request,
             Erase(request.reason, request.request_id, request.actor),
             lambda stub: stub.EraseExecution(request, metadata=FORWARDED),

@@ -4,22 +4,17 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 
-import msgspec
-
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.errors import Invalid, NotFound, TooLarge, WrongState
-from flowmesh.expressions.integers import inexact
-from flowmesh.jsontext.integers import integer_invalid
+from flowmesh.errors import NotFound, WrongState
 from flowmesh.orchestrator.model.ids import is_digest
+from flowmesh.orchestrator.model.payload_checks import check_encoding, check_integers, too_large
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.rpc import namespace_of
 
-INLINE_BYTES_MAX = 256 << 10
 STORED_BYTES_MAX = 64 << 20
 CHUNK_BYTES = 1 << 20
 CACHE_BYTES_MAX = 64 << 20
-ENCODING_CHARACTERS_MAX = 256
 
 
 class Payloads:
@@ -54,7 +49,7 @@ class Payloads:
         async for chunk in chunks:
             if first:
                 namespace, encoding, first = namespace_of(chunk), chunk.encoding, False
-                _check_encoding(encoding)
+                check_encoding(encoding)
             data += chunk.chunk
             if len(data) > STORED_BYTES_MAX:
                 raise too_large("payload", len(data), STORED_BYTES_MAX)
@@ -117,41 +112,3 @@ class Payloads:
         if not payload.HasField("reference"):
             return payload.data
         return self._cache.get((namespace, payload.reference.digest))
-
-
-def _check_encoding(encoding: str) -> None:
-    if not encoding.isprintable() or len(encoding) > ENCODING_CHARACTERS_MAX:
-        text = f"a media type of at most {ENCODING_CHARACTERS_MAX} printable characters"
-        raise Invalid("REQUEST_INVALID", f"encoding must be {text}")
-
-
-def check_inline(payload: payload_pb2.Payload, field: str) -> None:
-    """Raises PAYLOAD_TOO_LARGE for a large inline value, ID_INVALID for what is no reference.
-
-    REQUEST_INVALID for an encoding that is none.
-    """
-    _check_encoding(payload.encoding)
-    if payload.HasField("reference") and not is_digest(payload.reference.digest):
-        raise Invalid("ID_INVALID", f"{field}: the digest is not the hex SHA-256 of a payload")
-    if len(payload.data) > INLINE_BYTES_MAX:
-        raise too_large(field, len(payload.data), INLINE_BYTES_MAX)
-    check_integers(payload.encoding, payload.data, field)
-
-
-def check_integers(encoding: str, data: bytes, field: str) -> None:
-    """Raises JSON_INVALID for an integer beyond 64 bits in a value that is JSON."""
-    if encoding and "json" not in encoding:
-        return
-    try:
-        path = inexact(data, field)
-    except (msgspec.DecodeError, RecursionError):
-        return  # not JSON: whatever reads it says so
-    if path:
-        raise integer_invalid(path)
-
-
-def too_large(field: str, size: int, limit: int) -> TooLarge:
-    hint = "; store it with PayloadService.PutPayload" if limit == INLINE_BYTES_MAX else ""
-    return TooLarge(
-        "PAYLOAD_TOO_LARGE", f"{field} has {size} bytes, the limit is {limit} bytes{hint}"
-    )

@@ -7,9 +7,10 @@ from flowmesh.event import published
 from flowmesh.gateway import limits as gateway
 from flowmesh.gateway.routes import limits as routes
 from flowmesh.jsontext import integers
-from flowmesh.orchestrator.model import plans
+from flowmesh.orchestrator.links import keys as link_keys
+from flowmesh.orchestrator.model import payload_checks, plans
 from flowmesh.orchestrator.model import request_checks as requests
-from flowmesh.orchestrator.operations import control, link_keys
+from flowmesh.orchestrator.operations import control
 from flowmesh.orchestrator.storage import payloads
 from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
@@ -99,7 +100,7 @@ CALLS = (
     ),
     Limit(
         "payload inside a message",
-        payloads.INLINE_BYTES_MAX,
+        payload_checks.INLINE_BYTES_MAX,
         "bytes",
         "PAYLOAD_TOO_LARGE",
         "orchestrator",
@@ -107,7 +108,7 @@ CALLS = (
     ),
     Limit(
         "media type of a payload",
-        payloads.ENCODING_CHARACTERS_MAX,
+        payload_checks.ENCODING_CHARACTERS_MAX,
         "characters",
         "REQUEST_INVALID",
         "orchestrator",

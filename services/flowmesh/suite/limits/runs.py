@@ -7,10 +7,11 @@ from flowmesh.executors import limits as executors
 from flowmesh.expressions import conditions, templates
 from flowmesh.filters import terms as filters
 from flowmesh.orchestrator.api import retention_server
+from flowmesh.orchestrator.bulk import bulks
 from flowmesh.orchestrator.limits import ready_queues as ready
 from flowmesh.orchestrator.model import concurrency_groups as lines
 from flowmesh.orchestrator.model import search_attributes as attributes
-from flowmesh.orchestrator.operations import bulks, control
+from flowmesh.orchestrator.operations import control
 from flowmesh.orchestrator.operations import limit_operations as limits
 from flowmesh.plan import scope
 from flowmesh.sandbox import child, pool

@@ -10,10 +10,10 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution
 from flowmesh.errors import Invalid, Violation
 from flowmesh.filters import suggestion
+from flowmesh.orchestrator.model.payload_checks import check_inline
 from flowmesh.orchestrator.model.request_checks import TEXT_MAX, check_text
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.operations.control import Control
-from flowmesh.orchestrator.operations.executions import Executions
-from flowmesh.orchestrator.storage.payloads import check_inline
 from flowmesh.rpc import valid_id
 
 
@@ -21,7 +21,7 @@ from flowmesh.rpc import valid_id
 class Calls:
     """Where the calls for an action go."""
 
-    executions: Executions
+    changes: ExecutionChanges
     control: Control
 
 
@@ -32,7 +32,7 @@ def _steering(method: str, message: Callable[..., Any]) -> Act:
     """A call with a reason."""
 
     def act(calls: Calls, bulk: pb.Bulk, execution_id: str) -> Awaitable[object]:
-        call: Callable[..., Awaitable[object]] = getattr(calls.executions, method)
+        call: Callable[..., Awaitable[object]] = getattr(calls.changes, method)
         return call(
             message(**_common(bulk, execution_id), reason=bulk.action.reason), forwarded=False
         )
@@ -44,7 +44,7 @@ def _signal(calls: Calls, bulk: pb.Bulk, execution_id: str) -> Awaitable[object]
     request = execution.SignalExecutionRequest(
         **_common(bulk, execution_id), name=bulk.action.signal, payload=bulk.action.payload
     )
-    return calls.executions.signal(request, forwarded=False)
+    return calls.changes.signal(request, forwarded=False)
 
 
 def _retry(calls: Calls, bulk: pb.Bulk, execution_id: str) -> Awaitable[object]:

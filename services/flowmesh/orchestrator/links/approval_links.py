@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.engine import NodeState, State
 from flowmesh.errors import Forbidden, Gone, Invalid, WrongState
-from flowmesh.orchestrator.model.errors import node_not_found
-from flowmesh.orchestrator.operations.approvals import pending_approval
-from flowmesh.orchestrator.operations.control import Control, valid_text
-from flowmesh.orchestrator.operations.executions import Executions
-from flowmesh.orchestrator.operations.link_keys import VALID_MS_MAX, LinkKeys
-from flowmesh.orchestrator.operations.link_tokens import (
+from flowmesh.orchestrator.links.keys import VALID_MS_MAX, LinkKeys
+from flowmesh.orchestrator.links.tokens import (
     Link,
     TokenInvalid,
     key_of,
     link_of,
     token_of,
 )
+from flowmesh.orchestrator.model.errors import node_not_found
+from flowmesh.orchestrator.operations.approvals import pending_approval
+from flowmesh.orchestrator.operations.control import Control, valid_text
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.rpc import known_choices, namespace_of
 
 MINUTE_US = 60_000_000
@@ -36,13 +36,13 @@ class Links:
         self,
         *,
         keys: LinkKeys,
-        executions: Executions,
+        reader: ExecutionReader,
         control: Control,
         now_us: Callable[[], int],
         base_url: Callable[[], Awaitable[str]],
     ) -> None:
         self.keys = keys
-        self._executions = executions
+        self._reader = reader
         self._control = control
         self._now_us = now_us
         self._base_url = base_url
@@ -55,7 +55,7 @@ class Links:
         if not valid_text(request.by):
             raise Invalid("REQUEST_INVALID", "by says who decides")
         namespace = namespace_of(request)
-        state = await self._executions.state(namespace, request.execution_id)
+        state = await self._reader.state(namespace, request.execution_id)
         node = state.node(request.node)
         if node is None or node.planned.approval is None:
             raise node_not_found(request.node)
@@ -87,7 +87,7 @@ class Links:
     async def read(self, token: str) -> pb.ReadApprovalLinkResponse:
         """What it is about. Raises Forbidden, Gone, WrongState."""
         link = await self._link(token)
-        state = await self._executions.state(link.namespace, link.execution_id)
+        state = await self._reader.state(link.namespace, link.execution_id)
         node = state.node(link.node)
         if node is None or node.scheduled_at_us != link.asked_at_us:
             raise WrongState("LINK_USED", f"{link.node} does not ask this any more")

@@ -25,10 +25,10 @@ from flowmesh.errors import (
     Violation,
     WrongState,
 )
+from flowmesh.orchestrator.bulk.actions import ACTIONS, Calls, check_action
 from flowmesh.orchestrator.model.errors import partition_unavailable
 from flowmesh.orchestrator.model.ids import PREFIX, ExecutionIds, first_id_of, partition_of
 from flowmesh.orchestrator.model.request_checks import check_text
-from flowmesh.orchestrator.operations.bulk_actions import ACTIONS, Calls, check_action
 from flowmesh.orchestrator.search.filter_sql import Where
 from flowmesh.orchestrator.search.searches import Searches, conditions
 from flowmesh.orchestrator.storage.payloads import Payloads

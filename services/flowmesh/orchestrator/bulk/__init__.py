@@ -1,0 +1,1 @@
+"""One action on every execution that a filter matches."""

@@ -1,0 +1,91 @@
+"""The life of an incarnation: begun, over when memory and rows may differ, begun again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.limits.rule_loader import RuleLoader
+from flowmesh.orchestrator.model.background import BackgroundTasks
+from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
+from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.storage.store import (
+    CONNECTION_LOST,
+    RETRY_S,
+    CommitLine,
+    OrchestratorStore,
+)
+
+
+class Incarnation:
+    """Registers this process with the database, and registers it anew when it must start over."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        ownership: Ownership,
+        keeper: LeaseKeeper,
+        line: CommitLine,
+        publisher: Publisher,
+        rules: RuleLoader,
+        background: BackgroundTasks,
+        barrier: Callable[[], Awaitable[None]],
+        log: Any,
+    ) -> None:
+        self._store = store
+        self._ownership = ownership
+        self._keeper = keeper
+        self._line = line
+        self._publisher = publisher
+        self._rules = rules
+        self._background = background
+        self._barrier = barrier
+        self._log = log
+        # Number of times that the incarnation was over since it last began.
+        self._ends = 0
+
+    async def begin(self) -> None:
+        """Become an incarnation; partitions come with the first renewal of its lease."""
+        await self._store.ensure_history_days()
+        await self._rules.load()
+        incarnation = await self._keeper.register()
+        # First: every commit of the line is published from position 0 on.
+        self._publisher.begin(incarnation, 0)
+        await self._line.begin(incarnation)
+        tenure = await self._keeper.renew()
+        if tenure is not None and not tenure.renewed:
+            self.over()
+
+    async def end(self) -> None:
+        """Hand everything over and close the line; accepted commands are committed first."""
+        await self._keeper.drain()
+        self._background.cancel_all()
+        await self._line.close()
+
+    def over(self) -> None:
+        """Start over as a new incarnation: the database went back, or memory may be wrong."""
+        self._log.warning("incarnation_over", incarnation=self._ownership.incarnation)
+        self._keeper.forget_all()
+        self._ends += 1
+        if self._ends == 1:
+            self._background.spawn(self._begin_again())
+
+    async def _begin_again(self) -> None:
+        """Begin one at a time, and once more if the new incarnation is over meanwhile."""
+        while self._ends:
+            ends = self._ends
+            try:
+                await self._barrier()
+                await self._store.one("end_lease", incarnation=self._ownership.incarnation)
+                await self.begin()
+                self._ends -= ends
+            except CONNECTION_LOST as error:
+                self._log.info("begin_waits", problem=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
+
+    def lease_expired(self) -> None:
+        """Log that dispatch has stopped until the lease is renewed."""
+        self._log.warning("lease_expired", incarnation=self._ownership.incarnation)

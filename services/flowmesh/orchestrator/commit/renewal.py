@@ -1,0 +1,49 @@
+"""Work that is done with each renewal of the lease, once a second."""
+
+from __future__ import annotations
+
+from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
+from flowmesh.orchestrator.dispatch.loads import Loads
+from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.rule_loader import RuleLoader
+from flowmesh.orchestrator.model.background import BackgroundTasks
+from flowmesh.orchestrator.ownership.attached_workers import Roll
+from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.ownership.peers import Peers
+from flowmesh.orchestrator.storage.store import Tenure
+from flowmesh.runtime import Clock
+
+
+class RenewalTasks:
+    """Repeats unanswered permit calls, notes workers and loads, and reads changed limits."""
+
+    def __init__(
+        self,
+        *,
+        ownership: Ownership,
+        dispatcher: Dispatcher,
+        permits: Permits,
+        workers: Roll,
+        loads: Loads,
+        peers: Peers,
+        rules: RuleLoader,
+        background: BackgroundTasks,
+        clock: Clock,
+    ) -> None:
+        self._ownership = ownership
+        self._dispatcher = dispatcher
+        self._permits = permits
+        self._workers = workers
+        self._loads = loads
+        self._peers = peers
+        self._rules = rules
+        self._background = background
+        self._clock = clock
+
+    def run(self, tenure: Tenure) -> None:
+        self._permits.renewed()
+        self._workers.note(self._dispatcher.workers)
+        self._loads.sample(self._clock.monotonic_ms())
+        self._peers.keep(self._ownership.peers())
+        if tenure.limits_version != self._rules.version:
+            self._background.spawn(self._rules.load())

@@ -1,0 +1,482 @@
+"""The parts of one orchestrator, composed: every collaborator is made before its consumers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
+from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
+from flowmesh.orchestrator.commit.committer import Committer
+from flowmesh.orchestrator.commit.effects import CommitEffects
+from flowmesh.orchestrator.commit.inbox import Inbox
+from flowmesh.orchestrator.commit.incarnation import Incarnation
+from flowmesh.orchestrator.commit.messenger import Messenger
+from flowmesh.orchestrator.commit.pending_loads import ColdWorks
+from flowmesh.orchestrator.commit.piggyback import Alongside
+from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.commit.renewal import RenewalTasks
+from flowmesh.orchestrator.commit.starts import Starts
+from flowmesh.orchestrator.commit.takeover import PartitionTakeover
+from flowmesh.orchestrator.commit.timers import Timers
+from flowmesh.orchestrator.commit.waiters import Waiters
+from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
+from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
+from flowmesh.orchestrator.dispatch.loads import Loads
+from flowmesh.orchestrator.dispatch.permission_check import Guard
+from flowmesh.orchestrator.dispatch.preparation import Preparing
+from flowmesh.orchestrator.dispatch.recovery import Recovery
+from flowmesh.orchestrator.dispatch.stats import Stats
+from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
+from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.rule_loader import RuleLoader
+from flowmesh.orchestrator.model.background import BackgroundTasks
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
+from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.model.telemetry import ExecutionTelemetry
+from flowmesh.orchestrator.operations.approvals import Approvals
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
+from flowmesh.orchestrator.operations.control import Control
+from flowmesh.orchestrator.operations.deliveries import Deliveries
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
+from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.outcomes import Outcomes
+from flowmesh.orchestrator.operations.owner_router import OwnerRouter
+from flowmesh.orchestrator.operations.queue_sizes import QueueSizes
+from flowmesh.orchestrator.operations.quick_starts import QuickStarts
+from flowmesh.orchestrator.operations.runs import Runs
+from flowmesh.orchestrator.operations.start_calls import StartCalls
+from flowmesh.orchestrator.ownership.attached_workers import Roll
+from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
+from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.ownership.peers import Peers
+from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.finished import FinishedStates
+from flowmesh.orchestrator.storage.outbox import Outbox
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.states import States
+from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
+from flowmesh.policies import Policy
+from flowmesh.runtime import Clock
+from flowmesh.telemetry import Spans
+
+if TYPE_CHECKING:
+    ExecutionStub = execution_grpc.ExecutionServiceAsyncStub
+    PartitionStub = execution_grpc.PartitionServiceAsyncStub
+    ControlStub = control_grpc.ControlServiceAsyncStub
+    PermitStub = limits_grpc.PermitServiceAsyncStub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What an orchestrator gets from its process: storage, time, other processes, settings."""
+
+    store: OrchestratorStore
+    plans: PlanCache
+    clock: Clock
+    log: Any
+    address: str
+    data_dir_id: str
+    metrics: OrchestratorMetrics
+    spans: Spans
+    publisher: Callable[[Outbox], Publisher]
+    ids: ExecutionIds
+    draw: Callable[[], float]
+    execution_stub: Callable[[str], ExecutionStub]
+    partition_stub: Callable[[str], PartitionStub]
+    permit_stub: Callable[[str], PermitStub]
+    control_stub: Callable[[str], ControlStub]
+    archive: Archive | None = None
+    finished: FinishedStates | None = None
+    policy: Policy | None = None
+    log_transitions: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the process knows and what waits to be committed."""
+
+    background: BackgroundTasks
+    payloads: Payloads
+    ownership: Ownership
+    states: States
+    uncommitted: UncommittedExecutions
+    lock: CommitLock
+    inbox: Inbox
+    line: CommitLine
+    piggyback: Alongside
+    starts: Starts
+    waiters: Waiters
+    stats: Stats
+    telemetry: ExecutionTelemetry
+    outbox: Outbox
+    publisher: Publisher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """What sends tasks to worker services, and the limits it keeps."""
+
+    permits: Permits
+    preparation: Preparing
+    recovery: Recovery
+    workers: Roll
+    dispatcher: Dispatcher
+    rules: RuleLoader
+    loads: Loads
+    queue_sizes: QueueSizes
+    timers: Timers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """What callers and other executions ask for."""
+
+    peers: Peers
+    router: OwnerRouter
+    reader: ExecutionReader
+    runs: Runs
+    starts: StartCalls
+    changes: ExecutionChanges
+    deliveries: Deliveries
+    archiving: Archiving
+    outcomes: Outcomes
+    executions: Executions
+    quick_starts: QuickStarts
+    control: Control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """What commits, and what begins and ends with the incarnation and its partitions."""
+
+    messenger: Messenger
+    keeper: LeaseKeeper
+    incarnation: Incarnation
+    committer: Committer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """An orchestrator without its lifecycle. Composition roots alone reach through it."""
+
+    given: Environment
+    memory: Memory
+    dispatch: Dispatch
+    calls: Calls
+
+
+def compose(given: Environment) -> Core:
+    memory = compose_memory(given)
+    dispatch = compose_dispatch(given, memory)
+    calls = compose_calls(given, memory, dispatch)
+    return Core(given=given, memory=memory, dispatch=dispatch, calls=calls)
+
+
+def compose_memory(given: Environment) -> Memory:
+    background = BackgroundTasks(given.log)
+    ownership = Ownership(clock=given.clock, metrics=given.metrics)
+    states = States(
+        store=given.store,
+        plans=given.plans,
+        epochs=ownership.epochs,
+        log=given.log,
+        finished=given.finished,
+    )
+    uncommitted = UncommittedExecutions()
+    lock = CommitLock(uncommitted)
+    inbox = Inbox(ownership.now_us)
+    outbox = Outbox(store=given.store, plans=given.plans)
+    return Memory(
+        background=background,
+        payloads=Payloads(store=given.store),
+        ownership=ownership,
+        states=states,
+        uncommitted=uncommitted,
+        lock=lock,
+        inbox=inbox,
+        line=CommitLine(given.store),
+        piggyback=Alongside(ownership),
+        starts=Starts(
+            store=given.store,
+            epochs=ownership.epochs,
+            now_us=ownership.now_us,
+            submit=inbox.submit,
+            exclusively=lock.exclusively,
+        ),
+        waiters=Waiters(),
+        stats=Stats(given.metrics),
+        telemetry=ExecutionTelemetry(
+            spans=given.spans, log=given.log, transitions=given.log_transitions
+        ),
+        outbox=outbox,
+        publisher=given.publisher(outbox),
+    )
+
+
+def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
+    ownership, states, inbox = memory.ownership, memory.states, memory.inbox
+    spawn = memory.background.spawn
+    permits = Permits(
+        ownership=ownership,
+        clock=given.clock,
+        address=given.address,
+        stub_at=given.permit_stub,
+        spawn=spawn,
+    )
+    preparation = Preparing(
+        states=states,
+        payloads=memory.payloads,
+        epochs=ownership.epochs,
+        submit=inbox.submit,
+        spawn=spawn,
+    )
+    recovery = Recovery(
+        store=given.store,
+        states=states,
+        epochs=ownership.epochs,
+        barrier=memory.lock.barrier,
+        submit=inbox.submit,
+        spawn=spawn,
+    )
+    workers = Roll(store=given.store, ownership=ownership, spawn=spawn)
+    dispatcher = Dispatcher(
+        states=states,
+        ownership=ownership,
+        clock=given.clock,
+        metrics=given.metrics,
+        submit=inbox.submit,
+        draw=given.draw,
+        preparation=preparation,
+        open_tasks=recovery,
+        uncommitted=memory.uncommitted,
+        permits=permits,
+        guard=Guard(given.policy),
+        roll=workers,
+        traceparent_of=memory.telemetry.traceparent_of,
+    )
+    return Dispatch(
+        permits=permits,
+        preparation=preparation,
+        recovery=recovery,
+        workers=workers,
+        dispatcher=dispatcher,
+        rules=RuleLoader(store=given.store, changed=dispatcher.limits_changed),
+        loads=Loads(dispatcher=dispatcher, stats=memory.stats),
+        queue_sizes=QueueSizes(dispatcher=dispatcher, owned=ownership.epochs),
+        timers=Timers(
+            store=given.store,
+            now_us=ownership.now_us,
+            epochs=ownership.epochs,
+            submit=inbox.submit,
+        ),
+    )
+
+
+def compose_calls(given: Environment, memory: Memory, dispatch: Dispatch) -> Calls:
+    ownership = memory.ownership
+
+    def new_id(partition: int) -> str:
+        return given.ids.make(ownership.now_us(), partition)
+
+    peers = Peers(given.execution_stub)
+    router = OwnerRouter(
+        ownership=ownership, inbox=memory.inbox, peers=peers, stub_at=given.execution_stub
+    )
+    reader = ExecutionReader(states=memory.states, ownership=ownership, lock=memory.lock)
+    runs = Runs(store=given.store)
+    starts = StartCalls(
+        store=given.store,
+        plans=given.plans,
+        payloads=memory.payloads,
+        ownership=ownership,
+        starts=memory.starts,
+        queue_sizes=dispatch.queue_sizes,
+        router=router,
+        reader=reader,
+        new_id=new_id,
+    )
+    changes = ExecutionChanges(
+        router=router, reader=reader, payloads=memory.payloads, new_id=new_id
+    )
+    deliveries = Deliveries(
+        starts=starts,
+        changes=changes,
+        reader=reader,
+        runs=runs,
+        router=router,
+        draw=given.draw,
+        partition_stub=given.partition_stub,
+    )
+    archiving = Archiving(store=given.store, plans=given.plans, archive=given.archive)
+    outcomes = Outcomes(waiters=memory.waiters, router=router, reader=reader, runs=runs)
+    return Calls(
+        peers=peers,
+        router=router,
+        reader=reader,
+        runs=runs,
+        starts=starts,
+        changes=changes,
+        deliveries=deliveries,
+        archiving=archiving,
+        outcomes=outcomes,
+        executions=Executions(
+            inbox=memory.inbox,
+            starts=starts,
+            outcomes=outcomes,
+            reader=reader,
+            runs=runs,
+            archiving=archiving,
+        ),
+        quick_starts=QuickStarts(
+            starts=starts,
+            plans=given.plans,
+            ownership=ownership,
+            queue_sizes=dispatch.queue_sizes,
+            inbox=memory.inbox,
+        ),
+        control=_control(given, memory, changes, starts, reader, router),
+    )
+
+
+def _control(
+    given: Environment,
+    memory: Memory,
+    changes: ExecutionChanges,
+    starts: StartCalls,
+    reader: ExecutionReader,
+    router: OwnerRouter,
+) -> Control:
+    return Control(
+        approvals=Approvals(store=given.store, states=memory.states),
+        changes=changes,
+        starts=starts,
+        reader=reader,
+        router=router,
+        inbox=memory.inbox,
+        plans=given.plans,
+        payloads=memory.payloads,
+        stub_at=given.control_stub,
+    )
+
+
+def compose_lifecycle(
+    core: Core, recovered: Sequence[Callable[[list[int]], Awaitable[None]]] = ()
+) -> Lifecycle:
+    """`recovered` are called with partitions whose tasks have been read."""
+    given, memory, dispatch, calls = core.given, core.memory, core.dispatch, core.calls
+    ownership, background = memory.ownership, memory.background
+    messenger = Messenger(
+        store=given.store,
+        epochs=ownership.epochs,
+        spawn=background.spawn,
+        deliver=calls.deliveries.deliver,
+        answered=memory.piggyback.answer,
+        log=given.log,
+    )
+    takeover = PartitionTakeover(
+        ownership=ownership,
+        states=memory.states,
+        dispatcher=dispatch.dispatcher,
+        recovery=dispatch.recovery,
+        starts=memory.starts,
+        timers=dispatch.timers,
+        messenger=messenger,
+        waiters=memory.waiters,
+        publisher=memory.publisher,
+        spawn=background.spawn,
+        log=given.log,
+        recovered=recovered,
+    )
+    renewal = RenewalTasks(
+        ownership=ownership,
+        dispatcher=dispatch.dispatcher,
+        permits=dispatch.permits,
+        workers=dispatch.workers,
+        loads=dispatch.loads,
+        peers=calls.peers,
+        rules=dispatch.rules,
+        background=background,
+        clock=given.clock,
+    )
+    keeper = LeaseKeeper(
+        store=given.store,
+        ownership=ownership,
+        owner=takeover,
+        barrier=memory.lock.barrier,
+        renewed=renewal.run,
+        clock=given.clock,
+        log=given.log,
+        address=given.address,
+        data_dir_id=given.data_dir_id,
+        partition_stub=given.partition_stub,
+    )
+    incarnation = Incarnation(
+        store=given.store,
+        ownership=ownership,
+        keeper=keeper,
+        line=memory.line,
+        publisher=memory.publisher,
+        rules=dispatch.rules,
+        background=background,
+        barrier=memory.lock.barrier,
+        log=given.log,
+    )
+    return Lifecycle(
+        messenger=messenger,
+        keeper=keeper,
+        incarnation=incarnation,
+        committer=_committer(given, memory, dispatch, messenger, keeper, incarnation),
+    )
+
+
+def _committer(
+    given: Environment,
+    memory: Memory,
+    dispatch: Dispatch,
+    messenger: Messenger,
+    keeper: LeaseKeeper,
+    incarnation: Incarnation,
+) -> Committer:
+    effects = CommitEffects(
+        ownership=memory.ownership,
+        states=memory.states,
+        dispatcher=dispatch.dispatcher,
+        preparation=dispatch.preparation,
+        timers=dispatch.timers,
+        waiters=memory.waiters,
+        messenger=messenger,
+        publisher=memory.publisher,
+        stats=memory.stats,
+        metrics=given.metrics,
+        telemetry=memory.telemetry,
+        uncommitted=memory.uncommitted,
+    )
+    return Committer(
+        store=given.store,
+        line=memory.line,
+        states=memory.states,
+        ownership=memory.ownership,
+        inbox=memory.inbox,
+        lock=memory.lock,
+        starts=memory.starts,
+        piggyback=memory.piggyback,
+        loads=ColdWorks(
+            states=memory.states,
+            epochs=memory.ownership.epochs,
+            log=given.log,
+            inbox=memory.inbox,
+        ),
+        uncommitted=memory.uncommitted,
+        ids=given.ids,
+        clock=given.clock,
+        metrics=given.metrics,
+        log=given.log,
+        effects=effects,
+        lost=keeper.lost,
+        incarnation_over=incarnation.over,
+    )

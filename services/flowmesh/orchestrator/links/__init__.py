@@ -1,0 +1,1 @@
+"""Signed links by which people decide approvals."""

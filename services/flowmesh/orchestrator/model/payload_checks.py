@@ -1,0 +1,50 @@
+"""Checks of payloads where they enter: size, encoding, references, integers."""
+
+import msgspec
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.errors import Invalid, TooLarge
+from flowmesh.expressions.integers import inexact
+from flowmesh.jsontext.integers import integer_invalid
+from flowmesh.orchestrator.model.ids import is_digest
+
+INLINE_BYTES_MAX = 256 << 10
+ENCODING_CHARACTERS_MAX = 256
+
+
+def check_encoding(encoding: str) -> None:
+    if not encoding.isprintable() or len(encoding) > ENCODING_CHARACTERS_MAX:
+        text = f"a media type of at most {ENCODING_CHARACTERS_MAX} printable characters"
+        raise Invalid("REQUEST_INVALID", f"encoding must be {text}")
+
+
+def check_inline(payload: payload_pb2.Payload, field: str) -> None:
+    """Raises PAYLOAD_TOO_LARGE for a large inline value, ID_INVALID for what is no reference.
+
+    REQUEST_INVALID for an encoding that is none.
+    """
+    check_encoding(payload.encoding)
+    if payload.HasField("reference") and not is_digest(payload.reference.digest):
+        raise Invalid("ID_INVALID", f"{field}: the digest is not the hex SHA-256 of a payload")
+    if len(payload.data) > INLINE_BYTES_MAX:
+        raise too_large(field, len(payload.data), INLINE_BYTES_MAX)
+    check_integers(payload.encoding, payload.data, field)
+
+
+def check_integers(encoding: str, data: bytes, field: str) -> None:
+    """Raises JSON_INVALID for an integer beyond 64 bits in a value that is JSON."""
+    if encoding and "json" not in encoding:
+        return
+    try:
+        path = inexact(data, field)
+    except (msgspec.DecodeError, RecursionError):
+        return  # not JSON: whatever reads it says so
+    if path:
+        raise integer_invalid(path)
+
+
+def too_large(field: str, size: int, limit: int) -> TooLarge:
+    hint = "; store it with PayloadService.PutPayload" if limit == INLINE_BYTES_MAX else ""
+    return TooLarge(
+        "PAYLOAD_TOO_LARGE", f"{field} has {size} bytes, the limit is {limit} bytes{hint}"
+    )

@@ -1,0 +1,110 @@
+"""Commands on running executions: cancel, pause, resume, terminate, signal."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.engine import Asked, Cancel, Pause, Resume, Signal, Terminate
+from flowmesh.orchestrator.model.commands import Answer, Work, undo_of
+from flowmesh.orchestrator.model.ids import NewId
+from flowmesh.orchestrator.model.payload_checks import check_inline
+from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
+from flowmesh.orchestrator.operations.owner_router import OwnerRouter, partition_of_execution
+from flowmesh.orchestrator.ownership.peers import FORWARDED
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.rpc import namespace_of, valid_id
+
+
+class ExecutionChanges:
+    """Applies each command once, where its execution is owned."""
+
+    def __init__(
+        self,
+        *,
+        router: OwnerRouter,
+        reader: ExecutionReader,
+        payloads: Payloads,
+        new_id: NewId,
+    ) -> None:
+        self._router = router
+        self._reader = reader
+        self._payloads = payloads
+        self._new_id = new_id
+
+    async def cancel(self, request: pb.CancelExecutionRequest, *, forwarded: bool) -> None:
+        command = Cancel(request.reason, request.request_id, request.actor, undo_of(request))
+        await self._steer(request, command, "CancelExecution", forwarded)
+
+    async def pause(self, request: pb.PauseExecutionRequest, *, forwarded: bool) -> None:
+        command = Pause(request.reason, request.request_id, request.actor)
+        await self._steer(request, command, "PauseExecution", forwarded)
+
+    async def resume(self, request: pb.ResumeExecutionRequest, *, forwarded: bool) -> None:
+        command = Resume(request.reason, request.request_id, request.actor)
+        await self._steer(request, command, "ResumeExecution", forwarded)
+
+    async def terminate(self, request: pb.TerminateExecutionRequest, *, forwarded: bool) -> None:
+        command = Terminate(request.reason, request.request_id, request.actor, undo_of(request))
+        await self._steer(request, command, "TerminateExecution", forwarded)
+
+    async def _steer(self, request: Any, command: Asked, rpc: str, forwarded: bool) -> None:
+        check_text(request.reason, "reason", TEXT_MAX)
+
+        def call(stub: Any) -> Awaitable[Any]:
+            answer: Awaitable[Any] = getattr(stub, rpc)(request, metadata=FORWARDED)
+            return answer
+
+        await self.change(request, command, call, forwarded)
+
+    async def signal(
+        self, request: pb.SignalExecutionRequest, *, forwarded: bool, keyed: bool = False
+    ) -> pb.SignalExecutionResponse:
+        if not (forwarded or keyed):
+            valid_id(request.name, "name")
+        check_inline(request.payload, "payload")
+        await self._payloads.require(namespace_of(request), request.payload)
+        command = Signal(request.name, request.payload, request.request_id, request.actor)
+        sequence = await self.change(
+            request,
+            command,
+            lambda stub: stub.SignalExecution(request, metadata=FORWARDED),
+            forwarded,
+        )
+        if isinstance(sequence, pb.SignalExecutionResponse):
+            return sequence
+        return pb.SignalExecutionResponse(sequence=sequence)
+
+    async def change(
+        self,
+        request: Any,
+        command: Asked,
+        call: Callable[[Any], Awaitable[Any]],
+        forwarded: bool,
+        stub_at: Callable[[str], Any] | None = None,
+    ) -> Any:
+        """Applies a command once, where its execution is owned; `call` asks another owner the same.
+
+        One that came without a request id gets one: it may be sent again where no answer comes.
+        """
+        namespace = namespace_of(request)
+        check_text(request.request_id, "request_id", REQUEST_ID_MAX)
+        check_text(request.actor, "actor", TEXT_MAX)
+        execution_id = request.execution_id
+        await self._reader.state(namespace, execution_id)
+        partition = partition_of_execution(execution_id)
+        if not request.request_id:
+            request.request_id = command.request_id = self._new_id(partition)
+        stub_at = stub_at or self._router.stub_at
+
+        async def here() -> Answer:
+            return await self._router.submitted(
+                lambda reply: Work(execution_id, partition, command, reply)
+            )
+
+        async def there(address: str) -> Any:
+            return await self._router.peers.call(address, call(stub_at(address)))
+
+        return await self._router.at_owner(partition, here, there, forwarded=forwarded)

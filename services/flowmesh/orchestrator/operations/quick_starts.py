@@ -1,0 +1,62 @@
+"""Starts that need no fetch and no other process: checked and submitted without waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import Overloaded
+from flowmesh.orchestrator.commit.inbox import Inbox
+from flowmesh.orchestrator.model.commands import Reply
+from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.model.request_checks import check_start
+from flowmesh.orchestrator.model.search_attributes import start_values
+from flowmesh.orchestrator.operations.queue_sizes import QueueSizes
+from flowmesh.orchestrator.operations.start_calls import StartCalls
+from flowmesh.orchestrator.ownership.ownership import Ownership
+
+
+class QuickStarts:
+    """Submits a start at once if its plan is cached and its partition is owned here."""
+
+    def __init__(
+        self,
+        *,
+        starts: StartCalls,
+        plans: PlanCache,
+        ownership: Ownership,
+        queue_sizes: QueueSizes,
+        inbox: Inbox,
+    ) -> None:
+        self._starts = starts
+        self._plans = plans
+        self._ownership = ownership
+        self._queue_sizes = queue_sizes
+        self._inbox = inbox
+
+    def refusal(self) -> Overloaded | None:
+        """The error for starts while those before them wait too long for their commit."""
+        return self._inbox.refusal()
+
+    def submit(self, request: pb.StartExecutionRequest, reply_in: Callable[[str], Reply]) -> bool:
+        """False if the start must go through `StartCalls`; raises what is wrong with it.
+
+        `reply_in` makes the reply for the namespace of the plan.
+        """
+        # A text that is no id is not cached; `StartCalls` rejects it.
+        chosen = request.version_label or request.version
+        name = (request.namespace or "default", request.workflow_id, chosen)
+        plan = self._plans.cached(name)
+        linked = request.HasField("link")
+        if plan is None or plan.start_shared or linked or request.input.HasField("reference"):
+            return False
+        check_start(request)
+        self._plans.check_input(plan, request.input.data)
+        partition = self._starts.partition_for(request, plan)
+        search = start_values(request.labels, plan, request.input.data)
+        if partition not in self._ownership.epochs:
+            return False
+        reply = self._queue_sizes.admitted(plan, reply_in(plan.namespace))
+        work = self._starts.work_for(request, plan, partition, reply, search)
+        self._inbox.submit(work)
+        return True

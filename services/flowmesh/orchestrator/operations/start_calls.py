@@ -1,0 +1,200 @@
+"""Starts of executions: their plan, their partition, their search values, their command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.engine import Breakpoints, Start
+from flowmesh.orchestrator.commit.starts import Starts, start_key
+from flowmesh.orchestrator.model.commands import (
+    Answer,
+    Reply,
+    Started,
+    StartWork,
+    no_reply,
+    start_digest,
+)
+from flowmesh.orchestrator.model.errors import RequestReused, partition_unavailable
+from flowmesh.orchestrator.model.ids import NewId, partition_of_key, partition_of_request
+from flowmesh.orchestrator.model.plans import PlanCache, check_breakpoints, name_of
+from flowmesh.orchestrator.model.request_checks import check_start
+from flowmesh.orchestrator.model.search_attributes import Values, start_values
+from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
+from flowmesh.orchestrator.operations.owner_router import OwnerRouter
+from flowmesh.orchestrator.operations.queue_sizes import QueueSizes
+from flowmesh.orchestrator.operations.repeats import answer_of, known_input
+from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.ownership.peers import FORWARDED
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.plan import Plan
+from flowmesh.telemetry import current_traceparent
+
+
+class StartCalls:
+    """Starts executions, here or at the owner of their partition."""
+
+    def __init__(
+        self,
+        *,
+        store: OrchestratorStore,
+        plans: PlanCache,
+        payloads: Payloads,
+        ownership: Ownership,
+        starts: Starts,
+        queue_sizes: QueueSizes,
+        router: OwnerRouter,
+        reader: ExecutionReader,
+        new_id: NewId,
+    ) -> None:
+        self._store = store
+        self._plans = plans
+        self._payloads = payloads
+        self._ownership = ownership
+        self._starts = starts
+        self._queue_sizes = queue_sizes
+        self._router = router
+        self._reader = reader
+        self._new_id = new_id
+
+    async def plan_for(self, request: pb.StartExecutionRequest) -> Plan:
+        """The plan a start uses; refuses what is wrong with the request itself."""
+        plans = self._plans
+        name = name_of(request)
+        plan = None
+        if request.plan_digest:
+            plan = await plans.stored(request.plan_digest, self._store)
+        plan = plan or plans.cached(name) or await plans.resolve(name)
+        check_start(request)
+        if request.plan_digest:
+            # What it begins with was checked by the run before it.
+            return plan
+        if request.breakpoints:
+            check_breakpoints(plan, request.breakpoints)
+        plans.check_input(plan, await self._payloads.given(plan.namespace, request.input))
+        return plan
+
+    async def start_planned(
+        self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
+    ) -> Started:
+        partition, key = await self.place_for(request, plan, request.input)
+
+        async def here() -> Started:
+            search: Values = ()
+            if plan.search or request.labels:
+                search = await self.search_values(request.labels, plan, request.input)
+            known = await known_input(self._payloads, plan, request.input)
+            return await self.begun(
+                plan,
+                lambda reply: self.work_for(request, plan, partition, reply, search, key, known),
+            )
+
+        async def there(address: str) -> Started:
+            asked = pb.StartExecutionRequest()
+            asked.CopyFrom(request)
+            asked.wait_ms = 0
+            if not current_traceparent():
+                return await self._router.peers.at(address).start(asked)
+            made = self._router.stub_at(address).StartExecution(asked, metadata=FORWARDED)
+            response = await self._router.peers.call(address, made)
+            return Started(response.execution_id, response.created)
+
+        return await self._router.at_owner(partition, here, there, forwarded=forwarded)
+
+    def partition_for(self, request: Any, plan: Plan) -> int:
+        """Where an execution lives that has no line: by its request id.
+
+        A start that came without gets an id that belongs to us: it may be sent again where no
+        answer comes, or elsewhere, and creates one execution.
+        """
+        if not request.request_id:
+            request.request_id = self._id_of_ours(plan.namespace)
+        return partition_of_request(plan.namespace, request.request_id)
+
+    def _id_of_ours(self, namespace: str) -> str:
+        mine = self._ownership.epochs
+        if not mine:
+            raise partition_unavailable(0)
+        while True:
+            drawn = self._new_id(0)
+            if partition_of_request(namespace, drawn) in mine:
+                return drawn
+
+    async def place_for(
+        self, request: Any, plan: Plan, given: payload_pb2.Payload
+    ) -> tuple[int, str]:
+        """Where the execution will live, and its key where its workflow's starts are ordered.
+
+        Whoever came without a request id has one afterwards, as with `partition_for`.
+        """
+        if plan.start is None or not plan.start_shared:
+            return self.partition_for(request, plan), ""
+        data = given.data
+        if plan.start.key is not None and given.HasField("reference"):
+            data = await self._payloads.read(plan.namespace, given.reference.digest)
+        key = start_key(plan.start, data)
+        partition = partition_of_key(plan.namespace, plan.workflow_id, key)
+        request.request_id = request.request_id or self._new_id(partition)
+        return partition, key
+
+    async def begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
+        """Start an execution here, or find the one that answers it. Raises QUEUE_FULL."""
+        try:
+            return await self._begun(plan, made)
+        except RequestReused as reused:
+            return await answer_of(self._reader, self._payloads, made(no_reply), reused)
+
+    async def _begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
+        answer: Answer | None = None
+        admitted, epoch = self._queue_sizes.admitted, 0
+        if plan.start_shared:
+            asked = made(no_reply)
+            answer, epoch = await self._starts.known(asked), asked.epoch
+
+        def work(reply: Reply) -> StartWork:
+            start = made(admitted(plan, reply))
+            start.epoch = epoch
+            return start
+
+        answer = answer or await self._router.submitted(work)
+        assert isinstance(answer, Started)
+        return answer
+
+    async def search_values(
+        self, labels: Mapping[str, str], plan: Plan, given: payload_pb2.Payload
+    ) -> Values:
+        """What an execution with this input is found by from its start on."""
+        data = given.data
+        if plan.search and given.HasField("reference"):
+            data = await self._payloads.read(plan.namespace, given.reference.digest)
+        return start_values(labels, plan, data)
+
+    def work_for(
+        self,
+        request: pb.StartExecutionRequest,
+        plan: Plan,
+        partition: int,
+        reply: Reply,
+        search: Values,
+        key: str = "",
+        known: payload_pb2.Payload | None = None,
+    ) -> StartWork:
+        traceparent = current_traceparent()
+        command = Start(
+            request.input, request.request_id, request.actor, traceparent, search=search, key=key
+        )
+        if request.permissions:
+            command.permissions = tuple(sorted(set(request.permissions)))
+        if request.HasField("link"):
+            command.link, command.signals = request.link, request.signals
+        if request.stop_everywhere or request.breakpoints:
+            command.breakpoints = Breakpoints(
+                request.stop_everywhere, frozenset(request.breakpoints), actor=request.actor
+            )
+        of = partial(start_digest, request)
+        own = of(known or request.input)
+        return StartWork(partition, command, reply, plan=plan, start_digest=own, digest_of=of)

@@ -1,0 +1,321 @@
+"""The gRPC services of an orchestrator, composed of its parts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as bulk_grpc
+from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
+from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
+from flowmesh.api.execution.v1 import receiver_service_pb2_grpc
+from flowmesh.api.execution.v1 import retention_service_pb2_grpc as retention_grpc
+from flowmesh.api.execution.v1 import search_service_pb2_grpc as search_grpc
+from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
+from flowmesh.api.history.v1 import insight_service_pb2_grpc as insight_grpc
+from flowmesh.api.registry.v1.registry_service_pb2 import (
+    INSTANCE_STATUS_HEALTHY,
+    ListInstancesRequest,
+)
+from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+from flowmesh.api.worker.v1 import dispatch_service_pb2_grpc
+from flowmesh.errors import Unavailable
+from flowmesh.orchestrator.api.bulk_server import BulkServer
+from flowmesh.orchestrator.api.control_server import ControlServer
+from flowmesh.orchestrator.api.dispatch_server import DispatchServer
+from flowmesh.orchestrator.api.execution_server import (
+    ExecutionServer,
+    HistoryServer,
+    OutboxServer,
+    PartitionServer,
+    PayloadServer,
+)
+from flowmesh.orchestrator.api.insight_server import InsightServer
+from flowmesh.orchestrator.api.limit_server import LimitServer, PermitServer
+from flowmesh.orchestrator.api.retention_server import RetentionServer
+from flowmesh.orchestrator.api.search_server import SearchServer
+from flowmesh.orchestrator.api.session import Sessions
+from flowmesh.orchestrator.bulk.actions import Calls as BulkCalls
+from flowmesh.orchestrator.bulk.bulks import Bulks
+from flowmesh.orchestrator.composition import Core, Lifecycle
+from flowmesh.orchestrator.dispatch.queue_stats import Queues
+from flowmesh.orchestrator.insight.ended_items import EndedItems
+from flowmesh.orchestrator.insight.insights import Insights
+from flowmesh.orchestrator.insight.subjects import Subjects
+from flowmesh.orchestrator.links.approval_links import Links
+from flowmesh.orchestrator.links.keys import LinkKeys
+from flowmesh.orchestrator.model.ids import ExecutionIds
+from flowmesh.orchestrator.operations.cluster_stats import ClusterStats
+from flowmesh.orchestrator.operations.dead_letters import DeadLetters
+from flowmesh.orchestrator.operations.event_listeners import Listeners
+from flowmesh.orchestrator.operations.keyed_signals import KeyedSignals
+from flowmesh.orchestrator.operations.limit_operations import Limits
+from flowmesh.orchestrator.operations.live_workers import Workers
+from flowmesh.orchestrator.operations.webhook_receivers import ReceiverServer
+from flowmesh.orchestrator.retention.deletion import Deleting
+from flowmesh.orchestrator.retention.erasure import Erasing
+from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
+from flowmesh.orchestrator.search.listing import Listing
+from flowmesh.orchestrator.search.searches import Searches
+from flowmesh.orchestrator.storage.finished import FinishedStates
+from flowmesh.orchestrator.storage.histories import Histories
+from flowmesh.runtime import Runtime
+
+if TYPE_CHECKING:
+    InsightStub = insight_grpc.InsightServiceAsyncStub
+    LimitStub = limits_grpc.LimitServiceAsyncStub
+
+
+def bulks_of(core: Core, searches: Searches) -> Bulks:
+    memory = core.memory
+    return Bulks(
+        store=core.given.store,
+        payloads=memory.payloads,
+        searches=searches,
+        calls=BulkCalls(core.calls.changes, core.calls.control),
+        owned=memory.ownership.epochs,
+        now_us=memory.ownership.now_us,
+        clock=core.given.clock,
+        ids=ExecutionIds(secrets.randbits(25)),
+        spawn=memory.background.spawn,
+    )
+
+
+def serve_executions(runtime: Runtime, core: Core, searches: Searches) -> None:
+    """Serve starts, reads and changes of executions, their histories, and limits."""
+    given, memory, calls = core.given, core.memory, core.calls
+    listing = Listing(searches=searches, states=memory.states, state_of=calls.reader.state)
+    runtime.serve(
+        execution_server(core, listing), execution_grpc.add_ExecutionServiceServicer_to_server
+    )
+    runtime.serve(
+        HistoryServer(histories=Histories(store=given.store), archiving=calls.archiving),
+        history_grpc.add_HistoryServiceServicer_to_server,
+    )
+    runtime.serve(
+        ReceiverServer(
+            reader=calls.reader,
+            listeners=Listeners(changes=calls.changes, payloads=memory.payloads, store=given.store),
+        ),
+        receiver_service_pb2_grpc.add_ReceiverServiceServicer_to_server,
+    )
+    runtime.serve(
+        LimitServer(
+            limits=limits_of(core, lambda at: runtime.stub_at(limits_grpc.LimitServiceStub, at)),
+            dead_letters=DeadLetters(listing=listing, states=memory.states),
+        ),
+        limits_grpc.add_LimitServiceServicer_to_server,
+    )
+    runtime.serve(permit_server(core), limits_grpc.add_PermitServiceServicer_to_server)
+
+
+def execution_server(core: Core, listing: Listing) -> ExecutionServer:
+    given, memory, calls = core.given, core.memory, core.calls
+    return ExecutionServer(
+        executions=calls.executions,
+        outcomes=calls.outcomes,
+        changes=calls.changes,
+        keyed_signals=KeyedSignals(
+            changes=calls.changes, payloads=memory.payloads, store=given.store
+        ),
+        ended_items=EndedItems(subjects_of(core)),
+        listing=listing,
+        stats=ClusterStats(
+            stats=memory.stats, ownership=memory.ownership, stub_at=given.execution_stub
+        ),
+        sessions=sessions_of(core),
+    )
+
+
+def sessions_of(core: Core) -> Sessions:
+    memory, calls = core.memory, core.calls
+    return Sessions(
+        executions=calls.executions,
+        quick_starts=calls.quick_starts,
+        outcomes=calls.outcomes,
+        runs=calls.runs,
+        waiters=memory.waiters,
+        states=memory.states,
+    )
+
+
+def limits_of(core: Core, stub_at: Callable[[str], LimitStub]) -> Limits:
+    dispatch = core.dispatch
+    return Limits(
+        store=core.given.store,
+        rules=dispatch.rules,
+        dispatcher=dispatch.dispatcher,
+        permits=dispatch.permits,
+        ownership=core.memory.ownership,
+        queues=Queues(dispatch.dispatcher, dispatch.loads),
+        stub_at=stub_at,
+        permit_stub=core.given.permit_stub,
+    )
+
+
+def permit_server(core: Core) -> PermitServer:
+    return PermitServer(permits=core.dispatch.permits, rules=core.dispatch.rules)
+
+
+def serve_control(runtime: Runtime, core: Core) -> None:
+    """Serve what people do to single nodes, and the links by which they decide."""
+    control = core.calls.control
+    links = Links(
+        keys=LinkKeys(store=core.given.store, new_secret=secrets.token_bytes),
+        reader=core.calls.reader,
+        control=control,
+        now_us=core.memory.ownership.now_us,
+        base_url=lambda: _public_url(runtime),
+    )
+    runtime.serve(
+        ControlServer(control=control, links=links),
+        control_grpc.add_ControlServiceServicer_to_server,
+    )
+
+
+async def _public_url(runtime: Runtime) -> str:
+    """The URL at which people reach a gateway; empty where none is known."""
+    if runtime.settings.public_url:
+        return runtime.settings.public_url
+    registry = runtime.stub(RegistryServiceStub, "registry")
+    try:
+        found = await registry.ListInstances(
+            ListInstancesRequest(name="gateway", statuses=[INSTANCE_STATUS_HEALTHY])
+        )
+    except Unavailable:
+        return ""
+    places = (instance.metadata.get("http", "") for instance in found.instances)
+    return next((f"http://{place}" for place in places if place), "")
+
+
+def serve_searches(runtime: Runtime, core: Core, searches: Searches, bulks: Bulks) -> None:
+    runtime.serve(
+        SearchServer(
+            reader=core.calls.reader,
+            changes=core.calls.changes,
+            searches=searches,
+            stub_at=lambda address: runtime.stub_at(search_grpc.SearchServiceStub, address),
+        ),
+        search_grpc.add_SearchServiceServicer_to_server,
+    )
+    runtime.serve(BulkServer(bulks), bulk_grpc.add_BulkServiceServicer_to_server)
+
+
+def serve_insights(runtime: Runtime, core: Core) -> None:
+    insights = insights_of(
+        core, lambda address: runtime.stub_at(insight_grpc.InsightServiceStub, address)
+    )
+    runtime.serve(
+        InsightServer(insights=insights), insight_grpc.add_InsightServiceServicer_to_server
+    )
+
+
+def subjects_of(core: Core) -> Subjects:
+    return Subjects(
+        store=core.given.store,
+        plans=core.given.plans,
+        lock=core.memory.lock,
+        archiving=core.calls.archiving,
+    )
+
+
+def insights_of(core: Core, stub_at: Callable[[str], InsightStub]) -> Insights:
+    given, memory, calls = core.given, core.memory, core.calls
+    return Insights(
+        subjects=subjects_of(core),
+        reader=calls.reader,
+        workers=Workers(
+            dispatcher=core.dispatch.dispatcher, ownership=memory.ownership, clock=given.clock
+        ),
+        ownership=memory.ownership,
+        starts=memory.starts,
+        plans=given.plans,
+        payloads=memory.payloads,
+        store=given.store,
+        stub_at=stub_at,
+    )
+
+
+def serve_peers(runtime: Runtime, core: Core, lifecycle: Lifecycle) -> None:
+    """Serve payloads, partitions, the outbox and dispatch to the other services."""
+    runtime.serve(
+        PayloadServer(payloads=core.memory.payloads),
+        execution_grpc.add_PayloadServiceServicer_to_server,
+    )
+    runtime.serve(
+        partition_server(core, lifecycle),
+        execution_grpc.add_PartitionServiceServicer_to_server,
+    )
+    runtime.serve(outbox_server(core), history_grpc.add_OutboxServiceServicer_to_server)
+    runtime.serve(
+        dispatch_server(core, lifecycle),
+        dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server,
+    )
+
+
+def partition_server(core: Core, lifecycle: Lifecycle) -> PartitionServer:
+    return PartitionServer(keeper=lifecycle.keeper, deliveries=core.calls.deliveries)
+
+
+def outbox_server(core: Core) -> OutboxServer:
+    memory = core.memory
+    return OutboxServer(store=core.given.store, outbox=memory.outbox, piggyback=memory.piggyback)
+
+
+def dispatch_server(core: Core, lifecycle: Lifecycle) -> DispatchServer:
+    return DispatchServer(
+        dispatcher=core.dispatch.dispatcher,
+        keeper=lifecycle.keeper,
+        spawn=core.memory.background.spawn,
+    )
+
+
+def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> HousekeepingLoop:
+    """Serve deletion, archive and erasure; returns the loop that applies retention."""
+    given, memory, calls = core.given, core.memory, core.calls
+    archiving, retention_days = calls.archiving, runtime.settings.retention_days
+
+    def stub_at(address: str) -> retention_grpc.RetentionServiceAsyncStub:
+        return runtime.stub_at(retention_grpc.RetentionServiceStub, address)
+
+    deleting = Deleting(
+        store=given.store,
+        states=memory.states,
+        reader=calls.reader,
+        router=calls.router,
+        archiving=archiving,
+        finished=finished,
+        stub_at=stub_at,
+    )
+    erasing = Erasing(
+        store=given.store,
+        reader=calls.reader,
+        changes=calls.changes,
+        archiving=archiving,
+        payloads=memory.payloads,
+        finished=finished,
+        now_us=memory.ownership.now_us,
+        log=runtime.log,
+        stub_at=stub_at,
+    )
+    runtime.serve(
+        RetentionServer(
+            store=given.store,
+            archiving=archiving,
+            deleting=deleting,
+            erasing=erasing,
+            retention_days=retention_days,
+        ),
+        retention_grpc.add_RetentionServiceServicer_to_server,
+    )
+    return HousekeepingLoop(
+        store=given.store,
+        now_us=given.store.now_us,
+        metrics=given.metrics,
+        retention_days=retention_days,
+        archiving=archiving,
+        finish_erasures=erasing.finish,
+        log=runtime.log,
+    )
