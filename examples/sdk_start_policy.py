@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 from flowmesh.sdk import Client, Worker
-from flowmesh.sdk.flow import Workflow
+from flowmesh.sdk.workflows.flow import Workflow
 
 running: set[str] = set()
 

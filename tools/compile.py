@@ -17,11 +17,12 @@ from flowmesh import core
 from tools.progress import run
 
 MODULES = {
-    "libs/flowmesh/engine": (
-        "apply approvals children commands copying decide durable ending ends held joining journal"
-        " linked nodes pages progress recorded reruns searching starting state steered steering"
-        " transition undoing variables waits"
+    "libs/flowmesh/engine": "commands decide linked reruns searching variables",
+    "libs/flowmesh/engine/decisions": (
+        "approvals children durable ending held joining progress starting steering undoing"
     ),
+    "libs/flowmesh/engine/events": "apply ends recorded steering_events waits",
+    "libs/flowmesh/engine/state": "copies journal nodes pages state transition",
     "libs/flowmesh/insight": "moments",
     "libs/flowmesh/plan": "compiled policies scope",
     "services/flowmesh/orchestrator/api": "session",

@@ -11,7 +11,7 @@ from benchmarks.answering import answer
 from benchmarks.suite.workflows import DURABLE, NOOP, PARAMS, RECORDED, STAMP, WORK
 from benchmarks.workloads import RECORDED_MS, WORK_MS
 from flowmesh.sdk import DurableContext, TaskContext, Worker
-from flowmesh.sdk.handlers import TaskHandler
+from flowmesh.sdk.worker.handlers import TaskHandler
 
 SLOTS = 500
 

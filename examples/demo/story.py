@@ -23,7 +23,7 @@ from examples.demo.load import Curl, Load
 from examples.demo.progress import Board, Screen, plain_console
 from examples.demo.proof import Check, Proof, Record, calls_back, read_back, started_ids
 from examples.demo.workflows import orders, sources
-from flowmesh.cli.histories import spans_of, trace_lines
+from flowmesh.cli.executions.histories import spans_of, trace_lines
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import Client
 

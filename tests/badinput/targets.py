@@ -18,7 +18,7 @@ from flowmesh.definitions.reader import Reader
 from flowmesh.definitions.yaml_text import Unreadable
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors.failures import TaskFailure
-from flowmesh.executors.xml import xml_value
+from flowmesh.executors.http.xml import xml_value
 from flowmesh.expressions import (
     MOMENT,
     Moment,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST
+from flowmesh.gateway.http.operation_docs import EXECUTE, MANAGE, TEST
 from flowmesh.testing.suite import Suite
 from tests.features.natives import applied
 from tests.features.test_children import child, parent

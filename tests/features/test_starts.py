@@ -8,8 +8,8 @@ import pytest
 
 from flowmesh.errors import WrongState
 from flowmesh.sdk import Client, Handle, Worker
-from flowmesh.sdk.flow import Workflow
 from flowmesh.sdk.testing import LocalEnvironment
+from flowmesh.sdk.workflows.flow import Workflow
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.features.commands import command

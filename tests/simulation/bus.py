@@ -9,7 +9,7 @@ from flowmesh.bus import Ack, Message
 from flowmesh.bus.bus import DUPLICATE_WINDOW_S
 from flowmesh.bus.consumer import _nothing
 from flowmesh.errors import Unavailable
-from flowmesh.event.stream import StreamState
+from flowmesh.event.intake.stream import StreamState
 from tests.simulation.faults import Faults
 from tests.simulation.loop import Process, VirtualLoop, elapsed
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
+from flowmesh.sdk.client.session import Session, SessionCall
 from flowmesh.sdk.executions import status_of
 from flowmesh.sdk.failures import ExecutionFailed
 from flowmesh.sdk.payloads import PayloadStore
-from flowmesh.sdk.session import Session, SessionCall
 from tests.simulation.history import Call, Outcome
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client

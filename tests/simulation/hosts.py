@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.errors import FlowmeshError
-from flowmesh.event.callbacks import Callback
-from flowmesh.event.intake import FillLoop, Intake
-from flowmesh.event.keeper import Keeper, KeepLoop
+from flowmesh.event.delivery.callbacks import Callback
+from flowmesh.event.intake.buffer import Keeper, KeepLoop
+from flowmesh.event.intake.intake import FillLoop, Intake
+from flowmesh.event.intake.reports import ReportLoop
+from flowmesh.event.intake.sequencer import Arrival, Sequencer
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.reports import ReportLoop
-from flowmesh.event.sequencer import Arrival, Sequencer
 from flowmesh.event.store import Place
 from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.failures import SERVER, TaskFailure

@@ -15,7 +15,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1.execution_pb2 import NODE_ACTION_COMPLETE, NODE_ACTION_RETRY
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, replay
-from flowmesh.engine.journal import SLEEP
+from flowmesh.engine.state.journal import SLEEP
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.model.search_values import searched
 from flowmesh.orchestrator.storage.snapshots import snapshot

@@ -11,10 +11,10 @@ import orjson
 
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.sdk import TaskContext, TaskFailure
-from flowmesh.sdk.handlers import Handler, Mode
 from flowmesh.sdk.payloads import Json
-from flowmesh.sdk.task_runner import TaskRunner
-from flowmesh.sdk.work_stream import WorkStream
+from flowmesh.sdk.worker.handlers import Handler, Mode
+from flowmesh.sdk.worker.task_runner import TaskRunner
+from flowmesh.sdk.worker.work_stream import WorkStream
 from tests.simulation.handled import DURABLE_TYPE, Inline, durable_handler
 from tests.simulation.loop import Process, elapsed
 from tests.simulation.peers import REMOTE_TYPE

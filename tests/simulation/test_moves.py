@@ -3,7 +3,7 @@
 import pytest
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.engine.state import EXECUTION_COMPLETED
+from flowmesh.engine.state.state import EXECUTION_COMPLETED
 from tests.simulation.hosts import WorkerServiceHost
 from tests.simulation.loop import elapsed
 from tests.simulation.scripted import Stage, play

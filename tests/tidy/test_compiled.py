@@ -11,7 +11,7 @@ SOURCES: list[str] = runpy.run_path(str(ROOT / "tools" / "compile.py"))["SOURCES
 
 
 def module_of(source: str) -> str:
-    """`libs/flowmesh/engine/state.py` is `flowmesh.engine.state`."""
+    """`libs/flowmesh/engine/state/state.py` is `flowmesh.engine.state.state`."""
     return ".".join(PurePosixPath(source).with_suffix("").parts[1:])
 
 

@@ -14,10 +14,10 @@ _BOUND = re.compile(r"[A-Z][A-Z_]*_MAX(_[A-Z]+)?")
 INTERNAL: dict[str, str] = {
     "it is the bound of a row, said where another process needs it": """
         definition.limits.PAGE_SIZE_MAX definitions.limits.MAP_ITEMS_MAX
-        egress.client.URL_CHARACTERS_MAX engine.children.INPUT_BYTES_MAX
-        engine.children.REQUEST_ID_MAX gateway.limits.CHANGE_CHARACTERS_MAX
-        gateway.limits.ID_CHARACTERS_MAX gateway.limits.INLINE_BYTES_MAX
-        gateway.limits.PAYLOAD_BYTES_MAX gateway.routes.limits.CHANGES_MAX
+        egress.client.URL_CHARACTERS_MAX engine.decisions.children.INPUT_BYTES_MAX
+        engine.decisions.children.REQUEST_ID_MAX gateway.http.limits.CHANGE_CHARACTERS_MAX
+        gateway.http.limits.ID_CHARACTERS_MAX gateway.http.limits.INLINE_BYTES_MAX
+        gateway.http.limits.PAYLOAD_BYTES_MAX gateway.routes.limits.CHANGES_MAX
         orchestrator.model.request_checks.TEXT_MAX sandbox.pool.CODE_BYTES_MAX
         sdk.limits.INLINE_BYTES_MAX sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
         worker.limits.INLINE_PAYLOAD_BYTES_MAX worker.limits.STORED_PAYLOAD_BYTES_MAX
@@ -27,13 +27,13 @@ INTERNAL: dict[str, str] = {
         rpc.limits.PAGE_TOKEN_CHARACTERS_MAX transforms.limits.MERGE_DEPTH_MAX
     """,
     "what is told or kept ends there": """
-        cli.limits.LINE_MAX definition.limits.AFFECTED_SHOWN_MAX definition.limits.BROKEN_SHOWN_MAX
-        definition.limits.DIFFERENCES_KEPT_MAX definition.limits.DIFFERENCE_BYTES_MAX
-        definition.limits.MOVES_MAX definition.limits.TEMPLATES_COUNTED_MAX
-        definitions.limits.PROBLEMS_MAX definitions.limits.WARNINGS_MAX
-        executors.limits.ERROR_BODY_CHARACTERS_MAX executors.limits.METADATA_HEADER_BYTES_MAX
-        gateway.limits.ANSWER_PAYLOAD_BYTES_MAX gateway.limits.TRACE_EVENTS_MAX
-        orchestrator.model.concurrency_groups.NAMED_MAX
+        cli.operations.limits.LINE_MAX definition.limits.AFFECTED_SHOWN_MAX
+        definition.limits.BROKEN_SHOWN_MAX definition.limits.DIFFERENCES_KEPT_MAX
+        definition.limits.DIFFERENCE_BYTES_MAX definition.limits.MOVES_MAX
+        definition.limits.TEMPLATES_COUNTED_MAX definitions.limits.PROBLEMS_MAX
+        definitions.limits.WARNINGS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
+        executors.limits.METADATA_HEADER_BYTES_MAX gateway.http.limits.ANSWER_PAYLOAD_BYTES_MAX
+        gateway.http.limits.TRACE_EVENTS_MAX orchestrator.model.concurrency_groups.NAMED_MAX
         orchestrator.operations.limit_operations.USES_MAX rehearsal.limits.EXAMPLE_DEPTH_MAX
         rehearsal.limits.EXAMPLE_ITEMS_MAX rpc.limits.STATUS_BYTES_MAX
         rpc.limits.STATUS_MESSAGE_CHARS_MAX sandbox.syntax.MESSAGE_CHARACTERS_MAX
@@ -51,12 +51,12 @@ INTERNAL: dict[str, str] = {
         definition.limits.PLANS_CACHED_BYTES_MAX definition.limits.PLANS_CACHED_MAX
         definition.limits.READINGS_CACHED_BYTES_MAX definition.limits.READINGS_CACHED_MAX
         definition.limits.VERSIONS_CACHED_BYTES_MAX definition.limits.VERSIONS_CACHED_MAX
-        engine.state.REQUEST_IDS_MAX engine.state.STALE_TIMERS_MAX event.published.COMPILED_MAX
-        executors.limits.COMPILED_PIPELINES_MAX executors.limits.COMPILED_SPECS_MAX
-        executors.limits.INLINE_BYTES_MAX expressions.parser.CONSTANT_BYTES_MAX
-        orchestrator.model.plans.PLANS_MAX orchestrator.storage.payloads.CACHE_BYTES_MAX
-        sdk.limits.DURABLE_RIDING_BYTES_MAX sdk.limits.WORKER_SPECS_MAX
-        worker.limits.SPECS_PER_STREAM_MAX
+        engine.state.state.REQUEST_IDS_MAX engine.state.state.STALE_TIMERS_MAX
+        event.triggers.published.COMPILED_MAX executors.limits.COMPILED_PIPELINES_MAX
+        executors.limits.COMPILED_SPECS_MAX executors.limits.INLINE_BYTES_MAX
+        expressions.parser.CONSTANT_BYTES_MAX orchestrator.model.plans.PLANS_MAX
+        orchestrator.storage.payloads.CACHE_BYTES_MAX sdk.limits.DURABLE_RIDING_BYTES_MAX
+        sdk.limits.WORKER_SPECS_MAX worker.limits.SPECS_PER_STREAM_MAX
     """,
     "what is beyond waits, or is tried again by itself": """
         definition.limits.REHEARSALS_MAX egress.client.CALLS_MAX rpc.limits.CONCURRENT_CALLS_MAX

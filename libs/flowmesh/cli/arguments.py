@@ -15,7 +15,7 @@ def _suggested(name: str) -> "Callable[[CompletionContext], Any]":
     """The suggestions of that name, whose module is loaded when a shell asks for them."""
 
     def suggest(context: "CompletionContext") -> Any:
-        return getattr(import_module("flowmesh.cli.suggestions"), name)(context)
+        return getattr(import_module("flowmesh.cli.operations.suggestions"), name)(context)
 
     return suggest
 

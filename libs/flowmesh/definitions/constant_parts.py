@@ -76,7 +76,7 @@ def check_basic(username: Json, path: Path, problems: Problems) -> None:
     """The name of basic authentication."""
     if problems.checked or not is_constant(username):
         return
-    from flowmesh.executors.authentication import basic_credentials
+    from flowmesh.executors.http.authentication import basic_credentials
 
     _judge(partial(basic_credentials, username, ""), path, problems)
 
@@ -95,7 +95,7 @@ def _check_form(task: Task, headers: Mapping[str, Json], problems: Problems) -> 
     is_form = given.get("content-type", "").startswith(_FORM)
     if not is_form or body is None or isinstance(body, str):
         return
-    from flowmesh.executors.http import form_of
+    from flowmesh.executors.http.request import form_of
 
     _judge(partial(form_of, body), task.at("body"), problems)
 

@@ -12,7 +12,7 @@ from flowmesh.api.common.v1 import failure_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions.builtins import RECEIVE, SIGNAL, built_in
 from flowmesh.definitions.canonical import json_bytes
-from flowmesh.definitions.formats.native_links import version_of
+from flowmesh.definitions.formats.native.links import version_of
 from flowmesh.definitions.graph import levels
 from flowmesh.definitions.model import (
     APPROVAL,

@@ -6,8 +6,6 @@ replay(id, plan, events)            the state that a history adds up to
 copied(state)                       one that goes on by itself
 """
 
-from flowmesh.engine.apply import apply, replay, restore_held
-from flowmesh.engine.approvals import outcome_of
 from flowmesh.engine.commands import (
     Asked,
     Begin,
@@ -32,23 +30,25 @@ from flowmesh.engine.commands import (
     Terminate,
     TimersDue,
 )
-from flowmesh.engine.copying import copied, let_go
 from flowmesh.engine.decide import DELIVERIES_MAX, decide
-from flowmesh.engine.ending import OUTPUT_BYTES_MAX, encode_output
-from flowmesh.engine.journal import (
+from flowmesh.engine.decisions.approvals import outcome_of
+from flowmesh.engine.decisions.ending import OUTPUT_BYTES_MAX, encode_output
+from flowmesh.engine.decisions.starting import goes_on, is_own, waits_first
+from flowmesh.engine.events.apply import apply, replay, restore_held
+from flowmesh.engine.events.recorded import Recorded
+from flowmesh.engine.linked import ChildBegan, ChildDone, Join, Rendered
+from flowmesh.engine.reruns import Repeat, failed_nodes, plan_rerun
+from flowmesh.engine.searching import Erase, Found, SetAttributes, StillOpen, search_messages
+from flowmesh.engine.state.copies import copied, let_go
+from flowmesh.engine.state.journal import (
     JOURNAL_BYTES_MAX,
     JOURNAL_RECORDS_MAX,
     Journal,
     tries,
 )
-from flowmesh.engine.linked import ChildBegan, ChildDone, Join, Rendered
-from flowmesh.engine.nodes import ChildState, signal_with_key
-from flowmesh.engine.pages import map_counts, map_output
-from flowmesh.engine.recorded import Recorded
-from flowmesh.engine.reruns import Repeat, failed_nodes, plan_rerun
-from flowmesh.engine.searching import Erase, Found, SetAttributes, StillOpen, search_messages
-from flowmesh.engine.starting import goes_on, is_own, waits_first
-from flowmesh.engine.state import (
+from flowmesh.engine.state.nodes import ChildState, signal_with_key
+from flowmesh.engine.state.pages import map_counts, map_output
+from flowmesh.engine.state.state import (
     HISTORY_EVENTS_MAX,
     HISTORY_EVENTS_WARN,
     SIGNALS_BYTES_MAX,
@@ -60,7 +60,7 @@ from flowmesh.engine.state import (
     State,
     has_ended,
 )
-from flowmesh.engine.transition import (
+from flowmesh.engine.state.transition import (
     Ended,
     Full,
     NodeMissing,

@@ -12,24 +12,17 @@ from typing import assert_never
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import (
-    children,
-    durable,
-    joining,
-    linked,
-    pages,
-    searching,
-    starting,
-    variables,
-)
 from flowmesh.engine import commands as c
-from flowmesh.engine import state as s
-from flowmesh.engine.apply import APPLY
-from flowmesh.engine.approvals import Approvals
-from flowmesh.engine.ending import NULL, failure_of
-from flowmesh.engine.journal import tries
-from flowmesh.engine.state import NodeState, State
-from flowmesh.engine.transition import Ended, Full, Transition, Unfit
+from flowmesh.engine import linked, searching, variables
+from flowmesh.engine.decisions import children, durable, joining, starting
+from flowmesh.engine.decisions.approvals import Approvals
+from flowmesh.engine.decisions.ending import NULL, failure_of
+from flowmesh.engine.events.apply import APPLY
+from flowmesh.engine.state import pages
+from flowmesh.engine.state import state as s
+from flowmesh.engine.state.journal import tries
+from flowmesh.engine.state.state import NodeState, State
+from flowmesh.engine.state.transition import Ended, Full, Transition, Unfit
 
 DELIVERIES_MAX = 5
 """An attempt whose worker was lost this often is poison: the node fails."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import state as s
-from flowmesh.engine.state import NodeState, State
+from flowmesh.engine.state import state as s
+from flowmesh.engine.state.state import NodeState, State
 from flowmesh.plan import Plan, PlanNode
 
 _WITHOUT_EFFECT = frozenset(

@@ -11,8 +11,8 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 
 if TYPE_CHECKING:
-    from flowmesh.engine.progress import Progress
-    from flowmesh.engine.state import ExecutionStatus, State
+    from flowmesh.engine.decisions.progress import Progress
+    from flowmesh.engine.state.state import ExecutionStatus, State
 
 Found: TypeAlias = str | float | bool | int
 """A search value: text, a number, a flag, or a time in microseconds as an int."""

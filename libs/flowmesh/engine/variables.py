@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine.transition import Full
+from flowmesh.engine.state.transition import Full
 from flowmesh.plan import decode
 
 if TYPE_CHECKING:
-    from flowmesh.engine.progress import Progress
-    from flowmesh.engine.state import State
+    from flowmesh.engine.decisions.progress import Progress
+    from flowmesh.engine.state.state import State
 
 CHANGES_MAX = 1_000
 """Of all variables of an execution together; it keeps all of them, so that whoever renders an

@@ -4,26 +4,26 @@ import random
 import uuid
 from collections.abc import Callable
 
-from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Executor, Sender
-from flowmesh.executors.condition import condition_executor
-from flowmesh.executors.decision import decision_executor
-from flowmesh.executors.http import http_executor, webhook_executor
-from flowmesh.executors.javascript import function_executor
-from flowmesh.executors.jq import jq_of
-from flowmesh.executors.jsonata import jsonata_of
+from flowmesh.executors.code.condition import condition_executor
+from flowmesh.executors.code.decision import decision_executor
+from flowmesh.executors.code.javascript import function_executor
+from flowmesh.executors.code.jq import jq_of
+from flowmesh.executors.code.jsonata import jsonata_of
+from flowmesh.executors.code.python import Interpreters, python_executor
+from flowmesh.executors.code.transform import transform_executor
+from flowmesh.executors.http.answers import NowUs
+from flowmesh.executors.http.request import http_executor, webhook_executor
 from flowmesh.executors.log import Log, log_executor
 from flowmesh.executors.noop import noop
-from flowmesh.executors.openapi import Documents, Operations
 from flowmesh.executors.outside import Outside, outside_executors
-from flowmesh.executors.python import Interpreters, python_executor
 from flowmesh.executors.secrets import SecretOf, secret_of_environment
-from flowmesh.executors.serverless import Tools, serverless_executor
-from flowmesh.executors.serverless_calls import Calls
-from flowmesh.executors.serverless_events import Emitter
-from flowmesh.executors.states import states_executor
-from flowmesh.executors.states_running import Tools as StatesTools
-from flowmesh.executors.transform import transform_executor
+from flowmesh.executors.serverless.calls import Calls
+from flowmesh.executors.serverless.events import Emitter
+from flowmesh.executors.serverless.openapi import Documents, Operations
+from flowmesh.executors.serverless.task import Tools, serverless_executor
+from flowmesh.executors.states.running import Tools as StatesTools
+from flowmesh.executors.states.task import states_executor
 from flowmesh.sandbox import Sandbox
 from flowmesh.standards.intrinsics import World
 

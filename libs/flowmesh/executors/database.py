@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
 from flowmesh.executors.databases.calls import DatabaseCall, Databases
 from flowmesh.executors.failures import invalid
+from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.templates import Rendered
 
 ROWS_DEFAULT = 1_000

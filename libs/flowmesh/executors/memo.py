@@ -9,8 +9,8 @@ import hashlib
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import CACHE_SCOPE_NAMESPACE, TaskSpec
-from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Attempt
+from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.templates import Rendered
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Executor
 from flowmesh.executors.database import database_executor
 from flowmesh.executors.databases import Databases
+from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.publish import Publisher, publish_executor
 from flowmesh.executors.rpc import Caller
 from flowmesh.executors.unary import unary_executor

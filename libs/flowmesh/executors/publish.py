@@ -13,9 +13,9 @@ import orjson
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.errors import FlowmeshError, Invalid, TooLarge
 from flowmesh.executors import failures
-from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
 from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.templates import Rendered
 from flowmesh.standards.events import SUBJECT, SUBJECT_SAID
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import AnyStep, Executor
 from flowmesh.executors.failures import invalid
+from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.limits import COMPILED_SPECS_MAX
 from flowmesh.executors.memo import MemoRule
 from flowmesh.executors.schemas import SchemaCheck

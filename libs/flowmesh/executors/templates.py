@@ -1,7 +1,7 @@
 """A part of a configuration that holds templates, rendered for every attempt."""
 
-from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Attempt, Json
+from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.scopes import compiled, rendered, results_asked_for, roots_of, scope_of
 from flowmesh.expressions import Moment, compile_template
 

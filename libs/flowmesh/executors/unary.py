@@ -5,8 +5,8 @@ from base64 import b64decode
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.answers import NowUs
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.rpc.calls import Caller, Rpc, Target
 from flowmesh.executors.templates import Rendered
 from flowmesh.telemetry import current_traceparent

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from flowmesh.engine import NodeState, Scope, State
-from flowmesh.engine.state import FAILED, PENDING, RUNNING
+from flowmesh.engine.state.state import FAILED, PENDING, RUNNING
 from flowmesh.insight.cases import Case
 from flowmesh.insight.causes import Cause, Explanation, finding
 from flowmesh.insight.parts import execution_word, moment, moment_or_unset, node_word

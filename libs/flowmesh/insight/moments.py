@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.engine import NodeState, Recorded, Scope, State, copied, let_go, restore_held
-from flowmesh.engine.state import PENDING, RUNNING
+from flowmesh.engine.state.state import PENDING, RUNNING
 from flowmesh.insight.parts import (
     NodeWord,
     error_part,

@@ -9,8 +9,8 @@ from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, Scope, map_counts
-from flowmesh.engine.journal import CALL, SIGNAL, SLEEP
-from flowmesh.engine.state import FAILED
+from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP
+from flowmesh.engine.state.state import FAILED
 from flowmesh.insight.cases import Case, listed
 from flowmesh.insight.causes import Cause, Finding, finding
 from flowmesh.insight.parts import execution_word, moment, moment_or_unset, node_word, type_of

@@ -24,10 +24,10 @@ from flowmesh.executors.base import Attempt, InlineStep, Output
 from flowmesh.executors.builtin import builtin_executors
 from flowmesh.executors.databases import DatabaseCall, Rows
 from flowmesh.executors.failures import TIMEOUT, TaskFailure
-from flowmesh.executors.openapi import Operation
 from flowmesh.executors.outside import Outside
 from flowmesh.executors.rpc import Rpc, RpcAnswer
 from flowmesh.executors.schemas import SchemaCheck
+from flowmesh.executors.serverless.openapi import Operation
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.expressions import MOMENT, Moment, RenderError
 from flowmesh.jsontext import dump_json

@@ -33,8 +33,8 @@ from flowmesh.engine import (
     signal_with_key,
 )
 from flowmesh.engine import Signal as SignalCommand
-from flowmesh.engine.starting import TURN
-from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED, FAR_US
+from flowmesh.engine.decisions.starting import TURN
+from flowmesh.engine.state.state import EXECUTION_COMPLETED, EXECUTION_FAILED, FAR_US
 from flowmesh.errors import Invalid, Violation
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.expressions import RenderError

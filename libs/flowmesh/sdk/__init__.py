@@ -4,10 +4,8 @@ Talks gRPC to one address and needs neither NATS nor a database. Async first; `C
 gives the same with blocking calls.
 """
 
-from flowmesh.sdk.backfill import Backfill, BackfillItem, items_of, run_backfill
-from flowmesh.sdk.client import Client
-from flowmesh.sdk.context import TaskContext
-from flowmesh.sdk.definition_calls import (
+from flowmesh.sdk.client.client import Client
+from flowmesh.sdk.client.definition_calls import (
     Applied,
     Problem,
     Registered,
@@ -15,24 +13,26 @@ from flowmesh.sdk.definition_calls import (
     User,
     Validation,
 )
+from flowmesh.sdk.client.handle import Handle
+from flowmesh.sdk.client.session import Session, SessionCall
+from flowmesh.sdk.client.sync import SyncClient, SyncHandle
+from flowmesh.sdk.client.template_calls import Instantiated, Template, TemplateStats
+from flowmesh.sdk.client.trigger_calls import Cause, Fired, Hook, Published, Trigger
+from flowmesh.sdk.client.version_calls import Change, Compatibility, Diff, Difference, Label
 from flowmesh.sdk.durable import CallFailed, DurableContext, NonDeterministic, StepFailed, step_key
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Items, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
-from flowmesh.sdk.flow import MapNode, TaskNode, Workflow, workflow
-from flowmesh.sdk.handle import Handle
-from flowmesh.sdk.refs import Ref
-from flowmesh.sdk.resources import WorkflowTask
 from flowmesh.sdk.services import Service, ServiceEndpoint, ServiceInstance, ServiceType
-from flowmesh.sdk.session import Session, SessionCall
-from flowmesh.sdk.step_context import StepContext
-from flowmesh.sdk.sync import SyncClient, SyncHandle
-from flowmesh.sdk.task_types import Retry, task
-from flowmesh.sdk.template_calls import Instantiated, Template, TemplateStats
-from flowmesh.sdk.trigger_calls import Cause, Fired, Hook, Published, Trigger
-from flowmesh.sdk.version_calls import Change, Compatibility, Diff, Difference, Label
-from flowmesh.sdk.worker import Worker
-from flowmesh.sdk.workflow_engine import (
+from flowmesh.sdk.worker.context import TaskContext
+from flowmesh.sdk.worker.step_context import StepContext
+from flowmesh.sdk.worker.worker import Worker
+from flowmesh.sdk.workflows.backfill import Backfill, BackfillItem, items_of, run_backfill
+from flowmesh.sdk.workflows.declarations import Retry, task
+from flowmesh.sdk.workflows.flow import MapNode, TaskNode, Workflow, workflow
+from flowmesh.sdk.workflows.refs import Ref
+from flowmesh.sdk.workflows.resources import WorkflowTask
+from flowmesh.sdk.workflows.workflow_engine import (
     EngineTask,
     EngineWorkflow,
     Priority,

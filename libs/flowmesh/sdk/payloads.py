@@ -19,7 +19,7 @@ from flowmesh.errors import Invalid, TooLarge
 from flowmesh.jsontext import not_finite, not_unicode
 from flowmesh.jsontext.integers import ALLOWED, out_of_bounds
 from flowmesh.sdk import limits
-from flowmesh.sdk.calls import Caller
+from flowmesh.sdk.client.calls import Caller
 
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict with string keys."""

@@ -14,7 +14,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc as rpc
 from flowmesh.errors import FlowmeshError, Invalid, NotFound
 from flowmesh.rpc.endpoints import Address
 from flowmesh.sdk import limits
-from flowmesh.sdk.connection import Connection
+from flowmesh.sdk.client.connection import Connection
 from flowmesh.sdk.executions import moment
 
 _STATUS = "INSTANCE_STATUS_"

@@ -10,24 +10,24 @@ from flowmesh.api.event.v1 import (
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.egress import Egress, Policy
-from flowmesh.event.alerts import AlertServer
-from flowmesh.event.deliver import Deliverer
-from flowmesh.event.deliveries import DeliveryLoop
-from flowmesh.event.fanout import Fanout
-from flowmesh.event.flows import Flows
-from flowmesh.event.intake import FillLoop, Intake, IntakeLoop
-from flowmesh.event.keeper import Keeper, KeepLoop
+from flowmesh.event.delivery.deliveries import DeliveryLoop
+from flowmesh.event.delivery.sender import Deliverer
+from flowmesh.event.intake.buffer import Keeper, KeepLoop
+from flowmesh.event.intake.intake import FillLoop, Intake, IntakeLoop
+from flowmesh.event.intake.reports import ORCHESTRATOR, Orchestrators, ReportLoop
+from flowmesh.event.intake.sequencer import Sequencer
+from flowmesh.event.intake.stream import EventStream
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.published import Lifecycle
-from flowmesh.event.reports import ORCHESTRATOR, Orchestrators, ReportLoop
-from flowmesh.event.sequencer import Sequencer
 from flowmesh.event.server import EventServer
 from flowmesh.event.store import MIGRATIONS, EventStore
-from flowmesh.event.stream import EventStream
-from flowmesh.event.trigger_main import trigger_parts
-from flowmesh.event.trigger_store import TriggerStore
-from flowmesh.event.watch_events import NamespaceWatch
-from flowmesh.event.watch_execution import ExecutionWatch
+from flowmesh.event.subscriptions.fanout import Fanout
+from flowmesh.event.subscriptions.flows import Flows
+from flowmesh.event.subscriptions.watch_events import NamespaceWatch
+from flowmesh.event.subscriptions.watch_execution import ExecutionWatch
+from flowmesh.event.triggers.alerts import AlertServer
+from flowmesh.event.triggers.composition import trigger_parts
+from flowmesh.event.triggers.published import Lifecycle
+from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.runtime import Runtime
 
 SERVICE = "flowmesh.api.event.v1.EventService"

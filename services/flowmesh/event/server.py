@@ -8,10 +8,10 @@ import grpc
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1 import event_service_pb2_grpc
-from flowmesh.event.selection import Selection
 from flowmesh.event.store import ORDINAL_MAX, EventStore
-from flowmesh.event.watch_events import NamespaceWatch
-from flowmesh.event.watch_execution import ExecutionWatch
+from flowmesh.event.subscriptions.selection import Selection
+from flowmesh.event.subscriptions.watch_events import NamespaceWatch
+from flowmesh.event.subscriptions.watch_execution import ExecutionWatch
 from flowmesh.rpc import after_of, last_of, list_of, namespace_of, page_token, valid_id
 
 PAGE_DEFAULT: Final = 100

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from flowmesh.event.callbacks import Callback
+from flowmesh.event.delivery.callbacks import Callback
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from flowmesh.errors import FlowmeshError, MethodNotAllowed, NotFound, UpgradeRequired
 from flowmesh.failpoints import failpoint
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.errors import error_response, internal_response
-from flowmesh.gateway.messages import (
+from flowmesh.gateway.http.errors import error_response, internal_response
+from flowmesh.gateway.http.operation_docs import Route, SocketRoute
+from flowmesh.gateway.http.requests import (
     AnyResponse,
     ClientGone,
     Receive,
@@ -24,9 +25,8 @@ from flowmesh.gateway.messages import (
     Send,
     StreamResponse,
 )
-from flowmesh.gateway.operations import Route, SocketRoute
-from flowmesh.gateway.router import Router
-from flowmesh.gateway.sockets import INTERNAL_ERROR, Socket
+from flowmesh.gateway.http.router import Router
+from flowmesh.gateway.http.sockets import INTERNAL_ERROR, Socket
 from flowmesh.telemetry import Span, Spans, child_traceparent, current_traceparent, trace
 
 # A 499 in the metrics is a client that left, as proxies count it.

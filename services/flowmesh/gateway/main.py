@@ -3,7 +3,7 @@
 from flowmesh.gateway.app import Gateway
 from flowmesh.gateway.backends import backends_of
 from flowmesh.gateway.front import forward_public
-from flowmesh.gateway.metrics import RequestMetrics
+from flowmesh.gateway.http.metrics import RequestMetrics
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.runtime import Runtime
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
-from flowmesh.gateway import answers
-from flowmesh.gateway.messages import JSON
-from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Body, Operation
-from flowmesh.gateway.parameters import Kind, Query, Rules
-from flowmesh.gateway.probes import PROBES
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.http.operation_docs import EXECUTE, MANAGE, TEST, Answer, Body, Operation
+from flowmesh.gateway.http.parameters import Kind, Query, Rules
+from flowmesh.gateway.http.probes import PROBES
+from flowmesh.gateway.http.requests import JSON
+from flowmesh.gateway.http.streams import EVENT_STREAM
 from flowmesh.gateway.routes import ROUTES, SOCKETS
-from flowmesh.gateway.streams import EVENT_STREAM
 
 # Of the contract, not of the software behind it.
 API_VERSION = "1.0.0"

@@ -14,10 +14,10 @@ from flowmesh.api.worker.v1.worker_service_pb2_grpc import add_WorkerServiceServ
 from flowmesh.egress import Egress, Policy
 from flowmesh.executors.breakers import Breakers, GuardedCaller, GuardedSender
 from flowmesh.executors.builtin import builtin_executors
+from flowmesh.executors.code.python import Interpreters
 from flowmesh.executors.databases import Connections
 from flowmesh.executors.outside import Outside
 from flowmesh.executors.publish import Subjects
-from flowmesh.executors.python import Interpreters
 from flowmesh.executors.rpc import Channels
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.runtime import Endpoint, Runtime, Settings, StartError

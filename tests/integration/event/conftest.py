@@ -12,7 +12,7 @@ from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1 import event_service_pb2_grpc
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.event import main
-from flowmesh.event.stream import EventStream
+from flowmesh.event.intake.stream import EventStream
 from flowmesh.rpc import RemoteTarget, fixed
 from flowmesh.runtime import Process, Runtime, Settings
 

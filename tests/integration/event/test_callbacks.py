@@ -8,7 +8,7 @@ from standardwebhooks import Webhook
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.errors import FlowmeshError
-from flowmesh.event import deliver
+from flowmesh.event.delivery import sender as deliver
 from flowmesh.event.store import MIGRATIONS, Due, EventStore
 from flowmesh.runtime import Settings
 from flowmesh.storage import open_database

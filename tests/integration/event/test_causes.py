@@ -9,10 +9,10 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
-from flowmesh.event.causes import PAGE_BYTES_MAX, Causes
-from flowmesh.event.published import Armory
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.event.triggers.causes import PAGE_BYTES_MAX, Causes
+from flowmesh.event.triggers.published import Armory
+from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.storage import open_database
 
 EVENTS = 30

@@ -6,9 +6,9 @@ from typing import Any
 import structlog
 
 from flowmesh.egress import Egress, Policy
-from flowmesh.event.callbacks import Callback
-from flowmesh.event.deliver import Deliverer
-from flowmesh.event.deliveries import DeliveryLoop
+from flowmesh.event.delivery.callbacks import Callback
+from flowmesh.event.delivery.deliveries import DeliveryLoop
+from flowmesh.event.delivery.sender import Deliverer
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.store import MIGRATIONS, EventStore, Place
 from flowmesh.runtime import Clock, Settings

@@ -14,12 +14,12 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import NotFound, Unavailable
-from flowmesh.event.catalog import Catalog
-from flowmesh.event.firing import FiringLoop
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.published import Armory, Publisher
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.event.triggers.catalog import Catalog
+from flowmesh.event.triggers.firing import FiringLoop
+from flowmesh.event.triggers.published import Armory, Publisher
+from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.failpoints import Injected
 from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics

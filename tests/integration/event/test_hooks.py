@@ -9,9 +9,9 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution
 from flowmesh.api.execution.v1 import receiver_service_pb2
 from flowmesh.errors import FlowmeshError, Unavailable, WrongState
-from flowmesh.event.hooks import Hooks
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.event.triggers.store import TriggerStore
+from flowmesh.event.triggers.webhooks import Hooks
 from flowmesh.storage import open_database
 
 NOBODY: Any = None

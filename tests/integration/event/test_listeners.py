@@ -9,10 +9,10 @@ import pytest
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.execution.v1 import receiver_service_pb2 as pb
 from flowmesh.errors import Unavailable
-from flowmesh.event.listeners import BYTES_MAX, ListenerLoop
 from flowmesh.event.main import MIGRATIONS
-from flowmesh.event.published import Armory, Publisher
-from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.event.triggers.listeners import BYTES_MAX, ListenerLoop
+from flowmesh.event.triggers.published import Armory, Publisher
+from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.storage import open_database
 
 LARGE = BYTES_MAX // 10

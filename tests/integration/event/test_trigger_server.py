@@ -9,10 +9,10 @@ import pytest
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid
-from flowmesh.event.published import NAMES_BYTES_MAX, Armory, Publisher
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.trigger_server import TriggerServer
-from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.event.triggers.published import NAMES_BYTES_MAX, Armory, Publisher
+from flowmesh.event.triggers.server import TriggerServer
+from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
 from flowmesh.storage import open_database
 

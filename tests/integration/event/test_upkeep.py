@@ -11,12 +11,12 @@ import structlog
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
-from flowmesh.event.catalog import Catalog
-from flowmesh.event.listeners import ListenerLoop
-from flowmesh.event.published import Armory, Lifecycle
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.trigger_main import FORGET_EVERY_S, Upkeep
-from flowmesh.event.trigger_store import TriggerStore
+from flowmesh.event.triggers.catalog import Catalog
+from flowmesh.event.triggers.composition import FORGET_EVERY_S, Upkeep
+from flowmesh.event.triggers.listeners import ListenerLoop
+from flowmesh.event.triggers.published import Armory, Lifecycle
+from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.storage import open_database
 from tests.integration.event.test_firing import PATIENCE_S, Definitions
 

@@ -23,7 +23,7 @@ from flowmesh.api.registry.v1.registry_service_pb2_grpc import (
 )
 from flowmesh.gateway.app import Gateway
 from flowmesh.gateway.backends import backends_of
-from flowmesh.gateway.metrics import RequestMetrics
+from flowmesh.gateway.http.metrics import RequestMetrics
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.rpc import Handlers, LocalTarget
 from flowmesh.rpc.channel import fixed

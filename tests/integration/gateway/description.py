@@ -4,8 +4,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from flowmesh.gateway.http.router import Router
 from flowmesh.gateway.openapi import document
-from flowmesh.gateway.router import Router
 
 
 class Description:

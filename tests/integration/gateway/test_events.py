@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.gateway import streams
+from flowmesh.gateway.http import streams
 from tests.integration.gateway.conftest import Rest
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flowmesh.errors import Invalid
-from flowmesh.gateway import messages
-from flowmesh.gateway.parameters import TEXT, Rules
+from flowmesh.gateway.http import requests as messages
+from flowmesh.gateway.http.parameters import TEXT, Rules
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from tests.integration.gateway.conftest import Rest
 

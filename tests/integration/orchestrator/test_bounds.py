@@ -17,7 +17,7 @@ from flowmesh.engine import (
     Signal,
     TaskEnded,
 )
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from flowmesh.errors import WrongState
 from flowmesh.orchestrator.dispatch.attachment import Attached
 from flowmesh.orchestrator.model.commands import Answer, Work

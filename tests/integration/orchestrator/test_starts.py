@@ -9,7 +9,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import Cancel, Start, State, TaskEnded
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from flowmesh.errors import Conflict, FlowmeshError, WrongState
 from flowmesh.orchestrator.model.commands import Answer, Reply, Started, StartWork, Work
 from flowmesh.orchestrator.model.errors import Moved, StatementRefused

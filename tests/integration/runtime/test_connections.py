@@ -11,7 +11,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
 from flowmesh.runtime import Runtime, Settings
 from flowmesh.sdk import limits
-from flowmesh.sdk.channels import Channels
+from flowmesh.sdk.client.channels import Channels
 from flowmesh.testing.polling import until
 from tests.integration.runtime.test_process import NAME, running
 

@@ -123,7 +123,7 @@ def test_the_base_install_holds_what_clients_and_workers_need(base: Installed) -
     """The SDK can be imported, loads nothing that is heavy, and few packages come with it."""
     code = "import sys, flowmesh.sdk; print(*sorted(sys.modules))"
     loaded = base.python("-c", code).split()
-    assert "flowmesh.sdk.worker" in loaded
+    assert "flowmesh.sdk.worker.worker" in loaded
     assert not [name for name in loaded if name in HEAVY]
     lines = base.python("-m", "pip", "list", "--format", "freeze").split()
     names = {line.partition("==")[0].lower() for line in lines} - {"pip", "setuptools"}

@@ -9,7 +9,7 @@ import pytest
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS
 from flowmesh.egress import OPEN, Egress
-from flowmesh.executors.http import http_executor
+from flowmesh.executors.http.request import http_executor
 from flowmesh.testing.world import World
 from tests.integration.worker.test_http import Http
 

@@ -14,7 +14,7 @@ from flowmesh.api.definition.v1.plan_pb2 import DIALECT_NATIVE, DIALECT_STEPS
 from flowmesh.egress import OPEN, Egress
 from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.failures import TaskFailure
-from flowmesh.executors.http import http_executor, webhook_executor
+from flowmesh.executors.http.request import http_executor, webhook_executor
 from flowmesh.testing.world import Call, World
 from tests.integration.worker.orchestrator import spec_of, task_of
 

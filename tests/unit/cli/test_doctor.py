@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flowmesh.cli import doctor
-from flowmesh.cli.configuration import read_settings, unknown_names
+from flowmesh.cli.operations import doctor
+from flowmesh.cli.operations.configuration import read_settings, unknown_names
 from tests.unit.cli.conftest import Run
 
 SOCKETS = ["/run/a/.s.PGSQL.5433", "/run/b/.s.PGSQL.5433"]

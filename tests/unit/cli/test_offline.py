@@ -10,7 +10,7 @@ from typing import get_args
 import jsonschema_rs
 import pytest
 
-from flowmesh.cli.problems import snippet
+from flowmesh.cli.definitions.problems import snippet
 from flowmesh.errors.failures import FAILURE_CLASSES
 from flowmesh.insight.causes import Cause
 from flowmesh.insight.waits import WaitReason

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flowmesh.cli.common import Refused
-from flowmesh.cli.sources import read_value
+from flowmesh.cli.definitions.sources import read_value
 
 
 def test_nothing_of_a_value_is_dropped_or_rounded() -> None:

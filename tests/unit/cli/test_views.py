@@ -7,11 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
-from flowmesh.cli import output, tree
-from flowmesh.cli.board import Board
-from flowmesh.cli.histories import spans_of, trace_lines
-from flowmesh.cli.shapes import ENDED_LINES_MAX, in_lines, node_line
-from flowmesh.cli.watching import draw
+from flowmesh.cli import output
+from flowmesh.cli.executions import tree
+from flowmesh.cli.executions.board import Board
+from flowmesh.cli.executions.histories import spans_of, trace_lines
+from flowmesh.cli.executions.shapes import ENDED_LINES_MAX, in_lines, node_line
+from flowmesh.cli.executions.watching import draw
 from flowmesh.sdk import Event, Execution, Failure, Items, Node, NodeStatus, Status
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

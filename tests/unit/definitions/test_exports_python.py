@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flowmesh.definitions.exports import export_source, write_python
 from flowmesh.errors import Invalid
 from flowmesh.sdk import Workflow, WorkflowTask
-from flowmesh.sdk.refs import output_of
+from flowmesh.sdk.workflows.refs import output_of
 from tests.draws import draws
 from tests.unit.definitions.factories import (
     http,

@@ -9,8 +9,8 @@ import pytest
 
 from flowmesh.definitions import read_source
 from flowmesh.definitions.exports import export_source, write_yaml
-from flowmesh.definitions.exports.serverless_conditions import condition_program
-from flowmesh.definitions.exports.serverless_jq import Unsaid, wrapped
+from flowmesh.definitions.exports.serverless.conditions import condition_program
+from flowmesh.definitions.exports.serverless.jq import Unsaid, wrapped
 from flowmesh.definitions.model import Workflow
 from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition

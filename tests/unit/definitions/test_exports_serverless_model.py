@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flowmesh.definitions.exports.lost import Lost
-from flowmesh.definitions.exports.serverless import serverless_document
+from flowmesh.definitions.exports.serverless.document import serverless_document
 from flowmesh.definitions.model import (
     NATIVE_RETRY,
     Cache,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from flowmesh.definitions import check, read_source
 from flowmesh.definitions.exports import export_source, write_yaml
-from flowmesh.definitions.exports.states_conditions import rules_of
-from flowmesh.definitions.exports.states_errors import _BY_DEFAULT, _NEVER
-from flowmesh.definitions.exports.states_values import path_to
+from flowmesh.definitions.exports.states.conditions import rules_of
+from flowmesh.definitions.exports.states.errors import _BY_DEFAULT, _NEVER
+from flowmesh.definitions.exports.states.values import path_to
 from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.plan.policies import NEVER_RETRIED, RETRIED_BY_DEFAULT

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from flowmesh.definitions.exports.lost import Lost
-from flowmesh.definitions.exports.states import states_document
-from flowmesh.definitions.exports.states_refused import REFUSED, WRITTEN
+from flowmesh.definitions.exports.states.document import states_document
+from flowmesh.definitions.exports.states.refused import REFUSED, WRITTEN
 from flowmesh.definitions.model import (
     Cache,
     Callbacks,

@@ -32,8 +32,8 @@ from flowmesh.engine import (
     TimersDue,
     Unfit,
 )
-from flowmesh.engine.journal import CALL, SIGNAL, SLEEP, STEP
-from flowmesh.engine.state import FAILED
+from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP, STEP
+from flowmesh.engine.state.state import FAILED
 from flowmesh.plan import Plan
 from tests.unit.engine import factories
 from tests.unit.engine.factories import (

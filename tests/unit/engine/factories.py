@@ -22,7 +22,7 @@ from flowmesh.engine import (
     decide,
     replay,
 )
-from flowmesh.engine.state import RUNNING
+from flowmesh.engine.state.state import RUNNING
 from flowmesh.plan import (
     Plan,
     RenderError,

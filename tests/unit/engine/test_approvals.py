@@ -8,7 +8,7 @@ import pytest
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import Decide, NodeMissing, NodeUnfit, Steer, TimersDue
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.unit.engine.factories import Run, edge, json, node, plan
 

@@ -8,9 +8,10 @@ import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions import limits
-from flowmesh.engine import Cancel, Signal, TimersDue, progress
-from flowmesh.engine import state as s
-from flowmesh.engine.delays import DELAY_MS_MAX
+from flowmesh.engine import Cancel, Signal, TimersDue
+from flowmesh.engine.decisions import progress
+from flowmesh.engine.decisions.delays import DELAY_MS_MAX
+from flowmesh.engine.state import state as s
 from tests.unit.engine.factories import Run, edge, group, json, machine, node, plan, signal, state
 
 NOOP = {"kind": plan_pb2.NODE_KIND_NOOP}

@@ -20,8 +20,8 @@ from flowmesh.engine import (
     TimersDue,
     apply,
 )
-from flowmesh.engine import state as s
-from flowmesh.engine.progress import BEGUN_PER_STEP_MAX
+from flowmesh.engine.decisions.progress import BEGUN_PER_STEP_MAX
+from flowmesh.engine.state import state as s
 from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.unit.engine.factories import Run, each, json, node, plan
 from tests.unit.engine.test_replay import facts

@@ -20,8 +20,8 @@ from flowmesh.engine import (
     TimersDue,
     signal_with_key,
 )
-from flowmesh.engine import state as s
-from flowmesh.engine.children import DEPTH_MAX
+from flowmesh.engine.decisions.children import DEPTH_MAX
+from flowmesh.engine.state import state as s
 from tests.unit.engine.factories import Run, again, child, failed, group, json, node, plan, signal
 
 COMPLETED = execution_pb2.EXECUTION_STATUS_COMPLETED

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from flowmesh.engine import Cancel, Erase, Resume, State, apply, copied, progress, restore_held
+from flowmesh.engine import Cancel, Erase, Resume, State, apply, copied, restore_held
+from flowmesh.engine.decisions import progress
 from tests.unit.engine import factories
 from tests.unit.engine.drawn import random_plan, step
 from tests.unit.engine.factories import Run

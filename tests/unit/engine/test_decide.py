@@ -16,7 +16,7 @@ from flowmesh.engine import (
     TaskRuns,
     TimersDue,
 )
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from tests.unit.engine.factories import Run, failed, json, node, plan
 
 RETRY = {"max_attempts": 3, "initial_delay_ms": 100, "multiplier": 2, "max_delay_ms": 150}

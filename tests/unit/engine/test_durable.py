@@ -19,9 +19,9 @@ from flowmesh.engine import (
     Suspend,
     TimersDue,
 )
-from flowmesh.engine.delays import DELAY_MS_MAX
-from flowmesh.engine.journal import CALL, SIGNAL, SLEEP, STEP
-from flowmesh.engine.state import COMPLETED, EXECUTION_FAILED, FAILED
+from flowmesh.engine.decisions.delays import DELAY_MS_MAX
+from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP, STEP
+from flowmesh.engine.state.state import COMPLETED, EXECUTION_FAILED, FAILED
 from flowmesh.plan import render_input
 from tests.unit.engine.factories import Run, json, node, plan, undo
 

@@ -7,7 +7,7 @@ import pytest
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import Cancel, Pause, Terminate, TimersDue, Unfit
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from flowmesh.plan import decode, render_input
 from tests.unit.engine.factories import Run, each, edge, group, node, plan, signal, undo
 

@@ -8,7 +8,7 @@ import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Cancel, Collect, Expand, TaskEnded, TimersDue
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from flowmesh.plan import RenderError, inline, render_input, render_items
 from tests.unit.engine.factories import Run, each, failed, json, node, plan
 

@@ -8,8 +8,8 @@ import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Collect, Pause, Resume, map_counts
-from flowmesh.engine import state as s
-from flowmesh.engine.pages import CURSOR_BYTES_MAX
+from flowmesh.engine.state import state as s
+from flowmesh.engine.state.pages import CURSOR_BYTES_MAX
 from flowmesh.plan import render_input
 from tests.unit.engine.factories import Run, json, node, paged, plan
 

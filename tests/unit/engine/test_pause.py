@@ -15,7 +15,7 @@ from flowmesh.engine import (
     Unfit,
     restore_held,
 )
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.unit.engine.factories import Run, each, json, machine, node, plan, signal, state
 

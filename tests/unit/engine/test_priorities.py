@@ -8,7 +8,7 @@ import pytest
 from flowmesh.api.common.v1 import priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Pause, Resume, TimersDue
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from tests.draws import draws
 from tests.unit.engine.factories import Run, each, group, machine, node, plan, state
 

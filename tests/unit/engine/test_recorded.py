@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import Recorded, State, replay, restore_held
-from flowmesh.engine.apply import apply
-from flowmesh.engine.recorded import apply_stored
+from flowmesh.engine.events.apply import apply
+from flowmesh.engine.events.recorded import apply_stored
 from tests.unit.engine.factories import json, node, plan
 from tests.unit.engine.test_replay import facts, history_of
 

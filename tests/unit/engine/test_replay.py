@@ -14,10 +14,10 @@ from flowmesh.engine import (
     Signal,
     State,
     TimersDue,
-    progress,
     replay,
     restore_held,
 )
+from flowmesh.engine.decisions import progress
 from flowmesh.orchestrator.storage.redacted_events import without_values
 from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.draws import draws

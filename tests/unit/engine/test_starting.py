@@ -19,8 +19,8 @@ from flowmesh.engine import (
     Unfit,
     decide,
 )
-from flowmesh.engine import state as s
-from flowmesh.engine.starting import DEBOUNCE, DELAY, TURN
+from flowmesh.engine.decisions.starting import DEBOUNCE, DELAY, TURN
+from flowmesh.engine.state import state as s
 from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from flowmesh.plan import Plan
 from tests.unit.engine.factories import NOW, Run, json, node, plan

@@ -22,7 +22,7 @@ from flowmesh.engine import (
     plan_rerun,
     tries,
 )
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from flowmesh.orchestrator.model.messages import execution_message
 from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from flowmesh.plan import decode, render_input

@@ -18,7 +18,7 @@ from flowmesh.engine import (
     TimersDue,
     variables,
 )
-from flowmesh.engine.journal import SLEEP
+from flowmesh.engine.state.journal import SLEEP
 from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from flowmesh.plan import Plan, render_input, render_items
 from tests.unit.engine.factories import Run, each, json, node, plan, undo

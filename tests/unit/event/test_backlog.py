@@ -3,7 +3,7 @@
 import pytest
 
 from flowmesh.errors import Overloaded
-from flowmesh.event.backlog import BYTES_MAX, EVENTS_MAX, Backlog
+from flowmesh.event.subscriptions.backlog import BYTES_MAX, EVENTS_MAX, Backlog
 
 
 async def test_everything_that_waits_is_taken_at_once() -> None:

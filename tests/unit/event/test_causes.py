@@ -3,8 +3,8 @@
 from typing import Any
 
 from flowmesh.api.definition.v1 import trigger_pb2
-from flowmesh.event.causes import Causes
-from flowmesh.event.published import Armory
+from flowmesh.event.triggers.causes import Causes
+from flowmesh.event.triggers.published import Armory
 from tests.unit.event.turns import counted
 
 SECOND = 1_000_000

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowmesh.errors import Invalid
-from flowmesh.event.cursors import END, PASSED_MAX, Cursor, Passed, Place, decode, encode
+from flowmesh.event.subscriptions.cursors import (
+    END,
+    PASSED_MAX,
+    Cursor,
+    Passed,
+    Place,
+    decode,
+    encode,
+)
 
 numbers = st.integers(min_value=0, max_value=END)
 large = st.integers(min_value=0, max_value=2**62)

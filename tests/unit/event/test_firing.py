@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
-from flowmesh.event.firing import Due, due_of
+from flowmesh.event.triggers.firing import Due, due_of
 
 MINUTE = 60 * 1_000_000
 NOON = int(datetime(2027, 1, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000

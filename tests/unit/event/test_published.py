@@ -9,7 +9,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
-from flowmesh.event.published import Armory, Lifecycle, event_value
+from flowmesh.event.triggers.published import Armory, Lifecycle, event_value
 from tests.unit.event.turns import counted
 
 TRIGGERS = 20

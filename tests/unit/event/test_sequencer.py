@@ -5,9 +5,9 @@ import random
 import pytest
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
-from flowmesh.event import sequencer
-from flowmesh.event.cursors import END
-from flowmesh.event.sequencer import Arrival, Need, Sequencer
+from flowmesh.event.intake import sequencer
+from flowmesh.event.intake.sequencer import Arrival, Need, Sequencer
+from flowmesh.event.subscriptions.cursors import END
 
 
 def batch(

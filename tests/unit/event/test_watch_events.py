@@ -16,16 +16,16 @@ from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.errors import Gone
-from flowmesh.event.cursors import END, Cursor, Place, encode
-from flowmesh.event.fanout import Fanout
-from flowmesh.event.intake import Intake
-from flowmesh.event.keeper import Keeper
+from flowmesh.event.intake.buffer import Keeper
+from flowmesh.event.intake.intake import Intake
+from flowmesh.event.intake.sequencer import Need, Sequencer
+from flowmesh.event.intake.stream import StreamState
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.selection import Selection
-from flowmesh.event.sequencer import Need, Sequencer
 from flowmesh.event.store import Place as Stored
-from flowmesh.event.stream import StreamState
-from flowmesh.event.watch_events import NamespaceWatch
+from flowmesh.event.subscriptions.cursors import END, Cursor, Place, encode
+from flowmesh.event.subscriptions.fanout import Fanout
+from flowmesh.event.subscriptions.selection import Selection
+from flowmesh.event.subscriptions.watch_events import NamespaceWatch
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done

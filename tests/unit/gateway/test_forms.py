@@ -9,8 +9,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.errors import Invalid
-from flowmesh.gateway.forms import fields_of, filled_in
-from flowmesh.gateway.pages import decision_page
+from flowmesh.gateway.bodies.forms import fields_of, filled_in
+from flowmesh.gateway.bodies.pages import decision_page
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 FORM = {

@@ -11,10 +11,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from flowmesh.definitions.drawing import DRAWINGS
 from flowmesh.definitions.exports import TARGETS
 from flowmesh.errors import Invalid
+from flowmesh.gateway.http.operation_docs import Route, SocketRoute
+from flowmesh.gateway.http.parameters import Kind
+from flowmesh.gateway.http.probes import PROBES
 from flowmesh.gateway.openapi import document
-from flowmesh.gateway.operations import Route, SocketRoute
-from flowmesh.gateway.parameters import Kind
-from flowmesh.gateway.probes import PROBES
 from flowmesh.gateway.routes import ROUTES, SOCKETS, formats
 
 DOCUMENT = document()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowmesh.gateway.router import Router
+from flowmesh.gateway.http.router import Router
 from flowmesh.gateway.routes import ROUTES
 
 ROUTER = Router(

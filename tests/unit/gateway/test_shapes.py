@@ -6,8 +6,8 @@ import msgspec
 
 from flowmesh.api.common.v1 import failure_pb2, link_pb2, payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2 as pb
-from flowmesh.gateway import answers, step_answers
-from flowmesh.gateway.views import execution_answer, read_members
+from flowmesh.gateway.bodies import answers, step_answers
+from flowmesh.gateway.bodies.views import execution_answer, read_members
 from flowmesh.views import execution_view
 from tests.features.shapes import ONLY_CANONICAL, ONLY_OF_TASKS, as_steps
 

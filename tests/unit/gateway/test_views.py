@@ -10,8 +10,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.errors import REASONS, Overloaded, Unavailable, Violation
 from flowmesh.errors.tree import FlowmeshError
-from flowmesh.gateway.errors import error_response
-from flowmesh.gateway.views import execution_answer, read_members, run_answer
+from flowmesh.gateway.bodies.views import execution_answer, read_members, run_answer
+from flowmesh.gateway.http.errors import error_response
 from flowmesh.views import raw_value
 
 

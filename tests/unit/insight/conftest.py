@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowmesh.engine import progress
+from flowmesh.engine.decisions import progress
 from tests.unit.engine import factories
 
 

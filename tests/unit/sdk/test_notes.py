@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.sdk.notes import Notes, noted
+from flowmesh.sdk.worker.task_log import Notes, noted
 
 
 class Said:

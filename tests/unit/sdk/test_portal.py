@@ -5,7 +5,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from flowmesh.sdk.portal import Portal
+from flowmesh.sdk.client.background_loop import Portal
 
 
 async def test_who_waits_when_it_is_closed_is_told() -> None:

@@ -6,7 +6,7 @@ from flowmesh.errors import Invalid
 from flowmesh.sdk import TaskFailure
 from flowmesh.sdk.limits import HEARTBEAT_BYTES_MAX
 from flowmesh.sdk.payloads import encode
-from flowmesh.sdk.results import heartbeat_data, result_of_error
+from flowmesh.sdk.worker.results import heartbeat_data, result_of_error
 
 
 def test_details_of_a_heartbeat_are_bounded() -> None:

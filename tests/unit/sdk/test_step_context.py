@@ -9,7 +9,7 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.sdk.executions import StoredValue, execution_of
-from flowmesh.sdk.step_context import shared_data, with_shared_data
+from flowmesh.sdk.worker.step_context import shared_data, with_shared_data
 
 
 def payload(data: bytes) -> payload_pb2.Payload:

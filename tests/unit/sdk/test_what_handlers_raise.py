@@ -14,11 +14,11 @@ from flowmesh.rehearsal.report import Failure
 from flowmesh.sdk import DurableContext, Workflow
 from flowmesh.sdk.durable import StepFailed
 from flowmesh.sdk.durable.run import SIGNAL
-from flowmesh.sdk.handlers import durable_handler_of
 from flowmesh.sdk.payloads import encode
-from flowmesh.sdk.task_runner import TaskRunner
 from flowmesh.sdk.testing import LocalEnvironment
 from flowmesh.sdk.testing.local import LocalPayloads
+from flowmesh.sdk.worker.handlers import durable_handler_of
+from flowmesh.sdk.worker.task_runner import TaskRunner
 from tests.unit.sdk.stand_ins import payload
 
 Ended = tuple[str, str]

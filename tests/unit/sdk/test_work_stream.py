@@ -12,7 +12,7 @@ from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2 as pb
 from flowmesh.sdk import limits
 from flowmesh.sdk.durable.host import _in_frames
-from flowmesh.sdk.work_stream import WorkStream
+from flowmesh.sdk.worker.work_stream import WorkStream
 from flowmesh.worker.work import _checked
 
 

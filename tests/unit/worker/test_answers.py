@@ -5,8 +5,8 @@ import time
 import pytest
 
 from flowmesh.egress import Response
-from flowmesh.executors.answers import failure_of, output_of, retry_after_ms, value_of
 from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.http.answers import failure_of, output_of, retry_after_ms, value_of
 
 
 def now_us() -> int:

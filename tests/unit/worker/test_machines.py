@@ -10,15 +10,16 @@ import pytest
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
 from flowmesh.egress import Response
-from flowmesh.engine.delays import DELAY_MS_MAX
-from flowmesh.executors import serverless, states
+from flowmesh.engine.decisions.delays import DELAY_MS_MAX
 from flowmesh.executors.base import Attempt, Executor, Step
+from flowmesh.executors.code.jq import jq_of
+from flowmesh.executors.code.jsonata import jsonata_of
 from flowmesh.executors.failures import TaskFailure
-from flowmesh.executors.jq import jq_of
-from flowmesh.executors.jsonata import jsonata_of
-from flowmesh.executors.openapi import Documents
-from flowmesh.executors.serverless_calls import Calls
-from flowmesh.executors.states_running import Tools
+from flowmesh.executors.serverless import task as serverless
+from flowmesh.executors.serverless.calls import Calls
+from flowmesh.executors.serverless.openapi import Documents
+from flowmesh.executors.states import task as states
+from flowmesh.executors.states.running import Tools
 from flowmesh.sandbox import Sandbox
 from flowmesh.standards.intrinsics import World
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flowmesh.executors.failures import TaskFailure
-from flowmesh.executors.openapi import operation_of
+from flowmesh.executors.serverless.openapi import operation_of
 
 Json = Any
 URL = "https://docs.example/api/v1.json"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from flowmesh.executors import serverless_retry, states_retry
-from flowmesh.executors.states_retry import error_name, matches
+from flowmesh.executors.serverless import retry as serverless_retry
+from flowmesh.executors.states import retry as states_retry
+from flowmesh.executors.states.retry import error_name, matches
 
 SERVERLESS = {"delay_ms": 100, "jitter_ms": [0, 0], "count": 3, "limit_ms": 0}
 STATES = {"interval_ms": 1_000, "rate": 2.0, "max_attempts": 3, "max_delay_ms": 0, "jitter": False}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from flowmesh.executors.failures import TaskFailure
+from flowmesh.executors.http.xml import xml_value
 from flowmesh.executors.limits import XML_BYTES_MAX, XML_DEPTH_MAX
-from flowmesh.executors.xml import xml_value
 
 
 @pytest.mark.parametrize(

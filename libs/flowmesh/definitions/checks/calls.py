@@ -2,7 +2,7 @@
 
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
 from flowmesh.definitions.checks.templates import note_invalid
-from flowmesh.definitions.formats.outcomes import START_LIMIT
+from flowmesh.definitions.formats.native.outcomes import START_LIMIT
 from flowmesh.definitions.model import Node, Task
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.references import config_roots

@@ -17,7 +17,7 @@ from flowmesh.definitions.editor.parts import (
     said,
     text,
 )
-from flowmesh.definitions.formats.native_bodies import RESULTS
+from flowmesh.definitions.formats.native.bodies import RESULTS
 
 TIMEOUT = said("Limit of one attempt.", or_null(DURATION))
 POLICY = retry("multiplier", or_null(DURATION), elapsed=True)

@@ -17,8 +17,8 @@ from flowmesh.definitions.editor.parts import (
     text,
 )
 from flowmesh.definitions.formats.authentication import SCHEMES
-from flowmesh.definitions.formats.calls import CACHE_SCOPES, LEVELS
 from flowmesh.definitions.formats.common import SCRIPTS
+from flowmesh.definitions.formats.native.calls import CACHE_SCOPES, LEVELS
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
 
 # The word of the block that each of these types of tasks is configured in.

@@ -25,9 +25,9 @@ from flowmesh.definitions.editor.parts import (
 from flowmesh.definitions.editor.shared import of_graphs, of_tasks, of_workflows, outcomes
 from flowmesh.definitions.formats.authentication import SCHEMES
 from flowmesh.definitions.formats.common import METHODS
-from flowmesh.definitions.formats.graph import N_OF_M
-from flowmesh.definitions.formats.graph_edges import LANGUAGES
-from flowmesh.definitions.formats.graph_nodes import NATIVE_KEYS, NODE_TYPES, OPERATIONS
+from flowmesh.definitions.formats.graph.document import N_OF_M
+from flowmesh.definitions.formats.graph.edges import LANGUAGES
+from flowmesh.definitions.formats.graph.nodes import NATIVE_KEYS, NODE_TYPES, OPERATIONS
 from flowmesh.definitions.model import Join, Priority
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)

@@ -38,10 +38,15 @@ from flowmesh.definitions.editor.shared import (
     of_workflows,
     outcomes,
 )
-from flowmesh.definitions.formats.approvals import ASSIGNEES_MAX, DEADLINES, NEEDS, REJECTIONS
 from flowmesh.definitions.formats.common import METHODS
-from flowmesh.definitions.formats.native import API_VERSION, FORMS, LANGUAGES
-from flowmesh.definitions.formats.native_links import KINDS, ON_CANCEL, VERSION_MAX
+from flowmesh.definitions.formats.native.approvals import (
+    ASSIGNEES_MAX,
+    DEADLINES,
+    NEEDS,
+    REJECTIONS,
+)
+from flowmesh.definitions.formats.native.links import KINDS, ON_CANCEL, VERSION_MAX
+from flowmesh.definitions.formats.native.resources import API_VERSION, FORMS, LANGUAGES
 from flowmesh.definitions.model import Join, Priority
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)

@@ -23,19 +23,19 @@ from flowmesh.definitions.editor.parts import (
     text,
 )
 from flowmesh.definitions.formats.common import METHODS
-from flowmesh.definitions.formats.serverless_blocks import BACKOFFS, ERROR_MEMBERS
-from flowmesh.definitions.formats.serverless_http import ANSWERS
-from flowmesh.definitions.formats.serverless_listen import PATTERN_CHARACTERS, READS
-from flowmesh.definitions.formats.serverless_names import NAME
-from flowmesh.definitions.formats.serverless_oauth2 import (
+from flowmesh.definitions.formats.serverless.blocks import BACKOFFS, ERROR_MEMBERS
+from flowmesh.definitions.formats.serverless.http import ANSWERS
+from flowmesh.definitions.formats.serverless.listen import PATTERN_CHARACTERS, READS
+from flowmesh.definitions.formats.serverless.names import NAME
+from flowmesh.definitions.formats.serverless.oauth2 import (
     CLIENT_AUTHENTICATIONS,
     ENCODING,
     GRANT,
     NOT_TAKEN,
 )
-from flowmesh.definitions.formats.serverless_schedule import ATTRIBUTES
-from flowmesh.definitions.formats.serverless_tasks import KINDS
-from flowmesh.definitions.formats.serverless_values import ISO_DURATION, UNITS_MS
+from flowmesh.definitions.formats.serverless.schedule import ATTRIBUTES
+from flowmesh.definitions.formats.serverless.tasks import KINDS
+from flowmesh.definitions.formats.serverless.values import ISO_DURATION, UNITS_MS
 from flowmesh.standards.events import MOMENT
 
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}

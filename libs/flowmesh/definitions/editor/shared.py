@@ -16,7 +16,7 @@ from flowmesh.definitions.editor.parts import (
     text,
 )
 from flowmesh.definitions.editor.triggers import triggers
-from flowmesh.definitions.formats.outcomes import ON_FAILURE, ORDERS, POLICIES, START_LIMIT
+from flowmesh.definitions.formats.native.outcomes import ON_FAILURE, ORDERS, POLICIES, START_LIMIT
 from flowmesh.definitions.formats.variables import NAME
 from flowmesh.definitions.model import StartConflict
 

@@ -14,8 +14,8 @@ from flowmesh.definitions.editor.parts import (
     said,
     text,
 )
-from flowmesh.definitions.formats.states_kinds import KINDS, PROCESSORS, WAITS
-from flowmesh.definitions.formats.states_rules import STATE_NAME_CHARACTERS_MAX
+from flowmesh.definitions.formats.states.kinds import KINDS, PROCESSORS, WAITS
+from flowmesh.definitions.formats.states.rules import STATE_NAME_CHARACTERS_MAX
 from flowmesh.standards.choices import OPERATORS
 
 _COMMENT = text(limits.DESCRIPTION_CHARACTERS_MAX)

@@ -6,9 +6,9 @@ from flowmesh.definitions.checks.everything import check
 from flowmesh.definitions.exports.graph import graph_document
 from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.native import native_documents
-from flowmesh.definitions.exports.python import BUILDER
-from flowmesh.definitions.exports.serverless import serverless_document
-from flowmesh.definitions.exports.states import states_document
+from flowmesh.definitions.exports.python.document import BUILDER
+from flowmesh.definitions.exports.serverless.document import serverless_document
+from flowmesh.definitions.exports.states.document import states_document
 from flowmesh.definitions.exports.steps import steps_document
 from flowmesh.definitions.model import Dialect, Json, Workflow
 from flowmesh.definitions.problems import refuse

@@ -16,8 +16,8 @@ from flowmesh.definitions.exports.parts import (
     variables_of,
     written_nodes,
 )
-from flowmesh.definitions.formats.graph_nodes import NATIVE_KEYS
-from flowmesh.definitions.formats.native import API_VERSION
+from flowmesh.definitions.formats.graph.nodes import NATIVE_KEYS
+from flowmesh.definitions.formats.native.resources import API_VERSION
 from flowmesh.definitions.model import (
     NO_RETRY,
     Dialect,

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from flowmesh.definitions.formats import graph, native, serverless, states, steps
+from flowmesh.definitions.formats import steps
+from flowmesh.definitions.formats.graph import document as graph
+from flowmesh.definitions.formats.native import resources as native
+from flowmesh.definitions.formats.serverless import document as serverless
+from flowmesh.definitions.formats.states import document as states
 from flowmesh.definitions.model import Task, Workflow, WorkflowTemplate
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reader import Reader, kind_of

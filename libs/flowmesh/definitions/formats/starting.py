@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.formats.native_times import read_duration
+from flowmesh.definitions.formats.native.times import read_duration
 from flowmesh.definitions.model import StartConflict, StartPolicy
 from flowmesh.definitions.reader import Reader
 

@@ -6,7 +6,6 @@ Unknown members are kept and returned, with a warning. A step without an action 
 from collections.abc import Callable
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.formats import calls
 from flowmesh.definitions.formats.authentication import authentication_of
 from flowmesh.definitions.formats.common import (
     callbacks_of,
@@ -17,7 +16,8 @@ from flowmesh.definitions.formats.common import (
     retry_of,
     url_of,
 )
-from flowmesh.definitions.formats.outcomes import read_outcome
+from flowmesh.definitions.formats.native import calls
+from flowmesh.definitions.formats.native.outcomes import read_outcome
 from flowmesh.definitions.formats.searching import read_retention, read_search
 from flowmesh.definitions.formats.starting import read_start
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from flowmesh.api.common.v1.journal_pb2 import JournalCall, JournalRecord
 from flowmesh.errors import Invalid
-from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.durable.run import CALL, SIGNAL, SLEEP, STEP, Run
-from flowmesh.sdk.handlers import Mode, mode_of
 from flowmesh.sdk.payloads import Json, encode, payload_inline
-from flowmesh.sdk.task_types import Duration, Retry, milliseconds
+from flowmesh.sdk.worker.context import TaskContext
+from flowmesh.sdk.worker.handlers import Mode, mode_of
+from flowmesh.sdk.workflows.declarations import Duration, Retry, milliseconds
 
 if TYPE_CHECKING:
     import asyncio

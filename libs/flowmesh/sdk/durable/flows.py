@@ -1,9 +1,9 @@
 """The workflow of a single durable handler, which its worker registers."""
 
 from flowmesh.errors import Invalid, NotFound
-from flowmesh.sdk.client import Client
-from flowmesh.sdk.flow import Workflow
-from flowmesh.sdk.task_types import Duration, Retry
+from flowmesh.sdk.client.client import Client
+from flowmesh.sdk.workflows.declarations import Duration, Retry
+from flowmesh.sdk.workflows.flow import Workflow
 
 LABEL = "durable-handler"
 """Label of such a workflow; one without it belongs to somebody else."""

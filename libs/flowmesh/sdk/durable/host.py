@@ -13,16 +13,16 @@ from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import limits
-from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.durable.context import DurableContext, Step
 from flowmesh.sdk.durable.failures import NON_DETERMINISTIC, NonDeterministic, OperationFailed
 from flowmesh.sdk.durable.run import SLEEP, Operation, Run
-from flowmesh.sdk.handlers import Mode
-from flowmesh.sdk.interrupts import raise_ctrl_c
-from flowmesh.sdk.notes import noted
 from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
-from flowmesh.sdk.results import failed, result_of_attempt, result_of_error, transfer_failed
-from flowmesh.sdk.task_types import Retry, milliseconds
+from flowmesh.sdk.worker.context import TaskContext
+from flowmesh.sdk.worker.handlers import Mode
+from flowmesh.sdk.worker.interrupts import raise_ctrl_c
+from flowmesh.sdk.worker.results import failed, result_of_attempt, result_of_error, transfer_failed
+from flowmesh.sdk.worker.task_log import noted
+from flowmesh.sdk.workflows.declarations import Retry, milliseconds
 
 _key: contextvars.ContextVar[str] = contextvars.ContextVar("flowmesh_step_key")
 

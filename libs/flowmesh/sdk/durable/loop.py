@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, NoReturn, Protocol
 
-from flowmesh.sdk.interrupts import raise_ctrl_c
+from flowmesh.sdk.worker.interrupts import raise_ctrl_c
 
 _log = logging.getLogger("flowmesh.sdk")
 

@@ -9,7 +9,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions.compile import compile_source
 from flowmesh.definitions.problems import Problems, placed, refuse
 from flowmesh.definitions.reader import Reader
-from flowmesh.engine.journal import STEP, is_open
+from flowmesh.engine.state.journal import STEP, is_open
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.rehearsal import mocks as rehearsed
@@ -17,18 +17,18 @@ from flowmesh.rehearsal.mocks import Mocks, check_names, known_names, read_mocks
 from flowmesh.rehearsal.report import Node, Report
 from flowmesh.rehearsal.run import EXECUTION_ID, START_US, check_input
 from flowmesh.sandbox import Sandbox
-from flowmesh.sdk.definition_calls import Definition, content_type_of, source_of
+from flowmesh.sdk.client.definition_calls import Definition, content_type_of, source_of
 from flowmesh.sdk.durable.flows import durable_workflow
-from flowmesh.sdk.flow import Workflow
-from flowmesh.sdk.handlers import Handler, Mode, TaskHandler, durable_handler_of, handler_of
 from flowmesh.sdk.histories import History
 from flowmesh.sdk.payloads import Json
-from flowmesh.sdk.task_types import Duration, milliseconds
 from flowmesh.sdk.testing.faults import Chance, Faults, no_faults
 from flowmesh.sdk.testing.local import LocalRun
 from flowmesh.sdk.testing.replaying import Replay
 from flowmesh.sdk.testing.simulation import simulated
-from flowmesh.sdk.worker import Worker
+from flowmesh.sdk.worker.handlers import Handler, Mode, TaskHandler, durable_handler_of, handler_of
+from flowmesh.sdk.worker.worker import Worker
+from flowmesh.sdk.workflows.declarations import Duration, milliseconds
+from flowmesh.sdk.workflows.flow import Workflow
 
 T = TypeVar("T")
 

@@ -23,10 +23,10 @@ from flowmesh.rehearsal.mocks import Mocks, Signal
 from flowmesh.rehearsal.run import EXECUTION_ID, Rehearsal
 from flowmesh.sandbox import Sandbox
 from flowmesh.sdk import limits
-from flowmesh.sdk.handlers import Handler
 from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline, encode
-from flowmesh.sdk.task_runner import TaskRunner
 from flowmesh.sdk.testing.faults import Chance
+from flowmesh.sdk.worker.handlers import Handler
+from flowmesh.sdk.worker.task_runner import TaskRunner
 
 THREADS = 8
 PROCESSES = 2

@@ -45,9 +45,9 @@ from flowmesh.engine import (
     decide,
     encode_output,
 )
-from flowmesh.engine.journal import CALL, STEP, is_open
-from flowmesh.engine.starting import TURN
-from flowmesh.engine.state import EXECUTION_CANCELED
+from flowmesh.engine.decisions.starting import TURN
+from flowmesh.engine.state.journal import CALL, STEP, is_open
+from flowmesh.engine.state.state import EXECUTION_CANCELED
 from flowmesh.plan import (
     PayloadNeeded,
     Plan,
@@ -58,12 +58,12 @@ from flowmesh.plan import (
     render_items,
     values_of,
 )
-from flowmesh.sdk.context import TaskContext
 from flowmesh.sdk.durable.context import DurableContext
 from flowmesh.sdk.durable.failures import NonDeterministic
 from flowmesh.sdk.durable.run import Operation, Run
 from flowmesh.sdk.histories import History
 from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline, encode
+from flowmesh.sdk.worker.context import TaskContext
 
 DurableHandler = Callable[..., Coroutine[Any, Any, Json]]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from flowmesh.engine.journal import is_open
+from flowmesh.engine.state.journal import is_open
 from flowmesh.sdk.testing.faults import Chance, Faults, no_faults
 
 if TYPE_CHECKING:

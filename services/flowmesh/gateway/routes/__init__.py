@@ -1,6 +1,6 @@
 """What is served: one module per area, each with its table of routes."""
 
-from flowmesh.gateway.operations import Route, SocketRoute
+from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.routes import (
     admission,
     bulks,

@@ -10,10 +10,10 @@ import orjson
 from msgspec import Meta
 
 from flowmesh.api.definition.v1 import definition_pb2, definition_service_pb2
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.messages import JSON, Request, Response
-from flowmesh.gateway.operations import TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import json_response
 
 # What Kubernetes adds to a resource is none of a definition's business.

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from flowmesh.api.execution.v1 import bulk_service_pb2 as pb
-from flowmesh.gateway import answers
-from flowmesh.gateway.answers import Instant, Json
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import Envelope, RequestId
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.payloads import payload_of
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.answers import Instant, Json
+from flowmesh.gateway.bodies.envelopes import Envelope, RequestId
+from flowmesh.gateway.bodies.payloads import payload_of
+from flowmesh.gateway.bodies.views import instant_or_unset
+from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -20,7 +21,6 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
-from flowmesh.gateway.views import instant_or_unset
 
 BulkWord = Literal["running", "completed", "canceled"]
 _WORDS: dict[int, BulkWord] = {

@@ -9,15 +9,15 @@ import msgspec
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import WrongState
-from flowmesh.gateway import answers
-from flowmesh.gateway.answers import ExecutionWord
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import EndRequest, StopRequest
-from flowmesh.gateway.errors import error_response
-from flowmesh.gateway.ids import checked_id, checked_text, invalid_field
-from flowmesh.gateway.messages import JSON, Request, Response
-from flowmesh.gateway.operations import Body, Endpoint
-from flowmesh.gateway.parameters import CHANGE, KEY, PAGE_SIZE, Query, RequestHeader, listed
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.answers import ExecutionWord
+from flowmesh.gateway.bodies.envelopes import EndRequest, StopRequest
+from flowmesh.gateway.http.errors import error_response
+from flowmesh.gateway.http.ids import checked_id, checked_text, invalid_field
+from flowmesh.gateway.http.operation_docs import Body, Endpoint
+from flowmesh.gateway.http.parameters import CHANGE, KEY, PAGE_SIZE, Query, RequestHeader, listed
+from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 
 IDEMPOTENCY_KEY = RequestHeader(

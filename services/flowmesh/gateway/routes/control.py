@@ -9,20 +9,21 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.errors import WrongState
-from flowmesh.gateway import control_answers as answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import (
+from flowmesh.gateway.bodies import control_answers as answers
+from flowmesh.gateway.bodies.envelopes import (
     BreakpointsRequest,
     DecisionRequest,
     RerunRequest,
     SteerRequest,
     VariableRequest,
 )
-from flowmesh.gateway.ids import checked_text
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, Answer, Body, Endpoint, Operation, Route
-from flowmesh.gateway.parameters import Query
-from flowmesh.gateway.payloads import payload_of
+from flowmesh.gateway.bodies.payloads import payload_of
+from flowmesh.gateway.bodies.views import approval_value
+from flowmesh.gateway.http.ids import checked_text
+from flowmesh.gateway.http.operation_docs import EXECUTE, Answer, Body, Endpoint, Operation, Route
+from flowmesh.gateway.http.parameters import Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -32,7 +33,6 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
     wrong_state,
 )
-from flowmesh.gateway.views import approval_value
 from flowmesh.jsontext import dump_json
 from flowmesh.views import instant
 

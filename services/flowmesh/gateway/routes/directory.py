@@ -4,17 +4,17 @@ import re
 from http import HTTPStatus
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.ids import invalid_field
-from flowmesh.gateway.limits import PAYLOAD_BYTES_MAX
-from flowmesh.gateway.messages import JSON, Request, Response
-from flowmesh.gateway.operation_answers import OperationList
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import Query, listed
-from flowmesh.gateway.payloads import get_payload, put_payload
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.operation_answers import OperationList
+from flowmesh.gateway.bodies.payloads import get_payload, put_payload
+from flowmesh.gateway.bodies.views import service_value
+from flowmesh.gateway.http.ids import invalid_field
+from flowmesh.gateway.http.limits import PAYLOAD_BYTES_MAX
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import Query, listed
+from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import PAGING, json_response
-from flowmesh.gateway.views import service_value
 from flowmesh.transforms import OPERATIONS
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")

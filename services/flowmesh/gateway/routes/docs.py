@@ -11,8 +11,8 @@ import msgspec
 
 from flowmesh.errors import NotFound
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, Answer, Operation, Route
+from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Operation, Route
+from flowmesh.gateway.http.requests import Request, Response
 
 _PACKAGE = "swagger_ui"
 _ASSETS = {

@@ -8,21 +8,21 @@ from typing import Any, Protocol
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import FlowmeshError, Timeout
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.errors import error_value
-from flowmesh.gateway.limits import SUBSCRIBE_WAIT_S
-from flowmesh.gateway.messages import (
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.http.errors import error_value
+from flowmesh.gateway.http.limits import SUBSCRIBE_WAIT_S
+from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route, SocketRoute
+from flowmesh.gateway.http.parameters import EVENT, OPTIONAL_ID, Query, RequestHeader
+from flowmesh.gateway.http.requests import (
     AnyResponse,
     Head,
     Request,
     Response,
     StreamResponse,
 )
-from flowmesh.gateway.operations import TEST, Answer, Operation, Route, SocketRoute
-from flowmesh.gateway.parameters import EVENT, OPTIONAL_ID, Query, RequestHeader
-from flowmesh.gateway.sockets import INTERNAL_ERROR, TRY_AGAIN_LATER, Socket
-from flowmesh.gateway.streams import (
+from flowmesh.gateway.http.sockets import INTERNAL_ERROR, TRY_AGAIN_LATER, Socket
+from flowmesh.gateway.http.streams import (
     EVENT_STREAM,
     STREAM_HEADERS,
     each_or_beat,

@@ -5,15 +5,17 @@ from http import HTTPStatus
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Timeout
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import ExecuteRequest, StartRequest, version_choice
-from flowmesh.gateway.errors import error_response
-from flowmesh.gateway.limits import CALL_SLACK_S
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import RequestHeader
-from flowmesh.gateway.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import ExecuteRequest, StartRequest, version_choice
+from flowmesh.gateway.bodies.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies.views import run_answer
+from flowmesh.gateway.http.errors import error_response
+from flowmesh.gateway.http.limits import CALL_SLACK_S
+from flowmesh.gateway.http.operation_docs import EXECUTE, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import RequestHeader
+from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.http.streams import while_connected
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -23,8 +25,6 @@ from flowmesh.gateway.routes.common import (
     permissions_of,
     request_id_of,
 )
-from flowmesh.gateway.streams import while_connected
-from flowmesh.gateway.views import run_answer
 
 _RESPOND_ASYNC = "respond-async"
 

@@ -8,22 +8,31 @@ from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import WrongState
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import (
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import (
     EndRequest,
     KeyedSignalRequest,
     SignalRequest,
     StopRequest,
 )
-from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import EVENT, INSTANT, MOMENT, OPTIONAL_ID, Query, one_of, whole
-from flowmesh.gateway.payloads import brought_in, payload_of
-from flowmesh.gateway.progress import StateAnswer, state_answer
-from flowmesh.gateway.results import VIEWS, Results, View, results
+from flowmesh.gateway.bodies.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies.progress import StateAnswer, state_answer
+from flowmesh.gateway.bodies.results import VIEWS, Results, View, results
+from flowmesh.gateway.bodies.views import execution_answer, execution_summary
+from flowmesh.gateway.http.ids import checked_id
+from flowmesh.gateway.http.limits import HISTORY_PAGE_SIZE_MAX
+from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import (
+    EVENT,
+    INSTANT,
+    MOMENT,
+    OPTIONAL_ID,
+    Query,
+    one_of,
+    whole,
+)
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     FILTER,
     IDEMPOTENCY_KEY,
@@ -40,7 +49,6 @@ from flowmesh.gateway.routes.common import (
 )
 from flowmesh.gateway.routes.insights import state_at
 from flowmesh.gateway.routes.triggers import waiting_urls
-from flowmesh.gateway.views import execution_answer, execution_summary
 from flowmesh.insight.states import StateAt
 from flowmesh.views import event_view, raw_value
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
-from flowmesh.gateway import operations
-from flowmesh.gateway.answers import Answer, Json
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.messages import JSON, Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Operation, Route
-from flowmesh.gateway.parameters import NUMBER, Query, one_of
+from flowmesh.gateway.bodies.answers import Answer, Json
+from flowmesh.gateway.http import operation_docs as operations
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Operation, Route
+from flowmesh.gateway.http.parameters import NUMBER, Query, one_of
+from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import PAGING, json_response
 from flowmesh.views import node_status, raw_json
 

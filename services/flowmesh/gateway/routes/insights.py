@@ -2,9 +2,9 @@
 
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import TEST, Answer, Endpoint, Operation, Route
-from flowmesh.gateway.parameters import NODE, NUMBER, Query, whole
+from flowmesh.gateway.http.operation_docs import TEST, Answer, Endpoint, Operation, Route
+from flowmesh.gateway.http.parameters import NODE, NUMBER, Query, whole
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
 from flowmesh.insight.reports import Comparison, Watch

@@ -6,15 +6,15 @@ from msgspec import UNSET, Meta
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
-from flowmesh.gateway import limit_answers as answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import Envelope, OptionalId
-from flowmesh.gateway.ids import checked_id, invalid_field
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import Query, one_of, whole
+from flowmesh.gateway.bodies import limit_answers as answers
+from flowmesh.gateway.bodies.envelopes import Envelope, OptionalId
+from flowmesh.gateway.bodies.views import failure_value, instant_or_unset
+from flowmesh.gateway.http.ids import checked_id, invalid_field
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import Query, one_of, whole
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import ACTOR, PAGING, actor_of, json_response
-from flowmesh.gateway.views import failure_value, instant_or_unset
 
 KINDS = ("namespace", "workflow", "task_type", "node", "upstream", "queue")
 CHANGES_MAX = 1_000

@@ -3,12 +3,13 @@
 from http import HTTPStatus
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
-from flowmesh.gateway import control_answers as answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import RotateRequest
-from flowmesh.gateway.ids import checked_text
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.bodies import control_answers as answers
+from flowmesh.gateway.bodies.envelopes import RotateRequest
+from flowmesh.gateway.bodies.views import instant_or_unset
+from flowmesh.gateway.http.ids import checked_text
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -16,7 +17,6 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
-from flowmesh.gateway.views import instant_or_unset
 from flowmesh.views import instant
 
 

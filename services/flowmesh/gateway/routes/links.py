@@ -10,16 +10,16 @@ from uuid import uuid4
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.errors import FlowmeshError, Invalid, UnsupportedMediaType
-from flowmesh.gateway import control_answers as answers
-from flowmesh.gateway import pages
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import LinkRequest
-from flowmesh.gateway.errors import error_response
-from flowmesh.gateway.forms import fields_of, filled_in
-from flowmesh.gateway.ids import checked_text, invalid_field
-from flowmesh.gateway.limits import FORM_BYTES_MAX, FORM_FIELDS_MAX, TEXT_CHARACTERS_MAX
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, Answer, Body, Operation, Route
+from flowmesh.gateway.bodies import control_answers as answers
+from flowmesh.gateway.bodies import pages
+from flowmesh.gateway.bodies.envelopes import LinkRequest
+from flowmesh.gateway.bodies.forms import fields_of, filled_in
+from flowmesh.gateway.http.errors import error_response
+from flowmesh.gateway.http.ids import checked_text, invalid_field
+from flowmesh.gateway.http.limits import FORM_BYTES_MAX, FORM_FIELDS_MAX, TEXT_CHARACTERS_MAX
+from flowmesh.gateway.http.operation_docs import EXECUTE, Answer, Body, Operation, Route
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
 from flowmesh.jsontext import dump_json
 from flowmesh.views import instant

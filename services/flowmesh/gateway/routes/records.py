@@ -11,21 +11,21 @@ from flowmesh.api.history.v1 import (
     history_service_pb2,
     insight_service_pb2,
 )
-from flowmesh.gateway.answers import Answer as Shape
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.limits import HISTORY_PAGE_SIZE_MAX, TRACE_EVENTS_MAX
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import TEST, Answer, Operation, Route
-from flowmesh.gateway.parameters import FLAG, Query
-from flowmesh.gateway.payloads import brought_in
-from flowmesh.gateway.progress import state_answer
-from flowmesh.gateway.records import (
+from flowmesh.gateway.bodies.answers import Answer as Shape
+from flowmesh.gateway.bodies.payloads import brought_in
+from flowmesh.gateway.bodies.progress import state_answer
+from flowmesh.gateway.bodies.records import (
     NodeExecution,
     NodeRecords,
     WorkflowContext,
     context_of,
     records_of,
 )
+from flowmesh.gateway.http.limits import HISTORY_PAGE_SIZE_MAX, TRACE_EVENTS_MAX
+from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route
+from flowmesh.gateway.http.parameters import FLAG, Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
-from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.messages import JSON, Request, Response
-from flowmesh.gateway.operations import TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.bodies.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
+from flowmesh.gateway.http.ids import checked_id
+from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import DEFINITION_BODY
 from flowmesh.jsontext import dump_json
 from flowmesh.rehearsal.report import Report

@@ -8,14 +8,21 @@ from msgspec import UNSET
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import version_choice
-from flowmesh.gateway.graphs import AnalysisAnswer, analysis_answer
-from flowmesh.gateway.ids import invalid_field
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import CHANGE, FLAG, NUMBER, VERSION, Query, one_of, whole
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import version_choice
+from flowmesh.gateway.bodies.graphs import AnalysisAnswer, analysis_answer
+from flowmesh.gateway.bodies.views import (
+    applied_resources,
+    problem,
+    problems,
+    references,
+    workflow_answer,
+)
+from flowmesh.gateway.http.ids import invalid_field
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import CHANGE, FLAG, NUMBER, VERSION, Query, one_of, whole
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     CHANGE_ACTOR,
     DEFINITION_BODY,
@@ -24,13 +31,6 @@ from flowmesh.gateway.routes.common import (
     actor_of,
     json_response,
     request_id_of,
-)
-from flowmesh.gateway.views import (
-    applied_resources,
-    problem,
-    problems,
-    references,
-    workflow_answer,
 )
 
 PATHS_MAX = 1_000

@@ -7,14 +7,15 @@ from msgspec import Meta
 
 from flowmesh.api.execution.v1 import retention_service_pb2 as pb
 from flowmesh.errors import WrongState
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import Envelope, StopRequest
-from flowmesh.gateway.ids import checked_text
-from flowmesh.gateway.limits import INT64_MAX
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import INSTANT, OPTIONAL_ID, Query
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import Envelope, StopRequest
+from flowmesh.gateway.bodies.views import execution_summary
+from flowmesh.gateway.http.ids import checked_text
+from flowmesh.gateway.http.limits import INT64_MAX
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import INSTANT, OPTIONAL_ID, Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -23,7 +24,6 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
     wrong_state,
 )
-from flowmesh.gateway.views import execution_summary
 
 LINES = "application/x-ndjson"
 

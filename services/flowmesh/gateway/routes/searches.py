@@ -9,13 +9,13 @@ from msgspec import Meta
 from flowmesh.api.common.v1 import search_pb2
 from flowmesh.api.execution.v1 import search_service_pb2 as pb
 from flowmesh.errors import WrongState
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import Envelope, RequestId
-from flowmesh.gateway.ids import invalid_field
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import Query
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import Envelope, RequestId
+from flowmesh.gateway.http.ids import invalid_field
+from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     FILTER,

@@ -5,11 +5,11 @@ from msgspec import UNSET, UnsetType
 from flowmesh.api.definition.v1 import template_service_pb2 as template_pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import TEST, Answer, Operation, Route
-from flowmesh.gateway.parameters import OPTIONAL_ID, Query
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route
+from flowmesh.gateway.http.parameters import OPTIONAL_ID, Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
 
 

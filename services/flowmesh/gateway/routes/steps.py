@@ -4,15 +4,24 @@ from http import HTTPStatus
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.gateway import answers, step_answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import StartStepsRequest, StopRequest, version_choice
-from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.limits import STEP_LIST_PAGE_SIZE
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import EXECUTE, MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import FLAG, OPTIONAL_ID, Query
-from flowmesh.gateway.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies import answers, step_answers
+from flowmesh.gateway.bodies.envelopes import StartStepsRequest, StopRequest, version_choice
+from flowmesh.gateway.bodies.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies.views import problems, read_members
+from flowmesh.gateway.http.ids import checked_id
+from flowmesh.gateway.http.limits import STEP_LIST_PAGE_SIZE
+from flowmesh.gateway.http.operation_docs import (
+    EXECUTE,
+    MANAGE,
+    TEST,
+    Answer,
+    Body,
+    Operation,
+    Route,
+)
+from flowmesh.gateway.http.parameters import FLAG, OPTIONAL_ID, Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     DEFINITION_BODY,
     IDEMPOTENCY_KEY,
@@ -26,7 +35,6 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
     statuses_of,
 )
-from flowmesh.gateway.views import problems, read_members
 from flowmesh.views import execution_view, raw_json, visualize_view
 
 

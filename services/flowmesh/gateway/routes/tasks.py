@@ -8,15 +8,15 @@ from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import VERSION_MAX
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import Route
-from flowmesh.gateway.parameters import FLAG, NUMBER, Query, whole
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import VERSION_MAX
+from flowmesh.gateway.bodies.views import references, timestamp
+from flowmesh.gateway.http.operation_docs import Route
+from flowmesh.gateway.http.parameters import FLAG, NUMBER, Query, whole
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import PAGING, actor_of, json_response, request_id_of
 from flowmesh.gateway.routes.resources import delete, read
-from flowmesh.gateway.views import references, timestamp
 from flowmesh.views import raw_json
 
 

@@ -6,13 +6,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import template_service_pb2 as pb
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import InstantiateRequest
-from flowmesh.gateway.ids import checked_id
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import NUMBER, Query
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import InstantiateRequest
+from flowmesh.gateway.bodies.views import applied_resources, problems, timestamp
+from flowmesh.gateway.http.ids import checked_id
+from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import NUMBER, Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     CHANGE_ACTOR,
     IDEMPOTENCY_KEY,
@@ -22,7 +23,6 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
 )
 from flowmesh.gateway.routes.resources import delete, read
-from flowmesh.gateway.views import applied_resources, problems, timestamp
 from flowmesh.views import raw_json
 
 

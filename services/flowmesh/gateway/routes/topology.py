@@ -7,12 +7,12 @@ import orjson
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import version_choice
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, Answer, Operation, Route
-from flowmesh.gateway.parameters import VERSION, Query
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import version_choice
+from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Operation, Route
+from flowmesh.gateway.http.parameters import VERSION, Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
 
 HUB = "flowmesh"

@@ -10,13 +10,13 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2, trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.gateway import trigger_answers as answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import Envelope, RequestId
-from flowmesh.gateway.instants import us_of
-from flowmesh.gateway.limits import WEBHOOK_BYTES_MAX
-from flowmesh.gateway.messages import JSON, Request, Response
-from flowmesh.gateway.operations import (
+from flowmesh.gateway.bodies import trigger_answers as answers
+from flowmesh.gateway.bodies.envelopes import Envelope, RequestId
+from flowmesh.gateway.bodies.payloads import payload_of
+from flowmesh.gateway.http.instants import us_of
+from flowmesh.gateway.http.limits import WEBHOOK_BYTES_MAX
+from flowmesh.gateway.http.operation_docs import (
     EXECUTE,
     MANAGE,
     TEST,
@@ -26,8 +26,8 @@ from flowmesh.gateway.operations import (
     Operation,
     Route,
 )
-from flowmesh.gateway.parameters import FLAG, INSTANT, OPTIONAL_ID, Query
-from flowmesh.gateway.payloads import payload_of
+from flowmesh.gateway.http.parameters import FLAG, INSTANT, OPTIONAL_ID, Query
+from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,

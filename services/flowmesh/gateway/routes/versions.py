@@ -9,12 +9,13 @@ from msgspec import UNSET, UnsetType
 from flowmesh.api.definition.v1 import version_pb2
 from flowmesh.api.definition.v1 import version_service_pb2 as pb
 from flowmesh.errors import NotFound
-from flowmesh.gateway import answers
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.envelopes import LabelRequest, ReasonRequest, version_text
-from flowmesh.gateway.messages import Request, Response
-from flowmesh.gateway.operations import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.parameters import CHANGE, OPTIONAL_ID, VERSION, Query
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import LabelRequest, ReasonRequest, version_text
+from flowmesh.gateway.bodies.views import timestamp
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import CHANGE, OPTIONAL_ID, VERSION, Query
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     CHANGE_ACTOR,
     DEFINITION_BODY,
@@ -24,7 +25,6 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
-from flowmesh.gateway.views import timestamp
 from flowmesh.views import raw_json
 
 VerdictWord = Literal["compatible", "breaking", "unknown"]

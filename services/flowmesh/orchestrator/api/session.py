@@ -15,7 +15,7 @@ import grpc
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import State
-from flowmesh.engine.state import EXECUTION_CONTINUED
+from flowmesh.engine.state.state import EXECUTION_CONTINUED
 from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
 from flowmesh.orchestrator.commit.waiters import Ended, Waiters
 from flowmesh.orchestrator.model.commands import Answer, Started

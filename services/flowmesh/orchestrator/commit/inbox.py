@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import get_args
 
 from flowmesh.engine import Asked, Record, Start, TaskEnded
-from flowmesh.engine.journal import size_of
+from flowmesh.engine.state.journal import size_of
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.commit.admission import BACKLOG_US, Admission
 from flowmesh.orchestrator.model.commands import Work

@@ -6,7 +6,7 @@ from functools import partial
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import Journal, NodeState, Record, State, Suspend
-from flowmesh.engine.journal import size_of
+from flowmesh.engine.state.journal import size_of
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.dispatch.attachment import Attached
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, State, Transition
-from flowmesh.engine import state as s
+from flowmesh.engine.state import state as s
 from flowmesh.orchestrator.limits.ready_queues import Key
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.plan import PlanNode

@@ -12,7 +12,11 @@ from collections.abc import Callable
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.api.history.v1 import insight_service_pb2_grpc as pb_grpc
-from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_CONTINUED, EXECUTION_TERMINATED
+from flowmesh.engine.state.state import (
+    EXECUTION_COMPLETED,
+    EXECUTION_CONTINUED,
+    EXECUTION_TERMINATED,
+)
 from flowmesh.errors import Invalid, NotFound, TooLarge, Unavailable, Violation
 from flowmesh.insight import bottlenecks, comparison, explaining, traces, watching
 from flowmesh.insight.cases import Case

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowmesh.engine import HISTORY_EVENTS_MAX, State, Transition
-from flowmesh.engine.state import EXECUTION_COMPLETED, EXECUTION_FAILED
+from flowmesh.engine.state.state import EXECUTION_COMPLETED, EXECUTION_FAILED
 from flowmesh.telemetry import Spans, trace
 from flowmesh.telemetry.context import named_traceparent, span_id_of
 

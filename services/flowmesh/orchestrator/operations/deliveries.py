@@ -15,8 +15,8 @@ import orjson
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import ChildBegan, ChildDone, Join, State
-from flowmesh.engine.children import tell_end
-from flowmesh.engine.state import EXECUTION_CONTINUED, EXECUTION_FAILED
+from flowmesh.engine.decisions.children import tell_end
+from flowmesh.engine.state.state import EXECUTION_CONTINUED, EXECUTION_FAILED
 from flowmesh.errors import FlowmeshError, Invalid, NotFound, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.model.commands import STALE, Work
 from flowmesh.orchestrator.model.failures import failure

@@ -1,7 +1,7 @@
 """Sends published events to the executions that listen to their types.
 
 An execution that listens waits for `LISTENING` with a key of the type and of the name of a signal;
-see `flowmesh.definitions.formats.serverless_listen`. The event is sent to it as that signal.
+see `flowmesh.definitions.formats.serverless.listen`. The event is sent to it as that signal.
 """
 
 import asyncio

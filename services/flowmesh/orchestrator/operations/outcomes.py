@@ -6,7 +6,7 @@ import asyncio
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import State
-from flowmesh.engine.state import EXECUTION_CONTINUED
+from flowmesh.engine.state.state import EXECUTION_CONTINUED
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.commit.waiters import Waiters
 from flowmesh.orchestrator.model.messages import execution_message

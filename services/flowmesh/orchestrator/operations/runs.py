@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from flowmesh.engine import State
-from flowmesh.engine.state import EXECUTION_CONTINUED
+from flowmesh.engine.state.state import EXECUTION_CONTINUED
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 

@@ -2,7 +2,7 @@
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import history_service_pb2 as pb
-from flowmesh.engine.state import EXECUTION_COMPLETED
+from flowmesh.engine.state.state import EXECUTION_COMPLETED
 from flowmesh.orchestrator.model.errors import execution_not_found
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.storage.batch import DAY_US

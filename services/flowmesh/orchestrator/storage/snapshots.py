@@ -14,9 +14,9 @@ from flowmesh.engine import (
     State,
     search_messages,
 )
-from flowmesh.engine import journal as journals
 from flowmesh.engine.searching import found_values
-from flowmesh.engine.state import PENDING, RUNNING
+from flowmesh.engine.state import journal as journals
+from flowmesh.engine.state.state import PENDING, RUNNING
 from flowmesh.engine.variables import apply_set
 from flowmesh.plan import Plan
 

@@ -11,7 +11,7 @@ import aiosql
 import asyncpg
 import orjson
 
-from flowmesh.engine.state import EXECUTION_COMPLETED
+from flowmesh.engine.state.state import EXECUTION_COMPLETED
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.model.errors import IncarnationOver, StatementRefused, StorageFull
 from flowmesh.orchestrator.storage.batch import DAY_US, CommitBatch

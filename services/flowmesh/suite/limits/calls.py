@@ -3,8 +3,8 @@
 from flowmesh import jsontext
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
-from flowmesh.event import published
-from flowmesh.gateway import limits as gateway
+from flowmesh.event.triggers import published
+from flowmesh.gateway.http import limits as gateway
 from flowmesh.gateway.routes import limits as routes
 from flowmesh.jsontext import integers
 from flowmesh.orchestrator.links import keys as link_keys

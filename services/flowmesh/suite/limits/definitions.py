@@ -4,7 +4,7 @@ from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
 from flowmesh.definitions import triggers
 from flowmesh.definitions.checks import bodies as checks
-from flowmesh.definitions.formats import approvals
+from flowmesh.definitions.formats.native import approvals
 from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
 from flowmesh.rehearsal import limits as rehearsal
 from flowmesh.sandbox import syntax

@@ -2,7 +2,9 @@
 
 from flowmesh.definition import limits as definition
 from flowmesh.egress import bodies, client, headers
-from flowmesh.engine import approvals, children, delays, journal, pages, state, variables
+from flowmesh.engine import variables
+from flowmesh.engine.decisions import approvals, children, delays
+from flowmesh.engine.state import journal, pages, state
 from flowmesh.executors import limits as executors
 from flowmesh.expressions import conditions, templates
 from flowmesh.filters import terms as filters

@@ -1,0 +1,1 @@
+"""Commands on definitions: apply, check, convert, test, compare."""

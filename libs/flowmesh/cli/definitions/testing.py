@@ -1,0 +1,195 @@
+"""`test`: runs files of workflow tests and tells what was not as expected."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.common import COMMON, Common, guarded
+from flowmesh.cli.definitions.problems import tell
+from flowmesh.cli.definitions.sources import TEST_SUFFIXES, Source
+from flowmesh.cli.refusals import Refused
+
+if TYPE_CHECKING:
+    from flowmesh.rehearsal.coverage import Coverage
+    from flowmesh.rehearsal.suites import Outcome, Suite
+
+Ran = list[tuple["Suite", list[tuple["Outcome", float]]]]
+MISSED_SHOWN_MAX = 10
+
+
+def run_tests(
+    *paths: Path,
+    matching: Annotated[str, Parameter(name=["--matching", "-k"])] = "",
+    min_coverage: float = 0.0,
+    junit: str = "",
+    common: Common = COMMON,
+) -> int:
+    """Run tests of workflows: `*.test.yaml` files, in this process, with no call leaving.
+
+    Prints what was not as expected and the share of nodes and branches that ran. Exit code 1 if a
+    test fails, a file is wrong, or the coverage is too low.
+
+    Parameters
+    ----------
+    paths
+        Files and folders; without one, this folder.
+    matching
+        Only tests with this in their name or that of their file.
+    min_coverage
+        Percentage of nodes and branches that must have run.
+    junit
+        File to write the outcomes to, as JUnit XML.
+    """
+    return guarded(common, lambda: _test(paths or (Path(),), matching, min_coverage, junit, common))
+
+
+def _test(
+    paths: Iterable[Path], wanted: str, min_coverage: float, junit: str, common: Common
+) -> int:
+    from flowmesh.rehearsal.coverage import percent
+    from flowmesh.rehearsal.suites import read_suite
+
+    try:
+        suites = [read_suite(file) for file in _files(paths)]
+    except OSError as error:
+        raise Refused(f"{error.filename} cannot be read", code=exit_codes.USAGE) from None
+    ran = asyncio.run(_run(suites, wanted))
+    coverages = _coverages(ran)
+    if junit:
+        from flowmesh.rehearsal.junit import junit as as_xml
+
+        Path(junit).write_bytes(as_xml(ran))
+    share = percent(coverages)
+    good = all(not s.problems and all(o.passed for o, _ in found) for s, found in ran)
+    covered = share >= min_coverage
+    if common.structured:
+        output.document(_as_json(ran, coverages, share, good and covered))
+    else:
+        _print(ran, coverages, share, wanted)
+        if not covered:
+            output.problem(f"flowmesh: {share:.1f} % is less than {min_coverage:g} %")
+    return exit_codes.DONE if good and covered else exit_codes.FAILED
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(file for file in path.rglob("*") if file.name.endswith(TEST_SUFFIXES))
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise Refused(f"there is no file {path}", code=exit_codes.USAGE)
+    if not found:
+        endings = ", ".join(TEST_SUFFIXES)
+        raise Refused("there are no tests", f"their files end in {endings}", exit_codes.USAGE)
+    return list(dict.fromkeys(found))
+
+
+async def _run(suites: "list[Suite]", wanted: str) -> Ran:
+    from flowmesh.rehearsal.suites import run_case
+    from flowmesh.sandbox import Sandbox
+
+    ran: Ran = []
+    async with Sandbox() as sandbox:
+        for suite in suites:
+            outcomes = []
+            for case in suite.cases:
+                if wanted in case.name or wanted in suite.file.name:
+                    begun = time.monotonic()
+                    outcome = await run_case(case, sandbox)
+                    outcomes.append((outcome, time.monotonic() - begun))
+            ran.append((suite, outcomes))
+    return ran
+
+
+def _coverages(ran: Ran) -> "list[Coverage]":
+    from flowmesh.rehearsal.coverage import Coverage
+
+    found: dict[str, Coverage] = {}
+    for _, outcomes in ran:
+        for outcome, _ in outcomes:
+            if outcome.report is not None:
+                name = outcome.report.workflow
+                found.setdefault(name, Coverage(name)).add(outcome.report)
+    return [found[name] for name in sorted(found)]
+
+
+def _print(ran: Ran, coverages: "list[Coverage]", share: float, wanted: str) -> None:
+    counts = {"passed": 0, "failed": 0}
+    for suite, outcomes in ran:
+        for told in suite.problems:
+            source = Source()
+            source.add(str(told.file), told.text)
+            tell(told.problem, "error", told.problem.place, source)
+        if outcomes or not wanted:
+            output.line(str(suite.file))
+        if suite.problems:
+            counts["failed"] += 1
+            output.line("  ✘ the file cannot be run")
+        for outcome, _ in outcomes:
+            counts["passed" if outcome.passed else "failed"] += 1
+            output.line(f"  {'✔' if outcome.passed else '✘'} {outcome.case.name}")
+            for line in filter(None, (outcome.error, *outcome.failures)):
+                output.line(f"      {line}")
+            if not outcome.passed:
+                output.line(f"      at {suite.file}:{outcome.case.line}")
+    for coverage in coverages:
+        run = f"{len(coverage.nodes_run)}/{len(coverage.nodes)} nodes"
+        taken = f"{len(coverage.branches_taken)}/{len(coverage.branches)} branches"
+        output.line(f"coverage of {coverage.workflow}: {run}, {taken}")
+        for name in coverage.missed[:MISSED_SHOWN_MAX]:
+            output.line(f"  never: {name}")
+        if len(coverage.missed) > MISSED_SHOWN_MAX:
+            output.line(f"  … and {len(coverage.missed) - MISSED_SHOWN_MAX} more")
+    said = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    output.line(f"{said or 'no tests'}; coverage {share:.1f} %")
+
+
+def _as_json(ran: Ran, coverages: "list[Coverage]", share: float, passed: bool) -> dict[str, Any]:
+    return {
+        "passed": passed,
+        "tests": [
+            {
+                "file": str(suite.file),
+                "name": outcome.case.name,
+                "line": outcome.case.line,
+                "passed": outcome.passed,
+                "failures": [*outcome.failures, *filter(None, (outcome.error,))],
+                "durationMs": round(seconds * 1_000, 1),
+            }
+            for suite, outcomes in ran
+            for outcome, seconds in outcomes
+        ],
+        "problems": [
+            {
+                "file": str(told.file),
+                "code": told.problem.code,
+                "message": told.problem.message,
+                "path": told.problem.place,
+                "line": told.problem.line,
+                "column": told.problem.column,
+            }
+            for suite, _ in ran
+            for told in suite.problems
+        ],
+        "coverage": {
+            "percent": round(share, 1),
+            "workflows": [
+                {
+                    "workflow": coverage.workflow,
+                    "nodes": len(coverage.nodes),
+                    "nodesRun": len(coverage.nodes_run),
+                    "branches": len(coverage.branches),
+                    "branchesTaken": len(coverage.branches_taken),
+                    "missed": coverage.missed,
+                }
+                for coverage in coverages
+            ],
+        },
+    }

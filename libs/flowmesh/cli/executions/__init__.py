@@ -1,0 +1,1 @@
+"""Commands on executions: start, follow, steer, explain, search."""

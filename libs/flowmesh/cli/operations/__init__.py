@@ -1,0 +1,1 @@
+"""Commands on the suite: services, limits, settings, health."""

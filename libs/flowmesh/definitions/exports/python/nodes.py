@@ -1,0 +1,322 @@
+"""The nodes of native workflows as calls of the builder."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from flowmesh.definitions.exports.parts import Document
+from flowmesh.definitions.exports.python.text import Call, Code, Names, literal, statement
+from flowmesh.expressions.references import Reference, ReferenceInvalid, parse_reference
+
+Json = Any
+# Arguments and options of a call.
+_Said = tuple[list[Json], Document]
+
+# What a task gets that says nothing else: in a flow, and in a map.
+_INPUT, _ITEM = "{{input}}", "{{item}}"
+
+_MAP_KEYS = frozenset({"items", "pages", "concurrency", "batch", "tolerate", "results", "tasks"})
+_RETRY = {
+    "maxAttempts": ("attempts", 4),
+    "initialDelay": ("initial", "100ms"),
+    "multiplier": ("multiplier", 2.0),
+    "maxDelay": ("max", "30s"),
+    "retryOn": ("on", ["*"]),
+}
+# Options that are texts, those of any node first.
+_TEXTS = {"name": "name", "condition": "condition"}
+_TEXTS_OF_TASKS = {
+    "timeout": "timeout",
+    "scheduleToStart": "schedule_to_start",
+    "priority": "priority",
+    "queue": "queue",
+}
+
+
+class _Variable:
+    """A node of the flow, which needs a name only if something uses it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.used = False
+
+    @property
+    def name(self) -> str:
+        self.used = True
+        return self._name
+
+
+class _Graph:
+    """What nodes are added to: the flow, or a map in it; `name` is that of its tasks."""
+
+    def __init__(self, owner: _Variable, name: str, given: str) -> None:
+        self.owner = owner
+        self.name = name
+        # The template of what its tasks get without an input.
+        self.given = given
+        self.nodes: dict[str, _Variable] = {}
+
+
+class _Sight:
+    """Writes templates as references to nodes that may be referred to, and says to which."""
+
+    def __init__(self, graph: _Graph, nodes: Collection[str]) -> None:
+        self._graph = graph
+        self._nodes = nodes
+        self.seen: dict[str, None] = {}
+
+    def __call__(self, value: Json) -> Json:
+        match value:
+            case str():
+                return self._reference(value) or value
+            case dict():
+                return {key: self(item) for key, item in value.items()}
+            case list():
+                return [self(item) for item in value]
+            case _:
+                return value
+
+    def _reference(self, text: str) -> Code | None:
+        """A text that is one template, as the builder writes it."""
+        found = _parsed(text)
+        if found is None:
+            return None
+        path = found.path
+        if found.root == "tasks" and path[1:2] == ("output",):
+            node = str(path[0])
+            if node not in self._nodes or node not in self._graph.nodes:
+                return None
+            self.seen[node] = None
+            begins, path = f"{self._graph.nodes[node].name}.output", path[2:]
+        elif found.root in ("input", "variables"):
+            begins = f"flow.{found.root}"
+        elif found.root in ("item", "index") and self._graph.given == _ITEM:
+            begins = f"{self._graph.owner.name}.{found.root}"
+        else:
+            return None
+        keys = (literal(key) if isinstance(key, str) else str(key) for key in path)
+        return Code(begins + "".join(f"[{key}]" for key in keys))
+
+
+def _parsed(text: str) -> Reference | None:
+    if not (text.startswith("{{") and text.endswith("}}")):
+        return None
+    try:
+        found = parse_reference(text, 2, len(text) - 2, "")
+    except ReferenceInvalid:
+        return None
+    return found if str(found) == text[2:-2] else None
+
+
+class Nodes:
+    """Statements that add the nodes of a flow, and those of its maps."""
+
+    def __init__(self, flow: str, tasks: Mapping[str, Document]) -> None:
+        self._tasks = tasks
+        self._names = Names(("Retry", "flow"))
+        self._flow = _Graph(_Variable("flow"), flow, _INPUT)
+        self._added: list[tuple[_Variable, Call]] = []
+        # Tasks of the source that a word of the builder defines.
+        self.said: set[str] = set()
+        self.tries_again = False
+
+    def add(self, nodes: Sequence[Document]) -> None:
+        self._add(self._flow, nodes)
+
+    def output(self, value: Json) -> Json:
+        """The output of the flow, which may refer to any of its nodes."""
+        return _Sight(self._flow, self._flow.nodes)(value)
+
+    def statements(self) -> list[str]:
+        return [
+            statement(f"{node.name} = " if node.used else "", call, 1) for node, call in self._added
+        ]
+
+    def _add(self, graph: _Graph, nodes: Sequence[Document]) -> None:
+        for node in nodes:
+            name = node["id"]
+            variable = _Variable(self._names.new(name))
+            self._added.append((variable, self._call(graph, name, dict(node))))
+            graph.nodes[name] = variable
+            if _is_map(node):
+                self._add(_Graph(variable, f"{graph.name}.{name}", _ITEM), node["map"]["tasks"])
+
+    def _call(self, graph: _Graph, name: str, rest: Document) -> Call:
+        """The call that adds a node; what it says is taken out of `rest`."""
+        del rest["id"]
+        waits = _waits(rest.get("dependsOn"), graph)
+        see = _Sight(graph, waits or ())
+        method, arguments, options = self._does(graph, name, rest, see)
+        self._say(rest, options, see, of_task=method != "map")
+        if waits is not None:
+            del rest["dependsOn"]
+            if list(see.seen) != list(waits) or any(waits.values()):
+                options["depends_on"] = [_after(graph, *each) for each in waits.items()]
+        if method == "node":
+            arguments.append(rest)
+        elif rest:
+            options["also"] = rest
+        return Call(f"{graph.owner.name}.{method}", [name, *arguments], options)
+
+    def _does(
+        self, graph: _Graph, name: str, rest: Document, see: _Sight
+    ) -> tuple[str, list[Json], Document]:
+        """The method that says what a node does, its arguments and options."""
+        if _is_map(rest):
+            return "map", [], _map_options(rest.pop("map"), see)
+        if "input" not in rest:
+            for key, (method, said_in) in _LINKS.items():
+                said = rest.get(key)
+                if isinstance(said, dict) and (found := said_in(said, see)):
+                    del rest[key]
+                    return method, *found
+        ref = rest.get("taskRef")
+        if not isinstance(ref, str):
+            return "node", [], {}
+        del rest["taskRef"]
+        match rest.get("input"):
+            case {"source": source, "pipeline": list(steps), **others} if (
+                ref == "transform" and not others and all(isinstance(each, dict) for each in steps)
+            ):
+                del rest["input"]
+                return "transform", [see(source), *see(steps)], {}
+        task = self._tasks.get(ref, {})
+        spec = task.get("spec") if task.get("metadata") == {"name": ref} else None
+        if spec == {"type": ref} and rest.get("input") is not None:
+            self.said.add(ref)
+            if rest["input"] == graph.given:
+                del rest["input"]
+            return "task", [ref], {}
+        if ref == f"{graph.name}.{name}" and (http := _http(spec)):
+            self.said.add(ref)
+            return "http", *http
+        return "use", [ref], {}
+
+    def _say(self, rest: Document, options: Document, see: _Sight, *, of_task: bool) -> None:
+        """Takes out of `rest` what the builder has an option for."""
+        if of_task and rest.get("input") is not None:
+            options["input"] = see(rest.pop("input"))
+        for key, option in (_TEXTS | _TEXTS_OF_TASKS if of_task else _TEXTS).items():
+            if isinstance(rest.get(key), str) and rest[key]:
+                options[option] = rest.pop(key)
+        if rest.get("critical") is False:
+            options["critical"] = rest.pop("critical")
+        if rest.get("join"):
+            options["join"] = rest.pop("join")
+        if of_task and rest.get("permissions"):
+            options["permissions"] = rest.pop("permissions")
+        retry = rest.get("retry")
+        if of_task and isinstance(retry, dict) and retry.keys() == _RETRY.keys():
+            self.tries_again = True
+            options["retry"] = _retry(rest.pop("retry"))
+
+
+def _waits(listed: Json, graph: _Graph) -> dict[str, str] | None:
+    """What a node waits for, and for which outcome; None where only a resource says it so."""
+    if not listed:
+        return None
+    found: dict[str, str] = {}
+    for each in listed:
+        match each:
+            case str(name):
+                outcome = ""
+            case {"task": str(name), "on": str(outcome), **others} if not others:
+                pass
+            case _:
+                return None
+        # What comes later has no name yet; a map takes such a name for one around it.
+        known = name in graph.nodes or (not outcome and graph.given == _INPUT)
+        if name in found or not known:
+            return None
+        found[name] = outcome
+    return found
+
+
+def _after(graph: _Graph, name: str, outcome: str) -> Json:
+    if name not in graph.nodes:
+        return name
+    variable = graph.nodes[name].name
+    return Code(f"{variable}.on({literal(outcome)})" if outcome else variable)
+
+
+def _is_map(node: Document) -> bool:
+    """Whether the builder makes the same map; another is written as a node."""
+    body = node.get("map")
+    return (
+        isinstance(body, dict)
+        and body.keys() <= _MAP_KEYS
+        and ("items" in body) != isinstance(body.get("pages"), dict)
+        and all(body[key] for key in ("concurrency", "batch", "tolerate") if key in body)
+        and body.get("results", "COUNT") == "COUNT"
+    )
+
+
+def _map_options(body: Document, see: _Sight) -> Document:
+    options: Document = {}
+    for key in ("items", "pages", "concurrency", "batch", "tolerate"):
+        if key in body:
+            options[key] = see(body[key]) if key in ("items", "pages") else body[key]
+    return options | {"counted": True} if "results" in body else options
+
+
+def _subworkflow(said: Document, see: _Sight) -> _Said | None:
+    match said:
+        case {"workflow": str(workflow), "version": version, "wait": bool(wait), **others} if (
+            others.keys() <= {"onCancel", "id", "input"} and all(others.values())
+        ):
+            options: Document = {} if version == "latest" else {"version": version}
+            options |= {} if wait else {"wait": False}
+            for key, option in (("onCancel", "on_cancel"), ("id", "child_id")):
+                if key in others:
+                    options[option] = others[key]
+            return [workflow], options | _given(others, "input", see)
+    return None
+
+
+def _continued(said: Document, see: _Sight) -> _Said | None:
+    return ([], _given(said, "input", see)) if _only(said, "input") else None
+
+
+def _wait(said: Document, see: _Sight) -> _Said | None:
+    others = dict(said)
+    event = others.pop("event", None)
+    if isinstance(event, str) and _only(others, "correlate"):
+        return [event], _given(others, "correlate", see)
+    return None
+
+
+def _only(said: Document, key: str) -> bool:
+    """Whether at most this is said, and then something."""
+    return said.keys() <= {key} and said.get(key, "") is not None
+
+
+def _given(said: Document, key: str, see: _Sight) -> Document:
+    return {"input": see(said[key])} if key in said else {}
+
+
+# What ties a node to other runs, by the word of a resource: the method, and what is said in it.
+_LINKS = {
+    "subworkflow": ("subworkflow", _subworkflow),
+    "continueAsNew": ("continue_as_new", _continued),
+    "wait": ("wait_for", _wait),
+}
+
+
+def _http(spec: Document | None) -> _Said | None:
+    if spec is None or spec.get("type") != "http" or spec.keys() != {"type", "http"}:
+        return None
+    more = dict(spec["http"])
+    url, method = more.pop("url", None), more.pop("method", None)
+    said = more.keys() <= {"headers", "body"} and all(more.values())
+    if not (said and isinstance(url, str) and isinstance(method, str)):
+        return None
+    return [url], {"method": method, **more} if method != "GET" else more
+
+
+def _retry(said: Document) -> Call:
+    """But for what is as the builder has it; a 2 is no 2.0 in the digest of a document."""
+    options = {
+        option: said[key]
+        for key, (option, usual) in _RETRY.items()
+        if repr(said[key]) != repr(usual)
+    }
+    return Call("Retry", [], options)

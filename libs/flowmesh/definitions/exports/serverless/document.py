@@ -1,0 +1,168 @@
+"""A workflow as a document of Serverless Workflow.
+
+Where others go on when a node fails, each branch keeps its failure, which is raised in the end.
+"""
+
+import re
+from collections import Counter
+
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.parts import Document, written_nodes
+from flowmesh.definitions.exports.serverless.graph import KEPT, GraphWriter
+from flowmesh.definitions.exports.serverless.jq import (
+    Unsaid,
+    literal,
+    native_program,
+    value_of,
+    wrapped,
+)
+from flowmesh.definitions.exports.serverless.tasks import Teller, ms
+from flowmesh.definitions.formats.serverless.names import NAME, NAME_SAID, document_name
+from flowmesh.definitions.model import (
+    Callbacks,
+    Compensation,
+    Dialect,
+    FailurePolicy,
+    Workflow,
+    every_node,
+)
+from flowmesh.definitions.references import output_roots_of
+from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.triggers import Cron
+from flowmesh.standards.jq_values import program_of
+
+DSL = "1.0.3"
+# A workflow without a label `version` is said to be of this one.
+VERSION = "0.1.0"
+_SEMANTIC = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?\Z"
+)
+
+
+def serverless_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
+    _refuse(workflow, document, lost)
+    about = _about(workflow, document, lost)
+    found: Document = {"document": about}
+    found |= _schedule(workflow, lost)
+    if workflow.timeout_ms:
+        found["timeout"] = {"after": ms(workflow.timeout_ms)}
+    if workflow.input_schema is not None:
+        found["input"] = {"schema": {"format": "json", "document": workflow.input_schema}}
+    nodes = [*every_node(workflow.nodes)]
+    ids = Counter(node.id for node in nodes)
+    for name, count in ids.items():
+        if count > 1:
+            lost.note("an id that several nodes have", name)
+    told = {edge.source for node in nodes for edge in node.edges if edge.on_failure}
+    writer = GraphWriter(
+        Scope(workflow.nodes),
+        Teller(lost, frozenset(ids), told),
+        goes_on=workflow.on_failure is FailurePolicy.FINISH_OTHERS,
+        shown=written_nodes(workflow, document),
+    )
+    found["do"] = writer.tasks()
+    if writer.branches:
+        found["do"].append({"raise the failure": _raised()})
+    found["output"] = _output(workflow, writer.leaves, lost)
+    return found
+
+
+def _refuse(workflow: Workflow, document: Document, lost: Lost) -> None:
+    spec = document.get("spec", document)
+    said = {
+        "webhooks that are told how an execution goes": workflow.callbacks != Callbacks(),
+        "a limit of how many nodes run at once": workflow.parallelism,
+        "what executions are searched for by": workflow.search,
+        "a retention": workflow.retention_ms,
+        "limits of executions": workflow.limits is not None,
+        "variables": workflow.variables,
+        "a policy of when executions begin": workflow.start is not None,
+        "a compensation": workflow.compensation != Compensation(),
+        "`onFailure: STOP`": workflow.on_failure is FailurePolicy.STOP,
+        "a schema of an output that the workflow does not put together": (
+            workflow.output_schema is not None and not workflow.has_output
+        ),
+        "templates in the Go form": workflow.dialect is Dialect.NATIVE
+        and spec.get("templates", "native") != "native",
+        "the namespace of a resource": workflow.dialect is Dialect.NATIVE
+        and "namespace" in document.get("metadata", {}),
+    }
+    for feature, is_said in said.items():
+        if is_said:
+            lost.note(feature)
+
+
+def _about(workflow: Workflow, document: Document, lost: Lost) -> Document:
+    """The id says the namespace and the name, a label the version; other labels are tags."""
+    tags = dict(workflow.labels)
+    namespace, name = document_name(workflow.id)
+    if tags.get("namespace") == namespace:
+        del tags["namespace"]
+    about: Document = {
+        "dsl": DSL,
+        "namespace": namespace,
+        "name": name,
+        "version": tags.pop("version", VERSION),
+    }
+    for key in ("namespace", "name"):
+        if not NAME.match(about[key]):
+            lost.note(f"the {key} {about[key]!r}: {NAME_SAID}")
+    if not _SEMANTIC.match(about["version"]):
+        lost.note(f"the version {about['version']!r}, which is not semantic, such as {VERSION}")
+    if workflow.name != workflow.id:
+        about["title"] = workflow.name
+    if description := document.get("spec", document).get("description"):
+        about["summary"] = description
+    if tags:
+        about["tags"] = tags
+    metadata = document.get("metadata") or {}
+    if workflow.dialect is Dialect.NATIVE:
+        metadata = {key: metadata[key] for key in ("annotations",) if key in metadata}
+    return about | ({"metadata": metadata} if metadata else {})
+
+
+def _schedule(workflow: Workflow, lost: Lost) -> Document:
+    """One schedule in UTC that gives an empty input, which is what a document can say of it."""
+    if not workflow.triggers:
+        return {}
+    if len(workflow.triggers) > 1:
+        lost.note("several triggers")
+    trigger = workflow.triggers[0]
+    source = trigger.source
+    if not isinstance(source, Cron) or source != Cron(source.expression):
+        lost.note("a trigger that is no schedule in UTC, or makes up for missed instants")
+        return {}
+    if trigger.id != "schedule":
+        lost.note(f"a schedule with the id {trigger.id!r} (it would be 'schedule')")
+    if not trigger.has_input or trigger.input != {}:
+        lost.note("the input of a schedule other than {}")
+    return {"schedule": {"cron": source.expression}}
+
+
+def _output(workflow: Workflow, leaves: list[str], lost: Lost) -> Document:
+    """What the workflow puts together, else the output of the only node nobody waits for."""
+    output: Document = {}
+    if workflow.output_schema is not None:
+        output["schema"] = {"format": "json", "document": workflow.output_schema}
+    if not workflow.has_output:
+        return output | {"as": wrapped(leaves[0] if len(leaves) == 1 else "null")}
+    try:
+        value = value_of(workflow.output, output_roots_of(workflow), native_program)
+    except Unsaid as unsaid:
+        lost.note(f"{unsaid} in the output")
+        return output
+    # A text is an expression there, and a list has no place but in one.
+    plain = isinstance(value, dict | str) and value != workflow.output
+    return output | {"as": value if plain else wrapped(program_of(value))}
+
+
+def _raised() -> Document:
+    """The failure of a branch, once the others have ended."""
+    kept = f"$context[{literal(KEPT)}]"
+    error = {
+        "type": wrapped(f"{kept}.type"),
+        "status": 500,
+        "title": wrapped(f"{kept}.title"),
+        "detail": wrapped(f"{kept}.detail"),
+    }
+    return {"if": wrapped(f"$context | has({literal(KEPT)})"), "raise": {"error": error}}

@@ -1,0 +1,82 @@
+"""A request of step JSON as `call: http` of Serverless Workflow."""
+
+from flowmesh.definitions.exports.parts import Document
+from flowmesh.definitions.exports.serverless.jq import (
+    ProgramOf,
+    Unsaid,
+    literal,
+    parts_of,
+    program_of,
+    text_program,
+    value_of,
+    wrapped,
+)
+from flowmesh.definitions.model import Json
+
+_ROOTS = frozenset({"context", "input"})
+_DOTS = (
+    'def segment: tostring | @uri | if . == "." or . == ".." '
+    'then error("it would change the path of the url") else . end; '
+)
+
+_LINES = (
+    'def line: tostring | if test("[\\r\\n\\u0000]") '
+    'then error("a header has one line") else . end; '
+)
+
+
+def http_request(config: Document, of_reference: ProgramOf) -> Document:
+    """The task without what is around it. Raises Unsaid."""
+    if config.get("send_context"):
+        raise Unsaid("a request that sends the context")
+    if "authentication" in config:
+        raise Unsaid("authentication of a request")
+    # What a redirect that is not followed answers is an output here and there.
+    said: Document = {
+        "method": config["method"].lower(),
+        "endpoint": _endpoint(config["url"], of_reference),
+        "redirect": True,
+    }
+    headers = config.get("headers") or {}
+    if any(not isinstance(value, str) for value in headers.values()):
+        raise Unsaid("a header that is no text")
+    if any("x-www-form-urlencoded" in str(value).lower() for value in headers.values()):
+        raise Unsaid("a form as the body of a request")
+    if headers:
+        said["headers"] = {name: _header(text, of_reference) for name, text in headers.items()}
+    if "body" in config and config["body"] is not None:
+        said["body"] = _body(config["body"], of_reference)
+    return {"call": "http", "with": said}
+
+
+def _header(text: str, of_reference: ProgramOf) -> str:
+    parts = parts_of(text, _ROOTS)
+    if all(isinstance(part, str) for part in parts):
+        return wrapped(literal(text)) if "${" in text else text
+    return wrapped(_LINES + text_program(parts, of_reference, "line"))
+
+
+def _body(body: Json, of_reference: ProgramOf) -> Json:
+    if isinstance(body, dict | list):
+        return value_of(body, _ROOTS, of_reference)
+    raise Unsaid("a body of a request that is neither an object nor a list")
+
+
+def _endpoint(url: str, of_reference: ProgramOf) -> str:
+    """Values in the path and in the query cannot leave their place."""
+    parts = parts_of(url, _ROOTS)
+    if all(isinstance(part, str) for part in parts):
+        return wrapped(literal(url)) if "{" in url or "${" in url else url
+    if not isinstance(parts[0], str):
+        raise Unsaid("a url that begins with a template")
+    in_path = True
+    written = []
+    for part in parts:
+        if isinstance(part, str):
+            in_path = in_path and "?" not in part and "#" not in part
+            written.append(literal(part))
+        else:
+            program = program_of(part.expression, of_reference)
+            written.append(f"({program} | {'segment' if in_path else 'tostring | @uri'})")
+    program = " + ".join(written)
+    return wrapped((_DOTS if "| segment)" in program else "") + program)

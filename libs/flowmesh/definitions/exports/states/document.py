@@ -1,0 +1,84 @@
+"""A workflow as an Amazon States Language document, in the flavour of JSONPath.
+
+Steps after one another are states in a row, branches a Parallel, maps a Map, conditions a Choice.
+What follows from a failure is written out: where a workflow finishes the others first, branches
+catch what fails in them and say so in their value.
+"""
+
+import orjson
+
+from flowmesh.definitions.checks.everything import check
+from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.parts import Document, written_nodes
+from flowmesh.definitions.exports.states.blocks import Blocks
+from flowmesh.definitions.exports.states.errors import whole_seconds
+from flowmesh.definitions.exports.states.refused import note_refused
+from flowmesh.definitions.exports.states.values import Values, output_path
+from flowmesh.definitions.model import Dialect, FailurePolicy, Workflow
+from flowmesh.definitions.problems import errors_in
+from flowmesh.definitions.reading import Resolve, read_source
+from flowmesh.definitions.references import output_roots_of
+from flowmesh.expressions import TemplateInvalid, compile_template
+
+_FIRST = {
+    "Type": "Pass",
+    "Parameters": {"input.$": "$", "tasks": {}, "marks": {}},
+}
+
+
+def states_document(
+    workflow: Workflow, document: Document, lost: Lost, resolve: Resolve
+) -> Document:
+    """`resolve` gives those tasks of the library that are at hand."""
+    note_refused(workflow, lost)
+    metadata = document.get("metadata") or {}
+    if workflow.dialect is Dialect.NATIVE:
+        for key in ("annotations", "namespace"):
+            if key in metadata:
+                lost.note(f"the {key} of a resource")
+    spec = document.get("spec", document)
+    named = workflow.name if workflow.name != workflow.id else ""
+    comment = ": ".join(filter(None, (named, spec.get("description", ""))))
+    found: Document = {"Name": workflow.id} | ({"Comment": comment} if comment else {})
+    if workflow.timeout_ms:
+        found["TimeoutSeconds"] = whole_seconds(workflow.timeout_ms, "a timeout", lost)
+    blocks = Blocks(workflow, written_nodes(workflow, document), lost, resolve)
+    answer, skipped = _answer(workflow, blocks, lost)
+    finishes = workflow.on_failure is not FailurePolicy.CANCEL
+    made = blocks.machine(
+        blocks.scope, workflow.id, answer, skipped, finishes=finishes, first=_FIRST
+    )
+    found |= made
+    if lost.nothing:
+        _note_problems(found, lost)
+    return found
+
+
+def _note_problems(document: Document, lost: Lost) -> None:
+    """Limits that what was written would be over, such as how long a text may be."""
+    reading = read_source(orjson.dumps(document))
+    for problem in errors_in([*reading.problems, *check(reading, lambda _name: None)]):
+        if problem.code != "TASK_NOT_FOUND":
+            place = f"{problem.place}: " if problem.place else ""
+            lost.note(f"what this would be ({place}{problem.message})")
+
+
+def _answer(workflow: Workflow, blocks: Blocks, lost: Lost) -> tuple[Document, object]:
+    """How the last state makes the output, and what it is where the end was skipped."""
+    if not workflow.has_output:
+        leaf = blocks.leaf(blocks.scope)
+        return ({"InputPath": output_path(leaf)} if leaf else {"Result": None}), None
+    values = Values(lost)
+    try:
+        template = compile_template(workflow.output, output_roots_of(workflow))
+    except TemplateInvalid:
+        return {}, ...
+    for reference in template.references:
+        if reference.root == "tasks" and reference.path:
+            blocks.wanted.add(str(reference.path[0]))
+    if path := values.whole(workflow.output):
+        return {"InputPath": path}, ...
+    is_object = isinstance(workflow.output, dict)
+    given = workflow.output if is_object else {"output": workflow.output}
+    made: Document = {"Parameters": values.payload(given)}
+    return made | ({} if is_object else {"OutputPath": "$.output"}), ...

@@ -1,0 +1,1 @@
+"""The resources `Workflow` and `WorkflowTask` of `workflow.io/v1`."""

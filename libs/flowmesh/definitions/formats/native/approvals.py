@@ -1,0 +1,43 @@
+"""A task of a native workflow that asks people: `approval`."""
+
+from flowmesh.definitions.formats.native.times import read_duration
+from flowmesh.definitions.limits import TIMEOUT_MS_MAX
+from flowmesh.definitions.model import APPROVAL, Dialect, Json, Task
+from flowmesh.definitions.reader import Reader, kind_of
+
+NEEDS = ("ALL", "ANY")
+DEADLINES = ("FAIL", "APPROVE", "REJECT")
+REJECTIONS = ("FAIL", "CONTINUE")
+ASSIGNEES_MAX = 100
+# What is rendered when it begins; all else is constant.
+_RENDERED = ("assignees", "escalateTo", "title", "data")
+
+
+def read_approval(reader: Reader) -> tuple[Task, Json]:
+    """The task, and the template of what people are told and who they are."""
+    body = reader.object("approval")
+    given = {key: body.raw(key) for key in _RENDERED if body.has(key)}
+    for key in ("assignees", "escalateTo"):
+        value = given.get(key, [])
+        if not isinstance(value, str | list):
+            message = f"{key} is a list of names, or a template of one, not {kind_of(value)}"
+            body.problems.add("DEFINITION_INVALID", message, (*body.path, key))
+    config: dict[str, Json] = {
+        "needed": _needed(body),
+        "form": body.raw("form"),
+        "deadline_ms": read_duration(body, "deadline", 0, 1, TIMEOUT_MS_MAX, "TIMEOUT_INVALID"),
+        "on_deadline": body.choice("onDeadline", DEADLINES, DEADLINES[0]),
+        "on_reject": body.choice("onReject", REJECTIONS, REJECTIONS[0]),
+    }
+    if body.has("escalateTo") and not body.has("deadline"):
+        body.missing("deadline", "when those in escalateTo are asked, such as 2h")
+    body.refuse_unknown()
+    task = Task(APPROVAL, APPROVAL, config, Dialect.NATIVE, path=body.path, config_path=body.path)
+    return task, given
+
+
+def _needed(body: Reader) -> int:
+    """How many must approve; 0 is all."""
+    if not isinstance(body.raw("needs"), int) or isinstance(body.raw("needs"), bool):
+        return 1 if body.choice("needs", NEEDS, NEEDS[0]) == "ANY" else 0
+    return body.integer("needs", 1, 1, ASSIGNEES_MAX)

@@ -1,0 +1,138 @@
+"""Native tasks that reach beyond their execution: another workflow, the next run, an awaited event.
+
+What each says stands under its own word; the planner makes a node of the plan of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flowmesh.definitions.formats.native.approvals import read_approval
+from flowmesh.definitions.formats.native.bodies import Place, read_decision
+from flowmesh.definitions.model import APPROVAL, Dialect, Json, Task
+from flowmesh.definitions.problems import Path
+from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.references import has_template
+
+ON_CANCEL = ("CANCEL", "TERMINATE", "ABANDON")
+LATEST = "latest"
+DECISION = "decision"
+VERSION_MAX = 2**31 - 1
+_INPUT = ("input",)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A task that is written into its node, and the template of what it gets."""
+
+    task: Task
+    input: Json = None
+    has_input: bool = False
+
+
+def written_kind(reader: Reader) -> str:
+    """Which of these a task is; empty where it is none."""
+    return next((kind for kind in KINDS if reader.has(kind)), "")
+
+
+def read_written(reader: Reader, kind: str, place: Place) -> Written:
+    """The task under the word `kind`."""
+    if kind == DECISION:
+        given = reader.raw("input")
+        return Written(read_decision(reader), given, reader.has("input"))
+    if kind == APPROVAL:
+        return Written(*read_approval(reader), has_input=True)
+    for key in ("taskRef", "input", "queue"):
+        if reader.has(key):
+            message = f"{key} does not belong beside {kind}"
+            reader.problems.add("DEFINITION_INVALID", message, (*reader.path, key), at_key=True)
+            reader.raw(key)
+    body = reader.object(kind)
+    made = _READERS[kind](body, place)
+    body.refuse_unknown()
+    return made
+
+
+def _subworkflow(body: Reader, _place: Place) -> Written:
+    waits = body.flag("wait", True)
+    path: Path
+    if not waits and body.has("onCancel"):
+        message = "a workflow that is not waited for goes on by itself; onCancel has no meaning"
+        path = (*body.path, "onCancel")
+        body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    if waits and body.has("id"):
+        message = "only a workflow that is not waited for has an id that others may give it too"
+        path = (*body.path, "id")
+        body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    config: dict[str, Json] = {
+        "workflow": _workflow(body),
+        "version": _version(body),
+        "wait": waits,
+        "onCancel": body.choice("onCancel", ON_CANCEL, ON_CANCEL[0]),
+    }
+    if body.has("id"):
+        config["id"] = body.required_text("id", "a text, as a template")
+    return _made("subworkflow", config, body, "input")
+
+
+def _workflow(body: Reader) -> str:
+    """The name of a workflow, or a template of one."""
+    given = body.value.get("workflow")
+    if isinstance(given, str) and has_template(given):
+        return body.required_text("workflow", "the name of the workflow to start")
+    return body.identifier("workflow", "the name of the workflow to start")
+
+
+def _continue(body: Reader, place: Place) -> Written:
+    if place.depth:
+        message = "a workflow continues as new from one of its own tasks, not from within a body"
+        body.problems.add("DEFINITION_INVALID", message, body.path)
+    config: dict[str, Json] = {"version": _version(body) if body.has("version") else None}
+    return _made("continueAsNew", config, body, "input")
+
+
+def _wait(body: Reader, _place: Place) -> Written:
+    config: dict[str, Json] = {"name": body.identifier("event", "the type of the event")}
+    if body.has("onTimeout"):
+        config["onTimeout"] = body.raw("onTimeout")
+    return _made("signal", config, body, "correlate")
+
+
+def _made(kind: str, config: dict[str, Json], body: Reader, key: str) -> Written:
+    task = Task(
+        kind,
+        kind,
+        config,
+        Dialect.NATIVE,
+        config_path=body.path,
+        places={_INPUT: (*body.path, key)},
+    )
+    return Written(task, body.raw(key), body.has(key))
+
+
+def _version(body: Reader) -> Json:
+    """A number, a label, or the newest."""
+    value = body.raw("version")
+    if isinstance(value, str):
+        return body.identifier("version", "a number, a label or latest")
+    if isinstance(value, bool) or not isinstance(value, int | None):
+        body.wrong("version", "a number, a label or latest")
+        return LATEST
+    if value is None:
+        return LATEST
+    return body.integer("version", 1, 1, VERSION_MAX)
+
+
+def version_of(config: dict[str, Json]) -> tuple[int, str]:
+    """The version as its number, or 0, and its label."""
+    value = config.get("version")
+    if isinstance(value, int):
+        return value, ""
+    return 0, "" if value in (None, LATEST) else str(value)
+
+
+_READERS: dict[str, Callable[[Reader, Place], Written]] = {
+    "subworkflow": _subworkflow,
+    "continueAsNew": _continue,
+    "wait": _wait,
+}
+KINDS = (DECISION, APPROVAL, *_READERS)

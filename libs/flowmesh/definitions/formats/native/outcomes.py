@@ -1,0 +1,78 @@
+"""What a native workflow says of failures: how it goes on, and what undoes what was done."""
+
+from flowmesh.definitions.builtins import BUILT_IN_NAMES, TRANSFORM
+from flowmesh.definitions.formats.native.times import read_retry, read_timeout
+from flowmesh.definitions.model import (
+    UNDO_NAMES,
+    UNDO_SUFFIX,
+    Compensation,
+    FailurePolicy,
+    Node,
+    OnFailure,
+    Outcome,
+)
+from flowmesh.definitions.reader import Reader
+
+ON_FAILURE = tuple(each.name for each in OnFailure)
+POLICIES = tuple(each.name for each in FailurePolicy)
+START_LIMIT = "scheduleToStart"
+ORDERS = ("REVERSE", "PARALLEL")
+
+
+def read_outcome(reader: Reader, node_id: str, bound: frozenset[str]) -> Outcome:
+    """`onFailure`, `fallback`, `undo`, `totalTimeout` and `scheduleToStart` of a task."""
+    default = OnFailure.CONTINUE if reader.has("fallback") else OnFailure.FAIL
+    on_failure = OnFailure[reader.choice("onFailure", ON_FAILURE, default.name)]
+    if reader.has("fallback") and on_failure is not OnFailure.CONTINUE:
+        message = f"a fallback is what onFailure CONTINUE goes on with, not {on_failure.name}"
+        reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "fallback"), at_key=True)
+    return Outcome(
+        on_failure=on_failure,
+        fallback=reader.raw("fallback"),
+        undo=_undo(reader.object("undo"), node_id, bound) if reader.has("undo") else None,
+        total_timeout_ms=read_timeout(reader, "totalTimeout"),
+        start_timeout_ms=read_timeout(reader, START_LIMIT),
+    )
+
+
+def _undo(reader: Reader, node_id: str, bound: frozenset[str]) -> Node:
+    """The task that undoes another; it runs when that one has completed and it comes to it."""
+    task_ref = reader.task_ref("taskRef")
+    if task_ref in BUILT_IN_NAMES - {TRANSFORM}:
+        message = f"{task_ref} undoes nothing; name a task that does"
+        reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "taskRef"))
+    node = Node(
+        id=node_id + UNDO_SUFFIX,
+        path=reader.path,
+        name=f"undo of {node_id}",
+        task_ref=task_ref,
+        input=reader.raw("input"),
+        has_input=reader.has("input"),
+        retry=read_retry(reader),
+        timeout_ms=read_timeout(reader),
+        queue=reader.identifier("queue", "", required=False),
+        hidden=True,
+        bound=bound | UNDO_NAMES,
+    )
+    reader.refuse_unknown()
+    return node
+
+
+def read_policy(reader: Reader) -> FailurePolicy:
+    """`onFailure` of a workflow."""
+    return FailurePolicy[reader.choice("onFailure", POLICIES, FailurePolicy.FINISH_OTHERS.name)]
+
+
+def read_compensation(reader: Reader) -> Compensation:
+    """`compensation` of a workflow."""
+    if reader.raw("compensation") is None:
+        return Compensation()
+    said = reader.object("compensation")
+    made = Compensation(
+        on_failure=said.flag("onFailure", True),
+        on_cancel=said.flag("onCancel", True),
+        on_terminate=said.flag("onTerminate", False),
+        parallel=said.choice("order", ORDERS, ORDERS[0]) == "PARALLEL",
+    )
+    said.refuse_unknown()
+    return made

@@ -1,0 +1,1 @@
+"""Serverless Workflow DSL 1.0."""

@@ -1,0 +1,87 @@
+"""`call: grpc` of Serverless Workflow: one unary call by the task `grpc.call`.
+
+`proto` says what the messages look like: a compiled descriptor set in a `data:` URI, or the address
+of the service itself, `grpc://host:port`, which is asked then.
+"""
+
+from flowmesh.definitions.formats.native import calls
+from flowmesh.definitions.formats.serverless.blocks import beside
+from flowmesh.definitions.formats.serverless.layout import At
+from flowmesh.definitions.formats.serverless.values import Made, unsupported
+from flowmesh.definitions.model import NO_RETRY, Dialect, Task
+from flowmesh.definitions.problems import Path
+from flowmesh.definitions.reader import Reader
+
+PORT_MAX = 65_535
+# In the metadata of a call: false where the service has no TLS.
+TLS = "flowmesh.io/tls"
+_DESCRIPTORS = "data:application/octet-stream;base64,"
+_COMPILE = (
+    "write grpc://host:port of a service with reflection, or "
+    f"{_DESCRIPTORS}… with what `protoc --include_imports --descriptor_set_out` makes"
+)
+
+
+def lay_grpc(at: At) -> None:
+    if not at.reader.has("with"):
+        at.reader.missing("with", "proto, service and method of the call")
+    given = at.reader.object("with")
+    config, places = _service(at, given)
+    proto = given.object("proto")
+    endpoint = proto.required_text("endpoint", _COMPILE)
+    proto.text("name")
+    if endpoint.startswith(_DESCRIPTORS):
+        config["descriptors"] = endpoint.removeprefix(_DESCRIPTORS)
+    elif endpoint and endpoint != f"grpc://{config['target']}":
+        path = (*proto.path, "endpoint")
+        unsupported(at.problems, f"the proto {endpoint[:64]!r}", path, _COMPILE)
+    arguments = given.raw("arguments")
+    if not isinstance(arguments, dict | str | None):
+        given.wrong("arguments", "an object or an expression")
+    for part in (proto, given):
+        part.refuse_unknown()
+    checked = calls.unary(Reader(config, given.path, at.problems))
+    task = Task(
+        "grpc",
+        "grpc.call",
+        {**checked, "request": "{{input}}"},
+        Dialect.NATIVE,
+        retry=NO_RETRY,
+        config_path=given.path,
+        places=places,
+    )
+    path = (*given.path, "arguments")
+    beside(at, task, "", {} if arguments is None else arguments, path, "result", NO_RETRY)
+
+
+def _service(at: At, given: Reader) -> tuple[Made, dict[Path, Path]]:
+    """What `grpc.call` is configured with, and where its parts stand."""
+    service = given.object("service")
+    name = service.required_text("name", "the service with its package, such as shop.Orders")
+    host = service.required_text("host", "the name of the host")
+    tls = _tls(at)
+    port = service.integer("port", 443 if tls else 80, 1, PORT_MAX)
+    method = given.required_text("method", "the name of the method")
+    if "${" in host:
+        path = (*service.path, "host")
+        unsupported(at.problems, "an expression as host", path, "write the host out")
+    if service.has("authentication"):
+        why = "call a WorkflowTask of the type grpc.call, which has metadata"
+        path = (*service.path, "authentication")
+        unsupported(at.problems, "authentication of a gRPC service", path, why)
+    service.refuse_unknown()
+    places: dict[Path, Path] = {
+        ("target",): (*service.path, "host"),
+        ("request",): (*given.path, "arguments"),
+    }
+    return {"target": f"{host}:{port}", "method": f"{name}/{method}", "tls": tls}, places
+
+
+def _tls(at: At) -> bool:
+    about = at.reader.raw("metadata")
+    tls = about.get(TLS, True) if isinstance(about, dict) else True
+    if not isinstance(tls, bool):
+        path = (*at.path, "metadata", TLS)
+        at.problems.add("DEFINITION_INVALID", f"{TLS} is true or false", path)
+        return True
+    return tls

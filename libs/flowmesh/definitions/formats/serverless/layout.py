@@ -1,0 +1,354 @@
+"""How lists of Serverless Workflow tasks are laid out as nodes of a state machine.
+
+Every task is one node or several, of which the first has its name; what follows is known before
+the task is read, because a directive may lead anywhere in its list.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.serverless.values import (
+    IN_TASK,
+    Expressions,
+    Made,
+    schema_of,
+    timeout_of,
+    unsupported,
+)
+from flowmesh.definitions.model import Follow, Json
+from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.standards.jq_values import secrets_in, single, variables_in
+
+# What is read before the work of a task, and what after it.
+BEFORE = ("input_schema", "from")
+# What sends its input to somewhere else, and stores nothing of it.
+_CALLING = ("call", "run")
+_COMMON = ("if", "input", "output", "export", "timeout", "then", "metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a document defines to be used by name."""
+
+    authentications: Reader
+    errors: Reader
+    functions: Reader
+    retries: Reader
+    timeouts: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Where a list of tasks stands: what follows it, where `end` leads, who handles errors.
+
+    `depth` is the number of blocks that are open, `names` are the variables there are. In a body
+    of its own a list cannot end the workflow (`ends`).
+    """
+
+    after: str = ""
+    end: str = ""
+    catch: str = ""
+    depth: int = 0
+    names: frozenset[str] = frozenset()
+    ends: bool = True
+    functions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """One task to be laid out: `entry` is the id of its first node, `after` of what follows it."""
+
+    compiler: "Compiler"
+    machine: Machine
+    reader: Reader
+    name: str
+    kind: str
+    entry: str
+    after: str
+    around: Around
+    shape: Made
+    limit_ms: int
+    goes_to: Callable[[Reader, str], str]
+
+    @property
+    def path(self) -> Path:
+        return self.reader.path
+
+    @property
+    def problems(self) -> Problems:
+        return self.reader.problems
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Variables that the definition of the task may name."""
+        return IN_TASK | self.around.names | {"input"}
+
+    @property
+    def call_names(self) -> frozenset[str]:
+        """Variables that what is sent to a service may name: nothing of it is stored."""
+        return self.names | {"secrets"}
+
+    @property
+    def expressions(self) -> Expressions:
+        return self.compiler.expressions
+
+    def new(self, what: str) -> str:
+        return self.machine.names.new(f"{self.name}:{what}")
+
+    def refuse(self, feature: str, *below: str | int, why: str) -> None:
+        unsupported(self.problems, feature, (*self.path, *below), why)
+
+    def work(self, config: Made) -> None:
+        """The task as one node, with all that is around its work."""
+        config = {**self.shape, **config}
+        used = [secrets_in(program) for program in programs_of(config)]
+        if any(names is None or names for names in used):
+            declared = self.compiler.expressions.secrets
+            config["secrets"] = sorted(
+                declared if None in used else frozenset().union(*filter(None, used))
+            )
+        self.node(self.entry, config, self.after, timeout_ms=self.limit_ms)
+
+    def node(
+        self,
+        node_id: str,
+        config: Made,
+        following: str = "",
+        *,
+        machine: Machine | None = None,
+        among: tuple[str, ...] = (),
+        given: Mapping[str, Json] | None = None,
+        timeout_ms: int = 0,
+        catch: str | None = None,
+    ) -> None:
+        """A node for the worker; one with `among` decides which of them follows."""
+        catches = everything(self.around.catch if catch is None else catch)
+        follow = Follow(following, catches)
+        if among:
+            among = tuple(dict.fromkeys(name for name in among if name))
+            follow = Follow("", catches, chooses=True, among=among)
+        config = {"name": self.name, "at": self.compiler.place(node_id, self.path), **config}
+        used = programs_of(config)
+        extra = dict(given or {})
+        if any("workflow" in variables_in(program) for program in used):
+            extra |= {"execution": "{{execution.id}}", "input": "{{input}}"}
+            if any("definition" in program for program in used):
+                config["definition"] = self.compiler.document
+        if any("task" in variables_in(p) and "definition" in p for p in used):
+            config["task"] = self.reader.value
+        target = machine or self.machine
+        name = self.name if node_id == self.entry else node_id
+        path, limit = self.path, timeout_ms
+        target.task(node_id, config, follow, name=name, path=path, given=extra, timeout_ms=limit)
+
+
+def programs_of(config: Made) -> list[str]:
+    """The jq programs of a task's configuration, which stand at its top or one level down."""
+    found = []
+    for value in config.values():
+        if isinstance(value, dict):
+            found += [program for key, program in value.items() if key == "jq"]
+            found += [v["jq"] for v in value.values() if isinstance(v, dict) and "jq" in v]
+    return found
+
+
+Layout = Callable[[At], None]
+
+
+class Compiler:
+    """Lays out the tasks of one document. `kinds` says how, by the member that names the kind;
+    `decides_itself` which are one node that decides whether it runs.
+    """
+
+    def __init__(
+        self,
+        document: dict[str, Json],
+        expressions: Expressions,
+        use: Use,
+        kinds: Mapping[str, Layout],
+        decides_itself: Callable[[str, dict[str, Json]], bool],
+    ) -> None:
+        self.document = document
+        self.expressions = expressions
+        self.use = use
+        self.problems = expressions.problems
+        self._kinds = kinds
+        self._decides_itself = decides_itself
+        # Pointers of all tasks by the ids of their nodes.
+        self.places: dict[str, str] = {}
+
+    def place(self, node_id: str, path: Path) -> str:
+        parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+        return self.places.setdefault(node_id, "/" + "/".join(parts))
+
+    def tasks(self, machine: Machine, given: Json, path: Path, around: Around) -> str:
+        """Lays out a list; the id of its first node, empty where there is none."""
+        items = self._items(given, path)
+        if not items:
+            return around.after
+        entries = {name: machine.names.new(name) for name, _, _ in items}
+        order = list(entries.values())
+        for number, (name, definition, place) in enumerate(items):
+            if machine.budget.gone:
+                break
+            following = order[number + 1] if number + 1 < len(order) else around.after
+            self._one(machine, name, definition, place, entries, following, around)
+        return order[0]
+
+    def single(
+        self, machine: Machine, name: str, definition: Json, path: Path, around: Around
+    ) -> str:
+        """Lays out one task; the id of its first node."""
+        entry = machine.names.new(name)
+        self._one(machine, name, definition, path, {name: entry}, around.after, around)
+        return entry
+
+    def _items(self, given: Json, path: Path) -> list[tuple[str, Json, Path]]:
+        if not isinstance(given, list):
+            message = f"tasks are a list of {{name: task}}, not {kind_of(given)}"
+            self.problems.add("DEFINITION_INVALID", message, path, at_key=given is None)
+            return []
+        if not given:
+            self.problems.add("GRAPH_EMPTY", "the list needs at least one task", path)
+        found: dict[str, tuple[str, Json, Path]] = {}
+        for index, item in enumerate(given):
+            if not isinstance(item, dict) or len(item) != 1:
+                message = "an item is an object with one member: the name and the task"
+                self.problems.add("DEFINITION_INVALID", message, (*path, index))
+                continue
+            [(name, definition)] = item.items()
+            if name in found:
+                message = f"the name {name!r} is taken by another task of this list"
+                self.problems.add("GRAPH_DUPLICATE_NODE", message, (*path, index), at_key=True)
+                continue
+            found[name] = (name, definition, (*path, index, name))
+        return list(found.values())
+
+    def _one(
+        self,
+        machine: Machine,
+        name: str,
+        definition: Json,
+        path: Path,
+        entries: Mapping[str, str],
+        following: str,
+        around: Around,
+    ) -> None:
+        if not isinstance(definition, dict):
+            message = f"a task is an object, not {kind_of(definition)}"
+            self.problems.add("DEFINITION_INVALID", message, path)
+            return
+        reader = Reader(definition, path, self.problems)
+        kind = self._kind(reader)
+        shape = self._shape(reader, kind, around)
+
+        def goes_to(holder: Reader, otherwise: str) -> str:
+            return self._directive(holder, otherwise, entries, following, around)
+
+        after = goes_to(reader, following)
+        limit = timeout_of(reader, self.use.timeouts)
+        entry = entries[name]
+        at = At(self, machine, reader, name, kind, entry, after, around, shape, limit, goes_to)
+        self.place(entry, path)
+        alone = self._decides_itself(kind, definition)
+        if "if" in shape and (not alone or after != following):
+            at = _guarded(at, following)
+        if kind:
+            self._kinds[kind](at)
+        reader.raw("metadata")
+        reader.refuse_unknown()
+
+    def _kind(self, reader: Reader) -> str:
+        found = [kind for kind in self._kinds if kind in reader.value]
+        # `for` has a `do` of its own.
+        if "for" in found and "do" in found:
+            found.remove("do")
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            named = ", ".join(self._kinds)
+            message = f"this task does nothing that is known; it needs one of {named}"
+        else:
+            message = f"a task does one thing, this one {' and '.join(found)}"
+        self.problems.add("DEFINITION_INVALID", message, reader.path)
+        for key in found:
+            reader.has(key)
+        return ""
+
+    def _shape(self, reader: Reader, kind: str, around: Around) -> Made:
+        """What is around the work of every task."""
+        make, names, path = self.expressions, IN_TASK | around.names, reader.path
+        shape: Made = {}
+        if condition := reader.text("if", most=1 << 16):
+            shape["if"] = make.expression(condition, (*path, "if"), names)
+        inside = (
+            ("input", "from", names),
+            ("output", "as", names | {"input"}),
+            ("export", "as", names | {"input", "output"}),
+        )
+        for key, member, known in inside:
+            if key == "input" and kind in _CALLING and self._decides_itself(kind, reader.value):
+                known |= {"secrets"}
+            part = reader.object(key)
+            schema = schema_of(part)
+            if schema is not None:
+                shape[f"{key}_schema"] = schema
+            if part.has(member):
+                made = make.mapped(part.raw(member), (*part.path, member), known)
+                shape[{"input": "from", "output": "as", "export": "export"}[key]] = made
+            part.refuse_unknown()
+        return shape
+
+    def _directive(
+        self,
+        holder: Reader,
+        otherwise: str,
+        entries: Mapping[str, str],
+        following: str,
+        around: Around,
+    ) -> str:
+        """The node that the `then` of a task or of a case leads to."""
+        then = holder.text("then")
+        path = (*holder.path, "then")
+        match then:
+            case "":
+                return otherwise
+            case "continue":
+                return following
+            case "exit":
+                return around.after
+            case "end":
+                if not around.ends:
+                    why = "use exit, which ends this branch"
+                    unsupported(self.problems, "end in a part that runs on its own", path, why)
+                return around.end
+        if then in entries:
+            return entries[then]
+        close = difflib.get_close_matches(then, [*entries, "continue", "exit", "end"], n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        message = f"there is no task {then[:64]!r} in this list{hint}"
+        self.problems.add("GRAPH_UNKNOWN_NODE", message, path)
+        return following
+
+
+def _guarded(at: At, otherwise: str) -> At:
+    """The task behind a node that decides whether it runs."""
+    shape = dict(at.shape)
+    program = shape.pop("if")["jq"]
+    entry = at.new("run")
+    at.compiler.place(entry, at.path)
+    case = {"jq": f"if {program} then 0 else 1 end"}
+    config = {"op": "switch", "case": case, "to": [entry, otherwise]}
+    at.node(at.entry, config, among=(entry, otherwise))
+    return replace(at, entry=entry, shape=shape)
+
+
+def case_program(conditions: list[str]) -> str:
+    """The index of the first condition that holds, and their number if none does."""
+    program = str(len(conditions))
+    for index in range(len(conditions) - 1, -1, -1):
+        program = f"if {single(conditions[index])} then {index} else {program} end"
+    return program

@@ -1,0 +1,261 @@
+"""`listen` of Serverless Workflow: waits for events that are published in its namespace.
+
+While a `listen` is open, a node for each type registers the execution for events of that type; it
+never completes. Events arrive as signals. A `listen` that names types only takes the signals of
+those names, whose payload is the data. Any other has a signal of its own, whose payload is the
+whole event: a loop of a wait and a task that evaluates the filters.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import orjson
+
+from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.serverless.blocks import block
+from flowmesh.definitions.formats.serverless.layout import Around, At
+from flowmesh.definitions.formats.serverless.values import Made, unsupported
+from flowmesh.definitions.model import Dialect, Follow, GroupBody, Json, Node, Task
+from flowmesh.definitions.problems import Path
+from flowmesh.definitions.reader import Reader, is_id
+from flowmesh.standards.events import (
+    EVERY_TYPE,
+    LISTENING,
+    NAME,
+    NAME_SAID,
+    OWN_TYPES,
+    listening_key,
+)
+
+STRATEGIES = ("one", "any", "all")
+READS = ("data", "envelope")
+# What makes a text a regular expression. A dot is none: types and sources are full of them.
+PATTERN_CHARACTERS = r"\^$*+?()[]{}|"
+
+
+@dataclass(frozen=True, slots=True)
+class _Strategy:
+    """Which events are waited for. `program` gives `{ok, keys}` for each filter, over an event."""
+
+    kind: str
+    types: tuple[str, ...]
+    program: str
+    plain: bool
+
+    def made(self, at: At) -> Made:
+        return {"kind": self.kind, "count": len(self.types), "matches": {"jq": self.program}}
+
+
+def lay_listen(at: At) -> None:
+    listen = at.reader.object("listen")
+    read = listen.text("read") or "data"
+    if read not in READS:
+        why = "data of an event is JSON: use data or envelope"
+        at.refuse(f"listen.read {read[:32]!r}", "listen", "read", why=why)
+    if at.reader.has("foreach"):
+        at.refuse("listen.foreach", "foreach", why="loop over the output of listen with for")
+    to = listen.object("to")
+    until = _until(at, to)
+    wanted = _strategy(at, to)
+    listen.refuse_unknown()
+    if wanted is None:
+        return
+    plain = wanted.plain and read == "data" and not until
+    if wanted.kind == "all":
+        plain = plain and len(set(wanted.types)) == len(wanted.types)
+
+    def inside(machine: Machine, around: Around) -> str:
+        if plain:
+            return _plain(at, machine, around, wanted)
+        config = {"op": "listen", "read": read, "wanted": wanted.made(at)}
+        types = wanted.types or (EVERY_TYPE,)
+        if isinstance(until, _Strategy):
+            config["until"] = until.made(at)
+            types += until.types or (EVERY_TYPE,)
+        elif until:
+            config["condition"] = until
+        return _filtered(at, machine, around, types, config)
+
+    block(at, inside)
+
+
+def _until(at: At, to: Reader) -> Made | _Strategy | None:
+    """The condition, or the events, that end a `listen` to any."""
+    if not to.has("until"):
+        return None
+    given = to.raw("until")
+    if not to.has("any"):
+        message = "until belongs to `any`: one and all end by themselves"
+        at.problems.add("DEFINITION_INVALID", message, (*to.path, "until"), at_key=True)
+    if isinstance(given, dict):
+        return _strategy(at, to.object("until"))
+    text = to.required_text("until", "an expression or events")
+    path = (*to.path, "until")
+    return at.expressions.expression(text, path, at.names) if text else None
+
+
+def _strategy(at: At, strategy: Reader) -> _Strategy | None:
+    kinds = [key for key in STRATEGIES if strategy.has(key)]
+    if len(kinds) != 1:
+        message = f"{strategy.path[-1]} has one of one, any, all"
+        at.problems.add("DEFINITION_INVALID", message, strategy.path)
+        return None
+    kind = kinds[0]
+    path = (*strategy.path, kind)
+    given = [strategy.raw(kind)] if kind == "one" else strategy.items(kind)
+    if kind == "all" and not given:
+        at.problems.add("DEFINITION_INVALID", "all needs an event", path)
+    filters = [
+        _Filter(at, item, path if kind == "one" else (*path, index))
+        for index, item in enumerate(given)
+    ]
+    programs = ",".join(each.program for each in filters)
+    strategy.refuse_unknown()
+    return _Strategy(
+        kind,
+        tuple(each.type for each in filters),
+        f"[{programs}]",
+        bool(filters) and all(each.plain for each in filters),
+    )
+
+
+class _Filter:
+    """One event filter: the type to register for, and a program over the event."""
+
+    def __init__(self, at: At, given: Json, path: Path) -> None:
+        self._at = at
+        self.type = EVERY_TYPE
+        event = Reader(given if isinstance(given, dict) else {}, path, at.problems)
+        if not event.has("with"):
+            event.missing("with", "the attributes of the event, such as its type")
+        wanted = event.object("with")
+        # The data last: an expression over it holds for events of the right type only.
+        keys_in_order = sorted(wanted.value, key=lambda key: (key == "data", key != "type"))
+        tests = [self._attribute(wanted, key) for key in keys_in_order]
+        if event.raw("with") == {}:
+            message = "an event filter needs an attribute, such as type"
+            at.problems.add("DEFINITION_INVALID", message, wanted.path)
+        correlate = event.object("correlate")
+        keys = ",".join(
+            f"{orjson.dumps(name).decode()}:{self._correlation(correlate, name)}"
+            for name in correlate.value
+        )
+        wanted.refuse_unknown()
+        event.refuse_unknown()
+        self.plain = set(wanted.value) == {"type"} and self.type != EVERY_TYPE and not keys
+        ok = "and".join(f"({test})" for test in tests if test) or "true"
+        self.program = f"(if {ok} then {{ok:true,keys:{{{keys}}}}} else {{ok:false}} end)"
+
+    def _attribute(self, wanted: Reader, key: str) -> str:
+        """The program of whether the attribute is as it is wanted; empty where it is refused."""
+        value, path = wanted.raw(key), (*wanted.path, key)
+        if not NAME.match(key):
+            message = f"an attribute of an event has a name of {NAME_SAID}"
+            self._at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+            return ""
+        make = self._at.expressions
+        if isinstance(value, str) and "${" in value:
+            program = make.program(value, path, self._at.names)
+            return f'.{key}|. as $__is|{program}|if type=="boolean" then . else . == $__is end'
+        if key != "data" and isinstance(value, str) and not self._is_constant(key, value, path):
+            return ""
+        return f".{key}|. as $__is|{make.program(value, path, self._at.names)} == $__is"
+
+    def _is_constant(self, key: str, text: str, path: Path) -> bool:
+        if any(character in PATTERN_CHARACTERS for character in text):
+            why = f"write an expression: ${{ test({orjson.dumps(text).decode()}) }}"
+            unsupported(self._at.problems, "a pattern in an event filter", path, why)
+            return False
+        if key != "type":
+            return True
+        if text.startswith(OWN_TYPES):
+            why = "events of executions start workflows: use schedule.on"
+            unsupported(self._at.problems, f"listening to {text[:64]!r}", path, why)
+        elif not is_id(text):
+            message = f"the type {text[:64]!r} cannot be the name of a signal"
+            self._at.problems.add("ID_INVALID", message, path)
+        else:
+            self.type = text
+        return True
+
+    def _correlation(self, correlate: Reader, name: str) -> str:
+        """The value of the event, and whether it is the one that is expected."""
+        key = correlate.object(name)
+        source = key.required_text("from", "an expression over the event")
+        make, names = self._at.expressions, self._at.names
+        value = make.expression(source, (*key.path, "from"), names)["jq"] if source else "null"
+        ok = ". != null"
+        if key.has("expect"):
+            expected = make.program(key.raw("expect"), (*key.path, "expect"), names)
+            ok += f" and . == ($input|{expected})"
+        fixed = orjson.dumps(key.has("expect")).decode()
+        key.refuse_unknown()
+        return f"({value}|{{value:.,ok:({ok}),fixed:{fixed}}})"
+
+
+def _registrations(at: At, types: tuple[str, ...], signals: dict[str, str]) -> Iterator[Node]:
+    """A node for each type, which never completes."""
+    for name in dict.fromkeys(types):
+        task = Task("signal", "signal", {"name": LISTENING}, Dialect.NATIVE)
+        node_id = at.new("registration")
+        yield Node(
+            node_id,
+            at.machine.names.place((*at.path, "listen", node_id), node_id),
+            name=f"events {name}",
+            task=task,
+            input=listening_key(name, signals.get(name, "")),
+            has_input=True,
+            bound=at.machine.bound,
+        )
+
+
+def _plain(at: At, machine: Machine, around: Around, wanted: _Strategy) -> str:
+    """Signals that are named as the types of the events are."""
+    wait, heard, path = at.new("events"), at.new("heard"), (*at.path, "listen", "to", wanted.kind)
+    awaited = tuple(_signal(at, machine, name) for name in wanted.types)
+    if wanted.kind == "all":
+        awaited = (Node(at.new("all"), path, body=GroupBody(awaited, path), bound=machine.bound),)
+    registered = _registrations(at, wanted.types, {name: name for name in wanted.types})
+    race = GroupBody((*registered, *awaited), path, race=True)
+    first = Node(at.new("first"), path, body=race, bound=machine.bound)
+    group = machine.beside((first,), (*at.path, "listen"), at.name)
+    machine.body(wait, group, Follow(heard, everything(around.catch)), at.path)
+    config = {"op": "heard", "several": wanted.kind == "all"}
+    at.node(heard, config, around.after, machine=machine, catch=around.catch)
+    return wait
+
+
+def _signal(at: At, machine: Machine, name: str) -> Node:
+    node_id = at.new("event")
+    task = Task("signal", "signal", {"name": name}, Dialect.NATIVE)
+    path = machine.names.place((*at.path, "listen", node_id), node_id)
+    return Node(node_id, path, name=name, task=task, bound=machine.bound)
+
+
+def _filtered(
+    at: At, machine: Machine, around: Around, types: tuple[str, ...], config: Made
+) -> str:
+    """A loop over the events, in a race with their registrations, which end with it.
+
+    A failure would not end the race, so it is held back until the race is over.
+    """
+    path = (*at.path, "listen")
+    signal, wait, hear, route, done, held, both, end = (
+        at.new(what)
+        for what in ("events", "wait", "hear", "next", "done", "held", "listen", "heard")
+    )
+    loop = machine.inner((*path, "loop"))
+    group = loop.beside((_signal(at, loop, signal),), path, at.name)
+    loop.body(wait, group, Follow(hear, everything(held)), at.path)
+    config = {**config, "again": wait, "done": done}
+    alone = replace(at, around=replace(around, after="", end="", catch=held, ends=False))
+    alone.node(hear, config, route, machine=loop)
+    loop.route(route, (wait, done), at.path)
+    loop.step(done, "", at.path)
+    at.node(held, {"op": "held"}, machine=loop, given={"error": "{{error}}"}, catch="")
+    registered = _registrations(at, types, dict.fromkeys(types, signal))
+    racers = (*registered, loop.as_node(at.new("loop"), wait, name=at.name))
+    body = GroupBody(racers, path, race=True)
+    machine.body(both, body, Follow(end, everything(around.catch)), at.path)
+    at.node(end, {"op": "listened"}, around.after, machine=machine, catch=around.catch)
+    return both

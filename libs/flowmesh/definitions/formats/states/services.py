@@ -1,0 +1,212 @@
+"""Tasks of the Amazon States Language that workers run, and events that they publish.
+
+A Lambda function, an activity and every service that Flowmesh has nothing of its own for are tasks
+of a worker. What names them gives the type of the task.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS, SIGNAL
+from flowmesh.definitions.formats.states.layout import TOKEN_SUFFIX, At, Made
+from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, Outcome, Task
+from flowmesh.definitions.reader import is_id
+from flowmesh.standards.arns import function_of, without_placeholders
+
+# What the result of a task with a token is sent as.
+TOKEN_SIGNAL = "states.task-token"  # noqa: S105 - a name
+_SERVICE = re.compile(
+    r"arn:aws[\w-]*:states:[\w-]*:\w*:([\w-]+:(?:[\w-]+:)?\w+(?:\.sync(?::2)?)?)\Z", re.ASCII
+)
+_ACTIVITY = re.compile(r"arn:aws[\w-]*:states:[\w-]*:\w*:activity:([\w.-]+)\Z", re.ASCII)
+_FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]*:\w*:function:", re.ASCII)
+_LIBRARY = "flowmesh:"
+_INVOKE = frozenset({"lambda:invoke", "aws-sdk:lambda:invoke"})
+_EVENTS = frozenset({"events:putEvents", "aws-sdk:eventbridge:putEvents"})
+# Nothing runs them here, and no worker of anybody could stand for them.
+_OWN = frozenset({"http:invoke", "states:startExecution", "aws-sdk:sfn:startExecution"})
+_TYPE_SAID = "a task of a worker has one type, which is known when the document is registered"
+_CALL = frozenset({"FunctionName", "Payload", "InvocationType", "Qualifier", "LogType"})
+_CONSTANT = {"InvocationType": "RequestResponse", "LogType": "None"}
+_ENTRY = frozenset({"Source", "DetailType", "Detail", "EventBusName", "Time"})
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a resource names: a task of the library or of a worker, and how it is called.
+
+    `before` and `behind` are added to the configurations of the states around it; `function` says
+    that it is a Lambda function, whose errors have names of their own.
+    """
+
+    type: str
+    library: bool = False
+    function: bool = False
+    before: Mapping[str, Json] | None = None
+    behind: Mapping[str, Json] | None = None
+
+
+def called_by(at: At, resource: str) -> Called | None:
+    """What runs the task; None of what is refused, which is noted."""
+    name = without_placeholders(resource)
+    if resource.startswith(_LIBRARY):
+        return Called(resource.removeprefix(_LIBRARY), library=True)
+    if match := _ACTIVITY.match(name):
+        return Called(match[1])
+    if _FUNCTION.match(name):
+        function = function_of(name)
+        return Called(function[0], function=True) if function is not None else None
+    if match := _SERVICE.match(name.removesuffix(TOKEN_SUFFIX)):
+        if match[1] in _INVOKE:
+            return _invoked(at)
+        if match[1] not in _EVENTS | _OWN:
+            _warn_of(at, match[1])
+            return Called(match[1])
+    if name.startswith("arn:"):
+        at.refuse(f"the resource {resource[:128]}", "Resource")
+        return None
+    if name in BUILT_IN_EXECUTORS:
+        at.refuse(f"the built-in task {name}", "Resource", why="refer to a WorkflowTask")
+        return None
+    return Called(name)
+
+
+def _warn_of(at: At, service: str) -> None:
+    message = f"Flowmesh does not call {service} itself: a worker has to serve it as a task type"
+    at.problems.warn("FEATURE_UNSUPPORTED", message, (*at.path, "Resource"))
+
+
+def _parameters(at: At) -> tuple[dict[str, Json], dict[str, str]]:
+    """The parameters, and the keys they stand at by their names."""
+    given = at.reader.raw(at.parameters)
+    parameters = given if isinstance(given, dict) else {}
+    return parameters, {key.removesuffix(".$"): key for key in parameters}
+
+
+def _invoked(at: At) -> Called | None:
+    """A function that `lambda:invoke` names in its parameters."""
+    parameters, names = _parameters(at)
+    for name, key in names.items():
+        if name not in _CALL:
+            at.refuse(f"{name[:64]} of lambda:invoke", at.parameters, key)
+        elif name in _CONSTANT and parameters[key] != _CONSTANT[name]:
+            why = f"the state waits for the result; it is {_CONSTANT[name]}"
+            at.refuse(f"another {name} of lambda:invoke", at.parameters, key, why=why)
+    if "FunctionName" not in names:
+        path = (*at.path, at.parameters, "FunctionName")
+        message = "FunctionName is missing; it says which function is invoked"
+        at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+        return None
+    for name in ("FunctionName", "Qualifier"):
+        if names.get(name, name) != name:
+            at.refuse(f"{name} as a path", at.parameters, names[name], why=_TYPE_SAID)
+            return None
+    given = parameters["FunctionName"]
+    function = function_of(given) if isinstance(given, str) else None
+    if function is None:
+        message = f"expected the name or the ARN of a Lambda function, got {str(given)[:64]!r}"
+        path = (*at.path, at.parameters, "FunctionName")
+        at.problems.add("DEFINITION_INVALID", message, path)
+        return None
+    name, qualifier = function
+    version = str(parameters.get("Qualifier") or qualifier)
+    executed = version if version.isascii() and version.isdigit() else "$LATEST"
+    return Called(name, function=True, before={"call": "Payload"}, behind={"version": executed})
+
+
+def lay_called(at: At, called: Called, shape: Made, limit_ms: int, heartbeat_ms: int) -> None:
+    """A task that a worker or the library has, beside the value it is called with.
+
+    With a token, the result is that of a signal with the token as its key.
+    """
+    if not is_id(called.type):
+        message = f"{called.type[:64]!r} is no name of a task"
+        at.problems.add("ID_INVALID", message, (*at.path, "Resource"))
+        return
+    has_token = at.has_token
+    before, behind = at.split(shape)
+    before |= called.before or {}
+    if has_token:
+        before["token"] = True
+    call, answer = at.entry, at.new("result")
+    if before:
+        call = at.new("call")
+        at.node(at.entry, {"op": "before", **before}, call)
+    task = None if called.library else Task(
+        called.type, called.type, {}, Dialect.NATIVE, retry=NO_RETRY
+    )  # fmt: skip
+    node = Node(
+        at.new("task"),
+        at.path,
+        name=at.name,
+        task=task,
+        task_ref=called.type if called.library else "",
+        input="{{state.call}}" if before else "{{state.data}}",
+        has_input=True,
+        retry=NO_RETRY,
+        timeout_ms=limit_ms,
+        heartbeat_ms=0 if has_token else heartbeat_ms,
+        # The time that it waits for a worker counts too.
+        outcome=Outcome(total_timeout_ms=limit_ms),
+        bound=at.machine.bound,
+    )
+    if has_token:
+        at.beside(call, (node, _sent(at, limit_ms)), {"op": "sent", **behind}, answer)
+        return
+    at.beside(call, (node,), {"op": "result", **behind, **(called.behind or {})}, answer)
+
+
+def _sent(at: At, limit_ms: int) -> Node:
+    """Waits for what is sent with the token."""
+    if at.reader.has("HeartbeatSeconds"):
+        why = "no heartbeats are sent with a token; TimeoutSeconds limits the wait"
+        at.refuse("HeartbeatSeconds of a task with a token", "HeartbeatSeconds", why=why)
+    return Node(
+        at.new("token"),
+        at.path,
+        name=at.name,
+        task=Task(SIGNAL, SIGNAL, {"name": TOKEN_SIGNAL}, Dialect.NATIVE),
+        input="{{state.token}}",
+        has_input=True,
+        timeout_ms=limit_ms,
+        bound=at.machine.bound,
+    )
+
+
+def publishes(resource: str) -> bool:
+    """Whether a resource puts events on a bus, and does not wait for a token."""
+    match = _SERVICE.match(resource)
+    return match is not None and match[1] in _EVENTS
+
+
+def lay_events(at: At, shape: Made) -> None:
+    """A task that publishes the events of its parameters."""
+    parameters, names = _parameters(at)
+    if "Entries" not in names:
+        path = (*at.path, at.parameters, "Entries")
+        message = "Entries is missing; it is the list of events that are published"
+        at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    for name, key in names.items():
+        if name != "Entries":
+            at.refuse(f"{name[:64]} of events:putEvents", at.parameters, key)
+    entries = parameters.get("Entries")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        _check_entry(at, entry, (at.parameters, "Entries", index))
+    at.node(at.entry, {"op": "publish", **shape}, at.after)
+
+
+def _check_entry(at: At, entry: Json, below: tuple[str | int, ...]) -> None:
+    if not isinstance(entry, dict):
+        message = "an entry is an object with Source, DetailType and Detail"
+        at.problems.add("DEFINITION_INVALID", message, (*at.path, *below))
+        return
+    names = {key.removesuffix(".$"): key for key in entry}
+    for name in ("Source", "DetailType"):
+        if name not in names:
+            message = f"{name} is missing; an event needs it"
+            path = (*at.path, *below, name)
+            at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    for name, key in names.items():
+        if name not in _ENTRY:
+            at.refuse(f"{name[:64]} of an event", *below, key)

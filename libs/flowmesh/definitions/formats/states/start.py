@@ -1,0 +1,78 @@
+"""A task of the Amazon States Language that starts another state machine.
+
+What it starts is named by an ARN or a name, which may be known only when the state is entered.
+"""
+
+import re
+
+from flowmesh.definitions.formats.machines import subworkflow
+from flowmesh.definitions.formats.states.layout import At, Made
+from flowmesh.definitions.model import NO_RETRY, Node
+from flowmesh.definitions.reader import is_id
+from flowmesh.standards.arns import machine_of
+from flowmesh.standards.jsonata import is_expression
+
+EXECUTION_RESOURCE = re.compile(
+    r"arn:aws[\w-]*:states:::(?:aws-sdk:sfn|states):startExecution(\.sync(?::2)?)?\Z"
+)
+_KNOWN = frozenset({"StateMachineArn", "Input", "Name"})
+_ARN = "StateMachineArn"
+
+
+def lay_start(at: At, how: str, shape: Made, limit_ms: int) -> None:
+    """A task that starts one and goes on, or with `.sync` waits for its end.
+
+    `.sync` answers the output as text, `.sync:2` as it is.
+    """
+    if at.reader.has("HeartbeatSeconds"):
+        at.refuse("HeartbeatSeconds of startExecution", "HeartbeatSeconds")
+    given = at.reader.raw(at.parameters)
+    parameters = given if isinstance(given, dict) else {}
+    names = {key.removesuffix(".$"): key for key in parameters}
+    for name, key in names.items():
+        if name not in _KNOWN:
+            at.refuse(f"{name[:64]} of startExecution", at.parameters, key)
+    if "Name" in names and how:
+        why = "only what is not waited for has a name that others may give it too"
+        feature = "the Name of an execution that is waited for"
+        at.refuse(feature, at.parameters, names["Name"], why=why)
+    if _ARN not in names:
+        path = (*at.path, at.parameters, _ARN)
+        message = f"{_ARN} is missing; it says which state machine is started"
+        at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+        return
+    workflow, version = "{{state.call.workflow}}", "latest"
+    computed = names[_ARN] != _ARN or is_expression(parameters[_ARN])
+    if not computed:
+        workflow, version = _named(at, parameters[_ARN])
+    before, behind = at.split(shape)
+    at.node(at.entry, {"op": "start", "computed": computed, **before}, call := at.new("call"))
+    task = subworkflow(
+        workflow,
+        version,
+        waits=bool(how),
+        path=(*at.path, at.parameters),
+        child_id="{{state.call.id}}" if "Name" in names else "",
+    )
+    node = Node(
+        at.new("task"),
+        at.path,
+        name=at.name,
+        task=task,
+        input="{{state.call.input}}",
+        has_input=True,
+        retry=NO_RETRY,
+        timeout_ms=limit_ms,
+        bound=at.machine.bound,
+    )
+    answered: Made = {"op": "ended", "text": how == ".sync"} if how else {"op": "started"}
+    at.beside(call, (node,), {**answered, **behind}, at.new("result"))
+
+
+def _named(at: At, arn: object) -> tuple[str, str]:
+    """The workflow and the version of a constant ARN."""
+    workflow, version = machine_of(arn) if isinstance(arn, str) else ("", "")
+    if not is_id(workflow) or (version and not is_id(version)):
+        message = f"expected the ARN or the name of a state machine, got {str(arn)[:64]!r}"
+        at.problems.add("DEFINITION_INVALID", message, (*at.path, at.parameters, _ARN))
+    return workflow, version or "latest"

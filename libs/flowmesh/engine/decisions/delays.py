@@ -1,0 +1,45 @@
+"""When a delay ends whose duration, or instant, is known only once it begins."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from flowmesh.engine.decisions.children import short
+
+DELAY_MS_MAX = 366 * 24 * 3_600_000
+"""The longest that anything waits for a time, however that is told."""
+LONGEST = f"{DELAY_MS_MAX // (24 * 3_600_000)} days"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_EXPECTED = "a number of milliseconds, or an instant with its time zone like 2030-01-31T08:00:00Z"
+
+
+def end_us(value: object, now_us: int) -> int:
+    """When a delay ends that begins now; one till an instant that is past ends at once.
+
+    Raises ValueError with what would be right.
+    """
+    if isinstance(value, str):
+        end = max(now_us, _instant_us(value))
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise _wrong(value)
+    else:
+        # One above the limit, however much: infinite ones have no integer.
+        end = now_us + int(min(value, DELAY_MS_MAX + 1) * 1000)
+    if end - now_us > DELAY_MS_MAX * 1000:
+        raise ValueError(f"a delay ends at most {LONGEST} after it begins, not {short(value)}")
+    return end
+
+
+def _instant_us(text: str) -> int:
+    try:
+        since = datetime.fromisoformat(text) - _EPOCH
+    except (ValueError, TypeError):
+        # What has no time zone is no instant: nothing can be taken from it.
+        raise _wrong(text) from None
+    return since // _MICROSECOND
+
+
+def _wrong(value: object) -> ValueError:
+    return ValueError(f"expected {_EXPECTED}, got {short(value)}")

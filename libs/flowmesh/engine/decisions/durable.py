@@ -1,0 +1,200 @@
+"""What follows for durable handlers: from what they ask for, and from what they wait for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from flowmesh.api.common.v1 import journal_pb2
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.engine import commands as c
+from flowmesh.engine.decisions.delays import DELAY_MS_MAX, LONGEST
+from flowmesh.engine.decisions.ending import NULL, OUTPUT_BYTES_MAX, failure_of
+from flowmesh.engine.decisions.progress import Progress
+from flowmesh.engine.state.journal import (
+    CALL,
+    JOURNAL_BYTES_MAX,
+    JOURNAL_RECORDS_MAX,
+    SIGNAL,
+    SLEEP,
+    STEP,
+    Journal,
+    is_open,
+    size_of,
+)
+from flowmesh.engine.state.state import NodeState
+
+NAME_CHARS_MAX = 256
+_KINDS = frozenset({STEP, SLEEP, SIGNAL, CALL})
+_Records = list[journal_pb2.JournalRecord]
+
+
+def taken(step: Progress, node: NodeState, command: c.Record) -> bool:
+    """Takes what a handler asks for and what its steps came to, and lets it leave its worker.
+
+    What its journal has already is passed over: the worker may send it again.
+    """
+    if not node.delivery:
+        step.started(node, command.worker_id, 1, command.started_at_us)
+    new = _new(node.journal, command.records)
+    wrong = _wrong(node.journal, new)
+    if wrong is not None:
+        _refuse(step, node, *wrong)
+        return True
+    if new:
+        _stop_calls(step, node, new)
+        began_at_us = command.began_at_us if node.journal is None else 0
+        _append(step, node, new, began_at_us)
+        _begin(step, node, new)
+    journal = node.journal
+    more = journal is not None and len(journal.records) > command.known + len(new)
+    if not isinstance(command, c.Suspend):
+        step.out.tell(node, command.known)
+    elif not more and (journal is None or not journal.open):
+        _refuse(step, node, "ValidationError", "the handler was suspended and waits for nothing")
+    else:
+        suspended = history_event_pb2.TaskSuspended(node=node.id, attempt=node.attempt)
+        step.emit("task_suspended", suspended)
+        if more:
+            step.go_on(node, command.known)
+        if step.state.stopping:
+            step.advance(deque())
+    return True
+
+
+def signaled(step: Progress, node: NodeState, name: str) -> None:
+    """A signal has come that a handler waits for: it has the wait that it began first."""
+    assert node.journal is not None
+    known = len(node.journal.records)
+    if _take_signals(step, node, name):
+        step.go_on(node, known)
+
+
+def due(step: Progress, node: NodeState) -> None:
+    """Ends the sleeps and the waits of a handler that are over."""
+    assert node.journal is not None
+    known = len(node.journal.records)
+    over = []
+    for each in node.journal.open.values():
+        if each.fire_at_us and each.fire_at_us <= step.now:
+            ended = _ended(each)
+            if each.kind == SIGNAL:
+                ended.timed_out = True
+            else:
+                ended.output.CopyFrom(NULL)
+            over.append(ended)
+    _append(step, node, over)
+    step.go_on(node, known)
+
+
+def _refuse(step: Progress, node: NodeState, class_: str, message: str) -> None:
+    step.out.cancel.append((node.id, node.attempt))
+    step.fail_node(node, failure_of(class_, message))
+    step.advance(deque((node,)))
+
+
+def _append(step: Progress, node: NodeState, records: _Records, began_at_us: int = 0) -> None:
+    step.emit(
+        "journal_appended",
+        history_event_pb2.JournalAppended(
+            node=node.id, attempt=node.attempt, records=records, began_at_us=began_at_us
+        ),
+    )
+
+
+def _begin(step: Progress, node: NodeState, new: _Records) -> None:
+    """Begins what the handler asked for: takes signals that are there, schedules calls."""
+    journal = node.journal
+    assert journal is not None
+    for each in new:
+        if each.kind == SIGNAL and each.index in journal.open:
+            _take_signals(step, node, each.name)
+        elif each.kind == CALL and each.index in journal.scopes and not step.state.stopping:
+            # Not held back by the plan's parallelism: the handler has a place in it already.
+            scope = journal.scopes[each.index]
+            step.schedule(scope, scope.graph.nodes[0])
+
+
+def _stop_calls(step: Progress, node: NodeState, new: _Records) -> None:
+    """Cancels the tasks that the handler called and does not want any more."""
+    for each in new:
+        scope = node.scopes.get(each.index)
+        if each.canceled and scope is not None:
+            for called in scope.nodes.values():
+                step.cancel_below(called)
+            step.cancel_nodes(scope)
+
+
+def _take_signals(step: Progress, node: NodeState, name: str) -> int:
+    """Ends waits for a signal, in their order, with those that nobody had; counts them."""
+    assert node.journal is not None
+    waits = [
+        each for each in node.journal.open.values() if (each.kind, each.name) == (SIGNAL, name)
+    ]
+    for number, each in enumerate(waits):
+        signal = step.state.next_signal(name)
+        if signal is None:
+            return number
+        ended = _ended(each)
+        ended.output.CopyFrom(signal.payload)
+        _append(step, node, [ended])
+    return len(waits)
+
+
+def _ended(record: journal_pb2.JournalRecord) -> journal_pb2.JournalRecord:
+    return journal_pb2.JournalRecord(index=record.index, kind=record.kind, name=record.name)
+
+
+def _new(journal: Journal | None, records: Iterable[journal_pb2.JournalRecord]) -> _Records:
+    """Those that are not in the journal yet."""
+    asked = set(journal.open) if journal is not None else set()
+    ended = set(journal.ended) if journal is not None else set()
+    new = []
+    for each in records:
+        if each.index in ended or (is_open(each) and each.index in asked):
+            continue
+        (asked if is_open(each) else ended).add(each.index)
+        new.append(each)
+    return new
+
+
+def _wrong(journal: Journal | None, new: _Records) -> tuple[str, str] | None:
+    """Why records cannot be taken, as class and message of a failure; None if they can."""
+    count, size = (len(journal.records), journal.bytes) if journal is not None else (0, 0)
+    if count + len(new) > JOURNAL_RECORDS_MAX:
+        text = f"the journal of the handler has {JOURNAL_RECORDS_MAX:,} records, the limit"
+        return "ResourceLimit", f"{text}; let it do less, or start another one to go on"
+    if size + sum(map(size_of, new)) > JOURNAL_BYTES_MAX:
+        text = f"the values in the journal of the handler exceed {JOURNAL_BYTES_MAX >> 20} MiB"
+        return "ResourceLimit", f"{text}; let its steps return less"
+    asked = set(journal.open) if journal is not None else set()
+    for each in new:
+        if problem := _problem(each, asked):
+            return "ValidationError", f"journal record {each.index}: {problem}"
+        asked.add(each.index)
+    return None
+
+
+def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
+    if record.kind not in _KINDS:
+        return f"{record.kind} is no kind of this version"
+    if len(record.name) > NAME_CHARS_MAX:
+        return f"a name has at most {NAME_CHARS_MAX} characters"
+    if len(record.output.data) > OUTPUT_BYTES_MAX:
+        return f"a value above {OUTPUT_BYTES_MAX >> 10} KiB must be stored and sent by reference"
+    if is_open(record):
+        if record.kind == STEP:
+            return "a step is recorded when it has ended"
+        if record.kind == CALL and not _is_type(record.name):
+            return f"{record.name!r} is no task type"
+        if record.delay_ms < 0 or record.fire_at_us < 0:
+            return "a time is not negative"
+        if record.delay_ms > DELAY_MS_MAX:
+            return f"a handler waits at most {LONGEST}, not {record.delay_ms} ms"
+    elif record.kind != STEP and (record.index not in asked or not record.canceled):
+        return "only a step ends by its handler; the rest may be canceled, once it is asked for"
+    return ""
+
+
+def _is_type(name: str) -> bool:
+    return bool(name) and not any(char in "/[]" or char.isspace() for char in name)

@@ -1,0 +1,57 @@
+"""Which work may be undone now: what was built on it has to be undone before."""
+
+from __future__ import annotations
+
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.engine.state.state import NodeState, State
+from flowmesh.plan import PlanNode
+
+
+def next_to_undo(state: State) -> list[NodeState]:
+    """The nodes whose undoing may begin now, what completed last first."""
+    if not state.plan.compensation.parallel:
+        last = state.undo[-1] if state.undo else None
+        return [last] if last is not None and state.undoing(last) is None else []
+    return [
+        node
+        for node in reversed(state.undo)
+        if state.undoing(node) is None
+        and not any(comes_before(node, other) for other in state.undo if other is not node)
+    ]
+
+
+def comes_before(node: NodeState, other: NodeState) -> bool:
+    """Whether the definition has `other` run after `node`, in whatever bodies they are."""
+    ours, theirs = _places(node), _places(other)
+    for (planned, item), (its_planned, its_item) in zip(ours, theirs, strict=False):
+        if planned is not its_planned:
+            return _leads_to(planned, its_planned)
+        if item != its_item:
+            # Items of a map are independent, the nodes of a state machine follow one another.
+            in_order = planned.kind == plan_pb2.NODE_KIND_STATES
+            return in_order and item < its_item
+    return False
+
+
+def _places(node: NodeState) -> list[tuple[PlanNode, int]]:
+    """The nodes it is in, the outermost first, each with the item; itself as the last."""
+    places = [(node.planned, 0)]
+    scope = node.scope
+    while scope.owner is not None:
+        places.append((scope.owner.planned, scope.item))
+        scope = scope.owner.scope
+    places.reverse()
+    return places
+
+
+def _leads_to(planned: PlanNode, other: PlanNode) -> bool:
+    seen = {planned.index}
+    ahead = list(planned.successors)
+    while ahead:
+        each = ahead.pop()
+        if each is other:
+            return True
+        if each.index not in seen:
+            seen.add(each.index)
+            ahead.extend(each.successors)
+    return False

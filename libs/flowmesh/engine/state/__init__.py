@@ -1,0 +1,1 @@
+"""The state of an execution, its nodes, and copies of it."""

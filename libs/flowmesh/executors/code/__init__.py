@@ -1,0 +1,1 @@
+"""Code and data: JavaScript, Python, jq, JSONata, pipelines, conditions."""

@@ -1,0 +1,71 @@
+"""`python`: code that computes, in a process that can do nothing else; what it prints is logged."""
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS, TaskSpec
+from flowmesh.errors import Overloaded
+from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.code.javascript import code_of
+from flowmesh.executors.failures import RATE_LIMIT, TaskFailure, invalid
+from flowmesh.executors.lines import log_lines
+from flowmesh.sandbox import Sandbox, SandboxFailure
+from flowmesh.sandbox.python import MIB, Limits, run_python
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreters:
+    """Processes for Python, and the most that one task may use of them."""
+
+    sandbox: Sandbox
+    most: Limits = field(default_factory=Limits)
+
+    def limits(self, asked: dict[str, Json]) -> Limits:
+        """What a task gets; raises TaskFailure where it asks for more than there is."""
+        most = self.most
+        limits = Limits(
+            int(asked.get("memoryMiB") or min(Limits().memory_bytes, most.memory_bytes) // MIB)
+            * MIB,
+            int(asked.get("cpuSeconds") or min(Limits().cpu_s, most.cpu_s)),
+            int(asked.get("outputBytes") or most.output_bytes),
+        )
+        if limits.memory_bytes > most.memory_bytes or limits.cpu_s > most.cpu_s:
+            message = (
+                f"a task may use {most.memory_bytes // MIB} MiB of memory and {most.cpu_s} s of "
+                "processor time on this worker"
+            )
+            raise invalid(message, reason="LIMIT_TOO_HIGH")
+        return limits
+
+
+class PythonStep(Step):
+    def __init__(self, spec: TaskSpec, config: dict[str, Json], python: Interpreters) -> None:
+        self._code = code_of(config)
+        self._limits = python.limits(config.get("limits") or {})
+        self._sandbox = python.sandbox
+        self._names = ("input", "context") if spec.dialect == DIALECT_STEPS else ("input",)
+
+    async def run(self, attempt: Attempt) -> Output:
+        variables = dict.fromkeys(self._names, attempt.value)
+        try:
+            outcome = await run_python(
+                self._sandbox, self._code, variables, self._limits, attempt.timeout_ms
+            )
+        except SandboxFailure as failure:
+            details = {"log": log_lines(failure.log)} if failure.log else None
+            raise TaskFailure(failure.class_, failure.message, details=details) from failure
+        except Overloaded as error:
+            wait_ms = error.retry_after_ms
+            raise TaskFailure(RATE_LIMIT, error.message, retry_after_ms=wait_ms) from error
+        log = orjson.dumps({"log": log_lines(outcome.log)}) if outcome.log else b""
+        return Output.of(outcome.value, log)
+
+
+def python_executor(python: Interpreters) -> Executor:
+    """The executor of `python`."""
+
+    def prepare(spec: TaskSpec, config: dict[str, Json]) -> PythonStep:
+        return PythonStep(spec, config, python)
+
+    return prepare

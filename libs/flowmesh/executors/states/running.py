@@ -1,0 +1,133 @@
+"""One attempt of a state of the Amazon States Language: what it sees, and what it leaves behind.
+
+Input and output processing in both query languages, the context object and the variables.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flowmesh.executors.base import Attempt, Json, Sender
+from flowmesh.executors.code.jsonata import Fill
+from flowmesh.executors.http.answers import NowUs
+from flowmesh.executors.publish import Publisher
+from flowmesh.expressions import instant
+from flowmesh.standards.intrinsics import World
+from flowmesh.standards.paths import Context, compile_path, compile_reference, put
+from flowmesh.standards.payloads import filled
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    egress: Sender
+    now_us: NowUs
+    world: World
+    fill: Fill
+    # None where nothing is published.
+    publisher: Publisher | None = None
+
+
+class Running:
+    """One attempt of a state."""
+
+    def __init__(self, config: dict[str, Json], tools: Tools, attempt: Attempt) -> None:
+        self.config = config
+        self.tools = tools
+        self.attempt = attempt
+        self.given: dict[str, Json] = attempt.value
+        self.state = self.given["state"]
+        # What the result of a task is sent with, where it is sent by somebody else.
+        self.token = ""
+
+    @property
+    def data(self) -> Json:
+        return self.state.get("data")
+
+    @property
+    def context(self) -> Context:
+        """The context object, `$$`."""
+        state = self.state if isinstance(self.state, dict) else {}
+        execution, machine = self.given.get("execution"), self.config.get("machine")
+        found: dict[str, Json] = {
+            "Execution": {
+                "Id": execution,
+                "Input": self.given.get("input"),
+                "Name": execution,
+                "StartTime": self.given.get("started"),
+            },
+            "State": {
+                "Name": self.config["name"],
+                "EnteredTime": instant(self.tools.now_us()),
+                "RetryCount": sum((state.get("retries") or {}).get("counts", ())),
+            },
+            "StateMachine": {"Id": machine, "Name": machine},
+        }
+        if "map" in state:
+            found["Map"] = {"Item": state["map"]}
+        if self.token:
+            found["Task"] = {"Token": self.token}
+        return Context(found, state.get("variables") or {})
+
+    async def evaluated(self, template: Json, **states: Json) -> Json:
+        """A template in JSONata, over what `$states` has besides input and context."""
+        [made] = await self.evaluated_for([{}], template, states)
+        return made
+
+    async def evaluated_for(
+        self, contexts: Sequence[Json], template: Json, states: Mapping[str, Json]
+    ) -> list[Json]:
+        """What a template becomes with each of these beside the fields of the context object."""
+        context = self.context
+        known = {"input": self.data, **states}
+        each = [{**known, "context": {**context, **more}} for more in contexts]
+        limit = self.attempt.timeout_ms
+        return await self.tools.fill(template, each, context.variables, limit)
+
+    def at(self, key: str, data: Json) -> Json:
+        """What the path in the configuration selects; null selects an empty object."""
+        if key not in self.config:
+            return data
+        path = self.config[key]
+        return {} if path is None else compile_path(path).find(data, self.context)
+
+    def filled(self, key: str, data: Json) -> Json:
+        if key not in self.config:
+            return data
+        return filled(self.config[key], data, self.context, self.tools.world)
+
+    async def taken(self) -> Json:
+        """The effective input: InputPath, then Parameters; in JSONata, Arguments."""
+        if "arguments" in self.config:
+            return await self.evaluated(self.config["arguments"])
+        return self.filled("parameters", self.at("input_path", self.data))
+
+    async def left(self, result: Json, state: dict[str, Json]) -> dict[str, Json]:
+        """The value after a state that has made `result`."""
+        if self.config.get("jsonata"):
+            return await self.made(self.config, state, result, result=result)
+        kept = kept_of(state)
+        if "assign" in self.config:
+            kept["variables"] = {**kept["variables"], **self.filled("assign", result)}
+        result = self.filled("result_selector", result)
+        output = result
+        if "result_path" in self.config:
+            path = self.config["result_path"]
+            before = state.get("data")
+            keys = compile_reference(path).keys if path is not None else None
+            output = before if keys is None else put(before, keys, result)
+        return {**kept, "data": self.at("output_path", output)}
+
+    async def made(
+        self, config: dict[str, Json], state: dict[str, Json], data: Json, **states: Json
+    ) -> dict[str, Json]:
+        """The value after a state in JSONata: its Output, or else `data`, and what it assigns."""
+        asked = {key: config[key] for key in ("output", "assign") if key in config}
+        made = await self.evaluated(asked, **states)
+        kept = kept_of(state)
+        if "assign" in made:
+            kept["variables"] = {**kept["variables"], **made["assign"]}
+        return {**kept, "data": made.get("output", data)}
+
+
+def kept_of(state: dict[str, Json]) -> dict[str, Json]:
+    """What goes from one state to the next."""
+    return {key: value for key, value in state.items() if key in ("data", "map", "variables")}

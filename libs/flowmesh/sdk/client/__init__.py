@@ -1,0 +1,1 @@
+"""The client: one module per area of calls, sessions, and the blocking client."""

@@ -1,0 +1,344 @@
+"""The client's calls about what holds tasks back: limits, stops, queues, circuit breakers."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.api.execution.v1 import limits_service_pb2_grpc as rpc
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
+from flowmesh.errors import Invalid
+from flowmesh.sdk.client.connection import Connection
+from flowmesh.sdk.executions import moment
+
+LIMIT_KINDS = ("namespace", "workflow", "task_type", "node", "upstream", "queue")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that is set; 0 is none. `rate` is by second, `weight` that of a namespace, `max_size`
+    of a queue, `retries` those per task that began, of a workflow or an upstream.
+    """
+
+    kind: str
+    subject: str
+    concurrency: int
+    rate: float
+    burst: int
+    weight: int
+    max_size: int
+    retries: float
+    actor: str
+    reason: str
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """What is counted under a limit, by each value of its key."""
+
+    kind: str
+    subject: str
+    key: str
+    in_use: int
+    waiting: int
+    concurrency: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An emergency stop of one workflow, or of the namespace where `workflow` is empty."""
+
+    workflow: str
+    reason: str
+    actor: str
+    stopped_at: datetime | None
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is set, what is in use, what is stopped; `unreachable` orchestrators did not answer."""
+
+    limits: tuple[Limit, ...]
+    uses: tuple[LimitUse, ...]
+    stops: tuple[Stop, ...]
+    unreachable: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChange:
+    """Who changed a limit or stopped dispatch: `action` is set, delete, stop or start."""
+
+    number: int
+    at: datetime | None
+    action: str
+    subject: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Tasks of one queue and task type; `ready` ones include those that are held back.
+
+    `max_size` is that of the queue. Arrivals and `service_ms`, how long a task takes, are those of
+    the last minute, the recommendations what they ask for; 0 is unknown.
+    """
+
+    queue: str
+    task_type: str
+    requires: str
+    ready: int
+    waiting_for_limits: int
+    stopped: int
+    running: int
+    oldest_ms: int
+    failed: int
+    free_slots: int
+    worker_sets: int
+    overflowed: bool
+    max_size: int
+    arrivals_per_second: float
+    service_ms: float
+    recommended_slots: int
+    recommended_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamBreaker:
+    """A circuit breaker that is not closed: `state` is open or half_open."""
+
+    upstream: str
+    state: str
+    retry_after_ms: int
+    calls: int
+    failures: int
+    worker_service: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A task whose last attempt failed and failed its execution with it."""
+
+    execution_id: str
+    workflow: str
+    node: str
+    queue: str
+    task_type: str
+    attempts: int
+    error_class: str
+    message: str
+    failed_at: datetime | None
+
+
+def kind_of(word: str) -> pb.LimitKind.ValueType:
+    """The kind a word names. Raises LIMIT_INVALID."""
+    if word not in LIMIT_KINDS:
+        message = f"kind must be one of {', '.join(LIMIT_KINDS)}, not {word[:64]!r}"
+        raise Invalid("LIMIT_INVALID", message)
+    return pb.LimitKind.Value(f"LIMIT_KIND_{word.upper()}")
+
+
+def _word(kind: pb.LimitKind.ValueType) -> str:
+    return pb.LimitKind.Name(kind).removeprefix("LIMIT_KIND_").lower()
+
+
+class LimitCalls(Connection):
+    """Limits, stops, queues and breakers of the client's namespace."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limit_service = rpc.LimitServiceStub(self.caller.channel)
+
+    async def set_limit(
+        self,
+        kind: str,
+        subject: str = "",
+        *,
+        concurrency: int = 0,
+        rate: float = 0.0,
+        burst: int = 0,
+        weight: int = 0,
+        max_size: int = 0,
+        retries: float = 0.0,
+        actor: str = "",
+        reason: str = "",
+    ) -> tuple[str, ...]:
+        """Sets a limit in place of what holds now; answers who could not be told yet."""
+        limit = pb.Limit(
+            namespace=self.namespace,
+            kind=kind_of(kind),
+            subject=subject,
+            concurrency=concurrency,
+            rate_per_second=rate,
+            burst=burst,
+            weight=weight,
+            max_size=max_size,
+            retries=retries,
+        )
+        request = pb.SetLimitRequest(limit=limit, actor=actor, reason=reason)
+        response = await self.caller.call(self.limit_service.SetLimit, request)
+        return tuple(response.unreachable)
+
+    async def delete_limit(
+        self, kind: str, subject: str = "", *, actor: str = "", reason: str = ""
+    ) -> bool:
+        """Removes a limit; false where there was none."""
+        request = pb.DeleteLimitRequest(
+            namespace=self.namespace,
+            kind=kind_of(kind),
+            subject=subject,
+            actor=actor,
+            reason=reason,
+        )
+        response = await self.caller.call(self.limit_service.DeleteLimit, request)
+        return response.deleted
+
+    async def limits(self) -> Limits:
+        """What is set, in use and stopped."""
+        request = pb.ListLimitsRequest(namespace=self.namespace)
+        found = await self.caller.call(self.limit_service.ListLimits, request)
+        return Limits(
+            limits=tuple(_limit(each) for each in found.limits),
+            uses=tuple(_use(each) for each in found.uses),
+            stops=tuple(
+                Stop(
+                    each.workflow_id,
+                    each.reason,
+                    each.actor,
+                    moment(each.stopped_at_us),
+                    each.waiting,
+                )
+                for each in found.stops
+            ),
+            unreachable=tuple(found.unreachable),
+        )
+
+    async def limit_changes(self, *, before: int = 0, size: int = 0) -> tuple[LimitChange, ...]:
+        """Who changed what, newest first; `before` is the number of a change."""
+        request = pb.ListLimitChangesRequest(
+            namespace=self.namespace, before_id=before, page_size=size
+        )
+        found = await self.caller.call(self.limit_service.ListLimitChanges, request)
+        return tuple(
+            LimitChange(
+                each.id, moment(each.at_us), each.action, each.subject, each.actor, each.reason
+            )
+            for each in found.changes
+        )
+
+    async def stop_dispatch(
+        self, workflow_id: str = "", *, reason: str = "", actor: str = ""
+    ) -> tuple[str, ...]:
+        """No task of the workflow, or of the namespace, leaves any more."""
+        request = pb.StopDispatchRequest(
+            namespace=self.namespace, workflow_id=workflow_id, reason=reason, actor=actor
+        )
+        response = await self.caller.call(self.limit_service.StopDispatch, request)
+        return tuple(response.unreachable)
+
+    async def start_dispatch(
+        self, workflow_id: str = "", *, reason: str = "", actor: str = ""
+    ) -> tuple[str, ...]:
+        """Undoes a stop; what waited leaves."""
+        request = pb.StartDispatchRequest(
+            namespace=self.namespace, workflow_id=workflow_id, reason=reason, actor=actor
+        )
+        response = await self.caller.call(self.limit_service.StartDispatch, request)
+        return tuple(response.unreachable)
+
+    async def queues(self) -> tuple[Queue, ...]:
+        """How full the queues are, and why tasks wait."""
+        request = pb.ListQueuesRequest(namespace=self.namespace)
+        found = await self.caller.call(self.limit_service.ListQueues, request)
+        return tuple(
+            Queue(
+                queue=each.queue,
+                task_type=each.task_type,
+                requires=each.requires,
+                ready=each.ready,
+                waiting_for_limits=each.waiting_for_limits,
+                stopped=each.stopped,
+                running=each.running,
+                oldest_ms=each.oldest_ms,
+                failed=each.failed,
+                free_slots=each.credit,
+                worker_sets=each.worker_sets,
+                overflowed=each.overflowed,
+                max_size=each.max_size,
+                arrivals_per_second=each.arrivals_per_second,
+                service_ms=each.service_ms,
+                recommended_slots=each.recommended_slots,
+                recommended_size=each.recommended_size,
+            )
+            for each in found.queues
+        )
+
+    async def dead_letters(self, *, page_size: int = 0) -> AsyncIterator[DeadLetter]:
+        """Tasks that were given up and failed their executions, newest executions first."""
+        request = pb.ListDeadLettersRequest(namespace=self.namespace, page_size=page_size)
+        while True:
+            found = await self.caller.call(self.limit_service.ListDeadLetters, request)
+            for each in found.letters:
+                yield DeadLetter(
+                    execution_id=each.execution_id,
+                    workflow=each.workflow_id,
+                    node=each.node,
+                    queue=each.queue,
+                    task_type=each.task_type,
+                    attempts=each.attempts,
+                    error_class=str(getattr(each.failure, "class")),
+                    message=each.failure.message,
+                    failed_at=moment(each.failed_at_us),
+                )
+            if not found.next_page_token:
+                return
+            request.page_token = found.next_page_token
+
+    async def breakers(self) -> tuple[UpstreamBreaker, ...]:
+        """Circuit breakers that are not closed."""
+        found = await self.caller.call(self.limit_service.ListBreakers, pb.ListBreakersRequest())
+        return tuple(
+            UpstreamBreaker(
+                upstream=each.breaker.upstream,
+                state=worker_pb.BreakerState.Name(each.breaker.state)
+                .removeprefix("BREAKER_STATE_")
+                .lower(),
+                retry_after_ms=each.breaker.retry_after_ms,
+                calls=each.breaker.calls,
+                failures=each.breaker.failures,
+                worker_service=each.worker_service_id,
+            )
+            for each in found.breakers
+        )
+
+
+def _limit(message: pb.Limit) -> Limit:
+    return Limit(
+        kind=_word(message.kind),
+        subject=message.subject,
+        concurrency=message.concurrency,
+        rate=message.rate_per_second,
+        burst=message.burst,
+        weight=message.weight,
+        max_size=message.max_size,
+        retries=message.retries,
+        actor=message.actor,
+        reason=message.reason,
+        updated_at=moment(message.updated_at_us),
+    )
+
+
+def _use(message: pb.LimitUse) -> LimitUse:
+    return LimitUse(
+        kind=_word(message.kind),
+        subject=message.subject,
+        key=message.key,
+        in_use=message.in_use,
+        waiting=message.waiting,
+        concurrency=message.concurrency,
+        rate=message.rate_per_second,
+    )

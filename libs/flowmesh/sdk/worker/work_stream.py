@@ -1,0 +1,340 @@
+"""The worker's one stream: hello, frames of results, tasks in, and starting over when it breaks.
+
+Results are kept until the frame they went in is acknowledged. After a break the hello names
+every token still held, and unacknowledged results go out again with the same tokens.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import grpc
+
+from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2
+from flowmesh.api.worker.v1 import worker_service_pb2 as pb
+from flowmesh.api.worker.v1 import worker_service_pb2_grpc as rpc
+from flowmesh.sdk import limits
+from flowmesh.sdk.client.calls import Caller, placed
+from flowmesh.sdk.duplex import StreamBroken, converse
+from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.worker.results import result_of_error
+from flowmesh.sdk.worker.task_runner import TaskRunner
+
+_log = logging.getLogger("flowmesh.sdk")
+Finished = Callable[[task_pb2.TaskResult], None]
+Beat = Callable[[str, bytes], None]
+Recording = Callable[[task_pb2.TaskRecords], None]
+
+
+class WorkStream:
+    """Keeps a `WorkerService.Work` stream open and a TaskRunner fed."""
+
+    def __init__(
+        self,
+        *,
+        caller: Caller,
+        worker_id: str,
+        namespace: str,
+        queues: Sequence[str],
+        task_types: Sequence[str],
+        slots: int,
+        runner: Callable[[Finished, Beat, Recording], TaskRunner],
+        labels: Mapping[str, str],
+    ) -> None:
+        self._stub = rpc.WorkerServiceStub(caller.channel)
+        self._address = caller.address
+        self._away = False
+        self._hello = pb.WorkHello(
+            worker_id=worker_id,
+            namespace=namespace,
+            queues=queues,
+            task_types=task_types,
+            slots=slots,
+            labels=labels,
+            contract_digest=hashlib.sha256(worker_service_pb2.DESCRIPTOR.serialized_pb).hexdigest(),
+        )
+        self._tasks = runner(self._finished, self._beat, self._record)
+        self._specs: dict[str, bytes] = {}
+        # Results not written on this stream yet, and those written but not acknowledged.
+        self._outgoing: deque[task_pb2.TaskResult] = deque()
+        self._waiting: set[str] = set()
+        self._frames: deque[tuple[int, list[task_pb2.TaskResult]]] = deque()
+        self._unacknowledged: dict[str, task_pb2.TaskResult] = {}
+        self._unacknowledged_bytes = 0
+        self._frame = 0
+        self._beats: dict[str, bytes] = {}
+        # Of durable handlers, which send again what nobody answers.
+        self._records: deque[task_pb2.TaskRecords] = deque()
+        self._ping_due = False
+        # Slots that the server has not been told of; 0 is none.
+        self._slots_due = 0
+        self._draining = False
+        self._drain_sent = False
+        self._server_drains = False
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._last_heard = 0.0
+        self._stream: Any = None
+        self._renewing = False
+
+    async def open(self) -> None:
+        self._loop_task = asyncio.create_task(self._run(), name="flowmesh-worker")
+        await asyncio.wait((self._loop_task, self._ready), return_when=asyncio.FIRST_COMPLETED)
+        self.raise_if_broken()
+
+    async def announce(self, task_types: Sequence[str]) -> None:
+        """Says hello again with other task types; what is held stays held."""
+        self._hello.task_types[:] = task_types
+        if self._ready.done():  # else another one waits for the answer to the next hello
+            self._ready = asyncio.get_running_loop().create_future()
+        self._renewing = True
+        if self._stream is not None:
+            self._stream.cancel()
+        await asyncio.wait((self.ended(), self._ready), return_when=asyncio.FIRST_COMPLETED)
+        self.raise_if_broken()
+
+    def set_slots(self, slots: int) -> None:
+        self._hello.slots = self._slots_due = slots
+        self._wake.set()
+
+    def ended(self) -> asyncio.Task[None]:
+        assert self._loop_task is not None
+        return self._loop_task
+
+    def raise_if_broken(self) -> None:
+        task = self._loop_task
+        if task is not None and task.done() and not task.cancelled():
+            error = task.exception()
+            if error is not None:
+                raise error
+
+    async def drain(self, timeout_s: float) -> None:
+        """No new tasks; returns when open ones ended and were acknowledged, or time is over."""
+        if self._loop_task is None or self._loop_task.done():
+            return
+        self._draining = True
+        self._wake.set()
+        self._note_idle()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            pass  # what is still open is handed out again when the stream ends
+
+    async def close(self) -> None:
+        """Ends the stream first, so that what is canceled then is not taken for a result."""
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+        await self._tasks.close()
+
+    # What the runner tells ------------------------------------------------------------------
+
+    def _finished(self, result: task_pb2.TaskResult) -> None:
+        self._outgoing.append(result)
+        self._waiting.add(result.token)
+        self._beats.pop(result.token, None)
+        self._wake.set()
+
+    def _beat(self, token: str, details: bytes) -> None:
+        if self._tasks.holds(token):
+            self._beats[token] = details
+            self._wake.set()
+
+    def _record(self, records: task_pb2.TaskRecords) -> None:
+        self._records.append(records)
+        self._wake.set()
+
+    # The stream -----------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        reconnect = Reconnect(loop.time)
+
+        def receive(response: pb.WorkResponse) -> bool:
+            self._last_heard = loop.time()
+            reconnect.connected()
+            self._note_answer()
+            self._receive(response)
+            return not (self._server_drains and self._idle.is_set())
+
+        while True:
+            stream = self._stream = self._stub.Work()
+            self._last_heard = loop.time()
+            try:
+                await converse(stream, receive, self._write(stream), self._keep_alive())
+            except grpc.aio.AioRpcError as error:
+                reconnect.broken(error)
+                self._note_silence(reconnect)
+            except StreamBroken:
+                pass  # nothing was heard for long, or another hello is due
+            if reconnect.refused or (reconnect.hopeless and not self._ready.done()):
+                raise placed(reconnect.error(), self._address)
+            if not self._renewing:
+                await reconnect.pause()
+            self._renewing = False
+            self._start_over()
+
+    def _note_answer(self) -> None:
+        if self._away:
+            self._away = False
+            _log.info("%s answers again", self._address)
+
+    def _note_silence(self, reconnect: Reconnect) -> None:
+        """Once for each time that the server is away."""
+        if not self._away and not reconnect.refused and not self._renewing:
+            self._away = True
+            _log.warning("%s does not answer; trying again", self._address)
+
+    def _held(self) -> list[str]:
+        tokens = dict.fromkeys(self._tasks.held)
+        tokens.update(dict.fromkeys(self._unacknowledged))
+        tokens.update(dict.fromkeys(self._waiting))
+        return list(tokens)
+
+    def _start_over(self) -> None:
+        """Everything unacknowledged waits to be written again, in the order it was."""
+        again = [result for _, results in self._frames for result in results]
+        self._outgoing.extendleft(reversed(again))
+        self._waiting.update(result.token for result in again)
+        self._frames.clear()
+        self._unacknowledged.clear()
+        self._unacknowledged_bytes = 0
+        self._frame = 0
+        self._records.clear()
+        self._specs.clear()
+        self._drain_sent = False
+        self._server_drains = False
+        self._wake.set()
+
+    async def _keep_alive(self) -> None:
+        """Pings; ends, and the stream with it, when nothing was heard for long."""
+        loop = asyncio.get_running_loop()
+        while loop.time() - self._last_heard <= limits.WORKER_SILENCE_S:
+            await asyncio.sleep(limits.WORKER_PING_S)
+            self._ping_due = True
+            self._wake.set()
+
+    async def _write(self, stream: Any) -> None:
+        self._hello.held[:] = self._held()
+        await stream.write(pb.WorkRequest(hello=self._hello))
+        while True:
+            while (frame := self._take_frame()) is not None:
+                await stream.write(frame)
+            await self._wake.wait()
+            self._wake.clear()
+
+    def _take_frame(self) -> pb.WorkRequest | None:
+        """As much of what waits as one frame holds; None when nothing may go now."""
+        results: list[task_pb2.TaskResult] = []
+        records: list[task_pb2.TaskRecords] = []
+        size = results_bytes = 0
+        while self._records and size < limits.FRAME_BYTES_MAX:
+            records.append(self._records.popleft())
+            size += records[-1].ByteSize()
+        outgoing = self._outgoing
+        while (
+            outgoing
+            and len(results) < limits.FRAME_ITEMS_MAX
+            and size + results_bytes < limits.FRAME_BYTES_MAX
+            and len(self._unacknowledged) < limits.UNACKNOWLEDGED_RESULTS_MAX
+            and self._unacknowledged_bytes + results_bytes < limits.UNACKNOWLEDGED_BYTES_MAX
+        ):
+            result = outgoing.popleft()
+            results_bytes += _bytes_of(result)
+            results.append(result)
+            self._waiting.discard(result.token)
+            self._unacknowledged[result.token] = result
+        drain = self._draining and not self._drain_sent
+        if not (results or records or self._beats or self._ping_due or self._slots_due or drain):
+            return None
+        frame = pb.WorkRequest(
+            results=results,
+            records=records,
+            ping=self._ping_due,
+            drain=drain,
+            slots=self._slots_due,
+        )
+        if results:
+            self._frame += 1
+            frame.results_frame = self._frame
+            self._frames.append((self._frame, results))
+            self._unacknowledged_bytes += results_bytes
+        size += results_bytes
+        while self._beats and size < limits.FRAME_BYTES_MAX:
+            token, details = self._beats.popitem()
+            frame.heartbeats.add(token=token, details=details)
+            size += len(details)
+        self._ping_due = False
+        self._slots_due = 0
+        self._drain_sent = self._drain_sent or drain
+        return frame
+
+    def _receive(self, response: pb.WorkResponse) -> None:
+        if not self._ready.done():
+            self._ready.set_result(None)
+        for exception in response.exceptions:
+            self._excepted(exception)
+        if response.acknowledged_frame:
+            self._acknowledged(response.acknowledged_frame)
+        for spec in response.specs:
+            self._specs[spec.digest] = spec.config
+        for task in response.tasks:
+            known = self._tasks.holds(task.token) or task.token in self._unacknowledged
+            if not known and task.token not in self._waiting:
+                self._accept(task)
+        if len(self._specs) > limits.WORKER_SPECS_MAX:
+            self._forget_specs()
+        # A task may be canceled in the message that brings it.
+        for token in response.cancels:
+            self._tasks.cancel(token)
+        for recorded in response.recorded:
+            self._tasks.recorded(recorded)
+        # Look for another worker service as soon as nothing is open here.
+        self._server_drains = self._server_drains or response.drain
+        self._note_idle()
+
+    def _accept(self, task: task_pb2.Task) -> None:
+        try:
+            self._tasks.accept(task, self._specs.get(task.spec_digest, b""))
+        except Exception as error:  # noqa: BLE001 - one task costs the others nothing
+            _log.exception("task %s of %s cannot be run", task.node, task.execution_id)
+            self._finished(result_of_error(task.token, error))
+
+    def _forget_specs(self) -> None:
+        for digest in list(self._specs)[: len(self._specs) - limits.WORKER_SPECS_MAX]:
+            del self._specs[digest]
+
+    def _excepted(self, exception: task_pb2.ResultException) -> None:
+        """A stale result is dropped; one whose owner moved goes out again."""
+        if exception.kind == task_pb2.RESULT_EXCEPTION_KIND_MOVED:
+            result = self._unacknowledged.get(exception.token)
+            if result is not None:
+                self._outgoing.append(result)
+                self._waiting.add(result.token)
+                self._wake.set()
+
+    def _acknowledged(self, frame: int) -> None:
+        frames = self._frames
+        while frames and frames[0][0] <= frame:
+            for result in frames.popleft()[1]:
+                if self._unacknowledged.pop(result.token, None) is not None:
+                    self._unacknowledged_bytes -= _bytes_of(result)
+        if self._outgoing:
+            self._wake.set()
+
+    def _note_idle(self) -> None:
+        if not self._tasks.held and not self._unacknowledged and not self._outgoing:
+            self._idle.set()
+        else:
+            self._idle.clear()
+
+
+def _bytes_of(result: task_pb2.TaskResult) -> int:
+    """What a result counts for in a frame, about."""
+    return len(result.output.data) + len(result.failure.details) + 64

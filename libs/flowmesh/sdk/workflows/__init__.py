@@ -1,0 +1,1 @@
+"""Workflows and resources written in code."""

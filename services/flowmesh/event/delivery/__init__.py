@@ -1,0 +1,1 @@
+"""Callbacks: derived from events, stored, delivered."""

@@ -1,0 +1,125 @@
+"""Runs the deliveries that are due: bounded in all and per receiver, asleep when none is."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from flowmesh.event.delivery.sender import LEASE_MS, Deliverer
+from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.store import Due, EventStore
+from flowmesh.failpoints import failpoint
+from flowmesh.runtime import Clock, Loop
+
+RUNNING_MAX: Final = 32
+# A host is given so many at a time, and no more while it has more than so many: 8 at most.
+PER_HOST: Final = 4
+DRAIN_S: Final = 2.0
+
+
+class DeliveryLoop(Loop):
+    """Claims what is due and delivers it; wakes for new rows, ended attempts and due times."""
+
+    interval_ms = 1
+
+    def __init__(
+        self,
+        *,
+        store: EventStore,
+        deliverer: Deliverer,
+        clock: Clock,
+        metrics: EventMetrics,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._store = store
+        self._deliverer = deliverer
+        self._clock = clock
+        self._metrics = metrics
+        self._log = log
+        self._running: dict[asyncio.Task[None], Due] = {}
+        self._look = asyncio.Event()
+        self._draining = asyncio.Event()
+
+    def look(self) -> None:
+        """There may be something new to deliver."""
+        self._look.set()
+
+    async def run_once(self) -> int:
+        """Starts what is due now, or waits until something may be; returns how many it started."""
+        self._look.clear()
+        hosts = Counter(due.host for due in self._running.values())
+        busy = [host for host, count in hosts.items() if count > PER_HOST]
+        free = RUNNING_MAX - len(self._running)
+        if free <= 0 or self._draining.is_set():
+            await self._look.wait()
+            return 0
+        claimed = await self._store.claim(
+            busy_hosts=busy, free=free, per_host=PER_HOST, lease_ms=LEASE_MS
+        )
+        if self._draining.is_set():
+            # Told to stop while it asked: what it would post with is about to close.
+            await self._give_back(claimed)
+            return 0
+        for due in claimed:
+            task = asyncio.create_task(self._deliver(due), name=f"deliver-{due.id}")
+            self._running[task] = due
+            task.add_done_callback(self._ended)
+        if not claimed:
+            await self._until_due(busy)
+        return len(claimed)
+
+    async def drain(self) -> None:
+        """Lets attempts end for a moment, and gives back those that do not."""
+        self._draining.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_S)
+        left = dict(self._running)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._give_back(left.values())
+
+    async def _give_back(self, dues: Iterable[Due]) -> None:
+        for due in dues:
+            await self._store.put_off(
+                due.ordinal, attempts=due.attempts, last_error="interrupted", delay_ms=0
+            )
+
+    async def _until_due(self, busy: list[str]) -> None:
+        wait_ms = await self._store.next_due_ms(busy_hosts=busy)
+        try:
+            async with asyncio.timeout(None if wait_ms is None else wait_ms / 1_000):
+                await self._look.wait()
+        except TimeoutError:
+            return
+
+    async def _deliver(self, due: Due) -> None:
+        failpoint("event.claimed")
+        began_ms = self._clock.monotonic_ms()
+        outcome = await self._deliverer.attempt(due)
+        failpoint("event.posted")
+        self._metrics.attempts.labels(outcome.label).inc()
+        self._metrics.delivery_seconds.observe((self._clock.monotonic_ms() - began_ms) / 1_000)
+        if outcome.status == "pending":
+            await self._store.put_off(
+                due.ordinal,
+                attempts=outcome.attempts,
+                last_error=outcome.last_error,
+                delay_ms=outcome.delay_ms,
+            )
+        else:
+            await self._store.end(
+                due.ordinal,
+                status=outcome.status,
+                attempts=outcome.attempts,
+                last_error=outcome.last_error,
+            )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        due = self._running.pop(task)
+        self._look.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its lease brings it back, with the same id.
+            self._log.error("delivery_failed", delivery=due.id, exc_info=error)

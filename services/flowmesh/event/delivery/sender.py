@@ -1,0 +1,162 @@
+"""Delivers one callback: its body, its signature, and what the receiver's answer means."""
+
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from standardwebhooks.webhooks import Webhook
+
+from flowmesh.api.execution.v1 import (
+    execution_pb2,
+    execution_service_pb2,
+    execution_service_pb2_grpc,
+)
+from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.egress import Egress, EgressFailure, ResponseTooLarge
+from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
+from flowmesh.event.delivery.callbacks import ALERT
+from flowmesh.event.store import Due
+from flowmesh.jsontext import dump_json
+from flowmesh.runtime import Clock
+from flowmesh.views import exact_value, execution_view, failure_view, instant
+
+TIMEOUT_MS: Final = 15_000
+READ_TIMEOUT_S: Final = 3.0
+# Longer than an attempt can take: an attempt that nobody ended by then died with its process.
+LEASE_MS: Final = 20_000
+ATTEMPTS_MAX: Final = 8
+DELAY_FIRST_MS: Final = 1_000
+DELAY_FACTOR: Final = 2
+DELAY_MAX_MS: Final = 300_000
+# An execution whose state cannot be read now: no attempt was made.
+NOT_NOW_MS: Final = 1_000
+GONE: Final = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`status` of the delivery from now on; pending ones are tried again after the delay."""
+
+    status: str
+    attempts: int
+    last_error: str = ""
+    delay_ms: int = 0
+    label: str = "delivered"
+
+
+class Deliverer:
+    """Makes one attempt at a time for whoever calls; stores nothing."""
+
+    def __init__(
+        self,
+        *,
+        egress: Egress,
+        executions: "execution_service_pb2_grpc.ExecutionServiceAsyncStub",
+        clock: Clock,
+    ) -> None:
+        self._egress = egress
+        self._executions = executions
+        self._clock = clock
+
+    async def attempt(self, due: Due) -> Outcome:
+        """One POST, and what follows from its answer. Redirects count as failures."""
+        try:
+            body = await self._body(due)
+        except FlowmeshError as error:
+            return Outcome(
+                "pending",
+                due.attempts,
+                f"execution not read: {error.reason}",
+                NOT_NOW_MS,
+                "put_off",
+            )
+        try:
+            headers = signed_headers(due, body, self._clock.now_us() // 1_000_000)
+        except (binascii.Error, ValueError, RuntimeError):
+            return _dead(due, "the webhook secret is not base64 with the prefix whsec_")
+        try:
+            response = await self._egress.send(
+                "POST", due.url, headers=headers, body=body, timeout_ms=TIMEOUT_MS, redirects_max=0
+            )
+        except (EgressFailure, ResponseTooLarge) as error:
+            return _failed(due, str(error))
+        except FlowmeshError as error:
+            return _dead(due, str(error))
+        if 200 <= response.status < 300:
+            return Outcome("delivered", due.attempts + 1)
+        if response.status == GONE:
+            return _dead(due, "the receiver answered 410")
+        return _failed(due, f"the receiver answered {response.status}")
+
+    async def _body(self, due: Due) -> bytes:
+        if due.kind == ALERT:
+            return due.event
+        return dump_json(callback_body(due, await self._execution(due)))
+
+    async def _execution(self, due: Due) -> execution_pb2.Execution | None:
+        request = execution_service_pb2.GetExecutionRequest(
+            namespace=due.namespace, execution_id=due.execution_id
+        )
+        try:
+            return (await self._executions.GetExecution(request, timeout=READ_TIMEOUT_S)).execution
+        except (Unavailable, Overloaded, Timeout):
+            raise
+        except FlowmeshError:
+            # Gone, or too large to be read: the receiver still hears what happened.
+            return None
+
+
+def callback_body(due: Due, execution: execution_pb2.Execution | None) -> dict[str, Any]:
+    """The JSON body. Of an execution that cannot be read any more only the ids are left."""
+    event = history_event_pb2.HistoryEvent.FromString(due.event)
+    body: dict[str, Any] = {
+        "event": due.kind,
+        "executionId": due.execution_id,
+        "workflowId": due.workflow_id,
+        "status": "",
+        "timestamp": instant(event.at_us),
+    }
+    match event.WhichOneof("event"):
+        case "workflow_completed":
+            body["status"] = "completed"
+            body["result"] = exact_value(event.workflow_completed.output)
+        case "workflow_failed":
+            body["status"] = "failed"
+            body["error"] = failure_view(event.workflow_failed.failure, node_key="stepId")
+        case "task_completed":
+            body["status"] = "success"
+            body["stepId"] = event.task_completed.node
+            body["result"] = exact_value(event.task_completed.output)
+        case "task_failed":
+            body["status"] = "failed"
+            body["stepId"] = event.task_failed.node
+            body["error"] = failure_view(event.task_failed.failure, node_key="stepId")
+    ids = {"executionId": due.execution_id, "workflowId": due.workflow_id}
+    body["execution"] = ids if execution is None else execution_view(execution, read=exact_value)
+    return body
+
+
+def signed_headers(due: Due, body: bytes, now_s: int) -> dict[str, str]:
+    """Standard Webhooks: the id is that of the delivery, the time that of the attempt."""
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": due.id,
+        "webhook-timestamp": str(now_s),
+    }
+    if due.secret:
+        moment = datetime.fromtimestamp(now_s, UTC)
+        headers["webhook-signature"] = Webhook(due.secret).sign(due.id, moment, body.decode())
+    return headers
+
+
+def _failed(due: Due, problem: str) -> Outcome:
+    attempts = due.attempts + 1
+    if attempts >= ATTEMPTS_MAX:
+        return _dead(due, problem)
+    delay_ms = min(DELAY_FIRST_MS * DELAY_FACTOR**due.attempts, DELAY_MAX_MS)
+    return Outcome("pending", attempts, problem, delay_ms, "failed")
+
+
+def _dead(due: Due, problem: str) -> Outcome:
+    return Outcome("dead", due.attempts + 1, problem, 0, "dead")

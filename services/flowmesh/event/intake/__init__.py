@@ -1,0 +1,1 @@
+"""Events of the stream, put in order and stored before they are acknowledged."""

@@ -1,0 +1,1 @@
+"""Triggers: schedules, published events, webhooks, and listening executions."""

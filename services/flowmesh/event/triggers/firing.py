@@ -1,0 +1,269 @@
+"""Fires schedules whose instant has come, and starts what has fired. Asleep when nothing is due.
+
+A firing is committed before its execution is asked for, and deleted when the orchestrator has
+answered. It is asked for under a request id that is made of the trigger and of what it fired for,
+so whoever asks again, in whatever process, gets the same execution.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from structlog.typing import FilteringBoundLogger
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable, WrongState
+from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.triggers.store import Firing, Row, TriggerStore
+from flowmesh.expressions import RenderError
+from flowmesh.failpoints import failpoint
+from flowmesh.runtime import Loop
+from flowmesh.triggers import Inputs, Schedule
+from flowmesh.views import instant
+
+if TYPE_CHECKING:
+    from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceAsyncStub
+
+RUNNING_MAX: Final = 32
+SCHEDULES_MAX: Final = 100
+# Longer than a start can take: one that nobody ended by then died with its process.
+LEASE_MS: Final = 15_000
+START_TIMEOUT_S: Final = 10.0
+DELAY_FIRST_MS: Final = 500
+DELAY_MAX_MS: Final = 30_000
+# An instant that fires so late was not missed: only this process was slow.
+LATE_US: Final = 60 * 1_000_000
+INSTANTS_MAX: Final = 1_000
+# A schedule that cannot be fired is looked at again then.
+AGAIN_US: Final = 60 * 1_000_000
+DRAIN_S: Final = 2.0
+# What may go away: the start is tried again for as long as it takes.
+PASSING: Final = (Unavailable, Overloaded, Timeout)
+
+
+class FiringLoop(Loop):
+    """Fires and starts; wakes for what is new, for ended starts and for the next instant."""
+
+    interval_ms = 1
+
+    def __init__(
+        self,
+        *,
+        store: TriggerStore,
+        executions: "ExecutionServiceAsyncStub",
+        metrics: EventMetrics,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._store = store
+        self._executions = executions
+        self._metrics = metrics
+        self._log = log
+        self._running: set[asyncio.Task[None]] = set()
+        self._look = asyncio.Event()
+        self._draining = asyncio.Event()
+        # Nothing is due, and nobody is asked whether something is.
+        self.asleep = False
+
+    def look(self) -> None:
+        """Something may have fired, or a schedule be another one."""
+        self._look.set()
+
+    async def run_once(self) -> int:
+        """Fires and starts what is due, or waits until something may be; returns how many."""
+        self._look.clear()
+        free = RUNNING_MAX - len(self._running)
+        if free <= 0 or self._draining.is_set():
+            await self._look.wait()
+            return 0
+        fired = await self.fire_schedules()
+        claimed = await self._store.claim(free=free, lease_ms=LEASE_MS)
+        for firing in claimed:
+            task = asyncio.create_task(self._begin(firing), name=f"fire-{firing.id}")
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+        if not fired and not claimed:
+            await self._until_due()
+        return len(claimed)
+
+    async def fire_schedules(self) -> int:
+        """Commits the firings of the schedules whose instant has come; returns how many came."""
+        async with self._store.change() as change:
+            rows = await change.due_schedules(SCHEDULES_MAX)
+            if not rows:
+                return 0
+            firings: list[Firing] = []
+            following: list[int | None] = []
+            missed: list[int] = []
+            for row in rows:
+                made = self._due(row)
+                firings += made.firings
+                following.append(made.next_us)
+                missed.append(made.missed)
+            await change.move_schedules(rows, following, missed)
+            await change.add_firings(firings, lease_ms=0)
+        failpoint("event.fired")
+        return len(rows)
+
+    def _due(self, row: Row) -> "Due":
+        try:
+            return due_of(row)
+        except Exception as error:  # noqa: BLE001 one schedule holds up no other
+            self._log.error(
+                "schedule_not_fired",
+                namespace=row["namespace"],
+                workflow=row["workflow"],
+                trigger=row["id"],
+                exc_info=error,
+            )
+            return Due([], row["now_us"] + AGAIN_US, 1)
+
+    async def start(self, firing: Firing) -> pb.StartExecutionResponse:
+        """Asks for the execution, and ends the firing; raises what the orchestrator refused."""
+        try:
+            response = await self._ask(firing)
+        except PASSING:
+            raise
+        except FlowmeshError as error:
+            self._metrics.firings.labels("refused").inc()
+            await self._store.end(firing, error=f"{error.reason}: {error.message}")
+            raise
+        failpoint("event.started")
+        # One that was tried before may have been started then.
+        joined = not (response.created or firing.attempts)
+        self._metrics.firings.labels("joined" if joined else "started").inc()
+        await self._store.end(firing, execution_id=response.execution_id, joined=joined)
+        return response
+
+    async def drain(self) -> None:
+        """Lets starts end for a moment; leases bring back those that do not."""
+        self._draining.set()
+        self._look.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_S)
+
+    async def _ask(self, firing: Firing) -> pb.StartExecutionResponse:
+        request = pb.StartExecutionRequest(
+            namespace=firing.namespace,
+            workflow_id=firing.workflow,
+            input=payload_pb2.Payload(data=firing.input),
+            request_id=firing.id,
+            actor=f"trigger:{firing.trigger}",
+        )
+        response = await self._executions.StartExecution(request, timeout=START_TIMEOUT_S)
+        if firing.signal:
+            signal = pb.SignalExecutionRequest(
+                namespace=firing.namespace,
+                execution_id=response.execution_id,
+                name=firing.signal,
+                payload=payload_pb2.Payload(data=firing.payload),
+                request_id=firing.id,
+                actor=request.actor,
+            )
+            try:
+                await self._executions.SignalExecution(signal, timeout=START_TIMEOUT_S)
+            except WrongState:
+                # One that was there has ended: nothing of it waits for the call any more.
+                if response.created:
+                    raise
+        return response
+
+    async def _begin(self, firing: Firing) -> None:
+        try:
+            await self.start(firing)
+        except PASSING:
+            delay_ms = min(DELAY_FIRST_MS * 2 ** min(firing.attempts, 16), DELAY_MAX_MS)
+            await self._store.put_off(firing, attempts=firing.attempts + 1, delay_ms=delay_ms)
+        except FlowmeshError as error:
+            self._log.warning(
+                "trigger_started_nothing",
+                workflow=firing.workflow,
+                trigger=firing.trigger,
+                cause=firing.cause,
+                reason=error.reason,
+            )
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        self._look.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("firing_failed", firing=task.get_name(), exc_info=error)
+
+    async def _until_due(self) -> None:
+        wait_ms = await self._store.next_due_ms()
+        self.asleep = True
+        try:
+            async with asyncio.timeout(None if wait_ms is None else wait_ms / 1_000):
+                await self._look.wait()
+        except TimeoutError:
+            return
+        finally:
+            self.asleep = False
+
+
+class Due:
+    """What a schedule fires for now, when it fires next, and how much it lets go."""
+
+    __slots__ = ("firings", "missed", "next_us")
+
+    def __init__(self, firings: list[Firing], next_us: int | None, missed: int) -> None:
+        self.firings = firings
+        self.next_us = next_us
+        self.missed = missed
+
+
+def due_of(row: Row) -> Due:
+    """Of a schedule whose instant `next_us` has come at `now_us`."""
+    trigger = trigger_pb2.Trigger.FromString(row["body"])
+    schedule = Schedule(trigger.cron.expression, trigger.cron.time_zone)
+    now_us, first_us = row["now_us"], row["next_us"]
+    instants, missed = _instants(trigger.cron, schedule, first_us, now_us)
+    inputs = Inputs(trigger)
+    firings = []
+    for at_us in instants:
+        try:
+            given = inputs.of({"trigger": cron_scope(row, at_us)})
+        except RenderError:
+            missed += 1
+            continue
+        firings.append(
+            Firing(row["namespace"], row["workflow"], trigger.id, cron_cause(at_us), at_us, given)
+        )
+    return Due(firings, schedule.next_after(max(now_us, first_us)), missed)
+
+
+def _instants(
+    cron: trigger_pb2.CronTrigger, schedule: Schedule, first_us: int, now_us: int
+) -> tuple[list[int], int]:
+    """Those that fire, and how many do not; of very many those are not all counted."""
+    until_us = now_us + 1
+    match cron.catch_up:
+        case trigger_pb2.CATCH_UP_ONE:
+            fire = schedule.last_between(first_us, until_us, 1)
+        case trigger_pb2.CATCH_UP_ALL:
+            fire = schedule.last_between(first_us, until_us, max(1, cron.catch_up_max))
+        case _:
+            late_us = max(first_us, now_us - LATE_US)
+            fire = schedule.last_between(late_us, until_us, INSTANTS_MAX)
+    missed = 0
+    for at_us in schedule.between(first_us, fire[0] if fire else until_us):
+        missed += 1
+        if missed == INSTANTS_MAX or at_us > now_us:
+            break
+    return fire, missed
+
+
+def cron_cause(at_us: int) -> str:
+    return instant(at_us)
+
+
+def cron_scope(row: Mapping[str, Any], at_us: int) -> dict[str, Any]:
+    """What the templates of a schedule see as `trigger`."""
+    return {"id": row["id"], "workflow": row["workflow"], "scheduledAt": instant(at_us)}
+
+
+def json_of(data: bytes) -> Any:
+    """A value that was checked where it came in."""
+    return orjson.loads(data) if data else None

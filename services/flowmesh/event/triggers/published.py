@@ -1,0 +1,313 @@
+"""Events that may start executions: published by clients, or told by executions themselves."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from google.protobuf.message import DecodeError
+from structlog.typing import FilteringBoundLogger
+
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.api.event.v1 import event_service_pb2
+from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.errors import Invalid, TooLarge, Violation
+from flowmesh.event.triggers.store import Firing, Row, TriggerStore
+from flowmesh.expressions import RenderError
+from flowmesh.expressions.integers import inexact
+from flowmesh.failpoints import failpoint
+from flowmesh.jsontext.integers import integer_invalid
+from flowmesh.standards.extensions import check_extensions, json_of
+from flowmesh.triggers import Inputs, Matcher
+from flowmesh.views import event_view, exact_value, instant
+
+Json = Any
+# Types of events that executions tell of; nobody else may.
+LIFECYCLE: Final = "flowmesh."
+ATTRIBUTE_CHARACTERS_MAX: Final = 1_024
+ID_CHARACTERS_MAX: Final = 256
+# Of source and id in UTF-8: by them an event is found again.
+NAMES_BYTES_MAX: Final = 2_400
+DATA_BYTES_MAX: Final = 256 * 1024
+COMPILED_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """An event trigger, compiled."""
+
+    namespace: str
+    workflow: str
+    id: str
+    type: str
+    matcher: Matcher
+    inputs: Inputs
+
+    async def firing(self, namespace: str, cause: str, at_us: int, event: Json) -> Firing | None:
+        """None where it does not match. Raises RenderError where it has no input."""
+        if not self.matcher.wants(event):
+            return None
+        await asyncio.sleep(0)  # others have their turn between filters
+        if not self.matcher.passes(event):
+            return None
+        scope = {"event": event, "trigger": {"id": self.id, "workflow": self.workflow}}
+        return Firing(namespace, self.workflow, self.id, cause, at_us, self.inputs.of(scope))
+
+
+class Armory:
+    """Compiles triggers, each once while it is in use."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, str, bytes], Armed] = {}
+
+    def armed(self, namespace: str, row: Row) -> Armed:
+        key = (namespace, row["workflow"], row["body"])
+        found = self._compiled.get(key)
+        if found is None:
+            if len(self._compiled) >= COMPILED_MAX:
+                self._compiled.clear()
+            trigger = trigger_pb2.Trigger.FromString(row["body"])
+            found = self._compiled[key] = Armed(
+                namespace,
+                row["workflow"],
+                trigger.id,
+                trigger.event.type,
+                Matcher(trigger.event),
+                Inputs(trigger),
+            )
+        return found
+
+
+class Publisher:
+    """Takes events of clients."""
+
+    def __init__(
+        self,
+        *,
+        store: TriggerStore,
+        armory: Armory,
+        new_id: Callable[[], str],
+        on_firing: Callable[[], None],
+        on_published: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._armory = armory
+        self._new_id = new_id
+        self._on_firing = on_firing
+        self._on_published = on_published
+
+    async def publish(self, namespace: str, given: pb.Event) -> pb.PublishEventResponse:
+        """Commits the event of a client with what it fires."""
+        event = pb.Event()
+        event.CopyFrom(given)
+        event.id = event.id or self._new_id()
+        event.source = event.source or "/"
+        check_event(event)
+        return await self.commit(namespace, event)
+
+    async def commit(self, namespace: str, event: pb.Event) -> pb.PublishEventResponse:
+        """Commits an event that is known to be one."""
+        async with self._store.change() as change:
+            now_us = await change.now_us()
+            event.time_us = event.time_us or now_us
+            if not await change.add_published(namespace, event, now_us):
+                return pb.PublishEventResponse(event_id=event.id, created=False)
+            rows = await change.event_triggers(namespace)
+            firings = await self._firings(namespace, event, now_us, rows)
+            if firings:
+                await change.add_firings(firings, lease_ms=0)
+        failpoint("event.published")
+        self._on_published()
+        if firings:
+            self._on_firing()
+        return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(firings))
+
+    async def _firings(
+        self, namespace: str, event: pb.Event, at_us: int, rows: list[Row]
+    ) -> list[Firing]:
+        if not rows:
+            return []
+        value, cause = event_value(event), cause_of(event)
+        firings = []
+        for row in rows:
+            try:
+                armed = self._armory.armed(namespace, row)
+                fired = await armed.firing(namespace, cause, at_us, value)
+            except RenderError as error:
+                # It would be so again: the publisher is told, and nothing of it is kept.
+                where = f"trigger {row['id']} of {row['workflow']}"
+                raise _invalid("data", f"{where} cannot make an input of it: {error}") from error
+            if fired is not None:
+                firings.append(fired)
+        return firings
+
+
+class Lifecycle:
+    """What executions tell of themselves, for the triggers that ask for it.
+
+    Costs nothing where none does: rows are not even parsed.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: TriggerStore,
+        armory: Armory,
+        on_firing: Callable[[], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._store = store
+        self._armory = armory
+        self._on_firing = on_firing
+        self._log = log
+        self._by_namespace: dict[str, list[Armed]] = {}
+
+    async def load(self) -> None:
+        """Reads which triggers ask; paused ones too, for that is decided when they fire."""
+        found: dict[str, list[Armed]] = {}
+        for row in await self._store.all_event_triggers():
+            await asyncio.sleep(0)  # others have their turn between triggers
+            try:
+                armed = self._armory.armed(row["namespace"], row)
+            except Exception as error:  # noqa: BLE001 one trigger holds up no other
+                self._log.error(
+                    "trigger_not_read",
+                    namespace=row["namespace"],
+                    workflow=row["workflow"],
+                    trigger=row["id"],
+                    exc_info=error,
+                )
+                continue
+            if armed.type.startswith(LIFECYCLE):
+                found.setdefault(row["namespace"], []).append(armed)
+        self._by_namespace = found
+
+    def asked(
+        self, rows: Iterable[history_service_pb2.EventRow]
+    ) -> list[history_service_pb2.EventRow]:
+        """Copies of those that some trigger may fire for: the rest of their commit can go."""
+        if not self._by_namespace:
+            return []
+        found = []
+        for row in rows:
+            if self._asking(row):
+                found.append(history_service_pb2.EventRow())
+                found[-1].CopyFrom(row)
+        return found
+
+    def _asking(self, row: history_service_pb2.EventRow) -> list[Armed]:
+        """No execution fires a trigger of its own workflow."""
+        return [
+            armed
+            for armed in self._by_namespace.get(row.namespace, ())
+            if armed.workflow != row.workflow_id
+        ]
+
+    async def store(self, rows: Iterable[history_service_pb2.EventRow]) -> None:
+        """Stores what these fire."""
+        firings = [fired for row in rows for fired in await _fired(row, self._asking(row))]
+        if firings:
+            await self._store.add_unpaused(firings)
+            self._on_firing()
+
+
+async def _fired(row: history_service_pb2.EventRow, asking: list[Armed]) -> list[Firing]:
+    firings: list[Firing] = []
+    try:
+        events = history_event_pb2.HistoryEvents.FromString(row.events).events
+    except DecodeError:
+        return []
+    for event in events:
+        value = _lifecycle_value(row, event)
+        for armed in asking:
+            try:
+                fired = await armed.firing(row.namespace, value["id"], event.at_us, value)
+            except RenderError:
+                continue  # it is not what the trigger takes it for
+            if fired is not None:
+                firings.append(fired)
+    return firings
+
+
+def _lifecycle_value(
+    row: history_service_pb2.EventRow, event: history_event_pb2.HistoryEvent
+) -> dict[str, Json]:
+    lifecycle = event_service_pb2.LifecycleEvent(
+        namespace=row.namespace,
+        execution_id=row.execution_id,
+        workflow_id=row.workflow_id,
+        event=event,
+    )
+    return {
+        "id": f"{row.execution_id}/{event.sequence}",
+        "source": f"/flowmesh/{row.namespace}/workflows/{row.workflow_id}",
+        "type": LIFECYCLE + (event.WhichOneof("event") or "unknown").replace("_", "."),
+        "subject": row.execution_id,
+        "time": instant(event.at_us),
+        "data": event_view(lifecycle, read=exact_value),
+    }
+
+
+def check_time(event: pb.Event) -> None:
+    """Raise EVENT_INVALID for a time that no calendar has."""
+    if event.time_us < 0 or event.time_us > 2**53:
+        raise _invalid("time", "microseconds since the epoch")
+
+
+def check_event(event: pb.Event) -> None:
+    """Raises EVENT_INVALID naming the attribute."""
+    for name, most in (
+        ("id", ID_CHARACTERS_MAX),
+        ("source", ATTRIBUTE_CHARACTERS_MAX),
+        ("type", ATTRIBUTE_CHARACTERS_MAX),
+        ("subject", ATTRIBUTE_CHARACTERS_MAX),
+    ):
+        value: str = getattr(event, name)
+        if len(value) > most or not value.isprintable():
+            raise _invalid(name, f"at most {most} characters, all of them printable")
+    if len(event.source.encode()) + len(event.id.encode()) > NAMES_BYTES_MAX:
+        raise _invalid("source", f"with the id at most {NAMES_BYTES_MAX:,} bytes of UTF-8")
+    if not event.type:
+        raise _invalid("type", "missing; it says what happened, as in order.paid")
+    if event.type.startswith(LIFECYCLE):
+        raise _invalid("type", f"what begins with {LIFECYCLE} is told by executions only")
+    check_time(event)
+    check_extensions(event.extensions)
+    extensions_bytes = sum(len(name) + each.ByteSize() for name, each in event.extensions.items())
+    size = len(event.data.data) + extensions_bytes
+    if size > DATA_BYTES_MAX or event.data.HasField("reference"):
+        message = (
+            f"data of an event is inline, and with its extensions at most "
+            f"{DATA_BYTES_MAX // 1024} KiB"
+        )
+        raise TooLarge("PAYLOAD_TOO_LARGE", message)
+    try:
+        orjson.loads(event.data.data or b"null")
+    except orjson.JSONDecodeError as error:
+        raise _invalid("data", "not JSON") from error
+    if path := inexact(event.data.data, "data"):
+        raise integer_invalid(path)
+
+
+def event_value(event: pb.Event) -> dict[str, Json]:
+    """What filters and templates see as `event`."""
+    return {
+        **{name: json_of(value) for name, value in event.extensions.items()},
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": instant(event.time_us),
+        "data": exact_value(event.data),
+    }
+
+
+def cause_of(event: pb.Event) -> str:
+    return f"{event.source} {event.id}"
+
+
+def _invalid(field: str, what: str) -> Invalid:
+    violation = Violation(field, what, "EVENT_INVALID")
+    return Invalid("EVENT_INVALID", f"{field}: {what}", violations=(violation,))

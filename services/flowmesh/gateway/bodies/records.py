@@ -1,0 +1,259 @@
+"""How each node of an execution went, in the two shapes that graph JSON has for it, and all of it
+as the context of a workflow.
+
+`NodeExecution` knows skipped nodes and attempts that run, `NodeResult` counts retries; both are
+made of one record: the node's state, and its attempts in the history. Pure, no I/O.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, cast
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.history.v1 import history_event_pb2 as pb
+from flowmesh.gateway.bodies.answers import Answer, Instant, Json
+from flowmesh.gateway.bodies.graphs import AnalysisAnswer
+from flowmesh.gateway.bodies.progress import StateAnswer
+from flowmesh.gateway.bodies.views import read_members
+from flowmesh.insight.times import AttemptTimes, NodeTimes, read
+from flowmesh.views import (
+    execution_status,
+    instant,
+    node_status,
+    raw_json,
+    raw_value,
+    search_view,
+)
+
+ContextWord = Literal["pending", "running", "completed", "failed", "canceled"]
+NodeWord = Literal["pending", "running", "completed", "failed", "skipped"]
+
+
+class NodeError(Answer, kw_only=True):
+    """Why a node or an attempt failed; `code` is the class of the failure, `stack` the traceback of
+    a handler that raised.
+    """
+
+    message: str
+    code: str | UnsetType = UNSET
+    stack: str | UnsetType = UNSET
+
+
+class _Details(msgspec.Struct):
+    """What the SDK tells of an error that it does not know."""
+
+    traceback: str | UnsetType = UNSET
+
+
+class NodeAttempt(Answer, kw_only=True):
+    """An attempt that has ended."""
+
+    start_time: Instant
+    end_time: Instant | UnsetType = UNSET
+    status: Literal["running", "completed", "failed"]
+    output: Json | UnsetType = UNSET
+    error: NodeError | UnsetType = UNSET
+
+
+class NodeExecutionAttempt(NodeAttempt, kw_only=True):
+    """An attempt, also one that runs."""
+
+    attempt_number: int
+
+
+class NodeExecution(Answer, kw_only=True):
+    """A node of an execution."""
+
+    id: str
+    node_id: str
+    workflow_execution_id: str
+    status: NodeWord
+    start_time: Instant | UnsetType = UNSET
+    end_time: Instant | UnsetType = UNSET
+    input: Json | UnsetType = UNSET
+    output: Json | UnsetType = UNSET
+    error: NodeError | UnsetType = UNSET
+    attempts: list[NodeExecutionAttempt]
+    metadata: Json
+
+
+class NodeResult(Answer, kw_only=True):
+    """The same of a node that was not skipped, with the number of its retries."""
+
+    status: NodeWord
+    start_time: Instant | UnsetType = UNSET
+    end_time: Instant | UnsetType = UNSET
+    output: Json | UnsetType = UNSET
+    error: NodeError | UnsetType = UNSET
+    retry_count: int
+    attempts: list[NodeAttempt]
+
+
+class NodeRecords(Answer, kw_only=True):
+    """All nodes of an execution, in definition order; `truncated` where there is more: nodes of
+    items, attempts in the history, or inputs.
+    """
+
+    execution_id: str
+    nodes: list[NodeExecution]
+    node_results: dict[str, NodeResult]
+    truncated: bool
+
+
+class WorkflowContext(Answer, kw_only=True):
+    """An execution with the graph it runs; `variables` are the members of its input, and those it
+    declares as they are now, `metadata` the labels and attributes it is found by. One that is
+    paused is running.
+    """
+
+    id: str
+    workflow_id: str
+    status: ContextWord
+    start_time: Instant
+    end_time: Instant | UnsetType = UNSET
+    processed_workflow: AnalysisAnswer
+    variables: Json
+    node_results: dict[str, NodeResult]
+    current_nodes: list[str]
+    completed_nodes: list[str]
+    failed_nodes: list[str]
+    active_paths: list[int]
+    metadata: dict[str, Json]
+
+
+def records_of(
+    execution: execution_pb2.Execution,
+    events: Iterable[pb.HistoryEvent],
+    inputs: Mapping[str, Raw],
+    *,
+    truncated: bool,
+) -> NodeRecords:
+    history = read(events)
+    nodes = [
+        _node(execution, node, history.node(node.id), inputs.get(node.id, UNSET))
+        for node in execution.nodes
+    ]
+    return NodeRecords(
+        execution_id=execution.execution_id,
+        nodes=nodes,
+        node_results={node.node_id: _result(node) for node in nodes if node.status != "skipped"},
+        truncated=truncated,
+    )
+
+
+def context_of(
+    execution: execution_pb2.Execution, records: NodeRecords, progress: StateAnswer
+) -> WorkflowContext:
+    by_word: dict[NodeWord, list[str]] = {}
+    for node in records.nodes:
+        by_word.setdefault(node.status, []).append(node.node_id)
+    word = execution_status(execution.status)
+    return WorkflowContext(
+        id=execution.execution_id,
+        workflow_id=execution.workflow_id,
+        status=cast(ContextWord, "running" if word == "paused" else word),
+        start_time=instant(execution.started_at_us),
+        end_time=instant(execution.ended_at_us) if execution.ended_at_us else UNSET,
+        processed_workflow=progress.graph,
+        variables=_variables(execution),
+        node_results=records.node_results,
+        current_nodes=by_word.get("running", []),
+        completed_nodes=by_word.get("completed", []),
+        failed_nodes=by_word.get("failed", []),
+        active_paths=progress.active_paths,
+        metadata={value.name: search_view(value) for value in execution.search},
+    )
+
+
+def _variables(execution: execution_pb2.Execution) -> Json:
+    given = read_members(execution.input)
+    declared = {name: raw_value(each) for name, each in execution.variables.items()}
+    return {**given, **declared} if isinstance(given, dict) else declared or given
+
+
+def _node(
+    execution: execution_pb2.Execution,
+    node: execution_pb2.Node,
+    times: NodeTimes,
+    given: Raw | UnsetType,
+) -> NodeExecution:
+    status = _word(node, bool(times.attempts))
+    completed = status == "completed"
+    output = raw_value(node.output) if completed else UNSET
+    attempts = [_attempt(each, output) for each in times.attempts.values()]
+    ended_us = node.ended_at_us or times.ended_us
+    return NodeExecution(
+        id=f"{execution.execution_id}/{node.id}",
+        node_id=node.id,
+        workflow_execution_id=execution.execution_id,
+        status=status,
+        start_time=attempts[0].start_time if attempts else UNSET,
+        end_time=instant(ended_us) if ended_us else UNSET,
+        input=given,
+        output=output,
+        error=_error(node.failure) if node.HasField("failure") else UNSET,
+        attempts=attempts,
+        metadata=raw_json(node.metadata) if node.metadata else {},
+    )
+
+
+def _word(node: execution_pb2.Node, ran: bool) -> NodeWord:
+    """Neither shape knows canceled: what ran has failed then, and what did not was skipped."""
+    word = node_status(node.status)
+    if word == "canceled":
+        return "failed" if ran else "skipped"
+    return cast(NodeWord, "completed" if word == "success" else word)
+
+
+def _attempt(times: AttemptTimes, output: Json | UnsetType) -> NodeExecutionAttempt:
+    """The output is that of the attempt that completed, which is the last."""
+    failed = times.failure is not None
+    running = not times.ended_us
+    return NodeExecutionAttempt(
+        attempt_number=times.number,
+        start_time=instant(times.started_us or times.ready_us),
+        end_time=UNSET if running else instant(times.ended_us),
+        status="running" if running else "failed" if failed or output is UNSET else "completed",
+        output=UNSET if running or failed else output,
+        error=_error(times.failure) if times.failure is not None else UNSET,
+    )
+
+
+def _error(failure: failure_pb2.Failure) -> NodeError:
+    return NodeError(
+        message=failure.message,
+        code=getattr(failure, "class") or UNSET,
+        stack=_stack(failure.details),
+    )
+
+
+def _stack(details: bytes) -> str | UnsetType:
+    try:
+        return msgspec.json.decode(details, type=_Details).traceback
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return UNSET
+
+
+def _result(node: NodeExecution) -> NodeResult:
+    return NodeResult(
+        status=node.status,
+        start_time=node.start_time,
+        end_time=node.end_time,
+        output=node.output,
+        error=node.error,
+        retry_count=max(0, len(node.attempts) - 1),
+        attempts=[
+            NodeAttempt(
+                start_time=each.start_time,
+                end_time=each.end_time,
+                status=each.status,
+                output=each.output,
+                error=each.error,
+            )
+            for each in node.attempts
+            if each.status != "running"
+        ],
+    )

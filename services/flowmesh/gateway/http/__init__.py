@@ -1,0 +1,1 @@
+"""HTTP over ASGI: requests, routing, streams. Knows nothing of workflows."""

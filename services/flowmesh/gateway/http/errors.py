@@ -1,0 +1,59 @@
+"""Errors as JSON: what every refused request is answered with.
+
+Not here: which error is raised where. An error is a `FlowmeshError` with a reason of the one
+table; anything else is a bug of ours, logged by the application and told with a fixed text.
+"""
+
+import math
+from typing import Any
+
+import msgspec
+
+from flowmesh.errors import FlowmeshError, Violation
+from flowmesh.gateway.http.requests import Headers, Response
+
+# Nothing of the exception itself leaves the process.
+INTERNAL_MESSAGE = "Something went wrong in the gateway; its log has the details."
+
+
+def error_value(error: FlowmeshError) -> dict[str, Any]:
+    """`{"code", "reason", "message", "details"}`."""
+    return {
+        "code": error.http_status,
+        "reason": error.reason,
+        "message": error.message,
+        "details": [_detail(violation) for violation in error.violations],
+    }
+
+
+def error_response(error: FlowmeshError, *, headers: Headers = (), **beside: Any) -> Response:
+    """An error as an answer; `beside` are members next to `error` (the id of an execution)."""
+    if (seconds := _retry_after_s(error)) is not None:
+        headers = (*headers, (b"retry-after", str(seconds).encode()))
+    body = msgspec.json.encode({"error": error_value(error), **beside})
+    return Response(error.http_status, body, headers=headers)
+
+
+def internal_response() -> Response:
+    """What a fault of ours is told as."""
+    return error_response(FlowmeshError("INTERNAL", INTERNAL_MESSAGE))
+
+
+def _retry_after_s(error: FlowmeshError) -> int | None:
+    """Whole seconds for `Retry-After`, where coming back helps."""
+    if error.http_status not in (429, 503) and not error.retry_after_ms:
+        return None
+    return max(1, math.ceil(error.retry_after_ms / 1_000))
+
+
+def _detail(violation: Violation) -> dict[str, Any]:
+    detail: dict[str, Any] = {"field": violation.field, "description": violation.description}
+    if violation.code:
+        detail["code"] = violation.code
+    if violation.line:
+        detail["line"] = violation.line
+    if violation.column:
+        detail["column"] = violation.column
+    if violation.schema_path:
+        detail["schemaPath"] = violation.schema_path
+    return detail

@@ -1,0 +1,38 @@
+"""Ids and short texts as they arrive in paths, headers, queries and envelopes."""
+
+import re
+
+from flowmesh.errors import Invalid, Violation
+from flowmesh.gateway.http.limits import ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
+
+ID_PATTERN = f"^[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}$"
+# Where no id is none.
+OPTIONAL_ID_PATTERN = f"^[A-Za-z0-9._:-]{{0,{ID_CHARACTERS_MAX}}}$"
+_ID = re.compile(f"[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}")
+
+
+def invalid_field(field: str, what: str) -> Invalid:
+    """A refusal of one field of a request."""
+    place = Violation(field, what, "REQUEST_INVALID")
+    return Invalid("REQUEST_INVALID", f"{field}: {what}.", violations=(place,))
+
+
+def checked_id(field: str, value: str) -> str:
+    """The id itself; `Invalid` that names the field for anything else."""
+    if _ID.fullmatch(value):
+        return value
+    what = f"ids match [A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}"
+    place = Violation(field, what, "ID_INVALID")
+    raise Invalid("ID_INVALID", f"{field}: {what}.", violations=(place,))
+
+
+def checked_text(field: str, value: str, most: int = TEXT_CHARACTERS_MAX) -> str:
+    """A text for people, bounded and without NUL."""
+    if "\x00" in value:
+        what, reason = "text must not hold NUL characters", "STRING_HAS_NUL"
+    elif len(value) > most:
+        what = f"{len(value)} characters; at most {most} are allowed"
+        reason = "REQUEST_INVALID"
+    else:
+        return value
+    raise Invalid(reason, f"{field}: {what}.", violations=(Violation(field, what, reason),))

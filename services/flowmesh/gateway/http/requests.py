@@ -1,0 +1,210 @@
+"""A request and its answers over ASGI. Knows HTTP, nothing of workflows."""
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    MutableMapping,
+)
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from flowmesh.errors import Invalid, Timeout, TooLarge, UnsupportedMediaType
+from flowmesh.gateway.bodies.envelopes import decode
+from flowmesh.gateway.http.instants import instant_us
+from flowmesh.gateway.http.limits import BODY_BYTES_MAX, BODY_READ_S
+from flowmesh.gateway.http.parameters import Rules
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON = "application/json"
+YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+DEFINITION_TYPES = YAML_TYPES | {JSON}
+_QUERY_FIELDS_MAX = 64
+
+E_ = TypeVar("E_", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    body: bytes = b""
+    media_type: str = JSON
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResponse:
+    """An answer whose body comes piece by piece; ends early when the client is gone."""
+
+    chunks: AsyncGenerator[bytes, None]
+    media_type: str
+    status: int = 200
+    headers: Headers = ()
+
+
+AnyResponse = Response | StreamResponse
+
+
+class ClientGone(Exception):
+    """The client went away before its request was whole."""
+
+
+class Head:
+    """What stands before the body of a request, or before a WebSocket opens."""
+
+    def __init__(self, scope: Scope, params: Mapping[str, str]) -> None:
+        self._scope = scope
+        self._params = params
+        self._query: dict[str, list[str]] = {}
+
+    def header(self, name: bytes) -> str:
+        """The first value of a header, by its lower-case name; empty without one."""
+        for key, value in self._scope["headers"]:
+            if key == name:
+                return str(value, "latin-1")
+        return ""
+
+    def headers(self) -> list[tuple[str, str]]:
+        """All of them, names in lower case."""
+        return [
+            (str(key, "latin-1"), str(value, "latin-1")) for key, value in self._scope["headers"]
+        ]
+
+    def param(self, name: str) -> str:
+        """A path parameter."""
+        return self._params[name]
+
+    @property
+    def namespace(self) -> str:
+        return self.header(b"flowmesh-namespace")
+
+    def check(self, rules: Rules) -> None:
+        """Holds the parameters of path, query and headers to those of the route."""
+        for name, kind in rules.paths.items():
+            kind.check(name, self._params[name])
+        rules.check_headers(self._scope["headers"])
+        if self._scope.get("query_string") or rules.required:
+            self._query = rules.read(self._pairs())
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        text = self._scope.get("query_string", b"").decode("latin-1")
+        try:
+            return parse_qsl(
+                text, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX
+            )
+        except UnicodeDecodeError as error:
+            raise Invalid("INVALID_UTF8", "The query is not UTF-8.") from error
+        except ValueError as error:
+            raise Invalid(
+                "REQUEST_INVALID", f"More than {_QUERY_FIELDS_MAX} query parameters."
+            ) from error
+
+    def text(self, name: str) -> str:
+        """The value of a query parameter; empty without one."""
+        return next(iter(self._query.get(name, ())), "")
+
+    def texts(self, name: str) -> list[str]:
+        """All values of a query parameter, repeated or joined by commas."""
+        return self._query.get(name, [])
+
+    def whole(self, name: str, *, default: int = 0) -> int:
+        """A query parameter that is an integer."""
+        text = self.text(name)
+        return int(text) if text else default
+
+    def flag(self, name: str) -> bool:
+        return self.text(name) in ("true", "1")
+
+    def instant_us(self, name: str) -> int:
+        """A query parameter in RFC 3339, in microseconds since the epoch; 0 without one."""
+        text = self.text(name)
+        return instant_us(name, text) if text else 0
+
+
+class Request(Head):
+    """One HTTP request."""
+
+    def __init__(self, scope: Scope, params: Mapping[str, str], receive: Receive) -> None:
+        super().__init__(scope, params)
+        self._receive = receive
+        self._whole = False
+
+    @property
+    def media_type(self) -> str:
+        return self.header(b"content-type").partition(";")[0].strip().lower()
+
+    async def pieces(self, bytes_max: int, reason: str) -> AsyncIterator[bytes]:
+        """The body as it arrives, counted; `TooLarge` with `reason` above the limit."""
+        declared = self.header(b"content-length")
+        if declared.isdigit() and int(declared) > bytes_max:
+            raise _too_large(reason, bytes_max)
+        coding = self.header(b"content-encoding")
+        if coding not in ("", "identity"):
+            raise UnsupportedMediaType(
+                "CONTENT_TYPE_UNSUPPORTED", "Content-Encoding: send the body uncompressed."
+            )
+        size = 0
+        while not self._whole:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            self._whole = not message.get("more_body", False)
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > bytes_max:
+                raise _too_large(reason, bytes_max)
+            if piece:
+                yield piece
+
+    async def body(self, bytes_max: int = BODY_BYTES_MAX, reason: str = "BODY_TOO_LARGE") -> bytes:
+        try:
+            async with asyncio.timeout(BODY_READ_S):
+                pieces = [piece async for piece in self.pieces(bytes_max, reason)]
+        except TimeoutError:
+            text = f"The body did not come within {BODY_READ_S:.0f} s."
+            raise Timeout("DEADLINE_EXCEEDED", text) from None
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def definition(self) -> tuple[bytes, str]:
+        """A definition as it came, and `application/json` or `application/yaml`."""
+        media_type = self.media_type
+        source = await self.body()
+        if source and media_type not in DEFINITION_TYPES:
+            raise _unsupported(media_type, "application/json or application/yaml")
+        return source, "application/yaml" if media_type in YAML_TYPES else media_type
+
+    async def envelope(self, kind: type[E_]) -> E_:
+        """A JSON body of the given shape."""
+        raw = await self.body()
+        # A page of another site can send any body, but not this type without being asked first.
+        if raw and self.media_type != JSON:
+            raise _unsupported(self.media_type, JSON)
+        return decode(raw, kind)
+
+    async def gone(self) -> None:
+        """Returns when the client has closed the connection."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _too_large(reason: str, bytes_max: int) -> TooLarge:
+    mebibytes, rest = divmod(bytes_max, 1024 * 1024)
+    size = f"{bytes_max // 1024} KiB" if rest else f"{mebibytes} MiB"
+    return TooLarge(reason, f"The body is limited to {size}.")
+
+
+def _unsupported(media_type: str, wanted: str) -> UnsupportedMediaType:
+    what = f"Content-Type {media_type!r} is not accepted here" if media_type else "No Content-Type"
+    return UnsupportedMediaType("CONTENT_TYPE_UNSUPPORTED", f"{what}; send {wanted}.")

@@ -1,0 +1,59 @@
+"""A WebSocket over ASGI: text goes out, what the client sends is read and dropped."""
+
+from typing import Any
+
+import msgspec
+
+from flowmesh.gateway.http.requests import Head, Receive, Scope, Send
+
+NORMAL = 1000
+INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
+# A close frame carries at most 123 bytes of reason.
+_REASON_BYTES_MAX = 123
+
+
+class Socket(Head):
+    """One WebSocket request, not accepted yet."""
+
+    def __init__(self, scope: Scope, params: dict[str, str], receive: Receive, send: Send) -> None:
+        super().__init__(scope, params)
+        self._receive = receive
+        self._send = send
+        self.accepted = False
+
+    async def accept(self) -> None:
+        await self._send({"type": "websocket.accept"})
+        self.accepted = True
+
+    async def send_json(self, value: Any) -> None:
+        text = msgspec.json.encode(value).decode("utf-8")
+        await self._send({"type": "websocket.send", "text": text})
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        await self._send(
+            {"type": "websocket.close", "code": code, "reason": reason[:_REASON_BYTES_MAX]}
+        )
+
+    async def refuse(self, status: int, body: bytes) -> None:
+        """Answers the opening handshake with an HTTP error instead."""
+        if "websocket.http.response" not in self._scope.get("extensions", {}):
+            await self.close(INTERNAL_ERROR)
+            return
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await self._send(
+            {"type": "websocket.http.response.start", "status": status, "headers": headers}
+        )
+        await self._send({"type": "websocket.http.response.body", "body": body})
+
+    async def opened(self) -> None:
+        """Takes the `websocket.connect` that every connection begins with."""
+        await self._receive()
+
+    async def gone(self) -> None:
+        """Returns when the client has closed; events are one way, what it says is dropped."""
+        while (await self._receive())["type"] != "websocket.disconnect":
+            pass

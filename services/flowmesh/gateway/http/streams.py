@@ -1,0 +1,90 @@
+"""Answers that take their time: waiting calls that end with their client, and event streams."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from flowmesh.failpoints import failpoint
+from flowmesh.gateway.http.limits import HEARTBEAT_S, RECONNECT_MS
+from flowmesh.gateway.http.requests import ClientGone
+
+T = TypeVar("T")
+
+EVENT_STREAM = "text/event-stream"
+STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_COMMENT = b": heartbeat\n\n"
+
+
+class Connection(Protocol):
+    """A request or a socket whose client may leave."""
+
+    async def gone(self) -> None: ...
+
+
+async def while_connected(connection: Connection, call: Awaitable[T]) -> T:
+    """The result of a call; a client that leaves meanwhile ends the waiting."""
+    gone = asyncio.ensure_future(connection.gone())
+    waiting = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise ClientGone
+        return waiting.result()
+    finally:
+        await _stop(gone, waiting)
+
+
+async def each_or_beat(
+    connection: Connection, items: AsyncIterator[T], *, beat_s: float = HEARTBEAT_S
+) -> AsyncGenerator[T | None, None]:
+    """The items as they come, `None` after each silence of `beat_s`; ends when the client left."""
+    gone = asyncio.ensure_future(connection.gone())
+    coming = asyncio.ensure_future(_next(items))
+    try:
+        while True:
+            done, _ = await asyncio.wait(
+                {gone, coming}, timeout=beat_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if gone in done:
+                return
+            if not done:
+                yield None
+                continue
+            item = coming.result()
+            if item is None:
+                return
+            yield item
+            failpoint("gateway.streaming")
+            coming = asyncio.ensure_future(_next(items))
+    finally:
+        await _stop(gone, coming)
+
+
+def event_text(event: str, data: Any, *, event_id: str = "") -> bytes:
+    """One Server-Sent Event; JSON has no line breaks, so one data line holds it."""
+    head = f"id: {event_id}\nevent: {event}\ndata: " if event_id else f"event: {event}\ndata: "
+    return head.encode() + msgspec.json.encode(data) + b"\n\n"
+
+
+def stream_head() -> bytes:
+    """What a stream begins with: a first byte for proxies, and when to come back."""
+    return f"retry: {RECONNECT_MS}\n\n".encode()
+
+
+def heartbeat() -> bytes:
+    return _COMMENT
+
+
+async def _stop(*futures: "asyncio.Future[Any]") -> None:
+    for future in futures:
+        future.cancel()
+    await asyncio.wait(futures)
+    for future in futures:
+        if not future.cancelled():
+            future.exception()
+
+
+async def _next(items: AsyncIterator[T]) -> T | None:
+    return await anext(items, None)
