@@ -8,14 +8,14 @@ from pathlib import Path
 import orjson
 
 from flowmesh.definitions import Workflow, analyse, check, errors_in, read_source
-from flowmesh.definitions.documents import parse
 from flowmesh.definitions.drawing import DRAWINGS, draw
 from flowmesh.definitions.exports import TARGETS as EXPORTS
 from flowmesh.definitions.exports import export
 from flowmesh.definitions.lint import lint
 from flowmesh.definitions.problems import Problems
-from flowmesh.definitions.reader import Reader
-from flowmesh.definitions.yaml_text import Unreadable
+from flowmesh.definitions.reading.documents import parse
+from flowmesh.definitions.reading.reader import Reader
+from flowmesh.definitions.reading.yaml_text import Unreadable
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http.xml import xml_value

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from flowmesh.definitions import Problem, check, errors_in, load_workflow, plan_workflow
 from flowmesh.definitions import read_source as read
-from flowmesh.definitions.compile import no_library
 from flowmesh.definitions.lint import lint
 from flowmesh.definitions.model import Workflow
-from flowmesh.definitions.yaml_text import read_yaml
+from flowmesh.definitions.planning.compile import no_library
+from flowmesh.definitions.reading.yaml_text import read_yaml
 from flowmesh.errors import REASONS
 from flowmesh.errors.explained import explanations
 from flowmesh.plan import compile_plan

@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 import pytest_asyncio
 
-from flowmesh.definitions.yaml_text import read_yaml
+from flowmesh.definitions.reading.yaml_text import read_yaml
 from flowmesh.rehearsal.editor import SCHEMAS
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite

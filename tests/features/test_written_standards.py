@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.definitions.yaml_text import read_yaml
+from flowmesh.definitions.reading.yaml_text import read_yaml
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.commands import command

@@ -1,6 +1,7 @@
 """The layout that imports and the import table rely on."""
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 from tests.tidy import sources
@@ -38,3 +39,17 @@ def test_the_import_table_names_every_package() -> None:
     assert sorted(services) == [f"flowmesh.{name}" for name in _packages("services/flowmesh")]
     alone = next(contract for contract in table if contract["type"] == "independence")
     assert sorted([*alone["modules"], "flowmesh.suite"]) == sorted(services)
+
+
+FOLDER_FILES_MAX = 20
+
+
+def test_folders_are_small() -> None:
+    """A folder of the product holds at most 20 modules; a larger one has packages inside it."""
+    counts = Counter(
+        Path(name).parent.as_posix()
+        for name in sources.tracked()
+        if name.endswith(".py") and name.startswith(tuple(f"{root}/" for root in ROOTS[1:]))
+    )
+    crowded = [f"{name}: {n} files" for name, n in counts.items() if n > FOLDER_FILES_MAX]
+    assert not crowded, sources.lines(crowded)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flowmesh.definitions.analysis import analyse
     from flowmesh.definitions.checks.everything import check
-    from flowmesh.definitions.compile import checked, compile_source
     from flowmesh.definitions.instantiation import TEMPLATE_LABEL, instantiate
     from flowmesh.definitions.model import (
         Dialect,
@@ -25,10 +24,11 @@ if TYPE_CHECKING:
         Workflow,
         WorkflowTemplate,
     )
-    from flowmesh.definitions.planner import plan_workflow
+    from flowmesh.definitions.planning.compile import checked, compile_source
+    from flowmesh.definitions.planning.planner import plan_workflow
     from flowmesh.definitions.problems import Problem, errors_in, refuse, warnings_in
-    from flowmesh.definitions.reader import is_id
-    from flowmesh.definitions.reading import (
+    from flowmesh.definitions.reading.reader import is_id
+    from flowmesh.definitions.reading.sources import (
         Read,
         Reading,
         Resolve,
@@ -44,9 +44,9 @@ else:
         "Dialect": "model",
         "Node": "model",
         "Problem": "problems",
-        "Read": "reading",
-        "Reading": "reading",
-        "Resolve": "reading",
+        "Read": "reading.sources",
+        "Reading": "reading.sources",
+        "Resolve": "reading.sources",
         "TEMPLATE_LABEL": "instantiation",
         "Task": "model",
         "TaskRef": "task_refs",
@@ -55,16 +55,16 @@ else:
         "WorkflowTemplate": "model",
         "analyse": "analysis",
         "check": "checks.everything",
-        "checked": "compile",
-        "compile_source": "compile",
+        "checked": "planning.compile",
+        "compile_source": "planning.compile",
         "errors_in": "problems",
         "instantiate": "instantiation",
-        "is_id": "reader",
-        "load_task": "reading",
-        "load_template": "reading",
-        "load_workflow": "reading",
-        "plan_workflow": "planner",
-        "read_source": "reading",
+        "is_id": "reading.reader",
+        "load_task": "reading.sources",
+        "load_template": "reading.sources",
+        "load_workflow": "reading.sources",
+        "plan_workflow": "planning.planner",
+        "read_source": "reading.sources",
         "refuse": "problems",
         "task_ref": "task_refs",
         "trigger_message": "trigger_messages",

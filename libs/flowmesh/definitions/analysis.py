@@ -10,8 +10,8 @@ from flowmesh.api.definition.v1 import definition_pb2 as pb
 from flowmesh.definitions.graph import Graph, graph_of, levels
 from flowmesh.definitions.limits import INT64_MAX, PATH_NODES_MAX, PATHS_DEFAULT, PATHS_MAX
 from flowmesh.definitions.model import Edge, Node, Workflow
+from flowmesh.definitions.planning.specs import delay_of
 from flowmesh.definitions.scopes import Scope
-from flowmesh.definitions.specs import delay_of
 
 _NODES_BITS = 20
 _NO_DURATIONS: Mapping[str, int] = {}

@@ -7,7 +7,7 @@ from flowmesh.definitions.builtins import RECEIVE
 from flowmesh.definitions.formats.triggers import read_receiver
 from flowmesh.definitions.model import ITEM_NAMES, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.definitions.trigger_messages import receiver_message
 from flowmesh.definitions.triggers import Receiver
 

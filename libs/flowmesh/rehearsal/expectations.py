@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UnsetType
 
 from flowmesh.definitions.problems import Path, Problems, nearest
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
 from flowmesh.expressions.conditions import Condition
 from flowmesh.rehearsal.mocks import duration_us

@@ -7,7 +7,7 @@ from typing import Any
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.problems import Path, Problems, nearest
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.engine import NodeState
 from flowmesh.expressions import Template, TemplateInvalid, compile_template
 from flowmesh.plan import Graph, PlanNode

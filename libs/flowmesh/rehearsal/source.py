@@ -14,7 +14,7 @@ from flowmesh.definitions import (
     read_source,
 )
 from flowmesh.definitions.problems import Problem, Problems, placed, refuse
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.library import items
 from flowmesh.plan import compile_plan

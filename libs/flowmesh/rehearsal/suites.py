@@ -8,11 +8,11 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions import Task, Workflow, check, plan_workflow
-from flowmesh.definitions.documents import Source, parse
 from flowmesh.definitions.problems import Path, Problem, Problems, errors_in, nearest
-from flowmesh.definitions.reader import Reader, kind_of
-from flowmesh.definitions.reading import Read, Reading, read_source
-from flowmesh.definitions.yaml_text import Unreadable
+from flowmesh.definitions.reading.documents import Source, parse
+from flowmesh.definitions.reading.reader import Reader, kind_of
+from flowmesh.definitions.reading.sources import Read, Reading, read_source
+from flowmesh.definitions.reading.yaml_text import Unreadable
 from flowmesh.errors import FlowmeshError
 from flowmesh.expressions import (
     MOMENT,

@@ -1,17 +1,17 @@
 """All operations by name, in the order of their categories."""
 
-from flowmesh.transforms import (
+from flowmesh.transforms import programs
+from flowmesh.transforms.operation import Operation
+from flowmesh.transforms.operations import (
     aggregation,
     arrays,
     control,
     maths,
     objects,
-    programs,
     randoms,
     sequences,
     strings,
 )
-from flowmesh.transforms.operation import Operation
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation

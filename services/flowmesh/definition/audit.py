@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from flowmesh.definition import limits
-from flowmesh.definition.records import Action, Done
-from flowmesh.definition.transaction import Newest, Transaction
+from flowmesh.definition.storage.records import Action, Done
+from flowmesh.definition.storage.transaction import Newest, Transaction
 from flowmesh.definitions import Read, Task, Workflow, load_task, load_workflow
 from flowmesh.definitions.versions import Difference, diff_tasks, diff_workflows
 

@@ -11,10 +11,10 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution_service
 from flowmesh.definition import limits
-from flowmesh.definition.checking import own_tasks, refs_of
+from flowmesh.definition.checks.checking import own_tasks, refs_of
+from flowmesh.definition.checks.references import References
 from flowmesh.definition.library import Library, plan_of
-from flowmesh.definition.references import References
-from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definitions import (
     Reading,
     Workflow,

@@ -9,12 +9,14 @@ import orjson
 
 from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
-from flowmesh.definition.caching import Cache, CacheMetrics
-from flowmesh.definition.checking import NOTHING_CHECKED, Checked, Checker
-from flowmesh.definition.compiled import Compiled, Text
+from flowmesh.definition.api.paging import page_size, parse_filter
+from flowmesh.definition.checks.checking import NOTHING_CHECKED, Checked, Checker
+from flowmesh.definition.checks.compiled import Compiled, Text
+from flowmesh.definition.checks.references import References
 from flowmesh.definition.notices import Notices
-from flowmesh.definition.paging import page_size, parse_filter
-from flowmesh.definition.records import (
+from flowmesh.definition.registration import applied_of, write
+from flowmesh.definition.storage.caching import Cache, CacheMetrics
+from flowmesh.definition.storage.records import (
     NOBODY,
     Action,
     Applied,
@@ -30,9 +32,7 @@ from flowmesh.definition.records import (
     User,
     WorkflowVersion,
 )
-from flowmesh.definition.references import References
-from flowmesh.definition.registration import applied_of, write
-from flowmesh.definition.store import DefinitionStore, VersionId
+from flowmesh.definition.storage.store import DefinitionStore, VersionId
 from flowmesh.definitions import (
     TEMPLATE_LABEL,
     Reading,

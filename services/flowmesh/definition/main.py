@@ -10,16 +10,16 @@ from flowmesh.api.definition.v1 import (
     version_service_pb2_grpc,
 )
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.definition.api.definition_server import DefinitionServer
+from flowmesh.definition.api.template_server import TemplateServer
+from flowmesh.definition.api.version_server import VersionServer
+from flowmesh.definition.checks.dry_runs import Rehearsals
 from flowmesh.definition.compatibility import Assessor
 from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
-from flowmesh.definition.rehearsals import Rehearsals
-from flowmesh.definition.server import DefinitionServer
-from flowmesh.definition.store import DefinitionStore
-from flowmesh.definition.template_server import TemplateServer
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.templates import Templates
 from flowmesh.definition.trigger_catalog import TriggerCatalogServer
-from flowmesh.definition.version_server import VersionServer
 from flowmesh.definition.versions import Versions
 from flowmesh.runtime import Runtime
 from flowmesh.sandbox import Sandbox

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from flowmesh.definition.audit import change_to
-from flowmesh.definition.checking import Checked, refs_of
-from flowmesh.definition.compiled import Compiled
-from flowmesh.definition.records import (
+from flowmesh.definition.checks.checking import Checked, refs_of
+from flowmesh.definition.checks.compiled import Compiled
+from flowmesh.definition.storage.records import (
     Applied,
     Author,
     Request,
@@ -19,8 +19,8 @@ from flowmesh.definition.records import (
     TemplateVersion,
     WorkflowVersion,
 )
-from flowmesh.definition.store import DefinitionStore
-from flowmesh.definition.transaction import Newest, Transaction
+from flowmesh.definition.storage.store import DefinitionStore
+from flowmesh.definition.storage.transaction import Newest, Transaction
 from flowmesh.definition.trigger_catalog import triggers_of
 from flowmesh.definitions import (
     Read,

@@ -9,9 +9,10 @@ import orjson
 import yaml
 
 from flowmesh.definition import limits
+from flowmesh.definition.api.paging import page_size
 from flowmesh.definition.library import VERSION_MAX, Library, request_of
-from flowmesh.definition.paging import page_size
-from flowmesh.definition.records import (
+from flowmesh.definition.registration import applied_of
+from flowmesh.definition.storage.records import (
     Action,
     Applied,
     Author,
@@ -20,8 +21,7 @@ from flowmesh.definition.records import (
     TemplateUse,
     TemplateVersion,
 )
-from flowmesh.definition.registration import applied_of
-from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definitions import (
     Problem,
     instantiate,

@@ -6,7 +6,7 @@ from typing import Any, Final
 from flowmesh.api.definition.v1 import trigger_catalog_service_pb2 as pb
 from flowmesh.api.definition.v1 import trigger_catalog_service_pb2_grpc as rpc
 from flowmesh.api.definition.v1 import trigger_pb2
-from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definitions import Workflow, trigger_message
 from flowmesh.errors import Invalid
 from flowmesh.rpc import last_of, namespace_of, page_token

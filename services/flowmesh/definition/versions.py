@@ -8,10 +8,10 @@ from datetime import datetime
 import orjson
 
 from flowmesh.definition import limits
+from flowmesh.definition.api.paging import page_size
 from flowmesh.definition.library import Library, choice_of, no_label, no_workflow, request_of
 from flowmesh.definition.notices import Notices
-from flowmesh.definition.paging import page_size
-from flowmesh.definition.records import (
+from flowmesh.definition.storage.records import (
     Action,
     Author,
     Change,
@@ -21,8 +21,8 @@ from flowmesh.definition.records import (
     TasksMoved,
     WorkflowVersion,
 )
-from flowmesh.definition.store import DefinitionStore
-from flowmesh.definition.transaction import Transaction
+from flowmesh.definition.storage.store import DefinitionStore
+from flowmesh.definition.storage.transaction import Transaction
 from flowmesh.definitions import load_workflow, refuse
 from flowmesh.definitions.versions import Difference, diff_workflows
 from flowmesh.errors import Invalid, NotFound, Overloaded, Violation, WrongState

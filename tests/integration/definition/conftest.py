@@ -12,8 +12,8 @@ import structlog
 from flowmesh.bus import Bus
 from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
-from flowmesh.definition.store import DefinitionStore
-from flowmesh.definition.transaction import Transaction
+from flowmesh.definition.storage.store import DefinitionStore
+from flowmesh.definition.storage.transaction import Transaction
 from flowmesh.definition.versions import Versions
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.storage import open_database

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from flowmesh.definition.library import Library
-from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definitions import analyse, load_workflow
 from flowmesh.errors import Invalid
 from tests.integration.definition.sources import JSON, steps
@@ -24,7 +24,7 @@ async def test_an_analysis_is_stored_with_its_version_and_served_from_there(
     def fail(*_arguments: object) -> None:
         raise AssertionError("it was analysed again")
 
-    monkeypatch.setattr("flowmesh.definition.compiled.analyse", fail)
+    monkeypatch.setattr("flowmesh.definition.checks.compiled.analyse", fail)
     version, analysis = await library.analysis(NS, "w", 0, 0, {})
     posted = load_workflow(json.loads(steps("w", "a", "b")))
     assert (version, analysis) == (1, analyse(posted))

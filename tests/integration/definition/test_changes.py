@@ -11,8 +11,8 @@ from flowmesh.bus import Bus
 from flowmesh.definition import limits
 from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
-from flowmesh.definition.records import Author
-from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.storage.records import Author
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.versions import Versions
 from flowmesh.errors import Conflict, FlowmeshError, Invalid, NotFound, WrongState
 from tests.integration.definition.conftest import PREFIX, Overtaken

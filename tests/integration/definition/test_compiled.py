@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from flowmesh.definition import checking, compiled
-from flowmesh.definition.caching import Cache, CacheMetrics
+from flowmesh.definition.checks import checking, compiled
 from flowmesh.definition.library import Library
+from flowmesh.definition.storage.caching import Cache, CacheMetrics
 from flowmesh.definitions import errors_in
 from flowmesh.telemetry import Metrics
 from tests.integration.definition.sources import JSON, YAML, documents, steps, task, workflow

@@ -4,10 +4,10 @@ import asyncpg
 import pytest
 
 from flowmesh.api.definition.v1 import template_service_pb2 as pb
+from flowmesh.definition.api.template_server import TemplateServer
 from flowmesh.definition.library import Library
-from flowmesh.definition.records import NOBODY
-from flowmesh.definition.store import DefinitionStore
-from flowmesh.definition.template_server import TemplateServer
+from flowmesh.definition.storage.records import NOBODY
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.templates import Templates
 from flowmesh.definitions import TEMPLATE_LABEL
 from flowmesh.errors import Conflict

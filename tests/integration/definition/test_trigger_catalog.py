@@ -5,7 +5,7 @@ import asyncpg
 from flowmesh.api.definition.v1 import trigger_catalog_service_pb2 as pb
 from flowmesh.definition import limits
 from flowmesh.definition.library import Library
-from flowmesh.definition.store import DefinitionStore
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.trigger_catalog import TriggerCatalogServer
 from tests.integration.definition.sources import YAML, documents, workflow
 

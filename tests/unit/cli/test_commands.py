@@ -10,7 +10,7 @@ import yaml
 from flowmesh import errors
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.definitions.yaml_text import read_yaml
+from flowmesh.definitions.reading.yaml_text import read_yaml
 from tests.unit.cli.conftest import Run
 from tests.unit.sdk.stand_ins import FAILED, StandIn, execution, failure, payload
 from tests.unit.sdk.test_events import ALL

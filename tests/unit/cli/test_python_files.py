@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flowmesh.definitions.yaml_text import read_yaml
+from flowmesh.definitions.reading.yaml_text import read_yaml
 from tests.unit.cli.conftest import Run
 from tests.unit.definitions.factories import documents, node, task, workflow
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowmesh.definitions import compile_source
 from flowmesh.definitions.problems import Problems
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.engine import NodeState
 from flowmesh.rehearsal.mocks import Mock, Mocks, read_mocks
 from flowmesh.rehearsal.report import Report

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from flowmesh.definitions.documents import parse
 from flowmesh.definitions.limits import KEY_CHARACTERS_MAX, NESTING_MAX, SOURCE_BYTES_MAX
-from flowmesh.definitions.yaml_text import Unreadable
+from flowmesh.definitions.reading.documents import parse
+from flowmesh.definitions.reading.yaml_text import Unreadable
 
 JSON, YAML = "application/json", "application/yaml"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from flowmesh.definitions import Problem, check, read_source
-from flowmesh.definitions.compile import no_library
 from flowmesh.definitions.lint import lint
+from flowmesh.definitions.planning.compile import no_library
 from flowmesh.errors import REASONS
 from flowmesh.errors.explained import explanations
 

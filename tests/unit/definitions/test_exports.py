@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions import compile_source, read_source
 from flowmesh.definitions.exports import export_source, write_yaml
-from flowmesh.definitions.yaml_text import read_yaml
+from flowmesh.definitions.reading.yaml_text import read_yaml
 from flowmesh.errors import Invalid
 from flowmesh.sdk import Workflow
 from tests.unit.definitions.factories import http, node, steps, task, workflow

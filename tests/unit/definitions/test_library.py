@@ -9,7 +9,7 @@ from flowmesh.definitions import (
     instantiate,
     read_source,
 )
-from flowmesh.definitions.compile import no_library
+from flowmesh.definitions.planning.compile import no_library
 from flowmesh.errors import Invalid
 from flowmesh.library import Item, items, needed
 

@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from flowmesh.definitions import Task, read_source
-from flowmesh.definitions.compile import no_library
 from flowmesh.definitions.lint import IGNORE, lint, strict
 from flowmesh.definitions.model import Dialect
+from flowmesh.definitions.planning.compile import no_library
 from flowmesh.definitions.secrets import masked, masked_url, names_secret
 
 NATIVE = "apiVersion: workflow.io/v1\nkind: Workflow\nmetadata: {name: w%s}\nspec:\n  tasks:\n"

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flowmesh.definitions import Problem, check, read_source
-from flowmesh.definitions.compile import no_library
-from flowmesh.definitions.documents import Source, parse
+from flowmesh.definitions.planning.compile import no_library
+from flowmesh.definitions.reading.documents import Source, parse
 
 WRONG = "tasks.no.output"
 EXPRESSION = "{{ " + WRONG + " }}"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flowmesh.definitions import compile_source
-from flowmesh.definitions.reader import shown
+from flowmesh.definitions.reading.reader import shown
 from flowmesh.errors import Invalid
 from tests.features.natives import text, workflow
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from flowmesh.definitions import errors_in
-from flowmesh.definitions.compile import compile_source
 from flowmesh.definitions.formats.serverless.values import iso_duration_ms
-from flowmesh.definitions.reading import load_workflow
+from flowmesh.definitions.planning.compile import compile_source
+from flowmesh.definitions.reading.sources import load_workflow
 from tests.unit.definitions.factories import problems, refusals
 
 Json = Any

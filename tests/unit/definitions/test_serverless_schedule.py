@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flowmesh.definitions import errors_in
-from flowmesh.definitions.reading import load_workflow
+from flowmesh.definitions.reading.sources import load_workflow
 from flowmesh.definitions.trigger_messages import trigger_message
 from flowmesh.definitions.triggers import Cron, Events
 from flowmesh.triggers import Matcher

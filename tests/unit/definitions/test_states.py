@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flowmesh.definitions import errors_in
-from flowmesh.definitions.compile import compile_source
+from flowmesh.definitions.planning.compile import compile_source
 from tests.unit.definitions.factories import problems, refusals
 
 Json = Any

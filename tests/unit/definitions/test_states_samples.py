@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flowmesh.definitions import errors_in
-from flowmesh.definitions.compile import compile_source
+from flowmesh.definitions.planning.compile import compile_source
 from tests.unit.definitions.factories import problems, refusals
 from tests.unit.definitions.states_samples import SAMPLES
 

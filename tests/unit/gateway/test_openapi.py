@@ -15,7 +15,8 @@ from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.http.parameters import Kind
 from flowmesh.gateway.http.probes import PROBES
 from flowmesh.gateway.openapi import document
-from flowmesh.gateway.routes import ROUTES, SOCKETS, formats
+from flowmesh.gateway.routes import ROUTES, SOCKETS
+from flowmesh.gateway.routes.definitions import formats
 
 DOCUMENT = document()
 FORMATS = FormatChecker(["date-time"])

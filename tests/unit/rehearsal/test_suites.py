@@ -7,7 +7,7 @@ import jsonschema_rs
 import pytest
 from defusedxml import ElementTree
 
-from flowmesh.definitions.yaml_text import read_yaml
+from flowmesh.definitions.reading.yaml_text import read_yaml
 from flowmesh.rehearsal.coverage import Coverage, percent
 from flowmesh.rehearsal.editor import SCHEMAS
 from flowmesh.rehearsal.junit import junit

@@ -83,7 +83,7 @@ def _data(name: str) -> Any:
     """What a file of mocks or signals holds; YAML has JSON in it."""
     if not name:
         return None
-    from flowmesh.definitions.yaml_text import Unreadable, read_yaml
+    from flowmesh.definitions.reading.yaml_text import Unreadable, read_yaml
 
     try:
         documents = read_yaml(file_text(Path(name)))

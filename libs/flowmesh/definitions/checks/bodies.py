@@ -13,7 +13,7 @@ from flowmesh.definitions.durations import duration_ms, is_instant
 from flowmesh.definitions.limits import DELAY_MS_MAX
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import is_id, shown
+from flowmesh.definitions.reading.reader import is_id, shown
 from flowmesh.definitions.references import config_roots, ids_in
 from flowmesh.expressions import (
     ExpressionInvalid,

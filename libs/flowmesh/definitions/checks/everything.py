@@ -25,7 +25,7 @@ from flowmesh.definitions.model import (
     every_node,
 )
 from flowmesh.definitions.problems import Path, Problem, Problems, nearest
-from flowmesh.definitions.reading import Read, Reading, Resolve
+from flowmesh.definitions.reading.sources import Read, Reading, Resolve
 from flowmesh.definitions.references import decides
 from flowmesh.definitions.scopes import Scope
 

@@ -8,7 +8,7 @@ import orjson
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import kind_of
+from flowmesh.definitions.reading.reader import kind_of
 from flowmesh.schemas import DRAFT_NAMES, REFERENCES, Document, Place, children, draft_named, places
 
 Json = Any

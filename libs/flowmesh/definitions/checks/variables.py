@@ -2,8 +2,8 @@
 
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.model import Workflow
+from flowmesh.definitions.planning.specs import schema_bytes
 from flowmesh.definitions.problems import Problems
-from flowmesh.definitions.specs import schema_bytes
 from flowmesh.plan.schemas import Schema
 
 

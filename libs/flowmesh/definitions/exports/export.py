@@ -12,7 +12,7 @@ from flowmesh.definitions.exports.states.document import states_document
 from flowmesh.definitions.exports.steps import steps_document
 from flowmesh.definitions.model import Dialect, Json, Workflow
 from flowmesh.definitions.problems import refuse
-from flowmesh.definitions.reading import Read, Resolve, read_source
+from flowmesh.definitions.reading.sources import Read, Resolve, read_source
 from flowmesh.errors import Invalid
 
 # Formats that are written, by the word that asks for them, and what they are called.

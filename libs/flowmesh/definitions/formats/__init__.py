@@ -10,7 +10,7 @@ from flowmesh.definitions.formats.serverless import document as serverless
 from flowmesh.definitions.formats.states import document as states
 from flowmesh.definitions.model import Task, Workflow, WorkflowTemplate
 from flowmesh.definitions.problems import Problems
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 
 Resource = Workflow | Task | WorkflowTemplate
 # The member that only a document of one format has, and who reads it.

@@ -6,7 +6,7 @@ What is read here is what the worker's `authentication` executor part gets.
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.common import url_of
 from flowmesh.definitions.model import Json
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 # Members of `config` by type: those that must be there, and those that may.
 SCHEMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

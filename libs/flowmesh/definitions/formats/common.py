@@ -3,7 +3,7 @@
 from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_url
 from flowmesh.definitions.model import Callbacks, Json, Retry
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.sandbox.typescript import TypeScriptInvalid, javascript_of
 
 SCRIPTS = ("JAVASCRIPT", "TYPESCRIPT")

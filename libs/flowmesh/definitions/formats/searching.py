@@ -6,7 +6,7 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.model import SearchField, SearchKind
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 SEARCH_TYPES = tuple(kind.name for kind in SearchKind if kind is not SearchKind.ANY)
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.native.times import read_duration
 from flowmesh.definitions.model import StartConflict, StartPolicy
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 CONFLICTS = tuple(conflict.name for conflict in StartConflict)
 CODE = "START_POLICY_INVALID"

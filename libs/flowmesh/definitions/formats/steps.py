@@ -34,7 +34,7 @@ from flowmesh.definitions.model import (
     Workflow,
 )
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 # Built-in executors whose configuration no step has.

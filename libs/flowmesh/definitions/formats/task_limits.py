@@ -4,7 +4,7 @@ who may take them, and for whom they run.
 
 from flowmesh.definitions import limits as bounds
 from flowmesh.definitions.model import Limits
-from flowmesh.definitions.reader import Reader, is_id
+from flowmesh.definitions.reading.reader import Reader, is_id
 
 
 def read_limits(reader: Reader) -> Limits | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 # `log` is one letter away from too many words.
 _LETTERS_MIN = 4

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.definitions.triggers import (
     CATCH_UP_DEFAULT,
     CATCH_UP_MAX,

@@ -5,7 +5,7 @@ import re
 from flowmesh.definitions import limits
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.model import Variable
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 # As templates and conditions write it behind a dot.
 NAME = r"[A-Za-z_][A-Za-z0-9_]{0,62}"

@@ -14,7 +14,7 @@ from flowmesh.definitions.lint.subject import Subject
 from flowmesh.definitions.lint.texts import check_secrets
 from flowmesh.definitions.model import Task, Workflow
 from flowmesh.definitions.problems import Problem, Problems
-from flowmesh.definitions.reading import Read, Reading, Resolve
+from flowmesh.definitions.reading.sources import Read, Reading, Resolve
 
 IGNORE = "flowmesh.io/lint-ignore"
 """The annotation that names codes, separated by commas, which are not told of a document."""

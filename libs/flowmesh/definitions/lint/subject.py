@@ -1,9 +1,9 @@
 """A workflow as the rules look at it: its graphs, its tasks, and who reads whose output."""
 
 from flowmesh.definitions.model import Node, Task, Workflow, every_node
-from flowmesh.definitions.planner import task_of_node
+from flowmesh.definitions.planning.planner import task_of_node
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reading import Resolve
+from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import (
     conditions_of,
     output_roots_of,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.definitions.compile import compile_source
+from flowmesh.definitions.planning.compile import compile_source
 from flowmesh.definitions.problems import Problems, placed, refuse
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.engine.state.journal import STEP, is_open
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.plan import Plan, compile_plan

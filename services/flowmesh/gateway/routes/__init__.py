@@ -1,32 +1,28 @@
 """What is served: one module per area, each with its table of routes."""
 
 from flowmesh.gateway.http.operation_docs import Route, SocketRoute
-from flowmesh.gateway.routes import (
+from flowmesh.gateway.routes import directory, docs, limits, link_keys, links, steps, triggers
+from flowmesh.gateway.routes.definitions import (
     admission,
-    bulks,
-    control,
-    directory,
-    docs,
-    events,
-    execute,
-    executions,
     formats,
-    insights,
-    limits,
-    link_keys,
-    links,
-    records,
-    rehearsals,
     resources,
-    retention,
-    searches,
-    stats,
-    steps,
     tasks,
     templates,
     topology,
-    triggers,
     versions,
+)
+from flowmesh.gateway.routes.definitions import dry_runs as rehearsals
+from flowmesh.gateway.routes.executions import (
+    bulks,
+    control,
+    events,
+    execute,
+    executions,
+    insights,
+    records,
+    retention,
+    searches,
+    stats,
 )
 
 ROUTES: tuple[Route, ...] = (

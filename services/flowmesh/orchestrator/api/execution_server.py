@@ -17,11 +17,11 @@ from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.operations.cluster_stats import ClusterStats
 from flowmesh.orchestrator.operations.deliveries import Deliveries
 from flowmesh.orchestrator.operations.executions import Executions
-from flowmesh.orchestrator.operations.keyed_signals import KeyedSignals
 from flowmesh.orchestrator.operations.outcomes import Outcomes
 from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
 from flowmesh.orchestrator.ownership.peers import was_forwarded
 from flowmesh.orchestrator.search.listing import Listing
+from flowmesh.orchestrator.signals.keyed_signals import KeyedSignals
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.histories import Histories
 from flowmesh.orchestrator.storage.outbox import Outbox

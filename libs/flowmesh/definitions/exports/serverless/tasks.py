@@ -33,8 +33,8 @@ from flowmesh.definitions.model import (
     StatesBody,
     Task,
 )
+from flowmesh.definitions.planning.specs import delay_of
 from flowmesh.definitions.references import NATIVE_ROOTS
-from flowmesh.definitions.specs import delay_of
 from flowmesh.standards.problem_details import type_uri
 
 # Behind the id of a node, the member of the context that tells of its failure.

@@ -38,7 +38,7 @@ from flowmesh.definitions.model import (
     OnFailure,
     Workflow,
 )
-from flowmesh.definitions.reading import Resolve
+from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import condition_roots_of, has_template
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions.references import Reference

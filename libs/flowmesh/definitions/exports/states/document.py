@@ -16,7 +16,7 @@ from flowmesh.definitions.exports.states.refused import note_refused
 from flowmesh.definitions.exports.states.values import Values, output_path
 from flowmesh.definitions.model import Dialect, FailurePolicy, Workflow
 from flowmesh.definitions.problems import errors_in
-from flowmesh.definitions.reading import Resolve, read_source
+from flowmesh.definitions.reading.sources import Resolve, read_source
 from flowmesh.definitions.references import output_roots_of
 from flowmesh.expressions import TemplateInvalid, compile_template
 

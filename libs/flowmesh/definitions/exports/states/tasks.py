@@ -9,9 +9,9 @@ from flowmesh.definitions.exports.states.errors import retriers_of, whole_second
 from flowmesh.definitions.exports.states.refused import note_refused
 from flowmesh.definitions.exports.states.values import HasEnded, Values
 from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, OnFailure, Task
-from flowmesh.definitions.reading import Resolve
+from flowmesh.definitions.planning.specs import delay_of, timeout_ms
+from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import has_template
-from flowmesh.definitions.specs import delay_of, timeout_ms
 
 _HTTP = "arn:aws:states:::http:invoke"
 _EXECUTION = "arn:aws:states:::states:startExecution.sync:2"

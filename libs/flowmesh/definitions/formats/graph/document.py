@@ -52,7 +52,7 @@ from flowmesh.definitions.model import (
     Workflow,
 )
 from flowmesh.definitions.problems import Path, nearest
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.definitions.triggers import Trigger
 
 _PRIORITIES = tuple(priority.name for priority in Priority)

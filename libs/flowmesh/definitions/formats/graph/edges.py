@@ -11,7 +11,7 @@ from flowmesh.definitions.formats.graph.nodes import AFTER_SUFFIX
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, EDGES_MAX
 from flowmesh.definitions.model import Dialect, Edge, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems, nearest
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 
 _INVALID = "DEFINITION_INVALID"
 _ERROR = "error"

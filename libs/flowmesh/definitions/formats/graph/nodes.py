@@ -19,7 +19,7 @@ from flowmesh.definitions.formats.task_types import warn_of_likeness
 from flowmesh.definitions.formats.triggers import read_receiver
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 # Appended to the id of a node: what runs before it, and what runs behind it.
 BEFORE_SUFFIX = ":before"

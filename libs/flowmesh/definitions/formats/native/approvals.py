@@ -3,7 +3,7 @@
 from flowmesh.definitions.formats.native.times import read_duration
 from flowmesh.definitions.limits import TIMEOUT_MS_MAX
 from flowmesh.definitions.model import APPROVAL, Dialect, Json, Task
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 
 NEEDS = ("ALL", "ANY")
 DEADLINES = ("FAIL", "APPROVE", "REJECT")

@@ -28,7 +28,7 @@ from flowmesh.definitions.model import (
     Task,
 )
 from flowmesh.definitions.problems import Path, nearest
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 
 KINDS = ("map", "group", "race", "loop", "try")
 # What a map answers.

@@ -11,7 +11,7 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.formats.common import headers_of
 from flowmesh.definitions.model import Cache, Json
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
 from flowmesh.standards.events import SUBJECT, SUBJECT_SAID
 

@@ -10,7 +10,7 @@ from flowmesh.definitions.formats.native.approvals import read_approval
 from flowmesh.definitions.formats.native.bodies import Place, read_decision
 from flowmesh.definitions.model import APPROVAL, Dialect, Json, Task
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.definitions.references import has_template
 
 ON_CANCEL = ("CANCEL", "TERMINATE", "ABANDON")

@@ -11,7 +11,7 @@ from flowmesh.definitions.model import (
     OnFailure,
     Outcome,
 )
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 ON_FAILURE = tuple(each.name for each in OnFailure)
 POLICIES = tuple(each.name for each in FailurePolicy)

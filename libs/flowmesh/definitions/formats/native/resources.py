@@ -46,7 +46,7 @@ from flowmesh.definitions.model import (
     WorkflowTemplate,
 )
 from flowmesh.definitions.problems import Path, nearest
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 
 API_VERSION = "workflow.io/v1"
 _VISIBILITIES = tuple(visibility.name for visibility in Visibility)

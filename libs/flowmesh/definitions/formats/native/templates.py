@@ -2,7 +2,7 @@
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.model import WorkflowTemplate
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 
 
 def load(name: str, labels: dict[str, str], spec: Reader) -> WorkflowTemplate:

@@ -4,7 +4,7 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.formats.common import retry_of
 from flowmesh.definitions.model import NATIVE_RETRY, Retry
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 
 def read_timeout(reader: Reader, key: str = "timeout") -> int:

@@ -9,7 +9,7 @@ from flowmesh.definitions.formats.serverless.values import Made, duration_of, un
 from flowmesh.definitions.limits import RETRY_ATTEMPTS_MAX
 from flowmesh.definitions.model import Follow, GroupBody, Json, Node, Retry, Task
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import is_variable
 
 # Lays the inside of a block out in a machine; given what follows, it answers its first node.

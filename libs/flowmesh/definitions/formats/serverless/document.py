@@ -21,7 +21,7 @@ from flowmesh.definitions.formats.serverless.values import (
 )
 from flowmesh.definitions.limits import DESCRIPTION_CHARACTERS_MAX
 from flowmesh.definitions.model import Dialect, Follow, Workflow
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.standards.jq_values import variables_in
 
 EXECUTOR = "serverless.task"

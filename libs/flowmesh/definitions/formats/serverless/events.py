@@ -3,7 +3,7 @@
 from flowmesh.definitions.formats.serverless.layout import At
 from flowmesh.definitions.formats.serverless.values import unsupported
 from flowmesh.definitions.model import Json
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.standards.events import NAME, NAME_SAID, wanted_of, wanted_of_type
 
 _URIS = ("source", "dataschema")

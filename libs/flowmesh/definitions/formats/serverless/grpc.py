@@ -10,7 +10,7 @@ from flowmesh.definitions.formats.serverless.layout import At
 from flowmesh.definitions.formats.serverless.values import Made, unsupported
 from flowmesh.definitions.model import NO_RETRY, Dialect, Task
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 PORT_MAX = 65_535
 # In the metadata of a call: false where the service has no TLS.

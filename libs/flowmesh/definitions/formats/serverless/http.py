@@ -9,7 +9,7 @@ from flowmesh.definitions.formats.serverless.oauth2 import oauth2_program
 from flowmesh.definitions.formats.serverless.values import Made, unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.plan import HTTP_TIMEOUT_MS
 
 ANSWERS = ("content", "response", "raw")

@@ -19,7 +19,7 @@ from flowmesh.definitions.formats.serverless.values import (
 )
 from flowmesh.definitions.model import Follow, Json
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import secrets_in, single, variables_in
 
 # What is read before the work of a task, and what after it.

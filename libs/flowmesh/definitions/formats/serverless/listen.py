@@ -17,7 +17,7 @@ from flowmesh.definitions.formats.serverless.layout import Around, At
 from flowmesh.definitions.formats.serverless.values import Made, unsupported
 from flowmesh.definitions.model import Dialect, Follow, GroupBody, Json, Node, Task
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader, is_id
+from flowmesh.definitions.reading.reader import Reader, is_id
 from flowmesh.standards.events import (
     EVERY_TYPE,
     LISTENING,

@@ -6,7 +6,7 @@ part holds a dot, so no two names share an id, and an id has at most 127 charact
 
 import re
 
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 DEFAULT_NAMESPACE = "default"
 NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")

@@ -7,7 +7,7 @@ from flowmesh.definitions.constant_parts import check_url
 from flowmesh.definitions.formats.serverless.layout import At
 from flowmesh.definitions.formats.serverless.values import unsupported
 from flowmesh.definitions.model import Json
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 GRANT = "client_credentials"
 ENCODING = "application/x-www-form-urlencoded"

@@ -10,7 +10,7 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.formats.serverless.listen import PATTERN_CHARACTERS
 from flowmesh.definitions.formats.serverless.values import duration_of, unsupported
 from flowmesh.definitions.problems import Path
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.definitions.triggers import TRIGGERS_MAX, Cron, Events, Trigger
 
 # Attributes of an event that a trigger is chosen by.

@@ -29,7 +29,7 @@ from flowmesh.definitions.model import (
     Json,
     Retry,
 )
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import bare, is_variable
 
 _REQUESTS: dict[str, Layout] = {"http": lay_http, "openapi": lay_openapi}

@@ -9,7 +9,7 @@ import orjson
 from flowmesh.definitions import limits
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.standards.jq_values import (
     EXPRESSION_CHARACTERS_MAX,
     Malformed,

@@ -10,7 +10,7 @@ from flowmesh.definitions.formats.states.kinds import KINDS
 from flowmesh.definitions.formats.states.layout import Layout
 from flowmesh.definitions.limits import DESCRIPTION_CHARACTERS_MAX, TIMEOUT_MS_MAX
 from flowmesh.definitions.model import Dialect, Json, Workflow
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 
 EXECUTOR = "states.task"
 _DIGEST_CHARACTERS = 12

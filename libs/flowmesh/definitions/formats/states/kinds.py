@@ -26,7 +26,7 @@ from flowmesh.definitions.formats.states.services import (
 )
 from flowmesh.definitions.formats.states.start import EXECUTION_RESOURCE, lay_start
 from flowmesh.definitions.model import Json, MapBody, Node
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.plan import HTTP_TIMEOUT_MS
 from flowmesh.standards.arns import without_placeholders
 from flowmesh.standards.jsonata import is_expression

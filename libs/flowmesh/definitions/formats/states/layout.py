@@ -19,7 +19,7 @@ from flowmesh.definitions.formats.states.rules import (
 )
 from flowmesh.definitions.model import Follow, Json, Node
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards import choices, jsonata
 from flowmesh.standards.paths import PathInvalid, compile_path, compile_reference
 from flowmesh.standards.payloads import compile_lookup, problems_of

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reader import Reader
+from flowmesh.definitions.reading.reader import Reader
 from flowmesh.standards.context import ContextFields
 from flowmesh.standards.payloads import paths_in
 

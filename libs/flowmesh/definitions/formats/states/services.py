@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS, SIGNAL
 from flowmesh.definitions.formats.states.layout import TOKEN_SUFFIX, At, Made
 from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, Outcome, Task
-from flowmesh.definitions.reader import is_id
+from flowmesh.definitions.reading.reader import is_id
 from flowmesh.standards.arns import function_of, without_placeholders
 
 # What the result of a task with a token is sent as.

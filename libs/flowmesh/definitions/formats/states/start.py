@@ -8,7 +8,7 @@ import re
 from flowmesh.definitions.formats.machines import subworkflow
 from flowmesh.definitions.formats.states.layout import At, Made
 from flowmesh.definitions.model import NO_RETRY, Node
-from flowmesh.definitions.reader import is_id
+from flowmesh.definitions.reading.reader import is_id
 from flowmesh.standards.arns import machine_of
 from flowmesh.standards.jsonata import is_expression
 

@@ -1,0 +1,443 @@
+"""From a checked workflow and the tasks it refers to, the plan that executions run.
+
+The planner decides what each node is (a task, a timer, a body of nodes, nothing), what it gets as
+input and where its limits come from. It checks nothing: that is done before.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from flowmesh.api.common.v1 import failure_pb2, priority_pb2
+from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.definitions.builtins import RECEIVE, SIGNAL, built_in
+from flowmesh.definitions.canonical import json_bytes
+from flowmesh.definitions.formats.native.links import version_of
+from flowmesh.definitions.graph import levels
+from flowmesh.definitions.model import (
+    APPROVAL,
+    NATIVE_RETRY,
+    NO_RETRY,
+    Body,
+    Dialect,
+    Follow,
+    GroupBody,
+    Join,
+    Json,
+    MapBody,
+    Node,
+    OnFailure,
+    Outcome,
+    Priority,
+    Retry,
+    StatesBody,
+    Task,
+    Workflow,
+)
+from flowmesh.definitions.planning.specs import (
+    DIALECTS,
+    delay_of,
+    digest_of,
+    inputs_of,
+    schema_bytes,
+    spec_of,
+    timeout_ms,
+)
+from flowmesh.definitions.planning.whole import planned_limits, set_whole
+from flowmesh.definitions.receivers import set_signal
+from flowmesh.definitions.references import (
+    condition_roots_of,
+    decides,
+    names_of,
+    roots_in,
+    tasks_in_condition,
+    under_input,
+)
+from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
+from flowmesh.errors import NotFound
+
+Resolve = Callable[[str], Task | None]
+_PRIORITIES = {
+    Priority.LOW: priority_pb2.PRIORITY_LOW,
+    Priority.NORMAL: priority_pb2.PRIORITY_NORMAL,
+    Priority.HIGH: priority_pb2.PRIORITY_HIGH,
+    Priority.CRITICAL: priority_pb2.PRIORITY_CRITICAL,
+}
+_ON_CANCEL = {
+    "CANCEL": plan_pb2.ON_CANCEL_CANCEL,
+    "TERMINATE": plan_pb2.ON_CANCEL_TERMINATE,
+    "ABANDON": plan_pb2.ON_CANCEL_ABANDON,
+}
+# What a retry of a node that starts a workflow is for, where it does not say.
+_OF_CHILDREN = ("ChildFailed", "Timeout")
+_JOINS = {
+    Join.STRICT: plan_pb2.JOIN_UNSPECIFIED,
+    Join.ALL: plan_pb2.JOIN_ALL,
+    Join.ANY: plan_pb2.JOIN_ANY,
+}
+_ON_FAILURE = {
+    OnFailure.FAIL: plan_pb2.NODE_FAILURE_POLICY_UNSPECIFIED,
+    OnFailure.CONTINUE: plan_pb2.NODE_FAILURE_POLICY_CONTINUE,
+    OnFailure.HOLD: plan_pb2.NODE_FAILURE_POLICY_HOLD,
+    OnFailure.COMPENSATE: plan_pb2.NODE_FAILURE_POLICY_COMPENSATE,
+}
+_AS_USUAL = Outcome()
+_DEADLINES = {
+    "FAIL": plan_pb2.DEADLINE_UNSPECIFIED,
+    "APPROVE": plan_pb2.DEADLINE_APPROVE,
+    "REJECT": plan_pb2.DEADLINE_REJECT,
+}
+
+
+def plan_workflow(
+    workflow: Workflow, resolve: Resolve, *, namespace: str, version: int, version_digest: str
+) -> plan_pb2.Plan:
+    """The plan; the same arguments give the same bytes.
+
+    Raises NotFound TASK_NOT_FOUND where a task it refers to is gone.
+    """
+    scope = Scope(workflow.nodes)
+    plan = plan_pb2.Plan(
+        namespace=namespace,
+        workflow_id=workflow.id,
+        name=workflow.name,
+        version=version,
+        version_digest=version_digest,
+        dialect=DIALECTS[workflow.dialect],
+        parallelism=workflow.parallelism,
+        input_schema=schema_bytes(workflow.input_schema),
+        output_schema=schema_bytes(workflow.output_schema),
+        output_template=_output_template(workflow, scope),
+        timeout_ms=workflow.timeout_ms,
+    )
+    set_whole(plan, workflow)
+    _Planner(workflow, resolve, plan).add_nodes(scope, plan.nodes)
+    plan.digest = digest_of(plan)
+    return plan
+
+
+def _output_template(workflow: Workflow, scope: Scope) -> bytes:
+    """What is rendered at the end; the output of the only leaf too, where a schema judges it."""
+    if workflow.has_output:
+        return json_bytes(workflow.output)
+    judged = schema_bytes(workflow.output_schema) and scope.leaf_output
+    return json_bytes(judged) if judged else b""
+
+
+def task_of_node(node: Node, resolve: Resolve) -> Task | None:
+    """The task of a node: its own, a built-in, or one of the library."""
+    return node.task or built_in(node.task_ref) or resolve(node.task_ref)
+
+
+class _Nodes(Protocol):
+    """The list of a message that the nodes of one graph go to."""
+
+    def add(self, **fields: object) -> plan_pb2.PlanNode: ...
+
+    def __getitem__(self, index: int, /) -> plan_pb2.PlanNode: ...
+
+    def __len__(self) -> int: ...
+
+
+class _Planner:
+    """Builds the nodes and specs of one plan."""
+
+    def __init__(self, workflow: Workflow, resolve: Resolve, plan: plan_pb2.Plan) -> None:
+        self._workflow = workflow
+        self._resolve = resolve
+        self._plan = plan
+        self._specs: dict[str, int] = {}
+        self._tasks: dict[str, Task] = {}
+
+    def add_nodes(self, scope: Scope, nodes: _Nodes) -> None:
+        """Adds the nodes of one graph to the list of a message."""
+        graph = scope.graph
+        positions = _positions(scope.nodes)
+        places = {name: index for index, name in enumerate(graph.ids)}
+        for index, node in enumerate(scope.nodes):
+            before = [positions[dependency] for dependency in graph.dependencies[index]]
+            if node.condition:
+                self._add_gate(node, scope, nodes, before)
+                before = [len(nodes) - 1]
+            planned = self._add_node(node, scope, nodes, before)
+            first = nodes[len(nodes) - 2] if node.condition else planned
+            first.join = _JOINS[node.join]
+            first.join_count = node.join_count if node.join_count > 1 else 0
+            first.join_required.extend(
+                graph.dependencies[index].index(places[name]) for name in node.join_required
+            )
+            for edge in node.edges:
+                if not (edge.label or edge.on_failure):
+                    continue  # a dependency and nothing more
+                first.edges.add(
+                    dependency=graph.dependencies[index].index(places[edge.source]),
+                    label=edge.label,
+                    on_failure=edge.on_failure,
+                )
+            if node.follow is not None:
+                _set_follow(planned, node.follow, places)
+        if sum(map(len, levels(graph))) != len(graph.ids):
+            raise ValueError(f"the graph of {self._workflow.id} has a circle; it was not checked")
+
+    def _task(self, node: Node) -> Task:
+        if node.task is not None:
+            return node.task
+        task = self._tasks.get(node.task_ref)
+        if task is None:
+            task = task_of_node(node, self._resolve)
+            if task is None:
+                message = f"task {node.task_ref!r} of {self._workflow.id} is not in the library"
+                raise NotFound("TASK_NOT_FOUND", message)
+            self._tasks[node.task_ref] = task
+        return task
+
+    def _add_node(
+        self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]
+    ) -> plan_pb2.PlanNode:
+        planned = _planned(node, nodes, before)
+        self._set_outcome(planned, node, scope)
+        if node.body is not None:
+            self._set_body(planned, node, node.body, scope.bodies[node.path])
+            return planned
+        task = self._task(node)
+        planned.queue = node.queue or task.queue
+        if task.executor == "noop":
+            planned.kind = plan_pb2.NODE_KIND_NOOP
+            planned.input_mode = plan_pb2.INPUT_MODE_NONE
+        elif task.executor == "delay":
+            self._as_timer(planned, node, task)
+        elif task.executor in ("subworkflow", "continueAsNew"):
+            _as_link(planned, node, task)
+        elif task.executor in (SIGNAL, RECEIVE):
+            set_signal(planned, node, task)
+            _set_wait(planned, node, task)
+        elif task.executor == APPROVAL:
+            _set_approval(planned, node, task)
+        elif decides(node):
+            self._as_task(planned, *_decision(node, task, scope), scope)
+        else:
+            self._as_task(planned, node, task, scope)
+        return planned
+
+    def _set_outcome(self, planned: plan_pb2.PlanNode, node: Node, scope: Scope) -> None:
+        outcome = node.outcome
+        if outcome == _AS_USUAL:
+            return
+        planned.on_failure = _ON_FAILURE[outcome.on_failure]
+        planned.total_timeout_ms = outcome.total_timeout_ms
+        planned.start_timeout_ms = outcome.start_timeout_ms
+        if outcome.fallback is not None:
+            planned.fallback = json_bytes(outcome.fallback)
+        undo = outcome.undo
+        if undo is not None:
+            task = self._task(undo)
+            planned.undo.id, planned.undo.name = undo.id, undo.name
+            planned.undo.critical = True
+            planned.undo.queue = undo.queue or task.queue
+            self._as_task(planned.undo, undo, task, scope)
+
+    def _set_body(self, planned: plan_pb2.PlanNode, node: Node, body: Body, inner: Scope) -> None:
+        planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+        match body:
+            case MapBody():
+                planned.kind = plan_pb2.NODE_KIND_MAP
+                if body.pages_max:
+                    planned.input_mode = plan_pb2.INPUT_MODE_NONE
+                else:
+                    planned.input_template = json_bytes(node.input)
+                planned.map.concurrency = body.concurrency
+                planned.map.pages_max, planned.map.counted = body.pages_max, body.counted
+                planned.map.next_path.extend(body.next_path)
+                planned.map.tolerated_failures = body.tolerated
+                planned.map.tolerated_share = body.tolerated_share
+                planned.map.batch = body.batch
+                self.add_nodes(inner, planned.map.nodes)
+            case GroupBody():
+                planned.kind = plan_pb2.NODE_KIND_GROUP
+                planned.input_mode = plan_pb2.INPUT_MODE_NONE
+                planned.group.race, planned.group.single = body.race, body.single
+                self.add_nodes(inner, planned.group.nodes)
+            case StatesBody():
+                planned.kind = plan_pb2.NODE_KIND_STATES
+                planned.input_template = json_bytes(node.input)
+                planned.states.start = inner.graph.ids.index(body.start)
+                planned.states.steps_max = body.steps_max
+                self.add_nodes(inner, planned.states.nodes)
+
+    def _as_timer(self, planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+        planned.kind = plan_pb2.NODE_KIND_TIMER
+        planned.delay_ms, template = delay_of(node, task)
+        planned.input_mode = plan_pb2.INPUT_MODE_NONE
+        if template:
+            planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+            planned.input_template = template
+
+    def _as_task(self, planned: plan_pb2.PlanNode, node: Node, task: Task, scope: Scope) -> None:
+        planned.kind = plan_pb2.NODE_KIND_TASK
+        planned.spec = self._spec(spec_of(node, task, scope.visible))
+        inputs = inputs_of(node, task)
+        planned.input_mode = inputs.mode
+        planned.input_template = inputs.template
+        planned.timeout_ms = timeout_ms(node, task)
+        planned.heartbeat_timeout_ms = node.heartbeat_ms
+        planned.gate = task.executor == "condition"
+        planned.requires.extend(f"{name}={value}" for name, value in sorted(node.requires.items()))
+        planned.permissions.extend(sorted({*node.permissions, *task.permissions}))
+        if node.limits is not None:
+            planned.limits.CopyFrom(planned_limits(node.limits))
+        # What is written into a node of another format than ours is tried once.
+        foreign = node.task is not None and self._workflow.dialect is not Dialect.NATIVE
+        default = NO_RETRY if foreign else NATIVE_RETRY
+        retry = node.retry or task.retry or default
+        _set_retry(planned, retry)
+
+    def _spec(self, spec: plan_pb2.TaskSpec) -> int:
+        index = self._specs.get(spec.digest)
+        if index is None:
+            index = self._specs[spec.digest] = len(self._plan.specs)
+            self._plan.specs.append(spec)
+        return index
+
+    def _add_gate(self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]) -> None:
+        """A node of its own that evaluates the condition over what it may read."""
+        roots = condition_roots_of(node)
+        read, given = _given([node.condition], node, scope)
+        gate = Node(
+            id=node.id + GATE_SUFFIX,
+            name=f"condition of {node.name}",
+            path=node.path,
+            input=given,
+            has_input=True,
+            critical=node.critical,
+            priority=node.priority,
+            queue=node.queue,
+            bound=node.bound,
+        )
+        config = {
+            "expression": under_input(node.condition, roots),
+            "language": "cel",
+            "steps": read,
+        }
+        task = Task("condition", "condition", config, Dialect.NATIVE)
+        self._as_task(_planned(gate, nodes, before), gate, task, scope)
+
+
+def _decision(node: Node, task: Task, scope: Scope) -> tuple[Node, Task]:
+    """A native decision as it runs: over an input that holds all that its conditions read."""
+    roots = condition_roots_of(node)
+    conditions = task.config["conditions"]
+    read, given = _given([one["expression"] for one in conditions], node, scope)
+    moved = [{**one, "expression": under_input(one["expression"], roots)} for one in conditions]
+    config = {**task.config, "conditions": moved, "steps": read}
+    return replace(node, input=given, has_input=True), replace(task, config=config)
+
+
+def _given(conditions: Sequence[str], node: Node, scope: Scope) -> tuple[list[str], Json]:
+    """The tasks that conditions read, and a template of everything they read."""
+    roots = condition_roots_of(node)
+    read = dict.fromkeys(
+        name for source in conditions for name in tasks_in_condition(source, scope.visible)
+    )
+    needed: Iterable[str] = roots
+    if node.bound:
+        # In a body, where it is given again and again, nothing that is not read.
+        needed = dict.fromkeys(root for source in conditions for root in roots_in(source, roots))
+    given: dict[str, Json] = {root: f"{{{{{root}}}}}" for root in needed}
+    if "tasks" in given:
+        given["tasks"] = {name: {"output": f'{{{{tasks["{name}"].output}}}}'} for name in read}
+    return list(read), given
+
+
+def _set_approval(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+    planned.kind = plan_pb2.NODE_KIND_APPROVAL
+    planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+    planned.input_template = json_bytes(node.input)
+    planned.approval.needed = task.config["needed"]
+    planned.approval.form = schema_bytes(task.config["form"])
+    planned.approval.deadline_ms = task.config["deadline_ms"]
+    planned.approval.on_deadline = _DEADLINES[task.config["on_deadline"]]
+    planned.approval.goes_on_rejected = task.config["on_reject"] == "CONTINUE"
+
+
+def _planned(node: Node, nodes: _Nodes, before: list[int]) -> plan_pb2.PlanNode:
+    return nodes.add(
+        id=node.id,
+        name=node.name,
+        dependencies=before,
+        critical=node.critical,
+        priority=_PRIORITIES[node.priority],
+        queue=node.queue,
+    )
+
+
+def _set_retry(planned: plan_pb2.PlanNode, retry: Retry) -> None:
+    planned.retry.CopyFrom(
+        failure_pb2.RetryPolicy(
+            max_attempts=retry.max_attempts,
+            initial_delay_ms=retry.initial_delay_ms,
+            multiplier=retry.multiplier,
+            max_delay_ms=retry.max_delay_ms,
+            jitter=retry.jitter,
+            retry_on=retry.retry_on,
+            never_on=retry.never_on,
+            max_elapsed_ms=retry.max_elapsed_ms,
+        )
+    )
+
+
+def _set_wait(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+    """How long a node waits for its signal, and with which key."""
+    planned.timeout_ms = node.timeout_ms
+    if "onTimeout" in task.config:
+        planned.on_timeout = json_bytes(task.config["onTimeout"])
+    if node.task is not None and node.has_input:
+        planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+        planned.input_template = json_bytes(node.input)
+
+
+def _as_link(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
+    """A node that starts another workflow, or goes on as a new execution."""
+    planned.timeout_ms = node.timeout_ms
+    planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+    planned.input_template = json_bytes(node.input)
+    number, label = version_of(task.config)
+    if task.executor == "continueAsNew":
+        planned.kind = plan_pb2.NODE_KIND_CONTINUE
+        if task.config["version"] is None:
+            return
+    else:
+        planned.kind = plan_pb2.NODE_KIND_CHILD
+        names = names_of(node)
+        if names:
+            planned.child.names_template = json_bytes(names)
+        if "workflow" not in names:
+            planned.child.workflow_id = task.config["workflow"]
+        planned.child.detached = not task.config["wait"]
+        planned.child.on_cancel = _ON_CANCEL[task.config["onCancel"]]
+        retry = node.retry or NO_RETRY
+        _set_retry(planned, retry if retry.retry_on else replace(retry, retry_on=_OF_CHILDREN))
+    planned.child.version, planned.child.version_label = number, label
+    planned.child.SetInParent()
+
+
+def _set_follow(planned: plan_pb2.PlanNode, follow: Follow, places: Mapping[str, int]) -> None:
+    def place(name: str) -> int:
+        return places[name] + 1 if name else 0
+
+    planned.follow.next = place(follow.next)
+    planned.follow.chooses = follow.chooses
+    planned.follow.keeps = follow.keeps
+    for catch in follow.catches:
+        planned.follow.catches.add(
+            classes=catch.classes, next=place(catch.next), defers=catch.defers
+        )
+
+
+def _positions(nodes: Sequence[Node]) -> list[int]:
+    """Index in the plan of each node; a gate stands before the node it guards."""
+    positions = []
+    gates = 0
+    for index, node in enumerate(nodes):
+        gates += bool(node.condition)
+        positions.append(index + gates)
+    return positions

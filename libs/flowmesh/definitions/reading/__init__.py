@@ -1,0 +1,1 @@
+"""Source bytes as documents, and the resources in them."""

@@ -1,0 +1,1 @@
+"""gRPC services: messages to calls and back."""

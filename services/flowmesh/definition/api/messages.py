@@ -1,0 +1,185 @@
+"""Records as messages of the contract."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from flowmesh.api.definition.v1 import definition_pb2, version_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import template_service_pb2 as template_pb
+from flowmesh.definition import limits
+from flowmesh.definition.audit import difference_record
+from flowmesh.definition.checks.checking import Checked
+from flowmesh.definition.compatibility import Move
+from flowmesh.definition.storage.records import (
+    Applied,
+    Change,
+    Label,
+    TaskVersion,
+    TemplateVersion,
+    Usage,
+    WorkflowVersion,
+)
+from flowmesh.definitions import Problem, load_template
+from flowmesh.definitions.versions import Compatibility, Difference
+
+
+def workflow_message(record: WorkflowVersion) -> definition_pb2.Workflow:
+    return definition_pb2.Workflow(
+        namespace=record.namespace,
+        workflow_id=record.id,
+        name=record.name,
+        version=record.version,
+        digest=record.digest,
+        format=record.format,
+        definition=record.definition,
+        created_at=_timestamp(record),
+        labels=record.labels,
+    )
+
+
+def task_message(record: TaskVersion) -> definition_pb2.Task:
+    return definition_pb2.Task(
+        namespace=record.namespace,
+        name=record.name,
+        version=record.version,
+        digest=record.digest,
+        type=record.type,
+        definition=record.definition,
+        created_at=_timestamp(record),
+        labels=record.labels,
+        visibility=record.visibility,
+    )
+
+
+def usage_message(usage: Usage) -> pb.WorkflowReference:
+    return pb.WorkflowReference(
+        namespace=usage.namespace,
+        name=usage.workflow_id,
+        version=usage.version,
+        task_version=usage.task_version,
+        newest=usage.newest,
+        version_labels=usage.labels,
+    )
+
+
+def affected_messages(checked: Checked) -> list[pb.WorkflowReference]:
+    return [
+        pb.WorkflowReference(namespace=namespace, name=workflow_id, version=version)
+        for namespace, workflow_id, version in checked.affected[: limits.AFFECTED_SHOWN_MAX]
+    ]
+
+
+def template_message(record: TemplateVersion, *, whole: bool) -> template_pb.Template:
+    template = load_template(orjson.loads(record.definition))
+    return template_pb.Template(
+        namespace=record.namespace,
+        name=record.name,
+        version=record.version,
+        digest=record.digest,
+        description=template.description,
+        parameters=orjson.dumps(template.parameters or {}),
+        definition=record.definition if whole else b"",
+        created_at=_instant(record.created_at),
+        labels=record.labels,
+    )
+
+
+def label_message(label: Label) -> version_pb2.Label:
+    return version_pb2.Label(
+        name=label.name,
+        version=label.version,
+        moved_at=_instant(label.moved_at),
+        moved_by=label.moved_by,
+    )
+
+
+def change_message(change: Change) -> version_pb2.Change:
+    done = change.done
+    return version_pb2.Change(
+        number=change.number,
+        action=version_pb2.ChangeAction.ValueType(done.action),
+        version=done.version,
+        previous_version=done.previous_version,
+        label=done.label,
+        actor=change.author.actor,
+        reason=change.author.reason,
+        changed_at=_instant(change.changed_at),
+        differences=[_difference(record) for record in done.differences],
+        truncated=done.truncated,
+    )
+
+
+def compatibility_message(found: Compatibility) -> version_pb2.Compatibility:
+    return version_pb2.Compatibility(
+        verdict=version_pb2.Verdict.ValueType(found.verdict),
+        input=version_pb2.Verdict.ValueType(found.input),
+        output=version_pb2.Verdict.ValueType(found.output),
+        reasons=[
+            version_pb2.CompatibilityReason(
+                side=reason.side,
+                verdict=version_pb2.Verdict.ValueType(reason.verdict),
+                path=reason.path,
+                message=reason.message,
+            )
+            for reason in found.reasons
+        ],
+    )
+
+
+def move_message(move: Move) -> version_pb2.ExecutionMove:
+    return version_pb2.ExecutionMove(
+        execution_id=move.execution_id,
+        version=move.version,
+        movable=not move.reasons,
+        reasons=move.reasons,
+    )
+
+
+def difference_message(difference: Difference) -> version_pb2.Difference:
+    return _difference(difference_record(difference))
+
+
+def _difference(record: dict[str, Any]) -> version_pb2.Difference:
+    return version_pb2.Difference(
+        area=record["area"],
+        action=record["action"],
+        subject=record["subject"],
+        field=record["field"],
+        before=record["before"].encode(),
+        after=record["after"].encode(),
+    )
+
+
+def _timestamp(record: WorkflowVersion | TaskVersion) -> Timestamp:
+    return _instant(record.created_at)
+
+
+def _instant(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp
+
+
+def problem_message(problem: Problem) -> definition_pb2.Problem:
+    severity = definition_pb2.SEVERITY_WARNING if problem.warning else definition_pb2.SEVERITY_ERROR
+    return definition_pb2.Problem(
+        code=problem.code,
+        severity=severity,
+        message=problem.message,
+        path=problem.place,
+        line=problem.line,
+        column=problem.column,
+    )
+
+
+def applied_message(applied: Applied) -> pb.AppliedResource:
+    return pb.AppliedResource(
+        kind=applied.kind,
+        name=applied.name,
+        version=applied.version,
+        digest=applied.digest,
+        created=applied.created,
+    )

@@ -1,0 +1,34 @@
+"""What the requests that change something have in common."""
+
+from typing import Any
+
+from flowmesh.definition.limits import TEXT_CHARACTERS_MAX
+from flowmesh.definition.storage.records import Author
+from flowmesh.errors import Invalid, Violation
+from flowmesh.rpc import valid_id
+
+
+def request_id_of(request: Any) -> str:
+    return valid_id(request.request_id, "request_id") if request.request_id else ""
+
+
+def author_of(request: Any) -> Author:
+    """Who asks for a change and why, as far as the request says it."""
+    return Author(
+        _text(request.actor, "actor"),
+        _text(request.reason, "reason") if hasattr(request, "reason") else "",
+    )
+
+
+def _text(value: str, field: str) -> str:
+    if len(value) > TEXT_CHARACTERS_MAX:
+        what = f"{field} has {len(value)} characters; at most {TEXT_CHARACTERS_MAX} are allowed"
+        raise Invalid(
+            "REQUEST_INVALID", what, violations=(Violation(field, what, "REQUEST_INVALID"),)
+        )
+    if "\0" in value:
+        what = f"{field} holds a NUL character"
+        raise Invalid(
+            "STRING_HAS_NUL", what, violations=(Violation(field, what, "STRING_HAS_NUL"),)
+        )
+    return value

@@ -1,0 +1,1 @@
+"""Sources checked against the library, and dry runs."""

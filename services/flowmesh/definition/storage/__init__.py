@@ -1,0 +1,1 @@
+"""Versions as rows, and what is kept in memory of them."""

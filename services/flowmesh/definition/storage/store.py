@@ -1,0 +1,338 @@
+"""Versions of workflows and tasks as rows. A version, once written, never changes."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.definition import limits
+from flowmesh.definition.api.paging import Filter
+from flowmesh.definition.storage.records import (
+    Change,
+    Label,
+    PlanKey,
+    PublicNode,
+    Referred,
+    Request,
+    TaskVersion,
+    TemplateUse,
+    TemplateVersion,
+    Usage,
+    User,
+    WorkflowVersion,
+)
+from flowmesh.definition.storage.rows import (
+    change_of,
+    first_of,
+    label_of,
+    page_of,
+    ref_columns,
+    task_of,
+    template_of,
+    usage_of,
+    user_of,
+    workflow_of,
+)
+from flowmesh.definition.storage.transaction import Transaction, answer_of
+from flowmesh.definitions import TEMPLATE_LABEL, TaskRef
+from flowmesh.storage import load_queries
+
+VersionId = tuple[str, str, int]
+
+
+class DefinitionStore:
+    """Reads of the schema, and the transactions that change it."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+        self._sql: Any = load_queries(files("flowmesh.definition").joinpath("sql"))
+
+    @asynccontextmanager
+    async def change(self, namespace: str) -> AsyncIterator[Transaction]:
+        """A transaction: everything done in it is written, or nothing."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield Transaction(self._sql, connection, namespace)
+
+    async def answer(self, namespace: str, request: Request) -> Any:
+        """The answer of an earlier call with the request's id; None where there was none."""
+        row = await self._sql.request_answer(self._pool, namespace=namespace, request_id=request.id)
+        return answer_of(row, request)
+
+    # --- workflows ---
+
+    async def version_number(
+        self, namespace: str, workflow_id: str, version: int, label: str
+    ) -> int | None:
+        """What a number, a label or, without both, being the newest stands for."""
+        found: int | None = await self._sql.workflow_version_number(
+            self._pool, namespace=namespace, id=workflow_id, version=version, label=label
+        )
+        return found
+
+    async def workflow(
+        self, namespace: str, workflow_id: str, version: int
+    ) -> WorkflowVersion | None:
+        row = await self._sql.workflow_version(
+            self._pool, namespace=namespace, id=workflow_id, version=version
+        )
+        return workflow_of(namespace, row) if row is not None else None
+
+    async def definitions(self, versions: Collection[VersionId]) -> dict[VersionId, bytes]:
+        """The documents of those of the versions that exist."""
+        ordered = sorted(versions)
+        rows = self._sql.workflow_versions_of(
+            self._pool,
+            namespaces=[namespace for namespace, _, _ in ordered],
+            ids=[workflow for _, workflow, _ in ordered],
+            versions=[version for _, _, version in ordered],
+        )
+        return {
+            (row["namespace"], row["id"], row["version"]): row["definition"] async for row in rows
+        }
+
+    async def workflow_lives(self, namespace: str, workflow_id: str) -> bool:
+        return bool(await self._sql.workflow_lives(self._pool, namespace=namespace, id=workflow_id))
+
+    async def workflows_page(
+        self, namespace: str, wanted: Filter, *, after: str, count: int
+    ) -> tuple[list[WorkflowVersion], bool]:
+        """A page, and whether another one follows."""
+        rows = self._sql.workflows_page(
+            self._pool,
+            namespace=namespace,
+            after=after,
+            id_exact=wanted.id_exact,
+            id_prefix=wanted.id_prefix,
+            labels=wanted.labels_json,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        return await page_of(rows, partial(workflow_of, namespace))
+
+    async def versions_page(
+        self, namespace: str, workflow_id: str, *, before: int, count: int
+    ) -> tuple[list[WorkflowVersion], bool]:
+        rows = self._sql.versions_page(
+            self._pool,
+            namespace=namespace,
+            id=workflow_id,
+            before=before,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        return await page_of(rows, partial(workflow_of, namespace))
+
+    async def plan_key(
+        self, namespace: str, workflow_id: str, version: int, label: str
+    ) -> PlanKey | None:
+        rows = [
+            row
+            async for row in self._sql.plan_key(
+                self._pool, namespace=namespace, id=workflow_id, version=version, label=label
+            )
+        ]
+        if not rows:
+            return None
+        tasks = tuple(
+            (TaskRef(row["task_namespace"], row["task"], row["pinned"]), row["task_version"] or 0)
+            for row in rows
+            if row["task"]
+        )
+        return PlanKey(namespace, workflow_id, rows[0]["version"], tasks)
+
+    # --- triggers ---
+
+    async def triggers_of(
+        self, namespace: str, ids: Collection[str]
+    ) -> list[trigger_pb2.WorkflowTriggers]:
+        """Those of the names that there ever were."""
+        rows = self._sql.triggers_of(self._pool, namespace=namespace, ids=list(ids))
+        found = []
+        async for row in rows:
+            kept = trigger_pb2.WorkflowTriggers.FromString(row["body"] or b"")
+            kept.namespace, kept.workflow_id = namespace, row["id"]
+            kept.version, kept.live = row["version"], row["live"]
+            found.append(kept)
+        return found
+
+    async def triggers_page(
+        self, after_namespace: str, after: str, count: int
+    ) -> tuple[list[trigger_pb2.WorkflowTriggers], bool]:
+        """Of all workflows that have some, by namespace and id."""
+        rows = self._sql.triggers_page(
+            self._pool,
+            after_namespace=after_namespace,
+            after=after,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        return await page_of(rows, lambda row: trigger_pb2.WorkflowTriggers.FromString(row["body"]))
+
+    # --- labels and changes ---
+
+    async def labels(self, namespace: str, workflow_id: str) -> list[Label]:
+        rows = self._sql.labels(self._pool, namespace=namespace, workflow=workflow_id)
+        return [label_of(row) async for row in rows]
+
+    async def changes_page(
+        self, namespace: str, kind: str, name: str, *, label: str, before: int, count: int
+    ) -> tuple[list[Change], bool]:
+        rows = self._sql.changes_page(
+            self._pool,
+            namespace=namespace,
+            kind=kind,
+            name=name,
+            label=label,
+            before=before,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        return await page_of(rows, partial(change_of, kind, name))
+
+    async def changed_ever(self, namespace: str, kind: str, name: str) -> bool:
+        return bool(
+            await self._sql.changed_ever(self._pool, namespace=namespace, kind=kind, name=name)
+        )
+
+    # --- tasks ---
+
+    async def analysis(self, namespace: str, workflow_id: str, version: int) -> bytes | None:
+        found: bytes | None = await self._sql.analysis(
+            self._pool, namespace=namespace, id=workflow_id, version=version
+        )
+        return found
+
+    async def public_nodes(
+        self, namespace: str, *, after: str, count: int
+    ) -> tuple[list[PublicNode], bool]:
+        """Those of so many workflows, and whether others have some too."""
+        rows = self._sql.public_nodes(
+            self._pool,
+            namespace=namespace,
+            after=after,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        found, held = [], 0
+        async for row in rows:
+            found.append(PublicNode(row["id"], row["version"], row["node"]))
+            held = row["held"]
+        return found, held > len({node.workflow_id for node in found})
+
+    async def task(self, namespace: str, name: str, version: int) -> TaskVersion | None:
+        row = await self._sql.task_version(
+            self._pool, namespace=namespace, name=name, version=version
+        )
+        return task_of(row) if row is not None else None
+
+    async def referred(self, refs: Collection[TaskRef]) -> dict[TaskRef, Referred]:
+        """What those of the references mean that mean something."""
+        if not refs:
+            return {}
+        rows = self._sql.tasks_referred_to(self._pool, **ref_columns(refs))
+        return {
+            TaskRef(row["namespace"], row["name"], row["pinned"]): Referred(
+                row["version"], row["visibility"], row["definition"]
+            )
+            async for row in rows
+        }
+
+    async def referred_at(
+        self, refs: Collection[TaskRef], moment: datetime
+    ) -> dict[TaskRef, Referred]:
+        """What the references meant at a moment."""
+        if not refs:
+            return {}
+        rows = self._sql.tasks_referred_to_at(self._pool, **ref_columns(refs), moment=moment)
+        return {
+            TaskRef(row["namespace"], row["name"], row["pinned"]): Referred(
+                row["version"], row["visibility"], row["definition"]
+            )
+            async for row in rows
+        }
+
+    async def tasks_page(
+        self, namespace: str, *, after: str, shared: bool, count: int
+    ) -> tuple[list[TaskVersion], bool]:
+        rows = self._sql.tasks_page(
+            self._pool,
+            namespace=namespace,
+            after=after,
+            shared=shared,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        return await page_of(rows, task_of)
+
+    async def task_versions_page(
+        self, namespace: str, name: str, *, before: int, count: int
+    ) -> tuple[list[TaskVersion], bool]:
+        rows = self._sql.task_versions_page(
+            self._pool,
+            namespace=namespace,
+            name=name,
+            before=before,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        return await page_of(rows, task_of)
+
+    # --- templates ---
+
+    async def template(self, namespace: str, name: str, version: int) -> TemplateVersion | None:
+        row = await self._sql.template_version(
+            self._pool, namespace=namespace, name=name, version=version
+        )
+        return template_of(row) if row is not None else None
+
+    async def templates_page(
+        self, namespace: str, *, after: str, count: int
+    ) -> tuple[list[TemplateVersion], bool]:
+        rows = self._sql.templates_page(
+            self._pool,
+            namespace=namespace,
+            after=after,
+            count=count,
+            bytes_max=limits.PAGE_BYTES_MAX,
+        )
+        return await page_of(rows, template_of)
+
+    async def template_use(self, namespace: str) -> TemplateUse:
+        query = self._sql.template_counts(
+            self._pool,
+            namespace=namespace,
+            label=TEMPLATE_LABEL,
+            count=limits.TEMPLATES_COUNTED_MAX,
+        )
+        rows = [row async for row in query]
+        if not rows:
+            return TemplateUse()
+        used = {row["template"]: row["workflows"] for row in rows if row["template"] is not None}
+        return TemplateUse(rows[0]["total"], rows[0]["made"], used)
+
+    # --- users of tasks ---
+
+    async def users(self, namespace: str, tasks: Collection[str]) -> list[User]:
+        """Who refers to one of the tasks, whatever its version."""
+        rows = self._sql.task_users(self._pool, namespace=namespace, names=sorted(tasks))
+        return [user_of(row) async for row in rows]
+
+    async def usages_page(
+        self, namespace: str, task: str, task_version: int, *, after: VersionId, count: int
+    ) -> tuple[list[Usage], bool]:
+        rows = self._sql.task_usages_page(
+            self._pool,
+            namespace=namespace,
+            name=task,
+            task_version=task_version,
+            after_namespace=after[0],
+            after_workflow=after[1],
+            after_version=after[2],
+            count=count,
+        )
+        return await first_of(rows, count, usage_of)

@@ -1,0 +1,341 @@
+"""One transaction that changes definitions."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.definition import limits
+from flowmesh.definition.storage.records import (
+    Author,
+    Done,
+    Label,
+    Meaning,
+    Request,
+    TaskVersion,
+    TemplateVersion,
+    User,
+    WorkflowVersion,
+)
+from flowmesh.definition.storage.rows import label_of, ref_columns, user_of
+from flowmesh.definitions import TaskRef
+from flowmesh.errors import Conflict
+
+
+class Transaction:
+    """Names are locked in one order: request, tasks, workflows, each sorted."""
+
+    def __init__(self, sql: Any, connection: Any, namespace: str) -> None:
+        self._sql = sql
+        self._connection = connection
+        self._namespace = namespace
+
+    async def claim(self, request: Request) -> Any:
+        """Takes the request id, or gives the answer of the call that had it before."""
+        key = f"flowmesh.definition.{self._namespace}/{request.id}"
+        await self._sql.lock_request(self._connection, key=key)
+        row = await self._sql.request_answer(
+            self._connection, namespace=self._namespace, request_id=request.id
+        )
+        return answer_of(row, request)
+
+    async def remember(self, request: Request, answer: Any) -> None:
+        await self._sql.add_request(
+            self._connection,
+            namespace=self._namespace,
+            request_id=request.id,
+            content=request.content,
+            answer=json.dumps(answer).encode(),
+        )
+        await self._sql.forget_requests(
+            self._connection,
+            hours=limits.REQUESTS_KEPT_HOURS,
+            count=limits.REQUESTS_FORGOTTEN_AT_ONCE,
+        )
+
+    async def note(self, done: Done, author: Author) -> None:
+        """Writes down who did what."""
+        await self._sql.add_change(
+            self._connection,
+            namespace=self._namespace,
+            kind=done.kind,
+            name=done.name,
+            action=int(done.action),
+            version=done.version,
+            previous_version=done.previous_version,
+            label=done.label,
+            actor=author.actor,
+            reason=author.reason,
+            differences=json.dumps(done.differences),
+            truncated=done.truncated,
+        )
+
+    # --- tasks ---
+
+    async def lock_tasks(
+        self, names: Sequence[str], refs: Collection[TaskRef]
+    ) -> dict[str, "Newest"]:
+        """Locks what is to change, new names included, with what it is checked against.
+
+        The answer are the newest versions of `names`.
+        """
+        if not names:
+            held = ref_columns(refs)
+            del held["versions"]
+            async for _ in self._sql.hold_tasks(self._connection, **held):
+                pass
+            return {}
+        await self._sql.make_tasks(self._connection, namespace=self._namespace, names=sorted(names))
+        locked = ref_columns({*refs, *(TaskRef(self._namespace, name) for name in names)})
+        del locked["versions"]
+        rows = self._sql.lock_tasks(self._connection, **locked)
+        return {
+            row["name"]: Newest(row)
+            async for row in rows
+            if row["namespace"] == self._namespace and row["name"] in names
+        }
+
+    async def referred(self, refs: Collection[TaskRef]) -> dict[TaskRef, Meaning]:
+        """What those of the references mean now that mean something."""
+        if not refs:
+            return {}
+        rows = self._sql.meanings_of(self._connection, **ref_columns(refs))
+        return {
+            TaskRef(row["namespace"], row["name"], row["pinned"]): Meaning(
+                row["version"], row["visibility"]
+            )
+            async for row in rows
+        }
+
+    async def users(self, tasks: Collection[str]) -> list[User]:
+        rows = self._sql.task_users(
+            self._connection, namespace=self._namespace, names=sorted(tasks)
+        )
+        return [user_of(row) async for row in rows]
+
+    async def add_task(self, task: TaskVersion) -> None:
+        await self._sql.add_task_version(
+            self._connection,
+            namespace=self._namespace,
+            name=task.name,
+            version=task.version,
+            digest=task.digest,
+            type=task.type,
+            definition=task.definition,
+            labels=json.dumps(task.labels),
+        )
+        await self._sql.set_task_newest(
+            self._connection,
+            namespace=self._namespace,
+            name=task.name,
+            version=task.version,
+            visibility=task.visibility,
+        )
+
+    async def task_definition(self, name: str, version: int) -> bytes | None:
+        row = await self._sql.task_version(
+            self._connection, namespace=self._namespace, name=name, version=version
+        )
+        return row["definition"] if row is not None else None
+
+    async def retire_task(self, name: str) -> None:
+        named = {"namespace": self._namespace, "name": name}
+        await self._sql.retire_task(self._connection, **named)
+        await self._sql.delete_task_versions(self._connection, **named)
+
+    async def delete_task_version(self, name: str, version: int) -> None:
+        await self._sql.delete_task_version(
+            self._connection, namespace=self._namespace, name=name, version=version
+        )
+
+    # --- workflows ---
+
+    async def lock_workflows(self, ids: Sequence[str]) -> dict[str, "Newest"]:
+        if not ids:
+            return {}
+        await self._sql.make_workflows(self._connection, namespace=self._namespace, ids=sorted(ids))
+        rows = self._sql.lock_workflows(
+            self._connection, namespace=self._namespace, ids=sorted(ids)
+        )
+        return {row["id"]: Newest(row) async for row in rows}
+
+    async def lock_workflow(self, workflow_id: str) -> "Newest | None":
+        """Locks one that is there; None where it is not."""
+        rows = self._sql.lock_workflows(
+            self._connection, namespace=self._namespace, ids=[workflow_id]
+        )
+        found = [Newest(row) async for row in rows]
+        return found[0] if found and found[0].live else None
+
+    async def workflow_definition(self, workflow_id: str, version: int) -> bytes | None:
+        row = await self._sql.workflow_version(
+            self._connection, namespace=self._namespace, id=workflow_id, version=version
+        )
+        return row["definition"] if row is not None else None
+
+    async def add_workflow(self, workflow: WorkflowVersion, uses: Collection[TaskRef]) -> None:
+        """Writes a version and makes it the newest; `uses` are tasks of the library."""
+        labels = json.dumps(workflow.labels)
+        named = {"namespace": self._namespace, "id": workflow.id, "version": workflow.version}
+        await self._sql.add_workflow_version(
+            self._connection,
+            **named,
+            digest=workflow.digest,
+            name=workflow.name,
+            format=workflow.format,
+            definition=workflow.definition,
+            labels=labels,
+        )
+        await self._sql.set_workflow_newest(self._connection, **named, labels=labels)
+        if uses:
+            columns = ref_columns(uses)
+            await self._sql.add_task_uses(
+                self._connection,
+                namespace=self._namespace,
+                workflow=workflow.id,
+                version=workflow.version,
+                task_namespaces=columns["namespaces"],
+                tasks=columns["names"],
+                task_versions=columns["versions"],
+            )
+
+    async def set_triggers(self, changed: Sequence[trigger_pb2.WorkflowTriggers]) -> None:
+        """What starts the newest versions. Raises HOOK_TAKEN where another workflow has a URL."""
+        if not changed:
+            return
+        hooks = {
+            "hooks": [each.webhook.hook for one in changed for each in _called(one)],
+            "workflows": [one.workflow_id for one in changed for _ in _called(one)],
+        }
+        if hooks["hooks"]:
+            key = f"flowmesh.definition.hooks/{self._namespace}"
+            await self._sql.lock_hooks(self._connection, key=key)
+        for one in changed:
+            await self._sql.set_triggers(
+                self._connection,
+                namespace=self._namespace,
+                workflow=one.workflow_id,
+                body=one.SerializeToString() if one.triggers else b"",
+            )
+        ids = [one.workflow_id for one in changed]
+        await self._sql.free_hooks(self._connection, namespace=self._namespace, workflows=ids)
+        if not hooks["hooks"]:
+            return
+        named = {"namespace": self._namespace, **hooks}
+        await self._sql.take_hooks(self._connection, **named)
+        async for row in self._sql.hooks_of_others(self._connection, **named):
+            message = f"the URL {row['hook']!r} is that of workflow {row['workflow']!r}"
+            raise Conflict("HOOK_TAKEN", f"{message}; choose another path for the webhook")
+
+    async def add_analysis(self, workflow_id: str, version: int, analysis: bytes) -> None:
+        await self._sql.add_analysis(
+            self._connection,
+            namespace=self._namespace,
+            id=workflow_id,
+            version=version,
+            analysis=analysis,
+        )
+
+    async def retire_workflow(self, workflow_id: str) -> bool:
+        """Deletes a workflow with its versions; False where there is none."""
+        named = {"namespace": self._namespace, "id": workflow_id}
+        if await self._sql.retire_workflow(self._connection, **named) is None:
+            return False
+        await self._sql.delete_workflow_versions(self._connection, **named)
+        nothing = trigger_pb2.WorkflowTriggers(workflow_id=workflow_id)
+        await self.set_triggers([nothing])
+        return True
+
+    # --- templates ---
+
+    async def lock_templates(self, names: Sequence[str]) -> dict[str, "Newest"]:
+        if not names:
+            return {}
+        await self._sql.make_templates(
+            self._connection, namespace=self._namespace, names=sorted(names)
+        )
+        rows = self._sql.lock_templates(
+            self._connection, namespace=self._namespace, names=sorted(names)
+        )
+        return {row["name"]: Newest(row) async for row in rows}
+
+    async def add_template(self, template: TemplateVersion) -> None:
+        named = {
+            "namespace": self._namespace,
+            "name": template.name,
+            "version": template.version,
+        }
+        await self._sql.add_template_version(
+            self._connection,
+            **named,
+            digest=template.digest,
+            definition=template.definition,
+            labels=json.dumps(template.labels),
+        )
+        await self._sql.set_template_newest(self._connection, **named)
+
+    async def retire_template(self, name: str) -> int | None:
+        """Deletes a template with its versions; answers the newest, None where there is none."""
+        named = {"namespace": self._namespace, "name": name}
+        version: int | None = await self._sql.retire_template(self._connection, **named)
+        if version is not None:
+            await self._sql.delete_template_versions(self._connection, **named)
+        return version
+
+    # --- labels ---
+
+    async def has_version(self, workflow_id: str, version: int) -> bool:
+        return bool(
+            await self._sql.version_exists(
+                self._connection, namespace=self._namespace, id=workflow_id, version=version
+            )
+        )
+
+    async def labels(self, workflow_id: str) -> dict[str, Label]:
+        rows = self._sql.labels(self._connection, namespace=self._namespace, workflow=workflow_id)
+        return {row["label"]: label_of(row) async for row in rows}
+
+    async def set_label(
+        self, workflow_id: str, label: str, version: int, earlier: Sequence[int], moved_by: str
+    ) -> Label:
+        row = await self._sql.set_label(
+            self._connection,
+            namespace=self._namespace,
+            workflow=workflow_id,
+            label=label,
+            version=version,
+            earlier=list(earlier),
+            moved_by=moved_by,
+        )
+        return label_of(row)
+
+    async def delete_label(self, workflow_id: str, label: str) -> None:
+        await self._sql.delete_label(
+            self._connection, namespace=self._namespace, workflow=workflow_id, label=label
+        )
+
+
+def _called(triggers: trigger_pb2.WorkflowTriggers) -> list[trigger_pb2.Trigger]:
+    """Those that have a URL."""
+    return [each for each in triggers.triggers if each.HasField("webhook")]
+
+
+class Newest:
+    """A locked name: the last number given out, and the digest it stands for while it lives."""
+
+    __slots__ = ("digest", "live", "version")
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self.version: int = row["version"]
+        self.live: bool = row["live"]
+        self.digest: str = row["digest"] if self.live else ""
+
+
+def answer_of(row: Mapping[str, Any] | None, request: Request) -> Any:
+    """The answer that is kept under a request id; Conflict where it was for something else."""
+    if row is None:
+        return None
+    if row["content"] != request.content:
+        message = f"request_id {request.id!r} was used for another change; use a new one"
+        raise Conflict("REQUEST_ID_REUSED", message)
+    return json.loads(row["answer"])

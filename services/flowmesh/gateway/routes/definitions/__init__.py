@@ -1,0 +1,1 @@
+"""Routes of workflows, tasks and templates."""

@@ -1,0 +1,221 @@
+"""Workflows in other forms than they were posted in: other formats, and drawings."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.bodies.answers import Answer, Json
+from flowmesh.gateway.http import operation_docs as operations
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Operation, Route
+from flowmesh.gateway.http.parameters import NUMBER, Query, one_of
+from flowmesh.gateway.http.requests import JSON, Request, Response
+from flowmesh.gateway.routes.common import PAGING, json_response
+from flowmesh.views import node_status, raw_json
+
+if TYPE_CHECKING:
+    from flowmesh.definitions import Workflow
+
+YAML = "application/yaml"
+PYTHON = "text/x-python; charset=utf-8"
+_WORKFLOW = "/api/v1/workflows/{name}"
+
+
+async def export_workflow(backends: Backends, request: Request) -> Response:
+    target = request.text("format")
+    stored = await _stored(backends, request)
+    if not target:
+        return Response(200, stored.definition)
+    types: dict[str, str] = {}
+    if target == "states":
+        # What it refers to tells whether a state can stand for it.
+        planned = await backends.definitions.GetPlan(
+            pb.GetPlanRequest(
+                namespace=request.namespace,
+                workflow_id=request.param("name"),
+                version=stored.version,
+            )
+        )
+        types = {spec.task_name: spec.task_type for spec in planned.plan.specs}
+    text, media_type = await asyncio.to_thread(_exported, stored.definition, target, types)
+    return Response(200, text, media_type)
+
+
+def _exported(definition: bytes, target: str, types: Mapping[str, str]) -> tuple[bytes, str]:
+    """Native resources are several documents, and so YAML; the standards are one of JSON."""
+    # Here: a gateway alone needs the whole library of definitions for nothing else.
+    import orjson
+
+    from flowmesh.definitions.exports import export, write_python, write_yaml
+    from flowmesh.definitions.model import Dialect, Task
+    from flowmesh.definitions.reading.sources import Read
+
+    def task(name: str) -> Task | None:
+        kind = types.get(name)
+        return Task(kind, kind, {}, Dialect.NATIVE, name=name) if kind else None
+
+    document = orjson.loads(definition)
+    documents = export(Read(_workflow(definition), document, 0), target, task)
+    if target == "python":
+        return write_python(documents).encode(), PYTHON
+    if target == "native":
+        return write_yaml(documents).encode(), YAML
+    return orjson.dumps(documents[0]), JSON
+
+
+async def list_public_nodes(backends: Backends, request: Request) -> Response:
+    response = await backends.definitions.ListPublicNodes(
+        pb.ListPublicNodesRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize"),
+            page_token=request.text("pageToken"),
+        )
+    )
+    nodes = [
+        PublicNode(workflow=each.workflow_id, version=each.version, node=raw_json(each.node))
+        for each in response.nodes
+    ]
+    return json_response(PublicNodes(nodes=nodes, next_page_token=response.next_page_token))
+
+
+async def draw_workflow(backends: Backends, request: Request) -> Response:
+    return await _drawing(request, await _stored(backends, request))
+
+
+async def draw_execution(backends: Backends, request: Request) -> Response:
+    """The version it is pinned to, each node coloured by its status."""
+    found = await backends.executions.GetExecution(
+        execution_pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
+    )
+    execution = found.execution
+    stored = await backends.definitions.GetWorkflow(
+        pb.GetWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=execution.workflow_id,
+            version=execution.workflow_version,
+        )
+    )
+    statuses = {node.id: node_status(node.status) for node in execution.nodes}
+    return await _drawing(request, stored.workflow, statuses)
+
+
+async def _drawing(
+    request: Request,
+    stored: definition_pb2.Workflow,
+    statuses: Mapping[str, str] | None = None,
+) -> Response:
+    from flowmesh.definitions.drawing import MEDIA_TYPES, draw
+
+    kind = request.text("format") or DRAWINGS[0]
+    drawn = await asyncio.to_thread(lambda: draw(_workflow(stored.definition), kind, statuses))
+    # A picture of names that others chose: shown, it may load and run nothing.
+    headers = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
+    return Response(200, drawn.encode(), MEDIA_TYPES[kind], headers)
+
+
+def _workflow(definition: bytes) -> "Workflow":
+    import orjson
+
+    from flowmesh.definitions import load_workflow
+
+    return load_workflow(orjson.loads(definition))
+
+
+async def _stored(backends: Backends, request: Request) -> definition_pb2.Workflow:
+    response = await backends.definitions.GetWorkflow(
+        pb.GetWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=request.param("name"),
+            version=request.whole("version"),
+        )
+    )
+    return response.workflow
+
+
+class PublicNode(Answer, kw_only=True):
+    """A node as it is written in the newest version of a workflow."""
+
+    workflow: str
+    version: int
+    node: Json
+
+
+class PublicNodes(Answer, kw_only=True):
+    """Nodes that say they are public, by workflow."""
+
+    nodes: list[PublicNode]
+    next_page_token: str
+
+
+# The same as TARGETS and DRAWINGS of the library of definitions, which is loaded when it is needed.
+FORMATS = ("native", "python", "steps", "graph", "states", "serverless")
+DRAWINGS = ("svg", "mermaid", "dot", "json")
+_PICTURES = ("image/svg+xml", "text/vnd.mermaid", "text/vnd.graphviz", JSON)
+_DRAWING = Query("format", "svg without it.", one_of(*DRAWINGS, default=DRAWINGS[0]))
+_VERSION = Query("version", "The newest without one.", NUMBER)
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/nodes",
+        list_public_nodes,
+        Operation(
+            tag=MANAGE,
+            summary="Nodes that other workflows may copy",
+            description="Those of graph JSON whose `metadata.isPublic` is true.",
+            query=PAGING,
+            answers=(operations.Answer(200, "Found.", PublicNodes),),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_WORKFLOW}:export",
+        export_workflow,
+        Operation(
+            tag=MANAGE,
+            summary="A workflow in another format",
+            description=(
+                "The document as it was posted without a format. Native resources come as YAML. "
+                "What has no place in the format is refused with `FEATURE_UNSUPPORTED`."
+            ),
+            query=(
+                Query("format", "The document as it was posted without one.", one_of(*FORMATS)),
+                _VERSION,
+            ),
+            answers=(
+                operations.Answer(
+                    200, "It says the same.", media_types=(JSON, YAML, "text/x-python")
+                ),
+            ),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_WORKFLOW}/graph",
+        draw_workflow,
+        Operation(
+            tag=TEST,
+            summary="A drawing of a workflow",
+            query=(_DRAWING, _VERSION),
+            answers=(operations.Answer(200, "Boxes and arrows.", media_types=_PICTURES),),
+            errors=(404, 413),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/graph",
+        draw_execution,
+        Operation(
+            tag=TEST,
+            summary="A drawing of an execution: its workflow, coloured by what became of each node",
+            query=(_DRAWING,),
+            answers=(operations.Answer(200, "Boxes and arrows.", media_types=_PICTURES),),
+            errors=(404, 413),
+        ),
+    ),
+)

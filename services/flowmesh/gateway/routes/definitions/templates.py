@@ -1,0 +1,158 @@
+"""Templates: what there is to start from, and workflows made of them."""
+
+from http import HTTPStatus
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from flowmesh.api.definition.v1 import template_service_pb2 as pb
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import InstantiateRequest
+from flowmesh.gateway.bodies.views import applied_resources, problems, timestamp
+from flowmesh.gateway.http.ids import checked_id
+from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import NUMBER, Query
+from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.routes.common import (
+    CHANGE_ACTOR,
+    IDEMPOTENCY_KEY,
+    PAGING,
+    actor_of,
+    json_response,
+    request_id_of,
+)
+from flowmesh.gateway.routes.definitions.resources import delete, read
+from flowmesh.views import raw_json
+
+
+class TemplateAnswer(answers.Answer, kw_only=True):
+    """A template; `parameters` is the JSON Schema of what it takes. Bundled ones have version 0."""
+
+    name: str
+    version: int
+    bundled: bool
+    digest: str
+    description: str
+    parameters: answers.Json
+    created_at: answers.Instant | UnsetType = UNSET
+    labels: dict[str, str]
+    definition: answers.Json | UnsetType = UNSET
+
+
+class TemplateList(answers.Answer, kw_only=True):
+    """Newest versions, by name."""
+
+    templates: list[TemplateAnswer]
+    next_page_token: str
+
+
+class InstantiatedAnswer(answers.Answer, kw_only=True):
+    """What a template became, as YAML, and what was applied of it."""
+
+    resources: list[answers.AppliedResource]
+    warnings: list[answers.ProblemValue] | UnsetType = UNSET
+    source: str
+
+
+async def list_templates(backends: Backends, request: Request) -> Response:
+    response = await backends.templates.ListTemplates(
+        pb.ListTemplatesRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize"),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        TemplateList(
+            templates=[_template(each) for each in response.templates],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def get_template(backends: Backends, request: Request) -> Response:
+    response = await backends.templates.GetTemplate(
+        pb.GetTemplateRequest(
+            namespace=request.namespace,
+            name=request.param("name"),
+            version=request.whole("version"),
+        )
+    )
+    return json_response(_template(response.template))
+
+
+async def delete_template(backends: Backends, request: Request) -> Response:
+    await backends.templates.DeleteTemplate(
+        pb.DeleteTemplateRequest(
+            namespace=request.namespace,
+            name=request.param("name"),
+            request_id=request_id_of(request),
+            actor=actor_of(request),
+            reason=request.text("reason"),
+        )
+    )
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+async def instantiate_template(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(InstantiateRequest)
+    response = await backends.templates.InstantiateTemplate(
+        pb.InstantiateTemplateRequest(
+            namespace=request.namespace,
+            name=request.param("name"),
+            version=envelope.version,
+            target=checked_id("name", envelope.name),
+            parameters=msgspec.json.encode(envelope.parameters),
+            dry_run=envelope.dry_run,
+            request_id=request_id_of(request, envelope.request_id),
+            actor=actor_of(request),
+            reason=envelope.reason,
+        )
+    )
+    answer = InstantiatedAnswer(
+        resources=applied_resources(response.resources),
+        warnings=problems(response.warnings),
+        source=response.source.decode(),
+    )
+    created = any(resource.created for resource in response.resources)
+    return json_response(answer, HTTPStatus.CREATED if created else HTTPStatus.OK)
+
+
+def _template(template: pb.Template) -> TemplateAnswer:
+    return TemplateAnswer(
+        name=template.name,
+        version=template.version,
+        bundled=template.version == 0,
+        digest=template.digest,
+        description=template.description,
+        parameters=raw_json(template.parameters),
+        created_at=timestamp(template.created_at) if template.version else UNSET,
+        labels=dict(template.labels),
+        definition=raw_json(template.definition) if template.definition else UNSET,
+    )
+
+
+_VERSION = Query("version", "The newest without one.", NUMBER)
+_TEMPLATES = "/api/v1/templates"
+_TEMPLATE = f"{_TEMPLATES}/{{name}}"
+_INSTANTIATE = Operation(
+    tag=MANAGE,
+    summary="Make a workflow of a template",
+    description="All or none of what it becomes is applied.",
+    body=Body(InstantiateRequest),
+    headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
+    answers=(
+        Answer(201, "A new version of at least one resource.", InstantiatedAnswer),
+        Answer(200, "It was there already, or nothing was asked for.", InstantiatedAnswer),
+    ),
+    errors=(404, 413, 415),
+)
+ROUTES = (
+    Route(
+        "GET", _TEMPLATES, list_templates, read("List templates", TemplateList, *PAGING, errors=())
+    ),
+    Route("GET", _TEMPLATE, get_template, read("A template", TemplateAnswer, _VERSION)),
+    Route("DELETE", _TEMPLATE, delete_template, delete("Delete a template, all versions")),
+    Route("POST", f"{_TEMPLATE}:instantiate", instantiate_template, _INSTANTIATE),
+)

@@ -1,0 +1,354 @@
+"""Canonical executions: list, state, history, and the calls that change their course."""
+
+from http import HTTPStatus
+from typing import cast
+
+from flowmesh.api.definition.v1 import definition_service_pb2
+from flowmesh.api.event.v1 import event_service_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.history.v1 import history_service_pb2
+from flowmesh.errors import WrongState
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.bodies import answers
+from flowmesh.gateway.bodies.envelopes import (
+    EndRequest,
+    KeyedSignalRequest,
+    SignalRequest,
+    StopRequest,
+)
+from flowmesh.gateway.bodies.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies.progress import StateAnswer, state_answer
+from flowmesh.gateway.bodies.results import VIEWS, Results, View, results
+from flowmesh.gateway.bodies.views import execution_answer, execution_summary
+from flowmesh.gateway.http.ids import checked_id
+from flowmesh.gateway.http.limits import HISTORY_PAGE_SIZE_MAX
+from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import (
+    EVENT,
+    INSTANT,
+    MOMENT,
+    OPTIONAL_ID,
+    Query,
+    one_of,
+    whole,
+)
+from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.routes.common import (
+    FILTER,
+    IDEMPOTENCY_KEY,
+    PAGING,
+    STATUSES,
+    cancel,
+    json_response,
+    pause,
+    request_id_of,
+    resume,
+    statuses_of,
+    terminate,
+    wrong_state,
+)
+from flowmesh.gateway.routes.executions.insights import state_at
+from flowmesh.gateway.routes.triggers import waiting_urls
+from flowmesh.insight.states import StateAt
+from flowmesh.views import event_view, raw_value
+
+
+async def list_executions(backends: Backends, request: Request) -> Response:
+    response = await backends.executions.ListExecutions(
+        pb.ListExecutionsRequest(
+            namespace=request.namespace,
+            workflow_id=request.text("workflow"),
+            statuses=statuses_of(request),
+            started_after_us=request.instant_us("startedAfter"),
+            started_before_us=request.instant_us("startedBefore"),
+            page_size=request.whole("pageSize"),
+            page_token=request.text("pageToken"),
+            filter=request.text("filter"),
+            order_by=request.text("orderBy"),
+        )
+    )
+    return json_response(
+        answers.ExecutionList(
+            executions=[execution_summary(execution) for execution in response.executions],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def get_execution(backends: Backends, request: Request) -> Response:
+    response = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
+    )
+    execution = await brought_in(backends, response.execution)
+    return json_response(execution_answer(execution, await waiting_urls(backends, execution)))
+
+
+async def get_results(backends: Backends, request: Request) -> Response:
+    view = cast("View", request.text("view") or VIEWS[0])
+    response = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
+    )
+    execution = await brought_in(backends, response.execution)
+    if execution.HasField("erasure"):
+        message = f"the values of {execution.execution_id} were erased on request"
+        raise WrongState("PAYLOAD_ERASED", message)
+    return json_response(results(execution, view))
+
+
+async def get_history(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.param("executionId")
+    response = await backends.histories.ListHistoryEvents(
+        history_service_pb2.ListHistoryEventsRequest(
+            namespace=namespace,
+            execution_id=execution_id,
+            after=request.whole("after"),
+            page_size=request.whole("pageSize"),
+        )
+    )
+    workflow_id = await _workflow_of(backends, namespace, execution_id)
+    events = [
+        event_view(
+            event_service_pb2.LifecycleEvent(
+                execution_id=execution_id, workflow_id=workflow_id, event=event
+            ),
+            read=raw_value,
+        )
+        for event in response.events
+    ]
+    return json_response(
+        {"events": events, "nextAfter": response.next_after, "ended": response.ended}
+    )
+
+
+async def get_state(backends: Backends, request: Request) -> Response:
+    if at := request.text("at"):
+        return await state_at(backends, request, at)
+    found = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(
+            namespace=request.namespace, execution_id=request.param("executionId")
+        )
+    )
+    analysed = await backends.definitions.AnalyzeWorkflow(
+        definition_service_pb2.AnalyzeWorkflowRequest(
+            namespace=request.namespace,
+            workflow_id=found.execution.workflow_id,
+            version=found.execution.workflow_version,
+        )
+    )
+    return json_response(state_answer(found.execution, analysed))
+
+
+async def signal(backends: Backends, request: Request) -> Response:
+    namespace, execution_id = request.namespace, request.param("executionId")
+    envelope = await request.envelope(SignalRequest)
+    message = pb.SignalExecutionRequest(
+        namespace=namespace,
+        execution_id=execution_id,
+        name=checked_id("name", envelope.name),
+        payload=await payload_of(backends, namespace, "payload", envelope.payload),
+        request_id=request_id_of(request, envelope.request_id),
+    )
+    try:
+        response = await backends.executions.SignalExecution(message)
+    except WrongState as error:
+        return await wrong_state(backends, namespace, execution_id, error)
+    return json_response(
+        answers.Signaled(execution_id=execution_id, sequence=response.sequence),
+        HTTPStatus.ACCEPTED,
+    )
+
+
+async def signal_by_key(backends: Backends, request: Request) -> Response:
+    namespace = request.namespace
+    envelope = await request.envelope(KeyedSignalRequest)
+    response = await backends.executions.SignalByKey(
+        pb.SignalByKeyRequest(
+            namespace=namespace,
+            name=checked_id("name", envelope.name),
+            key=envelope.key,
+            payload=await payload_of(backends, namespace, "payload", envelope.payload),
+            request_id=request_id_of(request, envelope.request_id),
+        )
+    )
+    told = [
+        answers.Signaled(execution_id=one.execution_id, sequence=one.sequence)
+        for one in response.executions
+    ]
+    return json_response(answers.KeyedSignaled(executions=told), HTTPStatus.ACCEPTED)
+
+
+async def _workflow_of(backends: Backends, namespace: str, execution_id: str) -> str:
+    response = await backends.executions.GetExecution(
+        pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
+    )
+    return response.execution.workflow_id
+
+
+_STOP = (404, 409, 413, 415, 429)
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/executions",
+        list_executions,
+        Operation(
+            tag=TEST,
+            summary="List executions, newest first",
+            query=(
+                FILTER,
+                Query(
+                    "orderBy",
+                    "started, ended, label.<name>, attr.<name> or input.<path>, then asc or desc.",
+                ),
+                Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
+                Query("workflowId", "The same as `workflow`.", OPTIONAL_ID, same_as="workflow"),
+                STATUSES,
+                Query("startedAfter", "RFC 3339; only executions started later.", INSTANT),
+                Query("startedBefore", "RFC 3339; only executions started earlier.", INSTANT),
+                *PAGING,
+            ),
+            answers=(Answer(200, "Without tasks, input and output.", answers.ExecutionList),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}",
+        get_execution,
+        Operation(
+            tag=TEST,
+            summary="State of an execution",
+            answers=(Answer(200, "As last committed.", answers.ExecutionAnswer),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/results",
+        get_results,
+        Operation(
+            tag=TEST,
+            summary="Outputs of an execution, as definitions read them",
+            query=(
+                Query("view", "What to show; tasks without it.", one_of(*VIEWS, default=VIEWS[0])),
+            ),
+            answers=(Answer(200, "As last committed.", Results),),
+            errors=(404, 409),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/history",
+        get_history,
+        Operation(
+            tag=TEST,
+            summary="Events of an execution by sequence",
+            query=(
+                Query("after", "Sequence of the last event already known.", EVENT),
+                Query("pageSize", "How many at most.", whole(HISTORY_PAGE_SIZE_MAX)),
+            ),
+            answers=(Answer(200, "A page of events.", answers.History),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/executions/{executionId}/state",
+        get_state,
+        Operation(
+            tag=TEST,
+            summary="How far an execution is in its graph, or what it was at a time",
+            query=(Query("at", "A sequence of its history, or a time in RFC 3339.", MOMENT),),
+            answers=(
+                Answer(
+                    200,
+                    "Each task, each path, and the graph; with `at` what was known then.",
+                    StateAnswer,
+                    other=StateAt,
+                ),
+            ),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:cancel",
+        cancel,
+        Operation(
+            tag=EXECUTE,
+            summary="Cancel an execution",
+            body=Body(EndRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is canceled.", answers.Stopped),),
+            errors=_STOP,
+        ),
+        "cancelExecution",
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:terminate",
+        terminate,
+        Operation(
+            tag=EXECUTE,
+            summary="Terminate an execution, undoing nothing unless it says so",
+            body=Body(EndRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is terminated.", answers.Stopped),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:pause",
+        pause,
+        Operation(
+            tag=EXECUTE,
+            summary="Let nothing of an execution begin any more",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is paused.", answers.Stopped),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:resume",
+        resume,
+        Operation(
+            tag=EXECUTE,
+            summary="Let a paused execution go on",
+            body=Body(StopRequest, required=False),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It goes on.", answers.Stopped),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/executions/{executionId}:signal",
+        signal,
+        Operation(
+            tag=EXECUTE,
+            summary="Send a signal to an execution",
+            body=Body(SignalRequest),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "It is stored.", answers.Signaled),),
+            errors=_STOP,
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/v1/signals",
+        signal_by_key,
+        Operation(
+            tag=EXECUTE,
+            summary="Send a signal to those who wait for it with a key",
+            body=Body(KeyedSignalRequest),
+            headers=(IDEMPOTENCY_KEY,),
+            answers=(Answer(202, "They have it.", answers.KeyedSignaled),),
+            errors=_STOP,
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Signals from outside an execution: by key, by published events, by webhooks."""

@@ -1,0 +1,123 @@
+"""Sends published events to the executions that listen to their types.
+
+An execution that listens waits for `LISTENING` with a key of the type and of the name of a signal;
+see `flowmesh.definitions.formats.serverless.listen`. The event is sent to it as that signal.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import orjson
+import structlog
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import receiver_service_pb2
+from flowmesh.engine import signal_with_key
+from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
+from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
+from flowmesh.orchestrator.operations.changes import ExecutionChanges
+from flowmesh.orchestrator.signals.keyed_signals import AT_ONCE_MAX, GONE, WAITING_MAX
+from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.standards.events import EVERY_TYPE, LISTENING
+
+PASSING = (Unavailable, Overloaded, Timeout)
+"""Errors of an execution that can be reached later."""
+
+ACTOR = "event"
+
+Event = receiver_service_pb2.DeliveredEvent
+
+
+class Listeners:
+    """Finds who listens, and sends each event once as each signal it is awaited as."""
+
+    def __init__(
+        self, *, changes: ExecutionChanges, payloads: Payloads, store: OrchestratorStore
+    ) -> None:
+        self._changes = changes
+        self._payloads = payloads
+        self._store = store
+        self._log = structlog.get_logger("flowmesh.listeners")
+
+    async def deliver(self, events: Sequence[Event]) -> int:
+        """Sends events one after the other, each to all its listeners; counts the signals.
+
+        Raises what is PASSING; the same events are to come again then.
+        """
+        listening = await self._listening(events)
+        sent = 0
+        for event in events if listening else ():
+            waiting = [
+                (execution_id, signal)
+                for type_ in (event.type, EVERY_TYPE)
+                for execution_id, signal in listening.get((event.namespace, type_), ())
+            ]
+            sent += await self._send(event, waiting)
+        return sent
+
+    async def _listening(
+        self, events: Iterable[Event]
+    ) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """Executions and the signals they wait for, by namespace and type."""
+        asked = {(event.namespace, event.type) for event in events}
+        asked |= {(namespace, EVERY_TYPE) for namespace, _ in asked}
+        rows = await self._store.rows(
+            "listening",
+            namespaces=[namespace for namespace, _ in asked],
+            types=[type_ for _, type_ in asked],
+            names=[signal_with_key(LISTENING, type_) for _, type_ in asked],
+            rows_max=WAITING_MAX,
+        )
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for row in rows:
+            signal = row["name"].rpartition(" ")[2]
+            key = (row["namespace"], row["type"])
+            found.setdefault(key, []).append((row["execution_id"], signal))
+        return found
+
+    async def _send(self, event: Event, waiting: list[tuple[str, str]]) -> int:
+        payloads = {
+            signal: await self._payload(event, signal) for signal in {each for _, each in waiting}
+        }
+        at_once = asyncio.Semaphore(AT_ONCE_MAX)
+
+        async def tell(execution_id: str, signal: str) -> bool:
+            request = pb.SignalExecutionRequest(
+                namespace=event.namespace,
+                execution_id=execution_id,
+                name=signal,
+                payload=payloads[signal],
+                request_id=f"{event.request_id}/{signal}",
+                actor=ACTOR,
+            )
+            async with at_once:
+                return await self._tell(request)
+
+        return sum(await asyncio.gather(*(tell(*each) for each in waiting)))
+
+    async def _tell(self, request: pb.SignalExecutionRequest) -> bool:
+        try:
+            await self._changes.signal(request, forwarded=False, keyed=True)
+        except PASSING:
+            raise
+        except FlowmeshError as error:
+            if error.reason not in GONE:
+                self._log.warning(
+                    "event_not_taken",
+                    execution_id=request.execution_id,
+                    signal=request.name,
+                    reason=error.reason,
+                )
+            return False
+        return True
+
+    async def _payload(self, event: Event, signal: str) -> payload_pb2.Payload:
+        """The data for a signal that is named as the type, the whole event for any other."""
+        data = event.event
+        if signal == event.type:
+            data = orjson.dumps(orjson.loads(data).get("data"))
+        if len(data) <= INLINE_BYTES_MAX:
+            return payload_pb2.Payload(data=data)
+        return await self._payloads.put(event.namespace, "", data)
