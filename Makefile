@@ -158,6 +158,7 @@ check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budg
 	run $(MAKE) --no-print-directory verify
 	run mypy libs services tools
 	run lint-imports
+	run python -m tools.commit_subjects
 	run pytest -q -m "not slow" tests/tidy
 	for command in "$${failed[@]}"; do echo "failed: $$command" >&2; done
 	test $${#failed[@]} -eq 0

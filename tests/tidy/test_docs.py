@@ -64,3 +64,10 @@ def test_one_page_places_every_route_outside_the_main_api() -> None:
     others = [path for path in others if path not in ("/", "/swagger/{asset}")]
     assert [path for path in others if f"{path}`" not in page] == []
     assert "docs/rest-apis.md" in sources.text("README.md")
+
+
+def test_the_index_has_every_page() -> None:
+    """docs/README.md links each page, by what a reader wants to do."""
+    index = sources.text("docs/README.md")
+    pages = [path.name for path in docs.DOCS.glob("*.md") if path.name != "README.md"]
+    assert [name for name in sorted(pages) if f"({name}" not in index] == []
