@@ -239,7 +239,7 @@ class Demo:
 
         chosen = max((record for record in records if calls_back(record.run)), key=weight)
         self._console.print("\nthe trace of one order")
-        spans = spans_of(chosen.execution, chosen.events)
+        spans = spans_of(chosen.execution.nodes, chosen.events)
         for text in trace_lines(chosen.execution, spans, datetime.now(UTC)):
             self._console.print(text, markup=False)
 
