@@ -62,11 +62,11 @@ compile: $(TOOLS) ## the core as native code, in about four minutes; wants a C c
 
 wheel: export FLOWMESH_CORE = pure
 wheel: compile ## build/wheels: one for every platform, and one for this with the core compiled
-	@rm -rf build/wheels build/lib build/bdist.*
+	@rm -rf build/wheels build/lib build/lib.* build/bdist.*
 	build() { $(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps \
 	  --no-build-isolation --wheel-dir build/wheels .; }
 	build
-	rm -rf build/lib build/bdist.*
+	rm -rf build/lib build/lib.* build/bdist.*
 	FLOWMESH_CORE=compiled build
 	ls -sh build/wheels
 
