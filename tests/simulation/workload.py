@@ -122,7 +122,7 @@ class Workload:
             data = b'{"n": %d}' % number
             for client in self._random.choices(self.clients, k=times):
                 if self._random.random() < 0.03:
-                    data = b'{"n": -%d}' % number
+                    data = b'{"n": -%d}' % (number + 1)  # -0 is 0
                 work = self._one(client, at_s, workflow_id, request_id, data, then)
                 client.spawn(work)
                 then = None
