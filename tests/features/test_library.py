@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.library import needed
+from flowmesh.bundled import needed
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World

@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.bundled import items
 from flowmesh.definitions import (
     Read,
     Reading,
@@ -16,7 +17,6 @@ from flowmesh.definitions import (
 from flowmesh.definitions.problems import Problem, Problems, placed, refuse
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.errors import Invalid, NotFound
-from flowmesh.library import items
 from flowmesh.plan import compile_plan
 from flowmesh.rehearsal.mocks import Mocks, Signal, check_names, known_names, read_mocks
 from flowmesh.rehearsal.mocks import read_signals as signals_of

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import yaml
 
+from flowmesh.bundled import bundled_templates
 from flowmesh.definition import limits
 from flowmesh.definition.api.paging import page_size
 from flowmesh.definition.library import VERSION_MAX, Library, request_of
@@ -31,7 +32,6 @@ from flowmesh.definitions import (
 )
 from flowmesh.errors import Invalid, NotFound, Violation
 from flowmesh.jsontext import parse_json
-from flowmesh.library import bundled_templates
 from flowmesh.rpc import last_of, page_token
 
 _BUNDLED_AT = datetime.fromtimestamp(0, UTC)

@@ -10,11 +10,11 @@ from typing import get_args
 import jsonschema_rs
 import pytest
 
+from flowmesh.bundled import items
 from flowmesh.cli.definitions.problems import snippet
 from flowmesh.errors.failures import FAILURE_CLASSES
 from flowmesh.insight.causes import Cause
 from flowmesh.insight.waits import WaitReason
-from flowmesh.library import items
 from flowmesh.rehearsal.editor import SCHEMAS
 from tests.unit.cli.conftest import Run
 from tests.unit.rehearsal.test_suites import DEFINITION, HEAD

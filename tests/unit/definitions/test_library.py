@@ -2,6 +2,7 @@
 
 import pytest
 
+from flowmesh.bundled import Item, items, needed
 from flowmesh.definitions import (
     WorkflowTemplate,
     check,
@@ -11,7 +12,6 @@ from flowmesh.definitions import (
 )
 from flowmesh.definitions.planning.compile import no_library
 from flowmesh.errors import Invalid
-from flowmesh.library import Item, items, needed
 
 TASKS = ["charge-payment", "check-inventory", "create-shipment", "send-email"]
 WORKFLOWS = {

@@ -19,7 +19,7 @@ def list_library(*, common: Common = COMMON) -> int:
 
 
 def _list(common: Common) -> int:
-    from flowmesh.library import items
+    from flowmesh.bundled import items
 
     found = [item for item in items() if item.kind != "WorkflowTemplate"]
     if common.structured:
@@ -51,7 +51,7 @@ def show_library(name: str, /, *, common: Common = COMMON) -> int:
     name
         Which one.
     """
-    from flowmesh.library import items
+    from flowmesh.bundled import items
 
     def show() -> int:
         found = next((item for item in items() if item.name == name), None)
@@ -74,7 +74,7 @@ def install_library(*names: str, common: Common = COMMON) -> int:
     names
         Which ones; all of them without any.
     """
-    from flowmesh.library import needed
+    from flowmesh.bundled import needed
 
     async def work(client: "Client") -> int:
         applied = await client.apply(source)

@@ -45,7 +45,7 @@ class Item:
 def items() -> Iterator[Item]:
     """Everything there is: tasks, workflows, templates, each by name."""
     for folder, kind in FOLDERS.items():
-        found = files("flowmesh.library").joinpath(folder)
+        found = files("flowmesh.bundled").joinpath(folder)
         for file in sorted(found.iterdir(), key=lambda file: file.name):
             if file.name.endswith(".yaml"):
                 name = file.name.removesuffix(".yaml")
