@@ -11,9 +11,9 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution_service
 from flowmesh.definition import limits
+from flowmesh.definition.catalog import DefinitionCatalog, plan_of
 from flowmesh.definition.checks.checking import own_tasks, refs_of
 from flowmesh.definition.checks.references import References
-from flowmesh.definition.library import Library, plan_of
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definitions import (
     Reading,
@@ -63,11 +63,11 @@ class Assessor:
         self,
         *,
         store: DefinitionStore,
-        library: Library,
+        catalog: DefinitionCatalog,
         executions: "ExecutionServiceAsyncStub",
     ) -> None:
         self._store = store
-        self._library = library
+        self._catalog = catalog
         self._executions = executions
 
     async def assess(
@@ -79,15 +79,15 @@ class Assessor:
         source: bytes,
         content_type: str,
     ) -> Assessment:
-        old = await self._library.chosen(namespace, workflow_id, before)
+        old = await self._catalog.chosen(namespace, workflow_id, before)
         if source:
             version = 0
             workflow, plan = await self._of_source(namespace, source, content_type)
         else:
-            new = await self._library.chosen(namespace, workflow_id, after)
+            new = await self._catalog.chosen(namespace, workflow_id, after)
             version = new.version
             workflow = load_workflow(orjson.loads(new.definition))
-            plan = await self._library.plan(namespace, workflow_id, version)
+            plan = await self._catalog.plan(namespace, workflow_id, version)
         callers = await asyncio.to_thread(
             for_callers, load_workflow(orjson.loads(old.definition)), workflow
         )
@@ -98,9 +98,9 @@ class Assessor:
         self, namespace: str, source: bytes, content_type: str
     ) -> tuple[Workflow, plan_pb2.Plan]:
         """The one workflow of a source that could be registered as it is, and its plan."""
-        checked = await self._library.validate(namespace, source, content_type)
+        checked = await self._catalog.validate(namespace, source, content_type)
         refuse(checked.problems)
-        reading = (await self._library.read(source, content_type)).reading
+        reading = (await self._catalog.read(source, content_type)).reading
         workflow = _only_workflow(reading)
         stored = await self._store.referred(refs_of(namespace, workflow.task_refs))
         references = References(namespace, stored, own_tasks(namespace, reading), settled=True)

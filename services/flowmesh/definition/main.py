@@ -13,9 +13,9 @@ from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServic
 from flowmesh.definition.api.definition_server import DefinitionServer
 from flowmesh.definition.api.template_server import TemplateServer
 from flowmesh.definition.api.version_server import VersionServer
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.checks.dry_runs import Rehearsals
 from flowmesh.definition.compatibility import Assessor
-from flowmesh.definition.library import Library
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.templates import Templates
@@ -35,18 +35,18 @@ async def run(runtime: Runtime) -> None:
         pool = await stack.enter_async_context(runtime.database(SCHEMA, migrations))
         notices = Notices(bus=runtime.bus, prefix=runtime.settings.bus_prefix, log=runtime.log)
         store = DefinitionStore(pool)
-        library = Library(store=store, notices=notices, metrics=runtime.metrics)
-        templates = Templates(store=store, library=library)
-        versions = Versions(store=store, library=library, notices=notices)
+        catalog = DefinitionCatalog(store=store, notices=notices, metrics=runtime.metrics)
+        templates = Templates(store=store, catalog=catalog)
+        versions = Versions(store=store, catalog=catalog, notices=notices)
         sandbox = await stack.enter_async_context(Sandbox())
-        rehearsals = Rehearsals(library=library, sandbox=sandbox)
+        rehearsals = Rehearsals(catalog=catalog, sandbox=sandbox)
         runtime.serve(
-            DefinitionServer(library=library, rehearsals=rehearsals),
+            DefinitionServer(catalog=catalog, rehearsals=rehearsals),
             definition_service_pb2_grpc.add_DefinitionServiceServicer_to_server,
             f"{PACKAGE}.DefinitionService",
         )
         executions = runtime.stub(ExecutionServiceStub, "orchestrator")
-        assessor = Assessor(store=store, library=library, executions=executions)
+        assessor = Assessor(store=store, catalog=catalog, executions=executions)
         runtime.serve(
             VersionServer(versions=versions, assessor=assessor),
             version_service_pb2_grpc.add_VersionServiceServicer_to_server,

@@ -11,7 +11,7 @@ import yaml
 from flowmesh.bundled import bundled_templates
 from flowmesh.definition import limits
 from flowmesh.definition.api.paging import page_size
-from flowmesh.definition.library import VERSION_MAX, Library, request_of
+from flowmesh.definition.catalog import VERSION_MAX, DefinitionCatalog, request_of
 from flowmesh.definition.registration import applied_of
 from flowmesh.definition.storage.records import (
     Action,
@@ -41,9 +41,9 @@ _YAML = "application/yaml"
 class Templates:
     """Finds templates, and makes workflows of them."""
 
-    def __init__(self, *, store: DefinitionStore, library: Library) -> None:
+    def __init__(self, *, store: DefinitionStore, catalog: DefinitionCatalog) -> None:
         self._store = store
-        self._library = library
+        self._catalog = catalog
         self._bundled = {
             document["metadata"]["name"]: _bundled(document) for document in bundled_templates()
         }
@@ -123,11 +123,11 @@ class Templates:
             width=limits.YAML_COLUMNS,
         ).encode()
         if not dry_run:
-            applied, checked = await self._library.apply_as(
+            applied, checked = await self._catalog.apply_as(
                 request, namespace, source, _YAML, author
             )
             return applied, warnings_in(checked.problems), source
-        checked = await self._library.validate(namespace, source, _YAML)
+        checked = await self._catalog.validate(namespace, source, _YAML)
         refuse(checked.problems)
         return [], warnings_in(checked.problems), source
 

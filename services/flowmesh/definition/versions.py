@@ -9,7 +9,13 @@ import orjson
 
 from flowmesh.definition import limits
 from flowmesh.definition.api.paging import page_size
-from flowmesh.definition.library import Library, choice_of, no_label, no_workflow, request_of
+from flowmesh.definition.catalog import (
+    DefinitionCatalog,
+    choice_of,
+    no_label,
+    no_workflow,
+    request_of,
+)
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.records import (
     Action,
@@ -47,9 +53,11 @@ class Moved:
 class Versions:
     """Labels, changes and differences of the workflows of all namespaces."""
 
-    def __init__(self, *, store: DefinitionStore, library: Library, notices: Notices) -> None:
+    def __init__(
+        self, *, store: DefinitionStore, catalog: DefinitionCatalog, notices: Notices
+    ) -> None:
         self._store = store
-        self._library = library
+        self._catalog = catalog
         self._notices = notices
 
     # --- labels ---
@@ -79,7 +87,7 @@ class Versions:
         request = request_of(request_id, b"set-label", content)
 
         async def where(_before: Label | None) -> int:
-            return await self._library.version_of(namespace, workflow_id, selector)
+            return await self._catalog.version_of(namespace, workflow_id, selector)
 
         async def move(change: Transaction, before: Label | None, version: int) -> Moved:
             if before is None:
@@ -163,7 +171,7 @@ class Versions:
             labels = {each.name: each for each in await self.labels(namespace, workflow_id)}
             before = labels.get(label)
             version = await where(before)
-            problems, references = await self._library.checker.check_version(
+            problems, references = await self._catalog.checker.check_version(
                 (namespace, workflow_id, version)
             )
             refuse(problems)
@@ -222,7 +230,7 @@ class Versions:
     ) -> tuple[WorkflowVersion, WorkflowVersion, list[Difference]]:
         """The two versions that were chosen, and what differs between them."""
         old, new = [
-            await self._library.chosen(namespace, workflow_id, selector)
+            await self._catalog.chosen(namespace, workflow_id, selector)
             for selector in (before, after)
         ]
         found = await asyncio.to_thread(

@@ -1,4 +1,4 @@
-"""A library of definitions on a database of its own, with the real bus."""
+"""A catalog of definitions on a database of its own, with the real bus."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from flowmesh.bus import Bus
-from flowmesh.definition.library import Library
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.storage.transaction import Transaction
@@ -39,14 +39,14 @@ async def bus(servers: EmbeddedServers) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-def library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
-    return _library(pool, bus)
+def catalog(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> DefinitionCatalog:
+    return _catalog(pool, bus)
 
 
 @pytest.fixture
-def another_library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
+def other_catalog(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> DefinitionCatalog:
     """That of another process, on the same rows."""
-    return _library(pool, bus)
+    return _catalog(pool, bus)
 
 
 class OvertakenStore(DefinitionStore):
@@ -70,10 +70,10 @@ class OvertakenStore(DefinitionStore):
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """A process on the same rows as that of `library`, which overtakes it."""
+    """A process on the same rows as that of `catalog`, which overtakes it."""
 
     store: OvertakenStore
-    library: Library
+    catalog: DefinitionCatalog
     versions: Versions
 
 
@@ -81,10 +81,10 @@ class Overtaken:
 def overtaken(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Overtaken:
     store = OvertakenStore(pool)
     notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
-    library = Library(store=store, notices=notices, metrics=Metrics())
-    return Overtaken(store, library, Versions(store=store, library=library, notices=notices))
+    catalog = DefinitionCatalog(store=store, notices=notices, metrics=Metrics())
+    return Overtaken(store, catalog, Versions(store=store, catalog=catalog, notices=notices))
 
 
-def _library(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Library:
+def _catalog(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> DefinitionCatalog:
     notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
-    return Library(store=DefinitionStore(pool), notices=notices, metrics=Metrics())
+    return DefinitionCatalog(store=DefinitionStore(pool), notices=notices, metrics=Metrics())

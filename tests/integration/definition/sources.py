@@ -1,4 +1,4 @@
-"""Small sources for tests of the library."""
+"""Small sources for tests of the catalog."""
 
 import json
 from typing import Any

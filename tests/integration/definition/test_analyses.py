@@ -5,7 +5,7 @@ import json
 import asyncpg
 import pytest
 
-from flowmesh.definition.library import Library
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definitions import analyse, load_workflow
 from flowmesh.errors import Invalid
@@ -15,46 +15,50 @@ NS = "default"
 
 
 async def test_an_analysis_is_stored_with_its_version_and_served_from_there(
-    library: Library, pool: "asyncpg.Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+    catalog: DefinitionCatalog,
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And goes with it; the same content again makes no other one."""
     for _ in range(2):
-        await library.apply(NS, steps("w", "a", "b"), JSON, "")
+        await catalog.apply(NS, steps("w", "a", "b"), JSON, "")
 
     def fail(*_arguments: object) -> None:
         raise AssertionError("it was analysed again")
 
     monkeypatch.setattr("flowmesh.definition.checks.compiled.analyse", fail)
-    version, analysis = await library.analysis(NS, "w", 0, 0, {})
+    version, analysis = await catalog.analysis(NS, "w", 0, 0, {})
     posted = load_workflow(json.loads(steps("w", "a", "b")))
     assert (version, analysis) == (1, analyse(posted))
-    await library.delete_workflow(NS, "w", "")
+    await catalog.delete_workflow(NS, "w", "")
     assert await DefinitionStore(pool).analysis(NS, "w", 1) is None
 
 
-async def test_other_durations_and_more_paths_are_analysed_anew(library: Library) -> None:
+async def test_other_durations_and_more_paths_are_analysed_anew(catalog: DefinitionCatalog) -> None:
     """What is stored is what the definition alone says."""
-    await library.apply(NS, steps("w", "a", "b"), JSON, "")
-    _, analysis = await library.analysis(NS, "w", 0, 0, {"a": 7})
+    await catalog.apply(NS, steps("w", "a", "b"), JSON, "")
+    _, analysis = await catalog.analysis(NS, "w", 0, 0, {"a": 7})
     assert analysis.critical_path_ms == 7
-    _, capped = await library.analysis(NS, "w", 0, 1, {})
+    _, capped = await catalog.analysis(NS, "w", 0, 1, {})
     assert len(capped.paths) == 1
 
 
 @pytest.mark.parametrize("duration_ms", [-1, 2**63 - 1])
-async def test_durations_that_nothing_has_are_refused(library: Library, duration_ms: int) -> None:
+async def test_durations_that_nothing_has_are_refused(
+    catalog: DefinitionCatalog, duration_ms: int
+) -> None:
     """With the node they are told of."""
-    await library.apply(NS, steps("w", "a", "b"), JSON, "")
+    await catalog.apply(NS, steps("w", "a", "b"), JSON, "")
     with pytest.raises(Invalid) as refused:
-        await library.analysis(NS, "w", 0, 0, dict.fromkeys("ab", duration_ms))
+        await catalog.analysis(NS, "w", 0, 0, dict.fromkeys("ab", duration_ms))
     assert [each.field for each in refused.value.violations] == ["durations_ms[a]"]
 
 
 async def test_a_version_of_before_is_analysed_when_it_is_asked_for(
-    library: Library, pool: "asyncpg.Pool[asyncpg.Record]"
+    catalog: DefinitionCatalog, pool: "asyncpg.Pool[asyncpg.Record]"
 ) -> None:
     """It was registered when nothing was stored."""
-    await library.apply(NS, steps("w", "a"), JSON, "")
+    await catalog.apply(NS, steps("w", "a"), JSON, "")
     await pool.execute("delete from analyses")
-    _, analysis = await library.analysis(NS, "w", 0, 0, {})
+    _, analysis = await catalog.analysis(NS, "w", 0, 0, {})
     assert list(analysis.roots) == ["a"]

@@ -9,7 +9,7 @@ import structlog
 
 from flowmesh.bus import Bus
 from flowmesh.definition import limits
-from flowmesh.definition.library import Library
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.records import Author
 from flowmesh.definition.storage.store import DefinitionStore
@@ -24,21 +24,23 @@ ROUNDS = 5
 
 
 @pytest.fixture
-def versions(pool: "asyncpg.Pool[asyncpg.Record]", library: Library, bus: Bus) -> Versions:
+def versions(
+    pool: "asyncpg.Pool[asyncpg.Record]", catalog: DefinitionCatalog, bus: Bus
+) -> Versions:
     notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
-    return Versions(store=DefinitionStore(pool), library=library, notices=notices)
+    return Versions(store=DefinitionStore(pool), catalog=catalog, notices=notices)
 
 
-async def apply(library: Library, *resources: object) -> None:
-    await library.apply(NS, documents(*resources), YAML, "", ADA)  # type: ignore[arg-type]
+async def apply(catalog: DefinitionCatalog, *resources: object) -> None:
+    await catalog.apply(NS, documents(*resources), YAML, "", ADA)  # type: ignore[arg-type]
 
 
-async def register(library: Library, *step_ids: str) -> None:
-    await library.apply(NS, steps("w", *step_ids), "", "", ADA)
+async def register(catalog: DefinitionCatalog, *step_ids: str) -> None:
+    await catalog.apply(NS, steps("w", *step_ids), "", "", ADA)
 
 
-async def apply_steps(library: Library, steps_of_it: list[dict[str, object]]) -> None:
-    await library.apply(NS, json.dumps({"id": "w", "steps": steps_of_it}).encode(), "", "", ADA)
+async def apply_steps(catalog: DefinitionCatalog, steps_of_it: list[dict[str, object]]) -> None:
+    await catalog.apply(NS, json.dumps({"id": "w", "steps": steps_of_it}).encode(), "", "", ADA)
 
 
 def shape(*kinds: str) -> object:
@@ -60,60 +62,66 @@ async def refused(change: object) -> str:
     return ""
 
 
-async def test_two_changes_that_are_right_alone_are_not_wrong_together(library: Library) -> None:
+async def test_two_changes_that_are_right_alone_are_not_wrong_together(
+    catalog: DefinitionCatalog,
+) -> None:
     """One of them is checked again with the other, and refused."""
     for number in range(ROUNDS):
         give, take = task("give", outputSchema=shape("number")), task("take")
         take["spec"]["inputSchema"] = shape("number", "string")
         name = f"w{number}"
-        await apply(library, give, take, *[flow(f"w{each}") for each in range(number)], flow(name))
+        await apply(catalog, give, take, *[flow(f"w{each}") for each in range(number)], flow(name))
         reasons = await asyncio.gather(
-            refused(apply(library, task("give", outputSchema=shape("string")))),
-            refused(apply(library, task("take", inputSchema=shape("number")))),
+            refused(apply(catalog, task("give", outputSchema=shape("string")))),
+            refused(apply(catalog, task("take", inputSchema=shape("number")))),
         )
         assert sorted(reasons) == ["", "TYPE_MISMATCH"]
 
 
 async def test_a_workflow_that_comes_while_a_task_changes_is_checked_with_what_stays(
-    library: Library,
+    catalog: DefinitionCatalog,
 ) -> None:
     """Whoever is first, the other one is refused or fits."""
     for number in range(ROUNDS):
         await apply(
-            library,
+            catalog,
             task("give", outputSchema=shape("number")),
             task("take", inputSchema=shape("number")),
         )
         reasons = await asyncio.gather(
-            refused(apply(library, flow(f"w{number}"))),
-            refused(apply(library, task("give", outputSchema=shape("string")))),
+            refused(apply(catalog, flow(f"w{number}"))),
+            refused(apply(catalog, task("give", outputSchema=shape("string")))),
         )
         assert sorted(reasons) == ["", "TYPE_MISMATCH"]
         if not reasons[0]:
-            await library.delete_workflow(NS, f"w{number}", "", ADA)
+            await catalog.delete_workflow(NS, f"w{number}", "", ADA)
 
 
-async def test_only_who_floats_is_affected(library: Library) -> None:
+async def test_only_who_floats_is_affected(catalog: DefinitionCatalog) -> None:
     """A workflow that is pinned, and a version that nobody uses any more, do not count."""
-    await apply(library, task("t"), workflow("floats", "t"), workflow("left", "t"))
-    await apply(library, workflow("pinned", "t@1"), workflow("left", "noop"))
-    checked = await library.validate(NS, documents(task("t", timeout="5s")), YAML)
+    await apply(catalog, task("t"), workflow("floats", "t"), workflow("left", "t"))
+    await apply(catalog, workflow("pinned", "t@1"), workflow("left", "noop"))
+    checked = await catalog.validate(NS, documents(task("t", timeout="5s")), YAML)
     assert [workflow_id for _, workflow_id, _ in checked.affected] == ["floats"]
 
 
-async def test_a_task_that_only_goes_elsewhere_is_not_checked_again(library: Library) -> None:
+async def test_a_task_that_only_goes_elsewhere_is_not_checked_again(
+    catalog: DefinitionCatalog,
+) -> None:
     """What was wrong before stays as wrong as it was."""
-    await apply(library, task("t"), workflow("w", "t"))
-    await apply(library, task("t", http={"url": "http://elsewhere/"}))
-    assert (await library.plan(NS, "w", 0)).specs[0].config == (
+    await apply(catalog, task("t"), workflow("w", "t"))
+    await apply(catalog, task("t", http={"url": "http://elsewhere/"}))
+    assert (await catalog.plan(NS, "w", 0)).specs[0].config == (
         b'{"method":"GET","url":"http://elsewhere/"}'
     )
 
 
-async def test_a_move_that_is_repeated_is_made_once(library: Library, versions: Versions) -> None:
+async def test_a_move_that_is_repeated_is_made_once(
+    catalog: DefinitionCatalog, versions: Versions
+) -> None:
     """By its request id; other content under the id is refused."""
     for step in "abc":
-        await register(library, step)
+        await register(catalog, step)
     await versions.set_label(NS, "w", "live", "1", ADA, "r1")
     for _ in range(2):
         moved = await versions.set_label(NS, "w", "live", "2", ADA, "r2")
@@ -128,10 +136,12 @@ async def test_a_move_that_is_repeated_is_made_once(library: Library, versions: 
     assert {change.author for change in changes} == {ADA}
 
 
-async def test_moves_at_once_are_made_one_by_one(library: Library, versions: Versions) -> None:
+async def test_moves_at_once_are_made_one_by_one(
+    catalog: DefinitionCatalog, versions: Versions
+) -> None:
     """None is lost: each begins where another one ended."""
     for number in range(6):
-        await register(library, f"s{number}")
+        await register(catalog, f"s{number}")
     await asyncio.gather(
         *(versions.set_label(NS, "w", "live", str(number), ADA, "") for number in (1, 2, 3))
     )
@@ -141,9 +151,9 @@ async def test_moves_at_once_are_made_one_by_one(library: Library, versions: Ver
     assert [before for before, _ in moves] == [*(after for _, after in moves[1:]), 0]
 
 
-async def test_labels_are_bounded(library: Library, versions: Versions) -> None:
+async def test_labels_are_bounded(catalog: DefinitionCatalog, versions: Versions) -> None:
     """A workflow has at most so many."""
-    await register(library, "a")
+    await register(catalog, "a")
     for number in range(limits.LABELS_MAX):
         await versions.set_label(NS, "w", f"l{number}", "1", ADA, "")
     with pytest.raises(WrongState) as full:
@@ -153,10 +163,10 @@ async def test_labels_are_bounded(library: Library, versions: Versions) -> None:
 
 
 async def test_labels_that_come_at_once_are_bounded_too(
-    library: Library, versions: Versions, overtaken: Overtaken
+    catalog: DefinitionCatalog, versions: Versions, overtaken: Overtaken
 ) -> None:
     """The last place is given once."""
-    await register(library, "a")
+    await register(catalog, "a")
     for number in range(limits.LABELS_MAX - 1):
         await versions.set_label(NS, "w", f"l{number}", "1", ADA, "")
     overtaken.store.first = lambda: versions.set_label(NS, "w", "last", "1", ADA, "")
@@ -168,14 +178,14 @@ async def test_labels_that_come_at_once_are_bounded_too(
 
 
 async def test_a_label_finds_no_version_of_a_workflow_that_is_made_again_meanwhile(
-    library: Library, overtaken: Overtaken
+    catalog: DefinitionCatalog, overtaken: Overtaken
 ) -> None:
     """As if it had come later."""
-    await register(library, "a")
+    await register(catalog, "a")
 
     async def make_again() -> None:
-        await library.delete_workflow(NS, "w", "", ADA)
-        await register(library, "a")
+        await catalog.delete_workflow(NS, "w", "", ADA)
+        await register(catalog, "a")
 
     overtaken.store.first = make_again
     with pytest.raises(NotFound) as gone:
@@ -183,12 +193,12 @@ async def test_a_label_finds_no_version_of_a_workflow_that_is_made_again_meanwhi
     assert gone.value.reason == "WORKFLOW_NOT_FOUND"
 
 
-async def test_labels_go_with_the_workflow(library: Library, versions: Versions) -> None:
+async def test_labels_go_with_the_workflow(catalog: DefinitionCatalog, versions: Versions) -> None:
     """Made again, it has none; what was done stays written."""
-    await register(library, "a")
+    await register(catalog, "a")
     await versions.set_label(NS, "w", "live", "1", ADA, "")
-    await library.delete_workflow(NS, "w", "", ADA)
-    await register(library, "a")
+    await catalog.delete_workflow(NS, "w", "", ADA)
+    await register(catalog, "a")
     assert await versions.labels(NS, "w") == []
     changes, _ = await versions.changes(NS, "Workflow", "w", label="", size=0, token="")
     assert [change.done.action.name for change in changes] == [
@@ -199,11 +209,13 @@ async def test_labels_go_with_the_workflow(library: Library, versions: Versions)
     ]
 
 
-async def test_a_large_change_is_cut_and_says_so(library: Library, versions: Versions) -> None:
+async def test_a_large_change_is_cut_and_says_so(
+    catalog: DefinitionCatalog, versions: Versions
+) -> None:
     """At most so many differences are kept, and so much of a value."""
     many = limits.DIFFERENCES_KEPT_MAX + 50
-    await library.apply(NS, steps("w", "a", note=""), "", "", ADA)
-    await register(library, "a", *(f"s{number}" for number in range(many)))
+    await catalog.apply(NS, steps("w", "a", note=""), "", "", ADA)
+    await register(catalog, "a", *(f"s{number}" for number in range(many)))
     changes, _ = await versions.changes(NS, "Workflow", "w", label="", size=1, token="")
     assert len(changes[0].done.differences) == limits.DIFFERENCES_KEPT_MAX
     assert changes[0].done.truncated
@@ -217,13 +229,13 @@ async def test_a_kind_that_is_none_is_refused(versions: Versions) -> None:
 
 
 async def test_a_page_of_large_changes_ends_before_it_grows_too_large(
-    library: Library, versions: Versions
+    catalog: DefinitionCatalog, versions: Versions
 ) -> None:
     """Each stands on one page, and no page is empty."""
     for number in range(4):
         body = {"url": "http://service/", "method": "POST", "body": f"{number}" * 4_000}
         many = [{"id": f"s{each}", "action": "http.request", "params": body} for each in range(150)]
-        await apply_steps(library, many)
+        await apply_steps(catalog, many)
     seen, token, pages = [], "", 0
     while token or not pages:
         page, token = await versions.changes(NS, "Workflow", "w", label="", size=0, token=token)

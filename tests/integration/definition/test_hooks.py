@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from flowmesh.definition.library import Library
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.errors import Conflict
 from tests.integration.definition.sources import YAML, documents, workflow
 
@@ -16,34 +16,36 @@ def called(name: str, *paths: str) -> dict[str, object]:
     return workflow(name, "noop", triggers=hooks)
 
 
-async def apply(library: Library, *resources: dict[str, object]) -> None:
-    await library.apply(NS, documents(*resources), YAML, "")
+async def apply(catalog: DefinitionCatalog, *resources: dict[str, object]) -> None:
+    await catalog.apply(NS, documents(*resources), YAML, "")
 
 
 @pytest.mark.parametrize("names", ["ab", "ba"])
-async def test_workflows_of_one_source_exchange_their_urls(library: Library, names: str) -> None:
+async def test_workflows_of_one_source_exchange_their_urls(
+    catalog: DefinitionCatalog, names: str
+) -> None:
     """In either order; what a workflow outside of it has stays its own."""
     first, second = names
-    await apply(library, called(first, "x", "y"), called(second, "z"), called("c", "taken"))
-    await apply(library, called(first, "z"), called(second, "x"))
-    await apply(library, called("d", "y"))
+    await apply(catalog, called(first, "x", "y"), called(second, "z"), called("c", "taken"))
+    await apply(catalog, called(first, "z"), called(second, "x"))
+    await apply(catalog, called("d", "y"))
     with pytest.raises(Conflict) as taken:
-        await apply(library, called(first, "x"), called(second, "taken"))
+        await apply(catalog, called(first, "x"), called(second, "taken"))
     assert taken.value.reason == "HOOK_TAKEN"
     with pytest.raises(Conflict):
-        await apply(library, called(first, "both"), called(second, "both"))
+        await apply(catalog, called(first, "both"), called(second, "both"))
 
 
 async def test_sources_that_want_the_same_urls_at_once_do_not_wait_for_each_other_for_ever(
-    library: Library, another_library: Library
+    catalog: DefinitionCatalog, other_catalog: DefinitionCatalog
 ) -> None:
     """One has them, the other is told who."""
     wants = [("a", "x"), ("b", "y"), ("c", "y"), ("d", "x")]
     one, other = [called(*want) for want in wants[:2]], [called(*want) for want in wants[2:]]
     for _ in range(10):
         done = await asyncio.gather(
-            apply(library, *one), apply(another_library, *other), return_exceptions=True
+            apply(catalog, *one), apply(other_catalog, *other), return_exceptions=True
         )
         assert [type(each) for each in done if each is not None] == [Conflict], done
         for name, _ in wants:
-            await asyncio.gather(library.delete_workflow(NS, name, ""), return_exceptions=True)
+            await asyncio.gather(catalog.delete_workflow(NS, name, ""), return_exceptions=True)

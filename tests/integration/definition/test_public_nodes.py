@@ -3,7 +3,7 @@
 import json
 
 from flowmesh.definition import limits
-from flowmesh.definition.library import Library
+from flowmesh.definition.catalog import DefinitionCatalog
 from tests.integration.definition.sources import JSON
 
 NS = "default"
@@ -25,13 +25,15 @@ def graph(workflow_id: str, *nodes: str) -> bytes:
     return json.dumps(document).encode()
 
 
-async def test_a_page_of_large_nodes_ends_before_it_grows_too_large(library: Library) -> None:
+async def test_a_page_of_large_nodes_ends_before_it_grows_too_large(
+    catalog: DefinitionCatalog,
+) -> None:
     """Between workflows; each node stands on one page, in its place."""
     for number in range(3):
-        await library.apply(NS, graph(f"g{number}", "large", "a", "b"), JSON, "")
+        await catalog.apply(NS, graph(f"g{number}", "large", "a", "b"), JSON, "")
     seen, token, pages = [], "", 0
     while token or not pages:
-        page, token = await library.public_nodes(NS, size=10, token=token)
+        page, token = await catalog.public_nodes(NS, size=10, token=token)
         assert sum(len(each.node) for each in page) <= limits.PAGE_BYTES_MAX
         seen += [(each.workflow_id, json.loads(each.node)["id"]) for each in page]
         pages += 1

@@ -5,7 +5,7 @@ import pytest
 
 from flowmesh.api.definition.v1 import template_service_pb2 as pb
 from flowmesh.definition.api.template_server import TemplateServer
-from flowmesh.definition.library import Library
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.storage.records import NOBODY
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.templates import Templates
@@ -26,12 +26,12 @@ def template(name: str, ref: str = "noop") -> dict[str, object]:
 
 
 @pytest.fixture
-def templates(pool: "asyncpg.Pool[asyncpg.Record]", library: Library) -> Templates:
-    return Templates(store=DefinitionStore(pool), library=library)
+def templates(pool: "asyncpg.Pool[asyncpg.Record]", catalog: DefinitionCatalog) -> Templates:
+    return Templates(store=DefinitionStore(pool), catalog=catalog)
 
 
 async def test_what_is_made_of_a_template_is_answered_again_whatever_became_of_it(
-    library: Library, templates: Templates
+    catalog: DefinitionCatalog, templates: Templates
 ) -> None:
     """By the request id: as it was made, also when the template is another one now, or gone."""
 
@@ -40,9 +40,9 @@ async def test_what_is_made_of_a_template_is_answered_again_whatever_became_of_i
             NS, "t", 0, target, parameters, NOBODY, "r1", dry_run=False
         )
 
-    await library.apply(NS, documents(template("t")), YAML, "")
+    await catalog.apply(NS, documents(template("t")), YAML, "")
     made = await make()
-    await library.apply(NS, documents(template("t", "delay")), YAML, "")
+    await catalog.apply(NS, documents(template("t", "delay")), YAML, "")
     assert await make() == made
     await templates.delete(NS, "t", NOBODY, "")
     assert await make() == made
@@ -53,14 +53,16 @@ async def test_what_is_made_of_a_template_is_answered_again_whatever_became_of_i
 
 
 async def test_workflows_of_more_templates_than_are_listed_are_counted(
-    library: Library, pool: "asyncpg.Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+    catalog: DefinitionCatalog,
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Those of the templates used most are listed."""
     monkeypatch.setattr("flowmesh.definition.limits.TEMPLATES_COUNTED_MAX", 2)
     for name, made_of in (("a", "x"), ("b", "x"), ("c", "y"), ("d", "z"), ("e", "")):
         labels = {TEMPLATE_LABEL: made_of} if made_of else {}
-        await library.apply(NS, steps(name, "s", labels=labels), "", "")
-    server = TemplateServer(templates=Templates(store=DefinitionStore(pool), library=library))
+        await catalog.apply(NS, steps(name, "s", labels=labels), "", "")
+    server = TemplateServer(templates=Templates(store=DefinitionStore(pool), catalog=catalog))
     stats = await server.GetTemplateStats(pb.GetTemplateStatsRequest(), None)
     assert (stats.workflow_count, stats.from_template_count) == (5, 4)
     assert [(each.name, each.workflow_count) for each in stats.templates] == [("x", 2), ("y", 1)]

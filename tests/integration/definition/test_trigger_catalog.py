@@ -4,21 +4,21 @@ import asyncpg
 
 from flowmesh.api.definition.v1 import trigger_catalog_service_pb2 as pb
 from flowmesh.definition import limits
-from flowmesh.definition.library import Library
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.trigger_catalog import TriggerCatalogServer
 from tests.integration.definition.sources import YAML, documents, workflow
 
 
 async def test_a_page_of_large_triggers_ends_before_it_grows_too_large(
-    library: Library, pool: "asyncpg.Pool[asyncpg.Record]"
+    catalog: DefinitionCatalog, pool: "asyncpg.Pool[asyncpg.Record]"
 ) -> None:
     """Of all namespaces, each workflow once."""
     daily = {"id": "t", "cron": {"expression": "@daily", "input": "x" * 1_000_000}}
     names = [("a", "w1"), ("a", "w2"), ("b", "w1"), ("b", "w2")]
     for namespace, name in names:
         source = documents(workflow(name, "noop", triggers=[daily]))
-        await library.apply(namespace, source, YAML, "")
+        await catalog.apply(namespace, source, YAML, "")
     server = TriggerCatalogServer(store=DefinitionStore(pool))
     seen, token, pages = [], "", 0
     while token or not pages:

@@ -15,8 +15,8 @@ from flowmesh.definition.api.messages import (
     workflow_message,
 )
 from flowmesh.definition.api.requests import author_of, request_id_of
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.checks.dry_runs import Rehearsals
-from flowmesh.definition.library import Library
 from flowmesh.definitions import errors_in, warnings_in
 from flowmesh.rpc import namespace_of, valid_id
 
@@ -24,14 +24,14 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
-    """Turns messages into calls on the library and back; decides nothing."""
+    """Turns messages into calls on the catalog and back; decides nothing."""
 
-    def __init__(self, *, library: Library, rehearsals: Rehearsals) -> None:
-        self._library = library
+    def __init__(self, *, catalog: DefinitionCatalog, rehearsals: Rehearsals) -> None:
+        self._catalog = catalog
         self._rehearsals = rehearsals
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
-        applied, checked = await self._library.apply(
+        applied, checked = await self._catalog.apply(
             namespace_of(request),
             request.source,
             request.content_type,
@@ -48,7 +48,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def RegisterWorkflow(
         self, request: pb.RegisterWorkflowRequest, context: Context
     ) -> pb.RegisterWorkflowResponse:
-        (applied,), checked = await self._library.apply(
+        (applied,), checked = await self._catalog.apply(
             namespace_of(request),
             request.source,
             request.content_type,
@@ -67,7 +67,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def ValidateWorkflow(
         self, request: pb.ValidateWorkflowRequest, context: Context
     ) -> pb.ValidateWorkflowResponse:
-        checked = await self._library.validate(
+        checked = await self._catalog.validate(
             namespace_of(request),
             request.source,
             request.content_type,
@@ -89,7 +89,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def GetWorkflow(
         self, request: pb.GetWorkflowRequest, context: Context
     ) -> pb.GetWorkflowResponse:
-        workflow = await self._library.workflow(
+        workflow = await self._catalog.workflow(
             namespace_of(request), _workflow_id(request), request.version, _label(request)
         )
         return pb.GetWorkflowResponse(workflow=workflow_message(workflow))
@@ -97,7 +97,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def ListWorkflows(
         self, request: pb.ListWorkflowsRequest, context: Context
     ) -> pb.ListWorkflowsResponse:
-        page, token = await self._library.workflows(
+        page, token = await self._catalog.workflows(
             namespace_of(request),
             filter_text=request.filter,
             size=request.page_size,
@@ -110,7 +110,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def ListWorkflowVersions(
         self, request: pb.ListWorkflowVersionsRequest, context: Context
     ) -> pb.ListWorkflowVersionsResponse:
-        page, token = await self._library.versions(
+        page, token = await self._catalog.versions(
             namespace_of(request),
             _workflow_id(request),
             size=request.page_size,
@@ -123,7 +123,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def DeleteWorkflow(
         self, request: pb.DeleteWorkflowRequest, context: Context
     ) -> pb.DeleteWorkflowResponse:
-        await self._library.delete_workflow(
+        await self._catalog.delete_workflow(
             namespace_of(request),
             _workflow_id(request),
             request_id_of(request),
@@ -134,7 +134,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def AnalyzeWorkflow(
         self, request: pb.AnalyzeWorkflowRequest, context: Context
     ) -> pb.AnalyzeWorkflowResponse:
-        version, analysis = await self._library.analysis(
+        version, analysis = await self._catalog.analysis(
             namespace_of(request),
             _workflow_id(request),
             request.version,
@@ -148,7 +148,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def ListPublicNodes(
         self, request: pb.ListPublicNodesRequest, context: Context
     ) -> pb.ListPublicNodesResponse:
-        page, token = await self._library.public_nodes(
+        page, token = await self._catalog.public_nodes(
             namespace_of(request), size=request.page_size, token=request.page_token
         )
         nodes = [
@@ -160,7 +160,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         return pb.ListPublicNodesResponse(nodes=nodes, next_page_token=token)
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
-        task = await self._library.task(
+        task = await self._catalog.task(
             namespace_of(request), valid_id(request.name, "name"), request.version
         )
         return pb.GetTaskResponse(task=task_message(task))
@@ -168,7 +168,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def ListTasks(
         self, request: pb.ListTasksRequest, context: Context
     ) -> pb.ListTasksResponse:
-        page, token = await self._library.tasks(
+        page, token = await self._catalog.tasks(
             namespace_of(request),
             shared=request.shared,
             size=request.page_size,
@@ -179,7 +179,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def ListTaskVersions(
         self, request: pb.ListTaskVersionsRequest, context: Context
     ) -> pb.ListTaskVersionsResponse:
-        page, token = await self._library.task_versions(
+        page, token = await self._catalog.task_versions(
             namespace_of(request),
             valid_id(request.name, "name"),
             size=request.page_size,
@@ -190,7 +190,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def ListTaskUsages(
         self, request: pb.ListTaskUsagesRequest, context: Context
     ) -> pb.ListTaskUsagesResponse:
-        usages, token = await self._library.usages(
+        usages, token = await self._catalog.usages(
             namespace_of(request),
             valid_id(request.name, "name"),
             request.version,
@@ -204,7 +204,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def DeleteTask(
         self, request: pb.DeleteTaskRequest, context: Context
     ) -> pb.DeleteTaskResponse:
-        await self._library.delete_task(
+        await self._catalog.delete_task(
             namespace_of(request),
             valid_id(request.name, "name"),
             request_id_of(request),
@@ -214,7 +214,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         return pb.DeleteTaskResponse()
 
     async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
-        plan = await self._library.plan(
+        plan = await self._catalog.plan(
             namespace_of(request), _workflow_id(request), request.version, _label(request)
         )
         return pb.GetPlanResponse(plan=plan)

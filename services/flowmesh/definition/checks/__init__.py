@@ -1,1 +1,1 @@
-"""Sources checked against the library, and dry runs."""
+"""Sources checked against the catalog, and dry runs."""

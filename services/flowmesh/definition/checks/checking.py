@@ -87,7 +87,7 @@ class Checker:
         return Checked(tuple(problems), meanings, tuple(users), tuple(affected))
 
     async def _names(self, namespace: str) -> list[str]:
-        """Some tasks of the library, of which one may have been meant."""
+        """Some tasks of the catalog, of which one may have been meant."""
         most = limits.PAGE_SIZE_MAX
         page, _ = await self._store.tasks_page(namespace, after="", shared=False, count=most)
         return [task.name for task in page]

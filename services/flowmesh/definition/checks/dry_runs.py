@@ -6,7 +6,7 @@ from typing import Any
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
-from flowmesh.definition.library import Library
+from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.errors import Timeout, TooLarge
 from flowmesh.jsontext import parse_json
 from flowmesh.rehearsal import report
@@ -21,8 +21,8 @@ Json = Any
 class Rehearsals:
     """Runs a few at a time; the others wait for their deadline at most."""
 
-    def __init__(self, *, library: Library, sandbox: Sandbox) -> None:
-        self._library = library
+    def __init__(self, *, catalog: DefinitionCatalog, sandbox: Sandbox) -> None:
+        self._catalog = catalog
         self._sandbox = sandbox
         self._slots = asyncio.Semaphore(limits.REHEARSALS_MAX)
 
@@ -49,11 +49,11 @@ class Rehearsals:
     async def _plan(self, request: pb.DryRunWorkflowRequest) -> plan_pb2.Plan:
         namespace = namespace_of(request)
         if request.source:
-            return await self._library.plan_of(
+            return await self._catalog.plan_of(
                 namespace, request.source, request.content_type, request.workflow_id
             )
         workflow_id = valid_id(request.workflow_id, "workflow_id")
-        return await self._library.plan(
+        return await self._catalog.plan(
             namespace, workflow_id, request.version, request.version_label
         )
 

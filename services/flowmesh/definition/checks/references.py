@@ -1,4 +1,4 @@
-"""What the references of workflows mean: the tasks of the library, and who may refer to them."""
+"""What the references of workflows mean: the tasks of the catalog, and who may refer to them."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace

@@ -174,7 +174,7 @@ class Transaction:
         return row["definition"] if row is not None else None
 
     async def add_workflow(self, workflow: WorkflowVersion, uses: Collection[TaskRef]) -> None:
-        """Writes a version and makes it the newest; `uses` are tasks of the library."""
+        """Writes a version and makes it the newest; `uses` are tasks of the catalog."""
         labels = json.dumps(workflow.labels)
         named = {"namespace": self._namespace, "id": workflow.id, "version": workflow.version}
         await self._sql.add_workflow_version(

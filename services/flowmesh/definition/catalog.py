@@ -52,7 +52,7 @@ VERSION_MAX = 2**31 - 1
 SELECTOR_DIGITS_MAX = 12
 
 
-class Library:
+class DefinitionCatalog:
     """Workflows and tasks of all namespaces."""
 
     def __init__(self, *, store: DefinitionStore, notices: Notices, metrics: Metrics) -> None:
