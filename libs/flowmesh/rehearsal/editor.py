@@ -18,10 +18,10 @@ from flowmesh.definitions.editor.parts import (
     ID,
     Schema,
     choice,
+    described,
     document,
     members,
     number,
-    said,
     text,
 )
 from flowmesh.rehearsal.expectations import NODE_STATUSES, ROOTS, STATUSES
@@ -48,7 +48,7 @@ def tests_schema() -> Schema:
         {
             **shared,
             "name": {"type": "string", "pattern": r"\S"},
-            "input": said("The input; templates over fixtures.", ANYTHING),
+            "input": described("The input; templates over fixtures.", ANYTHING),
             "expect": {"anyOf": [{"$ref": "#/$defs/expect"}, {"type": "null"}]},
         },
         "name",
@@ -57,8 +57,8 @@ def tests_schema() -> Schema:
         {
             **shared,
             "description": text(),
-            "files": said("Definitions, files or folders, from here.", _NAMES),
-            "fixtures": said(
+            "files": described("Definitions, files or folders, from here.", _NAMES),
+            "fixtures": described(
                 'Values by name, for "{{fixtures.name}}"; "@file" is what a file holds.',
                 {"type": ["object", "null"]},
             ),
@@ -95,7 +95,7 @@ def _mock() -> Schema:
     failure = members({"class": ID, "message": text(), "retryAfter": _TIME}, "class")
     schema = members(
         {
-            "output": said("The output; templates over input, attempt, fixtures.", ANYTHING),
+            "output": described("The output; templates over input, attempt, fixtures.", ANYTHING),
             "failure": failure,
             "after": _TIME,
         }
@@ -115,7 +115,9 @@ def _expect() -> Schema:
             "attempts": number(0, 2**31, whole=True),
             **_values("input"),
             **_values("output"),
-            "call": said("What one of its calls must hold: method, url, headers, body.", ANYTHING),
+            "call": described(
+                "What one of its calls must hold: method, url, headers, body.", ANYTHING
+            ),
             "failure": {"anyOf": [{"$ref": "#/$defs/failure"}, {"type": "null"}]},
         }
     )
@@ -123,9 +125,9 @@ def _expect() -> Schema:
     return members(
         {
             "status": choice(STATUSES, "completed"),
-            "path": said("The nodes that ran, in the order in which they began.", _NAMES),
-            "ran": said("Nodes that ran, among others.", _NAMES),
-            "skipped": said("The nodes that were skipped.", _NAMES),
+            "path": described("The nodes that ran, in the order in which they began.", _NAMES),
+            "ran": described("Nodes that ran, among others.", _NAMES),
+            "skipped": described("The nodes that were skipped.", _NAMES),
             **_values("output"),
             "failure": {"anyOf": [{"$ref": "#/$defs/failure"}, {"type": "null"}]},
             "duration": {"anyOf": [_TIME, bounds], "description": "On the virtual clock."},
@@ -144,8 +146,8 @@ def _expect() -> Schema:
 
 def _values(name: str) -> dict[str, Schema]:
     return {
-        name: said(f"The {name}, equal to this.", ANYTHING),
-        f"{name}Matches": said(f"What the {name} must hold, among more.", ANYTHING),
+        name: described(f"The {name}, equal to this.", ANYTHING),
+        f"{name}Matches": described(f"What the {name} must hold, among more.", ANYTHING),
     }
 
 

@@ -10,7 +10,8 @@ import pytest
 from flowmesh.definitions import read_source
 from flowmesh.definitions.exports import export_source, write_yaml
 from flowmesh.definitions.exports.serverless.conditions import condition_program
-from flowmesh.definitions.exports.serverless.jq import Unsaid, wrapped
+from flowmesh.definitions.exports.serverless.jq import wrapped
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression
 from flowmesh.definitions.model import Workflow
 from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
@@ -187,7 +188,7 @@ async def test_conditions_hold_and_fail_for_the_same_data(box: Sandbox) -> None:
 )  # fmt: skip
 def test_other_conditions_are_refused(source: str) -> None:
     """What has no counterpart, or another one than people think."""
-    with pytest.raises(Unsaid):
+    with pytest.raises(UnsupportedExpression):
         condition_program(source, ["a"])
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.serverless.document import serverless_document
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import (
     NATIVE_RETRY,
     Cache,
@@ -91,10 +91,10 @@ MEMBERS = [(of, each) for of, _ in EVERYTHING for each in fields(of)]
 def attempted(whole: Workflow) -> Json:
     """The document, or the refusal."""
     document = {"spec": {"tasks": [{"id": each.id} for each in whole.nodes]}}
-    lost = Lost("x")
-    found = serverless_document(whole, document, lost)
+    unsupported = UnsupportedFeatures("x")
+    found = serverless_document(whole, document, unsupported)
     try:
-        lost.refuse()
+        unsupported.raise_if_any()
     except Invalid as error:
         return [each.description for each in error.violations]
     return found

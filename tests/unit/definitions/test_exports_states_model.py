@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.states.document import states_document
 from flowmesh.definitions.exports.states.refused import REFUSED, WRITTEN
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import (
     Cache,
     Callbacks,
@@ -97,10 +97,10 @@ def test_every_member_of_the_model_is_written_or_refused(kind: type[Any]) -> Non
     assert names == {*WRITTEN[kind], *REFUSED[kind]}
     assert not set(WRITTEN[kind]) & set(REFUSED[kind])
     for name in REFUSED[kind]:
-        lost = Lost("x")
-        states_document(saying(kind, name), {"spec": {}}, lost, lambda _name: None)
+        unsupported = UnsupportedFeatures("x")
+        states_document(saying(kind, name), {"spec": {}}, unsupported, lambda _name: None)
         with pytest.raises(Invalid) as caught:
-            lost.refuse()
+            unsupported.raise_if_any()
         told = [each.description for each in caught.value.violations]
         assert f"x has no place for {REFUSED[kind][name]}" in told, name
 
@@ -120,10 +120,10 @@ def test_what_is_written_of_a_node_changes_the_document(changed: Json) -> None:
     """Each member of a node that is not refused."""
     made_of = []
     for each in (CALL, replace(CALL, **changed)):
-        lost = Lost("x")
+        unsupported = UnsupportedFeatures("x")
         flow = Workflow("w", "w", Dialect.NATIVE, (each,))
-        made_of.append(states_document(flow, {"spec": {}}, lost, lambda _name: None))
-        lost.refuse()
+        made_of.append(states_document(flow, {"spec": {}}, unsupported, lambda _name: None))
+        unsupported.raise_if_any()
     assert made_of[0] != made_of[1]
 
 
@@ -132,7 +132,7 @@ def test_how_it_fails_is_written() -> None:
     two = (CALL, replace(CALL, id="b", path=("b",)))
     made_of = [
         states_document(Workflow("w", "w", Dialect.NATIVE, two, on_failure=policy), {"spec": {}},
-                        Lost("x"), lambda _name: None)
+                        UnsupportedFeatures("x"), lambda _name: None)
         for policy in (FailurePolicy.FINISH_OTHERS, FailurePolicy.CANCEL)
     ]  # fmt: skip
     assert made_of[0] != made_of[1]

@@ -4,7 +4,13 @@ import random
 
 import pytest
 
-from flowmesh.definitions.exports.series import Block, Branches, Series, Tangled, blocks_of
+from flowmesh.definitions.exports.series import (
+    Block,
+    Branches,
+    Series,
+    UnstructuredGraph,
+    blocks_of,
+)
 from flowmesh.definitions.graph import graph_of
 from flowmesh.definitions.model import Node
 
@@ -42,7 +48,7 @@ def test_roots_behind_their_followers_in_the_document():
 
 def test_the_n_is_refused():
     """One waits for both, the other for one of them: blocks cannot say that."""
-    with pytest.raises(Tangled) as refused:
+    with pytest.raises(UnstructuredGraph) as refused:
         blocks_of(graph("", "", "0", "01"))
     assert sorted(refused.value.nodes) == [0, 1, 2, 3]
 
@@ -55,7 +61,7 @@ def test_deep_nesting_is_refused():
         last = str(len(waits) - 1)
         waits[0] = []
     nodes = [Node(str(n), (n,), dependencies=tuple(w)) for n, w in enumerate(waits)]
-    with pytest.raises(Tangled, match="more than 8 deep"):
+    with pytest.raises(UnstructuredGraph, match="more than 8 deep"):
         blocks_of(graph_of(nodes, {}))
 
 
@@ -94,7 +100,7 @@ def test_blocks_say_what_their_graph_says(seed):
         nodes, meant = order_of(blocks_of(made))
         assert sorted(nodes) == list(range(6))
         assert meant == closed
-    except Tangled:
+    except UnstructuredGraph:
         assert any(
             {(c, a), (d, a), (d, b)} <= closed
             and not {(c, b), (d, c), (c, d), (a, b), (b, a)} & closed

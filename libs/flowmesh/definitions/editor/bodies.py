@@ -10,16 +10,16 @@ from flowmesh.definitions.editor.parts import (
     Schema,
     choice,
     code,
+    described,
     members,
     number,
     or_null,
     retry,
-    said,
     text,
 )
 from flowmesh.definitions.formats.native.bodies import RESULTS
 
-TIMEOUT = said("Limit of one attempt.", or_null(DURATION))
+TIMEOUT = described("Limit of one attempt.", or_null(DURATION))
 POLICY = retry("multiplier", or_null(DURATION), elapsed=True)
 
 
@@ -27,9 +27,11 @@ def _pages() -> Schema:
     return members(
         {
             "taskRef": TASK_REF,
-            "input": said("Templates that see cursor besides, null for the first page.", ANYTHING),
-            "items": said("Where its output has the items of a page.", text()),
-            "next": said("Where its output has the cursor of the next page.", text()),
+            "input": described(
+                "Templates that see cursor besides, null for the first page.", ANYTHING
+            ),
+            "items": described("Where its output has the items of a page.", text()),
+            "next": described("Where its output has the cursor of the next page.", text()),
             "maxPages": number(
                 1, limits.MAP_PAGES_MAX, whole=True, default=limits.MAP_PAGES_DEFAULT
             ),
@@ -55,15 +57,17 @@ def bodies() -> dict[str, Schema]:
         "map": _one_of(
             members(
                 {
-                    "items": said('The list to run for, such as "{{input.orders}}".', ANYTHING),
+                    "items": described(
+                        'The list to run for, such as "{{input.orders}}".', ANYTHING
+                    ),
                     "pages": _pages(),
-                    "results": said("What it answers.", choice(RESULTS, RESULTS[0])),
+                    "results": described("What it answers.", choice(RESULTS, RESULTS[0])),
                     "tasks": tasks,
                     "concurrency": number(1, limit, whole=True, default=default),
-                    "batch": said(
+                    "batch": described(
                         "item is a list of so many.", number(1, limits.MAP_BATCH_MAX, whole=True)
                     ),
-                    "tolerate": said(
+                    "tolerate": described(
                         "How many items may fail: so many, or this share of them.",
                         or_null(
                             members(
@@ -87,7 +91,7 @@ def bodies() -> dict[str, Schema]:
             {
                 "while": code("CEL over state, input and tasks."),
                 "rounds": number(1, limits.LOOP_ROUNDS_MAX, whole=True),
-                "state": said("What the first round begins with.", ANYTHING),
+                "state": described("What the first round begins with.", ANYTHING),
                 "tasks": tasks,
             },
             "while",

@@ -9,11 +9,11 @@ from flowmesh.definitions.editor.parts import (
     Schema,
     choice,
     code,
+    described,
     flag,
     members,
     number,
     or_null,
-    said,
     text,
 )
 from flowmesh.definitions.formats.authentication import SCHEMES
@@ -48,12 +48,12 @@ def call_blocks(*, more: bool = False) -> dict[str, Schema]:
 def _publish(more: bool) -> Schema:
     return members(
         {
-            "subject": said(
+            "subject": described(
                 "Words with dots between them; a template.",
                 {"type": "string", "maxLength": limits.CODE_CHARACTERS_MAX, "pattern": _SUBJECT},
             ),
             "type": text(about="Type of the event; the subject unless said."),
-            "data": said("The payload; templates.", ANYTHING),
+            "data": described("The payload; templates.", ANYTHING),
         },
         "subject",
         more=more,
@@ -85,16 +85,16 @@ def authentication_schema() -> Schema:
         )
         for kind, (needed, may) in SCHEMES.items()
     ]
-    return said("How the request proves who sends it.", {"anyOf": [*kinds, {"type": "null"}]})
+    return described("How the request proves who sends it.", {"anyOf": [*kinds, {"type": "null"}]})
 
 
 def cache_schema(ttl: Schema) -> Schema:
     """Of a node in a format that writes durations like this."""
     cache = members(
         {
-            "ttl": said("How long a result is good.", ttl),
+            "ttl": described("How long a result is good.", ttl),
             "scope": choice(CACHE_SCOPES, CACHE_SCOPES[0]),
-            "key": said("What makes results the same; the input unless said.", ANYTHING),
+            "key": described("What makes results the same; the input unless said.", ANYTHING),
         },
         "ttl",
         text="An earlier result may stand for that of the task.",
@@ -111,7 +111,7 @@ def function_block() -> Schema:
         "code": code("JavaScript that returns the output."),
         "language": choice(SCRIPTS, SCRIPTS[0]),
     }
-    handler = {"handlerId": said("A task type of your workers.", ID)}
+    handler = {"handlerId": described("A task type of your workers.", ID)}
     schema = members({**inline, **handler})
     schema["oneOf"] = [{"required": ["code"]}, {"required": ["handlerId"]}]
     return schema
@@ -122,7 +122,7 @@ def _unary(more: bool) -> Schema:
         {
             "target": code("host:port of the service."),
             "method": {"type": "string", "pattern": r"^[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}$"},
-            "request": said("The request message; templates.", ANYTHING),
+            "request": described("The request message; templates.", ANYTHING),
             "metadata": HEADERS,
             "tls": flag(True),
             "ca": text(limits.CODE_CHARACTERS_MAX, "Certificates to trust, PEM."),
@@ -158,14 +158,14 @@ def _database(more: bool) -> Schema:
     named = {"type": ["object", "null"], "maxProperties": limits.PARAMETERS_MAX}
     return members(
         {
-            "connection": said("Name of a database that the worker knows.", ID),
+            "connection": described("Name of a database that the worker knows.", ID),
             "statement": {**statement, "maxLength": STATEMENT_CHARACTERS_MAX},
-            "parameters": said("Values by name; templates.", {**named, **ANYTHING}),
-            "identifiers": said(
+            "parameters": described("Values by name; templates.", {**named, **ANYTHING}),
+            "identifiers": described(
                 "Names of columns that are chosen, each out of a list.",
                 {**named, "additionalProperties": identifier},
             ),
-            "maxRows": said(
+            "maxRows": described(
                 "More rows fail the task.", number(1, limits.ROWS_MAX, whole=True, default=1_000)
             ),
         },

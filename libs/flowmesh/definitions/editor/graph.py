@@ -12,13 +12,13 @@ from flowmesh.definitions.editor.parts import (
     Schema,
     choice,
     code,
+    described,
     document,
     flag,
     members,
     number,
     or_null,
     retry,
-    said,
     text,
     url,
 )
@@ -33,7 +33,7 @@ from flowmesh.definitions.model import Join, Priority
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
 # One of them says what a custom node does.
 _CUSTOM = ("taskType", "handlerId", "action", *NATIVE_KEYS)
-_TIMEOUT_MS = said("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
+_TIMEOUT_MS = described("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
 _WEBHOOKS = or_null(
     members(
         {
@@ -48,7 +48,7 @@ _METADATA = or_null(
         {
             **dict.fromkeys(("createdAt", "updatedAt", "createdBy", "category"), text()),
             "tags": {"type": "array", "items": {"type": "string"}},
-            "isPublic": said("Whether others may copy it.", flag(False)),
+            "isPublic": described("Whether others may copy it.", flag(False)),
         },
         more=True,
     )
@@ -59,7 +59,7 @@ def graph_schema() -> Schema:
     """Of a workflow in graph JSON."""
     schema = members(
         {
-            "id": said("The name the workflow is started by.", ID),
+            "id": described("The name the workflow is started by.", ID),
             "name": text(),
             "description": _DESCRIPTION,
             "metadata": _METADATA,
@@ -72,8 +72,10 @@ def graph_schema() -> Schema:
             "edges": {"type": "array", "maxItems": limits.EDGES_MAX, "items": _edge()},
             "inputSchema": JSON_SCHEMA,
             "outputSchema": JSON_SCHEMA,
-            "output": said("What the workflow answers; templates over input and tasks.", ANYTHING),
-            "maxConcurrency": said(
+            "output": described(
+                "What the workflow answers; templates over input and tasks.", ANYTHING
+            ),
+            "maxConcurrency": described(
                 "Nodes that may run at once; 0 is no limit.",
                 number(0, limits.NODES_MAX, whole=True),
             ),
@@ -97,8 +99,8 @@ def _node() -> Schema:
     counted = members(
         {
             "type": join,
-            "count": said("Of how many edges it needs the end.", number(1, limits.EDGES_MAX)),
-            "required": said("Nodes that must be among them.", IDS),
+            "count": described("Of how many edges it needs the end.", number(1, limits.EDGES_MAX)),
+            "required": described("Nodes that must be among them.", IDS),
         }
     )
     node = members(
@@ -108,10 +110,10 @@ def _node() -> Schema:
             "name": text(),
             "description": _DESCRIPTION,
             "position": or_null(members({"x": at, "y": at}, "x", "y", more=True)),
-            "data": said("What the node does, by its type.", {"type": ["object", "null"]}),
+            "data": described("What the node does, by its type.", {"type": ["object", "null"]}),
             "metadata": _METADATA,
             "join": {"anyOf": [join, counted]},
-            "critical": said("Whether its failure fails the workflow.", flag(True)),
+            "critical": described("Whether its failure fails the workflow.", flag(True)),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
             "cache": CACHE_MS,
@@ -188,7 +190,7 @@ def _data() -> dict[str, Schema]:
         "decision": data(
             {
                 "conditions": {"type": "array", "items": _condition()},
-                "defaultPath": said("The id of an edge.", text()),
+                "defaultPath": described("The id of an edge.", text()),
                 "match": {"enum": ["first", "all"]},
             },
             "conditions",
@@ -206,7 +208,7 @@ def _data() -> dict[str, Schema]:
         "delay": data(
             {
                 "delayType": {"enum": ["fixed", "until", "expression"]},
-                "delayValue": said("Ms, an instant, or an expression.", ANYTHING),
+                "delayValue": described("Ms, an instant, or an expression.", ANYTHING),
             },
             "delayType",
             "delayValue",

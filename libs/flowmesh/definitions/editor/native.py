@@ -22,12 +22,12 @@ from flowmesh.definitions.editor.parts import (
     Schema,
     choice,
     code,
+    described,
     document,
     flag,
     members,
     number,
     or_null,
-    said,
     text,
     url,
 )
@@ -59,27 +59,29 @@ _WAITED_FOR: Schema = {
         ]
     },
 }
-_FORM = said("How templates are written.", choice(FORMS, FORMS[0]))
+_FORM = described("How templates are written.", choice(FORMS, FORMS[0]))
 _JOIN = members(
     {
         "mode": choice(("ANY", "ALL"), "ANY"),
-        "count": said("Edges that must be taken.", number(1, limits.NODES_MAX, whole=True)),
-        "required": said("Nodes whose edges must be among them.", IDS),
+        "count": described("Edges that must be taken.", number(1, limits.NODES_MAX, whole=True)),
+        "required": described("Nodes whose edges must be among them.", IDS),
     }
 )
 _NAMES: Schema = {"anyOf": [text(), {"type": "array", "items": text()}, {"type": "null"}]}
 _APPROVAL = members(
     {
-        "assignees": said("Who may decide: names or templates of them; nobody is anybody.", _NAMES),
+        "assignees": described(
+            "Who may decide: names or templates of them; nobody is anybody.", _NAMES
+        ),
         "needs": {
             "anyOf": [choice(NEEDS, NEEDS[0]), number(1, ASSIGNEES_MAX, whole=True)],
             "description": "How many of them must approve.",
         },
-        "title": said("What they are asked.", ANYTHING),
-        "data": said("What they are shown.", ANYTHING),
-        "form": said("What they fill in.", JSON_SCHEMA),
+        "title": described("What they are asked.", ANYTHING),
+        "data": described("What they are shown.", ANYTHING),
+        "form": described("What they fill in.", JSON_SCHEMA),
         "deadline": or_null(DURATION),
-        "escalateTo": said("Who is asked besides once the deadline has passed.", _NAMES),
+        "escalateTo": described("Who is asked besides once the deadline has passed.", _NAMES),
         "onDeadline": choice(DEADLINES, DEADLINES[0]),
         "onReject": choice(REJECTIONS, REJECTIONS[0]),
     },
@@ -99,12 +101,14 @@ def workflow_schema() -> Schema:
             "tasks": {"$ref": "#/$defs/tasks"},
             "inputSchema": JSON_SCHEMA,
             "outputSchema": JSON_SCHEMA,
-            "output": said("What the workflow answers; templates over input and tasks.", ANYTHING),
-            "parallelism": said(
+            "output": described(
+                "What the workflow answers; templates over input and tasks.", ANYTHING
+            ),
+            "parallelism": described(
                 "Tasks that may run at once; 0 is no limit.",
                 number(0, limits.NODES_MAX, whole=True),
             ),
-            "timeout": said("Limit of the whole execution.", or_null(DURATION)),
+            "timeout": described("Limit of the whole execution.", or_null(DURATION)),
             "templates": _FORM,
             **of_workflows(),
             **of_graphs(),
@@ -157,7 +161,7 @@ def task_schema() -> Schema:
     types = {name: name for name in blocks if name not in BLOCKS.values()} | BLOCKS
     common: dict[str, Schema] = {
         "description": _DESCRIPTION,
-        "type": said("What runs it: built in, or a task type of your workers.", ID),
+        "type": described("What runs it: built in, or a task type of your workers.", ID),
         "inputSchema": JSON_SCHEMA,
         "outputSchema": JSON_SCHEMA,
         "retry": POLICY,
@@ -202,7 +206,7 @@ def template_schema() -> Schema:
     spec = members(
         {
             "description": _DESCRIPTION,
-            "parameters": said("A JSON Schema of what it is made with.", JSON_SCHEMA),
+            "parameters": described("A JSON Schema of what it is made with.", JSON_SCHEMA),
             "resources": {
                 "type": "array",
                 "minItems": 1,
@@ -245,11 +249,11 @@ def _shared() -> dict[str, Schema]:
         "id": ID,
         "name": text(),
         "condition": _CONDITION,
-        "dependsOn": said("Nodes that must have ended before, and how.", _WAITED_FOR),
+        "dependsOn": described("Nodes that must have ended before, and how.", _WAITED_FOR),
         "join": {"anyOf": [choice([join.name for join in Join], Join.STRICT.name), _JOIN]},
         **outcomes(),
         "undo": {"$ref": "#/$defs/undo"},
-        "critical": said("Whether its failure fails the workflow.", flag(True)),
+        "critical": described("Whether its failure fails the workflow.", flag(True)),
     }
 
 
@@ -257,7 +261,7 @@ def _undo() -> Schema:
     return members(
         {
             "taskRef": TASK_REF,
-            "input": said("Templates that see undo.input and undo.output besides.", ANYTHING),
+            "input": described("Templates that see undo.input and undo.output besides.", ANYTHING),
             "retry": POLICY,
             "timeout": TIMEOUT,
             "queue": ID,
@@ -271,14 +275,14 @@ def _node() -> Schema:
     schema = members(
         {
             **_shared(),
-            "taskRef": said(
+            "taskRef": described(
                 "A WorkflowTask (name, name@3, namespace/name), or transform, delay, noop, signal.",
                 TASK_REF,
             ),
             "decision": _decision(),
             **_links(),
             "approval": _APPROVAL,
-            "input": said("Templates at any depth, over input and tasks.", ANYTHING),
+            "input": described("Templates at any depth, over input and tasks.", ANYTHING),
             "cache": cache_schema(DURATION),
             "retry": POLICY,
             "timeout": TIMEOUT,
@@ -298,19 +302,21 @@ def _links() -> dict[str, Schema]:
         "description": "A number, a label, or latest: the newest when it starts.",
         "anyOf": [ID, number(1, VERSION_MAX, whole=True)],
     }
-    given = said("Its input; templates over input and tasks.", ANYTHING)
+    given = described("Its input; templates over input and tasks.", ANYTHING)
     return {
         "subworkflow": members(
             {
-                "workflow": said(
+                "workflow": described(
                     "The workflow to start: its name, or a template of it.",
                     {"anyOf": [ID, {"type": "string", "pattern": r"\{\{"}]},
                 ),
                 "version": version,
                 "input": given,
                 "id": code("Started once under this id, whoever asks; needs wait: false."),
-                "wait": said("Whether the task ends with it, or when it has started.", flag(True)),
-                "onCancel": said(
+                "wait": described(
+                    "Whether the task ends with it, or when it has started.", flag(True)
+                ),
+                "onCancel": described(
                     "What becomes of it when the task is canceled.",
                     choice(ON_CANCEL, ON_CANCEL[0]),
                 ),
@@ -324,9 +330,11 @@ def _links() -> dict[str, Schema]:
         ),
         "wait": members(
             {
-                "event": said("The signal to wait for.", ID),
-                "correlate": said("The key it must come with, as a template.", ANYTHING),
-                "onTimeout": said("The output when the timeout is over; else it fails.", ANYTHING),
+                "event": described("The signal to wait for.", ID),
+                "correlate": described("The key it must come with, as a template.", ANYTHING),
+                "onTimeout": described(
+                    "The output when the timeout is over; else it fails.", ANYTHING
+                ),
             },
             "event",
             text="Waits for a signal, of a key if one is named.",
@@ -345,7 +353,7 @@ def _decision(*languages: str) -> Schema:
     return members(
         {
             "conditions": {"type": "array", "items": members(known, "id", "expression")},
-            "default": said("Ids to name where no condition holds.", IDS),
+            "default": described("Ids to name where no condition holds.", IDS),
             "match": choice(("FIRST", "ALL"), "FIRST"),
         },
         "conditions",

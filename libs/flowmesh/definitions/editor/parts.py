@@ -44,13 +44,13 @@ def or_null(schema: Schema) -> Schema:
     return {**schema, "type": [*([given] if isinstance(given, str) else given), "null"]}
 
 
-def said(text: str, schema: Schema) -> Schema:
+def described(text: str, schema: Schema) -> Schema:
     return {"description": text, **schema}
 
 
 def text(most: int = limits.NAME_CHARACTERS_MAX, about: str = "") -> Schema:
     schema: Schema = {"type": "string", "maxLength": most}
-    return said(about, schema) if about else schema
+    return described(about, schema) if about else schema
 
 
 def number(least: float, most: float, *, whole: bool = False, default: Json = None) -> Schema:
@@ -114,20 +114,20 @@ CLASSES: Schema = {
 
 def retry(multiplier: str, delay: Schema, *, more: bool = False, elapsed: bool = False) -> Schema:
     """A retry policy whose delays the format writes in its own way."""
-    limit = {"maxElapsed": said("No attempt begins after it.", delay)} if elapsed else {}
+    limit = {"maxElapsed": described("No attempt begins after it.", delay)} if elapsed else {}
     policy = members(
         {
             **limit,
-            "maxAttempts": said(
+            "maxAttempts": described(
                 "Attempts in all, the first included.",
                 number(1, limits.RETRY_ATTEMPTS_MAX, whole=True),
             ),
             "initialDelay": delay,
             multiplier: number(1, limits.RETRY_MULTIPLIER_MAX),
             "maxDelay": delay,
-            "jitter": said("Share of a delay drawn at random.", number(0, 1)),
-            "retryOn": said("Failure classes that are tried again.", CLASSES),
-            "neverOn": said("Failure classes that are not, whatever retryOn says.", CLASSES),
+            "jitter": described("Share of a delay drawn at random.", number(0, 1)),
+            "retryOn": described("Failure classes that are tried again.", CLASSES),
+            "neverOn": described("Failure classes that are not, whatever retryOn says.", CLASSES),
         },
         more=more,
     )

@@ -14,12 +14,12 @@ from flowmesh.definitions.editor.parts import (
     Schema,
     choice,
     code,
+    described,
     document,
     flag,
     members,
     number,
     or_null,
-    said,
     text,
 )
 from flowmesh.definitions.formats.common import METHODS
@@ -39,9 +39,9 @@ from flowmesh.definitions.formats.serverless.values import ISO_DURATION, UNITS_M
 from flowmesh.standards.events import MOMENT
 
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
-_EXPRESSION = said("A jq expression.", {"type": "string"})
+_EXPRESSION = described("A jq expression.", {"type": "string"})
 _LABEL: Schema = {"type": "string", "pattern": "^" + NAME.pattern.removesuffix(r"\Z") + "$"}
-_NAME = said("The name of a variable, without its $.", {"type": "string"})
+_NAME = described("The name of a variable, without its $.", {"type": "string"})
 _ERROR: Schema = {"$ref": "#/$defs/error"}
 _TASKS: Schema = {"$ref": "#/$defs/tasks"}
 _DURATION: Schema = {"$ref": "#/$defs/duration"}
@@ -63,8 +63,8 @@ def serverless_schema() -> Schema:
             "document": members(
                 {
                     "dsl": {"type": "string", "pattern": r"^1\.0\.\d+([-+].*)?$"},
-                    "namespace": said("Part of the workflow's name unless default.", _LABEL),
-                    "name": said("The name of the workflow.", _LABEL),
+                    "namespace": described("Part of the workflow's name unless default.", _LABEL),
+                    "name": described("The name of the workflow.", _LABEL),
                     "version": _TEXT,
                     "title": text(),
                     "summary": text(limits.DESCRIPTION_CHARACTERS_MAX),
@@ -125,7 +125,7 @@ def _duration() -> Schema:
 
 
 def _timeout() -> Schema:
-    named = said("A name in use.timeouts.", text())
+    named = described("A name in use.timeouts.", text())
     return {"anyOf": [named, members({"after": _DURATION}, "after"), {"type": "null"}]}
 
 
@@ -151,13 +151,15 @@ def _use() -> Schema:
 def _schedule() -> Schema:
     plain = f"^{_PLAIN}+$"
     said_of = {"type": "Such as order.paid.", "source": "Where it happened."}
-    wanted = members({key: said(said_of[key], _TEXT | {"pattern": plain}) for key in ATTRIBUTES})
+    wanted = members(
+        {key: described(said_of[key], _TEXT | {"pattern": plain}) for key in ATTRIBUTES}
+    )
     event = members({"with": {**wanted, "minProperties": 1}}, "with")
     on = members({"one": event, "any": {"type": "array", "items": event}})
     schedule = members(
         {
             "cron": code("Five fields, or six with seconds first; or @daily. UTC."),
-            "every": said("What divides a minute, an hour or a day.", _DURATION),
+            "every": described("What divides a minute, an hour or a day.", _DURATION),
             "on": {**on, "minProperties": 1, "maxProperties": 1},
         }
     )
@@ -177,7 +179,7 @@ def _authentication() -> Schema:
 
 
 def _or_secret(schema: Schema) -> Schema:
-    return {"anyOf": [schema, members({"use": said("A name in use.secrets.", _TEXT)}, "use")]}
+    return {"anyOf": [schema, members({"use": described("A name in use.secrets.", _TEXT)}, "use")]}
 
 
 def _oauth2(about: str, *, endpoints: bool = True) -> Schema:
@@ -195,7 +197,7 @@ def _oauth2(about: str, *, endpoints: bool = True) -> Schema:
     paths = dict.fromkeys(("token", "revocation", "introspection"), text())
     return members(
         {
-            "authority": said(about, _AUTHORITY),
+            "authority": described(about, _AUTHORITY),
             **({"endpoints": or_null(members(paths))} if endpoints else {}),
             "grant": {"const": GRANT},
             "client": client,
@@ -212,7 +214,7 @@ def _oauth2(about: str, *, endpoints: bool = True) -> Schema:
 
 def _error() -> Schema:
     known: dict[str, Schema] = {
-        "type": said("The URI of the kind of error.", _TEXT),
+        "type": described("The URI of the kind of error.", _TEXT),
         "status": number(100, 599, whole=True),
         **dict.fromkeys(("instance", "title", "detail"), text(limits.CODE_CHARACTERS_MAX)),
     }
@@ -245,7 +247,10 @@ def _task() -> Schema:
 def _kinds() -> dict[str, Schema]:
     own: dict[str, tuple[dict[str, Schema], tuple[str, ...]]] = {
         "call": (
-            {"call": said("http, openapi, a function, a WorkflowTask.", _TEXT), "with": ANYTHING},
+            {
+                "call": described("http, openapi, a function, a WorkflowTask.", _TEXT),
+                "with": ANYTHING,
+            },
             (),
         ),
         "do": ({"do": _TASKS}, ()),
@@ -287,12 +292,12 @@ def _kinds() -> dict[str, Schema]:
 def _kind(kind: str, own: dict[str, Schema], required: tuple[str, ...]) -> Schema:
     return members(
         {
-            "if": said("A jq expression; the task is passed over where it does not hold.", {}),
+            "if": described("A jq expression; the task is passed over where it does not hold.", {}),
             "input": _shaped("from"),
             "output": _shaped("as"),
             "export": _shaped("as"),
             "timeout": _timeout(),
-            "then": said("A task of this list, or continue, exit, end.", {"type": "string"}),
+            "then": described("A task of this list, or continue, exit, end.", {"type": "string"}),
             "metadata": ANYTHING,
             **own,
         },
@@ -304,7 +309,7 @@ def _kind(kind: str, own: dict[str, Schema], required: tuple[str, ...]) -> Schem
 def _signed() -> Schema:
     return {
         "anyOf": [
-            said("A name in use.authentications.", {"type": ["string", "null"]}),
+            described("A name in use.authentications.", {"type": ["string", "null"]}),
             members({"use": _TEXT}, "use"),
             _authentication(),
         ]
@@ -354,9 +359,9 @@ def _listen() -> Schema:
         "type": "object",
         "minProperties": 1,
         "properties": {
-            "type": said("Such as order.paid.", {"type": "string", **plain}),
-            "source": said("Where it happened.", {"type": "string", **plain}),
-            "data": said("An expression over the data, or the data.", {}),
+            "type": described("Such as order.paid.", {"type": "string", **plain}),
+            "source": described("Where it happened.", {"type": "string", **plain}),
+            "data": described("An expression over the data, or the data.", {}),
         },
         "propertyNames": {"pattern": "^[a-z0-9]{1,64}$"},
     }
@@ -375,9 +380,9 @@ def _event() -> Schema:
     return {
         "type": "object",
         "properties": {
-            "source": said("Where it happened.", _TEXT),
-            "type": said("What happened, which is the subject it is sent to.", _TEXT),
-            "time": said("As in 2030-01-31T08:00:00Z; now without it.", _MOMENT),
+            "source": described("Where it happened.", _TEXT),
+            "type": described("What happened, which is the subject it is sent to.", _TEXT),
+            "time": described("As in 2030-01-31T08:00:00Z; now without it.", _MOMENT),
             **dict.fromkeys(("id", "subject", "datacontenttype", "dataschema"), _TEXT),
             "data": ANYTHING,
         },
@@ -392,17 +397,17 @@ def _run() -> Schema:
         {
             "language": {"type": "string", "pattern": "^([jJ][sS]|[jJ]ava[sS]cript|JAVASCRIPT)$"},
             "code": code("JavaScript that returns the output."),
-            "arguments": said("A list for process.argv, or variables.", _ARGUMENTS),
-            "environment": said("For process.env.", {"type": ["object", "null"]}),
+            "arguments": described("A list for process.argv, or variables.", _ARGUMENTS),
+            "environment": described("For process.env.", {"type": ["object", "null"]}),
         },
         "language",
         "code",
     )
     workflow = members(
         {
-            "namespace": said("That of the document to run.", _LABEL),
-            "name": said("The workflow to run.", _LABEL),
-            "version": said("That of the document, a label, a number, or latest.", ID),
+            "namespace": described("That of the document to run.", _LABEL),
+            "name": described("The workflow to run.", _LABEL),
+            "version": described("That of the document, a label, a number, or latest.", ID),
             "input": ANYTHING,
         },
         "namespace",

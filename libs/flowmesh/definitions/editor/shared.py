@@ -8,11 +8,11 @@ from flowmesh.definitions.editor.parts import (
     JSON_SCHEMA,
     Schema,
     choice,
+    described,
     flag,
     members,
     number,
     or_null,
-    said,
     text,
 )
 from flowmesh.definitions.editor.triggers import triggers
@@ -21,7 +21,7 @@ from flowmesh.definitions.formats.variables import NAME
 from flowmesh.definitions.model import StartConflict
 
 _SEARCH: dict[str, Schema] = {
-    "searchAttributes": said(
+    "searchAttributes": described(
         "What executions are found by, as attr.<name>.",
         {
             "type": ["object", "null"],
@@ -30,14 +30,14 @@ _SEARCH: dict[str, Schema] = {
                 members(
                     {
                         "type": choice(("TEXT", "NUMBER", "BOOL", "TIME"), ""),
-                        "from": said("A template over input.", ANYTHING),
+                        "from": described("A template over input.", ANYTHING),
                     },
                     "type",
                 )
             ),
         },
     ),
-    "searchable": said(
+    "searchable": described(
         "Parts of the input that executions are found by, as input.customerId.",
         {
             "type": ["array", "null"],
@@ -45,7 +45,7 @@ _SEARCH: dict[str, Schema] = {
             "uniqueItems": True,
         },
     ),
-    "retention": said(
+    "retention": described(
         "How long ended executions are kept.",
         {
             "anyOf": [DURATION, {"type": "string", "pattern": "^[0-9]{1,4}d$"}, {"type": "null"}],
@@ -54,7 +54,7 @@ _SEARCH: dict[str, Schema] = {
     ),
 }
 _VARIABLES: dict[str, Schema] = {
-    "variables": said(
+    "variables": described(
         "Values that people change while an execution runs, as {{variables.<name>}}.",
         {
             "type": ["object", "null"],
@@ -64,7 +64,7 @@ _VARIABLES: dict[str, Schema] = {
                 members(
                     {
                         "schema": JSON_SCHEMA,
-                        "initial": said("Its first value.", ANYTHING),
+                        "initial": described("Its first value.", ANYTHING),
                     }
                 )
             ),
@@ -82,7 +82,7 @@ _COMPENSATION = members(
     },
     text="When what was done is undone, and in which order.",
 )
-PERMISSIONS = said(
+PERMISSIONS = described(
     "What whoever starts an execution must be permitted for this to run.",
     or_null({"type": "array", "items": ID, "maxItems": limits.PERMISSIONS_MAX}),
 )
@@ -103,7 +103,7 @@ def of_graphs() -> dict[str, Schema]:
     policy = choice(POLICIES, POLICIES[0])
     return {
         **_VARIABLES,
-        "onFailure": said("What the others do once a critical task has failed.", policy),
+        "onFailure": described("What the others do once a critical task has failed.", policy),
         "compensation": or_null(_COMPENSATION),
     }
 
@@ -112,7 +112,7 @@ def of_tasks() -> dict[str, Schema]:
     """Members of a task in any format."""
     return {
         "limits": _limits(),
-        "requires": said(
+        "requires": described(
             "Labels that its workers must have.",
             {
                 "type": ["object", "null"],
@@ -128,10 +128,10 @@ def of_tasks() -> dict[str, Schema]:
 def outcomes() -> dict[str, Schema]:
     """What follows from the failure of a node."""
     return {
-        "onFailure": said("What its failure means.", choice(ON_FAILURE, ON_FAILURE[0])),
-        "fallback": said("Its output where it failed and the others go on.", ANYTHING),
-        "totalTimeout": said("Limit of all attempts together.", or_null(DURATION)),
-        START_LIMIT: said("Limit of the wait of an attempt for a worker.", or_null(DURATION)),
+        "onFailure": described("What its failure means.", choice(ON_FAILURE, ON_FAILURE[0])),
+        "fallback": described("Its output where it failed and the others go on.", ANYTHING),
+        "totalTimeout": described("Limit of all attempts together.", or_null(DURATION)),
+        START_LIMIT: described("Limit of the wait of an attempt for a worker.", or_null(DURATION)),
     }
 
 
@@ -145,19 +145,19 @@ def _start() -> Schema:
                     limits.CODE_CHARACTERS_MAX,
                     "Template over input; the starts of each of its values are about one another.",
                 ),
-                "concurrency": said(
+                "concurrency": described(
                     "Executions of a key that have begun and not ended.",
                     number(1, most, whole=True),
                 ),
                 "onConflict": choice([each.name for each in StartConflict], "QUEUE"),
-                "delay": said("It begins so long after its start.", or_null(DURATION)),
-                "debounce": said(
+                "delay": described("It begins so long after its start.", or_null(DURATION)),
+                "debounce": described(
                     "It begins when nothing was started for so long.", or_null(DURATION)
                 ),
-                "maxWait": said(
+                "maxWait": described(
                     "It begins so long after the first start at the latest.", or_null(DURATION)
                 ),
-                "dedupWindow": said(
+                "dedupWindow": described(
                     "A start so soon after another is answered with its execution.",
                     or_null(DURATION),
                 ),
@@ -171,14 +171,16 @@ def _limits() -> Schema:
     return or_null(
         members(
             {
-                "concurrency": said("Tasks at workers at once.", number(0, most, whole=True)),
-                "rate": said("Tasks that may begin in a second.", number(0, limits.LIMIT_RATE_MAX)),
-                "burst": said("As many at once after a pause.", number(0, most, whole=True)),
+                "concurrency": described("Tasks at workers at once.", number(0, most, whole=True)),
+                "rate": described(
+                    "Tasks that may begin in a second.", number(0, limits.LIMIT_RATE_MAX)
+                ),
+                "burst": described("As many at once after a pause.", number(0, most, whole=True)),
                 "key": text(
                     limits.CODE_CHARACTERS_MAX,
                     "Template over input; each of its values is limited by itself.",
                 ),
-                "retries": said(
+                "retries": described(
                     "Retries per task that began, as a share.", number(0, limits.LIMIT_RETRIES_MAX)
                 ),
             }

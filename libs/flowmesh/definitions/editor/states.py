@@ -6,12 +6,12 @@ from flowmesh.definitions.editor.parts import (
     ID,
     Schema,
     choice,
+    described,
     document,
     flag,
     members,
     number,
     or_null,
-    said,
     text,
 )
 from flowmesh.definitions.formats.states.kinds import KINDS, PROCESSORS, WAITS
@@ -25,7 +25,7 @@ _LANGUAGE: Schema = {"enum": ["JSONPath", "JSONata", ""]}
 _EXPRESSION: Schema = {"type": "string", "pattern": r"^\{%"}
 # Of states in JSONata; Assign is there in both languages.
 _MADE = {"Output": ANYTHING, "Assign": {"type": "object"}}
-_STATE = said("The name of a state.", _TEXT)
+_STATE = described("The name of a state.", _TEXT)
 _SECONDS = number(1, limits.TIMEOUT_MS_MAX // 1_000, whole=True)
 _DELAY = number(1, limits.RETRY_DELAY_MS_MAX // 1_000, whole=True)
 _ERRORS: Schema = {
@@ -46,7 +46,7 @@ def states_schema() -> Schema:
     """Of a state machine."""
     machine = members(
         {
-            "Name": said("The name the workflow is started by.", ID),
+            "Name": described("The name the workflow is started by.", ID),
             "Comment": _COMMENT,
             "Version": {"enum": ["1.0", ""]},
             "TimeoutSeconds": _SECONDS,
@@ -109,7 +109,7 @@ def _kinds() -> dict[str, Schema]:
     most = limits.DELAY_MS_MAX // 1_000
     waits: dict[str, Schema] = {
         "Seconds": {"anyOf": [number(0, most, whole=True), _EXPRESSION]},
-        "Timestamp": said("An instant such as 2030-01-31T12:00:00Z.", _TEXT),
+        "Timestamp": described("An instant such as 2030-01-31T12:00:00Z.", _TEXT),
         "SecondsPath": _TEXT,
         "TimestampPath": _TEXT,
     }
@@ -126,7 +126,7 @@ def _kinds() -> dict[str, Schema]:
                 **called,
                 **_RESULT,
                 **_HANDLING,
-                "Resource": said("A worker's task type, flowmesh:NAME, or an ARN.", _TEXT),
+                "Resource": described("A worker's task type, flowmesh:NAME, or an ARN.", _TEXT),
                 "TimeoutSeconds": _SECONDS,
                 "HeartbeatSeconds": _SECONDS,
             },

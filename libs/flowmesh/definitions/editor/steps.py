@@ -18,13 +18,13 @@ from flowmesh.definitions.editor.parts import (
     Schema,
     choice,
     code,
+    described,
     document,
     flag,
     members,
     number,
     or_null,
     retry,
-    said,
     text,
     url,
 )
@@ -33,7 +33,7 @@ from flowmesh.definitions.formats.common import METHODS, SCRIPTS
 from flowmesh.definitions.model import Priority
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
-_TIMEOUT_MS = said("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
+_TIMEOUT_MS = described("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
 _CODE = code("JavaScript that returns the output.")
 _DURATION: Schema = {
     "anyOf": [
@@ -80,12 +80,12 @@ def steps_schema() -> Schema:
     )
     schema = members(
         {
-            "id": said("The name the workflow is started by.", ID),
+            "id": described("The name the workflow is started by.", ID),
             "name": text(),
             "description": _DESCRIPTION,
             "inputSchema": JSON_SCHEMA,
             "outputSchema": JSON_SCHEMA,
-            "maxConcurrency": said(
+            "maxConcurrency": described(
                 "Steps that may run at once; 0 is no limit.",
                 number(0, limits.NODES_MAX, whole=True),
             ),
@@ -115,15 +115,15 @@ def _step() -> Schema:
             "id": ID,
             "name": text(),
             "description": _DESCRIPTION,
-            "action": said(
+            "action": described(
                 "Built in, or a task type of your workers; without one the step succeeds at once.",
                 {**ID, "examples": list(_PARAMS)},
             ),
             "params": {"type": ["object", "null"]},
-            "dependencies": said("Steps that must have succeeded before.", IDS),
+            "dependencies": described("Steps that must have succeeded before.", IDS),
             "retryPolicy": retry("backoffMultiplier", delay, more=True),
             "timeout": _TIMEOUT_MS,
-            "critical": said("Whether its failure fails the workflow.", flag(True)),
+            "critical": described("Whether its failure fails the workflow.", flag(True)),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
             "cache": CACHE_MS,

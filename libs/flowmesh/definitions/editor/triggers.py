@@ -8,10 +8,10 @@ from flowmesh.definitions.editor.parts import (
     Schema,
     choice,
     code,
+    described,
     members,
     number,
     or_null,
-    said,
     text,
 )
 from flowmesh.definitions.triggers import (
@@ -22,7 +22,7 @@ from flowmesh.definitions.triggers import (
     TRIGGERS_MAX,
 )
 
-_INPUT = said("What the execution gets; templates over what fired.", ANYTHING)
+_INPUT = described("What the execution gets; templates over what fired.", ANYTHING)
 # Words of graph JSON that are taken here too.
 _WORDS = (*(word.upper() for word in PROVIDERS), "GENERIC", "CUSTOM")
 

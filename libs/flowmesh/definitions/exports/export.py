@@ -4,12 +4,12 @@ from typing import Any
 
 from flowmesh.definitions.checks.everything import check
 from flowmesh.definitions.exports.graph import graph_document
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.native import native_documents
 from flowmesh.definitions.exports.python.document import BUILDER
 from flowmesh.definitions.exports.serverless.document import serverless_document
 from flowmesh.definitions.exports.states.document import states_document
 from flowmesh.definitions.exports.steps import steps_document
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Dialect, Json, Workflow
 from flowmesh.definitions.problems import refuse
 from flowmesh.definitions.reading.sources import Read, Resolve, read_source
@@ -37,20 +37,20 @@ def export(read: Read, target: str, resolve: Resolve = lambda _name: None) -> li
     workflow, document = read.resource, read.document
     if not isinstance(workflow, Workflow) or workflow.dialect is dialect:
         return [document]
-    lost = Lost(words)
+    unsupported = UnsupportedFeatures(words)
     found: list[dict[str, Json]]
     match dialect:
         case Dialect.GRAPH:
-            found = [graph_document(workflow, document, lost)]
+            found = [graph_document(workflow, document, unsupported)]
         case Dialect.STEPS:
-            found = [steps_document(workflow, document, lost)]
+            found = [steps_document(workflow, document, unsupported)]
         case Dialect.STATES:
-            found = [states_document(workflow, document, lost, resolve)]
+            found = [states_document(workflow, document, unsupported, resolve)]
         case Dialect.SERVERLESS:
-            found = [serverless_document(workflow, document, lost)]
+            found = [serverless_document(workflow, document, unsupported)]
         case _:
-            found = native_documents(workflow, document, lost)
-    lost.refuse()
+            found = native_documents(workflow, document, unsupported)
+    unsupported.raise_if_any()
     return found
 
 

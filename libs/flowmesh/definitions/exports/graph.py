@@ -6,20 +6,20 @@ import re
 
 from flowmesh.definitions.drawing.picture import picture_of
 from flowmesh.definitions.drawing.svg import Placed, placed
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import (
     Document,
     cache_of,
     common_of,
+    nodes_by_id,
     outcome_of,
     params_of,
     policies_of,
     policy,
-    said_of,
+    scheduling_of,
     variables_of,
     webhooks,
-    written_nodes,
 )
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Dialect, Join, Node, Task, Workflow
 from flowmesh.definitions.scopes import Scope
 
@@ -27,17 +27,19 @@ from flowmesh.definitions.scopes import Scope
 _NOT_DATA = frozenset({"id", "name", "dependsOn", "join"})
 
 
-def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
+def graph_document(
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures
+) -> Document:
     drawn = placed(picture_of(workflow))
-    people = written_nodes(workflow, document)
+    source_nodes = nodes_by_id(workflow, document)
     found: Document = {"id": workflow.id, "name": workflow.name}
     spec = document.get("spec", document)
     if spec.get("description"):
         found["description"] = spec["description"]
     if workflow.dialect is Dialect.NATIVE and spec.get("templates", "native") != "native":
-        lost.note("templates in the Go form")
+        unsupported.add("templates in the Go form")
     found["version"] = 1
-    found |= _graph(workflow, drawn, people, lost)
+    found |= _graph(workflow, drawn, source_nodes, unsupported)
     for key, schema in (
         ("inputSchema", workflow.input_schema),
         ("outputSchema", workflow.output_schema),
@@ -64,20 +66,25 @@ def graph_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     return found
 
 
-def _graph(workflow: Workflow, drawn: Placed, people: dict[str, Document], lost: Lost) -> Document:
+def _graph(
+    workflow: Workflow,
+    drawn: Placed,
+    source_nodes: dict[str, Document],
+    unsupported: UnsupportedFeatures,
+) -> Document:
     scope = Scope(workflow.nodes)
     made, edges = [], []
     for index, node in enumerate(scope.nodes):
         x, y = drawn.corner(index)
-        shown = people.get(node.id, {})
+        shown = source_nodes.get(node.id, {})
         metadata = dict(shown.get("metadata") or {})
         position = metadata.pop("position", None) or {"x": round(x), "y": round(y)}
         kind, data, said = "custom", {}, {}
         if workflow.dialect is Dialect.NATIVE:
             data = {key: value for key, value in shown.items() if key not in _NOT_DATA}
         else:
-            kind, data = _data(node, lost)
-            said = said_of(node) | outcome_of(node)
+            kind, data = _data(node, unsupported)
+            said = scheduling_of(node) | outcome_of(node)
             if node.cache is not None:
                 said |= cache_of(node.cache, node.cache.ttl_ms)
         each: Document = {"id": node.id, "type": kind, "name": node.name}
@@ -95,15 +102,15 @@ def _graph(workflow: Workflow, drawn: Placed, people: dict[str, Document], lost:
         if metadata:
             each["metadata"] = metadata
         made.append(each)
-        edges += [_edge(node, source, lost) for source in sources]
+        edges += [_edge(node, source, unsupported) for source in sources]
     return {"nodes": made, "edges": edges}
 
 
-def _edge(node: Node, source: str, lost: Lost) -> Document:
+def _edge(node: Node, source: str, unsupported: UnsupportedFeatures) -> Document:
     written: Document = {"id": f"{source}->{node.id}", "source": source, "target": node.id}
     rules = [edge for edge in node.edges if edge.source == source]
     if len(rules) > 1:
-        lost.note(f"several outcomes of {source} on one edge", node.id)
+        unsupported.add(f"several outcomes of {source} on one edge", node.id)
     for rule in rules:
         if rule.on_failure:
             written["type"] = "error"
@@ -112,13 +119,13 @@ def _edge(node: Node, source: str, lost: Lost) -> Document:
     return written
 
 
-def _data(node: Node, lost: Lost) -> tuple[str, Document]:
+def _data(node: Node, unsupported: UnsupportedFeatures) -> tuple[str, Document]:
     kind = "custom"
     data: Document = {}
     if node.task is None or node.body is not None:
-        lost.note("a node with a body, or a task that is not written into it", node.id)
+        unsupported.add("a node with a body, or a task that is not written into it", node.id)
     else:
-        kind, data = _task(node, node.task, lost)
+        kind, data = _task(node, node.task, unsupported)
     if node.retry is not None:
         data["retryPolicy"] = policy(node.retry)
     if node.timeout_ms:
@@ -126,10 +133,10 @@ def _data(node: Node, lost: Lost) -> tuple[str, Document]:
     return kind, data
 
 
-def _task(node: Node, task: Task, lost: Lost) -> tuple[str, Document]:
+def _task(node: Node, task: Task, unsupported: UnsupportedFeatures) -> tuple[str, Document]:
     config = task.config
     if task.dialect is not Dialect.STEPS:
-        lost.note(f"a task that is no step, {task.type}", node.id)
+        unsupported.add(f"a task that is no step, {task.type}", node.id)
         return "custom", {}
     if task.executor == "http.request":
         said = {key: config[key] for key in ("url", "method", "headers", "body") if key in config}

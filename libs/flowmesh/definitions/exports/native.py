@@ -4,18 +4,18 @@ Templates of native resources see the input and outputs of tasks, so what reads 
 of step JSON has no place here. What only editors read of a node, such as positions, is left out.
 """
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import (
     Document,
     cache_of,
     common_of,
     native_policy,
+    nodes_by_id,
     outcome_of,
     policies_of,
-    said_of,
+    scheduling_of,
     variables_of,
-    written_nodes,
 )
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.formats.graph.nodes import NATIVE_KEYS
 from flowmesh.definitions.formats.native.resources import API_VERSION
 from flowmesh.definitions.model import (
@@ -38,14 +38,17 @@ _NOT_NATIVE = frozenset(
 _OUTCOMES = frozenset({"success", "failure"})
 
 
-def native_documents(workflow: Workflow, document: Document, lost: Lost) -> list[Document]:
+def native_documents(
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures
+) -> list[Document]:
     tasks: list[Document] = []
     spec: Document = {}
     if document.get("description"):
         spec["description"] = document["description"]
-    people = written_nodes(workflow, document)
+    source_nodes = nodes_by_id(workflow, document)
     spec["tasks"] = [
-        _node(workflow, node, people.get(node.id, {}), tasks, lost) for node in workflow.nodes
+        _node(workflow, node, source_nodes.get(node.id, {}), tasks, unsupported)
+        for node in workflow.nodes
     ]
     for key, schema in (
         ("inputSchema", workflow.input_schema),
@@ -62,7 +65,7 @@ def native_documents(workflow: Workflow, document: Document, lost: Lost) -> list
     spec |= policies_of(workflow) | common_of(workflow) | variables_of(workflow)
     callbacks = workflow.callbacks
     if callbacks.on_complete or callbacks.on_failure or callbacks.on_step:
-        lost.note("webhooks that are told how an execution goes")
+        unsupported.add("webhooks that are told how an execution goes")
     metadata: Document = {"name": workflow.id}
     if workflow.labels:
         metadata["labels"] = workflow.labels
@@ -76,18 +79,24 @@ def _resource(kind: str, metadata: Document, spec: Document) -> Document:
 
 
 def _node(
-    workflow: Workflow, node: Node, shown: Document, tasks: list[Document], lost: Lost
+    workflow: Workflow,
+    node: Node,
+    shown: Document,
+    tasks: list[Document],
+    unsupported: UnsupportedFeatures,
 ) -> Document:
     found: Document = {"id": node.id}
     if node.name != node.id:
         found["name"] = node.name
     data = shown.get("data", {})
     if shown.get("type") == "custom" and any(key in data for key in NATIVE_KEYS):
-        found |= {key: value for key, value in data.items() if key != "id"} | said_of(node)
+        found |= {key: value for key, value in data.items() if key != "id"} | scheduling_of(node)
     else:
-        found |= _made(workflow, node, tasks, lost)
+        found |= _made(workflow, node, tasks, unsupported)
     if node.dependencies:
-        found["dependsOn"] = [_dependency(node, source, lost) for source in node.dependencies]
+        found["dependsOn"] = [
+            _dependency(node, source, unsupported) for source in node.dependencies
+        ]
     if node.join is not Join.STRICT:
         found["join"] = node.join.value
     if node.join_count > 1 or node.join_required:
@@ -97,17 +106,19 @@ def _node(
     return found
 
 
-def _dependency(node: Node, source: str, lost: Lost) -> str | Document:
+def _dependency(node: Node, source: str, unsupported: UnsupportedFeatures) -> str | Document:
     for edge in node.edges:
         if edge.source == source and (edge.label or edge.on_failure):
             if edge.label in _OUTCOMES:
-                lost.note(f"a label {edge.label!r}, which is an outcome", node.id)
+                unsupported.add(f"a label {edge.label!r}, which is an outcome", node.id)
             return {"task": source, "on": edge.label or "failure"}
     return source
 
 
-def _made(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> Document:
-    found = _does(workflow, node, tasks, lost)
+def _made(
+    workflow: Workflow, node: Node, tasks: list[Document], unsupported: UnsupportedFeatures
+) -> Document:
+    found = _does(workflow, node, tasks, unsupported)
     runs = node.task is not None and node.task.executor not in ("noop", "delay")
     if node.retry is not None or runs:
         # Native tasks are tried again unless they say otherwise.
@@ -116,39 +127,41 @@ def _made(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> 
         found["timeout"] = f"{node.timeout_ms}ms"
     if node.cache is not None:
         found |= cache_of(node.cache, f"{node.cache.ttl_ms}ms")
-    return found | said_of(node) | outcome_of(node)
+    return found | scheduling_of(node) | outcome_of(node)
 
 
-def _does(workflow: Workflow, node: Node, tasks: list[Document], lost: Lost) -> Document:
+def _does(
+    workflow: Workflow, node: Node, tasks: list[Document], unsupported: UnsupportedFeatures
+) -> Document:
     task = node.task
     given: Document = {"input": node.input} if node.has_input else {}
     if task is None:
-        lost.note("a body that no native task has", node.id)
+        unsupported.add("a body that no native task has", node.id)
         return {}
     if task.executor == "noop":
         return {"taskRef": "noop"}
     if task.executor == "delay":
         value = task.config.get("duration")
         if has_template(value) or not isinstance(value, int):
-            lost.note("a delay that is computed from the context", node.id)
+            unsupported.add("a delay that is computed from the context", node.id)
         return {"taskRef": "delay", "input": {"duration": f"{value}ms"}}
     if task.executor in _NOT_NATIVE:
-        lost.note(f"a node of type {task.type}", node.id)
+        unsupported.add(f"a node of type {task.type}", node.id)
         return {}
     if _reads_context(node, task):
-        lost.note("a node that reads the context", node.id)
+        unsupported.add("a node that reads the context", node.id)
         return {}
     name = f"{workflow.id}.{node.id}"
-    tasks.append(_resource("WorkflowTask", {"name": name}, _spec(node, task, lost)))
+    tasks.append(_resource("WorkflowTask", {"name": name}, _spec(node, task, unsupported)))
     return {"taskRef": name, **given}
 
 
-def _spec(node: Node, task: Task, lost: Lost) -> Document:
+def _spec(node: Node, task: Task, unsupported: UnsupportedFeatures) -> Document:
     kind = _TYPES.get(task.executor, "")
     spec: Document = {"type": kind or task.executor}
     if kind:
         if "authentication" in task.config or "input_key" in task.config:
-            lost.note("authentication, or a template of a webhook", node.id)
+            unsupported.add("authentication, or a template of a webhook", node.id)
         spec[kind] = task.config
     for key, schema in (("inputSchema", task.input_schema), ("outputSchema", task.output_schema)):
         if schema is not None:

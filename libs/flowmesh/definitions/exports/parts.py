@@ -105,7 +105,7 @@ def outcome_of(node: Node) -> Document:
     return found
 
 
-def said_of(node: Node) -> Document:
+def scheduling_of(node: Node) -> Document:
     """What is said of a node beside what it does, where it is not as by default."""
     found: Document = {}
     if not node.critical:
@@ -123,7 +123,7 @@ def said_of(node: Node) -> Document:
     return found
 
 
-def written_nodes(workflow: Workflow, document: Json) -> dict[str, Document]:
+def nodes_by_id(workflow: Workflow, document: Json) -> dict[str, Document]:
     """The nodes of the document by id, for what is only read by people and editors."""
     listed = document.get("nodes") or document.get("steps")
     if listed is None:
@@ -143,7 +143,7 @@ def params_of(task: Task) -> Document:
 
 def common_of(workflow: Workflow) -> Document:
     """What all formats of ours say of a workflow in the same words."""
-    found = _found_by(workflow) | _start_of(workflow)
+    found = _search_of(workflow) | _start_of(workflow)
     if workflow.limits is not None:
         found["limits"] = _limits(workflow.limits)
     if triggers := [written_trigger(each, workflow.id) for each in listed(workflow.triggers)]:
@@ -177,7 +177,7 @@ def _limits(limits: Limits) -> Document:
     return {key: value for key, value in said.items() if value}
 
 
-def _found_by(workflow: Workflow) -> Document:
+def _search_of(workflow: Workflow) -> Document:
     """What its executions are found by, and how long they are kept."""
     found: Document = {}
     attributes: Document = {}

@@ -29,7 +29,7 @@ class Branches:
 Block = int | Series | Branches
 
 
-class Tangled(Exception):
+class UnstructuredGraph(Exception):
     """A graph that blocks cannot say, and why; `nodes` holds the indexes of those concerned."""
 
     def __init__(self, why: str, nodes: Sequence[int]) -> None:
@@ -40,7 +40,7 @@ class Tangled(Exception):
 def blocks_of(graph: Graph) -> Block:
     """The nodes of a graph without circles, of at least one node, as nested blocks.
 
-    Branches are in definition order. Raises Tangled.
+    Branches are in definition order. Raises UnstructuredGraph.
     """
     order = [node for level in levels(graph) for node in level]
     return _block(order, graph, before_each(graph), 0)
@@ -61,14 +61,14 @@ def _block(nodes: list[int], graph: Graph, before: Sequence[int], depth: int) ->
     if len(nodes) == 1:
         return nodes[0]
     if depth > 2 * BODY_DEPTH_MAX:
-        raise Tangled(f"branches in branches more than {BODY_DEPTH_MAX} deep", nodes)
+        raise UnstructuredGraph(f"branches in branches more than {BODY_DEPTH_MAX} deep", nodes)
     parts = _parts(nodes, graph)
     if len(parts) > 1:
         return Branches(tuple(_block(part, graph, before, depth + 1) for part in parts))
     stages = _stages(nodes, before)
     if len(stages) > 1:
         return Series(tuple(_block(stage, graph, before, depth + 1) for stage in stages))
-    raise Tangled("nodes that are neither in series nor side by side", nodes)
+    raise UnstructuredGraph("nodes that are neither in series nor side by side", nodes)
 
 
 def _parts(nodes: list[int], graph: Graph) -> list[list[int]]:

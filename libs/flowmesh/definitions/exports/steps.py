@@ -1,17 +1,17 @@
 """A workflow as step JSON: actions that depend on one another and share a context."""
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import (
     Document,
     cache_of,
     common_of,
+    nodes_by_id,
     outcome_of,
     params_of,
     policy,
-    said_of,
+    scheduling_of,
     webhooks,
-    written_nodes,
 )
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import (
     Compensation,
     Dialect,
@@ -27,13 +27,17 @@ _ELSEWHERE = {
 }
 
 
-def steps_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
+def steps_document(
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures
+) -> Document:
     found: Document = {"id": workflow.id, "name": workflow.name}
     spec = document.get("spec", document)
     if spec.get("description"):
         found["description"] = spec["description"]
-    people = written_nodes(workflow, document)
-    found["steps"] = [_step(node, people.get(node.id, {}), lost) for node in workflow.nodes]
+    source_nodes = nodes_by_id(workflow, document)
+    found["steps"] = [
+        _step(node, source_nodes.get(node.id, {}), unsupported) for node in workflow.nodes
+    ]
     for key, schema in (
         ("inputSchema", workflow.input_schema),
         ("outputSchema", workflow.output_schema),
@@ -41,17 +45,17 @@ def steps_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
         if schema is not None:
             found[key] = schema
     if workflow.on_failure is not FailurePolicy.FINISH_OTHERS:
-        lost.note("a workflow that does not finish the others when a step fails")
+        unsupported.add("a workflow that does not finish the others when a step fails")
     if workflow.compensation != Compensation():
-        lost.note("a compensation")
+        unsupported.add("a compensation")
     if workflow.has_output:
-        lost.note("an output that the workflow puts together")
+        unsupported.add("an output that the workflow puts together")
     if workflow.parallelism:
         found["maxConcurrency"] = workflow.parallelism
     if workflow.timeout_ms:
         found["timeout"] = workflow.timeout_ms
     for variable in workflow.variables:
-        lost.note("a variable, which no step could read", variable.name)
+        unsupported.add("a variable, which no step could read", variable.name)
     if workflow.labels:
         found["labels"] = workflow.labels
     found |= common_of(workflow)
@@ -62,52 +66,52 @@ def steps_document(workflow: Workflow, document: Document, lost: Lost) -> Docume
     return found
 
 
-def _step(node: Node, shown: Document, lost: Lost) -> Document:
+def _step(node: Node, shown: Document, unsupported: UnsupportedFeatures) -> Document:
     step: Document = {"id": node.id, "name": node.name, "type": "task"}
     if shown.get("description"):
         step["description"] = shown["description"]
-    step |= _action(node, lost)
+    step |= _action(node, unsupported)
     step["dependencies"] = list(dict.fromkeys(filter(None, node.dependencies)))
     for edge in node.edges:
         if edge.label:
-            lost.note("an edge with a condition", node.id)
+            unsupported.add("an edge with a condition", node.id)
         if edge.on_failure:
-            lost.note("an edge that is taken on failure", node.id)
+            unsupported.add("an edge that is taken on failure", node.id)
     if node.join is not Join.STRICT:
-        lost.note(f"the join {node.join.value!r} (steps wait as with 'strict')", node.id)
+        unsupported.add(f"the join {node.join.value!r} (steps wait as with 'strict')", node.id)
     step |= outcome_of(node)
     if node.cache is not None:
         step |= cache_of(node.cache, node.cache.ttl_ms)
     if node.condition:
-        lost.note("a condition of a node", node.id)
+        unsupported.add("a condition of a node", node.id)
     if node.retry is not None:
         step["retryPolicy"] = policy(node.retry)
     if node.timeout_ms:
         step["timeout"] = node.timeout_ms
-    step |= said_of(node)
+    step |= scheduling_of(node)
     metadata = dict(shown.get("metadata") or {})
     if "position" in shown:
         metadata["position"] = shown["position"]
     return step | ({"metadata": metadata} if metadata else {})
 
 
-def _action(node: Node, lost: Lost) -> Document:
+def _action(node: Node, unsupported: UnsupportedFeatures) -> Document:
     task = node.task
     if node.body is not None:
-        lost.note("a node with a graph in it", node.id)
+        unsupported.add("a node with a graph in it", node.id)
     elif node.task_ref == "noop":
         return {"action": "noop", "params": {}}
     elif task is None:
-        lost.note(f"a task of the library ({node.task_ref})", node.id)
+        unsupported.add(f"a task of the library ({node.task_ref})", node.id)
     elif task.dialect is not Dialect.STEPS or task.executor in _ELSEWHERE:
         what = _ELSEWHERE.get(task.executor, "an input of its own, instead of the context")
-        lost.note(what, node.id)
+        unsupported.add(what, node.id)
     elif task.input_schema is not None or task.output_schema is not None:
-        lost.note("a schema of a node", node.id)
+        unsupported.add("a schema of a node", node.id)
     elif "authentication" in task.config:
-        lost.note("authentication", node.id)
+        unsupported.add("authentication", node.id)
     elif task.executor == "http.request" and _sends_differently(task.config):
-        lost.note(
+        unsupported.add(
             f"a {task.config['method']} without a body, which would send the context", node.id
         )
     else:

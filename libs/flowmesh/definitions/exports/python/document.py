@@ -7,10 +7,10 @@ versions. What the builder has a word for is said in it, the rest in the words o
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.python.nodes import Nodes
 from flowmesh.definitions.exports.python.text import Call, Code, Names, statement
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 
 BUILDER = "the Python builder"
 
@@ -30,11 +30,11 @@ def write_python(documents: Sequence[Document]) -> str:
 
     Raises Invalid FEATURE_UNSUPPORTED for a resource that is neither.
     """
-    lost = Lost(BUILDER)
+    unsupported = UnsupportedFeatures(BUILDER)
     for document in documents:
         if document["kind"] not in ("Workflow", "WorkflowTask"):
-            lost.note(f"a {document['kind']}", document["metadata"]["name"])
-    lost.refuse()
+            unsupported.add(f"a {document['kind']}", document["metadata"]["name"])
+    unsupported.raise_if_any()
     tasks = {_name(each): each for each in documents if each["kind"] == "WorkflowTask"}
     names = Names(_WORDS)
     objects = {name: names.new(name) for name in tasks}

@@ -5,7 +5,8 @@ What jq would compare or take for true although CEL does not is an error here to
 
 from collections.abc import Collection
 
-from flowmesh.definitions.exports.serverless.jq import CONTEXT, INPUT, Unsaid, literal
+from flowmesh.definitions.exports.serverless.jq import CONTEXT, INPUT, literal
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression
 from flowmesh.expressions.cel_source import Token, tokenize, with_quoted_steps
 
 _DEFS = {
@@ -32,11 +33,11 @@ _CONSTANTS = frozenset({"true", "false", "null"})
 
 
 def condition_program(source: str, ids: Collection[str]) -> str:
-    """The program of a condition over the input and outputs of tasks. Raises Unsaid."""
+    """Return the jq program of a condition. Raises UnsupportedExpression."""
     parser = _Parser(tokenize(with_quoted_steps(source, ids)))
     program = f"({parser.either()} | truth)"
     if not parser.ended:
-        raise Unsaid(f"{parser.here!r} in a condition")
+        raise UnsupportedExpression(f"{parser.here!r} in a condition")
     used = "".join(text for name, text in _DEFS.items() if name in program)
     return f"({used}{program})"
 
@@ -58,14 +59,14 @@ class _Parser:
 
     def _next(self) -> Token:
         if self.ended:
-            raise Unsaid("a condition that ends early")
+            raise UnsupportedExpression("a condition that ends early")
         self._at += 1
         return self._tokens[self._at - 1]
 
     def _take(self, text: str) -> None:
         found = self._next().text
         if found != text:
-            raise Unsaid(f"{found!r} in a condition")
+            raise UnsupportedExpression(f"{found!r} in a condition")
 
     def either(self) -> str:
         program = self._both()
@@ -88,7 +89,7 @@ class _Parser:
         mark = self._next().text
         right = self._unary()
         if self.here in _RELATIONS:
-            raise Unsaid("comparisons in a row in a condition")
+            raise UnsupportedExpression("comparisons in a row in a condition")
         if mark == "in":
             return f"among({left}; {right})"
         if mark in ("==", "!="):
@@ -112,7 +113,7 @@ class _Parser:
             return literal(_text(token))
         if token.kind == "name":
             return self._name(token.text)
-        raise Unsaid(f"{token.text!r} in a condition")
+        raise UnsupportedExpression(f"{token.text!r} in a condition")
 
     def _name(self, name: str) -> str:
         if name in _CONSTANTS:
@@ -128,7 +129,7 @@ class _Parser:
     def _has(self) -> str:
         start, path = self._path(self._next().text)
         if not path or not isinstance(path[-1], str) or (start == CONTEXT and len(path) == 1):
-            raise Unsaid("`has` of something else than a member in a condition")
+            raise UnsupportedExpression("`has` of something else than a member in a condition")
         return f"({_read(start, path[:-1])} | there({literal(path[-1])}))"
 
     def _path(self, root: str) -> tuple[str, list[str | int]]:
@@ -139,13 +140,13 @@ class _Parser:
             return INPUT, path
         if root == "tasks" and len(path) > 1 and path[1] == "output" and isinstance(path[0], str):
             return CONTEXT, [path[0], *path[2:]]
-        raise Unsaid(f"{root!r} in a condition")
+        raise UnsupportedExpression(f"{root!r} in a condition")
 
     def _member(self) -> str | int:
         if self._next().text == ".":
             name = self._next()
             if name.kind != "name" or self.here == "(":
-                raise Unsaid(f"the method {name.text!r} in a condition")
+                raise UnsupportedExpression(f"the method {name.text!r} in a condition")
             return name.text
         key = self._next()
         self._take("]")
@@ -153,7 +154,7 @@ class _Parser:
             return _text(key)
         if key.kind == "number" and key.text.isdigit():
             return int(key.text)
-        raise Unsaid("a computed member in a condition")
+        raise UnsupportedExpression("a computed member in a condition")
 
 
 def _read(start: str, path: list[str | int]) -> str:
@@ -162,12 +163,12 @@ def _read(start: str, path: list[str | int]) -> str:
 
 def _number(token: Token) -> str:
     if token.text[-1] in "uU" or token.text[:2] in ("0x", "0X"):
-        raise Unsaid(f"the number {token.text} in a condition")
+        raise UnsupportedExpression(f"the number {token.text} in a condition")
     return token.text
 
 
 def _text(token: Token) -> str:
     text = token.text
     if text[0] not in "\"'" or text[:3] in ('"""', "'''") or "\\" in text:
-        raise Unsaid("a text with escapes in a condition")
+        raise UnsupportedExpression("a text with escapes in a condition")
     return text[1:-1]

@@ -6,17 +6,16 @@ Where others go on when a node fails, each branch keeps its failure, which is ra
 import re
 from collections import Counter
 
-from flowmesh.definitions.exports.lost import Lost
-from flowmesh.definitions.exports.parts import Document, written_nodes
+from flowmesh.definitions.exports.parts import Document, nodes_by_id
 from flowmesh.definitions.exports.serverless.graph import KEPT, GraphWriter
 from flowmesh.definitions.exports.serverless.jq import (
-    Unsaid,
     literal,
     native_program,
     value_of,
     wrapped,
 )
-from flowmesh.definitions.exports.serverless.tasks import Teller, ms
+from flowmesh.definitions.exports.serverless.tasks import TaskWriter, ms
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression, UnsupportedFeatures
 from flowmesh.definitions.formats.serverless.names import NAME, NAME_SAID, document_name
 from flowmesh.definitions.model import (
     Callbacks,
@@ -39,11 +38,13 @@ _SEMANTIC = re.compile(
 )
 
 
-def serverless_document(workflow: Workflow, document: Document, lost: Lost) -> Document:
-    _refuse(workflow, document, lost)
-    about = _about(workflow, document, lost)
+def serverless_document(
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures
+) -> Document:
+    _refuse(workflow, document, unsupported)
+    about = _about(workflow, document, unsupported)
     found: Document = {"document": about}
-    found |= _schedule(workflow, lost)
+    found |= _schedule(workflow, unsupported)
     if workflow.timeout_ms:
         found["timeout"] = {"after": ms(workflow.timeout_ms)}
     if workflow.input_schema is not None:
@@ -52,22 +53,22 @@ def serverless_document(workflow: Workflow, document: Document, lost: Lost) -> D
     ids = Counter(node.id for node in nodes)
     for name, count in ids.items():
         if count > 1:
-            lost.note("an id that several nodes have", name)
+            unsupported.add("an id that several nodes have", name)
     told = {edge.source for node in nodes for edge in node.edges if edge.on_failure}
     writer = GraphWriter(
         Scope(workflow.nodes),
-        Teller(lost, frozenset(ids), told),
-        goes_on=workflow.on_failure is FailurePolicy.FINISH_OTHERS,
-        shown=written_nodes(workflow, document),
+        TaskWriter(unsupported, frozenset(ids), told),
+        finishes_others=workflow.on_failure is FailurePolicy.FINISH_OTHERS,
+        shown=nodes_by_id(workflow, document),
     )
     found["do"] = writer.tasks()
     if writer.branches:
         found["do"].append({"raise the failure": _raised()})
-    found["output"] = _output(workflow, writer.leaves, lost)
+    found["output"] = _output(workflow, writer.leaves, unsupported)
     return found
 
 
-def _refuse(workflow: Workflow, document: Document, lost: Lost) -> None:
+def _refuse(workflow: Workflow, document: Document, unsupported: UnsupportedFeatures) -> None:
     spec = document.get("spec", document)
     said = {
         "webhooks that are told how an execution goes": workflow.callbacks != Callbacks(),
@@ -89,10 +90,10 @@ def _refuse(workflow: Workflow, document: Document, lost: Lost) -> None:
     }
     for feature, is_said in said.items():
         if is_said:
-            lost.note(feature)
+            unsupported.add(feature)
 
 
-def _about(workflow: Workflow, document: Document, lost: Lost) -> Document:
+def _about(workflow: Workflow, document: Document, unsupported: UnsupportedFeatures) -> Document:
     """The id says the namespace and the name, a label the version; other labels are tags."""
     tags = dict(workflow.labels)
     namespace, name = document_name(workflow.id)
@@ -106,9 +107,11 @@ def _about(workflow: Workflow, document: Document, lost: Lost) -> Document:
     }
     for key in ("namespace", "name"):
         if not NAME.match(about[key]):
-            lost.note(f"the {key} {about[key]!r}: {NAME_SAID}")
+            unsupported.add(f"the {key} {about[key]!r}: {NAME_SAID}")
     if not _SEMANTIC.match(about["version"]):
-        lost.note(f"the version {about['version']!r}, which is not semantic, such as {VERSION}")
+        unsupported.add(
+            f"the version {about['version']!r}, which is not semantic, such as {VERSION}"
+        )
     if workflow.name != workflow.id:
         about["title"] = workflow.name
     if description := document.get("spec", document).get("description"):
@@ -121,25 +124,25 @@ def _about(workflow: Workflow, document: Document, lost: Lost) -> Document:
     return about | ({"metadata": metadata} if metadata else {})
 
 
-def _schedule(workflow: Workflow, lost: Lost) -> Document:
+def _schedule(workflow: Workflow, unsupported: UnsupportedFeatures) -> Document:
     """One schedule in UTC that gives an empty input, which is what a document can say of it."""
     if not workflow.triggers:
         return {}
     if len(workflow.triggers) > 1:
-        lost.note("several triggers")
+        unsupported.add("several triggers")
     trigger = workflow.triggers[0]
     source = trigger.source
     if not isinstance(source, Cron) or source != Cron(source.expression):
-        lost.note("a trigger that is no schedule in UTC, or makes up for missed instants")
+        unsupported.add("a trigger that is no schedule in UTC, or makes up for missed instants")
         return {}
     if trigger.id != "schedule":
-        lost.note(f"a schedule with the id {trigger.id!r} (it would be 'schedule')")
+        unsupported.add(f"a schedule with the id {trigger.id!r} (it would be 'schedule')")
     if not trigger.has_input or trigger.input != {}:
-        lost.note("the input of a schedule other than {}")
+        unsupported.add("the input of a schedule other than {}")
     return {"schedule": {"cron": source.expression}}
 
 
-def _output(workflow: Workflow, leaves: list[str], lost: Lost) -> Document:
+def _output(workflow: Workflow, leaves: list[str], unsupported: UnsupportedFeatures) -> Document:
     """What the workflow puts together, else the output of the only node nobody waits for."""
     output: Document = {}
     if workflow.output_schema is not None:
@@ -148,8 +151,8 @@ def _output(workflow: Workflow, leaves: list[str], lost: Lost) -> Document:
         return output | {"as": wrapped(leaves[0] if len(leaves) == 1 else "null")}
     try:
         value = value_of(workflow.output, output_roots_of(workflow), native_program)
-    except Unsaid as unsaid:
-        lost.note(f"{unsaid} in the output")
+    except UnsupportedExpression as error:
+        unsupported.add(f"{error} in the output")
         return output
     # A text is an expression there, and a list has no place but in one.
     plain = isinstance(value, dict | str) and value != workflow.output

@@ -10,19 +10,19 @@ from flowmesh.definitions.exports.series import (
     Block,
     Branches,
     Series,
-    Tangled,
+    UnstructuredGraph,
     before_each,
     blocks_of,
 )
 from flowmesh.definitions.exports.serverless.conditions import condition_program
 from flowmesh.definitions.exports.serverless.jq import (
     ProgramOf,
-    Unsaid,
     context_program,
     literal,
     wrapped,
 )
-from flowmesh.definitions.exports.serverless.tasks import FAILED, Teller
+from flowmesh.definitions.exports.serverless.tasks import FAILED, TaskWriter
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression
 from flowmesh.definitions.model import GroupBody, Join, Node, Outcome
 from flowmesh.definitions.scopes import Scope
 
@@ -37,16 +37,21 @@ class GraphWriter:
     """
 
     def __init__(
-        self, scope: Scope, teller: Teller, *, goes_on: bool, shown: dict[str, Document]
+        self,
+        scope: Scope,
+        task_writer: TaskWriter,
+        *,
+        finishes_others: bool,
+        shown: dict[str, Document],
     ) -> None:
         self._scope = scope
         self._graph = scope.graph
         # What each node waits for, directly or not, as the bits of a number.
         self._before = before_each(scope.graph)
         self._index = {name: index for index, name in enumerate(scope.graph.ids)}
-        self._teller = teller
-        self._lost = teller.lost
-        self._goes_on = goes_on
+        self._task_writer = task_writer
+        self._unsupported = task_writer.unsupported
+        self._finishes_others = finishes_others
         self._shown = shown
         # The branches around each node whose failures are kept, the outermost first.
         self._around: dict[int, tuple[int, ...]] = {}
@@ -67,18 +72,18 @@ class GraphWriter:
         branches = [self._branch(each, ()) for each in blocks]
         ends = [each.blocks[-1] if isinstance(each, Series) else each for each in blocks]
         if any(not isinstance(end, int) for end in ends):
-            self._lost.note("a race in which a branch ends with several nodes", node_id)
+            self._unsupported.add("a race in which a branch ends with several nodes", node_id)
         if self._skipped or any(node.outcome != Outcome() for node in self._scope.nodes):
-            self._lost.note("a race of nodes that may be skipped, or go on", node_id)
+            self._unsupported.add("a race of nodes that may be skipped, or go on", node_id)
         return branches
 
     def _block(self) -> Block | None:
         """The graph as a block; None where it is none, which is noted with all else."""
         try:
             block = blocks_of(self._graph)
-        except Tangled as tangled:
+        except UnstructuredGraph as tangled:
             named = ", ".join(self._graph.ids[index] for index in tangled.nodes[:8])
-            self._lost.note(f"{tangled}: {named}")
+            self._unsupported.add(f"{tangled}: {named}")
             self._refuse_all()
             return None
         self._place(block, ())
@@ -102,7 +107,7 @@ class GraphWriter:
             case Branches(blocks):
                 for each in blocks:
                     inner = around
-                    if self._goes_on and self._fails(each):
+                    if self._finishes_others and self._fails(each):
                         self.branches += 1
                         inner = (*around, self.branches)
                     self._place(each, inner)
@@ -158,10 +163,10 @@ class GraphWriter:
         conditions = [*self._guards(index, node)]
         if node.condition:
             try:
-                conditions.append(condition_program(node.condition, self._teller.ids))
-            except Unsaid as unsaid:
-                self._lost.note(str(unsaid), node.id)
-        may_skip = not node.critical or node.id in self._teller.told_of_failure
+                conditions.append(condition_program(node.condition, self._task_writer.ids))
+            except UnsupportedExpression as error:
+                self._unsupported.add(str(error), node.id)
+        may_skip = not node.critical or node.id in self._task_writer.with_failure_edges
         if conditions or may_skip:
             self._skipped.add(index)
         shown = self._shown.get(node.id, {})
@@ -173,11 +178,13 @@ class GraphWriter:
             about["description"] = shown["description"]
         group = self._group(node, node.body) if isinstance(node.body, GroupBody) else None
         condition = " and ".join(conditions)
-        return self._teller.task(node, condition, self._of_context(index), about, group)
+        return self._task_writer.task(node, condition, self._of_context(index), about, group)
 
     def _group(self, node: Node, body: GroupBody) -> Document:
         """A group as a list of its own, which ends with the first failure in it; or a race."""
-        inner = GraphWriter(self._scope.bodies[node.path], self._teller, goes_on=False, shown={})
+        inner = GraphWriter(
+            self._scope.bodies[node.path], self._task_writer, finishes_others=False, shown={}
+        )
         if body.race:
             return {"fork": {"branches": inner.racers(node.id), "compete": True}}
         tasks = inner.tasks()
@@ -194,9 +201,9 @@ class GraphWriter:
         """What must be in the context for a node to run; nothing where all of it is."""
         before = self._graph.dependencies[index]
         if node.join is Join.ANY:
-            self._lost.note("a join that does not wait for all", node.id)
+            self._unsupported.add("a join that does not wait for all", node.id)
         if node.join_count > 1 or node.join_required:
-            self._lost.note("a join by a count, or of nodes that are required", node.id)
+            self._unsupported.add("a join by a count, or of nodes that are required", node.id)
         taken = {each: self._taken(node, each) for each in before}
         guards = [
             program
@@ -209,8 +216,10 @@ class GraphWriter:
         may_stop = any(self._together(index, each) and self._fails(each) for each in before)
         direct = sum(1 << each for each in before)
         in_a_row = any(self._before[each] & direct for each in before)
-        if self._goes_on and (may_stop or in_a_row):
-            self._lost.note("a join 'all' of nodes after one another, which may fail", node.id)
+        if self._finishes_others and (may_stop or in_a_row):
+            self._unsupported.add(
+                "a join 'all' of nodes after one another, which may fail", node.id
+            )
         if len(guards) == len(before):
             yield "(" + " or ".join(guards) + ")"
 
@@ -224,7 +233,7 @@ class GraphWriter:
         source = self._scope.nodes[before].id
         edges = [edge for edge in node.edges if edge.source == source]
         if len(edges) > 1:
-            self._lost.note(f"several edges from {source}", node.id)
+            self._unsupported.add(f"several edges from {source}", node.id)
         program = f"has({literal(source)})"
         for edge in edges[:1]:
             if edge.on_failure:

@@ -3,7 +3,6 @@
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.serverless.jq import (
     ProgramOf,
-    Unsaid,
     literal,
     parts_of,
     program_of,
@@ -11,6 +10,7 @@ from flowmesh.definitions.exports.serverless.jq import (
     value_of,
     wrapped,
 )
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression
 from flowmesh.definitions.model import Json
 
 _ROOTS = frozenset({"context", "input"})
@@ -26,11 +26,11 @@ _LINES = (
 
 
 def http_request(config: Document, of_reference: ProgramOf) -> Document:
-    """The task without what is around it. Raises Unsaid."""
+    """The task without what is around it. Raises UnsupportedExpression."""
     if config.get("send_context"):
-        raise Unsaid("a request that sends the context")
+        raise UnsupportedExpression("a request that sends the context")
     if "authentication" in config:
-        raise Unsaid("authentication of a request")
+        raise UnsupportedExpression("authentication of a request")
     # What a redirect that is not followed answers is an output here and there.
     said: Document = {
         "method": config["method"].lower(),
@@ -39,9 +39,9 @@ def http_request(config: Document, of_reference: ProgramOf) -> Document:
     }
     headers = config.get("headers") or {}
     if any(not isinstance(value, str) for value in headers.values()):
-        raise Unsaid("a header that is no text")
+        raise UnsupportedExpression("a header that is no text")
     if any("x-www-form-urlencoded" in str(value).lower() for value in headers.values()):
-        raise Unsaid("a form as the body of a request")
+        raise UnsupportedExpression("a form as the body of a request")
     if headers:
         said["headers"] = {name: _header(text, of_reference) for name, text in headers.items()}
     if "body" in config and config["body"] is not None:
@@ -59,7 +59,7 @@ def _header(text: str, of_reference: ProgramOf) -> str:
 def _body(body: Json, of_reference: ProgramOf) -> Json:
     if isinstance(body, dict | list):
         return value_of(body, _ROOTS, of_reference)
-    raise Unsaid("a body of a request that is neither an object nor a list")
+    raise UnsupportedExpression("a body of a request that is neither an object nor a list")
 
 
 def _endpoint(url: str, of_reference: ProgramOf) -> str:
@@ -68,7 +68,7 @@ def _endpoint(url: str, of_reference: ProgramOf) -> str:
     if all(isinstance(part, str) for part in parts):
         return wrapped(literal(url)) if "{" in url or "${" in url else url
     if not isinstance(parts[0], str):
-        raise Unsaid("a url that begins with a template")
+        raise UnsupportedExpression("a url that begins with a template")
     in_path = True
     written = []
     for part in parts:

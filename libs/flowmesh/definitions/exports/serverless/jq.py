@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 
 import orjson
 
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression
 from flowmesh.definitions.model import Json
 from flowmesh.expressions import Reference
 from flowmesh.expressions.calls import Expression, Literal
@@ -21,10 +22,6 @@ AT = 'def at($k): if has($k) then .[$k] else error("there is no \\($k)") end; '
 _CHOOSING = frozenset({"default", "coalesce"})
 
 ProgramOf = Callable[[Reference], str]
-
-
-class Unsaid(Exception):
-    """What has no counterpart; the text names it."""
 
 
 def literal(value: Json) -> str:
@@ -49,7 +46,7 @@ def native_program(reference: Reference) -> str:
             return path_program(CONTEXT, [task, *path])
         case "execution", ("id",):
             return "$workflow.id"
-    raise Unsaid(f"the reference {reference}")
+    raise UnsupportedExpression(f"the reference {reference}")
 
 
 def context_program(has_ended: Callable[[str], bool], ids: Collection[str]) -> ProgramOf:
@@ -63,16 +60,18 @@ def context_program(has_ended: Callable[[str], bool], ids: Collection[str]) -> P
         if path and path[0] not in ids:
             return path_program(INPUT, path)
         if not path or not has_ended(str(path[0])):
-            raise Unsaid(f"the reference {reference}, which is not known before it runs")
+            raise UnsupportedExpression(
+                f"the reference {reference}, which is not known before it runs"
+            )
         if path[1:2] == ("result",):
-            raise Unsaid(f"`.result` of a step, as in {reference}")
+            raise UnsupportedExpression(f"`.result` of a step, as in {reference}")
         return path_program(CONTEXT, path)
 
     return program
 
 
 def program_of(expression: Expression, of_reference: ProgramOf) -> str:
-    """The program of what stands between braces. Raises Unsaid."""
+    """The program of what stands between braces. Raises UnsupportedExpression."""
     if isinstance(expression, Reference):
         return of_reference(expression)
     if isinstance(expression, Literal):
@@ -84,7 +83,7 @@ def program_of(expression: Expression, of_reference: ProgramOf) -> str:
         return f"([{', '.join(known)}] | map(select(. != null)) | .[0])"
     if name == "exists":
         return f"({known[0]} != null)"
-    raise Unsaid(f"the template function {name}")
+    raise UnsupportedExpression(f"the template function {name}")
 
 
 def parts_of(text: str, roots: Collection[str]) -> list[Part]:
@@ -94,7 +93,7 @@ def parts_of(text: str, roots: Collection[str]) -> list[Part]:
 
 
 def value_of(value: Json, roots: Collection[str], of_reference: ProgramOf, path: str = "") -> Json:
-    """A value with its templates as expressions. Raises Unsaid."""
+    """A value with its templates as expressions. Raises UnsupportedExpression."""
     if isinstance(value, dict):
         return {
             key: value_of(each, roots, of_reference, child_path(path, key))

@@ -6,18 +6,17 @@ Each task puts its output into the context under the id of its node.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.serverless.conditions import condition_program
 from flowmesh.definitions.exports.serverless.http import http_request
 from flowmesh.definitions.exports.serverless.jq import (
     ProgramOf,
-    Unsaid,
     literal,
     native_program,
     value_of,
     wrapped,
 )
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression, UnsupportedFeatures
 from flowmesh.definitions.formats.serverless.names import NAME, NAME_SAID, document_name
 from flowmesh.definitions.formats.serverless.tasks import ATTEMPTS
 from flowmesh.definitions.model import (
@@ -91,13 +90,13 @@ def ms(duration: int) -> Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class TaskWriter:
     """Writes the nodes of one workflow."""
 
-    lost: Lost
+    unsupported: UnsupportedFeatures
     ids: Collection[str] = field(default_factory=frozenset)
     # Nodes with an edge that is taken when they have failed.
-    told_of_failure: Collection[str] = field(default_factory=frozenset)
+    with_failure_edges: Collection[str] = field(default_factory=frozenset)
 
     def task(
         self,
@@ -110,11 +109,11 @@ class Teller:
         """The node as one task, which runs where the condition holds."""
         self._refuse(node)
         if group is not None and (node.retry is not None or node.timeout_ms):
-            self.lost.note("retries or a limit of a group", node.id)
+            self.unsupported.add("retries or a limit of a group", node.id)
         try:
             task = self._work(node, of_context) if group is None else group
-        except Unsaid as unsaid:
-            self.lost.note(str(unsaid), node.id)
+        except UnsupportedExpression as error:
+            self.unsupported.add(str(error), node.id)
             return {}
         task["export"] = exported(node.id)
         task = self._handled(node, self._tried(node, task))
@@ -146,20 +145,20 @@ class Teller:
         }
         for feature, is_said in said.items():
             if is_said:
-                self.lost.note(feature, node.id)
+                self.unsupported.add(feature, node.id)
 
     def _work(self, node: Node, of_context: ProgramOf) -> Document:
-        """What it does, without what is around it. Raises Unsaid."""
+        """What it does, without what is around it. Raises UnsupportedExpression."""
         task = node.task
         if node.body is not None:
-            raise Unsaid(_BODIES[type(node.body)])
+            raise UnsupportedExpression(_BODIES[type(node.body)])
         if task is not None and any(getattr(task, name) for name in _OF_TASKS):
-            raise Unsaid("a schema of a node, or what its task says of itself")
+            raise UnsupportedExpression("a schema of a node, or what its task says of itself")
         executor = task.executor if task is not None else node.task_ref
         if task is not None and executor == "noop" != task.type:
-            raise Unsaid(f"a node of type {task.type}")
+            raise UnsupportedExpression(f"a node of type {task.type}")
         if executor == "noop" and node.has_input:
-            raise Unsaid("an input of a node that does nothing")
+            raise UnsupportedExpression("an input of a node that does nothing")
         if executor == "noop":
             return self._nothing(node, {"set": wrapped("null")})
         if executor == "delay":
@@ -174,7 +173,7 @@ class Teller:
             return self._listen(node, task.config)
         if task.dialect is Dialect.NATIVE and executor == "decision" and not node.has_input:
             return {"set": wrapped(self._decision(task.config))} | self._timeout(node)
-        raise Unsaid(f"a task that is written into the workflow ({task.type})")
+        raise UnsupportedExpression(f"a task that is written into the workflow ({task.type})")
 
     def _decision(self, config: Document) -> str:
         """The program of the ids of the conditions that hold, or of the first of them."""
@@ -195,31 +194,33 @@ class Teller:
         """A task that cannot fail, and so has neither retries nor a limit."""
         said = (node.retry is not None, node.timeout_ms, node.outcome != Outcome())
         if any(said):
-            raise Unsaid(f"retries, limits or failures of a {node.task_ref or 'task'} in itself")
+            raise UnsupportedExpression(
+                f"retries, limits or failures of a {node.task_ref or 'task'} in itself"
+            )
         return task
 
     def _delay(self, node: Node) -> Document:
         given = node.input if node.has_input else {}
         config = node.task.config if node.task is not None else given
         if node.task is None and set(given) - {"duration"}:
-            raise Unsaid("more input of a delay than its duration")
+            raise UnsupportedExpression("more input of a delay than its duration")
         value = config.get("duration")
         found, template = delay_of(
             node, Task("delay", "delay", {"duration": value}, Dialect.NATIVE)
         )
         if template:
-            raise Unsaid("a delay that is computed, or until an instant")
+            raise UnsupportedExpression("a delay that is computed, or until an instant")
         return {"wait": ms(found), "output": {"as": wrapped("null")}}
 
     def _call(self, node: Node) -> Document:
         ref = node.task_ref
         if ref in _NOT_CALLED:
-            raise Unsaid(_NOT_CALLED[ref])
+            raise UnsupportedExpression(_NOT_CALLED[ref])
         if ref in _NO_TASKS or "@" in ref or "/" in ref:
-            raise Unsaid(f"a task of the library called {ref}")
+            raise UnsupportedExpression(f"a task of the library called {ref}")
         given = node.input if node.has_input else {}
         if not isinstance(given, dict):
-            raise Unsaid("an input that is no object")
+            raise UnsupportedExpression("an input that is no object")
         task: Document = {"call": ref}
         if given:
             task["with"] = self._native(given)
@@ -236,18 +237,20 @@ class Teller:
 
     def _subworkflow(self, node: Node, config: Document) -> Document:
         if not config["wait"]:
-            raise Unsaid("a sub-workflow that nobody waits for")
+            raise UnsupportedExpression("a sub-workflow that nobody waits for")
         if config["onCancel"] != "CANCEL":
-            raise Unsaid(f"a sub-workflow with `onCancel: {config['onCancel']}`")
+            raise UnsupportedExpression(f"a sub-workflow with `onCancel: {config['onCancel']}`")
         if "{{" in config["workflow"]:
-            raise Unsaid("a sub-workflow that is named by a template")
+            raise UnsupportedExpression("a sub-workflow that is named by a template")
         if not isinstance(node.input, dict):
-            raise Unsaid("a sub-workflow whose input is no object")
+            raise UnsupportedExpression("a sub-workflow whose input is no object")
         if node.retry not in (None, NO_RETRY):
-            raise Unsaid("retries of a sub-workflow")
+            raise UnsupportedExpression("retries of a sub-workflow")
         namespace, name = document_name(config["workflow"])
         if not (NAME.match(namespace) and NAME.match(name)):
-            raise Unsaid(f"the name {config['workflow']!r} of a sub-workflow: {NAME_SAID}")
+            raise UnsupportedExpression(
+                f"the name {config['workflow']!r} of a sub-workflow: {NAME_SAID}"
+            )
         called = {
             "namespace": namespace,
             "name": name,
@@ -258,9 +261,9 @@ class Teller:
 
     def _listen(self, node: Node, config: Document) -> Document:
         if node.has_input or set(config) - {"name"}:
-            raise Unsaid("a wait with a key, or with a value for when it is over")
+            raise UnsupportedExpression("a wait with a key, or with a value for when it is over")
         if node.retry is not None:
-            raise Unsaid("retries of a wait")
+            raise UnsupportedExpression("retries of a wait")
         listen = {"to": {"one": {"with": {"type": config["name"]}}}}
         return {"listen": listen, "output": {"as": wrapped(".[0]")}} | self._timeout(node)
 
@@ -271,41 +274,43 @@ class Teller:
         try:
             policy = _policy(retry)
             when = _when(retry)
-        except Unsaid as unsaid:
-            self.lost.note(str(unsaid), node.id)
+        except UnsupportedExpression as error:
+            self.unsupported.add(str(error), node.id)
             return task
         catch = {"as": "error", "when": wrapped(when), "retry": policy}
         return {"try": [{node.id: task}], "catch": catch}
 
     def _handled(self, node: Node, task: Document) -> Document:
         """What its failure means to those behind it."""
-        goes_on = node.outcome.on_failure is OnFailure.CONTINUE
-        if goes_on:
+        finishes_others = node.outcome.on_failure is OnFailure.CONTINUE
+        if finishes_others:
             made = {"set": wrapped(literal(node.outcome.fallback)), "export": exported(node.id)}
             name = f"fallback of {node.id}"
-        elif node.id in self.told_of_failure:
+        elif node.id in self.with_failure_edges:
             made = {"set": wrapped("$error"), "export": exported(node.id + FAILED)}
             name = f"failure of {node.id}"
         else:
             return task
-        if node.id in self.told_of_failure and goes_on:
-            self.lost.note("an edge on the failure of a node that goes on", node.id)
+        if node.id in self.with_failure_edges and finishes_others:
+            self.unsupported.add("an edge on the failure of a node that goes on", node.id)
         return {"try": [{node.id: task}], "catch": {"as": "error", "do": [{name: made}]}}
 
 
 def _policy(retry: Retry) -> Document:
-    """When it is tried again. Raises Unsaid."""
+    """When it is tried again. Raises UnsupportedExpression."""
     if retry.max_elapsed_ms:
-        raise Unsaid("a limit of the time for retries")
+        raise UnsupportedExpression("a limit of the time for retries")
     delay, last = retry.initial_delay_ms, retry.max_attempts - 1
     grows = retry.multiplier != 1 and last > 1 and delay > 0
     if grows and retry.multiplier != 2:
-        raise Unsaid(f"retries whose delays grow by {retry.multiplier:g}, and not by 2")
+        raise UnsupportedExpression(
+            f"retries whose delays grow by {retry.multiplier:g}, and not by 2"
+        )
     longest = delay * 2 ** (last - 1) if grows else delay
     if longest > retry.max_delay_ms:
-        raise Unsaid("a longest delay between retries")
+        raise UnsupportedExpression("a longest delay between retries")
     if grows and retry.jitter:
-        raise Unsaid("jitter of delays that grow")
+        raise UnsupportedExpression("jitter of delays that grow")
     policy: Document = {"delay": ms(delay)}
     if retry.jitter and delay:
         least = round(delay * (1 - retry.jitter))
@@ -316,9 +321,11 @@ def _policy(retry: Retry) -> Document:
 
 
 def _when(retry: Retry) -> str:
-    """The program of which failures are tried again. Raises Unsaid."""
+    """The program of which failures are tried again. Raises UnsupportedExpression."""
     wanted = (frozenset(retry.retry_on) or _BY_DEFAULT) - frozenset(retry.never_on)
     told = [(classes, program) for classes, program in _RETRIED if classes <= wanted]
     if frozenset().union(*(classes for classes, _ in told)) != wanted or not told:
-        raise Unsaid("retries by failure classes that the standard does not tell apart")
+        raise UnsupportedExpression(
+            "retries by failure classes that the standard does not tell apart"
+        )
     return " or ".join(program for _, program in told)

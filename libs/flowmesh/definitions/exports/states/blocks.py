@@ -6,27 +6,27 @@ States are made from the last to the first, as each names the one that follows i
 from collections.abc import Mapping
 from itertools import pairwise
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.series import (
     Block,
     Branches,
     Series,
-    Tangled,
+    UnstructuredGraph,
     before_each,
     blocks_of,
 )
-from flowmesh.definitions.exports.states.conditions import NotSaid, Rules, rules_of
+from flowmesh.definitions.exports.states.conditions import Rules, rules_of
 from flowmesh.definitions.exports.states.decisions import (
+    add_unsupported_joins,
     decision_in,
-    note_joins,
     write_decision,
 )
 from flowmesh.definitions.exports.states.errors import ANY_ERROR
 from flowmesh.definitions.exports.states.levels import Level, goes, merged
-from flowmesh.definitions.exports.states.refused import note_edges, note_refused
+from flowmesh.definitions.exports.states.refused import add_refused, add_unsupported_edges
 from flowmesh.definitions.exports.states.tasks import Tasks
 from flowmesh.definitions.exports.states.values import HasEnded, Values, output_path, path_to
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression, UnsupportedFeatures
 from flowmesh.definitions.model import (
     ITEM_NAMES,
     Dialect,
@@ -56,12 +56,16 @@ class Blocks:
     """Writes the graphs of one workflow; `wanted` holds the nodes whose output something reads."""
 
     def __init__(
-        self, workflow: Workflow, people: Mapping[str, Document], lost: Lost, resolve: Resolve
+        self,
+        workflow: Workflow,
+        source_nodes: Mapping[str, Document],
+        unsupported: UnsupportedFeatures,
+        resolve: Resolve,
     ) -> None:
         self._workflow = workflow
-        self._people = people
-        self.lost = lost
-        self._tasks = Tasks(lost, resolve, foreign=workflow.dialect is not Dialect.NATIVE)
+        self._source_nodes = source_nodes
+        self.unsupported = unsupported
+        self._tasks = Tasks(unsupported, resolve, foreign=workflow.dialect is not Dialect.NATIVE)
         self._names: set[str] = set()
         self.named: dict[tuple[str | int, ...], str] = {}
         # Nodes that a decision chooses, and those behind what it chooses among.
@@ -76,7 +80,7 @@ class Blocks:
             around = scope.outer.visible if scope.outer is not None else {}
             for index, node in enumerate(scope.nodes):
                 if node.id in around:
-                    lost.note("a task with the id of one around it", node.id)
+                    unsupported.add("a task with the id of one around it", node.id)
                 self.named[node.path] = self.new(node.id)
                 self.wanted |= set(scope.implied.get(index, ()))
                 if workflow.dialect is not Dialect.NATIVE:
@@ -90,7 +94,9 @@ class Blocks:
             number += 1
             name = f"{wanted}-{number}"
         if len(name) > NAME_CHARACTERS_MAX:
-            self.lost.note(f"a name of more than {NAME_CHARACTERS_MAX} characters", wanted[:128])
+            self.unsupported.add(
+                f"a name of more than {NAME_CHARACTERS_MAX} characters", wanted[:128]
+            )
         self._names.add(name)
         return name
 
@@ -98,9 +104,9 @@ class Blocks:
         """The graph as blocks; None where it cannot be, which is noted."""
         try:
             return blocks_of(scope.graph)
-        except Tangled as tangled:
+        except UnstructuredGraph as tangled:
             names = ", ".join(scope.graph.ids[index] for index in tangled.nodes[:8])
-            self.lost.note(f"{tangled} ({names})")
+            self.unsupported.add(f"{tangled} ({names})")
             return None
 
     def leaf(self, scope: Scope) -> str:
@@ -121,7 +127,7 @@ class Blocks:
         for before, behind in pairwise(blocks):
             decision = decision_in(before, level)
             if decision is not None:
-                note_joins(self, decision, behind, level)
+                add_unsupported_joins(self, decision, behind, level)
         while blocks:
             each = blocks.pop()
             decision = decision_in(blocks[-1], level) if blocks else None
@@ -137,21 +143,21 @@ class Blocks:
 
     def _check(self, node: Node, level: Level) -> None:
         """Notes what is said of any node and has no place."""
-        note_refused(node, self.lost, node.id)
-        note_refused(node.outcome, self.lost, node.id)
+        add_refused(node, self.unsupported, node.id)
+        add_refused(node.outcome, self.unsupported, node.id)
         settles = node.join is Join.ALL and self._all_settle(level)
         if node.path not in self.chosen:
             joins = node.path in self.joins
-            note_edges(node, self.lost, all_settle=settles or joins, chosen=joins)
+            add_unsupported_edges(node, self.unsupported, all_settle=settles or joins, chosen=joins)
 
     # --- nodes side by side ---
 
     def _beside(self, block: Branches, level: Level, following: str) -> str:
         if len(block.blocks) > _BRANCHES_MAX:
-            self.lost.note(f"more than {_BRANCHES_MAX} branches side by side")
+            self.unsupported.add(f"more than {_BRANCHES_MAX} branches side by side")
             return following
         if self._workflow.on_failure is FailurePolicy.STOP and level.scope is self.scope:
-            self.lost.note("a workflow that stops when a node fails (onFailure: STOP)")
+            self.unsupported.add("a workflow that stops when a node fails (onFailure: STOP)")
         branches: list[Document] = []
         ends: set[str] = set()
         for each in block.blocks:
@@ -243,7 +249,7 @@ class Blocks:
 
     def comment(self, node: Node) -> str:
         is_top = self.scope.ids.get(node.id) is node
-        shown = self._people.get(node.id, {}) if is_top else {}
+        shown = self._source_nodes.get(node.id, {}) if is_top else {}
         named = node.name if node.name != node.id else ""
         return ": ".join(filter(None, (named, shown.get("description", ""))))
 
@@ -258,7 +264,7 @@ class Blocks:
     def _state(self, node: Node, level: Level) -> Document:
         body = node.body
         if body is not None and (node.retry is not None or node.timeout_ms):
-            self.lost.note("retries and timeouts of a body", node.id)
+            self.unsupported.add("retries and timeouts of a body", node.id)
         match body:
             case None:
                 return self._tasks.state(node, self._outputs(node, level))
@@ -266,7 +272,7 @@ class Blocks:
                 return self._map(node, body, level)
             case GroupBody():
                 return self._group(node, body, level)
-        self.lost.note("a state machine, a loop or a try", node.id)
+        self.unsupported.add("a state machine, a loop or a try", node.id)
         return {"Type": "Pass"}
 
     def _outputs(self, node: Node, level: Level) -> HasEnded | None:
@@ -292,9 +298,9 @@ class Blocks:
                 level.states[name] = {"Type": "Pass"} | goes(following)
             return {"ResultPath": None, "Next": name}
         if outcome.on_failure is not OnFailure.FAIL:
-            self.lost.note(f"onFailure: {outcome.on_failure.name} of a node", node.id)
+            self.unsupported.add(f"onFailure: {outcome.on_failure.name} of a node", node.id)
         elif outcome.fallback is not None:
-            self.lost.note("a fallback of a node that does not go on (onFailure: CONTINUE)",
+            self.unsupported.add("a fallback of a node that does not go on (onFailure: CONTINUE)",
                             node.id)  # fmt: skip
         return {"ResultPath": _FAILURE, "Next": level.fail()} if level.marks else {}
 
@@ -326,7 +332,7 @@ class Blocks:
 
     def rules(self, node: Node, source: str) -> Rules | None:
         """A condition of a node as rules; None where it cannot be, which is noted."""
-        values = Values(self.lost, node.id)
+        values = Values(self.unsupported, node.id)
         roots = condition_roots_of(node)
 
         def path(keys: tuple[str | int, ...]) -> str:
@@ -335,12 +341,12 @@ class Blocks:
 
         try:
             found = rules_of(source, path)
-        except NotSaid as error:
-            self.lost.note(str(error), node.id)
+        except UnsupportedExpression as error:
+            self.unsupported.add(str(error), node.id)
             return None
         for rule in (found.holds, found.fails):
             for _, why in problems_of(rule):
-                self.lost.note(f"a condition that is no choice rule ({why})", node.id)
+                self.unsupported.add(f"a condition that is no choice rule ({why})", node.id)
         return found
 
     def undecided(self, node: Node, level: Level, choice: str) -> str:
@@ -357,12 +363,12 @@ class Blocks:
     # --- bodies ---
 
     def _map(self, node: Node, body: MapBody, level: Level) -> Document:
-        note_refused(body, self.lost, node.id)
-        values = Values(self.lost, node.id, self._outputs(node, level))
+        add_refused(body, self.unsupported, node.id)
+        values = Values(self.unsupported, node.id, self._outputs(node, level))
         is_constant = isinstance(node.input, list) and not has_template(node.input)
         items = _ITEMS if is_constant else values.whole(node.input)
         if not items:
-            self.lost.note("items of a map that are computed", node.id)
+            self.unsupported.add("items of a map that are computed", node.id)
         inner = level.scope.bodies[node.path]
         leaf = self.leaf(inner)
         answer = {"InputPath": output_path(leaf)} if leaf else {"Result": None}
@@ -380,12 +386,12 @@ class Blocks:
         }
 
     def _group(self, node: Node, body: GroupBody, level: Level) -> Document:
-        note_refused(body, self.lost, node.id)
+        add_refused(body, self.unsupported, node.id)
         inner = level.scope.bodies[node.path]
         leaves = [inner.graph.ids[index] for index in inner.graph.leaves]
         self.wanted |= set(leaves)
         if any(each.condition for each in inner.nodes) and isinstance(self.block(inner), Branches):
-            self.lost.note("a condition in a group of branches", node.id)
+            self.unsupported.add("a condition in a group of branches", node.id)
         listed = f"States.Array({', '.join(map(output_path, leaves))})"
         answer = {"Parameters": {"output.$": listed}, "OutputPath": "$.output"}
         skipped = [None] * len(leaves)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flowmesh.definitions.exports.unsupported import UnsupportedExpression
 from flowmesh.definitions.model import Json
 from flowmesh.expressions.cel_source import Token, tokenize
 
@@ -18,10 +19,6 @@ _EQUAL = {"==": True, "!=": False}
 _ORDER = {"<": "LessThan", "<=": "LessThanEquals", ">": "GreaterThan", ">=": "GreaterThanEquals"}
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _WORDS = {"true": True, "false": False, "null": None}
-
-
-class NotSaid(Exception):
-    """A condition that choice rules cannot say; the text is what in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +38,14 @@ _Operand = _Place | Rules | bool | int | float | str | None
 
 
 def rules_of(source: str, path_to: PathTo) -> Rules:
-    """`path_to` gives the path of a reference, by its root and keys. Raises NotSaid."""
+    """Return the rules of a condition; `path_to` maps a reference to its path.
+
+    Raises UnsupportedExpression.
+    """
     reader = _Reader(source, path_to)
     rules = reader.either()
     if reader.word:
-        raise NotSaid(f"{reader.word!r} in a condition")
+        raise UnsupportedExpression(f"{reader.word!r} in a condition")
     return rules
 
 
@@ -77,7 +77,7 @@ class _Reader:
     def _next(self) -> Token:
         token = self._token()
         if token is None:
-            raise NotSaid("a condition that ends early")
+            raise UnsupportedExpression("a condition that ends early")
         self._position += 1
         return token
 
@@ -106,7 +106,7 @@ class _Reader:
         if isinstance(right, _Place) and not isinstance(left, _Place | Rules):
             left, right, sign = right, left, _TURNED[sign]
         if not isinstance(left, _Place) or isinstance(right, _Place | Rules):
-            raise NotSaid("a comparison that is not of a value with a constant")
+            raise UnsupportedExpression("a comparison that is not of a value with a constant")
         return _compared(left.path, sign, right)
 
     def _operand(self) -> _Operand:
@@ -116,20 +116,20 @@ class _Reader:
         if self._take("("):
             inner = self.either()
             if not self._take(")"):
-                raise NotSaid(f"{self.word!r} in a condition")
+                raise UnsupportedExpression(f"{self.word!r} in a condition")
             return inner
         negative = bool(self._take("-"))
         token = self._next()
         if token.kind == "number":
             return _number(token.text, negative)
         if negative:
-            raise NotSaid("arithmetic in a condition")
+            raise UnsupportedExpression("arithmetic in a condition")
         if token.kind == "string":
             return _text(token.text)
         if token.text in _WORDS:
             return _WORDS[token.text]
         if token.kind != "name":
-            raise NotSaid(f"{token.text!r} in a condition")
+            raise UnsupportedExpression(f"{token.text!r} in a condition")
         return self._place(token)
 
     def _place(self, root: Token) -> _Place:
@@ -141,17 +141,17 @@ class _Reader:
                 token = self._next()
                 is_text = token.kind == "string"
                 if not is_text and not token.text.isdecimal():
-                    raise NotSaid("a computed index in a condition")
+                    raise UnsupportedExpression("a computed index in a condition")
                 keys.append(_text(token.text) if is_text else int(token.text))
                 if not self._take("]"):
-                    raise NotSaid("a computed index in a condition")
+                    raise UnsupportedExpression("a computed index in a condition")
             else:
                 break
         if self.word == "(":
-            raise NotSaid(f"the function {keys[-1]} in a condition")
+            raise UnsupportedExpression(f"the function {keys[-1]} in a condition")
         path = self._path_to(tuple(keys))
         if not path:
-            raise NotSaid(f"a condition that reads {root.text}")
+            raise UnsupportedExpression(f"a condition that reads {root.text}")
         return _Place(path)
 
     def _name(self, *, hyphens: bool) -> str:
@@ -175,7 +175,7 @@ def _as_rules(operand: _Operand) -> Rules:
         return operand
     if isinstance(operand, _Place):
         return Rules(*(_there(operand.path, {"BooleanEquals": each}) for each in (True, False)))
-    raise NotSaid("a constant in place of a comparison")
+    raise UnsupportedExpression("a constant in place of a comparison")
 
 
 def _there(path: str, *tests: Rule) -> Rule:
@@ -197,7 +197,9 @@ def _compared(path: str, sign: str, constant: Json) -> Rules:
         rules = Rules(_there(path, test), _there(path, {"Not": test}))
         return rules if _EQUAL[sign] else Rules(rules.fails, rules.holds)
     if not kind:
-        raise NotSaid("an order of values that are no numbers and no texts in a condition")
+        raise UnsupportedExpression(
+            "an order of values that are no numbers and no texts in a condition"
+        )
     test = {"Variable": path, f"{kind}{_ORDER[sign]}": constant}
     typed = {f"Is{kind}": True}
     return Rules(_there(path, typed, test), _there(path, typed, {"Not": test}))
@@ -205,7 +207,7 @@ def _compared(path: str, sign: str, constant: Json) -> Rules:
 
 def _number(text: str, negative: bool) -> int | float:
     if text[-1] in "uU" or text[:2] in ("0x", "0X"):
-        raise NotSaid(f"the number {text} in a condition")
+        raise UnsupportedExpression(f"the number {text} in a condition")
     value = float(text) if any(mark in text for mark in ".eE") else int(text)
     return -value if negative else value
 
@@ -215,10 +217,10 @@ def _text(text: str) -> str:
     quote = text[0]
     body = text[1:-1]
     if quote not in "'\"" or text.startswith(quote * 3):
-        raise NotSaid(f"the string {text[:32]} in a condition")
+        raise UnsupportedExpression(f"the string {text[:32]} in a condition")
     if quote == "'":
         body = body.replace("\\'", "'").replace('"', '\\"')
     try:
         return str(json.loads(f'"{body}"'))
     except ValueError:
-        raise NotSaid(f"the string {text[:32]} in a condition") from None
+        raise UnsupportedExpression(f"the string {text[:32]} in a condition") from None

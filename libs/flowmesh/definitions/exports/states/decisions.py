@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.series import Block, Branches, Series
 from flowmesh.definitions.exports.states.levels import Level
-from flowmesh.definitions.exports.states.refused import note_refused
+from flowmesh.definitions.exports.states.refused import add_refused
 from flowmesh.definitions.model import Join, Node, OnFailure, Task
 from flowmesh.definitions.references import decides
 
@@ -37,16 +37,18 @@ def write_decision(
         root = level.scope.nodes[next(_nodes(each))]
         labels = [edge.label for edge in root.edges if edge.source == node.id]
         if labels in ([], [""]) or len(root.edges) > 1 or root.join is not Join.STRICT:
-            blocks.lost.note("a task beside or behind a decision that others choose too", root.id)
+            blocks.unsupported.add(
+                "a task beside or behind a decision that others choose too", root.id
+            )
         elif _begins(each) is None or labels[0] in targets:
-            blocks.lost.note("a decision that begins several tasks at once", node.id)
+            blocks.unsupported.add("a decision that begins several tasks at once", node.id)
         else:
             blocks.chosen.add(root.path)
             targets[labels[0]] = blocks.emit(each, level, following)
     return _choice(blocks, node, task, targets, level)
 
 
-def note_joins(blocks: "Blocks", node: Node, behind: Block, level: Level) -> None:
+def add_unsupported_joins(blocks: "Blocks", node: Node, behind: Block, level: Level) -> None:
     """Notes what waits for several branches of which one runs, and for anything else."""
     if not isinstance(behind, Branches):
         return
@@ -56,9 +58,13 @@ def note_joins(blocks: "Blocks", node: Node, behind: Block, level: Level) -> Non
             continue
         each = level.scope.nodes[index]
         if each.join is Join.STRICT:
-            blocks.lost.note(f"a task that waits for all that {node.id} chooses among", each.id)
+            blocks.unsupported.add(
+                f"a task that waits for all that {node.id} chooses among", each.id
+            )
         elif not inside.issuperset(waits):
-            blocks.lost.note(f"a join that waits for more than {node.id} chooses among", each.id)
+            blocks.unsupported.add(
+                f"a join that waits for more than {node.id} chooses among", each.id
+            )
         else:
             blocks.joins.add(each.path)
 
@@ -79,16 +85,16 @@ def _begins(block: Block) -> int | None:
 
 
 def _note(blocks: "Blocks", node: Node, task: Task) -> None:
-    note_refused(task, blocks.lost, node.id)
+    add_refused(task, blocks.unsupported, node.id)
     if task.config["match"] != "first":
-        blocks.lost.note("a decision that takes all that hold", node.id)
+        blocks.unsupported.add("a decision that takes all that hold", node.id)
     if node.id in blocks.wanted:
-        blocks.lost.note("the output of a decision, which something reads", node.id)
+        blocks.unsupported.add("the output of a decision, which something reads", node.id)
     outcome = node.outcome
     if outcome.on_failure is not OnFailure.FAIL or outcome.fallback is not None:
-        blocks.lost.note("what follows from the failure of a decision", node.id)
+        blocks.unsupported.add("what follows from the failure of a decision", node.id)
     if node.retry is not None or node.timeout_ms or node.has_input:
-        blocks.lost.note("retries, timeouts and inputs of a decision", node.id)
+        blocks.unsupported.add("retries, timeouts and inputs of a decision", node.id)
 
 
 def _choice(blocks: "Blocks", node: Node, task: Task, targets: dict[str, str], level: Level) -> str:
@@ -104,7 +110,7 @@ def _choice(blocks: "Blocks", node: Node, task: Task, targets: dict[str, str], l
         before.append(rules.fails)
     usual = [targets[label] for label in task.config["default"] if label in targets]
     if len(usual) > 1:
-        blocks.lost.note("a decision that begins several tasks at once", node.id)
+        blocks.unsupported.add("a decision that begins several tasks at once", node.id)
     choices.append({"And": before, "Next": usual[0] if usual else level.skip()})
     name = blocks.named[node.path]
     comment = blocks.comment(node)

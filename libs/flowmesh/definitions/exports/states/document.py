@@ -8,12 +8,12 @@ catch what fails in them and say so in their value.
 import orjson
 
 from flowmesh.definitions.checks.everything import check
-from flowmesh.definitions.exports.lost import Lost
-from flowmesh.definitions.exports.parts import Document, written_nodes
+from flowmesh.definitions.exports.parts import Document, nodes_by_id
 from flowmesh.definitions.exports.states.blocks import Blocks
 from flowmesh.definitions.exports.states.errors import whole_seconds
-from flowmesh.definitions.exports.states.refused import note_refused
+from flowmesh.definitions.exports.states.refused import add_refused
 from flowmesh.definitions.exports.states.values import Values, output_path
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Dialect, FailurePolicy, Workflow
 from flowmesh.definitions.problems import errors_in
 from flowmesh.definitions.reading.sources import Resolve, read_source
@@ -27,48 +27,50 @@ _FIRST = {
 
 
 def states_document(
-    workflow: Workflow, document: Document, lost: Lost, resolve: Resolve
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures, resolve: Resolve
 ) -> Document:
     """`resolve` gives those tasks of the library that are at hand."""
-    note_refused(workflow, lost)
+    add_refused(workflow, unsupported)
     metadata = document.get("metadata") or {}
     if workflow.dialect is Dialect.NATIVE:
         for key in ("annotations", "namespace"):
             if key in metadata:
-                lost.note(f"the {key} of a resource")
+                unsupported.add(f"the {key} of a resource")
     spec = document.get("spec", document)
     named = workflow.name if workflow.name != workflow.id else ""
     comment = ": ".join(filter(None, (named, spec.get("description", ""))))
     found: Document = {"Name": workflow.id} | ({"Comment": comment} if comment else {})
     if workflow.timeout_ms:
-        found["TimeoutSeconds"] = whole_seconds(workflow.timeout_ms, "a timeout", lost)
-    blocks = Blocks(workflow, written_nodes(workflow, document), lost, resolve)
-    answer, skipped = _answer(workflow, blocks, lost)
+        found["TimeoutSeconds"] = whole_seconds(workflow.timeout_ms, "a timeout", unsupported)
+    blocks = Blocks(workflow, nodes_by_id(workflow, document), unsupported, resolve)
+    answer, skipped = _answer(workflow, blocks, unsupported)
     finishes = workflow.on_failure is not FailurePolicy.CANCEL
     made = blocks.machine(
         blocks.scope, workflow.id, answer, skipped, finishes=finishes, first=_FIRST
     )
     found |= made
-    if lost.nothing:
-        _note_problems(found, lost)
+    if unsupported.empty:
+        _note_problems(found, unsupported)
     return found
 
 
-def _note_problems(document: Document, lost: Lost) -> None:
+def _note_problems(document: Document, unsupported: UnsupportedFeatures) -> None:
     """Limits that what was written would be over, such as how long a text may be."""
     reading = read_source(orjson.dumps(document))
     for problem in errors_in([*reading.problems, *check(reading, lambda _name: None)]):
         if problem.code != "TASK_NOT_FOUND":
             place = f"{problem.place}: " if problem.place else ""
-            lost.note(f"what this would be ({place}{problem.message})")
+            unsupported.add(f"what this would be ({place}{problem.message})")
 
 
-def _answer(workflow: Workflow, blocks: Blocks, lost: Lost) -> tuple[Document, object]:
+def _answer(
+    workflow: Workflow, blocks: Blocks, unsupported: UnsupportedFeatures
+) -> tuple[Document, object]:
     """How the last state makes the output, and what it is where the end was skipped."""
     if not workflow.has_output:
         leaf = blocks.leaf(blocks.scope)
         return ({"InputPath": output_path(leaf)} if leaf else {"Result": None}), None
-    values = Values(lost)
+    values = Values(unsupported)
     try:
         template = compile_template(workflow.output, output_roots_of(workflow))
     except TemplateInvalid:

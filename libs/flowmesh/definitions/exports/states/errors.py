@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Retry
 
 ANY_ERROR = "States.ALL"
@@ -33,28 +33,30 @@ _ERRORS = {
 _MS = 1_000
 
 
-def whole_seconds(ms: int, what: str, lost: Lost, node_id: str = "") -> int:
+def whole_seconds(ms: int, what: str, unsupported: UnsupportedFeatures, node_id: str = "") -> int:
     if ms % _MS:
-        lost.note(f"{what} of {ms} ms, which are no whole seconds", node_id)
+        unsupported.add(f"{what} of {ms} ms, which are no whole seconds", node_id)
     return ms // _MS
 
 
-def retriers_of(retry: Retry, lost: Lost, node_id: str, *, http: bool) -> list[Document]:
+def retriers_of(
+    retry: Retry, unsupported: UnsupportedFeatures, node_id: str, *, http: bool
+) -> list[Document]:
     """The `Retry` of a task, which may be a request; empty where it is tried once."""
     if retry.max_attempts == 1:
         return []
     if retry.max_elapsed_ms:
-        lost.note("retries for so long (maxElapsed)", node_id)
+        unsupported.add("retries for so long (maxElapsed)", node_id)
     for each in (*retry.retry_on, *retry.never_on):
         if each == "ChildFailed" or each.startswith("States."):
-            lost.note(f"the failure class {each} in a retry", node_id)
+            unsupported.add(f"the failure class {each} in a retry", node_id)
     if retry.jitter not in (0, 1):
-        lost.note(f"a jitter of {retry.jitter} (0 and 1 can be said)", node_id)
+        unsupported.add(f"a jitter of {retry.jitter} (0 and 1 can be said)", node_id)
     first, most = retry.initial_delay_ms, retry.max_delay_ms or 0
     capped = bool(most) and most <= first
     first = most if capped else first
     if first < _MS or first % _MS:
-        lost.note(
+        unsupported.add(
             f"a first pause of {first} ms between attempts, which is no whole second (say a retry "
             "from 1s on, or maxAttempts: 1)",
             node_id,
@@ -66,7 +68,7 @@ def retriers_of(retry: Retry, lost: Lost, node_id: str, *, http: bool) -> list[D
     }
     longest = first * found["BackoffRate"] ** min(retry.max_attempts - 2, 64)
     if most and longest > most:
-        found["MaxDelaySeconds"] = whole_seconds(most, "a longest pause", lost, node_id)
+        found["MaxDelaySeconds"] = whole_seconds(most, "a longest pause", unsupported, node_id)
     if retry.jitter:
         found["JitterStrategy"] = "FULL"
     never = tuple(dict.fromkeys((*_NEVER, *retry.never_on)))

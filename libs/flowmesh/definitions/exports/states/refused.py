@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.triggers import listed
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import (
     GroupBody,
     Join,
@@ -94,7 +94,7 @@ REFUSED: Mapping[type[object], Mapping[str, str]] = {
 }
 
 
-def note_refused(part: Any, lost: Lost, node_id: str = "") -> None:
+def add_refused(part: Any, unsupported: UnsupportedFeatures, node_id: str = "") -> None:
     """Notes what is said in a part of the model and has no place."""
     kind = type(part)
     words = REFUSED[kind]
@@ -104,7 +104,7 @@ def note_refused(part: Any, lost: Lost, node_id: str = "") -> None:
         if each.name not in WRITTEN[kind] and not _as_usual(part, each)
     }
     for feature in sorted(noted):
-        lost.note(feature, node_id)
+        unsupported.add(feature, node_id)
 
 
 def _as_usual(part: Any, each: Field[Any]) -> bool:
@@ -119,7 +119,9 @@ def _as_usual(part: Any, each: Field[Any]) -> bool:
     return bool(value == each.default)
 
 
-def note_edges(node: Node, lost: Lost, *, all_settle: bool, chosen: bool) -> None:
+def add_unsupported_edges(
+    node: Node, unsupported: UnsupportedFeatures, *, all_settle: bool, chosen: bool
+) -> None:
     """Notes what is said of the ways to a node, of which a state has one.
 
     `all_settle` says that the node is not reached where one before it was skipped or has failed,
@@ -127,12 +129,12 @@ def note_edges(node: Node, lost: Lost, *, all_settle: bool, chosen: bool) -> Non
     """
     for edge in node.edges:
         if edge.on_failure:
-            lost.note("an edge that is taken on failure", node.id)
+            unsupported.add("an edge that is taken on failure", node.id)
         elif edge.label:
-            lost.note("an edge with a condition", node.id)
+            unsupported.add("an edge with a condition", node.id)
     several = len(set(node.dependencies)) > 1
     if several and node.join is Join.ANY and not chosen:
-        lost.note("the join 'any', which waits for the first", node.id)
+        unsupported.add("the join 'any', which waits for the first", node.id)
     elif several and node.join is Join.ALL and not all_settle:
-        lost.note("the join 'all', which runs where one before it failed ('strict' does not)",
+        unsupported.add("the join 'all', which runs where one before it failed ('strict' does not)",
                   node.id)  # fmt: skip

@@ -3,11 +3,11 @@
 import re
 
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS, BUILT_IN_NAMES
-from flowmesh.definitions.exports.lost import Lost
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.states.errors import retriers_of, whole_seconds
-from flowmesh.definitions.exports.states.refused import note_refused
+from flowmesh.definitions.exports.states.refused import add_refused
 from flowmesh.definitions.exports.states.values import HasEnded, Values
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, OnFailure, Task
 from flowmesh.definitions.planning.specs import delay_of, timeout_ms
 from flowmesh.definitions.reading.sources import Resolve
@@ -24,8 +24,10 @@ _BODY_OF_TEXT = re.compile(r"\s*[{\[]")
 class Tasks:
     """The states of single nodes of one workflow, with what is lost of them."""
 
-    def __init__(self, lost: Lost, resolve: Resolve, *, foreign: bool) -> None:
-        self._lost = lost
+    def __init__(
+        self, unsupported: UnsupportedFeatures, resolve: Resolve, *, foreign: bool
+    ) -> None:
+        self._unsupported = unsupported
         self._resolve = resolve
         # Whether the tasks that are written into nodes are those of step JSON.
         self._foreign = foreign
@@ -34,11 +36,11 @@ class Tasks:
         """The state of a node that has no body, without where it goes on."""
         task = node.task
         if task is not None:
-            note_refused(task, self._lost, node.id)
+            add_refused(task, self._unsupported, node.id)
         executor = task.executor if task is not None else node.task_ref
         if executor in ("noop", "delay"):
             return self._timed(node, task, executor)
-        values = Values(self._lost, node.id, has_ended)
+        values = Values(self._unsupported, node.id, has_ended)
         if task is None:
             found = self._of_library(node, values)
         elif executor == "subworkflow":
@@ -46,37 +48,40 @@ class Tasks:
         elif task.dialect is Dialect.STEPS and executor == "http.request":
             found = self._http(node, task, values)
         elif executor in BUILT_IN_EXECUTORS or executor in ("continueAsNew", "subworkflow"):
-            self._note(f"a task of type {task.type}", node)
+            self._add_unsupported(f"a task of type {task.type}", node)
             return {"Type": "Task"}
         else:
             found = self._remote(node, task, values)
         return found | self._limits(node, task)
 
-    def _note(self, feature: str, node: Node) -> None:
-        self._lost.note(feature, node.id)
+    def _add_unsupported(self, feature: str, node: Node) -> None:
+        self._unsupported.add(feature, node.id)
 
     def _timed(self, node: Node, task: Task | None, executor: str) -> Document:
         if node.retry is not None or node.timeout_ms:
-            self._note(f"retries and timeouts of a {executor}", node)
+            self._add_unsupported(f"retries and timeouts of a {executor}", node)
         if node.outcome.on_failure is not OnFailure.FAIL or node.outcome.fallback is not None:
-            self._note(f"what follows from the failure of a {executor}", node)
+            self._add_unsupported(f"what follows from the failure of a {executor}", node)
         if executor == "noop":
             if node.has_input:
-                self._note("an input of what does nothing", node)
+                self._add_unsupported("an input of what does nothing", node)
             return {"Type": "Pass"}
         written = task or Task("delay", "delay", {}, Dialect.NATIVE)
         said = written.config.get("duration")
         if said is None and isinstance(node.input, dict):
             said = node.input.get("duration")
         if set(node.input if isinstance(node.input, dict) else ()) - {"duration"}:
-            self._note("an input of a delay", node)
+            self._add_unsupported("an input of a delay", node)
         if has_template(said):
-            self._note("a delay that is computed", node)
+            self._add_unsupported("a delay that is computed", node)
             return {"Type": "Wait"}
         delay, instant = delay_of(node, written)
         if instant:
             return {"Type": "Wait", "Timestamp": said}
-        return {"Type": "Wait", "Seconds": whole_seconds(delay, "a delay", self._lost, node.id)}
+        return {
+            "Type": "Wait",
+            "Seconds": whole_seconds(delay, "a delay", self._unsupported, node.id),
+        }
 
     def _limits(self, node: Node, task: Task | None) -> Document:
         """Its timeout and its retries."""
@@ -85,40 +90,44 @@ class Tasks:
         if task is not None and task.executor != "subworkflow":
             limit = timeout_ms(node, task)
         if limit:
-            seconds = whole_seconds(limit, "a timeout", self._lost, node.id)
+            seconds = whole_seconds(limit, "a timeout", self._unsupported, node.id)
             found["TimeoutSeconds"] = seconds
         native = not self._foreign and (task is None or task.executor != "subworkflow")
         if node.retry is None and (task is None or native):
-            self._note(
+            self._add_unsupported(
                 "the retries of a task that its node does not say, by default from 100 ms on (say "
                 "a retry from 1s on, or maxAttempts: 1)",
                 node,
             )
         retry = node.retry or NO_RETRY
         if task is not None and task.executor == "subworkflow" and retry.max_attempts > 1:
-            self._note("retries of another workflow", node)
+            self._add_unsupported("retries of another workflow", node)
             return found
         http = task is None or task.executor == "http.request"
-        if retriers := retriers_of(retry, self._lost, node.id, http=http):
+        if retriers := retriers_of(retry, self._unsupported, node.id, http=http):
             found["Retry"] = retriers
         return found
 
     def _of_library(self, node: Node, values: Values) -> Document:
         if node.task_ref in BUILT_IN_NAMES:
-            self._note(f"the built-in task {node.task_ref}", node)
+            self._add_unsupported(f"the built-in task {node.task_ref}", node)
             return {"Type": "Task"}
         task = self._resolve(node.task_ref)
         if task is not None and task.executor == "condition":
-            self._note("a task that decides whether what is behind it runs (condition: can)", node)
+            self._add_unsupported(
+                "a task that decides whether what is behind it runs (condition: can)", node
+            )
         given = node.input if node.has_input else {}
         is_transform = task is None or task.executor == "transform"
         if is_transform and isinstance(given, dict) and "source" in given:
-            self._note("an input whose source a transform of the library would read", node)
+            self._add_unsupported(
+                "an input whose source a transform of the library would read", node
+            )
         return _called(f"{_LIBRARY}{node.task_ref}", given, values)
 
     def _remote(self, node: Node, task: Task, values: Values) -> Document:
         if task.executor.startswith((_LIBRARY, "arn:")):
-            self._note(f"a task type {task.executor}", node)
+            self._add_unsupported(f"a task type {task.executor}", node)
         native = task.dialect is Dialect.NATIVE
         given = (node.input if node.has_input else {}) if native else task.config
         return _called(task.executor, given, values)
@@ -127,9 +136,9 @@ class Tasks:
         config = task.config
         name, version = config["workflow"], config["version"]
         if has_template(name):
-            self._note("a workflow whose name is computed", node)
+            self._add_unsupported("a workflow whose name is computed", node)
         if not config["wait"] or config["onCancel"] != "CANCEL":
-            self._note("another workflow that outlives the node that starts it", node)
+            self._add_unsupported("another workflow that outlives the node that starts it", node)
         machine = name if version == "latest" else f"{_ARN}:{name}:{version}"
         given = values.payload({"Input": node.input if node.has_input else None})
         return {
@@ -144,10 +153,10 @@ class Tasks:
         config = task.config
         for key in sorted(config.keys() - _SAID_OF_HTTP):
             words = {"send_context": "a request that sends the context"}
-            self._note(words.get(key, f"{key} of a request"), node)
+            self._add_unsupported(words.get(key, f"{key} of a request"), node)
         for key in ("url", "headers"):
             if has_template(config.get(key)):
-                self._note(f"templates in the {key} of a request", node)
+                self._add_unsupported(f"templates in the {key} of a request", node)
         given: Document = {"ApiEndpoint": config["url"], "Method": config["method"]}
         headers = config.get("headers") or {}
         if headers:
@@ -167,9 +176,11 @@ class Tasks:
         """A body that is text is written as JSON where it looks like it; a form has its own way."""
         if isinstance(body, str):
             if has_template(body) or (not kind and _BODY_OF_TEXT.match(body)):
-                self._note("a body that is text with templates, or looks like JSON", node)
+                self._add_unsupported(
+                    "a body that is text with templates, or looks like JSON", node
+                )
         elif kind.startswith("application/x-www-form-urlencoded"):
-            self._note("a form", node)
+            self._add_unsupported("a form", node)
 
 
 def _called(resource: str, given: Json, values: Values) -> Document:
@@ -179,5 +190,5 @@ def _called(resource: str, given: Json, values: Values) -> Document:
         return found | {"Parameters": values.payload(given)}
     path = values.whole(given)
     if not path:
-        values.note("an input that is neither an object nor one reference")
+        values.add_unsupported("an input that is neither an object nor one reference")
     return found | {"InputPath": path}

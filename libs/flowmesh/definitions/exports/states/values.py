@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 
 import orjson
 
-from flowmesh.definitions.exports.lost import Lost
+from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import ITEM_NAMES, Json
 from flowmesh.definitions.references import has_template
 from flowmesh.expressions.calls import Call, Expression, Literal
@@ -56,14 +56,16 @@ class Values:
     `input_too` so does `input`.
     """
 
-    def __init__(self, lost: Lost, node_id: str = "", has_ended: HasEnded | None = None) -> None:
-        self._lost = lost
+    def __init__(
+        self, unsupported: UnsupportedFeatures, node_id: str = "", has_ended: HasEnded | None = None
+    ) -> None:
+        self._unsupported = unsupported
         self._node_id = node_id
         self._has_ended = has_ended
         self.input_too = False
 
-    def note(self, feature: str) -> None:
-        self._lost.note(feature, self._node_id)
+    def add_unsupported(self, feature: str) -> None:
+        self._unsupported.add(feature, self._node_id)
 
     def path(self, reference: Reference) -> str:
         """Where a reference leads; empty where it cannot be said, which is noted."""
@@ -74,22 +76,26 @@ class Values:
             return path_to(root, *keys)
         if root == "execution" and len(keys) == 1 and (path := _OF_EXECUTION.get(str(keys[0]))):
             return path
-        self.note(f"a template that reads {reference}")
+        self.add_unsupported(f"a template that reads {reference}")
         return ""
 
     def _in_context(self, reference: Reference) -> str:
         keys = reference.path
         if self._has_ended is None or not keys or not isinstance(keys[0], str):
-            self.note("a node that reads the whole context")
+            self.add_unsupported("a node that reads the whole context")
             return ""
         ended = self._has_ended(keys[0])
         if ended is None:
             return path_to("input", *keys)
         if not ended:
-            self.note(f"a template that reads {reference}, of a node it does not wait for")
+            self.add_unsupported(
+                f"a template that reads {reference}, of a node it does not wait for"
+            )
             return ""
         if keys[1:2] == ("result",):
-            self.note(f"a template that reads {reference} (an output is read without .result)")
+            self.add_unsupported(
+                f"a template that reads {reference} (an output is read without .result)"
+            )
             return ""
         return path_to("tasks", keys[0], "output", *keys[1:])
 
@@ -107,7 +113,7 @@ class Values:
         made: dict[str, Json] = {}
         for key, item in value.items():
             if key.endswith(_SUFFIX):
-                self.note(f"a member whose name ends in .$ ({key[:64]})")
+                self.add_unsupported(f"a member whose name ends in .$ ({key[:64]})")
             elif not has_template(item):
                 made[key] = self._constant(item)
             elif isinstance(item, dict):
@@ -122,7 +128,7 @@ class Values:
     def _constant(self, value: Json) -> Json:
         for key in _keys_of(value):
             if key.endswith(_SUFFIX):
-                self.note(f"a member whose name ends in .$ ({key[:64]})")
+                self.add_unsupported(f"a member whose name ends in .$ ({key[:64]})")
         return value
 
     def _lookup(self, value: Json) -> tuple[str, Json]:
@@ -138,7 +144,7 @@ class Values:
             if lookup:
                 compile_lookup(lookup)
         except PathInvalid as error:
-            self.note(f"a template that no function call can say ({error})")
+            self.add_unsupported(f"a template that no function call can say ({error})")
         return lookup, None
 
     def _argument(self, value: Json) -> str:
@@ -151,7 +157,7 @@ class Values:
         if isinstance(value, list) and has_template(value):
             return "States.Array(" + ", ".join(map(self._argument, value)) + ")"
         if isinstance(value, dict) and has_template(value):
-            self.note("a list that holds both templates and objects with templates")
+            self.add_unsupported("a list that holds both templates and objects with templates")
         if isinstance(value, dict | list):
             return f"States.StringToJson({quoted(orjson.dumps(value).decode())})"
         return orjson.dumps(value).decode()
@@ -182,7 +188,7 @@ class Values:
             if name in _FUNCTIONS:
                 given = map(self._expression, expression.arguments)
                 return f"States.{_FUNCTIONS[name]}({', '.join(given)})"
-            self.note(f"the function {name} of templates")
+            self.add_unsupported(f"the function {name} of templates")
             return ""
         value = expression.value
         return quoted(value) if isinstance(value, str) else self._argument(value)

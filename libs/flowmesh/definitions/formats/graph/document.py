@@ -34,8 +34,8 @@ from flowmesh.definitions.formats.native.outcomes import (
     read_policy,
 )
 from flowmesh.definitions.formats.native.resources import read_task
-from flowmesh.definitions.formats.searching import read_retention, read_search
-from flowmesh.definitions.formats.starting import read_start
+from flowmesh.definitions.formats.search_attributes import read_retention, read_search
+from flowmesh.definitions.formats.start_policy import read_start
 from flowmesh.definitions.formats.steps import read_retry, read_timeout
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
 from flowmesh.definitions.formats.triggers import read_triggers, receiving_node, trigger_node

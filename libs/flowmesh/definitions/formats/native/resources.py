@@ -28,8 +28,8 @@ from flowmesh.definitions.formats.native.outcomes import (
     read_policy,
 )
 from flowmesh.definitions.formats.native.times import read_duration, read_retry, read_timeout
-from flowmesh.definitions.formats.searching import read_retention, read_search
-from flowmesh.definitions.formats.starting import read_start
+from flowmesh.definitions.formats.search_attributes import read_retention, read_search
+from flowmesh.definitions.formats.start_policy import read_start
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
 from flowmesh.definitions.formats.task_types import warn_of_likeness
 from flowmesh.definitions.formats.triggers import read_triggers

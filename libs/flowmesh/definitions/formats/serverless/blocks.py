@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flowmesh.definitions.formats.machines import Machine, everything
-from flowmesh.definitions.formats.serverless.layout import BEFORE, Around, At
-from flowmesh.definitions.formats.serverless.values import Made, duration_of, unsupported
+from flowmesh.definitions.formats.serverless.compiler import BEFORE, EnclosingScope, TaskContext
+from flowmesh.definitions.formats.serverless.values import JsonObject, duration_of, unsupported
 from flowmesh.definitions.limits import RETRY_ATTEMPTS_MAX
 from flowmesh.definitions.model import Follow, GroupBody, Json, Node, Retry, Task
 from flowmesh.definitions.problems import Path
@@ -13,67 +13,76 @@ from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import is_variable
 
 # Lays the inside of a block out in a machine; given what follows, it answers its first node.
-Inside = Callable[[Machine, Around], str]
+Inside = Callable[[Machine, EnclosingScope], str]
 BACKOFFS = ("constant", "exponential", "linear")
 ERROR_MEMBERS = ("type", "status", "instance", "title", "detail", "details")
 
 
-def block(at: At, inside: Inside, *, opens: bool = False, begins: Made | None = None) -> None:
+def block(
+    context: TaskContext, inside: Inside, *, opens: bool = False, begins: JsonObject | None = None
+) -> None:
     """A block of tasks; one that is opened has a frame, which its end closes."""
-    around = at.around
-    if at.limit_ms:
+    enclosing = context.enclosing
+    if context.limit_ms:
         whole = inside
 
-        def inside(machine: Machine, around: Around) -> str:
-            return _raced(at, whole, machine, around)
+        def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+            return _raced(context, whole, machine, enclosing)
 
-    if not opens and not at.shape:
-        first = inside(at.machine, replace(around, after=at.after))
-        at.machine.step(at.entry, first, at.path, at.name)
+    if not opens and not context.shape:
+        first = inside(context.machine, replace(enclosing, after=context.after))
+        context.machine.step(context.entry, first, context.path, context.name)
         return
-    leave = at.new("end")
-    first = inside(at.machine, replace(around, after=leave, depth=around.depth + 1))
-    before = {key: value for key, value in at.shape.items() if key in BEFORE}
-    behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
-    at.node(at.entry, {"op": "enter", **before, **(begins or {})}, first)
-    at.node(leave, {"op": "leave", **behind}, at.after)
+    leave = context.new("end")
+    first = inside(context.machine, replace(enclosing, after=leave, depth=enclosing.depth + 1))
+    before = {key: value for key, value in context.shape.items() if key in BEFORE}
+    behind = {key: value for key, value in context.shape.items() if key not in BEFORE}
+    context.node(context.entry, {"op": "enter", **before, **(begins or {})}, first)
+    context.node(leave, {"op": "leave", **behind}, context.after)
 
 
-def _raced(at: At, inside: Inside, machine: Machine, around: Around) -> str:
+def _raced(
+    context: TaskContext, inside: Inside, machine: Machine, enclosing: EnclosingScope
+) -> str:
     """The inside of a block against the clock: whichever is first ends the other.
 
     A failure would not end the race, so it is held back until the race is over.
     """
     timer, late, held, both, check = (
-        at.new(what) for what in ("timer", "late", "held", "limit", "timely")
+        context.new(what) for what in ("timer", "late", "held", "limit", "timely")
     )
-    within, clock = machine.inner((*at.path, "within")), machine.inner((*at.path, "timeout"))
-    alone = replace(around, after="", end="", catch=held, ends=False)
+    within, clock = (
+        machine.inner((*context.path, "within")),
+        machine.inner((*context.path, "timeout")),
+    )
+    alone = replace(enclosing, after="", end="", catch=held, ends=False)
     start = inside(within, alone)
-    at.node(held, {"op": "held"}, machine=within, given={"error": "{{error}}"}, catch="")
-    clock.timer(timer, at.limit_ms, late, at.path)
-    at.node(late, {"op": "late"}, machine=clock, catch="")
+    context.node(held, {"op": "held"}, machine=within, given={"error": "{{error}}"}, catch="")
+    clock.timer(timer, context.limit_ms, late, context.path)
+    context.node(late, {"op": "late"}, machine=clock, catch="")
     racers = (
-        within.as_node(at.new("within"), start, name=at.name),
-        clock.as_node(at.new("clock"), timer),
+        within.as_node(context.new("within"), start, name=context.name),
+        clock.as_node(context.new("clock"), timer),
     )
-    group = GroupBody(racers, at.path, race=True)
-    machine.body(both, group, Follow(check, everything(around.catch)), at.path)
-    config = {"op": "timely", "timeout_ms": at.limit_ms}
-    at.node(check, config, around.after, machine=machine, catch=around.catch)
+    group = GroupBody(racers, context.path, race=True)
+    machine.body(both, group, Follow(check, everything(enclosing.catch)), context.path)
+    config = {"op": "timely", "timeout_ms": context.limit_ms}
+    context.node(check, config, enclosing.after, machine=machine, catch=enclosing.catch)
     return both
 
 
-def lay_do(at: At) -> None:
-    def inside(machine: Machine, around: Around) -> str:
-        return at.compiler.tasks(machine, at.reader.raw("do"), (*at.path, "do"), around)
+def compile_do(context: TaskContext) -> None:
+    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+        return context.compiler.tasks(
+            machine, context.reader.raw("do"), (*context.path, "do"), enclosing
+        )
 
-    block(at, inside)
+    block(context, inside)
 
 
-def lay_for(at: At) -> None:
+def compile_for(context: TaskContext) -> None:
     """A loop: one node for the next item, then the tasks, and back."""
-    loop = at.reader.object("for")
+    loop = context.reader.object("for")
     each, position = loop.text("each") or "item", loop.text("at") or "index"
     for key, name in (("each", each), ("at", position)):
         if not is_variable(name):
@@ -83,109 +92,113 @@ def lay_for(at: At) -> None:
     loop.refuse_unknown()
     if not source:
         return
-    items = at.expressions.expression(source, (*loop.path, "in"), at.names)
-    inside_names = at.names | {each, position}
-    config: Made = {"op": "loop", "each": each, "position": position}
-    if condition := at.reader.text("while", most=1 << 16):
-        path = (*at.path, "while")
-        config["while"] = at.expressions.expression(condition, path, inside_names)
+    items = context.expressions.expression(source, (*loop.path, "in"), context.names)
+    inside_names = context.names | {each, position}
+    config: JsonObject = {"op": "loop", "each": each, "position": position}
+    if condition := context.reader.text("while", most=1 << 16):
+        path = (*context.path, "while")
+        config["while"] = context.expressions.expression(condition, path, inside_names)
 
-    def inside(machine: Machine, around: Around) -> str:
-        head, route = at.new("next"), at.new("item")
-        within = replace(around, after=head, names=around.names | {each, position})
-        body = at.compiler.tasks(machine, at.reader.raw("do"), (*at.path, "do"), within)
-        targets = {"body": body, "after": around.after}
-        at.node(head, {**config, **targets}, route, machine=machine, catch=around.catch)
-        machine.route(route, targets.values(), at.path)
+    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+        head, route = context.new("next"), context.new("item")
+        within = replace(enclosing, after=head, names=enclosing.names | {each, position})
+        body = context.compiler.tasks(
+            machine, context.reader.raw("do"), (*context.path, "do"), within
+        )
+        targets = {"body": body, "after": enclosing.after}
+        context.node(head, {**config, **targets}, route, machine=machine, catch=enclosing.catch)
+        machine.route(route, targets.values(), context.path)
         return head
 
-    block(at, inside, opens=True, begins={"items": items})
+    block(context, inside, opens=True, begins={"items": items})
 
 
-def lay_fork(at: At) -> None:
-    fork = at.reader.object("fork")
+def compile_fork(context: TaskContext) -> None:
+    fork = context.reader.object("fork")
     branches, compete = fork.items("branches"), fork.flag("compete", False)
     if not branches:
         message = "a fork needs at least one branch"
-        at.problems.add("GRAPH_EMPTY", message, (*fork.path, "branches"))
+        context.problems.add("GRAPH_EMPTY", message, (*fork.path, "branches"))
     fork.refuse_unknown()
 
-    def inside(machine: Machine, around: Around) -> str:
-        alone = replace(around, after="", end="", catch="", ends=False)
-        nodes = [_branch(at, machine, alone, index) for index in range(len(branches))]
-        both, join = at.new("branches"), at.new("join")
+    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+        alone = replace(enclosing, after="", end="", catch="", ends=False)
+        nodes = [_branch(context, machine, alone, index) for index in range(len(branches))]
+        both, join = context.new("branches"), context.new("join")
         if compete:
-            group, following = GroupBody(tuple(nodes), fork.path, race=True), around.after
+            group, following = GroupBody(tuple(nodes), fork.path, race=True), enclosing.after
         else:
-            group = machine.beside(nodes, fork.path, at.name)
+            group = machine.beside(nodes, fork.path, context.name)
             following = join
-            at.node(join, {"op": "join"}, around.after, machine=machine, catch=around.catch)
-        machine.body(both, group, Follow(following, everything(around.catch)), at.path)
+            context.node(
+                join, {"op": "join"}, enclosing.after, machine=machine, catch=enclosing.catch
+            )
+        machine.body(both, group, Follow(following, everything(enclosing.catch)), context.path)
         return both
 
-    block(at, inside)
+    block(context, inside)
 
 
-def _branch(at: At, machine: Machine, around: Around, index: int) -> Node:
-    path = (*at.path, "fork", "branches")
+def _branch(context: TaskContext, machine: Machine, enclosing: EnclosingScope, index: int) -> Node:
+    path = (*context.path, "fork", "branches")
     inner = machine.inner((*path, index))
-    given: list[Json] = at.reader.value["fork"]["branches"]
+    given: list[Json] = context.reader.value["fork"]["branches"]
     item = given[index]
     start = ""
     if isinstance(item, dict) and len(item) == 1:
         [(name, definition)] = item.items()
-        start = at.compiler.single(inner, name, definition, (*path, index, name), around)
+        start = context.compiler.single(inner, name, definition, (*path, index, name), enclosing)
     else:
         message = "a branch is an object with one member: the name and the task"
-        at.problems.add("DEFINITION_INVALID", message, (*path, index))
-    return inner.as_node(at.new(f"branch-{index}"), start)
+        context.problems.add("DEFINITION_INVALID", message, (*path, index))
+    return inner.as_node(context.new(f"branch-{index}"), start)
 
 
-def lay_try(at: At) -> None:
+def compile_try(context: TaskContext) -> None:
     """Its tasks, and behind them a node that decides what becomes of their errors."""
-    if not at.reader.has("catch"):
-        at.reader.missing("catch", "the errors to catch and what to do then")
-    catch = at.reader.object("catch")
+    if not context.reader.has("catch"):
+        context.reader.missing("catch", "the errors to catch and what to do then")
+    catch = context.reader.object("catch")
     error = catch.text("as") or "error"
     if not is_variable(error):
         catch.wrong("as", "the name of a variable")
         return
-    known = at.names | {error}
-    config: Made = {"op": "caught", "name_of_error": error, "with": _filter(at, catch)}
-    config |= _conditions(at, catch, known)
+    known = context.names | {error}
+    config: JsonObject = {"op": "caught", "name_of_error": error, "with": _filter(context, catch)}
+    config |= _conditions(context, catch, known)
     if catch.has("retry"):
-        config["retry"] = _retry(at, catch, known)
+        config["retry"] = _retry(context, catch, known)
     has_handler = catch.has("do")
     handler = catch.raw("do")
     catch.refuse_unknown()
 
-    def inside(machine: Machine, around: Around) -> str:
-        caught, route, again = (at.new(name) for name in ("catch", "caught", "again"))
-        first_place = len(at.compiler.places)
-        body = at.reader.raw("try")
-        within = replace(around, catch=caught)
-        first = at.compiler.tasks(machine, body, (*at.path, "try"), within)
-        places = dict(list(at.compiler.places.items())[first_place:])
-        full = {**config, "depth": around.depth, "places": places, "after": around.after}
-        targets = [around.after]
+    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+        caught, route, again = (context.new(name) for name in ("catch", "caught", "again"))
+        first_place = len(context.compiler.places)
+        body = context.reader.raw("try")
+        within = replace(enclosing, catch=caught)
+        first = context.compiler.tasks(machine, body, (*context.path, "try"), within)
+        places = dict(list(context.compiler.places.items())[first_place:])
+        full = {**config, "depth": enclosing.depth, "places": places, "after": enclosing.after}
+        targets = [enclosing.after]
         if "retry" in full:
             full["again"] = again
-            machine.timer(again, "{{state.wait}}", first, at.path)
+            machine.timer(again, "{{state.wait}}", first, context.path)
             targets.append(again)
         if has_handler:
-            handling = replace(around, names=around.names | {error})
-            start = at.compiler.tasks(machine, handler, (*catch.path, "do"), handling)
+            handling = replace(enclosing, names=enclosing.names | {error})
+            start = context.compiler.tasks(machine, handler, (*catch.path, "do"), handling)
             full["handler"] = start
             targets.append(start)
         given = {"error": "{{error}}"}
-        at.node(caught, full, route, machine=machine, given=given, catch=around.catch)
-        machine.route(route, targets, at.path)
+        context.node(caught, full, route, machine=machine, given=given, catch=enclosing.catch)
+        machine.route(route, targets, context.path)
         return first
 
-    block(at, inside, opens=True)
+    block(context, inside, opens=True)
 
 
-def _filter(at: At, catch: Reader) -> Made:
+def _filter(context: TaskContext, catch: Reader) -> JsonObject:
     errors = catch.object("errors")
     wanted = errors.object("with")
     for key in ERROR_MEMBERS:
@@ -196,31 +209,37 @@ def _filter(at: At, catch: Reader) -> Made:
     for key, value in found.items():
         if isinstance(value, str) and "${" in value:
             why = "use catch.when, which is an expression over $error"
-            at.refuse("an expression in an error filter", "catch", "errors", "with", key, why=why)
+            context.refuse(
+                "an expression in an error filter", "catch", "errors", "with", key, why=why
+            )
     if "details" in found:
         found["detail"] = found.pop("details")
     return found
 
 
-def _conditions(at: At, reader: Reader, names: frozenset[str]) -> Made:
-    found: Made = {}
+def _conditions(context: TaskContext, reader: Reader, names: frozenset[str]) -> JsonObject:
+    found: JsonObject = {}
     for key, member in (("when", "when"), ("exceptWhen", "except_when")):
         if text := reader.text(key, most=1 << 16):
-            found[member] = at.expressions.expression(text, (*reader.path, key), names)
+            found[member] = context.expressions.expression(text, (*reader.path, key), names)
     return found
 
 
-def _retry(at: At, catch: Reader, names: frozenset[str]) -> Made:
+def _retry(context: TaskContext, catch: Reader, names: frozenset[str]) -> JsonObject:
     named = catch.raw("retry")
-    policy = catch.object("retry") if not isinstance(named, str) else _named_retry(at, named, catch)
-    made: Made = {"delay_ms": _constant(at, policy, "delay"), "jitter_ms": [0, 0]}
-    made |= _conditions(at, policy, names)
+    policy = (
+        catch.object("retry") if not isinstance(named, str) else _named_retry(context, named, catch)
+    )
+    made: JsonObject = {"delay_ms": _constant(context, policy, "delay"), "jitter_ms": [0, 0]}
+    made |= _conditions(context, policy, names)
     backoff = policy.object("backoff")
     kinds = [key for key in BACKOFFS if backoff.has(key)]
     for kind in kinds:
         if backoff.object(kind).value:
             why = "the factor of exponential backoff is 2: change the delay"
-            at.refuse(f"parameters of {kind} backoff", "catch", "retry", "backoff", kind, why=why)
+            context.refuse(
+                f"parameters of {kind} backoff", "catch", "retry", "backoff", kind, why=why
+            )
     made["backoff"] = kinds[0] if kinds else "constant"
     limit = policy.object("limit")
     attempt = limit.object("attempt")
@@ -228,56 +247,60 @@ def _retry(at: At, catch: Reader, names: frozenset[str]) -> Made:
     if attempt.has("duration"):
         path = (*attempt.path, "duration")
         why = "give the tasks of the try a timeout"
-        unsupported(at.problems, "retry.limit.attempt.duration", path, why)
-    made["limit_ms"] = _constant(at, limit, "duration")
+        unsupported(context.problems, "retry.limit.attempt.duration", path, why)
+    made["limit_ms"] = _constant(context, limit, "duration")
     if policy.has("jitter"):
         jitter = policy.object("jitter")
-        made["jitter_ms"] = [_constant(at, jitter, "from"), _constant(at, jitter, "to")]
+        made["jitter_ms"] = [_constant(context, jitter, "from"), _constant(context, jitter, "to")]
         jitter.refuse_unknown()
     for part in (policy, backoff, limit, attempt):
         part.refuse_unknown()
     return made
 
 
-def _named_retry(at: At, name: str, catch: Reader) -> Reader:
-    retries = at.compiler.use.retries
+def _named_retry(context: TaskContext, name: str, catch: Reader) -> Reader:
+    retries = context.compiler.use.retries
     if not isinstance(retries.raw(name), dict):
         message = f"use.retries has no policy {name[:64]!r}"
-        at.problems.add("DEFINITION_INVALID", message, (*catch.path, "retry"))
+        context.problems.add("DEFINITION_INVALID", message, (*catch.path, "retry"))
     return retries.object(name)
 
 
-def _constant(at: At, reader: Reader, key: str) -> int:
+def _constant(context: TaskContext, reader: Reader, key: str) -> int:
     found = duration_of(reader, key)
     if found is None:
         why = "write the duration out"
-        unsupported(at.problems, "an expression as duration", (*reader.path, key), why)
+        unsupported(context.problems, "an expression as duration", (*reader.path, key), why)
     return found or 0
 
 
-def call_function(at: At, name: str) -> None:
+def call_function(context: TaskContext, name: str) -> None:
     """A function of the document, written out where it is called, over its arguments."""
-    functions = at.compiler.use.functions
+    functions = context.compiler.use.functions
     definition = functions.raw(name)
     path = (*functions.path, name)
-    if name in at.around.functions:
-        at.refuse("a function that calls itself", "call", why="loop with for, or run a workflow")
+    if name in context.enclosing.functions:
+        context.refuse(
+            "a function that calls itself", "call", why="loop with for, or run a workflow"
+        )
         return
     if not isinstance(definition, dict):
         message = f"a function is a task, not {kind_of(definition)}"
-        at.problems.add("DEFINITION_INVALID", message, path)
+        context.problems.add("DEFINITION_INVALID", message, path)
         return
-    arguments = at.expressions.value(at.reader.raw("with") or {}, (*at.path, "with"), at.names)
+    arguments = context.expressions.value(
+        context.reader.raw("with") or {}, (*context.path, "with"), context.names
+    )
 
-    def inside(machine: Machine, around: Around) -> str:
-        own = replace(around, names=frozenset(), functions=(*around.functions, name))
-        return at.compiler.single(machine, name, definition, path, own)
+    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+        own = replace(enclosing, names=frozenset(), functions=(*enclosing.functions, name))
+        return context.compiler.single(machine, name, definition, path, own)
 
-    block(at, inside, opens=True, begins={"arguments": arguments})
+    block(context, inside, opens=True, begins={"arguments": arguments})
 
 
 def beside(
-    at: At,
+    context: TaskContext,
     task: Task | None,
     task_ref: str,
     given: Json,
@@ -286,24 +309,26 @@ def beside(
     retry: Retry | None = None,
 ) -> None:
     """A task that is elsewhere beside the value it is called with, which its answer goes into."""
-    before = {key: value for key, value in at.shape.items() if key in BEFORE}
-    behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
-    call, answer = at.new("call"), at.new("answer")
-    arguments = at.expressions.value(given, path, at.names)
-    at.node(at.entry, {"op": "prepare", **before, "arguments": arguments}, call)
+    before = {key: value for key, value in context.shape.items() if key in BEFORE}
+    behind = {key: value for key, value in context.shape.items() if key not in BEFORE}
+    call, answer = context.new("call"), context.new("answer")
+    arguments = context.expressions.value(given, path, context.names)
+    context.node(context.entry, {"op": "prepare", **before, "arguments": arguments}, call)
     node = Node(
-        at.new("task"),
-        at.path,
-        name=at.name,
+        context.new("task"),
+        context.path,
+        name=context.name,
         task=task,
         task_ref=task_ref,
         input="{{state.call}}",
         has_input=True,
         retry=retry,
-        timeout_ms=at.limit_ms,
-        bound=at.machine.bound,
+        timeout_ms=context.limit_ms,
+        bound=context.machine.bound,
     )
-    group = at.machine.beside((node,), at.path, at.name)
-    at.machine.body(call, group, Follow(answer, everything(at.around.catch)), at.path)
-    at.compiler.place(node.id, at.path)
-    at.node(answer, {"op": answered, **behind}, at.after)
+    group = context.machine.beside((node,), context.path, context.name)
+    context.machine.body(
+        call, group, Follow(answer, everything(context.enclosing.catch)), context.path
+    )
+    context.compiler.place(node.id, context.path)
+    context.node(answer, {"op": answered, **behind}, context.after)

@@ -7,14 +7,19 @@ context and the variables. Tasks run on workers, with the expressions around the
 import re
 
 from flowmesh.definitions.formats.machines import ROOT, Budget, Machine, Names
-from flowmesh.definitions.formats.serverless.layout import Around, Compiler, Use, programs_of
+from flowmesh.definitions.formats.serverless.compiler import (
+    Compiler,
+    EnclosingScope,
+    Use,
+    programs_of,
+)
 from flowmesh.definitions.formats.serverless.names import read_name, workflow_id
 from flowmesh.definitions.formats.serverless.schedule import triggers_of
 from flowmesh.definitions.formats.serverless.tasks import KINDS, decides_itself
 from flowmesh.definitions.formats.serverless.values import (
     ALWAYS,
     Expressions,
-    Made,
+    JsonObject,
     schema_of,
     timeout_of,
     unsupported,
@@ -42,10 +47,10 @@ def load(reader: Reader) -> Workflow | None:
     use, secrets = _use(reader)
     expressions = Expressions(problems, secrets)
     taken, given = reader.object("input"), reader.object("output")
-    begin: Made = {}
+    begin: JsonObject = {}
     if taken.has("from"):
         begin["from"] = expressions.mapped(taken.raw("from"), ("input", "from"), ALWAYS)
-    end: Made = {}
+    end: JsonObject = {}
     if given.has("as"):
         end["as"] = expressions.mapped(given.raw("as"), ("output", "as"), ALWAYS | {"context"})
     machine = Machine(Names(), Budget(problems), EXECUTOR, ("do",))
@@ -117,10 +122,14 @@ def _use(reader: Reader) -> tuple[Use, frozenset[str]]:
     return found, secrets
 
 
-def _whole(compiler: Compiler, machine: Machine, reader: Reader, begin: Made, end: Made) -> str:
+def _whole(
+    compiler: Compiler, machine: Machine, reader: Reader, begin: JsonObject, end: JsonObject
+) -> str:
     """The machine of the document; the id of its first node, empty where there is none."""
     after = machine.names.new("output") if end else ""
-    first = compiler.tasks(machine, reader.raw("do"), ("do",), Around(after=after, end=after))
+    first = compiler.tasks(
+        machine, reader.raw("do"), ("do",), EnclosingScope(after=after, end=after)
+    )
     if not first:
         return ""
     if end:
@@ -133,10 +142,10 @@ def _whole(compiler: Compiler, machine: Machine, reader: Reader, begin: Made, en
 
 
 def _shape(
-    compiler: Compiler, machine: Machine, node_id: str, name: str, made: Made, following: str
+    compiler: Compiler, machine: Machine, node_id: str, name: str, made: JsonObject, following: str
 ) -> None:
     """A node before or behind all tasks that gives the data another shape."""
-    config: Made = {"op": "set", "name": name, "at": f"/{name}", "set": made}
+    config: JsonObject = {"op": "set", "name": name, "at": f"/{name}", "set": made}
     given = {}
     if any("workflow" in variables_in(program) for program in programs_of(config)):
         given = {"execution": "{{execution.id}}", "input": "{{input}}"}

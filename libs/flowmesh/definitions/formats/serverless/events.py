@@ -1,6 +1,6 @@
 """`emit` of Serverless Workflow: an event that is sent to the subject its type names."""
 
-from flowmesh.definitions.formats.serverless.layout import At
+from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.values import unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader
@@ -9,32 +9,34 @@ from flowmesh.standards.events import NAME, NAME_SAID, wanted_of, wanted_of_type
 _URIS = ("source", "dataschema")
 
 
-def lay_emit(at: At) -> None:
-    emit = at.reader.object("emit")
+def compile_emit(context: TaskContext) -> None:
+    emit = context.reader.object("emit")
     event = emit.object("event")
     given = event.object("with")
     for key, what in (("source", "where the event happened"), ("type", "what happened")):
         if not given.has(key):
             given.missing(key, what)
     for key, value in given.value.items():
-        _check(at, given, key, value)
+        _check(context, given, key, value)
     event.refuse_unknown()
     emit.refuse_unknown()
-    made = at.expressions.value(given.value, given.path, at.names)
-    at.work({"op": "emit", "event": made})
+    made = context.expressions.value(given.value, given.path, context.names)
+    context.work({"op": "emit", "event": made})
 
 
-def _check(at: At, given: Reader, key: str, value: Json) -> None:
+def _check(context: TaskContext, given: Reader, key: str, value: Json) -> None:
     """An attribute; those with expressions are known only when the event is sent."""
     path = (*given.path, key)
     if not NAME.match(key):
         message = f"the attribute {key[:64]!r} of an event has a name of {NAME_SAID}"
-        at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+        context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     elif isinstance(value, str) and "${" in value:
         return
     elif wanted := wanted_of(key, value):
         given.wrong(key, wanted)
     elif key == "type" and (why := wanted_of_type(value)):
-        unsupported(at.problems, f"an event of the type {value[:64]!r}", path, f"it must be {why}")
+        unsupported(
+            context.problems, f"an event of the type {value[:64]!r}", path, f"it must be {why}"
+        )
     elif key in _URIS and "{" in value:
-        unsupported(at.problems, f"a URI template as {key}", path, "write ${ }")
+        unsupported(context.problems, f"a URI template as {key}", path, "write ${ }")

@@ -6,8 +6,8 @@ of the service itself, `grpc://host:port`, which is asked then.
 
 from flowmesh.definitions.formats.native import calls
 from flowmesh.definitions.formats.serverless.blocks import beside
-from flowmesh.definitions.formats.serverless.layout import At
-from flowmesh.definitions.formats.serverless.values import Made, unsupported
+from flowmesh.definitions.formats.serverless.compiler import TaskContext
+from flowmesh.definitions.formats.serverless.values import JsonObject, unsupported
 from flowmesh.definitions.model import NO_RETRY, Dialect, Task
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader
@@ -22,11 +22,11 @@ _COMPILE = (
 )
 
 
-def lay_grpc(at: At) -> None:
-    if not at.reader.has("with"):
-        at.reader.missing("with", "proto, service and method of the call")
-    given = at.reader.object("with")
-    config, places = _service(at, given)
+def compile_grpc(context: TaskContext) -> None:
+    if not context.reader.has("with"):
+        context.reader.missing("with", "proto, service and method of the call")
+    given = context.reader.object("with")
+    config, places = _service(context, given)
     proto = given.object("proto")
     endpoint = proto.required_text("endpoint", _COMPILE)
     proto.text("name")
@@ -34,13 +34,13 @@ def lay_grpc(at: At) -> None:
         config["descriptors"] = endpoint.removeprefix(_DESCRIPTORS)
     elif endpoint and endpoint != f"grpc://{config['target']}":
         path = (*proto.path, "endpoint")
-        unsupported(at.problems, f"the proto {endpoint[:64]!r}", path, _COMPILE)
+        unsupported(context.problems, f"the proto {endpoint[:64]!r}", path, _COMPILE)
     arguments = given.raw("arguments")
     if not isinstance(arguments, dict | str | None):
         given.wrong("arguments", "an object or an expression")
     for part in (proto, given):
         part.refuse_unknown()
-    checked = calls.unary(Reader(config, given.path, at.problems))
+    checked = calls.unary(Reader(config, given.path, context.problems))
     task = Task(
         "grpc",
         "grpc.call",
@@ -51,24 +51,24 @@ def lay_grpc(at: At) -> None:
         places=places,
     )
     path = (*given.path, "arguments")
-    beside(at, task, "", {} if arguments is None else arguments, path, "result", NO_RETRY)
+    beside(context, task, "", {} if arguments is None else arguments, path, "result", NO_RETRY)
 
 
-def _service(at: At, given: Reader) -> tuple[Made, dict[Path, Path]]:
+def _service(context: TaskContext, given: Reader) -> tuple[JsonObject, dict[Path, Path]]:
     """What `grpc.call` is configured with, and where its parts stand."""
     service = given.object("service")
     name = service.required_text("name", "the service with its package, such as shop.Orders")
     host = service.required_text("host", "the name of the host")
-    tls = _tls(at)
+    tls = _tls(context)
     port = service.integer("port", 443 if tls else 80, 1, PORT_MAX)
     method = given.required_text("method", "the name of the method")
     if "${" in host:
         path = (*service.path, "host")
-        unsupported(at.problems, "an expression as host", path, "write the host out")
+        unsupported(context.problems, "an expression as host", path, "write the host out")
     if service.has("authentication"):
         why = "call a WorkflowTask of the type grpc.call, which has metadata"
         path = (*service.path, "authentication")
-        unsupported(at.problems, "authentication of a gRPC service", path, why)
+        unsupported(context.problems, "authentication of a gRPC service", path, why)
     service.refuse_unknown()
     places: dict[Path, Path] = {
         ("target",): (*service.path, "host"),
@@ -77,11 +77,11 @@ def _service(at: At, given: Reader) -> tuple[Made, dict[Path, Path]]:
     return {"target": f"{host}:{port}", "method": f"{name}/{method}", "tls": tls}, places
 
 
-def _tls(at: At) -> bool:
-    about = at.reader.raw("metadata")
+def _tls(context: TaskContext) -> bool:
+    about = context.reader.raw("metadata")
     tls = about.get(TLS, True) if isinstance(about, dict) else True
     if not isinstance(tls, bool):
-        path = (*at.path, "metadata", TLS)
-        at.problems.add("DEFINITION_INVALID", f"{TLS} is true or false", path)
+        path = (*context.path, "metadata", TLS)
+        context.problems.add("DEFINITION_INVALID", f"{TLS} is true or false", path)
         return True
     return tls

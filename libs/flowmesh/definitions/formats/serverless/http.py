@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from flowmesh.definitions.constant_parts import check_basic, check_header, check_headers, check_url
 from flowmesh.definitions.formats.common import METHODS
-from flowmesh.definitions.formats.serverless.layout import At
+from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.oauth2 import oauth2_program
-from flowmesh.definitions.formats.serverless.values import Made, unsupported
+from flowmesh.definitions.formats.serverless.values import JsonObject, unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader
@@ -26,29 +26,29 @@ _OF_SECRET = {
 }
 
 
-def lay_http(at: At) -> None:
-    if not at.reader.has("with"):
-        at.reader.missing("with", "method and endpoint of the request")
-    given = at.reader.object("with")
+def compile_http(context: TaskContext) -> None:
+    if not context.reader.has("with"):
+        context.reader.missing("with", "method and endpoint of the request")
+    given = context.reader.object("with")
     if not given.has("method"):
         given.missing("method", "get, post, put …")
     method = given.choice("method", METHODS, "GET")
     # The parts become the members of one program, so that one evaluation makes the request.
-    parts = {"uri": _endpoint(at, given)}
-    _check_headers(at, given)
+    parts = {"uri": _endpoint(context, given)}
+    _check_headers(context, given)
     for key in ("headers", "query", "body"):
         if given.has(key):
-            parts[key] = _part(at, given.raw(key), given, key)
-    if authentication := _authentication(at, given):
+            parts[key] = _part(context, given.raw(key), given, key)
+    if authentication := _authentication(context, given):
         parts["auth"] = authentication
-    _send(at, given, {"op": "http", "method": method}, parts)
+    _send(context, given, {"op": "http", "method": method}, parts)
 
 
-def lay_openapi(at: At) -> None:
+def compile_openapi(context: TaskContext) -> None:
     """An operation of a document that is fetched when the task runs."""
-    if not at.reader.has("with"):
-        at.reader.missing("with", "document and operationId of the operation")
-    given = at.reader.object("with")
+    if not context.reader.has("with"):
+        context.reader.missing("with", "document and operationId of the operation")
+    given = context.reader.object("with")
     document = given.object("document")
     if not document.has("endpoint"):
         document.missing("endpoint", "the http or https URI of an OpenAPI document")
@@ -58,18 +58,18 @@ def lay_openapi(at: At) -> None:
         if endpoint.has("authentication"):
             why = "documents are fetched without: serve it where the worker may read it"
             path = (*endpoint.path, "authentication")
-            unsupported(at.problems, "authentication for an OpenAPI document", path, why)
-    parts = {"document": _endpoint(at, document)}
+            unsupported(context.problems, "authentication for an OpenAPI document", path, why)
+    parts = {"document": _endpoint(context, document)}
     operation = given.required_text("operationId", "the id of an operation of the document")
     if given.has("parameters"):
-        parts["parameters"] = _part(at, given.raw("parameters"), given, "parameters")
-    if given.has("authentication") and (made := _signed(at, given)):
+        parts["parameters"] = _part(context, given.raw("parameters"), given, "parameters")
+    if given.has("authentication") and (made := _signed(context, given)):
         parts["auth"] = made
     document.refuse_unknown()
-    _send(at, given, {"op": "openapi", "operation": operation}, parts)
+    _send(context, given, {"op": "openapi", "operation": operation}, parts)
 
 
-def _send(at: At, given: Reader, config: Made, parts: dict[str, str]) -> None:
+def _send(context: TaskContext, given: Reader, config: JsonObject, parts: dict[str, str]) -> None:
     """The task as a node that sends a request and answers as `output` says."""
     answer = given.text("output") or "content"
     if answer not in ANSWERS:
@@ -81,82 +81,82 @@ def _send(at: At, given: Reader, config: Made, parts: dict[str, str]) -> None:
         "request": {"jq": f"{{{program}}}"},
     }
     given.refuse_unknown()
-    replace(at, limit_ms=at.limit_ms or HTTP_TIMEOUT_MS).work(config)
+    replace(context, limit_ms=context.limit_ms or HTTP_TIMEOUT_MS).work(config)
 
 
-def _check_headers(at: At, given: Reader) -> None:
+def _check_headers(context: TaskContext, given: Reader) -> None:
     """Of the request as it is written: an expression may be anything."""
     headers = given.raw("headers")
     if isinstance(headers, dict):
         constant = {name: "" if _computed(value) else value for name, value in headers.items()}
         known = {name: value for name, value in constant.items() if isinstance(name, str)}
-        check_headers(known, (*given.path, "headers"), at.problems)
+        check_headers(known, (*given.path, "headers"), context.problems)
 
 
 def _computed(value: Json) -> bool:
     return isinstance(value, str) and "${" in value
 
 
-def _part(at: At, value: Json, reader: Reader, key: str) -> str:
+def _part(context: TaskContext, value: Json, reader: Reader, key: str) -> str:
     """A member of the request as a program."""
     path = (*reader.path, key)
     if key != "body" and not isinstance(value, dict | str):
         reader.wrong(key, "an object or an expression")
-    return at.expressions.program(value, path, at.call_names)
+    return context.expressions.program(value, path, context.call_names)
 
 
-def _endpoint(at: At, given: Reader) -> str:
+def _endpoint(context: TaskContext, given: Reader) -> str:
     endpoint = given.raw("endpoint")
     if isinstance(endpoint, str):
-        _check_endpoint(at, endpoint, (*given.path, "endpoint"))
-        return at.expressions.uri(endpoint, (*given.path, "endpoint"), at.call_names)
+        _check_endpoint(context, endpoint, (*given.path, "endpoint"))
+        return context.expressions.uri(endpoint, (*given.path, "endpoint"), context.call_names)
     if not given.has("endpoint"):
         given.missing("endpoint", "a URI, or an object with one")
     holder = given.object("endpoint")
     given_one = isinstance(endpoint, dict)
     uri = holder.required_text("uri", "an http or https URI") if given_one else ""
-    _check_endpoint(at, uri, (*holder.path, "uri"))
-    return at.expressions.uri(uri, (*holder.path, "uri"), at.call_names)
+    _check_endpoint(context, uri, (*holder.path, "uri"))
+    return context.expressions.uri(uri, (*holder.path, "uri"), context.call_names)
 
 
-def _check_endpoint(at: At, uri: str, path: Path) -> None:
+def _check_endpoint(context: TaskContext, uri: str, path: Path) -> None:
     if uri and "{" not in uri:
-        check_url(uri, path, at.problems)
+        check_url(uri, path, context.problems)
 
 
-def _authentication(at: At, given: Reader) -> str:
+def _authentication(context: TaskContext, given: Reader) -> str:
     """The program of what the request is signed with; empty where it is not."""
     endpoint = given.raw("endpoint")
     if not isinstance(endpoint, dict):
         return ""
     holder = given.object("endpoint")
     holder.has("uri")
-    made = _signed(at, holder)
+    made = _signed(context, holder)
     holder.refuse_unknown()
     return made
 
 
-def _signed(at: At, holder: Reader) -> str:
+def _signed(context: TaskContext, holder: Reader) -> str:
     """The program of the member `authentication`."""
-    policy = _policy(at, holder)
+    policy = _policy(context, holder)
     if policy is None:
         return ""
     for scheme, instead in _OTHER_SCHEMES.items():
         if policy.has(scheme):
             path = (*policy.path, scheme)
-            unsupported(at.problems, f"{scheme} authentication", path, instead)
+            unsupported(context.problems, f"{scheme} authentication", path, instead)
     made = ""
     for scheme, members in (("basic", ("username", "password")), ("bearer", ("token",))):
         if policy.has(scheme):
-            made = _credentials(at, policy.object(scheme), scheme, members)
+            made = _credentials(context, policy.object(scheme), scheme, members)
     for scheme in ("oauth2", "oidc"):
         if policy.has(scheme):
-            made = oauth2_program(at, policy.object(scheme), discovers=scheme == "oidc")
+            made = oauth2_program(context, policy.object(scheme), discovers=scheme == "oidc")
     policy.refuse_unknown()
     return made
 
 
-def _policy(at: At, holder: Reader) -> Reader | None:
+def _policy(context: TaskContext, holder: Reader) -> Reader | None:
     named = holder.raw("authentication")
     if named is None:
         return None
@@ -164,32 +164,34 @@ def _policy(at: At, holder: Reader) -> Reader | None:
     name = policy.raw("use") if policy is not None else named
     if name is None:
         return policy
-    known = at.compiler.use.authentications
+    known = context.compiler.use.authentications
     if not isinstance(name, str) or not isinstance(known.raw(name), dict):
         message = f"use.authentications has no {str(name)[:64]!r}"
-        at.problems.add("DEFINITION_INVALID", message, (*holder.path, "authentication"))
+        context.problems.add("DEFINITION_INVALID", message, (*holder.path, "authentication"))
         return None
     return known.object(name)
 
 
-def _credentials(at: At, reader: Reader, scheme: str, members: tuple[str, ...]) -> str:
+def _credentials(
+    context: TaskContext, reader: Reader, scheme: str, members: tuple[str, ...]
+) -> str:
     if reader.has("use"):
-        return _of_secret(at, reader, scheme)
+        return _of_secret(context, reader, scheme)
     for member in members:
         text = reader.required_text(member, "a text or an expression")
         if member == "username" and not _computed(text):
-            check_basic(text, (*reader.path, member), at.problems)
+            check_basic(text, (*reader.path, member), context.problems)
         elif member == "token" and not _computed(text):
-            check_header("Authorization", text, (*reader.path, member), at.problems)
+            check_header("Authorization", text, (*reader.path, member), context.problems)
     reader.refuse_unknown()
-    return at.expressions.program(reader.value, reader.path, at.call_names)
+    return context.expressions.program(reader.value, reader.path, context.call_names)
 
 
-def _of_secret(at: At, reader: Reader, scheme: str) -> str:
+def _of_secret(context: TaskContext, reader: Reader, scheme: str) -> str:
     """The program of credentials that are a secret as a whole."""
     name = reader.required_text("use", "the name of a secret in use.secrets")
     reader.refuse_unknown()
-    if name and name not in at.expressions.secrets:
+    if name and name not in context.expressions.secrets:
         message = f"use.secrets has no {name[:64]!r}"
-        at.problems.add("DEFINITION_INVALID", message, (*reader.path, "use"))
+        context.problems.add("DEFINITION_INVALID", message, (*reader.path, "use"))
     return _OF_SECRET[scheme].replace("$secret", f'$secrets["{name}"]')

@@ -13,8 +13,8 @@ import orjson
 
 from flowmesh.definitions.formats.machines import Machine, everything
 from flowmesh.definitions.formats.serverless.blocks import block
-from flowmesh.definitions.formats.serverless.layout import Around, At
-from flowmesh.definitions.formats.serverless.values import Made, unsupported
+from flowmesh.definitions.formats.serverless.compiler import EnclosingScope, TaskContext
+from flowmesh.definitions.formats.serverless.values import JsonObject, unsupported
 from flowmesh.definitions.model import Dialect, Follow, GroupBody, Json, Node, Task
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, is_id
@@ -42,21 +42,21 @@ class _Strategy:
     program: str
     plain: bool
 
-    def made(self, at: At) -> Made:
+    def made(self, context: TaskContext) -> JsonObject:
         return {"kind": self.kind, "count": len(self.types), "matches": {"jq": self.program}}
 
 
-def lay_listen(at: At) -> None:
-    listen = at.reader.object("listen")
+def compile_listen(context: TaskContext) -> None:
+    listen = context.reader.object("listen")
     read = listen.text("read") or "data"
     if read not in READS:
         why = "data of an event is JSON: use data or envelope"
-        at.refuse(f"listen.read {read[:32]!r}", "listen", "read", why=why)
-    if at.reader.has("foreach"):
-        at.refuse("listen.foreach", "foreach", why="loop over the output of listen with for")
+        context.refuse(f"listen.read {read[:32]!r}", "listen", "read", why=why)
+    if context.reader.has("foreach"):
+        context.refuse("listen.foreach", "foreach", why="loop over the output of listen with for")
     to = listen.object("to")
-    until = _until(at, to)
-    wanted = _strategy(at, to)
+    until = _until(context, to)
+    wanted = _strategy(context, to)
     listen.refuse_unknown()
     if wanted is None:
         return
@@ -64,49 +64,49 @@ def lay_listen(at: At) -> None:
     if wanted.kind == "all":
         plain = plain and len(set(wanted.types)) == len(wanted.types)
 
-    def inside(machine: Machine, around: Around) -> str:
+    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
         if plain:
-            return _plain(at, machine, around, wanted)
-        config = {"op": "listen", "read": read, "wanted": wanted.made(at)}
+            return _plain(context, machine, enclosing, wanted)
+        config = {"op": "listen", "read": read, "wanted": wanted.made(context)}
         types = wanted.types or (EVERY_TYPE,)
         if isinstance(until, _Strategy):
-            config["until"] = until.made(at)
+            config["until"] = until.made(context)
             types += until.types or (EVERY_TYPE,)
         elif until:
             config["condition"] = until
-        return _filtered(at, machine, around, types, config)
+        return _filtered(context, machine, enclosing, types, config)
 
-    block(at, inside)
+    block(context, inside)
 
 
-def _until(at: At, to: Reader) -> Made | _Strategy | None:
+def _until(context: TaskContext, to: Reader) -> JsonObject | _Strategy | None:
     """The condition, or the events, that end a `listen` to any."""
     if not to.has("until"):
         return None
     given = to.raw("until")
     if not to.has("any"):
         message = "until belongs to `any`: one and all end by themselves"
-        at.problems.add("DEFINITION_INVALID", message, (*to.path, "until"), at_key=True)
+        context.problems.add("DEFINITION_INVALID", message, (*to.path, "until"), at_key=True)
     if isinstance(given, dict):
-        return _strategy(at, to.object("until"))
+        return _strategy(context, to.object("until"))
     text = to.required_text("until", "an expression or events")
     path = (*to.path, "until")
-    return at.expressions.expression(text, path, at.names) if text else None
+    return context.expressions.expression(text, path, context.names) if text else None
 
 
-def _strategy(at: At, strategy: Reader) -> _Strategy | None:
+def _strategy(context: TaskContext, strategy: Reader) -> _Strategy | None:
     kinds = [key for key in STRATEGIES if strategy.has(key)]
     if len(kinds) != 1:
         message = f"{strategy.path[-1]} has one of one, any, all"
-        at.problems.add("DEFINITION_INVALID", message, strategy.path)
+        context.problems.add("DEFINITION_INVALID", message, strategy.path)
         return None
     kind = kinds[0]
     path = (*strategy.path, kind)
     given = [strategy.raw(kind)] if kind == "one" else strategy.items(kind)
     if kind == "all" and not given:
-        at.problems.add("DEFINITION_INVALID", "all needs an event", path)
+        context.problems.add("DEFINITION_INVALID", "all needs an event", path)
     filters = [
-        _Filter(at, item, path if kind == "one" else (*path, index))
+        _Filter(context, item, path if kind == "one" else (*path, index))
         for index, item in enumerate(given)
     ]
     programs = ",".join(each.program for each in filters)
@@ -122,10 +122,10 @@ def _strategy(at: At, strategy: Reader) -> _Strategy | None:
 class _Filter:
     """One event filter: the type to register for, and a program over the event."""
 
-    def __init__(self, at: At, given: Json, path: Path) -> None:
-        self._at = at
+    def __init__(self, context: TaskContext, given: Json, path: Path) -> None:
+        self._at = context
         self.type = EVERY_TYPE
-        event = Reader(given if isinstance(given, dict) else {}, path, at.problems)
+        event = Reader(given if isinstance(given, dict) else {}, path, context.problems)
         if not event.has("with"):
             event.missing("with", "the attributes of the event, such as its type")
         wanted = event.object("with")
@@ -134,7 +134,7 @@ class _Filter:
         tests = [self._attribute(wanted, key) for key in keys_in_order]
         if event.raw("with") == {}:
             message = "an event filter needs an attribute, such as type"
-            at.problems.add("DEFINITION_INVALID", message, wanted.path)
+            context.problems.add("DEFINITION_INVALID", message, wanted.path)
         correlate = event.object("correlate")
         keys = ",".join(
             f"{orjson.dumps(name).decode()}:{self._correlation(correlate, name)}"
@@ -193,69 +193,83 @@ class _Filter:
         return f"({value}|{{value:.,ok:({ok}),fixed:{fixed}}})"
 
 
-def _registrations(at: At, types: tuple[str, ...], signals: dict[str, str]) -> Iterator[Node]:
+def _registrations(
+    context: TaskContext, types: tuple[str, ...], signals: dict[str, str]
+) -> Iterator[Node]:
     """A node for each type, which never completes."""
     for name in dict.fromkeys(types):
         task = Task("signal", "signal", {"name": LISTENING}, Dialect.NATIVE)
-        node_id = at.new("registration")
+        node_id = context.new("registration")
         yield Node(
             node_id,
-            at.machine.names.place((*at.path, "listen", node_id), node_id),
+            context.machine.names.place((*context.path, "listen", node_id), node_id),
             name=f"events {name}",
             task=task,
             input=listening_key(name, signals.get(name, "")),
             has_input=True,
-            bound=at.machine.bound,
+            bound=context.machine.bound,
         )
 
 
-def _plain(at: At, machine: Machine, around: Around, wanted: _Strategy) -> str:
+def _plain(
+    context: TaskContext, machine: Machine, enclosing: EnclosingScope, wanted: _Strategy
+) -> str:
     """Signals that are named as the types of the events are."""
-    wait, heard, path = at.new("events"), at.new("heard"), (*at.path, "listen", "to", wanted.kind)
-    awaited = tuple(_signal(at, machine, name) for name in wanted.types)
+    wait, heard, path = (
+        context.new("events"),
+        context.new("heard"),
+        (*context.path, "listen", "to", wanted.kind),
+    )
+    awaited = tuple(_signal(context, machine, name) for name in wanted.types)
     if wanted.kind == "all":
-        awaited = (Node(at.new("all"), path, body=GroupBody(awaited, path), bound=machine.bound),)
-    registered = _registrations(at, wanted.types, {name: name for name in wanted.types})
+        awaited = (
+            Node(context.new("all"), path, body=GroupBody(awaited, path), bound=machine.bound),
+        )
+    registered = _registrations(context, wanted.types, {name: name for name in wanted.types})
     race = GroupBody((*registered, *awaited), path, race=True)
-    first = Node(at.new("first"), path, body=race, bound=machine.bound)
-    group = machine.beside((first,), (*at.path, "listen"), at.name)
-    machine.body(wait, group, Follow(heard, everything(around.catch)), at.path)
+    first = Node(context.new("first"), path, body=race, bound=machine.bound)
+    group = machine.beside((first,), (*context.path, "listen"), context.name)
+    machine.body(wait, group, Follow(heard, everything(enclosing.catch)), context.path)
     config = {"op": "heard", "several": wanted.kind == "all"}
-    at.node(heard, config, around.after, machine=machine, catch=around.catch)
+    context.node(heard, config, enclosing.after, machine=machine, catch=enclosing.catch)
     return wait
 
 
-def _signal(at: At, machine: Machine, name: str) -> Node:
-    node_id = at.new("event")
+def _signal(context: TaskContext, machine: Machine, name: str) -> Node:
+    node_id = context.new("event")
     task = Task("signal", "signal", {"name": name}, Dialect.NATIVE)
-    path = machine.names.place((*at.path, "listen", node_id), node_id)
+    path = machine.names.place((*context.path, "listen", node_id), node_id)
     return Node(node_id, path, name=name, task=task, bound=machine.bound)
 
 
 def _filtered(
-    at: At, machine: Machine, around: Around, types: tuple[str, ...], config: Made
+    context: TaskContext,
+    machine: Machine,
+    enclosing: EnclosingScope,
+    types: tuple[str, ...],
+    config: JsonObject,
 ) -> str:
     """A loop over the events, in a race with their registrations, which end with it.
 
     A failure would not end the race, so it is held back until the race is over.
     """
-    path = (*at.path, "listen")
+    path = (*context.path, "listen")
     signal, wait, hear, route, done, held, both, end = (
-        at.new(what)
+        context.new(what)
         for what in ("events", "wait", "hear", "next", "done", "held", "listen", "heard")
     )
     loop = machine.inner((*path, "loop"))
-    group = loop.beside((_signal(at, loop, signal),), path, at.name)
-    loop.body(wait, group, Follow(hear, everything(held)), at.path)
+    group = loop.beside((_signal(context, loop, signal),), path, context.name)
+    loop.body(wait, group, Follow(hear, everything(held)), context.path)
     config = {**config, "again": wait, "done": done}
-    alone = replace(at, around=replace(around, after="", end="", catch=held, ends=False))
+    alone = replace(context, enclosing=replace(enclosing, after="", end="", catch=held, ends=False))
     alone.node(hear, config, route, machine=loop)
-    loop.route(route, (wait, done), at.path)
-    loop.step(done, "", at.path)
-    at.node(held, {"op": "held"}, machine=loop, given={"error": "{{error}}"}, catch="")
-    registered = _registrations(at, types, dict.fromkeys(types, signal))
-    racers = (*registered, loop.as_node(at.new("loop"), wait, name=at.name))
+    loop.route(route, (wait, done), context.path)
+    loop.step(done, "", context.path)
+    context.node(held, {"op": "held"}, machine=loop, given={"error": "{{error}}"}, catch="")
+    registered = _registrations(context, types, dict.fromkeys(types, signal))
+    racers = (*registered, loop.as_node(context.new("loop"), wait, name=context.name))
     body = GroupBody(racers, path, race=True)
-    machine.body(both, body, Follow(end, everything(around.catch)), at.path)
-    at.node(end, {"op": "listened"}, around.after, machine=machine, catch=around.catch)
+    machine.body(both, body, Follow(end, everything(enclosing.catch)), context.path)
+    context.node(end, {"op": "listened"}, enclosing.after, machine=machine, catch=enclosing.catch)
     return both

@@ -4,7 +4,7 @@ The program that is made of it answers what `flowmesh.executors.http.authenticat
 """
 
 from flowmesh.definitions.constant_parts import check_url
-from flowmesh.definitions.formats.serverless.layout import At
+from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.values import unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader
@@ -20,79 +20,79 @@ _DISCOVERY = "/.well-known/openid-configuration"
 NOT_TAKEN = ("username", "password", "subject", "actor", "issuers")
 
 
-def oauth2_program(at: At, reader: Reader, *, discovers: bool = False) -> str:
+def oauth2_program(context: TaskContext, reader: Reader, *, discovers: bool = False) -> str:
     """A program for `{"oauth2": …}`; empty where it is refused.
 
     With `oidc` the authority tells the endpoint for tokens itself.
     """
     if reader.has("use"):
         why = "name the parts of it: secret: ${ $secrets.name }"
-        unsupported(at.problems, "a secret that is a whole policy", (*reader.path, "use"), why)
+        unsupported(context.problems, "a secret that is a whole policy", (*reader.path, "use"), why)
         return ""
     grant = reader.required_text("grant", GRANT)
     if grant and grant != GRANT:
         path = (*reader.path, "grant")
-        unsupported(at.problems, f"the OAuth 2 grant {grant[:64]!r}", path, f"use {GRANT}")
+        unsupported(context.problems, f"the OAuth 2 grant {grant[:64]!r}", path, f"use {GRANT}")
         return ""
-    address = _discovery_url(at, reader) if discovers else _token_url(at, reader)
-    parts = {**address, **_client(at, reader)}
+    address = _discovery_url(context, reader) if discovers else _token_url(context, reader)
+    parts = {**address, **_client(context, reader)}
     scopes, audiences = reader.items("scopes"), reader.items("audiences")
     for key, items in (("scopes", scopes), ("audiences", audiences)):
         if not all(isinstance(item, str) and item.strip() for item in items):
             reader.wrong(key, "a list of texts")
     if scopes:
-        parts["scope"] = f'({_program(at, scopes, reader, "scopes")}|join(" "))'
+        parts["scope"] = f'({_program(context, scopes, reader, "scopes")}|join(" "))'
     if len(audiences) > 1:
         path = (*reader.path, "audiences")
         why = "the request of a token has one audience"
-        unsupported(at.problems, "more than one audience", path, why)
+        unsupported(context.problems, "more than one audience", path, why)
     elif audiences:
-        parts["audience"] = _program(at, audiences[0], reader, "audiences")
+        parts["audience"] = _program(context, audiences[0], reader, "audiences")
     request = reader.object("request")
     if (encoding := request.text("encoding") or ENCODING) != ENCODING:
         feature = f"the encoding {encoding[:64]!r} of token requests"
-        unsupported(at.problems, feature, (*request.path, "encoding"), f"use {ENCODING}")
+        unsupported(context.problems, feature, (*request.path, "encoding"), f"use {ENCODING}")
     for key in NOT_TAKEN:
         if reader.raw(key):
             why = "a token is that of the client itself"
-            unsupported(at.problems, f"oauth2.{key}", (*reader.path, key), why)
+            unsupported(context.problems, f"oauth2.{key}", (*reader.path, key), why)
     request.refuse_unknown()
     reader.refuse_unknown()
     return "{oauth2:{" + ",".join(f"{key}:{part}" for key, part in parts.items()) + "}}"
 
 
-def _authority(at: At, reader: Reader) -> str:
+def _authority(context: TaskContext, reader: Reader) -> str:
     """The program of the address of the authority, without a slash at its end."""
     authority = reader.required_text("authority", "the http or https URI of the authority")
     begins = ("http://", "https://", "${", "{")
     if authority and not authority.lower().startswith(begins):
         reader.wrong("authority", "an http or https URI")
     elif "{" not in authority:
-        check_url(authority, (*reader.path, "authority"), at.problems)
-    base = at.expressions.uri(authority, (*reader.path, "authority"), at.call_names)
+        check_url(authority, (*reader.path, "authority"), context.problems)
+    base = context.expressions.uri(authority, (*reader.path, "authority"), context.call_names)
     return f'({base}|rtrimstr("/"))'
 
 
-def _discovery_url(at: At, reader: Reader) -> dict[str, str]:
+def _discovery_url(context: TaskContext, reader: Reader) -> dict[str, str]:
     """The address of the authority's configuration, which the authority may be written as."""
-    program = f'({_authority(at, reader)}|rtrimstr("{_DISCOVERY}")+"{_DISCOVERY}")'
+    program = f'({_authority(context, reader)}|rtrimstr("{_DISCOVERY}")+"{_DISCOVERY}")'
     return {"discoveryUrl": program}
 
 
-def _token_url(at: At, reader: Reader) -> dict[str, str]:
+def _token_url(context: TaskContext, reader: Reader) -> dict[str, str]:
     """The address of the authority, and below it the path for tokens."""
-    base = _authority(at, reader)
+    base = _authority(context, reader)
     endpoints = reader.object("endpoints")
     token = endpoints.text("token") or _TOKEN_ENDPOINT
     # A token is used until it ends and never shown to these.
     for key in ("revocation", "introspection"):
         endpoints.text(key)
     endpoints.refuse_unknown()
-    below = at.expressions.uri(token, (*endpoints.path, "token"), at.call_names)
+    below = context.expressions.uri(token, (*endpoints.path, "token"), context.call_names)
     return {"tokenUrl": f'({base}+"/"+({below}|ltrimstr("/")))'}
 
 
-def _client(at: At, reader: Reader) -> dict[str, str]:
+def _client(context: TaskContext, reader: Reader) -> dict[str, str]:
     if not reader.has("client"):
         reader.missing("client", "the id and the secret of the client")
         return {}
@@ -101,18 +101,18 @@ def _client(at: At, reader: Reader) -> dict[str, str]:
     if how not in CLIENT_AUTHENTICATIONS:
         path = (*client.path, "authentication")
         why = f"use one of {', '.join(CLIENT_AUTHENTICATIONS)}"
-        unsupported(at.problems, f"the client authentication {how[:64]!r}", path, why)
+        unsupported(context.problems, f"the client authentication {how[:64]!r}", path, why)
     if client.raw("assertion"):
         path = (*client.path, "assertion")
         why = "the client shows its secret"
-        unsupported(at.problems, "the assertion of an OAuth 2 client", path, why)
+        unsupported(context.problems, "the assertion of an OAuth 2 client", path, why)
     parts = {"clientAuthentication": f'"{how}"'} if how in CLIENT_AUTHENTICATIONS else {}
     for key, name in (("id", "clientId"), ("secret", "clientSecret")):
         value = client.required_text(key, f"the {key} of the client")
-        parts[name] = _program(at, value, client, key)
+        parts[name] = _program(context, value, client, key)
     client.refuse_unknown()
     return parts
 
 
-def _program(at: At, value: Json, reader: Reader, key: str) -> str:
-    return at.expressions.program(value, (*reader.path, key), at.call_names)
+def _program(context: TaskContext, value: Json, reader: Reader, key: str) -> str:
+    return context.expressions.program(value, (*reader.path, key), context.call_names)

@@ -5,24 +5,24 @@ from flowmesh.definitions.formats.serverless.blocks import (
     beside,
     block,
     call_function,
-    lay_do,
-    lay_for,
-    lay_fork,
-    lay_try,
+    compile_do,
+    compile_for,
+    compile_fork,
+    compile_try,
 )
-from flowmesh.definitions.formats.serverless.events import lay_emit
-from flowmesh.definitions.formats.serverless.grpc import lay_grpc
-from flowmesh.definitions.formats.serverless.http import lay_http, lay_openapi
-from flowmesh.definitions.formats.serverless.layout import (
+from flowmesh.definitions.formats.serverless.compiler import (
     BEFORE,
-    Around,
-    At,
-    Layout,
+    CompileTask,
+    EnclosingScope,
+    TaskContext,
     case_program,
 )
-from flowmesh.definitions.formats.serverless.listen import lay_listen
+from flowmesh.definitions.formats.serverless.events import compile_emit
+from flowmesh.definitions.formats.serverless.grpc import compile_grpc
+from flowmesh.definitions.formats.serverless.http import compile_http, compile_openapi
+from flowmesh.definitions.formats.serverless.listen import compile_listen
 from flowmesh.definitions.formats.serverless.names import read_name, workflow_id
-from flowmesh.definitions.formats.serverless.values import Made, duration_of
+from flowmesh.definitions.formats.serverless.values import JsonObject, duration_of
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, DELAY_MS_MAX
 from flowmesh.definitions.model import (
     NO_RETRY,
@@ -32,7 +32,7 @@ from flowmesh.definitions.model import (
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import bare, is_variable
 
-_REQUESTS: dict[str, Layout] = {"http": lay_http, "openapi": lay_openapi}
+_REQUESTS: dict[str, CompileTask] = {"http": compile_http, "openapi": compile_openapi}
 # What is refused, and what to do instead.
 _PROTOCOLS = {
     "asyncapi": "publish with emit, wait with listen",
@@ -49,22 +49,27 @@ _JAVASCRIPT = frozenset({"js", "javascript"})
 ATTEMPTS = "flowmesh.io/attempts"
 
 
-def lay_set(at: At) -> None:
-    value = at.reader.raw("set")
+def compile_set(context: TaskContext) -> None:
+    value = context.reader.raw("set")
     if not isinstance(value, dict | str):
-        at.reader.wrong("set", "an object or an expression")
+        context.reader.wrong("set", "an object or an expression")
         return
-    at.work({"op": "set", "set": at.expressions.mapped(value, (*at.path, "set"), at.names)})
+    context.work(
+        {
+            "op": "set",
+            "set": context.expressions.mapped(value, (*context.path, "set"), context.names),
+        }
+    )
 
 
-def lay_raise(at: At) -> None:
-    holder = at.reader.object("raise")
+def compile_raise(context: TaskContext) -> None:
+    holder = context.reader.object("raise")
     named = holder.raw("error")
     if isinstance(named, str):
-        errors = at.compiler.use.errors
+        errors = context.compiler.use.errors
         if not isinstance(errors.raw(named), dict):
             message = f"use.errors has no {named[:64]!r}"
-            at.problems.add("DEFINITION_INVALID", message, (*holder.path, "error"))
+            context.problems.add("DEFINITION_INVALID", message, (*holder.path, "error"))
             return
         error = errors.object(named)
     else:
@@ -79,173 +84,194 @@ def lay_raise(at: At) -> None:
         error.text(key, most=CODE_CHARACTERS_MAX)
     error.refuse_unknown()
     holder.refuse_unknown()
-    at.work({"op": "raise", "error": at.expressions.value(error.value, error.path, at.names)})
+    context.work(
+        {"op": "raise", "error": context.expressions.value(error.value, error.path, context.names)}
+    )
 
 
-def lay_switch(at: At) -> None:
+def compile_switch(context: TaskContext) -> None:
     """A node that decides; where it has data to shape too, that is done before and behind it."""
     conditions: list[str] = []
     targets: list[str] = []
-    default = at.after
-    for case in _cases(at):
-        target = at.goes_to(case, at.after)
+    default = context.after
+    for case in _cases(context):
+        target = context.goes_to(case, context.after)
         if not case.has("then"):
             case.missing("then", "the task to go on with, or continue, exit or end")
         if when := case.text("when", most=CODE_CHARACTERS_MAX):
-            at.expressions.expression(when, (*case.path, "when"), at.names)
+            context.expressions.expression(when, (*case.path, "when"), context.names)
             conditions.append(bare(when))
             targets.append(target)
         else:
             default = target
         case.refuse_unknown()
-    config: Made = {"op": "switch", "case": {"jq": case_program(conditions)}}
+    config: JsonObject = {"op": "switch", "case": {"jq": case_program(conditions)}}
     targets.append(default)
-    if not at.shape:
-        at.node(at.entry, {**config, "to": targets}, among=tuple(targets), timeout_ms=at.limit_ms)
+    if not context.shape:
+        context.node(
+            context.entry,
+            {**config, "to": targets},
+            among=tuple(targets),
+            timeout_ms=context.limit_ms,
+        )
         return
-    decide = at.new("switch")
-    before = {key: value for key, value in at.shape.items() if key in BEFORE}
-    behind = {key: value for key, value in at.shape.items() if key not in BEFORE}
-    ends = {target: at.new("then") for target in targets}
-    at.node(at.entry, {"op": "enter", **before}, decide)
+    decide = context.new("switch")
+    before = {key: value for key, value in context.shape.items() if key in BEFORE}
+    behind = {key: value for key, value in context.shape.items() if key not in BEFORE}
+    ends = {target: context.new("then") for target in targets}
+    context.node(context.entry, {"op": "enter", **before}, decide)
     to = [ends[target] for target in targets]
-    at.node(decide, {**config, "to": to}, among=tuple(to), timeout_ms=at.limit_ms)
+    context.node(decide, {**config, "to": to}, among=tuple(to), timeout_ms=context.limit_ms)
     for target, leave in ends.items():
-        at.node(leave, {"op": "leave", **behind}, target)
+        context.node(leave, {"op": "leave", **behind}, target)
 
 
-def _cases(at: At) -> list[Reader]:
+def _cases(context: TaskContext) -> list[Reader]:
     found = []
     defaults = 0
-    items = at.reader.items("switch")
+    items = context.reader.items("switch")
     if not items:
-        at.problems.add("DEFINITION_INVALID", "a switch needs a case", (*at.path, "switch"))
+        context.problems.add(
+            "DEFINITION_INVALID", "a switch needs a case", (*context.path, "switch")
+        )
     for index, item in enumerate(items):
-        path = (*at.path, "switch", index)
+        path = (*context.path, "switch", index)
         if not isinstance(item, dict) or len(item) != 1:
             message = "a case is an object with one member: its name, and when and then"
-            at.problems.add("DEFINITION_INVALID", message, path)
+            context.problems.add("DEFINITION_INVALID", message, path)
             continue
         [(name, case)] = item.items()
         if not isinstance(case, dict):
             message = f"a case is an object, not {kind_of(case)}"
-            at.problems.add("DEFINITION_INVALID", message, (*path, name))
+            context.problems.add("DEFINITION_INVALID", message, (*path, name))
             continue
         defaults += "when" not in case
         if "when" not in case and defaults > 1:
             message = "only one case may be without `when`"
-            at.problems.add("DEFINITION_INVALID", message, (*path, name))
-        found.append(Reader(case, (*path, name), at.problems))
+            context.problems.add("DEFINITION_INVALID", message, (*path, name))
+        found.append(Reader(case, (*path, name), context.problems))
     return found
 
 
-def lay_wait(at: At) -> None:
-    duration = duration_of(at.reader, "wait")
+def compile_wait(context: TaskContext) -> None:
+    duration = duration_of(context.reader, "wait")
 
-    def inside(machine: Machine, around: Around) -> str:
-        timer = at.new("timer")
+    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+        timer = context.new("timer")
         if duration is not None:
-            machine.timer(timer, min(duration, DELAY_MS_MAX), around.after, at.path, at.name)
+            machine.timer(
+                timer, min(duration, DELAY_MS_MAX), enclosing.after, context.path, context.name
+            )
             return timer
-        first = at.new("duration")
-        path = (*at.path, "wait")
-        made = at.expressions.value(at.reader.raw("wait"), path, at.names)
+        first = context.new("duration")
+        path = (*context.path, "wait")
+        made = context.expressions.value(context.reader.raw("wait"), path, context.names)
         config = {"op": "wait", "duration": made}
-        at.node(first, config, timer, machine=machine, catch=around.catch)
-        machine.timer(timer, "{{state.wait}}", around.after, at.path, at.name)
+        context.node(first, config, timer, machine=machine, catch=enclosing.catch)
+        machine.timer(timer, "{{state.wait}}", enclosing.after, context.path, context.name)
         return first
 
-    block(at, inside)
+    block(context, inside)
 
 
-def lay_call(at: At) -> None:
+def compile_call(context: TaskContext) -> None:
     """HTTP, OpenAPI, gRPC, a function of the document, or a task of the library."""
-    name = at.reader.required_text(
+    name = context.reader.required_text(
         "call", "http, openapi, grpc, a function, or the name of a WorkflowTask"
     )
     if name in _REQUESTS:
-        _REQUESTS[name](at)
+        _REQUESTS[name](context)
         return
     if name == "grpc":
-        lay_grpc(at)
+        compile_grpc(context)
         return
-    given = at.reader.raw("with")
+    given = context.reader.raw("with")
     if given is not None and not isinstance(given, dict):
-        at.reader.wrong("with", "an object")
+        context.reader.wrong("with", "an object")
     elif name in _PROTOCOLS:
-        at.refuse(f"call {name}", "call", why=_PROTOCOLS[name])
-    elif name in at.compiler.use.functions.value:
-        call_function(at, name)
+        context.refuse(f"call {name}", "call", why=_PROTOCOLS[name])
+    elif name in context.compiler.use.functions.value:
+        call_function(context, name)
     elif "@" in name or "/" in name:
-        at.refuse("a function of a catalog or at a URL", "call", why="define it in use.functions")
-    elif name and at.reader.identifier("call", "the name of a WorkflowTask"):
-        beside(at, None, name, given or {}, (*at.path, "with"), "result", _retry_of_call(at))
+        context.refuse(
+            "a function of a catalog or at a URL", "call", why="define it in use.functions"
+        )
+    elif name and context.reader.identifier("call", "the name of a WorkflowTask"):
+        beside(
+            context,
+            None,
+            name,
+            given or {},
+            (*context.path, "with"),
+            "result",
+            _retry_of_call(context),
+        )
 
 
-def _retry_of_call(at: At) -> Retry | None:
+def _retry_of_call(context: TaskContext) -> Retry | None:
     """Once where the `try` around the call has the retries; else as the library says."""
-    about = at.reader.raw("metadata")
+    about = context.reader.raw("metadata")
     if not isinstance(about, dict) or ATTEMPTS not in about:
         return None
     if about[ATTEMPTS] != 1:
         message = f"{ATTEMPTS} is 1, or not there: write a try with retry for more"
-        at.problems.add("RETRY_INVALID", message, (*at.path, "metadata", ATTEMPTS))
+        context.problems.add("RETRY_INVALID", message, (*context.path, "metadata", ATTEMPTS))
     return NO_RETRY
 
 
-def lay_run(at: At) -> None:
-    run = at.reader.object("run")
+def compile_run(context: TaskContext) -> None:
+    run = context.reader.object("run")
     kinds = [key for key in ("container", "script", "shell", "workflow") if run.has(key)]
     if len(kinds) != 1:
         message = "run has one of container, script, shell, workflow"
-        at.problems.add("DEFINITION_INVALID", message, run.path)
+        context.problems.add("DEFINITION_INVALID", message, run.path)
         return
     if kinds[0] == "workflow":
-        _run_workflow(at, run)
+        _run_workflow(context, run)
         return
     if kinds[0] == "script":
-        _run_script(at, run)
+        _run_script(context, run)
         return
-    at.refuse(f"run.{kinds[0]}", "run", kinds[0], why=_INSTEAD[kinds[0]])
+    context.refuse(f"run.{kinds[0]}", "run", kinds[0], why=_INSTEAD[kinds[0]])
 
 
-def _run_script(at: At, run: Reader) -> None:
+def _run_script(context: TaskContext, run: Reader) -> None:
     if run.flag("await", True) is False:
         why = "a script is a part of its task; put it into a workflow that is not awaited"
-        at.refuse("run.await false", "run", "await", why=why)
+        context.refuse("run.await false", "run", "await", why=why)
     if run.has("return") and run.raw("return") != "stdout":
-        at.refuse("run.return", "run", "return", why="a script's result is what it returns")
+        context.refuse("run.return", "run", "return", why="a script's result is what it returns")
     script = run.object("script")
     language = script.required_text("language", "javascript")
     if language and language.lower() not in _JAVASCRIPT:
         feature, why = f"scripts in {language[:32]}", "use javascript, or `call` a task of a worker"
-        at.refuse(feature, "run", "script", "language", why=why)
+        context.refuse(feature, "run", "script", "language", why=why)
     for key, why in (
         ("source", "write it as code"),
         ("stdin", "pass it as an argument"),
     ):
         if script.has(key):
-            at.refuse(f"run.script.{key}", "run", "script", key, why=why)
+            context.refuse(f"run.script.{key}", "run", "script", key, why=why)
     code = script.required_text("code", "JavaScript that returns the output")
-    config: Made = {"op": "script", "code": code, "arguments": _arguments(at, script)}
+    config: JsonObject = {"op": "script", "code": code, "arguments": _arguments(context, script)}
     if script.has("environment"):
         environment = script.object("environment")
-        config["environment"] = at.expressions.value(
-            environment.value, environment.path, at.call_names
+        config["environment"] = context.expressions.value(
+            environment.value, environment.path, context.call_names
         )
     script.refuse_unknown()
     run.refuse_unknown()
     if code and (why := _not_javascript(code)):
         message = f"not JavaScript: {why}"
-        at.problems.add("EXPRESSION_INVALID", message, (*script.path, "code"))
-    at.work(config)
+        context.problems.add("EXPRESSION_INVALID", message, (*script.path, "code"))
+    context.work(config)
 
 
-def _run_workflow(at: At, run: Reader) -> None:
+def _run_workflow(context: TaskContext, run: Reader) -> None:
     """Another workflow; the task has its output, or that of the task where nobody waits for it."""
     waits = run.flag("await", True)
     if run.has("return"):
-        at.refuse("run.return", "run", "return", why="a workflow's result is its output")
+        context.refuse("run.return", "run", "return", why="a workflow's result is its output")
     called = run.object("workflow")
     namespace = read_name(called, "namespace", "the namespace of the document to run")
     name = read_name(called, "name", "the name of the workflow to run")
@@ -257,7 +283,9 @@ def _run_workflow(at: At, run: Reader) -> None:
     run.refuse_unknown()
     task = subworkflow(workflow_id(namespace, name), version, waits=waits, path=called.path)
     answer = "result" if waits else "started"
-    beside(at, task, "", {} if arguments is None else arguments, (*called.path, "input"), answer)
+    beside(
+        context, task, "", {} if arguments is None else arguments, (*called.path, "input"), answer
+    )
 
 
 def _not_javascript(code: str) -> str:
@@ -267,7 +295,7 @@ def _not_javascript(code: str) -> str:
     return check_syntax("javascript", code)
 
 
-def _arguments(at: At, script: Reader) -> Made:
+def _arguments(context: TaskContext, script: Reader) -> JsonObject:
     """A list, which is `process.argv`, or an object, each member a variable."""
     given, path = script.raw("arguments"), (*script.path, "arguments")
     if not isinstance(given, list):
@@ -275,23 +303,23 @@ def _arguments(at: At, script: Reader) -> Made:
         for name in given:
             if not is_variable(name):
                 message = f"{name[:64]!r} is no name that JavaScript has"
-                at.problems.add("ID_INVALID", message, (*path, name))
-    return at.expressions.value(given, path, at.call_names)
+                context.problems.add("ID_INVALID", message, (*path, name))
+    return context.expressions.value(given, path, context.call_names)
 
 
-KINDS: dict[str, Layout] = {
-    "call": lay_call,
-    "do": lay_do,
-    "fork": lay_fork,
-    "emit": lay_emit,
-    "for": lay_for,
-    "listen": lay_listen,
-    "raise": lay_raise,
-    "run": lay_run,
-    "set": lay_set,
-    "switch": lay_switch,
-    "try": lay_try,
-    "wait": lay_wait,
+KINDS: dict[str, CompileTask] = {
+    "call": compile_call,
+    "do": compile_do,
+    "fork": compile_fork,
+    "emit": compile_emit,
+    "for": compile_for,
+    "listen": compile_listen,
+    "raise": compile_raise,
+    "run": compile_run,
+    "set": compile_set,
+    "switch": compile_switch,
+    "try": compile_try,
+    "wait": compile_wait,
 }
 
 

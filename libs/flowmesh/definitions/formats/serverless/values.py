@@ -22,7 +22,7 @@ from flowmesh.standards.jq_values import (
     variables_in,
 )
 
-Made = dict[str, Json]
+JsonObject = dict[str, Json]
 
 # What expressions may name besides the variables of the blocks around them.
 ALWAYS = frozenset({"workflow", "runtime"})
@@ -55,13 +55,13 @@ class Expressions:
     # Sources, where they stand, and the variables there.
     _waiting: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
 
-    def expression(self, text: str, path: Path, names: Collection[str]) -> Made:
+    def expression(self, text: str, path: Path, names: Collection[str]) -> JsonObject:
         """A text that is an expression, with or without `${ }`."""
         source = bare(text)
         self._check(source, path, names)
         return {"jq": single(source)}
 
-    def value(self, value: Json, path: Path, names: Collection[str]) -> Made:
+    def value(self, value: Json, path: Path, names: Collection[str]) -> JsonObject:
         """A value that may hold expressions in `${ }`."""
         try:
             found = expressions_in(value)
@@ -80,7 +80,7 @@ class Expressions:
         made = self.value(value, path, names)
         return str(made["jq"]) if "jq" in made else orjson.dumps(made["value"]).decode()
 
-    def mapped(self, value: Json, path: Path, names: Collection[str]) -> Made:
+    def mapped(self, value: Json, path: Path, names: Collection[str]) -> JsonObject:
         """Where the standard takes one expression, or an object with expressions in it."""
         if isinstance(value, str):
             return self.expression(value, path, names)

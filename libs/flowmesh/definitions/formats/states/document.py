@@ -6,8 +6,8 @@ it is the member `Name` that Flowmesh adds, or else made from the content.
 
 from flowmesh.definitions.canonical import digest_of_document
 from flowmesh.definitions.formats.machines import ROOT, Budget, Machine, Names
+from flowmesh.definitions.formats.states.compiler import Compiler
 from flowmesh.definitions.formats.states.kinds import KINDS
-from flowmesh.definitions.formats.states.layout import Layout
 from flowmesh.definitions.limits import DESCRIPTION_CHARACTERS_MAX, TIMEOUT_MS_MAX
 from flowmesh.definitions.model import Dialect, Json, Workflow
 from flowmesh.definitions.reading.reader import Reader
@@ -24,10 +24,10 @@ def load(reader: Reader) -> Workflow | None:
         reader.problems.add("FEATURE_UNSUPPORTED", f"Version {version[:16]!r}", ("Version",))
     timeout_ms = 1_000 * reader.integer("TimeoutSeconds", 0, 1, _SECONDS_MAX, "TIMEOUT_INVALID")
     machine = Machine(Names(), Budget(reader.problems), EXECUTOR, ("States",))
-    layout = Layout(reader.problems, KINDS, name)
-    start = layout.document(machine, reader)
+    compiler = Compiler(reader.problems, KINDS, name)
+    start = compiler.document(machine, reader)
     first: dict[str, Json] = {"data": "{{input}}"}
-    if layout.has_variables:
+    if compiler.has_variables:
         first["variables"] = {}
     reader.refuse_unknown()
     return Workflow(

@@ -5,11 +5,11 @@ import re
 from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_headers, check_method, check_url
 from flowmesh.definitions.formats.machines import Machine
-from flowmesh.definitions.formats.states.layout import (
+from flowmesh.definitions.formats.states.compiler import (
     JSONATA,
-    At,
-    Lay,
-    Made,
+    CompileState,
+    JsonObject,
+    StateContext,
     expression_of,
     expressions_of,
     lookup_of,
@@ -20,11 +20,11 @@ from flowmesh.definitions.formats.states.layout import (
 )
 from flowmesh.definitions.formats.states.services import (
     called_by,
-    lay_called,
-    lay_events,
+    compile_called,
+    compile_events,
     publishes,
 )
-from flowmesh.definitions.formats.states.start import EXECUTION_RESOURCE, lay_start
+from flowmesh.definitions.formats.states.start import EXECUTION_RESOURCE, compile_start
 from flowmesh.definitions.model import Json, MapBody, Node
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.plan import HTTP_TIMEOUT_MS
@@ -42,54 +42,58 @@ PROCESSORS = ("ItemProcessor", "Iterator")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z")
 
 
-def lay_pass(at: At) -> None:
-    config = {"op": "pass", **at.shape(*_IN_OUT, "Parameters", "ResultPath")}
-    if at.reader.has("Result"):
-        config["result"] = at.reader.raw("Result")
-    at.node(at.entry, config, at.after)
+def compile_pass(context: StateContext) -> None:
+    config = {"op": "pass", **context.shape(*_IN_OUT, "Parameters", "ResultPath")}
+    if context.reader.has("Result"):
+        config["result"] = context.reader.raw("Result")
+    context.node(context.entry, config, context.after)
 
 
-def lay_succeed(at: At) -> None:
-    at.node(at.entry, {"op": "pass", **at.shape(*_IN_OUT, assigns=False)}, "")
+def compile_succeed(context: StateContext) -> None:
+    context.node(context.entry, {"op": "pass", **context.shape(*_IN_OUT, assigns=False)}, "")
 
 
-def lay_fail(at: At) -> None:
-    config: Made = {"op": "fail"} | ({JSONATA: True} if at.jsonata else {})
+def compile_fail(context: StateContext) -> None:
+    config: JsonObject = {"op": "fail"} | ({JSONATA: True} if context.jsonata else {})
     for key, name in (("Error", "error"), ("Cause", "cause")):
-        if at.jsonata:
-            expression_of(at.reader, key)
-            config[name] = at.reader.text(key, most=limits.DESCRIPTION_CHARACTERS_MAX)
-        elif at.reader.has(f"{key}Path"):
-            config[f"{name}_path"] = lookup_of(at.reader, f"{key}Path")
-            if at.reader.has(key):
+        if context.jsonata:
+            expression_of(context.reader, key)
+            config[name] = context.reader.text(key, most=limits.DESCRIPTION_CHARACTERS_MAX)
+        elif context.reader.has(f"{key}Path"):
+            config[f"{name}_path"] = lookup_of(context.reader, f"{key}Path")
+            if context.reader.has(key):
                 message = f"a state has {key} or {key}Path, not both"
-                at.problems.add("DEFINITION_INVALID", message, (*at.path, key), at_key=True)
+                context.problems.add(
+                    "DEFINITION_INVALID", message, (*context.path, key), at_key=True
+                )
         else:
-            config[name] = at.reader.text(key, most=limits.DESCRIPTION_CHARACTERS_MAX)
-    at.node(at.entry, config, "")
+            config[name] = context.reader.text(key, most=limits.DESCRIPTION_CHARACTERS_MAX)
+    context.node(context.entry, config, "")
 
 
-def lay_wait(at: At) -> None:
-    reader = at.reader
-    known = WAITS[:2] if at.jsonata else WAITS
+def compile_wait(context: StateContext) -> None:
+    reader = context.reader
+    known = WAITS[:2] if context.jsonata else WAITS
     given = [key for key in known if reader.has(key)]
     if len(given) != 1:
         message = f"a Wait has one of {', '.join(known)}"
-        at.problems.add("DEFINITION_INVALID", message, at.path)
+        context.problems.add("DEFINITION_INVALID", message, context.path)
         return
-    shape = at.shape(*_IN_OUT)
+    shape = context.shape(*_IN_OUT)
     key = given[0]
-    if at.jsonata and is_expression(reader.value[key]):
-        timer = at.new("timer")
+    if context.jsonata and is_expression(reader.value[key]):
+        timer = context.new("timer")
         config = {"op": "wait", JSONATA: True, **shape, key.lower(): expression_of(reader, key)}
-        at.node(at.entry, config, timer)
-        at.timer(timer, "{{state.wait}}", at.after)
+        context.node(context.entry, config, timer)
+        context.timer(timer, "{{state.wait}}", context.after)
         return
     if key.endswith("Path"):
         name = "seconds_path" if key == "SecondsPath" else "timestamp_path"
-        timer = at.new("timer")
-        at.node(at.entry, {"op": "wait", **shape, name: path_of(reader, key, null=False)}, timer)
-        at.timer(timer, "{{state.wait}}", at.after)
+        timer = context.new("timer")
+        context.node(
+            context.entry, {"op": "wait", **shape, name: path_of(reader, key, null=False)}, timer
+        )
+        context.timer(timer, "{{state.wait}}", context.after)
         return
     duration: int | str
     if key == "Seconds":
@@ -100,42 +104,44 @@ def lay_wait(at: At) -> None:
         if not _INSTANT.match(duration):
             reader.wrong("Timestamp", "an instant such as 2030-01-31T12:00:00Z", "TIMEOUT_INVALID")
     if not shape:
-        at.timer(at.entry, duration, at.after)
+        context.timer(context.entry, duration, context.after)
         return
-    timer = at.new("timer")
-    at.node(at.entry, {"op": "pass", **shape}, timer)
-    at.timer(timer, duration, at.after)
+    timer = context.new("timer")
+    context.node(context.entry, {"op": "pass", **shape}, timer)
+    context.timer(timer, duration, context.after)
 
 
-def lay_choice(at: At) -> None:
+def compile_choice(context: StateContext) -> None:
     """A node that decides; where something is made of the data, nodes behind it do that."""
-    shape = at.shape(*_IN_OUT)
+    shape = context.shape(*_IN_OUT)
     rules: list[Json] = []
     to: list[str] = []
     behind: dict[str, str] = {}
 
-    def go(target: str, made: Made) -> None:
+    def go(target: str, made: JsonObject) -> None:
         """One more end of the choice: a state, or the node in front of it."""
         key = repr((target, made))
         if made and target and key not in behind:
-            behind[key] = at.new("then")
-            at.node(behind[key], {"op": "pass", **made}, target)
+            behind[key] = context.new("then")
+            context.node(behind[key], {"op": "pass", **made}, target)
         to.append(behind[key] if made and target else target)
 
-    items = at.reader.items("Choices")
+    items = context.reader.items("Choices")
     if not items:
-        at.problems.add("DEFINITION_INVALID", "a Choice needs Choices", (*at.path, "Choices"))
+        context.problems.add(
+            "DEFINITION_INVALID", "a Choice needs Choices", (*context.path, "Choices")
+        )
     for index, item in enumerate(items):
-        path = (*at.path, "Choices", index)
+        path = (*context.path, "Choices", index)
         if not isinstance(item, dict):
             message = f"a choice is an object, not {kind_of(item)}"
-            at.problems.add("DEFINITION_INVALID", message, path)
+            context.problems.add("DEFINITION_INVALID", message, path)
             continue
-        rule = Reader(item, path, at.problems)
-        if at.jsonata:
+        rule = Reader(item, path, context.problems)
+        if context.jsonata:
             rules.append(_condition(rule))
             own = expressions_of(rule, ("Output", "Assign"))
-            go(at.target(rule, "Next"), own)
+            go(context.target(rule, "Next"), own)
             rule.text("Comment", most=limits.DESCRIPTION_CHARACTERS_MAX)
             rule.refuse_unknown()
             continue
@@ -143,14 +149,16 @@ def lay_choice(at: At) -> None:
         if rule_problems(rule):
             rules.append({key: item[key] for key in item if key not in ("Comment", "Assign")})
         general = {key: value for key, value in shape.items() if key != "assign"}
-        go(at.target(rule, "Next"), general | assigned)
-    config: Made = {"op": "choice", "choices": rules} | ({JSONATA: True} if at.jsonata else {})
+        go(context.target(rule, "Next"), general | assigned)
+    config: JsonObject = {"op": "choice", "choices": rules} | (
+        {JSONATA: True} if context.jsonata else {}
+    )
     if "input_path" in shape:
         config["input_path"] = shape["input_path"]
-    if at.reader.has("Default"):
-        go(at.target(at.reader, "Default"), shape)
+    if context.reader.has("Default"):
+        go(context.target(context.reader, "Default"), shape)
         config["default"] = to[-1]
-    at.node(at.entry, {**config, "to": to}, among=tuple(to) or ("",))
+    context.node(context.entry, {**config, "to": to}, among=tuple(to) or ("",))
 
 
 def _condition(rule: Reader) -> Json:
@@ -162,40 +170,40 @@ def _condition(rule: Reader) -> Json:
     return condition
 
 
-def lay_task(at: At) -> None:
-    reader = at.reader
-    shape = at.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
-    limit, heartbeat = _limits(at)
+def compile_task(context: StateContext) -> None:
+    reader = context.reader
+    shape = context.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
+    limit, heartbeat = _limits(context)
     said = reader.required_text("Resource", "what runs the task")
     resource = without_placeholders(said)
     if HTTP_RESOURCE.match(resource):
-        at.error_handling(at.entry)
-        _check_http(at)
+        context.error_handling(context.entry)
+        _check_http(context)
         config = {"op": "http", **shape}
-        at.node(at.entry, config, at.after, timeout_ms=limit or HTTP_TIMEOUT_MS)
+        context.node(context.entry, config, context.after, timeout_ms=limit or HTTP_TIMEOUT_MS)
     elif started := EXECUTION_RESOURCE.match(resource):
-        at.error_handling(at.entry)
-        lay_start(at, started.group(1) or "", shape, limit)
+        context.error_handling(context.entry)
+        compile_start(context, started.group(1) or "", shape, limit)
     elif publishes(resource):
-        at.error_handling(at.entry)
-        lay_events(at, shape)
+        context.error_handling(context.entry)
+        compile_events(context, shape)
     else:
-        called = called_by(at, said) if said else None
-        at.error_handling(at.entry, function=called is not None and called.function)
+        called = called_by(context, said) if said else None
+        context.error_handling(context.entry, function=called is not None and called.function)
         if called is not None:
-            lay_called(at, called, shape, limit, heartbeat)
+            compile_called(context, called, shape, limit, heartbeat)
 
 
-def _limits(at: At) -> tuple[int, int]:
+def _limits(context: StateContext) -> tuple[int, int]:
     """The timeout and the heartbeat in ms, 0 where there is none."""
     for key in ("TimeoutSecondsPath", "HeartbeatSecondsPath", "Credentials"):
-        if at.reader.has(key):
-            at.refuse(key, key)
-    limit = 1_000 * _seconds(at.reader, "TimeoutSeconds")
-    heartbeat = 1_000 * _seconds(at.reader, "HeartbeatSeconds")
+        if context.reader.has(key):
+            context.refuse(key, key)
+    limit = 1_000 * _seconds(context.reader, "TimeoutSeconds")
+    heartbeat = 1_000 * _seconds(context.reader, "HeartbeatSeconds")
     if limit and heartbeat >= limit:
         message = "HeartbeatSeconds is less than TimeoutSeconds"
-        at.problems.add("TIMEOUT_INVALID", message, (*at.path, "HeartbeatSeconds"))
+        context.problems.add("TIMEOUT_INVALID", message, (*context.path, "HeartbeatSeconds"))
     return limit, heartbeat
 
 
@@ -203,33 +211,35 @@ def _seconds(reader: Reader, key: str) -> int:
     return reader.integer(key, 0, 1, limits.TIMEOUT_MS_MAX // 1_000, "TIMEOUT_INVALID")
 
 
-def _check_http(at: At) -> None:
-    parameters = at.reader.raw(at.parameters)
+def _check_http(context: StateContext) -> None:
+    parameters = context.reader.raw(context.parameters)
     if not isinstance(parameters, dict):
-        at.reader.missing(at.parameters, "ApiEndpoint, Method and what else the request has")
+        context.reader.missing(
+            context.parameters, "ApiEndpoint, Method and what else the request has"
+        )
         return
     names = {key.removesuffix(".$"): key for key in parameters}
     for name in ("ApiEndpoint", "Method"):
         if name not in names:
-            path = (*at.path, at.parameters, name)
+            path = (*context.path, context.parameters, name)
             message = f"{name} is missing; an HTTP task needs it"
-            at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+            context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     for name, key in names.items():
         if name not in _HTTP_KNOWN:
             why = "a WorkflowTask of the library has credentials; name it as flowmesh:NAME"
             why = why if name == "Authentication" else ""
-            at.refuse(f"{name[:64]} of an HTTP task", at.parameters, key, why=why)
-    _check_request(at, parameters)
+            context.refuse(f"{name[:64]} of an HTTP task", context.parameters, key, why=why)
+    _check_request(context, parameters)
 
 
-def _check_request(at: At, parameters: dict[str, Json]) -> None:
+def _check_request(context: StateContext, parameters: dict[str, Json]) -> None:
     """Check the parts of an HTTP request that no path and no expression computes."""
-    path = (*at.path, at.parameters)
+    path = (*context.path, context.parameters)
     url, method = parameters.get("ApiEndpoint"), parameters.get("Method")
     if isinstance(url, str) and not _computed(url):
-        check_url(url, (*path, "ApiEndpoint"), at.problems)
+        check_url(url, (*path, "ApiEndpoint"), context.problems)
     if not _computed(method):
-        check_method(method, (*path, "Method"), at.problems)
+        check_method(method, (*path, "Method"), context.problems)
     headers = parameters.get("Headers")
     if isinstance(headers, dict):
         constant = {
@@ -237,7 +247,7 @@ def _check_request(at: At, parameters: dict[str, Json]) -> None:
             for name, each in headers.items()
             if not (name.endswith(".$") or _computed(each))
         }
-        check_headers(constant, (*path, "Headers"), at.problems)
+        check_headers(constant, (*path, "Headers"), context.problems)
 
 
 def _computed(value: Json) -> bool:
@@ -245,46 +255,51 @@ def _computed(value: Json) -> bool:
     return isinstance(value, str) and value.startswith("{%")
 
 
-def _first_value(at: At, prepared: bool) -> Made:
+def _first_value(context: StateContext, prepared: bool) -> JsonObject:
     """The value that a machine inside of this state begins with."""
-    value: Made = {"data": "{{state.call}}" if prepared else "{{state.data}}"}
-    if at.machine.in_map:
+    value: JsonObject = {"data": "{{state.call}}" if prepared else "{{state.data}}"}
+    if context.machine.in_map:
         value["map"] = "{{state.map}}"
-    if at.layout.has_variables:
+    if context.compiler.has_variables:
         value["variables"] = "{{state.variables}}"
     return value
 
 
-def lay_parallel(at: At) -> None:
-    shape = at.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
-    at.error_handling(at.entry)
-    items = at.reader.items("Branches")
+def compile_parallel(context: StateContext) -> None:
+    shape = context.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
+    context.error_handling(context.entry)
+    items = context.reader.items("Branches")
     if not items:
-        at.problems.add("DEFINITION_INVALID", "a Parallel needs Branches", (*at.path, "Branches"))
-    before, behind = at.split(shape)
-    call = at.entry
+        context.problems.add(
+            "DEFINITION_INVALID", "a Parallel needs Branches", (*context.path, "Branches")
+        )
+    before, behind = context.split(shape)
+    call = context.entry
     if before:
-        call = at.new("call")
-        at.node(at.entry, {"op": "before", **before}, call)
+        call = context.new("call")
+        context.node(context.entry, {"op": "before", **before}, call)
     branches = []
     for index, item in enumerate(items):
-        path = (*at.path, "Branches", index)
+        path = (*context.path, "Branches", index)
         if not isinstance(item, dict):
             message = f"a branch is an object, not {kind_of(item)}"
-            at.problems.add("DEFINITION_INVALID", message, path)
+            context.problems.add("DEFINITION_INVALID", message, path)
             continue
-        inner = at.machine.inner(path)
-        start = _inner_machine(at, inner, Reader(item, path, at.problems))
+        inner = context.machine.inner(path)
+        start = _inner_machine(context, inner, Reader(item, path, context.problems))
         branches.append(
             inner.as_node(
-                at.new(f"branch-{index}"), start, _first_value(at, bool(before)), name=at.name
+                context.new(f"branch-{index}"),
+                start,
+                _first_value(context, bool(before)),
+                name=context.name,
             )
         )
-    at.beside(call, tuple(branches), {"op": "joined", **behind}, at.new("result"))
+    context.beside(call, tuple(branches), {"op": "joined", **behind}, context.new("result"))
 
 
-def _inner_machine(at: At, inner: Machine, reader: Reader) -> str:
-    start = at.layout.machine(inner, reader)
+def _inner_machine(context: StateContext, inner: Machine, reader: Reader) -> str:
+    start = context.compiler.machine(inner, reader)
     reader.text("Comment", most=limits.DESCRIPTION_CHARACTERS_MAX)
     reader.refuse_unknown()
     return start
@@ -297,45 +312,45 @@ _MAP_UNSUPPORTED = (
 )  # fmt: skip
 
 
-def lay_map(at: At) -> None:
+def compile_map(context: StateContext) -> None:
     """The items are made first; each is the first value of a machine of its own."""
-    reader = at.reader
-    shape = at.shape(*_IN_OUT, "ResultSelector", "ResultPath")
+    reader = context.reader
+    shape = context.shape(*_IN_OUT, "ResultSelector", "ResultPath")
     for key in _MAP_UNSUPPORTED:
         if reader.has(key):
-            at.refuse(key, key, why="items come from the input and run in this execution")
-    at.error_handling(at.entry)
-    config: Made = {"op": "items"}
+            context.refuse(key, key, why="items come from the input and run in this execution")
+    context.error_handling(context.entry)
+    config: JsonObject = {"op": "items"}
     if "input_path" in shape:
         config["input_path"] = shape.pop("input_path")
-    config |= _items(at)
+    config |= _items(context)
     most = reader.integer("MaxConcurrency", 0, 0, limits.MAP_CONCURRENCY_MAX)
-    inner = at.machine.inner((*at.path, "ItemProcessor"), in_map=True)
-    start = _processor(at, inner)
-    each, run, items = at.new("item"), at.new("run"), at.new("items")
+    inner = context.machine.inner((*context.path, "ItemProcessor"), in_map=True)
+    start = _processor(context, inner)
+    each, run, items = context.new("item"), context.new("run"), context.new("items")
     body = MapBody(
-        (inner.as_node(each, start, "{{item}}", name=at.name),),
+        (inner.as_node(each, start, "{{item}}", name=context.name),),
         most or limits.MAP_CONCURRENCY_DEFAULT,
-        at.path,
+        context.path,
     )
     node = Node(
         items,
-        at.machine.names.place((*at.path, "items"), items),
-        name=at.name,
+        context.machine.names.place((*context.path, "items"), items),
+        name=context.name,
         input="{{state.items}}",
         has_input=True,
         body=body,
-        bound=at.machine.bound,
+        bound=context.machine.bound,
     )
-    at.node(at.entry, config, run)
-    at.beside(run, (node,), {"op": "mapped", **shape}, at.new("result"))
+    context.node(context.entry, config, run)
+    context.beside(run, (node,), {"op": "mapped", **shape}, context.new("result"))
 
 
-def _items(at: At) -> Made:
+def _items(context: StateContext) -> JsonObject:
     """Where the items of a Map are, and what is made of each."""
-    reader = at.reader
-    found: Made = {}
-    if at.jsonata:
+    reader = context.reader
+    found: JsonObject = {}
+    if context.jsonata:
         for key, name in (("Items", "items"), ("ItemSelector", "selector")):
             if reader.has(key):
                 found[name] = expression_of(reader, key)
@@ -347,34 +362,36 @@ def _items(at: At) -> Made:
         found["selector"] = template_of(reader, key)
     if len(selectors) > 1:
         message = "a Map has ItemSelector or Parameters, not both"
-        at.problems.add("DEFINITION_INVALID", message, (*at.path, "Parameters"), at_key=True)
+        context.problems.add(
+            "DEFINITION_INVALID", message, (*context.path, "Parameters"), at_key=True
+        )
     return found
 
 
-def _processor(at: At, inner: Machine) -> str:
-    keys = [key for key in PROCESSORS if at.reader.has(key)]
+def _processor(context: StateContext, inner: Machine) -> str:
+    keys = [key for key in PROCESSORS if context.reader.has(key)]
     if len(keys) != 1:
-        at.reader.missing("ItemProcessor", "StartAt and States of what runs for each item")
+        context.reader.missing("ItemProcessor", "StartAt and States of what runs for each item")
         return ""
-    processor = at.reader.object(keys[0])
+    processor = context.reader.object(keys[0])
     configuration = processor.object("ProcessorConfig")
     mode = configuration.text("Mode") or "INLINE"
     if mode != "INLINE":
         path = (keys[0], "ProcessorConfig", "Mode")
         why = "items run in this execution, up to MaxConcurrency at once; INLINE says so"
-        at.refuse(f"a Map in mode {mode[:16]}", *path, why=why)
+        context.refuse(f"a Map in mode {mode[:16]}", *path, why=why)
     configuration.text("ExecutionType")
     configuration.refuse_unknown()
-    return _inner_machine(at, inner, processor)
+    return _inner_machine(context, inner, processor)
 
 
-KINDS: dict[str, Lay] = {
-    "Pass": lay_pass,
-    "Task": lay_task,
-    "Choice": lay_choice,
-    "Wait": lay_wait,
-    "Succeed": lay_succeed,
-    "Fail": lay_fail,
-    "Parallel": lay_parallel,
-    "Map": lay_map,
+KINDS: dict[str, CompileState] = {
+    "Pass": compile_pass,
+    "Task": compile_task,
+    "Choice": compile_choice,
+    "Wait": compile_wait,
+    "Succeed": compile_succeed,
+    "Fail": compile_fail,
+    "Parallel": compile_parallel,
+    "Map": compile_map,
 }

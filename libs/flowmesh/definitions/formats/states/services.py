@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS, SIGNAL
-from flowmesh.definitions.formats.states.layout import TOKEN_SUFFIX, At, Made
+from flowmesh.definitions.formats.states.compiler import TOKEN_SUFFIX, JsonObject, StateContext
 from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, Outcome, Task
 from flowmesh.definitions.reading.reader import is_id
 from flowmesh.standards.arns import function_of, without_placeholders
@@ -47,7 +47,7 @@ class Called:
     behind: Mapping[str, Json] | None = None
 
 
-def called_by(at: At, resource: str) -> Called | None:
+def called_by(context: StateContext, resource: str) -> Called | None:
     """What runs the task; None of what is refused, which is noted."""
     name = without_placeholders(resource)
     if resource.startswith(_LIBRARY):
@@ -59,55 +59,55 @@ def called_by(at: At, resource: str) -> Called | None:
         return Called(function[0], function=True) if function is not None else None
     if match := _SERVICE.match(name.removesuffix(TOKEN_SUFFIX)):
         if match[1] in _INVOKE:
-            return _invoked(at)
+            return _invoked(context)
         if match[1] not in _EVENTS | _OWN:
-            _warn_of(at, match[1])
+            _warn_of(context, match[1])
             return Called(match[1])
     if name.startswith("arn:"):
-        at.refuse(f"the resource {resource[:128]}", "Resource")
+        context.refuse(f"the resource {resource[:128]}", "Resource")
         return None
     if name in BUILT_IN_EXECUTORS:
-        at.refuse(f"the built-in task {name}", "Resource", why="refer to a WorkflowTask")
+        context.refuse(f"the built-in task {name}", "Resource", why="refer to a WorkflowTask")
         return None
     return Called(name)
 
 
-def _warn_of(at: At, service: str) -> None:
+def _warn_of(context: StateContext, service: str) -> None:
     message = f"Flowmesh does not call {service} itself: a worker has to serve it as a task type"
-    at.problems.warn("FEATURE_UNSUPPORTED", message, (*at.path, "Resource"))
+    context.problems.warn("FEATURE_UNSUPPORTED", message, (*context.path, "Resource"))
 
 
-def _parameters(at: At) -> tuple[dict[str, Json], dict[str, str]]:
+def _parameters(context: StateContext) -> tuple[dict[str, Json], dict[str, str]]:
     """The parameters, and the keys they stand at by their names."""
-    given = at.reader.raw(at.parameters)
+    given = context.reader.raw(context.parameters)
     parameters = given if isinstance(given, dict) else {}
     return parameters, {key.removesuffix(".$"): key for key in parameters}
 
 
-def _invoked(at: At) -> Called | None:
+def _invoked(context: StateContext) -> Called | None:
     """A function that `lambda:invoke` names in its parameters."""
-    parameters, names = _parameters(at)
+    parameters, names = _parameters(context)
     for name, key in names.items():
         if name not in _CALL:
-            at.refuse(f"{name[:64]} of lambda:invoke", at.parameters, key)
+            context.refuse(f"{name[:64]} of lambda:invoke", context.parameters, key)
         elif name in _CONSTANT and parameters[key] != _CONSTANT[name]:
             why = f"the state waits for the result; it is {_CONSTANT[name]}"
-            at.refuse(f"another {name} of lambda:invoke", at.parameters, key, why=why)
+            context.refuse(f"another {name} of lambda:invoke", context.parameters, key, why=why)
     if "FunctionName" not in names:
-        path = (*at.path, at.parameters, "FunctionName")
+        path = (*context.path, context.parameters, "FunctionName")
         message = "FunctionName is missing; it says which function is invoked"
-        at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+        context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
         return None
     for name in ("FunctionName", "Qualifier"):
         if names.get(name, name) != name:
-            at.refuse(f"{name} as a path", at.parameters, names[name], why=_TYPE_SAID)
+            context.refuse(f"{name} as a path", context.parameters, names[name], why=_TYPE_SAID)
             return None
     given = parameters["FunctionName"]
     function = function_of(given) if isinstance(given, str) else None
     if function is None:
         message = f"expected the name or the ARN of a Lambda function, got {str(given)[:64]!r}"
-        path = (*at.path, at.parameters, "FunctionName")
-        at.problems.add("DEFINITION_INVALID", message, path)
+        path = (*context.path, context.parameters, "FunctionName")
+        context.problems.add("DEFINITION_INVALID", message, path)
         return None
     name, qualifier = function
     version = str(parameters.get("Qualifier") or qualifier)
@@ -115,31 +115,33 @@ def _invoked(at: At) -> Called | None:
     return Called(name, function=True, before={"call": "Payload"}, behind={"version": executed})
 
 
-def lay_called(at: At, called: Called, shape: Made, limit_ms: int, heartbeat_ms: int) -> None:
+def compile_called(
+    context: StateContext, called: Called, shape: JsonObject, limit_ms: int, heartbeat_ms: int
+) -> None:
     """A task that a worker or the library has, beside the value it is called with.
 
     With a token, the result is that of a signal with the token as its key.
     """
     if not is_id(called.type):
         message = f"{called.type[:64]!r} is no name of a task"
-        at.problems.add("ID_INVALID", message, (*at.path, "Resource"))
+        context.problems.add("ID_INVALID", message, (*context.path, "Resource"))
         return
-    has_token = at.has_token
-    before, behind = at.split(shape)
+    has_token = context.has_token
+    before, behind = context.split(shape)
     before |= called.before or {}
     if has_token:
         before["token"] = True
-    call, answer = at.entry, at.new("result")
+    call, answer = context.entry, context.new("result")
     if before:
-        call = at.new("call")
-        at.node(at.entry, {"op": "before", **before}, call)
+        call = context.new("call")
+        context.node(context.entry, {"op": "before", **before}, call)
     task = None if called.library else Task(
         called.type, called.type, {}, Dialect.NATIVE, retry=NO_RETRY
     )  # fmt: skip
     node = Node(
-        at.new("task"),
-        at.path,
-        name=at.name,
+        context.new("task"),
+        context.path,
+        name=context.name,
         task=task,
         task_ref=called.type if called.library else "",
         input="{{state.call}}" if before else "{{state.data}}",
@@ -149,28 +151,28 @@ def lay_called(at: At, called: Called, shape: Made, limit_ms: int, heartbeat_ms:
         heartbeat_ms=0 if has_token else heartbeat_ms,
         # The time that it waits for a worker counts too.
         outcome=Outcome(total_timeout_ms=limit_ms),
-        bound=at.machine.bound,
+        bound=context.machine.bound,
     )
     if has_token:
-        at.beside(call, (node, _sent(at, limit_ms)), {"op": "sent", **behind}, answer)
+        context.beside(call, (node, _sent(context, limit_ms)), {"op": "sent", **behind}, answer)
         return
-    at.beside(call, (node,), {"op": "result", **behind, **(called.behind or {})}, answer)
+    context.beside(call, (node,), {"op": "result", **behind, **(called.behind or {})}, answer)
 
 
-def _sent(at: At, limit_ms: int) -> Node:
+def _sent(context: StateContext, limit_ms: int) -> Node:
     """Waits for what is sent with the token."""
-    if at.reader.has("HeartbeatSeconds"):
+    if context.reader.has("HeartbeatSeconds"):
         why = "no heartbeats are sent with a token; TimeoutSeconds limits the wait"
-        at.refuse("HeartbeatSeconds of a task with a token", "HeartbeatSeconds", why=why)
+        context.refuse("HeartbeatSeconds of a task with a token", "HeartbeatSeconds", why=why)
     return Node(
-        at.new("token"),
-        at.path,
-        name=at.name,
+        context.new("token"),
+        context.path,
+        name=context.name,
         task=Task(SIGNAL, SIGNAL, {"name": TOKEN_SIGNAL}, Dialect.NATIVE),
         input="{{state.token}}",
         has_input=True,
         timeout_ms=limit_ms,
-        bound=at.machine.bound,
+        bound=context.machine.bound,
     )
 
 
@@ -180,33 +182,33 @@ def publishes(resource: str) -> bool:
     return match is not None and match[1] in _EVENTS
 
 
-def lay_events(at: At, shape: Made) -> None:
+def compile_events(context: StateContext, shape: JsonObject) -> None:
     """A task that publishes the events of its parameters."""
-    parameters, names = _parameters(at)
+    parameters, names = _parameters(context)
     if "Entries" not in names:
-        path = (*at.path, at.parameters, "Entries")
+        path = (*context.path, context.parameters, "Entries")
         message = "Entries is missing; it is the list of events that are published"
-        at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+        context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     for name, key in names.items():
         if name != "Entries":
-            at.refuse(f"{name[:64]} of events:putEvents", at.parameters, key)
+            context.refuse(f"{name[:64]} of events:putEvents", context.parameters, key)
     entries = parameters.get("Entries")
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        _check_entry(at, entry, (at.parameters, "Entries", index))
-    at.node(at.entry, {"op": "publish", **shape}, at.after)
+        _check_entry(context, entry, (context.parameters, "Entries", index))
+    context.node(context.entry, {"op": "publish", **shape}, context.after)
 
 
-def _check_entry(at: At, entry: Json, below: tuple[str | int, ...]) -> None:
+def _check_entry(context: StateContext, entry: Json, below: tuple[str | int, ...]) -> None:
     if not isinstance(entry, dict):
         message = "an entry is an object with Source, DetailType and Detail"
-        at.problems.add("DEFINITION_INVALID", message, (*at.path, *below))
+        context.problems.add("DEFINITION_INVALID", message, (*context.path, *below))
         return
     names = {key.removesuffix(".$"): key for key in entry}
     for name in ("Source", "DetailType"):
         if name not in names:
             message = f"{name} is missing; an event needs it"
-            path = (*at.path, *below, name)
-            at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+            path = (*context.path, *below, name)
+            context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     for name, key in names.items():
         if name not in _ENTRY:
-            at.refuse(f"{name[:64]} of an event", *below, key)
+            context.refuse(f"{name[:64]} of an event", *below, key)

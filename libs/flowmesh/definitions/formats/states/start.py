@@ -6,7 +6,7 @@ What it starts is named by an ARN or a name, which may be known only when the st
 import re
 
 from flowmesh.definitions.formats.machines import subworkflow
-from flowmesh.definitions.formats.states.layout import At, Made
+from flowmesh.definitions.formats.states.compiler import JsonObject, StateContext
 from flowmesh.definitions.model import NO_RETRY, Node
 from flowmesh.definitions.reading.reader import is_id
 from flowmesh.standards.arns import machine_of
@@ -19,60 +19,64 @@ _KNOWN = frozenset({"StateMachineArn", "Input", "Name"})
 _ARN = "StateMachineArn"
 
 
-def lay_start(at: At, how: str, shape: Made, limit_ms: int) -> None:
+def compile_start(context: StateContext, how: str, shape: JsonObject, limit_ms: int) -> None:
     """A task that starts one and goes on, or with `.sync` waits for its end.
 
     `.sync` answers the output as text, `.sync:2` as it is.
     """
-    if at.reader.has("HeartbeatSeconds"):
-        at.refuse("HeartbeatSeconds of startExecution", "HeartbeatSeconds")
-    given = at.reader.raw(at.parameters)
+    if context.reader.has("HeartbeatSeconds"):
+        context.refuse("HeartbeatSeconds of startExecution", "HeartbeatSeconds")
+    given = context.reader.raw(context.parameters)
     parameters = given if isinstance(given, dict) else {}
     names = {key.removesuffix(".$"): key for key in parameters}
     for name, key in names.items():
         if name not in _KNOWN:
-            at.refuse(f"{name[:64]} of startExecution", at.parameters, key)
+            context.refuse(f"{name[:64]} of startExecution", context.parameters, key)
     if "Name" in names and how:
         why = "only what is not waited for has a name that others may give it too"
         feature = "the Name of an execution that is waited for"
-        at.refuse(feature, at.parameters, names["Name"], why=why)
+        context.refuse(feature, context.parameters, names["Name"], why=why)
     if _ARN not in names:
-        path = (*at.path, at.parameters, _ARN)
+        path = (*context.path, context.parameters, _ARN)
         message = f"{_ARN} is missing; it says which state machine is started"
-        at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+        context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
         return
     workflow, version = "{{state.call.workflow}}", "latest"
     computed = names[_ARN] != _ARN or is_expression(parameters[_ARN])
     if not computed:
-        workflow, version = _named(at, parameters[_ARN])
-    before, behind = at.split(shape)
-    at.node(at.entry, {"op": "start", "computed": computed, **before}, call := at.new("call"))
+        workflow, version = _named(context, parameters[_ARN])
+    before, behind = context.split(shape)
+    context.node(
+        context.entry, {"op": "start", "computed": computed, **before}, call := context.new("call")
+    )
     task = subworkflow(
         workflow,
         version,
         waits=bool(how),
-        path=(*at.path, at.parameters),
+        path=(*context.path, context.parameters),
         child_id="{{state.call.id}}" if "Name" in names else "",
     )
     node = Node(
-        at.new("task"),
-        at.path,
-        name=at.name,
+        context.new("task"),
+        context.path,
+        name=context.name,
         task=task,
         input="{{state.call.input}}",
         has_input=True,
         retry=NO_RETRY,
         timeout_ms=limit_ms,
-        bound=at.machine.bound,
+        bound=context.machine.bound,
     )
-    answered: Made = {"op": "ended", "text": how == ".sync"} if how else {"op": "started"}
-    at.beside(call, (node,), {**answered, **behind}, at.new("result"))
+    answered: JsonObject = {"op": "ended", "text": how == ".sync"} if how else {"op": "started"}
+    context.beside(call, (node,), {**answered, **behind}, context.new("result"))
 
 
-def _named(at: At, arn: object) -> tuple[str, str]:
+def _named(context: StateContext, arn: object) -> tuple[str, str]:
     """The workflow and the version of a constant ARN."""
     workflow, version = machine_of(arn) if isinstance(arn, str) else ("", "")
     if not is_id(workflow) or (version and not is_id(version)):
         message = f"expected the ARN or the name of a state machine, got {str(arn)[:64]!r}"
-        at.problems.add("DEFINITION_INVALID", message, (*at.path, at.parameters, _ARN))
+        context.problems.add(
+            "DEFINITION_INVALID", message, (*context.path, context.parameters, _ARN)
+        )
     return workflow, version or "latest"

@@ -24,7 +24,7 @@ from flowmesh.standards import choices, jsonata
 from flowmesh.standards.paths import PathInvalid, compile_path, compile_reference
 from flowmesh.standards.payloads import compile_lookup, problems_of
 
-Made = dict[str, Json]
+JsonObject = dict[str, Json]
 _INVALID = "EXPRESSION_INVALID"
 # Says of a configuration that its templates are JSONata.
 JSONATA = "jsonata"
@@ -53,13 +53,13 @@ def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> 
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class StateContext:
     """One state to be laid out; `entry` is the id of its first node, `after` of what follows it.
 
     `catch` is the id of the node that decides about its errors, empty where nothing does.
     """
 
-    layout: "Layout"
+    compiler: "Compiler"
     machine: Machine
     reader: Reader
     name: str
@@ -93,16 +93,16 @@ class At:
         """The member with what a task is called with."""
         return "Arguments" if self.jsonata else "Parameters"
 
-    def shape(self, *keys: str, assigns: bool = True) -> Made:
+    def shape(self, *keys: str, assigns: bool = True) -> JsonObject:
         """Those of the fields of input and output processing that this kind of state has."""
         if self.jsonata:
             called = ("Arguments",) if "ResultSelector" in keys and "Parameters" in keys else ()
             return expressions_of(self.reader, (*called, "Output", *("Assign",) * assigns))
         return shape_of(self.reader, (*keys, *("Assign",) * assigns))
 
-    def split(self, shape: Made) -> tuple[Made, Made]:
+    def split(self, shape: JsonObject) -> tuple[JsonObject, JsonObject]:
         """What is done with the input of a state, and with the result that is behind it."""
-        before: Made = {key: shape[key] for key in _BEFORE if key in shape}
+        before: JsonObject = {key: shape[key] for key in _BEFORE if key in shape}
         behind = {key: value for key, value in shape.items() if key not in before}
         if "arguments" in before:
             before[JSONATA] = True
@@ -111,7 +111,7 @@ class At:
     def node(
         self,
         node_id: str,
-        config: Made,
+        config: JsonObject,
         following: str = "",
         *,
         among: tuple[str, ...] = (),
@@ -127,7 +127,7 @@ class At:
         config = {"name": self.name, **config}
         extra = dict(given or {})
         if _mentions_context(config):
-            config["machine"] = self.layout.workflow
+            config["machine"] = self.compiler.workflow
             extra |= {
                 "execution": "{{execution.id}}",
                 "started": "{{execution.startedAt}}",
@@ -142,7 +142,9 @@ class At:
         """A timer of this state."""
         self.machine.timer(node_id, duration, following, self.path, self.name)
 
-    def beside(self, node_id: str, nodes: tuple[Node, ...], config: Made, answer: str) -> None:
+    def beside(
+        self, node_id: str, nodes: tuple[Node, ...], config: JsonObject, answer: str
+    ) -> None:
         """Nodes beside the value before them; behind them what puts their outputs into it."""
         group = self.machine.beside(nodes, self.path, self.name)
         follow = Follow(answer, everything(self.catch))
@@ -170,7 +172,7 @@ class At:
             self._check_order(key, found)
         if not self.catch:
             return
-        config: Made = {"op": "failed", "retry": retriers, "catch": catchers}
+        config: JsonObject = {"op": "failed", "retry": retriers, "catch": catchers}
         if function:
             config["function"] = True
         route, targets = self.new("caught"), [catcher["next"] for catcher in catchers]
@@ -182,7 +184,7 @@ class At:
         self.node(self.catch, config, route, given=given, catch="")
         self.machine.route(route, targets, self.path)
 
-    def _check_order(self, key: str, found: list[Made]) -> None:
+    def _check_order(self, key: str, found: list[JsonObject]) -> None:
         """Nothing that stands behind States.ALL is ever asked."""
         for index, each in enumerate(found[:-1]):
             if "States.ALL" in each["errors"]:
@@ -201,8 +203,8 @@ class At:
                 self.problems.add("DEFINITION_INVALID", message, path)
         return found
 
-    def _catcher(self, reader: Reader) -> Made:
-        catcher: Made = {"errors": _errors(reader), "next": self.target(reader, "Next")}
+    def _catcher(self, reader: Reader) -> JsonObject:
+        catcher: JsonObject = {"errors": _errors(reader), "next": self.target(reader, "Next")}
         if self.jsonata:
             catcher |= expressions_of(reader, ("Output", "Assign"))
         else:
@@ -212,13 +214,15 @@ class At:
         return catcher
 
 
-Lay = Callable[[At], None]
+CompileState = Callable[[StateContext], None]
 
 
-class Layout:
+class Compiler:
     """Lays out the machines of one document; `kinds` says how, by the type of the state."""
 
-    def __init__(self, problems: Problems, kinds: Mapping[str, Lay], workflow: str) -> None:
+    def __init__(
+        self, problems: Problems, kinds: Mapping[str, CompileState], workflow: str
+    ) -> None:
         self.problems = problems
         self.workflow = workflow
         self._kinds = kinds
@@ -284,7 +288,7 @@ class Layout:
         # The errors of a task are named by what stands behind it.
         has_handler = bool(state.value.get("Retry") or state.value.get("Catch") or kind == "Task")
         catch = machine.names.new(f"{name}:catch") if has_handler else ""
-        lay(At(self, machine, state, name, ids[name], after, catch, ids, in_jsonata))
+        lay(StateContext(self, machine, state, name, ids[name], after, catch, ids, in_jsonata))
         state.refuse_unknown()
 
 
@@ -321,9 +325,9 @@ def _query_language(reader: Reader, jsonata: bool) -> bool:
     return jsonata or language == "JSONata"
 
 
-def expressions_of(reader: Reader, keys: tuple[str, ...]) -> Made:
+def expressions_of(reader: Reader, keys: tuple[str, ...]) -> JsonObject:
     """Members with JSONata, checked; empty where there are none of them."""
-    found: Made = {name: expression_of(reader, key) for key, name in _EXPRESSIONS.items()
+    found: JsonObject = {name: expression_of(reader, key) for key, name in _EXPRESSIONS.items()
                    if key in keys and reader.has(key)}  # fmt: skip
     return found | {JSONATA: True} if found else found
 
@@ -338,9 +342,9 @@ def expression_of(reader: Reader, key: str) -> Json:
     return template
 
 
-def shape_of(reader: Reader, keys: tuple[str, ...]) -> Made:
+def shape_of(reader: Reader, keys: tuple[str, ...]) -> JsonObject:
     """The fields of input and output processing, checked."""
-    found: Made = {}
+    found: JsonObject = {}
     for key in keys:
         if not reader.has(key):
             continue
@@ -426,9 +430,9 @@ def _errors(reader: Reader) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def _retrier(reader: Reader) -> Made:
+def _retrier(reader: Reader) -> JsonObject:
     code = "RETRY_INVALID"
-    retrier: Made = {
+    retrier: JsonObject = {
         "errors": _errors(reader),
         "interval_ms": 1_000 * reader.integer("IntervalSeconds", 1, 1, _SECONDS_MAX, code),
         "max_attempts": reader.integer("MaxAttempts", 3, 0, limits.RETRY_ATTEMPTS_MAX, code),

@@ -12,7 +12,7 @@ from flowmesh.definitions.formats.machines import Machine, everything
 from flowmesh.definitions.formats.serverless.values import (
     IN_TASK,
     Expressions,
-    Made,
+    JsonObject,
     schema_of,
     timeout_of,
     unsupported,
@@ -41,7 +41,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class EnclosingScope:
     """Where a list of tasks stands: what follows it, where `end` leads, who handles errors.
 
     `depth` is the number of blocks that are open, `names` are the variables there are. In a body
@@ -58,7 +58,7 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class TaskContext:
     """One task to be laid out: `entry` is the id of its first node, `after` of what follows it."""
 
     compiler: "Compiler"
@@ -68,8 +68,8 @@ class At:
     kind: str
     entry: str
     after: str
-    around: Around
-    shape: Made
+    enclosing: EnclosingScope
+    shape: JsonObject
     limit_ms: int
     goes_to: Callable[[Reader, str], str]
 
@@ -84,7 +84,7 @@ class At:
     @property
     def names(self) -> frozenset[str]:
         """Variables that the definition of the task may name."""
-        return IN_TASK | self.around.names | {"input"}
+        return IN_TASK | self.enclosing.names | {"input"}
 
     @property
     def call_names(self) -> frozenset[str]:
@@ -101,7 +101,7 @@ class At:
     def refuse(self, feature: str, *below: str | int, why: str) -> None:
         unsupported(self.problems, feature, (*self.path, *below), why)
 
-    def work(self, config: Made) -> None:
+    def work(self, config: JsonObject) -> None:
         """The task as one node, with all that is around its work."""
         config = {**self.shape, **config}
         used = [secrets_in(program) for program in programs_of(config)]
@@ -115,7 +115,7 @@ class At:
     def node(
         self,
         node_id: str,
-        config: Made,
+        config: JsonObject,
         following: str = "",
         *,
         machine: Machine | None = None,
@@ -125,7 +125,7 @@ class At:
         catch: str | None = None,
     ) -> None:
         """A node for the worker; one with `among` decides which of them follows."""
-        catches = everything(self.around.catch if catch is None else catch)
+        catches = everything(self.enclosing.catch if catch is None else catch)
         follow = Follow(following, catches)
         if among:
             among = tuple(dict.fromkeys(name for name in among if name))
@@ -145,7 +145,7 @@ class At:
         target.task(node_id, config, follow, name=name, path=path, given=extra, timeout_ms=limit)
 
 
-def programs_of(config: Made) -> list[str]:
+def programs_of(config: JsonObject) -> list[str]:
     """The jq programs of a task's configuration, which stand at its top or one level down."""
     found = []
     for value in config.values():
@@ -155,7 +155,7 @@ def programs_of(config: Made) -> list[str]:
     return found
 
 
-Layout = Callable[[At], None]
+CompileTask = Callable[[TaskContext], None]
 
 
 class Compiler:
@@ -168,7 +168,7 @@ class Compiler:
         document: dict[str, Json],
         expressions: Expressions,
         use: Use,
-        kinds: Mapping[str, Layout],
+        kinds: Mapping[str, CompileTask],
         decides_itself: Callable[[str, dict[str, Json]], bool],
     ) -> None:
         self.document = document
@@ -184,26 +184,26 @@ class Compiler:
         parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
         return self.places.setdefault(node_id, "/" + "/".join(parts))
 
-    def tasks(self, machine: Machine, given: Json, path: Path, around: Around) -> str:
+    def tasks(self, machine: Machine, given: Json, path: Path, enclosing: EnclosingScope) -> str:
         """Lays out a list; the id of its first node, empty where there is none."""
         items = self._items(given, path)
         if not items:
-            return around.after
+            return enclosing.after
         entries = {name: machine.names.new(name) for name, _, _ in items}
         order = list(entries.values())
         for number, (name, definition, place) in enumerate(items):
             if machine.budget.gone:
                 break
-            following = order[number + 1] if number + 1 < len(order) else around.after
-            self._one(machine, name, definition, place, entries, following, around)
+            following = order[number + 1] if number + 1 < len(order) else enclosing.after
+            self._one(machine, name, definition, place, entries, following, enclosing)
         return order[0]
 
     def single(
-        self, machine: Machine, name: str, definition: Json, path: Path, around: Around
+        self, machine: Machine, name: str, definition: Json, path: Path, enclosing: EnclosingScope
     ) -> str:
         """Lays out one task; the id of its first node."""
         entry = machine.names.new(name)
-        self._one(machine, name, definition, path, {name: entry}, around.after, around)
+        self._one(machine, name, definition, path, {name: entry}, enclosing.after, enclosing)
         return entry
 
     def _items(self, given: Json, path: Path) -> list[tuple[str, Json, Path]]:
@@ -235,7 +235,7 @@ class Compiler:
         path: Path,
         entries: Mapping[str, str],
         following: str,
-        around: Around,
+        enclosing: EnclosingScope,
     ) -> None:
         if not isinstance(definition, dict):
             message = f"a task is an object, not {kind_of(definition)}"
@@ -243,21 +243,23 @@ class Compiler:
             return
         reader = Reader(definition, path, self.problems)
         kind = self._kind(reader)
-        shape = self._shape(reader, kind, around)
+        shape = self._shape(reader, kind, enclosing)
 
         def goes_to(holder: Reader, otherwise: str) -> str:
-            return self._directive(holder, otherwise, entries, following, around)
+            return self._directive(holder, otherwise, entries, following, enclosing)
 
         after = goes_to(reader, following)
         limit = timeout_of(reader, self.use.timeouts)
         entry = entries[name]
-        at = At(self, machine, reader, name, kind, entry, after, around, shape, limit, goes_to)
+        context = TaskContext(
+            self, machine, reader, name, kind, entry, after, enclosing, shape, limit, goes_to
+        )
         self.place(entry, path)
         alone = self._decides_itself(kind, definition)
         if "if" in shape and (not alone or after != following):
-            at = _guarded(at, following)
+            context = _guarded(context, following)
         if kind:
-            self._kinds[kind](at)
+            self._kinds[kind](context)
         reader.raw("metadata")
         reader.refuse_unknown()
 
@@ -278,10 +280,10 @@ class Compiler:
             reader.has(key)
         return ""
 
-    def _shape(self, reader: Reader, kind: str, around: Around) -> Made:
+    def _shape(self, reader: Reader, kind: str, enclosing: EnclosingScope) -> JsonObject:
         """What is around the work of every task."""
-        make, names, path = self.expressions, IN_TASK | around.names, reader.path
-        shape: Made = {}
+        make, names, path = self.expressions, IN_TASK | enclosing.names, reader.path
+        shape: JsonObject = {}
         if condition := reader.text("if", most=1 << 16):
             shape["if"] = make.expression(condition, (*path, "if"), names)
         inside = (
@@ -308,7 +310,7 @@ class Compiler:
         otherwise: str,
         entries: Mapping[str, str],
         following: str,
-        around: Around,
+        enclosing: EnclosingScope,
     ) -> str:
         """The node that the `then` of a task or of a case leads to."""
         then = holder.text("then")
@@ -319,12 +321,12 @@ class Compiler:
             case "continue":
                 return following
             case "exit":
-                return around.after
+                return enclosing.after
             case "end":
-                if not around.ends:
+                if not enclosing.ends:
                     why = "use exit, which ends this branch"
                     unsupported(self.problems, "end in a part that runs on its own", path, why)
-                return around.end
+                return enclosing.end
         if then in entries:
             return entries[then]
         close = difflib.get_close_matches(then, [*entries, "continue", "exit", "end"], n=1)
@@ -334,16 +336,16 @@ class Compiler:
         return following
 
 
-def _guarded(at: At, otherwise: str) -> At:
+def _guarded(context: TaskContext, otherwise: str) -> TaskContext:
     """The task behind a node that decides whether it runs."""
-    shape = dict(at.shape)
+    shape = dict(context.shape)
     program = shape.pop("if")["jq"]
-    entry = at.new("run")
-    at.compiler.place(entry, at.path)
+    entry = context.new("run")
+    context.compiler.place(entry, context.path)
     case = {"jq": f"if {program} then 0 else 1 end"}
     config = {"op": "switch", "case": case, "to": [entry, otherwise]}
-    at.node(at.entry, config, among=(entry, otherwise))
-    return replace(at, entry=entry, shape=shape)
+    context.node(context.entry, config, among=(entry, otherwise))
+    return replace(context, entry=entry, shape=shape)
 
 
 def case_program(conditions: list[str]) -> str:
