@@ -14,13 +14,12 @@ _BOUND = re.compile(r"[A-Z][A-Z_]*_MAX(_[A-Z]+)?")
 INTERNAL: dict[str, str] = {
     "it is the bound of a row, said where another process needs it": """
         definition.limits.PAGE_SIZE_MAX definitions.limits.MAP_ITEMS_MAX
-        egress.client.URL_CHARACTERS_MAX engine.decisions.children.INPUT_BYTES_MAX
-        engine.decisions.children.REQUEST_ID_MAX gateway.http.limits.CHANGE_CHARACTERS_MAX
-        gateway.http.limits.ID_CHARACTERS_MAX gateway.http.limits.INLINE_BYTES_MAX
+        egress.client.URL_CHARACTERS_MAX engine.decisions.children.REQUEST_ID_MAX
+        gateway.http.limits.CHANGE_CHARACTERS_MAX gateway.http.limits.ID_CHARACTERS_MAX
         gateway.http.limits.PAYLOAD_BYTES_MAX gateway.routes.limits.CHANGES_MAX
         orchestrator.model.request_checks.TEXT_MAX sandbox.pool.CODE_BYTES_MAX
-        sdk.limits.INLINE_BYTES_MAX sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
-        worker.limits.INLINE_PAYLOAD_BYTES_MAX worker.limits.STORED_PAYLOAD_BYTES_MAX
+        sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
+        worker.limits.STORED_PAYLOAD_BYTES_MAX
     """,
     "another bound is always met before": """
         expressions.parser.NUMBER_CHARACTERS_MAX rehearsal.limits.COMMANDS_MAX
@@ -53,7 +52,7 @@ INTERNAL: dict[str, str] = {
         definition.limits.VERSIONS_CACHED_BYTES_MAX definition.limits.VERSIONS_CACHED_MAX
         engine.state.state.REQUEST_IDS_MAX engine.state.state.STALE_TIMERS_MAX
         event.triggers.published.COMPILED_MAX executors.limits.COMPILED_PIPELINES_MAX
-        executors.limits.COMPILED_SPECS_MAX executors.limits.INLINE_BYTES_MAX
+        executors.limits.COMPILED_SPECS_MAX executors.limits.LOOP_BYTES_MAX
         expressions.parser.CONSTANT_BYTES_MAX orchestrator.model.plans.PLANS_MAX
         orchestrator.storage.payloads.CACHE_BYTES_MAX sdk.limits.DURABLE_RIDING_BYTES_MAX
         sdk.limits.WORKER_SPECS_MAX worker.limits.SPECS_PER_STREAM_MAX

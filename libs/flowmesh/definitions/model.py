@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from flowmesh.contract import DEFAULT_RETRY
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.triggers import Trigger
 
@@ -61,8 +62,7 @@ class Retry:
     max_elapsed_ms: int = 0
 
 
-# S0: exponential back-off 100 ms, 200 ms, 400 ms … capped at 30 s.
-NATIVE_RETRY = Retry(4, 100, 2.0, 30_000)
+NATIVE_RETRY = Retry(*DEFAULT_RETRY)
 # What a `retryPolicy` of step JSON leaves out. Without one there is a single attempt.
 STEPS_RETRY = Retry(3, 1_000, 2.0, 30_000)
 NO_RETRY = Retry(1, 0, 1.0, 0)

@@ -32,7 +32,7 @@ from flowmesh.engine.commands import (
 )
 from flowmesh.engine.decide import DELIVERIES_MAX, decide
 from flowmesh.engine.decisions.approvals import outcome_of
-from flowmesh.engine.decisions.ending import OUTPUT_BYTES_MAX, encode_output
+from flowmesh.engine.decisions.ending import encode_output
 from flowmesh.engine.decisions.starting import goes_on, is_own, waits_first
 from flowmesh.engine.events.apply import apply, replay, restore_held
 from flowmesh.engine.events.recorded import Recorded
@@ -76,7 +76,6 @@ __all__ = [
     "HISTORY_EVENTS_WARN",
     "JOURNAL_BYTES_MAX",
     "JOURNAL_RECORDS_MAX",
-    "OUTPUT_BYTES_MAX",
     "SIGNALS_BYTES_MAX",
     "SIGNALS_MAX",
     "Asked",

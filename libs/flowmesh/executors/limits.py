@@ -1,7 +1,7 @@
 """Every bound of the built-in executors, with its unit."""
 
-# Inputs above this are worked on outside of the event loop where an executor can choose.
-INLINE_BYTES_MAX = 64 * 1024
+# An executor that can choose processes a larger input outside the event loop.
+LOOP_BYTES_MAX = 64 * 1024
 COMPILED_SPECS_MAX = 2_000
 COMPILED_PIPELINES_MAX = 500
 NESTING_MAX = 64

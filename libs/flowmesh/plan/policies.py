@@ -6,6 +6,7 @@ import orjson
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.contract import NEVER_RETRIED, RETRIED_BY_DEFAULT
 from flowmesh.expressions import Template, compile_template
 
 KEY_ROOTS = frozenset({"input"})
@@ -13,12 +14,8 @@ KEY_ROOTS = frozenset({"input"})
 HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
 HTTP_TIMEOUT_MS = 30_000
 TIMEOUT_MS = 300_000
-RETRIED_BY_DEFAULT = frozenset(
-    {"Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN"}
-)
-NEVER_RETRIED = frozenset(
-    {"Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit", "PERMISSION_DENIED"}
-)
+_RETRIED_BY_DEFAULT = frozenset(RETRIED_BY_DEFAULT)
+_NEVER_RETRIED = frozenset(NEVER_RETRIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Retry:
     max_delay_us: int
     jitter: float
     classes: frozenset[str]
-    never: frozenset[str] = NEVER_RETRIED
+    never: frozenset[str] = _NEVER_RETRIED
     max_elapsed_us: int = 0
 
     def allows(self, failure_class: str) -> bool:
@@ -110,7 +107,7 @@ def retry_of(policy: failure_pb2.RetryPolicy) -> Retry:
         multiplier=policy.multiplier or 1.0,
         max_delay_us=policy.max_delay_ms * 1000,
         jitter=policy.jitter,
-        classes=frozenset(policy.retry_on) or RETRIED_BY_DEFAULT,
-        never=NEVER_RETRIED.union(policy.never_on) if policy.never_on else NEVER_RETRIED,
+        classes=frozenset(policy.retry_on) or _RETRIED_BY_DEFAULT,
+        never=_NEVER_RETRIED.union(policy.never_on) if policy.never_on else _NEVER_RETRIED,
         max_elapsed_us=policy.max_elapsed_ms * 1000,
     )

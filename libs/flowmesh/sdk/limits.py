@@ -1,7 +1,5 @@
 """Bounds and default times of the SDK, each with its unit; nothing is looked up at run time."""
 
-# Values above this travel by reference (the contract's limit on an inline payload).
-INLINE_BYTES_MAX = 256 * 1024
 STORED_BYTES_MAX = 64 * 1024 * 1024
 CHUNK_BYTES = 512 * 1024
 

@@ -15,6 +15,7 @@ import orjson
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import Invalid, TooLarge
 from flowmesh.jsontext import not_finite, not_unicode
 from flowmesh.jsontext.integers import ALLOWED, out_of_bounds
@@ -107,11 +108,11 @@ def _foreign(encoding: str, data: bytes) -> Json:
 
 
 def payload_inline(data: bytes, field: str) -> payload_pb2.Payload:
-    if len(data) > limits.INLINE_BYTES_MAX:
+    if len(data) > INLINE_BYTES_MAX:
         raise TooLarge(
             "PAYLOAD_TOO_LARGE",
             f"{field} has {len(data)} bytes; inline values are limited to"
-            f" {limits.INLINE_BYTES_MAX}, larger ones are stored first",
+            f" {INLINE_BYTES_MAX}, larger ones are stored first",
         )
     return payload_pb2.Payload(data=data)
 
@@ -134,7 +135,7 @@ class PayloadStore:
 
     async def pack(self, value: Json) -> payload_pb2.Payload:
         data = encode(value)
-        if len(data) <= limits.INLINE_BYTES_MAX:
+        if len(data) <= INLINE_BYTES_MAX:
             return payload_pb2.Payload(data=data)
         return await self.put(data)
 

@@ -14,6 +14,7 @@ from flowmesh.api.execution.v1.execution_service_pb2 import (
     PutPayloadRequest,
     PutPayloadResponse,
 )
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors.failures import NETWORK, TaskFailure, invalid
 from flowmesh.worker import limits
@@ -46,7 +47,7 @@ class Payloads:
 
     async def write(self, namespace: str, data: bytes) -> Payload:
         """A payload of these bytes, stored first where they are too many to travel inline."""
-        if len(data) <= limits.INLINE_PAYLOAD_BYTES_MAX:
+        if len(data) <= INLINE_BYTES_MAX:
             return Payload(data=data)
         if len(data) > limits.STORED_PAYLOAD_BYTES_MAX:
             limit = limits.STORED_PAYLOAD_BYTES_MAX

@@ -14,7 +14,7 @@ from flowmesh.api.worker.v1.task_pb2 import Heartbeat, Task, TaskResult
 from flowmesh.executors import failures
 from flowmesh.executors.base import Attempt, InlineStep, Output
 from flowmesh.executors.failures import TaskFailure
-from flowmesh.executors.limits import INLINE_BYTES_MAX
+from flowmesh.executors.limits import LOOP_BYTES_MAX
 from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
 from flowmesh.worker import limits
@@ -209,7 +209,7 @@ def _inline_attempt(task: Task, spec: ReadySpec) -> Attempt | None:
     step = spec.step
     if not isinstance(step, InlineStep) or spec.memo is not None:
         return None
-    if len(task.input.data) > INLINE_BYTES_MAX or task.input.HasField("reference"):
+    if len(task.input.data) > LOOP_BYTES_MAX or task.input.HasField("reference"):
         return None
     attempt = Attempt(task, task.input.data, _timeout_ms(task))
     return attempt if step.is_prompt(attempt) else None

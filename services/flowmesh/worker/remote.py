@@ -16,6 +16,7 @@ from flowmesh.api.worker.v1.task_pb2 import (
     TaskResult,
 )
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import Overloaded
 from flowmesh.executors.failures import VALIDATION, TaskFailure
 from flowmesh.expressions.integers import inexact
@@ -167,7 +168,7 @@ class RemoteWorker(WorkerSet):
 def _bounded(request: WorkRequest) -> Iterable[TaskResult]:
     """The results of a frame; one that may not travel fails its attempt."""
     results: Iterable[TaskResult] = request.results
-    if request.ByteSize() > limits.INLINE_PAYLOAD_BYTES_MAX:
+    if request.ByteSize() > INLINE_BYTES_MAX:
         results = [_fitting(result) for result in results]
     if any(has_long_number(result.output.data) for result in results):
         results = [_exact(result) for result in results]
@@ -190,7 +191,7 @@ def _exact(result: TaskResult) -> TaskResult:
 
 
 def _fitting(result: TaskResult) -> TaskResult:
-    limit = limits.INLINE_PAYLOAD_BYTES_MAX
+    limit = INLINE_BYTES_MAX
     output = len(result.output.data)
     around = result.ByteSize() - output
     if output > limit:

@@ -10,6 +10,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as dispatch_pb
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import (
     HISTORY_EVENTS_MAX,
     HISTORY_EVENTS_WARN,
@@ -21,7 +22,6 @@ from flowmesh.engine.state import state as s
 from flowmesh.errors import WrongState
 from flowmesh.orchestrator.dispatch.attachment import Attached
 from flowmesh.orchestrator.model.commands import Answer, Work
-from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
 from flowmesh.orchestrator.storage.payloads import STORED_BYTES_MAX
 from flowmesh.orchestrator.storage.states import Entry
 from flowmesh.orchestrator.storage.store import OrchestratorStore

@@ -9,7 +9,8 @@ import structlog
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_service_pb2 as pb
-from flowmesh.engine import OUTPUT_BYTES_MAX, Start, TaskEnded
+from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.engine import Start, TaskEnded
 from flowmesh.orchestrator.commit.publisher import QUEUE_BYTES_MAX, Publisher, message_parts
 from flowmesh.orchestrator.model.commands import StartWork, Work
 from flowmesh.orchestrator.storage.outbox import READ_BYTES_MAX
@@ -159,7 +160,7 @@ async def test_an_output_too_large_for_an_event_is_stored_and_referred_to(
         assert entry is not None
         output = entry.state.output
         assert output is not None
-        assert output.reference.size_bytes > OUTPUT_BYTES_MAX
+        assert output.reference.size_bytes > INLINE_BYTES_MAX
         data = await core.memory.payloads.read("default", output.reference.digest)
         assert orjson.loads(data) == {"a": orjson.loads(LARGE), "b": orjson.loads(LARGE)}
         references = await store.pool.fetchval(

@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowmesh.contract import NEVER_RETRIED
 from flowmesh.definitions import check, read_source
 from flowmesh.definitions.exports import export_source, write_yaml
 from flowmesh.definitions.exports.states.conditions import rules_of
-from flowmesh.definitions.exports.states.errors import _BY_DEFAULT, _NEVER
 from flowmesh.definitions.exports.states.values import path_to
 from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
-from flowmesh.plan.policies import NEVER_RETRIED, RETRIED_BY_DEFAULT
 from flowmesh.standards.choices import holds
 from tests.draws import draws
 from tests.unit.definitions.factories import http, node, resource, steps, task, workflow
@@ -119,7 +118,7 @@ def test_retries_and_fallbacks() -> None:
     assert found["a"]["Retry"] == [{"ErrorEquals": names, **one}]
     every = {"IntervalSeconds": 1, "MaxAttempts": 3, "BackoffRate": 1, "JitterStrategy": "FULL"}
     assert found["b"]["Retry"] == [
-        {"ErrorEquals": list(_NEVER), "MaxAttempts": 0},
+        {"ErrorEquals": list(NEVER_RETRIED), "MaxAttempts": 0},
         {"ErrorEquals": ["States.ALL"], **every},
     ]
     catch = {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "b:fallback"}
@@ -127,12 +126,6 @@ def test_retries_and_fallbacks() -> None:
     assert found["b:fallback"] == {
         "Type": "Pass", "Result": {"n": 0}, "ResultPath": "$.tasks.b.output", "Next": "c",
     }  # fmt: skip
-
-
-def test_the_classes_are_those_of_the_engine() -> None:
-    """What is retried without a word, and what never is."""
-    assert frozenset(_BY_DEFAULT) == RETRIED_BY_DEFAULT
-    assert frozenset(_NEVER) == NEVER_RETRIED
 
 
 def test_maps_groups_delays_and_other_workflows() -> None:

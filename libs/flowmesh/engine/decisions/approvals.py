@@ -10,8 +10,9 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
-from flowmesh.engine.decisions.ending import OUTPUT_BYTES_MAX, failure_of
+from flowmesh.engine.decisions.ending import failure_of
 from flowmesh.engine.decisions.steering import Steering
 from flowmesh.engine.state.state import NodeState
 from flowmesh.engine.state.transition import NodeMissing, NodeUnfit, Unfit
@@ -39,7 +40,7 @@ class Approvals(Steering):
         most = max(len(assignees), 1)
         needed = min(approval.needed, most) if approval.needed else most
         due_at_us = self.now + approval.deadline_ms * 1000 if approval.deadline_ms else 0
-        if len(given.data) > OUTPUT_BYTES_MAX:
+        if len(given.data) > INLINE_BYTES_MAX:
             given = payload_pb2.Payload(data=b"{}")
         self.emit(
             "approval_requested",

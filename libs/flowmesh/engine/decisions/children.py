@@ -18,6 +18,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import linked as c
 from flowmesh.engine.decisions import joining
 from flowmesh.engine.state import state as s
@@ -44,7 +45,6 @@ KEY_CHARACTERS_MAX = 256
 """Of the key of a wait."""
 
 REQUEST_ID_MAX = 256
-INPUT_BYTES_MAX = 256 << 10
 TIMED_OUT = b'{"timedOut":true}'
 """Metadata of a node that completed because its limit was over."""
 
@@ -74,7 +74,7 @@ def begin(step: Progress, node: NodeState, ended: deque[NodeState]) -> None:
     except RenderError as error:
         fail(step, node, "ValidationError", f"input of {node.id}: {error}", ended)
         return
-    if len(value.data) > INPUT_BYTES_MAX:
+    if len(value.data) > INLINE_BYTES_MAX:
         step.ask(node)
     else:
         _go_on(step, node, value, names, ended)

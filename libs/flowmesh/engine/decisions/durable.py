@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 from flowmesh.api.common.v1 import journal_pb2
 from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
 from flowmesh.engine.decisions.delays import DELAY_MS_MAX, LONGEST
-from flowmesh.engine.decisions.ending import NULL, OUTPUT_BYTES_MAX, failure_of
+from flowmesh.engine.decisions.ending import NULL, failure_of
 from flowmesh.engine.decisions.progress import Progress
 from flowmesh.engine.state.journal import (
     CALL,
@@ -180,8 +181,8 @@ def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
         return f"{record.kind} is no kind of this version"
     if len(record.name) > NAME_CHARS_MAX:
         return f"a name has at most {NAME_CHARS_MAX} characters"
-    if len(record.output.data) > OUTPUT_BYTES_MAX:
-        return f"a value above {OUTPUT_BYTES_MAX >> 10} KiB must be stored and sent by reference"
+    if len(record.output.data) > INLINE_BYTES_MAX:
+        return f"a value above {INLINE_BYTES_MAX >> 10} KiB must be stored and sent by reference"
     if is_open(record):
         if record.kind == STEP:
             return "a step is recorded when it has ended"

@@ -8,6 +8,7 @@ from typing import Any
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
 from flowmesh.engine.decisions import children
 from flowmesh.engine.decisions.undoing import next_to_undo
@@ -16,9 +17,6 @@ from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, Scope, State
 from flowmesh.engine.state.transition import Transition
 from flowmesh.plan import PayloadNeeded, PlanNode, RenderError, payload_reader, values_of
-
-OUTPUT_BYTES_MAX = 256 << 10
-"""A rendered output above this is stored, and its event refers to it."""
 
 NULL = payload_pb2.Payload(data=b"null")
 
@@ -166,7 +164,7 @@ class Ending:
                 self.fail("ValidationError", f"output{first.path}: {first}")
                 return
             completed.output.data = encode_output(value)
-            if len(completed.output.data) > OUTPUT_BYTES_MAX:
+            if len(completed.output.data) > INLINE_BYTES_MAX:
                 if command.missing:
                     self.fail("ValidationError", f"output: {command.missing}")
                     return

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
 from flowmesh.engine.decisions import children, delays
-from flowmesh.engine.decisions.ending import NULL, OUTPUT_BYTES_MAX, Ending, failure_of
+from flowmesh.engine.decisions.ending import NULL, Ending, failure_of
 from flowmesh.engine.state import pages
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, Scope, State
@@ -247,7 +248,7 @@ class Progress(Ending):
             self.fail_node(node, failure_of("ValidationError", f"input of {node.id}: {error}"))
             ended.append(node)
             return
-        if len(value.data) > OUTPUT_BYTES_MAX:
+        if len(value.data) > INLINE_BYTES_MAX:
             self.ask(node)
         else:
             self.emit("states_started", history.StatesStarted(node=node.id, value=value))
@@ -392,7 +393,7 @@ class Progress(Ending):
         outputs = [each for each in of.outputs if isinstance(each, bytes)]
         if (
             len(outputs) < len(of.outputs)
-            or sum(map(len, outputs)) + len(outputs) > OUTPUT_BYTES_MAX
+            or sum(map(len, outputs)) + len(outputs) > INLINE_BYTES_MAX
         ):
             self.go_on_later(owner)
             return

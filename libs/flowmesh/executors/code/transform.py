@@ -15,7 +15,7 @@ from flowmesh.executors.code.javascript import (
     sandbox_timeout_ms,
 )
 from flowmesh.executors.failures import TaskFailure, invalid
-from flowmesh.executors.limits import COMPILED_PIPELINES_MAX, INLINE_BYTES_MAX
+from flowmesh.executors.limits import COMPILED_PIPELINES_MAX, LOOP_BYTES_MAX
 from flowmesh.sandbox import Sandbox
 from flowmesh.transforms import (
     Pipeline,
@@ -101,7 +101,7 @@ def _compile(definition: Json) -> Pipeline:
 
 async def _apply(pipeline: Pipeline, source: Json, attempt: Attempt, sandbox: Sandbox) -> Output:
     """Large values and heavy pipelines are worked on in a thread."""
-    threaded = pipeline.heavy or len(attempt.input_bytes) > INLINE_BYTES_MAX
+    threaded = pipeline.heavy or len(attempt.input_bytes) > LOOP_BYTES_MAX
     try:
         with sandbox_failures():
             made = await transformed(

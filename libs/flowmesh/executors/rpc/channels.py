@@ -21,7 +21,7 @@ from flowmesh.egress.headers import check_headers
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors import failures
 from flowmesh.executors.failures import TaskFailure, invalid
-from flowmesh.executors.limits import INLINE_BYTES_MAX
+from flowmesh.executors.limits import LOOP_BYTES_MAX
 from flowmesh.executors.rpc.calls import Rpc, RpcAnswer, Target
 from flowmesh.executors.rpc.statuses import failure_of
 
@@ -214,7 +214,7 @@ def _plain(metadata: Any) -> dict[str, str]:
 
 async def _off_loop(value: Any, work: Callable[[Any], Any]) -> Any:
     """Small bytes and values are worked on at once; large bytes in a thread."""
-    if isinstance(value, bytes) and len(value) > INLINE_BYTES_MAX:
+    if isinstance(value, bytes) and len(value) > LOOP_BYTES_MAX:
         converted: Awaitable[Any] = asyncio.to_thread(work, value)
         return await converted
     return work(value)

@@ -18,6 +18,7 @@ from flowmesh import errors
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.rpc import error_of_refusal
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.calls import Caller, retry_delay_s
@@ -244,7 +245,7 @@ class Session:
         self, workflow_id: str, input: Json, request_id: str, version: Version, want_result: bool
     ) -> SessionCall:
         data = encode(input)
-        if len(data) > limits.INLINE_BYTES_MAX:
+        if len(data) > INLINE_BYTES_MAX:
             payload = await self._payloads.put(data)
         else:
             payload = payload_pb2.Payload(data=data)

@@ -11,6 +11,7 @@ from typing import Any
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import limits
 from flowmesh.sdk.durable.context import DurableContext, Step
@@ -297,7 +298,7 @@ class DurableTask:
         except FlowmeshError as error:
             self._step_ended(index, None, failed("", "ValidationError", error.message).failure)
             return
-        if len(data) <= limits.INLINE_BYTES_MAX:
+        if len(data) <= INLINE_BYTES_MAX:
             self._step_ended(index, payload_pb2.Payload(data=data), None)
         else:
             self._steps[index] = self._loop.create_task(self._store(index, value))
@@ -361,7 +362,7 @@ class DurableTask:
         except FlowmeshError as error:
             self._finish(failed(self._token, "ValidationError", f"output: {error.message}"))
             return
-        if len(data) <= limits.INLINE_BYTES_MAX:
+        if len(data) <= INLINE_BYTES_MAX:
             payload = payload_pb2.Payload(data=data)
             result = task_pb2.TaskResult(token=self._token, output=payload)
             self._finish(result)

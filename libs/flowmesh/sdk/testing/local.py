@@ -8,6 +8,7 @@ from typing import Any
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import (
     DeliveryLost,
     NodeState,
@@ -22,7 +23,6 @@ from flowmesh.rehearsal.attempts import Answer
 from flowmesh.rehearsal.mocks import Mocks, Signal
 from flowmesh.rehearsal.run import EXECUTION_ID, Rehearsal
 from flowmesh.sandbox import Sandbox
-from flowmesh.sdk import limits
 from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline, encode
 from flowmesh.sdk.testing.faults import Chance
 from flowmesh.sdk.worker.handlers import Handler
@@ -40,7 +40,7 @@ class LocalPayloads:
 
     async def pack(self, value: Json) -> payload_pb2.Payload:
         data = encode(value)
-        if len(data) <= limits.INLINE_BYTES_MAX:
+        if len(data) <= INLINE_BYTES_MAX:
             return payload_pb2.Payload(data=data)
         return await self.put(data)
 

@@ -8,6 +8,7 @@ import orjson
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import FlowmeshError, Timeout, Unavailable
 from flowmesh.sdk import limits
 from flowmesh.sdk.failures import TaskCancelled, TaskFailure
@@ -68,7 +69,7 @@ def _failure_of(token: str, error: BaseException) -> task_pb2.TaskResult:
                 details = encode(error.details) if error.details is not None else b""
             except FlowmeshError as wrong:
                 return failed(token, "ValidationError", f"details of a failure: {wrong.message}")
-            if len(details) > limits.INLINE_BYTES_MAX:
+            if len(details) > INLINE_BYTES_MAX:
                 text = f"{error}: its details have {len(details)} bytes"
                 return failed(token, error.class_, f"{text}, and none above 256 KiB are kept")
             message = error.message or error.class_

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import limits
 from flowmesh.sdk.durable.host import DurableTask
@@ -164,7 +165,7 @@ class TaskRunner:
             result = failed(token, "ValidationError", f"output: {error.message}")
             self._finished(noted(result, context))
             return
-        if len(data) <= limits.INLINE_BYTES_MAX:
+        if len(data) <= INLINE_BYTES_MAX:
             payload = payload_pb2.Payload(data=data)
             self._finished(noted(task_pb2.TaskResult(token=token, output=payload), context))
             return
@@ -232,7 +233,7 @@ class TaskRunner:
     ) -> task_pb2.TaskResult:
         job = Job(handler.function, handler.takes, value, *context.portable)
         result = await self._processes.run(job, self._report_data)
-        if len(result.output.data) <= limits.INLINE_BYTES_MAX:
+        if len(result.output.data) <= INLINE_BYTES_MAX:
             return result
         try:
             packed = await self._payloads.put(result.output.data)

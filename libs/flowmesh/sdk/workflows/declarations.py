@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.contract import DEFAULT_RETRY
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.errors import Invalid
 from flowmesh.sdk.payloads import Json
@@ -48,10 +49,10 @@ class Retry:
     Any exception of a handler is retried unless `on` names classes.
     """
 
-    attempts: int = 4
-    initial: Duration = "100ms"
-    multiplier: float = 2.0
-    max: Duration = "30s"
+    attempts: int = DEFAULT_RETRY.max_attempts
+    initial: Duration = f"{DEFAULT_RETRY.initial_delay_ms}ms"
+    multiplier: float = DEFAULT_RETRY.multiplier
+    max: Duration = f"{DEFAULT_RETRY.max_delay_ms // 1_000}s"
     on: Sequence[str] = RETRY_ANY
 
     def as_json(self) -> dict[str, Json]:

@@ -6,12 +6,12 @@ from typing import Any
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import NotFound
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.http.ids import invalid_field
 from flowmesh.gateway.http.limits import (
     ANSWER_PAYLOAD_BYTES_MAX,
-    INLINE_BYTES_MAX,
     PAYLOAD_CALL_S,
     PAYLOAD_CHUNK_BYTES,
 )

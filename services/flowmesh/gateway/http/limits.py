@@ -8,8 +8,6 @@ WEBHOOK_BYTES_MAX = 256 * 1024
 # What somebody filled in on a page.
 FORM_BYTES_MAX = 256 * 1024
 FORM_FIELDS_MAX = 200
-# Values above this travel by reference (architecture 3).
-INLINE_BYTES_MAX = 256 * 1024
 # Stored values that one answer takes back in, in all; what is beyond stays a reference.
 ANSWER_PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
 PAYLOAD_CHUNK_BYTES = 1024 * 1024

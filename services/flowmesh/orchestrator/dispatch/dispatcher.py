@@ -11,6 +11,7 @@ from functools import partial
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.dispatch.adoption import Adoption
@@ -33,7 +34,6 @@ from flowmesh.orchestrator.model.commands import Reply, Work, no_reply
 from flowmesh.orchestrator.model.failures import failure
 from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
 from flowmesh.orchestrator.ownership.attached_workers import Roll
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.states import States

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import (
-    OUTPUT_BYTES_MAX,
     Collect,
     Expand,
     Finish,
@@ -28,7 +28,6 @@ from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask
 from flowmesh.orchestrator.model.commands import Work
 from flowmesh.orchestrator.model.failures import failure
-from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
 from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.states import Entry, States
 from flowmesh.orchestrator.storage.store import CONNECTION_LOST, RETRY_S, until_answered
@@ -123,7 +122,7 @@ class Preparing:
                     state, payloads, lambda read: output.render(values_of(state, read))
                 )
                 data = encode_output(value)
-                if len(data) > OUTPUT_BYTES_MAX:
+                if len(data) > INLINE_BYTES_MAX:
                     stored = await self._stored(state, payload_pb2.Payload(data=data))
             except (NotFound, TooLarge) as error:
                 missing = error.message
@@ -171,7 +170,7 @@ class Preparing:
     async def _begun(self, state: State, node: NodeState) -> Expand:
         try:
             value = await self._rendered(state, {}, lambda read: render_input(state, node, read))
-            if len(value.data) > OUTPUT_BYTES_MAX:
+            if len(value.data) > INLINE_BYTES_MAX:
                 value = await self._stored(state, value)
             return Expand(node.id, value=value)
         except (FlowmeshError, RenderError) as error:

@@ -3,12 +3,12 @@
 import msgspec
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import Invalid, TooLarge
 from flowmesh.expressions.integers import inexact
 from flowmesh.jsontext.integers import integer_invalid
 from flowmesh.orchestrator.model.ids import is_digest
 
-INLINE_BYTES_MAX = 256 << 10
 ENCODING_CHARACTERS_MAX = 256
 
 

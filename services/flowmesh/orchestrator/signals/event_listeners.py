@@ -13,9 +13,9 @@ import structlog
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import receiver_service_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import signal_with_key
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
-from flowmesh.orchestrator.model.payload_checks import INLINE_BYTES_MAX
 from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.signals.keyed_signals import AT_ONCE_MAX, GONE, WAITING_MAX
 from flowmesh.orchestrator.storage.payloads import Payloads

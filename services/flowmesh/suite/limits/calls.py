@@ -1,6 +1,7 @@
 """Bounds of what one call may carry, and of what processes may say of themselves."""
 
 from flowmesh import jsontext
+from flowmesh.contract import limits as contract
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
 from flowmesh.event.triggers import published
@@ -100,7 +101,7 @@ CALLS = (
     ),
     Limit(
         "payload inside a message",
-        payload_checks.INLINE_BYTES_MAX,
+        contract.INLINE_BYTES_MAX,
         "bytes",
         "PAYLOAD_TOO_LARGE",
         "orchestrator",

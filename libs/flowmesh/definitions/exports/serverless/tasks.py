@@ -6,6 +6,7 @@ Each task puts its output into the context under the id of its node.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from flowmesh.contract import RETRIED_BY_DEFAULT
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.serverless.conditions import condition_program
 from flowmesh.definitions.exports.serverless.http import http_request
@@ -75,7 +76,6 @@ _RETRIED: tuple[tuple[frozenset[str], str], ...] = (
         f'({_TYPE} == "{type_uri("communication")}" and {_STATUS} >= 500)',
     ),
 )
-_BY_DEFAULT = frozenset().union(*(classes for classes, _ in _RETRIED))
 
 
 def exported(node_id: str) -> Document:
@@ -322,7 +322,7 @@ def _policy(retry: Retry) -> Document:
 
 def _when(retry: Retry) -> str:
     """The program of which failures are tried again. Raises UnsupportedExpression."""
-    wanted = (frozenset(retry.retry_on) or _BY_DEFAULT) - frozenset(retry.never_on)
+    wanted = frozenset(retry.retry_on or RETRIED_BY_DEFAULT) - frozenset(retry.never_on)
     told = [(classes, program) for classes, program in _RETRIED if classes <= wanted]
     if frozenset().union(*(classes for classes, _ in told)) != wanted or not told:
         raise UnsupportedExpression(

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable
 
+from flowmesh.contract import NEVER_RETRIED, RETRIED_BY_DEFAULT
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Retry
 
 ANY_ERROR = "States.ALL"
 _STATUS = "States.Http.StatusCode."
-# What is tried again without a word of it, and what never is, whatever is said.
-_BY_DEFAULT = ("Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN")
-_NEVER = ("Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit", "PERMISSION_DENIED")
 _ERRORS = {
     "Timeout": ("States.Timeout", f"{_STATUS}408"),
     "NetworkError": ("States.Http.Socket",),
@@ -71,13 +69,13 @@ def retriers_of(
         found["MaxDelaySeconds"] = whole_seconds(most, "a longest pause", unsupported, node_id)
     if retry.jitter:
         found["JitterStrategy"] = "FULL"
-    never = tuple(dict.fromkeys((*_NEVER, *retry.never_on)))
+    never = tuple(dict.fromkeys((*NEVER_RETRIED, *retry.never_on)))
     if "*" in retry.retry_on:
         return [
             {"ErrorEquals": _names(never, http), "MaxAttempts": 0},
             {"ErrorEquals": [ANY_ERROR], **found},
         ]
-    classes = [each for each in retry.retry_on or _BY_DEFAULT if each not in never]
+    classes = [each for each in retry.retry_on or RETRIED_BY_DEFAULT if each not in never]
     return [{"ErrorEquals": _names(classes, http), **found}] if classes else []
 
 
