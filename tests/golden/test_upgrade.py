@@ -13,8 +13,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1.execution_pb2 import EXECUTION_STATUS_COMPLETED
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import Command, TaskEnded
-from flowmesh.orchestrator.dispatch.attachment import Attached
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.storage import open_database
 from tests.golden.kept import GOLDEN, Golden
@@ -97,9 +97,9 @@ async def test_what_was_applied_is_what_stands_there(old: str) -> None:
         assert await pool.fetchval("select count(*) from executions") == len(FIRST)
 
 
-def serve(core: Core, known: Iterable[Golden]) -> Attached:
+def serve(core: Core, known: Iterable[Golden]) -> WorkerStream:
     """A worker with room for every task there is in these executions."""
-    stream = Attached()
+    stream = WorkerStream()
     core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="theirs"))
     types = {node.spec.task_type for one in known for node in one.plan.all_nodes() if node.spec}
     grant = pb.Grant(set_id="all", slots=100, task_types=types, queues=QUEUES)
@@ -130,7 +130,7 @@ async def test_open_executions_of_an_earlier_version_go_on(store: OrchestratorSt
 
 async def answer_all(
     core: Core,
-    stream: Attached,
+    stream: WorkerStream,
     known: dict[str, Golden],
     answered: set[tuple[str, str, int]],
     output: payload_pb2.Payload = ANSWER,
@@ -147,5 +147,7 @@ async def answer_all(
 
 async def ask(core: Core, one: Golden, command: Command) -> None:
     """Has a command for an execution committed."""
-    answer = await core.ask(lambda reply: Work(one.id, one.row["partition"], command, reply))
+    answer = await core.ask(
+        lambda reply: PendingCommand(one.id, one.row["partition"], command, reply)
+    )
     assert isinstance(answer, int), answer

@@ -52,19 +52,19 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
     return {
         "ready tasks": core.dispatch.dispatcher.ready.count,
         "leases": list(core.dispatch.dispatcher.leases._leases),
-        "ending tasks": core.dispatch.dispatcher._ending._ends,
+        "ending tasks": core.dispatch.dispatcher._uncommitted_ends._ends,
         "tasks being prepared": core.dispatch.dispatcher._preparing,
         "commands": len(core.memory.inbox),
         "commands set aside": len(host.life.committer._loads),
         "executions in flight": core.memory.uncommitted._executions,
         "places in a line": [
             member.execution_id
-            for member in core.memory.starts.lines.members.values()
+            for member in core.memory.starts.groups.entries.values()
             if member.phase != ENDED
         ],
-        "starts set aside": core.memory.starts._early,
-        "tasks held back": list(core.dispatch.dispatcher.gate._waiting),
-        "tasks stopped": [one.key for _, one in core.dispatch.dispatcher.gate.stopped()],
+        "starts set aside": core.memory.starts._unloaded,
+        "tasks held back": list(core.dispatch.dispatcher.limiter._waiting),
+        "tasks stopped": [one.key for _, one in core.dispatch.dispatcher.limiter.stopped()],
         "permits held": list(core.dispatch.permits._held),
         "permits waited for": list(core.dispatch.permits._wanted),
         "permits to give back": core.dispatch.permits._releasing,

@@ -70,7 +70,7 @@ class Operators:
             return
         for host in self.world.orchestrators.values():
             core = host.core
-            deaf = stop not in core.dispatch.dispatcher.gate.rules.stops
+            deaf = stop not in core.dispatch.dispatcher.limiter.rules.stops
             if deaf and host.process.runs and host.ready and core.memory.ownership.lease_valid:
                 self.world.problem("stop", f"{host.address} has not heard of the stop of {stop}")
 

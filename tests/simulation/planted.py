@@ -12,11 +12,11 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Scope
-from flowmesh.orchestrator.commit.batched_execution import Touched
+from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
 from flowmesh.orchestrator.commit.committer import Committer
 from flowmesh.orchestrator.commit.messenger import Messenger
 from flowmesh.orchestrator.commit.publisher import Publisher
-from flowmesh.orchestrator.dispatch.dispatch_limiter import Gate
+from flowmesh.orchestrator.dispatch.dispatch_limiter import DispatchLimiter
 from flowmesh.orchestrator.model.errors import StatementRefused
 from flowmesh.orchestrator.operations.deliveries import Deliveries
 from flowmesh.orchestrator.ownership.ownership import Ownership
@@ -54,7 +54,7 @@ def acknowledged_before_the_commit() -> AbstractContextManager[None]:
     """Callers and workers are answered when their command is decided."""
 
     def made(before: Any) -> Any:
-        def fill(self: Committer, batch: CommitBatch, one: Touched, now_us: int) -> None:
+        def fill(self: Committer, batch: CommitBatch, one: BatchedExecution, now_us: int) -> None:
             before(self, batch, one, now_us)
             self._answer(one)
 
@@ -136,13 +136,13 @@ def stopped_forgotten() -> AbstractContextManager[None]:
     """What a stop has held back is not looked at again when it is lifted."""
 
     def made(before: Any) -> Any:
-        def changed(self: Gate, *what: Any) -> None:
+        def changed(self: DispatchLimiter, *what: Any) -> None:
             self._stopped.clear()
             before(self, *what)
 
         return changed
 
-    return _replaced(Gate, "changed", made)
+    return _replaced(DispatchLimiter, "changed", made)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from flowmesh.orchestrator.commit.effects import CommitEffects
 from flowmesh.orchestrator.commit.inbox import Inbox
 from flowmesh.orchestrator.commit.incarnation import Incarnation
 from flowmesh.orchestrator.commit.messenger import Messenger
-from flowmesh.orchestrator.commit.pending_loads import ColdWorks
-from flowmesh.orchestrator.commit.piggyback import Alongside
+from flowmesh.orchestrator.commit.pending_loads import PendingLoads
+from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.commit.renewal import RenewalTasks
 from flowmesh.orchestrator.commit.starts import Starts
@@ -25,12 +25,12 @@ from flowmesh.orchestrator.commit.waiters import Waiters
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.loads import Loads
-from flowmesh.orchestrator.dispatch.permission_check import Guard
-from flowmesh.orchestrator.dispatch.preparation import Preparing
+from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
+from flowmesh.orchestrator.dispatch.preparation import Preparer
 from flowmesh.orchestrator.dispatch.recovery import Recovery
 from flowmesh.orchestrator.dispatch.stats import Stats
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
-from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader
 from flowmesh.orchestrator.model.background import BackgroundTasks
 from flowmesh.orchestrator.model.ids import ExecutionIds
@@ -49,7 +49,7 @@ from flowmesh.orchestrator.operations.queue_sizes import QueueSizes
 from flowmesh.orchestrator.operations.quick_starts import QuickStarts
 from flowmesh.orchestrator.operations.runs import Runs
 from flowmesh.orchestrator.operations.start_calls import StartCalls
-from flowmesh.orchestrator.ownership.attached_workers import Roll
+from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import Peers
@@ -108,7 +108,7 @@ class Memory:
     lock: CommitLock
     inbox: Inbox
     line: CommitLine
-    piggyback: Alongside
+    piggyback: PiggybackWrites
     starts: Starts
     waiters: Waiters
     stats: Stats
@@ -121,10 +121,10 @@ class Memory:
 class Dispatch:
     """What sends tasks to worker services, and the limits it keeps."""
 
-    permits: Permits
-    preparation: Preparing
+    permits: PermitClient
+    preparation: Preparer
     recovery: Recovery
-    workers: Roll
+    workers: AttachedWorkers
     dispatcher: Dispatcher
     rules: RuleLoader
     loads: Loads
@@ -200,7 +200,7 @@ def compose_memory(given: Environment) -> Memory:
         lock=lock,
         inbox=inbox,
         line=CommitLine(given.store),
-        piggyback=Alongside(ownership),
+        piggyback=PiggybackWrites(ownership),
         starts=Starts(
             store=given.store,
             epochs=ownership.epochs,
@@ -221,14 +221,14 @@ def compose_memory(given: Environment) -> Memory:
 def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
     ownership, states, inbox = memory.ownership, memory.states, memory.inbox
     spawn = memory.background.spawn
-    permits = Permits(
+    permits = PermitClient(
         ownership=ownership,
         clock=given.clock,
         address=given.address,
         stub_at=given.permit_stub,
         spawn=spawn,
     )
-    preparation = Preparing(
+    preparation = Preparer(
         states=states,
         payloads=memory.payloads,
         epochs=ownership.epochs,
@@ -243,7 +243,7 @@ def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
         submit=inbox.submit,
         spawn=spawn,
     )
-    workers = Roll(store=given.store, ownership=ownership, spawn=spawn)
+    workers = AttachedWorkers(store=given.store, ownership=ownership, spawn=spawn)
     dispatcher = Dispatcher(
         states=states,
         ownership=ownership,
@@ -255,8 +255,8 @@ def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
         open_tasks=recovery,
         uncommitted=memory.uncommitted,
         permits=permits,
-        guard=Guard(given.policy),
-        roll=workers,
+        permission_check=PermissionCheck(given.policy),
+        attached_workers=workers,
         traceparent_of=memory.telemetry.traceparent_of,
     )
     return Dispatch(
@@ -465,7 +465,7 @@ def _committer(
         lock=memory.lock,
         starts=memory.starts,
         piggyback=memory.piggyback,
-        loads=ColdWorks(
+        loads=PendingLoads(
             states=memory.states,
             epochs=memory.ownership.epochs,
             log=given.log,

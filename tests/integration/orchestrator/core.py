@@ -23,7 +23,7 @@ from flowmesh.engine import Start
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.composition import Environment, compose, compose_lifecycle
-from flowmesh.orchestrator.model.commands import Answer, Started, StartWork, Work
+from flowmesh.orchestrator.model.commands import Answer, PendingCommand, PendingStart, Started
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.plans import PlanCache
@@ -204,11 +204,11 @@ class Core:
         for loop in loops or (self.life.committer.run,):
             self.tasks.append(asyncio.create_task(loop()))
 
-    async def ask(self, work: Callable[[Any], Work]) -> Answer | Exception:
+    async def ask(self, work: Callable[[Any], PendingCommand]) -> Answer | Exception:
         """Submits a command and waits for its answer."""
         return await asyncio.wait_for(self.submit(work), WAIT_S)
 
-    def submit(self, work: Callable[[Any], Work]) -> "asyncio.Future[Answer | Exception]":
+    def submit(self, work: Callable[[Any], PendingCommand]) -> "asyncio.Future[Answer | Exception]":
         future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
         self.memory.inbox.submit(work(future.set_result))
         return future
@@ -216,7 +216,7 @@ class Core:
     async def start(self, plan: Plan, partition: int = 1, data: bytes = b"{}") -> str:
         payload = payload_pb2.Payload(data=data)
         started = await self.ask(
-            lambda reply: StartWork(
+            lambda reply: PendingStart(
                 partition, Start(payload), reply, plan=plan, start_digest=b"digest"
             )
         )

@@ -20,8 +20,8 @@ from flowmesh.engine import (
 )
 from flowmesh.engine.state import state as s
 from flowmesh.errors import WrongState
-from flowmesh.orchestrator.dispatch.attachment import Attached
-from flowmesh.orchestrator.model.commands import Answer, Work
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
+from flowmesh.orchestrator.model.commands import Answer, PendingCommand
 from flowmesh.orchestrator.storage.payloads import STORED_BYTES_MAX
 from flowmesh.orchestrator.storage.states import Entry
 from flowmesh.orchestrator.storage.store import OrchestratorStore
@@ -32,7 +32,7 @@ from tests.unit.engine.factories import node, plan
 
 def signal(execution_id: str, data: bytes = b"1") -> Any:
     command = Signal("s", payload_pb2.Payload(data=data))
-    return lambda reply: Work(execution_id, 1, command, reply)
+    return lambda reply: PendingCommand(execution_id, 1, command, reply)
 
 
 async def aged(core: Core, events: int) -> Entry:
@@ -125,12 +125,12 @@ async def test_an_input_that_is_too_large_to_be_stored_fails_its_task(
         half = b'"' + b"x" * (STORED_BYTES_MAX // 2) + b'"'
         stored = await core.memory.payloads.put(of.message.namespace, "", half)
         execution_id = await core.start(of)
-        dispatcher, stream = core.dispatch.dispatcher, Attached()
+        dispatcher, stream = core.dispatch.dispatcher, WorkerStream()
         dispatcher.attach(stream, dispatch_pb.AttachHello(worker_service_id="s"))
         grant = dispatch_pb.Grant(set_id="x", slots=10, task_types=["work"])
         dispatcher.grant(stream, [grant])
         done = TaskEnded("a", 1, output=stored)
-        await core.ask(lambda reply: Work(execution_id, 1, done, reply))
+        await core.ask(lambda reply: PendingCommand(execution_id, 1, done, reply))
         entry = core.memory.states.get(execution_id)
         assert entry is not None
         await until(lambda: entry.state.ended)

@@ -10,7 +10,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Asked, SetAttributes, Signal, Start, TaskEnded, TimersDue
 from flowmesh.errors import FlowmeshError, Invalid, Overloaded, Unavailable, WrongState
-from flowmesh.orchestrator.model.commands import Reply, Started, StartWork, Work
+from flowmesh.orchestrator.model.commands import PendingCommand, PendingStart, Reply, Started
 from flowmesh.orchestrator.model.errors import IncarnationOver, Moved, StatementRefused
 from flowmesh.orchestrator.storage.batch import CommitBatch
 from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
@@ -26,14 +26,16 @@ UNFORESEEN = "\ud800"
 """A text that no event can hold: the engine fails on it as it would on a fault of its own."""
 
 
-def start(reply: Reply, request_id: str = "", of: Plan = TWO_STEPS, partition: int = 1) -> Work:
+def start(
+    reply: Reply, request_id: str = "", of: Plan = TWO_STEPS, partition: int = 1
+) -> PendingCommand:
     command = Start(payload_pb2.Payload(data=b"{}"), request_id)
-    return StartWork(partition, command, reply, plan=of, start_digest=b"digest")
+    return PendingStart(partition, command, reply, plan=of, start_digest=b"digest")
 
 
 def result(execution_id: str, node: str = "a", worker_id: str = "w") -> Any:
     command = TaskEnded(node, 1, output=DONE, worker_id=worker_id)
-    return lambda reply: Work(execution_id, 1, command, reply)
+    return lambda reply: PendingCommand(execution_id, 1, command, reply)
 
 
 async def test_a_result_the_engine_fails_on_fails_its_node_and_nothing_else(
@@ -45,10 +47,10 @@ async def test_a_result_the_engine_fails_on_fails_its_node_and_nothing_else(
         incarnation = core.memory.ownership.incarnation
 
         answers = await asyncio.gather(
-            core.ask(lambda reply: Work(poisoned, 1, Signal("before", DONE), reply)),
+            core.ask(lambda reply: PendingCommand(poisoned, 1, Signal("before", DONE), reply)),
             core.ask(result(poisoned, worker_id=UNFORESEEN)),
             core.ask(result(sound)),
-            core.ask(lambda reply: Work(poisoned, 1, Signal("after", DONE), reply)),
+            core.ask(lambda reply: PendingCommand(poisoned, 1, Signal("after", DONE), reply)),
         )
 
         assert all(isinstance(answer, int) for answer in answers)
@@ -65,9 +67,9 @@ async def test_a_start_the_engine_fails_on_is_refused(store: OrchestratorStore) 
     """And equal ones beside it, each for itself."""
     async with running(store) as core:
 
-        def poison(reply: Reply) -> Work:
+        def poison(reply: Reply) -> PendingCommand:
             command = Start(DONE, "key", actor=UNFORESEEN)
-            return StartWork(1, command, reply, plan=TWO_STEPS, start_digest=b"digest")
+            return PendingStart(1, command, reply, plan=TWO_STEPS, start_digest=b"digest")
 
         answers = await asyncio.gather(core.ask(poison), core.ask(poison))
 
@@ -219,7 +221,7 @@ async def test_callers_are_refused_when_too_much_waits(store: OrchestratorStore)
         large = payload_pb2.Payload(data=b"x" * (256 << 10))
 
         def signal(execution_id: str) -> Any:
-            return lambda reply: Work(execution_id, 1, Signal("go", large), reply)
+            return lambda reply: PendingCommand(execution_id, 1, Signal("go", large), reply)
 
         first = core.submit(signal(ids[0]))
         await at_commit.wait()
@@ -243,7 +245,7 @@ async def test_a_signal_is_answered_with_its_own_event_also_when_it_is_repeated(
 
         def signal(name: str) -> Any:
             command = Signal(name, DONE, request_id=name)
-            return lambda reply: Work(execution_id, 1, command, reply)
+            return lambda reply: PendingCommand(execution_id, 1, command, reply)
 
         one, two, done = await asyncio.gather(
             core.ask(signal("one")), core.ask(signal("two")), core.ask(result(execution_id))
@@ -305,7 +307,7 @@ async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStor
         asked = [(ids[0], go), (ids[0], unfit), (ids[1], go), (ids[0], go), (ids[1], unfit)]
 
         def sent(execution_id: str, command: Asked) -> Any:
-            return core.ask(lambda reply: Work(execution_id, 1, command, reply))
+            return core.ask(lambda reply: PendingCommand(execution_id, 1, command, reply))
 
         answers = await asyncio.gather(*(sent(*one) for one in asked))
 
@@ -333,9 +335,9 @@ async def test_what_nobody_asks_for_again_outlives_a_database_that_refuses(
             return await commit(batch, epochs)
 
         line.commit = refusing  # type: ignore[method-assign]
-        due = core.submit(lambda reply: Work(execution_id, 1, TimersDue(), reply))
+        due = core.submit(lambda reply: PendingCommand(execution_id, 1, TimersDue(), reply))
         go = Signal("go", payload_pb2.Payload(data=b"1"))
-        told = await core.ask(lambda reply: Work(execution_id, 1, go, reply))
+        told = await core.ask(lambda reply: PendingCommand(execution_id, 1, go, reply))
         assert isinstance(told, Unavailable)
         assert isinstance(await asyncio.wait_for(due, 10), int)
         assert len(refused) == 3

@@ -10,9 +10,9 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import DeliveryLost, Signal, TaskEnded
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.limits import ready_queues as ready
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import token_of
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
@@ -40,12 +40,12 @@ def ended(core: Core, execution_id: str) -> bool:
 
 async def result(core: Core, execution_id: str, node_id: str = "a") -> object:
     return await core.ask(
-        lambda reply: Work(execution_id, 1, TaskEnded(node_id, 1, output=DONE), reply)
+        lambda reply: PendingCommand(execution_id, 1, TaskEnded(node_id, 1, output=DONE), reply)
     )
 
 
 async def lost(core: Core, execution_id: str) -> None:
-    await core.ask(lambda reply: Work(execution_id, 1, DeliveryLost("a", 1), reply))
+    await core.ask(lambda reply: PendingCommand(execution_id, 1, DeliveryLost("a", 1), reply))
 
 
 async def test_a_result_outlives_a_database_that_is_away_while_its_execution_is_read(
@@ -70,10 +70,12 @@ async def test_a_caller_is_told_when_its_execution_cannot_be_read(
         core.memory.states.evict(execution_id)
         core.store.failures["execution_rows"] = 1
         waiting = core.submit(
-            lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
+            lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
 
-        answer = await core.ask(lambda reply: Work(execution_id, 1, Signal("go", DONE), reply))
+        answer = await core.ask(
+            lambda reply: PendingCommand(execution_id, 1, Signal("go", DONE), reply)
+        )
 
         assert isinstance(answer, Unavailable)
         assert isinstance(await waiting, int)
@@ -134,7 +136,7 @@ async def test_nothing_that_is_decided_but_not_committed_is_queued_by_recovery(
 
         core.memory.line.commit = slow  # type: ignore[method-assign, assignment]
         done = core.submit(
-            lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
+            lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
         await at_commit.wait()
         read = core.store.after("ready_executions")
@@ -184,7 +186,7 @@ async def test_an_execution_of_a_partition_lost_meanwhile_is_not_kept(
         core.memory.states.evict(execution_id)
         gate = core.store.hold("history_rows")
         answer = core.submit(
-            lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
+            lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
         await core.store.reached["history_rows"].wait()
         core.life.keeper.lost([1])
@@ -208,7 +210,7 @@ async def test_an_execution_whose_output_was_not_rendered_yet_ends_after_a_take_
         big = await before.memory.payloads.put("default", "", b'{"n": 7}')
         before.store.failures["get_payload"] = 1_000
         answer = await before.ask(
-            lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=big), reply)
+            lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=big), reply)
         )
         assert isinstance(answer, int)
         assert not ended(before, execution_id)
@@ -232,7 +234,9 @@ async def test_an_execution_whose_output_needs_a_payload_that_is_gone_fails(
         gone = payload_pb2.Payload(
             reference=payload_pb2.PayloadReference(digest="0" * 64, size_bytes=1)
         )
-        await core.ask(lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=gone), reply))
+        await core.ask(
+            lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=gone), reply)
+        )
         await until(lambda: ended(core, execution_id))
         entry = core.memory.states.get(execution_id)
         assert entry is not None
@@ -250,7 +254,7 @@ async def test_tasks_without_room_come_back_and_were_not_lost_by_that(
         ids = [await core.start(ONE_STEP) for _ in range(7)]
         for execution_id in ids:
             await lost(core, execution_id)
-        stream = Attached()
+        stream = WorkerStream()
         core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
         core.dispatch.dispatcher.grant(stream, [pb.Grant(set_id="x", slots=7, task_types=["work"])])
         core.dispatch.dispatcher.pump()

@@ -15,7 +15,7 @@ from flowmesh import failpoints
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Cancel, Signal
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.messages import execution_message
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
@@ -192,8 +192,8 @@ async def test_the_archive_has_what_was_before_a_snapshot(
         execution_id = await core.start(factories.digested(plan(nap)))
         signal = Signal("s", payload_pb2.Payload(data=b"1"))
         for _ in range(EVENTS_BETWEEN_SNAPSHOTS + 5):
-            await core.ask(lambda reply: Work(execution_id, 1, signal, reply))
-        await core.ask(lambda reply: Work(execution_id, 1, Cancel(), reply))
+            await core.ask(lambda reply: PendingCommand(execution_id, 1, signal, reply))
+        await core.ask(lambda reply: PendingCommand(execution_id, 1, Cancel(), reply))
         assert await store.pool.fetchval("select count(*) from snapshots") == 1
         archiving = Archiving(store=store, plans=core.given.plans, archive=Archive(tmp_path))
         await archiving.take([execution_id])

@@ -15,7 +15,7 @@ from flowmesh.orchestrator.composition import compose
 from flowmesh.orchestrator.insight import subjects
 from flowmesh.orchestrator.insight.insights import Insights
 from flowmesh.orchestrator.insight.replays import KEPT_MAX
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.services import insights_of as composed_insights
 from flowmesh.orchestrator.storage import store as store_module
 from flowmesh.orchestrator.storage.archive import Archive
@@ -54,7 +54,7 @@ def insights_of(core: Core, there: Insights | None = None, folder: Path | None =
 
 async def ended(core: Core, execution_id: str, output: payload_pb2.Payload) -> None:
     command = TaskEnded("a", 1, output=output)
-    await core.ask(lambda reply: Work(execution_id, 1, command, reply))
+    await core.ask(lambda reply: PendingCommand(execution_id, 1, command, reply))
 
 
 async def why(insights: Insights, execution_id: str) -> list[str]:
@@ -116,14 +116,14 @@ async def test_erased_values_are_shown_no_more(store: OrchestratorStore) -> None
         insights = insights_of(core)
         execution_id = await core.start(CHAIN)
         await ended(core, execution_id, payload_pb2.Payload(data=b"1"))
-        await core.ask(lambda reply: Work(execution_id, 1, Terminate("enough"), reply))
+        await core.ask(lambda reply: PendingCommand(execution_id, 1, Terminate("enough"), reply))
 
         async def shown() -> Any:
             request = pb.GetStateAtRequest(execution_id=execution_id, sequence=5)
             return orjson.loads(await insights.state_at(request))["variables"]["tasks"]
 
         assert await shown() == {"a": 1}
-        await core.ask(lambda reply: Work(execution_id, 1, Erase("she asked"), reply))
+        await core.ask(lambda reply: PendingCommand(execution_id, 1, Erase("she asked"), reply))
         assert await shown() == {"a": None}
         again = insights_of(core)
         trace = await again.trace(pb.AnalyzeTraceRequest(execution_id=execution_id))

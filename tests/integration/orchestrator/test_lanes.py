@@ -10,9 +10,9 @@ from flowmesh.api.common.v1 import priority_pb2 as p
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import TaskEnded, Terminate
 from flowmesh.orchestrator.dispatch import recovery
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.limits import ready_queues as ready
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.storage.states import Found
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, running, until
@@ -49,7 +49,7 @@ def lanes_open(entries: Found) -> dict[str, set[tuple[str, int]]]:
 
 
 async def answer(core: Core, execution_id: str, command: Any) -> None:
-    await core.ask(lambda reply: Work(execution_id, 1, command, reply))
+    await core.ask(lambda reply: PendingCommand(execution_id, 1, command, reply))
 
 
 def wide(rng: random.Random) -> Any:
@@ -92,8 +92,8 @@ async def test_rows_name_every_queue_an_execution_waits_in(store: OrchestratorSt
 FANNED = digested(plan(node("d"), node("g", queue="gpu"), node("m", queue="mail")))
 
 
-def serve(core: Core, queue: str, slots: int) -> Attached:
-    stream = Attached()
+def serve(core: Core, queue: str, slots: int) -> WorkerStream:
+    stream = WorkerStream()
     core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id=f"s-{queue}"))
     grant = pb.Grant(set_id="x", slots=slots, task_types=["work"], queues=[queue])
     core.dispatch.dispatcher.grant(stream, [grant])

@@ -9,7 +9,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.engine import Cancel, Signal
 from flowmesh.errors import NotFound
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.operations.execution_reader import ENDED_SHOWN_US
 from flowmesh.orchestrator.storage.snapshots import EVENTS_BETWEEN_SNAPSHOTS
 from flowmesh.orchestrator.storage.store import OrchestratorStore
@@ -24,7 +24,7 @@ SPREAD = 1.1
 
 def signal(execution_id: str) -> Any:
     command = Signal("s", payload_pb2.Payload(data=b"1"))
-    return lambda reply: Work(execution_id, 1, command, reply)
+    return lambda reply: PendingCommand(execution_id, 1, command, reply)
 
 
 async def test_who_sleeps_is_a_row_until_spoken_to(store: OrchestratorStore) -> None:
@@ -61,7 +61,7 @@ async def test_who_has_ended_is_shown_from_memory_for_a_moment(store: Orchestrat
     """After that any process may have deleted it."""
     async with running(store) as core:
         execution_id = await core.start(SLEEPER)
-        await core.ask(lambda reply: Work(execution_id, 1, Cancel(), reply))
+        await core.ask(lambda reply: PendingCommand(execution_id, 1, Cancel(), reply))
         await store.one("delete_executions", ids=[execution_id])
         namespace = SLEEPER.message.namespace
         assert (await core.calls.reader.state(namespace, execution_id)).ended

@@ -14,7 +14,7 @@ from flowmesh.engine import TaskEnded
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.api.session import Session
 from flowmesh.orchestrator.api.session_stream import answers
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.ownership.peers import Peer
 from flowmesh.orchestrator.services import sessions_of
@@ -54,7 +54,7 @@ async def end(core: Core, execution_id: str) -> None:
     command = TaskEnded("a", 1, output=payload_pb2.Payload(data=b"1"))
     partition = partition_of(execution_id)
     assert partition is not None
-    await core.ask(lambda reply: Work(execution_id, partition, command, reply))
+    await core.ask(lambda reply: PendingCommand(execution_id, partition, command, reply))
 
 
 async def test_a_start_and_its_end(store: OrchestratorStore) -> None:

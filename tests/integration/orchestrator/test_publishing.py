@@ -12,7 +12,7 @@ from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import Start, TaskEnded
 from flowmesh.orchestrator.commit.publisher import QUEUE_BYTES_MAX, Publisher, message_parts
-from flowmesh.orchestrator.model.commands import StartWork, Work
+from flowmesh.orchestrator.model.commands import PendingCommand, PendingStart
 from flowmesh.orchestrator.storage.outbox import READ_BYTES_MAX
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, MemoryBus, running, until
@@ -95,7 +95,7 @@ async def started(core: Core, count: int, data: bytes) -> None:
     await asyncio.gather(
         *(
             core.ask(
-                lambda reply, p=partition: StartWork(  # type: ignore[misc]
+                lambda reply, p=partition: PendingStart(  # type: ignore[misc]
                     p, command, reply, plan=ONE_STEP, start_digest=b""
                 )
             )
@@ -153,7 +153,7 @@ async def test_an_output_too_large_for_an_event_is_stored_and_referred_to(
         execution_id = await core.start(both)
         for name in ("a", "b"):
             command = TaskEnded(name, 1, output=payload_pb2.Payload(data=LARGE))
-            await core.ask(partial(Work, execution_id, 1, command))
+            await core.ask(partial(PendingCommand, execution_id, 1, command))
         await until(lambda: ended(core, execution_id))
         await core.memory.lock.settled(execution_id)
         entry = core.memory.states.get(execution_id)

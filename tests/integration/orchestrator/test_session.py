@@ -13,7 +13,7 @@ from flowmesh.engine import TaskEnded
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.api import session as sessions
 from flowmesh.orchestrator.api.session_stream import answers
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.services import sessions_of
 from flowmesh.orchestrator.storage.store import OrchestratorStore
@@ -53,7 +53,7 @@ class Client:
 
     async def finish(self, execution_id: str, output: bytes = b"1") -> None:
         command = TaskEnded("a", 1, output=payload_pb2.Payload(data=output))
-        await self.core.ask(lambda reply: Work(execution_id, 1, command, reply))
+        await self.core.ask(lambda reply: PendingCommand(execution_id, 1, command, reply))
 
 
 @asynccontextmanager
@@ -133,7 +133,7 @@ def ending(execution_id: str, output: bytes) -> Any:
     command = TaskEnded("a", 1, output=payload_pb2.Payload(data=output))
     partition = partition_of(execution_id)
     assert partition is not None
-    return lambda reply: Work(execution_id, partition, command, reply)
+    return lambda reply: PendingCommand(execution_id, partition, command, reply)
 
 
 async def test_a_client_that_does_not_read_is_cut_off(

@@ -11,7 +11,13 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import Cancel, Start, State, TaskEnded
 from flowmesh.engine.state import state as s
 from flowmesh.errors import Conflict, FlowmeshError, WrongState
-from flowmesh.orchestrator.model.commands import Answer, Reply, Started, StartWork, Work
+from flowmesh.orchestrator.model.commands import (
+    Answer,
+    PendingCommand,
+    PendingStart,
+    Reply,
+    Started,
+)
 from flowmesh.orchestrator.model.errors import Moved, StatementRefused
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
@@ -33,9 +39,9 @@ def of(**policy: Any) -> Plan:
 
 
 def start(plan: Plan, request_id: str = "", key: str = "", data: bytes = b"{}") -> Any:
-    def made(reply: Reply) -> StartWork:
+    def made(reply: Reply) -> PendingStart:
         command = Start(payload_pb2.Payload(data=data), request_id, key=key)
-        return StartWork(1, command, reply, plan=plan, start_digest=data)
+        return PendingStart(1, command, reply, plan=plan, start_digest=data)
 
     return made
 
@@ -52,7 +58,9 @@ async def begun(core: Core, plan: Plan, request_id: str = "", **how: Any) -> Sta
 
 
 async def end(core: Core, execution_id: str) -> None:
-    await core.ask(lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply))
+    await core.ask(
+        lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
+    )
 
 
 async def state(core: Core, execution_id: str) -> State:
@@ -97,12 +105,12 @@ async def test_those_that_wait_begin_under_the_next_owner(store: OrchestratorSto
         await end(core, ids[0])
         await runs(core, ids[1])
         assert (await state(core, ids[2])).hold is not None
-        await core.ask(lambda reply: Work(ids[1], 1, Cancel(), reply))
+        await core.ask(lambda reply: PendingCommand(ids[1], 1, Cancel(), reply))
         await runs(core, ids[2])
     async with running(store) as core:
         await end(core, ids[2])
         assert not await store.rows("starts_of", partitions=[1], now_us=0)
-        assert not core.memory.starts.lines.members
+        assert not core.memory.starts.groups.entries
 
 
 async def test_an_end_that_nobody_acted_on_lets_the_next_begin(store: OrchestratorStore) -> None:
@@ -110,7 +118,7 @@ async def test_an_end_that_nobody_acted_on_lets_the_next_begin(store: Orchestrat
     one = of(concurrency=1)
     async with running(store) as core:
         ids = [(await begun(core, one)).execution_id for _ in range(2)]
-        core.memory.starts._move_on = lambda line: None  # type: ignore[method-assign]
+        core.memory.starts._send_next_steps = lambda group: None  # type: ignore[method-assign]
         await end(core, ids[0])
     async with running(store) as core:
         await runs(core, ids[1])
@@ -125,8 +133,8 @@ async def test_what_was_looked_up_under_another_owner_is_looked_up_again(
         epoch = core.memory.ownership.epochs[1]
 
         def looked_up(at: int) -> Any:
-            def made(reply: Reply) -> StartWork:
-                work: StartWork = start(one)(reply)
+            def made(reply: Reply) -> PendingStart:
+                work: PendingStart = start(one)(reply)
                 work.epoch = at
                 return work
 
@@ -252,8 +260,8 @@ async def test_a_start_that_comes_twice_in_a_batch_is_answered_once(
         first = await begun(core, one)
         await end(core, first.execution_id)
 
-        def rerun(reply: Reply) -> StartWork:
-            work: StartWork = start(one, "rerun")(reply)
+        def rerun(reply: Reply) -> PendingStart:
+            work: PendingStart = start(one, "rerun")(reply)
             work.start.origin = execution_pb2.Origin(execution_id=first.execution_id)
             return work
 
@@ -288,10 +296,10 @@ async def test_a_batch_that_the_database_refuses_leaves_nobody_in_a_line(
         asked = [core.submit(start(one)) for _ in range(3)]
         ids: list[str] = [(await each).execution_id for each in asked]  # type: ignore[union-attr]
         assert refused
-        lines = core.memory.starts.lines
-        await until(lambda: len(lines.members) == 3)
-        (only,) = lines.by_name.values()
-        assert sorted(only.begun) + [each.execution_id for each in only.turn] == sorted(ids)
+        groups = core.memory.starts.groups
+        await until(lambda: len(groups.entries) == 3)
+        (only,) = groups.by_key.values()
+        assert sorted(only.running) + [each.execution_id for each in only.queue] == sorted(ids)
 
 
 async def test_a_request_id_that_is_taken_takes_no_place(store: OrchestratorStore) -> None:

@@ -6,8 +6,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import Signal, Start, TaskEnded
 from flowmesh.errors import Overloaded
-from flowmesh.orchestrator.dispatch.attachment import Attached
-from flowmesh.orchestrator.model.commands import Started, StartWork, Work
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
+from flowmesh.orchestrator.model.commands import PendingCommand, PendingStart, Started
 from flowmesh.orchestrator.model.ids import token_of
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, running, until
@@ -29,7 +29,7 @@ _ROOM = "drop trigger no_room on orchestrator.outbox"
 
 def start(core: Core) -> "asyncio.Future[object]":
     return core.submit(
-        lambda reply: StartWork(1, Start(DONE), reply, plan=ONE_STEP, start_digest=b"digest")
+        lambda reply: PendingStart(1, Start(DONE), reply, plan=ONE_STEP, start_digest=b"digest")
     )
 
 
@@ -39,18 +39,20 @@ async def test_callers_are_told_and_results_wait(store: OrchestratorStore) -> No
         execution_id, other = await core.start(ONE_STEP), await core.start(ONE_STEP)
         await store.pool.execute(_FULL)
         waiting = core.submit(
-            lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
+            lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
 
         refused = await asyncio.wait_for(start(core), 10)
-        signal = await core.ask(lambda reply: Work(other, 1, Signal("go", DONE), reply))
+        signal = await core.ask(lambda reply: PendingCommand(other, 1, Signal("go", DONE), reply))
 
         for told in (refused, signal):
             assert isinstance(told, Overloaded)
             assert told.reason == "STORAGE_FULL"
         assert not waiting.done()
         # Ended by what cannot be committed: whoever is told so would be told what never happened.
-        late = await core.ask(lambda reply: Work(execution_id, 1, Signal("go", DONE), reply))
+        late = await core.ask(
+            lambda reply: PendingCommand(execution_id, 1, Signal("go", DONE), reply)
+        )
         assert isinstance(late, Overloaded)
 
         await store.pool.execute(_ROOM)
@@ -65,14 +67,14 @@ async def test_a_task_that_comes_back_while_there_is_no_room_goes_out_again(
     """What was decided of its execution just then, and is thrown away, does not take it along."""
     async with running(store) as core:
         execution_id = await core.start(TWO_AT_ONCE)
-        dispatcher, stream = core.dispatch.dispatcher, Attached()
+        dispatcher, stream = core.dispatch.dispatcher, WorkerStream()
         dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
         dispatcher.grant(stream, [pb.Grant(set_id="x", slots=3, task_types=["work"])])
         dispatcher.pump()
         assert len(stream.out.tasks) == 2
         await store.pool.execute(_FULL)
         ended = core.submit(
-            lambda reply: Work(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
+            lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
         await until(lambda: core.memory.uncommitted._executions)
 

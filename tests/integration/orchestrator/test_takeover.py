@@ -7,8 +7,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import TaskEnded
-from flowmesh.orchestrator.dispatch.attachment import Attached
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.ownership.lease_keeper import LEASE_MS
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.core import Core, MemoryBus, running, until
@@ -44,7 +44,7 @@ async def stop(core: Core) -> None:
 async def end(core: Core, execution_id: str, partition: int = 1) -> None:
     """Sends the result of the only step."""
     command = TaskEnded("a", 1, output=DONE)
-    answer = await core.ask(lambda reply: Work(execution_id, partition, command, reply))
+    answer = await core.ask(lambda reply: PendingCommand(execution_id, partition, command, reply))
     assert isinstance(answer, int), answer
 
 
@@ -122,7 +122,7 @@ async def test_what_became_ready_while_the_lease_was_over_leaves_when_it_is_rene
 ) -> None:
     """Nothing else may come to set the dispatch going again."""
     async with running(store) as core:
-        stream = Attached()
+        stream = WorkerStream()
         core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="w"))
         grant = pb.Grant(set_id="s", worker_id="w", slots=5, task_types=["work"])
         core.dispatch.dispatcher.grant(stream, [grant])
@@ -153,6 +153,6 @@ async def test_what_was_somebody_elses_meanwhile_is_read_anew(store: Orchestrato
         await paused.life.keeper.receive()
 
         command = TaskEnded("b", 1, output=DONE)
-        await paused.ask(lambda reply: Work(taken, partition, command, reply))
+        await paused.ask(lambda reply: PendingCommand(taken, partition, command, reply))
         stored = (await paused.memory.states.load([taken]))[taken].state
         assert stored.ended

@@ -8,7 +8,7 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import Start, TaskEnded
 from flowmesh.orchestrator.commit.inbox import Inbox
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 
 STEPS = 3
 # What the model's process spends, in microseconds: about what the real one does.
@@ -74,15 +74,15 @@ class Model:
                 self._number += 1
                 self._began[self._number] = int(self._arrival_us)
                 start = Start(payload_pb2.Payload(), str(self._number), "", "")
-                self._inbox.submit(Work(str(self._number), 0, start))
+                self._inbox.submit(PendingCommand(str(self._number), 0, start))
             self._arrival_us += self._draw.expovariate(per_s) * SECOND_US
 
-    def _follow(self, work: Work, outcome: Outcome) -> None:
+    def _follow(self, work: PendingCommand, outcome: Outcome) -> None:
         number = int(work.execution_id)
         done = self._done.get(number, 0)
         if done < STEPS:
             self._done[number] = done + 1
-            self._inbox.submit(Work(work.execution_id, 0, TaskEnded("step", 1)))
+            self._inbox.submit(PendingCommand(work.execution_id, 0, TaskEnded("step", 1)))
             return
         del self._done[number]
         outcome.took_us.append(self.now_us - self._began.pop(number))

@@ -6,7 +6,7 @@ import pytest
 
 from flowmesh.api.common.v1 import priority_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
-from flowmesh.orchestrator.dispatch.attachment import ACKNOWLEDGED_WITHIN_S, Attached
+from flowmesh.orchestrator.dispatch.attachment import ACKNOWLEDGED_WITHIN_S, WorkerStream
 from flowmesh.orchestrator.limits.ready_queues import ReadyQueues, ReadyTask
 
 KEY = ("default", "", "work", "")
@@ -20,18 +20,18 @@ def ready(count: int) -> ReadyQueues:
     return queues
 
 
-def grant(stream: Attached, queues: ReadyQueues, slots: int) -> None:
+def grant(stream: WorkerStream, queues: ReadyQueues, slots: int) -> None:
     stream.grant(pb.Grant(set_id="s", worker_id="w", slots=slots, task_types=["work"]), queues.keys)
 
 
-def spend(stream: Attached, queues: ReadyQueues) -> None:
+def spend(stream: WorkerStream, queues: ReadyQueues) -> None:
     """Sends what the credit allows."""
     one = stream.sets["s"]
     while one.credit and queues.pop(one.keys):
         one.credit -= 1
 
 
-def said(stream: Attached, queues: ReadyQueues) -> list[int]:
+def said(stream: WorkerStream, queues: ReadyQueues) -> list[int]:
     stream.report_backlog(queues)
     told = [backlog.tasks for backlog in stream.out.backlogs]
     del stream.out.backlogs[:]
@@ -40,7 +40,7 @@ def said(stream: Attached, queues: ReadyQueues) -> list[int]:
 
 def test_what_waits_is_said_again_when_the_credit_was_not_enough() -> None:
     """Else slots stay with an orchestrator that has nothing to do, and tasks wait for ever."""
-    stream, queues = Attached(), ready(10)
+    stream, queues = WorkerStream(), ready(10)
     grant(stream, queues, 0)
     assert said(stream, queues) == [10]
     assert said(stream, queues) == []
@@ -55,7 +55,7 @@ def test_what_waits_is_said_again_when_the_credit_was_not_enough() -> None:
 
 def test_without_a_backlog_nothing_is_said() -> None:
     """However often credit comes and goes."""
-    stream, queues = Attached(), ready(3)
+    stream, queues = WorkerStream(), ready(3)
     for _ in range(3):
         grant(stream, queues, 2)
         spend(stream, queues)
@@ -65,7 +65,7 @@ def test_without_a_backlog_nothing_is_said() -> None:
 
 def test_workers_that_have_left_are_forgotten_with_their_credit() -> None:
     """Nothing is sent to them, and nobody counts on them."""
-    stream, queues = Attached(), ready(1)
+    stream, queues = WorkerStream(), ready(1)
     grant(stream, queues, 3)
     stream.forget(["s", "never-seen"])
     assert stream.sets == {}
@@ -74,7 +74,7 @@ def test_workers_that_have_left_are_forgotten_with_their_credit() -> None:
 
 async def test_an_acknowledgement_travels_with_the_next_tasks() -> None:
     """One frame for both, and none behind it."""
-    stream = Attached()
+    stream = WorkerStream()
     stream.acknowledge(7)
     stream.out.tasks.add(set_id="s")
     stream.flush_soon()
@@ -87,7 +87,7 @@ async def test_an_acknowledgement_travels_with_the_next_tasks() -> None:
 
 async def test_an_acknowledgement_leaves_alone_where_no_task_comes() -> None:
     """Before long, and with it the later ones that were there by then."""
-    stream = Attached()
+    stream = WorkerStream()
     stream.acknowledge(7)
     stream.acknowledge(8)
     async with asyncio.timeout(1):

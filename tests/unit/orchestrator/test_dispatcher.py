@@ -10,13 +10,13 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import TaskEnded, TaskRuns
 from flowmesh.orchestrator.api.dispatch_server import DispatchServer
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.dispatch.dispatcher import PREPARING_MAX, Dispatcher
-from flowmesh.orchestrator.dispatch.permission_check import Guard
+from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
-from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
-from flowmesh.orchestrator.model.commands import STALE, Work
+from flowmesh.orchestrator.model.commands import STALE, PendingCommand
 from flowmesh.orchestrator.model.errors import Moved
 from flowmesh.orchestrator.model.ids import PARTITION_COUNT, ExecutionIds, partition_of, token_of
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
@@ -68,17 +68,17 @@ class Fetched:
 def dispatcher(
     epochs: dict[int, int],
     run: Run | None = None,
-    submitted: list[Work] | None = None,
+    submitted: list[PendingCommand] | None = None,
     prepare: Any = None,
     states: States | None = None,
     fetch: Any = None,
-    roll: Any = None,
+    attached_workers: Any = None,
 ) -> Dispatcher:
     """A dispatcher that owns these partitions; commands are kept in `submitted`."""
     ownership: Any = SimpleNamespace(epochs=epochs, now_us=lambda: 1, lease_valid=True, peers=list)
     unused: Any = None
 
-    permits = Permits(
+    permits = PermitClient(
         ownership=ownership,
         clock=Clock(),
         address="me",
@@ -100,8 +100,8 @@ def dispatcher(
         open_tasks=Fetched(fetch),
         uncommitted=UncommittedExecutions(),
         permits=permits,
-        guard=Guard(None),
-        roll=roll or SimpleNamespace(note=lambda workers: None),
+        permission_check=PermissionCheck(None),
+        attached_workers=attached_workers or SimpleNamespace(note=lambda workers: None),
     )
 
 
@@ -109,8 +109,8 @@ def grant_of(worker: str) -> pb.Grant:
     return pb.Grant(set_id=f"of {worker}", worker_id=worker, slots=1)
 
 
-def attached(owner: Dispatcher, name: str) -> Attached:
-    stream = Attached()
+def attached(owner: Dispatcher, name: str) -> WorkerStream:
+    stream = WorkerStream()
     owner.attach(stream, pb.AttachHello(worker_service_id=name))
     return stream
 
@@ -166,7 +166,7 @@ async def test_what_comes_in_parts_is_there_with_the_last_of_them() -> None:
     before = attached(owner, "one")
     owner.held(before, [pb.HeldTasks(partition=5, tasks=held)])
     owner.detach(before)
-    one, claim = Attached(), owner.claim([5], frozenset({"w"}))
+    one, claim = WorkerStream(), owner.claim([5], frozenset({"w"}))
     owner.attach(one, pb.AttachHello(worker_service_id="one", held=held[:1], more=True))
     assert not lost
     assert not claim.settled.is_set()
@@ -183,16 +183,16 @@ async def test_what_comes_in_parts_is_there_with_the_last_of_them() -> None:
 async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> None:
     """For those who are attached, unless they end with this process, and those not back yet."""
     noted: list[set[str]] = []
-    roll: Any = SimpleNamespace(note=lambda workers: noted.append(workers()))
-    owner = dispatcher({5: 3}, fetch=lambda _: None, roll=roll)
-    one, here = attached(owner, "one"), Attached(local=True)
+    attached_workers: Any = SimpleNamespace(note=lambda workers: noted.append(workers()))
+    owner = dispatcher({5: 3}, fetch=lambda _: None, attached_workers=attached_workers)
+    one, here = attached(owner, "one"), WorkerStream(local=True)
     owner.attach(here, pb.AttachHello(worker_service_id="here"))
     owner.grant(one, [grant_of("one"), grant_of("w1"), grant_of("w2")])
     owner.grant(here, [grant_of("here"), grant_of("w3")])
     assert noted[-1] == {"one", "w1", "w2", "w3"}
     claim = owner.claim([5], frozenset({"w1", "away"}))
     assert owner.workers() == {"one", "w1", "w2", "w3", "away"}
-    owner.claim_over(claim)
+    owner.end_claim(claim)
     one.forget(["of w2"])
     assert owner.workers() == {"one", "w1", "w3"}
     held = [pb.HeldTask(token=token, worker_id=worker) for token, worker in HELD]
@@ -202,14 +202,14 @@ async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> N
     assert owner.workers() == {"w3", "w4", "w5"}
     claim = owner.claim([5], None)
     assert owner.workers() is None
-    owner.claim_over(claim)
+    owner.end_claim(claim)
     owner.lost(one, [pb.LostTask(token=token) for token, _ in HELD])
     assert owner.workers() == {"w3"}
 
 
-def owned() -> tuple[Run, Dispatcher, list[Work]]:
+def owned() -> tuple[Run, Dispatcher, list[PendingCommand]]:
     """An execution with one task, who owns it, and what is submitted."""
-    run, submitted = Run(plan(node("pay"))), list[Work]()
+    run, submitted = Run(plan(node("pay"))), list[PendingCommand]()
     run.state.execution_id = EXECUTION
     return run, dispatcher({5: 3}, run, submitted), submitted
 
@@ -313,22 +313,22 @@ class Limited:
         self.states = memory(epochs)
         owner = dispatcher(epochs, run, prepare=self.asked.append, states=self.states)
         self.owner = owner
-        owner.gate.permits.recovered(epochs)
+        owner.limiter.permits.recovered(epochs)
         self.stream = attached(owner, "one")
         owner.grant(self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
-        owner.gate.permits.hold("default", OTHER, (Need("workflow:w", "workflow:w", 1),))
+        owner.limiter.permits.hold("default", OTHER, (Need("workflow:w", "workflow:w", 1),))
         owner.add(run.state, run.last.dispatch[0], 5)
         owner.pump()
         assert not self.stream.out.tasks
         owner.recall(self.stream, ["set"])
         self.token = f"{run.state.execution_id}|pay|1"
-        owner.gate.permits.release(OTHER)
+        owner.limiter.permits.release(OTHER)
         assert self.in_use == 1
 
     @property
     def in_use(self) -> int:
         """Permits that are out."""
-        return sum(each.in_use for each in self.owner.gate.permits.counters("default"))
+        return sum(each.in_use for each in self.owner.limiter.permits.counters("default"))
 
     def slot(self) -> None:
         self.owner.grant(self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
@@ -340,7 +340,7 @@ async def test_a_task_that_a_worker_brings_along_keeps_the_permit_that_came_for_
     limited = Limited()
     hello = pb.AttachHello(worker_service_id="two")
     hello.held.add(token=limited.token, worker_id="w")
-    limited.owner.attach(Attached(), hello)
+    limited.owner.attach(WorkerStream(), hello)
     limited.slot()
     assert not limited.stream.out.tasks
     assert limited.in_use == 1
@@ -353,7 +353,7 @@ class Returning:
 
     def __init__(self, *, in_memory: bool) -> None:
         self.fetched: list[set[str]] = []
-        self.submitted: list[Work] = []
+        self.submitted: list[PendingCommand] = []
         work = [node("pay", timeout_ms=1), node("next")]
         self.run = Run(plan(*work, limits={"concurrency": 1}))
         self.run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
@@ -362,8 +362,8 @@ class Returning:
         owner = self.owner = dispatcher(
             epochs, self.run, self.submitted, states=self.states, fetch=self.fetched.append
         )
-        owner.gate.permits.recovered(epochs)
-        owner.gate.permits.hold("default", OTHER, (Need("workflow:w", "workflow:w", 1),))
+        owner.limiter.permits.recovered(epochs)
+        owner.limiter.permits.hold("default", OTHER, (Need("workflow:w", "workflow:w", 1),))
         self.stream = attached(owner, "one")
         owner.grant(self.stream, [pb.Grant(set_id="set", slots=2, task_types=["work"])])
         for each in self.run.last.dispatch:
@@ -373,11 +373,11 @@ class Returning:
             self.states.evict(self.run.state.execution_id)
         hello = pb.AttachHello(worker_service_id="two")
         hello.held.add(token=f"{self.run.state.execution_id}|pay|1", worker_id="w")
-        owner.attach(Attached(), hello)
+        owner.attach(WorkerStream(), hello)
 
     async def check(self) -> None:
         """The task has a permit, one, and the limit of its time."""
-        permits = self.owner.gate.permits
+        permits = self.owner.limiter.permits
         (counter,) = permits.counters("default")
         assert counter.in_use == 2
         permits.release(OTHER)
@@ -421,7 +421,7 @@ async def test_a_long_limit_of_one_task_keeps_no_other_from_being_marked() -> No
     """The next look at what runs is planned for the earliest need, not for the first."""
     run = Run(plan(node("long", timeout_ms=300_000), node("next", timeout_ms=300_000)))
     run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
-    submitted: list[Work] = []
+    submitted: list[PendingCommand] = []
     owner = dispatcher({5: 3}, run, submitted)
     stream = attached(owner, "one")
     owner.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
@@ -436,7 +436,7 @@ async def test_a_task_whose_time_to_begin_is_limited_is_marked_when_it_leaves() 
     """Else its limit could end what a worker has begun a moment ago."""
     run = Run(plan(node("pay", start_timeout_ms=60_000)))
     run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
-    submitted: list[Work] = []
+    submitted: list[PendingCommand] = []
     owner = dispatcher({5: 3}, run, submitted)
     stream = attached(owner, "one")
     owner.grant(stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
@@ -476,7 +476,7 @@ async def test_who_may_own_nothing_any_more_cancels_nothing() -> None:
     """Its memory may be of before it stood still; once its lease holds again, it counts."""
     run = Run(plan(node("pay", timeout_ms=1)))
     run.state.execution_id = EXECUTION
-    submitted: list[Work] = []
+    submitted: list[PendingCommand] = []
     owner = dispatcher({partition_of(EXECUTION) or 0: 3}, run, submitted)
     stream, ownership = attached(owner, "one"), owner._ownership
     running, ended = (token_of(EXECUTION, "pay", attempt) for attempt in (1, 7))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.orchestrator.dispatch.permission_check import Guard
+from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
 from flowmesh.policies import Asked, load
 from tests.unit.engine.factories import Run, each, node, plan
 
@@ -34,32 +34,32 @@ def items() -> Run:
 def test_a_kind_of_task_is_asked_about_once_in_an_execution() -> None:
     """Whatever number of it there is; another kind, and another execution, is another question."""
     policy = Remembers()
-    guard, run = Guard(policy), items()
+    permission_check, run = PermissionCheck(policy), items()
     run.state.actor, run.state.permissions = "ann", ("pay",)
     for task in run.state.at_workers.values():
-        assert guard.refusal(run.state, task) is None
+        assert permission_check.refusal(run.state, task) is None
     (of_items, of_b) = sorted(policy.asked, key=lambda one: len(one.needed), reverse=True)
     assert (of_items.needed, of_b.needed) == (NEEDED, ())
     assert (of_items.actor, of_items.permissions) == ("ann", ("pay",))
-    guard.refusal(items().state, run.state.at_workers["b"])
+    permission_check.refusal(items().state, run.state.at_workers["b"])
     assert len(policy.asked) == 2
     other = items()
     other.state.execution_id = "exec-2"
-    guard.refusal(other.state, other.state.at_workers["b"])
+    permission_check.refusal(other.state, other.state.at_workers["b"])
     assert len(policy.asked) == 3
 
 
 def test_without_a_policy_declared_permissions_decide() -> None:
     """All of them; what is missing is named."""
-    run, guard = items(), Guard(None)
-    assert not guard.asks_of_all
-    refused = guard.refusal(run.state, run.state.at_workers["m[0]/a"])
+    run, permission_check = items(), PermissionCheck(None)
+    assert not permission_check.checks_every_task
+    refused = permission_check.refusal(run.state, run.state.at_workers["m[0]/a"])
     assert refused is not None
     assert refused.failure is not None
     assert getattr(refused.failure, "class") == "PERMISSION_DENIED"
     assert refused.failure.message == "whoever started it is not permitted pay, read"
     run.state.permissions = ("pay", "read", "write")
-    assert Guard(None).refusal(run.state, run.state.at_workers["m[0]/a"]) is None
+    assert PermissionCheck(None).refusal(run.state, run.state.at_workers["m[0]/a"]) is None
 
 
 def test_what_a_broken_policy_cannot_decide_does_not_run() -> None:
@@ -70,7 +70,7 @@ def test_what_a_broken_policy_cannot_decide_does_not_run() -> None:
             raise LookupError(asked.task_type)
 
     run = items()
-    refused = Guard(Broken()).refusal(run.state, run.state.at_workers["b"])
+    refused = PermissionCheck(Broken()).refusal(run.state, run.state.at_workers["b"])
     assert refused is not None
     assert refused.failure is not None
     assert refused.failure.message.startswith("the policy failed: LookupError: ")

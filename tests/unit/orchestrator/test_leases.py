@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.dispatch.leases import BUILTIN_GRACE_MS, SERVICE_GRACE_MS, Lease, Leases
 from flowmesh.runtime import Clock
 
@@ -28,13 +28,13 @@ class Loop:
             callback(*arguments)
 
 
-def attached() -> Attached:
-    stream = Attached()
+def attached() -> WorkerStream:
+    stream = WorkerStream()
     stream.worker_service_id = "service"
     return stream
 
 
-def held(leases: Leases, stream: Attached, worker_id: str) -> Lease:
+def held(leases: Leases, stream: WorkerStream, worker_id: str) -> Lease:
     lease = Lease(worker_id, "e", "n", 1, 0, stream, worker_id, 0.0, 0, 0, 0)
     leases.put(lease)
     return lease

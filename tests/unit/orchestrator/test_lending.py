@@ -7,7 +7,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator.limits.permit_client import Permits, home_of
+from flowmesh.orchestrator.limits.permit_client import PermitClient, home_of
 from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.runtime import Clock
@@ -65,7 +65,7 @@ class Side:
             owner_address=lambda p: None if p in self.epochs else "peer",
             peers=lambda: self.peers,
         )
-        self.permits = Permits(
+        self.permits = PermitClient(
             ownership=ownership,
             clock=Clock(),
             address="me",

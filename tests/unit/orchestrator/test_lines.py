@@ -11,10 +11,10 @@ from flowmesh.engine import Begin, Cancel, Start, State, Transition, decide
 from flowmesh.errors import Overloaded, WrongState
 from flowmesh.orchestrator.model import concurrency_groups as module
 from flowmesh.orchestrator.model.concurrency_groups import (
-    Joins,
-    Line,
-    Lines,
-    Member,
+    ConcurrencyGroup,
+    ConcurrencyGroups,
+    GroupEntry,
+    JoinedStart,
     Place,
     next_steps,
 )
@@ -35,7 +35,7 @@ class Keyed:
 
     def __init__(self, **policy: Any) -> None:
         self.plan: Plan = plan(node("a"), start=plan_pb2.StartPolicy(**policy))
-        self.lines = Lines()
+        self.groups = ConcurrencyGroups()
         self.states: dict[str, State] = {}
         self.now, self._ids = 1_000_000, ExecutionIds(1)
 
@@ -44,12 +44,12 @@ class Keyed:
         execution_id = self._ids.make(self.now, 1)
         self.start = Start(payload_pb2.Payload(data=b"{}"), key="k", **fields)
         assert self.plan.start is not None
-        return self.lines.place(NAME, execution_id, self.plan.start, self.start, self.now)
+        return self.groups.place(NAME, execution_id, self.plan.start, self.start, self.now)
 
     def started(self, **fields: Any) -> str:
         """A start that is created and committed."""
         place = self.place(**fields)
-        assert isinstance(place, Member)
+        assert isinstance(place, GroupEntry)
         self.states[place.execution_id] = State(place.execution_id, self.plan)
         self.do(place.execution_id, self.start)
         return place.execution_id
@@ -57,21 +57,21 @@ class Keyed:
     def do(self, execution_id: str, command: Any) -> None:
         state = self.states[execution_id]
         decide(state, command, self.now, Transition(state))
-        self.lines.observe(state)
+        self.groups.observe(state)
 
     @property
-    def line(self) -> Line:
-        return self.lines.by_name[NAME]
+    def group(self) -> ConcurrencyGroup:
+        return self.groups.by_key[NAME]
 
     def steps(self) -> list[tuple[str, type]]:
         """Does what is to be done; who was told what."""
         told = []
-        for member, command in next_steps(self.line):
-            told.append((member.execution_id, type(command)))
-            self.do(member.execution_id, command)
+        for entry, command in next_steps(self.group):
+            told.append((entry.execution_id, type(command)))
+            self.do(entry.execution_id, command)
         return told
 
-    def begun(self) -> list[str]:
+    def running(self) -> list[str]:
         return [i for i, state in self.states.items() if state.hold is None and not state.ended]
 
 
@@ -79,7 +79,7 @@ def test_so_many_begin_and_the_others_have_their_turn_in_order() -> None:
     """One at a time for each that ends."""
     keyed = Keyed(concurrency=2)
     ids = [keyed.started() for _ in range(5)]
-    assert keyed.begun() == ids[:2]
+    assert keyed.running() == ids[:2]
     assert keyed.steps() == []
     keyed.do(ids[1], Cancel())
     assert keyed.steps() == [(ids[2], Begin)]
@@ -93,22 +93,22 @@ def test_nobody_is_asked_twice_to_begin() -> None:
     keyed = Keyed(concurrency=1)
     ids = [keyed.started() for _ in range(3)]
     keyed.do(ids[0], Cancel())
-    first = [member.execution_id for member, _ in next_steps(keyed.line)]
-    assert (first, next_steps(keyed.line)) == ([ids[1]], [])
+    first = [entry.execution_id for entry, _ in next_steps(keyed.group)]
+    assert (first, next_steps(keyed.group)) == ([ids[1]], [])
 
 
 def test_one_that_was_not_created_leaves_no_trace() -> None:
     """Those behind it have their turn."""
     keyed = Keyed(concurrency=1)
     phantom = keyed.place()
-    assert isinstance(phantom, Member)
+    assert isinstance(phantom, GroupEntry)
     behind = keyed.started()
-    assert keyed.begun() == []
-    keyed.lines.forget(phantom.execution_id)
+    assert keyed.running() == []
+    keyed.groups.forget(phantom.execution_id)
     assert keyed.steps() == [(behind, Begin)]
     keyed.do(behind, Cancel())
-    assert not keyed.lines.by_name
-    assert not keyed.lines.members
+    assert not keyed.groups.by_key
+    assert not keyed.groups.entries
 
 
 def test_a_start_is_refused_or_joins_where_there_is_no_room() -> None:
@@ -122,11 +122,11 @@ def test_a_start_is_refused_or_joins_where_there_is_no_room() -> None:
     single = Keyed(concurrency=1, on_conflict=JOIN)
     first = single.started()
     joins = single.place()
-    assert isinstance(joins, Joins)
-    assert joins.member.execution_id == first
+    assert isinstance(joins, JoinedStart)
+    assert joins.entry.execution_id == first
     child = single.place(link=link_pb2.Link(parent_id="p"))
     again = single.place(origin=execution_pb2.Origin(execution_id=first))
-    assert isinstance(child, Joins)
+    assert isinstance(child, JoinedStart)
     assert isinstance(again, WrongState)
 
 
@@ -136,7 +136,7 @@ def test_the_newest_stay_where_they_replace() -> None:
     ids = [keyed.started() for _ in range(5)]
     assert keyed.steps() == [(ids[0], Cancel), (ids[1], Cancel), (ids[2], Cancel)]
     assert keyed.steps() == [(ids[3], Begin), (ids[4], Begin)]
-    assert keyed.begun() == ids[3:]
+    assert keyed.running() == ids[3:]
     assert not any(keyed.states[each].begun_at_us for each in ids[:3])
 
 
@@ -150,7 +150,7 @@ def test_the_next_run_of_a_chain_is_as_old_as_the_first() -> None:
     last = queue.started()
     link = link_pb2.Link(continued_from=first, first_run=first)
     goes_on = queue.started(link=link)
-    assert queue.begun() == [waiting]
+    assert queue.running() == [waiting]
     queue.do(waiting, Cancel())
     assert queue.steps() == [(goes_on, Begin)]
     queue.do(goes_on, Cancel())
@@ -162,27 +162,27 @@ def test_a_debounced_start_goes_to_the_one_that_waits() -> None:
     keyed = Keyed(debounce_ms=10)
     first = keyed.started()
     joins = keyed.place()
-    assert isinstance(joins, Joins)
+    assert isinstance(joins, JoinedStart)
     assert joins.debounces
-    assert joins.member.execution_id == first
+    assert joins.entry.execution_id == first
     child = keyed.place(link=link_pb2.Link(parent_id="p"))
-    assert isinstance(child, Member)
+    assert isinstance(child, GroupEntry)
     keyed.do(first, Cancel())
-    assert isinstance(keyed.place(), Member)
+    assert isinstance(keyed.place(), GroupEntry)
 
 
 def test_the_last_start_answers_within_its_window() -> None:
     """Whether it has ended or not; afterwards nothing of it is kept."""
     keyed = Keyed(dedup_window_ms=10)
     first = keyed.started()
-    assert isinstance(keyed.place(), Joins)
+    assert isinstance(keyed.place(), JoinedStart)
     keyed.do(first, Cancel())
     joins = keyed.place()
-    assert isinstance(joins, Joins)
-    assert joins.member.execution_id == first
+    assert isinstance(joins, JoinedStart)
+    assert joins.entry.execution_id == first
     keyed.now += 10_000
     again = keyed.started()
-    assert list(keyed.lines.members) == [again]
+    assert list(keyed.groups.entries) == [again]
 
 
 @pytest.mark.parametrize(("name", "value"), [("WAITING_MAX", 2), ("MEMBERS_MAX", 3)])
@@ -201,25 +201,25 @@ def test_a_line_is_the_same_from_its_rows() -> None:
     ids = [keyed.started() for _ in range(4)]
     rows = [
         {
-            "execution_id": member.execution_id,
+            "execution_id": entry.execution_id,
             "namespace": NAME[0],
             "workflow_id": NAME[1],
             "key": NAME[2],
-            "phase": member.phase,
-            "place": member.place,
-            "concurrency": member.concurrency,
-            "replaces": member.replaces,
-            "debounces": member.debounces,
-            "answers_until": member.answers_until,
+            "phase": entry.phase,
+            "place": entry.place,
+            "concurrency": entry.concurrency,
+            "replaces": entry.replaces,
+            "debounces": entry.debounces,
+            "answers_until": entry.answers_until,
         }
-        for member in keyed.lines.members.values()
+        for entry in keyed.groups.entries.values()
     ]
-    read = Lines()
+    read = ConcurrencyGroups()
     for row in reversed(rows):
-        line = read.restore(row)
-    assert sorted(line.begun) == ids[:2]
-    assert [member.execution_id for member in line.turn] == ids[2:]
-    assert next_steps(line) == []
+        group = read.restore(row)
+    assert sorted(group.running) == ids[:2]
+    assert [entry.execution_id for entry in group.queue] == ids[2:]
+    assert next_steps(group) == []
 
 
 def test_who_answered_before_answers_again_when_the_next_one_is_not_created() -> None:
@@ -236,14 +236,14 @@ def test_who_answered_before_answers_again_when_the_next_one_is_not_created() ->
         if not ends_first:
             keyed.do(first, Cancel())
         for one in placed:
-            assert isinstance(one, Member)
-            keyed.lines.forget(one.execution_id)
+            assert isinstance(one, GroupEntry)
+            keyed.groups.forget(one.execution_id)
         answered = keyed.place()
-        assert isinstance(answered, Joins)
-        assert answered.member.execution_id == first
+        assert isinstance(answered, JoinedStart)
+        assert answered.entry.execution_id == first
         keyed.now += 1_000_000
-        assert isinstance(keyed.place(), Member)
-        assert first not in keyed.lines.members
+        assert isinstance(keyed.place(), GroupEntry)
+        assert first not in keyed.groups.entries
 
 
 def test_who_ended_before_outlives_its_line() -> None:
@@ -255,6 +255,6 @@ def test_who_ended_before_outlives_its_line() -> None:
     for _ in range(2):
         keyed.now += 600_000
         place = keyed.place()
-        assert isinstance(place, Member)
-        keyed.lines.forget(place.execution_id)
-    assert (keyed.lines.members, keyed.lines.by_name) == ({}, {})
+        assert isinstance(place, GroupEntry)
+        keyed.groups.forget(place.execution_id)
+    assert (keyed.groups.entries, keyed.groups.by_key) == ({}, {})

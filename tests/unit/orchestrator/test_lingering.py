@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from flowmesh.engine import TaskEnded
-from flowmesh.orchestrator.commit.group_delay import STEPS_MAX, WINDOW_MS, Linger
+from flowmesh.orchestrator.commit.group_delay import STEPS_MAX, WINDOW_MS, GroupDelay
 from flowmesh.orchestrator.commit.inbox import BATCH_COMMANDS_MAX, Inbox
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.runtime import Clock
 
 
@@ -20,7 +20,7 @@ class Process(Clock):
         self.per_ms = 3
         self.steps = 0
         self.inbox = Inbox(self.now_us)
-        self._linger = Linger(self.inbox, self)
+        self._group_delay = GroupDelay(self.inbox, self)
         self._task: object = None
         self._others_sleep = asyncio.sleep
         monkeypatch.setattr(asyncio, "sleep", self._sleep)
@@ -38,14 +38,14 @@ class Process(Clock):
             works = self.inbox.take()
             self._pass(taking_ms)
             self.steps = 0
-            await self._linger.after(len(works), taking_ms)
+            await self._group_delay.after(len(works), taking_ms)
         return self.steps
 
     def _pass(self, milliseconds: int) -> None:
         self.up_ms += milliseconds
         self.at_work_ms += milliseconds * self.busy
         for _ in range(self.per_ms * milliseconds):
-            self.inbox.submit(Work("01J", 1, TaskEnded("a", 1)))
+            self.inbox.submit(PendingCommand("01J", 1, TaskEnded("a", 1)))
 
     async def _sleep(self, seconds: float) -> None:
         if asyncio.current_task() is not self._task:

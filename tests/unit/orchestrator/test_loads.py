@@ -14,8 +14,8 @@ KEY = ("default", "q", "t", "")
 def loads(ended: list[tuple[int, float]], waiting: list[int]) -> Loads:
     """Samples 10 s apart: how many have ended in how many ms, and how many wait."""
     counts = {KEY: 0}
-    gate = SimpleNamespace(waiting=lambda: (), stopped=lambda: ())
-    dispatcher: Any = SimpleNamespace(ready=SimpleNamespace(counts=counts), gate=gate)
+    limiter = SimpleNamespace(waiting=lambda: (), stopped=lambda: ())
+    dispatcher: Any = SimpleNamespace(ready=SimpleNamespace(counts=counts), limiter=limiter)
     said = iter(ended)
     stats: Any = SimpleNamespace(ended=lambda: {KEY: next(said)})
     made = Loads(dispatcher=dispatcher, stats=stats)
@@ -62,8 +62,8 @@ def test_a_minute_is_remembered() -> None:
 def test_samples_that_are_taken_late_span_a_minute_nevertheless() -> None:
     """There is occasion every 1.11 s; what ends only in the last minute is all that is told of."""
     counts: dict[Any, int] = {}
-    gate = SimpleNamespace(waiting=lambda: (), stopped=lambda: ())
-    dispatcher: Any = SimpleNamespace(ready=SimpleNamespace(counts=counts), gate=gate)
+    limiter = SimpleNamespace(waiting=lambda: (), stopped=lambda: ())
+    dispatcher: Any = SimpleNamespace(ready=SimpleNamespace(counts=counts), limiter=limiter)
     at_ms, begun_ms = 0, 235_000
     stats: Any = SimpleNamespace(ended=lambda: {KEY: (max(0, at_ms - begun_ms), 0.0)})
     made, found = Loads(dispatcher=dispatcher, stats=stats), pb.QueueStats()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from flowmesh.orchestrator.limits.permit_ledger import Ask, Numbers, PermitBook
+from flowmesh.orchestrator.limits.permit_ledger import Ask, Numbers, PermitLedger
 from flowmesh.orchestrator.limits.ready_queues import Need
 from flowmesh.orchestrator.limits.rules import Rules
 
@@ -21,7 +21,7 @@ class Desk:
         self.rules = Rules()
         self.told: list[str] = []
         self.wakes: list[tuple[float, Callable[[], None]]] = []
-        self.book = PermitBook(
+        self.book = PermitLedger(
             numbers=lambda _, need: self.set.get(need.rule, self.rules.numbers("default", need)),
             now_ms=lambda: self.now_ms,
             wake_at=lambda at_ms, wake: self.wakes.append((at_ms, wake)),

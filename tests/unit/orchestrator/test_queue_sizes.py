@@ -17,11 +17,11 @@ IN_A_MAP = plan(each("m", [1], node("a", queue="q")), node("b", queue="other"))
 
 def sizes(size: int, *, owned: int = 64, held: int = 0) -> tuple[QueueSizes, ReadyQueues]:
     ready = ReadyQueues()
-    gate = SimpleNamespace(
+    limiter = SimpleNamespace(
         rules=SimpleNamespace(sizes={("default", "q"): size} if size else {}),
         held_in=lambda namespace, queue: held,
     )
-    dispatcher: Any = SimpleNamespace(ready=ready, gate=gate)
+    dispatcher: Any = SimpleNamespace(ready=ready, limiter=limiter)
     return QueueSizes(dispatcher=dispatcher, owned=range(owned)), ready
 
 

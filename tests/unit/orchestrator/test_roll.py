@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.orchestrator.ownership.attached_workers import NAMES_MAX, Roll
+from flowmesh.orchestrator.ownership.attached_workers import NAMES_MAX, AttachedWorkers
 
 
 class Written:
@@ -35,7 +35,7 @@ class Noted:
         self.written: Any = Written()
         self.ownership: Any = SimpleNamespace(incarnation=7, young=False)
         self.tasks: list[asyncio.Task[None]] = []
-        self.roll = Roll(
+        self.roll = AttachedWorkers(
             store=self.written,
             ownership=self.ownership,
             spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),

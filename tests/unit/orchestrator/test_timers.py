@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.orchestrator.commit.timers import SCAN_ROWS_MAX, Timers
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import ExecutionIds, partition_of
 
 SECOND = 1_000_000
@@ -73,7 +73,7 @@ class World:
             store=store, now_us=lambda: self.now_us, epochs=self.epochs, submit=self._submit
         )
 
-    def _submit(self, work: Work) -> None:
+    def _submit(self, work: PendingCommand) -> None:
         self.fired.append((self.now_us // SECOND, work.execution_id))
         self.any_fired.set()
 

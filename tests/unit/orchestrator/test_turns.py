@@ -9,7 +9,7 @@ import pytest
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.errors import NotFound
-from flowmesh.orchestrator.model.arrival_order import Turns
+from flowmesh.orchestrator.model.arrival_order import ArrivalOrder
 from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.plan import Plan
 from flowmesh.runtime import Clock
@@ -22,7 +22,7 @@ class Held:
     """Callers of `turns`, each held up by a future of its own; `order` is how they went on."""
 
     def __init__(self) -> None:
-        self.turns = Turns()
+        self.turns = ArrivalOrder()
         self.futures: list[asyncio.Future[int]] = []
         self.order: list[int] = []
 
@@ -31,7 +31,7 @@ class Held:
         number = len(self.futures) - 1
 
         async def goes() -> None:
-            self.order.append(await self.turns.kept(name, self.futures[number]))
+            self.order.append(await self.turns.wait_in_order(name, self.futures[number]))
 
         return asyncio.create_task(goes())
 

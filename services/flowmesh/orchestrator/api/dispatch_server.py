@@ -12,7 +12,7 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2_grpc as pb_grpc
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable
 from flowmesh.failpoints import failpoint
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.model.commands import Answer, Stale
 from flowmesh.orchestrator.model.errors import Moved
@@ -33,7 +33,7 @@ class _Frame:
 class _Acknowledger:
     """Acknowledges frames in order, each when all of its results are settled."""
 
-    def __init__(self, stream: Attached) -> None:
+    def __init__(self, stream: WorkerStream) -> None:
         self._stream = stream
         self._frames: deque[_Frame] = deque()
 
@@ -87,7 +87,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
     async def Attach(
         self, request_iterator: AsyncIterator[pb.AttachRequest], context: Any
     ) -> AsyncIterator[pb.AttachResponse]:
-        stream = Attached(local=context.peer() == LOCAL_PEER)
+        stream = WorkerStream(local=context.peer() == LOCAL_PEER)
         reader = asyncio.create_task(self._read(stream, request_iterator))
         reader.add_done_callback(lambda _: stream.flush_soon())
         try:
@@ -100,7 +100,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
             reader.cancel()
             self._dispatcher.detach(stream)
 
-    async def _read(self, stream: Attached, requests: AsyncIterator[pb.AttachRequest]) -> None:
+    async def _read(self, stream: WorkerStream, requests: AsyncIterator[pb.AttachRequest]) -> None:
         acknowledger = _Acknowledger(stream)
         async for request in requests:
             if not stream.worker_service_id and not request.hello.worker_service_id:
@@ -108,13 +108,13 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
             self._take(stream, acknowledger, request)
 
     def _take(
-        self, stream: Attached, acknowledger: _Acknowledger, request: pb.AttachRequest
+        self, stream: WorkerStream, acknowledger: _Acknowledger, request: pb.AttachRequest
     ) -> None:
         dispatcher = self._dispatcher
         if request.HasField("hello"):
             dispatcher.attach(stream, request.hello)
         if request.breakers:
-            dispatcher.hear_breakers(stream, request.breakers)
+            dispatcher.update_breakers(stream, request.breakers)
         if request.held:
             # Before what the same frame says of their end.
             dispatcher.held(stream, request.held)

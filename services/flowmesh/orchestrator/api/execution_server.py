@@ -11,7 +11,7 @@ from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.api.session import Sessions
 from flowmesh.orchestrator.api.session_stream import answers
-from flowmesh.orchestrator.commit.piggyback import Alongside
+from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
 from flowmesh.orchestrator.insight.ended_items import EndedItems
 from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.operations.cluster_stats import ClusterStats
@@ -197,7 +197,9 @@ class HistoryServer(history_grpc.HistoryServiceServicer):
 class OutboxServer(history_grpc.OutboxServiceServicer):
     """The outbox of every incarnation."""
 
-    def __init__(self, *, store: OrchestratorStore, outbox: Outbox, piggyback: Alongside) -> None:
+    def __init__(
+        self, *, store: OrchestratorStore, outbox: Outbox, piggyback: PiggybackWrites
+    ) -> None:
         self._store = store
         self._outbox = outbox
         self._piggyback = piggyback

@@ -4,7 +4,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
-from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader
 from flowmesh.orchestrator.operations.dead_letters import DeadLetters
 from flowmesh.orchestrator.operations.limit_operations import Limits
@@ -65,7 +65,7 @@ class LimitServer(pb_grpc.LimitServiceServicer):
 class PermitServer(pb_grpc.PermitServiceServicer):
     """Permits, between orchestrators."""
 
-    def __init__(self, *, permits: Permits, rules: RuleLoader) -> None:
+    def __init__(self, *, permits: PermitClient, rules: RuleLoader) -> None:
         self._permits = permits
         self._rules = rules
 

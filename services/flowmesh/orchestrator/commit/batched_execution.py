@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 
 from flowmesh.engine import Transition
-from flowmesh.orchestrator.model.commands import StartWork, Work
+from flowmesh.orchestrator.model.commands import PendingCommand, PendingStart
 from flowmesh.orchestrator.storage.batch import Message, Row
 from flowmesh.orchestrator.storage.states import Entry
 
 
-class Touched:
+class BatchedExecution:
     """One execution in a batch: its state, what followed, and who waits for it.
 
     `kept` says after the commit that its partition is ours still, at the epoch of the commit.
     """
 
     __slots__ = (
+        "commands",
         "entry",
         "events",
         "kept",
@@ -23,15 +24,14 @@ class Touched:
         "row",
         "start",
         "transition",
-        "works",
     )
 
-    def __init__(self, entry: Entry, partition: int, start: StartWork | None) -> None:
+    def __init__(self, entry: Entry, partition: int, start: PendingStart | None) -> None:
         self.entry = entry
         self.partition = partition
         self.start = start
         self.transition = Transition(entry.state)
-        self.works: list[Work] = []
+        self.commands: list[PendingCommand] = []
         self.row: Row | None = None
         self.events = b""
         self.messages: Sequence[Message] = ()

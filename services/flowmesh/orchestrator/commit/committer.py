@@ -11,16 +11,22 @@ from typing import Any, Protocol
 
 from flowmesh.engine import State, TaskEnded, Transition
 from flowmesh.failpoints import failpoint
-from flowmesh.orchestrator.commit.batched_execution import Touched
-from flowmesh.orchestrator.commit.group_delay import Linger
+from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
+from flowmesh.orchestrator.commit.group_delay import GroupDelay
 from flowmesh.orchestrator.commit.inbox import BY_CALLERS, Inbox
-from flowmesh.orchestrator.commit.pending_loads import ColdWorks
-from flowmesh.orchestrator.commit.piggyback import Alongside
+from flowmesh.orchestrator.commit.pending_loads import PendingLoads
+from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
 from flowmesh.orchestrator.commit.starts import Starts, repeated
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask
-from flowmesh.orchestrator.model.commands import STALE, Answer, Started, StartWork, Work
+from flowmesh.orchestrator.model.commands import (
+    STALE,
+    Answer,
+    PendingCommand,
+    PendingStart,
+    Started,
+)
 from flowmesh.orchestrator.model.errors import (
     IncarnationOver,
     Moved,
@@ -31,7 +37,7 @@ from flowmesh.orchestrator.model.errors import (
 )
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.model.verdicts import decided, in_place_of
+from flowmesh.orchestrator.model.verdicts import decide_command, replacement_for
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.batch import CommitBatch, Row, StartRow
 from flowmesh.orchestrator.storage.snapshots import snapshot, snapshot_due
@@ -53,7 +59,7 @@ LATE_SHOWN = 20
 class Effects(Protocol):
     """What follows from a commit."""
 
-    def committed(self, position: int, batch: list[Touched], after: bytes | None) -> None:
+    def committed(self, position: int, batch: list[BatchedExecution], after: bytes | None) -> None:
         """Send what follows from the batch that was committed at an outbox position."""
 
     def unchanged(self, state: State, transition: Transition, partition: int) -> None:
@@ -79,8 +85,8 @@ class Committer:
         inbox: Inbox,
         lock: CommitLock,
         starts: Starts,
-        piggyback: Alongside,
-        loads: ColdWorks,
+        piggyback: PiggybackWrites,
+        loads: PendingLoads,
         uncommitted: UncommittedExecutions,
         ids: ExecutionIds,
         clock: Clock,
@@ -107,7 +113,7 @@ class Committer:
         self._effects = effects
         self._lost = lost
         self._incarnation_over = incarnation_over
-        self._linger = Linger(inbox, clock)
+        self._group_delay = GroupDelay(inbox, clock)
         self._late: list[str] = []
 
     # --- the loop ---
@@ -115,12 +121,12 @@ class Committer:
     async def run(self) -> None:
         while True:
             await self._inbox.until_any()
-            works: list[Work] = []
+            commands: list[PendingCommand] = []
             began_ms = self._clock.monotonic_ms()
             try:
                 async with self._lock:
-                    works = self._inbox.take()
-                    await self._commit(works)
+                    commands = self._inbox.take()
+                    await self._commit(commands)
                     self._uncommitted.end()
             except Exception:  # noqa: BLE001 (logged)
                 # Memory and rows may differ now: start over as a new incarnation, from the rows.
@@ -128,12 +134,12 @@ class Committer:
                 self._uncommitted.end()
                 self._starts.failed(storage_unavailable())
                 self._incarnation_over()
-                for work in works:
-                    work.answer(storage_unavailable())
-            await self._linger.after(len(works), self._clock.monotonic_ms() - began_ms)
+                for pending in commands:
+                    pending.answer(storage_unavailable())
+            await self._group_delay.after(len(commands), self._clock.monotonic_ms() - began_ms)
 
-    async def _commit(self, works: list[Work]) -> None:
-        touched, unchanged = self._decide(works)
+    async def _commit(self, commands: list[PendingCommand]) -> None:
+        touched, unchanged = self._decide(commands)
         if self._ownership.lease_valid:
             for one in unchanged:
                 self._stays(one)
@@ -157,9 +163,9 @@ class Committer:
             # Somebody else may have gone on since: an answer from memory waits for the fence too.
             epochs[one.partition] = self._ownership.epochs[one.partition]
         touched += unchanged
-        self._starts.fill_asides(batch, epochs)
-        self._piggyback.put_in(batch, epochs, self._line.incarnation)
-        failpoint("orchestrator.decided")
+        self._starts.add_uncreated(batch, epochs)
+        self._piggyback.add_to(batch, epochs, self._line.incarnation)
+        failpoint("orchestrator.decide_command")
         try:
             committed = await self._sent(batch, epochs)
         except StatementRefused as error:
@@ -176,7 +182,7 @@ class Committer:
             self._incarnation_over()
             return
         failpoint("orchestrator.committed")
-        self._metrics.commit_commands.observe(len(works))
+        self._metrics.commit_commands.observe(len(commands))
         self._ownership.observe_time(committed.now_us)
         for one in touched:
             one.kept = self._ownership.epochs.get(one.partition) == epochs[one.partition]
@@ -193,71 +199,75 @@ class Committer:
 
     # --- before the commit ---
 
-    def _decide(self, works: list[Work]) -> tuple[list[Touched], list[Touched]]:
+    def _decide(
+        self, commands: list[PendingCommand]
+    ) -> tuple[list[BatchedExecution], list[BatchedExecution]]:
         """Executions that the commands change, and those they leave as they are."""
         now_us = self._ownership.now_us()
-        touched: dict[str, Touched] = {}
-        starts: dict[tuple[str, str], Touched] = {}
-        undone: dict[str, list[Work]] = {}
-        for work in works:
-            if undone and work.execution_id in undone:
-                undone[work.execution_id].append(work)
+        touched: dict[str, BatchedExecution] = {}
+        starts: dict[tuple[str, str], BatchedExecution] = {}
+        undone: dict[str, list[PendingCommand]] = {}
+        for pending in commands:
+            if undone and pending.execution_id in undone:
+                undone[pending.execution_id].append(pending)
                 continue
-            if work.partition not in self._ownership.epochs:
-                work.answer(Moved(work.partition))
+            if pending.partition not in self._ownership.epochs:
+                pending.answer(Moved(pending.partition))
                 continue
-            if isinstance(work, StartWork) and work.plan.start_shared:
-                placed = self._placed(work, starts, now_us)
+            if isinstance(pending, PendingStart) and pending.plan.start_shared:
+                placed = self._placed(pending, starts, now_us)
                 if placed is None:
                     continue
-                work = placed
-            one = self._touch(work, touched, starts, now_us)
+                pending = placed
+            one = self._touch(pending, touched, starts, now_us)
             if one is None:
                 continue
             try:
-                work.verdict = self._verdict(one, work, now_us)
+                pending.verdict = self._verdict(one, pending, now_us)
             except Exception:  # noqa: BLE001 (logged)
-                self._log.exception("command_failed", execution_id=work.execution_id)
+                self._log.exception("command_failed", execution_id=pending.execution_id)
                 del touched[one.entry.state.execution_id]
-                if isinstance(work, StartWork):
-                    starts.pop((work.namespace, work.request_id), None)
-                undone[one.entry.state.execution_id] = self._undo(one, work)
+                if isinstance(pending, PendingStart):
+                    starts.pop((pending.namespace, pending.request_id), None)
+                undone[one.entry.state.execution_id] = self._undo(one, pending)
                 continue
             # Also one that is refused is told after the commit: what refuses it may be in there.
-            one.works.append(work)
+            one.commands.append(pending)
         for again in undone.values():
             self._inbox.put_back(again, first=True)
         if self._late:
-            self._tell_late()
-        changed: list[Touched] = []
-        unchanged: list[Touched] = []
+            self._report_late_results()
+        changed: list[BatchedExecution] = []
+        unchanged: list[BatchedExecution] = []
         for one in touched.values():
             (changed if one.transition.history.events else unchanged).append(one)
         return changed, unchanged
 
     def _placed(
-        self, work: StartWork, starts: dict[tuple[str, str], Touched], now_us: int
-    ) -> Work | None:
+        self, pending: PendingStart, starts: dict[tuple[str, str], BatchedExecution], now_us: int
+    ) -> PendingCommand | None:
         """What a start with a policy comes to; one that is in the batch already is joined to it."""
-        if work.request_id and (work.namespace, work.request_id) in starts:
-            return work
-        return self._starts.place(work, self._ids.make(now_us, work.partition), now_us)
+        if pending.request_id and (pending.namespace, pending.request_id) in starts:
+            return pending
+        return self._starts.place(pending, self._ids.make(now_us, pending.partition), now_us)
 
-    def _verdict(self, one: Touched, work: Work, now_us: int) -> Answer | Exception:
+    def _verdict(
+        self, one: BatchedExecution, pending: PendingCommand, now_us: int
+    ) -> Answer | Exception:
         """Decides a command; what its sender is to be told once that is committed."""
         state = one.entry.state
-        followed = decided(state, work.command, now_us, one.transition)
+        followed = decide_command(state, pending.command, now_us, one.transition)
         if isinstance(followed, Exception):
             return followed
         if followed:
-            return _sequence_of(work, state)
-        if isinstance(work.command, TaskEnded):
-            ended = work.command
+            return _sequence_of(pending, state)
+        if isinstance(pending.command, TaskEnded):
+            ended = pending.command
             worker = ended.worker_id or "unknown"
-            self._late.append(f"{work.execution_id}/{ended.node}/{ended.attempt} by {worker}")
+            self._late.append(f"{pending.execution_id}/{ended.node}/{ended.attempt} by {worker}")
         return STALE
 
-    def _tell_late(self) -> None:
+    def _report_late_results(self) -> None:
         """Says whose results came too late: their attempt was another's by then, or over."""
         late, self._late = self._late, []
         self._metrics.stale_results.inc(len(late))
@@ -265,43 +275,45 @@ class Committer:
 
     def _touch(
         self,
-        work: Work,
-        touched: dict[str, Touched],
-        starts: dict[tuple[str, str], Touched],
+        pending: PendingCommand,
+        touched: dict[str, BatchedExecution],
+        starts: dict[tuple[str, str], BatchedExecution],
         now_us: int,
-    ) -> Touched | None:
+    ) -> BatchedExecution | None:
         """The execution a command is about; None if it is set aside, joined or not there."""
-        if isinstance(work, StartWork):
-            key = (work.namespace, work.request_id)
-            if work.request_id and key in starts:
+        if isinstance(pending, PendingStart):
+            key = (pending.namespace, pending.request_id)
+            if pending.request_id and key in starts:
                 # Which of them it is answered by, the commit says.
-                starts[key].works.append(work)
+                starts[key].commands.append(pending)
                 return None
-            execution_id = work.execution_id or self._ids.make(now_us, work.partition)
-            one = Touched(Entry(State(execution_id, work.plan), None), work.partition, work)
+            execution_id = pending.execution_id or self._ids.make(now_us, pending.partition)
+            one = BatchedExecution(
+                Entry(State(execution_id, pending.plan), None), pending.partition, pending
+            )
             touched[execution_id] = one
-            if work.request_id:
+            if pending.request_id:
                 starts[key] = one
             return one
-        known = touched.get(work.execution_id)
+        known = touched.get(pending.execution_id)
         if known is not None:
             return known
-        entry = self._states.get(work.execution_id)
+        entry = self._states.get(pending.execution_id)
         if entry is None:
-            self._loads.set_aside(work)
+            self._loads.set_aside(pending)
             return None
-        one = touched[work.execution_id] = Touched(entry, work.partition, None)
+        one = touched[pending.execution_id] = BatchedExecution(entry, pending.partition, None)
         return one
 
-    def _undo(self, one: Touched, poison: Work) -> list[Work]:
+    def _undo(self, one: BatchedExecution, poison: PendingCommand) -> list[PendingCommand]:
         """After a command that the engine fails on: what is to be decided anew.
 
         A result is replaced by the failure of its attempt; whoever else sent it is told.
         """
         self._states.discard(one.entry.state.execution_id)
-        return [*one.works, *in_place_of(poison)]
+        return [*one.commands, *replacement_for(poison)]
 
-    def _fill(self, batch: CommitBatch, one: Touched, now_us: int) -> None:
+    def _fill(self, batch: CommitBatch, one: BatchedExecution, now_us: int) -> None:
         state, partition = one.entry.state, one.partition
         is_start = one.start is not None
         row = Row(state, state.started_at_us if is_start else now_us, one.entry.row)
@@ -323,7 +335,7 @@ class Committer:
         one.events = batch.add_history(state, partition, one.transition, is_start=is_start)
         batch.add_references(state, partition, one.transition, one.events)
         if state.plan.start_shared:
-            self._starts.fill(batch, one)
+            self._starts.add_changes(batch, one)
         if snapshot_due(state, one.entry.snapshot_sequence):
             body = snapshot(state)
             batch.snapshots.append((state.execution_id, state.sequence, body, partition))
@@ -334,18 +346,18 @@ class Committer:
     # --- after the commit ---
 
     async def _committed(
-        self, touched: list[Touched], committed: Committed, after: bytes | None
+        self, touched: list[BatchedExecution], committed: Committed, after: bytes | None
     ) -> None:
-        done: list[Touched] = []
-        existing: list[Touched] = []
+        done: list[BatchedExecution] = []
+        existing: list[BatchedExecution] = []
         lost: set[int] = set()
         for one in touched:
             if one.partition not in committed.partitions:
                 if one.kept:
                     lost.add(one.partition)
                 self._states.discard(one.entry.state.execution_id)
-                for work in one.works:
-                    work.answer(Moved(work.partition))
+                for pending in one.commands:
+                    pending.answer(Moved(pending.partition))
             elif one.row is None:
                 if one.kept:
                     self._stays(one)
@@ -368,21 +380,21 @@ class Committer:
         if existing:
             await self._answer_existing(existing)
 
-    def _stays(self, one: Touched) -> None:
+    def _stays(self, one: BatchedExecution) -> None:
         self._answer(one)
         self._effects.unchanged(one.entry.state, one.transition, one.partition)
 
-    def _answer(self, one: Touched) -> None:
+    def _answer(self, one: BatchedExecution) -> None:
         state = one.entry.state
-        for work in one.works:
-            if work is one.start:
-                work.answer(Started(state.execution_id, created=True))
-            elif one.start is not None and isinstance(work, StartWork):
-                work.answer(repeated(work, state.execution_id, one.start.start_digest))
+        for pending in one.commands:
+            if pending is one.start:
+                pending.answer(Started(state.execution_id, created=True))
+            elif one.start is not None and isinstance(pending, PendingStart):
+                pending.answer(repeated(pending, state.execution_id, one.start.start_digest))
             else:
-                work.answer(work.verdict)
+                pending.answer(pending.verdict)
 
-    async def _answer_existing(self, touched: list[Touched]) -> None:
+    async def _answer_existing(self, touched: list[BatchedExecution]) -> None:
         """Starts whose request id was taken answer with the execution that has it."""
         starts = [one.start for one in touched if one.start is not None]
         try:
@@ -395,80 +407,80 @@ class Committer:
             rows = []
         found = {(row["namespace"], row["request_id"]): row for row in rows}
         for one in touched:
-            for work in one.works:
-                if not isinstance(work, StartWork):
-                    work.answer(STALE)
+            for pending in one.commands:
+                if not isinstance(pending, PendingStart):
+                    pending.answer(STALE)
                     continue
-                row = found.get((work.namespace, work.request_id))
+                row = found.get((pending.namespace, pending.request_id))
                 if row is None:
-                    work.answer(storage_unavailable())
+                    pending.answer(storage_unavailable())
                 else:
-                    work.answer(repeated(work, row["id"], row["start_digest"]))
+                    pending.answer(repeated(pending, row["id"], row["start_digest"]))
 
-    def _throw_away(self, touched: Iterable[Touched]) -> None:
+    def _throw_away(self, touched: Iterable[BatchedExecution]) -> None:
         """What was decided is not so: the rows say how these executions are."""
         executions = {one.entry.state.execution_id for one in touched}
         for execution_id in executions:
             self._states.discard(execution_id)
         self._effects.discarded(self._uncommitted.discard(executions))
 
-    def _unfit(self, touched: list[Touched], unfit: Touched) -> None:
+    def _unfit(self, touched: list[BatchedExecution], unfit: BatchedExecution) -> None:
         """What came of one execution cannot be written: of its commands each is decided alone.
 
         The batch is thrown away; the others' commands are decided anew.
         """
         self._log.exception("command_unfit", execution_id=unfit.entry.state.execution_id)
         self._throw_away(touched)
-        again: list[Work] = []
+        again: list[PendingCommand] = []
         for one in touched:
-            for work in one.works:
-                if one is unfit and work.solo:
-                    again += in_place_of(work)
+            for pending in one.commands:
+                if one is unfit and pending.run_alone:
+                    again += replacement_for(pending)
                 else:
-                    work.solo |= one is unfit
-                    again.append(work)
+                    pending.run_alone |= one is unfit
+                    again.append(pending)
         self._inbox.put_back(again, first=True)
 
-    def _refused(self, touched: list[Touched], error: StatementRefused) -> None:
+    def _refused(self, touched: list[BatchedExecution], error: StatementRefused) -> None:
         """Throws the batch away and sends its commands one by one.
 
         Of a lone one the caller is told; what nobody would ask for again is tried again.
         """
         self._throw_away(touched)
         for one in touched:
-            for work in one.works:
-                if not work.solo:
-                    work.solo = True
-                    self._inbox.put_back((work,), first=False)
+            for pending in one.commands:
+                if not pending.run_alone:
+                    pending.run_alone = True
+                    self._inbox.put_back((pending,), first=False)
                     continue
                 self._log.error("command_refused", error=str(error))
-                if isinstance(work.command, BY_CALLERS):
-                    work.answer(storage_unavailable())
+                if isinstance(pending.command, BY_CALLERS):
+                    pending.answer(storage_unavailable())
                 else:
-                    again = partial(self._inbox.put_back, (work,), first=False)
+                    again = partial(self._inbox.put_back, (pending,), first=False)
                     asyncio.get_running_loop().call_later(REFUSED_RETRY_S, again)
 
-    async def _full(self, touched: list[Touched]) -> None:
+    async def _full(self, touched: list[BatchedExecution]) -> None:
         """There is no room: callers are told so, results and timers wait until there is."""
         self._throw_away(touched)
-        waiting: list[Work] = []
+        waiting: list[PendingCommand] = []
         for one in touched:
-            for work in one.works:
-                if isinstance(work.command, BY_CALLERS):
-                    work.answer(storage_full())
+            for pending in one.commands:
+                if isinstance(pending.command, BY_CALLERS):
+                    pending.answer(storage_full())
                 else:
-                    waiting.append(work)
+                    waiting.append(pending)
         self._inbox.put_back(waiting, first=True)
         await asyncio.sleep(FULL_RETRY_S)
 
-    def _all_moved(self, touched: Iterable[Touched]) -> None:
+    def _all_moved(self, touched: Iterable[BatchedExecution]) -> None:
         for one in touched:
             self._states.discard(one.entry.state.execution_id)
-            for work in one.works:
-                work.answer(Moved(work.partition))
+            for pending in one.commands:
+                pending.answer(Moved(pending.partition))
 
 
-def _sequence_of(work: Work, state: State) -> int:
+def _sequence_of(pending: PendingCommand, state: State) -> int:
     """What a command is answered with; a repeat gets the first answer."""
-    request_id = getattr(work.command, "request_id", "")
+    request_id = getattr(pending.command, "request_id", "")
     return state.requests.get(request_id, state.sequence) if request_id else state.sequence

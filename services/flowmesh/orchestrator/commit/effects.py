@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.engine import HISTORY_EVENTS_WARN, State, Transition
-from flowmesh.orchestrator.commit.batched_execution import Touched
+from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
 from flowmesh.orchestrator.commit.messenger import Messenger
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.commit.timers import Timers
 from flowmesh.orchestrator.commit.waiters import Waiters
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
-from flowmesh.orchestrator.dispatch.preparation import Preparing
+from flowmesh.orchestrator.dispatch.preparation import Preparer
 from flowmesh.orchestrator.dispatch.stats import Stats
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask, urgent_first
@@ -35,7 +35,7 @@ class CommitEffects:
         ownership: Ownership,
         states: States,
         dispatcher: Dispatcher,
-        preparation: Preparing,
+        preparation: Preparer,
         timers: Timers,
         waiters: Waiters,
         messenger: Messenger,
@@ -58,7 +58,7 @@ class CommitEffects:
         self._telemetry = telemetry
         self._uncommitted = uncommitted
 
-    def committed(self, position: int, batch: list[Touched], after: bytes | None) -> None:
+    def committed(self, position: int, batch: list[BatchedExecution], after: bytes | None) -> None:
         """Send everything that follows from a batch committed at this outbox position.
 
         `after` holds the positions of earlier owners that the events must wait for.
@@ -111,7 +111,7 @@ class CommitEffects:
         for tasks in withheld:
             self._dispatcher.release(tasks)
 
-    def _settle(self, one: Touched, state: State, soon_us: int) -> None:
+    def _settle(self, one: BatchedExecution, state: State, soon_us: int) -> None:
         """Update timers, waiters and memory for one execution."""
         if state.ended:
             self._telemetry.ended(state)

@@ -29,7 +29,7 @@ STEP_S_MIN = 0.001
 STEP_S_MAX = 0.003
 
 
-class Linger:
+class GroupDelay:
     """Waits between two commits of a process, if that is worth it."""
 
     def __init__(self, inbox: Inbox, clock: Clock) -> None:

@@ -9,7 +9,7 @@ from flowmesh.engine import Asked, Record, Start, TaskEnded
 from flowmesh.engine.state.journal import size_of
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.commit.admission import BACKLOG_US, Admission
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 
 WAITING_MAX = 20_000
 WAITING_BYTES_MAX = 64 << 20
@@ -20,7 +20,7 @@ BATCH_BYTES_MAX = 3 << 20
 """A payload may be in two events of a batch, and a batch has to fit into one message."""
 
 RETRY_AFTER_MS = 100
-WORK_BYTES = 200
+COMMAND_BYTES = 200
 """What a command weighs beside its payload, about."""
 
 BY_CALLERS = (Start, *get_args(Asked))
@@ -34,15 +34,15 @@ class Inbox:
     """
 
     def __init__(self, now_us: Callable[[], int]) -> None:
-        self._works: deque[Work] = deque()
-        self._starts: deque[Work] = deque()
+        self._commands: deque[PendingCommand] = deque()
+        self._starts: deque[PendingCommand] = deque()
         self._bytes = 0
         self._any = asyncio.Event()
         self._now_us = now_us
         self._admission = Admission()
 
     def __len__(self) -> int:
-        return len(self._works) + len(self._starts)
+        return len(self._commands) + len(self._starts)
 
     def refusal(self) -> Overloaded | None:
         """What a start is told while those before it wait too long already."""
@@ -57,31 +57,31 @@ class Inbox:
         if refusal is not None:
             raise refusal
 
-    def submit(self, work: Work) -> None:
+    def submit(self, pending: PendingCommand) -> None:
         """Queues a command, or answers that too many wait."""
-        work.size = _size_of(work)
+        pending.size = _size_of(pending)
         if (len(self) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX) and isinstance(
-            work.command, BY_CALLERS
+            pending.command, BY_CALLERS
         ):
             text = "too many commands wait; slow down"
-            work.answer(Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS))
+            pending.answer(Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS))
             return
-        self._bytes += work.size
-        if isinstance(work.command, Start):
-            work.came_us = self._now_us()
-            self._starts.append(work)
+        self._bytes += pending.size
+        if isinstance(pending.command, Start):
+            pending.queued_at_us = self._now_us()
+            self._starts.append(pending)
         else:
-            self._works.append(work)
+            self._commands.append(pending)
         self._any.set()
 
-    def put_back(self, works: Iterable[Work], *, first: bool) -> None:
+    def put_back(self, commands: Iterable[PendingCommand], *, first: bool) -> None:
         """Queues commands again: before those that wait, in their order, or behind them."""
-        again = list(works)
-        self._bytes += sum(work.size for work in again)
+        again = list(commands)
+        self._bytes += sum(pending.size for pending in again)
         if first:
-            self._works.extendleft(reversed(again))
+            self._commands.extendleft(reversed(again))
         else:
-            self._works.extend(again)
+            self._commands.extend(again)
         self._any.set()
 
     async def until_any(self) -> None:
@@ -89,36 +89,36 @@ class Inbox:
             self._any.clear()
             await self._any.wait()
 
-    def take(self) -> list[Work]:
+    def take(self) -> list[PendingCommand]:
         """The next batch; a command that must be alone is a batch of its own."""
         now_us, starts = self._now_us(), len(self._starts)
-        waited_us = now_us - self._starts[0].came_us if starts else 0
-        works: list[Work] = []
+        waited_us = now_us - self._starts[0].queued_at_us if starts else 0
+        commands: list[PendingCommand] = []
         size = 0
-        while len(works) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
-            waiting = self._works or self._starts
-            if not waiting or (waiting[0].solo and works):
+        while len(commands) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
+            waiting = self._commands or self._starts
+            if not waiting or (waiting[0].run_alone and commands):
                 break
-            work = waiting.popleft()
-            works.append(work)
-            size += work.size
-            if work.solo:
+            pending = waiting.popleft()
+            commands.append(pending)
+            size += pending.size
+            if pending.run_alone:
                 break
         self._bytes -= size
         self._admission.observe(starts, starts - len(self._starts), waited_us, now_us)
-        return works
+        return commands
 
 
-def _size_of(work: Work) -> int:
-    command = work.command
+def _size_of(pending: PendingCommand) -> int:
+    command = pending.command
     if isinstance(command, TaskEnded):
-        return WORK_BYTES + (len(command.output.data) if command.output is not None else 0)
+        return COMMAND_BYTES + (len(command.output.data) if command.output is not None else 0)
     if isinstance(command, Record):
-        return WORK_BYTES + sum(map(size_of, command.records))
+        return COMMAND_BYTES + sum(map(size_of, command.records))
     payload = (
         getattr(command, "output", None)
         or getattr(command, "input", None)
         or getattr(command, "payload", None)
         or getattr(command, "value", None)
     )
-    return WORK_BYTES + (len(payload.data) if payload is not None else 0)
+    return COMMAND_BYTES + (len(payload.data) if payload is not None else 0)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowmesh.orchestrator.commit.inbox import BY_CALLERS, Inbox
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.errors import (
     Moved,
     execution_not_found,
@@ -23,7 +23,7 @@ LOADS_MAX = 4
 LOAD_IDS = 200
 
 
-class ColdWorks:
+class PendingLoads:
     """Sets commands aside and gives them back when their execution is in memory."""
 
     def __init__(
@@ -38,20 +38,20 @@ class ColdWorks:
         self._epochs = epochs
         self._log = log
         self._inbox = inbox
-        self._waiting: dict[str, list[Work]] = {}
+        self._waiting: dict[str, list[PendingCommand]] = {}
         self._reading: set[str] = set()
         self._loads: set[asyncio.Task[None] | None] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def set_aside(self, work: Work) -> None:
+    def set_aside(self, pending: PendingCommand) -> None:
         """Keeps a command until its execution has been read."""
-        waiting = self._waiting.get(work.execution_id)
+        waiting = self._waiting.get(pending.execution_id)
         if waiting is not None:
-            waiting.append(work)
+            waiting.append(pending)
             return
-        self._waiting[work.execution_id] = [work]
+        self._waiting[pending.execution_id] = [pending]
         if len(self._loads) < LOADS_MAX:
             task = asyncio.create_task(self._load())
             self._loads.add(task)
@@ -79,24 +79,24 @@ class ColdWorks:
         return [i for i in self._waiting if i not in self._reading][:LOAD_IDS]
 
     def _read(self, execution_id: str, found: Found) -> None:
-        works = self._waiting.pop(execution_id, [])
+        commands = self._waiting.pop(execution_id, [])
         if execution_id in found:
-            self._inbox.put_back(works, first=True)
+            self._inbox.put_back(commands, first=True)
             return
-        for work in works:
-            if work.partition not in self._epochs:
-                work.answer(Moved(work.partition))
+        for pending in commands:
+            if pending.partition not in self._epochs:
+                pending.answer(Moved(pending.partition))
             elif execution_id in found.broken:
-                work.answer(execution_unreadable(execution_id))
+                pending.answer(execution_unreadable(execution_id))
             else:
-                work.answer(execution_not_found(execution_id))
+                pending.answer(execution_not_found(execution_id))
 
     def _refuse_callers(self, execution_ids: Iterable[str]) -> None:
         for execution_id in execution_ids:
-            works = self._waiting.pop(execution_id, [])
-            kept = [work for work in works if not isinstance(work.command, BY_CALLERS)]
+            commands = self._waiting.pop(execution_id, [])
+            kept = [pending for pending in commands if not isinstance(pending.command, BY_CALLERS)]
             if kept:
                 self._waiting[execution_id] = kept
-            for work in works:
-                if isinstance(work.command, BY_CALLERS):
-                    work.answer(storage_unavailable())
+            for pending in commands:
+                if isinstance(pending.command, BY_CALLERS):
+                    pending.answer(storage_unavailable())

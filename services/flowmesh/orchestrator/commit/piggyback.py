@@ -7,7 +7,7 @@ ANSWERED_MAX = 1_000
 """Messages that were answered whose rows one commit deletes."""
 
 
-class Alongside:
+class PiggybackWrites:
     """Outbox rows that were served, messages that were answered, positions that events wait for."""
 
     def __init__(self, ownership: Ownership) -> None:
@@ -23,7 +23,7 @@ class Alongside:
         """What was to be told is known where it belongs: its row may go."""
         self.answered.append((message.partition, message.id))
 
-    def put_in(self, batch: CommitBatch, epochs: dict[int, int], incarnation: int) -> None:
+    def add_to(self, batch: CommitBatch, epochs: dict[int, int], incarnation: int) -> None:
         """Adds all of it that is ours to a batch of this incarnation, and its partitions."""
         mine, alive = self._ownership.epochs, self._ownership.is_alive
         # Of partitions that are another's by now the new owner tells again.

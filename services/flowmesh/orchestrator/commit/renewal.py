@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.loads import Loads
-from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader
 from flowmesh.orchestrator.model.background import BackgroundTasks
-from flowmesh.orchestrator.ownership.attached_workers import Roll
+from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import Peers
 from flowmesh.orchestrator.storage.store import Tenure
@@ -22,8 +22,8 @@ class RenewalTasks:
         *,
         ownership: Ownership,
         dispatcher: Dispatcher,
-        permits: Permits,
-        workers: Roll,
+        permits: PermitClient,
+        workers: AttachedWorkers,
         loads: Loads,
         peers: Peers,
         rules: RuleLoader,

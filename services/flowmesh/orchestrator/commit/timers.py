@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from flowmesh.engine import TimersDue
 from flowmesh.failpoints import failpoint
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.storage.store import CONNECTION_LOST, OrchestratorStore
 
@@ -32,7 +32,7 @@ class Timers:
         store: OrchestratorStore,
         now_us: Callable[[], int],
         epochs: Mapping[int, int],
-        submit: Callable[[Work], None],
+        submit: Callable[[PendingCommand], None],
     ) -> None:
         self._store = store
         self._now_us = now_us
@@ -101,7 +101,7 @@ class Timers:
                 continue
             del self._known[execution_id]
             failpoint("orchestrator.timer_due")
-            self._submit(Work(execution_id, partition, TimersDue()))
+            self._submit(PendingCommand(execution_id, partition, TimersDue()))
 
     async def _extend(self, now_us: int) -> None:
         """Moves the horizon on and reads what lies between."""

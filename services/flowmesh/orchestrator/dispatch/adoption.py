@@ -10,12 +10,12 @@ from types import MappingProxyType
 
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import NodeState, State
-from flowmesh.orchestrator.dispatch.attachment import Attached
-from flowmesh.orchestrator.dispatch.dispatch_limiter import Gate
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
+from flowmesh.orchestrator.dispatch.dispatch_limiter import DispatchLimiter
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases
-from flowmesh.orchestrator.dispatch.long_runs import RunsLong
+from flowmesh.orchestrator.dispatch.long_runs import LongRuns
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
-from flowmesh.orchestrator.dispatch.uncommitted_ends import Ending
+from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
 from flowmesh.orchestrator.limits.ready_queues import Need, key_of
 from flowmesh.orchestrator.limits.rules import Rules
 from flowmesh.orchestrator.model.ids import parse_token, partition_of
@@ -39,9 +39,9 @@ class Adoption:
         ownership: Ownership,
         clock: Clock,
         leases: Leases,
-        gate: Gate,
-        runs_long: RunsLong,
-        ending: Ending,
+        limiter: DispatchLimiter,
+        long_runs: LongRuns,
+        uncommitted_ends: UncommittedEnds,
         uncommitted: UncommittedExecutions,
         fetch: Callable[[set[str]], None],
     ) -> None:
@@ -49,13 +49,13 @@ class Adoption:
         self._ownership = ownership
         self._clock = clock
         self._leases = leases
-        self._gate = gate
-        self._runs_long = runs_long
-        self._ending = ending
+        self._limiter = limiter
+        self._long_runs = long_runs
+        self._uncommitted_ends = uncommitted_ends
         self._uncommitted = uncommitted
         self._fetch = fetch
 
-    def adopt(self, stream: Attached, held: Iterable[pb.HeldTask]) -> None:
+    def adopt(self, stream: WorkerStream, held: Iterable[pb.HeldTask]) -> None:
         """These tasks are with this worker service now, as far as they are ours and open."""
         cold: set[str] = set()
         warm: list[Lease] = []
@@ -66,7 +66,7 @@ class Adoption:
             partition = partition_of(parsed[0])
             if partition is None or partition not in self._ownership.epochs:
                 continue
-            if task.token in self._ending:
+            if task.token in self._uncommitted_ends:
                 # A lease of it would never end.
                 continue
             lease = self._leases.get(task.token)
@@ -115,11 +115,11 @@ class Adoption:
                     lease.stream.cancel(lease.token)
             elif lease.key is None:
                 # It may wait here for what it has without asking.
-                self._gate.canceled(lease.token)
+                self._limiter.canceled(lease.token)
                 self.recognize(lease, entry.state, node)
                 limited |= lease.permitted
         if limited:
-            self._gate.permits.tell_anew()
+            self._limiter.permits.tell_anew()
 
     def running(self, rules: Rules) -> list[tuple[str, str, tuple[Need, ...]]]:
         """Namespace and token of tasks at workers, with the permits they need by these rules."""
@@ -130,7 +130,7 @@ class Adoption:
             if entry is None or node is None or node.attempt != lease.attempt:
                 continue
             plan = entry.state.plan
-            needs = rules.needs(plan, node.planned, self._gate.declared.of(entry.state, node)[1])
+            needs = rules.needs(plan, node.planned, self._limiter.declared.of(entry.state, node)[1])
             if needs or lease.permitted:
                 lease.permitted = True
                 found.append((plan.namespace, lease.token, needs))
@@ -138,10 +138,10 @@ class Adoption:
 
     def recognize(self, lease: Lease, state: State, node: NodeState) -> None:
         """A task that runs already is known now: it has its time, and holds its permits."""
-        gate = self._gate
+        limiter = self._limiter
         lease.key = key_of(state.plan, node.planned)
-        needs = gate.rules.needs(state.plan, node.planned, gate.declared.of(state, node)[1])
+        needs = limiter.rules.needs(state.plan, node.planned, limiter.declared.of(state, node)[1])
         if needs:
             lease.permitted = True
-            gate.permits.hold(state.plan.namespace, lease.token, needs)
-        self._runs_long.watch(lease, node)
+            limiter.permits.hold(state.plan.namespace, lease.token, needs)
+        self._long_runs.watch(lease, node)

@@ -33,7 +33,7 @@ class WorkerSet:
         "worker_id",
     )
 
-    def __init__(self, stream: "Attached", grant: pb.Grant, keys: Iterable[Key]) -> None:
+    def __init__(self, stream: "WorkerStream", grant: pb.Grant, keys: Iterable[Key]) -> None:
         self.stream = stream
         self.set_id = grant.set_id
         self.worker_id = grant.worker_id
@@ -55,7 +55,7 @@ class WorkerSet:
         )
 
 
-class Attached:
+class WorkerStream:
     """What is collected for one stream until its writer takes it: one write per loop pass."""
 
     def __init__(self, *, local: bool = False) -> None:

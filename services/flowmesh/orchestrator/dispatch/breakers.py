@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.runtime import Clock
 
 BREAKERS_MAX = 10_000
@@ -16,10 +16,13 @@ class Breakers:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._known: dict[Attached, dict[str, tuple[worker_pb.Breaker, float]]] = {}
+        self._known: dict[WorkerStream, dict[str, tuple[worker_pb.Breaker, float]]] = {}
 
     def heard(
-        self, stream: Attached, breakers: Iterable[worker_pb.Breaker], others: Iterable[Attached]
+        self,
+        stream: WorkerStream,
+        breakers: Iterable[worker_pb.Breaker],
+        others: Iterable[WorkerStream],
     ) -> None:
         """Keeps what has changed at a worker service, and tells the others what it has opened."""
         known = self._known.setdefault(stream, {})
@@ -36,7 +39,7 @@ class Breakers:
                     other.out.breakers.add().CopyFrom(breaker)
                     other.flush_soon()
 
-    def gone(self, stream: Attached) -> None:
+    def gone(self, stream: WorkerStream) -> None:
         self._known.pop(stream, None)
 
     @property

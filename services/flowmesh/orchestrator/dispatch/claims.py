@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 
 
 class Claim:
@@ -13,7 +13,7 @@ class Claim:
     owner that are not back; None is whoever comes, so that nobody can say when all are there.
     """
 
-    def __init__(self, asked: dict[Attached, set[int]], awaited: set[str] | None) -> None:
+    def __init__(self, asked: dict[WorkerStream, set[int]], awaited: set[str] | None) -> None:
         self.asked = asked
         self.awaited = awaited
         self.settled = asyncio.Event()
@@ -32,14 +32,14 @@ class Claims:
 
     def ask(
         self,
-        streams: Iterable[Attached],
+        streams: Iterable[WorkerStream],
         partitions: Iterable[int],
         epochs: Mapping[int, int],
         awaited: Iterable[str] | None,
     ) -> Claim:
         """Asks each of the streams; `awaited` are workers that are not there."""
         mine = [partition for partition in partitions if partition in epochs]
-        asked: dict[Attached, set[int]] = {}
+        asked: dict[WorkerStream, set[int]] = {}
         for stream in streams if mine else ():
             stream.out.claim_partitions.extend(mine)
             stream.out.claim_epochs.extend(epochs[partition] for partition in mine)
@@ -49,7 +49,7 @@ class Claims:
         self._open.append(claim)
         return claim
 
-    def answered(self, stream: Attached, partitions: set[int] | None = None) -> None:
+    def answered(self, stream: WorkerStream, partitions: set[int] | None = None) -> None:
         """A stream has answered for these partitions, or is gone and answers for none.
 
         Partitions are handed over one by one: the answer about one says nothing of the next.

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from flowmesh.engine import NodeState, State
-from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import Key, Need, ReadyTask
 from flowmesh.orchestrator.limits.rules import Rules
 from flowmesh.plan import NotAtHand, Plan, PlanNode, RenderError, inline, values_of
@@ -75,13 +75,15 @@ def _key_of(limits: Limits, state: State) -> str:
         return ""
 
 
-class Gate:
+class DispatchLimiter:
     """What is held back, and why."""
 
-    def __init__(self, *, permits: Permits, came_free: Callable[[list[ReadyTask]], None]) -> None:
+    def __init__(
+        self, *, permits: PermitClient, release: Callable[[list[ReadyTask]], None]
+    ) -> None:
         self.permits = permits
         self.rules = Rules()
-        self._came_free = came_free
+        self._came_free = release
         self.declared = Declared()
         # Tasks that wait for permits, and those that are stopped, by token.
         self._waiting: dict[str, tuple[ReadyTask, _Group, tuple[Need, ...]]] = {}

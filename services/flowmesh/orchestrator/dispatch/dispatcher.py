@@ -15,26 +15,26 @@ from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.dispatch.adoption import Adoption
-from flowmesh.orchestrator.dispatch.attachment import Attached, WorkerSet
+from flowmesh.orchestrator.dispatch.attachment import WorkerSet, WorkerStream
 from flowmesh.orchestrator.dispatch.breakers import Breakers
 from flowmesh.orchestrator.dispatch.claims import Claim, Claims
-from flowmesh.orchestrator.dispatch.dispatch_limiter import Gate
+from flowmesh.orchestrator.dispatch.dispatch_limiter import DispatchLimiter
 from flowmesh.orchestrator.dispatch.journals import Journals, journal_of, suspend_of
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases
-from flowmesh.orchestrator.dispatch.long_runs import RunsLong
-from flowmesh.orchestrator.dispatch.permission_check import Guard
+from flowmesh.orchestrator.dispatch.long_runs import LongRuns
+from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
 from flowmesh.orchestrator.dispatch.ports import OpenTasks, Preparation
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
-from flowmesh.orchestrator.dispatch.uncommitted_ends import Ending
-from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
+from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import Key, ReadyQueues, ReadyTask, key_of
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.rules import Rules
-from flowmesh.orchestrator.model.commands import Reply, Work, no_reply
+from flowmesh.orchestrator.model.commands import PendingCommand, Reply, no_reply
 from flowmesh.orchestrator.model.failures import failure
 from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.ownership.attached_workers import Roll
+from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.states import States
 from flowmesh.plan import NotAtHand, render_input
@@ -57,14 +57,14 @@ class Dispatcher:
         ownership: Ownership,
         clock: Clock,
         metrics: OrchestratorMetrics,
-        submit: Callable[[Work], None],
+        submit: Callable[[PendingCommand], None],
         draw: Callable[[], float],
         preparation: Preparation,
         open_tasks: OpenTasks,
         uncommitted: UncommittedExecutions,
-        permits: Permits,
-        guard: Guard,
-        roll: Roll,
+        permits: PermitClient,
+        permission_check: PermissionCheck,
+        attached_workers: AttachedWorkers,
         traceparent_of: Callable[[State], str] | None = None,
     ) -> None:
         self._states = states
@@ -75,18 +75,18 @@ class Dispatcher:
         self._preparation = preparation
         self._open_tasks = open_tasks
         self._uncommitted = uncommitted
-        self._attached: list[Attached] = []
+        self._attached: list[WorkerStream] = []
         self._turn, self._pump_due = 0, False
         self._claims = Claims()
-        self._roll = roll
+        self._attached_workers = attached_workers
         self._traceparent_of = traceparent_of
-        self._ending = Ending()
+        self._uncommitted_ends = UncommittedEnds()
         self._preparing = 0
-        self.guard = guard
-        self.gate = Gate(permits=permits, came_free=self.release)
-        self.ready = ReadyQueues(self.gate.weight)
+        self.permission_check = permission_check
+        self.limiter = DispatchLimiter(permits=permits, release=self.release)
+        self.ready = ReadyQueues(self.limiter.weight)
         self.leases = Leases(clock=clock, lost=self._delivery_lost, freed=permits.release)
-        self._runs_long = RunsLong(
+        self._long_runs = LongRuns(
             clock=clock, leases=self.leases, submit=submit, overdue=self._overdue
         )
         self.adoption = Adoption(
@@ -94,9 +94,9 @@ class Dispatcher:
             ownership=ownership,
             clock=clock,
             leases=self.leases,
-            gate=self.gate,
-            runs_long=self._runs_long,
-            ending=self._ending,
+            limiter=self.limiter,
+            long_runs=self._long_runs,
+            uncommitted_ends=self._uncommitted_ends,
             uncommitted=uncommitted,
             fetch=partial(open_tasks.fetch_adopted, self),
         )
@@ -106,7 +106,7 @@ class Dispatcher:
         # Attempts that failed, by kind.
         self.failed: dict[Key, int] = {}
         metrics.tasks_ready.set_function(lambda: self.ready.count)
-        metrics.tasks_held_back.set_function(lambda: self.gate.held_count)
+        metrics.tasks_held_back.set_function(lambda: self.limiter.held_count)
         metrics.oldest_ready.set_function(self._oldest_ready_s)
         metrics.tasks_out.set_function(lambda: len(self.leases))
 
@@ -120,10 +120,10 @@ class Dispatcher:
 
     def add(self, state: State, node: NodeState, partition: int) -> None:
         """Queues the current attempt of a node whose scheduling has been committed."""
-        if node.planned.permissions or self.guard.asks_of_all:
-            refused = self.guard.refusal(state, node)
+        if node.planned.permissions or self.permission_check.checks_every_task:
+            refused = self.permission_check.refusal(state, node)
             if refused is not None:
-                self.submit(Work(state.execution_id, partition, refused))
+                self.submit(PendingCommand(state.execution_id, partition, refused))
                 return
         key = key_of(state.plan, node.planned)
         priority = node.planned.priority
@@ -131,7 +131,7 @@ class Dispatcher:
         task = ReadyTask(state.execution_id, node.id, node.attempt, partition, key, priority, epoch)
         task.since_ms = self._ownership.now_us() / 1000
         if state.plan.limits is not None or node.planned.limits is not None:
-            task.fair, task.needs = self.gate.declared.of(state, node)
+            task.fair, task.needs = self.limiter.declared.of(state, node)
         if self.ready.push(task):
             for stream in self._attached:
                 stream.know(key)
@@ -140,7 +140,7 @@ class Dispatcher:
         """Tells the worker that has an attempt to stop it."""
         token = token_of(execution_id, node_id, attempt)
         lease = self.leases.pop(token)
-        self.gate.canceled(token)
+        self.limiter.canceled(token)
         if lease is not None and lease.stream is not None:
             lease.stream.cancel(lease.token)
 
@@ -148,7 +148,7 @@ class Dispatcher:
         gone = set(partitions)
         self.leases.drop_partitions(gone)
         self.ready.drop_partitions(gone)
-        self.gate.drop_partitions(gone)
+        self.limiter.drop_partitions(gone)
         for stream in self._attached:
             stream.report_backlog(self.ready)
 
@@ -160,7 +160,7 @@ class Dispatcher:
             return
         if self.ready.count:
             self._pump()
-        self.ready.left_to_rows(self.gate.take_left())
+        self.ready.left_to_rows(self.limiter.take_left())
         drained = self.ready.take_drained()
         if drained:
             self._open_tasks.refill(self, drained)
@@ -222,7 +222,10 @@ class Dispatcher:
             # A worker has brought it along: what runs has the permits that came meanwhile.
             lease.permitted |= task.permitted
             return True
-        if self._ownership.epochs.get(task.partition) != task.epoch or token in self._ending:
+        if (
+            self._ownership.epochs.get(task.partition) != task.epoch
+            or token in self._uncommitted_ends
+        ):
             return self._not_sent(task, token)
         entry = self._states.get(task.execution_id)
         if entry is None:
@@ -241,15 +244,17 @@ class Dispatcher:
             return self._not_sent(task, token)
         if len(payload.data) > INLINE_BYTES_MAX:
             return self._bring_to_hand(task)
-        gate, planned = self.gate, node.planned
-        if (task.needs or gate.rules.any) and not gate.admits(task, planned, state.plan, token):
+        limiter, planned = self.limiter, node.planned
+        if (task.needs or limiter.rules.any) and not limiter.admits(
+            task, planned, state.plan, token
+        ):
             return True
         self._send_rendered(task, worker_set, state, node, payload, token)
         return True
 
     def _not_sent(self, task: ReadyTask, token: str) -> bool:
         """A task that nobody wants any more; the next one may be sent."""
-        self.gate.withdraw(task, token)
+        self.limiter.withdraw(task, token)
         return True
 
     def _send_rendered(
@@ -290,8 +295,8 @@ class Dispatcher:
         stream.grew(len(payload.data) + TASK_BYTES + (journal.ByteSize() if journal else 0))
         stream.flush_soon()
         worker_set.credit -= 1
-        if state.plan.limits is not None or self.gate.rules.limits:
-            self._budgets.begun(self.gate.rules, state.plan, node)
+        if state.plan.limits is not None or self.limiter.rules.limits:
+            self._budgets.begun(self.limiter.rules, state.plan, node)
         lease = Lease(
             token,
             task.execution_id,
@@ -308,7 +313,7 @@ class Dispatcher:
             permitted=task.permitted,
         )
         self.leases.put(lease)
-        self._runs_long.sent(lease, attempted)
+        self._long_runs.sent(lease, attempted)
 
     def render_failed(self, task: ReadyTask, message: str) -> None:
         command = TaskEnded(
@@ -317,11 +322,11 @@ class Dispatcher:
             failure=failure("ValidationError", f"input of {task.node_id}: {message}"),
             started_at_us=self._ownership.now_us(),
         )
-        self.submit(Work(task.execution_id, task.partition, command))
+        self.submit(PendingCommand(task.execution_id, task.partition, command))
 
     def limits_changed(self, rules: Rules) -> None:
         """Limits and stops that were set at run time are others now; what runs counts too."""
-        self.gate.changed(rules, self.adoption.running(rules))
+        self.limiter.changed(rules, self.adoption.running(rules))
         self.pump()
 
     def _overdue(self, lease: Lease) -> bool:
@@ -337,13 +342,13 @@ class Dispatcher:
             started_at_us=lease.sent_at_us,
             draw=self._draw(),
         )
-        reply = self._ending.until(lease.token, no_reply)
-        self.submit(Work(lease.execution_id, lease.partition, command, reply))
+        reply = self._uncommitted_ends.track(lease.token, no_reply)
+        self.submit(PendingCommand(lease.execution_id, lease.partition, command, reply))
         return True
 
     # --- from worker services ---
 
-    def attach(self, stream: Attached, hello: pb.AttachHello) -> None:
+    def attach(self, stream: WorkerStream, hello: pb.AttachHello) -> None:
         """A worker service is there (again): what it holds stays with it, the rest goes out anew.
 
         A later hello on the same stream only adds what a worker that came back holds.
@@ -358,7 +363,7 @@ class Dispatcher:
 
     def _came(self, workers: set[str]) -> None:
         self._claims.came(workers)
-        self._roll.note(self.workers)
+        self._attached_workers.note(self.workers)
 
     def workers(self) -> set[str] | None:
         """Those that would look for the next owner, should this process end now.
@@ -374,7 +379,7 @@ class Dispatcher:
             found |= stream.workers
         return found - {stream.worker_service_id for stream in self._attached if stream.local}
 
-    def hear_breakers(self, stream: Attached, breakers: Iterable[pb.Breaker]) -> None:
+    def update_breakers(self, stream: WorkerStream, breakers: Iterable[pb.Breaker]) -> None:
         self.breakers.heard(stream, breakers, self._attached)
 
     def served_by(self, key: Key) -> tuple[int, int]:
@@ -384,7 +389,7 @@ class Dispatcher:
         ]
         return len(sets), sum(each.credit for each in sets)
 
-    def detach(self, stream: Attached) -> None:
+    def detach(self, stream: WorkerStream) -> None:
         if stream in self._attached:
             self._attached.remove(stream)
             self.breakers.gone(stream)
@@ -398,11 +403,11 @@ class Dispatcher:
             away = awaited.difference(*(stream.workers for stream in self._attached))
         return self._claims.ask(self._attached, partitions, self._ownership.epochs, away)
 
-    def claim_over(self, claim: Claim) -> None:
+    def end_claim(self, claim: Claim) -> None:
         """What nobody has said to hold by now is sent."""
         self._claims.over(claim)
 
-    def held(self, stream: Attached, answers: Iterable[pb.HeldTasks]) -> None:
+    def held(self, stream: WorkerStream, answers: Iterable[pb.HeldTasks]) -> None:
         partitions = set()
         for answer in answers:
             self.adoption.adopt(stream, answer.tasks)
@@ -410,12 +415,12 @@ class Dispatcher:
                 partitions.add(answer.partition)
         self._claims.answered(stream, partitions)
 
-    def grant(self, stream: Attached, grants: Iterable[pb.Grant]) -> None:
+    def grant(self, stream: WorkerStream, grants: Iterable[pb.Grant]) -> None:
         for grant in grants:
             if stream.grant(grant, self.ready.keys):
                 self._came({grant.worker_id})
 
-    def recall(self, stream: Attached, set_ids: Iterable[str]) -> None:
+    def recall(self, stream: WorkerStream, set_ids: Iterable[str]) -> None:
         """The worker service wants unused credit back."""
         for set_id in set_ids:
             stream.recall(set_id)
@@ -434,7 +439,12 @@ class Dispatcher:
         if result.HasField("suspended"):
             suspend = suspend_of(result.suspended, parsed, lease)
             self.submit(
-                Work(execution_id, partition, suspend, self._ending.until(result.token, reply))
+                PendingCommand(
+                    execution_id,
+                    partition,
+                    suspend,
+                    self._uncommitted_ends.track(result.token, reply),
+                )
             )
             return
         command = TaskEnded(
@@ -448,7 +458,11 @@ class Dispatcher:
             draw=self._draw() if failed else 0.0,
             spent=spent,
         )
-        self.submit(Work(execution_id, partition, command, self._ending.until(result.token, reply)))
+        self.submit(
+            PendingCommand(
+                execution_id, partition, command, self._uncommitted_ends.track(result.token, reply)
+            )
+        )
 
     def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
         """Counts an attempt that failed; whether there are no retries left for it."""
@@ -456,22 +470,22 @@ class Dispatcher:
         if lease is not None and lease.key is not None:
             self.failed[lease.key] = self.failed.get(lease.key, 0) + 1
         if lease is not None and lease.permitted and result.failure.retry_after_ms:
-            self.gate.permits.close(lease.token, result.failure.retry_after_ms)
+            self.limiter.permits.close(lease.token, result.failure.retry_after_ms)
         entry = self._states.get(execution_id)
         node = entry.state.at_workers.get(node_id) if entry is not None else None
         if entry is None or node is None:
             return False
-        return self._budgets.spent(self.gate.rules, entry.state.plan, node, result.failure)
+        return self._budgets.spent(self.limiter.rules, entry.state.plan, node, result.failure)
 
     def heartbeat(self, heartbeats: Iterable[task_pb2.Heartbeat]) -> None:
         self.leases.heard(heartbeat.token for heartbeat in heartbeats)
 
-    def lost(self, stream: Attached, tasks: Iterable[pb.LostTask]) -> None:
+    def lost(self, stream: WorkerStream, tasks: Iterable[pb.LostTask]) -> None:
         for task in tasks:
             if (lease := self._taken_from(stream, task.token)) is not None:
                 self._delivery_lost(lease, task.reason or "WORKER_LOST")
 
-    def returned(self, stream: Attached, tokens: Iterable[str]) -> None:
+    def returned(self, stream: WorkerStream, tokens: Iterable[str]) -> None:
         """Tasks that came back untouched go out again, without a delivery counted."""
         again: set[str] = set()
         for token in tokens:
@@ -485,7 +499,7 @@ class Dispatcher:
         if again:
             self._open_tasks.requeue(self, again)
 
-    def _taken_from(self, stream: Attached, token: str) -> Lease | None:
+    def _taken_from(self, stream: WorkerStream, token: str) -> Lease | None:
         """The lease of a task that this worker service has no more, if no other one has it."""
         lease = self.leases.get(token)
         if lease is None or lease.stream not in (stream, None):
@@ -494,4 +508,4 @@ class Dispatcher:
 
     def _delivery_lost(self, lease: Lease, reason: str) -> None:
         command = DeliveryLost(lease.node_id, lease.attempt, reason)
-        self.submit(Work(lease.execution_id, lease.partition, command, no_reply))
+        self.submit(PendingCommand(lease.execution_id, lease.partition, command, no_reply))

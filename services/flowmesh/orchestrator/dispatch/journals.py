@@ -8,9 +8,9 @@ from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import Journal, NodeState, Record, State, Suspend
 from flowmesh.engine.state.journal import size_of
 from flowmesh.errors import NotFound
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases
-from flowmesh.orchestrator.model.commands import Answer, Stale, Work
+from flowmesh.orchestrator.model.commands import Answer, PendingCommand, Stale
 from flowmesh.orchestrator.model.errors import Moved
 from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
 from flowmesh.orchestrator.storage.states import States
@@ -26,15 +26,15 @@ class Journals:
         self,
         states: States,
         leases: Leases,
-        submit: Callable[[Work], None],
-        adopt: Callable[[Attached, Iterable[pb.HeldTask]], None],
+        submit: Callable[[PendingCommand], None],
+        adopt: Callable[[WorkerStream, Iterable[pb.HeldTask]], None],
     ) -> None:
         self._states = states
         self._leases = leases
         self._submit = submit
         self._adopt = adopt
 
-    def record(self, stream: Attached, asked: Iterable[task_pb2.TaskRecords]) -> None:
+    def record(self, stream: WorkerStream, asked: Iterable[task_pb2.TaskRecords]) -> None:
         """Submits what durable handlers ask for; `grew` answers after the commit."""
         for each in asked:
             parsed = parse_token(each.token)
@@ -46,7 +46,7 @@ class Journals:
                 self._adopt(stream, [pb.HeldTask(token=each.token)])
             command = _command(Record, each, parsed, self._leases.get(each.token))
             reply = partial(self._answer, stream, each.token, each.known)
-            self._submit(Work(parsed[0], partition, command, reply))
+            self._submit(PendingCommand(parsed[0], partition, command, reply))
 
     def grew(self, state: State, node: NodeState, known: int) -> None:
         """Tells the worker that has a handler what its journal has beyond what it knows."""
@@ -54,7 +54,9 @@ class Journals:
         if lease is not None and lease.stream is not None and node.journal is not None:
             _tell(lease.stream, lease.token, node.journal, known)
 
-    def _answer(self, stream: Attached, token: str, known: int, answer: Answer | Exception) -> None:
+    def _answer(
+        self, stream: WorkerStream, token: str, known: int, answer: Answer | Exception
+    ) -> None:
         """Answers who asked, where that is not who has the lease."""
         if isinstance(answer, Stale | Exception):
             moved = isinstance(answer, Moved)
@@ -104,7 +106,7 @@ def _command(
     )
 
 
-def _tell(stream: Attached, token: str, journal: Journal, known: int) -> None:
+def _tell(stream: WorkerStream, token: str, journal: Journal, known: int) -> None:
     records = journal.records[known:]
     stream.out.recorded.add(token=token, start=known, records=records)
     stream.grew(sum(map(size_of, records)) + FRAME_BYTES)

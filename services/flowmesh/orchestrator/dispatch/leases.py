@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
-from flowmesh.orchestrator.dispatch.attachment import Attached
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.limits.ready_queues import Key
 from flowmesh.runtime import Clock
 
@@ -24,7 +24,7 @@ class Lease:
     node_id: str
     attempt: int
     partition: int
-    stream: Attached | None
+    stream: WorkerStream | None
     worker_id: str
     sent_at_ms: float
     sent_at_us: int
@@ -94,7 +94,7 @@ class Leases:
             self._freed(token)
         return lease
 
-    def adopt(self, lease: Lease, stream: Attached, worker_id: str) -> None:
+    def adopt(self, lease: Lease, stream: WorkerStream, worker_id: str) -> None:
         """The task is with this worker service now, whoever had it before."""
         lease.stream = stream
         lease.worker_id = worker_id or lease.worker_id
@@ -104,7 +104,7 @@ class Leases:
         for token in [t for t, lease in self._leases.items() if lease.partition in gone]:
             del self._leases[token]
 
-    def orphan(self, stream: Attached) -> None:
+    def orphan(self, stream: WorkerStream) -> None:
         """The stream broke: its tasks wait a while for the worker service to come back."""
         mine = [lease for lease in self._leases.values() if lease.stream is stream]
         for lease in mine:

@@ -41,8 +41,8 @@ class Loads:
         # Multiples of it, so that samples which come a little late still span a minute.
         self._due_ms = (now_ms // SAMPLE_MS + 1) * SAMPLE_MS
         waiting = Counter(self._dispatcher.ready.counts)
-        waiting.update(task.key for task in self._dispatcher.gate.waiting())
-        waiting.update(task.key for _, task in self._dispatcher.gate.stopped())
+        waiting.update(task.key for task in self._dispatcher.limiter.waiting())
+        waiting.update(task.key for _, task in self._dispatcher.limiter.stopped())
         self._samples.append(_Sample(now_ms, self._stats.ended(), waiting))
 
     def put(self, key: Key, stats: pb.QueueStats) -> None:

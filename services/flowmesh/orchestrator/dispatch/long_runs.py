@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from flowmesh.engine import NodeState, TaskRuns
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.runtime import Clock
 
 MARK_RUNNING_AFTER_MS = 50
@@ -24,7 +24,7 @@ TIMEOUT_GRACE_MS = 1_000
 """The worker ends an attempt at its timeout; the orchestrator so much later, if it does not."""
 
 
-class RunsLong:
+class LongRuns:
     """Looks at what is out when there is something to see.
 
     `overdue` ends an attempt; false where that cannot be told now.
@@ -35,7 +35,7 @@ class RunsLong:
         *,
         clock: Clock,
         leases: Leases,
-        submit: Callable[[Work], None],
+        submit: Callable[[PendingCommand], None],
         overdue: Callable[[Lease], bool],
     ) -> None:
         self._clock = clock
@@ -60,7 +60,7 @@ class RunsLong:
     def _begun(self, lease: Lease) -> None:
         """The attempt has its TaskStarted in the next batch, if it has none yet."""
         command = TaskRuns(lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us)
-        self._submit(Work(lease.execution_id, lease.partition, command))
+        self._submit(PendingCommand(lease.execution_id, lease.partition, command))
 
     def watch(self, lease: Lease, node: NodeState) -> None:
         """Bounds an adopted task by the limits of its node, counted from now."""

@@ -9,12 +9,12 @@ PERMISSION_DENIED = "PERMISSION_DENIED"
 EXECUTIONS_REMEMBERED = 10_000
 
 
-class Guard:
+class PermissionCheck:
     """Without a policy of its own only tasks that declare permissions are looked at."""
 
     def __init__(self, policy: Policy | None) -> None:
         self._policy = policy or Declared()
-        self.asks_of_all = policy is not None
+        self.checks_every_task = policy is not None
         self._said: dict[str, dict[tuple[str, tuple[str, ...]], str]] = {}
 
     def refusal(self, state: State, node: NodeState) -> TaskEnded | None:

@@ -26,7 +26,7 @@ from flowmesh.errors import FlowmeshError, NotFound, TooLarge
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.failures import failure
 from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.states import Entry, States
@@ -47,7 +47,7 @@ from flowmesh.plan import (
 T = TypeVar("T")
 
 
-class Preparing:
+class Preparer:
     """Fetches and renders in the background; what comes of it is submitted or sent."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Preparing:
         states: States,
         payloads: Payloads,
         epochs: Mapping[int, int],
-        submit: Callable[[Work], None],
+        submit: Callable[[PendingCommand], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._states = states
@@ -129,7 +129,9 @@ class Preparing:
             except RenderError:
                 # The engine meets the same problem and says so in the execution's failure.
                 missing = ""
-        self._submit(Work(state.execution_id, partition, Finish(payloads, missing, stored)))
+        self._submit(
+            PendingCommand(state.execution_id, partition, Finish(payloads, missing, stored))
+        )
 
     # --- bodies ---
 
@@ -157,7 +159,7 @@ class Preparing:
                 command = await self._expanded(state, node)
         finally:
             self._served.discard((state.execution_id, node.id))
-        self._submit(Work(state.execution_id, partition, command))
+        self._submit(PendingCommand(state.execution_id, partition, command))
 
     async def _expanded(self, state: State, node: NodeState) -> Expand:
         try:

@@ -27,7 +27,7 @@ class Queues:
                 stats = found[key] = pb.QueueStats(queue=key[1], task_type=key[2], requires=key[3])
                 stats.failed = dispatcher.failed.get(key, 0)
                 stats.worker_sets, stats.credit = dispatcher.served_by(key)
-                stats.max_size = dispatcher.gate.rules.sizes.get(key[:2], 0)
+                stats.max_size = dispatcher.limiter.rules.sizes.get(key[:2], 0)
                 self._loads.put(key, stats)
             return stats
 
@@ -45,10 +45,10 @@ class Queues:
         for task in dispatcher.ready.tasks():
             if task.key[0] == namespace:
                 waits(task)
-        for task in dispatcher.gate.waiting():
+        for task in dispatcher.limiter.waiting():
             if task.key[0] == namespace:
                 waits(task).waiting_for_limits += 1
-        for _, task in dispatcher.gate.stopped():
+        for _, task in dispatcher.limiter.stopped():
             if task.key[0] == namespace:
                 waits(task).stopped += 1
         for lease in dispatcher.leases.all():

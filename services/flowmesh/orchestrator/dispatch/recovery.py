@@ -14,7 +14,7 @@ from typing import Any
 from flowmesh.engine import DeliveryLost, Finish, NodeState, State
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.limits.ready_queues import Key, key_of
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import partition_of, token_of
 from flowmesh.orchestrator.storage.states import Entry, States
 from flowmesh.orchestrator.storage.store import OrchestratorStore, until_answered
@@ -33,7 +33,7 @@ class Recovery:
         states: States,
         epochs: Mapping[int, int],
         barrier: Callable[[], Awaitable[None]],
-        submit: Callable[[Work], None],
+        submit: Callable[[PendingCommand], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class Recovery:
         """
         found = await self._found(dispatcher, partitions, awaited)
         mine = self.still_ours(partitions)
-        dispatcher.gate.permits.recovered(mine)
+        dispatcher.limiter.permits.recovered(mine)
         self._recovered.update((partition, partitions[partition]) for partition in mine)
         dispatcher.ready.left_to_rows(self._passed_over)
         self._passed_over.clear()
@@ -96,7 +96,7 @@ class Recovery:
         except TimeoutError:
             pass
         finally:
-            dispatcher.claim_over(claim)
+            dispatcher.end_claim(claim)
         if not waits:
             return 0
         # An execution may have several lanes, and others by the time they are read.
@@ -227,7 +227,7 @@ class Recovery:
                 dispatcher.adoption.recognize(lease, state, node)
             elif node.delivery:
                 command = DeliveryLost(node.id, node.attempt, "OWNER_LOST")
-                self._submit(Work(state.execution_id, partition, command))
+                self._submit(PendingCommand(state.execution_id, partition, command))
             else:
                 dispatcher.add(state, node, partition)
         return len(state.at_workers)
@@ -256,4 +256,4 @@ class Recovery:
         for row in rows:
             partition = partition_of(row["id"])
             if partition is not None:
-                self._submit(Work(row["id"], partition, Finish()))
+                self._submit(PendingCommand(row["id"], partition, Finish()))

@@ -5,7 +5,7 @@ from collections import Counter
 from flowmesh.orchestrator.model.commands import Answer, Reply
 
 
-class Ending:
+class UncommittedEnds:
     """Such a task has no lease any more, and must not go out again.
 
     Whoever looks for open tasks meanwhile still finds it in its execution's state. A result that
@@ -18,7 +18,7 @@ class Ending:
     def __contains__(self, token: str) -> bool:
         return token in self._ends
 
-    def until(self, token: str, reply: Reply) -> Reply:
+    def track(self, token: str, reply: Reply) -> Reply:
         """The task ends until this reply is called, which is passed on."""
         self._ends[token] += 1
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, WrongState
-from flowmesh.orchestrator.limits.permit_ledger import Ask, Counter, Numbers, PermitBook
+from flowmesh.orchestrator.limits.permit_ledger import Ask, Counter, Numbers, PermitLedger
 from flowmesh.orchestrator.limits.permit_messages import ask_message, ask_of
 from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
 from flowmesh.orchestrator.limits.rules import Rules
@@ -51,7 +51,7 @@ class _Wanted:
     sent_ms: float = 0.0
 
 
-class Permits:
+class PermitClient:
     """The permits this process holds and waits for, and the books of those it gives."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Permits:
         self._stub_at = stub_at
         self._spawn = spawn
         self._rules = Rules()
-        self._books: dict[int, PermitBook] = {}
+        self._books: dict[int, PermitLedger] = {}
         self._held: dict[str, Ask] = {}
         self._wanted: dict[str, _Wanted] = {}
         # What a pass of the loop has collected for others.
@@ -241,10 +241,10 @@ class Permits:
 
     # --- the books ---
 
-    def _book(self, home: int) -> PermitBook:
+    def _book(self, home: int) -> PermitLedger:
         book = self._books.get(home)
         if book is None:
-            book = self._books[home] = PermitBook(
+            book = self._books[home] = PermitLedger(
                 numbers=self._numbers,
                 now_ms=self._clock.monotonic_ms,
                 wake_at=self._wake_at,

@@ -123,7 +123,7 @@ NumbersOf = Callable[[str, Need], Numbers | None]
 """What holds of a need of a namespace now; None while that is not known here."""
 
 
-class PermitBook:
+class PermitLedger:
     """What is out and who waits."""
 
     def __init__(

@@ -36,7 +36,7 @@ def no_reply(answer: Answer | Exception) -> None:
     """For commands nobody waits for."""
 
 
-class Work:
+class PendingCommand:
     """One command on its way to the engine.
 
     `came_us`: when it was queued, of a start; `size` in bytes, about; `solo`: alone in its batch;
@@ -44,13 +44,13 @@ class Work:
     """
 
     __slots__ = (
-        "came_us",
         "command",
         "execution_id",
         "partition",
+        "queued_at_us",
         "reply",
+        "run_alone",
         "size",
-        "solo",
         "verdict",
     )
 
@@ -61,9 +61,9 @@ class Work:
         self.partition = partition
         self.command = command
         self.reply = reply
-        self.came_us = 0
+        self.queued_at_us = 0
         self.size = 0
-        self.solo = False
+        self.run_alone = False
         self.verdict: Answer | Exception = STALE
 
     def answer(self, answer: Answer | Exception) -> None:
@@ -72,7 +72,7 @@ class Work:
         reply(answer)
 
 
-class StartWork(Work):
+class PendingStart(PendingCommand):
     """A start: its execution exists only once it is committed.
 
     `epoch` is that under which nobody had answered it yet, 0 where that was not asked.
@@ -109,17 +109,21 @@ class StartWork(Work):
         self.epoch = 0
 
 
-class DebounceWork(Work):
+class PendingDebounce(PendingCommand):
     """A start whose input goes to an execution that waits."""
 
     __slots__ = ("start",)
 
-    def __init__(self, start: StartWork, execution_id: str, reply: Callable[[Any], None]) -> None:
+    def __init__(
+        self, start: PendingStart, execution_id: str, reply: Callable[[Any], None]
+    ) -> None:
         super().__init__(execution_id, start.partition, Debounce(start.start), reply)
         self.start = start
 
 
-def undo_of(request: pb.CancelExecutionRequest | pb.TerminateExecutionRequest) -> bool | None:
+def compensate_choice(
+    request: pb.CancelExecutionRequest | pb.TerminateExecutionRequest,
+) -> bool | None:
     """Whether what was done is to be undone, where the request says so."""
     return request.compensate if request.HasField("compensate") else None
 

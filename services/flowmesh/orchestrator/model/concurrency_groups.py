@@ -29,14 +29,14 @@ NAMED_MAX = 10
 """Executions that a refusal names."""
 
 RETRY_AFTER_MS = 1_000
-BEGUN = 4
+RUNNING = 4
 ENDED = 5
 """Phases as they are stored; those before are the reasons of a hold."""
 
-TURN = execution_pb2.HOLD_REASON_TURN
+QUEUED = execution_pb2.HOLD_REASON_TURN
 _place = attrgetter("place")
 
-LineName = tuple[str, str, str]
+GroupKey = tuple[str, str, str]
 """Namespace, workflow and key."""
 
 
@@ -44,10 +44,10 @@ def phase_of(state: State) -> int:
     """What a row says of an execution."""
     if state.ended:
         return ENDED
-    return state.hold.reason if state.hold is not None else BEGUN
+    return state.hold.reason if state.hold is not None else RUNNING
 
 
-class Member:
+class GroupEntry:
     """One execution of a line. `place` orders them: the id of the first run of its chain.
 
     `phase` is as committed, 0 before; `stopped` says that it was asked to make room. `former` is
@@ -56,18 +56,18 @@ class Member:
 
     __slots__ = (
         "answers_until",
+        "asked_to_stop",
         "concurrency",
         "debounces",
         "execution_id",
-        "former",
         "name",
         "phase",
         "place",
+        "previous",
         "replaces",
-        "stopped",
     )
 
-    def __init__(self, execution_id: str, name: LineName, place: str) -> None:
+    def __init__(self, execution_id: str, name: GroupKey, place: str) -> None:
         self.execution_id = execution_id
         self.name = name
         self.place = place
@@ -75,197 +75,199 @@ class Member:
         self.replaces = self.debounces = False
         self.answers_until = 0
         self.phase = 0
-        self.stopped = False
-        self.former: Member | None = None
+        self.asked_to_stop = False
+        self.previous: GroupEntry | None = None
 
 
-class Line:
+class ConcurrencyGroup:
     """Executions with one key: those that have begun, those whose turn is to come, in order, and
     those for which a time passes first. `last` answers starts within its window.
     """
 
-    __slots__ = ("begun", "last", "timed", "turn")
+    __slots__ = ("delayed", "last", "queue", "running")
 
     def __init__(self) -> None:
-        self.begun: dict[str, Member] = {}
-        self.turn: list[Member] = []
-        self.timed: dict[str, Member] = {}
-        self.last: Member | None = None
+        self.running: dict[str, GroupEntry] = {}
+        self.queue: list[GroupEntry] = []
+        self.delayed: dict[str, GroupEntry] = {}
+        self.last: GroupEntry | None = None
 
     @property
     def waiting(self) -> int:
-        return len(self.turn) + len(self.timed)
+        return len(self.queue) + len(self.delayed)
 
     @property
-    def taken(self) -> int:
-        return len(self.begun) + self.waiting
+    def size(self) -> int:
+        return len(self.running) + self.waiting
 
-    def members(self) -> Iterator[Member]:
-        yield from self.begun.values()
-        yield from self.turn
-        yield from self.timed.values()
+    def entries(self) -> Iterator[GroupEntry]:
+        yield from self.running.values()
+        yield from self.queue
+        yield from self.delayed.values()
 
-    def take_out(self, member: Member) -> None:
-        self.begun.pop(member.execution_id, None)
-        self.timed.pop(member.execution_id, None)
-        at = bisect_left(self.turn, member.place, key=_place)
-        while at < len(self.turn) and self.turn[at].place == member.place:
-            if self.turn[at] is member:
-                del self.turn[at]
+    def remove(self, entry: GroupEntry) -> None:
+        self.running.pop(entry.execution_id, None)
+        self.delayed.pop(entry.execution_id, None)
+        at = bisect_left(self.queue, entry.place, key=_place)
+        while at < len(self.queue) and self.queue[at].place == entry.place:
+            if self.queue[at] is entry:
+                del self.queue[at]
                 return
             at += 1
 
 
-class Joins:
+class JoinedStart:
     """A start that an execution answers which was there before; `debounces`: it has its input."""
 
-    __slots__ = ("debounces", "member")
+    __slots__ = ("debounces", "entry")
 
-    def __init__(self, member: Member, *, debounces: bool = False) -> None:
-        self.member = member
+    def __init__(self, entry: GroupEntry, *, debounces: bool = False) -> None:
+        self.entry = entry
         self.debounces = debounces
 
 
-Place = Member | Joins | FlowmeshError
+Place = GroupEntry | JoinedStart | FlowmeshError
 
 
-class Lines:
+class ConcurrencyGroups:
     """The lines of the partitions that are owned here."""
 
     def __init__(self) -> None:
-        self.by_name: dict[LineName, Line] = {}
-        self.members: dict[str, Member] = {}
+        self.by_key: dict[GroupKey, ConcurrencyGroup] = {}
+        self.entries: dict[str, GroupEntry] = {}
         # Those that have ended and answer further starts, the first to be forgotten first.
         self._answering: list[tuple[int, str]] = []
 
     def place(
-        self, name: LineName, execution_id: str, policy: StartPolicy, start: Start, now_us: int
+        self, name: GroupKey, execution_id: str, policy: StartPolicy, start: Start, now_us: int
     ) -> Place:
         """Where a start belongs; one that is to be created is in its line from now on."""
         self._expire(now_us)
-        line = self.by_name.get(name)
-        if line is None:
-            line = Line()
+        group = self.by_key.get(name)
+        if group is None:
+            group = ConcurrencyGroup()
         if not goes_on(start):
-            instead = self._instead(line, policy, start, now_us)
+            instead = self._instead(group, policy, start, now_us)
             if instead is not None:
                 return instead
-            if line.waiting >= WAITING_MAX or len(self.members) >= MEMBERS_MAX:
+            if group.waiting >= WAITING_MAX or len(self.entries) >= MEMBERS_MAX:
                 return _full(name[2])
         first_run = start.link.first_run if start.link is not None else ""
-        member = Member(execution_id, name, first_run or execution_id)
-        member.concurrency, member.debounces = policy.concurrency, not is_own(start)
-        member.debounces &= bool(policy.debounce_us)
-        member.replaces = policy.on_conflict == plan_pb2.START_CONFLICT_REPLACE
+        entry = GroupEntry(execution_id, name, first_run or execution_id)
+        entry.concurrency, entry.debounces = policy.concurrency, not is_own(start)
+        entry.debounces &= bool(policy.debounce_us)
+        entry.replaces = policy.on_conflict == plan_pb2.START_CONFLICT_REPLACE
         if policy.dedup_window_us:
-            member.answers_until = now_us + policy.dedup_window_us
-        self.by_name[name] = line
-        self.members[execution_id] = member
+            entry.answers_until = now_us + policy.dedup_window_us
+        self.by_key[name] = group
+        self.entries[execution_id] = entry
         if waits_first(policy, start):
-            line.timed[execution_id] = member
+            group.delayed[execution_id] = entry
         elif policy.concurrency and (
-            len(line.begun) >= policy.concurrency
-            or (line.turn and line.turn[0].place < member.place)
+            len(group.running) >= policy.concurrency
+            or (group.queue and group.queue[0].place < entry.place)
         ):
             start.waits = True
-            insort(line.turn, member, key=_place)
+            insort(group.queue, entry, key=_place)
         else:
-            line.begun[execution_id] = member
-        if member.answers_until:
-            member.former, line.last = line.last, member
-        return member
+            group.running[execution_id] = entry
+        if entry.answers_until:
+            entry.previous, group.last = group.last, entry
+        return entry
 
     def _instead(
-        self, line: Line, policy: StartPolicy, start: Start, now_us: int
-    ) -> Joins | FlowmeshError | None:
+        self, group: ConcurrencyGroup, policy: StartPolicy, start: Start, now_us: int
+    ) -> JoinedStart | FlowmeshError | None:
         """What answers a start that creates no execution."""
-        repeats_another, last = start.origin is not None, line.last
+        repeats_another, last = start.origin is not None, group.last
         if policy.debounce_us and not is_own(start):
-            waits = (each for each in (*line.timed.values(), *line.turn) if each.debounces)
-            waiting = next((each for each in waits if not each.stopped), None)
+            waits = (each for each in (*group.delayed.values(), *group.queue) if each.debounces)
+            waiting = next((each for each in waits if not each.asked_to_stop), None)
             if waiting is not None:
-                return Joins(waiting, debounces=True)
+                return JoinedStart(waiting, debounces=True)
         repeated = policy.dedup_window_us and not repeats_another
         if repeated and last is not None and last.answers_until > now_us:
-            return Joins(last)
-        if not policy.concurrency or line.taken < policy.concurrency:
+            return JoinedStart(last)
+        if not policy.concurrency or group.size < policy.concurrency:
             return None
         if policy.on_conflict == plan_pb2.START_CONFLICT_JOIN and not repeats_another:
-            return Joins(max(line.members(), key=_place))
+            return JoinedStart(max(group.entries(), key=_place))
         if policy.on_conflict in (
             plan_pb2.START_CONFLICT_JOIN,
             plan_pb2.START_CONFLICT_REJECT,
         ):
-            return _rejected(sorted(line.members(), key=_place))
+            return _rejected(sorted(group.entries(), key=_place))
         return None
 
     # --- what was committed ---
 
-    def restore(self, row: Mapping[str, Any]) -> Line:
+    def restore(self, row: Mapping[str, Any]) -> ConcurrencyGroup:
         """Puts an execution where its row says it is."""
         name = (row["namespace"], row["workflow_id"], row["key"])
-        member = Member(row["execution_id"], name, row["place"])
-        member.concurrency, member.phase = row["concurrency"], row["phase"]
-        member.replaces, member.debounces = row["replaces"], row["debounces"]
-        member.answers_until = row["answers_until"]
-        line = self.by_name.setdefault(name, Line())
-        self.members[member.execution_id] = member
-        if member.phase == TURN:
-            insort(line.turn, member, key=_place)
-        elif member.phase < TURN:
-            line.timed[member.execution_id] = member
-        elif member.phase == BEGUN:
-            line.begun[member.execution_id] = member
-        last = line.last
-        if member.answers_until and (last is None or last.execution_id < member.execution_id):
-            line.last = member
-        if member.phase == ENDED:
-            heappush(self._answering, (member.answers_until, member.execution_id))
-        return line
+        entry = GroupEntry(row["execution_id"], name, row["place"])
+        entry.concurrency, entry.phase = row["concurrency"], row["phase"]
+        entry.replaces, entry.debounces = row["replaces"], row["debounces"]
+        entry.answers_until = row["answers_until"]
+        group = self.by_key.setdefault(name, ConcurrencyGroup())
+        self.entries[entry.execution_id] = entry
+        if entry.phase == QUEUED:
+            insort(group.queue, entry, key=_place)
+        elif entry.phase < QUEUED:
+            group.delayed[entry.execution_id] = entry
+        elif entry.phase == RUNNING:
+            group.running[entry.execution_id] = entry
+        last = group.last
+        if entry.answers_until and (last is None or last.execution_id < entry.execution_id):
+            group.last = entry
+        if entry.phase == ENDED:
+            heappush(self._answering, (entry.answers_until, entry.execution_id))
+        return group
 
-    def observe(self, state: State) -> Line | None:
+    def observe(self, state: State) -> ConcurrencyGroup | None:
         """What was committed of an execution; its line if that has changed."""
-        member = self.members.get(state.execution_id)
+        entry = self.entries.get(state.execution_id)
         phase = phase_of(state)
-        if member is None or phase == member.phase:
+        if entry is None or phase == entry.phase:
             return None
-        line = self.by_name[member.name]
-        before, member.phase = member.phase, phase
+        group = self.by_key[entry.name]
+        before, entry.phase = entry.phase, phase
         if phase == ENDED:
-            line.take_out(member)
-            if self._last_of(line, committed=True) is member:
-                heappush(self._answering, (member.answers_until, member.execution_id))
+            group.remove(entry)
+            if self._current_last(group, committed=True) is entry:
+                heappush(self._answering, (entry.answers_until, entry.execution_id))
             else:
-                del self.members[member.execution_id]
-                self._drop_if_empty(line, member.name)
-        elif phase == TURN and before < TURN and member.execution_id in line.timed:
-            del line.timed[member.execution_id]
-            insort(line.turn, member, key=_place)
-        elif phase == BEGUN and member.execution_id not in line.begun:
-            line.take_out(member)
-            line.begun[member.execution_id] = member
-        member.former = None
-        return line
+                del self.entries[entry.execution_id]
+                self._drop_if_empty(group, entry.name)
+        elif phase == QUEUED and before < QUEUED and entry.execution_id in group.delayed:
+            del group.delayed[entry.execution_id]
+            insort(group.queue, entry, key=_place)
+        elif phase == RUNNING and entry.execution_id not in group.running:
+            group.remove(entry)
+            group.running[entry.execution_id] = entry
+        entry.previous = None
+        return group
 
-    def _last_of(self, line: Line, *, committed: bool = False) -> Member | None:
+    def _current_last(
+        self, group: ConcurrencyGroup, *, committed: bool = False
+    ) -> GroupEntry | None:
         """Who answers further starts, of those that are there, or that are committed."""
-        last = line.last
+        last = group.last
         while last is not None and (
-            last.execution_id not in self.members or (committed and not last.phase)
+            last.execution_id not in self.entries or (committed and not last.phase)
         ):
-            last = last.former
+            last = last.previous
         return last
 
-    def forget(self, execution_id: str) -> Line | None:
+    def forget(self, execution_id: str) -> ConcurrencyGroup | None:
         """One that was placed was not created after all; who answered before it does so again."""
-        member = self.members.pop(execution_id, None)
-        line = self.by_name.get(member.name) if member is not None else None
-        if member is None or line is None:
+        entry = self.entries.pop(execution_id, None)
+        group = self.by_key.get(entry.name) if entry is not None else None
+        if entry is None or group is None:
             return None
-        line.take_out(member)
-        line.last = self._last_of(line)
-        self._drop_if_empty(line, member.name)
-        return line
+        group.remove(entry)
+        group.last = self._current_last(group)
+        self._drop_if_empty(group, entry.name)
+        return group
 
     def _expire(self, now_us: int) -> None:
         """Lets go of those that have ended and answer no further start."""
@@ -275,45 +277,45 @@ class Lines:
 
     def drop_partitions(self, partitions: Iterable[int]) -> None:
         gone = set(partitions)
-        for member in [m for m in self.members.values() if partition_of(m.execution_id) in gone]:
-            del self.members[member.execution_id]
-            self.by_name.pop(member.name, None)
+        for entry in [m for m in self.entries.values() if partition_of(m.execution_id) in gone]:
+            del self.entries[entry.execution_id]
+            self.by_key.pop(entry.name, None)
 
-    def _drop_if_empty(self, line: Line, name: LineName) -> None:
-        if not line.taken and line.last is None:
-            self.by_name.pop(name, None)
+    def _drop_if_empty(self, group: ConcurrencyGroup, name: GroupKey) -> None:
+        if not group.size and group.last is None:
+            self.by_key.pop(name, None)
 
 
-def next_steps(line: Line) -> list[tuple[Member, Command]]:
+def next_steps(group: ConcurrencyGroup) -> list[tuple[GroupEntry, Command]]:
     """What is to be done so that the line moves on: who begins, and who makes room."""
-    steps: list[tuple[Member, Command]] = []
-    if line.turn and line.turn[-1].replaces:
-        newest = line.turn[-1]
-        alive = sorted((*line.begun.values(), *line.turn), key=_place)
+    steps: list[tuple[GroupEntry, Command]] = []
+    if group.queue and group.queue[-1].replaces:
+        newest = group.queue[-1]
+        alive = sorted((*group.running.values(), *group.queue), key=_place)
         for old in alive[: max(len(alive) - newest.concurrency, 0)]:
-            if not old.stopped:
-                old.stopped = True
+            if not old.asked_to_stop:
+                old.asked_to_stop = True
                 steps.append((old, _replaced_by(newest)))
-    while (first := _first_of(line)) is not None and len(line.begun) < first.concurrency:
-        line.take_out(first)
-        line.begun[first.execution_id] = first
+    while (first := _first_of(group)) is not None and len(group.running) < first.concurrency:
+        group.remove(first)
+        group.running[first.execution_id] = first
         steps.append((first, Begin()))
     return steps
 
 
-def _first_of(line: Line) -> Member | None:
-    return next((each for each in line.turn if not each.stopped), None)
+def _first_of(group: ConcurrencyGroup) -> GroupEntry | None:
+    return next((each for each in group.queue if not each.asked_to_stop), None)
 
 
-def _replaced_by(newest: Member) -> Cancel:
+def _replaced_by(newest: GroupEntry) -> Cancel:
     text = f"replaced by {newest.execution_id}, which was started with the same key"
     return Cancel(text, f"{newest.execution_id}/replaces", newest.execution_id)
 
 
-def _rejected(members: list[Member]) -> WrongState:
-    ids = ", ".join(each.execution_id for each in members[:NAMED_MAX])
-    more = f" and {len(members) - NAMED_MAX} more" if len(members) > NAMED_MAX else ""
-    key = members[0].name[2]
+def _rejected(entries: list[GroupEntry]) -> WrongState:
+    ids = ", ".join(each.execution_id for each in entries[:NAMED_MAX])
+    more = f" and {len(entries) - NAMED_MAX} more" if len(entries) > NAMED_MAX else ""
+    key = entries[0].name[2]
     where = f" with the key {key!r}" if key else ""
     return WrongState("START_REJECTED", f"no further execution may begin{where} beside {ids}{more}")
 

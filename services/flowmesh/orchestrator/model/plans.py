@@ -21,7 +21,7 @@ from flowmesh.api.definition.v1 import (
 )
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation
-from flowmesh.orchestrator.model.arrival_order import Turns
+from flowmesh.orchestrator.model.arrival_order import ArrivalOrder
 from flowmesh.orchestrator.model.errors import node_not_found
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.rpc import namespace_of, valid_id
@@ -82,7 +82,7 @@ class PlanCache:
         self._clock = clock
         self._names: OrderedDict[Name, _Cached] = OrderedDict()
         self._asked: dict[Name, asyncio.Task[Plan]] = {}
-        self._turns = Turns()
+        self._arrivals = ArrivalOrder()
         self.by_digest: OrderedDict[str, Plan] = OrderedDict()
 
     def remember(self, message: plan_pb2.Plan) -> Plan:
@@ -112,7 +112,7 @@ class PlanCache:
         Starts that share a line have to wait as long as others do that came before them.
         """
         plan = self._fresh(name)
-        if plan is not None and plan.start_shared and name in self._turns:
+        if plan is not None and plan.start_shared and name in self._arrivals:
             return None
         return plan
 
@@ -129,7 +129,11 @@ class PlanCache:
         away, what was known last is used as long as it is kept.
         """
         plan = self.cached(name)
-        return plan if plan is not None else await self._turns.kept(name, self._asked_for(name))
+        return (
+            plan
+            if plan is not None
+            else await self._arrivals.wait_in_order(name, self._asked_for(name))
+        )
 
     async def _asked_for(self, name: Name) -> Plan:
         plan = self._fresh(name)

@@ -16,7 +16,7 @@ from flowmesh.engine import (
     decide,
 )
 from flowmesh.errors import FlowmeshError
-from flowmesh.orchestrator.model.commands import Work
+from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.errors import (
     command_failed,
     execution_ended,
@@ -31,7 +31,9 @@ from flowmesh.orchestrator.model.failures import failure
 from flowmesh.orchestrator.model.messages import status_name
 
 
-def decided(state: State, command: Command, now_us: int, into: Transition) -> bool | FlowmeshError:
+def decide_command(
+    state: State, command: Command, now_us: int, into: Transition
+) -> bool | FlowmeshError:
     """Whether anything followed from the command; or why it is refused."""
     execution_id = state.execution_id
     try:
@@ -59,7 +61,7 @@ def _ended(execution_id: str, status: str, command: Command) -> FlowmeshError:
     return execution_ended(execution_id, status)
 
 
-def in_place_of(poison: Work) -> list[Work]:
+def replacement_for(poison: PendingCommand) -> list[PendingCommand]:
     """The failure of its attempt for a result that cannot be applied; else its sender is told."""
     command = poison.command
     if not isinstance(command, TaskEnded) or command.failure is not None:
@@ -67,4 +69,4 @@ def in_place_of(poison: Work) -> list[Work]:
         return []
     told = failure("POISON", "the result cannot be applied")
     replaced = TaskEnded(command.node, command.attempt, failure=told)
-    return [Work(poison.execution_id, poison.partition, replaced, poison.answer)]
+    return [PendingCommand(poison.execution_id, poison.partition, replaced, poison.answer)]

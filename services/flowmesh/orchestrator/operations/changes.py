@@ -7,7 +7,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Asked, Cancel, Pause, Resume, Signal, Terminate
-from flowmesh.orchestrator.model.commands import Answer, Work, undo_of
+from flowmesh.orchestrator.model.commands import Answer, PendingCommand, compensate_choice
 from flowmesh.orchestrator.model.ids import NewId
 from flowmesh.orchestrator.model.payload_checks import check_inline
 from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
@@ -35,7 +35,9 @@ class ExecutionChanges:
         self._new_id = new_id
 
     async def cancel(self, request: pb.CancelExecutionRequest, *, forwarded: bool) -> None:
-        command = Cancel(request.reason, request.request_id, request.actor, undo_of(request))
+        command = Cancel(
+            request.reason, request.request_id, request.actor, compensate_choice(request)
+        )
         await self._steer(request, command, "CancelExecution", forwarded)
 
     async def pause(self, request: pb.PauseExecutionRequest, *, forwarded: bool) -> None:
@@ -47,7 +49,9 @@ class ExecutionChanges:
         await self._steer(request, command, "ResumeExecution", forwarded)
 
     async def terminate(self, request: pb.TerminateExecutionRequest, *, forwarded: bool) -> None:
-        command = Terminate(request.reason, request.request_id, request.actor, undo_of(request))
+        command = Terminate(
+            request.reason, request.request_id, request.actor, compensate_choice(request)
+        )
         await self._steer(request, command, "TerminateExecution", forwarded)
 
     async def _steer(self, request: Any, command: Asked, rpc: str, forwarded: bool) -> None:
@@ -101,7 +105,7 @@ class ExecutionChanges:
 
         async def here() -> Answer:
             return await self._router.submitted(
-                lambda reply: Work(execution_id, partition, command, reply)
+                lambda reply: PendingCommand(execution_id, partition, command, reply)
             )
 
         async def there(address: str) -> Any:

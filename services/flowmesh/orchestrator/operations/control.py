@@ -24,7 +24,7 @@ from flowmesh.engine import (
 )
 from flowmesh.errors import Invalid, NotFound, TooLarge, Violation, WrongState
 from flowmesh.orchestrator.commit.inbox import Inbox
-from flowmesh.orchestrator.model.commands import Started, StartWork
+from flowmesh.orchestrator.model.commands import PendingStart, Started
 from flowmesh.orchestrator.model.errors import node_not_found
 from flowmesh.orchestrator.model.messages import status_name
 from flowmesh.orchestrator.model.payload_checks import check_inline
@@ -238,7 +238,7 @@ class Control:
         async def here() -> Started:
             return await self._starts.begun(
                 plan,
-                lambda reply: StartWork(
+                lambda reply: PendingStart(
                     partition, command, reply, plan=plan, start_digest=digest.digest()
                 ),
             )

@@ -18,7 +18,7 @@ from flowmesh.engine import ChildBegan, ChildDone, Join, State
 from flowmesh.engine.decisions.children import tell_end
 from flowmesh.engine.state.state import EXECUTION_CONTINUED, EXECUTION_FAILED
 from flowmesh.errors import FlowmeshError, Invalid, NotFound, Overloaded, Unavailable, WrongState
-from flowmesh.orchestrator.model.commands import STALE, Work
+from flowmesh.orchestrator.model.commands import STALE, PendingCommand
 from flowmesh.orchestrator.model.failures import failure
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.operations.changes import ExecutionChanges
@@ -218,7 +218,7 @@ class Deliveries:
 
         async def here() -> None:
             answer = await self._router.submitted(
-                lambda reply: Work(asked.execution_id, partition, command, reply)
+                lambda reply: PendingCommand(asked.execution_id, partition, command, reply)
             )
             if answer is STALE:
                 raise Overloaded("OVERLOADED", "too many wait for its end", retry_after_ms=1_000)
@@ -273,7 +273,7 @@ class Deliveries:
 
         async def here() -> object:
             return await self._router.submitted(
-                lambda reply: Work(execution_id, partition, command, reply)
+                lambda reply: PendingCommand(execution_id, partition, command, reply)
             )
 
         async def there(address: str) -> object:

@@ -12,7 +12,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, Invalid, Violation, WrongState
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.queue_stats import Queues
-from flowmesh.orchestrator.limits.permit_client import Permits
+from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import READY_MAX
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader
 from flowmesh.orchestrator.limits.rules import Kind, rule_name, rule_parts
@@ -45,7 +45,7 @@ class Limits:
         store: OrchestratorStore,
         rules: RuleLoader,
         dispatcher: Dispatcher,
-        permits: Permits,
+        permits: PermitClient,
         ownership: Ownership,
         queues: Queues,
         stub_at: Callable[[str], pb_grpc.LimitServiceAsyncStub],
@@ -148,7 +148,7 @@ class Limits:
         self, request: pb.ListLimitsRequest, *, forwarded: bool
     ) -> pb.ListLimitsResponse:
         namespace = namespace_of(request)
-        rules = self._dispatcher.gate.rules
+        rules = self._dispatcher.limiter.rules
         response = pb.ListLimitsResponse(uses=self._uses(namespace), stops=self._stops(namespace))
         response.limits.extend(
             _limit_message(row) for (of, _), row in sorted(rules.limits.items()) if of == namespace
@@ -193,9 +193,9 @@ class Limits:
         return uses
 
     def _stops(self, namespace: str) -> list[pb.Stop]:
-        gate = self._dispatcher.gate
+        limiter = self._dispatcher.limiter
         waiting: dict[tuple[str, str], int] = {}
-        for stop, _ in gate.stopped():
+        for stop, _ in limiter.stopped():
             waiting[stop] = waiting.get(stop, 0) + 1
         return [
             pb.Stop(
@@ -206,7 +206,7 @@ class Limits:
                 stopped_at_us=row["stopped_at"],
                 waiting=waiting.get(stop, 0),
             )
-            for stop, row in sorted(gate.rules.stops.items())
+            for stop, row in sorted(limiter.rules.stops.items())
             if stop[0] == namespace
         ]
 

@@ -38,4 +38,4 @@ class Workers:
     def held_by(self, state: State, node: NodeState) -> str:
         """The stop or the limit that holds a task back; empty if none."""
         token = token_of(state.execution_id, node.id, node.attempt)
-        return self._dispatcher.gate.held_by(token)
+        return self._dispatcher.limiter.held_by(token)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.commit.inbox import Inbox
-from flowmesh.orchestrator.model.commands import Answer, Reply, Work
+from flowmesh.orchestrator.model.commands import Answer, PendingCommand, Reply
 from flowmesh.orchestrator.model.errors import Moved, execution_not_found, partition_unavailable
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.ownership.ownership import Ownership
@@ -42,7 +42,7 @@ class OwnerRouter:
         self.peers = peers
         self.stub_at = stub_at
 
-    async def submitted(self, work: Callable[[Reply], Work]) -> Answer:
+    async def submitted(self, work: Callable[[Reply], PendingCommand]) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer | Exception) -> None:

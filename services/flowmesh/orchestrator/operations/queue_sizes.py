@@ -28,7 +28,7 @@ class QueueSizes:
 
     def admitted(self, plan: Plan, reply: Reply) -> Reply:
         """What to answer a start with that may go on. Raises QUEUE_FULL."""
-        sizes = self._dispatcher.gate.rules.sizes
+        sizes = self._dispatcher.limiter.rules.sizes
         if not sizes:
             return reply
         queues = [
@@ -41,9 +41,9 @@ class QueueSizes:
         return self._counted(queues, reply) if queues else reply
 
     def _check(self, place: tuple[str, str], size: int) -> None:
-        ready, gate = self._dispatcher.ready, self._dispatcher.gate
+        ready, limiter = self._dispatcher.ready, self._dispatcher.limiter
         keys = [key for key in ready.keys if key[:2] == place]
-        waiting = ready.waiting(keys) + gate.held_in(*place)
+        waiting = ready.waiting(keys) + limiter.held_in(*place)
         share = ceil(size * len(self._owned) / PARTITION_COUNT)
         left_to_rows = any(ready.has_more(key) for key in keys)
         if not left_to_rows and waiting + self._begun.get(place, 0) < share:

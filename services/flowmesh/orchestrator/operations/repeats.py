@@ -10,7 +10,7 @@ import msgspec
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.errors import NotFound
-from flowmesh.orchestrator.model.commands import Started, StartWork
+from flowmesh.orchestrator.model.commands import PendingStart, Started
 from flowmesh.orchestrator.model.errors import RequestReused
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.storage.payloads import Payloads
@@ -46,7 +46,7 @@ async def known_input(
 
 
 async def answer_of(
-    reader: ExecutionReader, payloads: Payloads, start: StartWork, reused: RequestReused
+    reader: ExecutionReader, payloads: Payloads, start: PendingStart, reused: RequestReused
 ) -> Started:
     """The execution of the first start if it had the same values; raises `reused` if not."""
     if not await _same(reader, payloads, start, reused):
@@ -55,7 +55,7 @@ async def answer_of(
 
 
 async def _same(
-    reader: ExecutionReader, payloads: Payloads, start: StartWork, reused: RequestReused
+    reader: ExecutionReader, payloads: Payloads, start: PendingStart, reused: RequestReused
 ) -> bool:
     try:
         first = await reader.state(start.namespace, reused.execution_id)

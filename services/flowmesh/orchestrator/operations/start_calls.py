@@ -12,9 +12,9 @@ from flowmesh.engine import Breakpoints, Start
 from flowmesh.orchestrator.commit.starts import Starts, start_key
 from flowmesh.orchestrator.model.commands import (
     Answer,
+    PendingStart,
     Reply,
     Started,
-    StartWork,
     no_reply,
     start_digest,
 )
@@ -141,21 +141,21 @@ class StartCalls:
         request.request_id = request.request_id or self._new_id(partition)
         return partition, key
 
-    async def begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
+    async def begun(self, plan: Plan, made: Callable[[Reply], PendingStart]) -> Started:
         """Start an execution here, or find the one that answers it. Raises QUEUE_FULL."""
         try:
             return await self._begun(plan, made)
         except RequestReused as reused:
             return await answer_of(self._reader, self._payloads, made(no_reply), reused)
 
-    async def _begun(self, plan: Plan, made: Callable[[Reply], StartWork]) -> Started:
+    async def _begun(self, plan: Plan, made: Callable[[Reply], PendingStart]) -> Started:
         answer: Answer | None = None
         admitted, epoch = self._queue_sizes.admitted, 0
         if plan.start_shared:
             asked = made(no_reply)
             answer, epoch = await self._starts.known(asked), asked.epoch
 
-        def work(reply: Reply) -> StartWork:
+        def work(reply: Reply) -> PendingStart:
             start = made(admitted(plan, reply))
             start.epoch = epoch
             return start
@@ -182,7 +182,7 @@ class StartCalls:
         search: Values,
         key: str = "",
         known: payload_pb2.Payload | None = None,
-    ) -> StartWork:
+    ) -> PendingStart:
         traceparent = current_traceparent()
         command = Start(
             request.input, request.request_id, request.actor, traceparent, search=search, key=key
@@ -197,4 +197,4 @@ class StartCalls:
             )
         of = partial(start_digest, request)
         own = of(known or request.input)
-        return StartWork(partition, command, reply, plan=plan, start_digest=own, digest_of=of)
+        return PendingStart(partition, command, reply, plan=plan, start_digest=own, digest_of=of)

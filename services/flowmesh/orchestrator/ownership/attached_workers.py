@@ -16,7 +16,7 @@ An owner that finds no list waits as long as it ever does.
 NAMES_MAX = 10_000
 
 
-class Roll:
+class AttachedWorkers:
     """Writes the list whenever it is another one. `workers` says who is on it now."""
 
     def __init__(

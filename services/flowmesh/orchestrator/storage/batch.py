@@ -6,8 +6,8 @@ from itertools import islice
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State, Transition
 from flowmesh.engine.searching import NOTHING_FOUND
-from flowmesh.orchestrator.model.commands import StartWork
-from flowmesh.orchestrator.model.concurrency_groups import Member
+from flowmesh.orchestrator.model.commands import PendingStart
+from flowmesh.orchestrator.model.concurrency_groups import GroupEntry
 from flowmesh.orchestrator.model.ids import is_digest
 from flowmesh.orchestrator.model.search_values import Stored, searched
 from flowmesh.orchestrator.storage.statements import PARTS
@@ -279,26 +279,26 @@ class CommitBatch:
             self.waits.append((*one, previous is None, name in row.waits))
 
     def add_place(
-        self, partition: int, member: Member, phase: int, now_us: int, *, is_new: bool = False
+        self, partition: int, entry: GroupEntry, phase: int, now_us: int, *, is_new: bool = False
     ) -> None:
         """Adds what has become of an execution in the line of its key."""
         self.places.append(
             (
-                member.execution_id,
+                entry.execution_id,
                 partition,
-                *member.name,
+                *entry.name,
                 phase,
-                member.place,
-                member.concurrency,
-                member.replaces,
-                member.debounces,
-                member.answers_until,
+                entry.place,
+                entry.concurrency,
+                entry.replaces,
+                entry.debounces,
+                entry.answers_until,
                 now_us,
                 is_new,
             )
         )
 
-    def add_join(self, start: StartWork, execution_id: str, *, is_new: bool) -> None:
+    def add_join(self, start: PendingStart, execution_id: str, *, is_new: bool) -> None:
         """Adds a start that the execution of another one answers."""
         if start.request_id:
             who = (start.namespace, start.request_id, execution_id, start.start_digest)
