@@ -4,6 +4,7 @@ Talks gRPC to one address and needs neither NATS nor a database. Async first; `C
 gives the same with blocking calls.
 """
 
+import flowmesh.rpc.fork_support  # noqa: F401
 from flowmesh.sdk.client.client import Client
 from flowmesh.sdk.client.definition_calls import (
     Applied,

@@ -1,0 +1,65 @@
+"""A terminal of somebody who copies commands out of a page, and the commands of a page."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from flowmesh.testing.suite import Suite
+
+COMMAND_TIMEOUT_S = 60
+_CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[str]:
+    """Return the commands of the console blocks in order, without their `$`."""
+    consoles = "".join(_CONSOLE.findall(page))
+    return [command.strip() for command in re.split(r"^\$ ", consoles, flags=re.MULTILINE)[1:]]
+
+
+class Terminal:
+    """A shell in a folder, with `python` and `flowmesh` of this environment on its path."""
+
+    def __init__(self, folder: Path, suite: Suite) -> None:
+        self._folder, self._http = folder, suite.http_url.removeprefix("http://")
+        path = f"{folder}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self._environment = {**os.environ, "PATH": path, "FLOWMESH_ADDRESS": suite.grpc_address}
+
+    async def start(self, command: str) -> asyncio.subprocess.Process:
+        """Start a command as it is written, but with the REST port of the suite under test."""
+        return await asyncio.create_subprocess_exec(
+            *("bash", "-e", "-c", command.replace("localhost:3000", self._http)),
+            cwd=self._folder,
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+
+    async def output(self, *commands: str) -> str:
+        """Run commands in one shell, all of which have to succeed; return what they print."""
+        process = await self.start("\n".join(commands))
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            output, _ = await process.communicate()
+        assert process.returncode == 0, (commands, output.decode())
+        return output.decode()
+
+    @asynccontextmanager
+    async def serving(self, command: str) -> AsyncIterator[None]:
+        """Run a command inside the block, which begins once it prints that it is serving."""
+        process = await self.start(f"exec {command}")
+        assert process.stdout is not None
+        printed = b""
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                while b"serving" not in printed:
+                    line = await process.stdout.readline()
+                    assert line, (command, printed.decode())
+                    printed += line
+            yield
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.communicate()

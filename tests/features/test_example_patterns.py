@@ -1,0 +1,30 @@
+"""The examples of events and of service discovery against the running suite."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowmesh.testing.suite import Suite
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ENDS_WITHIN_S = 40
+
+
+async def ran(name: str, suite: Suite) -> Any:
+    return await runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](suite.grpc_address)
+
+
+@pytest.mark.feature("S4-04")
+@pytest.mark.timeout(ENDS_WITHIN_S)
+async def test_the_event_driven_pipeline_runs(suite: Suite) -> None:
+    """An event starts the first stage, whose own event starts the second, which stores it."""
+    assert await ran("sdk_event_driven", suite) == {"sensor": "roof", "celsius": 21.5}
+
+
+@pytest.mark.feature("S4-04")
+@pytest.mark.timeout(ENDS_WITHIN_S)
+async def test_discovered_services_are_called(suite: Suite) -> None:
+    """A workflow finds both services by their capability and gets an answer of each."""
+    assert await ran("sdk_service_discovery", suite) == [{"words": 4}, {"words": 4}]
