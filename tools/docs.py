@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tools import features
 from tools.pages import (
+    architecture,
     comparison,
     errors,
     explanations,
@@ -21,6 +22,7 @@ from tools.pages import (
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 PAGES: dict[str, Callable[[], str]] = {
+    "architecture.md": architecture.page,
     "comparison.md": comparison.page,
     "errors.md": errors.page,
     "features.md": features.page,

@@ -106,6 +106,7 @@ async def test_what_is_there_is_listed_and_shown(flowmesh: Run) -> None:
     assert {"definition", "orchestrator", "worker", "event", "registry"} <= names
 
 
+@pytest.mark.feature("S0-07")
 async def test_a_wrong_definition_says_where(flowmesh: Run, tmp_path: Path) -> None:
     """The cycle, with the file and line it is in; nothing is stored."""
     file = tmp_path / "cycle.yaml"
@@ -114,6 +115,10 @@ async def test_a_wrong_definition_says_where(flowmesh: Run, tmp_path: Path) -> N
     assert (outcome.code, outcome.out) == (1, "invalid\n")
     assert "Circular dependency: task-a → task-b → task-a" in outcome.err
     assert f"{file}:" in outcome.err
+    refused = await flowmesh("apply", "-f", str(file))
+    assert refused.code == 1
+    assert "Circular dependency: task-a → task-b → task-a" in refused.err
+    assert f"{file}:" in refused.err
     refused = await flowmesh("apply", "-f", str(file), "--json")
     assert refused.code == 1
     assert refused.json["error"]["reason"] == "GRAPH_CYCLE"

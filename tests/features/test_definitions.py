@@ -82,7 +82,7 @@ async def test_a_circle_is_shown_in_the_words_of_the_sample(suite: Suite, name: 
     assert (await suite.get(f"/workflows/{name}")).status == 404
 
 
-@pytest.mark.feature("S0-117")
+@pytest.mark.feature("S0-117", "S0-07")
 async def test_four_bad_resources_get_four_refusals(suite: Suite, name: str) -> None:
     """Schema, circle, missing task, types; the good one is stored."""
     need = {"type": "object", "properties": {"total": {"type": "number"}}}

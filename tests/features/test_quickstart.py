@@ -1,16 +1,14 @@
 """The first workflow of the README, as a newcomer runs it."""
 
-import asyncio
-import os
 import re
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
 
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.suite import Suite
+from tests.features.terminal import Terminal, commands
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "examples" / "quickstart"
@@ -19,7 +17,6 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The blocks of code in the order in which they stand there, and the names they are saved under.
 FILES = ("welcome.yaml", "worker.py", "checkout.py")
 WORKER = "python worker.py"
-COMMAND_TIMEOUT_S = 60
 USERS = {"users": [{"name": "Ada", "active": True}, {"name": "Bob", "active": False}]}
 
 
@@ -59,51 +56,19 @@ def copied(folder: Path) -> list[str]:
     code = [text for language, text in blocks if language != "console"]
     for name, text in zip(FILES, code, strict=True):
         (folder / name).write_text(text)
-    consoles = "".join(text for language, text in blocks if language == "console")
-    return [command.strip() for command in re.split(r"^\$ ", consoles, flags=re.MULTILINE)[1:]]
-
-
-class Terminal:
-    """A shell in a folder, with `python` and `flowmesh` of this environment on its path."""
-
-    def __init__(self, folder: Path, suite: Suite) -> None:
-        self._folder, self._http = folder, suite.http_url.removeprefix("http://")
-        path = f"{folder}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self._environment = {**os.environ, "PATH": path, "FLOWMESH_ADDRESS": suite.grpc_address}
-
-    async def start(self, command: str) -> asyncio.subprocess.Process:
-        """Runs it as it is written; only the port of REST is that of the suite under test."""
-        return await asyncio.create_subprocess_shell(
-            f"exec {command.replace('localhost:3000', self._http)}",
-            cwd=self._folder,
-            env=self._environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-
-    async def output(self, command: str) -> str:
-        """What a command printed, which has to end well."""
-        process = await self.start(command)
-        async with asyncio.timeout(COMMAND_TIMEOUT_S):
-            output, _ = await process.communicate()
-        assert process.returncode == 0, (command, output.decode())
-        return output.decode()
+    return commands(section[0])
 
 
 @pytest.mark.long
 @pytest.mark.feature("S0-127")
 async def test_the_quickstart_works_copied_out_of_the_readme(suite: Suite, tmp_path: Path) -> None:
     """The blocks saved as they are and the commands run as they are written give the greetings."""
-    commands = copied(tmp_path)
-    assert commands[0] == WORKER
+    worker, *others = copied(tmp_path)
+    assert worker == WORKER
     terminal = Terminal(tmp_path, suite)
-    worker = await terminal.start(WORKER)
-    try:
-        outputs = [await terminal.output(command) for command in commands[1:]]
-    finally:
-        worker.terminate()
-        await worker.communicate()
+    async with terminal.serving(worker):
+        outputs = [await terminal.output(command) for command in others]
 
-    assert len(outputs) == 5, commands
+    assert len(outputs) == 5, others
     assert ["Hello Ada" in output for output in outputs] == [False, True, False, True, False]
     assert "2 kg on their way, receipt-A-17" in outputs[-1]

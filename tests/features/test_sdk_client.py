@@ -231,3 +231,27 @@ async def test_executions_are_listed_by_workflow_and_status(client: Client) -> N
         )
     ]
     assert found == list(reversed(started))
+
+
+@pytest.mark.feature("S0-137")
+async def test_tasks_without_dependencies_run_in_parallel(client: Client) -> None:
+    """Three of them meet at a barrier, which none could pass alone; the join comes after."""
+    met = asyncio.Barrier(4)
+    passed: list[str] = []
+
+    async def meet(name: str) -> None:
+        await met.wait()
+        passed.append(name)
+
+    async def join(_value: Any) -> list[str]:
+        return sorted(passed)
+
+    flow = Workflow("meet")
+    independent = [flow.task(name, meet, input=name) for name in ("left", "middle", "right")]
+    flow.task("join", join, depends_on=independent)
+    await client.register(flow)
+    async with Worker(client, flow.handlers):
+        handle = await client.start("meet")
+        async with asyncio.timeout(10):
+            await met.wait()
+        assert await handle.result(10) == ["left", "middle", "right"]

@@ -198,3 +198,18 @@ async def test_retries_double_from_100_ms(tasks: Tasks, world: World) -> None:
     gaps = [after - before for before, after in itertools.pairwise(times)]
     for gap, wanted in zip(gaps, [100, 200, 400], strict=True):
         assert wanted <= gap < wanted + 150
+
+
+@pytest.mark.feature("S0-141")
+async def test_an_http_task_is_retried_after_its_timeout(tasks: Tasks, world: World) -> None:
+    """An attempt that exceeds the timeout is given up, and the next one gets the answer."""
+    world.answers("stalls", delay_ms=5_000, times=1)
+    world.answers("stalls", json={"paid": True})
+    http = {"method": "POST", "url": world.url("stalls"), "body": {}}
+    retry = {"maxAttempts": 3, "initialDelay": "50ms"}
+    answer = await tasks.run(http, timeout="300ms", retry=retry)
+    assert answer.status == 200, answer.text
+    assert answer.json["outputs"]["call"] == {"paid": True}
+    first, second = world.calls("stalls")
+    assert first.key == second.key
+    assert 300 <= second.at_ms - first.at_ms < 5_000

@@ -59,7 +59,7 @@ async def restarted(dev: Suite, server: str, before: int) -> None:
     await done(f"{server} restarted", other, within_s=RESTARTED_WITHIN_S)
 
 
-@pytest.mark.feature("S2-54", "S3-39", "S3-104", "S0-143", "S0-96")
+@pytest.mark.feature("S2-50", "S2-54", "S3-39", "S3-104", "S0-143", "S0-96")
 @pytest.mark.fault("F7")
 async def test_everything_killed_at_once_loses_nothing(dev: Suite, world: World) -> None:
     """The suite and its servers die by SIGKILL; started again, all executions go on and end.
