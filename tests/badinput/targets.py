@@ -16,6 +16,7 @@ from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reading.documents import parse
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.definitions.reading.yaml_text import Unreadable
+from flowmesh.dryrun.mocks import read_mocks, read_signals
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http.xml import xml_value
@@ -30,7 +31,6 @@ from flowmesh.expressions import (
 from flowmesh.expressions.jsonpath import compile_jsonpath
 from flowmesh.expressions.texts import compile_text
 from flowmesh.jsontext import parse_json
-from flowmesh.rehearsal.mocks import read_mocks, read_signals
 from flowmesh.transforms import PipelineInvalid, TransformError, compile_pipeline
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -13,8 +13,8 @@ from flowmesh.definitions import check, errors_in
 from flowmesh.definitions import read_source as read
 from flowmesh.definitions.planning.compile import no_library
 from flowmesh.definitions.reading.yaml_text import read_yaml
+from flowmesh.dryrun.editor import SCHEMAS
 from flowmesh.errors.explained import explanations
-from flowmesh.rehearsal.editor import SCHEMAS
 from tests.badinput.test_definitions import (
     FOLDER,
     INDEX,

@@ -86,7 +86,7 @@ ELSEWHERE = {
     "validity of an approval link": (
         "tests/features/test_approval_links.py::test_links_are_made_only_for_who_is_asked"
     ),
-    "attempts of a dry run": "tests/unit/rehearsal/test_run.py::test_a_run_without_end_is_refused",
+    "attempts of a dry run": "tests/unit/dryrun/test_run.py::test_a_run_without_end_is_refused",
     "headers of a call in bytes": (
         "tests/unit/egress/test_headers.py::test_there_is_a_limit_to_their_bytes"
     ),

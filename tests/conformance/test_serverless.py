@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from flowmesh.definitions.reading.yaml_text import read_yaml
-from flowmesh.rehearsal.editor import SCHEMAS
+from flowmesh.dryrun.editor import SCHEMAS
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.conformance.gherkin import Scenario, Step, scenarios

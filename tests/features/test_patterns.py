@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flowmesh.rehearsal.suites import read_suite, run_case
+from flowmesh.dryrun.suites import read_suite, run_case
 from flowmesh.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]

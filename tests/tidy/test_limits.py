@@ -22,7 +22,7 @@ INTERNAL: dict[str, str] = {
         worker.limits.STORED_PAYLOAD_BYTES_MAX
     """,
     "another bound is always met before": """
-        expressions.parser.NUMBER_CHARACTERS_MAX rehearsal.limits.COMMANDS_MAX
+        expressions.parser.NUMBER_CHARACTERS_MAX dryrun.limits.COMMANDS_MAX
         rpc.limits.PAGE_TOKEN_CHARACTERS_MAX transforms.limits.MERGE_DEPTH_MAX
     """,
     "what is told or kept ends there": """
@@ -33,8 +33,8 @@ INTERNAL: dict[str, str] = {
         definitions.limits.WARNINGS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
         executors.limits.METADATA_HEADER_BYTES_MAX gateway.http.limits.ANSWER_PAYLOAD_BYTES_MAX
         gateway.http.limits.TRACE_EVENTS_MAX orchestrator.model.concurrency_groups.NAMED_MAX
-        orchestrator.operations.limit_operations.USES_MAX rehearsal.limits.EXAMPLE_DEPTH_MAX
-        rehearsal.limits.EXAMPLE_ITEMS_MAX rpc.limits.STATUS_BYTES_MAX
+        orchestrator.operations.limit_operations.USES_MAX dryrun.limits.EXAMPLE_DEPTH_MAX
+        dryrun.limits.EXAMPLE_ITEMS_MAX rpc.limits.STATUS_BYTES_MAX
         rpc.limits.STATUS_MESSAGE_CHARS_MAX sandbox.syntax.MESSAGE_CHARACTERS_MAX
         sdk.limits.MESSAGE_CHARS_MAX sdk.limits.NOTES_BYTES_MAX sdk.limits.NOTE_CHARS_MAX
         sdk.limits.TRACEBACK_CHARS_MAX

@@ -13,7 +13,7 @@ from flowmesh.executors.unary import unary_executor
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Who is at the other end; a rehearsal puts itself there."""
+    """Who is at the other end; a dry run puts itself there."""
 
     databases: Databases
     caller: Caller

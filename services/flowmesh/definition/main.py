@@ -14,7 +14,7 @@ from flowmesh.definition.api.definition_server import DefinitionServer
 from flowmesh.definition.api.template_server import TemplateServer
 from flowmesh.definition.api.version_server import VersionServer
 from flowmesh.definition.catalog import DefinitionCatalog
-from flowmesh.definition.checks.dry_runs import Rehearsals
+from flowmesh.definition.checks.dry_runs import DryRuns
 from flowmesh.definition.compatibility import Assessor
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.store import DefinitionStore
@@ -39,9 +39,9 @@ async def run(runtime: Runtime) -> None:
         templates = Templates(store=store, catalog=catalog)
         versions = Versions(store=store, catalog=catalog, notices=notices)
         sandbox = await stack.enter_async_context(Sandbox())
-        rehearsals = Rehearsals(catalog=catalog, sandbox=sandbox)
+        dry_runs = DryRuns(catalog=catalog, sandbox=sandbox)
         runtime.serve(
-            DefinitionServer(catalog=catalog, rehearsals=rehearsals),
+            DefinitionServer(catalog=catalog, dry_runs=dry_runs),
             definition_service_pb2_grpc.add_DefinitionServiceServicer_to_server,
             f"{PACKAGE}.DefinitionService",
         )

@@ -12,12 +12,12 @@ import pytest
 
 from flowmesh.bundled import items
 from flowmesh.cli.definitions.problems import snippet
+from flowmesh.dryrun.editor import SCHEMAS
 from flowmesh.errors.failures import FAILURE_CLASSES
 from flowmesh.insight.causes import Cause
 from flowmesh.insight.waits import WaitReason
-from flowmesh.rehearsal.editor import SCHEMAS
 from tests.unit.cli.conftest import Run
-from tests.unit.rehearsal.test_suites import DEFINITION, HEAD
+from tests.unit.dryrun.test_suites import DEFINITION, HEAD
 
 PASSING = "  - {name: small, input: {total: 5}}\n  - {name: large, input: {total: 500}}\n"
 

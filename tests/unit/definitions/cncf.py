@@ -7,10 +7,10 @@ from typing import Any
 from flowmesh.definitions import compile_source
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reading.reader import Reader
+from flowmesh.dryrun.mocks import Mock, Mocks, read_mocks
+from flowmesh.dryrun.report import Report
+from flowmesh.dryrun.run import dry_run
 from flowmesh.engine import NodeState
-from flowmesh.rehearsal.mocks import Mock, Mocks, read_mocks
-from flowmesh.rehearsal.report import Report
-from flowmesh.rehearsal.run import rehearse
 from flowmesh.sandbox import Sandbox
 from tests.unit.definitions.factories import task, workflow
 
@@ -187,7 +187,7 @@ class Answers(Mocks):
 
 async def ran(source: bytes, given: Json, answers: dict[str, list[Json]], box: Sandbox) -> Report:
     mocks = Answers(answers)
-    return await rehearse(compile_source(source), given, sandbox=box, mocks=mocks)
+    return await dry_run(compile_source(source), given, sandbox=box, mocks=mocks)
 
 
 def same(drawn: Drawn, before: Report, after: Report) -> bool:

@@ -116,7 +116,7 @@ async def test_requests_of_steps_are_sent_as_they_were(box: Sandbox) -> None:
         for each, name in ((source, "http.request"), (out, "")):
             answer = {"output": {"id": "i d"}}
             mocks = {name: answer} if name else {"a": answer, "b": answer}
-            report = await rehearsed(each, text, mocks, box)
+            report = await dry_run_of(each, text, mocks, box)
             calls = [(c.method, c.url, headers_of(c), c.body) for c in report.calls]
             reports.append((report.status, calls, report.duration_ms))
         assert reports[0] == reports[1]
@@ -126,14 +126,14 @@ def headers_of(call: Any) -> Json:
     return {name: value for name, value in call.headers.items() if name != "Idempotency-Key"}
 
 
-async def rehearsed(source: bytes, given: Json, mocks: Json, box: Sandbox) -> Any:
+async def dry_run_of(source: bytes, given: Json, mocks: Json, box: Sandbox) -> Any:
     from flowmesh.definitions import compile_source
-    from flowmesh.rehearsal.run import rehearse
-    from flowmesh.rehearsal.source import stand_ins
+    from flowmesh.dryrun.run import dry_run
+    from flowmesh.dryrun.source import stand_ins
 
     plan = compile_source(source)
     found, after = stand_ins(mocks, None, plan)
-    return await rehearse(plan, given, sandbox=box, mocks=found, signals=after)
+    return await dry_run(plan, given, sandbox=box, mocks=found, signals=after)
 
 
 ATOMS = ("input.a", "input.b", "input.c.d", "input['a']", "input.l[0]", "tasks.t-1.output.a", "1",

@@ -10,11 +10,11 @@ import pytest
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions import compile_source
 from flowmesh.definitions.exports import export_source, write_yaml
+from flowmesh.dryrun.mocks import Mock, Mocks
+from flowmesh.dryrun.report import Report
+from flowmesh.dryrun.run import dry_run
+from flowmesh.dryrun.source import stand_ins
 from flowmesh.engine import NodeState
-from flowmesh.rehearsal.mocks import Mock, Mocks
-from flowmesh.rehearsal.report import Report
-from flowmesh.rehearsal.run import rehearse
-from flowmesh.rehearsal.source import stand_ins
 from flowmesh.sandbox import Sandbox
 from tests.draws import draws
 from tests.unit.definitions.factories import http, steps, task, workflow
@@ -214,12 +214,12 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield running
 
 
-async def rehearsed(source: bytes, mocks: Json, sandbox: Sandbox) -> Report:
+async def dry_run_of(source: bytes, mocks: Json, sandbox: Sandbox) -> Report:
     plan = compile_source(source)
     found, _ = stand_ins(mocks, None, plan)
     if plan.dialect == plan_pb2.DIALECT_STATES:
         found = StatesMocks(found.answers)
-    return await rehearse(plan, INPUT, sandbox=sandbox, mocks=found)
+    return await dry_run(plan, INPUT, sandbox=sandbox, mocks=found)
 
 
 def written(*resources: Json) -> tuple[bytes, bytes]:
@@ -243,9 +243,9 @@ async def test_what_is_written_runs_to_the_same(sandbox: Sandbox) -> None:
     for seed in SEEDS:
         writer = Writer(seed)
         source, states = written(task("work", type="mine"), writer.document())
-        told = await rehearsed(source, writer.mocks, sandbox)
+        told = await dry_run_of(source, writer.mocks, sandbox)
         mocks = {f"{name}:task": mock for name, mock in writer.mocks.items()}
-        again = await rehearsed(states, mocks, sandbox)
+        again = await dry_run_of(states, mocks, sandbox)
         assert story(again) == story(told), f"seed {seed}\n{states.decode()}"
         seen[told.status] = seen.get(told.status, 0) + 1
     assert min(seen["completed"], seen["failed"]) > len(SEEDS) / 10
@@ -272,8 +272,8 @@ async def test_step_json_runs_to_the_same(sandbox: Sandbox) -> None:
     )  # fmt: skip
     states = write_yaml(export_source(document, "", "states")).encode()
     answer = {"output": {"v": [1]}}
-    told = await rehearsed(document, {"a": answer, "b": answer}, sandbox)
-    again = await rehearsed(states, {"a": answer, "b:task": answer}, sandbox)
+    told = await dry_run_of(document, {"a": answer, "b": answer}, sandbox)
+    again = await dry_run_of(states, {"a": answer, "b:task": answer}, sandbox)
     assert told.status == again.status == "completed"
     assert len(sent_in(told)) == 2
     assert sent_in(again) == sent_in(told)
@@ -292,7 +292,7 @@ async def test_another_workflow_is_started_alike(sandbox: Sandbox, answer: Json)
             output={"v": "{{tasks.s.output.v}}"},
         )
     )
-    told = await rehearsed(source, {"s": answer}, sandbox)
-    again = await rehearsed(states, {"s:task": answer}, sandbox)
+    told = await dry_run_of(source, {"s": answer}, sandbox)
+    again = await dry_run_of(states, {"s:task": answer}, sandbox)
     assert (told.status, told.output) == (again.status, again.output)
     assert told.status == ("completed" if "output" in answer else "failed")

@@ -214,7 +214,7 @@ async def test_steps_are_tried_again_by_themselves() -> None:
 
     run = await LocalEnvironment(durable={"h": handler}).run("h")
     assert run.output == ["done", "Declined"]
-    assert keys == ["rehearsal/h/0"] * 3
+    assert keys == ["dry-run/h/0"] * 3
 
 
 async def test_a_handler_that_fails_is_tried_again_as_a_whole() -> None:

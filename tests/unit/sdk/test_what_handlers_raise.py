@@ -9,8 +9,8 @@ import pytest
 
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.dryrun.report import Failure
 from flowmesh.errors import Invalid
-from flowmesh.rehearsal.report import Failure
 from flowmesh.sdk import DurableContext, Workflow
 from flowmesh.sdk.durable import StepFailed
 from flowmesh.sdk.durable.run import SIGNAL

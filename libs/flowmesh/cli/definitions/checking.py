@@ -64,7 +64,7 @@ def schema(kind: Kind = "workflow", /) -> int:
         `graph` graph JSON, `serverless` Serverless Workflow, `states` Amazon States Language;
         `test` is a file of workflow tests.
     """
-    from flowmesh.rehearsal.editor import SCHEMAS
+    from flowmesh.dryrun.editor import SCHEMAS
 
     output.document(SCHEMAS[kind]())
     return exit_codes.DONE

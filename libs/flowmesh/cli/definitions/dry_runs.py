@@ -15,7 +15,7 @@ from flowmesh.cli.executions.shapes import MARKS
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
-    from flowmesh.rehearsal.report import Call, Report
+    from flowmesh.dryrun.report import Call, Report
     from flowmesh.sdk import Client
 
 
@@ -95,8 +95,8 @@ def _data(name: str) -> Any:
 
 def _here(source: Source, workflow: str, given: Any, mocks: Any, signals: Any) -> "Report":
     from flowmesh.definitions import errors_in
-    from flowmesh.rehearsal.run import rehearse
-    from flowmesh.rehearsal.source import bundled_task, plan_in, stand_ins
+    from flowmesh.dryrun.run import dry_run
+    from flowmesh.dryrun.source import bundled_task, plan_in, stand_ins
     from flowmesh.sandbox import Sandbox
 
     found_here = checked(source)
@@ -113,7 +113,7 @@ def _here(source: Source, workflow: str, given: Any, mocks: Any, signals: Any) -
 
     async def work() -> "Report":
         async with Sandbox() as sandbox:
-            return await rehearse(plan, given, sandbox=sandbox, mocks=found, signals=after)
+            return await dry_run(plan, given, sandbox=sandbox, mocks=found, signals=after)
 
     return asyncio.run(work())
 

@@ -42,7 +42,7 @@ def checked(source: Source, *, lint: bool = False, strict: bool = False) -> Chec
     from flowmesh.definitions import check, read_source
     from flowmesh.definitions.lint import lint as warnings_of
     from flowmesh.definitions.lint import strict as strictly
-    from flowmesh.rehearsal.source import bundled_task
+    from flowmesh.dryrun.source import bundled_task
 
     reading = read_source(source.text.encode())
     found = [*reading.problems, *check(reading, bundled_task)]
@@ -60,7 +60,7 @@ def checked(source: Source, *, lint: bool = False, strict: bool = False) -> Chec
 def _unresolved(reading: "Reading") -> tuple[str, ...]:
     """The tasks that are neither in the source nor among the bundled or built-in ones."""
     from flowmesh.definitions.builtins import built_in
-    from flowmesh.rehearsal.source import bundled_task
+    from flowmesh.dryrun.source import bundled_task
 
     resolve = reading.with_own_tasks(bundled_task)
     return tuple(

@@ -15,8 +15,8 @@ from flowmesh.cli.definitions.sources import TEST_SUFFIXES, Source
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
-    from flowmesh.rehearsal.coverage import Coverage
-    from flowmesh.rehearsal.suites import Outcome, Suite
+    from flowmesh.dryrun.coverage import Coverage
+    from flowmesh.dryrun.suites import Outcome, Suite
 
 Ran = list[tuple["Suite", list[tuple["Outcome", float]]]]
 MISSED_SHOWN_MAX = 10
@@ -51,8 +51,8 @@ def run_tests(
 def _test(
     paths: Iterable[Path], wanted: str, min_coverage: float, junit: str, common: Common
 ) -> int:
-    from flowmesh.rehearsal.coverage import percent
-    from flowmesh.rehearsal.suites import read_suite
+    from flowmesh.dryrun.coverage import percent
+    from flowmesh.dryrun.suites import read_suite
 
     try:
         suites = [read_suite(file) for file in _files(paths)]
@@ -61,7 +61,7 @@ def _test(
     ran = asyncio.run(_run(suites, wanted))
     coverages = _coverages(ran)
     if junit:
-        from flowmesh.rehearsal.junit import junit as as_xml
+        from flowmesh.dryrun.junit import junit as as_xml
 
         Path(junit).write_bytes(as_xml(ran))
     share = percent(coverages)
@@ -92,7 +92,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 
 async def _run(suites: "list[Suite]", wanted: str) -> Ran:
-    from flowmesh.rehearsal.suites import run_case
+    from flowmesh.dryrun.suites import run_case
     from flowmesh.sandbox import Sandbox
 
     ran: Ran = []
@@ -109,7 +109,7 @@ async def _run(suites: "list[Suite]", wanted: str) -> Ran:
 
 
 def _coverages(ran: Ran) -> "list[Coverage]":
-    from flowmesh.rehearsal.coverage import Coverage
+    from flowmesh.dryrun.coverage import Coverage
 
     found: dict[str, Coverage] = {}
     for _, outcomes in ran:

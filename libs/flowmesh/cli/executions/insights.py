@@ -266,10 +266,10 @@ def _show_finding(found: "Finding") -> None:
 def _explain_file(common: Common, name: str) -> int:
     """What is wrong with a definition, found in this process: no suite is needed."""
     from flowmesh.definitions import errors_in
+    from flowmesh.dryrun.source import bundled_task, plan_in
     from flowmesh.insight.causes import Cause, Diagnosis, finding
     from flowmesh.insight.diagnosing import diagnose
     from flowmesh.plan import compile_plan
-    from flowmesh.rehearsal.source import bundled_task, plan_in
 
     here = checked(read_source([name]))
     wrong = errors_in(here.problems)

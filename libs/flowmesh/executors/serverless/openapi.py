@@ -71,7 +71,7 @@ class Operation:
 
 
 class Operations(Protocol):
-    """Who knows operations: `Documents`, or a rehearsal, which fetches nothing."""
+    """Who knows operations: `Documents`, or a dry run, which fetches nothing."""
 
     async def find(self, url: str, operation_id: str, attempt: Attempt) -> Operation:
         """Raises TaskFailure."""

@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc as rpc
+from flowmesh.dryrun.report import Report, decode
 from flowmesh.errors import Invalid
-from flowmesh.rehearsal.report import Report, decode
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.connection import Connection
 from flowmesh.sdk.client.version_calls import Version, version_fields

@@ -13,12 +13,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
+from flowmesh.dryrun.report import Report
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
 from flowmesh.insight.reports import Comparison, NodeInputs, Watch
 from flowmesh.insight.states import StateAt
 from flowmesh.insight.traces import Trace
-from flowmesh.rehearsal.report import Report
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.background_loop import Portal
 from flowmesh.sdk.client.client import Client

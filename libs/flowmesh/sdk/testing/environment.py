@@ -9,13 +9,13 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions.planning.compile import compile_source
 from flowmesh.definitions.problems import Problems, placed, refuse
 from flowmesh.definitions.reading.reader import Reader
+from flowmesh.dryrun import mocks as dryrun_mocks
+from flowmesh.dryrun.mocks import Mocks, check_names, known_names, read_mocks
+from flowmesh.dryrun.report import Node, Report
+from flowmesh.dryrun.run import EXECUTION_ID, START_US, check_input
 from flowmesh.engine.state.journal import STEP, is_open
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.plan import Plan, compile_plan
-from flowmesh.rehearsal import mocks as rehearsed
-from flowmesh.rehearsal.mocks import Mocks, check_names, known_names, read_mocks
-from flowmesh.rehearsal.report import Node, Report
-from flowmesh.rehearsal.run import EXECUTION_ID, START_US, check_input
 from flowmesh.sandbox import Sandbox
 from flowmesh.sdk.client.definition_calls import Definition, content_type_of, source_of
 from flowmesh.sdk.durable.flows import durable_workflow
@@ -196,7 +196,7 @@ class LocalEnvironment:
         check_input(plan, given)
         found = self._stand_ins(plan, {**self._mocks, **(mocks or {})})
         coming = [
-            rehearsed.Signal(each.name, each.payload, milliseconds(each.after) * 1000)
+            dryrun_mocks.Signal(each.name, each.payload, milliseconds(each.after) * 1000)
             for each in signals
         ]
         async with Sandbox() as sandbox:

@@ -1,4 +1,4 @@
-"""An execution in this process: the rehearsal's engine and clock, the real handlers."""
+"""An execution in this process: the dry run's engine and clock, the real handlers."""
 
 import asyncio
 import hashlib
@@ -9,6 +9,9 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.dryrun.attempts import Answer
+from flowmesh.dryrun.mocks import Mocks, Signal
+from flowmesh.dryrun.run import EXECUTION_ID, DryRun
 from flowmesh.engine import (
     DeliveryLost,
     NodeState,
@@ -19,9 +22,6 @@ from flowmesh.engine import (
     replay,
 )
 from flowmesh.plan import Plan, inline, render_input, render_items
-from flowmesh.rehearsal.attempts import Answer
-from flowmesh.rehearsal.mocks import Mocks, Signal
-from flowmesh.rehearsal.run import EXECUTION_ID, Rehearsal
 from flowmesh.sandbox import Sandbox
 from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline, encode
 from flowmesh.sdk.testing.faults import Chance
@@ -58,7 +58,7 @@ class LocalPayloads:
         return decode_inline(payload_pb2.Payload(encoding=payload.encoding, data=data))
 
 
-class LocalRun(Rehearsal):
+class LocalRun(DryRun):
     """One execution whose tasks are mocked, or run by their handlers; `chance` makes faults."""
 
     def __init__(
@@ -115,7 +115,7 @@ class LocalRun(Rehearsal):
         self._begun += 1
         task = self._task(node)
         given = decode_bytes(task.input.data)
-        self._story.begun(node.id, Answer(input=given, source="run"))
+        self._timeline.attempt_started(node.id, Answer(input=given, source="run"))
         token = task.token
         if self._chance.worker_dies(token):
             return [self.decide(DeliveryLost(node.id, node.attempt))]

@@ -16,7 +16,7 @@ from flowmesh.definition.api.messages import (
 )
 from flowmesh.definition.api.requests import author_of, request_id_of
 from flowmesh.definition.catalog import DefinitionCatalog
-from flowmesh.definition.checks.dry_runs import Rehearsals
+from flowmesh.definition.checks.dry_runs import DryRuns
 from flowmesh.definitions import errors_in, warnings_in
 from flowmesh.rpc import namespace_of, valid_id
 
@@ -26,9 +26,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     """Turns messages into calls on the catalog and back; decides nothing."""
 
-    def __init__(self, *, catalog: DefinitionCatalog, rehearsals: Rehearsals) -> None:
+    def __init__(self, *, catalog: DefinitionCatalog, dry_runs: DryRuns) -> None:
         self._catalog = catalog
-        self._rehearsals = rehearsals
+        self._dry_runs = dry_runs
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
         applied, checked = await self._catalog.apply(
@@ -84,7 +84,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def DryRunWorkflow(
         self, request: pb.DryRunWorkflowRequest, context: Context
     ) -> pb.DryRunWorkflowResponse:
-        return pb.DryRunWorkflowResponse(report=await self._rehearsals.run(request))
+        return pb.DryRunWorkflowResponse(report=await self._dry_runs.run(request))
 
     async def GetWorkflow(
         self, request: pb.GetWorkflowRequest, context: Context

@@ -29,7 +29,7 @@ from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.lint import lint
 from flowmesh.definitions.reading.documents import Source
 from flowmesh.definitions.task_refs import is_task_ref
-from flowmesh.rehearsal.source import plan_in
+from flowmesh.dryrun.source import plan_in
 
 Tasks = Mapping[TaskRef, Task]
 

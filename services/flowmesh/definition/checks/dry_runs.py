@@ -7,18 +7,18 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.catalog import DefinitionCatalog
+from flowmesh.dryrun import report
+from flowmesh.dryrun.run import dry_run
+from flowmesh.dryrun.source import stand_ins
 from flowmesh.errors import Timeout, TooLarge
 from flowmesh.jsontext import parse_json
-from flowmesh.rehearsal import report
-from flowmesh.rehearsal.run import rehearse
-from flowmesh.rehearsal.source import stand_ins
 from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.sandbox import Sandbox
 
 Json = Any
 
 
-class Rehearsals:
+class DryRuns:
     """Runs a few at a time; the others wait for their deadline at most."""
 
     def __init__(self, *, catalog: DefinitionCatalog, sandbox: Sandbox) -> None:
@@ -34,9 +34,7 @@ class Rehearsals:
             async with asyncio.timeout(limits.REHEARSAL_S), self._slots:
                 plan = await self._plan(request)
                 found, after = stand_ins(mocks, signals, plan)
-                done = await rehearse(
-                    plan, given, sandbox=self._sandbox, mocks=found, signals=after
-                )
+                done = await dry_run(plan, given, sandbox=self._sandbox, mocks=found, signals=after)
         except TimeoutError:
             message = f"the dry run takes longer than {limits.REHEARSAL_S:.0f} s"
             raise Timeout("DEADLINE_EXCEEDED", message) from None

@@ -4,6 +4,7 @@ from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.routes import directory, docs, limits, link_keys, links, steps, triggers
 from flowmesh.gateway.routes.definitions import (
     admission,
+    dry_runs,
     formats,
     resources,
     tasks,
@@ -11,7 +12,6 @@ from flowmesh.gateway.routes.definitions import (
     topology,
     versions,
 )
-from flowmesh.gateway.routes.definitions import dry_runs as rehearsals
 from flowmesh.gateway.routes.executions import (
     bulks,
     control,
@@ -35,7 +35,7 @@ ROUTES: tuple[Route, ...] = (
     *topology.ROUTES,
     *admission.ROUTES,
     *formats.ROUTES,
-    *rehearsals.ROUTES,
+    *dry_runs.ROUTES,
     *executions.ROUTES,
     *records.ROUTES,
     *control.ROUTES,

@@ -5,8 +5,8 @@ from flowmesh.definitions import limits as definitions
 from flowmesh.definitions import triggers
 from flowmesh.definitions.checks import bodies as checks
 from flowmesh.definitions.formats.native import approvals
+from flowmesh.dryrun import limits as dryrun
 from flowmesh.expressions import cel_source, conditions, jsonpath, parser, templates
-from flowmesh.rehearsal import limits as rehearsal
 from flowmesh.sandbox import syntax
 from flowmesh.sql import statement
 from flowmesh.suite.limits.limit import Limit
@@ -207,10 +207,10 @@ DEFINITIONS = (
         "DEFINITION_INVALID",
         "its worker may give less",
     ),
-    Limit("mocks of a dry run", rehearsal.MOCKS_MAX, "mocks", "MOCKS_INVALID", _DRY),
+    Limit("mocks of a dry run", dryrun.MOCKS_MAX, "mocks", "MOCKS_INVALID", _DRY),
     Limit(
         "attempts of a dry run",
-        rehearsal.ATTEMPTS_MAX,
+        dryrun.ATTEMPTS_MAX,
         "attempts",
         "MOCKS_INVALID",
         _DRY,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.dryrun.report import Report
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
 from flowmesh.gateway.http.ids import checked_id
@@ -10,7 +11,6 @@ from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, 
 from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import DEFINITION_BODY
 from flowmesh.jsontext import dump_json
-from flowmesh.rehearsal.report import Report
 
 
 async def dry_run_workflow(backends: Backends, request: Request) -> Response:

@@ -1,12 +1,12 @@
-"""Rehearsals: the engine's own decisions, a clock that runs by itself, and no call."""
+"""DryRuns: the engine's own decisions, a clock that runs by itself, and no call."""
 
 import pytest
 from msgspec import UNSET
 
+from flowmesh.dryrun import report
+from flowmesh.dryrun import run as running
 from flowmesh.errors import Invalid
-from flowmesh.rehearsal import report
-from flowmesh.rehearsal import run as running
-from tests.unit.rehearsal.conftest import TASK, WORKFLOW, Rehearse
+from tests.unit.dryrun.conftest import TASK, WORKFLOW, Run
 
 PAY = TASK % (
     "charge",
@@ -25,7 +25,7 @@ ONE = (
 )
 
 
-async def test_a_call_is_told_and_not_made(run: Rehearse) -> None:
+async def test_a_call_is_told_and_not_made(run: Run) -> None:
     """Method, url, headers and body as the worker would send them, secrets masked."""
     done = await run(ONE, {"total": 20}, mocks={"pay": {"output": {"paid": True}}})
     assert done.status == "completed"
@@ -36,12 +36,12 @@ async def test_a_call_is_told_and_not_made(run: Rehearse) -> None:
     assert call.headers == {
         "Authorization": "***",
         "x-id": "o-1",
-        "Idempotency-Key": "rehearsal/pay",
+        "Idempotency-Key": "dry-run/pay",
         "Content-Type": "application/json",
     }
 
 
-async def test_attempts_wait_on_the_virtual_clock(run: Rehearse) -> None:
+async def test_attempts_wait_on_the_virtual_clock(run: Run) -> None:
     """Two failures, then an output: 10 s and 20 s between them, 1 s for the answer."""
     failed = {"failure": {"class": "ServerError", "message": "503"}}
     answers = [failed, failed, {"output": 1, "after": "1s"}]
@@ -51,7 +51,7 @@ async def test_attempts_wait_on_the_virtual_clock(run: Rehearse) -> None:
     assert done.nodes[0].attempts == 3
 
 
-async def test_the_last_answer_is_given_again(run: Rehearse) -> None:
+async def test_the_last_answer_is_given_again(run: Run) -> None:
     """So one failure is a failure of all attempts."""
     done = await run(ONE, {"total": 1}, mocks={"charge": {"failure": {"class": "ServerError"}}})
     assert done.status == "failed"
@@ -60,21 +60,21 @@ async def test_the_last_answer_is_given_again(run: Rehearse) -> None:
     assert len(done.calls) == 3
 
 
-async def test_an_answer_may_come_too_late(run: Rehearse) -> None:
+async def test_an_answer_may_come_too_late(run: Run) -> None:
     """After the timeout of the task, which ends the attempt when it is over."""
     slow = {"output": 1, "after": "1m"}
     done = await run(ONE, {"total": 1}, mocks={"pay": [slow, {"output": 2}]})
     assert (done.status, done.output, done.duration_ms) == ("completed", 2, 15_000)
 
 
-async def test_a_mock_may_read_its_input(run: Rehearse) -> None:
+async def test_a_mock_may_read_its_input(run: Run) -> None:
     """And the number of the attempt."""
     mocks = {"http.request": {"output": {"got": "{{input.total}}", "try": "{{attempt}}"}}}
     done = await run(ONE, {"total": 7}, mocks=mocks)
     assert done.output == {"got": 7, "try": 1}
 
 
-async def test_without_a_mock_the_schema_answers(run: Rehearse) -> None:
+async def test_without_a_mock_the_schema_answers(run: Run) -> None:
     """With a value that fits; without a schema, with what others read of it."""
     source = (
         TASK % ("rate", "{type: rater, outputSchema: {properties: {rate: {type: number}}}}")
@@ -90,7 +90,7 @@ async def test_without_a_mock_the_schema_answers(run: Rehearse) -> None:
     assert [call.type for call in done.calls] == ["rater", "other"]
 
 
-async def test_a_mock_must_fit_the_schema(run: Rehearse) -> None:
+async def test_a_mock_must_fit_the_schema(run: Run) -> None:
     """As a worker's answer must; the failure says what is wrong."""
     source = (
         TASK % ("rate", "{type: rater, outputSchema: {type: number}}")
@@ -103,7 +103,7 @@ async def test_a_mock_must_fit_the_schema(run: Rehearse) -> None:
     assert "output" in done.error.message  # type: ignore[union-attr]
 
 
-async def test_what_has_no_effect_runs(run: Rehearse) -> None:
+async def test_what_has_no_effect_runs(run: Run) -> None:
     """Pipelines, conditions, code in the sandbox; conditions skip what they guard."""
     source = (
         TASK % ("add", "{type: function, function: {code: return input.n + 1}}")
@@ -121,7 +121,7 @@ async def test_what_has_no_effect_runs(run: Rehearse) -> None:
     assert done.calls == []
 
 
-async def test_loops_races_and_signals_run(run: Rehearse) -> None:
+async def test_loops_races_and_signals_run(run: Run) -> None:
     """On the one engine there is: rounds, the winner, and a signal at its time."""
     source = (
         TASK % ("ask", "{type: asker}")
@@ -151,7 +151,7 @@ async def test_loops_races_and_signals_run(run: Rehearse) -> None:
     assert done.duration_ms == 5
 
 
-async def test_a_map_runs_for_each_item(run: Rehearse) -> None:
+async def test_a_map_runs_for_each_item(run: Run) -> None:
     """A mock may be for one item."""
     source = (
         PAY
@@ -166,7 +166,7 @@ async def test_a_map_runs_for_each_item(run: Rehearse) -> None:
     assert done.output == ["a", "another", "c"]
 
 
-async def test_input_that_does_not_fit_is_refused(run: Rehearse) -> None:
+async def test_input_that_does_not_fit_is_refused(run: Run) -> None:
     """As a start is."""
     source = WORKFLOW + "  inputSchema: {required: [id]}\n  tasks: [{id: a, taskRef: noop}]\n"
     with pytest.raises(Invalid) as refused:
@@ -190,7 +190,7 @@ async def test_input_that_does_not_fit_is_refused(run: Rehearse) -> None:
     ],
 )  # fmt: skip
 async def test_wrong_mocks_are_told_with_their_place(
-    run: Rehearse, mocks: object, places: list[str]
+    run: Run, mocks: object, places: list[str]
 ) -> None:
     """All of them; a name that nothing has with the one that may have been meant."""
     if not places:
@@ -203,20 +203,20 @@ async def test_wrong_mocks_are_told_with_their_place(
         assert "did you mean 'pay'?" in refused.value.message
 
 
-async def test_the_same_rehearsal_is_the_same(run: Rehearse) -> None:
+async def test_equal_dry_runs_have_equal_reports(run: Run) -> None:
     """To the byte: no chance, no clock; and a report survives its own encoding."""
     first = report.encode(await run(ONE, {"total": 1}))
     assert report.encode(await run(ONE, {"total": 1})) == first
     assert report.encode(report.decode(first)) == first
 
 
-async def test_mocks_that_nothing_used_are_named(run: Rehearse) -> None:
+async def test_mocks_that_nothing_used_are_named(run: Run) -> None:
     """A mock of a step that was skipped, or one behind a better name."""
     done = await run(ONE, {"total": 1}, mocks={"pay": {"output": 1}, "charge": {"output": 2}})
     assert (done.output, done.unused_mocks) == (1, ["charge"])
 
 
-async def test_tasks_of_the_standards_run_around_their_call(run: Rehearse) -> None:
+async def test_tasks_of_the_standards_run_around_their_call(run: Run) -> None:
     """The mock answers the call; what the task makes of that is its output."""
     source = (
         'document: {dsl: "1.0.0", namespace: test, name: pet, version: "0.1.0"}\n'
@@ -239,7 +239,7 @@ async def test_tasks_of_the_standards_run_around_their_call(run: Rehearse) -> No
     assert done.calls[0].body == {"b": 1}
 
 
-async def test_people_are_stood_in_for(run: Rehearse) -> None:
+async def test_people_are_stood_in_for(run: Run) -> None:
     """What is to be approved is, and what would be held for somebody fails."""
     source = (
         TASK % ("ask", "{type: asker, retry: {maxAttempts: 1}}")
@@ -254,7 +254,7 @@ async def test_people_are_stood_in_for(run: Rehearse) -> None:
     assert (done.status, done.path) == ("failed", ["ok", "yes", "stuck"])
 
 
-async def test_a_map_by_pages_is_rehearsed(run: Rehearse) -> None:
+async def test_a_map_by_pages_runs(run: Run) -> None:
     """Mocks of the task that brings the pages give one each."""
     source = (
         TASK % ("list", "{type: lister}")
@@ -273,14 +273,14 @@ async def test_a_map_by_pages_is_rehearsed(run: Rehearse) -> None:
     assert done.output == [[0, "x"], [1, "y"], [2, "z"]]
 
 
-async def test_one_that_begins_later_takes_as_long_and_has_its_turn(run: Rehearse) -> None:
-    """A rehearsal is alone: nobody is before it."""
+async def test_one_that_begins_later_takes_as_long_and_has_its_turn(run: Run) -> None:
+    """A dry run is alone: nobody is before it."""
     delayed = ONE.replace("  tasks:", "  start: {delay: 10s, concurrency: 1}\n  tasks:")
     done = await run(delayed, {"total": 20}, mocks={"pay": {"output": 1}})
     assert (done.status, done.duration_ms) == ("completed", 10_000)
 
 
-async def test_a_run_without_end_is_refused(run: Rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_without_end_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many attempts are made, and no more."""
     source = (
         TASK % ("ask", "{type: asker}")

@@ -1,4 +1,4 @@
-"""A rehearsal from what people write: a source of definitions, mocks and signals as JSON."""
+"""A dry run from what people write: a source of definitions, mocks and signals as JSON."""
 
 from functools import cache
 from typing import Any
@@ -16,10 +16,10 @@ from flowmesh.definitions import (
 )
 from flowmesh.definitions.problems import Problem, Problems, placed, refuse
 from flowmesh.definitions.reading.reader import Reader, kind_of
+from flowmesh.dryrun.mocks import Mocks, Signal, check_names, known_names, read_mocks
+from flowmesh.dryrun.mocks import read_signals as signals_of
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.plan import compile_plan
-from flowmesh.rehearsal.mocks import Mocks, Signal, check_names, known_names, read_mocks
-from flowmesh.rehearsal.mocks import read_signals as signals_of
 
 Json = Any
 

@@ -10,6 +10,11 @@ from flowmesh.api.common.v1 import link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2, execution_service_pb2
 from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
+from flowmesh.dryrun.attempts import Attempts
+from flowmesh.dryrun.limits import ATTEMPTS_MAX, COMMANDS_MAX, YIELD_COMMANDS
+from flowmesh.dryrun.mocks import Mocks, Signal
+from flowmesh.dryrun.report import Report
+from flowmesh.dryrun.timeline import NodeTimeline
 from flowmesh.engine import (
     Begin,
     ChildBegan,
@@ -51,17 +56,12 @@ from flowmesh.plan import (
     render_names,
     values_of,
 )
-from flowmesh.rehearsal.attempts import Attempts
-from flowmesh.rehearsal.limits import ATTEMPTS_MAX, COMMANDS_MAX, YIELD_COMMANDS
-from flowmesh.rehearsal.mocks import Mocks, Signal
-from flowmesh.rehearsal.report import Report
-from flowmesh.rehearsal.story import Story
 from flowmesh.sandbox import Sandbox
 
 Json = Any
 # Where the virtual clock begins: 1 January 2026, 00:00 UTC.
 START_US = 1_767_225_600_000_000
-EXECUTION_ID = "rehearsal"
+EXECUTION_ID = "dry-run"
 _COMPLETE = execution_pb2.NODE_ACTION_COMPLETE
 _APPROVED = payload_pb2.Payload(data=b'{"outcome":"approved","decisions":[]}')
 _Due = tuple[int, int, Command]
@@ -73,7 +73,7 @@ def no_workflows(_workflow_id: str) -> plan_pb2.Plan | None:
     return None
 
 
-async def rehearse(
+async def dry_run(
     message: plan_pb2.Plan,
     given: Json,
     *,
@@ -89,8 +89,8 @@ async def rehearse(
     """
     plan = compile_plan(message)
     check_input(plan, given)
-    rehearsal = Rehearsal(plan, mocks or Mocks(), signals, sandbox, start_us, workflows)
-    return await rehearsal.run(given)
+    run = DryRun(plan, mocks or Mocks(), signals, sandbox, start_us, workflows)
+    return await run.run(given)
 
 
 def check_input(plan: Plan, given: Json) -> None:
@@ -105,7 +105,7 @@ def check_input(plan: Plan, given: Json) -> None:
         raise Invalid("INPUT_INVALID", message, violations=violations)
 
 
-class Rehearsal:
+class DryRun:
     """One execution; what a task comes to is what `dispatch` says, which others may say better."""
 
     def __init__(
@@ -122,7 +122,7 @@ class Rehearsal:
         self._mocks = mocks
         self._start_us = self._now = start_us
         self._state = State(EXECUTION_ID, plan)
-        self._story = Story(plan, start_us)
+        self._timeline = NodeTimeline(plan, start_us)
         self._attempts = Attempts(plan, mocks, sandbox, lambda: self._now)
         self._order = count()
         self._due: list[_Due] = []
@@ -147,9 +147,9 @@ class Rehearsal:
             if commands % YIELD_COMMANDS == 0:
                 await asyncio.sleep(0)
             if commands > COMMANDS_MAX or self._begun > ATTEMPTS_MAX:
-                message = f"a rehearsal is over after {ATTEMPTS_MAX:,} attempts of tasks"
+                message = f"a dry run is over after {ATTEMPTS_MAX:,} attempts of tasks"
                 raise Invalid("MOCKS_INVALID", f"{message}; this one would go on")
-        return self._story.report(self._state, self._mocks)
+        return self._timeline.report(self._state, self._mocks)
 
     def _refused(self, signal: SignalCommand) -> bool:
         """Whether nobody waits for a signal with a key: the sender would be told so."""
@@ -159,7 +159,7 @@ class Rehearsal:
         """What happens next, the clock moved on to it; None where nothing ever will."""
         wake_us, hold = self._state.wake_at_us, self._state.hold
         if hold is not None and hold.reason == TURN:
-            # A rehearsal is alone: nobody is before it.
+            # A dry run is alone: nobody is before it.
             return Begin()
         if self._due and (not wake_us or self._due[0][0] <= wake_us):
             at_us, _, command = heapq.heappop(self._due)
@@ -175,7 +175,7 @@ class Rehearsal:
         done = Transition(self._state)
         decide(self._state, command, self._now, done)
         for event in done.history.events:
-            self._story.tell(event)
+            self._timeline.add(event)
             self._stand_in(event)
         self.events.extend(done.history.events)
         return done
@@ -209,7 +209,7 @@ class Rehearsal:
         self._begun += 1
         at_ms = (self._now - self._start_us) / 1000
         answer = await self._attempts.answer(self._state, node, at_ms)
-        self._story.begun(node.id, answer)
+        self._timeline.attempt_started(node.id, answer)
         command = TaskEnded(
             node.id,
             node.attempt,
@@ -236,7 +236,7 @@ class Rehearsal:
             done.output, done.failure, after_us = answer.output, answer.failure, answer.after_us
             done.status = EXECUTION_FAILED if answer.failure is not None else EXECUTION_COMPLETED
         else:
-            below = Rehearsal(
+            below = DryRun(
                 compile_plan(known), self._mocks, (), self._sandbox, self._now, self._workflows
             )
             await below.run(decode(asked.request.input), asked.request.link)

@@ -1,4 +1,4 @@
-"""The events of a rehearsal as what became of each node: what a report is made of."""
+"""The events of a dry run as what became of each node: what a report is made of."""
 
 from typing import Any
 
@@ -7,18 +7,18 @@ import orjson
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.dryrun.attempts import Answer
+from flowmesh.dryrun.mocks import Mocks
+from flowmesh.dryrun.names import is_made
+from flowmesh.dryrun.report import Call, Failure, Node, PlanStep, Report
 from flowmesh.engine import State
 from flowmesh.plan import Graph, Plan
-from flowmesh.rehearsal.attempts import Answer
-from flowmesh.rehearsal.mocks import Mocks
-from flowmesh.rehearsal.names import is_made
-from flowmesh.rehearsal.report import Call, Failure, Node, PlanStep, Report
 from flowmesh.views import EXECUTION_STATUS_WORDS
 
 Json = Any
 
 
-class Story:
+class NodeTimeline:
     """Collects events in their order; nodes are in the order in which they began or ended."""
 
     def __init__(self, plan: Plan, start_us: int) -> None:
@@ -30,14 +30,14 @@ class Story:
 
     # --- what happens ---
 
-    def begun(self, node_id: str, answer: Answer) -> None:
+    def attempt_started(self, node_id: str, answer: Answer) -> None:
         """An attempt was handed out; what will come of it is known already."""
         node = self._nodes[node_id]
         node.input = answer.input
         node.output_from = answer.source
         self._calls += answer.calls
 
-    def tell(self, event: history.HistoryEvent) -> None:
+    def add(self, event: history.HistoryEvent) -> None:
         kind = event.WhichOneof("event") or ""
         body = getattr(event, kind)
         name = getattr(body, "node", "")

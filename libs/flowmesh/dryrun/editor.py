@@ -24,8 +24,8 @@ from flowmesh.definitions.editor.parts import (
     number,
     text,
 )
-from flowmesh.rehearsal.expectations import NODE_STATUSES, ROOTS, STATUSES
-from flowmesh.rehearsal.limits import MOCKS_MAX
+from flowmesh.dryrun.expectations import NODE_STATUSES, ROOTS, STATUSES
+from flowmesh.dryrun.limits import MOCKS_MAX
 
 Json = Any
 _TIME: Schema = {

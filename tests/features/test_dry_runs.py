@@ -26,7 +26,7 @@ Json = Any
 @pytest.fixture
 def name() -> str:
     """A name that only this test uses, for a workflow and with an ending for its tasks."""
-    return f"rehearsal-{next(_numbers)}"
+    return f"dry-run-{next(_numbers)}"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flowmesh.rehearsal.limits import EXAMPLE_DEPTH_MAX, EXAMPLE_ITEMS_MAX
+from flowmesh.dryrun.limits import EXAMPLE_DEPTH_MAX, EXAMPLE_ITEMS_MAX
 
 Json = Any
 _FORMATS = {

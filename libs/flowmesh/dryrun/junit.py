@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
-from flowmesh.rehearsal.suites import Outcome, Suite
+from flowmesh.dryrun.suites import Outcome, Suite
 
 # What XML 1.0 cannot hold.
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

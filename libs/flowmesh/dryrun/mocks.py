@@ -8,11 +8,11 @@ from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.reading.reader import Reader, kind_of
+from flowmesh.dryrun.limits import MOCKS_MAX
+from flowmesh.dryrun.names import plain
 from flowmesh.engine import NodeState
 from flowmesh.expressions import Template, TemplateInvalid, compile_template
 from flowmesh.plan import Graph, PlanNode
-from flowmesh.rehearsal.limits import MOCKS_MAX
-from flowmesh.rehearsal.names import plain
 
 Json = Any
 _CODE = "MOCKS_INVALID"

@@ -13,6 +13,20 @@ from flowmesh.definitions.reading.documents import Source, parse
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.definitions.reading.sources import Read, Reading, read_source
 from flowmesh.definitions.reading.yaml_text import Unreadable
+from flowmesh.dryrun.expectations import Expected, read_expected
+from flowmesh.dryrun.mocks import (
+    Mock,
+    Mocks,
+    Signal,
+    check_names,
+    known_names,
+    read_mocks,
+    read_signals,
+)
+from flowmesh.dryrun.names import is_made
+from flowmesh.dryrun.report import Report
+from flowmesh.dryrun.run import START_US, Workflows, dry_run
+from flowmesh.dryrun.source import bundled_task
 from flowmesh.errors import FlowmeshError
 from flowmesh.expressions import (
     MOMENT,
@@ -22,20 +36,6 @@ from flowmesh.expressions import (
     compile_template,
 )
 from flowmesh.plan import compile_plan
-from flowmesh.rehearsal.expectations import Expected, read_expected
-from flowmesh.rehearsal.mocks import (
-    Mock,
-    Mocks,
-    Signal,
-    check_names,
-    known_names,
-    read_mocks,
-    read_signals,
-)
-from flowmesh.rehearsal.names import is_made
-from flowmesh.rehearsal.report import Report
-from flowmesh.rehearsal.run import START_US, Workflows, rehearse
-from flowmesh.rehearsal.source import bundled_task
 from flowmesh.sandbox import Sandbox
 
 Json = Any
@@ -99,10 +99,10 @@ class Suite:
 
 
 async def run_case(case: Case, sandbox: Sandbox) -> Outcome:
-    """One rehearsal, held against what is expected."""
+    """One dry run, held against what is expected."""
     mocks = Mocks(case.mocks, case.fixtures)
     try:
-        report = await rehearse(
+        report = await dry_run(
             case.plan,
             case.given,
             sandbox=sandbox,

@@ -8,10 +8,10 @@ import pytest
 from defusedxml import ElementTree
 
 from flowmesh.definitions.reading.yaml_text import read_yaml
-from flowmesh.rehearsal.coverage import Coverage, percent
-from flowmesh.rehearsal.editor import SCHEMAS
-from flowmesh.rehearsal.junit import junit
-from flowmesh.rehearsal.suites import Outcome, read_suite, run_case
+from flowmesh.dryrun.coverage import Coverage, percent
+from flowmesh.dryrun.editor import SCHEMAS
+from flowmesh.dryrun.junit import junit
+from flowmesh.dryrun.suites import Outcome, read_suite, run_case
 from flowmesh.sandbox import Sandbox
 
 DEFINITION = """\

@@ -1,4 +1,4 @@
-"""What a rehearsal tells: one shape for the command line, REST and the SDK."""
+"""What a dry run tells: one shape for the command line, REST and the SDK."""
 
 from typing import Any, Literal
 

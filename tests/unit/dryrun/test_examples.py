@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from flowmesh.rehearsal.examples import example_of
+from flowmesh.dryrun.examples import example_of
 
 SCHEMAS: tuple[Any, ...] = (
     {"type": "string"},

@@ -1,4 +1,4 @@
-"""What a test expects of a rehearsal, read from its file and held against the report."""
+"""What a test expects of a dry run, read from its file and held against the report."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from msgspec import UnsetType
 
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.reading.reader import Reader, kind_of
+from flowmesh.dryrun.mocks import duration_us
+from flowmesh.dryrun.names import plain
+from flowmesh.dryrun.report import Failure, Node, Report
+from flowmesh.dryrun.values import differences, shown
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
 from flowmesh.expressions.conditions import Condition
-from flowmesh.rehearsal.mocks import duration_us
-from flowmesh.rehearsal.names import plain
-from flowmesh.rehearsal.report import Failure, Node, Report
-from flowmesh.rehearsal.values import differences, shown
 
 Json = Any
 STATUSES = ("completed", "failed", "running", "canceled")
@@ -115,7 +115,7 @@ class Expected:
     checks: tuple[tuple[str, Condition], ...] = ()
 
     def against(self, report: Report, given: Json) -> list[str]:
-        """Every way in which the rehearsal is not as expected."""
+        """Every way in which the dry run is not as expected."""
         told = []
         if self.status != report.status:
             why = f" ({report.error.class_}: {report.error.message})" if report.error else ""

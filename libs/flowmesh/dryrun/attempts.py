@@ -1,4 +1,4 @@
-"""One attempt of a task in a rehearsal: the code that workers run, with nobody at the other end.
+"""One attempt of a task in a dry run: the code that workers run, with nobody at the other end.
 
 Its input is rendered and checked as it would be, and so is the call it makes; then a mock answers,
 or the code itself where it has no effect, or a value that fits the output's schema. Of tasks of the
@@ -18,6 +18,10 @@ from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
 from flowmesh.definitions.secrets import MASK, masked, masked_url
+from flowmesh.dryrun.examples import example_of
+from flowmesh.dryrun.mocks import Mock, Mocks
+from flowmesh.dryrun.report import Call, Source
+from flowmesh.dryrun.uses import uses_of
 from flowmesh.egress import Response
 from flowmesh.engine import NodeState, State
 from flowmesh.executors.base import Attempt, InlineStep, Output
@@ -32,10 +36,6 @@ from flowmesh.executors.specs import ReadySpecs
 from flowmesh.expressions import MOMENT, Moment, RenderError
 from flowmesh.jsontext import dump_json
 from flowmesh.plan import Plan, moment_of, render_input
-from flowmesh.rehearsal.examples import example_of
-from flowmesh.rehearsal.mocks import Mock, Mocks
-from flowmesh.rehearsal.report import Call, Source
-from flowmesh.rehearsal.uses import uses_of
 from flowmesh.sandbox import Sandbox
 
 Json = Any
@@ -164,7 +164,7 @@ class _UnknownOperation(Operation):
 
 
 class Attempts:
-    """Answers the attempts of one rehearsal."""
+    """Answers the attempts of one dry run."""
 
     def __init__(
         self, plan: Plan, mocks: Mocks, sandbox: Sandbox, now_us: Callable[[], int]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.rehearsal.values import DIFFERENCES_MAX, differences
+from flowmesh.dryrun.values import DIFFERENCES_MAX, differences
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from flowmesh.definitions.scopes import GATE_SUFFIX
-from flowmesh.rehearsal.names import is_made, plain
-from flowmesh.rehearsal.report import PlanStep, Report
-from flowmesh.rehearsal.story import branches_of
+from flowmesh.dryrun.names import is_made, plain
+from flowmesh.dryrun.report import PlanStep, Report
+from flowmesh.dryrun.timeline import branches_of
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Coverage:
     branches_taken: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, report: Report) -> None:
-        """Counts what a rehearsal did."""
+        """Counts what a dry run did."""
         for name, step in _steps(report.plan, ""):
             self.branches |= {(_asked(name), way) for way in step.branches or ()}
             if not is_made(name):
