@@ -1,4 +1,4 @@
-"""The pages of errors: what a code means at length, with a wrong example and a right one."""
+"""The pages of errors: a code explained at length, with a wrong example and a right one."""
 
 import tomllib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _FILES = ("texts", "graphs", "values", "lint")
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`wrong` is a source that gets the code, `right` one that does not; either may be empty."""
+    """`wrong` is a source with the problem, `right` one without; either may be empty."""
 
     text: str
     wrong: str = ""
@@ -19,7 +19,7 @@ class Explanation:
 
 @cache
 def explanations() -> dict[str, Explanation]:
-    """All there are, by code."""
+    """Return all explanations by code."""
     folder = files("flowmesh.errors").joinpath("explanations")
     table = {
         code: row

@@ -1,4 +1,4 @@
-"""The error classes. A class is an HTTP status and a gRPC code; a reason says what it is."""
+"""The error classes. A class has an HTTP status and a gRPC code; a reason is more specific."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,11 +6,11 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing the caller can mend.
+    """One problem that the caller can fix.
 
-    `field` is a path into what was sent (`tasks[1].input.email`); `code` is the reason of this
+    `field` is a path into the request (`tasks[1].input.email`); `code` is the reason of this
     violation where several are reported at once; `line` and `column` are 1-based, 0 is unknown.
-    `schema_path` points at the keyword of a schema that a value fails.
+    `schema_path` points to the schema keyword that the value violates.
     """
 
     field: str
@@ -22,10 +22,10 @@ class Violation:
 
 
 class FlowmeshError(Exception):
-    """Something the caller is told, with a reason that never changes.
+    """An error that is reported to the caller, with a reason that never changes.
 
-    The message says what was wrong, where, and what would be right. It never holds the text of
-    a foreign exception.
+    The message names the problem, its place and the expected form. It never holds the text of a
+    foreign exception.
     """
 
     grpc_code: ClassVar[str] = "INTERNAL"

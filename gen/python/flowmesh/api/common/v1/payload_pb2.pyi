@@ -21,7 +21,7 @@ class Payload(_message.Message):
     """A value that travels through the suite: input, output, signal or event data.
 
     Exactly one of `data` and `reference` is used. A value above 256 KiB is stored once with
-    PayloadService.Put and passed by reference on every path.
+    PayloadService.PutPayload and passed by reference on every path.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -132,7 +132,7 @@ class ExecutionServiceServicer:
         NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
         NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
         INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
-        INVALID_ARGUMENT / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.Put
+        RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.PutPayload
         FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
         ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with other content
         UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is away and the workflow is not cached
