@@ -13,7 +13,7 @@ from flowmesh.standards.context import ContextFields
 from flowmesh.standards.payloads import paths_in
 
 STATE_NAME_CHARACTERS_MAX = 80
-_ENDS = frozenset({"Succeed", "Fail"})
+_ENDS = ("Succeed", "Fail")
 # Members of a state that are paths, and those that are payload templates.
 _PATHS = frozenset(
     {
