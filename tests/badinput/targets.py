@@ -9,8 +9,8 @@ import orjson
 
 from flowmesh.definitions import Workflow, analyse, check, errors_in, read_source
 from flowmesh.definitions.drawing import DRAWINGS, draw
-from flowmesh.definitions.exports import TARGETS as EXPORTS
 from flowmesh.definitions.exports import export
+from flowmesh.definitions.formats.table import FORMATS
 from flowmesh.definitions.lint import lint
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reading.documents import parse
@@ -102,7 +102,7 @@ def graph(data: bytes) -> None:
             analyse(read.resource)
             for kind in DRAWINGS:
                 draw(read.resource, kind)
-            for target in EXPORTS:
+            for target in FORMATS:
                 with suppress(*REFUSALS):
                     export(read, target)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flowmesh.definitions import Problem, check, errors_in, load_workflow, plan_workflow
 from flowmesh.definitions import read_source as read
+from flowmesh.definitions.formats.table import FORMATS
 from flowmesh.definitions.lint import lint
 from flowmesh.definitions.model import Workflow
 from flowmesh.definitions.planning.compile import no_library
@@ -43,7 +44,7 @@ NOT_IN_A_DOCUMENT = {
 CALL_S = 1.0
 # How the schemas for editors are named, by the kind of a resource and by the mark of a format.
 KIND_NAMES = {"Workflow": "workflow", "WorkflowTask": "task", "WorkflowTemplate": "template"}
-MARKS = {"steps": "steps", "nodes": "graph", "document": "serverless", "StartAt": "states"}
+MARKS = {each.marks[0]: each.name for each in FORMATS.values() if each.name in each.schemas}
 JUNK: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 2**63, 1e300, "", " ", "a", "a b", "{{", "{{input}}", "{{input.a.b}}",
     "{{tasks.a.output}}", "30s", "9" * 40, "x" * 2_000, "\u202e", "(?=", "return (", "1 > 0",

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from flowmesh.definitions.editor import task_schema, workflow_schema
+from flowmesh.definitions.editor.native import task_schema, workflow_schema
 from flowmesh.definitions.editor.parts import DURATION, ID
 from flowmesh.definitions.model import NATIVE_RETRY
 from flowmesh.plan.policies import HTTP_TIMEOUT_MS, TIMEOUT_MS

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from flowmesh.definitions.canonical import json_bytes
-from flowmesh.definitions.formats import load
+from flowmesh.definitions.formats.load import load
 from flowmesh.definitions.model import WorkflowTemplate
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.errors import Invalid, Violation

@@ -3,15 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from flowmesh.definitions.editor import (
-    graph_schema,
-    serverless_schema,
-    states_schema,
-    steps_schema,
-    task_schema,
-    template_schema,
-    workflow_schema,
-)
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
     DURATION,
@@ -24,6 +15,7 @@ from flowmesh.definitions.editor.parts import (
     number,
     text,
 )
+from flowmesh.definitions.formats import table
 from flowmesh.dryrun.expectations import NODE_STATUSES, ROOTS, STATUSES
 from flowmesh.dryrun.limits import MOCKS_MAX
 
@@ -152,12 +144,6 @@ def _values(name: str) -> dict[str, Schema]:
 
 
 SCHEMAS: dict[str, Callable[[], Schema]] = {
-    "workflow": workflow_schema,
-    "task": task_schema,
-    "template": template_schema,
-    "steps": steps_schema,
-    "graph": graph_schema,
-    "serverless": serverless_schema,
-    "states": states_schema,
+    **{kind: table.load_function(name) for kind, name in table.SCHEMA_FUNCTIONS.items()},
     "test": tests_schema,
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.definitions.exports.serverless.document import serverless_document
+from flowmesh.definitions.exports.serverless.document import serverless_documents
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import (
     NATIVE_RETRY,
@@ -92,7 +92,7 @@ def attempted(whole: Workflow) -> Json:
     """The document, or the refusal."""
     document = {"spec": {"tasks": [{"id": each.id} for each in whole.nodes]}}
     unsupported = UnsupportedFeatures("x")
-    found = serverless_document(whole, document, unsupported)
+    (found,) = serverless_documents(whole, document, unsupported, lambda _name: None)
     try:
         unsupported.raise_if_any()
     except Invalid as error:

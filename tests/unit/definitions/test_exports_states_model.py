@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.definitions.exports.states.document import states_document
+from flowmesh.definitions.exports.states.document import states_documents
 from flowmesh.definitions.exports.states.refused import REFUSED, WRITTEN
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import (
@@ -98,7 +98,7 @@ def test_every_member_of_the_model_is_written_or_refused(kind: type[Any]) -> Non
     assert not set(WRITTEN[kind]) & set(REFUSED[kind])
     for name in REFUSED[kind]:
         unsupported = UnsupportedFeatures("x")
-        states_document(saying(kind, name), {"spec": {}}, unsupported, lambda _name: None)
+        states_documents(saying(kind, name), {"spec": {}}, unsupported, lambda _name: None)
         with pytest.raises(Invalid) as caught:
             unsupported.raise_if_any()
         told = [each.description for each in caught.value.violations]
@@ -122,7 +122,7 @@ def test_what_is_written_of_a_node_changes_the_document(changed: Json) -> None:
     for each in (CALL, replace(CALL, **changed)):
         unsupported = UnsupportedFeatures("x")
         flow = Workflow("w", "w", Dialect.NATIVE, (each,))
-        made_of.append(states_document(flow, {"spec": {}}, unsupported, lambda _name: None))
+        made_of.append(states_documents(flow, {"spec": {}}, unsupported, lambda _name: None))
         unsupported.raise_if_any()
     assert made_of[0] != made_of[1]
 
@@ -131,7 +131,7 @@ def test_how_it_fails_is_written() -> None:
     """A workflow that cancels is another document than one that finishes the others."""
     two = (CALL, replace(CALL, id="b", path=("b",)))
     made_of = [
-        states_document(Workflow("w", "w", Dialect.NATIVE, two, on_failure=policy), {"spec": {}},
+        states_documents(Workflow("w", "w", Dialect.NATIVE, two, on_failure=policy), {"spec": {}},
                         UnsupportedFeatures("x"), lambda _name: None)
         for policy in (FailurePolicy.FINISH_OTHERS, FailurePolicy.CANCEL)
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -11,8 +11,19 @@ from flowmesh.cli.arguments import Files, Flag
 from flowmesh.cli.common import COMMON, Common, guarded
 from flowmesh.cli.definitions.offline import checked, show
 from flowmesh.cli.definitions.sources import read_source
+from flowmesh.definitions.formats.table import FORMATS, SCHEMA_FUNCTIONS
 
-Kind = Literal["workflow", "task", "template", "steps", "graph", "serverless", "states", "test"]
+# The kinds of documents are those of the table of formats, and the file of tests.
+if TYPE_CHECKING:
+    KindWord = str
+else:
+    KindWord = Literal[(*SCHEMA_FUNCTIONS, "test")]
+_KINDS = "; ".join(
+    f"{', '.join(each.schemas)}: {each.title}" for each in FORMATS.values() if each.schemas
+)
+Kind = Annotated[
+    KindWord, Parameter(help=f"Kind of document. {_KINDS}; test: a file of workflow tests.")
+]
 
 
 def lint(
@@ -55,15 +66,7 @@ def _count(number: int, what: str) -> str:
 
 
 def schema(kind: Kind = "workflow", /) -> int:
-    """Print the JSON Schema of a document, for completion and checks in an editor.
-
-    Parameters
-    ----------
-    kind
-        `workflow`, `task` and `template` are resources of workflow.io/v1; `steps` is step JSON,
-        `graph` graph JSON, `serverless` Serverless Workflow, `states` Amazon States Language;
-        `test` is a file of workflow tests.
-    """
+    """Print the JSON Schema of a document, for completion and checks in an editor."""
     from flowmesh.dryrun.editor import SCHEMAS
 
     output.document(SCHEMAS[kind]())

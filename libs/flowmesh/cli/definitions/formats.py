@@ -11,15 +11,21 @@ from flowmesh.cli.arguments import ExecutionId, Files, WorkflowId
 from flowmesh.cli.common import Reach, guarded, run
 from flowmesh.cli.definitions.sources import PYTHON, SUFFIXES, read_source
 from flowmesh.cli.refusals import Refused
+from flowmesh.definitions.formats.table import FORMATS
 
 if TYPE_CHECKING:
     from flowmesh.definitions import Workflow
     from flowmesh.sdk import Client
 
 REACH = Reach()
+# The choices of `--to` are those of the table of formats.
+if TYPE_CHECKING:
+    Target = str
+else:
+    Target = Literal[("yaml", "json", *FORMATS)]
 To = Annotated[
-    Literal["yaml", "json", "native", "python", "steps", "graph", "serverless", "states"],
-    Parameter(name=["--to", "-t"], help="Format, or only another text: yaml or json."),
+    Target,
+    Parameter(name=["--to", "-t"], help="Format, or yaml or json to change only the syntax."),
 ]
 Out = Annotated[str, Parameter(name=["--out"], help="File to write; standard output without it.")]
 Kind = Annotated[
@@ -43,13 +49,14 @@ def convert(
 
     def work() -> int:
         suffix = Path(out).suffix
-        if suffix in (*SUFFIXES, PYTHON) and (suffix == PYTHON) != (to == "python"):
+        is_python = to in FORMATS and FORMATS[to].syntax == "python"
+        if suffix in (*SUFFIXES, PYTHON) and (suffix == PYTHON) != is_python:
             what = f"{to} is not what a file named {out} holds"
             raise Refused(what, "Python files end in .py, others do not", exit_codes.USAGE)
-        from flowmesh.definitions.exports import TARGETS, export_source, write_python, write_yaml
+        from flowmesh.definitions.exports import export_source, write_python, write_yaml
 
-        documents = export_source(read_source(file).text.encode(), "", to if to in TARGETS else "")
-        if to == "python":
+        documents = export_source(read_source(file).text.encode(), "", to if to in FORMATS else "")
+        if is_python:
             _write(write_python(documents), out)
             return exit_codes.DONE
         as_yaml = _as_yaml(to, out, documents)
@@ -151,7 +158,8 @@ def _as_yaml(to: str, out: str, documents: list[dict[str, Any]]) -> bool:
     suffix = Path(out).suffix if out else ""
     if suffix in (".yaml", ".yml", ".json"):
         return suffix != ".json"
-    return to in ("yaml", "native") or (to not in ("json",) and len(documents) > 1)
+    syntax = FORMATS[to].syntax if to in FORMATS else to
+    return syntax == "yaml" or (to != "json" and len(documents) > 1)
 
 
 def _json(document: dict[str, Any]) -> str:

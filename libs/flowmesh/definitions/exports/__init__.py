@@ -1,10 +1,11 @@
-"""Definitions written in another format than they came in: all of what they say, or not at all.
+"""Writers of definitions in another format than the one they were read from.
 
-What has no place in the format asked for is refused by name, with all the rest that has none.
+A workflow is written whole or not at all: one refusal names every feature that the target format
+cannot express. `formats.table` lists the formats.
 """
 
-from flowmesh.definitions.exports.export import TARGETS, export, export_source
+from flowmesh.definitions.exports.export import export, export_source
 from flowmesh.definitions.exports.python.document import write_python
 from flowmesh.definitions.exports.yaml_out import write_yaml
 
-__all__ = ["TARGETS", "export", "export_source", "write_python", "write_yaml"]
+__all__ = ["export", "export_source", "write_python", "write_yaml"]

@@ -1,63 +1,42 @@
-"""One definition, or all of a source, in the format asked for."""
+"""One definition, or all of a source, written in a requested format."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from flowmesh.definitions.checks.everything import check
-from flowmesh.definitions.exports.graph import graph_document
-from flowmesh.definitions.exports.native import native_documents
-from flowmesh.definitions.exports.python.document import BUILDER
-from flowmesh.definitions.exports.serverless.document import serverless_document
-from flowmesh.definitions.exports.states.document import states_document
-from flowmesh.definitions.exports.steps import steps_document
+from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
-from flowmesh.definitions.model import Dialect, Json, Workflow
+from flowmesh.definitions.formats.table import FORMATS, load_function
+from flowmesh.definitions.model import Workflow
 from flowmesh.definitions.problems import refuse
 from flowmesh.definitions.reading.sources import Read, Resolve, read_source
 from flowmesh.errors import Invalid
 
-# Formats that are written, by the word that asks for them, and what they are called.
-TARGETS = {
-    "native": (Dialect.NATIVE, "a native resource"),
-    # Native resources that `write_python` writes as code.
-    "python": (Dialect.NATIVE, BUILDER),
-    "steps": (Dialect.STEPS, "step JSON"),
-    "graph": (Dialect.GRAPH, "graph JSON"),
-    "states": (Dialect.STATES, "the Amazon States Language"),
-    "serverless": (Dialect.SERVERLESS, "Serverless Workflow"),
-}
+Exporter = Callable[[Workflow, Document, UnsupportedFeatures, Resolve], list[Document]]
 
 
 def export(read: Read, target: str, resolve: Resolve = lambda _name: None) -> list[dict[str, Any]]:
-    """The documents that say the same in another format; the document itself in its own.
+    """Return the documents of a definition in the format `target`, a name in FORMATS.
 
-    A task of the library has one format only; `resolve` gives those that are at hand. Raises
-    Invalid FEATURE_UNSUPPORTED with all that has no place in the format.
+    Tasks of the library have one format only, and a document is returned as it is in its own
+    format. `resolve` finds available tasks of the library. Raises Invalid FEATURE_UNSUPPORTED
+    with every feature that the format cannot express.
     """
-    dialect, words = TARGETS[target]
+    format_ = FORMATS[target]
     workflow, document = read.resource, read.document
-    if not isinstance(workflow, Workflow) or workflow.dialect is dialect:
+    if not isinstance(workflow, Workflow) or workflow.dialect.value == format_.dialect:
         return [document]
-    unsupported = UnsupportedFeatures(words)
-    found: list[dict[str, Json]]
-    match dialect:
-        case Dialect.GRAPH:
-            found = [graph_document(workflow, document, unsupported)]
-        case Dialect.STEPS:
-            found = [steps_document(workflow, document, unsupported)]
-        case Dialect.STATES:
-            found = [states_document(workflow, document, unsupported, resolve)]
-        case Dialect.SERVERLESS:
-            found = [serverless_document(workflow, document, unsupported)]
-        case _:
-            found = native_documents(workflow, document, unsupported)
+    unsupported = UnsupportedFeatures(format_.title)
+    exporter = cast(Exporter, load_function(format_.exporter))
+    found = exporter(workflow, document, unsupported, resolve)
     unsupported.raise_if_any()
     return found
 
 
 def export_source(source: bytes, content_type: str, target: str) -> list[dict[str, Any]]:
-    """Everything a source holds in the format asked for; `target` empty leaves each as it is.
+    """Return all documents of a source in the format `target`, unchanged if it is empty.
 
-    Raises Invalid with every problem of the source, but for tasks of a library it cannot see.
+    Raises Invalid with every problem of the source, except unknown tasks of the library.
     """
     reading = read_source(source, content_type)
     found_wrong = [*reading.problems, *check(reading, lambda _name: None)]

@@ -21,15 +21,16 @@ from flowmesh.definitions.exports.parts import (
 )
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Dialect, Join, Node, Task, Workflow
+from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.scopes import Scope
 
 # What a native task says that is not in the data of its node.
 _NOT_DATA = frozenset({"id", "name", "dependsOn", "join"})
 
 
-def graph_document(
-    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures
-) -> Document:
+def graph_documents(
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures, _resolve: Resolve
+) -> list[Document]:
     drawn = placed(picture_of(workflow))
     source_nodes = nodes_by_id(workflow, document)
     found: Document = {"id": workflow.id, "name": workflow.name}
@@ -63,7 +64,7 @@ def graph_document(
         metadata = {key: metadata[key] for key in ("annotations", "namespace") if key in metadata}
     if metadata:
         found["metadata"] = metadata
-    return found
+    return [found]
 
 
 def _graph(

@@ -26,6 +26,7 @@ from flowmesh.definitions.model import (
     Task,
     Workflow,
 )
+from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import has_template, texts_of
 
 # The types of WorkflowTasks by what runs them; what they do stands under their name.
@@ -39,7 +40,7 @@ _OUTCOMES = frozenset({"success", "failure"})
 
 
 def native_documents(
-    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures, _resolve: Resolve
 ) -> list[Document]:
     tasks: list[Document] = []
     spec: Document = {}

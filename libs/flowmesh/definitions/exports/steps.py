@@ -20,6 +20,7 @@ from flowmesh.definitions.model import (
     Node,
     Workflow,
 )
+from flowmesh.definitions.reading.sources import Resolve
 
 _ELSEWHERE = {
     "decision": "a decision",
@@ -27,9 +28,9 @@ _ELSEWHERE = {
 }
 
 
-def steps_document(
-    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures
-) -> Document:
+def steps_documents(
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures, _resolve: Resolve
+) -> list[Document]:
     found: Document = {"id": workflow.id, "name": workflow.name}
     spec = document.get("spec", document)
     if spec.get("description"):
@@ -63,7 +64,7 @@ def steps_document(
         found["webhooks"] = said
     if document.get("metadata") and workflow.dialect is not Dialect.NATIVE:
         found["metadata"] = document["metadata"]
-    return found
+    return [found]
 
 
 def _step(node: Node, shown: Document, unsupported: UnsupportedFeatures) -> Document:

@@ -14,13 +14,7 @@ from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.references import has_template, ids_in, split_input
 from flowmesh.plan import HTTP_EXECUTORS, timeout_of
 
-DIALECTS = {
-    Dialect.NATIVE: plan_pb2.DIALECT_NATIVE,
-    Dialect.STEPS: plan_pb2.DIALECT_STEPS,
-    Dialect.GRAPH: plan_pb2.DIALECT_GRAPH,
-    Dialect.SERVERLESS: plan_pb2.DIALECT_SERVERLESS,
-    Dialect.STATES: plan_pb2.DIALECT_STATES,
-}
+DIALECTS = {each: plan_pb2.Dialect.Value(f"DIALECT_{each.name}") for each in Dialect}
 # Executors of step JSON whose input is the context whatever they are told to do with it.
 _CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition", "decision", "python"})
 # Their workers render what stands in their configuration.

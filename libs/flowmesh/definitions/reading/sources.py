@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowmesh.definitions.canonical import digest_of_document
-from flowmesh.definitions.formats import Resource, load
+from flowmesh.definitions.formats.load import Resource, load
 from flowmesh.definitions.model import Task, Workflow, WorkflowTemplate
 from flowmesh.definitions.problems import Problem, Problems
 from flowmesh.definitions.reading.documents import Source, parse

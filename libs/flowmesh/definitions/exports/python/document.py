@@ -11,8 +11,7 @@ from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.python.nodes import Nodes
 from flowmesh.definitions.exports.python.text import Call, Code, Names, statement
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
-
-BUILDER = "the Python builder"
+from flowmesh.definitions.formats.table import FORMATS
 
 _BEGINNING = '"""Workflows in code; `flowmesh apply -f` registers what this file defines."""'
 _WORDS = ("Retry", "Workflow", "WorkflowTask", "flow", "workflow")
@@ -30,7 +29,7 @@ def write_python(documents: Sequence[Document]) -> str:
 
     Raises Invalid FEATURE_UNSUPPORTED for a resource that is neither.
     """
-    unsupported = UnsupportedFeatures(BUILDER)
+    unsupported = UnsupportedFeatures(FORMATS["python"].title)
     for document in documents:
         if document["kind"] not in ("Workflow", "WorkflowTask"):
             unsupported.add(f"a {document['kind']}", document["metadata"]["name"])

@@ -25,6 +25,7 @@ from flowmesh.definitions.model import (
     Workflow,
     every_node,
 )
+from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import output_roots_of
 from flowmesh.definitions.scopes import Scope
 from flowmesh.definitions.triggers import Cron
@@ -38,9 +39,9 @@ _SEMANTIC = re.compile(
 )
 
 
-def serverless_document(
-    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures
-) -> Document:
+def serverless_documents(
+    workflow: Workflow, document: Document, unsupported: UnsupportedFeatures, _resolve: Resolve
+) -> list[Document]:
     _refuse(workflow, document, unsupported)
     about = _about(workflow, document, unsupported)
     found: Document = {"document": about}
@@ -65,7 +66,7 @@ def serverless_document(
     if writer.branches:
         found["do"].append({"raise the failure": _raised()})
     found["output"] = _output(workflow, writer.leaves, unsupported)
-    return found
+    return [found]
 
 
 def _refuse(workflow: Workflow, document: Document, unsupported: UnsupportedFeatures) -> None:

@@ -26,9 +26,9 @@ _FIRST = {
 }
 
 
-def states_document(
+def states_documents(
     workflow: Workflow, document: Document, unsupported: UnsupportedFeatures, resolve: Resolve
-) -> Document:
+) -> list[Document]:
     """`resolve` gives those tasks of the library that are at hand."""
     add_refused(workflow, unsupported)
     metadata = document.get("metadata") or {}
@@ -51,7 +51,7 @@ def states_document(
     found |= made
     if unsupported.empty:
         _note_problems(found, unsupported)
-    return found
+    return [found]
 
 
 def _note_problems(document: Document, unsupported: UnsupportedFeatures) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution_pb
+from flowmesh.definitions.formats.table import FORMATS
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies.answers import Answer, Json
 from flowmesh.gateway.http import operation_docs as operations
@@ -30,8 +31,7 @@ async def export_workflow(backends: Backends, request: Request) -> Response:
     if not target:
         return Response(200, stored.definition)
     types: dict[str, str] = {}
-    if target == "states":
-        # What it refers to tells whether a state can stand for it.
+    if FORMATS[target].resolves_tasks:
         planned = await backends.definitions.GetPlan(
             pb.GetPlanRequest(
                 namespace=request.namespace,
@@ -59,11 +59,13 @@ def _exported(definition: bytes, target: str, types: Mapping[str, str]) -> tuple
 
     document = orjson.loads(definition)
     documents = export(Read(_workflow(definition), document, 0), target, task)
-    if target == "python":
-        return write_python(documents).encode(), PYTHON
-    if target == "native":
-        return write_yaml(documents).encode(), YAML
-    return orjson.dumps(documents[0]), JSON
+    match FORMATS[target].syntax:
+        case "python":
+            return write_python(documents).encode(), PYTHON
+        case "yaml":
+            return write_yaml(documents).encode(), YAML
+        case _:
+            return orjson.dumps(documents[0]), JSON
 
 
 async def list_public_nodes(backends: Backends, request: Request) -> Response:
@@ -152,8 +154,7 @@ class PublicNodes(Answer, kw_only=True):
     next_page_token: str
 
 
-# The same as TARGETS and DRAWINGS of the library of definitions, which is loaded when it is needed.
-FORMATS = ("native", "python", "steps", "graph", "states", "serverless")
+# Equal to DRAWINGS of the drawing library, which is imported on first use.
 DRAWINGS = ("svg", "mermaid", "dot", "json")
 _PICTURES = ("image/svg+xml", "text/vnd.mermaid", "text/vnd.graphviz", JSON)
 _DRAWING = Query("format", "svg without it.", one_of(*DRAWINGS, default=DRAWINGS[0]))
