@@ -12,7 +12,8 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import has_ended
-from flowmesh.plan import Plan, timeout_of
+from flowmesh.plan import Plan
+from flowmesh.tasktypes import timeout_of
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client
 from tests.simulation.plans import AGAIN, NODES_MAX, PAGE, SIGNAL, VARIABLE, catalogue

@@ -11,7 +11,8 @@ import orjson
 from flowmesh.definitions.editor.native import task_schema, workflow_schema
 from flowmesh.definitions.editor.parts import DURATION, ID
 from flowmesh.definitions.model import NATIVE_RETRY
-from flowmesh.plan.policies import HTTP_TIMEOUT_MS, TIMEOUT_MS
+from flowmesh.tasktypes import TASK_TYPES, TIMEOUT_MS
+from flowmesh.tasktypes.builtin.http import TIMEOUT_MS as HTTP_TIMEOUT_MS
 from tools.pages import markdown
 
 Schema = dict[str, Any]
@@ -70,27 +71,15 @@ SENTENCES = {
     "path": "The last part of the URL; workflow and id unless said.",
     "provider": "Who calls, which decides how calls are signed.",
     "payloadSchema": "JSON Schema of the body; others are refused.",
-    "http": "One HTTP request.",
     "method": "The HTTP method.",
     "grpc.method": "The method, as package.Service/Method.",
     "url": "Where to; a template.",
     "headers": "Headers by name; values are templates.",
     "body": "The body; templates, sent as JSON unless a text.",
     "config": "What the type asks for.",
-    "transform": "Reshapes data.",
     "transform.pipeline": "Operations, one after another: see [transforms](transforms.md).",
-    "function": "JavaScript or TypeScript, or a handler of a worker.",
-    "delay": "Waits; needs no worker.",
     "duration": "How long to wait; a template may say it.",
     "webhook.payload": "The body; templates.",
-    "condition": "Evaluates an expression.",
-    "decision": "Names the conditions that hold.",
-    "noop": "Does nothing; its output is its input.",
-    "db": "One SQL statement.",
-    "grpc": "One unary gRPC call.",
-    "python": "Python that computes.",
-    "publish": "An event to subscribers of NATS.",
-    "log": "A line in the worker's log, kept with the node.",
     "conditions": "The conditions, in order.",
     "match": "Whether the first that holds is named, or all.",
     "language": "The language it is written in.",
@@ -119,6 +108,10 @@ SENTENCES = {
     "outputBytes": "Bytes its output may have.",
     "cache.scope": "Who shares the result.",
 }
+for task_type in TASK_TYPES.values():
+    if task_type.block:
+        key = f"spec.{task_type.block}"
+        SENTENCES[key] = " ".join(filter(None, (SENTENCES.get(key), task_type.summary)))
 DEFAULTS = {
     "retry.maxAttempts": str(NATIVE_RETRY.max_attempts),
     "retry.initialDelay": f"{NATIVE_RETRY.initial_delay_ms}ms",

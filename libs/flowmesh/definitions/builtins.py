@@ -1,23 +1,20 @@
 """Tasks that every workflow can refer to without a resource in the library."""
 
 from flowmesh.definitions.model import Dialect, Task
+from flowmesh.tasktypes import TASK_TYPES
+from flowmesh.tasktypes.builtin import code, control
 
-TRANSFORM = "transform"
-SIGNAL = "signal"
-RECEIVE = "webhook.receive"
+TRANSFORM = code.TRANSFORM.name
+DELAY = control.DELAY.name
+SIGNAL = control.SIGNAL.name
+RECEIVE = control.RECEIVE.name
 _BUILT_IN = {
     name: Task(type=name, executor=name, config={}, dialect=Dialect.NATIVE, name=name)
-    for name in (TRANSFORM, "noop", "delay", SIGNAL, RECEIVE)
+    for name, task_type in TASK_TYPES.items()
+    if task_type.by_name
 }
-# What Flowmesh runs itself is not the task type of somebody's worker.
-BUILT_IN_EXECUTORS = frozenset(
-    {
-        "approval", "builtin.noop", "condition", "db.exec", "db.query", "decision", "delay",
-        "function",
-        "grpc.call", "http.request", "log", "noop", "publish", "python", "serverless.task",
-        "signal", "states.task", "transform", "webhook", RECEIVE,
-    }
-)  # fmt: skip
+BUILT_IN_EXECUTORS = frozenset(TASK_TYPES)
+"""Task types that Flowmesh runs itself, so no worker of a user can."""
 BUILT_IN_NAMES = frozenset(_BUILT_IN)
 
 

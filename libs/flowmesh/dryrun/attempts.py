@@ -26,9 +26,9 @@ from flowmesh.egress import Response
 from flowmesh.engine import NodeState, State
 from flowmesh.executors.base import Attempt, InlineStep, Output
 from flowmesh.executors.builtin import builtin_executors
+from flowmesh.executors.collaborators import Collaborators
 from flowmesh.executors.databases import DatabaseCall, Rows
 from flowmesh.executors.failures import TIMEOUT, TaskFailure
-from flowmesh.executors.outside import Outside
 from flowmesh.executors.rpc import Rpc, RpcAnswer
 from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.serverless.openapi import Operation
@@ -37,16 +37,16 @@ from flowmesh.expressions import MOMENT, Moment, RenderError
 from flowmesh.jsontext import dump_json
 from flowmesh.plan import Plan, moment_of, render_input
 from flowmesh.sandbox import Sandbox
+from flowmesh.tasktypes import TASK_TYPES
 
 Json = Any
-# What these do stays in the process; the rest would make a call.
-PURE = frozenset(
-    {"transform", "function", "condition", "decision", "builtin.noop", "log", "python"}
-)
-# A call is only a part of what these do.
-STANDARDS = frozenset({"serverless.task", "states.task"})
-# Their executors make the call that is noted.
-_CALLING = frozenset({"http.request", "webhook", "db.query", "db.exec", "grpc.call", "publish"})
+_RUN = frozenset(name for name, each in TASK_TYPES.items() if each.is_run_by_worker)
+# Types that a dry run executes, because they call no other system.
+_INSIDE = frozenset(name for name in _RUN if TASK_TYPES[name].stays_inside)
+# Types that a dry run executes although they make calls; each call gets the mocked answer.
+_COMPOSITE = frozenset(name for name in _RUN if TASK_TYPES[name].composite)
+# Types whose executors make the call that is recorded and not sent.
+_CALLING = _RUN - _INSIDE - _COMPOSITE
 # What asks an authorization server for a token, which it is given.
 _TOKEN_ASKED = b"grant_type=client_credentials"
 _TOKEN = b'{"access_token": "token"}'
@@ -175,14 +175,18 @@ class Attempts:
         numbers = count(1)
         self._specs = ReadySpecs(
             builtin_executors(
-                egress=self._out,
-                sandbox=sandbox,
-                now_us=now_us,
-                outside=Outside(databases=self._out, caller=self._out, publisher=self._out),
-                draw=lambda: 0.0,
-                new_id=lambda: str(UUID(int=next(numbers), version=4)),
-                secret_of=lambda _name: MASK,
-                operations=_Unfetched(),
+                Collaborators(
+                    egress=self._out,
+                    sandbox=sandbox,
+                    now_us=now_us,
+                    databases=self._out,
+                    caller=self._out,
+                    publisher=self._out,
+                    draw=lambda: 0.0,
+                    new_id=lambda: str(UUID(int=next(numbers), version=4)),
+                    secret_of=lambda _name: MASK,
+                    operations=_Unfetched(),
+                )
             ),
             now_us,
         )
@@ -235,11 +239,11 @@ class Attempts:
     async def _output(self, attempt: _Attempt) -> Output:
         """The output; raises TaskFailure."""
         kind, answer = attempt.spec.task_type, attempt.answer
-        if kind in STANDARDS:
+        if kind in _COMPOSITE:
             answer.source = "run"
             return await self._run(attempt, lambda: dump_json(self._replied(attempt)))
         mock = self._mocks.of(attempt.node)
-        if kind not in PURE:
+        if kind not in _INSIDE:
             await self._note_call(attempt)
         elif mock is None:
             answer.source = "run"

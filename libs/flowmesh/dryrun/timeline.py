@@ -13,6 +13,7 @@ from flowmesh.dryrun.names import is_made
 from flowmesh.dryrun.report import Call, Failure, Node, PlanStep, Report
 from flowmesh.engine import State
 from flowmesh.plan import Graph, Plan
+from flowmesh.tasktypes.builtin.conditions import CONDITION, DECISION
 from flowmesh.views import EXECUTION_STATUS_WORDS
 
 Json = Any
@@ -144,9 +145,9 @@ def planned(graph: Graph) -> list[PlanStep]:
 
 def _branches(spec: plan_pb2.TaskSpec) -> list[str]:
     """The ways in which a condition or a decision may go."""
-    if spec.task_type == "condition":
+    if spec.task_type == CONDITION.name:
         return ["true", "false"]
-    if spec.task_type != "decision":
+    if spec.task_type != DECISION.name:
         return []
     config = orjson.loads(spec.config)
     named = [str(each["id"]) for each in config["conditions"]]

@@ -10,11 +10,7 @@ from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, State
 from flowmesh.plan import Plan, PlanNode
-
-_WITHOUT_EFFECT = frozenset(
-    {"", "condition", "decision", "function", "transform", "jq", "jmespath", "log", "schema"}
-)
-"""Task types that do nothing to anybody else."""
+from flowmesh.tasktypes import TASK_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +107,9 @@ def _node_of(state: State, planned: PlanNode) -> NodeState | None:
 def _has_effect(planned: PlanNode) -> bool:
     if planned.body is not None:
         return any(_has_effect(node) for node in planned.body.nodes)
-    if planned.spec is None or planned.spec.task_type in _WITHOUT_EFFECT:
+    if planned.spec is None or not planned.spec.task_type:
         return False
-    if planned.spec.task_type != "http.request":
+    task_type = TASK_TYPES.get(planned.spec.task_type)
+    if task_type is None:
         return True
-    config = json.loads(planned.spec.config or b"{}")
-    return str(config.get("method", "GET")).upper() not in ("GET", "HEAD", "OPTIONS")
+    return task_type.repeats_effect(json.loads(planned.spec.config or b"{}"))

@@ -49,8 +49,8 @@ class LogStep(InlineStep):
         return Output.of(line["message"], metadata)
 
 
-def log_executor(log: Log | None, now_us: NowUs) -> Executor:
-    """The executor of `log`; without a log the lines are with their nodes only."""
+def log_executor(now_us: NowUs, log: Log | None = None) -> Executor:
+    """Return the executor of `log`; without a log, lines are kept with their nodes only."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> LogStep:
         return LogStep(spec, config, log, now_us)

@@ -1,7 +1,7 @@
-"""`builtin.noop`: answers with its input. The cheapest task there is; benchmarks use it."""
+"""`builtin.noop`: returns its input. The cheapest task; benchmarks use it."""
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import Attempt, InlineStep, Json, Output
+from flowmesh.executors.base import Attempt, Executor, InlineStep, Json, Output
 
 
 class Noop(InlineStep):
@@ -9,5 +9,10 @@ class Noop(InlineStep):
         return Output(attempt.input_bytes or b"null")
 
 
-def noop(_spec: TaskSpec, _config: dict[str, Json]) -> Noop:
-    return Noop()
+def noop_executor() -> Executor:
+    """Return the executor of `builtin.noop`."""
+
+    def prepare(_spec: TaskSpec, _config: dict[str, Json]) -> Noop:
+        return Noop()
+
+    return prepare

@@ -16,7 +16,7 @@ from flowmesh.plan.compiled import (
     compile_plan,
     single_task,
 )
-from flowmesh.plan.policies import HTTP_EXECUTORS, HTTP_TIMEOUT_MS, StartPolicy, timeout_of
+from flowmesh.plan.policies import StartPolicy
 from flowmesh.plan.scope import (
     NO_NAMES,
     ItemsNeeded,
@@ -37,8 +37,6 @@ from flowmesh.plan.scope import (
 )
 
 __all__ = [
-    "HTTP_EXECUTORS",
-    "HTTP_TIMEOUT_MS",
     "ITEM_ROOTS",
     "NO_NAMES",
     "PAGE_ROOTS",
@@ -65,6 +63,5 @@ __all__ = [
     "render_items",
     "render_names",
     "single_task",
-    "timeout_of",
     "values_of",
 ]

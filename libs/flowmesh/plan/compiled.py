@@ -10,8 +10,9 @@ import orjson
 from flowmesh.api.common.v1 import journal_pb2, payload_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
-from flowmesh.plan.policies import Retry, limits_of, retry_of, start_policy_of, timeout_of
+from flowmesh.plan.policies import Retry, limits_of, retry_of, start_policy_of
 from flowmesh.plan.schemas import Schema
+from flowmesh.tasktypes import timeout_of
 
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution", "variables"})
 ITEM_ROOTS = frozenset({"item", "index"})

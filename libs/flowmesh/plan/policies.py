@@ -11,9 +11,6 @@ from flowmesh.expressions import Template, compile_template
 
 KEY_ROOTS = frozenset({"input"})
 """What the key of a limit or of a start policy may refer to."""
-HTTP_EXECUTORS = frozenset({"http.request", "webhook"})
-HTTP_TIMEOUT_MS = 30_000
-TIMEOUT_MS = 300_000
 _RETRIED_BY_DEFAULT = frozenset(RETRIED_BY_DEFAULT)
 _NEVER_RETRIED = frozenset(NEVER_RETRIED)
 
@@ -69,11 +66,6 @@ class Retry:
         if self.max_delay_us:
             delay = min(delay, float(self.max_delay_us))
         return int(delay * (1 - self.jitter * draw))
-
-
-def timeout_of(task_type: str) -> int:
-    """The limit in ms of an attempt of a task for which nobody said one."""
-    return HTTP_TIMEOUT_MS if task_type in HTTP_EXECUTORS else TIMEOUT_MS
 
 
 def limits_of(message: plan_pb2.Limits) -> Limits:

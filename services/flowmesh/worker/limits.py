@@ -1,9 +1,5 @@
 """Every bound of the worker service, with its unit."""
 
-# built-in executors
-HTTP_TIMEOUT_MS = 30_000
-OTHER_TIMEOUT_MS = 300_000
-
 # payloads
 STORED_PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024

@@ -15,8 +15,8 @@ from flowmesh.egress import Egress, Policy
 from flowmesh.executors.breakers import Breakers, GuardedCaller, GuardedSender
 from flowmesh.executors.builtin import builtin_executors
 from flowmesh.executors.code.python import Interpreters
+from flowmesh.executors.collaborators import Collaborators
 from flowmesh.executors.databases import Connections
-from flowmesh.executors.outside import Outside
 from flowmesh.executors.publish import Subjects
 from flowmesh.executors.rpc import Channels
 from flowmesh.executors.specs import ReadySpecs
@@ -58,14 +58,17 @@ async def run(runtime: Runtime) -> None:
         subjects = Subjects(runtime.bus, settings.publish_prefix)
         events = Events(cast(Triggers, triggers), subjects)
         caller = GuardedCaller(channels, breakers)
-        outside = Outside(databases=databases, caller=caller, publisher=events)
         executors = builtin_executors(
-            egress=guarded,
-            sandbox=sandbox,
-            now_us=now_us,
-            python=await stack.enter_async_context(_interpreters(settings)),
-            outside=outside,
-            log=runtime.log,
+            Collaborators(
+                egress=guarded,
+                sandbox=sandbox,
+                now_us=now_us,
+                python=await stack.enter_async_context(_interpreters(settings)),
+                databases=databases,
+                caller=caller,
+                publisher=events,
+                log=runtime.log,
+            )
         )
         pool = BuiltinPool(
             worker_id=service_id,

@@ -17,14 +17,13 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.limits import LOOP_BYTES_MAX
 from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
-from flowmesh.worker import limits
+from flowmesh.tasktypes import timeout_of
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.memo import Memo
 from flowmesh.worker.payloads import Payloads
 from flowmesh.worker.sets import WorkerSet
 from flowmesh.worker.telemetry import COMPLETED, PoolTelemetry
 
-_HTTP_TYPES = ("http.request", "webhook")
 AT_ONCE_MS = 10.0
 """So long steps of one frame run one after the other; then others have their turn in between."""
 
@@ -216,10 +215,7 @@ def _inline_attempt(task: Task, spec: ReadySpec) -> Attempt | None:
 
 
 def _timeout_ms(task: Task) -> int:
-    if task.timeout_ms > 0:
-        return task.timeout_ms
-    is_http = task.task_type in _HTTP_TYPES
-    return limits.HTTP_TIMEOUT_MS if is_http else limits.OTHER_TIMEOUT_MS
+    return task.timeout_ms if task.timeout_ms > 0 else timeout_of(task.task_type)
 
 
 def _check_input(spec: ReadySpec, attempt: Attempt) -> None:

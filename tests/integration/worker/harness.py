@@ -21,6 +21,7 @@ from flowmesh.api.worker.v1.worker_service_pb2_grpc import (
 )
 from flowmesh.egress import OPEN, Egress, Policy
 from flowmesh.executors.builtin import builtin_executors
+from flowmesh.executors.collaborators import Collaborators
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.rpc import Channel, Handlers, RemoteTarget, fixed
 from flowmesh.runtime import Clock
@@ -59,7 +60,9 @@ class Worker:
         self.pool = BuiltinPool(
             worker_id=service_id,
             specs=ReadySpecs(
-                builtin_executors(egress=egress, sandbox=sandbox, now_us=clock.now_us),
+                builtin_executors(
+                    Collaborators(egress=egress, sandbox=sandbox, now_us=clock.now_us)
+                ),
                 clock.now_us,
             ),
             payloads=Payloads(self),

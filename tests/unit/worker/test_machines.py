@@ -62,7 +62,7 @@ async def of_states(config: dict[str, Json], data: Json, sender: Answering | Non
     async with Sandbox(children_max=1) as sandbox:
         fill = jsonata_of(sandbox)
         tools = Tools(sender or Answering(200, b""), now_us, world, fill)
-        return await ran(states.states_executor(tools), {"name": "S", **config}, data)
+        return await ran(states.state_executor(tools), {"name": "S", **config}, data)
 
 
 async def of_serverless(
@@ -72,7 +72,7 @@ async def of_serverless(
         egress = sender or Answering(200, b"")
         calls = Calls(egress, sandbox, now_us, Documents(egress, now_us))
         tools = serverless.Tools(jq_of(sandbox), calls, None, now_us, lambda: 0.5, lambda _: None)
-        executor = serverless.serverless_executor(tools)
+        executor = serverless.task_executor(tools)
         return await ran(executor, {"name": "s", "at": "/do/0/s", **config}, data)
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from flowmesh.executors.noop import noop
+from flowmesh.executors.noop import noop_executor
 from flowmesh.runtime import StartError
 from flowmesh.worker import limits
 from flowmesh.worker.offers import checked_queues, offered
 
-EXECUTORS = dict.fromkeys(("http.request", "python", "log"), noop)
+EXECUTORS = dict.fromkeys(("http.request", "python", "log"), noop_executor())
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
 """Whether what a task does can be done: its templates, code, conditions and pipelines."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, Literal, cast
 
 from flowmesh.definitions import constant_parts
-from flowmesh.definitions.builtins import SIGNAL, TRANSFORM
+from flowmesh.definitions.builtins import DELAY, SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
@@ -25,6 +23,7 @@ from flowmesh.expressions import (
 )
 from flowmesh.expressions.conditions import Dialect as ConditionDialect
 from flowmesh.sandbox.syntax import check_syntax, jq_errors
+from flowmesh.tasktypes import TASK_TYPES, CheckKind
 from flowmesh.transforms import PipelineProblem, pipeline_problems
 
 _JSON_BEGINNINGS = ("{", "[")
@@ -44,23 +43,32 @@ class Bodies:
 
     def check(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
         """Notes what is wrong with a task that is written in the document of `problems`."""
-        checks: dict[str, Callable[[], None]] = {
-            "http.request": partial(self._http, task, problems),
-            "webhook": partial(self._http, task, problems),
-            "transform": partial(self._transform, task, problems),
-            "function": partial(self._code, task, problems),
-            "condition": partial(self._condition, task, steps, problems),
-            "decision": partial(self._decision, task, steps, problems),
-            "delay": partial(self._delay, task, problems),
-            "db.query": partial(self._database, task, problems),
-            "db.exec": partial(self._database, task, problems),
-            "grpc.call": partial(self._unary, task, problems),
-            "publish": partial(self._values, task, problems, "subject", "type", "data"),
-            "log": partial(self._values, task, problems, "message", "fields"),
-            "python": partial(self._code, task, problems, "python"),
-            "noop": lambda: None,
-        }
-        checks.get(task.executor, partial(self._custom, task, problems))()
+        task_type = TASK_TYPES.get(task.executor)
+        match CheckKind.CONFIG if task_type is None else task_type.check:
+            case CheckKind.NONE:
+                pass
+            case CheckKind.CONFIG:
+                self._custom(task, problems)
+            case CheckKind.TEMPLATES:
+                self._values(task, problems, *task.config)
+            case CheckKind.HTTP:
+                self._http(task, problems)
+            case CheckKind.TRANSFORM:
+                self._transform(task, problems)
+            case CheckKind.JAVASCRIPT:
+                self._code(task, problems)
+            case CheckKind.PYTHON:
+                self._code(task, problems, "python")
+            case CheckKind.CONDITION:
+                self._condition(task, steps, problems)
+            case CheckKind.DECISION:
+                self._decision(task, steps, problems)
+            case CheckKind.DELAY:
+                self._delay(task, problems)
+            case CheckKind.DATABASE:
+                self._database(task, problems)
+            case CheckKind.UNARY:
+                self._unary(task, problems)
 
     def _http(self, task: Task, problems: Problems) -> None:
         config = task.config
@@ -234,9 +242,9 @@ def check_built_in(node: Node, problems: Problems) -> None:
                 'the signal task needs the name of a signal in its input, as in {name: "paid"}'
             )
             problems.add("DEFINITION_INVALID", message, path)
-    elif node.task_ref == "delay" and isinstance(given, dict) and "duration" in given:
+    elif node.task_ref == DELAY and isinstance(given, dict) and "duration" in given:
         _check_delay(given["duration"], (*path, "duration"), problems)
-    elif node.task_ref == "delay":
+    elif node.task_ref == DELAY:
         problems.add("DEFINITION_INVALID", "the delay task needs duration in its input", path)
 
 

@@ -8,12 +8,16 @@ from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.references import config_roots
 from flowmesh.expressions import TemplateInvalid, compile_template
 from flowmesh.sql import SqlForbidden, Statement, read_statement
+from flowmesh.tasktypes import TASK_TYPES
+from flowmesh.tasktypes.builtin.databases import DB_EXEC, DB_QUERY
 
 _CODE = "SQL_FORBIDDEN"
-_NEVER_RUN = frozenset({"approval", "delay", "noop", "signal", "webhook.receive"})
+_NEVER_RUN = frozenset(
+    name for name, task_type in TASK_TYPES.items() if not task_type.is_run_by_worker
+)
 _AT_NO_WORKER = _NEVER_RUN | {"subworkflow", "continueAsNew"}
-_EFFECTS = frozenset({"db.exec", "log", "publish", "webhook"})
-# There without being given; see the executor.
+_EFFECTS = frozenset(name for name, task_type in TASK_TYPES.items() if task_type.changes_always)
+# A parameter that the executor adds itself.
 _ALWAYS_THERE = frozenset({"idempotency_key"})
 
 
@@ -55,10 +59,10 @@ def _read(text: str, identifiers: dict[str, str]) -> Statement:
 
 
 def _check_kind(task: Task, statement: Statement, problems: Problems) -> None:
-    if task.executor == "db.query" and not statement.reads_only:
-        message = "db.query only reads; use db.exec for what writes"
-    elif task.executor == "db.exec" and statement.reads_only:
-        message = "db.exec inserts, updates or deletes; use db.query to read"
+    if task.executor == DB_QUERY.name and not statement.reads_only:
+        message = f"{DB_QUERY.name} only reads; use {DB_EXEC.name} to write"
+    elif task.executor == DB_EXEC.name and statement.reads_only:
+        message = f"{DB_EXEC.name} inserts, updates or deletes; use {DB_QUERY.name} to read"
     else:
         return
     problems.add(_CODE, message, task.at("statement"))

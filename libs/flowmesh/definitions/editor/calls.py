@@ -1,4 +1,4 @@
-"""Schemas of the blocks of tasks that formats/calls reads."""
+"""Schemas of the parameters of built-in tasks; `more` allows unknown members."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
@@ -15,37 +15,40 @@ from flowmesh.definitions.editor.parts import (
     number,
     or_null,
     text,
+    url,
 )
 from flowmesh.definitions.formats.authentication import SCHEMES
-from flowmesh.definitions.formats.common import SCRIPTS
+from flowmesh.definitions.formats.common import METHODS, SCRIPTS
 from flowmesh.definitions.formats.native.calls import CACHE_SCOPES, LEVELS
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
 
-# The word of the block that each of these types of tasks is configured in.
-BLOCKS = {
-    "db.query": "db",
-    "db.exec": "db",
-    "grpc.call": "grpc",
-    "python": "python",
-    "publish": "publish",
-    "log": "log",
-}
 _WORD = "[A-Za-z0-9_-]+"
 _SUBJECT = rf"^{_WORD}(\.{_WORD})*$|{TEMPLATE}"
 
 
-def call_blocks(*, more: bool = False) -> dict[str, Schema]:
-    """By the word of the block; others than known members are refused unless there may be more."""
-    return {
-        "db": _database(more),
-        "grpc": _unary(more),
-        "python": _python(more),
-        "publish": _publish(more),
-        "log": _log(more),
-    }
+def http_parameters(more: bool) -> Schema:
+    return members(
+        {
+            "method": choice(METHODS, "GET"),
+            "url": url(),
+            "headers": HEADERS,
+            "body": ANYTHING,
+            "authentication": authentication_schema(),
+        },
+        "url",
+        more=more,
+    )
 
 
-def _publish(more: bool) -> Schema:
+def webhook_parameters(more: bool) -> Schema:
+    return members({"url": url(), "headers": HEADERS, "payload": ANYTHING}, "url", more=more)
+
+
+def no_parameters(more: bool) -> Schema:
+    return or_null(members({}, more=more))
+
+
+def publish_parameters(more: bool) -> Schema:
     return members(
         {
             "subject": described(
@@ -60,7 +63,7 @@ def _publish(more: bool) -> Schema:
     )
 
 
-def _log(more: bool) -> Schema:
+def log_parameters(more: bool) -> Schema:
     return members(
         {
             "message": code("What is said; a template."),
@@ -105,19 +108,19 @@ def cache_schema(ttl: Schema) -> Schema:
 CACHE_MS = cache_schema(number(limits.CACHE_TTL_MS_MIN, limits.CACHE_TTL_MS_MAX, whole=True))
 
 
-def function_block() -> Schema:
-    """Code of ours to run, or a handler of a worker."""
+def function_parameters(more: bool) -> Schema:
+    """Code to run, or a handler of a worker."""
     inline = {
         "code": code("JavaScript that returns the output."),
         "language": choice(SCRIPTS, SCRIPTS[0]),
     }
     handler = {"handlerId": described("A task type of your workers.", ID)}
-    schema = members({**inline, **handler})
+    schema = members({**inline, **handler}, more=more)
     schema["oneOf"] = [{"required": ["code"]}, {"required": ["handlerId"]}]
     return schema
 
 
-def _unary(more: bool) -> Schema:
+def unary_parameters(more: bool) -> Schema:
     return members(
         {
             "target": code("host:port of the service."),
@@ -138,7 +141,7 @@ def _unary(more: bool) -> Schema:
     )
 
 
-def _python(more: bool) -> Schema:
+def python_parameters(more: bool) -> Schema:
     asked = members(
         {
             "memoryMiB": number(1, limits.PYTHON_MEMORY_MIB_MAX, whole=True, default=128),
@@ -151,7 +154,7 @@ def _python(more: bool) -> Schema:
     return members({"code": returns, "limits": or_null(asked)}, "code", more=more)
 
 
-def _database(more: bool) -> Schema:
+def database_parameters(more: bool) -> Schema:
     statement = code("One SQL statement; values are written as :name.")
     listed = {"type": "array", "minItems": 1, "items": ID}
     identifier = members({"value": code("What chooses it."), "of": listed}, "value", "of")

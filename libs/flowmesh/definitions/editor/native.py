@@ -2,17 +2,11 @@
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.bodies import POLICY, TIMEOUT, bodies
-from flowmesh.definitions.editor.calls import (
-    BLOCKS,
-    authentication_schema,
-    cache_schema,
-    call_blocks,
-    function_block,
-)
+from flowmesh.definitions.editor.calls import cache_schema
+from flowmesh.definitions.editor.parameters import parameters_schema
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
     DURATION,
-    HEADERS,
     ID,
     IDS,
     JSON_SCHEMA,
@@ -29,7 +23,6 @@ from flowmesh.definitions.editor.parts import (
     number,
     or_null,
     text,
-    url,
 )
 from flowmesh.definitions.editor.shared import (
     PERMISSIONS,
@@ -38,13 +31,13 @@ from flowmesh.definitions.editor.shared import (
     of_workflows,
     outcomes,
 )
-from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.native.approvals import (
     ASSIGNEES_MAX,
     DEADLINES,
     NEEDS,
     REJECTIONS,
 )
+from flowmesh.definitions.formats.native.blocks import BLOCKS
 from flowmesh.definitions.formats.native.links import KINDS, ON_CANCEL, VERSION_MAX
 from flowmesh.definitions.formats.native.resources import API_VERSION, FORMS, LANGUAGES
 from flowmesh.definitions.model import Join, Priority
@@ -132,33 +125,7 @@ def workflow_schema() -> Schema:
 
 def task_schema() -> Schema:
     """Of `kind: WorkflowTask`."""
-    blocks: dict[str, Schema] = {
-        "http": members(
-            {
-                "method": choice(METHODS, "GET"),
-                "url": url(),
-                "headers": HEADERS,
-                "body": ANYTHING,
-                "authentication": authentication_schema(),
-            },
-            "url",
-        ),
-        "transform": {
-            **or_null(members({"code": _CODE, "pipeline": {"type": "array"}})),
-            "not": {"type": "object", "required": ["code", "pipeline"]},
-        },
-        "function": function_block(),
-        "delay": members(
-            {"duration": {"anyOf": [DURATION, {"type": "string", "pattern": TEMPLATE}]}},
-            "duration",
-        ),
-        "webhook": members({"url": url(), "headers": HEADERS, "payload": ANYTHING}, "url"),
-        "condition": members({"expression": code("CEL over input.")}, "expression"),
-        "decision": _decision(*LANGUAGES),
-        "noop": or_null(members({})),
-        **call_blocks(),
-    }
-    types = {name: name for name in blocks if name not in BLOCKS.values()} | BLOCKS
+    blocks = {each.block: parameters_schema(each) for each in BLOCKS.values()}
     common: dict[str, Schema] = {
         "description": _DESCRIPTION,
         "type": described("What runs it: built in, or a task type of your workers.", ID),
@@ -175,7 +142,7 @@ def task_schema() -> Schema:
         "required": ["type"],
         "properties": {
             **common,
-            "type": {**common["type"], "examples": list(types)},
+            "type": {**common["type"], "examples": list(BLOCKS)},
             **{name: {"$ref": f"#/$defs/{name}"} for name in blocks},
             "config": {"type": ["object", "null"]},
         },
@@ -183,15 +150,15 @@ def task_schema() -> Schema:
             {
                 "if": {"required": ["type"], "properties": {"type": {"const": name}}},
                 "then": members(
-                    {**dict.fromkeys(common, True), block: True},
-                    *([] if block in ("transform", "noop") else [block]),
+                    {**dict.fromkeys(common, True), each.block: True},
+                    *([each.block] if each.block_required else []),
                 ),
             }
-            for name, block in types.items()
+            for name, each in BLOCKS.items()
         ]
         + [
             {
-                "if": {"properties": {"type": {"not": {"enum": list(types)}}}},
+                "if": {"properties": {"type": {"not": {"enum": list(BLOCKS)}}}},
                 "then": members({**dict.fromkeys(common, True), "config": True}),
             }
         ],
@@ -199,6 +166,26 @@ def task_schema() -> Schema:
     schema = _resource("WorkflowTask", spec)
     schema["$defs"] = blocks
     return document("WorkflowTask of workflow.io/v1", schema)
+
+
+def transform_parameters(more: bool) -> Schema:
+    return {
+        **or_null(members({"code": _CODE, "pipeline": {"type": "array"}}, more=more)),
+        "not": {"type": "object", "required": ["code", "pipeline"]},
+    }
+
+
+def delay_parameters(more: bool) -> Schema:
+    duration: Schema = {"anyOf": [DURATION, {"type": "string", "pattern": TEMPLATE}]}
+    return members({"duration": duration}, "duration", more=more)
+
+
+def condition_parameters(more: bool) -> Schema:
+    return members({"expression": code("CEL over input.")}, "expression", more=more)
+
+
+def decision_parameters(more: bool) -> Schema:
+    return _decision(*LANGUAGES, more=more)
 
 
 def template_schema() -> Schema:
@@ -342,7 +329,7 @@ def _links() -> dict[str, Schema]:
     }
 
 
-def _decision(*languages: str) -> Schema:
+def _decision(*languages: str, more: bool = False) -> Schema:
     """The conditions of a decision, in CEL where no language can be named."""
     known: dict[str, Schema] = {
         "id": {"type": "string", "pattern": r"\S"} if languages else ID,
@@ -357,6 +344,7 @@ def _decision(*languages: str) -> Schema:
             "match": choice(("FIRST", "ALL"), "FIRST"),
         },
         "conditions",
+        more=more,
         text="Its output names the conditions that hold.",
     )
 

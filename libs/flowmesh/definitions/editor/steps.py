@@ -1,15 +1,9 @@
 """Schema of step JSON. Members that are not known are kept, so it refuses none."""
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.editor.calls import (
-    BLOCKS,
-    CACHE_MS,
-    authentication_schema,
-    call_blocks,
-)
+from flowmesh.definitions.editor.calls import CACHE_MS
+from flowmesh.definitions.editor.parameters import parameters_schema
 from flowmesh.definitions.editor.parts import (
-    ANYTHING,
-    HEADERS,
     ID,
     IDS,
     JSON_SCHEMA,
@@ -29,12 +23,15 @@ from flowmesh.definitions.editor.parts import (
     url,
 )
 from flowmesh.definitions.editor.shared import of_tasks, of_workflows, outcomes
-from flowmesh.definitions.formats.common import METHODS, SCRIPTS
+from flowmesh.definitions.formats.common import SCRIPTS
+from flowmesh.definitions.formats.steps import ACTIONS
 from flowmesh.definitions.model import Priority
+from flowmesh.tasktypes.builtin.control import NOOP
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
 _TIMEOUT_MS = described("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
 _CODE = code("JavaScript that returns the output.")
+_ACTIONS = {action: each for action, each in ACTIONS.items() if action}
 _DURATION: Schema = {
     "anyOf": [
         {"type": "integer", "minimum": 0, "maximum": limits.DELAY_MS_MAX},
@@ -42,31 +39,26 @@ _DURATION: Schema = {
     ],
     "description": "In ms, or a template.",
 }
-_PARAMS: dict[str, Schema] = {
-    "http.request": members(
-        {
-            "method": choice(METHODS, "GET"),
-            "url": url(),
-            "headers": HEADERS,
-            "body": ANYTHING,
-            "authentication": authentication_schema(),
-        },
-        "url",
-        more=True,
-    ),
-    "delay": members({"duration": _DURATION}, "duration", more=True),
-    "transform": {
-        **members({"code": _CODE, "pipeline": {"type": "array"}, "inputKey": text()}, more=True),
+
+
+def transform_parameters(more: bool) -> Schema:
+    params: dict[str, Schema] = {"code": _CODE, "pipeline": {"type": "array"}, "inputKey": text()}
+    return {
+        **members(params, more=more),
         "oneOf": [{"required": ["code"]}, {"required": ["pipeline"]}],
-    },
-    "function": members(
-        {"code": _CODE, "language": choice(SCRIPTS, SCRIPTS[0])}, "code", more=True
-    ),
-    "condition": members({"expression": code("JavaScript over context.")}, "expression", more=True),
-    "webhook": members({"url": url(), "headers": HEADERS, "payload": ANYTHING}, "url", more=True),
-    "noop": or_null(members({}, more=True)),
-    **{name: call_blocks(more=True)[block] for name, block in BLOCKS.items()},
-}
+    }
+
+
+def function_parameters(more: bool) -> Schema:
+    return members({"code": _CODE, "language": choice(SCRIPTS, SCRIPTS[0])}, "code", more=more)
+
+
+def condition_parameters(more: bool) -> Schema:
+    return members({"expression": code("JavaScript over context.")}, "expression", more=more)
+
+
+def delay_parameters(more: bool) -> Schema:
+    return members({"duration": _DURATION}, "duration", more=more)
 
 
 def steps_schema() -> Schema:
@@ -104,7 +96,9 @@ def steps_schema() -> Schema:
         "steps",
         more=True,
     )
-    schema["$defs"] = _PARAMS
+    schema["$defs"] = {
+        name: parameters_schema(each, action=True) for name, each in _ACTIONS.items()
+    }
     return document("Workflow in step JSON", schema)
 
 
@@ -117,7 +111,7 @@ def _step() -> Schema:
             "description": _DESCRIPTION,
             "action": described(
                 "Built in, or a task type of your workers; without one the step succeeds at once.",
-                {**ID, "examples": list(_PARAMS)},
+                {**ID, "examples": list(_ACTIONS)},
             ),
             "params": {"type": ["object", "null"]},
             "dependencies": described("Steps that must have succeeded before.", IDS),
@@ -138,9 +132,9 @@ def _step() -> Schema:
             "if": {"required": ["action"], "properties": {"action": {"const": name}}},
             "then": {
                 "properties": {"params": {"$ref": f"#/$defs/{name}"}},
-                **({} if name == "noop" else {"required": ["params"]}),
+                **({} if each is NOOP else {"required": ["params"]}),
             },
         }
-        for name in _PARAMS
+        for name, each in _ACTIONS.items()
     ]
     return step

@@ -3,8 +3,6 @@
 Unknown members are kept and returned, with a warning. A step without an action succeeds at once.
 """
 
-from collections.abc import Callable
-
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.authentication import authentication_of
 from flowmesh.definitions.formats.common import (
@@ -17,6 +15,7 @@ from flowmesh.definitions.formats.common import (
     url_of,
 )
 from flowmesh.definitions.formats.native import calls
+from flowmesh.definitions.formats.native.blocks import reader_of
 from flowmesh.definitions.formats.native.outcomes import read_outcome
 from flowmesh.definitions.formats.search_attributes import read_retention, read_search
 from flowmesh.definitions.formats.start_policy import read_start
@@ -35,10 +34,17 @@ from flowmesh.definitions.model import (
 )
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, kind_of
+from flowmesh.tasktypes import TASK_TYPES
+from flowmesh.tasktypes.builtin.control import NOOP
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
-# Built-in executors whose configuration no step has.
-_ELSEWHERE = frozenset({"approval", "decision", "signal", "serverless.task", "states.task"})
+ACTIONS = {
+    "": NOOP,
+    **{each.name: each for each in TASK_TYPES.values() if each.action == "read"},
+}
+"""The built-in task types by their action; a step without an action is a noop."""
+# Built-in task types that are no actions.
+_REFUSED = frozenset(each.name for each in TASK_TYPES.values() if each.action == "refused")
 _PRIORITIES = tuple(priority.name for priority in Priority)
 # Read by people and tools, and by us where a document is shown again.
 _DESCRIPTIVE = ("description", "version", "type", "metadata")
@@ -150,21 +156,21 @@ def read_retry(reader: Reader) -> Retry | None:
 def read_task(reader: Reader) -> Task:
     """The task that `action` and `params` say."""
     action = reader.identifier("action", "", required=False)
-    if action in _ELSEWHERE:
+    if action in _REFUSED:
         known = ", ".join(filter(None, ACTIONS))
         message = f"{action} is no action of step JSON; use one of {known}, or a task type of yours"
         reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "action"))
-        action = "noop"
+        action = NOOP.name
     params = reader.object("params")
-    executor, read = ACTIONS.get(action, (action, _custom))
-    config = read(params)
-    if action in ACTIONS:
+    task_type = ACTIONS.get(action)
+    config = dict(params.value) if task_type is None else reader_of(task_type, action=True)(params)
+    if task_type is not None:
         params.warn_of_unknown()
     else:
         warn_of_likeness(reader, "action", ACTIONS)
     return Task(
-        type=action or "noop",
-        executor=executor,
+        type=action or NOOP.name,
+        executor=action if task_type is None else task_type.name,
         config=config,
         dialect=Dialect.STEPS,
         path=reader.path,
@@ -172,7 +178,7 @@ def read_task(reader: Reader) -> Task:
     )
 
 
-def _http(params: Reader) -> dict[str, Json]:
+def read_http(params: Reader) -> dict[str, Json]:
     method = method_of(params)
     config: dict[str, Json] = {"method": method, "url": url_of(params, "url", required=True)}
     if headers := headers_of(params):
@@ -186,7 +192,7 @@ def _http(params: Reader) -> dict[str, Json]:
     return config
 
 
-def _delay(params: Reader) -> dict[str, Json]:
+def read_delay(params: Reader) -> dict[str, Json]:
     duration = params.raw("duration")
     if isinstance(duration, str) and "{{" in duration:
         return {"duration": duration}
@@ -195,7 +201,7 @@ def _delay(params: Reader) -> dict[str, Json]:
     return {"duration": _milliseconds(params, "duration", 0, limits.DELAY_MS_MAX)}
 
 
-def _transform(params: Reader) -> dict[str, Json]:
+def read_transform(params: Reader) -> dict[str, Json]:
     config: dict[str, Json] = {}
     if params.has("pipeline"):
         config["pipeline"] = params.items("pipeline")
@@ -214,45 +220,10 @@ def _code(params: Reader) -> str:
     return params.required_text("code", "JavaScript that returns the output")
 
 
-def _function(params: Reader) -> dict[str, Json]:
+def read_function(params: Reader) -> dict[str, Json]:
     return {"code": javascript(params, "code")}
 
 
-def _condition(params: Reader) -> dict[str, Json]:
+def read_condition(params: Reader) -> dict[str, Json]:
     expression = params.required_text("expression", "a JavaScript expression over context")
     return {"expression": expression, "language": "javascript"}
-
-
-def _webhook(params: Reader) -> dict[str, Json]:
-    config: dict[str, Json] = {"url": url_of(params, "url", required=True)}
-    if headers := headers_of(params):
-        config["headers"] = headers
-    if params.has("payload"):
-        config["payload"] = params.raw("payload")
-    return config
-
-
-def _noop(_params: Reader) -> dict[str, Json]:
-    return {}
-
-
-def _custom(params: Reader) -> dict[str, Json]:
-    return dict(params.value)
-
-
-ACTIONS: dict[str, tuple[str, Callable[[Reader], dict[str, Json]]]] = {
-    "": ("noop", _noop),
-    "noop": ("noop", _noop),
-    "http.request": ("http.request", _http),
-    "delay": ("delay", _delay),
-    "transform": ("transform", _transform),
-    "function": ("function", _function),
-    "condition": ("condition", _condition),
-    "webhook": ("webhook", _webhook),
-    "db.query": ("db.query", calls.database),
-    "db.exec": ("db.exec", calls.database),
-    "grpc.call": ("grpc.call", calls.unary),
-    "python": ("python", calls.python),
-    "publish": ("publish", calls.publish),
-    "log": ("log", calls.log),
-}

@@ -5,6 +5,7 @@ from flowmesh.definitions.lint.subject import Subject, calls, changes, only_read
 from flowmesh.definitions.model import Dialect, Join, Node, StatesBody, Task
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
+from flowmesh.tasktypes.builtin.conditions import CONDITION
 
 
 def check_dead_nodes(subject: Subject) -> None:
@@ -33,7 +34,7 @@ def _dead(subject: Subject, scope: Scope, index: int, reasons: dict[int, str]) -
         return f"it waits for {dead[0]}, which never runs"
     for one in before:
         task = subject.task(scope.nodes[one])
-        if task is not None and task.executor == "condition" and _refuses(task):
+        if task is not None and task.executor == CONDITION.name and _refuses(task):
             return f"the condition {scope.nodes[one].id} is always false"
     return ""
 

@@ -5,7 +5,7 @@ from collections.abc import Container
 from flowmesh.definitions.lint.subject import Subject, calls
 from flowmesh.definitions.model import Dialect, Node, Retry, Task
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.plan import timeout_of
+from flowmesh.tasktypes import timeout_of
 
 # More attempts, or more waiting between them, is taken for a mistake.
 ATTEMPTS_MAX = 20

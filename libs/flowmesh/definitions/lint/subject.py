@@ -12,15 +12,10 @@ from flowmesh.definitions.references import (
 )
 from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import TemplateInvalid, compile_template
+from flowmesh.tasktypes import TASK_TYPES
 
-# What these do stays here; every other task calls somebody.
-_INWARD = frozenset(
-    {
-        "approval", "condition", "decision", "delay", "function", "log", "noop", "python",
-        "signal", "transform", "subworkflow", "continueAsNew",
-    }
-)  # fmt: skip
-_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Links to other executions, which the engine starts itself.
+_LINKS = frozenset({"subworkflow", "continueAsNew"})
 
 
 class Subject:
@@ -75,23 +70,20 @@ class Subject:
 
 
 def calls(task: Task | None) -> bool:
-    """Whether the task has somebody else do something."""
-    return task is not None and task.executor not in _INWARD
+    """Return whether the task calls another system."""
+    if task is None or task.executor in _LINKS:
+        return False
+    task_type = TASK_TYPES.get(task.executor)
+    return task_type is None or not task_type.stays_inside
 
 
 def changes(task: Task | None) -> bool:
-    """Whether it is plain that the task changes something elsewhere."""
-    if task is None:
-        return False
-    if task.executor == "http.request":
-        return task.config.get("method") in _CHANGING
-    return task.executor in ("webhook", "db.exec", "publish")
+    """Return whether the task is known to change another system."""
+    task_type = None if task is None else TASK_TYPES.get(task.executor)
+    return task is not None and task_type is not None and task_type.changes(task.config)
 
 
 def only_reads(task: Task | None) -> bool:
-    """Whether its output is all that the task is for."""
-    if task is None:
-        return False
-    if task.executor == "http.request":
-        return task.config.get("method") in ("GET", "HEAD", "OPTIONS")
-    return task.executor in ("transform", "function", "python", "db.query")
+    """Return whether the task serves nothing but its output."""
+    task_type = None if task is None else TASK_TYPES.get(task.executor)
+    return task is not None and task_type is not None and task_type.only_reads(task.config)

@@ -55,6 +55,8 @@ from flowmesh.definitions.references import (
 )
 from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
 from flowmesh.errors import NotFound
+from flowmesh.tasktypes.builtin.conditions import CONDITION
+from flowmesh.tasktypes.builtin.control import DELAY, NOOP
 
 Resolve = Callable[[str], Task | None]
 _PRIORITIES = {
@@ -201,10 +203,10 @@ class _Planner:
             return planned
         task = self._task(node)
         planned.queue = node.queue or task.queue
-        if task.executor == "noop":
+        if task.executor == NOOP.name:
             planned.kind = plan_pb2.NODE_KIND_NOOP
             planned.input_mode = plan_pb2.INPUT_MODE_NONE
-        elif task.executor == "delay":
+        elif task.executor == DELAY.name:
             self._as_timer(planned, node, task)
         elif task.executor in ("subworkflow", "continueAsNew"):
             _as_link(planned, node, task)
@@ -280,7 +282,7 @@ class _Planner:
         planned.input_template = inputs.template
         planned.timeout_ms = timeout_ms(node, task)
         planned.heartbeat_timeout_ms = node.heartbeat_ms
-        planned.gate = task.executor == "condition"
+        planned.gate = task.executor == CONDITION.name
         planned.requires.extend(f"{name}={value}" for name, value in sorted(node.requires.items()))
         planned.permissions.extend(sorted({*node.permissions, *task.permissions}))
         if node.limits is not None:
@@ -318,7 +320,7 @@ class _Planner:
             "language": "cel",
             "steps": read,
         }
-        task = Task("condition", "condition", config, Dialect.NATIVE)
+        task = Task(CONDITION.name, CONDITION.name, config, Dialect.NATIVE)
         self._as_task(_planned(gate, nodes, before), gate, task, scope)
 
 

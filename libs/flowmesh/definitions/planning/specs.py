@@ -12,13 +12,11 @@ from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.references import has_template, ids_in, split_input
-from flowmesh.plan import HTTP_EXECUTORS, timeout_of
+from flowmesh.tasktypes import TASK_TYPES, InputMode, timeout_of
+from flowmesh.tasktypes.builtin.code import TRANSFORM
+from flowmesh.tasktypes.builtin.conditions import CONDITION, DECISION
 
 DIALECTS = {each: plan_pb2.Dialect.Value(f"DIALECT_{each.name}") for each in Dialect}
-# Executors of step JSON whose input is the context whatever they are told to do with it.
-_CONTEXT_EXECUTORS = frozenset({"transform", "function", "condition", "decision", "python"})
-# Their workers render what stands in their configuration.
-_RENDERED_BY_WORKER = HTTP_EXECUTORS | {"db.query", "db.exec", "grpc.call", "publish", "log"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +34,13 @@ _CONTEXT = Inputs(plan_pb2.INPUT_MODE_CONTEXT)
 def inputs_of(node: Node, task: Task) -> Inputs:
     if task.dialect is Dialect.NATIVE:
         return Inputs(plan_pb2.INPUT_MODE_TEMPLATE, json_bytes(split_input(node)[0]))
-    if task.executor in _CONTEXT_EXECUTORS:
+    task_type = TASK_TYPES.get(task.executor)
+    mode = InputMode.TEMPLATE if task_type is None else task_type.input_mode
+    if mode is InputMode.CONTEXT:
         return _CONTEXT
-    if task.executor in _RENDERED_BY_WORKER:
-        sends = task.config.get("send_context") or (
-            task.executor == "webhook" and task.config.get("payload") is None
-        )
+    if task_type is not None and mode is InputMode.RENDERED:
+        without = task_type.context_without
+        sends = task.config.get("send_context") or (without and task.config.get(without) is None)
         return _CONTEXT if sends or has_template(task.config) else _NONE
     return Inputs(plan_pb2.INPUT_MODE_TEMPLATE, json_bytes(task.config))
 
@@ -68,13 +67,13 @@ def spec_of(node: Node, task: Task, ids: Container[str]) -> plan_pb2.TaskSpec:
 
 def _config(node: Node, task: Task, ids: Container[str]) -> dict[str, Json]:
     if task.dialect is Dialect.STEPS:
-        if task.executor == "condition":
+        if task.executor == CONDITION.name:
             return {**task.config, "steps": ids_in(str(task.config.get("expression", "")), ids)}
-        if task.executor == "decision":
+        if task.executor == DECISION.name:
             sources = (str(each["expression"]) for each in task.config["conditions"])
             return {**task.config, "steps": ids_in("\n".join(sources), ids)}
         return task.config
-    if task.executor == "transform":
+    if task.executor == TRANSFORM.name:
         pipeline = split_input(node)[1]
         if pipeline is not None:
             return {"pipeline": pipeline, "input_key": "source"}

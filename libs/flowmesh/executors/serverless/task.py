@@ -491,7 +491,7 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
 }
 
 
-def serverless_executor(tools: Tools) -> Executor:
+def task_executor(tools: Tools) -> Executor:
     """The executor of `serverless.task`."""
 
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> ServerlessStep:

@@ -380,7 +380,7 @@ _OPS: dict[str, Callable[[Running], Awaitable[Json]]] = {
 }
 
 
-def states_executor(tools: Tools) -> Executor:
+def state_executor(tools: Tools) -> Executor:
     """The executor of `states.task`."""
 
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> StatesStep:

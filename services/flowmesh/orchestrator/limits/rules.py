@@ -12,6 +12,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.orchestrator.limits.permit_ledger import Numbers
 from flowmesh.orchestrator.limits.ready_queues import Need
 from flowmesh.plan import Plan, PlanNode
+from flowmesh.tasktypes import TASK_TYPES
 
 Kind: TypeAlias = "pb.LimitKind.ValueType"
 _WORDS = {
@@ -27,10 +28,6 @@ UPSTREAMS_MAX = 10_000
 """Task specs whose host is remembered."""
 
 
-# What of the configuration says whom a task calls.
-_ADDRESSES = {"http.request": "url", "webhook": "url", "grpc.call": "target"}
-
-
 def rule_name(kind: Kind, subject: str) -> str:
     """What a limit is called: `workflow:orders`."""
     return f"{_WORDS[kind]}:{subject}"
@@ -43,11 +40,14 @@ def rule_parts(name: str) -> tuple[Kind, str]:
 
 def upstream_of(spec: plan_pb2.TaskSpec) -> str:
     """Host and port that an HTTP or gRPC task calls; empty where they are not written out."""
-    key = _ADDRESSES.get(spec.task_type)
-    address = orjson.loads(spec.config).get(key) if key and spec.config else None
+    task_type = TASK_TYPES.get(spec.task_type)
+    upstream = None if task_type is None else task_type.upstream
+    if upstream is None or upstream.kind not in ("url", "target") or not spec.config:
+        return ""
+    address = orjson.loads(spec.config).get(upstream.parameter)
     if not isinstance(address, str):
         return ""
-    if key == "url":
+    if upstream.kind == "url":
         address = address.partition("://")[2].split("/", 1)[0].split("?", 1)[0]
     return "" if "{{" in address else address.rpartition("@")[2].lower()
 

@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.formats.common import headers_of
+from flowmesh.definitions.formats.common import headers_of, url_of
 from flowmesh.definitions.model import Cache, Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, kind_of
@@ -118,6 +118,21 @@ def publish(body: Reader) -> dict[str, Json]:
     if body.has("data"):
         config["data"] = body.raw("data")
     return config
+
+
+def webhook(body: Reader) -> dict[str, Json]:
+    """Of `webhook`."""
+    config: dict[str, Json] = {"url": url_of(body, "url", required=True)}
+    if headers := headers_of(body):
+        config["headers"] = headers
+    if body.has("payload"):
+        config["payload"] = body.raw("payload")
+    return config
+
+
+def nothing(_body: Reader) -> dict[str, Json]:
+    """Of `noop`, which has no parameters."""
+    return {}
 
 
 def log(body: Reader) -> dict[str, Json]:

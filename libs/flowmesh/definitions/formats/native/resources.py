@@ -14,6 +14,7 @@ from flowmesh.definitions.formats.common import (
     url_of,
 )
 from flowmesh.definitions.formats.native import calls, templates
+from flowmesh.definitions.formats.native.blocks import BLOCKS, reader_of
 from flowmesh.definitions.formats.native.bodies import (
     Place,
     body_kind,
@@ -47,6 +48,7 @@ from flowmesh.definitions.model import (
 )
 from flowmesh.definitions.problems import Path, nearest
 from flowmesh.definitions.reading.reader import Reader, kind_of
+from flowmesh.tasktypes.builtin.code import FUNCTION
 
 API_VERSION = "workflow.io/v1"
 _VISIBILITIES = tuple(visibility.name for visibility in Visibility)
@@ -178,18 +180,20 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     task_type = spec.identifier(
         "type", "http, transform, function, delay, webhook, condition, decision …"
     )
-    executor, block, read = _TYPES.get(task_type, (task_type, "config", _custom))
-    missing = read in _REQUIRED and spec.raw(block) is None
+    found = BLOCKS.get(task_type)
+    block = "config" if found is None else found.block
+    missing = found is not None and found.block_required and spec.raw(block) is None
     if missing:
         spec.missing(block, f"what the {task_type} does")
     body = spec.object(block)
     wrong = missing or not isinstance(spec.raw(block), dict | NoneType)
-    config = {} if wrong else read(body)
-    if read is not _custom:
+    config = {} if wrong else dict(body.value) if found is None else reader_of(found)(body)
+    executor = task_type if found is None else found.name
+    if found is not None:
         body.refuse_unknown()
     elif task_type:
-        warn_of_likeness(spec, "type", _TYPES)
-    if read is _function:
+        warn_of_likeness(spec, "type", BLOCKS)
+    if found is FUNCTION:
         executor = config.pop("handler", executor)
     return Task(
         type=task_type,
@@ -210,7 +214,7 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     )
 
 
-def _http(body: Reader) -> dict[str, Json]:
+def read_http(body: Reader) -> dict[str, Json]:
     config: dict[str, Json] = {
         "method": method_of(body),
         "url": url_of(body, "url", required=True),
@@ -224,7 +228,7 @@ def _http(body: Reader) -> dict[str, Json]:
     return config
 
 
-def _transform(body: Reader) -> dict[str, Json]:
+def read_transform(body: Reader) -> dict[str, Json]:
     config: dict[str, Json] = {}
     if body.has("code"):
         config["code"] = body.required_text("code", "JavaScript that returns the output")
@@ -236,7 +240,7 @@ def _transform(body: Reader) -> dict[str, Json]:
     return config
 
 
-def _function(body: Reader) -> dict[str, Json]:
+def read_function(body: Reader) -> dict[str, Json]:
     if not body.has("handlerId"):
         return {"code": javascript(body, "code")}
     handler = body.identifier("handlerId", "the task type of a worker")
@@ -249,7 +253,7 @@ def _function(body: Reader) -> dict[str, Json]:
     return {"handler": handler}
 
 
-def _delay(body: Reader) -> dict[str, Json]:
+def read_delay(body: Reader) -> dict[str, Json]:
     value = body.raw("duration")
     if value is None:
         body.missing("duration", 'how long to wait, such as "5s"')
@@ -259,21 +263,12 @@ def _delay(body: Reader) -> dict[str, Json]:
     return {"duration": read_duration(body, "duration", 0, 0, limits.DELAY_MS_MAX, code)}
 
 
-def _webhook(body: Reader) -> dict[str, Json]:
-    config: dict[str, Json] = {"url": url_of(body, "url", required=True)}
-    if headers := headers_of(body):
-        config["headers"] = headers
-    if body.has("payload"):
-        config["payload"] = body.raw("payload")
-    return config
-
-
-def _condition(body: Reader) -> dict[str, Json]:
+def read_condition(body: Reader) -> dict[str, Json]:
     expression = body.required_text("expression", "a CEL expression over input")
     return {"expression": expression, "language": "cel"}
 
 
-def _decision(body: Reader) -> dict[str, Json]:
+def read_decision(body: Reader) -> dict[str, Json]:
     if not body.has("conditions"):
         body.missing("conditions", "a list of {id, expression, language}")
     conditions: list[Json] = []
@@ -303,37 +298,6 @@ def _decision(body: Reader) -> dict[str, Json]:
     }
 
 
-def _noop(_body: Reader) -> dict[str, Json]:
-    return {}
-
-
-def _custom(body: Reader) -> dict[str, Json]:
-    return dict(body.value)
-
-
-_Read = Callable[[Reader], dict[str, Json]]
-_REQUIRED: frozenset[_Read] = frozenset(
-    {
-        _http, _function, _delay, _webhook, _condition, _decision,
-        calls.database, calls.unary, calls.python, calls.publish, calls.log,
-    }
-)  # fmt: skip
-_TYPES: dict[str, tuple[str, str, _Read]] = {
-    "http": ("http.request", "http", _http),
-    "transform": ("transform", "transform", _transform),
-    "function": ("function", "function", _function),
-    "delay": ("delay", "delay", _delay),
-    "webhook": ("webhook", "webhook", _webhook),
-    "condition": ("condition", "condition", _condition),
-    "decision": ("decision", "decision", _decision),
-    "noop": ("noop", "noop", _noop),
-    "db.query": ("db.query", "db", calls.database),
-    "db.exec": ("db.exec", "db", calls.database),
-    "grpc.call": ("grpc.call", "grpc", calls.unary),
-    "python": ("python", "python", calls.python),
-    "publish": ("publish", "publish", calls.publish),
-    "log": ("log", "log", calls.log),
-}
 _KINDS: dict[str, Callable[[str, dict[str, str], Reader], Workflow | Task | WorkflowTemplate]] = {
     "Workflow": _workflow,
     "WorkflowTask": _task,

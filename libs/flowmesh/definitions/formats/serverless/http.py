@@ -10,7 +10,7 @@ from flowmesh.definitions.formats.serverless.values import JsonObject, unsupport
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader
-from flowmesh.plan import HTTP_TIMEOUT_MS
+from flowmesh.tasktypes.builtin.http import TIMEOUT_MS as HTTP_TIMEOUT_MS
 
 ANSWERS = ("content", "response", "raw")
 # What is refused, and what to do instead.

@@ -27,9 +27,9 @@ from flowmesh.definitions.formats.states.services import (
 from flowmesh.definitions.formats.states.start import EXECUTION_RESOURCE, compile_start
 from flowmesh.definitions.model import Json, MapBody, Node
 from flowmesh.definitions.reading.reader import Reader, kind_of
-from flowmesh.plan import HTTP_TIMEOUT_MS
 from flowmesh.standards.arns import without_placeholders
 from flowmesh.standards.jsonata import is_expression
+from flowmesh.tasktypes.builtin.http import TIMEOUT_MS as HTTP_TIMEOUT_MS
 
 HTTP_RESOURCE = re.compile(r"arn:aws[\w-]*:states:::http:invoke\Z")
 _IN_OUT = ("InputPath", "OutputPath")

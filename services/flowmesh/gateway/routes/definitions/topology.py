@@ -14,18 +14,10 @@ from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Operation, Rout
 from flowmesh.gateway.http.parameters import VERSION, Query
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
+from flowmesh.tasktypes import TASK_TYPES
 
 HUB = "flowmesh"
 COMPUTED = "(computed)"
-_CALLS = frozenset({"http.request", "webhook"})
-_DATABASES = frozenset({"db.query", "db.exec"})
-# Run by the suite itself.
-_OWN = frozenset(
-    {
-        "condition", "decision", "function", "log", "noop", "python", "serverless.task",
-        "states.task", "transform",
-    }
-)  # fmt: skip
 
 
 class Spoke(answers.Answer, kw_only=True):
@@ -81,21 +73,30 @@ def _tasks(nodes: Sequence[plan_pb2.PlanNode]) -> Iterator[plan_pb2.PlanNode]:
 
 
 def _service(spec: plan_pb2.TaskSpec) -> str:
-    """Where a task's call goes, or whose workers run it; empty for the suite's own."""
-    if spec.task_type in _CALLS:
-        url = str(orjson.loads(spec.config).get("url") or "")
-        origin = urlsplit(url)
-        if "{{" in url.partition("/")[0] or "{{" in origin.netloc or not origin.netloc:
-            return COMPUTED
-        return f"{origin.scheme}://{origin.netloc}"
-    if spec.task_type == "grpc.call":
-        target = str(orjson.loads(spec.config).get("target") or "")
-        return COMPUTED if "{{" in target else f"grpc://{target}"
-    if spec.task_type == "publish":
-        return "subscribers"
-    if spec.task_type in _DATABASES:
-        return f"db:{orjson.loads(spec.config).get('connection')}"
-    return "" if spec.task_type in _OWN else f"workers of {spec.task_type}"
+    """Return the service that the task calls or whose workers run it; empty for the suite."""
+    task_type = TASK_TYPES.get(spec.task_type)
+    if task_type is None:
+        return f"workers of {spec.task_type}"
+    upstream = task_type.upstream
+    if upstream is None:
+        return ""
+    address = str(orjson.loads(spec.config).get(upstream.parameter) or "") if spec.config else ""
+    match upstream.kind:
+        case "url":
+            return _origin(address)
+        case "target":
+            return COMPUTED if "{{" in address else f"grpc://{address}"
+        case "database":
+            return f"db:{address}"
+        case "subscribers":
+            return "subscribers"
+
+
+def _origin(url: str) -> str:
+    origin = urlsplit(url)
+    if "{{" in url.partition("/")[0] or "{{" in origin.netloc or not origin.netloc:
+        return COMPUTED
+    return f"{origin.scheme}://{origin.netloc}"
 
 
 ROUTES = (
