@@ -104,7 +104,7 @@ def _type(schema: dict[str, Any]) -> str:
     """A schema in a few words: its name or its type."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
-        return f"[{name}](#{name.lower()})"
+        return f"[{name}](#{name.lower().replace('.', '')})"
     if "enum" in schema:
         return " or ".join(markdown.code(json.dumps(value)) for value in schema["enum"])
     for several in ("anyOf", "oneOf"):

@@ -284,7 +284,7 @@ def _parent(path: str) -> str:
 
 def _slug(heading: str) -> str:
     """The anchor that a heading gets."""
-    return "".join(c for c in heading.lower() if c.isalnum() or c in "-_")
+    return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
 def _bounds(schema: Schema) -> str:

@@ -28,7 +28,7 @@ class TaskOutput(Answer, kw_only=True):
     output: Json
 
 
-class NodeResult(Answer, kw_only=True):
+class NodeOutcome(Answer, kw_only=True):
     """What became of a node of graph JSON; `retryCount` is one less than its attempts."""
 
     status: NodeWord
@@ -51,7 +51,7 @@ class Results(Answer, kw_only=True):
     steps: dict[str, Json] | UnsetType = UNSET
     context: dict[str, Json] | UnsetType = UNSET
     variables: Json | UnsetType = UNSET
-    node_results: dict[str, NodeResult] | UnsetType = UNSET
+    node_results: dict[str, NodeOutcome] | UnsetType = UNSET
 
 
 def results(execution: execution_pb2.Execution, view: View) -> Results:
@@ -77,8 +77,8 @@ def results(execution: execution_pb2.Execution, view: View) -> Results:
     return answer
 
 
-def _node_result(node: execution_pb2.Node, outputs: dict[str, Any]) -> NodeResult:
-    return NodeResult(
+def _node_result(node: execution_pb2.Node, outputs: dict[str, Any]) -> NodeOutcome:
+    return NodeOutcome(
         status=_WORDS.get(node.status, "pending"),
         start_time=instant_or_unset(node.started_at_us),
         end_time=instant_or_unset(node.ended_at_us),
