@@ -6,7 +6,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
-  verify wheel bench bench-quick bench-gate profile features docs lock clean
+  verify wheel bench bench-quick bench-gate profile features docs docs-site release-check \
+  lock clean
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -220,6 +221,12 @@ RESOLVE := uv pip compile --quiet --universal --generate-hashes --python-version
   --no-header --no-annotate --no-emit-index-url
 
 # The lock of the developers is resolved first; each smaller one is a part of it.
+docs-site: $(TOOLS) ## build/site: the documentation as a web site, with every link checked
+	@$(BIN)/python -m tools.site
+
+release-check: wheel ## prove that this commit can be released; the steps are in CONTRIBUTING.md
+	@$(BIN)/python -m tools.release_check
+
 lock: $(TOOLS) ## resolve pyproject.toml into the lock files, with hashes and without addresses
 	$(RESOLVE) --all-extras --group dev pyproject.toml -o requirements-dev.lock
 	mkdir -p build

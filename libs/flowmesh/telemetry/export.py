@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 EXPORT_TIMEOUT_S = 5
 QUEUE_SPANS_MAX = 8_192
 SHUTDOWN_TIMEOUT_MS = 1_000
