@@ -17,13 +17,14 @@ from flowmesh import core
 from tools.progress import run
 
 MODULES = {
-    "libs/flowmesh/engine": "commands decide linked reruns searching variables",
+    "libs/flowmesh/engine": "commands decide erasure reruns search_attributes variables",
+    "libs/flowmesh/engine/children": "commands decisions events joins keys messages",
     "libs/flowmesh/engine/decisions": (
-        "approvals children durable ending held joining progress starting steering undoing"
+        "approvals durable ending held progress starting steering undoing"
     ),
-    "libs/flowmesh/engine/events": "apply ends recorded steering_events waits",
+    "libs/flowmesh/engine/events": "apply ends recorded steering_events",
     "libs/flowmesh/engine/state": "copies journal nodes pages state transition",
-    "libs/flowmesh/insight": "moments",
+    "libs/flowmesh/insight": "replay",
     "libs/flowmesh/plan": "compiled policies scope",
     "services/flowmesh/orchestrator/api": "session",
     "services/flowmesh/orchestrator/commit": (

@@ -3,9 +3,10 @@
 decide(state, command, now, into)   what follows from a command, as events and effects
 apply(state, event)                 how one event changes the state
 replay(id, plan, events)            the state that a history adds up to
-copied(state)                       one that goes on by itself
+copy_state(state)                   an independent copy; immutable parts are shared
 """
 
+from flowmesh.engine.children.commands import ChildBegan, ChildDone, Join, Rendered
 from flowmesh.engine.commands import (
     Asked,
     Begin,
@@ -34,12 +35,12 @@ from flowmesh.engine.decide import DELIVERIES_MAX, decide
 from flowmesh.engine.decisions.approvals import outcome_of
 from flowmesh.engine.decisions.ending import encode_output
 from flowmesh.engine.decisions.starting import goes_on, is_own, waits_first
+from flowmesh.engine.erasure import Erase, StillOpen
 from flowmesh.engine.events.apply import apply, replay, restore_held
 from flowmesh.engine.events.recorded import Recorded
-from flowmesh.engine.linked import ChildBegan, ChildDone, Join, Rendered
 from flowmesh.engine.reruns import Repeat, failed_nodes, plan_rerun
-from flowmesh.engine.searching import Erase, Found, SetAttributes, StillOpen, search_messages
-from flowmesh.engine.state.copies import copied, let_go
+from flowmesh.engine.search_attributes import SearchValue, SetAttributes, search_messages
+from flowmesh.engine.state.copies import copy_state, dispose
 from flowmesh.engine.state.journal import (
     JOURNAL_BYTES_MAX,
     JOURNAL_RECORDS_MAX,
@@ -94,7 +95,6 @@ __all__ = [
     "Erase",
     "Expand",
     "Finish",
-    "Found",
     "Full",
     "Join",
     "Journal",
@@ -110,6 +110,7 @@ __all__ = [
     "Repeat",
     "Resume",
     "Scope",
+    "SearchValue",
     "SetAttributes",
     "SetVariable",
     "Signal",
@@ -125,14 +126,14 @@ __all__ = [
     "Transition",
     "Unfit",
     "apply",
-    "copied",
+    "copy_state",
     "decide",
+    "dispose",
     "encode_output",
     "failed_nodes",
     "goes_on",
     "has_ended",
     "is_own",
-    "let_go",
     "map_counts",
     "map_output",
     "outcome_of",

@@ -9,8 +9,9 @@ from typing import Any
 from flowmesh.api.common.v1 import failure_pb2, journal_pb2, link_pb2, payload_pb2, search_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2
-from flowmesh.engine.linked import Linked
-from flowmesh.engine.searching import Erase, SetAttributes
+from flowmesh.engine.children.commands import ChildCommand
+from flowmesh.engine.erasure import Erase
+from flowmesh.engine.search_attributes import SetAttributes
 from flowmesh.engine.variables import SetVariable
 
 
@@ -255,7 +256,7 @@ Command = (
     | Finish
     | Expand
     | Collect
-    | Linked
+    | ChildCommand
     | Record
     | Suspend
     | Asked

@@ -13,8 +13,11 @@ from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import commands as c
-from flowmesh.engine import linked, searching, variables
-from flowmesh.engine.decisions import children, durable, joining, starting
+from flowmesh.engine import erasure, search_attributes, variables
+from flowmesh.engine.children import commands as cc
+from flowmesh.engine.children import decisions as children
+from flowmesh.engine.children import joins, messages
+from flowmesh.engine.decisions import durable, starting
 from flowmesh.engine.decisions.approvals import Approvals
 from flowmesh.engine.decisions.ending import NULL, failure_of
 from flowmesh.engine.events.apply import APPLY
@@ -47,9 +50,9 @@ def decide(state: State, command: c.Command, now_us: int, into: Transition) -> b
         step.history_full()
     if into.ended and not had_ended:
         if state.link is not None:
-            children.tell_parent(state, into)
+            messages.report_to_parent(state, into)
         if state.joined_by:
-            joining.tell(state, into)
+            joins.resend(state, into)
     return followed
 
 
@@ -96,22 +99,22 @@ class _Step(Approvals):
                 return self.expand(command)
             case c.Collect():
                 return self.collect(command)
-            case searching.SetAttributes():
+            case search_attributes.SetAttributes():
                 if not self.repeated(command.request_id):
-                    searching.set_attributes(self, command)
+                    search_attributes.set_attributes(self, command)
             case variables.SetVariable():
                 if not self.repeated(command.request_id):
                     variables.set_variable(self, command)
-            case searching.Erase():
-                searching.erase(self, command)
-            case linked.Rendered():
+            case erasure.Erase():
+                erasure.erase(self, command)
+            case cc.Rendered():
                 return children.rendered(self, command)
-            case linked.ChildBegan():
+            case cc.ChildBegan():
                 return children.began(self, command)
-            case linked.ChildDone():
+            case cc.ChildDone():
                 return children.done(self, command)
-            case linked.Join():
-                return joining.join(self, command)
+            case cc.Join():
+                return joins.join(self, command)
             case c.Record() | c.Suspend():
                 asking = self.current(command.node, command.attempt)
                 return asking is not None and durable.taken(self, asking, command)

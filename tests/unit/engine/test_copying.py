@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from flowmesh.engine import Cancel, Erase, Resume, State, apply, copied, restore_held
+from flowmesh.engine import Cancel, Erase, Resume, State, apply, copy_state, restore_held
 from flowmesh.engine.decisions import progress
 from tests.unit.engine import factories
 from tests.unit.engine.drawn import random_plan, step
@@ -54,7 +54,7 @@ def test_a_copy_goes_on_by_itself(seed: int) -> None:
     cut = rng.randint(0, len(run.events))
     for event in run.events[:cut]:
         apply(state, event)
-    copy = copied(state)
+    copy = copy_state(state)
     before = facts(state)
     assert facts(copy) == before
     for name in set(kept_by(State)) - REFERRING:
@@ -77,7 +77,7 @@ def test_a_copy_refers_to_nothing_of_the_other(seed: int) -> None:
         if not run.state.ended:
             step(run, rng)
             run.serve()
-    state, copy = run.state, copied(run.state)
+    state, copy = run.state, copy_state(run.state)
     others = {id(scope) for scope in state.all_scopes()}
     others |= {id(node) for scope in state.all_scopes() for node in scope.nodes.values()}
     named = [*copy.at_workers.values(), *copy.asking.values(), *copy.on_hold.values(), *copy.undo]

@@ -14,8 +14,8 @@ import pytest
 from flowmesh import core
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import Recorded, TaskEnded
-from flowmesh.insight.moments import Scrubber
 from flowmesh.insight.parts import encode
+from flowmesh.insight.replay import HistoryReplayer
 from flowmesh.testing.polling import target_s
 from tests.unit.engine.factories import Run, json, node, plan
 
@@ -46,12 +46,12 @@ def rows_of(run: Run) -> list[bytes]:
     return [history_event_pb2.HistoryEvents(events=part).SerializeToString() for part in parts]
 
 
-def scrubber_of(run: Run, rows: list[bytes]) -> Scrubber:
-    return Scrubber("exec-1", run.state.plan, Recorded(b"".join(rows)))
+def replayer_of(run: Run, rows: list[bytes]) -> HistoryReplayer:
+    return HistoryReplayer("exec-1", run.state.plan, Recorded(b"".join(rows)))
 
 
-def shown(scrubber: Scrubber, sequence: int) -> bytes:
-    return encode(scrubber.at(sequence))
+def shown(replayer: HistoryReplayer, sequence: int) -> bytes:
+    return encode(replayer.at(sequence))
 
 
 def test_any_state_of_ten_thousand_events_is_there_soon() -> None:
@@ -59,7 +59,7 @@ def test_any_state_of_ten_thousand_events_is_there_soon() -> None:
     run = long_history()
     assert len(run.events) >= EVENTS
     rows = rows_of(run)
-    assert target_s(lambda: shown(scrubber_of(run, rows), EVENTS), TRIES) <= MOMENT_S_MAX
+    assert target_s(lambda: shown(replayer_of(run, rows), EVENTS), TRIES) <= MOMENT_S_MAX
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_any_state_of_ten_thousand_events_is_there_soon() -> None:
     ],
     ids=["forward", "backward", "to and fro"],
 )
-def test_scrubbing_through_ten_thousand_events_is_quick(jumps: list[int]) -> None:
+def test_stepping_through_ten_thousand_events_is_quick(jumps: list[int]) -> None:
     """Any jump in a history at hand, back or forth, takes no longer."""
     run = long_history()
-    scrubber = scrubber_of(run, rows_of(run))
-    scrubber.at(EVENTS)
-    taken = [target_s(partial(shown, scrubber, jump), 1) for jump in jumps]
+    replayer = replayer_of(run, rows_of(run))
+    replayer.at(EVENTS)
+    taken = [target_s(partial(shown, replayer, jump), 1) for jump in jumps]
     assert statistics.median(taken) <= MOMENT_S_MAX, taken
 
 
@@ -102,9 +102,9 @@ def test_others_go_on_while_a_state_is_made() -> None:
     shares = []
     with ThreadPoolExecutor(1) as threads:
         for _ in range(TRIES):
-            scrubber = scrubber_of(run, rows)
+            replayer = replayer_of(run, rows)
             ticks = [time.perf_counter()]
-            job = threads.submit(shown, scrubber, EVENTS)
+            job = threads.submit(shown, replayer, EVENTS)
             while not job.done():
                 wait([job], timeout=0.001)
                 ticks.append(time.perf_counter())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from flowmesh.engine.decisions.children import short
+from flowmesh.engine.children.keys import short
 
 DELAY_MS_MAX = 366 * 24 * 3_600_000
 """The longest that anything waits for a time, however that is told."""

@@ -10,7 +10,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
-from flowmesh.engine.decisions import children
+from flowmesh.engine.children import messages
 from flowmesh.engine.decisions.undoing import next_to_undo
 from flowmesh.engine.events.apply import APPLY
 from flowmesh.engine.state import state as s
@@ -119,7 +119,7 @@ class Ending:
             if node.id in self.state.at_workers:
                 self.out.cancel.append((node.id, node.attempt))
             elif node.planned.waits:
-                children.stop(self, node, f"{self.state.execution_id} does not wait for it")
+                messages.stop(self, node, f"{self.state.execution_id} does not wait for it")
             self.emit("task_canceled", history.TaskCanceled(node=node.id, attempt=node.attempt))
 
     def cancel_below(self, owner: NodeState) -> None:

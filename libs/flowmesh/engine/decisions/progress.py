@@ -10,7 +10,8 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
-from flowmesh.engine.decisions import children, delays
+from flowmesh.engine.children import decisions as children
+from flowmesh.engine.decisions import delays
 from flowmesh.engine.decisions.ending import NULL, Ending, failure_of
 from flowmesh.engine.state import pages
 from flowmesh.engine.state import state as s

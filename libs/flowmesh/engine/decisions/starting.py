@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import commands as c
-from flowmesh.engine import searching
+from flowmesh.engine import search_attributes
 from flowmesh.engine.events.ends import own, remember
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import State
@@ -134,7 +134,11 @@ def _workflow_begun(state: State, _event: history.WorkflowBegun, at_us: int) -> 
 
 def _start_debounced(state: State, event: history.StartDebounced, _at_us: int) -> None:
     state.input = own(event.input)
-    state.search = searching.found_values(event.search) if event.search else searching.NOTHING_FOUND
+    state.search = (
+        search_attributes.search_values(event.search)
+        if event.search
+        else search_attributes.NO_SEARCH_VALUES
+    )
     if state.hold is not None and event.until_us:
         # A hold of its own: copies of the state share the one of before.
         state.hold = execution_pb2.Hold(

@@ -8,7 +8,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import commands as c
-from flowmesh.engine.decisions import children
+from flowmesh.engine.children import decisions as children
+from flowmesh.engine.children import messages
 from flowmesh.engine.decisions.ending import NULL, failure_of
 from flowmesh.engine.decisions.progress import Progress
 from flowmesh.engine.events.apply import hold_back
@@ -239,7 +240,7 @@ class Steering(Progress):
         if node.id in self.state.at_workers:
             self.out.cancel.append((node.id, node.attempt))
         elif node.planned.waits:
-            children.stop(self, node, f"somebody decided how {node.id} ends")
+            messages.stop(self, node, f"somebody decided how {node.id} ends")
 
     def _behind(self, node: NodeState) -> list[NodeState]:
         """Those skipped because of it; raises NodeUnfit if another node behind it has begun."""

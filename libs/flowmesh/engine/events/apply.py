@@ -8,10 +8,11 @@ from typing import Any
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine import searching, variables
-from flowmesh.engine.decisions import joining, starting
+from flowmesh.engine import erasure, search_attributes, variables
+from flowmesh.engine.children import events as children
+from flowmesh.engine.children import joins
+from flowmesh.engine.decisions import starting
 from flowmesh.engine.events import steering_events as steered
-from flowmesh.engine.events import waits
 from flowmesh.engine.events.ends import close_scope, end_node, fails_its_graph, own, remember
 from flowmesh.engine.state import journal, pages
 from flowmesh.engine.state import state as s
@@ -68,7 +69,7 @@ def hold_back(state: State, *, ready: bool) -> None:
             if node.status == s.RUNNING and node.planned.body is not None:
                 _restore_body(state, node)
             elif node.planned.waits and node.status == s.RUNNING and node.id not in state.on_hold:
-                waits.restore(state, node)
+                children.restore(state, node)
 
 
 def _unbegun(scope: Scope) -> list[PlanNode]:
@@ -112,7 +113,7 @@ def _workflow_started(state: State, event: history.WorkflowStarted, at_us: int) 
     if event.HasField("origin"):
         state.origin = event.origin
     if event.search:
-        state.search = searching.found_values(event.search)
+        state.search = search_attributes.search_values(event.search)
 
 
 def _finish(state: State, status: s.ExecutionStatus, at_us: int) -> None:
@@ -185,7 +186,7 @@ def task_scheduled(state: State, node_id: str, attempt: int, at_us: int) -> None
     if to_begin or node.due_at_us or node.planned.total_timeout_us:
         state.set_due(node, at_us + to_begin if to_begin else 0)
     if node.planned.waits:
-        waits.apply_scheduled(state, node, at_us)
+        children.apply_scheduled(state, node, at_us)
     if node.journal is not None:
         journal.resumed(state, node, node.journal)
 
@@ -261,7 +262,7 @@ def _task_held(state: State, event: history.TaskHeld, _at_us: int) -> None:
     state.bring_back(node)
     state.running_count -= node.planned.is_task
     if node.planned.waits:
-        waits.apply_ended(state, node)
+        children.apply_ended(state, node)
     state.asking.pop(node.id, None)
     state.on_hold[node.id] = node
 
@@ -384,8 +385,13 @@ def _result_reused(state: State, event: history.ResultReused, at_us: int) -> Non
         state.keep_for_undo(node)
 
 
-def _values_changed(state: State, event: searching.Changed, at_us: int) -> None:
-    searching.values_changed(state, event, at_us)
+def _search_attributes_set(state: State, event: history.SearchAttributesSet, _at_us: int) -> None:
+    search_attributes.apply_set(state, event)
+    remember(state, event.request_id)
+
+
+def _payloads_erased(state: State, event: history.PayloadsErased, at_us: int) -> None:
+    erasure.apply_erased(state, event, at_us)
     remember(state, event.request_id)
 
 
@@ -416,7 +422,7 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "timer_fired": _timer_fired,
     "signal_received": _signal_received,
     "workflow_continued": lambda state, _, at: _finish(state, s.EXECUTION_CONTINUED, at),
-    **waits.APPLY,
+    **children.APPLY,
     "node_steered": steered.apply_steered,
     "task_held": _task_held,
     "breakpoints_set": steered.apply_breakpoints_set,
@@ -426,11 +432,11 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "approval_requested": _approval_requested,
     "approval_decided": _approval_decided,
     "approval_escalated": _approval_escalated,
-    "search_attributes_set": _values_changed,
-    "payloads_erased": _values_changed,
+    "search_attributes_set": _search_attributes_set,
+    "payloads_erased": _payloads_erased,
     "journal_appended": journal.journal_appended,
     "task_suspended": journal.task_suspended,
     "variable_set": _variable_set,
     **starting.APPLY,
-    **joining.APPLY,
+    **joins.APPLY,
 }

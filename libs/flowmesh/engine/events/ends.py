@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
-from flowmesh.engine.events import waits
+from flowmesh.engine.children import events as children
 from flowmesh.engine.state import journal, pages
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, State
@@ -33,7 +33,7 @@ def end_node(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> No
         state.clear_timer(node.id)
         state.drop_scopes(node)
     if planned.waits:
-        waits.apply_ended(state, node)
+        children.apply_ended(state, node)
     elif planned.signal:
         state.await_no_more(node)
     elif planned.approval is not None:

@@ -15,12 +15,12 @@ from flowmesh.engine.state.state import State
 from flowmesh.plan import PlanNode
 
 
-def copied(state: State) -> State:
+def copy_state(state: State) -> State:
     """A state of which everything is as in the other, and which changes alone."""
     return _Copying().state(state)
 
 
-def let_go(state: State) -> None:
+def dispose(state: State) -> None:
     """Takes a state apart that nobody uses any more.
 
     Its nodes and graphs refer to one another: without this their memory is free only once the
@@ -32,7 +32,7 @@ def let_go(state: State) -> None:
 
 
 class _Copying:
-    """One copy: nodes and graphs refer to one another, each is copied once."""
+    """One copy: nodes and graphs refer to one another, each is copy_state once."""
 
     def __init__(self) -> None:
         self._scopes: dict[Scope, Scope] = {}

@@ -14,7 +14,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine.decisions.held import Held
-from flowmesh.engine.searching import NOTHING_FOUND, Found
+from flowmesh.engine.search_attributes import NO_SEARCH_VALUES, SearchValue
 from flowmesh.engine.state.nodes import (
     CANCELED,
     COMPLETED,
@@ -203,7 +203,7 @@ class State:
         self.undo: list[NodeState] = []
         self.closing: history_event_pb2.CompensationStarted | None = None
         self.origin: execution_pb2.Origin | None = None
-        self.search: Mapping[str, Found] = NOTHING_FOUND
+        self.search: Mapping[str, SearchValue] = NO_SEARCH_VALUES
         self.erasure: execution_pb2.Erasure | None = None
         self.variables: tuple[Mapping[str, Any], ...] = (plan.variables,)
         self.variables_set: tuple[history_event_pb2.VariableSet, ...] = ()
@@ -339,13 +339,6 @@ class State:
     def all_scopes(self) -> Iterator[Scope]:
         yield self.scope
         yield from self.scopes.values()
-
-    def take_apart(self) -> None:
-        """Nodes and their graphs refer to each other no more, so that nothing of a state that is
-        not needed any more waits for the garbage collector."""
-        for scope in self.all_scopes():
-            scope.nodes.clear()
-            scope.failed = None
 
     # --- workers ---
 

@@ -25,7 +25,7 @@ from flowmesh.insight.inputs import Stored, node_inputs
 from flowmesh.insight.parts import Part, encode
 from flowmesh.insight.times import read
 from flowmesh.orchestrator.commit.starts import Starts
-from flowmesh.orchestrator.insight.replays import Scrubbing
+from flowmesh.orchestrator.insight.replays import HistoryReplays
 from flowmesh.orchestrator.insight.subjects import Subject, Subjects
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.model.plans import PlanCache
@@ -80,7 +80,7 @@ class Insights:
         self._stub_at = stub_at
         self._subjects = subjects
         self._making = asyncio.Semaphore(REPORTS_AT_ONCE)
-        self.state_at = Scrubbing(self._subjects).state_at
+        self.state_at = HistoryReplays(self._subjects).state_at
 
     async def trace(self, request: pb.AnalyzeTraceRequest) -> bytes:
         """Where the time of an execution went."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
-from flowmesh.engine import Recorded, State, let_go, restore_held
+from flowmesh.engine import Recorded, State, dispose, restore_held
 from flowmesh.errors import Invalid
-from flowmesh.insight.moments import Scrubber, report_of
 from flowmesh.insight.parts import encode
+from flowmesh.insight.replay import HistoryReplayer, report_of
 from flowmesh.orchestrator.insight.subjects import Subject, Subjects
 from flowmesh.orchestrator.model.errors import execution_not_found
 from flowmesh.rpc import namespace_of
@@ -25,12 +25,12 @@ KEPT_BYTES_MAX = 64 << 20
 """Histories kept, and their bytes as they are stored."""
 
 
-class Scrubbing:
+class HistoryReplays:
     """Answers for one moment after the other; one question at a time."""
 
     def __init__(self, subjects: Subjects) -> None:
         self._subjects = subjects
-        self._kept: OrderedDict[str, tuple[Subject, Scrubber]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Subject, HistoryReplayer]] = OrderedDict()
         self._lock = asyncio.Lock()
 
     async def state_at(self, request: pb.GetStateAtRequest) -> bytes:
@@ -44,25 +44,25 @@ class Scrubbing:
         async with self._lock:
             if row is None:
                 subject = await self._subjects.archived(namespace, execution_id)
-                scrubber = Scrubber(execution_id, subject.plan, subject.recorded)
-                with contextlib.closing(scrubber):
-                    return await _shown(scrubber, request)
-            subject, scrubber = await self._at_hand(namespace, row)
+                replayer = HistoryReplayer(execution_id, subject.plan, subject.recorded)
+                with contextlib.closing(replayer):
+                    return await _shown(replayer, request)
+            subject, replayer = await self._at_hand(namespace, row)
             try:
                 if subject.truncated:
                     return await self._replayed(subject, row, request)
-                return await _shown(scrubber, request)
+                return await _shown(replayer, request)
             finally:
                 # Others are let go when the answer is on its way.
                 asyncio.get_running_loop().call_soon(self._keep_few)
 
-    async def _at_hand(self, namespace: str, row: Any) -> tuple[Subject, Scrubber]:
+    async def _at_hand(self, namespace: str, row: Any) -> tuple[Subject, HistoryReplayer]:
         """A history with what was committed since it was looked at last."""
         execution_id = row["id"]
         known = self._kept.pop(execution_id, None)
         if known is None:
             subject = Subject(execution_id, await self._subjects.plan(row))
-            known = subject, Scrubber(execution_id, subject.plan, subject.recorded)
+            known = subject, HistoryReplayer(execution_id, subject.plan, subject.recorded)
         subject, _ = known
         erased = subject.erased
         if subject.plan.namespace != namespace:
@@ -70,7 +70,7 @@ class Scrubbing:
         await self._subjects.read_on(subject, row)
         if subject.erased and not erased:
             known[1].close()  # its states have the values still
-            known = subject, Scrubber(execution_id, subject.plan, subject.recorded)
+            known = subject, HistoryReplayer(execution_id, subject.plan, subject.recorded)
         if subject.truncated:
             subject.recorded = Recorded(b"")
         known[1].events = subject.recorded
@@ -79,8 +79,8 @@ class Scrubbing:
 
     def _keep_few(self) -> None:
         while len(self._kept) > 1 and self._too_many():
-            _, (_, scrubber) = self._kept.popitem(last=False)
-            scrubber.close()
+            _, (_, replayer) = self._kept.popitem(last=False)
+            replayer.close()
 
     def _too_many(self) -> bool:
         size = sum(subject.recorded.size for subject, _ in self._kept.values())
@@ -106,21 +106,21 @@ class Scrubbing:
         def made() -> bytes:
             restore_held(state)
             report = encode(report_of(state, at, last))
-            let_go(state)
+            dispose(state)
             return report
 
         return await asyncio.to_thread(made)
 
 
-async def _shown(scrubber: Scrubber, request: pb.GetStateAtRequest) -> bytes:
+async def _shown(replayer: HistoryReplayer, request: pb.GetStateAtRequest) -> bytes:
     """The report, made beside the loop."""
-    last = len(scrubber.events)
+    last = len(replayer.events)
     sequence = min(request.sequence or last, last)
     if request.at_us:
-        sequence = scrubber.sequence_at(request.at_us)
+        sequence = replayer.sequence_at(request.at_us)
     if not sequence:
         raise _before()
-    return await asyncio.to_thread(lambda: encode(scrubber.at(sequence)))
+    return await asyncio.to_thread(lambda: encode(replayer.at(sequence)))
 
 
 def _before() -> Invalid:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from flowmesh.api.common.v1 import failure_pb2
-from flowmesh.engine import Found
+from flowmesh.engine import SearchValue
 
 ERROR_BYTES_MAX = 1_024
 """Of the text of an error; it goes into an index, whose entries are bounded."""
@@ -14,7 +14,9 @@ Stored: TypeAlias = tuple[str | None, float | None]
 """Text or number; neither where it is no longer there."""
 
 
-def searched(search: Mapping[str, Found], failure: failure_pb2.Failure | None) -> dict[str, Stored]:
+def searched(
+    search: Mapping[str, SearchValue], failure: failure_pb2.Failure | None
+) -> dict[str, Stored]:
     """The rows of an execution by name, those of its failure included."""
     rows = {name: stored(value) for name, value in search.items()}
     if failure is not None:
@@ -24,7 +26,7 @@ def searched(search: Mapping[str, Found], failure: failure_pb2.Failure | None) -
     return rows
 
 
-def stored(value: Found) -> Stored:
+def stored(value: SearchValue) -> Stored:
     """A search value as its row has it."""
     if isinstance(value, bool):
         return str(value).lower(), None

@@ -15,7 +15,7 @@ import orjson
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import ChildBegan, ChildDone, Join, State
-from flowmesh.engine.decisions.children import tell_end
+from flowmesh.engine.children.messages import add_outcome
 from flowmesh.engine.state.state import EXECUTION_CONTINUED, EXECUTION_FAILED
 from flowmesh.errors import FlowmeshError, Invalid, NotFound, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.model.commands import STALE, PendingCommand
@@ -255,7 +255,7 @@ class Deliveries:
                     message.namespace, ended.execution_id
                 )
                 return told
-            tell_end(ended, outcome)
+            add_outcome(ended, outcome)
         await self.outcome(told, forwarded=False)
         return None
 

@@ -10,7 +10,7 @@ import asyncio
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import signal_with_key
-from flowmesh.engine.decisions.children import KEY_CHARACTERS_MAX, key_fits
+from flowmesh.engine.children.keys import KEY_CHARACTERS_MAX, key_fits
 from flowmesh.errors import Conflict, Invalid, NotFound, Violation, WrongState
 from flowmesh.orchestrator.model.payload_checks import check_inline
 from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text

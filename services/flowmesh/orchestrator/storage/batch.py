@@ -5,7 +5,7 @@ from itertools import islice
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State, Transition
-from flowmesh.engine.searching import NOTHING_FOUND
+from flowmesh.engine.search_attributes import NO_SEARCH_VALUES
 from flowmesh.orchestrator.model.commands import PendingStart
 from flowmesh.orchestrator.model.concurrency_groups import GroupEntry
 from flowmesh.orchestrator.model.ids import is_digest
@@ -99,7 +99,7 @@ class Row:
     def found_as(self, other: "Row | None") -> bool:
         """Whether what the execution is found by is as it was."""
         if other is None:
-            return self.search is NOTHING_FOUND and self.failure is None
+            return self.search is NO_SEARCH_VALUES and self.failure is None
         return self.search is other.search and self.failure is other.failure
 
     def further_lanes(self) -> dict[int, int]:

@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2, search_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2
-from flowmesh.engine.searching import ERASED
+from flowmesh.engine.erasure import ERASED
 
 _NULL = payload_pb2.Payload(data=b"null")
 

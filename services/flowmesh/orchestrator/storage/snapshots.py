@@ -14,7 +14,7 @@ from flowmesh.engine import (
     State,
     search_messages,
 )
-from flowmesh.engine.searching import found_values
+from flowmesh.engine.search_attributes import search_values
 from flowmesh.engine.state import journal as journals
 from flowmesh.engine.state.state import PENDING, RUNNING
 from flowmesh.engine.variables import apply_set
@@ -204,7 +204,7 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
     state.closing = message.closing if message.HasField("closing") else None
     state.origin = message.origin if message.HasField("origin") else None
     if message.search:
-        state.search = found_values(message.search)
+        state.search = search_values(message.search)
     state.erasure = message.erasure if message.HasField("erasure") else None
     state.link = message.link if message.HasField("link") else None
     for each in message.variables_set:

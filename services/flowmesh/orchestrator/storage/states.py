@@ -8,7 +8,7 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2
-from flowmesh.engine import State, apply, replay, restore_held
+from flowmesh.engine import State, apply, dispose, replay, restore_held
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.storage.batch import Row
@@ -64,7 +64,7 @@ def _let_go(entry: Entry | None, alone: int) -> int:
         return 0
     references = sys.getrefcount(entry) + sys.getrefcount(entry.state)
     if references == alone:
-        entry.state.take_apart()
+        dispose(entry.state)
     return references
 
 

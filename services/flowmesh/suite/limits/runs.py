@@ -3,7 +3,9 @@
 from flowmesh.definition import limits as definition
 from flowmesh.egress import bodies, client, headers
 from flowmesh.engine import variables
-from flowmesh.engine.decisions import approvals, children, delays
+from flowmesh.engine.children import decisions as children
+from flowmesh.engine.children import keys
+from flowmesh.engine.decisions import approvals, delays
 from flowmesh.engine.state import journal, pages, state
 from flowmesh.executors import limits as executors
 from flowmesh.expressions import conditions, templates
@@ -139,7 +141,7 @@ RUNS = (
     ),
     Limit(
         "key of a signal, a child or its id",
-        children.KEY_CHARACTERS_MAX,
+        keys.KEY_CHARACTERS_MAX,
         "characters",
         "ValidationError",
         "orchestrator, when the step begins",

@@ -4,7 +4,7 @@ import pytest
 
 from flowmesh.api.common.v1 import search_pb2
 from flowmesh.engine import Cancel, Ended, Erase, SetAttributes, StillOpen
-from flowmesh.engine.searching import ERASED
+from flowmesh.engine.erasure import ERASED
 from tests.unit.engine.factories import Run, node, plan
 
 

@@ -64,4 +64,4 @@ class Join:
     by_attempt: int
 
 
-Linked = Rendered | ChildBegan | ChildDone | Join
+ChildCommand = Rendered | ChildBegan | ChildDone | Join

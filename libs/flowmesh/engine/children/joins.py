@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.history.v1 import history_event_pb2 as history
-from flowmesh.engine.linked import Join
+from flowmesh.engine.children.commands import Join
 from flowmesh.engine.state.state import State
 from flowmesh.engine.state.transition import Ended, Transition
 
@@ -22,7 +22,7 @@ JOINED_MAX = 1_000
 """Nodes that an execution tells of its end; others have to ask again."""
 
 
-def ask(state: State, into: Transition, execution_id: str, by: history.ExecutionJoined) -> None:
+def request(state: State, into: Transition, execution_id: str, by: history.ExecutionJoined) -> None:
     """Has an execution asked to tell a node of its end."""
     asked = into.message(state).join
     asked.execution_id = execution_id
@@ -44,10 +44,10 @@ def join(step: _Step, command: Join) -> bool:
     return True
 
 
-def tell(state: State, into: Transition) -> None:
+def resend(state: State, into: Transition) -> None:
     """Sends the questions again that the end of this execution answers."""
     for by in state.joined_by:
-        ask(state, into, state.execution_id, by)
+        request(state, into, state.execution_id, by)
 
 
 def _execution_joined(state: State, event: history.ExecutionJoined, _at_us: int) -> None:

@@ -1,7 +1,7 @@
-"""An execution as it was after one of its events: a history replayed up to there.
+"""The state of an execution after any of its events, by replay of its history.
 
-A `Scrubber` keeps the state it showed last and, once somebody has gone back, copies of earlier
-ones, so that a jump in either direction costs what lies behind the nearest of them.
+A `HistoryReplayer` keeps the last state and, after the first jump backward, copies of earlier
+states. A jump then replays only the events since the nearest copy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.engine import NodeState, Recorded, Scope, State, copied, let_go, restore_held
+from flowmesh.engine import NodeState, Recorded, Scope, State, copy_state, dispose, restore_held
 from flowmesh.engine.state.state import PENDING, RUNNING
 from flowmesh.insight.parts import (
     NodeWord,
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
     from flowmesh.api.execution.v1 import execution_pb2
 
 NODES_SHOWN_MAX = 12_000
-"""A report shows no further items of maps in progress once it has so many nodes."""
+"""Nodes in a report; further items of maps in progress are left out."""
 
 EVENTS_BETWEEN_COPIES = 2_500
 COPIES_MAX = 8
-"""Copies of states that are kept of one history; where they would be more, they are farther apart.
-What no event changes, as outputs, they share with the history.
+"""Copies of states per history; above this every second copy is dropped and the distance doubles.
+Copies share immutable parts such as outputs with the history.
 """
 
 EVENTS_BETWEEN_TURNS = 2_000
-"""Other threads get a turn after so many events, and between the parts of a report."""
+"""Events replayed before the thread yields; it also yields between the parts of a report."""
 
-NEAR_PART = 5
-"""So great a part of the distance lies between a further copy and where somebody went back to."""
+BACKWARD_COPY_FRACTION = 5
+"""A jump backward keeps an extra copy 1/5 of the distance between copies before its target."""
 
 
-class Scrubber:
-    """One history, which may grow, and the state after any of its events, for one at a time."""
+class HistoryReplayer:
+    """A history, which may grow, and the state after any of its events; one caller at a time."""
 
     def __init__(
         self,
@@ -64,32 +64,32 @@ class Scrubber:
         self.execution_id = execution_id
         self.plan = plan
         self.events = events
-        self._state = self._unbegun()
+        self._state = self._new_state()
         self._copies: list[State] = []
         self._apart = apart
-        self._went_back = False
-        self._near = self._unbegun()
-        # Who asked may be gone while a thread is still at it.
+        self._jumped_back = False
+        self._backward_copy = self._new_state()
+        # A canceled caller leaves its thread running.
         self._using = threading.Lock()
 
     def sequence_at(self, at_us: int) -> int:
-        """That of the last event that was not later; 0 before the first."""
+        """Return the sequence of the last event at or before a time; 0 before the first event."""
         return self.events.count_until(at_us)
 
     @contextlib.contextmanager
     def state(self, sequence: int) -> Iterator[State]:
-        """The state after an event, for reading, until the end of the block."""
+        """Yield the state after an event, read-only, until the end of the block."""
         with self._using:
             state = self._take(sequence)
-            # A history that is none must not leave a state behind that is half of one.
-            self._state = self._unbegun()
+            # An invalid history must not leave a partly replayed state behind.
+            self._state = self._new_state()
             self._replay(state, sequence)
             timers = dict(state.timers)
             restore_held(state)
             try:
                 yield state
             finally:
-                # What no history names is found anew each time.
+                # `restore_held` adds what no event records; remove it again.
                 state.held.clear()
                 state.timers.clear()
                 for node_id, due_at_us in timers.items():
@@ -97,27 +97,26 @@ class Scrubber:
                 self._state = state
 
     def close(self) -> None:
-        """It is not used any more."""
+        """Free the memory of all states."""
         with self._using:
-            for state in (self._state, self._near, *self._copies):
-                let_go(state)
-            self._state = self._unbegun()
-            self._near = self._unbegun()
+            for state in (self._state, self._backward_copy, *self._copies):
+                dispose(state)
+            self._state = self._new_state()
+            self._backward_copy = self._new_state()
             self._copies.clear()
 
     def at(self, sequence: int) -> StateAt:
-        """The report of the state after an event, of which there must be one."""
+        """Return the report of the state after an event that exists."""
         event = self.events.event(sequence - 1)
         with self.state(sequence) as state:
             return report_of(state, event, len(self.events))
 
-    def _unbegun(self) -> State:
-        """The state before the first event."""
+    def _new_state(self) -> State:
         return State(self.execution_id, self.plan)
 
     def _take(self, sequence: int) -> State:
-        """A state at or before an event, which may be changed."""
-        known = (self._near, *self._copies)
+        """Return a mutable state at or before an event."""
+        known = (self._backward_copy, *self._copies)
         best = max(
             (each for each in known if each.sequence <= sequence),
             key=lambda each: each.sequence,
@@ -126,42 +125,42 @@ class Scrubber:
         at = best.sequence if best is not None else 0
         if at <= self._state.sequence <= sequence:
             return self._state
-        self._went_back = True
-        let_go(self._state)
-        self._state = self._unbegun()
-        state = copied(best) if best is not None else self._unbegun()
-        near = sequence - self._apart // NEAR_PART
+        self._jumped_back = True
+        dispose(self._state)
+        self._state = self._new_state()
+        state = copy_state(best) if best is not None else self._new_state()
+        near = sequence - self._apart // BACKWARD_COPY_FRACTION
         if at < near:
             self._replay(state, near)
-            let_go(self._near)
-            self._near = copied(state)
+            dispose(self._backward_copy)
+            self._backward_copy = copy_state(state)
         return state
 
     def _replay(self, state: State, sequence: int) -> None:
-        """Goes forward to an event, and keeps copies on the way."""
+        """Replay up to an event and keep copies on the way."""
         while state.sequence < sequence:
             at = state.sequence
             end = min(sequence, at + EVENTS_BETWEEN_TURNS, (at // self._apart + 1) * self._apart)
             self.events.replay(state, at, end)
-            _give_way()
-            if self._went_back and end % self._apart == 0:
+            _yield_thread()
+            if self._jumped_back and end % self._apart == 0:
                 self._keep(state)
 
     def _keep(self, state: State) -> None:
         copies = self._copies
         if copies and copies[-1].sequence >= state.sequence:
             return
-        copies.append(copied(state))
+        copies.append(copy_state(state))
         if len(copies) > COPIES_MAX:
             self._apart *= 2
             for each in copies:
                 if each.sequence % self._apart:
-                    let_go(each)
+                    dispose(each)
             self._copies = [each for each in copies if each.sequence % self._apart == 0]
 
 
 def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> StateAt:
-    """The report of a state whose last event this was; what waits must be known in it."""
+    """Return the report of a state with its last event. `restore_held` must have run on it."""
     plan = state.plan
     kind = event.WhichOneof("event")
     shown: list[NodeState] = []
@@ -170,11 +169,11 @@ def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> State
     for node in shown:
         counts[node.status] = counts.get(node.status, 0) + 1
     begun = [node for node in shown if node.status != PENDING]
-    _give_way()
+    _yield_thread()
     variables = _variables(state, begun)
-    _give_way()
+    _yield_thread()
     nodes = _nodes(begun)
-    _give_way()
+    _yield_thread()
     return StateAt(
         execution_id=state.execution_id,
         workflow=plan.workflow_id,
@@ -216,17 +215,17 @@ def report_of(state: State, event: pb.HistoryEvent, last_sequence: int) -> State
     )
 
 
-def _give_way() -> None:
-    """The loop that commits must not stand still: compiled code lets nobody in by itself.
+def _yield_thread() -> None:
+    """Let the event loop run: compiled code never releases the interpreter lock by itself.
 
-    This sleeps for a moment (50 us): whoever only lets go of the lock has it again before
-    another thread is awake.
+    This sleeps for about 50 us. A mere release would reacquire the lock before another thread
+    is awake.
     """
     time.sleep(0)
 
 
 def _add_nodes(scope: Scope, shown: list[NodeState]) -> None:
-    """Those of a graph in its order, each with the items in progress below it, until it is full."""
+    """Add the nodes of a graph in order, each followed by its items in progress."""
     nodes = scope.nodes
     single = scope.owner is not None and scope.owner.machine is not None
     undone = [each for each in scope.graph.undos if each.index in nodes]
@@ -288,7 +287,7 @@ def _nodes(nodes: list[NodeState]) -> dict[str, NodeAt]:
 
 
 class _Times:
-    """Times of one report: what is committed together has the same."""
+    """Cache of the times of one report; events of one commit share a time."""
 
     def __init__(self) -> None:
         self._known: dict[int, datetime] = {}

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flowmesh.engine import Pause, Recorded, TaskEnded, replay
-from flowmesh.insight.moments import Scrubber, report_of
 from flowmesh.insight.parts import encode
+from flowmesh.insight.replay import HistoryReplayer, report_of
 from tests.unit.engine.factories import Run, json, node, plan, signal
 from tests.unit.engine.test_replay import facts, history_of
 
@@ -17,16 +17,16 @@ from tests.unit.engine.test_replay import facts, history_of
 def test_a_moment_is_the_replay_of_the_events_before_it(seed: int) -> None:
     """Whatever was looked at before, forwards and backwards, in any order."""
     run = history_of(seed)
-    scrubber = Scrubber("exec-1", run.state.plan, Recorded.of(run.events), apart=7)
+    replayer = HistoryReplayer("exec-1", run.state.plan, Recorded.of(run.events), apart=7)
     rng = random.Random(seed)
     for _ in range(12):
         sequence = rng.randint(1, len(run.events))
-        with scrubber.state(sequence) as state:
+        with replayer.state(sequence) as state:
             expected = replay("exec-1", run.state.plan, run.events[:sequence])
             assert facts(state) == facts(expected)
-        report = scrubber.at(sequence)
+        report = replayer.at(sequence)
         assert sum(report.counts.values()) >= len(report.nodes)
-        anew = Scrubber("exec-1", run.state.plan, Recorded.of(run.events))
+        anew = HistoryReplayer("exec-1", run.state.plan, Recorded.of(run.events))
         assert encode(report) == encode(anew.at(sequence))
 
 
@@ -43,10 +43,10 @@ def test_every_order_of_jumps_shows_what_a_replay_does(
     """However far apart the copies were that are kept; too many of them are thinned out."""
     run = history_of(seed)
     made = run.state.plan
-    scrubber = Scrubber("exec-1", made, Recorded.of(run.events), apart)
+    replayer = HistoryReplayer("exec-1", made, Recorded.of(run.events), apart)
     for jump in jumps:
         sequence = max(1, round(jump * len(run.events)))
-        with scrubber.state(sequence) as state:
+        with replayer.state(sequence) as state:
             expected = replay("exec-1", made, run.events[:sequence])
             assert facts(state) == facts(expected)
             event, last = run.events[sequence - 1], len(run.events)
@@ -66,12 +66,12 @@ def test_a_moment_shows_what_waited_for_what() -> None:
     run = Run(made, b'{"n":7}')
     run.complete("a", b'{"x":1}')
     run.do(Pause("a look", "", "ada"))
-    scrubber = Scrubber("exec-1", made, Recorded.of(run.events))
-    begun = scrubber.at(3)
+    replayer = HistoryReplayer("exec-1", made, Recorded.of(run.events))
+    begun = replayer.at(3)
     assert (begun.queued, begun.held, begun.awaiting) == (["a"], ["b"], {"go": ["c"]})
     assert (begun.counts, begun.status) == ({"running": 2, "pending": 2}, "running")
     assert begun.variables.tasks == {}
-    now = scrubber.at(len(run.events))
+    now = replayer.at(len(run.events))
     assert (now.status, now.queued, now.event) == ("paused", ["b"], "WorkflowPaused")
     assert encode(now.variables).startswith(b'{"input":{"n":7},"tasks":{"a":{"x":1}}')
 
@@ -80,17 +80,19 @@ def test_a_time_is_the_last_event_before_it() -> None:
     """Before the first there is none; between two it is the earlier one."""
     run = Run(plan(node("a"), node("b", "a")))
     run.do(TaskEnded("a", 1, output=json(b"1")), after_us=1_000)
-    scrubber = Scrubber("exec-1", run.state.plan, Recorded.of(run.events))
+    replayer = HistoryReplayer("exec-1", run.state.plan, Recorded.of(run.events))
     first, last = run.events[0].at_us, run.events[-1].at_us
-    assert scrubber.sequence_at(first - 1) == 0
-    assert scrubber.sequence_at(first) == scrubber.sequence_at(last - 1) == 2
-    assert scrubber.sequence_at(last + 1) == len(run.events)
+    assert replayer.sequence_at(first - 1) == 0
+    assert replayer.sequence_at(first) == replayer.sequence_at(last - 1) == 2
+    assert replayer.sequence_at(last + 1) == len(run.events)
 
 
 def test_what_no_history_is_leaves_nothing_behind() -> None:
     """A broken event is told, and the next question begins anew."""
     run = Run(plan(node("a")))
-    scrubber = Scrubber("exec-1", run.state.plan, Recorded.of([run.events[0], run.events[0]]))
+    replayer = HistoryReplayer(
+        "exec-1", run.state.plan, Recorded.of([run.events[0], run.events[0]])
+    )
     with pytest.raises(ValueError, match="event 1 after 1"):
-        scrubber.at(2)
-    assert scrubber.at(1).event == "WorkflowStarted"
+        replayer.at(2)
+    assert replayer.at(1).event == "WorkflowStarted"

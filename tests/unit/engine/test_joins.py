@@ -8,7 +8,7 @@ from flowmesh.api.common.v1 import link_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Cancel, ChildBegan, ChildDone, Ended, Join, Terminate, TimersDue
-from flowmesh.engine.decisions.joining import JOINED_MAX
+from flowmesh.engine.children.joins import JOINED_MAX
 from flowmesh.engine.state import state as s
 from tests.unit.engine.factories import Run, again, child, json, node, plan
 

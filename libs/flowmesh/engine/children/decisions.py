@@ -19,11 +19,12 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.engine import linked as c
-from flowmesh.engine.decisions import joining
+from flowmesh.engine.children import commands as c
+from flowmesh.engine.children import joins
+from flowmesh.engine.children.keys import key_of, no_key
+from flowmesh.engine.children.messages import stop
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, State
-from flowmesh.engine.state.transition import Transition
 from flowmesh.plan import (
     NO_NAMES,
     NotAtHand,
@@ -35,14 +36,10 @@ from flowmesh.plan import (
 
 if TYPE_CHECKING:
     from flowmesh.engine.decide import _Step
-    from flowmesh.engine.decisions.ending import Ending
     from flowmesh.engine.decisions.progress import Progress
 
 DEPTH_MAX = 16
 """Executions below one another; a workflow that starts itself ends there."""
-
-KEY_CHARACTERS_MAX = 256
-"""Of the key of a wait."""
 
 REQUEST_ID_MAX = 256
 TIMED_OUT = b'{"timedOut":true}'
@@ -122,10 +119,10 @@ def _request(
     state, call = step.state, node.planned.child
     assert call is not None
     for name, given in names.items():
-        if _key_of(given) is None:
-            fail(step, node, "ValidationError", _no_key(f"{name} of {node.id}", given), ended)
+        if key_of(given) is None:
+            fail(step, node, "ValidationError", no_key(f"{name} of {node.id}", given), ended)
             return
-    rendered_id = _key_of(names.get("workflow")) or ""
+    rendered_id = key_of(names.get("workflow")) or ""
     workflow_id = rendered_id or call.workflow_id
     depth = (state.link.depth if state.link is not None else 0) + 1
     if depth > DEPTH_MAX:
@@ -133,7 +130,7 @@ def _request(
         fail(step, node, "DepthLimit", f"{message} {DEPTH_MAX} (DEPTH_LIMIT)", ended)
         return
     own = _request_id(state.execution_id, node.id, node.attempt)
-    request_id = _key_of(names.get("id")) or own
+    request_id = key_of(names.get("id")) or own
     step.emit(
         "child_requested",
         history.ChildRequested(
@@ -226,35 +223,12 @@ def _wait(
 ) -> None:
     """Waits for a signal with the key that was rendered, or has one that came before."""
     given = decode(value)
-    key = _key_of(given)
+    key = key_of(given)
     if key is None:
-        fail(step, node, "ValidationError", _no_key(f"key of {node.id}", given), ended)
+        fail(step, node, "ValidationError", no_key(f"key of {node.id}", given), ended)
         return
     step.emit("wait_keyed", history.WaitKeyed(node=node.id, key=key))
     step.take_signal(node, ended)
-
-
-def _key_of(given: object) -> str | None:
-    """What was rendered as a key, or as a name; None where it can be none."""
-    if isinstance(given, bool) or not isinstance(given, str | int):
-        return None
-    key = str(given)
-    return key if key_fits(key) else None
-
-
-def _no_key(what: str, given: object) -> str:
-    expected = f"expected a text of 1 to {KEY_CHARACTERS_MAX} characters or an integer"
-    return f"{what}: {expected}, got {short(given)}"
-
-
-def key_fits(key: str) -> bool:
-    """Whether a text can be the key of a wait."""
-    return 0 < len(key) <= KEY_CHARACTERS_MAX and key.isprintable()
-
-
-def short(value: object) -> str:
-    """A value as a message shows it."""
-    return msgspec.json.encode(value).decode()[:64]
 
 
 # --- what children say ---
@@ -279,7 +253,7 @@ def began(step: _Step, command: c.ChildBegan) -> bool:
         by = history.ExecutionJoined(
             by_id=step.state.execution_id, by_node=node.id, by_attempt=node.attempt
         )
-        joining.ask(step.state, step.out, command.execution_id, by)
+        joins.request(step.state, step.out, command.execution_id, by)
     return True
 
 
@@ -385,41 +359,6 @@ def due(step: _Step, node: NodeState, ended: deque[NodeState]) -> None:
 
 
 # --- ends ---
-
-
-def stop(step: Ending, node: NodeState, reason: str) -> None:
-    """Has the child of a node stopped, as its policy says."""
-    call, child = node.planned.child, node.child
-    if call is None or child is None or not child.open or child.joined:
-        return
-    if call.detached or call.on_cancel == plan_pb2.ON_CANCEL_ABANDON:
-        return
-    message = step.out.message(step.state)
-    message.stop.request_id = child.request_id
-    message.stop.terminate = call.on_cancel == plan_pb2.ON_CANCEL_TERMINATE
-    message.stop.reason = reason
-
-
-def tell_parent(state: State, into: Transition) -> None:
-    """Tells the parent how this execution ended; a run that goes on leaves it to the last."""
-    link = state.link
-    if link is None or not link.parent_id or link.detached:
-        return
-    if state.status == s.EXECUTION_CONTINUED:
-        return
-    outcome = into.message(state).outcome
-    outcome.parent_id, outcome.node = link.parent_id, link.parent_node
-    outcome.attempt, outcome.first_run = link.parent_attempt, link.first_run
-    tell_end(state, outcome)
-
-
-def tell_end(state: State, outcome: pb.ChildOutcome) -> None:
-    """Adds how this execution ended."""
-    outcome.status = state.status
-    if state.output is not None:
-        outcome.output.CopyFrom(state.output)
-    if state.failure is not None:
-        outcome.failure.CopyFrom(state.failure)
 
 
 def fail(
