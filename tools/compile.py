@@ -33,7 +33,10 @@ MODULES = {
     "services/flowmesh/orchestrator/dispatch": (
         "attachment commit_lock dispatch_limiter dispatcher leases long_runs stats"
     ),
-    "services/flowmesh/orchestrator/limits": "permit_client permit_ledger ready_queues rules",
+    "services/flowmesh/orchestrator/limits": (
+        "permit_client permit_exchange permit_grantor permit_holdings permit_ledger ready_queues"
+        " rules"
+    ),
     "services/flowmesh/orchestrator/model": "commands ids messages telemetry verdicts",
     "services/flowmesh/orchestrator/operations": (
         "execution_reader executions outcomes owner_router quick_starts start_calls"

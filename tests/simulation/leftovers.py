@@ -65,13 +65,13 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
         "starts set aside": core.memory.starts._unloaded,
         "tasks held back": list(core.dispatch.dispatcher.limiter._waiting),
         "tasks stopped": [one.key for _, one in core.dispatch.dispatcher.limiter.stopped()],
-        "permits held": list(core.dispatch.permits._held),
-        "permits waited for": list(core.dispatch.permits._wanted),
-        "permits to give back": core.dispatch.permits._releasing,
+        "permits held": list(core.dispatch.permits._holdings.held),
+        "permits waited for": list(core.dispatch.permits._holdings.pending),
+        "permits to give back": core.dispatch.permits._exchange._releases,
         "permits given": [
             f"{counter.name}: {counter.in_use} and {counter.waiting_count} waiting"
-            for book in core.dispatch.permits._books.values()
-            for counter in book.counters("default")
+            for ledger in core.dispatch.permits.grantor._ledgers.values()
+            for counter in ledger.counters("default")
         ],
         "background tasks": len(core.memory.background._tasks),
         "callers that wait": len(core.memory.waiters),

@@ -328,7 +328,7 @@ class Limited:
     @property
     def in_use(self) -> int:
         """Permits that are out."""
-        return sum(each.in_use for each in self.owner.limiter.permits.counters("default"))
+        return sum(each.in_use for each in self.owner.limiter.permits.grantor.counters("default"))
 
     def slot(self) -> None:
         self.owner.grant(self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
@@ -378,7 +378,7 @@ class Returning:
     async def check(self) -> None:
         """The task has a permit, one, and the limit of its time."""
         permits = self.owner.limiter.permits
-        (counter,) = permits.counters("default")
+        (counter,) = permits.grantor.counters("default")
         assert counter.in_use == 2
         permits.release(OTHER)
         assert counter.in_use == 1

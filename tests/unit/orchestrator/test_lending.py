@@ -7,7 +7,8 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator.limits.permit_client import PermitClient, home_of
+from flowmesh.orchestrator.limits.permit_client import PermitClient
+from flowmesh.orchestrator.limits.permit_holdings import home_of
 from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.runtime import Clock
@@ -98,7 +99,7 @@ async def test_what_a_report_holds_is_given_back_behind_it() -> None:
     await side.heard("ReportPermits")
     side.peer.answers.clear()
     side.permits.hold("default", held, (ONE,))
-    side.permits.tell_peers()
+    side.permits.sync_peers()
     await side.heard("ReportPermits", "ReportPermits")
     side.permits.release(held)
     for _ in range(10):
@@ -128,7 +129,7 @@ async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
     await side.heard("ReportPermits")
     assert not side.permits.take(task_of(wanted), wanted, (ONE,), wants)
     await side.heard("ReportPermits", "AskPermits")
-    side.permits.tell_peers()
+    side.permits.sync_peers()
     await side.heard("ReportPermits", "AskPermits", "ReportPermits")
     assert list(side.peer.heard[2][1].report.wanted) == [wanted]
 
@@ -152,7 +153,7 @@ async def test_what_is_wanted_again_is_not_given_back() -> None:
     side, wanted = Side(home="peer"), token()
     await side.heard("ReportPermits")
     side.peer.answers.clear()
-    side.permits.tell_peers()
+    side.permits.sync_peers()
     await side.heard("ReportPermits", "ReportPermits")
     side.permits.hold("default", wanted, (ONE,))
     side.permits.release(wanted)
@@ -162,7 +163,7 @@ async def test_what_is_wanted_again_is_not_given_back() -> None:
     side.permits.recovered(range(64))
     side.peer.answers.set()
     await done("all is said", lambda: not side.busy, within_s=PATIENCE_S)
-    assert [each.in_use for each in side.permits.counters("default")] == [1]
+    assert [each.in_use for each in side.permits.grantor.counters("default")] == [1]
     assert [each.ask.token for each in side.permits.report().held] == [wanted]
 
 
@@ -214,15 +215,15 @@ async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
     def asked(each: pb.PermitAsk, order: int) -> list[str]:
         request = pb.AskPermitsRequest(namespace="default", address="peer", order=order)
         request.asks.append(each)
-        return home.permits.asked(request)
+        return home.permits.grantor.requested(request)
 
     assert asked(fresh, 1) == [fresh.token]
     released = pb.ReleasePermitsRequest(namespace="default", tokens=[fresh.token, late.token])
     released.epochs.extend([1, 1])
     released.address, released.order = "peer", 3
-    home.permits.released(released)
+    home.permits.grantor.released(released)
     assert asked(late, 2) == []
-    assert [each.in_use for each in home.permits.counters("default")] == []
+    assert [each.in_use for each in home.permits.grantor.counters("default")] == []
     assert asked(late, 4) == [late.token]
 
 
@@ -245,12 +246,12 @@ async def test_who_is_not_the_home_any_more_gives_nothing() -> None:
     tokens = [token(), token(2)]
     for each in tokens:
         side.permits.take(task_of(each), each, (ONE,), wants)
-    [counter] = side.permits.counters("default")
-    book = side.permits._books[HOME]
+    [counter] = side.permits.grantor.counters("default")
+    ledger = side.permits.grantor.ledger(HOME)
     del side.epochs[HOME]
     side.permits.drop_partitions({HOME})
     counter.in_use = 0
-    book.woken(counter)
+    ledger.woken(counter)
     assert [each.ask.token for each in side.permits.report().held] == tokens[:1]
 
 

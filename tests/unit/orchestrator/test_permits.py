@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from flowmesh.orchestrator.limits.permit_ledger import Ask, Numbers, PermitLedger
+from flowmesh.orchestrator.limits.permit_ledger import LimitValues, PermitLedger, PermitRequest
 from flowmesh.orchestrator.limits.ready_queues import Need
 from flowmesh.orchestrator.limits.rules import Rules
 
@@ -17,26 +17,28 @@ class Desk:
 
     def __init__(self, partitions: int = 1, *, settled: bool = True) -> None:
         self.now_ms = 0.0
-        self.set: dict[str, Numbers | None] = {}
+        self.set: dict[str, LimitValues | None] = {}
         self.rules = Rules()
         self.told: list[str] = []
         self.wakes: list[tuple[float, Callable[[], None]]] = []
-        self.book = PermitLedger(
-            numbers=lambda _, need: self.set.get(need.rule, self.rules.numbers("default", need)),
+        self.ledger = PermitLedger(
+            limit_values=lambda _, need: self.set.get(
+                need.rule, self.rules.limit_values("default", need)
+            ),
             now_ms=lambda: self.now_ms,
             wake_at=lambda at_ms, wake: self.wakes.append((at_ms, wake)),
             partitions=partitions,
         )
         if settled:
-            self.book.report(dict.fromkeys(range(partitions), 1), [])
+            self.ledger.report(dict.fromkeys(range(partitions), 1), [])
 
-    def ask(self, token: str, *needs: Need, due_ms: float = 0.0, fair: str = "") -> Ask:
-        return Ask(
+    def ask(self, token: str, *needs: Need, due_ms: float = 0.0, fair: str = "") -> PermitRequest:
+        return PermitRequest(
             "default", token, 0, 1, needs, due_ms, fair, lambda ask: self.told.append(ask.token)
         )
 
     def take(self, token: str, *needs: Need, due_ms: float = 0.0, fair: str = "") -> bool:
-        return self.book.take(self.ask(token, *needs, due_ms=due_ms, fair=fair))
+        return self.ledger.take(self.ask(token, *needs, due_ms=due_ms, fair=fair))
 
     def pass_ms(self, milliseconds: float) -> None:
         until_ms = self.now_ms + milliseconds
@@ -47,7 +49,7 @@ class Desk:
         self.now_ms = until_ms
 
     def in_use(self, name: str) -> int:
-        return next((c.in_use for c in self.book.counters("default") if c.name == name), 0)
+        return next((c.in_use for c in self.ledger.counters("default") if c.name == name), 0)
 
 
 def test_who_gives_waits_until_it_knows_what_who_asks_knows() -> None:
@@ -58,10 +60,10 @@ def test_who_gives_waits_until_it_knows_what_who_asks_knows() -> None:
     assert [desk.take(token, before) for token in "ab"] == [True, True]
     assert not desk.take("a", now)
     assert not desk.take("c", now)
-    desk.book.serve_all()
+    desk.ledger.serve_all()
     assert desk.told == []
     desk.rules = Rules(version=2)
-    desk.book.serve_all()
+    desk.ledger.serve_all()
     assert desk.told == ["a"]
 
 
@@ -69,7 +71,7 @@ def test_no_more_than_the_limit_at_once() -> None:
     """Who comes too late is told when somebody has ended."""
     desk = Desk()
     assert [desk.take(token, TWO) for token in "abc"] == [True, True, False]
-    desk.book.release("a", 0, 1)
+    desk.ledger.release("a", 0, 1)
     assert desk.told == ["c"]
     assert desk.in_use("workflow:w") == 2
 
@@ -80,8 +82,8 @@ def test_asking_and_giving_back_twice_counts_once() -> None:
     assert desk.take("a", TWO)
     assert desk.take("a", TWO)
     assert desk.in_use("workflow:w") == 1
-    desk.book.release("a", 0, 1)
-    desk.book.release("a", 0, 1)
+    desk.ledger.release("a", 0, 1)
+    desk.ledger.release("a", 0, 1)
     assert desk.in_use("workflow:w") == 0
 
 
@@ -92,7 +94,7 @@ def test_several_limits_are_taken_at_once_or_not_at_all() -> None:
     assert not desk.take("b", TWO, ONE)
     assert desk.in_use("workflow:w") == 1
     assert desk.take("c", TWO)
-    desk.book.release("a", 0, 1)
+    desk.ledger.release("a", 0, 1)
     assert desk.told == ["b"]
 
 
@@ -103,7 +105,7 @@ def test_who_waits_longest_is_next_and_keys_take_turns() -> None:
     for token, due_ms, fair in [("a2", 2, "a"), ("a1", 1, "a"), ("b1", 9, "b")]:
         desk.take(token, ONE, due_ms=due_ms, fair=fair)
     for token in ("first", "a1", "b1"):
-        desk.book.release(token, 0, 1)
+        desk.ledger.release(token, 0, 1)
     assert desk.told == ["a1", "b1", "a2"]
 
 
@@ -126,11 +128,11 @@ def test_those_that_gave_up_wait_no_more_and_take_no_room() -> None:
     assert not desk.take("patient", ONE)
     for number in range(1_000):
         assert not desk.take(str(number), ONE, fair=str(number % 3))
-        desk.book.release(str(number), 0, 1)
-    (counter,) = desk.book.counters("default")
+        desk.ledger.release(str(number), 0, 1)
+    (counter,) = desk.ledger.counters("default")
     assert counter.waiting_count == 1
     assert sum(map(len, counter.waiting.values())) < 100
-    desk.book.release("first", 0, 1)
+    desk.ledger.release("first", 0, 1)
     assert desk.told == ["patient"]
     assert (counter.in_use, counter.waiting_count) == (1, 0)
 
@@ -141,13 +143,13 @@ def test_a_raised_limit_lets_those_go_that_wait() -> None:
     for token in "abcd":
         desk.take(token, TWO)
     desk.set["workflow:w"] = (3, 0.0, 0)
-    desk.book.serve_all()
+    desk.ledger.serve_all()
     assert desk.told == ["c"]
     desk.set["workflow:w"] = (1, 0.0, 0)
-    desk.book.release("a", 0, 1)
-    desk.book.release("b", 0, 1)
+    desk.ledger.release("a", 0, 1)
+    desk.ledger.release("b", 0, 1)
     assert desk.told == ["c"]
-    desk.book.release("c", 0, 1)
+    desk.ledger.release("c", 0, 1)
     assert desk.told == ["c", "d"]
 
 
@@ -168,7 +170,7 @@ def test_what_a_service_asks_for_closes_its_bucket() -> None:
     """After a Retry-After nothing leaves for so long, however many tokens there are."""
     desk = Desk()
     assert desk.take("a", TWO, TEN_A_SECOND)
-    desk.book.close("a", 0, 5_000)
+    desk.ledger.close("a", 0, 5_000)
     assert not desk.take("b", TWO, TEN_A_SECOND)
     desk.pass_ms(4_900)
     assert desk.told == []
@@ -181,11 +183,11 @@ def test_nothing_is_given_before_all_partitions_have_said_what_they_hold() -> No
     desk = Desk(partitions=2, settled=False)
     assert not desk.take("new", TWO)
     held = [replace(desk.ask(token, TWO)) for token in ("old-1", "old-2")]
-    desk.book.report({0: 1}, held)
+    desk.ledger.report({0: 1}, held)
     assert desk.told == []
-    desk.book.report({1: 1}, [])
+    desk.ledger.report({1: 1}, [])
     assert desk.told == []
-    desk.book.release("old-1", 0, 1)
+    desk.ledger.release("old-1", 0, 1)
     assert desk.told == ["new"]
 
 
@@ -194,19 +196,19 @@ def test_a_new_owner_says_anew_what_its_partition_holds() -> None:
     desk = Desk()
     for token in ("ended", "runs", "waits"):
         desk.take(token, TWO)
-    desk.book.report({0: 2}, [desk.ask("runs", TWO)])
+    desk.ledger.report({0: 2}, [desk.ask("runs", TWO)])
     assert desk.in_use("workflow:w") == 1
     # Whoever asked the old owner's way asks again, by the new one.
     assert desk.told == []
     again = desk.ask("waits", TWO)
     again.epoch = 2
-    assert desk.book.take(again)
+    assert desk.ledger.take(again)
 
 
 def test_an_owner_of_before_gets_nothing() -> None:
     """What was still on its way when its partition was taken would never be given back."""
     desk = Desk()
-    desk.book.report({0: 5}, [])
+    desk.ledger.report({0: 5}, [])
     assert not desk.take("late", TWO)
     assert desk.in_use("workflow:w") == 0
 
@@ -216,12 +218,12 @@ def test_what_an_owner_of_before_gives_back_its_successor_keeps() -> None:
     from a task that runs, or make one wait for ever.
     """
     desk = Desk()
-    desk.book.report({0: 2}, [replace(desk.ask("runs", ONE), epoch=2)])
-    assert not desk.book.take(replace(desk.ask("waits", ONE), epoch=2))
+    desk.ledger.report({0: 2}, [replace(desk.ask("runs", ONE), epoch=2)])
+    assert not desk.ledger.take(replace(desk.ask("waits", ONE), epoch=2))
     for token in ("runs", "waits"):
-        desk.book.release(token, 0, 1)
+        desk.ledger.release(token, 0, 1)
     assert desk.in_use("node:w/a") == 1
-    desk.book.release("runs", 0, 2)
+    desk.ledger.release("runs", 0, 2)
     assert desk.told == ["waits"]
 
 
@@ -230,9 +232,9 @@ def test_what_was_given_while_a_report_was_on_its_way_stays_given() -> None:
     desk = Desk()
     for token in ("given", "ended"):
         assert desk.take(token, TWO)
-    desk.book.report({0: 1}, [], wanted={"given"})
+    desk.ledger.report({0: 1}, [], wanted={"given"})
     assert desk.in_use("workflow:w") == 1
-    desk.book.release("given", 0, 1)
+    desk.ledger.release("given", 0, 1)
     assert desk.in_use("workflow:w") == 0
 
 
@@ -240,7 +242,7 @@ def test_what_is_held_is_not_given_once_more() -> None:
     """A task that waited has come back with a worker: its ask is void."""
     desk = Desk()
     assert [desk.take(token, TWO) for token in "abc"] == [True, True, False]
-    desk.book.report({0: 1}, [desk.ask(token, TWO) for token in "ac"])
-    desk.book.release("a", 0, 1)
+    desk.ledger.report({0: 1}, [desk.ask(token, TWO) for token in "ac"])
+    desk.ledger.release("a", 0, 1)
     assert not desk.told
     assert desk.in_use("workflow:w") == 1

@@ -78,7 +78,7 @@ class PermitServer(pb_grpc.PermitServiceServicer):
     async def AskPermits(
         self, request: pb.AskPermitsRequest, context: Any
     ) -> pb.AskPermitsResponse:
-        return pb.AskPermitsResponse(granted=self._permits.asked(request))
+        return pb.AskPermitsResponse(granted=self._permits.grantor.requested(request))
 
     async def GrantPermits(
         self, request: pb.GrantPermitsRequest, context: Any
@@ -89,14 +89,14 @@ class PermitServer(pb_grpc.PermitServiceServicer):
     async def ReleasePermits(
         self, request: pb.ReleasePermitsRequest, context: Any
     ) -> pb.ReleasePermitsResponse:
-        self._permits.released(request)
+        self._permits.grantor.released(request)
         return pb.ReleasePermitsResponse()
 
     async def ReportPermits(
         self, request: pb.ReportPermitsRequest, context: Any
     ) -> pb.ReportPermitsResponse:
         if request.HasField("report"):
-            self._permits.reported(request)
+            self._permits.grantor.reported(request)
         else:
-            self._permits.tell_peers()
+            self._permits.sync_peers()
         return pb.ReportPermitsResponse(report=self._permits.report())

@@ -119,7 +119,7 @@ class Adoption:
                 self.recognize(lease, entry.state, node)
                 limited |= lease.permitted
         if limited:
-            self._limiter.permits.tell_anew()
+            self._limiter.permits.report_held()
 
     def running(self, rules: Rules) -> list[tuple[str, str, tuple[Need, ...]]]:
         """Namespace and token of tasks at workers, with the permits they need by these rules."""

@@ -196,8 +196,8 @@ class DispatchLimiter:
                 tasks.append(task)
         for namespace, token, needs in running:
             self.permits.hold(namespace, token, needs)
-        self.permits.tell_anew()
-        self.permits.serve()
+        self.permits.report_held()
+        self.permits.serve_all()
         tasks.sort(key=lambda task: task.due_ms)
         self._came_free(tasks)
 

@@ -1,13 +1,15 @@
-"""What goes between orchestrators about one permit that is asked for."""
+"""Permit requests and grants as the messages between orchestrators."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
-from flowmesh.orchestrator.limits.permit_ledger import Ask
+from flowmesh.orchestrator.limits.permit_ledger import PermitRequest
 from flowmesh.orchestrator.limits.ready_queues import Need
 
 
-def ask_of(namespace: str, message: pb.PermitAsk, granted: Callable[[Ask], None]) -> Ask:
+def request_of(
+    namespace: str, message: pb.PermitAsk, granted: Callable[[PermitRequest], None]
+) -> PermitRequest:
     needs = tuple(
         Need(
             each.rule,
@@ -19,7 +21,7 @@ def ask_of(namespace: str, message: pb.PermitAsk, granted: Callable[[Ask], None]
         )
         for each in message.needs
     )
-    return Ask(
+    return PermitRequest(
         namespace,
         message.token,
         message.partition,
@@ -31,16 +33,16 @@ def ask_of(namespace: str, message: pb.PermitAsk, granted: Callable[[Ask], None]
     )
 
 
-def ask_message(ask: Ask) -> pb.PermitAsk:
+def request_message(request: PermitRequest) -> pb.PermitAsk:
     message = pb.PermitAsk(
-        token=ask.token,
-        partition=ask.partition,
-        epoch=ask.epoch,
-        due_ms=ask.due_ms,
-        fair=ask.fair,
-        limits_version=ask.version,
+        token=request.token,
+        partition=request.partition,
+        epoch=request.epoch,
+        due_ms=request.due_ms,
+        fair=request.fair,
+        limits_version=request.version,
     )
-    for need in ask.needs:
+    for need in request.needs:
         message.needs.add(
             rule=need.rule,
             counter=need.counter,
@@ -49,3 +51,16 @@ def ask_message(ask: Ask) -> pb.PermitAsk:
             burst=need.burst,
         )
     return message
+
+
+def grant_of(
+    address: str, namespace: str, granted: Iterable[PermitRequest]
+) -> pb.GrantPermitsRequest:
+    """Return the grant that the orchestrator at `address` sends for these requests."""
+    requests = list(granted)
+    return pb.GrantPermitsRequest(
+        address=address,
+        namespace=namespace,
+        tokens=[each.token for each in requests],
+        limits_versions=[each.version for each in requests],
+    )

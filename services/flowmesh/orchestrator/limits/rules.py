@@ -9,7 +9,7 @@ import orjson
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
-from flowmesh.orchestrator.limits.permit_ledger import Numbers
+from flowmesh.orchestrator.limits.permit_ledger import LimitValues
 from flowmesh.orchestrator.limits.ready_queues import Need
 from flowmesh.plan import Plan, PlanNode
 from flowmesh.tasktypes import TASK_TYPES
@@ -84,7 +84,7 @@ class Rules:
         row = self.limits.get((namespace, "namespace:"))
         return (row["weight"] if row is not None else 0) or 1
 
-    def numbers(self, namespace: str, need: Need) -> Numbers | None:
+    def limit_values(self, namespace: str, need: Need) -> LimitValues | None:
         """What holds of a need: what is set, else what its definition says.
 
         None where whoever has it knows of a change that is not known here.

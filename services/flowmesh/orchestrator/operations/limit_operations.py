@@ -174,7 +174,7 @@ class Limits:
         return response
 
     def _uses(self, namespace: str) -> list[pb.LimitUse]:
-        counters = self._permits.counters(namespace)
+        counters = self._permits.grantor.counters(namespace)
         counters.sort(key=lambda each: -(each.in_use + each.waiting_count))
         uses = []
         for counter in counters[:USES_MAX]:
