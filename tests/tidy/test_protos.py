@@ -12,7 +12,7 @@ from tests.tidy import sources
 PROTOS = tuple(name for name in sources.tracked() if name.endswith(".proto"))
 OPTION = re.compile(r'^option (\w+) = (?:"(.*)"|(\w+));$', re.MULTILINE)
 PACKAGE = re.compile(r"^package (flowmesh\.api\.(\w+)\.v1);$", re.MULTILINE)
-# What is generated for a message of the package and for a service beside it.
+# Files generated for a message of the package, by language.
 GENERATED = {
     "java": "dev/flowmesh/api/worker/v1/Task.java",
     "csharp": "Flowmesh/Api/Worker/V1/Task.cs",

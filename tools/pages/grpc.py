@@ -1,4 +1,4 @@
-"""docs/grpc.md from the image that buf builds; the comments of the contracts are in it."""
+"""Write docs/grpc.md from the image that buf builds, which has the comments of the contracts."""
 
 import subprocess
 import sys
@@ -11,12 +11,12 @@ from tools.pages import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Numbers of fields in descriptor.proto, of which paths to comments are made.
+# Field numbers of descriptor.proto; paths to comments consist of them.
 FILE_MESSAGE, FILE_ENUM, FILE_SERVICE = 4, 5, 6
 SERVICE_METHOD, MESSAGE_FIELD, MESSAGE_NESTED, MESSAGE_ENUM, ENUM_VALUE = 2, 2, 3, 4, 2
 
-# What comments say line by line, by how such a line begins.
-POINTS = ("Written:", "Wakes:", "Again ", "With `")
+# Beginnings of comment lines that the page shows as a list.
+POINTS = ("Written:", "Wakes:", "Repeating ", "With `")
 
 Field = pb.FieldDescriptorProto
 SCALARS = {
@@ -60,9 +60,9 @@ def page() -> str:
     files.sort(key=lambda file: (not file.service, file.name))
     lines = markdown.title("gRPC", source="the comments in `protos/`")
     lines += [
-        "Every call goes to port 7450 of `flowmesh dev`, or of the gateway where each service is a",
-        "process of its own; reflection lists the services.",
-        "A message has at most 9 MiB, so that a definition of 8 MiB fits into one.",
+        "Send every call to port 7450 of `flowmesh dev`, or of the gateway if the services run as",
+        "separate processes. Server reflection lists the services.",
+        "A message has at most 9 MiB, which leaves room for a definition of 8 MiB.",
         "An empty `namespace` is `default`.",
         "The reasons are explained in [errors.md](errors.md).",
         "",
@@ -83,9 +83,9 @@ def _service(
     yield from (f"## {service.name}", "", markdown.code(f"{file.package}.{service.name}"), "")
     yield from _prose(comments.lines(FILE_SERVICE, index))
     for number, method in enumerate(service.method):
-        asked = _stream(method.client_streaming) + _link(method.input_type)
-        told = _stream(method.server_streaming) + _link(method.output_type)
-        yield from (f"### {method.name}", "", f"{asked} → {told}", "")
+        request = _stream(method.client_streaming) + _link(method.input_type)
+        response = _stream(method.server_streaming) + _link(method.output_type)
+        yield from (f"### {method.name}", "", f"{request} → {response}", "")
         yield from _prose(comments.lines(FILE_SERVICE, index, SERVICE_METHOD, number))
 
 
@@ -94,13 +94,13 @@ def _stream(streaming: bool) -> str:
 
 
 def _prose(comment: list[str]) -> Iterator[str]:
-    """A comment as text; what is laid out with spaces, such as reasons, stays as it is."""
+    """Return a comment as Markdown; indented lines, such as reasons, become preformatted text."""
     preformatted = False
     for line in comment:
-        laid_out = line.startswith("  ")
-        if laid_out != preformatted and (line or not preformatted):
+        indented = line.startswith("  ")
+        if indented != preformatted and (line or not preformatted):
             yield "```" if preformatted else "```text"
-            preformatted = laid_out
+            preformatted = indented
         if preformatted:
             yield line.removeprefix("  ")
         else:
@@ -168,7 +168,7 @@ def _kind(field: Field, maps: dict[str, pb.DescriptorProto]) -> str:
 
 
 def _link(type_name: str) -> str:
-    """A link to where a message or enum of ours stands on the page; other names as they are."""
+    """Return a link to a message or enum on the page; foreign names stay plain."""
     if not type_name.startswith(".flowmesh."):
         return markdown.code(type_name.removeprefix("."))
     name = _title(type_name)
@@ -176,6 +176,6 @@ def _link(type_name: str) -> str:
 
 
 def _title(type_name: str) -> str:
-    """`worker.Task` of `.flowmesh.api.worker.v1.Task`: two areas may use one name."""
+    """Return `worker.Task` for `.flowmesh.api.worker.v1.Task`; areas may share names."""
     area, _version, *names = type_name.split(".")[3:]
     return ".".join([area, *names])

@@ -84,7 +84,7 @@ def start_policy_of(message: plan_pb2.StartPolicy) -> StartPolicy:
     return StartPolicy(
         key=compile_template(orjson.loads(key), KEY_ROOTS) if key else None,
         concurrency=message.concurrency,
-        on_conflict=message.on_conflict,
+        on_conflict=message.on_conflict or plan_pb2.START_CONFLICT_QUEUE,
         delay_us=message.delay_ms * 1000,
         debounce_us=message.debounce_ms * 1000,
         max_wait_us=message.max_wait_ms * 1000,

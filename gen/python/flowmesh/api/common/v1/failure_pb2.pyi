@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Failure(_message.Message):
-    """Why an attempt, a node or an execution failed. A failed workflow is data, not an RPC error."""
+    """The failure of an attempt, a node or an execution. A failed workflow is data, not an RPC error."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -32,14 +32,16 @@ class Failure(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     retry_after_ms: _builtins.int
-    """Earliest time before the next attempt that the called service asked for (Retry-After); 0 is none."""
+    """Minimum delay before the next attempt, requested by the called service (Retry-After); 0 is
+    none.
+    """
     node: _builtins.str
-    """The node that failed, where the failure is that of an execution."""
+    """Id of the failed node; set in the failure of an execution."""
     details: _builtins.bytes
-    """JSON with more: HTTP status, schema violations, a stack of user code."""
+    """Further details as JSON: HTTP status, schema violations, a stack trace of user code."""
     state: _builtins.str
-    """Name of the state that `node` is a part of, where a state machine failed: a state of Amazon
-    States, a task of Serverless Workflow. Several nodes can be parts of one state.
+    """Name of the state that contains `node`, if a state machine failed: a state of Amazon States or
+    a task of Serverless Workflow. A state can consist of several nodes.
     """
     def __init__(
         self,
@@ -60,7 +62,7 @@ Global___Failure: _TypeAlias = Failure  # noqa: Y015
 
 @_typing.final
 class RetryPolicy(_message.Message):
-    """How often and when a failed attempt is tried again."""
+    """The number and timing of retries of a failed attempt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -73,16 +75,16 @@ class RetryPolicy(_message.Message):
     NEVER_ON_FIELD_NUMBER: _builtins.int
     MAX_ELAPSED_MS_FIELD_NUMBER: _builtins.int
     max_attempts: _builtins.int
-    """Attempts in all, the first included; 0 and 1 both mean no retry."""
+    """Maximum number of attempts, including the first; 0 and 1 both mean no retry."""
     initial_delay_ms: _builtins.int
     """Delay before the second attempt."""
     multiplier: _builtins.float
     max_delay_ms: _builtins.int
     """Upper bound of any delay; 0 is no bound."""
     jitter: _builtins.float
-    """Share of the delay that is drawn at random, 0 (none) to 1 (full jitter)."""
+    """Random share of the delay, from 0 (none) to 1 (full jitter)."""
     max_elapsed_ms: _builtins.int
-    """No further attempt begins once so much time has passed since the node began; 0 is no limit."""
+    """Time after the start of the node beyond which no attempt starts; 0 is no limit."""
     @_builtins.property
     def retry_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Error classes that are retried; empty means Timeout, NetworkError, RateLimitError and
@@ -91,7 +93,7 @@ class RetryPolicy(_message.Message):
 
     @_builtins.property
     def never_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Error classes that are never retried, whatever `retry_on` says."""
+        """Error classes that are never retried; takes precedence over `retry_on`."""
 
     def __init__(
         self,

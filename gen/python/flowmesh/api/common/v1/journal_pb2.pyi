@@ -27,31 +27,31 @@ class _JournalKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JournalKi
     DESCRIPTOR: _descriptor.EnumDescriptor
     JOURNAL_KIND_UNSPECIFIED: _JournalKind.ValueType  # 0
     JOURNAL_KIND_STEP: _JournalKind.ValueType  # 1
-    """A function of the handler's own, run at its worker."""
+    """A local function of the handler, run in its worker."""
     JOURNAL_KIND_SLEEP: _JournalKind.ValueType  # 2
     JOURNAL_KIND_SIGNAL: _JournalKind.ValueType  # 3
-    """A wait for a signal of the execution."""
+    """A wait for a signal to the execution."""
     JOURNAL_KIND_CALL: _JournalKind.ValueType  # 4
-    """A task of another type, run below the handler's node as `<node>[<index>]/<task type>`."""
+    """A task of another type, run under the handler's node as `<node>[<index>]/<task type>`."""
 
 class JournalKind(_JournalKind, metaclass=_JournalKindEnumTypeWrapper): ...
 
 JOURNAL_KIND_UNSPECIFIED: JournalKind.ValueType  # 0
 JOURNAL_KIND_STEP: JournalKind.ValueType  # 1
-"""A function of the handler's own, run at its worker."""
+"""A local function of the handler, run in its worker."""
 JOURNAL_KIND_SLEEP: JournalKind.ValueType  # 2
 JOURNAL_KIND_SIGNAL: JournalKind.ValueType  # 3
-"""A wait for a signal of the execution."""
+"""A wait for a signal to the execution."""
 JOURNAL_KIND_CALL: JournalKind.ValueType  # 4
-"""A task of another type, run below the handler's node as `<node>[<index>]/<task type>`."""
+"""A task of another type, run under the handler's node as `<node>[<index>]/<task type>`."""
 Global___JournalKind: _TypeAlias = JournalKind  # noqa: Y015
 
 @_typing.final
 class JournalRecord(_message.Message):
-    """One fact of the journal of a durable handler: that it asked for something, or how that ended.
+    """One entry in the journal of a durable handler: an operation it requested, or the outcome of one.
 
-    A handler that runs again is given its journal and skips what is in it. Records are in the order
-    in which they were committed, and are handed to the handler in this order.
+    A handler that runs again receives its journal and skips the operations recorded there. Records
+    are delivered in the order in which they were committed.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -68,27 +68,29 @@ class JournalRecord(_message.Message):
     AT_US_FIELD_NUMBER: _builtins.int
     CALL_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Position among everything the handler asked for, from 0."""
+    """Position among all operations of the handler, counted from 0."""
     kind: Global___JournalKind.ValueType
     name: _builtins.str
-    """Of the step, the signal, or the task type that is called."""
+    """Name of the step, of the signal, or of the called task type."""
     canceled: _builtins.bool
-    """The handler does not want it any more."""
+    """The handler canceled the operation."""
     timed_out: _builtins.bool
-    """No signal came in time."""
+    """No signal arrived in time."""
     delay_ms: _builtins.int
-    """Of an open one: how long it sleeps, or waits for the signal at most; 0 is no limit of a wait."""
+    """Of an open operation: the duration of the sleep, or the maximum wait for the signal; 0 is no
+    limit for a wait.
+    """
     fire_at_us: _builtins.int
-    """Of an open one: when that is over; set from `delay_ms` when it is committed, where it is 0."""
+    """Of an open operation: the end of `delay_ms`. 0 is replaced at commit time."""
     at_us: _builtins.int
-    """When it was committed, as replaying handlers see it. Of events it is that of the event."""
+    """Commit time, as seen by replaying handlers; in an event, the time of the event."""
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure: ...
     @_builtins.property
     def call(self) -> Global___JournalCall:
-        """Of an open JOURNAL_KIND_CALL."""
+        """The called task; set in an open JOURNAL_KIND_CALL."""
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ Global___JournalRecord: _TypeAlias = JournalRecord  # noqa: Y015
 
 @_typing.final
 class JournalCall(_message.Message):
-    """The task that a handler calls. It has the queue and the priority of the handler's node."""
+    """A task called by a handler. It inherits the queue and the priority of the handler's node."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -126,9 +128,9 @@ class JournalCall(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     timeout_ms: _builtins.int
-    """Limit of one attempt; 0 is that of a task for which nobody said one."""
+    """Time limit of one attempt; 0 is the default limit of tasks."""
     config: _builtins.bytes
-    """JSON that its executor gets beside the input, as TaskSpec.config."""
+    """JSON configuration for the executor, as TaskSpec.config."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property

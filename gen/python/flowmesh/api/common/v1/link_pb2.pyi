@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Link(_message.Message):
-    """Where an execution comes from: the one that started it as its child, or the run it goes on from."""
+    """The origin of an execution: its parent execution, or the previous run that continued as this one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,15 +30,15 @@ class Link(_message.Message):
     CONTINUED_FROM_FIELD_NUMBER: _builtins.int
     FIRST_RUN_FIELD_NUMBER: _builtins.int
     parent_id: _builtins.str
-    """The execution whose node started it; empty for one that a caller started."""
+    """The parent execution; empty if a caller started the execution."""
     parent_node: _builtins.str
     parent_attempt: _builtins.int
     detached: _builtins.bool
-    """Its parent is not told how it ends, and does not stop it."""
+    """The parent neither receives the outcome nor cancels this execution."""
     depth: _builtins.int
-    """How many executions it is below."""
+    """Number of ancestors."""
     continued_from: _builtins.str
-    """The run before it of a workflow that continues as new, and the first of that chain."""
+    """The previous run and the first run of a workflow that continues as new."""
     first_run: _builtins.str
     def __init__(
         self,

@@ -18,10 +18,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Payload(_message.Message):
-    """A value that travels through the suite: input, output, signal or event data.
+    """A value that is passed between services: input, output, signal or event data.
 
-    Exactly one of `data` and `reference` is used. A value above 256 KiB is stored once with
-    PayloadService.PutPayload and passed by reference on every path.
+    Exactly one of `data` and `reference` is set. A value above 256 KiB is stored once with
+    PayloadService.PutPayload and passed by reference.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -35,7 +35,7 @@ class Payload(_message.Message):
     """The value itself, at most 256 KiB."""
     @_builtins.property
     def reference(self) -> Global___PayloadReference:
-        """The stored value, when it is too large to travel inline."""
+        """Reference to the stored value, if it is too large to be inline."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ Global___Payload: _TypeAlias = Payload  # noqa: Y015
 
 @_typing.final
 class PayloadReference(_message.Message):
-    """Names a stored payload by its content. Only meaningful within one namespace."""
+    """The identity of a stored payload, derived from its content. Valid within one namespace."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -29,7 +29,7 @@ class _PriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Priority.Val
     PRIORITY_CRITICAL: _Priority.ValueType  # 4
 
 class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
-    """Order in which ready tasks of one queue leave. Unspecified is NORMAL."""
+    """Dispatch order of the ready tasks of one queue. Unspecified is NORMAL."""
 
 PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
 PRIORITY_LOW: Priority.ValueType  # 1

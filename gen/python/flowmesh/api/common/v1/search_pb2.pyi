@@ -18,8 +18,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class SearchValue(_message.Message):
-    """Something an execution is found by. The name tells where it comes from: `label.<name>` was given
-    at the start, `attr.<name>` is declared by the workflow, `input.<path>` is part of the input.
+    """A searchable value of an execution. The name shows its origin: `label.<name>` was given at the
+    start, `attr.<name>` is declared by the workflow, `input.<path>` is part of the input.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

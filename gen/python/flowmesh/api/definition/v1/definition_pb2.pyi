@@ -81,7 +81,7 @@ class Workflow(_message.Message):
     format: _builtins.str
     """`native`, `steps`, `graph` …"""
     definition: _builtins.bytes
-    """The definition as it was posted, as JSON."""
+    """The posted definition as JSON."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -148,9 +148,9 @@ class Task(_message.Message):
     digest: _builtins.str
     type: _builtins.str
     definition: _builtins.bytes
-    """The resource as it was posted, as JSON."""
+    """The posted resource as JSON."""
     visibility: _builtins.str
-    """Who may refer to the task now: `private`, `namespace` or `public`."""
+    """Current visibility of the task: `private`, `namespace` or `public`."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -178,7 +178,7 @@ Global___Task: _TypeAlias = Task  # noqa: Y015
 
 @_typing.final
 class Problem(_message.Message):
-    """Something wrong with a definition, and where."""
+    """A problem in a definition and its position."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -192,11 +192,11 @@ class Problem(_message.Message):
     """Stable reason, one of docs/errors.md: GRAPH_CYCLE, TASK_NOT_FOUND, TYPE_MISMATCH …"""
     severity: Global___Severity.ValueType
     message: _builtins.str
-    """What was wrong, and what would be right."""
+    """The problem and the expected form."""
     path: _builtins.str
-    """Into the source: `tasks[2].input.total`."""
+    """Path in the source: `tasks[2].input.total`."""
     line: _builtins.int
-    """1-based; 0 where the source has no lines."""
+    """Line and column, counted from 1; 0 if the source has no lines."""
     column: _builtins.int
     def __init__(
         self,
@@ -218,7 +218,7 @@ Global___Problem: _TypeAlias = Problem  # noqa: Y015
 
 @_typing.final
 class Analysis(_message.Message):
-    """What the graph of a workflow looks like."""
+    """The structure of a workflow graph."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -236,14 +236,14 @@ class Analysis(_message.Message):
     PATHS_CAPPED_FIELD_NUMBER: _builtins.int
     CRITICAL_PATH_MS_FIELD_NUMBER: _builtins.int
     path_count: _builtins.int
-    """Count of all root-to-leaf paths, those beyond the cap included; -1 when above 2^63."""
+    """Number of all root-to-leaf paths, including those beyond the cap; -1 if above 2^63."""
     depth: _builtins.int
     path_count_text: _builtins.str
-    """`path_count` in decimal, whatever its size."""
+    """`path_count` in decimal, of any size."""
     paths_capped: _builtins.bool
-    """There are more paths than those listed."""
+    """True if not all paths are listed."""
     critical_path_ms: _builtins.int
-    """How long the critical path takes by the durations known; 0 where none is."""
+    """Duration of the critical path in ms, by the known durations; 0 if none is known."""
     @_builtins.property
     def roots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -258,12 +258,12 @@ class Analysis(_message.Message):
     def convergence_points(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeGroup]:
-        """Nodes that may run together, level by level."""
+        """Nodes that can run in parallel, by level."""
 
     @_builtins.property
     def critical_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The chain that takes longest by the durations known; the longest by node count where there are
-        none.
+        """The chain with the longest total of known durations, or with the most nodes if no duration is
+        known.
         """
 
     def __init__(
@@ -306,24 +306,22 @@ class NodeEdges(_message.Message):
     id: _builtins.str
     name: _builtins.str
     type: _builtins.str
-    """What it is: the word of its document, or the task of the library that it refers to."""
+    """Node type in the definition, or the referenced library task."""
     @_builtins.property
     def successors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def map(self) -> Global___Analysis:
-        """Of a node with a body: a graph of its own."""
+        """The graph inside a node with a body."""
 
     @_builtins.property
     def edge_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Of the edges to its successors, by position: their ids in the document. None where the document
-        has no edges.
-        """
+        """Ids of the edges to `successors`, by position. Empty if the definition has no edges."""
 
     @_builtins.property
     def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___GraphEdge]:
-        """Edges from it that are more than dependencies."""
+        """Conditional edges from this node."""
 
     def __init__(
         self,
@@ -347,7 +345,7 @@ Global___NodeEdges: _TypeAlias = NodeEdges  # noqa: Y015
 
 @_typing.final
 class GraphEdge(_message.Message):
-    """A transition with a condition."""
+    """A conditional edge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -358,11 +356,13 @@ class GraphEdge(_message.Message):
     DECIDED_BY_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     condition: _builtins.str
-    """What the source must answer for it to be taken."""
+    """Condition on the output of the source node."""
     on_failure: _builtins.bool
-    """It is taken when the source has failed."""
+    """True if the edge is taken when the source node failed."""
     label: _builtins.str
-    """It is taken when the output of the node `decided_by`, which only running has, names `label`."""
+    """Label that the output of the node `decided_by` must name. That node exists only in the running
+    graph.
+    """
     decided_by: _builtins.str
     def __init__(
         self,

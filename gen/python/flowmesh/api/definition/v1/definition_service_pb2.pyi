@@ -34,12 +34,12 @@ class ApplyRequest(_message.Message):
     source: _builtins.bytes
     """YAML (documents separated by `---`) or JSON text; at most 8 MiB."""
     content_type: _builtins.str
-    """`application/json` or `application/yaml`; empty tries JSON first."""
+    """`application/json` or `application/yaml`; empty detects it, JSON first."""
     request_id: _builtins.str
     actor: _builtins.str
-    """Who changes it; kept with the change."""
+    """Identity of the caller; stored with the change."""
     reason: _builtins.str
-    """Why; at most 1,024 characters."""
+    """Reason for the change; at most 1,024 characters."""
     def __init__(
         self,
         *,
@@ -73,7 +73,7 @@ class ApplyResponse(_message.Message):
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_definition_pb2.Problem]: ...
     @_builtins.property
     def affected(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkflowReference]:
-        """Versions in use, of all namespaces, that run with a task that changed; at most 100."""
+        """Workflow versions in use, of all namespaces, that run a changed task; at most 100."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class AppliedResource(_message.Message):
     version: _builtins.int
     digest: _builtins.str
     created: _builtins.bool
-    """False: the same content was there already."""
+    """False if the content is unchanged."""
     def __init__(
         self,
         *,
@@ -200,9 +200,9 @@ class ValidateWorkflowRequest(_message.Message):
     source: _builtins.bytes
     content_type: _builtins.str
     lint: _builtins.bool
-    """Also warns of what is allowed and likely to be regretted (LINT_… codes)."""
+    """Adds warnings about likely mistakes (LINT_… codes)."""
     strict: _builtins.bool
-    """What would be a warning is an error."""
+    """Reports warnings as errors."""
     def __init__(
         self,
         *,
@@ -234,7 +234,7 @@ class ValidateWorkflowResponse(_message.Message):
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[_definition_pb2.Problem]: ...
     @_builtins.property
     def affected(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkflowReference]:
-        """As in ApplyResponse: whom it would affect."""
+        """Affected workflow versions, as in ApplyResponse."""
 
     def __init__(
         self,
@@ -267,20 +267,20 @@ class DryRunWorkflowRequest(_message.Message):
     VERSION_LABEL_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
-    """Of a stored workflow; with `source` which of its workflows, where it holds several."""
+    """A stored workflow; with `source`, one of its workflows if it holds several."""
     version: _builtins.int
     """0 is the newest."""
     source: _builtins.bytes
-    """A definition that need not be stored; YAML or JSON text."""
+    """A definition that is not stored; YAML or JSON text."""
     content_type: _builtins.str
     input: _builtins.bytes
     """JSON; empty is null."""
     mocks: _builtins.bytes
-    """A JSON object of answers by node, task or task type: `{"charge": {"output": …}}`."""
+    """Mocked results by node, task or task type, as a JSON object: `{"charge": {"output": …}}`."""
     signals: _builtins.bytes
-    """A JSON list of `{"name", "payload", "after"}`."""
+    """Signals as a JSON list of `{"name", "payload", "after"}`."""
     version_label: _builtins.str
-    """In place of the number: the label that points to it."""
+    """Label of the version, instead of the number."""
     def __init__(
         self,
         *,
@@ -308,7 +308,7 @@ class DryRunWorkflowResponse(_message.Message):
 
     REPORT_FIELD_NUMBER: _builtins.int
     report: _builtins.bytes
-    """A JSON document: status, output, path, nodes, calls, plan. See docs/testing.md."""
+    """JSON report with status, output, path, nodes, calls and plan; see docs/testing.md."""
     def __init__(
         self,
         *,
@@ -335,7 +335,7 @@ class GetWorkflowRequest(_message.Message):
     version: _builtins.int
     """0 is the newest."""
     version_label: _builtins.str
-    """In place of the number: the label that points to it."""
+    """Label of the version, instead of the number."""
     def __init__(
         self,
         *,
@@ -385,7 +385,7 @@ class ListWorkflowsRequest(_message.Message):
     """At most 1,000; 0 is 100."""
     page_token: _builtins.str
     filter: _builtins.str
-    """Terms `id:prefix*`, `label.key=value`, joined by spaces; empty is all."""
+    """Terms `id:prefix*` and `label.key=value`, separated by spaces; empty is all."""
     def __init__(
         self,
         *,
@@ -555,10 +555,10 @@ class AnalyzeWorkflowRequest(_message.Message):
     workflow_id: _builtins.str
     version: _builtins.int
     path_count_max: _builtins.int
-    """Paths to enumerate; at most 1,000, 0 is 100."""
+    """Maximum number of listed paths; at most 1,000, 0 is 100."""
     @_builtins.property
     def durations_ms(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """How long nodes took, by id, in place of what the definition says of it."""
+        """Measured durations in ms by node id; they replace those of the definition."""
 
     def __init__(
         self,
@@ -612,7 +612,7 @@ class ListPublicNodesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     page_size: _builtins.int
-    """Workflows with public nodes; at most 1,000, 0 is 100."""
+    """Number of workflows per page; at most 1,000, 0 is 100."""
     page_token: _builtins.str
     def __init__(
         self,
@@ -662,7 +662,7 @@ class PublicNode(_message.Message):
     workflow_id: _builtins.str
     version: _builtins.int
     node: _builtins.bytes
-    """The node as it is written, as JSON."""
+    """The node of the definition as JSON."""
     def __init__(
         self,
         *,
@@ -735,7 +735,7 @@ class ListTasksRequest(_message.Message):
     page_size: _builtins.int
     page_token: _builtins.str
     shared: _builtins.bool
-    """The public tasks of all namespaces instead."""
+    """Returns the public tasks of all namespaces instead."""
     def __init__(
         self,
         *,
@@ -838,7 +838,7 @@ class ListTaskUsagesRequest(_message.Message):
     namespace: _builtins.str
     name: _builtins.str
     version: _builtins.int
-    """Only who is pinned to this version; 0 is everybody."""
+    """Only workflows pinned to this version; 0 is all."""
     page_size: _builtins.int
     page_token: _builtins.str
     def __init__(
@@ -883,7 +883,7 @@ Global___ListTaskUsagesResponse: _TypeAlias = ListTaskUsagesResponse  # noqa: Y0
 
 @_typing.final
 class WorkflowReference(_message.Message):
-    """A version of a workflow that is in use: the newest, or one that a label points to."""
+    """A workflow version in use: the newest, or one with a label."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -897,7 +897,7 @@ class WorkflowReference(_message.Message):
     version: _builtins.int
     namespace: _builtins.str
     task_version: _builtins.int
-    """The version of the task that it is pinned to; 0 floats."""
+    """Pinned version of the task; 0 if the reference is not pinned."""
     newest: _builtins.bool
     @_builtins.property
     def version_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -935,7 +935,7 @@ class DeleteTaskRequest(_message.Message):
     actor: _builtins.str
     reason: _builtins.str
     version: _builtins.int
-    """Only this version; 0 is the task with all of them."""
+    """Only this version; 0 is the task with all versions."""
     def __init__(
         self,
         *,
@@ -981,7 +981,7 @@ class GetPlanRequest(_message.Message):
     workflow_id: _builtins.str
     version: _builtins.int
     version_label: _builtins.str
-    """In place of the number: the label that points to it."""
+    """Label of the version, instead of the number."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DefinitionServiceStub:
-    """Workflows and the library of reusable tasks: versions, checks, analysis.
+    """Workflows and reusable tasks: versions, checks and analysis.
 
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
@@ -120,19 +120,18 @@ class DefinitionServiceStub:
 
 
 class DefinitionServiceServicer:
-    """Workflows and the library of reusable tasks: versions, checks, analysis.
+    """Workflows and reusable tasks: versions, checks and analysis.
 
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
     def Apply(self, request, context):
-        """Applies one or several resources from one source text, all or none.
+        """Applies all resources of one source text atomically.
 
         Written: a new version of each resource whose canonical form changed, in one transaction.
-        Wakes:   orchestrators drop what they cached of the changed names.
-        Again with the same content: answers the versions that exist, changes nothing.
-        A task that changes is checked against every workflow in use that would get it, and refused
-        where it would break one.
+        Wakes:   orchestrators evict the changed names from their caches.
+        Repeating the same content changes nothing and returns the existing versions.
+        A changed task is checked against all workflows in use that would run it, and rejected if it breaks one.
 
         INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
         one field violation per problem with path, line and column
@@ -143,36 +142,36 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterWorkflow(self, request, context):
-        """Registers one workflow; as Apply, refused with INVALID_ARGUMENT / WORKFLOW_INVALID when the source
-        holds anything else than exactly one workflow.
+        """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
+        source holds exactly one workflow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ValidateWorkflow(self, request, context):
-        """Checks a source as Apply would. Stores nothing, never fails for what is wrong with the source.
+        """Checks a source as Apply does and returns its problems. Stores nothing; never fails because of
+        problems in the source.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DryRunWorkflow(self, request, context):
-        """What an execution would do: the engine runs the workflow on a virtual clock, and no call leaves.
-        Stores nothing.
+        """Runs the workflow in memory on a virtual clock, without calls to other systems. Stores nothing.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
         INVALID_ARGUMENT / <reason of the problems of the source>
-        INVALID_ARGUMENT / INPUT_INVALID   the input does not fit the workflow's schema
+        INVALID_ARGUMENT / INPUT_INVALID   the input does not match the schema of the workflow
         INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
-        DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 10 s
+        DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetWorkflow(self, request, context):
-        """One version of a workflow, the newest unless named.
+        """Returns one version of a workflow; by default the newest.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -181,7 +180,7 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkflows(self, request, context):
-        """Newest versions of all workflows of the namespace, by id.
+        """Returns the newest versions of all workflows of the namespace, by id.
 
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -190,7 +189,7 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkflowVersions(self, request, context):
-        """All versions of one workflow, newest first.
+        """Returns all versions of one workflow, newest first.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -199,8 +198,8 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteWorkflow(self, request, context):
-        """Deletes a workflow with all its versions. Executions that run it have pinned their plan and go on.
-        Again: NOT_FOUND.
+        """Deletes a workflow with all its versions. Running executions continue with their pinned plan.
+        A repeated call returns NOT_FOUND.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -209,7 +208,7 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeWorkflow(self, request, context):
-        """Graph analysis of one version.
+        """Returns the graph analysis of one version.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -218,8 +217,8 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPublicNodes(self, request, context):
-        """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
-        newest versions, by workflow: what an editor offers to put into another one.
+        """Returns the public nodes of graph JSON (`metadata.isPublic`) in the newest versions, by
+        workflow. Editors offer them for reuse in other workflows.
 
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -228,7 +227,7 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTask(self, request, context):
-        """One version of a task, the newest unless named.
+        """Returns one version of a task; by default the newest.
 
         NOT_FOUND / TASK_NOT_FOUND
         """
@@ -237,14 +236,14 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTasks(self, request, context):
-        """Newest versions of all tasks of the namespace, by name.
+        """Returns the newest versions of all tasks of the namespace, by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTaskVersions(self, request, context):
-        """All versions of one task, newest first.
+        """Returns all versions of one task, newest first.
 
         NOT_FOUND / TASK_NOT_FOUND
         """
@@ -253,7 +252,7 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTaskUsages(self, request, context):
-        """Versions of workflows in use that refer to the task, of all namespaces.
+        """Returns the workflow versions in use, of all namespaces, that refer to the task.
 
         NOT_FOUND / TASK_NOT_FOUND
         """
@@ -262,20 +261,21 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTask(self, request, context):
-        """Deletes a task, or one version of it that is not the newest.
+        """Deletes a task, or one of its versions except the newest.
 
         NOT_FOUND / TASK_NOT_FOUND
-        FAILED_PRECONDITION / TASK_IN_USE   versions in use refer to it; the message names them
+        FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPlan(self, request, context):
-        """The plan of a version with the task versions that its references mean now. Called by orchestrators.
+        """Returns the plan of a version with the currently resolved task versions. Called by
+        orchestrators.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-        NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
+        NOT_FOUND / TASK_NOT_FOUND   a referenced task does not exist
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -373,7 +373,7 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DefinitionService:
-    """Workflows and the library of reusable tasks: versions, checks, analysis.
+    """Workflows and reusable tasks: versions, checks and analysis.
 
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """

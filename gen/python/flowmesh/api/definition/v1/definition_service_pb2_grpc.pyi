@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DefinitionServiceStub:
-    """Workflows and the library of reusable tasks: versions, checks, analysis.
+    """Workflows and reusable tasks: versions, checks and analysis.
 
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
@@ -37,197 +37,199 @@ class DefinitionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DefinitionServiceAsyncStub: ...
     Apply: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ApplyRequest, _definition_service_pb2.ApplyResponse]
-    """Applies one or several resources from one source text, all or none.
+    """Applies all resources of one source text atomically.
 
     Written: a new version of each resource whose canonical form changed, in one transaction.
-    Wakes:   orchestrators drop what they cached of the changed names.
-    Again with the same content: answers the versions that exist, changes nothing.
-    A task that changes is checked against every workflow in use that would get it, and refused
-    where it would break one.
+    Wakes:   orchestrators evict the changed names from their caches.
+    Repeating the same content changes nothing and returns the existing versions.
+    A changed task is checked against all workflows in use that would run it, and rejected if it breaks one.
 
       INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                         one field violation per problem with path, line and column
       RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
     """
     RegisterWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.RegisterWorkflowRequest, _definition_service_pb2.RegisterWorkflowResponse]
-    """Registers one workflow; as Apply, refused with INVALID_ARGUMENT / WORKFLOW_INVALID when the source
-    holds anything else than exactly one workflow.
+    """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
+    source holds exactly one workflow.
     """
     ValidateWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ValidateWorkflowRequest, _definition_service_pb2.ValidateWorkflowResponse]
-    """Checks a source as Apply would. Stores nothing, never fails for what is wrong with the source."""
+    """Checks a source as Apply does and returns its problems. Stores nothing; never fails because of
+    problems in the source.
+    """
     DryRunWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.DryRunWorkflowRequest, _definition_service_pb2.DryRunWorkflowResponse]
-    """What an execution would do: the engine runs the workflow on a virtual clock, and no call leaves.
-    Stores nothing.
+    """Runs the workflow in memory on a virtual clock, without calls to other systems. Stores nothing.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
       INVALID_ARGUMENT / <reason of the problems of the source>
-      INVALID_ARGUMENT / INPUT_INVALID   the input does not fit the workflow's schema
+      INVALID_ARGUMENT / INPUT_INVALID   the input does not match the schema of the workflow
       INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
-      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 10 s
+      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
     """
     GetWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetWorkflowRequest, _definition_service_pb2.GetWorkflowResponse]
-    """One version of a workflow, the newest unless named.
+    """Returns one version of a workflow; by default the newest.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     ListWorkflows: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListWorkflowsRequest, _definition_service_pb2.ListWorkflowsResponse]
-    """Newest versions of all workflows of the namespace, by id.
+    """Returns the newest versions of all workflows of the namespace, by id.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     ListWorkflowVersions: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListWorkflowVersionsRequest, _definition_service_pb2.ListWorkflowVersionsResponse]
-    """All versions of one workflow, newest first.
+    """Returns all versions of one workflow, newest first.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     DeleteWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.DeleteWorkflowRequest, _definition_service_pb2.DeleteWorkflowResponse]
-    """Deletes a workflow with all its versions. Executions that run it have pinned their plan and go on.
-    Again: NOT_FOUND.
+    """Deletes a workflow with all its versions. Running executions continue with their pinned plan.
+    A repeated call returns NOT_FOUND.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     AnalyzeWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.AnalyzeWorkflowRequest, _definition_service_pb2.AnalyzeWorkflowResponse]
-    """Graph analysis of one version.
+    """Returns the graph analysis of one version.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     ListPublicNodes: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListPublicNodesRequest, _definition_service_pb2.ListPublicNodesResponse]
-    """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
-    newest versions, by workflow: what an editor offers to put into another one.
+    """Returns the public nodes of graph JSON (`metadata.isPublic`) in the newest versions, by
+    workflow. Editors offer them for reuse in other workflows.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     GetTask: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetTaskRequest, _definition_service_pb2.GetTaskResponse]
-    """One version of a task, the newest unless named.
+    """Returns one version of a task; by default the newest.
 
       NOT_FOUND / TASK_NOT_FOUND
     """
     ListTasks: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListTasksRequest, _definition_service_pb2.ListTasksResponse]
-    """Newest versions of all tasks of the namespace, by name."""
+    """Returns the newest versions of all tasks of the namespace, by name."""
     ListTaskVersions: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskVersionsRequest, _definition_service_pb2.ListTaskVersionsResponse]
-    """All versions of one task, newest first.
+    """Returns all versions of one task, newest first.
 
       NOT_FOUND / TASK_NOT_FOUND
     """
     ListTaskUsages: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskUsagesRequest, _definition_service_pb2.ListTaskUsagesResponse]
-    """Versions of workflows in use that refer to the task, of all namespaces.
+    """Returns the workflow versions in use, of all namespaces, that refer to the task.
 
       NOT_FOUND / TASK_NOT_FOUND
     """
     DeleteTask: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.DeleteTaskRequest, _definition_service_pb2.DeleteTaskResponse]
-    """Deletes a task, or one version of it that is not the newest.
+    """Deletes a task, or one of its versions except the newest.
 
       NOT_FOUND / TASK_NOT_FOUND
-      FAILED_PRECONDITION / TASK_IN_USE   versions in use refer to it; the message names them
+      FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
     """
     GetPlan: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetPlanRequest, _definition_service_pb2.GetPlanResponse]
-    """The plan of a version with the task versions that its references mean now. Called by orchestrators.
+    """Returns the plan of a version with the currently resolved task versions. Called by
+    orchestrators.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-      NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
+      NOT_FOUND / TASK_NOT_FOUND   a referenced task does not exist
     """
 
 @_typing.type_check_only
 class DefinitionServiceAsyncStub(DefinitionServiceStub):
-    """Workflows and the library of reusable tasks: versions, checks, analysis.
+    """Workflows and reusable tasks: versions, checks and analysis.
 
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Apply: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ApplyRequest, _definition_service_pb2.ApplyResponse]  # type: ignore[assignment]
-    """Applies one or several resources from one source text, all or none.
+    """Applies all resources of one source text atomically.
 
     Written: a new version of each resource whose canonical form changed, in one transaction.
-    Wakes:   orchestrators drop what they cached of the changed names.
-    Again with the same content: answers the versions that exist, changes nothing.
-    A task that changes is checked against every workflow in use that would get it, and refused
-    where it would break one.
+    Wakes:   orchestrators evict the changed names from their caches.
+    Repeating the same content changes nothing and returns the existing versions.
+    A changed task is checked against all workflows in use that would run it, and rejected if it breaks one.
 
       INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                         one field violation per problem with path, line and column
       RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
     """
     RegisterWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.RegisterWorkflowRequest, _definition_service_pb2.RegisterWorkflowResponse]  # type: ignore[assignment]
-    """Registers one workflow; as Apply, refused with INVALID_ARGUMENT / WORKFLOW_INVALID when the source
-    holds anything else than exactly one workflow.
+    """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
+    source holds exactly one workflow.
     """
     ValidateWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ValidateWorkflowRequest, _definition_service_pb2.ValidateWorkflowResponse]  # type: ignore[assignment]
-    """Checks a source as Apply would. Stores nothing, never fails for what is wrong with the source."""
+    """Checks a source as Apply does and returns its problems. Stores nothing; never fails because of
+    problems in the source.
+    """
     DryRunWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.DryRunWorkflowRequest, _definition_service_pb2.DryRunWorkflowResponse]  # type: ignore[assignment]
-    """What an execution would do: the engine runs the workflow on a virtual clock, and no call leaves.
-    Stores nothing.
+    """Runs the workflow in memory on a virtual clock, without calls to other systems. Stores nothing.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
       INVALID_ARGUMENT / <reason of the problems of the source>
-      INVALID_ARGUMENT / INPUT_INVALID   the input does not fit the workflow's schema
+      INVALID_ARGUMENT / INPUT_INVALID   the input does not match the schema of the workflow
       INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
-      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 10 s
+      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
     """
     GetWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetWorkflowRequest, _definition_service_pb2.GetWorkflowResponse]  # type: ignore[assignment]
-    """One version of a workflow, the newest unless named.
+    """Returns one version of a workflow; by default the newest.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     ListWorkflows: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListWorkflowsRequest, _definition_service_pb2.ListWorkflowsResponse]  # type: ignore[assignment]
-    """Newest versions of all workflows of the namespace, by id.
+    """Returns the newest versions of all workflows of the namespace, by id.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     ListWorkflowVersions: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListWorkflowVersionsRequest, _definition_service_pb2.ListWorkflowVersionsResponse]  # type: ignore[assignment]
-    """All versions of one workflow, newest first.
+    """Returns all versions of one workflow, newest first.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     DeleteWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.DeleteWorkflowRequest, _definition_service_pb2.DeleteWorkflowResponse]  # type: ignore[assignment]
-    """Deletes a workflow with all its versions. Executions that run it have pinned their plan and go on.
-    Again: NOT_FOUND.
+    """Deletes a workflow with all its versions. Running executions continue with their pinned plan.
+    A repeated call returns NOT_FOUND.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     AnalyzeWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.AnalyzeWorkflowRequest, _definition_service_pb2.AnalyzeWorkflowResponse]  # type: ignore[assignment]
-    """Graph analysis of one version.
+    """Returns the graph analysis of one version.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     ListPublicNodes: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListPublicNodesRequest, _definition_service_pb2.ListPublicNodesResponse]  # type: ignore[assignment]
-    """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
-    newest versions, by workflow: what an editor offers to put into another one.
+    """Returns the public nodes of graph JSON (`metadata.isPublic`) in the newest versions, by
+    workflow. Editors offer them for reuse in other workflows.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     GetTask: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetTaskRequest, _definition_service_pb2.GetTaskResponse]  # type: ignore[assignment]
-    """One version of a task, the newest unless named.
+    """Returns one version of a task; by default the newest.
 
       NOT_FOUND / TASK_NOT_FOUND
     """
     ListTasks: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListTasksRequest, _definition_service_pb2.ListTasksResponse]  # type: ignore[assignment]
-    """Newest versions of all tasks of the namespace, by name."""
+    """Returns the newest versions of all tasks of the namespace, by name."""
     ListTaskVersions: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskVersionsRequest, _definition_service_pb2.ListTaskVersionsResponse]  # type: ignore[assignment]
-    """All versions of one task, newest first.
+    """Returns all versions of one task, newest first.
 
       NOT_FOUND / TASK_NOT_FOUND
     """
     ListTaskUsages: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskUsagesRequest, _definition_service_pb2.ListTaskUsagesResponse]  # type: ignore[assignment]
-    """Versions of workflows in use that refer to the task, of all namespaces.
+    """Returns the workflow versions in use, of all namespaces, that refer to the task.
 
       NOT_FOUND / TASK_NOT_FOUND
     """
     DeleteTask: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.DeleteTaskRequest, _definition_service_pb2.DeleteTaskResponse]  # type: ignore[assignment]
-    """Deletes a task, or one version of it that is not the newest.
+    """Deletes a task, or one of its versions except the newest.
 
       NOT_FOUND / TASK_NOT_FOUND
-      FAILED_PRECONDITION / TASK_IN_USE   versions in use refer to it; the message names them
+      FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
     """
     GetPlan: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetPlanRequest, _definition_service_pb2.GetPlanResponse]  # type: ignore[assignment]
-    """The plan of a version with the task versions that its references mean now. Called by orchestrators.
+    """Returns the plan of a version with the currently resolved task versions. Called by
+    orchestrators.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-      NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
+      NOT_FOUND / TASK_NOT_FOUND   a referenced task does not exist
     """
 
 class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Workflows and the library of reusable tasks: versions, checks, analysis.
+    """Workflows and reusable tasks: versions, checks and analysis.
 
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
@@ -238,13 +240,12 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.ApplyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ApplyResponse, _abc.Awaitable[_definition_service_pb2.ApplyResponse]]:
-        """Applies one or several resources from one source text, all or none.
+        """Applies all resources of one source text atomically.
 
         Written: a new version of each resource whose canonical form changed, in one transaction.
-        Wakes:   orchestrators drop what they cached of the changed names.
-        Again with the same content: answers the versions that exist, changes nothing.
-        A task that changes is checked against every workflow in use that would get it, and refused
-        where it would break one.
+        Wakes:   orchestrators evict the changed names from their caches.
+        Repeating the same content changes nothing and returns the existing versions.
+        A changed task is checked against all workflows in use that would run it, and rejected if it breaks one.
 
           INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                             one field violation per problem with path, line and column
@@ -257,8 +258,8 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.RegisterWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.RegisterWorkflowResponse, _abc.Awaitable[_definition_service_pb2.RegisterWorkflowResponse]]:
-        """Registers one workflow; as Apply, refused with INVALID_ARGUMENT / WORKFLOW_INVALID when the source
-        holds anything else than exactly one workflow.
+        """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
+        source holds exactly one workflow.
         """
 
     @_abc_1.abstractmethod
@@ -267,7 +268,9 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.ValidateWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ValidateWorkflowResponse, _abc.Awaitable[_definition_service_pb2.ValidateWorkflowResponse]]:
-        """Checks a source as Apply would. Stores nothing, never fails for what is wrong with the source."""
+        """Checks a source as Apply does and returns its problems. Stores nothing; never fails because of
+        problems in the source.
+        """
 
     @_abc_1.abstractmethod
     def DryRunWorkflow(
@@ -275,14 +278,13 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.DryRunWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.DryRunWorkflowResponse, _abc.Awaitable[_definition_service_pb2.DryRunWorkflowResponse]]:
-        """What an execution would do: the engine runs the workflow on a virtual clock, and no call leaves.
-        Stores nothing.
+        """Runs the workflow in memory on a virtual clock, without calls to other systems. Stores nothing.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
           INVALID_ARGUMENT / <reason of the problems of the source>
-          INVALID_ARGUMENT / INPUT_INVALID   the input does not fit the workflow's schema
+          INVALID_ARGUMENT / INPUT_INVALID   the input does not match the schema of the workflow
           INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
-          DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 10 s
+          DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
         """
 
     @_abc_1.abstractmethod
@@ -291,7 +293,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.GetWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.GetWorkflowResponse, _abc.Awaitable[_definition_service_pb2.GetWorkflowResponse]]:
-        """One version of a workflow, the newest unless named.
+        """Returns one version of a workflow; by default the newest.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -302,7 +304,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.ListWorkflowsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ListWorkflowsResponse, _abc.Awaitable[_definition_service_pb2.ListWorkflowsResponse]]:
-        """Newest versions of all workflows of the namespace, by id.
+        """Returns the newest versions of all workflows of the namespace, by id.
 
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -313,7 +315,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.ListWorkflowVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ListWorkflowVersionsResponse, _abc.Awaitable[_definition_service_pb2.ListWorkflowVersionsResponse]]:
-        """All versions of one workflow, newest first.
+        """Returns all versions of one workflow, newest first.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -324,8 +326,8 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.DeleteWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.DeleteWorkflowResponse, _abc.Awaitable[_definition_service_pb2.DeleteWorkflowResponse]]:
-        """Deletes a workflow with all its versions. Executions that run it have pinned their plan and go on.
-        Again: NOT_FOUND.
+        """Deletes a workflow with all its versions. Running executions continue with their pinned plan.
+        A repeated call returns NOT_FOUND.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -336,7 +338,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.AnalyzeWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.AnalyzeWorkflowResponse, _abc.Awaitable[_definition_service_pb2.AnalyzeWorkflowResponse]]:
-        """Graph analysis of one version.
+        """Returns the graph analysis of one version.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -347,8 +349,8 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.ListPublicNodesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ListPublicNodesResponse, _abc.Awaitable[_definition_service_pb2.ListPublicNodesResponse]]:
-        """Nodes of graph JSON that say they are public (`metadata.isPublic`), as they are written in the
-        newest versions, by workflow: what an editor offers to put into another one.
+        """Returns the public nodes of graph JSON (`metadata.isPublic`) in the newest versions, by
+        workflow. Editors offer them for reuse in other workflows.
 
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -359,7 +361,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.GetTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.GetTaskResponse, _abc.Awaitable[_definition_service_pb2.GetTaskResponse]]:
-        """One version of a task, the newest unless named.
+        """Returns one version of a task; by default the newest.
 
           NOT_FOUND / TASK_NOT_FOUND
         """
@@ -370,7 +372,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.ListTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ListTasksResponse, _abc.Awaitable[_definition_service_pb2.ListTasksResponse]]:
-        """Newest versions of all tasks of the namespace, by name."""
+        """Returns the newest versions of all tasks of the namespace, by name."""
 
     @_abc_1.abstractmethod
     def ListTaskVersions(
@@ -378,7 +380,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.ListTaskVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ListTaskVersionsResponse, _abc.Awaitable[_definition_service_pb2.ListTaskVersionsResponse]]:
-        """All versions of one task, newest first.
+        """Returns all versions of one task, newest first.
 
           NOT_FOUND / TASK_NOT_FOUND
         """
@@ -389,7 +391,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.ListTaskUsagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.ListTaskUsagesResponse, _abc.Awaitable[_definition_service_pb2.ListTaskUsagesResponse]]:
-        """Versions of workflows in use that refer to the task, of all namespaces.
+        """Returns the workflow versions in use, of all namespaces, that refer to the task.
 
           NOT_FOUND / TASK_NOT_FOUND
         """
@@ -400,10 +402,10 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.DeleteTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.DeleteTaskResponse, _abc.Awaitable[_definition_service_pb2.DeleteTaskResponse]]:
-        """Deletes a task, or one version of it that is not the newest.
+        """Deletes a task, or one of its versions except the newest.
 
           NOT_FOUND / TASK_NOT_FOUND
-          FAILED_PRECONDITION / TASK_IN_USE   versions in use refer to it; the message names them
+          FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
         """
 
     @_abc_1.abstractmethod
@@ -412,10 +414,11 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.GetPlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.GetPlanResponse, _abc.Awaitable[_definition_service_pb2.GetPlanResponse]]:
-        """The plan of a version with the task versions that its references mean now. Called by orchestrators.
+        """Returns the plan of a version with the currently resolved task versions. Called by
+        orchestrators.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-          NOT_FOUND / TASK_NOT_FOUND   a task it refers to is gone
+          NOT_FOUND / TASK_NOT_FOUND   a referenced task does not exist
         """
 
 def add_DefinitionServiceServicer_to_server(servicer: DefinitionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

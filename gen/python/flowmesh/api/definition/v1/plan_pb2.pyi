@@ -29,24 +29,28 @@ class _StartConflict:
 class _StartConflictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StartConflict.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     START_CONFLICT_UNSPECIFIED: _StartConflict.ValueType  # 0
-    """It waits for its turn."""
+    """Resolves to START_CONFLICT_QUEUE."""
     START_CONFLICT_REJECT: _StartConflict.ValueType  # 1
-    """It is refused."""
+    """The start is rejected."""
     START_CONFLICT_REPLACE: _StartConflict.ValueType  # 2
-    """The oldest is canceled, and it begins once that has ended."""
+    """The oldest execution of the key is canceled; the new one begins after its end."""
     START_CONFLICT_JOIN: _StartConflict.ValueType  # 3
-    """It is answered with the execution that runs."""
+    """The call returns the running execution."""
+    START_CONFLICT_QUEUE: _StartConflict.ValueType  # 4
+    """The execution is held until the executions before it have ended."""
 
 class StartConflict(_StartConflict, metaclass=_StartConflictEnumTypeWrapper): ...
 
 START_CONFLICT_UNSPECIFIED: StartConflict.ValueType  # 0
-"""It waits for its turn."""
+"""Resolves to START_CONFLICT_QUEUE."""
 START_CONFLICT_REJECT: StartConflict.ValueType  # 1
-"""It is refused."""
+"""The start is rejected."""
 START_CONFLICT_REPLACE: StartConflict.ValueType  # 2
-"""The oldest is canceled, and it begins once that has ended."""
+"""The oldest execution of the key is canceled; the new one begins after its end."""
 START_CONFLICT_JOIN: StartConflict.ValueType  # 3
-"""It is answered with the execution that runs."""
+"""The call returns the running execution."""
+START_CONFLICT_QUEUE: StartConflict.ValueType  # 4
+"""The execution is held until the executions before it have ended."""
 Global___StartConflict: _TypeAlias = StartConflict  # noqa: Y015
 
 class _SearchType:
@@ -56,7 +60,7 @@ class _SearchType:
 class _SearchTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SEARCH_TYPE_UNSPECIFIED: _SearchType.ValueType  # 0
-    """Whatever the value is: text, a number or a flag."""
+    """Derived from the value: text, number or flag."""
     SEARCH_TYPE_TEXT: _SearchType.ValueType  # 1
     SEARCH_TYPE_NUMBER: _SearchType.ValueType  # 2
     SEARCH_TYPE_FLAG: _SearchType.ValueType  # 3
@@ -65,7 +69,7 @@ class _SearchTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchType
 class SearchType(_SearchType, metaclass=_SearchTypeEnumTypeWrapper): ...
 
 SEARCH_TYPE_UNSPECIFIED: SearchType.ValueType  # 0
-"""Whatever the value is: text, a number or a flag."""
+"""Derived from the value: text, number or flag."""
 SEARCH_TYPE_TEXT: SearchType.ValueType  # 1
 SEARCH_TYPE_NUMBER: SearchType.ValueType  # 2
 SEARCH_TYPE_FLAG: SearchType.ValueType  # 3
@@ -79,21 +83,21 @@ class _FailurePolicy:
 class _FailurePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailurePolicy.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FAILURE_POLICY_UNSPECIFIED: _FailurePolicy.ValueType  # 0
-    """What does not depend on it goes on; then the execution fails."""
+    """Independent nodes continue; then the execution fails."""
     FAILURE_POLICY_STOP: _FailurePolicy.ValueType  # 1
-    """What runs is let end, nothing further begins."""
+    """Running nodes finish; no further node starts."""
     FAILURE_POLICY_CANCEL: _FailurePolicy.ValueType  # 2
-    """What runs is canceled."""
+    """Running nodes are canceled."""
 
 class FailurePolicy(_FailurePolicy, metaclass=_FailurePolicyEnumTypeWrapper):
-    """What the execution does once a critical node has failed."""
+    """Treatment of the execution after a critical node failed."""
 
 FAILURE_POLICY_UNSPECIFIED: FailurePolicy.ValueType  # 0
-"""What does not depend on it goes on; then the execution fails."""
+"""Independent nodes continue; then the execution fails."""
 FAILURE_POLICY_STOP: FailurePolicy.ValueType  # 1
-"""What runs is let end, nothing further begins."""
+"""Running nodes finish; no further node starts."""
 FAILURE_POLICY_CANCEL: FailurePolicy.ValueType  # 2
-"""What runs is canceled."""
+"""Running nodes are canceled."""
 Global___FailurePolicy: _TypeAlias = FailurePolicy  # noqa: Y015
 
 class _Dialect:
@@ -106,24 +110,24 @@ class _DialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dialect.Value
     DIALECT_NATIVE: _Dialect.ValueType  # 1
     """workflow.io/v1 resources: templates over `input` and `tasks`."""
     DIALECT_STEPS: _Dialect.ValueType  # 2
-    """Step JSON: a shared context that step results are merged into."""
+    """Step JSON: step results are merged into a shared context."""
     DIALECT_GRAPH: _Dialect.ValueType  # 3
-    """Graph JSON: nodes and edges, and the context of step JSON."""
+    """Graph JSON: nodes and edges, with the context of step JSON."""
     DIALECT_SERVERLESS: _Dialect.ValueType  # 4
     """CNCF Serverless Workflow."""
     DIALECT_STATES: _Dialect.ValueType  # 5
     """Amazon States Language."""
 
 class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper):
-    """Which document a workflow was written in; decides what its nodes get as input."""
+    """The format in which a workflow was written. Determines the input of its nodes."""
 
 DIALECT_UNSPECIFIED: Dialect.ValueType  # 0
 DIALECT_NATIVE: Dialect.ValueType  # 1
 """workflow.io/v1 resources: templates over `input` and `tasks`."""
 DIALECT_STEPS: Dialect.ValueType  # 2
-"""Step JSON: a shared context that step results are merged into."""
+"""Step JSON: step results are merged into a shared context."""
 DIALECT_GRAPH: Dialect.ValueType  # 3
-"""Graph JSON: nodes and edges, and the context of step JSON."""
+"""Graph JSON: nodes and edges, with the context of step JSON."""
 DIALECT_SERVERLESS: Dialect.ValueType  # 4
 """CNCF Serverless Workflow."""
 DIALECT_STATES: Dialect.ValueType  # 5
@@ -137,15 +141,15 @@ class _Deadline:
 class _DeadlineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deadline.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DEADLINE_UNSPECIFIED: _Deadline.ValueType  # 0
-    """It fails as `Timeout`."""
+    """The node fails as `Timeout`."""
     DEADLINE_APPROVE: _Deadline.ValueType  # 1
     DEADLINE_REJECT: _Deadline.ValueType  # 2
 
 class Deadline(_Deadline, metaclass=_DeadlineEnumTypeWrapper):
-    """How an approval is decided when its deadline has passed."""
+    """The decision on an approval after its deadline."""
 
 DEADLINE_UNSPECIFIED: Deadline.ValueType  # 0
-"""It fails as `Timeout`."""
+"""The node fails as `Timeout`."""
 DEADLINE_APPROVE: Deadline.ValueType  # 1
 DEADLINE_REJECT: Deadline.ValueType  # 2
 Global___Deadline: _TypeAlias = Deadline  # noqa: Y015
@@ -157,25 +161,25 @@ class _NodeFailurePolicy:
 class _NodeFailurePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeFailurePolicy.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     NODE_FAILURE_POLICY_UNSPECIFIED: _NodeFailurePolicy.ValueType  # 0
-    """As `critical` and the execution's own policy say."""
+    """Determined by `critical` and the failure policy of the plan."""
     NODE_FAILURE_POLICY_CONTINUE: _NodeFailurePolicy.ValueType  # 1
-    """Nodes behind it begin as though it had completed, with `fallback` as its output."""
+    """Dependent nodes run as if the node had completed, with `fallback` as its output."""
     NODE_FAILURE_POLICY_HOLD: _NodeFailurePolicy.ValueType  # 2
-    """It waits for somebody who says how it goes on."""
+    """The node is held until an operator retries, skips, completes or fails it."""
     NODE_FAILURE_POLICY_COMPENSATE: _NodeFailurePolicy.ValueType  # 3
-    """What runs is canceled and what was done is undone, at once."""
+    """Running nodes are canceled and completed nodes are compensated at once."""
 
 class NodeFailurePolicy(_NodeFailurePolicy, metaclass=_NodeFailurePolicyEnumTypeWrapper):
-    """What becomes of the execution when a node has failed."""
+    """Treatment of the execution after a node failed."""
 
 NODE_FAILURE_POLICY_UNSPECIFIED: NodeFailurePolicy.ValueType  # 0
-"""As `critical` and the execution's own policy say."""
+"""Determined by `critical` and the failure policy of the plan."""
 NODE_FAILURE_POLICY_CONTINUE: NodeFailurePolicy.ValueType  # 1
-"""Nodes behind it begin as though it had completed, with `fallback` as its output."""
+"""Dependent nodes run as if the node had completed, with `fallback` as its output."""
 NODE_FAILURE_POLICY_HOLD: NodeFailurePolicy.ValueType  # 2
-"""It waits for somebody who says how it goes on."""
+"""The node is held until an operator retries, skips, completes or fails it."""
 NODE_FAILURE_POLICY_COMPENSATE: NodeFailurePolicy.ValueType  # 3
-"""What runs is canceled and what was done is undone, at once."""
+"""Running nodes are canceled and completed nodes are compensated at once."""
 Global___NodeFailurePolicy: _TypeAlias = NodeFailurePolicy  # noqa: Y015
 
 class _OnCancel:
@@ -188,16 +192,16 @@ class _OnCancelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnCancel.Val
     ON_CANCEL_CANCEL: _OnCancel.ValueType  # 1
     ON_CANCEL_TERMINATE: _OnCancel.ValueType  # 2
     ON_CANCEL_ABANDON: _OnCancel.ValueType  # 3
-    """It goes on, and nobody is told how it ends."""
+    """The child continues, and its outcome is ignored."""
 
 class OnCancel(_OnCancel, metaclass=_OnCancelEnumTypeWrapper):
-    """What becomes of a child whose node is canceled."""
+    """Treatment of a child whose node is canceled."""
 
 ON_CANCEL_UNSPECIFIED: OnCancel.ValueType  # 0
 ON_CANCEL_CANCEL: OnCancel.ValueType  # 1
 ON_CANCEL_TERMINATE: OnCancel.ValueType  # 2
 ON_CANCEL_ABANDON: OnCancel.ValueType  # 3
-"""It goes on, and nobody is told how it ends."""
+"""The child continues, and its outcome is ignored."""
 Global___OnCancel: _TypeAlias = OnCancel  # noqa: Y015
 
 class _Join:
@@ -207,21 +211,21 @@ class _Join:
 class _JoinEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Join.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     JOIN_UNSPECIFIED: _Join.ValueType  # 0
-    """All edges are taken; else the node is skipped."""
+    """All edges must be taken; otherwise the node is skipped."""
     JOIN_ALL: _Join.ValueType  # 1
-    """Each edge is taken or cannot be any more, and one is taken."""
+    """All edges are decided, and at least one is taken."""
     JOIN_ANY: _Join.ValueType  # 2
-    """The first edge is taken; what becomes of the others does not matter."""
+    """The first edge that is taken starts the node; later edges are ignored."""
 
 class Join(_Join, metaclass=_JoinEnumTypeWrapper):
-    """When a node runs that several edges lead to."""
+    """The condition of a node with several incoming edges."""
 
 JOIN_UNSPECIFIED: Join.ValueType  # 0
-"""All edges are taken; else the node is skipped."""
+"""All edges must be taken; otherwise the node is skipped."""
 JOIN_ALL: Join.ValueType  # 1
-"""Each edge is taken or cannot be any more, and one is taken."""
+"""All edges are decided, and at least one is taken."""
 JOIN_ANY: Join.ValueType  # 2
-"""The first edge is taken; what becomes of the others does not matter."""
+"""The first edge that is taken starts the node; later edges are ignored."""
 Global___Join: _TypeAlias = Join  # noqa: Y015
 
 class _NodeKind:
@@ -234,27 +238,27 @@ class _NodeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeKind.Val
     NODE_KIND_TASK: _NodeKind.ValueType  # 1
     """Sent to a worker."""
     NODE_KIND_NOOP: _NodeKind.ValueType  # 2
-    """Succeeds at once with a null output."""
+    """Completes at once with a null output."""
     NODE_KIND_TIMER: _NodeKind.ValueType  # 3
-    """A durable timer; holds no worker slot."""
+    """A durable timer; uses no worker slot."""
     NODE_KIND_MAP: _NodeKind.ValueType  # 4
-    """Runs a graph for each item of a list. Its output is the list of their outputs, in order: of
-    each the output of its only leaf, null where there are several.
+    """Runs a graph for each item of a list. Outputs the list of item outputs, in order. An item
+    output is that of its only leaf, or null if there are several.
     """
     NODE_KIND_GROUP: _NodeKind.ValueType  # 5
     """Runs a graph once."""
     NODE_KIND_STATES: _NodeKind.ValueType  # 6
-    """A state machine. `input_template` renders to its first value."""
+    """A state machine. `input_template` renders to its initial value."""
     NODE_KIND_SIGNAL: _NodeKind.ValueType  # 7
-    """Completes with the payload of the first signal of this name that no other node has had.
-    With an `input_template`, which renders to a key, it waits for a signal of its name and that key.
+    """Completes with the payload of the first signal of its name that no other node consumed. If
+    `input_template` renders a key, the signal must have this key.
     """
     NODE_KIND_APPROVAL: _NodeKind.ValueType  # 10
-    """Waits for people to approve."""
+    """Waits for approvals by people."""
     NODE_KIND_CHILD: _NodeKind.ValueType  # 8
-    """Starts another workflow, and completes with its output."""
+    """Starts a child workflow and completes with its output."""
     NODE_KIND_CONTINUE: _NodeKind.ValueType  # 9
-    """Ends the execution, which goes on as a new one with what `input_template` renders to."""
+    """Ends the execution and continues as a new one with the input rendered by `input_template`."""
 
 class NodeKind(_NodeKind, metaclass=_NodeKindEnumTypeWrapper): ...
 
@@ -262,27 +266,27 @@ NODE_KIND_UNSPECIFIED: NodeKind.ValueType  # 0
 NODE_KIND_TASK: NodeKind.ValueType  # 1
 """Sent to a worker."""
 NODE_KIND_NOOP: NodeKind.ValueType  # 2
-"""Succeeds at once with a null output."""
+"""Completes at once with a null output."""
 NODE_KIND_TIMER: NodeKind.ValueType  # 3
-"""A durable timer; holds no worker slot."""
+"""A durable timer; uses no worker slot."""
 NODE_KIND_MAP: NodeKind.ValueType  # 4
-"""Runs a graph for each item of a list. Its output is the list of their outputs, in order: of
-each the output of its only leaf, null where there are several.
+"""Runs a graph for each item of a list. Outputs the list of item outputs, in order. An item
+output is that of its only leaf, or null if there are several.
 """
 NODE_KIND_GROUP: NodeKind.ValueType  # 5
 """Runs a graph once."""
 NODE_KIND_STATES: NodeKind.ValueType  # 6
-"""A state machine. `input_template` renders to its first value."""
+"""A state machine. `input_template` renders to its initial value."""
 NODE_KIND_SIGNAL: NodeKind.ValueType  # 7
-"""Completes with the payload of the first signal of this name that no other node has had.
-With an `input_template`, which renders to a key, it waits for a signal of its name and that key.
+"""Completes with the payload of the first signal of its name that no other node consumed. If
+`input_template` renders a key, the signal must have this key.
 """
 NODE_KIND_APPROVAL: NodeKind.ValueType  # 10
-"""Waits for people to approve."""
+"""Waits for approvals by people."""
 NODE_KIND_CHILD: NodeKind.ValueType  # 8
-"""Starts another workflow, and completes with its output."""
+"""Starts a child workflow and completes with its output."""
 NODE_KIND_CONTINUE: NodeKind.ValueType  # 9
-"""Ends the execution, which goes on as a new one with what `input_template` renders to."""
+"""Ends the execution and continues as a new one with the input rendered by `input_template`."""
 Global___NodeKind: _TypeAlias = NodeKind  # noqa: Y015
 
 class _InputMode:
@@ -293,22 +297,22 @@ class _InputModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InputMode.V
     DESCRIPTOR: _descriptor.EnumDescriptor
     INPUT_MODE_UNSPECIFIED: _InputMode.ValueType  # 0
     INPUT_MODE_NONE: _InputMode.ValueType  # 1
-    """Nothing: JSON null."""
+    """JSON null."""
     INPUT_MODE_TEMPLATE: _InputMode.ValueType  # 2
-    """`input_template`, rendered over `input`, `tasks`, `context` and `execution`."""
+    """`input_template` rendered over `input`, `tasks`, `context` and `execution`."""
     INPUT_MODE_CONTEXT: _InputMode.ValueType  # 3
-    """The context: the execution's input with the outputs of the ended nodes under their ids."""
+    """The context: the input of the execution with the outputs of ended nodes under their ids."""
 
 class InputMode(_InputMode, metaclass=_InputModeEnumTypeWrapper):
-    """What a task gets as its input."""
+    """The source of a task's input."""
 
 INPUT_MODE_UNSPECIFIED: InputMode.ValueType  # 0
 INPUT_MODE_NONE: InputMode.ValueType  # 1
-"""Nothing: JSON null."""
+"""JSON null."""
 INPUT_MODE_TEMPLATE: InputMode.ValueType  # 2
-"""`input_template`, rendered over `input`, `tasks`, `context` and `execution`."""
+"""`input_template` rendered over `input`, `tasks`, `context` and `execution`."""
 INPUT_MODE_CONTEXT: InputMode.ValueType  # 3
-"""The context: the execution's input with the outputs of the ended nodes under their ids."""
+"""The context: the input of the execution with the outputs of ended nodes under their ids."""
 Global___InputMode: _TypeAlias = InputMode  # noqa: Y015
 
 class _CacheScope:
@@ -319,26 +323,26 @@ class _CacheScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheScope
     DESCRIPTOR: _descriptor.EnumDescriptor
     CACHE_SCOPE_UNSPECIFIED: _CacheScope.ValueType  # 0
     CACHE_SCOPE_WORKFLOW: _CacheScope.ValueType  # 1
-    """Those of tasks of the same workflow."""
+    """Tasks of the same workflow."""
     CACHE_SCOPE_NAMESPACE: _CacheScope.ValueType  # 2
-    """Those of equal tasks in the namespace."""
+    """Equal tasks in the namespace."""
 
 class CacheScope(_CacheScope, metaclass=_CacheScopeEnumTypeWrapper):
-    """Whose results may be used."""
+    """The tasks whose results may be reused."""
 
 CACHE_SCOPE_UNSPECIFIED: CacheScope.ValueType  # 0
 CACHE_SCOPE_WORKFLOW: CacheScope.ValueType  # 1
-"""Those of tasks of the same workflow."""
+"""Tasks of the same workflow."""
 CACHE_SCOPE_NAMESPACE: CacheScope.ValueType  # 2
-"""Those of equal tasks in the namespace."""
+"""Equal tasks in the namespace."""
 Global___CacheScope: _TypeAlias = CacheScope  # noqa: Y015
 
 @_typing.final
 class Plan(_message.Message):
-    """What an execution runs: a workflow version with every task version it resolved at start.
+    """The compiled workflow version that an execution runs, with all resolved task versions.
 
-    A plan is immutable and named by its digest; an execution pins it, so it runs on when the
-    definition service is away or the workflow has changed. Fields hold only what running needs.
+    A plan is immutable and identified by its digest. An execution pins its plan, so it does not
+    depend on the definition service or on later changes of the workflow.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -370,26 +374,26 @@ class Plan(_message.Message):
     namespace: _builtins.str
     workflow_id: _builtins.str
     name: _builtins.str
-    """Display name; the id where the definition gives none."""
+    """Display name; defaults to the id."""
     version: _builtins.int
     version_digest: _builtins.str
     """SHA-256 of the canonical definition of the version."""
     dialect: Global___Dialect.ValueType
     parallelism: _builtins.int
-    """Nodes that may run at once in one execution; 0 is no limit."""
+    """Maximum number of nodes that run at once in one execution; 0 is no limit."""
     input_schema: _builtins.bytes
-    """JSON Schemas; empty is any value."""
+    """JSON Schemas of input and output; empty accepts any value."""
     output_schema: _builtins.bytes
     output_template: _builtins.bytes
-    """JSON document with `{{ }}` templates over `input` and `tasks`; empty answers the output of the
-    only leaf, and nothing where there are several.
+    """JSON document with `{{ }}` templates over `input` and `tasks`. Empty returns the output of the
+    only leaf, or nothing if there are several.
     """
     timeout_ms: _builtins.int
-    """Limit of the whole execution in ms; 0 is none."""
+    """Time limit of the whole execution in ms; 0 is none."""
     on_failure: Global___FailurePolicy.ValueType
-    """What a failed node makes of the others."""
+    """Treatment of the other nodes after a critical failure."""
     retention_ms: _builtins.int
-    """How long its ended executions are kept; 0 is as long as the namespace says."""
+    """Retention of ended executions in ms; 0 is the retention of the namespace."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]:
         """Nodes in definition order; `dependencies` and `spec` are indices into these lists."""
@@ -402,19 +406,19 @@ class Plan(_message.Message):
     def compensation(self) -> Global___Compensation: ...
     @_builtins.property
     def search(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchAttribute]:
-        """What its executions are found by, computed from their input when they start."""
+        """Search attributes, computed from the input at the start of an execution."""
 
     @_builtins.property
     def limits(self) -> Global___Limits:
-        """Of all its executions together."""
+        """Limits for all executions of the workflow together."""
 
     @_builtins.property
     def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variable]:
-        """What people may change while an execution runs."""
+        """Variables that can be changed while an execution runs."""
 
     @_builtins.property
     def start(self) -> Global___StartPolicy:
-        """When its executions begin; absent: at once."""
+        """The start policy; absent starts executions at once."""
 
     def __init__(
         self,
@@ -461,9 +465,9 @@ class Variable(_message.Message):
     INITIAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     schema: _builtins.bytes
-    """JSON Schema of its values; empty is any value."""
+    """JSON Schema of the values; empty accepts any value."""
     initial: _builtins.bytes
-    """JSON."""
+    """Initial value as JSON."""
     def __init__(
         self,
         *,
@@ -481,7 +485,7 @@ Global___Variable: _TypeAlias = Variable  # noqa: Y015
 
 @_typing.final
 class StartPolicy(_message.Message):
-    """When an execution begins, by what else was started with the same key. All times in ms."""
+    """Rules for the begin of executions that share a key. All times are in ms."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -493,21 +497,23 @@ class StartPolicy(_message.Message):
     MAX_WAIT_MS_FIELD_NUMBER: _builtins.int
     DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
     key_template: _builtins.bytes
-    """JSON string with templates over `input`; empty: all executions of the workflow have one key."""
+    """JSON string with templates over `input`. Empty gives all executions of the workflow the same
+    key.
+    """
     concurrency: _builtins.int
-    """Executions of one key that have begun and not ended; 0 is no limit."""
+    """Maximum number of running executions per key; 0 is no limit."""
     on_conflict: Global___StartConflict.ValueType
-    """What becomes of a start for which there is no room."""
+    """Treatment of a start that exceeds `concurrency`."""
     delay_ms: _builtins.int
-    """It begins so long after it was started."""
+    """Delay between the start call and the begin."""
     debounce_ms: _builtins.int
-    """It begins once nothing was started with its key for so long; what is started meanwhile
-    replaces its input.
+    """Quiet period: the execution begins after this time without another start of its key. Each such
+    start replaces its input.
     """
     max_wait_ms: _builtins.int
-    """It begins so long after its first start at the latest; 0 is whenever it is quiet."""
+    """Maximum delay after the first start of a debounced execution; 0 is no limit."""
     dedup_window_ms: _builtins.int
-    """A start so soon after the one before it is answered with that one's execution."""
+    """A start within this time after the previous one returns the previous execution."""
     def __init__(
         self,
         *,
@@ -529,7 +535,7 @@ Global___StartPolicy: _TypeAlias = StartPolicy  # noqa: Y015
 
 @_typing.final
 class SearchAttribute(_message.Message):
-    """Something executions are found by."""
+    """A declared search attribute of executions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -540,7 +546,7 @@ class SearchAttribute(_message.Message):
     """`attr.<name>`, or `input.<path>` for a part of the input."""
     type: Global___SearchType.ValueType
     template: _builtins.bytes
-    """JSON document with `{{ }}` templates over `input`; empty where it is only set later."""
+    """JSON document with `{{ }}` templates over `input`. Empty: the attribute is set only later."""
     def __init__(
         self,
         *,
@@ -558,8 +564,8 @@ Global___SearchAttribute: _TypeAlias = SearchAttribute  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
-    """What holds tasks back although workers are free. A limit that is set at run time takes the place
-    of the numbers here.
+    """Limits on the dispatch of tasks, independent of free workers. A limit set at run time replaces
+    these values.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -570,16 +576,16 @@ class Limits(_message.Message):
     KEY_TEMPLATE_FIELD_NUMBER: _builtins.int
     RETRY_RATIO_FIELD_NUMBER: _builtins.int
     concurrency: _builtins.int
-    """Tasks at workers at once; 0 is no limit."""
+    """Maximum number of tasks at workers at once; 0 is no limit."""
     rate_per_second: _builtins.float
-    """Tasks that may begin in a second, and how many at once after a pause; 0 is no limit."""
+    """Maximum number of tasks started per second, and the burst after an idle period; 0 is no limit."""
     burst: _builtins.int
     key_template: _builtins.bytes
-    """JSON string with templates over `input`: each value is limited by itself, and values take
-    turns. Empty: all tasks together.
+    """JSON string with templates over `input`. Each value has its own limit, and values are served
+    round robin. Empty limits all tasks together.
     """
     retry_ratio: _builtins.float
-    """Retries per task that began, of the last minute, beyond which none is made; 0 is no limit."""
+    """Maximum ratio of retries to started tasks in the last minute; 0 is no limit."""
     def __init__(
         self,
         *,
@@ -599,7 +605,7 @@ Global___Limits: _TypeAlias = Limits  # noqa: Y015
 
 @_typing.final
 class Compensation(_message.Message):
-    """When nodes are undone that have an `undo`, and in which order."""
+    """Conditions and order in which nodes with an `undo` are compensated."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -608,13 +614,13 @@ class Compensation(_message.Message):
     ON_TERMINATE_FIELD_NUMBER: _builtins.int
     PARALLEL_FIELD_NUMBER: _builtins.int
     not_on_failure: _builtins.bool
-    """Not when the execution fails, or is canceled."""
+    """Disables compensation when the execution fails, or is canceled."""
     not_on_cancel: _builtins.bool
     on_terminate: _builtins.bool
-    """When it is terminated too."""
+    """Enables compensation when the execution is terminated."""
     parallel: _builtins.bool
-    """As their dependencies say, reversed, at once where they allow it; else one after the other,
-    what completed last first.
+    """True: reversed dependency order, in parallel if possible. False: one after the other, in
+    reverse order of completion.
     """
     def __init__(
         self,
@@ -684,47 +690,48 @@ class PlanNode(_message.Message):
     input_template: _builtins.bytes
     """JSON document with `{{ }}` templates, for INPUT_MODE_TEMPLATE."""
     critical: _builtins.bool
-    """False: a failure of this node does not fail the execution."""
+    """If false, a failure of this node does not fail the execution."""
     priority: _priority_pb2.Priority.ValueType
     queue: _builtins.str
     """Task queue; empty is `default`."""
     timeout_ms: _builtins.int
-    """Limit of one attempt in ms, counted from its dispatch."""
+    """Time limit of one attempt in ms, counted from its dispatch."""
     heartbeat_timeout_ms: _builtins.int
-    """The task must heartbeat at least this often; 0 asks for none."""
+    """Maximum interval between heartbeats in ms; 0 requires none."""
     gate: _builtins.bool
-    """An output of JSON `false` skips the nodes behind this one."""
+    """If true, an output of JSON `false` skips the nodes after this one."""
     delay_ms: _builtins.int
-    """Duration of a NODE_KIND_TIMER whose duration is constant. Otherwise `input_template` renders
-    to the duration in ms (a number), or to the RFC 3339 instant it ends at.
+    """Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration in
+    ms (a number) or to the end as an RFC 3339 instant.
     """
     join: Global___Join.ValueType
     signal: _builtins.str
-    """Name of the signal that a NODE_KIND_SIGNAL waits for."""
+    """Signal name of a NODE_KIND_SIGNAL."""
     join_count: _builtins.int
-    """How many edges must be taken, of a JOIN_ALL or JOIN_ANY; 0 is 1."""
+    """Number of edges that must be taken for JOIN_ALL or JOIN_ANY; 0 is 1."""
     on_failure: Global___NodeFailurePolicy.ValueType
     fallback: _builtins.bytes
-    """JSON: its output where it failed and the execution goes on; empty is null."""
+    """Output as JSON if the node failed and the execution continues; empty is null."""
     total_timeout_ms: _builtins.int
-    """Limit in ms of all attempts with the pauses between them; 0 is none."""
+    """Time limit in ms of all attempts and the delays between them; 0 is none."""
     start_timeout_ms: _builtins.int
-    """Limit in ms from when an attempt is ready until a worker begins it; 0 is none. Beyond it the
-    attempt fails as `ScheduleToStartTimeout`, which is retried only by a policy that names it.
+    """Time limit in ms between an attempt becoming ready and its start at a worker; 0 is none. Beyond
+    it the attempt fails as `ScheduleToStartTimeout`, which is retried only by a policy that names
+    it.
     """
     on_timeout: _builtins.bytes
-    """Of a NODE_KIND_SIGNAL with a limit (`timeout_ms`): JSON that it completes with when the limit is
-    over; empty fails it as `Timeout`.
+    """Output as JSON of a NODE_KIND_SIGNAL whose `timeout_ms` is exceeded; empty fails it as
+    `Timeout`.
     """
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Indices of the nodes that must have ended before this one starts."""
+        """Indices of the nodes that must end before this one starts."""
 
     @_builtins.property
     def retry(self) -> _failure_pb2.RetryPolicy: ...
     @_builtins.property
     def map(self) -> Global___MapBody:
-        """Of a NODE_KIND_MAP, whose `input_template` renders to the list of items."""
+        """Body of a NODE_KIND_MAP; `input_template` renders to the list of items."""
 
     @_builtins.property
     def group(self) -> Global___GroupBody: ...
@@ -732,47 +739,47 @@ class PlanNode(_message.Message):
     def states(self) -> Global___StatesBody: ...
     @_builtins.property
     def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___EdgeRule]:
-        """Edges to this node that are more than dependencies, by position in `dependencies`."""
+        """Conditional edges to this node, by position in `dependencies`."""
 
     @_builtins.property
     def follow(self) -> Global___Follow:
-        """Of a node in the body of a NODE_KIND_STATES."""
+        """Transitions of a node in the body of a NODE_KIND_STATES."""
 
     @_builtins.property
     def join_required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Positions in `dependencies` of those that must be among them."""
+        """Positions in `dependencies` of edges that must be taken."""
 
     @_builtins.property
     def undo(self) -> Global___PlanNode:
-        """The task that undoes this one once it has completed. Its templates see `undo.input` and
-        `undo.output` of this one besides.
+        """The task that compensates this one after its completion. Its templates also see `undo.input`
+        and `undo.output` of this node.
         """
 
     @_builtins.property
     def approval(self) -> Global___Approval:
-        """Of a NODE_KIND_APPROVAL, whose `input_template` renders to an object with `assignees`, and what
-        they are to know.
+        """Settings of a NODE_KIND_APPROVAL; `input_template` renders to an object with `assignees` and
+        the details shown to them.
         """
 
     @_builtins.property
     def receiver(self) -> _trigger_pb2.Receiver:
-        """Of a NODE_KIND_SIGNAL that has a URL of its own: which calls of it are taken as its signal."""
+        """Calls accepted as the signal of a NODE_KIND_SIGNAL with its own URL."""
 
     @_builtins.property
     def limits(self) -> Global___Limits:
-        """Of the tasks of this node in all executions of its workflow."""
+        """Limits for the tasks of this node in all executions of the workflow."""
 
     @_builtins.property
     def requires(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Labels that its workers must have: `name=value`, sorted."""
+        """Required worker labels: `name=value`, sorted."""
 
     @_builtins.property
     def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What whoever starts the execution must be permitted for a NODE_KIND_TASK to run; sorted."""
+        """Permissions that the starter of the execution needs for a NODE_KIND_TASK to run; sorted."""
 
     @_builtins.property
     def child(self) -> Global___ChildCall:
-        """Of a NODE_KIND_CHILD."""
+        """Settings of a NODE_KIND_CHILD."""
 
     def __init__(
         self,
@@ -824,7 +831,7 @@ Global___PlanNode: _TypeAlias = PlanNode  # noqa: Y015
 
 @_typing.final
 class Approval(_message.Message):
-    """A decision of people."""
+    """A decision by people."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -834,16 +841,16 @@ class Approval(_message.Message):
     ON_DEADLINE_FIELD_NUMBER: _builtins.int
     GOES_ON_REJECTED_FIELD_NUMBER: _builtins.int
     needed: _builtins.int
-    """How many must approve; 0 is all of them, or one where nobody is named."""
+    """Number of approvals required; 0 is all assignees, or one if there are no assignees."""
     form: _builtins.bytes
-    """JSON Schema of what is to be filled in; empty asks for nothing."""
+    """JSON Schema of the form to fill in; empty is no form."""
     deadline_ms: _builtins.int
-    """Then it is escalated, if there is somebody for that, and after as long again decided without
-    them; 0 is never.
+    """Deadline in ms; 0 is none. It escalates the approval if there are escalation assignees; after
+    the same time again `on_deadline` decides.
     """
     on_deadline: Global___Deadline.ValueType
     goes_on_rejected: _builtins.bool
-    """A rejection completes the node; else it fails as `Rejected`."""
+    """If true, a rejection completes the node; otherwise the node fails as `Rejected`."""
     def __init__(
         self,
         *,
@@ -863,7 +870,7 @@ Global___Approval: _TypeAlias = Approval  # noqa: Y015
 
 @_typing.final
 class ChildCall(_message.Message):
-    """Another workflow that a node starts; `input_template` renders to its input."""
+    """A child workflow started by a node; `input_template` renders to its input."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -875,14 +882,14 @@ class ChildCall(_message.Message):
     NAMES_TEMPLATE_FIELD_NUMBER: _builtins.int
     workflow_id: _builtins.str
     version: _builtins.int
-    """0 without a label is the newest when the child starts."""
+    """Version of the child workflow. 0 without a label is the newest version at its start."""
     version_label: _builtins.str
     detached: _builtins.bool
-    """The node completes as soon as the child has started."""
+    """If true, the node completes once the child has started."""
     on_cancel: Global___OnCancel.ValueType
     names_template: _builtins.bytes
-    """JSON object with templates for what is known only then: `workflow` in the place of
-    `workflow_id`, and `id`, under which a detached child is started once, whoever asks.
+    """JSON object with templates: `workflow` replaces `workflow_id`, and `id` is the request id under
+    which a detached child is started once.
     """
     def __init__(
         self,
@@ -904,8 +911,8 @@ Global___ChildCall: _TypeAlias = ChildCall  # noqa: Y015
 
 @_typing.final
 class GroupBody(_message.Message):
-    """A graph that runs once. Its output is the list of its leaves' outputs, in order; that of a race
-    is the output of the first leaf that completes, upon which the others are canceled.
+    """A graph that runs once. Its output is the list of the outputs of its leaves, in order. A race
+    outputs the first leaf that completes and cancels the others.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -915,7 +922,7 @@ class GroupBody(_message.Message):
     SINGLE_FIELD_NUMBER: _builtins.int
     race: _builtins.bool
     single: _builtins.bool
-    """Its output is that of its only leaf, null where there are several."""
+    """If true, the output is that of the only leaf, or null if there are several."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]: ...
     def __init__(
@@ -935,8 +942,8 @@ Global___GroupBody: _TypeAlias = GroupBody  # noqa: Y015
 
 @_typing.final
 class StatesBody(_message.Message):
-    """Nodes of which one runs at a time; what each leaves is the value that the next one sees. Their
-    templates see `state`, that value, and `error` behind a catch.
+    """A state machine: one node runs at a time, and its result is the value passed to the next node.
+    Templates see this value as `state`, and a caught failure as `error`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -945,9 +952,9 @@ class StatesBody(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     STEPS_MAX_FIELD_NUMBER: _builtins.int
     start: _builtins.int
-    """Index of the first."""
+    """Index of the first node."""
     steps_max: _builtins.int
-    """Nodes that may begin, one after the other; 0 is no limit."""
+    """Maximum number of nodes started in total; 0 is no limit."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]: ...
     def __init__(
@@ -967,8 +974,8 @@ Global___StatesBody: _TypeAlias = StatesBody  # noqa: Y015
 
 @_typing.final
 class Follow(_message.Message):
-    """What follows a node of a state machine, as an index in its body plus 1; 0 ends the machine with
-    the value.
+    """The transition after a node of a state machine. Targets are an index in the body plus 1; 0 ends
+    the machine with the current value.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -979,11 +986,11 @@ class Follow(_message.Message):
     KEEPS_FIELD_NUMBER: _builtins.int
     next: _builtins.int
     chooses: _builtins.bool
-    """The output says what follows, by its id: as a string, as the first of a list, or as the `next`
-    of an object. Nothing, or an empty string, ends the machine.
+    """If true, the output selects the next node by id: a string, the first entry of a list, or `next`
+    of an object. No id or an empty string ends the machine.
     """
     keeps: _builtins.bool
-    """The value stays as it was before this node."""
+    """If true, the node does not change the value."""
     @_builtins.property
     def catches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Catch]: ...
     def __init__(
@@ -1011,10 +1018,10 @@ class Catch(_message.Message):
     DEFERS_FIELD_NUMBER: _builtins.int
     next: _builtins.int
     defers: _builtins.bool
-    """The machine fails with it in the end, whatever comes between."""
+    """If true, the machine finally fails with the caught failure, after the nodes in between."""
     @_builtins.property
     def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Failure classes; `*` is every one."""
+        """Failure classes; `*` matches all."""
 
     def __init__(
         self,
@@ -1033,7 +1040,7 @@ Global___Catch: _TypeAlias = Catch  # noqa: Y015
 
 @_typing.final
 class EdgeRule(_message.Message):
-    """When an edge is taken."""
+    """The condition of an edge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1043,9 +1050,9 @@ class EdgeRule(_message.Message):
     dependency: _builtins.int
     """Position in `dependencies`."""
     label: _builtins.str
-    """The output of the node it comes from names it: a string, or a list of strings."""
+    """Label that the output of the source node must name: a string, or a list of strings."""
     on_failure: _builtins.bool
-    """It is taken when the node it comes from has failed, and not when it completed."""
+    """If true, the edge is taken if the source node failed, not if it completed."""
     def __init__(
         self,
         *,
@@ -1064,7 +1071,7 @@ Global___EdgeRule: _TypeAlias = EdgeRule  # noqa: Y015
 @_typing.final
 class MapBody(_message.Message):
     """A graph that runs once for each item. Its templates see `item` and `index` besides `input` and
-    `tasks`, which holds the tasks around the map too.
+    `tasks`; `tasks` includes the tasks around the map.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1078,27 +1085,29 @@ class MapBody(_message.Message):
     NEXT_PATH_FIELD_NUMBER: _builtins.int
     COUNTED_FIELD_NUMBER: _builtins.int
     concurrency: _builtins.int
-    """Items in progress at once, at least 1."""
+    """Maximum number of items in progress, at least 1."""
     tolerated_failures: _builtins.int
-    """How many items may fail without the map failing: so many, or this share of them. How many a
-    map by pages has is known once the last page is there; until then a share excuses all.
+    """Number or share of items that may fail without failing the map. A paged map knows its number of
+    items after the last page; until then a share tolerates all failures.
     """
     tolerated_share: _builtins.float
     batch: _builtins.int
-    """`item` is a list of so many; 0 is the item itself."""
+    """Number of items per batch: `item` is a list. 0 passes single items."""
     pages_max: _builtins.int
-    """Of a map by pages, which runs its two nodes once for each page: a task that fetches it, whose
-    templates see `cursor`, and a map over its items. It may have so many; 0 is any other map.
+    """Maximum number of pages of a paged map; 0 is no paged map. A paged map runs two nodes for each
+    page: a task that fetches it, whose templates see `cursor`, and a map over its items.
     """
     counted: _builtins.bool
-    """The output is an object with `count` and `failed`, not the list of outputs."""
+    """If true, the output is an object with `count` and `failed` instead of the list of outputs."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]:
         """As Plan.nodes; `dependencies` are indices into this list."""
 
     @_builtins.property
     def next_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Of the map over the items of a page: where the output of the task says the cursor of the next."""
+        """Path of the next cursor in the output of the fetching task; set in the map over the items of a
+        page.
+        """
 
     def __init__(
         self,
@@ -1122,7 +1131,7 @@ Global___MapBody: _TypeAlias = MapBody  # noqa: Y015
 
 @_typing.final
 class TaskSpec(_message.Message):
-    """What a worker must know of a task; equal specs of one plan are stored once."""
+    """The worker's part of a task definition. Equal specs of one plan are stored once."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1137,20 +1146,20 @@ class TaskSpec(_message.Message):
     digest: _builtins.str
     """Lower-case hex SHA-256 of this message with `digest` empty."""
     task_type: _builtins.str
-    """Which executor runs it: http.request, transform, function, condition, webhook, noop, or
-    the type a remote worker registered.
+    """Task type, which selects the executor: http.request, transform, function, condition, webhook,
+    noop, or a type registered by a worker.
     """
     dialect: Global___Dialect.ValueType
     task_name: _builtins.str
-    """Name of the WorkflowTask it came from, if any."""
+    """Name of the referenced WorkflowTask; empty for an inline task."""
     config: _builtins.bytes
-    """JSON, per task type (`spec.http`, `params`); templates in it are rendered by the worker."""
+    """Configuration by task type (`spec.http`, `params`) as JSON. The worker renders its templates."""
     input_schema: _builtins.bytes
-    """JSON Schemas of the task's input and output; empty is any value."""
+    """JSON Schemas of the task's input and output; empty accepts any value."""
     output_schema: _builtins.bytes
     @_builtins.property
     def cache(self) -> Global___CacheRule:
-        """Absent: every task is run."""
+        """The cache rule; absent runs every task."""
 
     def __init__(
         self,
@@ -1174,7 +1183,7 @@ Global___TaskSpec: _TypeAlias = TaskSpec  # noqa: Y015
 
 @_typing.final
 class Callbacks(_message.Message):
-    """URLs that are told how an execution goes."""
+    """URLs that are notified about the progress of an execution."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1205,7 +1214,7 @@ Global___Callbacks: _TypeAlias = Callbacks  # noqa: Y015
 
 @_typing.final
 class CacheRule(_message.Message):
-    """When an earlier result of a task may stand for it."""
+    """The conditions for reusing an earlier result of a task."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1213,10 +1222,10 @@ class CacheRule(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     KEY_TEMPLATE_FIELD_NUMBER: _builtins.int
     ttl_ms: _builtins.int
-    """How long a result is good, in ms; above 0."""
+    """Lifetime of a result in ms; above 0."""
     scope: Global___CacheScope.ValueType
     key_template: _builtins.bytes
-    """JSON document with `{{ }}` templates, as those of the config; empty is the whole input."""
+    """Cache key: a JSON document with `{{ }}` templates, as in `config`; empty is the whole input."""
     def __init__(
         self,
         *,

@@ -57,13 +57,13 @@ class Template(_message.Message):
     namespace: _builtins.str
     name: _builtins.str
     version: _builtins.int
-    """0: it comes with Flowmesh."""
+    """0 for a bundled template."""
     digest: _builtins.str
     description: _builtins.str
     parameters: _builtins.bytes
-    """JSON Schema of its parameters."""
+    """JSON Schema of the parameters."""
     definition: _builtins.bytes
-    """The resource as it was posted, as JSON; empty in lists."""
+    """The posted resource as JSON; empty in lists."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -244,14 +244,14 @@ class InstantiateTemplateRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
-    """Of the template."""
+    """Name of the template."""
     version: _builtins.int
     target: _builtins.str
-    """Of what is made: what `${{ name }}` becomes."""
+    """Name of the created resource, the value of `${{ name }}`."""
     parameters: _builtins.bytes
-    """JSON object; empty is one without members."""
+    """Parameters as a JSON object; empty is `{}`."""
     dry_run: _builtins.bool
-    """Nothing is applied; the answer says what would be."""
+    """Applies nothing and returns the resources that would be applied."""
     request_id: _builtins.str
     actor: _builtins.str
     reason: _builtins.str
@@ -284,7 +284,7 @@ class InstantiateTemplateResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     source: _builtins.bytes
-    """What the template became: resources as YAML, separated by `---`."""
+    """The rendered resources as YAML, separated by `---`."""
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[_definition_service_pb2.AppliedResource]: ...
     @_builtins.property
@@ -331,7 +331,7 @@ class GetTemplateStatsResponse(_message.Message):
     FROM_TEMPLATE_COUNT_FIELD_NUMBER: _builtins.int
     TEMPLATES_FIELD_NUMBER: _builtins.int
     workflow_count: _builtins.int
-    """Workflows there are, and those of them whose newest version was made of a template."""
+    """Number of all workflows, and of those whose newest version was created from a template."""
     from_template_count: _builtins.int
     @_builtins.property
     def templates(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateCount]: ...

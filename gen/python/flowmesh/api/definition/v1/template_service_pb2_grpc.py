@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class TemplateServiceStub:
-    """Templates: resources with parameters, to make workflows from.
+    """Templates: parameterized resources from which workflows are created.
 
-    They are applied like workflows (`kind: WorkflowTemplate`). Those that come with Flowmesh are in
-    every namespace; one of the same name that is applied takes its place.
+    Templates are applied like workflows (`kind: WorkflowTemplate`). Bundled templates exist in every
+    namespace; an applied template of the same name overrides a bundled one.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
@@ -67,15 +67,15 @@ class TemplateServiceStub:
 
 
 class TemplateServiceServicer:
-    """Templates: resources with parameters, to make workflows from.
+    """Templates: parameterized resources from which workflows are created.
 
-    They are applied like workflows (`kind: WorkflowTemplate`). Those that come with Flowmesh are in
-    every namespace; one of the same name that is applied takes its place.
+    Templates are applied like workflows (`kind: WorkflowTemplate`). Bundled templates exist in every
+    namespace; an applied template of the same name overrides a bundled one.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
     def GetTemplate(self, request, context):
-        """One version of a template, the newest unless named.
+        """Returns one version of a template; by default the newest.
 
         NOT_FOUND / TEMPLATE_NOT_FOUND
         """
@@ -84,7 +84,7 @@ class TemplateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTemplates(self, request, context):
-        """Newest versions of all templates, by name.
+        """Returns the newest versions of all templates, by name.
 
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -93,30 +93,30 @@ class TemplateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTemplate(self, request, context):
-        """Deletes a template with all its versions. What was made of it stays.
+        """Deletes a template with all its versions. Resources created from it remain.
 
-        NOT_FOUND / TEMPLATE_NOT_FOUND   also of one that comes with Flowmesh
+        NOT_FOUND / TEMPLATE_NOT_FOUND   also for a bundled template
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def InstantiateTemplate(self, request, context):
-        """Makes resources of a template and applies them, all or none.
+        """Renders the resources of a template and applies them atomically.
 
-        Written, wakes, answers again: as DefinitionService.Apply. Workflows made of it have the label
+        Writes, wakes and repeats as DefinitionService.Apply. Created workflows have the label
         `flowmesh.io/template`.
 
         NOT_FOUND / TEMPLATE_NOT_FOUND
-        INVALID_ARGUMENT / PARAMETERS_INVALID   they do not fit; one field violation per problem
-        INVALID_ARGUMENT / <reason of the problems>   what it became is wrong
+        INVALID_ARGUMENT / PARAMETERS_INVALID   the parameters do not match; one field violation per problem
+        INVALID_ARGUMENT / <reason of the problems>   the rendered resources are invalid
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTemplateStats(self, request, context):
-        """How many workflows of the namespace were made of templates.
+        """Returns the numbers of workflows of the namespace that were created from templates.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,10 +159,10 @@ def add_TemplateServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TemplateService:
-    """Templates: resources with parameters, to make workflows from.
+    """Templates: parameterized resources from which workflows are created.
 
-    They are applied like workflows (`kind: WorkflowTemplate`). Those that come with Flowmesh are in
-    every namespace; one of the same name that is applied takes its place.
+    Templates are applied like workflows (`kind: WorkflowTemplate`). Bundled templates exist in every
+    namespace; an applied template of the same name overrides a bundled one.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 

@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TemplateServiceStub:
-    """Templates: resources with parameters, to make workflows from.
+    """Templates: parameterized resources from which workflows are created.
 
-    They are applied like workflows (`kind: WorkflowTemplate`). Those that come with Flowmesh are in
-    every namespace; one of the same name that is applied takes its place.
+    Templates are applied like workflows (`kind: WorkflowTemplate`). Bundled templates exist in every
+    namespace; an applied template of the same name overrides a bundled one.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
@@ -39,76 +39,76 @@ class TemplateServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TemplateServiceAsyncStub: ...
     GetTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.GetTemplateRequest, _template_service_pb2.GetTemplateResponse]
-    """One version of a template, the newest unless named.
+    """Returns one version of a template; by default the newest.
 
       NOT_FOUND / TEMPLATE_NOT_FOUND
     """
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplatesRequest, _template_service_pb2.ListTemplatesResponse]
-    """Newest versions of all templates, by name.
+    """Returns the newest versions of all templates, by name.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     DeleteTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.DeleteTemplateRequest, _template_service_pb2.DeleteTemplateResponse]
-    """Deletes a template with all its versions. What was made of it stays.
+    """Deletes a template with all its versions. Resources created from it remain.
 
-      NOT_FOUND / TEMPLATE_NOT_FOUND   also of one that comes with Flowmesh
+      NOT_FOUND / TEMPLATE_NOT_FOUND   also for a bundled template
     """
     InstantiateTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.InstantiateTemplateRequest, _template_service_pb2.InstantiateTemplateResponse]
-    """Makes resources of a template and applies them, all or none.
+    """Renders the resources of a template and applies them atomically.
 
-    Written, wakes, answers again: as DefinitionService.Apply. Workflows made of it have the label
+    Writes, wakes and repeats as DefinitionService.Apply. Created workflows have the label
     `flowmesh.io/template`.
 
       NOT_FOUND / TEMPLATE_NOT_FOUND
-      INVALID_ARGUMENT / PARAMETERS_INVALID   they do not fit; one field violation per problem
-      INVALID_ARGUMENT / <reason of the problems>   what it became is wrong
+      INVALID_ARGUMENT / PARAMETERS_INVALID   the parameters do not match; one field violation per problem
+      INVALID_ARGUMENT / <reason of the problems>   the rendered resources are invalid
     """
     GetTemplateStats: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.GetTemplateStatsRequest, _template_service_pb2.GetTemplateStatsResponse]
-    """How many workflows of the namespace were made of templates."""
+    """Returns the numbers of workflows of the namespace that were created from templates."""
 
 @_typing.type_check_only
 class TemplateServiceAsyncStub(TemplateServiceStub):
-    """Templates: resources with parameters, to make workflows from.
+    """Templates: parameterized resources from which workflows are created.
 
-    They are applied like workflows (`kind: WorkflowTemplate`). Those that come with Flowmesh are in
-    every namespace; one of the same name that is applied takes its place.
+    Templates are applied like workflows (`kind: WorkflowTemplate`). Bundled templates exist in every
+    namespace; an applied template of the same name overrides a bundled one.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.GetTemplateRequest, _template_service_pb2.GetTemplateResponse]  # type: ignore[assignment]
-    """One version of a template, the newest unless named.
+    """Returns one version of a template; by default the newest.
 
       NOT_FOUND / TEMPLATE_NOT_FOUND
     """
     ListTemplates: _aio.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplatesRequest, _template_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
-    """Newest versions of all templates, by name.
+    """Returns the newest versions of all templates, by name.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     DeleteTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.DeleteTemplateRequest, _template_service_pb2.DeleteTemplateResponse]  # type: ignore[assignment]
-    """Deletes a template with all its versions. What was made of it stays.
+    """Deletes a template with all its versions. Resources created from it remain.
 
-      NOT_FOUND / TEMPLATE_NOT_FOUND   also of one that comes with Flowmesh
+      NOT_FOUND / TEMPLATE_NOT_FOUND   also for a bundled template
     """
     InstantiateTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.InstantiateTemplateRequest, _template_service_pb2.InstantiateTemplateResponse]  # type: ignore[assignment]
-    """Makes resources of a template and applies them, all or none.
+    """Renders the resources of a template and applies them atomically.
 
-    Written, wakes, answers again: as DefinitionService.Apply. Workflows made of it have the label
+    Writes, wakes and repeats as DefinitionService.Apply. Created workflows have the label
     `flowmesh.io/template`.
 
       NOT_FOUND / TEMPLATE_NOT_FOUND
-      INVALID_ARGUMENT / PARAMETERS_INVALID   they do not fit; one field violation per problem
-      INVALID_ARGUMENT / <reason of the problems>   what it became is wrong
+      INVALID_ARGUMENT / PARAMETERS_INVALID   the parameters do not match; one field violation per problem
+      INVALID_ARGUMENT / <reason of the problems>   the rendered resources are invalid
     """
     GetTemplateStats: _aio.UnaryUnaryMultiCallable[_template_service_pb2.GetTemplateStatsRequest, _template_service_pb2.GetTemplateStatsResponse]  # type: ignore[assignment]
-    """How many workflows of the namespace were made of templates."""
+    """Returns the numbers of workflows of the namespace that were created from templates."""
 
 class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Templates: resources with parameters, to make workflows from.
+    """Templates: parameterized resources from which workflows are created.
 
-    They are applied like workflows (`kind: WorkflowTemplate`). Those that come with Flowmesh are in
-    every namespace; one of the same name that is applied takes its place.
+    Templates are applied like workflows (`kind: WorkflowTemplate`). Bundled templates exist in every
+    namespace; an applied template of the same name overrides a bundled one.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
@@ -118,7 +118,7 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.GetTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.GetTemplateResponse, _abc.Awaitable[_template_service_pb2.GetTemplateResponse]]:
-        """One version of a template, the newest unless named.
+        """Returns one version of a template; by default the newest.
 
           NOT_FOUND / TEMPLATE_NOT_FOUND
         """
@@ -129,7 +129,7 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.ListTemplatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.ListTemplatesResponse, _abc.Awaitable[_template_service_pb2.ListTemplatesResponse]]:
-        """Newest versions of all templates, by name.
+        """Returns the newest versions of all templates, by name.
 
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -140,9 +140,9 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.DeleteTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.DeleteTemplateResponse, _abc.Awaitable[_template_service_pb2.DeleteTemplateResponse]]:
-        """Deletes a template with all its versions. What was made of it stays.
+        """Deletes a template with all its versions. Resources created from it remain.
 
-          NOT_FOUND / TEMPLATE_NOT_FOUND   also of one that comes with Flowmesh
+          NOT_FOUND / TEMPLATE_NOT_FOUND   also for a bundled template
         """
 
     @_abc_1.abstractmethod
@@ -151,14 +151,14 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.InstantiateTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.InstantiateTemplateResponse, _abc.Awaitable[_template_service_pb2.InstantiateTemplateResponse]]:
-        """Makes resources of a template and applies them, all or none.
+        """Renders the resources of a template and applies them atomically.
 
-        Written, wakes, answers again: as DefinitionService.Apply. Workflows made of it have the label
+        Writes, wakes and repeats as DefinitionService.Apply. Created workflows have the label
         `flowmesh.io/template`.
 
           NOT_FOUND / TEMPLATE_NOT_FOUND
-          INVALID_ARGUMENT / PARAMETERS_INVALID   they do not fit; one field violation per problem
-          INVALID_ARGUMENT / <reason of the problems>   what it became is wrong
+          INVALID_ARGUMENT / PARAMETERS_INVALID   the parameters do not match; one field violation per problem
+          INVALID_ARGUMENT / <reason of the problems>   the rendered resources are invalid
         """
 
     @_abc_1.abstractmethod
@@ -167,6 +167,6 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.GetTemplateStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.GetTemplateStatsResponse, _abc.Awaitable[_template_service_pb2.GetTemplateStatsResponse]]:
-        """How many workflows of the namespace were made of templates."""
+        """Returns the numbers of workflows of the namespace that were created from templates."""
 
 def add_TemplateServiceServicer_to_server(servicer: TemplateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

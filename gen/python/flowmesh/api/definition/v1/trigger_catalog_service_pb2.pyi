@@ -27,11 +27,11 @@ class ListWorkflowTriggersRequest(_message.Message):
     WORKFLOW_IDS_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """Of the ids; an empty one is `default`."""
+    """Namespace of `workflow_ids`; empty is `default`."""
     page_token: _builtins.str
     @_builtins.property
     def workflow_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At most 1,000; those that there never were are left out."""
+        """At most 1,000; unknown ids are ignored."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TriggerCatalogServiceStub:
-    """Tells the event service which triggers there are.
+    """The triggers of all workflows, for the event service.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,12 @@ class TriggerCatalogServiceStub:
 
 
 class TriggerCatalogServiceServicer:
-    """Tells the event service which triggers there are.
+    """The triggers of all workflows, for the event service.
     """
 
     def ListWorkflowTriggers(self, request, context):
-        """The triggers of the workflows named, deleted ones included; without names, of all workflows of
-        all namespaces that have any, by namespace and id.
+        """Returns the triggers of the named workflows, including deleted ones. Without ids, returns those
+        of all workflows with triggers in all namespaces, by namespace and id.
 
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -73,7 +73,7 @@ def add_TriggerCatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TriggerCatalogService:
-    """Tells the event service which triggers there are.
+    """The triggers of all workflows, for the event service.
     """
 
     @staticmethod

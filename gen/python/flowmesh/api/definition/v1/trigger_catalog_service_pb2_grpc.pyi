@@ -27,33 +27,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TriggerCatalogServiceStub:
-    """Tells the event service which triggers there are."""
+    """The triggers of all workflows, for the event service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TriggerCatalogServiceAsyncStub: ...
     ListWorkflowTriggers: _grpc.UnaryUnaryMultiCallable[_trigger_catalog_service_pb2.ListWorkflowTriggersRequest, _trigger_catalog_service_pb2.ListWorkflowTriggersResponse]
-    """The triggers of the workflows named, deleted ones included; without names, of all workflows of
-    all namespaces that have any, by namespace and id.
+    """Returns the triggers of the named workflows, including deleted ones. Without ids, returns those
+    of all workflows with triggers in all namespaces, by namespace and id.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
 
 @_typing.type_check_only
 class TriggerCatalogServiceAsyncStub(TriggerCatalogServiceStub):
-    """Tells the event service which triggers there are."""
+    """The triggers of all workflows, for the event service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListWorkflowTriggers: _aio.UnaryUnaryMultiCallable[_trigger_catalog_service_pb2.ListWorkflowTriggersRequest, _trigger_catalog_service_pb2.ListWorkflowTriggersResponse]  # type: ignore[assignment]
-    """The triggers of the workflows named, deleted ones included; without names, of all workflows of
-    all namespaces that have any, by namespace and id.
+    """Returns the triggers of the named workflows, including deleted ones. Without ids, returns those
+    of all workflows with triggers in all namespaces, by namespace and id.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
 
 class TriggerCatalogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells the event service which triggers there are."""
+    """The triggers of all workflows, for the event service."""
 
     @_abc_1.abstractmethod
     def ListWorkflowTriggers(
@@ -61,8 +61,8 @@ class TriggerCatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_catalog_service_pb2.ListWorkflowTriggersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_catalog_service_pb2.ListWorkflowTriggersResponse, _abc.Awaitable[_trigger_catalog_service_pb2.ListWorkflowTriggersResponse]]:
-        """The triggers of the workflows named, deleted ones included; without names, of all workflows of
-        all namespaces that have any, by namespace and id.
+        """Returns the triggers of the named workflows, including deleted ones. Without ids, returns those
+        of all workflows with triggers in all namespaces, by namespace and id.
 
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """

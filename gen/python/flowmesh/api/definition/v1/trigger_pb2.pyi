@@ -26,20 +26,18 @@ class _CatchUp:
 class _CatchUpEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CatchUp.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CATCH_UP_UNSPECIFIED: _CatchUp.ValueType  # 0
-    """Nothing: only instants that are at most a minute late fire."""
+    """Only instants that are at most one minute late fire."""
     CATCH_UP_ONE: _CatchUp.ValueType  # 1
-    """The last of them fires."""
+    """The last missed instant fires."""
     CATCH_UP_ALL: _CatchUp.ValueType  # 2
 
 class CatchUp(_CatchUp, metaclass=_CatchUpEnumTypeWrapper):
-    """What becomes of instants that passed while nobody could fire: the suite was down, or the trigger
-    paused.
-    """
+    """Treatment of instants missed while Flowmesh was down or the trigger was paused."""
 
 CATCH_UP_UNSPECIFIED: CatchUp.ValueType  # 0
-"""Nothing: only instants that are at most a minute late fire."""
+"""Only instants that are at most one minute late fire."""
 CATCH_UP_ONE: CatchUp.ValueType  # 1
-"""The last of them fires."""
+"""The last missed instant fires."""
 CATCH_UP_ALL: CatchUp.ValueType  # 2
 Global___CatchUp: _TypeAlias = CatchUp  # noqa: Y015
 
@@ -50,38 +48,38 @@ class _WebhookProviderType:
 class _WebhookProviderTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WebhookProviderType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     WEBHOOK_PROVIDER_TYPE_UNSPECIFIED: _WebhookProviderType.ValueType  # 0
-    """Not at all: who knows the URL may call."""
+    """No signature: knowledge of the URL suffices."""
     WEBHOOK_PROVIDER_TYPE_STANDARD: _WebhookProviderType.ValueType  # 1
     """Standard Webhooks: webhook-id, webhook-timestamp, webhook-signature."""
     WEBHOOK_PROVIDER_TYPE_GITHUB: _WebhookProviderType.ValueType  # 2
-    """X-Hub-Signature-256 over the body, X-GitHub-Delivery names the call."""
+    """X-Hub-Signature-256 over the body; X-GitHub-Delivery identifies the call."""
     WEBHOOK_PROVIDER_TYPE_STRIPE: _WebhookProviderType.ValueType  # 3
-    """Stripe-Signature over time and body; the `id` of the body names the call."""
+    """Stripe-Signature over time and body; the `id` of the body identifies the call."""
     WEBHOOK_PROVIDER_TYPE_SLACK: _WebhookProviderType.ValueType  # 4
     """X-Slack-Signature over X-Slack-Request-Timestamp and body."""
     WEBHOOK_PROVIDER_TYPE_HMAC: _WebhookProviderType.ValueType  # 5
-    """Hex SHA-256 HMAC of the body in a header of its own, with or without `sha256=` before it."""
+    """Hex SHA-256 HMAC of the body in a configurable header, with an optional `sha256=` prefix."""
 
 class WebhookProviderType(_WebhookProviderType, metaclass=_WebhookProviderTypeEnumTypeWrapper):
-    """How callers sign."""
+    """The signature scheme of the caller."""
 
 WEBHOOK_PROVIDER_TYPE_UNSPECIFIED: WebhookProviderType.ValueType  # 0
-"""Not at all: who knows the URL may call."""
+"""No signature: knowledge of the URL suffices."""
 WEBHOOK_PROVIDER_TYPE_STANDARD: WebhookProviderType.ValueType  # 1
 """Standard Webhooks: webhook-id, webhook-timestamp, webhook-signature."""
 WEBHOOK_PROVIDER_TYPE_GITHUB: WebhookProviderType.ValueType  # 2
-"""X-Hub-Signature-256 over the body, X-GitHub-Delivery names the call."""
+"""X-Hub-Signature-256 over the body; X-GitHub-Delivery identifies the call."""
 WEBHOOK_PROVIDER_TYPE_STRIPE: WebhookProviderType.ValueType  # 3
-"""Stripe-Signature over time and body; the `id` of the body names the call."""
+"""Stripe-Signature over time and body; the `id` of the body identifies the call."""
 WEBHOOK_PROVIDER_TYPE_SLACK: WebhookProviderType.ValueType  # 4
 """X-Slack-Signature over X-Slack-Request-Timestamp and body."""
 WEBHOOK_PROVIDER_TYPE_HMAC: WebhookProviderType.ValueType  # 5
-"""Hex SHA-256 HMAC of the body in a header of its own, with or without `sha256=` before it."""
+"""Hex SHA-256 HMAC of the body in a configurable header, with an optional `sha256=` prefix."""
 Global___WebhookProviderType: _TypeAlias = WebhookProviderType  # noqa: Y015
 
 @_typing.final
 class Trigger(_message.Message):
-    """What starts executions of a workflow from outside, or goes on with one that waits."""
+    """A trigger that starts executions of a workflow, or signals one that waits."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -93,8 +91,8 @@ class Trigger(_message.Message):
     id: _builtins.str
     """Unique in its workflow."""
     input_template: _builtins.bytes
-    """JSON document with `{{ }}` templates over `trigger`, and `event` or `payload`, that renders to
-    the input of the execution. Empty: `trigger`, `event`, or `payload` as it is.
+    """JSON document with `{{ }}` templates over `trigger`, and `event` or `payload`, that renders the
+    input of the execution. Empty passes `trigger`, `event` or `payload` unchanged.
     """
     @_builtins.property
     def cron(self) -> Global___CronTrigger: ...
@@ -137,7 +135,7 @@ class CronTrigger(_message.Message):
     """IANA name; empty is UTC."""
     catch_up: Global___CatchUp.ValueType
     catch_up_max: _builtins.int
-    """Missed instants that CATCH_UP_ALL makes up for, the latest ones."""
+    """Maximum number of missed instants that fire with CATCH_UP_ALL; the latest ones fire."""
     def __init__(
         self,
         *,
@@ -156,8 +154,8 @@ Global___CronTrigger: _TypeAlias = CronTrigger  # noqa: Y015
 
 @_typing.final
 class EventTrigger(_message.Message):
-    """Fires for events that match all of it. Empty matches everything; a `*` at the end of `type` or
-    `source` matches what begins so.
+    """Fires for events that match all fields. An empty field matches everything; a trailing `*` in
+    `type` or `source` matches a prefix.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -186,7 +184,7 @@ Global___EventTrigger: _TypeAlias = EventTrigger  # noqa: Y015
 
 @_typing.final
 class WebhookTrigger(_message.Message):
-    """Fires for calls of a URL of its own."""
+    """Fires for calls of its own URL."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -196,7 +194,7 @@ class WebhookTrigger(_message.Message):
     hook: _builtins.str
     """Last segment of its URL; unique in the namespace."""
     signal: _builtins.str
-    """The call is sent to the execution that it starts as this signal too."""
+    """Name of a signal with the call, which the started execution receives; empty is none."""
     @_builtins.property
     def receiver(self) -> Global___Receiver: ...
     def __init__(
@@ -216,7 +214,7 @@ Global___WebhookTrigger: _TypeAlias = WebhookTrigger  # noqa: Y015
 
 @_typing.final
 class Receiver(_message.Message):
-    """Which calls are taken: signed by whom, with what in them."""
+    """The conditions for accepting a webhook call: its signature and its body."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -227,9 +225,9 @@ class Receiver(_message.Message):
     provider: Global___WebhookProviderType.ValueType
     secret: _builtins.str
     payload_schema: _builtins.bytes
-    """JSON Schema of the body; empty is any value."""
+    """JSON Schema of the body; empty accepts any value."""
     signature_header: _builtins.str
-    """WEBHOOK_PROVIDER_TYPE_HMAC: the header with the signature."""
+    """Name of the header with the signature, for WEBHOOK_PROVIDER_TYPE_HMAC."""
     def __init__(
         self,
         *,
@@ -248,7 +246,7 @@ Global___Receiver: _TypeAlias = Receiver  # noqa: Y015
 
 @_typing.final
 class WorkflowTriggers(_message.Message):
-    """The triggers of a workflow, of the version that new executions start with."""
+    """The triggers of the workflow version that new executions run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -261,7 +259,7 @@ class WorkflowTriggers(_message.Message):
     workflow_id: _builtins.str
     version: _builtins.int
     live: _builtins.bool
-    """False: the workflow is deleted."""
+    """False if the workflow is deleted."""
     @_builtins.property
     def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trigger]: ...
     def __init__(

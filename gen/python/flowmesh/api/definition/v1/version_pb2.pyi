@@ -55,7 +55,7 @@ class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.Value
     VERDICT_COMPATIBLE: _Verdict.ValueType  # 1
     VERDICT_BREAKING: _Verdict.ValueType  # 2
     VERDICT_UNKNOWN: _Verdict.ValueType  # 3
-    """The schemas do not say enough to tell."""
+    """The schemas are too unspecific for a verdict."""
 
 class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper): ...
 
@@ -63,12 +63,12 @@ VERDICT_UNSPECIFIED: Verdict.ValueType  # 0
 VERDICT_COMPATIBLE: Verdict.ValueType  # 1
 VERDICT_BREAKING: Verdict.ValueType  # 2
 VERDICT_UNKNOWN: Verdict.ValueType  # 3
-"""The schemas do not say enough to tell."""
+"""The schemas are too unspecific for a verdict."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
 @_typing.final
 class Label(_message.Message):
-    """A name that points to one version of a workflow and can be moved: `production`, `canary`."""
+    """A movable name for one version of a workflow: `production`, `canary`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -79,7 +79,7 @@ class Label(_message.Message):
     name: _builtins.str
     version: _builtins.int
     moved_by: _builtins.str
-    """Who moved it last, as far as it was said."""
+    """Actor of the last move; empty if unknown."""
     @_builtins.property
     def moved_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -100,7 +100,7 @@ Global___Label: _TypeAlias = Label  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):
-    """One thing that was done to a definition. Never removed, also when the definition is."""
+    """One change of a definition. Changes are kept after the definition is deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -115,22 +115,22 @@ class Change(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
-    """Counts up in the order of commits of one name."""
+    """Number of the change per name, in commit order."""
     action: Global___ChangeAction.ValueType
     version: _builtins.int
-    """The version that was made, or that the label points to now; 0 is none."""
+    """The created version, or the new target of the label; 0 is none."""
     previous_version: _builtins.int
-    """The version before, or that the label pointed to before; 0 is none."""
+    """The previous version, or the previous target of the label; 0 is none."""
     label: _builtins.str
     actor: _builtins.str
     reason: _builtins.str
     truncated: _builtins.bool
-    """There are more differences than are kept."""
+    """True if only some of the differences are stored."""
     @_builtins.property
     def changed_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
-        """What differs from the version before."""
+        """Differences from the previous version."""
 
     def __init__(
         self,
@@ -171,11 +171,13 @@ class Difference(_message.Message):
     action: _builtins.str
     """`added`, `removed` or `changed`."""
     subject: _builtins.str
-    """What of it: a node's id (`each/ship` in the body of `each`), `a -> b`, a schema's path, a field."""
+    """The changed part: a node id (`each/ship` in the body of `each`), an edge `a -> b`, a schema
+    path or a field.
+    """
     field: _builtins.str
-    """The part of a node that changed: `input.total`, `retry.max_attempts`."""
+    """The changed field of a node: `input.total`, `retry.max_attempts`."""
     before: _builtins.bytes
-    """JSON; empty is nothing. Values above 4 KiB are cut short and then are no JSON."""
+    """Values as JSON; empty is none. Values above 4 KiB are truncated and are then not valid JSON."""
     after: _builtins.bytes
     def __init__(
         self,
@@ -197,7 +199,7 @@ Global___Difference: _TypeAlias = Difference  # noqa: Y015
 
 @_typing.final
 class Compatibility(_message.Message):
-    """Whether who calls the old version can call the new one unchanged."""
+    """The compatibility of a new version with callers of the old one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -207,9 +209,11 @@ class Compatibility(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     input: Global___Verdict.ValueType
-    """Of the input: everything the old one accepts must be accepted."""
+    """Verdict on the input: the new version must accept everything that the old one accepts."""
     output: Global___Verdict.ValueType
-    """Of the output: everything the new one gives must be what the old one may have given."""
+    """Verdict on the output: every output of the new version must be a possible output of the old
+    one.
+    """
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompatibilityReason]: ...
     def __init__(
@@ -240,7 +244,7 @@ class CompatibilityReason(_message.Message):
     """`input` or `output`."""
     verdict: Global___Verdict.ValueType
     path: _builtins.str
-    """Into the value: `items[].sku`; empty is the whole value."""
+    """Path in the value: `items[].sku`; empty is the whole value."""
     message: _builtins.str
     def __init__(
         self,
@@ -260,7 +264,7 @@ Global___CompatibilityReason: _TypeAlias = CompatibilityReason  # noqa: Y015
 
 @_typing.final
 class ExecutionMove(_message.Message):
-    """Whether a running execution could go on under the new version."""
+    """The result of checking whether a running execution can move to the new version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -273,7 +277,7 @@ class ExecutionMove(_message.Message):
     movable: _builtins.bool
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Why not: nodes that have started and are not there unchanged."""
+        """Reasons against a move: started nodes that were changed or removed."""
 
     def __init__(
         self,

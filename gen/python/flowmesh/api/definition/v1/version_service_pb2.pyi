@@ -34,9 +34,9 @@ class SetLabelRequest(_message.Message):
     workflow_id: _builtins.str
     label: _builtins.str
     version: _builtins.str
-    """By its number or another label; here nothing is not the newest."""
+    """Number of the version, or another label; required."""
     reason: _builtins.str
-    """Why; at most 1,024 characters."""
+    """Reason for the change; at most 1,024 characters."""
     actor: _builtins.str
     request_id: _builtins.str
     def __init__(
@@ -65,7 +65,7 @@ class SetLabelResponse(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
     previous_version: _builtins.int
-    """0: the label is new."""
+    """0 for a new label."""
     @_builtins.property
     def label(self) -> _version_pb2.Label: ...
     def __init__(
@@ -245,7 +245,7 @@ class ListChangesRequest(_message.Message):
     """`Workflow`, `WorkflowTask` or `WorkflowTemplate`; empty is `Workflow`."""
     name: _builtins.str
     label: _builtins.str
-    """Only moves of this label."""
+    """Only changes of this label."""
     page_size: _builtins.int
     """At most 1,000; 0 is 100."""
     page_token: _builtins.str
@@ -359,7 +359,7 @@ class CheckCompatibilityRequest(_message.Message):
     from_version: _builtins.str
     to_version: _builtins.str
     source: _builtins.bytes
-    """In place of `to_version`: a definition that is not registered yet."""
+    """A definition that is not registered yet, instead of `to_version`."""
     content_type: _builtins.str
     def __init__(
         self,
@@ -390,14 +390,14 @@ class CheckCompatibilityResponse(_message.Message):
     TRUNCATED_FIELD_NUMBER: _builtins.int
     from_version: _builtins.int
     to_version: _builtins.int
-    """0: the definition that was sent."""
+    """0 for the definition in `source`."""
     truncated: _builtins.bool
-    """There are more of them than are listed."""
+    """True if not all running executions are listed."""
     @_builtins.property
     def callers(self) -> _version_pb2.Compatibility: ...
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_version_pb2.ExecutionMove]:
-        """Of those that run now, the newest first; at most 1,000."""
+        """Running executions, newest first; at most 1,000."""
 
     def __init__(
         self,

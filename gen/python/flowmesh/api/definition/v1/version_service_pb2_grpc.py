@@ -26,10 +26,9 @@ if _version_not_supported:
 
 
 class VersionServiceStub:
-    """What is done with the versions of a workflow: labels that point to them, what differs between
-    two, who depends on it, who changed what.
+    """Versions of a workflow: labels, differences, compatibility and the change log.
 
-    A version is chosen by a text: its number, a label, or nothing for the newest.
+    A version is selected by a string: its number, a label, or empty for the newest.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
@@ -77,41 +76,40 @@ class VersionServiceStub:
 
 
 class VersionServiceServicer:
-    """What is done with the versions of a workflow: labels that point to them, what differs between
-    two, who depends on it, who changed what.
+    """Versions of a workflow: labels, differences, compatibility and the change log.
 
-    A version is chosen by a text: its number, a label, or nothing for the newest.
+    A version is selected by a string: its number, a label, or empty for the newest.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
     def SetLabel(self, request, context):
-        """Points a label to a version; makes the label where there is none.
+        """Points a label to a version; creates the label if necessary.
 
-        Written: the label, and one change that says who moved it, from where, and why.
-        Wakes:   orchestrators drop what they cached of the workflow.
-        Again with the same version: changes nothing.
+        Written: the label, and one change with actor, previous version and reason.
+        Wakes:   orchestrators evict the workflow from their caches.
+        Repeating the same version changes nothing.
 
-        INVALID_ARGUMENT / LABEL_INVALID     a label is an id that is no number
-        INVALID_ARGUMENT / REQUEST_INVALID   no version is named, or 0
-        NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   no such version, or no such label it is chosen by
-        FAILED_PRECONDITION / LABELS_FULL    a workflow has at most 100
+        INVALID_ARGUMENT / LABEL_INVALID     the label is not a valid id, or is a number
+        INVALID_ARGUMENT / REQUEST_INVALID   the version is missing or 0
+        NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   the version, or the label that selects it, does not exist
+        FAILED_PRECONDITION / LABELS_FULL    the workflow has 100 labels, the maximum
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackLabel(self, request, context):
-        """Points a label to the version it pointed to before; again, to the one before that.
+        """Points a label to its previous version. Each further call goes back one more step.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-        FAILED_PRECONDITION / LABEL_NOT_MOVED   it never pointed anywhere else
+        FAILED_PRECONDITION / LABEL_NOT_MOVED   the label has no previous version
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteLabel(self, request, context):
-        """Removes a label. The version it points to stays.
+        """Removes a label. Its version remains.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
         """
@@ -120,7 +118,7 @@ class VersionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLabels(self, request, context):
-        """All labels of a workflow, by name.
+        """Returns all labels of a workflow, by name.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -129,9 +127,9 @@ class VersionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListChanges(self, request, context):
-        """Who changed a workflow or a task, when and how, newest first; of deleted ones too.
+        """Returns the changes of a workflow or task, newest first; also of a deleted one.
 
-        NOT_FOUND / WORKFLOW_NOT_FOUND | TASK_NOT_FOUND   there never was one of this name
+        NOT_FOUND / WORKFLOW_NOT_FOUND | TASK_NOT_FOUND   the name was never used
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -139,7 +137,8 @@ class VersionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DiffWorkflow(self, request, context):
-        """What differs between two versions of a workflow, by meaning: nodes, edges, schemas, policies.
+        """Returns the semantic differences between two versions of a workflow: nodes, edges, schemas,
+        policies.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
         """
@@ -148,10 +147,11 @@ class VersionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckCompatibility(self, request, context):
-        """Whether callers of one version can call another, and which running executions could move to it.
+        """Checks the compatibility of two versions for callers, and the running executions that can move
+        to the second one.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-        INVALID_ARGUMENT / <reason of the problems>   `source` is no workflow that could be registered
+        INVALID_ARGUMENT / <reason of the problems>   `source` is not a valid workflow
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -204,10 +204,9 @@ def add_VersionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class VersionService:
-    """What is done with the versions of a workflow: labels that point to them, what differs between
-    two, who depends on it, who changed what.
+    """Versions of a workflow: labels, differences, compatibility and the change log.
 
-    A version is chosen by a text: its number, a label, or nothing for the newest.
+    A version is selected by a string: its number, a label, or empty for the newest.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 

@@ -27,10 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class VersionServiceStub:
-    """What is done with the versions of a workflow: labels that point to them, what differs between
-    two, who depends on it, who changed what.
+    """Versions of a workflow: labels, differences, compatibility and the change log.
 
-    A version is chosen by a text: its number, a label, or nothing for the newest.
+    A version is selected by a string: its number, a label, or empty for the newest.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
@@ -39,112 +38,114 @@ class VersionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> VersionServiceAsyncStub: ...
     SetLabel: _grpc.UnaryUnaryMultiCallable[_version_service_pb2.SetLabelRequest, _version_service_pb2.SetLabelResponse]
-    """Points a label to a version; makes the label where there is none.
+    """Points a label to a version; creates the label if necessary.
 
-    Written: the label, and one change that says who moved it, from where, and why.
-    Wakes:   orchestrators drop what they cached of the workflow.
-    Again with the same version: changes nothing.
+    Written: the label, and one change with actor, previous version and reason.
+    Wakes:   orchestrators evict the workflow from their caches.
+    Repeating the same version changes nothing.
 
-      INVALID_ARGUMENT / LABEL_INVALID     a label is an id that is no number
-      INVALID_ARGUMENT / REQUEST_INVALID   no version is named, or 0
-      NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   no such version, or no such label it is chosen by
-      FAILED_PRECONDITION / LABELS_FULL    a workflow has at most 100
+      INVALID_ARGUMENT / LABEL_INVALID     the label is not a valid id, or is a number
+      INVALID_ARGUMENT / REQUEST_INVALID   the version is missing or 0
+      NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   the version, or the label that selects it, does not exist
+      FAILED_PRECONDITION / LABELS_FULL    the workflow has 100 labels, the maximum
     """
     RollbackLabel: _grpc.UnaryUnaryMultiCallable[_version_service_pb2.RollbackLabelRequest, _version_service_pb2.RollbackLabelResponse]
-    """Points a label to the version it pointed to before; again, to the one before that.
+    """Points a label to its previous version. Each further call goes back one more step.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-      FAILED_PRECONDITION / LABEL_NOT_MOVED   it never pointed anywhere else
+      FAILED_PRECONDITION / LABEL_NOT_MOVED   the label has no previous version
     """
     DeleteLabel: _grpc.UnaryUnaryMultiCallable[_version_service_pb2.DeleteLabelRequest, _version_service_pb2.DeleteLabelResponse]
-    """Removes a label. The version it points to stays.
+    """Removes a label. Its version remains.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
     """
     ListLabels: _grpc.UnaryUnaryMultiCallable[_version_service_pb2.ListLabelsRequest, _version_service_pb2.ListLabelsResponse]
-    """All labels of a workflow, by name.
+    """Returns all labels of a workflow, by name.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     ListChanges: _grpc.UnaryUnaryMultiCallable[_version_service_pb2.ListChangesRequest, _version_service_pb2.ListChangesResponse]
-    """Who changed a workflow or a task, when and how, newest first; of deleted ones too.
+    """Returns the changes of a workflow or task, newest first; also of a deleted one.
 
-      NOT_FOUND / WORKFLOW_NOT_FOUND | TASK_NOT_FOUND   there never was one of this name
+      NOT_FOUND / WORKFLOW_NOT_FOUND | TASK_NOT_FOUND   the name was never used
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     DiffWorkflow: _grpc.UnaryUnaryMultiCallable[_version_service_pb2.DiffWorkflowRequest, _version_service_pb2.DiffWorkflowResponse]
-    """What differs between two versions of a workflow, by meaning: nodes, edges, schemas, policies.
+    """Returns the semantic differences between two versions of a workflow: nodes, edges, schemas,
+    policies.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
     """
     CheckCompatibility: _grpc.UnaryUnaryMultiCallable[_version_service_pb2.CheckCompatibilityRequest, _version_service_pb2.CheckCompatibilityResponse]
-    """Whether callers of one version can call another, and which running executions could move to it.
+    """Checks the compatibility of two versions for callers, and the running executions that can move
+    to the second one.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-      INVALID_ARGUMENT / <reason of the problems>   `source` is no workflow that could be registered
+      INVALID_ARGUMENT / <reason of the problems>   `source` is not a valid workflow
     """
 
 @_typing.type_check_only
 class VersionServiceAsyncStub(VersionServiceStub):
-    """What is done with the versions of a workflow: labels that point to them, what differs between
-    two, who depends on it, who changed what.
+    """Versions of a workflow: labels, differences, compatibility and the change log.
 
-    A version is chosen by a text: its number, a label, or nothing for the newest.
+    A version is selected by a string: its number, a label, or empty for the newest.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetLabel: _aio.UnaryUnaryMultiCallable[_version_service_pb2.SetLabelRequest, _version_service_pb2.SetLabelResponse]  # type: ignore[assignment]
-    """Points a label to a version; makes the label where there is none.
+    """Points a label to a version; creates the label if necessary.
 
-    Written: the label, and one change that says who moved it, from where, and why.
-    Wakes:   orchestrators drop what they cached of the workflow.
-    Again with the same version: changes nothing.
+    Written: the label, and one change with actor, previous version and reason.
+    Wakes:   orchestrators evict the workflow from their caches.
+    Repeating the same version changes nothing.
 
-      INVALID_ARGUMENT / LABEL_INVALID     a label is an id that is no number
-      INVALID_ARGUMENT / REQUEST_INVALID   no version is named, or 0
-      NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   no such version, or no such label it is chosen by
-      FAILED_PRECONDITION / LABELS_FULL    a workflow has at most 100
+      INVALID_ARGUMENT / LABEL_INVALID     the label is not a valid id, or is a number
+      INVALID_ARGUMENT / REQUEST_INVALID   the version is missing or 0
+      NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   the version, or the label that selects it, does not exist
+      FAILED_PRECONDITION / LABELS_FULL    the workflow has 100 labels, the maximum
     """
     RollbackLabel: _aio.UnaryUnaryMultiCallable[_version_service_pb2.RollbackLabelRequest, _version_service_pb2.RollbackLabelResponse]  # type: ignore[assignment]
-    """Points a label to the version it pointed to before; again, to the one before that.
+    """Points a label to its previous version. Each further call goes back one more step.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-      FAILED_PRECONDITION / LABEL_NOT_MOVED   it never pointed anywhere else
+      FAILED_PRECONDITION / LABEL_NOT_MOVED   the label has no previous version
     """
     DeleteLabel: _aio.UnaryUnaryMultiCallable[_version_service_pb2.DeleteLabelRequest, _version_service_pb2.DeleteLabelResponse]  # type: ignore[assignment]
-    """Removes a label. The version it points to stays.
+    """Removes a label. Its version remains.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
     """
     ListLabels: _aio.UnaryUnaryMultiCallable[_version_service_pb2.ListLabelsRequest, _version_service_pb2.ListLabelsResponse]  # type: ignore[assignment]
-    """All labels of a workflow, by name.
+    """Returns all labels of a workflow, by name.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     ListChanges: _aio.UnaryUnaryMultiCallable[_version_service_pb2.ListChangesRequest, _version_service_pb2.ListChangesResponse]  # type: ignore[assignment]
-    """Who changed a workflow or a task, when and how, newest first; of deleted ones too.
+    """Returns the changes of a workflow or task, newest first; also of a deleted one.
 
-      NOT_FOUND / WORKFLOW_NOT_FOUND | TASK_NOT_FOUND   there never was one of this name
+      NOT_FOUND / WORKFLOW_NOT_FOUND | TASK_NOT_FOUND   the name was never used
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     DiffWorkflow: _aio.UnaryUnaryMultiCallable[_version_service_pb2.DiffWorkflowRequest, _version_service_pb2.DiffWorkflowResponse]  # type: ignore[assignment]
-    """What differs between two versions of a workflow, by meaning: nodes, edges, schemas, policies.
+    """Returns the semantic differences between two versions of a workflow: nodes, edges, schemas,
+    policies.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
     """
     CheckCompatibility: _aio.UnaryUnaryMultiCallable[_version_service_pb2.CheckCompatibilityRequest, _version_service_pb2.CheckCompatibilityResponse]  # type: ignore[assignment]
-    """Whether callers of one version can call another, and which running executions could move to it.
+    """Checks the compatibility of two versions for callers, and the running executions that can move
+    to the second one.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-      INVALID_ARGUMENT / <reason of the problems>   `source` is no workflow that could be registered
+      INVALID_ARGUMENT / <reason of the problems>   `source` is not a valid workflow
     """
 
 class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What is done with the versions of a workflow: labels that point to them, what differs between
-    two, who depends on it, who changed what.
+    """Versions of a workflow: labels, differences, compatibility and the change log.
 
-    A version is chosen by a text: its number, a label, or nothing for the newest.
+    A version is selected by a string: its number, a label, or empty for the newest.
     An empty `namespace` is `default` in every request. Reasons are those of docs/errors.md.
     """
 
@@ -154,16 +155,16 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _version_service_pb2.SetLabelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_version_service_pb2.SetLabelResponse, _abc.Awaitable[_version_service_pb2.SetLabelResponse]]:
-        """Points a label to a version; makes the label where there is none.
+        """Points a label to a version; creates the label if necessary.
 
-        Written: the label, and one change that says who moved it, from where, and why.
-        Wakes:   orchestrators drop what they cached of the workflow.
-        Again with the same version: changes nothing.
+        Written: the label, and one change with actor, previous version and reason.
+        Wakes:   orchestrators evict the workflow from their caches.
+        Repeating the same version changes nothing.
 
-          INVALID_ARGUMENT / LABEL_INVALID     a label is an id that is no number
-          INVALID_ARGUMENT / REQUEST_INVALID   no version is named, or 0
-          NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   no such version, or no such label it is chosen by
-          FAILED_PRECONDITION / LABELS_FULL    a workflow has at most 100
+          INVALID_ARGUMENT / LABEL_INVALID     the label is not a valid id, or is a number
+          INVALID_ARGUMENT / REQUEST_INVALID   the version is missing or 0
+          NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND   the version, or the label that selects it, does not exist
+          FAILED_PRECONDITION / LABELS_FULL    the workflow has 100 labels, the maximum
         """
 
     @_abc_1.abstractmethod
@@ -172,10 +173,10 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _version_service_pb2.RollbackLabelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_version_service_pb2.RollbackLabelResponse, _abc.Awaitable[_version_service_pb2.RollbackLabelResponse]]:
-        """Points a label to the version it pointed to before; again, to the one before that.
+        """Points a label to its previous version. Each further call goes back one more step.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-          FAILED_PRECONDITION / LABEL_NOT_MOVED   it never pointed anywhere else
+          FAILED_PRECONDITION / LABEL_NOT_MOVED   the label has no previous version
         """
 
     @_abc_1.abstractmethod
@@ -184,7 +185,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _version_service_pb2.DeleteLabelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_version_service_pb2.DeleteLabelResponse, _abc.Awaitable[_version_service_pb2.DeleteLabelResponse]]:
-        """Removes a label. The version it points to stays.
+        """Removes a label. Its version remains.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
         """
@@ -195,7 +196,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _version_service_pb2.ListLabelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_version_service_pb2.ListLabelsResponse, _abc.Awaitable[_version_service_pb2.ListLabelsResponse]]:
-        """All labels of a workflow, by name.
+        """Returns all labels of a workflow, by name.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -206,9 +207,9 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _version_service_pb2.ListChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_version_service_pb2.ListChangesResponse, _abc.Awaitable[_version_service_pb2.ListChangesResponse]]:
-        """Who changed a workflow or a task, when and how, newest first; of deleted ones too.
+        """Returns the changes of a workflow or task, newest first; also of a deleted one.
 
-          NOT_FOUND / WORKFLOW_NOT_FOUND | TASK_NOT_FOUND   there never was one of this name
+          NOT_FOUND / WORKFLOW_NOT_FOUND | TASK_NOT_FOUND   the name was never used
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
 
@@ -218,7 +219,8 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _version_service_pb2.DiffWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_version_service_pb2.DiffWorkflowResponse, _abc.Awaitable[_version_service_pb2.DiffWorkflowResponse]]:
-        """What differs between two versions of a workflow, by meaning: nodes, edges, schemas, policies.
+        """Returns the semantic differences between two versions of a workflow: nodes, edges, schemas,
+        policies.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
         """
@@ -229,10 +231,11 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _version_service_pb2.CheckCompatibilityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_version_service_pb2.CheckCompatibilityResponse, _abc.Awaitable[_version_service_pb2.CheckCompatibilityResponse]]:
-        """Whether callers of one version can call another, and which running executions could move to it.
+        """Checks the compatibility of two versions for callers, and the running executions that can move
+        to the second one.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
-          INVALID_ARGUMENT / <reason of the problems>   `source` is no workflow that could be registered
+          INVALID_ARGUMENT / <reason of the problems>   `source` is not a valid workflow
         """
 
 def add_VersionServiceServicer_to_server(servicer: VersionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

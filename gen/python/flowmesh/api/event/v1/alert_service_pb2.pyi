@@ -25,17 +25,17 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     DESCRIPTOR: _descriptor.EnumDescriptor
     ALERT_KIND_UNSPECIFIED: _AlertKind.ValueType  # 0
     ALERT_KIND_SLOWDOWN: _AlertKind.ValueType  # 1
-    """The task takes several times as long as it did."""
+    """The task takes several times its usual duration."""
     ALERT_KIND_RECOVERED: _AlertKind.ValueType  # 2
-    """It is as fast as it was before the slowdown."""
+    """The task is back to its usual duration."""
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper): ...
 
 ALERT_KIND_UNSPECIFIED: AlertKind.ValueType  # 0
 ALERT_KIND_SLOWDOWN: AlertKind.ValueType  # 1
-"""The task takes several times as long as it did."""
+"""The task takes several times its usual duration."""
 ALERT_KIND_RECOVERED: AlertKind.ValueType  # 2
-"""It is as fast as it was before the slowdown."""
+"""The task is back to its usual duration."""
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 
 @_typing.final
@@ -53,10 +53,12 @@ class RaiseAlertRequest(_message.Message):
     namespace: _builtins.str
     workflow_id: _builtins.str
     node: _builtins.str
-    """The task whose attempts got slower, or are as fast as before again."""
+    """The node whose attempts slowed down or recovered."""
     kind: Global___AlertKind.ValueType
     usual_ms: _builtins.float
-    """Medians of its durations, before and lately, and of how many the latter is."""
+    """Median durations of the reference period and of recent attempts, and the number of recent
+    attempts.
+    """
     recent_ms: _builtins.float
     samples: _builtins.int
     at_us: _builtins.int
@@ -88,7 +90,7 @@ class RaiseAlertResponse(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     created: _builtins.bool
-    """False where the same alert was there already."""
+    """False if the same alert exists already."""
     def __init__(
         self,
         *,

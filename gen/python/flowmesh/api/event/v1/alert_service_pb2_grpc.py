@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AlertServiceStub:
-    """Alerts that processes of the suite raise. Not offered to clients: they get the event and the notification.
+    """Alerts raised by Flowmesh processes. Internal: clients receive the event and the notification.
     """
 
     def __init__(self, channel):
@@ -43,13 +43,13 @@ class AlertServiceStub:
 
 
 class AlertServiceServicer:
-    """Alerts that processes of the suite raise. Not offered to clients: they get the event and the notification.
+    """Alerts raised by Flowmesh processes. Internal: clients receive the event and the notification.
     """
 
     def RaiseAlert(self, request, context):
-        """Publishes the alert as an event, for triggers, and stores its notification for delivery.
+        """Publishes the alert as an event for triggers and stores its notification for delivery.
 
-        Again with the same namespace, workflow, node and kind within ten minutes: nothing.
+        Repeating the same namespace, workflow, node and kind within ten minutes changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,7 +72,7 @@ def add_AlertServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AlertService:
-    """Alerts that processes of the suite raise. Not offered to clients: they get the event and the notification.
+    """Alerts raised by Flowmesh processes. Internal: clients receive the event and the notification.
     """
 
     @staticmethod

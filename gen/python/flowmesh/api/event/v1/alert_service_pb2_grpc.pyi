@@ -27,31 +27,31 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AlertServiceStub:
-    """Alerts that processes of the suite raise. Not offered to clients: they get the event and the notification."""
+    """Alerts raised by Flowmesh processes. Internal: clients receive the event and the notification."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AlertServiceAsyncStub: ...
     RaiseAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.RaiseAlertRequest, _alert_service_pb2.RaiseAlertResponse]
-    """Publishes the alert as an event, for triggers, and stores its notification for delivery.
+    """Publishes the alert as an event for triggers and stores its notification for delivery.
 
-    Again with the same namespace, workflow, node and kind within ten minutes: nothing.
+    Repeating the same namespace, workflow, node and kind within ten minutes changes nothing.
     """
 
 @_typing.type_check_only
 class AlertServiceAsyncStub(AlertServiceStub):
-    """Alerts that processes of the suite raise. Not offered to clients: they get the event and the notification."""
+    """Alerts raised by Flowmesh processes. Internal: clients receive the event and the notification."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RaiseAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.RaiseAlertRequest, _alert_service_pb2.RaiseAlertResponse]  # type: ignore[assignment]
-    """Publishes the alert as an event, for triggers, and stores its notification for delivery.
+    """Publishes the alert as an event for triggers and stores its notification for delivery.
 
-    Again with the same namespace, workflow, node and kind within ten minutes: nothing.
+    Repeating the same namespace, workflow, node and kind within ten minutes changes nothing.
     """
 
 class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Alerts that processes of the suite raise. Not offered to clients: they get the event and the notification."""
+    """Alerts raised by Flowmesh processes. Internal: clients receive the event and the notification."""
 
     @_abc_1.abstractmethod
     def RaiseAlert(
@@ -59,9 +59,9 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_service_pb2.RaiseAlertRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.RaiseAlertResponse, _abc.Awaitable[_alert_service_pb2.RaiseAlertResponse]]:
-        """Publishes the alert as an event, for triggers, and stores its notification for delivery.
+        """Publishes the alert as an event for triggers and stores its notification for delivery.
 
-        Again with the same namespace, workflow, node and kind within ten minutes: nothing.
+        Repeating the same namespace, workflow, node and kind within ten minutes changes nothing.
         """
 
 def add_AlertServiceServicer_to_server(servicer: AlertServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -55,7 +55,7 @@ class WatchExecutionRequest(_message.Message):
     """Sequence of the last event already known; 0 starts at the first."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Public type names (`TaskCompleted`); empty is all. The last event always comes."""
+        """Public type names (`TaskCompleted`); empty is all. The last event is always sent."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class WatchEventsRequest(_message.Message):
     """Empty is all."""
     execution_id: _builtins.str
     cursor: _builtins.str
-    """Of the last event already known; empty starts with what happens from now on."""
+    """Cursor of the last event already known; empty starts with new events."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -135,9 +135,9 @@ class WatchEventsResponse(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     SUBSCRIBED_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Opaque; resumes after this event."""
+    """Opaque position from which a subscription resumes after this event."""
     subscribed: _builtins.bool
-    """Sent once, without an event, when the subscription has begun."""
+    """Sent once, without an event, when the subscription is active."""
     @_builtins.property
     def event(self) -> Global___LifecycleEvent: ...
     def __init__(
@@ -157,7 +157,7 @@ Global___WatchEventsResponse: _TypeAlias = WatchEventsResponse  # noqa: Y015
 
 @_typing.final
 class LifecycleEvent(_message.Message):
-    """A history event with the names a subscriber needs."""
+    """A history event with the identity of its execution."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -173,7 +173,7 @@ class LifecycleEvent(_message.Message):
     def event(self) -> _history_event_pb2.HistoryEvent: ...
     @_builtins.property
     def signal_flow(self) -> Global___SignalFlow:
-        """Set on derived events (SignalFlow), which have no sequence of their own."""
+        """Set in derived events, which have no sequence."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ Global___LifecycleEvent: _TypeAlias = LifecycleEvent  # noqa: Y015
 
 @_typing.final
 class SignalFlow(_message.Message):
-    """Data went from one node to another; derived from TaskScheduled, sent only when asked for by type."""
+    """A data flow from one node to another. Derived from TaskScheduled; sent only if requested by type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -269,7 +269,7 @@ Global___ListDeliveriesResponse: _TypeAlias = ListDeliveriesResponse  # noqa: Y0
 
 @_typing.final
 class Delivery(_message.Message):
-    """One callback and how it went."""
+    """One callback and its delivery state."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Lifecycle events to whoever subscribes, in order per execution, without gap or repeat.
+    """Streams of lifecycle events for subscribers, in order per execution, without gaps or duplicates.
 
-    A subscriber that does not read slows only itself: above 1,000 events or 1 MiB of backlog its stream ends
-    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from the last sequence or cursor it got.
+    A slow subscriber does not delay others. Above 1,000 events or 1 MiB of backlog its stream ends
+    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from its last sequence or cursor.
     """
 
     def __init__(self, channel):
@@ -56,14 +56,14 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """Lifecycle events to whoever subscribes, in order per execution, without gap or repeat.
+    """Streams of lifecycle events for subscribers, in order per execution, without gaps or duplicates.
 
-    A subscriber that does not read slows only itself: above 1,000 events or 1 MiB of backlog its stream ends
-    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from the last sequence or cursor it got.
+    A slow subscriber does not delay others. Above 1,000 events or 1 MiB of backlog its stream ends
+    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from its last sequence or cursor.
     """
 
     def WatchExecution(self, request, context):
-        """Events of one execution from `after` (exclusive) on; ends after its last event.
+        """Streams the events of one execution after `after` (exclusive); ends after its last event.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         RESOURCE_EXHAUSTED / SLOW_CONSUMER
@@ -73,9 +73,10 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchEvents(self, request, context):
-        """Events of all executions of the namespace that pass the filters, from now or from a cursor on.
+        """Streams the events of all executions of the namespace that pass the filters, from now or from a
+        cursor.
 
-        OUT_OF_RANGE / CURSOR_EXPIRED       the stream no longer holds what follows the cursor
+        OUT_OF_RANGE / CURSOR_EXPIRED       the events after the cursor are no longer stored
         INVALID_ARGUMENT / CURSOR_INVALID
         RESOURCE_EXHAUSTED / SLOW_CONSUMER
         """
@@ -84,7 +85,7 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDeliveries(self, request, context):
-        """Deliveries of callbacks, newest first.
+        """Returns deliveries of callbacks, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,10 +118,10 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Lifecycle events to whoever subscribes, in order per execution, without gap or repeat.
+    """Streams of lifecycle events for subscribers, in order per execution, without gaps or duplicates.
 
-    A subscriber that does not read slows only itself: above 1,000 events or 1 MiB of backlog its stream ends
-    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from the last sequence or cursor it got.
+    A slow subscriber does not delay others. Above 1,000 events or 1 MiB of backlog its stream ends
+    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from its last sequence or cursor.
     """
 
     @staticmethod

@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventServiceStub:
-    """Lifecycle events to whoever subscribes, in order per execution, without gap or repeat.
+    """Streams of lifecycle events for subscribers, in order per execution, without gaps or duplicates.
 
-    A subscriber that does not read slows only itself: above 1,000 events or 1 MiB of backlog its stream ends
-    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from the last sequence or cursor it got.
+    A slow subscriber does not delay others. Above 1,000 events or 1 MiB of backlog its stream ends
+    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from its last sequence or cursor.
     """
 
     @_typing.overload
@@ -38,51 +38,53 @@ class EventServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EventServiceAsyncStub: ...
     WatchExecution: _grpc.UnaryStreamMultiCallable[_event_service_pb2.WatchExecutionRequest, _event_service_pb2.WatchExecutionResponse]
-    """Events of one execution from `after` (exclusive) on; ends after its last event.
+    """Streams the events of one execution after `after` (exclusive); ends after its last event.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       RESOURCE_EXHAUSTED / SLOW_CONSUMER
     """
     WatchEvents: _grpc.UnaryStreamMultiCallable[_event_service_pb2.WatchEventsRequest, _event_service_pb2.WatchEventsResponse]
-    """Events of all executions of the namespace that pass the filters, from now or from a cursor on.
+    """Streams the events of all executions of the namespace that pass the filters, from now or from a
+    cursor.
 
-      OUT_OF_RANGE / CURSOR_EXPIRED       the stream no longer holds what follows the cursor
+      OUT_OF_RANGE / CURSOR_EXPIRED       the events after the cursor are no longer stored
       INVALID_ARGUMENT / CURSOR_INVALID
       RESOURCE_EXHAUSTED / SLOW_CONSUMER
     """
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListDeliveriesRequest, _event_service_pb2.ListDeliveriesResponse]
-    """Deliveries of callbacks, newest first."""
+    """Returns deliveries of callbacks, newest first."""
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
-    """Lifecycle events to whoever subscribes, in order per execution, without gap or repeat.
+    """Streams of lifecycle events for subscribers, in order per execution, without gaps or duplicates.
 
-    A subscriber that does not read slows only itself: above 1,000 events or 1 MiB of backlog its stream ends
-    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from the last sequence or cursor it got.
+    A slow subscriber does not delay others. Above 1,000 events or 1 MiB of backlog its stream ends
+    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from its last sequence or cursor.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchExecution: _aio.UnaryStreamMultiCallable[_event_service_pb2.WatchExecutionRequest, _event_service_pb2.WatchExecutionResponse]  # type: ignore[assignment]
-    """Events of one execution from `after` (exclusive) on; ends after its last event.
+    """Streams the events of one execution after `after` (exclusive); ends after its last event.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       RESOURCE_EXHAUSTED / SLOW_CONSUMER
     """
     WatchEvents: _aio.UnaryStreamMultiCallable[_event_service_pb2.WatchEventsRequest, _event_service_pb2.WatchEventsResponse]  # type: ignore[assignment]
-    """Events of all executions of the namespace that pass the filters, from now or from a cursor on.
+    """Streams the events of all executions of the namespace that pass the filters, from now or from a
+    cursor.
 
-      OUT_OF_RANGE / CURSOR_EXPIRED       the stream no longer holds what follows the cursor
+      OUT_OF_RANGE / CURSOR_EXPIRED       the events after the cursor are no longer stored
       INVALID_ARGUMENT / CURSOR_INVALID
       RESOURCE_EXHAUSTED / SLOW_CONSUMER
     """
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListDeliveriesRequest, _event_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
-    """Deliveries of callbacks, newest first."""
+    """Returns deliveries of callbacks, newest first."""
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lifecycle events to whoever subscribes, in order per execution, without gap or repeat.
+    """Streams of lifecycle events for subscribers, in order per execution, without gaps or duplicates.
 
-    A subscriber that does not read slows only itself: above 1,000 events or 1 MiB of backlog its stream ends
-    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from the last sequence or cursor it got.
+    A slow subscriber does not delay others. Above 1,000 events or 1 MiB of backlog its stream ends
+    with RESOURCE_EXHAUSTED / SLOW_CONSUMER; it resumes from its last sequence or cursor.
     """
 
     @_abc_1.abstractmethod
@@ -91,7 +93,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.WatchExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.WatchExecutionResponse], _abc.AsyncIterator[_event_service_pb2.WatchExecutionResponse]]:
-        """Events of one execution from `after` (exclusive) on; ends after its last event.
+        """Streams the events of one execution after `after` (exclusive); ends after its last event.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           RESOURCE_EXHAUSTED / SLOW_CONSUMER
@@ -103,9 +105,10 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.WatchEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.WatchEventsResponse], _abc.AsyncIterator[_event_service_pb2.WatchEventsResponse]]:
-        """Events of all executions of the namespace that pass the filters, from now or from a cursor on.
+        """Streams the events of all executions of the namespace that pass the filters, from now or from a
+        cursor.
 
-          OUT_OF_RANGE / CURSOR_EXPIRED       the stream no longer holds what follows the cursor
+          OUT_OF_RANGE / CURSOR_EXPIRED       the events after the cursor are no longer stored
           INVALID_ARGUMENT / CURSOR_INVALID
           RESOURCE_EXHAUSTED / SLOW_CONSUMER
         """
@@ -116,6 +119,6 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.ListDeliveriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.ListDeliveriesResponse, _abc.Awaitable[_event_service_pb2.ListDeliveriesResponse]]:
-        """Deliveries of callbacks, newest first."""
+        """Returns deliveries of callbacks, newest first."""
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -74,7 +74,7 @@ Global___ListTriggersResponse: _TypeAlias = ListTriggersResponse  # noqa: Y015
 
 @_typing.final
 class TriggerState(_message.Message):
-    """A trigger and how it goes."""
+    """A trigger and its state."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -96,25 +96,25 @@ class TriggerState(_message.Message):
     version: _builtins.int
     paused: _builtins.bool
     next_at_us: _builtins.int
-    """Of a schedule; 0 where it never fires again or is paused."""
+    """Next instant of a schedule; 0 if it never fires again or is paused."""
     last_at_us: _builtins.int
     last_execution_id: _builtins.str
-    """What the last firing started."""
+    """The execution that the last firing started."""
     last_error: _builtins.str
-    """Why it started nothing."""
+    """Error of the last firing, if it started nothing."""
     fired: _builtins.int
-    """Firings that ended, whatever came of them."""
+    """Number of finished firings, with any outcome."""
     missed: _builtins.int
-    """Instants that passed and are not made up for."""
+    """Number of missed instants that do not fire."""
     refused: _builtins.int
-    """Of `fired`, those that started nothing."""
+    """Number of firings in `fired` that started nothing."""
     joined: _builtins.int
-    """Of `fired`, those that were answered with an execution that was there, as the start policy of
-    the workflow says. About: one that was asked for twice because a process died counts too.
+    """Number of firings in `fired` that joined an existing execution, by the start policy of the
+    workflow. Approximate: a start repeated after a process crash counts as well.
     """
     @_builtins.property
     def trigger(self) -> _trigger_pb2.Trigger:
-        """Without its secret."""
+        """The trigger, without its secret."""
 
     def __init__(
         self,
@@ -248,7 +248,7 @@ class FireTriggerRequest(_message.Message):
     actor: _builtins.str
     @_builtins.property
     def input(self) -> _payload_pb2.Payload:
-        """In place of what the trigger would make of the event or the payload."""
+        """Replaces the input that the trigger would render."""
 
     def __init__(
         self,
@@ -312,7 +312,7 @@ class ListCausesRequest(_message.Message):
     """At most 1,000; 0 is 100."""
     page_token: _builtins.str
     count_only: _builtins.bool
-    """Only count them; the page is empty."""
+    """Returns only `count`; the page is empty."""
     def __init__(
         self,
         *,
@@ -342,7 +342,7 @@ class ListCausesResponse(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     count: _builtins.int
-    """With `count_only`."""
+    """Number of causes; set with `count_only`."""
     @_builtins.property
     def causes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cause]: ...
     def __init__(
@@ -362,7 +362,7 @@ Global___ListCausesResponse: _TypeAlias = ListCausesResponse  # noqa: Y015
 
 @_typing.final
 class Cause(_message.Message):
-    """Something that a trigger fires for."""
+    """One cause for a trigger to fire."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -376,7 +376,7 @@ class Cause(_message.Message):
     at_us: _builtins.int
     request_id: _builtins.str
     error: _builtins.str
-    """Its input cannot be made; why."""
+    """Error that prevents rendering the input."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -421,7 +421,7 @@ Global___PublishEventRequest: _TypeAlias = PublishEventRequest  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
-    """An event as CloudEvents 1.0 has it."""
+    """An event of CloudEvents 1.0."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -454,7 +454,7 @@ class Event(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     EXTENSIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Unique for its source. Empty: one is made, and publishing it again makes another."""
+    """Unique per source. An empty id is replaced by a new one with every call."""
     source: _builtins.str
     """URI reference; empty is `/`."""
     type: _builtins.str
@@ -467,8 +467,8 @@ class Event(_message.Message):
 
     @_builtins.property
     def extensions(self) -> _containers.MessageMap[_builtins.str, Global___ExtensionValue]:
-        """Further attributes: names of at most 64 lower-case letters and digits, none of which CloudEvents
-        names itself. Triggers see them beside the others, as `event.<name>`.
+        """Extension attributes. Names have at most 64 lower-case letters and digits and are not reserved
+        by CloudEvents. Triggers read them as `event.<name>`.
         """
 
     def __init__(
@@ -527,9 +527,9 @@ class PublishEventResponse(_message.Message):
     TRIGGERS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     created: _builtins.bool
-    """False: it was there already."""
+    """False if the event was stored already."""
     triggers: _builtins.int
-    """Triggers that fire for it."""
+    """Number of triggers that fire."""
     def __init__(
         self,
         *,
@@ -556,7 +556,7 @@ class ReceiveWebhookRequest(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     hook: _builtins.str
-    """Of a trigger; or the token of a node."""
+    """Name of a trigger's hook; otherwise `token` of a waiting node is set."""
     token: _builtins.str
     body: _builtins.bytes
     @_builtins.property
@@ -612,11 +612,11 @@ class ReceiveWebhookResponse(_message.Message):
     CHALLENGE_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     created: _builtins.bool
-    """False: the same call came before; this is its outcome."""
+    """False for a repeated call; the response is that of the first call."""
     node: _builtins.str
-    """Of a node that went on."""
+    """The node that received the call."""
     challenge: _builtins.str
-    """Set where the caller only wants to know whether the URL is there; to be answered as it is."""
+    """Challenge of a URL verification request; to be returned unchanged."""
     def __init__(
         self,
         *,
@@ -677,7 +677,7 @@ Global___ListHooksResponse: _TypeAlias = ListHooksResponse  # noqa: Y015
 
 @_typing.final
 class Hook(_message.Message):
-    """A node that waits for a call."""
+    """A node that waits for a webhook call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

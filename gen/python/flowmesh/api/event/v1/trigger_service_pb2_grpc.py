@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class TriggerServiceStub:
-    """What starts executions from outside: schedules, events, webhooks.
+    """Triggers that start executions: schedules, events and webhooks.
 
-    What fires is written down before anything is started, and started under a request id that is made
-    of what fired: no crash loses a start or makes two of one.
+    Each firing is stored before its execution starts, and its request id is derived from the cause.
+    A crash neither loses nor duplicates a start.
     """
 
     def __init__(self, channel):
@@ -81,14 +81,14 @@ class TriggerServiceStub:
 
 
 class TriggerServiceServicer:
-    """What starts executions from outside: schedules, events, webhooks.
+    """Triggers that start executions: schedules, events and webhooks.
 
-    What fires is written down before anything is started, and started under a request id that is made
-    of what fired: no crash loses a start or makes two of one.
+    Each firing is stored before its execution starts, and its request id is derived from the cause.
+    A crash neither loses nor duplicates a start.
     """
 
     def ListTriggers(self, request, context):
-        """Triggers of a namespace, or of one workflow, by workflow and id.
+        """Returns the triggers of a namespace, or of one workflow, by workflow and id.
 
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -97,7 +97,7 @@ class TriggerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseTrigger(self, request, context):
-        """Lets a trigger start nothing until it is resumed; new versions of the workflow do not end that.
+        """Pauses a trigger until it is resumed; it stays paused across new versions of the workflow.
 
         NOT_FOUND / TRIGGER_NOT_FOUND
         FAILED_PRECONDITION / TRIGGER_PAUSED       it is paused already
@@ -107,7 +107,7 @@ class TriggerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResumeTrigger(self, request, context):
-        """A schedule goes on with what its `catchUp` says of the time in between.
+        """Resumes a trigger. `catchUp` of a schedule decides about the instants missed in between.
 
         NOT_FOUND / TRIGGER_NOT_FOUND
         FAILED_PRECONDITION / TRIGGER_NOT_PAUSED
@@ -127,21 +127,21 @@ class TriggerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCauses(self, request, context):
-        """What a trigger would have started in a stretch of time: the instants of a schedule, the published
-        events that match. Starts nothing. The request ids are those of the firings themselves, so who
-        starts them repeats nothing that has been started.
+        """Returns the causes of a trigger in a time range: the instants of a schedule, or the matching
+        published events. Starts nothing. The request ids are those of the firings; starting them again
+        repeats nothing.
 
         NOT_FOUND / TRIGGER_NOT_FOUND
         INVALID_ARGUMENT / RANGE_INVALID      empty, or with more than 1,000,000 instants
-        FAILED_PRECONDITION / TRIGGER_KEEPS_NOTHING   calls of a webhook are not kept
+        FAILED_PRECONDITION / TRIGGER_KEEPS_NOTHING   calls of a webhook are not stored
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PublishEvent(self, request, context):
-        """Takes one event (CloudEvents 1.0) and starts what waits for such. Durable before the answer.
-        Again with the same source and id: changes nothing.
+        """Stores one event (CloudEvents 1.0) and fires the triggers that match. Durable before the
+        response. Repeating the same source and id changes nothing.
 
         INVALID_ARGUMENT / EVENT_INVALID
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   data above 256 KiB
@@ -151,11 +151,11 @@ class TriggerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReceiveWebhook(self, request, context):
-        """Takes a call of a webhook, as it came.
+        """Accepts a call of a webhook, unchanged.
 
-        NOT_FOUND / HOOK_NOT_FOUND               nothing waits under this name or token
+        NOT_FOUND / HOOK_NOT_FOUND               no trigger or node has this name or token
         UNAUTHENTICATED / WEBHOOK_UNAUTHENTICATED
-        INVALID_ARGUMENT / PAYLOAD_INVALID       not JSON, or it does not fit the schema
+        INVALID_ARGUMENT / PAYLOAD_INVALID       the body is not JSON, or does not fit the schema
         FAILED_PRECONDITION / TRIGGER_PAUSED
         as StartExecution or SignalExecution
         """
@@ -164,7 +164,7 @@ class TriggerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListHooks(self, request, context):
-        """Nodes of an execution that wait for a call of a webhook, and their tokens.
+        """Returns the nodes of an execution that wait for a webhook call, and their tokens.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -224,10 +224,10 @@ def add_TriggerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TriggerService:
-    """What starts executions from outside: schedules, events, webhooks.
+    """Triggers that start executions: schedules, events and webhooks.
 
-    What fires is written down before anything is started, and started under a request id that is made
-    of what fired: no crash loses a start or makes two of one.
+    Each firing is stored before its execution starts, and its request id is derived from the cause.
+    A crash neither loses nor duplicates a start.
     """
 
     @staticmethod

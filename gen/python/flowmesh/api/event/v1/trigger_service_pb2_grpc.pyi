@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TriggerServiceStub:
-    """What starts executions from outside: schedules, events, webhooks.
+    """Triggers that start executions: schedules, events and webhooks.
 
-    What fires is written down before anything is started, and started under a request id that is made
-    of what fired: no crash loses a start or makes two of one.
+    Each firing is stored before its execution starts, and its request id is derived from the cause.
+    A crash neither loses nor duplicates a start.
     """
 
     @_typing.overload
@@ -38,18 +38,18 @@ class TriggerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TriggerServiceAsyncStub: ...
     ListTriggers: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggersRequest, _trigger_service_pb2.ListTriggersResponse]
-    """Triggers of a namespace, or of one workflow, by workflow and id.
+    """Returns the triggers of a namespace, or of one workflow, by workflow and id.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     PauseTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.PauseTriggerRequest, _trigger_service_pb2.PauseTriggerResponse]
-    """Lets a trigger start nothing until it is resumed; new versions of the workflow do not end that.
+    """Pauses a trigger until it is resumed; it stays paused across new versions of the workflow.
 
       NOT_FOUND / TRIGGER_NOT_FOUND
       FAILED_PRECONDITION / TRIGGER_PAUSED       it is paused already
     """
     ResumeTrigger: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ResumeTriggerRequest, _trigger_service_pb2.ResumeTriggerResponse]
-    """A schedule goes on with what its `catchUp` says of the time in between.
+    """Resumes a trigger. `catchUp` of a schedule decides about the instants missed in between.
 
       NOT_FOUND / TRIGGER_NOT_FOUND
       FAILED_PRECONDITION / TRIGGER_NOT_PAUSED
@@ -61,58 +61,58 @@ class TriggerServiceStub:
       as StartExecution
     """
     ListCauses: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListCausesRequest, _trigger_service_pb2.ListCausesResponse]
-    """What a trigger would have started in a stretch of time: the instants of a schedule, the published
-    events that match. Starts nothing. The request ids are those of the firings themselves, so who
-    starts them repeats nothing that has been started.
+    """Returns the causes of a trigger in a time range: the instants of a schedule, or the matching
+    published events. Starts nothing. The request ids are those of the firings; starting them again
+    repeats nothing.
 
       NOT_FOUND / TRIGGER_NOT_FOUND
       INVALID_ARGUMENT / RANGE_INVALID      empty, or with more than 1,000,000 instants
-      FAILED_PRECONDITION / TRIGGER_KEEPS_NOTHING   calls of a webhook are not kept
+      FAILED_PRECONDITION / TRIGGER_KEEPS_NOTHING   calls of a webhook are not stored
     """
     PublishEvent: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.PublishEventRequest, _trigger_service_pb2.PublishEventResponse]
-    """Takes one event (CloudEvents 1.0) and starts what waits for such. Durable before the answer.
-    Again with the same source and id: changes nothing.
+    """Stores one event (CloudEvents 1.0) and fires the triggers that match. Durable before the
+    response. Repeating the same source and id changes nothing.
 
       INVALID_ARGUMENT / EVENT_INVALID
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   data above 256 KiB
     """
     ReceiveWebhook: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ReceiveWebhookRequest, _trigger_service_pb2.ReceiveWebhookResponse]
-    """Takes a call of a webhook, as it came.
+    """Accepts a call of a webhook, unchanged.
 
-      NOT_FOUND / HOOK_NOT_FOUND               nothing waits under this name or token
+      NOT_FOUND / HOOK_NOT_FOUND               no trigger or node has this name or token
       UNAUTHENTICATED / WEBHOOK_UNAUTHENTICATED
-      INVALID_ARGUMENT / PAYLOAD_INVALID       not JSON, or it does not fit the schema
+      INVALID_ARGUMENT / PAYLOAD_INVALID       the body is not JSON, or does not fit the schema
       FAILED_PRECONDITION / TRIGGER_PAUSED
       as StartExecution or SignalExecution
     """
     ListHooks: _grpc.UnaryUnaryMultiCallable[_trigger_service_pb2.ListHooksRequest, _trigger_service_pb2.ListHooksResponse]
-    """Nodes of an execution that wait for a call of a webhook, and their tokens.
+    """Returns the nodes of an execution that wait for a webhook call, and their tokens.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
 
 @_typing.type_check_only
 class TriggerServiceAsyncStub(TriggerServiceStub):
-    """What starts executions from outside: schedules, events, webhooks.
+    """Triggers that start executions: schedules, events and webhooks.
 
-    What fires is written down before anything is started, and started under a request id that is made
-    of what fired: no crash loses a start or makes two of one.
+    Each firing is stored before its execution starts, and its request id is derived from the cause.
+    A crash neither loses nor duplicates a start.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListTriggers: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListTriggersRequest, _trigger_service_pb2.ListTriggersResponse]  # type: ignore[assignment]
-    """Triggers of a namespace, or of one workflow, by workflow and id.
+    """Returns the triggers of a namespace, or of one workflow, by workflow and id.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     PauseTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.PauseTriggerRequest, _trigger_service_pb2.PauseTriggerResponse]  # type: ignore[assignment]
-    """Lets a trigger start nothing until it is resumed; new versions of the workflow do not end that.
+    """Pauses a trigger until it is resumed; it stays paused across new versions of the workflow.
 
       NOT_FOUND / TRIGGER_NOT_FOUND
       FAILED_PRECONDITION / TRIGGER_PAUSED       it is paused already
     """
     ResumeTrigger: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ResumeTriggerRequest, _trigger_service_pb2.ResumeTriggerResponse]  # type: ignore[assignment]
-    """A schedule goes on with what its `catchUp` says of the time in between.
+    """Resumes a trigger. `catchUp` of a schedule decides about the instants missed in between.
 
       NOT_FOUND / TRIGGER_NOT_FOUND
       FAILED_PRECONDITION / TRIGGER_NOT_PAUSED
@@ -124,41 +124,41 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
       as StartExecution
     """
     ListCauses: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListCausesRequest, _trigger_service_pb2.ListCausesResponse]  # type: ignore[assignment]
-    """What a trigger would have started in a stretch of time: the instants of a schedule, the published
-    events that match. Starts nothing. The request ids are those of the firings themselves, so who
-    starts them repeats nothing that has been started.
+    """Returns the causes of a trigger in a time range: the instants of a schedule, or the matching
+    published events. Starts nothing. The request ids are those of the firings; starting them again
+    repeats nothing.
 
       NOT_FOUND / TRIGGER_NOT_FOUND
       INVALID_ARGUMENT / RANGE_INVALID      empty, or with more than 1,000,000 instants
-      FAILED_PRECONDITION / TRIGGER_KEEPS_NOTHING   calls of a webhook are not kept
+      FAILED_PRECONDITION / TRIGGER_KEEPS_NOTHING   calls of a webhook are not stored
     """
     PublishEvent: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.PublishEventRequest, _trigger_service_pb2.PublishEventResponse]  # type: ignore[assignment]
-    """Takes one event (CloudEvents 1.0) and starts what waits for such. Durable before the answer.
-    Again with the same source and id: changes nothing.
+    """Stores one event (CloudEvents 1.0) and fires the triggers that match. Durable before the
+    response. Repeating the same source and id changes nothing.
 
       INVALID_ARGUMENT / EVENT_INVALID
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   data above 256 KiB
     """
     ReceiveWebhook: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ReceiveWebhookRequest, _trigger_service_pb2.ReceiveWebhookResponse]  # type: ignore[assignment]
-    """Takes a call of a webhook, as it came.
+    """Accepts a call of a webhook, unchanged.
 
-      NOT_FOUND / HOOK_NOT_FOUND               nothing waits under this name or token
+      NOT_FOUND / HOOK_NOT_FOUND               no trigger or node has this name or token
       UNAUTHENTICATED / WEBHOOK_UNAUTHENTICATED
-      INVALID_ARGUMENT / PAYLOAD_INVALID       not JSON, or it does not fit the schema
+      INVALID_ARGUMENT / PAYLOAD_INVALID       the body is not JSON, or does not fit the schema
       FAILED_PRECONDITION / TRIGGER_PAUSED
       as StartExecution or SignalExecution
     """
     ListHooks: _aio.UnaryUnaryMultiCallable[_trigger_service_pb2.ListHooksRequest, _trigger_service_pb2.ListHooksResponse]  # type: ignore[assignment]
-    """Nodes of an execution that wait for a call of a webhook, and their tokens.
+    """Returns the nodes of an execution that wait for a webhook call, and their tokens.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
 
 class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What starts executions from outside: schedules, events, webhooks.
+    """Triggers that start executions: schedules, events and webhooks.
 
-    What fires is written down before anything is started, and started under a request id that is made
-    of what fired: no crash loses a start or makes two of one.
+    Each firing is stored before its execution starts, and its request id is derived from the cause.
+    A crash neither loses nor duplicates a start.
     """
 
     @_abc_1.abstractmethod
@@ -167,7 +167,7 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.ListTriggersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.ListTriggersResponse, _abc.Awaitable[_trigger_service_pb2.ListTriggersResponse]]:
-        """Triggers of a namespace, or of one workflow, by workflow and id.
+        """Returns the triggers of a namespace, or of one workflow, by workflow and id.
 
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -178,7 +178,7 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.PauseTriggerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.PauseTriggerResponse, _abc.Awaitable[_trigger_service_pb2.PauseTriggerResponse]]:
-        """Lets a trigger start nothing until it is resumed; new versions of the workflow do not end that.
+        """Pauses a trigger until it is resumed; it stays paused across new versions of the workflow.
 
           NOT_FOUND / TRIGGER_NOT_FOUND
           FAILED_PRECONDITION / TRIGGER_PAUSED       it is paused already
@@ -190,7 +190,7 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.ResumeTriggerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.ResumeTriggerResponse, _abc.Awaitable[_trigger_service_pb2.ResumeTriggerResponse]]:
-        """A schedule goes on with what its `catchUp` says of the time in between.
+        """Resumes a trigger. `catchUp` of a schedule decides about the instants missed in between.
 
           NOT_FOUND / TRIGGER_NOT_FOUND
           FAILED_PRECONDITION / TRIGGER_NOT_PAUSED
@@ -214,13 +214,13 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.ListCausesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.ListCausesResponse, _abc.Awaitable[_trigger_service_pb2.ListCausesResponse]]:
-        """What a trigger would have started in a stretch of time: the instants of a schedule, the published
-        events that match. Starts nothing. The request ids are those of the firings themselves, so who
-        starts them repeats nothing that has been started.
+        """Returns the causes of a trigger in a time range: the instants of a schedule, or the matching
+        published events. Starts nothing. The request ids are those of the firings; starting them again
+        repeats nothing.
 
           NOT_FOUND / TRIGGER_NOT_FOUND
           INVALID_ARGUMENT / RANGE_INVALID      empty, or with more than 1,000,000 instants
-          FAILED_PRECONDITION / TRIGGER_KEEPS_NOTHING   calls of a webhook are not kept
+          FAILED_PRECONDITION / TRIGGER_KEEPS_NOTHING   calls of a webhook are not stored
         """
 
     @_abc_1.abstractmethod
@@ -229,8 +229,8 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.PublishEventRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.PublishEventResponse, _abc.Awaitable[_trigger_service_pb2.PublishEventResponse]]:
-        """Takes one event (CloudEvents 1.0) and starts what waits for such. Durable before the answer.
-        Again with the same source and id: changes nothing.
+        """Stores one event (CloudEvents 1.0) and fires the triggers that match. Durable before the
+        response. Repeating the same source and id changes nothing.
 
           INVALID_ARGUMENT / EVENT_INVALID
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   data above 256 KiB
@@ -242,11 +242,11 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.ReceiveWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.ReceiveWebhookResponse, _abc.Awaitable[_trigger_service_pb2.ReceiveWebhookResponse]]:
-        """Takes a call of a webhook, as it came.
+        """Accepts a call of a webhook, unchanged.
 
-          NOT_FOUND / HOOK_NOT_FOUND               nothing waits under this name or token
+          NOT_FOUND / HOOK_NOT_FOUND               no trigger or node has this name or token
           UNAUTHENTICATED / WEBHOOK_UNAUTHENTICATED
-          INVALID_ARGUMENT / PAYLOAD_INVALID       not JSON, or it does not fit the schema
+          INVALID_ARGUMENT / PAYLOAD_INVALID       the body is not JSON, or does not fit the schema
           FAILED_PRECONDITION / TRIGGER_PAUSED
           as StartExecution or SignalExecution
         """
@@ -257,7 +257,7 @@ class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trigger_service_pb2.ListHooksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trigger_service_pb2.ListHooksResponse, _abc.Awaitable[_trigger_service_pb2.ListHooksResponse]]:
-        """Nodes of an execution that wait for a call of a webhook, and their tokens.
+        """Returns the nodes of an execution that wait for a webhook call, and their tokens.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
         """

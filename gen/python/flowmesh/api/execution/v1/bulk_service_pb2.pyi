@@ -62,10 +62,12 @@ class Bulk(_message.Message):
     filter: _builtins.str
     status: Global___BulkStatus.ValueType
     matched: _builtins.int
-    """Executions the filter took when the bulk began."""
+    """Number of executions that matched at the start of the bulk."""
     applied: _builtins.int
     skipped: _builtins.int
-    """Those in whose state the action has no place: one that has ended, one that is paused already."""
+    """Number of executions whose state does not allow the action, such as ended or already paused
+    ones.
+    """
     failed: _builtins.int
     created_at_us: _builtins.int
     ended_at_us: _builtins.int
@@ -75,7 +77,7 @@ class Bulk(_message.Message):
     def action(self) -> Global___BulkAction: ...
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___BulkFailure]:
-        """The first of those that failed, at most 20."""
+        """First failures, at most 20."""
 
     def __init__(
         self,
@@ -114,17 +116,19 @@ class BulkAction(_message.Message):
     FROM_FAILED_FIELD_NUMBER: _builtins.int
     NEWEST_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """cancel, terminate, pause, resume, signal, retry or rerun. `retry` tries every failed node again
-    that NODE_ACTION_RETRY would take; `rerun` starts a new execution for each that has ended.
+    """cancel, terminate, pause, resume, signal, retry or rerun. `retry` retries every failed node for
+    which NODE_ACTION_RETRY is allowed; `rerun` starts a new execution for each ended one.
     """
     reason: _builtins.str
-    """Kept in the history of each execution."""
+    """Reason stored in the history of each execution."""
     signal: _builtins.str
-    """Of a signal."""
+    """Name and payload of the signal, for `signal`."""
     from_failed: _builtins.bool
-    """Of a rerun: from the nodes that failed, were canceled or have no result; else all of it."""
+    """For `rerun`: start from the nodes that failed, were canceled or have no result, instead of a
+    complete rerun.
+    """
     newest_version: _builtins.bool
-    """Of a rerun: the newest version of the workflow instead of the one it ran."""
+    """For `rerun`: use the newest version of the workflow instead of the original one."""
     @_builtins.property
     def payload(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -201,7 +205,7 @@ class PreviewBulkResponse(_message.Message):
     count: _builtins.int
     @_builtins.property
     def execution_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The first that it would be about, at most 10."""
+        """First matching executions, at most 10."""
 
     def __init__(
         self,
@@ -230,7 +234,7 @@ class StartBulkRequest(_message.Message):
     namespace: _builtins.str
     filter: _builtins.str
     rate_per_second: _builtins.int
-    """Executions a second; 0 is 100, at most 1,000."""
+    """Executions per second; 0 is 100, at most 1,000."""
     request_id: _builtins.str
     actor: _builtins.str
     @_builtins.property

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class BulkServiceStub:
-    """One action on every execution that a filter takes. A bulk is durable: it goes on after a restart,
-    and does its action once to each execution.
+    """Bulk operations: one action on every execution that matches a filter. A bulk is durable: it
+    continues after a restart and applies its action once per execution.
     """
 
     def __init__(self, channel):
@@ -64,12 +64,12 @@ class BulkServiceStub:
 
 
 class BulkServiceServicer:
-    """One action on every execution that a filter takes. A bulk is durable: it goes on after a restart,
-    and does its action once to each execution.
+    """Bulk operations: one action on every execution that matches a filter. A bulk is durable: it
+    continues after a restart and applies its action once per execution.
     """
 
     def PreviewBulk(self, request, context):
-        """What a bulk over this filter would be about; changes nothing.
+        """Returns the executions that a bulk with this filter would include. Changes nothing.
 
         INVALID_ARGUMENT / FILTER_INVALID
         """
@@ -78,18 +78,18 @@ class BulkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartBulk(self, request, context):
-        """Begins a bulk. It is about executions that exist when it begins, oldest first.
+        """Starts a bulk over the matching executions that exist at its start, oldest first.
 
         INVALID_ARGUMENT / FILTER_INVALID
-        INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, what another one takes, or a rate out of range
-        ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id began another bulk
+        INVALID_ARGUMENT / REQUEST_INVALID     an unknown action, a field of another action, or a rate out of range
+        ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id started another bulk
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBulk(self, request, context):
-        """How far a bulk is.
+        """Returns the progress of a bulk.
 
         NOT_FOUND / BULK_NOT_FOUND
         """
@@ -98,14 +98,14 @@ class BulkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListBulks(self, request, context):
-        """The bulks of the namespace, newest first, at most 100.
+        """Returns the bulks of the namespace, newest first, at most 100.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelBulk(self, request, context):
-        """Stops a bulk: what it has done stays done.
+        """Cancels a bulk. Actions already applied are not reverted.
 
         NOT_FOUND / BULK_NOT_FOUND
         FAILED_PRECONDITION / BULK_ENDED
@@ -151,8 +151,8 @@ def add_BulkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BulkService:
-    """One action on every execution that a filter takes. A bulk is durable: it goes on after a restart,
-    and does its action once to each execution.
+    """Bulk operations: one action on every execution that matches a filter. A bulk is durable: it
+    continues after a restart and applies its action once per execution.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BulkServiceStub:
-    """One action on every execution that a filter takes. A bulk is durable: it goes on after a restart,
-    and does its action once to each execution.
+    """Bulk operations: one action on every execution that matches a filter. A bulk is durable: it
+    continues after a restart and applies its action once per execution.
     """
 
     @_typing.overload
@@ -36,26 +36,26 @@ class BulkServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BulkServiceAsyncStub: ...
     PreviewBulk: _grpc.UnaryUnaryMultiCallable[_bulk_service_pb2.PreviewBulkRequest, _bulk_service_pb2.PreviewBulkResponse]
-    """What a bulk over this filter would be about; changes nothing.
+    """Returns the executions that a bulk with this filter would include. Changes nothing.
 
       INVALID_ARGUMENT / FILTER_INVALID
     """
     StartBulk: _grpc.UnaryUnaryMultiCallable[_bulk_service_pb2.StartBulkRequest, _bulk_service_pb2.StartBulkResponse]
-    """Begins a bulk. It is about executions that exist when it begins, oldest first.
+    """Starts a bulk over the matching executions that exist at its start, oldest first.
 
       INVALID_ARGUMENT / FILTER_INVALID
-      INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, what another one takes, or a rate out of range
-      ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id began another bulk
+      INVALID_ARGUMENT / REQUEST_INVALID     an unknown action, a field of another action, or a rate out of range
+      ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id started another bulk
     """
     GetBulk: _grpc.UnaryUnaryMultiCallable[_bulk_service_pb2.GetBulkRequest, _bulk_service_pb2.GetBulkResponse]
-    """How far a bulk is.
+    """Returns the progress of a bulk.
 
       NOT_FOUND / BULK_NOT_FOUND
     """
     ListBulks: _grpc.UnaryUnaryMultiCallable[_bulk_service_pb2.ListBulksRequest, _bulk_service_pb2.ListBulksResponse]
-    """The bulks of the namespace, newest first, at most 100."""
+    """Returns the bulks of the namespace, newest first, at most 100."""
     CancelBulk: _grpc.UnaryUnaryMultiCallable[_bulk_service_pb2.CancelBulkRequest, _bulk_service_pb2.CancelBulkResponse]
-    """Stops a bulk: what it has done stays done.
+    """Cancels a bulk. Actions already applied are not reverted.
 
       NOT_FOUND / BULK_NOT_FOUND
       FAILED_PRECONDITION / BULK_ENDED
@@ -63,40 +63,40 @@ class BulkServiceStub:
 
 @_typing.type_check_only
 class BulkServiceAsyncStub(BulkServiceStub):
-    """One action on every execution that a filter takes. A bulk is durable: it goes on after a restart,
-    and does its action once to each execution.
+    """Bulk operations: one action on every execution that matches a filter. A bulk is durable: it
+    continues after a restart and applies its action once per execution.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PreviewBulk: _aio.UnaryUnaryMultiCallable[_bulk_service_pb2.PreviewBulkRequest, _bulk_service_pb2.PreviewBulkResponse]  # type: ignore[assignment]
-    """What a bulk over this filter would be about; changes nothing.
+    """Returns the executions that a bulk with this filter would include. Changes nothing.
 
       INVALID_ARGUMENT / FILTER_INVALID
     """
     StartBulk: _aio.UnaryUnaryMultiCallable[_bulk_service_pb2.StartBulkRequest, _bulk_service_pb2.StartBulkResponse]  # type: ignore[assignment]
-    """Begins a bulk. It is about executions that exist when it begins, oldest first.
+    """Starts a bulk over the matching executions that exist at its start, oldest first.
 
       INVALID_ARGUMENT / FILTER_INVALID
-      INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, what another one takes, or a rate out of range
-      ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id began another bulk
+      INVALID_ARGUMENT / REQUEST_INVALID     an unknown action, a field of another action, or a rate out of range
+      ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id started another bulk
     """
     GetBulk: _aio.UnaryUnaryMultiCallable[_bulk_service_pb2.GetBulkRequest, _bulk_service_pb2.GetBulkResponse]  # type: ignore[assignment]
-    """How far a bulk is.
+    """Returns the progress of a bulk.
 
       NOT_FOUND / BULK_NOT_FOUND
     """
     ListBulks: _aio.UnaryUnaryMultiCallable[_bulk_service_pb2.ListBulksRequest, _bulk_service_pb2.ListBulksResponse]  # type: ignore[assignment]
-    """The bulks of the namespace, newest first, at most 100."""
+    """Returns the bulks of the namespace, newest first, at most 100."""
     CancelBulk: _aio.UnaryUnaryMultiCallable[_bulk_service_pb2.CancelBulkRequest, _bulk_service_pb2.CancelBulkResponse]  # type: ignore[assignment]
-    """Stops a bulk: what it has done stays done.
+    """Cancels a bulk. Actions already applied are not reverted.
 
       NOT_FOUND / BULK_NOT_FOUND
       FAILED_PRECONDITION / BULK_ENDED
     """
 
 class BulkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """One action on every execution that a filter takes. A bulk is durable: it goes on after a restart,
-    and does its action once to each execution.
+    """Bulk operations: one action on every execution that matches a filter. A bulk is durable: it
+    continues after a restart and applies its action once per execution.
     """
 
     @_abc_1.abstractmethod
@@ -105,7 +105,7 @@ class BulkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bulk_service_pb2.PreviewBulkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_bulk_service_pb2.PreviewBulkResponse, _abc.Awaitable[_bulk_service_pb2.PreviewBulkResponse]]:
-        """What a bulk over this filter would be about; changes nothing.
+        """Returns the executions that a bulk with this filter would include. Changes nothing.
 
           INVALID_ARGUMENT / FILTER_INVALID
         """
@@ -116,11 +116,11 @@ class BulkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bulk_service_pb2.StartBulkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_bulk_service_pb2.StartBulkResponse, _abc.Awaitable[_bulk_service_pb2.StartBulkResponse]]:
-        """Begins a bulk. It is about executions that exist when it begins, oldest first.
+        """Starts a bulk over the matching executions that exist at its start, oldest first.
 
           INVALID_ARGUMENT / FILTER_INVALID
-          INVALID_ARGUMENT / REQUEST_INVALID     an action that is none, what another one takes, or a rate out of range
-          ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id began another bulk
+          INVALID_ARGUMENT / REQUEST_INVALID     an unknown action, a field of another action, or a rate out of range
+          ALREADY_EXISTS / REQUEST_ID_REUSED     the request_id started another bulk
         """
 
     @_abc_1.abstractmethod
@@ -129,7 +129,7 @@ class BulkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bulk_service_pb2.GetBulkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_bulk_service_pb2.GetBulkResponse, _abc.Awaitable[_bulk_service_pb2.GetBulkResponse]]:
-        """How far a bulk is.
+        """Returns the progress of a bulk.
 
           NOT_FOUND / BULK_NOT_FOUND
         """
@@ -140,7 +140,7 @@ class BulkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bulk_service_pb2.ListBulksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_bulk_service_pb2.ListBulksResponse, _abc.Awaitable[_bulk_service_pb2.ListBulksResponse]]:
-        """The bulks of the namespace, newest first, at most 100."""
+        """Returns the bulks of the namespace, newest first, at most 100."""
 
     @_abc_1.abstractmethod
     def CancelBulk(
@@ -148,7 +148,7 @@ class BulkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bulk_service_pb2.CancelBulkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_bulk_service_pb2.CancelBulkResponse, _abc.Awaitable[_bulk_service_pb2.CancelBulkResponse]]:
-        """Stops a bulk: what it has done stays done.
+        """Cancels a bulk. Actions already applied are not reverted.
 
           NOT_FOUND / BULK_NOT_FOUND
           FAILED_PRECONDITION / BULK_ENDED

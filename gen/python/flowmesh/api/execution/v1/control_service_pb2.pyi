@@ -28,15 +28,15 @@ class _LinkScope:
 class _LinkScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkScope.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     LINK_SCOPE_UNSPECIFIED: _LinkScope.ValueType  # 0
-    """Approve or reject."""
+    """Both decisions."""
     LINK_SCOPE_APPROVE: _LinkScope.ValueType  # 1
     LINK_SCOPE_REJECT: _LinkScope.ValueType  # 2
 
 class LinkScope(_LinkScope, metaclass=_LinkScopeEnumTypeWrapper):
-    """What a link lets its holder say."""
+    """The decisions that a link allows."""
 
 LINK_SCOPE_UNSPECIFIED: LinkScope.ValueType  # 0
-"""Approve or reject."""
+"""Both decisions."""
 LINK_SCOPE_APPROVE: LinkScope.ValueType  # 1
 LINK_SCOPE_REJECT: LinkScope.ValueType  # 2
 Global___LinkScope: _TypeAlias = LinkScope  # noqa: Y015
@@ -64,11 +64,11 @@ class SteerNodeRequest(_message.Message):
     actor: _builtins.str
     @_builtins.property
     def input(self) -> _payload_pb2.Payload:
-        """What the next attempt gets in place of what the definition says, for RETRY and CONTINUE."""
+        """Input of the next attempt instead of the rendered one, for RETRY and CONTINUE."""
 
     @_builtins.property
     def output(self) -> _payload_pb2.Payload:
-        """For COMPLETE and OVERRIDE."""
+        """Output of the node, for COMPLETE and OVERRIDE."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class SteerNodeResponse(_message.Message):
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Sequence of the last event that came of it."""
+    """Sequence of the last resulting event."""
     def __init__(
         self,
         *,
@@ -128,7 +128,7 @@ class SetBreakpointsRequest(_message.Message):
     actor: _builtins.str
     @_builtins.property
     def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of nodes; of one in a body with the names around it: `each-order/charge`."""
+        """Node ids; a node in a body has the path of its containers: `each-order/charge`."""
 
     def __init__(
         self,
@@ -244,14 +244,14 @@ class DecideApprovalRequest(_message.Message):
     execution_id: _builtins.str
     node: _builtins.str
     by: _builtins.str
-    """Who decides."""
+    """Person who decides."""
     approved: _builtins.bool
     comment: _builtins.str
     request_id: _builtins.str
     actor: _builtins.str
     asked_at_us: _builtins.int
-    """Only what was asked then (PendingApproval.asked_at_us), not what the node asked anew since;
-    0 is whatever it asks now.
+    """Decides only the request of this time (PendingApproval.asked_at_us), not a newer one; 0 is the
+    current request.
     """
     @_builtins.property
     def form(self) -> _payload_pb2.Payload: ...
@@ -285,7 +285,7 @@ class DecideApprovalResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     outcome: _builtins.str
-    """Empty as long as more decisions are needed; else `approved` or `rejected`."""
+    """`approved` or `rejected`; empty while more decisions are required."""
     def __init__(
         self,
         *,
@@ -310,9 +310,9 @@ class ListApprovalsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     assignee: _builtins.str
-    """What this one can decide, which includes what anybody can; empty is everything."""
+    """Only approvals that this person can decide, including those without assignees; empty is all."""
     page_size: _builtins.int
-    """Executions looked at, at most 200; 0 is 50."""
+    """Number of executions examined, at most 200; 0 is 50."""
     page_token: _builtins.str
     def __init__(
         self,
@@ -402,10 +402,12 @@ class CreateApprovalLinkRequest(_message.Message):
     execution_id: _builtins.str
     node: _builtins.str
     by: _builtins.str
-    """Who decides by it."""
+    """Person who decides by the link."""
     scope: Global___LinkScope.ValueType
     valid_ms: _builtins.int
-    """At most until the deadline of the approval, and 90 days; 0 is until the deadline, or 7 days."""
+    """Validity in ms, at most until the deadline of the approval and 90 days; 0 is until the
+    deadline, or 7 days without one.
+    """
     def __init__(
         self,
         *,
@@ -433,7 +435,7 @@ class CreateApprovalLinkResponse(_message.Message):
     EXPIRES_AT_US_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     url: _builtins.str
-    """Below the setting `public_url`, else below the address of a gateway."""
+    """URL under the setting `public_url`, otherwise under the address of a gateway."""
     expires_at_us: _builtins.int
     def __init__(
         self,
@@ -561,7 +563,7 @@ Global___DecideByLinkResponse: _TypeAlias = DecideByLinkResponse  # noqa: Y015
 
 @_typing.final
 class LinkKey(_message.Message):
-    """A key that links are signed with: the newest one, or an older one whose links may be good."""
+    """A key for signing links: the newest one, or an older one whose links may still be valid."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -573,11 +575,11 @@ class LinkKey(_message.Message):
     id: _builtins.int
     created_at_us: _builtins.int
     actor: _builtins.str
-    """Who made it and why; empty for the first one, which the first link makes."""
+    """Actor and reason; empty for the first key, which the first link creates."""
     reason: _builtins.str
     good_until_us: _builtins.int
-    """No link of it is good from then on: 90 days after the next key was made, as no link is valid
-    for longer, or when it was revoked. 0 for the newest.
+    """Time after which no link of the key is valid: 90 days after the creation of the next key, the
+    maximum validity of a link, or the revocation. 0 for the newest key.
     """
     def __init__(
         self,
@@ -631,7 +633,7 @@ class RotateLinkKeyResponse(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     REVOKED_FIELD_NUMBER: _builtins.int
     revoked: _builtins.int
-    """How many older keys were revoked."""
+    """Number of revoked older keys."""
     @_builtins.property
     def key(self) -> Global___LinkKey: ...
     def __init__(
@@ -695,12 +697,12 @@ class PlanRerunRequest(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     newest_version: _builtins.bool
-    """The newest version of the workflow instead of the one it ran."""
+    """Uses the newest version of the workflow instead of the original one."""
     from_failed: _builtins.bool
-    """From the nodes that failed, were canceled or have no result, besides those named."""
+    """Adds the nodes that failed, were canceled or have no result to `from_nodes`."""
     @_builtins.property
     def from_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The nodes that run again, with all behind them; empty is every node."""
+        """Nodes that run again, with all dependent nodes; empty is every node."""
 
     def __init__(
         self,
@@ -757,23 +759,23 @@ class RerunExecutionRequest(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     newest_version: _builtins.bool
-    """The newest version of the workflow instead of the one it ran."""
+    """Uses the newest version of the workflow instead of the original one."""
     request_id: _builtins.str
     actor: _builtins.str
     reason: _builtins.str
     from_failed: _builtins.bool
-    """From the nodes that failed, were canceled or have no result, besides those named."""
+    """Adds the nodes that failed, were canceled or have no result to `from_nodes`."""
     @_builtins.property
     def from_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The nodes that run again, with all behind them; empty is every node."""
+        """Nodes that run again, with all dependent nodes; empty is every node."""
 
     @_builtins.property
     def input(self) -> _payload_pb2.Payload:
-        """In place of the input the execution had."""
+        """Input instead of that of the original execution."""
 
     @_builtins.property
     def node_inputs(self) -> _containers.MessageMap[_builtins.str, _payload_pb2.Payload]:
-        """Inputs of nodes in place of what their definition says."""
+        """Inputs by node, instead of the rendered ones."""
 
     def __init__(
         self,
@@ -828,7 +830,7 @@ class PlanRerunResponse(_message.Message):
     PLAN_DIGEST_FIELD_NUMBER: _builtins.int
     WORKFLOW_VERSION_FIELD_NUMBER: _builtins.int
     repeated_effects: _builtins.int
-    """How many of them do again what they did to other systems."""
+    """Number of nodes that repeat their effects on other systems."""
     plan_digest: _builtins.str
     workflow_version: _builtins.int
     @_builtins.property
@@ -861,11 +863,11 @@ class RerunNode(_message.Message):
     node: _builtins.str
     task_type: _builtins.str
     reused: _builtins.bool
-    """Its result is taken over; else it runs."""
+    """True if the result is reused; otherwise the node runs."""
     reason: _builtins.str
-    """Why it runs or not, in words."""
+    """Explanation as text."""
     repeats_effect: _builtins.bool
-    """It completed before and what it did to other systems happens again."""
+    """True if the node completed before and its effects on other systems are repeated."""
     def __init__(
         self,
         *,

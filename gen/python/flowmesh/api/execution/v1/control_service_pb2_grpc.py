@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ControlServiceStub:
-    """What people do to single nodes of an execution, and with one that has ended. Every change is an
-    event of its history with who did it and why; again under the same request_id it changes nothing.
+    """Manual control of nodes, approvals and reruns. Every change is an event in the history with actor
+    and reason. Repeating the same request_id changes nothing.
     """
 
     def __init__(self, channel):
@@ -99,18 +99,18 @@ class ControlServiceStub:
 
 
 class ControlServiceServicer:
-    """What people do to single nodes of an execution, and with one that has ended. Every change is an
-    event of its history with who did it and why; again under the same request_id it changes nothing.
+    """Manual control of nodes, approvals and reruns. Every change is an event in the history with actor
+    and reason. Repeating the same request_id changes nothing.
     """
 
     def SteerNode(self, request, context):
         """Retries, skips, completes, overrides, continues or fails one node of a running execution.
 
-        Written: NodeSteered and what follows from it.
+        Written: NodeSteered and the resulting events.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
         INVALID_ARGUMENT / REQUEST_INVALID       no action, or RETRY_FAILED with a node or an input
-        FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow it; the message says which it has
+        FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow the action; the message has the state
         FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -118,8 +118,8 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetBreakpoints(self, request, context):
-        """Says where an execution stops: before every node, before chosen ones, or, with neither, nowhere
-        any more, and all that has stopped goes on.
+        """Sets the breakpoints of an execution: before every node or before chosen ones. An empty request
+        removes all breakpoints and continues the waiting nodes.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
@@ -129,15 +129,15 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetVariable(self, request, context):
-        """Gives a variable of the workflow another value. Attempts that become ready from now on see it;
-        those before keep what they saw.
+        """Changes a variable of the workflow. Attempts that become ready later see the new value; earlier
+        attempts keep the old one.
 
         Written: VariableSet.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, VARIABLE_NOT_FOUND
-        INVALID_ARGUMENT / VARIABLE_INVALID      the value does not fit its schema; the violations say where
+        INVALID_ARGUMENT / VARIABLE_INVALID      the value does not match the schema; the violations have the positions
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 16 KiB
-        FAILED_PRECONDITION / VARIABLES_FULL     it was changed 1,000 times, with the others
+        FAILED_PRECONDITION / VARIABLES_FULL     the variables were changed 1,000 times in all
         FAILED_PRECONDITION / EXECUTION_ENDED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -145,12 +145,12 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DecideApproval(self, request, context):
-        """One of those asked approves or rejects. Once enough have, the node completes with `outcome`
+        """Approves or rejects as one assignee. After enough decisions the node completes with `outcome`
         `approved` or `rejected` and all decisions, or fails as `Rejected`.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-        INVALID_ARGUMENT / FORM_INVALID          what was filled in does not fit; the violations say where
-        FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+        INVALID_ARGUMENT / FORM_INVALID          the form does not match its schema; the violations have the positions
+        FAILED_PRECONDITION / NODE_STATE_WRONG   no decision of this person is pending
         FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -158,7 +158,7 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListApprovals(self, request, context):
-        """What waits for people, the oldest first.
+        """Returns pending approvals, oldest first.
 
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -167,22 +167,22 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateApprovalLink(self, request, context):
-        """A link by which one person decides one approval, until they have or it expires. It is signed
-        with a key of the database: every instance takes it, before and after a restart.
+        """Creates a link for one decision of one person on one approval. It is signed with a key from the
+        database, so every instance accepts it, also after a restart.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-        FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+        FAILED_PRECONDITION / NODE_STATE_WRONG   no decision of this person is pending
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReadApprovalLink(self, request, context):
-        """What a link is about. Changes nothing.
+        """Returns the approval of a link. Changes nothing.
 
-        PERMISSION_DENIED / LINK_INVALID         it is none that was made here
+        PERMISSION_DENIED / LINK_INVALID         the token was not issued here
         OUT_OF_RANGE / LINK_EXPIRED
-        FAILED_PRECONDITION / LINK_USED          what it asks has been decided, or asks nobody any more
+        FAILED_PRECONDITION / LINK_USED          the approval is decided or no longer pending
         NOT_FOUND / EXECUTION_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -190,7 +190,7 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DecideByLink(self, request, context):
-        """Decides as the person that the link was made for.
+        """Decides as the person named in the link.
 
         PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
         as ReadApprovalLink, and as DecideApproval
@@ -200,37 +200,38 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateLinkKey(self, request, context):
-        """Makes a new key. Once this returns, every instance signs links with it, those of all namespaces.
-        Links of older keys are good until they expire; with `revoke` they are LINK_INVALID from now on,
-        at every instance. Again under the same request_id it answers with the key of the first time.
+        """Creates a new key for links of all namespaces. When the call returns, every instance signs with
+        it. Links of older keys stay valid until they expire; `revoke` makes them LINK_INVALID at once,
+        at every instance. Repeating the same request_id returns the first key.
 
-        Written: the key, with who made it and why.
+        Written: the key, with actor and reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLinkKeys(self, request, context):
-        """The newest 100 keys, the newest first, without their secrets.
+        """Returns the newest 100 keys, newest first, without their secrets.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PlanRerun(self, request, context):
-        """What a rerun would run again and what it would take over. Changes nothing.
+        """Returns the nodes that a rerun would run again and those whose results it would reuse. Changes
+        nothing.
 
         NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-        FAILED_PRECONDITION / EXECUTION_RUNNING   only what has ended is run again
-        FAILED_PRECONDITION / NOTHING_FAILED      from_failed, and it completed or no node of it failed
+        FAILED_PRECONDITION / EXECUTION_RUNNING   the execution has not ended
+        FAILED_PRECONDITION / NOTHING_FAILED      from_failed, but the execution completed or has no failed node
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RerunExecution(self, request, context):
-        """Starts a new execution with the input of one that has ended, which takes over the results of the
-        nodes before those it is to run from. With no such nodes all of it runs again.
+        """Starts a new execution with the input of an ended one. It reuses the results of the nodes
+        before `from_nodes`; without `from_nodes` every node runs again.
 
         as PlanRerun, and as StartExecution
         """
@@ -310,8 +311,8 @@ def add_ControlServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ControlService:
-    """What people do to single nodes of an execution, and with one that has ended. Every change is an
-    event of its history with who did it and why; again under the same request_id it changes nothing.
+    """Manual control of nodes, approvals and reruns. Every change is an event in the history with actor
+    and reason. Repeating the same request_id changes nothing.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ControlServiceStub:
-    """What people do to single nodes of an execution, and with one that has ended. Every change is an
-    event of its history with who did it and why; again under the same request_id it changes nothing.
+    """Manual control of nodes, approvals and reruns. Every change is an event in the history with actor
+    and reason. Repeating the same request_id changes nothing.
     """
 
     @_typing.overload
@@ -38,187 +38,189 @@ class ControlServiceStub:
     SteerNode: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.SteerNodeRequest, _control_service_pb2.SteerNodeResponse]
     """Retries, skips, completes, overrides, continues or fails one node of a running execution.
 
-    Written: NodeSteered and what follows from it.
+    Written: NodeSteered and the resulting events.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
       INVALID_ARGUMENT / REQUEST_INVALID       no action, or RETRY_FAILED with a node or an input
-      FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow it; the message says which it has
+      FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow the action; the message has the state
       FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
     """
     SetBreakpoints: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.SetBreakpointsRequest, _control_service_pb2.SetBreakpointsResponse]
-    """Says where an execution stops: before every node, before chosen ones, or, with neither, nowhere
-    any more, and all that has stopped goes on.
+    """Sets the breakpoints of an execution: before every node or before chosen ones. An empty request
+    removes all breakpoints and continues the waiting nodes.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
     """
     SetVariable: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.SetVariableRequest, _control_service_pb2.SetVariableResponse]
-    """Gives a variable of the workflow another value. Attempts that become ready from now on see it;
-    those before keep what they saw.
+    """Changes a variable of the workflow. Attempts that become ready later see the new value; earlier
+    attempts keep the old one.
 
     Written: VariableSet.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, VARIABLE_NOT_FOUND
-      INVALID_ARGUMENT / VARIABLE_INVALID      the value does not fit its schema; the violations say where
+      INVALID_ARGUMENT / VARIABLE_INVALID      the value does not match the schema; the violations have the positions
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 16 KiB
-      FAILED_PRECONDITION / VARIABLES_FULL     it was changed 1,000 times, with the others
+      FAILED_PRECONDITION / VARIABLES_FULL     the variables were changed 1,000 times in all
       FAILED_PRECONDITION / EXECUTION_ENDED
     """
     DecideApproval: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.DecideApprovalRequest, _control_service_pb2.DecideApprovalResponse]
-    """One of those asked approves or rejects. Once enough have, the node completes with `outcome`
+    """Approves or rejects as one assignee. After enough decisions the node completes with `outcome`
     `approved` or `rejected` and all decisions, or fails as `Rejected`.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-      INVALID_ARGUMENT / FORM_INVALID          what was filled in does not fit; the violations say where
-      FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+      INVALID_ARGUMENT / FORM_INVALID          the form does not match its schema; the violations have the positions
+      FAILED_PRECONDITION / NODE_STATE_WRONG   no decision of this person is pending
       FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
     """
     ListApprovals: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ListApprovalsRequest, _control_service_pb2.ListApprovalsResponse]
-    """What waits for people, the oldest first.
+    """Returns pending approvals, oldest first.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     CreateApprovalLink: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.CreateApprovalLinkRequest, _control_service_pb2.CreateApprovalLinkResponse]
-    """A link by which one person decides one approval, until they have or it expires. It is signed
-    with a key of the database: every instance takes it, before and after a restart.
+    """Creates a link for one decision of one person on one approval. It is signed with a key from the
+    database, so every instance accepts it, also after a restart.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-      FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+      FAILED_PRECONDITION / NODE_STATE_WRONG   no decision of this person is pending
     """
     ReadApprovalLink: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ReadApprovalLinkRequest, _control_service_pb2.ReadApprovalLinkResponse]
-    """What a link is about. Changes nothing.
+    """Returns the approval of a link. Changes nothing.
 
-      PERMISSION_DENIED / LINK_INVALID         it is none that was made here
+      PERMISSION_DENIED / LINK_INVALID         the token was not issued here
       OUT_OF_RANGE / LINK_EXPIRED
-      FAILED_PRECONDITION / LINK_USED          what it asks has been decided, or asks nobody any more
+      FAILED_PRECONDITION / LINK_USED          the approval is decided or no longer pending
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     DecideByLink: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.DecideByLinkRequest, _control_service_pb2.DecideByLinkResponse]
-    """Decides as the person that the link was made for.
+    """Decides as the person named in the link.
 
       PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
       as ReadApprovalLink, and as DecideApproval
     """
     RotateLinkKey: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.RotateLinkKeyRequest, _control_service_pb2.RotateLinkKeyResponse]
-    """Makes a new key. Once this returns, every instance signs links with it, those of all namespaces.
-    Links of older keys are good until they expire; with `revoke` they are LINK_INVALID from now on,
-    at every instance. Again under the same request_id it answers with the key of the first time.
+    """Creates a new key for links of all namespaces. When the call returns, every instance signs with
+    it. Links of older keys stay valid until they expire; `revoke` makes them LINK_INVALID at once,
+    at every instance. Repeating the same request_id returns the first key.
 
-    Written: the key, with who made it and why.
+    Written: the key, with actor and reason.
     """
     ListLinkKeys: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.ListLinkKeysRequest, _control_service_pb2.ListLinkKeysResponse]
-    """The newest 100 keys, the newest first, without their secrets."""
+    """Returns the newest 100 keys, newest first, without their secrets."""
     PlanRerun: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.PlanRerunRequest, _control_service_pb2.PlanRerunResponse]
-    """What a rerun would run again and what it would take over. Changes nothing.
+    """Returns the nodes that a rerun would run again and those whose results it would reuse. Changes
+    nothing.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-      FAILED_PRECONDITION / EXECUTION_RUNNING   only what has ended is run again
-      FAILED_PRECONDITION / NOTHING_FAILED      from_failed, and it completed or no node of it failed
+      FAILED_PRECONDITION / EXECUTION_RUNNING   the execution has not ended
+      FAILED_PRECONDITION / NOTHING_FAILED      from_failed, but the execution completed or has no failed node
     """
     RerunExecution: _grpc.UnaryUnaryMultiCallable[_control_service_pb2.RerunExecutionRequest, _control_service_pb2.RerunExecutionResponse]
-    """Starts a new execution with the input of one that has ended, which takes over the results of the
-    nodes before those it is to run from. With no such nodes all of it runs again.
+    """Starts a new execution with the input of an ended one. It reuses the results of the nodes
+    before `from_nodes`; without `from_nodes` every node runs again.
 
       as PlanRerun, and as StartExecution
     """
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
-    """What people do to single nodes of an execution, and with one that has ended. Every change is an
-    event of its history with who did it and why; again under the same request_id it changes nothing.
+    """Manual control of nodes, approvals and reruns. Every change is an event in the history with actor
+    and reason. Repeating the same request_id changes nothing.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SteerNode: _aio.UnaryUnaryMultiCallable[_control_service_pb2.SteerNodeRequest, _control_service_pb2.SteerNodeResponse]  # type: ignore[assignment]
     """Retries, skips, completes, overrides, continues or fails one node of a running execution.
 
-    Written: NodeSteered and what follows from it.
+    Written: NodeSteered and the resulting events.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
       INVALID_ARGUMENT / REQUEST_INVALID       no action, or RETRY_FAILED with a node or an input
-      FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow it; the message says which it has
+      FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow the action; the message has the state
       FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
     """
     SetBreakpoints: _aio.UnaryUnaryMultiCallable[_control_service_pb2.SetBreakpointsRequest, _control_service_pb2.SetBreakpointsResponse]  # type: ignore[assignment]
-    """Says where an execution stops: before every node, before chosen ones, or, with neither, nowhere
-    any more, and all that has stopped goes on.
+    """Sets the breakpoints of an execution: before every node or before chosen ones. An empty request
+    removes all breakpoints and continues the waiting nodes.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
     """
     SetVariable: _aio.UnaryUnaryMultiCallable[_control_service_pb2.SetVariableRequest, _control_service_pb2.SetVariableResponse]  # type: ignore[assignment]
-    """Gives a variable of the workflow another value. Attempts that become ready from now on see it;
-    those before keep what they saw.
+    """Changes a variable of the workflow. Attempts that become ready later see the new value; earlier
+    attempts keep the old one.
 
     Written: VariableSet.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, VARIABLE_NOT_FOUND
-      INVALID_ARGUMENT / VARIABLE_INVALID      the value does not fit its schema; the violations say where
+      INVALID_ARGUMENT / VARIABLE_INVALID      the value does not match the schema; the violations have the positions
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 16 KiB
-      FAILED_PRECONDITION / VARIABLES_FULL     it was changed 1,000 times, with the others
+      FAILED_PRECONDITION / VARIABLES_FULL     the variables were changed 1,000 times in all
       FAILED_PRECONDITION / EXECUTION_ENDED
     """
     DecideApproval: _aio.UnaryUnaryMultiCallable[_control_service_pb2.DecideApprovalRequest, _control_service_pb2.DecideApprovalResponse]  # type: ignore[assignment]
-    """One of those asked approves or rejects. Once enough have, the node completes with `outcome`
+    """Approves or rejects as one assignee. After enough decisions the node completes with `outcome`
     `approved` or `rejected` and all decisions, or fails as `Rejected`.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-      INVALID_ARGUMENT / FORM_INVALID          what was filled in does not fit; the violations say where
-      FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+      INVALID_ARGUMENT / FORM_INVALID          the form does not match its schema; the violations have the positions
+      FAILED_PRECONDITION / NODE_STATE_WRONG   no decision of this person is pending
       FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
     """
     ListApprovals: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ListApprovalsRequest, _control_service_pb2.ListApprovalsResponse]  # type: ignore[assignment]
-    """What waits for people, the oldest first.
+    """Returns pending approvals, oldest first.
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     CreateApprovalLink: _aio.UnaryUnaryMultiCallable[_control_service_pb2.CreateApprovalLinkRequest, _control_service_pb2.CreateApprovalLinkResponse]  # type: ignore[assignment]
-    """A link by which one person decides one approval, until they have or it expires. It is signed
-    with a key of the database: every instance takes it, before and after a restart.
+    """Creates a link for one decision of one person on one approval. It is signed with a key from the
+    database, so every instance accepts it, also after a restart.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-      FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+      FAILED_PRECONDITION / NODE_STATE_WRONG   no decision of this person is pending
     """
     ReadApprovalLink: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ReadApprovalLinkRequest, _control_service_pb2.ReadApprovalLinkResponse]  # type: ignore[assignment]
-    """What a link is about. Changes nothing.
+    """Returns the approval of a link. Changes nothing.
 
-      PERMISSION_DENIED / LINK_INVALID         it is none that was made here
+      PERMISSION_DENIED / LINK_INVALID         the token was not issued here
       OUT_OF_RANGE / LINK_EXPIRED
-      FAILED_PRECONDITION / LINK_USED          what it asks has been decided, or asks nobody any more
+      FAILED_PRECONDITION / LINK_USED          the approval is decided or no longer pending
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     DecideByLink: _aio.UnaryUnaryMultiCallable[_control_service_pb2.DecideByLinkRequest, _control_service_pb2.DecideByLinkResponse]  # type: ignore[assignment]
-    """Decides as the person that the link was made for.
+    """Decides as the person named in the link.
 
       PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
       as ReadApprovalLink, and as DecideApproval
     """
     RotateLinkKey: _aio.UnaryUnaryMultiCallable[_control_service_pb2.RotateLinkKeyRequest, _control_service_pb2.RotateLinkKeyResponse]  # type: ignore[assignment]
-    """Makes a new key. Once this returns, every instance signs links with it, those of all namespaces.
-    Links of older keys are good until they expire; with `revoke` they are LINK_INVALID from now on,
-    at every instance. Again under the same request_id it answers with the key of the first time.
+    """Creates a new key for links of all namespaces. When the call returns, every instance signs with
+    it. Links of older keys stay valid until they expire; `revoke` makes them LINK_INVALID at once,
+    at every instance. Repeating the same request_id returns the first key.
 
-    Written: the key, with who made it and why.
+    Written: the key, with actor and reason.
     """
     ListLinkKeys: _aio.UnaryUnaryMultiCallable[_control_service_pb2.ListLinkKeysRequest, _control_service_pb2.ListLinkKeysResponse]  # type: ignore[assignment]
-    """The newest 100 keys, the newest first, without their secrets."""
+    """Returns the newest 100 keys, newest first, without their secrets."""
     PlanRerun: _aio.UnaryUnaryMultiCallable[_control_service_pb2.PlanRerunRequest, _control_service_pb2.PlanRerunResponse]  # type: ignore[assignment]
-    """What a rerun would run again and what it would take over. Changes nothing.
+    """Returns the nodes that a rerun would run again and those whose results it would reuse. Changes
+    nothing.
 
       NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-      FAILED_PRECONDITION / EXECUTION_RUNNING   only what has ended is run again
-      FAILED_PRECONDITION / NOTHING_FAILED      from_failed, and it completed or no node of it failed
+      FAILED_PRECONDITION / EXECUTION_RUNNING   the execution has not ended
+      FAILED_PRECONDITION / NOTHING_FAILED      from_failed, but the execution completed or has no failed node
     """
     RerunExecution: _aio.UnaryUnaryMultiCallable[_control_service_pb2.RerunExecutionRequest, _control_service_pb2.RerunExecutionResponse]  # type: ignore[assignment]
-    """Starts a new execution with the input of one that has ended, which takes over the results of the
-    nodes before those it is to run from. With no such nodes all of it runs again.
+    """Starts a new execution with the input of an ended one. It reuses the results of the nodes
+    before `from_nodes`; without `from_nodes` every node runs again.
 
       as PlanRerun, and as StartExecution
     """
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What people do to single nodes of an execution, and with one that has ended. Every change is an
-    event of its history with who did it and why; again under the same request_id it changes nothing.
+    """Manual control of nodes, approvals and reruns. Every change is an event in the history with actor
+    and reason. Repeating the same request_id changes nothing.
     """
 
     @_abc_1.abstractmethod
@@ -229,11 +231,11 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_control_service_pb2.SteerNodeResponse, _abc.Awaitable[_control_service_pb2.SteerNodeResponse]]:
         """Retries, skips, completes, overrides, continues or fails one node of a running execution.
 
-        Written: NodeSteered and what follows from it.
+        Written: NodeSteered and the resulting events.
 
           NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
           INVALID_ARGUMENT / REQUEST_INVALID       no action, or RETRY_FAILED with a node or an input
-          FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow it; the message says which it has
+          FAILED_PRECONDITION / NODE_STATE_WRONG   the node's state does not allow the action; the message has the state
           FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
         """
 
@@ -243,8 +245,8 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.SetBreakpointsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.SetBreakpointsResponse, _abc.Awaitable[_control_service_pb2.SetBreakpointsResponse]]:
-        """Says where an execution stops: before every node, before chosen ones, or, with neither, nowhere
-        any more, and all that has stopped goes on.
+        """Sets the breakpoints of an execution: before every node or before chosen ones. An empty request
+        removes all breakpoints and continues the waiting nodes.
 
           NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
@@ -256,15 +258,15 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.SetVariableRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.SetVariableResponse, _abc.Awaitable[_control_service_pb2.SetVariableResponse]]:
-        """Gives a variable of the workflow another value. Attempts that become ready from now on see it;
-        those before keep what they saw.
+        """Changes a variable of the workflow. Attempts that become ready later see the new value; earlier
+        attempts keep the old one.
 
         Written: VariableSet.
 
           NOT_FOUND / EXECUTION_NOT_FOUND, VARIABLE_NOT_FOUND
-          INVALID_ARGUMENT / VARIABLE_INVALID      the value does not fit its schema; the violations say where
+          INVALID_ARGUMENT / VARIABLE_INVALID      the value does not match the schema; the violations have the positions
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 16 KiB
-          FAILED_PRECONDITION / VARIABLES_FULL     it was changed 1,000 times, with the others
+          FAILED_PRECONDITION / VARIABLES_FULL     the variables were changed 1,000 times in all
           FAILED_PRECONDITION / EXECUTION_ENDED
         """
 
@@ -274,12 +276,12 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.DecideApprovalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.DecideApprovalResponse, _abc.Awaitable[_control_service_pb2.DecideApprovalResponse]]:
-        """One of those asked approves or rejects. Once enough have, the node completes with `outcome`
+        """Approves or rejects as one assignee. After enough decisions the node completes with `outcome`
         `approved` or `rejected` and all decisions, or fails as `Rejected`.
 
           NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-          INVALID_ARGUMENT / FORM_INVALID          what was filled in does not fit; the violations say where
-          FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+          INVALID_ARGUMENT / FORM_INVALID          the form does not match its schema; the violations have the positions
+          FAILED_PRECONDITION / NODE_STATE_WRONG   no decision of this person is pending
           FAILED_PRECONDITION / EXECUTION_PAUSED, EXECUTION_ENDED
         """
 
@@ -289,7 +291,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.ListApprovalsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.ListApprovalsResponse, _abc.Awaitable[_control_service_pb2.ListApprovalsResponse]]:
-        """What waits for people, the oldest first.
+        """Returns pending approvals, oldest first.
 
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
@@ -300,11 +302,11 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.CreateApprovalLinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.CreateApprovalLinkResponse, _abc.Awaitable[_control_service_pb2.CreateApprovalLinkResponse]]:
-        """A link by which one person decides one approval, until they have or it expires. It is signed
-        with a key of the database: every instance takes it, before and after a restart.
+        """Creates a link for one decision of one person on one approval. It is signed with a key from the
+        database, so every instance accepts it, also after a restart.
 
           NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-          FAILED_PRECONDITION / NODE_STATE_WRONG   it does not wait for them, or they have decided already
+          FAILED_PRECONDITION / NODE_STATE_WRONG   no decision of this person is pending
         """
 
     @_abc_1.abstractmethod
@@ -313,11 +315,11 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.ReadApprovalLinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.ReadApprovalLinkResponse, _abc.Awaitable[_control_service_pb2.ReadApprovalLinkResponse]]:
-        """What a link is about. Changes nothing.
+        """Returns the approval of a link. Changes nothing.
 
-          PERMISSION_DENIED / LINK_INVALID         it is none that was made here
+          PERMISSION_DENIED / LINK_INVALID         the token was not issued here
           OUT_OF_RANGE / LINK_EXPIRED
-          FAILED_PRECONDITION / LINK_USED          what it asks has been decided, or asks nobody any more
+          FAILED_PRECONDITION / LINK_USED          the approval is decided or no longer pending
           NOT_FOUND / EXECUTION_NOT_FOUND
         """
 
@@ -327,7 +329,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.DecideByLinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.DecideByLinkResponse, _abc.Awaitable[_control_service_pb2.DecideByLinkResponse]]:
-        """Decides as the person that the link was made for.
+        """Decides as the person named in the link.
 
           PERMISSION_DENIED / LINK_INVALID         also for a decision that the link does not allow
           as ReadApprovalLink, and as DecideApproval
@@ -339,11 +341,11 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.RotateLinkKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.RotateLinkKeyResponse, _abc.Awaitable[_control_service_pb2.RotateLinkKeyResponse]]:
-        """Makes a new key. Once this returns, every instance signs links with it, those of all namespaces.
-        Links of older keys are good until they expire; with `revoke` they are LINK_INVALID from now on,
-        at every instance. Again under the same request_id it answers with the key of the first time.
+        """Creates a new key for links of all namespaces. When the call returns, every instance signs with
+        it. Links of older keys stay valid until they expire; `revoke` makes them LINK_INVALID at once,
+        at every instance. Repeating the same request_id returns the first key.
 
-        Written: the key, with who made it and why.
+        Written: the key, with actor and reason.
         """
 
     @_abc_1.abstractmethod
@@ -352,7 +354,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.ListLinkKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.ListLinkKeysResponse, _abc.Awaitable[_control_service_pb2.ListLinkKeysResponse]]:
-        """The newest 100 keys, the newest first, without their secrets."""
+        """Returns the newest 100 keys, newest first, without their secrets."""
 
     @_abc_1.abstractmethod
     def PlanRerun(
@@ -360,11 +362,12 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.PlanRerunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.PlanRerunResponse, _abc.Awaitable[_control_service_pb2.PlanRerunResponse]]:
-        """What a rerun would run again and what it would take over. Changes nothing.
+        """Returns the nodes that a rerun would run again and those whose results it would reuse. Changes
+        nothing.
 
           NOT_FOUND / EXECUTION_NOT_FOUND, NODE_NOT_FOUND
-          FAILED_PRECONDITION / EXECUTION_RUNNING   only what has ended is run again
-          FAILED_PRECONDITION / NOTHING_FAILED      from_failed, and it completed or no node of it failed
+          FAILED_PRECONDITION / EXECUTION_RUNNING   the execution has not ended
+          FAILED_PRECONDITION / NOTHING_FAILED      from_failed, but the execution completed or has no failed node
         """
 
     @_abc_1.abstractmethod
@@ -373,8 +376,8 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_service_pb2.RerunExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_service_pb2.RerunExecutionResponse, _abc.Awaitable[_control_service_pb2.RerunExecutionResponse]]:
-        """Starts a new execution with the input of one that has ended, which takes over the results of the
-        nodes before those it is to run from. With no such nodes all of it runs again.
+        """Starts a new execution with the input of an ended one. It reuses the results of the nodes
+        before `from_nodes`; without `from_nodes` every node runs again.
 
           as PlanRerun, and as StartExecution
         """

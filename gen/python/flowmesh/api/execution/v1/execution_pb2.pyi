@@ -38,9 +38,11 @@ class _ExecutionStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Execu
     EXECUTION_STATUS_CANCELED: _ExecutionStatus.ValueType  # 6
     EXECUTION_STATUS_TERMINATED: _ExecutionStatus.ValueType  # 7
     EXECUTION_STATUS_COMPENSATING: _ExecutionStatus.ValueType  # 8
-    """What was done is being undone; it ends as failed, canceled or terminated then."""
+    """Completed nodes are being compensated; the execution then ends as failed, canceled or
+    terminated.
+    """
     EXECUTION_STATUS_CONTINUED: _ExecutionStatus.ValueType  # 9
-    """It has ended and goes on as a new execution of the same workflow."""
+    """The execution has ended and continues as a new execution of the same workflow."""
 
 class ExecutionStatus(_ExecutionStatus, metaclass=_ExecutionStatusEnumTypeWrapper): ...
 
@@ -53,9 +55,11 @@ EXECUTION_STATUS_FAILED: ExecutionStatus.ValueType  # 5
 EXECUTION_STATUS_CANCELED: ExecutionStatus.ValueType  # 6
 EXECUTION_STATUS_TERMINATED: ExecutionStatus.ValueType  # 7
 EXECUTION_STATUS_COMPENSATING: ExecutionStatus.ValueType  # 8
-"""What was done is being undone; it ends as failed, canceled or terminated then."""
+"""Completed nodes are being compensated; the execution then ends as failed, canceled or
+terminated.
+"""
 EXECUTION_STATUS_CONTINUED: ExecutionStatus.ValueType  # 9
-"""It has ended and goes on as a new execution of the same workflow."""
+"""The execution has ended and continues as a new execution of the same workflow."""
 Global___ExecutionStatus: _TypeAlias = ExecutionStatus  # noqa: Y015
 
 class _NodeStatus:
@@ -66,9 +70,9 @@ class _NodeStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeStatus
     DESCRIPTOR: _descriptor.EnumDescriptor
     NODE_STATUS_UNSPECIFIED: _NodeStatus.ValueType  # 0
     NODE_STATUS_PENDING: _NodeStatus.ValueType  # 1
-    """Waits for its dependencies."""
+    """The node waits for its dependencies."""
     NODE_STATUS_RUNNING: _NodeStatus.ValueType  # 2
-    """Ready, at a worker, or between two attempts."""
+    """The node is ready, at a worker, or between two attempts."""
     NODE_STATUS_COMPLETED: _NodeStatus.ValueType  # 3
     NODE_STATUS_FAILED: _NodeStatus.ValueType  # 4
     NODE_STATUS_SKIPPED: _NodeStatus.ValueType  # 5
@@ -78,9 +82,9 @@ class NodeStatus(_NodeStatus, metaclass=_NodeStatusEnumTypeWrapper): ...
 
 NODE_STATUS_UNSPECIFIED: NodeStatus.ValueType  # 0
 NODE_STATUS_PENDING: NodeStatus.ValueType  # 1
-"""Waits for its dependencies."""
+"""The node waits for its dependencies."""
 NODE_STATUS_RUNNING: NodeStatus.ValueType  # 2
-"""Ready, at a worker, or between two attempts."""
+"""The node is ready, at a worker, or between two attempts."""
 NODE_STATUS_COMPLETED: NodeStatus.ValueType  # 3
 NODE_STATUS_FAILED: NodeStatus.ValueType  # 4
 NODE_STATUS_SKIPPED: NodeStatus.ValueType  # 5
@@ -95,41 +99,41 @@ class _NodeActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeAction
     DESCRIPTOR: _descriptor.EnumDescriptor
     NODE_ACTION_UNSPECIFIED: _NodeAction.ValueType  # 0
     NODE_ACTION_RETRY: _NodeAction.ValueType  # 1
-    """Another attempt of one that failed, or begins anew what has a body."""
+    """Retries a failed node; restarts a node with a body."""
     NODE_ACTION_SKIP: _NodeAction.ValueType  # 2
-    """It does not run; what is behind it goes on as though it had completed, without an output."""
+    """Skips the node; dependent nodes run as if it had completed, without an output."""
     NODE_ACTION_COMPLETE: _NodeAction.ValueType  # 3
-    """It counts as completed with the output given."""
+    """Completes the node with the given output."""
     NODE_ACTION_OVERRIDE: _NodeAction.ValueType  # 4
-    """Another output for one that completed, as long as nothing behind it has begun."""
+    """Replaces the output of a completed node, while no dependent node has started."""
     NODE_ACTION_CONTINUE: _NodeAction.ValueType  # 5
-    """Lets one begin that stopped at a breakpoint."""
+    """Continues a node that waits at a breakpoint."""
     NODE_ACTION_FAIL: _NodeAction.ValueType  # 6
-    """Fails one that is held, with the failure it had."""
+    """Fails a held node with its last failure."""
     NODE_ACTION_RETRY_FAILED: _NodeAction.ValueType  # 7
-    """Every node that has failed and that RETRY would take, at once. It names no node, and is in the
-    history as a RETRY of each.
+    """Retries all failed nodes for which RETRY is allowed. Takes no node id; the history has a RETRY
+    for each node.
     """
 
 class NodeAction(_NodeAction, metaclass=_NodeActionEnumTypeWrapper):
-    """What somebody may do about one node."""
+    """The action of an operator on one node."""
 
 NODE_ACTION_UNSPECIFIED: NodeAction.ValueType  # 0
 NODE_ACTION_RETRY: NodeAction.ValueType  # 1
-"""Another attempt of one that failed, or begins anew what has a body."""
+"""Retries a failed node; restarts a node with a body."""
 NODE_ACTION_SKIP: NodeAction.ValueType  # 2
-"""It does not run; what is behind it goes on as though it had completed, without an output."""
+"""Skips the node; dependent nodes run as if it had completed, without an output."""
 NODE_ACTION_COMPLETE: NodeAction.ValueType  # 3
-"""It counts as completed with the output given."""
+"""Completes the node with the given output."""
 NODE_ACTION_OVERRIDE: NodeAction.ValueType  # 4
-"""Another output for one that completed, as long as nothing behind it has begun."""
+"""Replaces the output of a completed node, while no dependent node has started."""
 NODE_ACTION_CONTINUE: NodeAction.ValueType  # 5
-"""Lets one begin that stopped at a breakpoint."""
+"""Continues a node that waits at a breakpoint."""
 NODE_ACTION_FAIL: NodeAction.ValueType  # 6
-"""Fails one that is held, with the failure it had."""
+"""Fails a held node with its last failure."""
 NODE_ACTION_RETRY_FAILED: NodeAction.ValueType  # 7
-"""Every node that has failed and that RETRY would take, at once. It names no node, and is in the
-history as a RETRY of each.
+"""Retries all failed nodes for which RETRY is allowed. Takes no node id; the history has a RETRY
+for each node.
 """
 Global___NodeAction: _TypeAlias = NodeAction  # noqa: Y015
 
@@ -143,16 +147,16 @@ class _CompensationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     COMPENSATION_STATE_COMPENSATING: _CompensationState.ValueType  # 1
     COMPENSATION_STATE_COMPENSATED: _CompensationState.ValueType  # 2
     COMPENSATION_STATE_FAILED: _CompensationState.ValueType  # 3
-    """An undoing failed for good: somebody retries it, skips it or completes it by hand."""
+    """An undo failed after all retries; an operator retries, skips or completes it."""
 
 class CompensationState(_CompensationState, metaclass=_CompensationStateEnumTypeWrapper):
-    """Whether, and how far, what was done has been undone."""
+    """The progress of the compensation of an execution."""
 
 COMPENSATION_STATE_UNSPECIFIED: CompensationState.ValueType  # 0
 COMPENSATION_STATE_COMPENSATING: CompensationState.ValueType  # 1
 COMPENSATION_STATE_COMPENSATED: CompensationState.ValueType  # 2
 COMPENSATION_STATE_FAILED: CompensationState.ValueType  # 3
-"""An undoing failed for good: somebody retries it, skips it or completes it by hand."""
+"""An undo failed after all retries; an operator retries, skips or completes it."""
 Global___CompensationState: _TypeAlias = CompensationState  # noqa: Y015
 
 class _HoldReason:
@@ -163,26 +167,26 @@ class _HoldReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HoldReason
     DESCRIPTOR: _descriptor.EnumDescriptor
     HOLD_REASON_UNSPECIFIED: _HoldReason.ValueType  # 0
     HOLD_REASON_DELAY: _HoldReason.ValueType  # 1
-    """It was started to begin later."""
+    """The start was delayed."""
     HOLD_REASON_DEBOUNCE: _HoldReason.ValueType  # 2
-    """It begins when nothing is started with its key for a while."""
+    """The execution begins after a quiet period without starts of its key."""
     HOLD_REASON_TURN: _HoldReason.ValueType  # 3
-    """As many executions of its key as may have begun and not ended."""
+    """The concurrency limit of the key is reached."""
 
 class HoldReason(_HoldReason, metaclass=_HoldReasonEnumTypeWrapper): ...
 
 HOLD_REASON_UNSPECIFIED: HoldReason.ValueType  # 0
 HOLD_REASON_DELAY: HoldReason.ValueType  # 1
-"""It was started to begin later."""
+"""The start was delayed."""
 HOLD_REASON_DEBOUNCE: HoldReason.ValueType  # 2
-"""It begins when nothing is started with its key for a while."""
+"""The execution begins after a quiet period without starts of its key."""
 HOLD_REASON_TURN: HoldReason.ValueType  # 3
-"""As many executions of its key as may have begun and not ended."""
+"""The concurrency limit of the key is reached."""
 Global___HoldReason: _TypeAlias = HoldReason  # noqa: Y015
 
 @_typing.final
 class Origin(_message.Message):
-    """What an execution repeats."""
+    """The execution that a rerun repeats."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -191,7 +195,7 @@ class Origin(_message.Message):
     execution_id: _builtins.str
     @_builtins.property
     def from_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The nodes from which on it ran anew; empty where all of it did."""
+        """Nodes from which the rerun starts; empty for a complete rerun."""
 
     def __init__(
         self,
@@ -209,7 +213,7 @@ Global___Origin: _TypeAlias = Origin  # noqa: Y015
 
 @_typing.final
 class Execution(_message.Message):
-    """One running or finished workflow."""
+    """One running or ended execution of a workflow."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -270,20 +274,20 @@ class Execution(_message.Message):
     plan_digest: _builtins.str
     status: Global___ExecutionStatus.ValueType
     started_at_us: _builtins.int
-    """Microseconds since the epoch; 0 is not yet."""
+    """Microseconds since the epoch; 0 if not started or ended yet."""
     ended_at_us: _builtins.int
     last_sequence: _builtins.int
     """Sequence of the last committed event."""
     request_id: _builtins.str
     format: _builtins.str
-    """The format the workflow was written in: `native` or `steps`."""
+    """Format of the workflow definition: `native` or `steps`."""
     compensation: Global___CompensationState.ValueType
     stops_everywhere: _builtins.bool
-    """Where it stops: before every node, or before these."""
+    """Breakpoints: before every node, or before the listed nodes."""
     archived: _builtins.bool
-    """It is past its retention: this is its copy in the archive."""
+    """True if the retention is over and this is the archived copy."""
     continued_as: _builtins.str
-    """The execution it goes on as; only GetExecution and WaitExecution say."""
+    """Execution that continues this one; set only by GetExecution and WaitExecution."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -292,35 +296,37 @@ class Execution(_message.Message):
     def failure(self) -> _failure_pb2.Failure: ...
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Node]:
-        """In definition order; behind a map the nodes of its items in progress. Empty in lists."""
+        """Nodes in definition order; a map is followed by the nodes of its items in progress. Empty in
+        lists.
+        """
 
     @_builtins.property
     def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Signal]: ...
     @_builtins.property
     def origin(self) -> Global___Origin:
-        """Set where it repeats another one."""
+        """Set for a rerun of another execution."""
 
     @_builtins.property
     def breakpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def search(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.SearchValue]:
-        """What it is found by."""
+        """Search attributes and labels."""
 
     @_builtins.property
     def erasure(self) -> Global___Erasure:
-        """Set once its values were erased on request; they are empty since."""
+        """Set if all values were erased on request; they are empty."""
 
     @_builtins.property
     def link(self) -> _link_pb2.Link:
-        """Its parent, and the run it goes on from."""
+        """Parent execution and previous run."""
 
     @_builtins.property
     def variables(self) -> _containers.MessageMap[_builtins.str, _payload_pb2.Payload]:
-        """As they are now."""
+        """Current values of the variables."""
 
     @_builtins.property
     def hold(self) -> Global___Hold:
-        """What it waits for to begin. Absent: it has begun, or ended without."""
+        """Reason why the execution has not begun. Absent after its begin or its end."""
 
     def __init__(
         self,
@@ -364,7 +370,7 @@ Global___Execution: _TypeAlias = Execution  # noqa: Y015
 
 @_typing.final
 class Hold(_message.Message):
-    """Why an execution has not begun, by the start policy of its workflow."""
+    """The wait of an execution for its begin, by the start policy of the workflow."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -373,9 +379,9 @@ class Hold(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     reason: Global___HoldReason.ValueType
     until_us: _builtins.int
-    """When the wait is over, of HOLD_REASON_DELAY and HOLD_REASON_DEBOUNCE."""
+    """End of the wait, for HOLD_REASON_DELAY and HOLD_REASON_DEBOUNCE."""
     key: _builtins.str
-    """The rendered key of the policy."""
+    """Rendered key of the start policy."""
     def __init__(
         self,
         *,
@@ -393,7 +399,7 @@ Global___Hold: _TypeAlias = Hold  # noqa: Y015
 
 @_typing.final
 class Erasure(_message.Message):
-    """Who had the values of an execution erased, when and why."""
+    """The erasure of the values of an execution: time, actor and reason."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -447,38 +453,38 @@ class Node(_message.Message):
     name: _builtins.str
     status: Global___NodeStatus.ValueType
     attempts: _builtins.int
-    """Attempts begun so far."""
+    """Number of started attempts."""
     scheduled_at_us: _builtins.int
     started_at_us: _builtins.int
     ended_at_us: _builtins.int
     metadata: _builtins.bytes
     worker_id: _builtins.str
     due_at_us: _builtins.int
-    """When the next attempt or the timer is due, or the wait for a worker is over; 0 is none."""
+    """Due time of the next attempt or timer, or end of the wait for a worker; 0 is none."""
     task_type: _builtins.str
     held: _builtins.bool
-    """It waits for somebody: its last attempt failed, or it stopped at a breakpoint."""
+    """True while the node waits for an operator: after its last failed attempt, or at a breakpoint."""
     undoes: _builtins.str
-    """The node whose work this one undoes."""
+    """Id of the node that this one compensates."""
     child_execution_id: _builtins.str
-    """Of a node that starts a workflow: the execution it started last, and its version."""
+    """Last started child execution, its version and its workflow."""
     child_version: _builtins.int
     child_workflow_id: _builtins.str
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
-        """Of the last failed attempt."""
+        """Failure of the last failed attempt."""
 
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def map(self) -> Global___MapProgress:
-        """Of a map whose items are known."""
+        """Progress of a map whose items are known."""
 
     @_builtins.property
     def approval(self) -> Global___Approval:
-        """Whom it waits for."""
+        """Pending or decided approval of the node."""
 
     def __init__(
         self,
@@ -515,7 +521,7 @@ Global___Node: _TypeAlias = Node  # noqa: Y015
 
 @_typing.final
 class Approval(_message.Message):
-    """What people are asked, and what they said."""
+    """An approval with its decisions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -527,18 +533,18 @@ class Approval(_message.Message):
     DECISIONS_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
     needed: _builtins.int
-    """So many must approve."""
+    """Number of approvals required."""
     due_at_us: _builtins.int
     escalated: _builtins.bool
     form: _builtins.bytes
-    """JSON Schema of what is to be filled in."""
+    """JSON Schema of the form to fill in."""
     @_builtins.property
     def assignees(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Nobody is anybody."""
+        """Assignees; empty allows any person to decide."""
 
     @_builtins.property
     def details(self) -> _payload_pb2.Payload:
-        """Title and data, as JSON."""
+        """Title and data as JSON."""
 
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]: ...
@@ -595,7 +601,7 @@ Global___Decision: _TypeAlias = Decision  # noqa: Y015
 
 @_typing.final
 class MapProgress(_message.Message):
-    """How far a map is, in items."""
+    """The progress of a map, in items."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -625,7 +631,7 @@ Global___MapProgress: _TypeAlias = MapProgress  # noqa: Y015
 
 @_typing.final
 class Signal(_message.Message):
-    """A signal as it was received."""
+    """A received signal."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -653,7 +659,7 @@ Global___Signal: _TypeAlias = Signal  # noqa: Y015
 
 @_typing.final
 class WorkflowStats(_message.Message):
-    """Executions started and ended, and how long they took, since the process started."""
+    """Counters and latencies of executions since the start of the process."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -726,7 +732,7 @@ Global___TaskStats: _TypeAlias = TaskStats  # noqa: Y015
 
 @_typing.final
 class LatencyStats(_message.Message):
-    """Of the last 1,000 that ended in each process, in milliseconds."""
+    """Latencies of the last 1,000 ended executions in each process, in ms."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -743,7 +749,7 @@ class LatencyStats(_message.Message):
     total_ms: _builtins.float
     @_builtins.property
     def samples_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """What the percentiles are of, sorted and thinned; only between orchestrators."""
+        """Sorted sample for the percentiles; used only between orchestrators."""
 
     def __init__(
         self,

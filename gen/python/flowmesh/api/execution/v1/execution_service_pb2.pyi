@@ -68,33 +68,33 @@ class StartExecutionRequest(_message.Message):
     """0 is the newest."""
     request_id: _builtins.str
     wait_ms: _builtins.int
-    """Above 0: wait for the end, at most so long."""
+    """Maximum wait for the end of the execution, in ms; 0 does not wait."""
     actor: _builtins.str
     without_nodes: _builtins.bool
-    """The execution in the answer is without its nodes: for who wants the outcome only."""
+    """If true, the execution in the response has no nodes."""
     version_label: _builtins.str
-    """In place of `version`: the label of the workflow that points to it."""
+    """Label of the version, instead of `version`."""
     stop_everywhere: _builtins.bool
-    """Where it stops: before every node, or before these."""
+    """Breakpoints: before every node, or before the listed nodes."""
     plan_digest: _builtins.str
-    """Of the plan it runs, where that is known already."""
+    """Digest of the plan, if it is known already."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def breakpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """At most 20; names are ids of at most 63 characters, values have at most 256."""
+        """At most 20 labels. Names are ids of at most 63 characters; values have at most 256 characters."""
 
     @_builtins.property
     def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the actor is permitted, at most 64 ids, as a trusted caller says it. A task that declares
-        permissions runs only where they are all among these.
+        """Permissions of the actor, at most 64 ids, set by a trusted caller. A task with declared
+        permissions runs only if all of them are listed here.
         """
 
     @_builtins.property
     def link(self) -> _link_pb2.Link:
-        """Only between orchestrators: where it comes from, and signals that it begins with."""
+        """Only between orchestrators: origin of the execution, and its initial signals."""
 
     @_builtins.property
     def signals(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Signal]: ...
@@ -135,12 +135,12 @@ class StartExecutionResponse(_message.Message):
     EXECUTION_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     created: _builtins.bool
-    """False: an earlier call with the same request_id started it, or another start did, with whose
-    execution the start policy answers; then the execution has another request_id.
+    """False if an earlier call with the same request_id started the execution, or if the start policy
+    joined an existing one, which has another request_id.
     """
     @_builtins.property
     def execution(self) -> _execution_pb2.Execution:
-        """Set when `wait_ms` was above 0 and the execution has ended."""
+        """Set if `wait_ms` is above 0 and the execution has ended."""
 
     def __init__(
         self,
@@ -168,11 +168,11 @@ class GetExecutionRequest(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     ended_items: _builtins.bool
-    """Also the nodes of items that have ended, each behind its container, up to 12,000 nodes in all.
-    They are read from the history, which takes longer.
+    """Adds the nodes of ended items, each after its container, up to 12,000 nodes in all. Reading
+    them from the history is slower.
     """
     node: _builtins.str
-    """Only this node, such as `each[3]/charge`, whether or not it has ended."""
+    """Returns only this node, open or ended; for example `each[3]/charge`."""
     def __init__(
         self,
         *,
@@ -196,7 +196,7 @@ class GetExecutionResponse(_message.Message):
     EXECUTION_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     truncated: _builtins.bool
-    """Of `ended_items`: there are more nodes than the answer shows."""
+    """True if `ended_items` has more nodes than the response."""
     @_builtins.property
     def execution(self) -> _execution_pb2.Execution: ...
     def __init__(
@@ -235,16 +235,14 @@ class ListExecutionsRequest(_message.Message):
     """At most 1,000; 0 is 100."""
     page_token: _builtins.str
     with_nodes: _builtins.bool
-    """With all of each execution, as GetExecution shows it. Such a page ends early when its
-    executions weigh more than 4 MiB.
-    """
+    """Returns complete executions, as GetExecution does. Such a page ends early above 4 MiB."""
     filter: _builtins.str
-    """As `workflow = "orders" AND status IN (running, paused)`; docs/search.md has the grammar. At
-    most 4 KiB.
+    """Filter of at most 4 KiB, such as `workflow = "orders" AND status IN (running, paused)`;
+    docs/search.md has the grammar.
     """
     order_by: _builtins.str
-    """`started`, `ended` or a label, attribute or input value, with ` asc` or ` desc` behind it;
-    empty is `started desc`.
+    """`started`, `ended` or a label, attribute or input value, followed by ` asc` or ` desc`; empty
+    is `started desc`.
     """
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_execution_pb2.ExecutionStatus.ValueType]: ...
@@ -279,7 +277,7 @@ class ListExecutionsResponse(_message.Message):
     next_page_token: _builtins.str
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]:
-        """Without nodes, input, output, format and last sequence, unless asked for."""
+        """Without nodes, input, output, format and last sequence, unless requested."""
 
     def __init__(
         self,
@@ -306,7 +304,7 @@ class WaitExecutionRequest(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     timeout_ms: _builtins.int
-    """0 is 30 s; at most 5 min a call."""
+    """Maximum wait in ms; at most 5 min, 0 is 30 s."""
     without_nodes: _builtins.bool
     """As in StartExecutionRequest."""
     def __init__(
@@ -332,10 +330,10 @@ class WaitExecutionResponse(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
     ended: _builtins.bool
-    """False: still open when the time was over."""
+    """False if the execution was still open after `timeout_ms`."""
     @_builtins.property
     def execution(self) -> _execution_pb2.Execution:
-        """Set when it has ended."""
+        """Set if the execution has ended."""
 
     def __init__(
         self,
@@ -367,7 +365,7 @@ class CancelExecutionRequest(_message.Message):
     request_id: _builtins.str
     actor: _builtins.str
     compensate: _builtins.bool
-    """Whether what was done is undone first; without it as the workflow says."""
+    """Compensates completed nodes first; absent uses the setting of the workflow."""
     def __init__(
         self,
         *,
@@ -511,7 +509,7 @@ class TerminateExecutionRequest(_message.Message):
     request_id: _builtins.str
     actor: _builtins.str
     compensate: _builtins.bool
-    """Whether what was done is undone first; without it as the workflow says."""
+    """Compensates completed nodes first; absent uses the setting of the workflow."""
     def __init__(
         self,
         *,
@@ -634,7 +632,7 @@ class GetStatsResponse(_message.Message):
     def workflows(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.WorkflowStats]: ...
     @_builtins.property
     def unreachable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Addresses of orchestrators whose part is missing."""
+        """Addresses of orchestrators that did not respond."""
 
     def __init__(
         self,
@@ -661,11 +659,11 @@ class SessionRequest(_message.Message):
     def starts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionStart]: ...
     @_builtins.property
     def watches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionWatch]:
-        """Executions whose result this stream wants to hear of, started elsewhere or before a reconnect."""
+        """Executions whose results the client requests; started elsewhere or before a reconnect."""
 
     @_builtins.property
     def forgotten(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Watches, by their call_id, whose result nobody waits for any more."""
+        """Watches to cancel, by call_id."""
 
     def __init__(
         self,
@@ -690,9 +688,9 @@ class SessionStart(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     WANT_RESULT_FIELD_NUMBER: _builtins.int
     call_id: _builtins.int
-    """Chosen by the client, returned with the acknowledgement and the result."""
+    """Chosen by the client, returned with the acknowledgment and the result."""
     want_result: _builtins.bool
-    """Whether the result is wanted too."""
+    """Requests the result as well."""
     @_builtins.property
     def start(self) -> Global___StartExecutionRequest: ...
     def __init__(
@@ -723,7 +721,7 @@ class SessionWatch(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     want_execution: _builtins.bool
-    """Whether the whole execution is wanted with its result, and with its nodes."""
+    """Requests the whole execution with the result, and excludes its nodes."""
     without_nodes: _builtins.bool
     def __init__(
         self,
@@ -810,7 +808,7 @@ class SessionRefused(_message.Message):
     reason: _builtins.str
     message: _builtins.str
     retry_after_ms: _builtins.int
-    """When to come back, where that helps."""
+    """Delay before a retry in ms; 0 if a retry does not help."""
     def __init__(
         self,
         *,
@@ -847,7 +845,7 @@ class SessionResult(_message.Message):
     def failure(self) -> _failure_pb2.Failure: ...
     @_builtins.property
     def execution(self) -> _execution_pb2.Execution:
-        """Where the watch wanted it."""
+        """Set if the watch requested it."""
 
     def __init__(
         self,
@@ -1015,8 +1013,8 @@ Global___ReceivePartitionsResponse: _TypeAlias = ReceivePartitionsResponse  # no
 
 @_typing.final
 class ExecutionMessage(_message.Message):
-    """What one execution has to tell another, written by the commit it follows from and kept until the
-    other's commit has answered.
+    """A message from one execution to another. Written by the commit that causes it and kept until the
+    receiver has committed it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1030,7 +1028,7 @@ class ExecutionMessage(_message.Message):
     JOIN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
-    """The sender."""
+    """The sending execution."""
     traceparent: _builtins.str
     """W3C trace context of the sender."""
     @_builtins.property
@@ -1064,7 +1062,7 @@ Global___ExecutionMessage: _TypeAlias = ExecutionMessage  # noqa: Y015
 
 @_typing.final
 class StartRequested(_message.Message):
-    """Start a child, or the next run of a workflow that continues as new (`node` is empty)."""
+    """Starts a child, or the next run of a workflow that continues as new (`node` is empty)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1075,7 +1073,7 @@ class StartRequested(_message.Message):
     node: _builtins.str
     attempt: _builtins.int
     plan_digest: _builtins.str
-    """Of the plan the next run has where the version it asks for is not there or refuses its input."""
+    """Fallback plan of the next run, if the requested version does not exist or rejects the input."""
     @_builtins.property
     def request(self) -> Global___StartExecutionRequest: ...
     def __init__(
@@ -1096,7 +1094,7 @@ Global___StartRequested: _TypeAlias = StartRequested  # noqa: Y015
 
 @_typing.final
 class StopRequested(_message.Message):
-    """Stop the child that was, or is to be, started under this request id."""
+    """Stops the child with this request id, started or not."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1123,7 +1121,7 @@ Global___StopRequested: _TypeAlias = StopRequested  # noqa: Y015
 
 @_typing.final
 class ChildOutcome(_message.Message):
-    """How a child ended, for its parent."""
+    """The outcome of a child, sent to its parent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1139,7 +1137,7 @@ class ChildOutcome(_message.Message):
     attempt: _builtins.int
     status: _execution_pb2.ExecutionStatus.ValueType
     first_run: _builtins.str
-    """The run that was started for the node, where it went on as the one that ended."""
+    """First run of the chain, if the child continued as new."""
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -1165,8 +1163,8 @@ Global___ChildOutcome: _TypeAlias = ChildOutcome  # noqa: Y015
 
 @_typing.final
 class JoinRequested(_message.Message):
-    """Tell a node how an execution ends that is not its child, or how the last run of its chain does.
-    Sent by who waits, and again at the end of each run by the one that was waited for.
+    """Requests the outcome of an execution that is not a child, or of the last run of its chain. Sent
+    by the waiting execution, and at the end of each run by the awaited execution to its next run.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1273,7 +1271,7 @@ class SignalByKeyResponse(_message.Message):
     EXECUTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyedSignal]:
-        """Those that were waiting for it."""
+        """Executions that waited for the signal."""
 
     def __init__(
         self,
@@ -1296,7 +1294,7 @@ class KeyedSignal(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     sequence: _builtins.int
-    """Sequence of the SignalReceived event; 0 where the execution had ended meanwhile."""
+    """Sequence of the SignalReceived event; 0 if the execution had ended."""
     def __init__(
         self,
         *,

@@ -26,17 +26,17 @@ if _version_not_supported:
 
 
 class ExecutionServiceStub:
-    """Starts executions, tells how they are, and changes their course.
+    """Starts, reads and controls executions.
 
-    Any orchestrator takes any call; a call about an execution that another instance owns is
-    forwarded and answered after that one's commit. An empty `namespace` is `default`.
-    Every mutating call may carry a `request_id`: again with the same one answers as the first time.
-    One that comes without is given one, so that it is done once whatever becomes of its owner.
+    Any orchestrator serves any call. A call for an execution of another instance is forwarded to its
+    owner and answered after the commit. An empty `namespace` is `default`. Every mutating call may
+    have a `request_id`, which makes it idempotent: a repeated call returns the first response. A
+    call without one gets a generated id, so it is applied once even if the owner fails.
 
     Beside the reasons named at each call:
-    UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
-    UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not answer in time
-    RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; RetryInfo says when to come back
+    UNAVAILABLE / PARTITION_UNAVAILABLE  the partition changes its owner; retry after RetryInfo
+    UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not respond in time
+    RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; retry after RetryInfo
     """
 
     def __init__(self, channel):
@@ -108,55 +108,56 @@ class ExecutionServiceStub:
 
 
 class ExecutionServiceServicer:
-    """Starts executions, tells how they are, and changes their course.
+    """Starts, reads and controls executions.
 
-    Any orchestrator takes any call; a call about an execution that another instance owns is
-    forwarded and answered after that one's commit. An empty `namespace` is `default`.
-    Every mutating call may carry a `request_id`: again with the same one answers as the first time.
-    One that comes without is given one, so that it is done once whatever becomes of its owner.
+    Any orchestrator serves any call. A call for an execution of another instance is forwarded to its
+    owner and answered after the commit. An empty `namespace` is `default`. Every mutating call may
+    have a `request_id`, which makes it idempotent: a repeated call returns the first response. A
+    call without one gets a generated id, so it is applied once even if the owner fails.
 
     Beside the reasons named at each call:
-    UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
-    UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not answer in time
-    RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; RetryInfo says when to come back
+    UNAVAILABLE / PARTITION_UNAVAILABLE  the partition changes its owner; retry after RetryInfo
+    UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not respond in time
+    RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; retry after RetryInfo
     """
 
     def StartExecution(self, request, context):
         """Starts one execution of a registered workflow.
 
-        Written: the execution and its first events, in one commit, before the answer.
+        Written: the execution and its first events, in one commit, before the response.
         Wakes:   the dispatcher of the owning partition.
-        Again with the same request_id: answers with the first execution, changes nothing.
-        With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
+        Repeating the same request_id returns the first execution and changes nothing.
+        With `wait_ms` the call returns at the end of the execution or after that time.
 
-        NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+        NOT_FOUND / WORKFLOW_NOT_FOUND      the workflow (or version) does not exist in the namespace
         NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
-        INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
+        INVALID_ARGUMENT / INPUT_INVALID    the input does not match the schema; one field violation per problem
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.PutPayload
         FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
-        ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with other content
-        UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is away and the workflow is not cached
+        ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with different content
+        UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is unreachable and the workflow is not cached
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExecution(self, request, context):
-        """State of one execution with its nodes, as last committed: those of its graph, and those of
-        items in progress.
+        """Returns the committed state of one execution with the nodes of its graph and of items in
+        progress.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
-        NOT_FOUND / NODE_NOT_FOUND          it has no node with the id that is asked for
+        NOT_FOUND / NODE_NOT_FOUND          the execution has no node with the requested id
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListExecutions(self, request, context):
-        """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
+        """Returns executions of the namespace, by default newest first. An execution is found as soon as
+        it is committed.
 
-        INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is wrong; the violation says where
-        DEADLINE_EXCEEDED / SEARCH_TOO_BROAD it went through too many rows; narrow it by `started`
+        INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is invalid; the violation has the position
+        DEADLINE_EXCEEDED / SEARCH_TOO_BROAD the search scanned too many rows; narrow it by `started`
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -164,7 +165,7 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WaitExecution(self, request, context):
-        """Waits until the execution has ended, at most `timeout_ms`. A repeatable read.
+        """Waits for the end of the execution, at most `timeout_ms`. A repeatable read.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -173,21 +174,21 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelExecution(self, request, context):
-        """Ends an execution: open nodes are canceled, their workers told, no further node starts. Where
-        nodes have an undo, what was done is undone first.
+        """Cancels an execution: open nodes are canceled, their workers are notified, and no further node
+        starts. Completed nodes with an undo are compensated first.
 
         Written: TaskCanceled per open node and WorkflowCanceled, CompensationStarted before it.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
-        FAILED_PRECONDITION / EXECUTION_ENDED   it has ended; the message names the status
+        FAILED_PRECONDITION / EXECUTION_ENDED   the execution has ended; the message has the status
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TerminateExecution(self, request, context):
-        """As CancelExecution; what was done is undone only where the workflow or the call says so. Also ends
-        one that is undoing. Ends as terminated.
+        """Terminates an execution. Like CancelExecution, but compensates only if the workflow or the call
+        requires it. Also ends an execution that is compensating.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
@@ -197,19 +198,20 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseExecution(self, request, context):
-        """Lets nothing begin any more: what workers have goes on and its results count, timers that fire
-        and attempts that are due wait, signals are kept. The limit of the execution still applies.
+        """Pauses an execution: no node starts. Tasks at workers continue and their results are applied;
+        fired timers and due retries wait; signals are stored. The time limit of the execution still
+        applies.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
-        FAILED_PRECONDITION / EXECUTION_PAUSED      it is paused already
+        FAILED_PRECONDITION / EXECUTION_PAUSED      the execution is paused already
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeExecution(self, request, context):
-        """Lets a paused execution go on with everything that waited.
+        """Resumes a paused execution with everything that waited.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
@@ -224,7 +226,7 @@ class ExecutionServiceServicer:
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
-        FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+        FAILED_PRECONDITION / SIGNALS_FULL      the maximum number or size of signals is reached
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -232,12 +234,13 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SignalByKey(self, request, context):
-        """Stores a signal in the history of every execution that waits for it with this key, at most
-        1,000 of them. One that does not wait yet is not told: the call is refused and may be repeated.
+        """Stores a signal in the history of every execution that waits for its name and key, at most
+        1,000. Executions that do not wait yet do not receive it. If none waits, the call is rejected
+        and can be repeated.
 
-        Again with the same request_id: answers as the first time.
+        Repeating the same request_id returns the first response.
 
-        NOT_FOUND / WAIT_NOT_FOUND            nobody waits for a signal of this name with this key
+        NOT_FOUND / WAIT_NOT_FOUND            no execution waits for a signal of this name with this key
         ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
         """
@@ -246,15 +249,15 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStats(self, request, context):
-        """Counters and latencies since their start, of every orchestrator that answers in time.
+        """Returns counters and latencies since process start, of all orchestrators that respond in time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Session(self, request_iterator, context):
-        """One stream for many starts: acknowledgements after the commit, results when they come.
-        A client reconnects and sends what was not acknowledged again, under the same request_ids.
+        """One stream for many starts: acknowledgments after the commit, results when executions end.
+        After a reconnect the client repeats unacknowledged starts with the same request_ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -332,17 +335,17 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExecutionService:
-    """Starts executions, tells how they are, and changes their course.
+    """Starts, reads and controls executions.
 
-    Any orchestrator takes any call; a call about an execution that another instance owns is
-    forwarded and answered after that one's commit. An empty `namespace` is `default`.
-    Every mutating call may carry a `request_id`: again with the same one answers as the first time.
-    One that comes without is given one, so that it is done once whatever becomes of its owner.
+    Any orchestrator serves any call. A call for an execution of another instance is forwarded to its
+    owner and answered after the commit. An empty `namespace` is `default`. Every mutating call may
+    have a `request_id`, which makes it idempotent: a repeated call returns the first response. A
+    call without one gets a generated id, so it is applied once even if the owner fails.
 
     Beside the reasons named at each call:
-    UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
-    UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not answer in time
-    RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; RetryInfo says when to come back
+    UNAVAILABLE / PARTITION_UNAVAILABLE  the partition changes its owner; retry after RetryInfo
+    UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not respond in time
+    RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; retry after RetryInfo
     """
 
     @staticmethod
@@ -697,9 +700,9 @@ class PayloadServiceServicer:
     """
 
     def PutPayload(self, request_iterator, context):
-        """Stores one payload of at most 64 MiB, sent in chunks of at most 1 MiB; the first message names the namespace.
-        Again with the same bytes: answers the same reference and renews its time of use.
-        Unreferenced payloads are collected 24 h after their last use.
+        """Stores one payload of at most 64 MiB, sent in chunks of at most 1 MiB. The first message has
+        the namespace. Repeating the same bytes returns the same reference and renews the time of use.
+        Unreferenced payloads are deleted 24 h after their last use.
 
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   above 64 MiB
         """
@@ -708,7 +711,7 @@ class PayloadServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPayload(self, request, context):
-        """The bytes of a stored payload, in chunks.
+        """Returns the bytes of a stored payload in chunks.
 
         NOT_FOUND / PAYLOAD_NOT_FOUND
         """
@@ -797,7 +800,7 @@ class PayloadService:
 
 
 class PartitionServiceStub:
-    """Between orchestrators: planned hand-over of partitions.
+    """Internal service between orchestrators: partition hand-over and messages between executions.
     """
 
     def __init__(self, channel):
@@ -819,21 +822,21 @@ class PartitionServiceStub:
 
 
 class PartitionServiceServicer:
-    """Between orchestrators: planned hand-over of partitions.
+    """Internal service between orchestrators: partition hand-over and messages between executions.
     """
 
     def ReceivePartitions(self, request, context):
-        """Tells the receiver that partitions are its own now; the database says so already.
+        """Notifies the receiver that it owns partitions. The database has the change already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeliverMessage(self, request, context):
-        """Tells an execution of this owner what another one has to say; answered after the commit. Again
-        with the same message: changes nothing.
+        """Delivers a message of another execution to an execution of this owner. Returns after the
+        commit. Repeating the same message changes nothing.
 
-        UNAVAILABLE / PARTITION_UNAVAILABLE  the execution is not this one's
+        UNAVAILABLE / PARTITION_UNAVAILABLE  the receiver does not own the execution
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -861,7 +864,7 @@ def add_PartitionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PartitionService:
-    """Between orchestrators: planned hand-over of partitions.
+    """Internal service between orchestrators: partition hand-over and messages between executions.
     """
 
     @staticmethod

@@ -27,17 +27,17 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ExecutionServiceStub:
-    """Starts executions, tells how they are, and changes their course.
+    """Starts, reads and controls executions.
 
-    Any orchestrator takes any call; a call about an execution that another instance owns is
-    forwarded and answered after that one's commit. An empty `namespace` is `default`.
-    Every mutating call may carry a `request_id`: again with the same one answers as the first time.
-    One that comes without is given one, so that it is done once whatever becomes of its owner.
+    Any orchestrator serves any call. A call for an execution of another instance is forwarded to its
+    owner and answered after the commit. An empty `namespace` is `default`. Every mutating call may
+    have a `request_id`, which makes it idempotent: a repeated call returns the first response. A
+    call without one gets a generated id, so it is applied once even if the owner fails.
 
     Beside the reasons named at each call:
-      UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
-      UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not answer in time
-      RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; RetryInfo says when to come back
+      UNAVAILABLE / PARTITION_UNAVAILABLE  the partition changes its owner; retry after RetryInfo
+      UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not respond in time
+      RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; retry after RetryInfo
     """
 
     @_typing.overload
@@ -47,64 +47,66 @@ class ExecutionServiceStub:
     StartExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.StartExecutionRequest, _execution_service_pb2.StartExecutionResponse]
     """Starts one execution of a registered workflow.
 
-    Written: the execution and its first events, in one commit, before the answer.
+    Written: the execution and its first events, in one commit, before the response.
     Wakes:   the dispatcher of the owning partition.
-    Again with the same request_id: answers with the first execution, changes nothing.
-    With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
+    Repeating the same request_id returns the first execution and changes nothing.
+    With `wait_ms` the call returns at the end of the execution or after that time.
 
-      NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+      NOT_FOUND / WORKFLOW_NOT_FOUND      the workflow (or version) does not exist in the namespace
       NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
-      INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
+      INVALID_ARGUMENT / INPUT_INVALID    the input does not match the schema; one field violation per problem
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.PutPayload
       FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
-      ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with other content
-      UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is away and the workflow is not cached
+      ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with different content
+      UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is unreachable and the workflow is not cached
     """
     GetExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.GetExecutionRequest, _execution_service_pb2.GetExecutionResponse]
-    """State of one execution with its nodes, as last committed: those of its graph, and those of
-    items in progress.
+    """Returns the committed state of one execution with the nodes of its graph and of items in
+    progress.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      NOT_FOUND / NODE_NOT_FOUND          it has no node with the id that is asked for
+      NOT_FOUND / NODE_NOT_FOUND          the execution has no node with the requested id
     """
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListExecutionsRequest, _execution_service_pb2.ListExecutionsResponse]
-    """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
+    """Returns executions of the namespace, by default newest first. An execution is found as soon as
+    it is committed.
 
-      INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is wrong; the violation says where
-      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD it went through too many rows; narrow it by `started`
+      INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is invalid; the violation has the position
+      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD the search scanned too many rows; narrow it by `started`
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     WaitExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.WaitExecutionRequest, _execution_service_pb2.WaitExecutionResponse]
-    """Waits until the execution has ended, at most `timeout_ms`. A repeatable read.
+    """Waits for the end of the execution, at most `timeout_ms`. A repeatable read.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     CancelExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.CancelExecutionRequest, _execution_service_pb2.CancelExecutionResponse]
-    """Ends an execution: open nodes are canceled, their workers told, no further node starts. Where
-    nodes have an undo, what was done is undone first.
+    """Cancels an execution: open nodes are canceled, their workers are notified, and no further node
+    starts. Completed nodes with an undo are compensated first.
 
     Written: TaskCanceled per open node and WorkflowCanceled, CompensationStarted before it.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      FAILED_PRECONDITION / EXECUTION_ENDED   it has ended; the message names the status
+      FAILED_PRECONDITION / EXECUTION_ENDED   the execution has ended; the message has the status
     """
     TerminateExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.TerminateExecutionRequest, _execution_service_pb2.TerminateExecutionResponse]
-    """As CancelExecution; what was done is undone only where the workflow or the call says so. Also ends
-    one that is undoing. Ends as terminated.
+    """Terminates an execution. Like CancelExecution, but compensates only if the workflow or the call
+    requires it. Also ends an execution that is compensating.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
     """
     PauseExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.PauseExecutionRequest, _execution_service_pb2.PauseExecutionResponse]
-    """Lets nothing begin any more: what workers have goes on and its results count, timers that fire
-    and attempts that are due wait, signals are kept. The limit of the execution still applies.
+    """Pauses an execution: no node starts. Tasks at workers continue and their results are applied;
+    fired timers and due retries wait; signals are stored. The time limit of the execution still
+    applies.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
-      FAILED_PRECONDITION / EXECUTION_PAUSED      it is paused already
+      FAILED_PRECONDITION / EXECUTION_PAUSED      the execution is paused already
     """
     ResumeExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ResumeExecutionRequest, _execution_service_pb2.ResumeExecutionResponse]
-    """Lets a paused execution go on with everything that waited.
+    """Resumes a paused execution with everything that waited.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
@@ -115,103 +117,106 @@ class ExecutionServiceStub:
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
-      FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+      FAILED_PRECONDITION / SIGNALS_FULL      the maximum number or size of signals is reached
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
     """
     SignalByKey: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.SignalByKeyRequest, _execution_service_pb2.SignalByKeyResponse]
-    """Stores a signal in the history of every execution that waits for it with this key, at most
-    1,000 of them. One that does not wait yet is not told: the call is refused and may be repeated.
+    """Stores a signal in the history of every execution that waits for its name and key, at most
+    1,000. Executions that do not wait yet do not receive it. If none waits, the call is rejected
+    and can be repeated.
 
-    Again with the same request_id: answers as the first time.
+    Repeating the same request_id returns the first response.
 
-      NOT_FOUND / WAIT_NOT_FOUND            nobody waits for a signal of this name with this key
+      NOT_FOUND / WAIT_NOT_FOUND            no execution waits for a signal of this name with this key
       ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
     """
     GetStats: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.GetStatsRequest, _execution_service_pb2.GetStatsResponse]
-    """Counters and latencies since their start, of every orchestrator that answers in time."""
+    """Returns counters and latencies since process start, of all orchestrators that respond in time."""
     Session: _grpc.StreamStreamMultiCallable[_execution_service_pb2.SessionRequest, _execution_service_pb2.SessionResponse]
-    """One stream for many starts: acknowledgements after the commit, results when they come.
-    A client reconnects and sends what was not acknowledged again, under the same request_ids.
+    """One stream for many starts: acknowledgments after the commit, results when executions end.
+    After a reconnect the client repeats unacknowledged starts with the same request_ids.
     """
 
 @_typing.type_check_only
 class ExecutionServiceAsyncStub(ExecutionServiceStub):
-    """Starts executions, tells how they are, and changes their course.
+    """Starts, reads and controls executions.
 
-    Any orchestrator takes any call; a call about an execution that another instance owns is
-    forwarded and answered after that one's commit. An empty `namespace` is `default`.
-    Every mutating call may carry a `request_id`: again with the same one answers as the first time.
-    One that comes without is given one, so that it is done once whatever becomes of its owner.
+    Any orchestrator serves any call. A call for an execution of another instance is forwarded to its
+    owner and answered after the commit. An empty `namespace` is `default`. Every mutating call may
+    have a `request_id`, which makes it idempotent: a repeated call returns the first response. A
+    call without one gets a generated id, so it is applied once even if the owner fails.
 
     Beside the reasons named at each call:
-      UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
-      UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not answer in time
-      RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; RetryInfo says when to come back
+      UNAVAILABLE / PARTITION_UNAVAILABLE  the partition changes its owner; retry after RetryInfo
+      UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not respond in time
+      RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; retry after RetryInfo
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.StartExecutionRequest, _execution_service_pb2.StartExecutionResponse]  # type: ignore[assignment]
     """Starts one execution of a registered workflow.
 
-    Written: the execution and its first events, in one commit, before the answer.
+    Written: the execution and its first events, in one commit, before the response.
     Wakes:   the dispatcher of the owning partition.
-    Again with the same request_id: answers with the first execution, changes nothing.
-    With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
+    Repeating the same request_id returns the first execution and changes nothing.
+    With `wait_ms` the call returns at the end of the execution or after that time.
 
-      NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+      NOT_FOUND / WORKFLOW_NOT_FOUND      the workflow (or version) does not exist in the namespace
       NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
-      INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
+      INVALID_ARGUMENT / INPUT_INVALID    the input does not match the schema; one field violation per problem
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.PutPayload
       FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
-      ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with other content
-      UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is away and the workflow is not cached
+      ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with different content
+      UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is unreachable and the workflow is not cached
     """
     GetExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.GetExecutionRequest, _execution_service_pb2.GetExecutionResponse]  # type: ignore[assignment]
-    """State of one execution with its nodes, as last committed: those of its graph, and those of
-    items in progress.
+    """Returns the committed state of one execution with the nodes of its graph and of items in
+    progress.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      NOT_FOUND / NODE_NOT_FOUND          it has no node with the id that is asked for
+      NOT_FOUND / NODE_NOT_FOUND          the execution has no node with the requested id
     """
     ListExecutions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListExecutionsRequest, _execution_service_pb2.ListExecutionsResponse]  # type: ignore[assignment]
-    """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
+    """Returns executions of the namespace, by default newest first. An execution is found as soon as
+    it is committed.
 
-      INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is wrong; the violation says where
-      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD it went through too many rows; narrow it by `started`
+      INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is invalid; the violation has the position
+      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD the search scanned too many rows; narrow it by `started`
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
     WaitExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.WaitExecutionRequest, _execution_service_pb2.WaitExecutionResponse]  # type: ignore[assignment]
-    """Waits until the execution has ended, at most `timeout_ms`. A repeatable read.
+    """Waits for the end of the execution, at most `timeout_ms`. A repeatable read.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     CancelExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.CancelExecutionRequest, _execution_service_pb2.CancelExecutionResponse]  # type: ignore[assignment]
-    """Ends an execution: open nodes are canceled, their workers told, no further node starts. Where
-    nodes have an undo, what was done is undone first.
+    """Cancels an execution: open nodes are canceled, their workers are notified, and no further node
+    starts. Completed nodes with an undo are compensated first.
 
     Written: TaskCanceled per open node and WorkflowCanceled, CompensationStarted before it.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      FAILED_PRECONDITION / EXECUTION_ENDED   it has ended; the message names the status
+      FAILED_PRECONDITION / EXECUTION_ENDED   the execution has ended; the message has the status
     """
     TerminateExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.TerminateExecutionRequest, _execution_service_pb2.TerminateExecutionResponse]  # type: ignore[assignment]
-    """As CancelExecution; what was done is undone only where the workflow or the call says so. Also ends
-    one that is undoing. Ends as terminated.
+    """Terminates an execution. Like CancelExecution, but compensates only if the workflow or the call
+    requires it. Also ends an execution that is compensating.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
     """
     PauseExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.PauseExecutionRequest, _execution_service_pb2.PauseExecutionResponse]  # type: ignore[assignment]
-    """Lets nothing begin any more: what workers have goes on and its results count, timers that fire
-    and attempts that are due wait, signals are kept. The limit of the execution still applies.
+    """Pauses an execution: no node starts. Tasks at workers continue and their results are applied;
+    fired timers and due retries wait; signals are stored. The time limit of the execution still
+    applies.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
-      FAILED_PRECONDITION / EXECUTION_PAUSED      it is paused already
+      FAILED_PRECONDITION / EXECUTION_PAUSED      the execution is paused already
     """
     ResumeExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ResumeExecutionRequest, _execution_service_pb2.ResumeExecutionResponse]  # type: ignore[assignment]
-    """Lets a paused execution go on with everything that waited.
+    """Resumes a paused execution with everything that waited.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
@@ -222,38 +227,39 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
-      FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+      FAILED_PRECONDITION / SIGNALS_FULL      the maximum number or size of signals is reached
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
     """
     SignalByKey: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.SignalByKeyRequest, _execution_service_pb2.SignalByKeyResponse]  # type: ignore[assignment]
-    """Stores a signal in the history of every execution that waits for it with this key, at most
-    1,000 of them. One that does not wait yet is not told: the call is refused and may be repeated.
+    """Stores a signal in the history of every execution that waits for its name and key, at most
+    1,000. Executions that do not wait yet do not receive it. If none waits, the call is rejected
+    and can be repeated.
 
-    Again with the same request_id: answers as the first time.
+    Repeating the same request_id returns the first response.
 
-      NOT_FOUND / WAIT_NOT_FOUND            nobody waits for a signal of this name with this key
+      NOT_FOUND / WAIT_NOT_FOUND            no execution waits for a signal of this name with this key
       ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
     """
     GetStats: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.GetStatsRequest, _execution_service_pb2.GetStatsResponse]  # type: ignore[assignment]
-    """Counters and latencies since their start, of every orchestrator that answers in time."""
+    """Returns counters and latencies since process start, of all orchestrators that respond in time."""
     Session: _aio.StreamStreamMultiCallable[_execution_service_pb2.SessionRequest, _execution_service_pb2.SessionResponse]  # type: ignore[assignment]
-    """One stream for many starts: acknowledgements after the commit, results when they come.
-    A client reconnects and sends what was not acknowledged again, under the same request_ids.
+    """One stream for many starts: acknowledgments after the commit, results when executions end.
+    After a reconnect the client repeats unacknowledged starts with the same request_ids.
     """
 
 class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Starts executions, tells how they are, and changes their course.
+    """Starts, reads and controls executions.
 
-    Any orchestrator takes any call; a call about an execution that another instance owns is
-    forwarded and answered after that one's commit. An empty `namespace` is `default`.
-    Every mutating call may carry a `request_id`: again with the same one answers as the first time.
-    One that comes without is given one, so that it is done once whatever becomes of its owner.
+    Any orchestrator serves any call. A call for an execution of another instance is forwarded to its
+    owner and answered after the commit. An empty `namespace` is `default`. Every mutating call may
+    have a `request_id`, which makes it idempotent: a repeated call returns the first response. A
+    call without one gets a generated id, so it is applied once even if the owner fails.
 
     Beside the reasons named at each call:
-      UNAVAILABLE / PARTITION_UNAVAILABLE  the owner is changing hands; RetryInfo says when to come back
-      UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not answer in time
-      RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; RetryInfo says when to come back
+      UNAVAILABLE / PARTITION_UNAVAILABLE  the partition changes its owner; retry after RetryInfo
+      UNAVAILABLE / STORAGE_UNAVAILABLE    the database did not respond in time
+      RESOURCE_EXHAUSTED / OVERLOADED      the inbox is full; retry after RetryInfo
     """
 
     @_abc_1.abstractmethod
@@ -264,18 +270,18 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_execution_service_pb2.StartExecutionResponse, _abc.Awaitable[_execution_service_pb2.StartExecutionResponse]]:
         """Starts one execution of a registered workflow.
 
-        Written: the execution and its first events, in one commit, before the answer.
+        Written: the execution and its first events, in one commit, before the response.
         Wakes:   the dispatcher of the owning partition.
-        Again with the same request_id: answers with the first execution, changes nothing.
-        With `wait_ms`: answers when the execution has ended or the time is over, whichever is first.
+        Repeating the same request_id returns the first execution and changes nothing.
+        With `wait_ms` the call returns at the end of the execution or after that time.
 
-          NOT_FOUND / WORKFLOW_NOT_FOUND      no such workflow (or version) in the namespace
+          NOT_FOUND / WORKFLOW_NOT_FOUND      the workflow (or version) does not exist in the namespace
           NOT_FOUND / LABEL_NOT_FOUND         the workflow has no such label
-          INVALID_ARGUMENT / INPUT_INVALID    the input does not fit the schema; one field violation per problem
+          INVALID_ARGUMENT / INPUT_INVALID    the input does not match the schema; one field violation per problem
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE  inline input above 256 KiB; use PayloadService.PutPayload
           FAILED_PRECONDITION / PAYLOAD_MISSING the referenced payload is not stored
-          ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with other content
-          UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is away and the workflow is not cached
+          ALREADY_EXISTS / REQUEST_ID_REUSED  the request_id was used with different content
+          UNAVAILABLE / DEFINITION_UNAVAILABLE  the definition service is unreachable and the workflow is not cached
         """
 
     @_abc_1.abstractmethod
@@ -284,11 +290,11 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.GetExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.GetExecutionResponse, _abc.Awaitable[_execution_service_pb2.GetExecutionResponse]]:
-        """State of one execution with its nodes, as last committed: those of its graph, and those of
-        items in progress.
+        """Returns the committed state of one execution with the nodes of its graph and of items in
+        progress.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
-          NOT_FOUND / NODE_NOT_FOUND          it has no node with the id that is asked for
+          NOT_FOUND / NODE_NOT_FOUND          the execution has no node with the requested id
         """
 
     @_abc_1.abstractmethod
@@ -297,10 +303,11 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ListExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ListExecutionsResponse, _abc.Awaitable[_execution_service_pb2.ListExecutionsResponse]]:
-        """Executions of the namespace, newest first unless said. One is found as soon as it is committed.
+        """Returns executions of the namespace, by default newest first. An execution is found as soon as
+        it is committed.
 
-          INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is wrong; the violation says where
-          DEADLINE_EXCEEDED / SEARCH_TOO_BROAD it went through too many rows; narrow it by `started`
+          INVALID_ARGUMENT / FILTER_INVALID    the filter or the order is invalid; the violation has the position
+          DEADLINE_EXCEEDED / SEARCH_TOO_BROAD the search scanned too many rows; narrow it by `started`
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
 
@@ -310,7 +317,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.WaitExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.WaitExecutionResponse, _abc.Awaitable[_execution_service_pb2.WaitExecutionResponse]]:
-        """Waits until the execution has ended, at most `timeout_ms`. A repeatable read.
+        """Waits for the end of the execution, at most `timeout_ms`. A repeatable read.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -321,13 +328,13 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.CancelExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.CancelExecutionResponse, _abc.Awaitable[_execution_service_pb2.CancelExecutionResponse]]:
-        """Ends an execution: open nodes are canceled, their workers told, no further node starts. Where
-        nodes have an undo, what was done is undone first.
+        """Cancels an execution: open nodes are canceled, their workers are notified, and no further node
+        starts. Completed nodes with an undo are compensated first.
 
         Written: TaskCanceled per open node and WorkflowCanceled, CompensationStarted before it.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
-          FAILED_PRECONDITION / EXECUTION_ENDED   it has ended; the message names the status
+          FAILED_PRECONDITION / EXECUTION_ENDED   the execution has ended; the message has the status
         """
 
     @_abc_1.abstractmethod
@@ -336,8 +343,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.TerminateExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.TerminateExecutionResponse, _abc.Awaitable[_execution_service_pb2.TerminateExecutionResponse]]:
-        """As CancelExecution; what was done is undone only where the workflow or the call says so. Also ends
-        one that is undoing. Ends as terminated.
+        """Terminates an execution. Like CancelExecution, but compensates only if the workflow or the call
+        requires it. Also ends an execution that is compensating.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
@@ -349,12 +356,13 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.PauseExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.PauseExecutionResponse, _abc.Awaitable[_execution_service_pb2.PauseExecutionResponse]]:
-        """Lets nothing begin any more: what workers have goes on and its results count, timers that fire
-        and attempts that are due wait, signals are kept. The limit of the execution still applies.
+        """Pauses an execution: no node starts. Tasks at workers continue and their results are applied;
+        fired timers and due retries wait; signals are stored. The time limit of the execution still
+        applies.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
-          FAILED_PRECONDITION / EXECUTION_PAUSED      it is paused already
+          FAILED_PRECONDITION / EXECUTION_PAUSED      the execution is paused already
         """
 
     @_abc_1.abstractmethod
@@ -363,7 +371,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ResumeExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ResumeExecutionResponse, _abc.Awaitable[_execution_service_pb2.ResumeExecutionResponse]]:
-        """Lets a paused execution go on with everything that waited.
+        """Resumes a paused execution with everything that waited.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
@@ -380,7 +388,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
-          FAILED_PRECONDITION / SIGNALS_FULL      it has as many, or as many bytes of them, as it may
+          FAILED_PRECONDITION / SIGNALS_FULL      the maximum number or size of signals is reached
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
         """
 
@@ -390,12 +398,13 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.SignalByKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.SignalByKeyResponse, _abc.Awaitable[_execution_service_pb2.SignalByKeyResponse]]:
-        """Stores a signal in the history of every execution that waits for it with this key, at most
-        1,000 of them. One that does not wait yet is not told: the call is refused and may be repeated.
+        """Stores a signal in the history of every execution that waits for its name and key, at most
+        1,000. Executions that do not wait yet do not receive it. If none waits, the call is rejected
+        and can be repeated.
 
-        Again with the same request_id: answers as the first time.
+        Repeating the same request_id returns the first response.
 
-          NOT_FOUND / WAIT_NOT_FOUND            nobody waits for a signal of this name with this key
+          NOT_FOUND / WAIT_NOT_FOUND            no execution waits for a signal of this name with this key
           ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
         """
@@ -406,7 +415,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.GetStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.GetStatsResponse, _abc.Awaitable[_execution_service_pb2.GetStatsResponse]]:
-        """Counters and latencies since their start, of every orchestrator that answers in time."""
+        """Returns counters and latencies since process start, of all orchestrators that respond in time."""
 
     @_abc_1.abstractmethod
     def Session(
@@ -414,8 +423,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_execution_service_pb2.SessionRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_execution_service_pb2.SessionResponse], _abc.AsyncIterator[_execution_service_pb2.SessionResponse]]:
-        """One stream for many starts: acknowledgements after the commit, results when they come.
-        A client reconnects and sends what was not acknowledged again, under the same request_ids.
+        """One stream for many starts: acknowledgments after the commit, results when executions end.
+        After a reconnect the client repeats unacknowledged starts with the same request_ids.
         """
 
 def add_ExecutionServiceServicer_to_server(servicer: ExecutionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
@@ -428,14 +437,14 @@ class PayloadServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PayloadServiceAsyncStub: ...
     PutPayload: _grpc.StreamUnaryMultiCallable[_execution_service_pb2.PutPayloadRequest, _execution_service_pb2.PutPayloadResponse]
-    """Stores one payload of at most 64 MiB, sent in chunks of at most 1 MiB; the first message names the namespace.
-    Again with the same bytes: answers the same reference and renews its time of use.
-    Unreferenced payloads are collected 24 h after their last use.
+    """Stores one payload of at most 64 MiB, sent in chunks of at most 1 MiB. The first message has
+    the namespace. Repeating the same bytes returns the same reference and renews the time of use.
+    Unreferenced payloads are deleted 24 h after their last use.
 
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   above 64 MiB
     """
     GetPayload: _grpc.UnaryStreamMultiCallable[_execution_service_pb2.GetPayloadRequest, _execution_service_pb2.GetPayloadResponse]
-    """The bytes of a stored payload, in chunks.
+    """Returns the bytes of a stored payload in chunks.
 
       NOT_FOUND / PAYLOAD_NOT_FOUND
     """
@@ -446,14 +455,14 @@ class PayloadServiceAsyncStub(PayloadServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutPayload: _aio.StreamUnaryMultiCallable[_execution_service_pb2.PutPayloadRequest, _execution_service_pb2.PutPayloadResponse]  # type: ignore[assignment]
-    """Stores one payload of at most 64 MiB, sent in chunks of at most 1 MiB; the first message names the namespace.
-    Again with the same bytes: answers the same reference and renews its time of use.
-    Unreferenced payloads are collected 24 h after their last use.
+    """Stores one payload of at most 64 MiB, sent in chunks of at most 1 MiB. The first message has
+    the namespace. Repeating the same bytes returns the same reference and renews the time of use.
+    Unreferenced payloads are deleted 24 h after their last use.
 
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   above 64 MiB
     """
     GetPayload: _aio.UnaryStreamMultiCallable[_execution_service_pb2.GetPayloadRequest, _execution_service_pb2.GetPayloadResponse]  # type: ignore[assignment]
-    """The bytes of a stored payload, in chunks.
+    """Returns the bytes of a stored payload in chunks.
 
       NOT_FOUND / PAYLOAD_NOT_FOUND
     """
@@ -467,9 +476,9 @@ class PayloadServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_execution_service_pb2.PutPayloadRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.PutPayloadResponse, _abc.Awaitable[_execution_service_pb2.PutPayloadResponse]]:
-        """Stores one payload of at most 64 MiB, sent in chunks of at most 1 MiB; the first message names the namespace.
-        Again with the same bytes: answers the same reference and renews its time of use.
-        Unreferenced payloads are collected 24 h after their last use.
+        """Stores one payload of at most 64 MiB, sent in chunks of at most 1 MiB. The first message has
+        the namespace. Repeating the same bytes returns the same reference and renews the time of use.
+        Unreferenced payloads are deleted 24 h after their last use.
 
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   above 64 MiB
         """
@@ -480,7 +489,7 @@ class PayloadServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.GetPayloadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_execution_service_pb2.GetPayloadResponse], _abc.AsyncIterator[_execution_service_pb2.GetPayloadResponse]]:
-        """The bytes of a stored payload, in chunks.
+        """Returns the bytes of a stored payload in chunks.
 
           NOT_FOUND / PAYLOAD_NOT_FOUND
         """
@@ -488,37 +497,37 @@ class PayloadServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_PayloadServiceServicer_to_server(servicer: PayloadServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class PartitionServiceStub:
-    """Between orchestrators: planned hand-over of partitions."""
+    """Internal service between orchestrators: partition hand-over and messages between executions."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PartitionServiceAsyncStub: ...
     ReceivePartitions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ReceivePartitionsRequest, _execution_service_pb2.ReceivePartitionsResponse]
-    """Tells the receiver that partitions are its own now; the database says so already."""
+    """Notifies the receiver that it owns partitions. The database has the change already."""
     DeliverMessage: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.DeliverMessageRequest, _execution_service_pb2.DeliverMessageResponse]
-    """Tells an execution of this owner what another one has to say; answered after the commit. Again
-    with the same message: changes nothing.
+    """Delivers a message of another execution to an execution of this owner. Returns after the
+    commit. Repeating the same message changes nothing.
 
-      UNAVAILABLE / PARTITION_UNAVAILABLE  the execution is not this one's
+      UNAVAILABLE / PARTITION_UNAVAILABLE  the receiver does not own the execution
     """
 
 @_typing.type_check_only
 class PartitionServiceAsyncStub(PartitionServiceStub):
-    """Between orchestrators: planned hand-over of partitions."""
+    """Internal service between orchestrators: partition hand-over and messages between executions."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReceivePartitions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ReceivePartitionsRequest, _execution_service_pb2.ReceivePartitionsResponse]  # type: ignore[assignment]
-    """Tells the receiver that partitions are its own now; the database says so already."""
+    """Notifies the receiver that it owns partitions. The database has the change already."""
     DeliverMessage: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.DeliverMessageRequest, _execution_service_pb2.DeliverMessageResponse]  # type: ignore[assignment]
-    """Tells an execution of this owner what another one has to say; answered after the commit. Again
-    with the same message: changes nothing.
+    """Delivers a message of another execution to an execution of this owner. Returns after the
+    commit. Repeating the same message changes nothing.
 
-      UNAVAILABLE / PARTITION_UNAVAILABLE  the execution is not this one's
+      UNAVAILABLE / PARTITION_UNAVAILABLE  the receiver does not own the execution
     """
 
 class PartitionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Between orchestrators: planned hand-over of partitions."""
+    """Internal service between orchestrators: partition hand-over and messages between executions."""
 
     @_abc_1.abstractmethod
     def ReceivePartitions(
@@ -526,7 +535,7 @@ class PartitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ReceivePartitionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ReceivePartitionsResponse, _abc.Awaitable[_execution_service_pb2.ReceivePartitionsResponse]]:
-        """Tells the receiver that partitions are its own now; the database says so already."""
+        """Notifies the receiver that it owns partitions. The database has the change already."""
 
     @_abc_1.abstractmethod
     def DeliverMessage(
@@ -534,10 +543,10 @@ class PartitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.DeliverMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.DeliverMessageResponse, _abc.Awaitable[_execution_service_pb2.DeliverMessageResponse]]:
-        """Tells an execution of this owner what another one has to say; answered after the commit. Again
-        with the same message: changes nothing.
+        """Delivers a message of another execution to an execution of this owner. Returns after the
+        commit. Repeating the same message changes nothing.
 
-          UNAVAILABLE / PARTITION_UNAVAILABLE  the execution is not this one's
+          UNAVAILABLE / PARTITION_UNAVAILABLE  the receiver does not own the execution
         """
 
 def add_PartitionServiceServicer_to_server(servicer: PartitionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -32,13 +32,13 @@ class _LimitKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LimitKind.V
     LIMIT_KIND_NAMESPACE: _LimitKind.ValueType  # 1
     """All tasks of the namespace; no subject."""
     LIMIT_KIND_WORKFLOW: _LimitKind.ValueType  # 2
-    """Subject: workflow id. Where the definition has a key, each of its values."""
+    """Subject: workflow id. Applies to each value of the key, if the definition has one."""
     LIMIT_KIND_TASK_TYPE: _LimitKind.ValueType  # 3
     """Subject: task type."""
     LIMIT_KIND_NODE: _LimitKind.ValueType  # 4
     """Subject: `workflow/node`."""
     LIMIT_KIND_UPSTREAM: _LimitKind.ValueType  # 5
-    """Subject: host, and port where there is one, of HTTP and gRPC tasks whose host is no template."""
+    """Subject: host with optional port, of HTTP and gRPC tasks whose host is not a template."""
     LIMIT_KIND_QUEUE: _LimitKind.ValueType  # 6
     """Subject: queue."""
 
@@ -48,13 +48,13 @@ LIMIT_KIND_UNSPECIFIED: LimitKind.ValueType  # 0
 LIMIT_KIND_NAMESPACE: LimitKind.ValueType  # 1
 """All tasks of the namespace; no subject."""
 LIMIT_KIND_WORKFLOW: LimitKind.ValueType  # 2
-"""Subject: workflow id. Where the definition has a key, each of its values."""
+"""Subject: workflow id. Applies to each value of the key, if the definition has one."""
 LIMIT_KIND_TASK_TYPE: LimitKind.ValueType  # 3
 """Subject: task type."""
 LIMIT_KIND_NODE: LimitKind.ValueType  # 4
 """Subject: `workflow/node`."""
 LIMIT_KIND_UPSTREAM: LimitKind.ValueType  # 5
-"""Subject: host, and port where there is one, of HTTP and gRPC tasks whose host is no template."""
+"""Subject: host with optional port, of HTTP and gRPC tasks whose host is not a template."""
 LIMIT_KIND_QUEUE: LimitKind.ValueType  # 6
 """Subject: queue."""
 Global___LimitKind: _TypeAlias = LimitKind  # noqa: Y015
@@ -79,22 +79,22 @@ class Limit(_message.Message):
     kind: Global___LimitKind.ValueType
     subject: _builtins.str
     concurrency: _builtins.int
-    """Tasks at workers at once; 0 is no limit."""
+    """Maximum number of tasks at workers at once; 0 is no limit."""
     rate_per_second: _builtins.float
-    """Tasks that may begin in a second, and how many at once after a pause; 0 is no limit. A burst
-    of 0 is one second's worth, at least 1.
+    """Maximum number of tasks started per second, and the burst after an idle period; a rate of 0 is
+    no limit. A burst of 0 is the number for one second, at least 1.
     """
     burst: _builtins.int
     weight: _builtins.int
-    """Of a LIMIT_KIND_NAMESPACE: tasks it has in a turn, 1 to 1,000; 0 is 1."""
+    """For LIMIT_KIND_NAMESPACE: weight in fair scheduling, as tasks per turn, 1 to 1,000; 0 is 1."""
     max_size: _builtins.int
-    """Of a LIMIT_KIND_QUEUE: tasks that may wait in it before no workflow is started any more that has
-    a task for it, at most 50,000; 0 is no limit.
+    """For LIMIT_KIND_QUEUE: number of waiting tasks above which starts of workflows that use the
+    queue are rejected, at most 50,000; 0 is no limit.
     """
     retries: _builtins.float
-    """Of a LIMIT_KIND_WORKFLOW or a LIMIT_KIND_UPSTREAM: retries per task that began in the last
-    minute, at most 100; beyond it a failed attempt is the last. Ten a minute are always made. 0 is
-    no limit.
+    """For LIMIT_KIND_WORKFLOW and LIMIT_KIND_UPSTREAM: maximum ratio of retries to started tasks in
+    the last minute, at most 100; above it failed attempts are not retried. Ten retries per minute
+    are always allowed. 0 is no limit.
     """
     updated_at_us: _builtins.int
     actor: _builtins.str
@@ -125,7 +125,7 @@ Global___Limit: _TypeAlias = Limit  # noqa: Y015
 
 @_typing.final
 class LimitUse(_message.Message):
-    """What is counted under a limit: one value of its key where it has one."""
+    """The current use of a limit, per value of its key if it has one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -142,7 +142,7 @@ class LimitUse(_message.Message):
     in_use: _builtins.int
     waiting: _builtins.int
     concurrency: _builtins.int
-    """As it holds now, set or from the definition."""
+    """Effective values, set at run time or from the definition."""
     rate_per_second: _builtins.float
     def __init__(
         self,
@@ -294,7 +294,7 @@ class ListLimitsResponse(_message.Message):
     def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Limit]: ...
     @_builtins.property
     def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitUse]:
-        """The 1,000 with the most tasks."""
+        """The 1,000 uses with the most tasks."""
 
     @_builtins.property
     def stops(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stop]: ...
@@ -333,7 +333,7 @@ class Stop(_message.Message):
     actor: _builtins.str
     stopped_at_us: _builtins.int
     waiting: _builtins.int
-    """Tasks it holds back."""
+    """Number of tasks held back."""
     def __init__(
         self,
         *,
@@ -362,7 +362,7 @@ class StopDispatchRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
-    """Empty: the whole namespace."""
+    """Empty is the whole namespace."""
     reason: _builtins.str
     actor: _builtins.str
     def __init__(
@@ -460,7 +460,7 @@ class ListLimitChangesRequest(_message.Message):
     page_size: _builtins.int
     """At most 1,000; 0 is 100."""
     before_id: _builtins.int
-    """Only changes before this one; 0 is from the newest on."""
+    """Only changes before this id; 0 starts with the newest."""
     def __init__(
         self,
         *,
@@ -489,9 +489,9 @@ class LimitChange(_message.Message):
     id: _builtins.int
     at_us: _builtins.int
     action: _builtins.str
-    """set, delete, stop, start."""
+    """set, delete, stop or start."""
     subject: _builtins.str
-    """As the limit or stop was written: `workflow:orders concurrency=5`."""
+    """The limit or stop in text form: `workflow:orders concurrency=5`."""
     actor: _builtins.str
     reason: _builtins.str
     def __init__(
@@ -553,7 +553,7 @@ Global___ListQueuesRequest: _TypeAlias = ListQueuesRequest  # noqa: Y015
 
 @_typing.final
 class QueueStats(_message.Message):
-    """Tasks of one queue and task type, in all orchestrators."""
+    """Statistics of the tasks of one queue and task type, over all orchestrators."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -578,37 +578,37 @@ class QueueStats(_message.Message):
     queue: _builtins.str
     task_type: _builtins.str
     requires: _builtins.str
-    """Labels a worker must have: `name=value`, by comma."""
+    """Required worker labels: `name=value`, separated by commas."""
     ready: _builtins.int
-    """Tasks that wait, in memory."""
+    """Number of waiting tasks in memory."""
     waiting_for_limits: _builtins.int
-    """Of those, by what holds them back although a worker may be free."""
+    """Of these, tasks held back by limits and by stops."""
     stopped: _builtins.int
     running: _builtins.int
-    """Tasks at workers."""
+    """Number of tasks at workers."""
     oldest_ms: _builtins.int
-    """Since the oldest of them is ready, in ms."""
+    """Age of the oldest waiting task, in ms."""
     failed: _builtins.int
-    """Attempts that failed, since each orchestrator was started."""
+    """Number of failed attempts since the start of each orchestrator."""
     credit: _builtins.int
-    """Slots of the workers that take them: free ones that are granted here."""
+    """Free slots granted by workers for these tasks."""
     worker_sets: _builtins.int
-    """Worker sets that take them; 0: nobody does."""
+    """Number of worker sets for these tasks; 0 means that no worker takes them."""
     overflowed: _builtins.bool
-    """More wait in the database."""
+    """True if more tasks wait in the database."""
     highest: _priority_pb2.Priority.ValueType
     max_size: _builtins.int
-    """Of the queue, all its task types together: how many may wait before starts are refused with
-    QUEUE_FULL; 0 is no limit.
+    """Size limit of the queue over all task types, above which starts are rejected with QUEUE_FULL; 0
+    is no limit.
     """
     arrivals_per_second: _builtins.float
-    """In the last minute. How long a task took is from its first dispatch to its end, with its
-    retries and the pauses between them. 0 where nothing ended.
+    """Arrival rate and mean duration in the last minute; 0 if no task ended. The duration is from
+    first dispatch to end, including retries and the delays between them.
     """
     service_ms: _builtins.float
     recommended_slots: _builtins.int
-    """Slots that these tasks keep busy for four fifths of the time, and how many of them these slots
-    work off in 30 s. 0 where nothing is known.
+    """Recommended number of slots, for 80 % utilization, and the queue size that these slots process
+    in 30 s; 0 if unknown.
     """
     recommended_size: _builtins.int
     def __init__(
@@ -674,7 +674,7 @@ class ListDeadLettersRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     page_size: _builtins.int
-    """Executions looked at, at most 200; 0 is 50."""
+    """Number of executions examined, at most 200; 0 is 50."""
     page_token: _builtins.str
     def __init__(
         self,
@@ -739,7 +739,7 @@ class ListDeadLettersResponse(_message.Message):
     LETTERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty at the end."""
+    """Empty on the last page."""
     @_builtins.property
     def letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetter]: ...
     def __init__(
@@ -881,7 +881,7 @@ Global___PermitNeed: _TypeAlias = PermitNeed  # noqa: Y015
 
 @_typing.final
 class PermitAsk(_message.Message):
-    """A task that wants to leave."""
+    """A permit request of a task that is ready for dispatch."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -896,10 +896,10 @@ class PermitAsk(_message.Message):
     partition: _builtins.int
     epoch: _builtins.int
     due_ms: _builtins.float
-    """Less is earlier."""
+    """Order of requests; lower values are served first."""
     fair: _builtins.str
     limits_version: _builtins.int
-    """Of the limits as the asker knows them: who gives waits until it knows that version, too."""
+    """Version of the limits known to the sender. The receiver waits until it has that version."""
     @_builtins.property
     def needs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PermitNeed]: ...
     def __init__(
@@ -931,10 +931,10 @@ class AskPermitsRequest(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     address: _builtins.str
-    """Address of the asker, where GrantPermits goes."""
+    """Address of the sender, which receives GrantPermits."""
     order: _builtins.int
-    """Rises with all that the sender says to the receiver: what comes behind something newer is not
-    believed. 0 is not looked at.
+    """Ascending number of the messages from sender to receiver. A message older than the newest one
+    is ignored; 0 is not checked.
     """
     @_builtins.property
     def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PermitAsk]: ...
@@ -984,12 +984,14 @@ class GrantPermitsRequest(_message.Message):
     LIMITS_VERSIONS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     address: _builtins.str
-    """Who gives them: counts for those whose home the receiver takes it for."""
+    """Address of the sender. The grant is valid for namespaces whose home the sender is in the view
+    of the receiver.
+    """
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def limits_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Of each token, as it was asked for: what was asked for under other limits is void."""
+        """Version of the limits per token, as requested; requests under other versions are void."""
 
     def __init__(
         self,
@@ -1034,16 +1036,16 @@ class ReleasePermitsRequest(_message.Message):
     EPOCHS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     retry_after_ms: _builtins.int
-    """Of the first token: its upstream wants to be left alone for so long, in ms."""
+    """Backoff requested by the upstream of the first token, in ms."""
     address: _builtins.str
-    """Who says it, and its order as in AskPermitsRequest."""
+    """Address of the sender, and the order as in AskPermitsRequest."""
     order: _builtins.int
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Of each token, where it is given back: the epoch at which the sender had its partition. What
-        an owner of before gives back, the owner of today may still want.
+        """Epoch of the sender's partition per released token. A release by a former owner does not affect
+        requests of the current one.
         """
 
     def __init__(
@@ -1087,11 +1089,11 @@ class ReportPermitsRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     address: _builtins.str
-    """Who says it, and its order as in AskPermitsRequest."""
+    """Address of the sender, and the order as in AskPermitsRequest."""
     order: _builtins.int
     @_builtins.property
     def report(self) -> Global___PermitReport:
-        """The report of somebody who has recovered partitions; empty where one is asked for."""
+        """Report of recovered partitions; empty to request a report."""
 
     def __init__(
         self,
@@ -1115,7 +1117,7 @@ class ReportPermitsResponse(_message.Message):
     REPORT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def report(self) -> Global___PermitReport:
-        """For those of earlier versions, who take it from here; it may cross what is given and given back."""
+        """Report for receivers of earlier versions. May be reordered with grants and releases."""
 
     def __init__(
         self,
@@ -1169,7 +1171,7 @@ class PermitReport(_message.Message):
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldPermit]: ...
     @_builtins.property
     def wanted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tokens of tasks that wait for permits: those that are given meanwhile stay so."""
+        """Tokens of tasks that wait for permits; grants made in the meantime stay valid."""
 
     def __init__(
         self,

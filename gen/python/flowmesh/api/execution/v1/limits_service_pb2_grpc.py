@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class LimitServiceStub:
-    """What holds tasks back although workers are free: limits, weights and emergency stops; and how
-    full the queues are. Served by the orchestrator; any instance answers for all.
+    """Limits, weights and emergency stops that hold tasks back independent of free workers, and the
+    state of the queues. Served by the orchestrator; any instance responds for all.
     """
 
     def __init__(self, channel):
@@ -84,79 +84,79 @@ class LimitServiceStub:
 
 
 class LimitServiceServicer:
-    """What holds tasks back although workers are free: limits, weights and emergency stops; and how
-    full the queues are. Served by the orchestrator; any instance answers for all.
+    """Limits, weights and emergency stops that hold tasks back independent of free workers, and the
+    state of the queues. Served by the orchestrator; any instance responds for all.
     """
 
     def SetLimit(self, request, context):
-        """Sets a limit, in place of what was set before and of the numbers of a definition. Committed
-        and known to every orchestrator that is not named as unreachable when it returns; those learn
-        it with their next lease, within a second.
+        """Sets a limit; it replaces the previous one and the values of a definition. When the call
+        returns, the limit is committed and applied by every orchestrator except those listed as
+        unreachable, which apply it with their next lease renewal, within 1 s.
 
-        INVALID_ARGUMENT / LIMIT_INVALID   an unknown kind, a subject where none belongs, or none
+        INVALID_ARGUMENT / LIMIT_INVALID   an unknown kind, an unexpected subject, or a missing one
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteLimit(self, request, context):
-        """Removes a limit; that of a definition holds again. Nothing happens where there is none.
+        """Removes a limit; the limit of the definition applies again. Changes nothing if there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLimits(self, request, context):
-        """Limits that are set, and what is in use of those and of the ones in definitions.
+        """Returns the limits set at run time, and the use of these and of the limits in definitions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StopDispatch(self, request, context):
-        """Stops all new dispatch of a namespace or of one workflow of it. What is at workers goes on,
-        and so do timers and signals. When it returns, no orchestrator that is not named as unreachable
-        sends any task of it.
+        """Stops the dispatch of new tasks of a namespace or of one of its workflows. Tasks at workers,
+        timers and signals continue. When the call returns, only orchestrators listed as unreachable
+        may still dispatch.
 
-        FAILED_PRECONDITION / DISPATCH_STOPPED   it is stopped already
+        FAILED_PRECONDITION / DISPATCH_STOPPED   dispatch is stopped already
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartDispatch(self, request, context):
-        """Undoes a stop; what waited leaves.
+        """Resumes dispatch after a stop; waiting tasks are dispatched.
 
-        FAILED_PRECONDITION / DISPATCH_NOT_STOPPED   it is not stopped
+        FAILED_PRECONDITION / DISPATCH_NOT_STOPPED   dispatch is not stopped
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLimitChanges(self, request, context):
-        """Who changed a limit or stopped dispatch, when and why; newest first.
+        """Returns the changes of limits and stops with actor, time and reason, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListQueues(self, request, context):
-        """Depth, tasks at workers, age and failures of each queue, and why tasks wait.
+        """Returns depth, tasks at workers, age and failures of each queue, and the reasons for waiting.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDeadLetters(self, request, context):
-        """Dead letters: tasks whose last attempt failed and failed their execution with it, of the
-        executions that failed last, with what they were tried with.
+        """Returns dead letters of the executions that failed last: tasks whose last attempt failed the
+        execution.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListBreakers(self, request, context):
-        """Circuit breakers that are not closed, by worker service.
+        """Returns the circuit breakers that are not closed, by worker service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,8 +219,8 @@ def add_LimitServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LimitService:
-    """What holds tasks back although workers are free: limits, weights and emergency stops; and how
-    full the queues are. Served by the orchestrator; any instance answers for all.
+    """Limits, weights and emergency stops that hold tasks back independent of free workers, and the
+    state of the queues. Served by the orchestrator; any instance responds for all.
     """
 
     @staticmethod
@@ -468,8 +468,8 @@ class LimitService:
 
 
 class PermitServiceStub:
-    """Among orchestrators. The permits of a namespace's limits are given by the owner of one partition,
-    which the namespace hashes to.
+    """Internal service between orchestrators. The permits of a namespace are granted by the owner of
+    one partition, the home of the namespace, which is selected by a hash of its name.
     """
 
     def __init__(self, channel):
@@ -506,44 +506,45 @@ class PermitServiceStub:
 
 
 class PermitServiceServicer:
-    """Among orchestrators. The permits of a namespace's limits are given by the owner of one partition,
-    which the namespace hashes to.
+    """Internal service between orchestrators. The permits of a namespace are granted by the owner of
+    one partition, the home of the namespace, which is selected by a hash of its name.
     """
 
     def ReloadLimits(self, request, context):
-        """Limits have changed: read them again. Returns when they hold.
+        """Reloads changed limits. Returns when they are applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AskPermits(self, request, context):
-        """Asks for permits. Those that can be given at once are answered; the others come with
-        GrantPermits. Asking again changes nothing.
+        """Requests permits. Returns those granted at once; the others follow with GrantPermits. Repeating
+        a request changes nothing.
 
-        FAILED_PRECONDITION / NOT_HOME   the receiver does not give the permits of this namespace
+        FAILED_PRECONDITION / NOT_HOME   the receiver does not grant the permits of this namespace
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GrantPermits(self, request, context):
-        """Gives permits that were asked for earlier.
+        """Grants permits that were requested earlier.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleasePermits(self, request, context):
-        """Tasks have ended, or are not sent any more.
+        """Releases the permits of tasks that ended or will not be dispatched.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportPermits(self, request, context):
-        """The partitions the sender has recovered, with the permits their tasks hold and wait for. Whoever
-        has begun to give permits asks for it with an empty report, and is told by a call of its own.
+        """Reports the partitions recovered by the sender, with the permits held and requested by their
+        tasks. A new home requests a report by sending an empty one; the report arrives as a separate
+        call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -586,8 +587,8 @@ def add_PermitServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PermitService:
-    """Among orchestrators. The permits of a namespace's limits are given by the owner of one partition,
-    which the namespace hashes to.
+    """Internal service between orchestrators. The permits of a namespace are granted by the owner of
+    one partition, the home of the namespace, which is selected by a hash of its name.
     """
 
     @staticmethod

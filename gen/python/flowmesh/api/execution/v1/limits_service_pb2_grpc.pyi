@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LimitServiceStub:
-    """What holds tasks back although workers are free: limits, weights and emergency stops; and how
-    full the queues are. Served by the orchestrator; any instance answers for all.
+    """Limits, weights and emergency stops that hold tasks back independent of free workers, and the
+    state of the queues. Served by the orchestrator; any instance responds for all.
     """
 
     @_typing.overload
@@ -36,83 +36,83 @@ class LimitServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LimitServiceAsyncStub: ...
     SetLimit: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.SetLimitRequest, _limits_service_pb2.SetLimitResponse]
-    """Sets a limit, in place of what was set before and of the numbers of a definition. Committed
-    and known to every orchestrator that is not named as unreachable when it returns; those learn
-    it with their next lease, within a second.
+    """Sets a limit; it replaces the previous one and the values of a definition. When the call
+    returns, the limit is committed and applied by every orchestrator except those listed as
+    unreachable, which apply it with their next lease renewal, within 1 s.
 
-      INVALID_ARGUMENT / LIMIT_INVALID   an unknown kind, a subject where none belongs, or none
+      INVALID_ARGUMENT / LIMIT_INVALID   an unknown kind, an unexpected subject, or a missing one
     """
     DeleteLimit: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.DeleteLimitRequest, _limits_service_pb2.DeleteLimitResponse]
-    """Removes a limit; that of a definition holds again. Nothing happens where there is none."""
+    """Removes a limit; the limit of the definition applies again. Changes nothing if there is none."""
     ListLimits: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ListLimitsRequest, _limits_service_pb2.ListLimitsResponse]
-    """Limits that are set, and what is in use of those and of the ones in definitions."""
+    """Returns the limits set at run time, and the use of these and of the limits in definitions."""
     StopDispatch: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.StopDispatchRequest, _limits_service_pb2.StopDispatchResponse]
-    """Stops all new dispatch of a namespace or of one workflow of it. What is at workers goes on,
-    and so do timers and signals. When it returns, no orchestrator that is not named as unreachable
-    sends any task of it.
+    """Stops the dispatch of new tasks of a namespace or of one of its workflows. Tasks at workers,
+    timers and signals continue. When the call returns, only orchestrators listed as unreachable
+    may still dispatch.
 
-      FAILED_PRECONDITION / DISPATCH_STOPPED   it is stopped already
+      FAILED_PRECONDITION / DISPATCH_STOPPED   dispatch is stopped already
     """
     StartDispatch: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.StartDispatchRequest, _limits_service_pb2.StartDispatchResponse]
-    """Undoes a stop; what waited leaves.
+    """Resumes dispatch after a stop; waiting tasks are dispatched.
 
-      FAILED_PRECONDITION / DISPATCH_NOT_STOPPED   it is not stopped
+      FAILED_PRECONDITION / DISPATCH_NOT_STOPPED   dispatch is not stopped
     """
     ListLimitChanges: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ListLimitChangesRequest, _limits_service_pb2.ListLimitChangesResponse]
-    """Who changed a limit or stopped dispatch, when and why; newest first."""
+    """Returns the changes of limits and stops with actor, time and reason, newest first."""
     ListQueues: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ListQueuesRequest, _limits_service_pb2.ListQueuesResponse]
-    """Depth, tasks at workers, age and failures of each queue, and why tasks wait."""
+    """Returns depth, tasks at workers, age and failures of each queue, and the reasons for waiting."""
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ListDeadLettersRequest, _limits_service_pb2.ListDeadLettersResponse]
-    """Dead letters: tasks whose last attempt failed and failed their execution with it, of the
-    executions that failed last, with what they were tried with.
+    """Returns dead letters of the executions that failed last: tasks whose last attempt failed the
+    execution.
     """
     ListBreakers: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ListBreakersRequest, _limits_service_pb2.ListBreakersResponse]
-    """Circuit breakers that are not closed, by worker service."""
+    """Returns the circuit breakers that are not closed, by worker service."""
 
 @_typing.type_check_only
 class LimitServiceAsyncStub(LimitServiceStub):
-    """What holds tasks back although workers are free: limits, weights and emergency stops; and how
-    full the queues are. Served by the orchestrator; any instance answers for all.
+    """Limits, weights and emergency stops that hold tasks back independent of free workers, and the
+    state of the queues. Served by the orchestrator; any instance responds for all.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetLimit: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.SetLimitRequest, _limits_service_pb2.SetLimitResponse]  # type: ignore[assignment]
-    """Sets a limit, in place of what was set before and of the numbers of a definition. Committed
-    and known to every orchestrator that is not named as unreachable when it returns; those learn
-    it with their next lease, within a second.
+    """Sets a limit; it replaces the previous one and the values of a definition. When the call
+    returns, the limit is committed and applied by every orchestrator except those listed as
+    unreachable, which apply it with their next lease renewal, within 1 s.
 
-      INVALID_ARGUMENT / LIMIT_INVALID   an unknown kind, a subject where none belongs, or none
+      INVALID_ARGUMENT / LIMIT_INVALID   an unknown kind, an unexpected subject, or a missing one
     """
     DeleteLimit: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.DeleteLimitRequest, _limits_service_pb2.DeleteLimitResponse]  # type: ignore[assignment]
-    """Removes a limit; that of a definition holds again. Nothing happens where there is none."""
+    """Removes a limit; the limit of the definition applies again. Changes nothing if there is none."""
     ListLimits: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListLimitsRequest, _limits_service_pb2.ListLimitsResponse]  # type: ignore[assignment]
-    """Limits that are set, and what is in use of those and of the ones in definitions."""
+    """Returns the limits set at run time, and the use of these and of the limits in definitions."""
     StopDispatch: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.StopDispatchRequest, _limits_service_pb2.StopDispatchResponse]  # type: ignore[assignment]
-    """Stops all new dispatch of a namespace or of one workflow of it. What is at workers goes on,
-    and so do timers and signals. When it returns, no orchestrator that is not named as unreachable
-    sends any task of it.
+    """Stops the dispatch of new tasks of a namespace or of one of its workflows. Tasks at workers,
+    timers and signals continue. When the call returns, only orchestrators listed as unreachable
+    may still dispatch.
 
-      FAILED_PRECONDITION / DISPATCH_STOPPED   it is stopped already
+      FAILED_PRECONDITION / DISPATCH_STOPPED   dispatch is stopped already
     """
     StartDispatch: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.StartDispatchRequest, _limits_service_pb2.StartDispatchResponse]  # type: ignore[assignment]
-    """Undoes a stop; what waited leaves.
+    """Resumes dispatch after a stop; waiting tasks are dispatched.
 
-      FAILED_PRECONDITION / DISPATCH_NOT_STOPPED   it is not stopped
+      FAILED_PRECONDITION / DISPATCH_NOT_STOPPED   dispatch is not stopped
     """
     ListLimitChanges: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListLimitChangesRequest, _limits_service_pb2.ListLimitChangesResponse]  # type: ignore[assignment]
-    """Who changed a limit or stopped dispatch, when and why; newest first."""
+    """Returns the changes of limits and stops with actor, time and reason, newest first."""
     ListQueues: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListQueuesRequest, _limits_service_pb2.ListQueuesResponse]  # type: ignore[assignment]
-    """Depth, tasks at workers, age and failures of each queue, and why tasks wait."""
+    """Returns depth, tasks at workers, age and failures of each queue, and the reasons for waiting."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListDeadLettersRequest, _limits_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
-    """Dead letters: tasks whose last attempt failed and failed their execution with it, of the
-    executions that failed last, with what they were tried with.
+    """Returns dead letters of the executions that failed last: tasks whose last attempt failed the
+    execution.
     """
     ListBreakers: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListBreakersRequest, _limits_service_pb2.ListBreakersResponse]  # type: ignore[assignment]
-    """Circuit breakers that are not closed, by worker service."""
+    """Returns the circuit breakers that are not closed, by worker service."""
 
 class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What holds tasks back although workers are free: limits, weights and emergency stops; and how
-    full the queues are. Served by the orchestrator; any instance answers for all.
+    """Limits, weights and emergency stops that hold tasks back independent of free workers, and the
+    state of the queues. Served by the orchestrator; any instance responds for all.
     """
 
     @_abc_1.abstractmethod
@@ -121,11 +121,11 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.SetLimitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.SetLimitResponse, _abc.Awaitable[_limits_service_pb2.SetLimitResponse]]:
-        """Sets a limit, in place of what was set before and of the numbers of a definition. Committed
-        and known to every orchestrator that is not named as unreachable when it returns; those learn
-        it with their next lease, within a second.
+        """Sets a limit; it replaces the previous one and the values of a definition. When the call
+        returns, the limit is committed and applied by every orchestrator except those listed as
+        unreachable, which apply it with their next lease renewal, within 1 s.
 
-          INVALID_ARGUMENT / LIMIT_INVALID   an unknown kind, a subject where none belongs, or none
+          INVALID_ARGUMENT / LIMIT_INVALID   an unknown kind, an unexpected subject, or a missing one
         """
 
     @_abc_1.abstractmethod
@@ -134,7 +134,7 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.DeleteLimitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.DeleteLimitResponse, _abc.Awaitable[_limits_service_pb2.DeleteLimitResponse]]:
-        """Removes a limit; that of a definition holds again. Nothing happens where there is none."""
+        """Removes a limit; the limit of the definition applies again. Changes nothing if there is none."""
 
     @_abc_1.abstractmethod
     def ListLimits(
@@ -142,7 +142,7 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ListLimitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ListLimitsResponse, _abc.Awaitable[_limits_service_pb2.ListLimitsResponse]]:
-        """Limits that are set, and what is in use of those and of the ones in definitions."""
+        """Returns the limits set at run time, and the use of these and of the limits in definitions."""
 
     @_abc_1.abstractmethod
     def StopDispatch(
@@ -150,11 +150,11 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.StopDispatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.StopDispatchResponse, _abc.Awaitable[_limits_service_pb2.StopDispatchResponse]]:
-        """Stops all new dispatch of a namespace or of one workflow of it. What is at workers goes on,
-        and so do timers and signals. When it returns, no orchestrator that is not named as unreachable
-        sends any task of it.
+        """Stops the dispatch of new tasks of a namespace or of one of its workflows. Tasks at workers,
+        timers and signals continue. When the call returns, only orchestrators listed as unreachable
+        may still dispatch.
 
-          FAILED_PRECONDITION / DISPATCH_STOPPED   it is stopped already
+          FAILED_PRECONDITION / DISPATCH_STOPPED   dispatch is stopped already
         """
 
     @_abc_1.abstractmethod
@@ -163,9 +163,9 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.StartDispatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.StartDispatchResponse, _abc.Awaitable[_limits_service_pb2.StartDispatchResponse]]:
-        """Undoes a stop; what waited leaves.
+        """Resumes dispatch after a stop; waiting tasks are dispatched.
 
-          FAILED_PRECONDITION / DISPATCH_NOT_STOPPED   it is not stopped
+          FAILED_PRECONDITION / DISPATCH_NOT_STOPPED   dispatch is not stopped
         """
 
     @_abc_1.abstractmethod
@@ -174,7 +174,7 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ListLimitChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ListLimitChangesResponse, _abc.Awaitable[_limits_service_pb2.ListLimitChangesResponse]]:
-        """Who changed a limit or stopped dispatch, when and why; newest first."""
+        """Returns the changes of limits and stops with actor, time and reason, newest first."""
 
     @_abc_1.abstractmethod
     def ListQueues(
@@ -182,7 +182,7 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ListQueuesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ListQueuesResponse, _abc.Awaitable[_limits_service_pb2.ListQueuesResponse]]:
-        """Depth, tasks at workers, age and failures of each queue, and why tasks wait."""
+        """Returns depth, tasks at workers, age and failures of each queue, and the reasons for waiting."""
 
     @_abc_1.abstractmethod
     def ListDeadLetters(
@@ -190,8 +190,8 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ListDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_limits_service_pb2.ListDeadLettersResponse]]:
-        """Dead letters: tasks whose last attempt failed and failed their execution with it, of the
-        executions that failed last, with what they were tried with.
+        """Returns dead letters of the executions that failed last: tasks whose last attempt failed the
+        execution.
         """
 
     @_abc_1.abstractmethod
@@ -200,13 +200,13 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ListBreakersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ListBreakersResponse, _abc.Awaitable[_limits_service_pb2.ListBreakersResponse]]:
-        """Circuit breakers that are not closed, by worker service."""
+        """Returns the circuit breakers that are not closed, by worker service."""
 
 def add_LimitServiceServicer_to_server(servicer: LimitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class PermitServiceStub:
-    """Among orchestrators. The permits of a namespace's limits are given by the owner of one partition,
-    which the namespace hashes to.
+    """Internal service between orchestrators. The permits of a namespace are granted by the owner of
+    one partition, the home of the namespace, which is selected by a hash of its name.
     """
 
     @_typing.overload
@@ -214,49 +214,51 @@ class PermitServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PermitServiceAsyncStub: ...
     ReloadLimits: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ReloadLimitsRequest, _limits_service_pb2.ReloadLimitsResponse]
-    """Limits have changed: read them again. Returns when they hold."""
+    """Reloads changed limits. Returns when they are applied."""
     AskPermits: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.AskPermitsRequest, _limits_service_pb2.AskPermitsResponse]
-    """Asks for permits. Those that can be given at once are answered; the others come with
-    GrantPermits. Asking again changes nothing.
+    """Requests permits. Returns those granted at once; the others follow with GrantPermits. Repeating
+    a request changes nothing.
 
-      FAILED_PRECONDITION / NOT_HOME   the receiver does not give the permits of this namespace
+      FAILED_PRECONDITION / NOT_HOME   the receiver does not grant the permits of this namespace
     """
     GrantPermits: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.GrantPermitsRequest, _limits_service_pb2.GrantPermitsResponse]
-    """Gives permits that were asked for earlier."""
+    """Grants permits that were requested earlier."""
     ReleasePermits: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ReleasePermitsRequest, _limits_service_pb2.ReleasePermitsResponse]
-    """Tasks have ended, or are not sent any more."""
+    """Releases the permits of tasks that ended or will not be dispatched."""
     ReportPermits: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ReportPermitsRequest, _limits_service_pb2.ReportPermitsResponse]
-    """The partitions the sender has recovered, with the permits their tasks hold and wait for. Whoever
-    has begun to give permits asks for it with an empty report, and is told by a call of its own.
+    """Reports the partitions recovered by the sender, with the permits held and requested by their
+    tasks. A new home requests a report by sending an empty one; the report arrives as a separate
+    call.
     """
 
 @_typing.type_check_only
 class PermitServiceAsyncStub(PermitServiceStub):
-    """Among orchestrators. The permits of a namespace's limits are given by the owner of one partition,
-    which the namespace hashes to.
+    """Internal service between orchestrators. The permits of a namespace are granted by the owner of
+    one partition, the home of the namespace, which is selected by a hash of its name.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReloadLimits: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ReloadLimitsRequest, _limits_service_pb2.ReloadLimitsResponse]  # type: ignore[assignment]
-    """Limits have changed: read them again. Returns when they hold."""
+    """Reloads changed limits. Returns when they are applied."""
     AskPermits: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.AskPermitsRequest, _limits_service_pb2.AskPermitsResponse]  # type: ignore[assignment]
-    """Asks for permits. Those that can be given at once are answered; the others come with
-    GrantPermits. Asking again changes nothing.
+    """Requests permits. Returns those granted at once; the others follow with GrantPermits. Repeating
+    a request changes nothing.
 
-      FAILED_PRECONDITION / NOT_HOME   the receiver does not give the permits of this namespace
+      FAILED_PRECONDITION / NOT_HOME   the receiver does not grant the permits of this namespace
     """
     GrantPermits: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.GrantPermitsRequest, _limits_service_pb2.GrantPermitsResponse]  # type: ignore[assignment]
-    """Gives permits that were asked for earlier."""
+    """Grants permits that were requested earlier."""
     ReleasePermits: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ReleasePermitsRequest, _limits_service_pb2.ReleasePermitsResponse]  # type: ignore[assignment]
-    """Tasks have ended, or are not sent any more."""
+    """Releases the permits of tasks that ended or will not be dispatched."""
     ReportPermits: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ReportPermitsRequest, _limits_service_pb2.ReportPermitsResponse]  # type: ignore[assignment]
-    """The partitions the sender has recovered, with the permits their tasks hold and wait for. Whoever
-    has begun to give permits asks for it with an empty report, and is told by a call of its own.
+    """Reports the partitions recovered by the sender, with the permits held and requested by their
+    tasks. A new home requests a report by sending an empty one; the report arrives as a separate
+    call.
     """
 
 class PermitServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Among orchestrators. The permits of a namespace's limits are given by the owner of one partition,
-    which the namespace hashes to.
+    """Internal service between orchestrators. The permits of a namespace are granted by the owner of
+    one partition, the home of the namespace, which is selected by a hash of its name.
     """
 
     @_abc_1.abstractmethod
@@ -265,7 +267,7 @@ class PermitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ReloadLimitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ReloadLimitsResponse, _abc.Awaitable[_limits_service_pb2.ReloadLimitsResponse]]:
-        """Limits have changed: read them again. Returns when they hold."""
+        """Reloads changed limits. Returns when they are applied."""
 
     @_abc_1.abstractmethod
     def AskPermits(
@@ -273,10 +275,10 @@ class PermitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.AskPermitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.AskPermitsResponse, _abc.Awaitable[_limits_service_pb2.AskPermitsResponse]]:
-        """Asks for permits. Those that can be given at once are answered; the others come with
-        GrantPermits. Asking again changes nothing.
+        """Requests permits. Returns those granted at once; the others follow with GrantPermits. Repeating
+        a request changes nothing.
 
-          FAILED_PRECONDITION / NOT_HOME   the receiver does not give the permits of this namespace
+          FAILED_PRECONDITION / NOT_HOME   the receiver does not grant the permits of this namespace
         """
 
     @_abc_1.abstractmethod
@@ -285,7 +287,7 @@ class PermitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.GrantPermitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.GrantPermitsResponse, _abc.Awaitable[_limits_service_pb2.GrantPermitsResponse]]:
-        """Gives permits that were asked for earlier."""
+        """Grants permits that were requested earlier."""
 
     @_abc_1.abstractmethod
     def ReleasePermits(
@@ -293,7 +295,7 @@ class PermitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ReleasePermitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ReleasePermitsResponse, _abc.Awaitable[_limits_service_pb2.ReleasePermitsResponse]]:
-        """Tasks have ended, or are not sent any more."""
+        """Releases the permits of tasks that ended or will not be dispatched."""
 
     @_abc_1.abstractmethod
     def ReportPermits(
@@ -301,8 +303,9 @@ class PermitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limits_service_pb2.ReportPermitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limits_service_pb2.ReportPermitsResponse, _abc.Awaitable[_limits_service_pb2.ReportPermitsResponse]]:
-        """The partitions the sender has recovered, with the permits their tasks hold and wait for. Whoever
-        has begun to give permits asks for it with an empty report, and is told by a call of its own.
+        """Reports the partitions recovered by the sender, with the permits held and requested by their
+        tasks. A new home requests a report by sending an empty one; the report arrives as a separate
+        call.
         """
 
 def add_PermitServiceServicer_to_server(servicer: PermitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

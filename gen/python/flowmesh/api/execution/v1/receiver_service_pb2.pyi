@@ -49,10 +49,10 @@ class DeliveredEvent(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     request_id: _builtins.str
-    """The same for the same event."""
+    """Idempotency key; the same for the same event."""
     type: _builtins.str
     event: _builtins.bytes
-    """The event as CloudEvents 1.0 in JSON."""
+    """The event in the JSON format of CloudEvents 1.0."""
     def __init__(
         self,
         *,
@@ -75,7 +75,7 @@ class DeliverEventsResponse(_message.Message):
 
     DELIVERED_FIELD_NUMBER: _builtins.int
     delivered: _builtins.int
-    """Signals that were sent."""
+    """Number of signals sent."""
     def __init__(
         self,
         *,
@@ -141,7 +141,7 @@ class WaitingReceiver(_message.Message):
     WAITS_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     signal: _builtins.str
-    """The signal that the call is sent as."""
+    """Name of the signal for the call."""
     waits: _builtins.bool
     @_builtins.property
     def receiver(self) -> _trigger_pb2.Receiver: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReceiverServiceStub:
-    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
+    """Delivery of webhook calls and events to executions. Called by the event service.
     """
 
     def __init__(self, channel):
@@ -48,11 +48,11 @@ class ReceiverServiceStub:
 
 
 class ReceiverServiceServicer:
-    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
+    """Delivery of webhook calls and events to executions. Called by the event service.
     """
 
     def ListReceivers(self, request, context):
-        """Those of one execution; each that was scheduled, whether it still waits or not.
+        """Returns the scheduled receivers of one execution, waiting or not.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -61,10 +61,10 @@ class ReceiverServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeliverEvents(self, request, context):
-        """Sends events, in their order, to every execution that listens to their types, at most 1,000 for
-        each event. An execution takes an event once for each of its listeners, however often it comes.
+        """Sends events in order to every execution that listens to their types, at most 1,000 per event.
+        An execution accepts an event once per listener; duplicates are ignored.
 
-        UNAVAILABLE   an execution cannot be reached now; the same events are to come again
+        UNAVAILABLE   an execution cannot be reached; the caller repeats the same events
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_ReceiverServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReceiverService:
-    """What executions receive from outside: calls of webhooks, and events. Called by the event service.
+    """Delivery of webhook calls and events to executions. Called by the event service.
     """
 
     @staticmethod

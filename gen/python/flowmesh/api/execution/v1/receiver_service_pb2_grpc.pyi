@@ -27,43 +27,43 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ReceiverServiceStub:
-    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
+    """Delivery of webhook calls and events to executions. Called by the event service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ReceiverServiceAsyncStub: ...
     ListReceivers: _grpc.UnaryUnaryMultiCallable[_receiver_service_pb2.ListReceiversRequest, _receiver_service_pb2.ListReceiversResponse]
-    """Those of one execution; each that was scheduled, whether it still waits or not.
+    """Returns the scheduled receivers of one execution, waiting or not.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     DeliverEvents: _grpc.UnaryUnaryMultiCallable[_receiver_service_pb2.DeliverEventsRequest, _receiver_service_pb2.DeliverEventsResponse]
-    """Sends events, in their order, to every execution that listens to their types, at most 1,000 for
-    each event. An execution takes an event once for each of its listeners, however often it comes.
+    """Sends events in order to every execution that listens to their types, at most 1,000 per event.
+    An execution accepts an event once per listener; duplicates are ignored.
 
-      UNAVAILABLE   an execution cannot be reached now; the same events are to come again
+      UNAVAILABLE   an execution cannot be reached; the caller repeats the same events
     """
 
 @_typing.type_check_only
 class ReceiverServiceAsyncStub(ReceiverServiceStub):
-    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
+    """Delivery of webhook calls and events to executions. Called by the event service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListReceivers: _aio.UnaryUnaryMultiCallable[_receiver_service_pb2.ListReceiversRequest, _receiver_service_pb2.ListReceiversResponse]  # type: ignore[assignment]
-    """Those of one execution; each that was scheduled, whether it still waits or not.
+    """Returns the scheduled receivers of one execution, waiting or not.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     DeliverEvents: _aio.UnaryUnaryMultiCallable[_receiver_service_pb2.DeliverEventsRequest, _receiver_service_pb2.DeliverEventsResponse]  # type: ignore[assignment]
-    """Sends events, in their order, to every execution that listens to their types, at most 1,000 for
-    each event. An execution takes an event once for each of its listeners, however often it comes.
+    """Sends events in order to every execution that listens to their types, at most 1,000 per event.
+    An execution accepts an event once per listener; duplicates are ignored.
 
-      UNAVAILABLE   an execution cannot be reached now; the same events are to come again
+      UNAVAILABLE   an execution cannot be reached; the caller repeats the same events
     """
 
 class ReceiverServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What executions receive from outside: calls of webhooks, and events. Called by the event service."""
+    """Delivery of webhook calls and events to executions. Called by the event service."""
 
     @_abc_1.abstractmethod
     def ListReceivers(
@@ -71,7 +71,7 @@ class ReceiverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _receiver_service_pb2.ListReceiversRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_receiver_service_pb2.ListReceiversResponse, _abc.Awaitable[_receiver_service_pb2.ListReceiversResponse]]:
-        """Those of one execution; each that was scheduled, whether it still waits or not.
+        """Returns the scheduled receivers of one execution, waiting or not.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -82,10 +82,10 @@ class ReceiverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _receiver_service_pb2.DeliverEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_receiver_service_pb2.DeliverEventsResponse, _abc.Awaitable[_receiver_service_pb2.DeliverEventsResponse]]:
-        """Sends events, in their order, to every execution that listens to their types, at most 1,000 for
-        each event. An execution takes an event once for each of its listeners, however often it comes.
+        """Sends events in order to every execution that listens to their types, at most 1,000 per event.
+        An execution accepts an event once per listener; duplicates are ignored.
 
-          UNAVAILABLE   an execution cannot be reached now; the same events are to come again
+          UNAVAILABLE   an execution cannot be reached; the caller repeats the same events
         """
 
 def add_ReceiverServiceServicer_to_server(servicer: ReceiverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -46,7 +46,7 @@ class GetRetentionResponse(_message.Message):
     OWN_FIELD_NUMBER: _builtins.int
     retention_ms: _builtins.int
     own: _builtins.bool
-    """False: the setting of the process, for namespaces without one of their own."""
+    """False if the namespace has no retention and uses the setting of the process."""
     def __init__(
         self,
         *,
@@ -69,7 +69,7 @@ class SetRetentionRequest(_message.Message):
     RETENTION_MS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     retention_ms: _builtins.int
-    """0 goes back to the setting of the process."""
+    """Retention in ms; 0 resets it to the setting of the process."""
     def __init__(
         self,
         *,
@@ -217,7 +217,7 @@ class ListArchivedResponse(_message.Message):
     EXECUTIONS_FIELD_NUMBER: _builtins.int
     CAPPED_FIELD_NUMBER: _builtins.int
     capped: _builtins.bool
-    """There are more."""
+    """True if there are more executions."""
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]: ...
     def __init__(

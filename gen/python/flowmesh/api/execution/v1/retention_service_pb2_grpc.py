@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RetentionServiceStub:
-    """How long ended executions are kept, what became of them, and their deletion on request.
+    """Retention, archive, deletion and erasure of ended executions.
     """
 
     def __init__(self, channel):
@@ -68,20 +68,20 @@ class RetentionServiceStub:
 
 
 class RetentionServiceServicer:
-    """How long ended executions are kept, what became of them, and their deletion on request.
+    """Retention, archive, deletion and erasure of ended executions.
     """
 
     def GetRetention(self, request, context):
-        """How long the namespace keeps its ended executions.
+        """Returns the retention of the namespace.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetRetention(self, request, context):
-        """Sets it; workflows that say so themselves keep theirs as they say.
+        """Sets the retention of the namespace. Workflows with their own retention are not affected.
 
-        INVALID_ARGUMENT / RETENTION_INVALID   it is from 1 min to 3,650 days
+        INVALID_ARGUMENT / RETENTION_INVALID   the retention is not between 1 min and 3,650 days
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,17 +91,17 @@ class RetentionServiceServicer:
         """Deletes an ended execution with its history, and its copy in the archive.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
-        FAILED_PRECONDITION / EXECUTION_RUNNING   it has not ended; the message names the status
+        FAILED_PRECONDITION / EXECUTION_RUNNING   the execution has not ended; the message has the status
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EraseExecution(self, request, context):
-        """Erases every value of an ended execution: input, outputs, signals, messages of failures, what
-        it is found by except its labels. The rest of its history stays.
+        """Erases all values of an ended execution: input, outputs, signals, failure messages, and search
+        values except labels. The rest of the history remains.
 
-        Written: PayloadsErased with who, when and why, as the last event.
+        Written: PayloadsErased with actor, time and reason, as the last event.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_RUNNING
@@ -111,16 +111,16 @@ class RetentionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListArchived(self, request, context):
-        """Executions in the archive that were started in a span of time, oldest first, at most 1,000.
+        """Returns archived executions that were started in a time range, oldest first, at most 1,000.
 
-        FAILED_PRECONDITION / ARCHIVE_OFF      nothing is archived here
+        FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetArchived(self, request, context):
-        """The document of an archived execution as it is in the archive, in pieces.
+        """Returns the archived document of an execution in chunks.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / ARCHIVE_OFF
@@ -171,7 +171,7 @@ def add_RetentionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RetentionService:
-    """How long ended executions are kept, what became of them, and their deletion on request.
+    """Retention, archive, deletion and erasure of ended executions.
     """
 
     @staticmethod

@@ -27,41 +27,41 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RetentionServiceStub:
-    """How long ended executions are kept, what became of them, and their deletion on request."""
+    """Retention, archive, deletion and erasure of ended executions."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RetentionServiceAsyncStub: ...
     GetRetention: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.GetRetentionRequest, _retention_service_pb2.GetRetentionResponse]
-    """How long the namespace keeps its ended executions."""
+    """Returns the retention of the namespace."""
     SetRetention: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.SetRetentionRequest, _retention_service_pb2.SetRetentionResponse]
-    """Sets it; workflows that say so themselves keep theirs as they say.
+    """Sets the retention of the namespace. Workflows with their own retention are not affected.
 
-      INVALID_ARGUMENT / RETENTION_INVALID   it is from 1 min to 3,650 days
+      INVALID_ARGUMENT / RETENTION_INVALID   the retention is not between 1 min and 3,650 days
     """
     DeleteExecution: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.DeleteExecutionRequest, _retention_service_pb2.DeleteExecutionResponse]
     """Deletes an ended execution with its history, and its copy in the archive.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      FAILED_PRECONDITION / EXECUTION_RUNNING   it has not ended; the message names the status
+      FAILED_PRECONDITION / EXECUTION_RUNNING   the execution has not ended; the message has the status
     """
     EraseExecution: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.EraseExecutionRequest, _retention_service_pb2.EraseExecutionResponse]
-    """Erases every value of an ended execution: input, outputs, signals, messages of failures, what
-    it is found by except its labels. The rest of its history stays.
+    """Erases all values of an ended execution: input, outputs, signals, failure messages, and search
+    values except labels. The rest of the history remains.
 
-    Written: PayloadsErased with who, when and why, as the last event.
+    Written: PayloadsErased with actor, time and reason, as the last event.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_RUNNING
     """
     ListArchived: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.ListArchivedRequest, _retention_service_pb2.ListArchivedResponse]
-    """Executions in the archive that were started in a span of time, oldest first, at most 1,000.
+    """Returns archived executions that were started in a time range, oldest first, at most 1,000.
 
-      FAILED_PRECONDITION / ARCHIVE_OFF      nothing is archived here
+      FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
     """
     GetArchived: _grpc.UnaryStreamMultiCallable[_retention_service_pb2.GetArchivedRequest, _retention_service_pb2.GetArchivedResponse]
-    """The document of an archived execution as it is in the archive, in pieces.
+    """Returns the archived document of an execution in chunks.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / ARCHIVE_OFF
@@ -69,45 +69,45 @@ class RetentionServiceStub:
 
 @_typing.type_check_only
 class RetentionServiceAsyncStub(RetentionServiceStub):
-    """How long ended executions are kept, what became of them, and their deletion on request."""
+    """Retention, archive, deletion and erasure of ended executions."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRetention: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.GetRetentionRequest, _retention_service_pb2.GetRetentionResponse]  # type: ignore[assignment]
-    """How long the namespace keeps its ended executions."""
+    """Returns the retention of the namespace."""
     SetRetention: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.SetRetentionRequest, _retention_service_pb2.SetRetentionResponse]  # type: ignore[assignment]
-    """Sets it; workflows that say so themselves keep theirs as they say.
+    """Sets the retention of the namespace. Workflows with their own retention are not affected.
 
-      INVALID_ARGUMENT / RETENTION_INVALID   it is from 1 min to 3,650 days
+      INVALID_ARGUMENT / RETENTION_INVALID   the retention is not between 1 min and 3,650 days
     """
     DeleteExecution: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.DeleteExecutionRequest, _retention_service_pb2.DeleteExecutionResponse]  # type: ignore[assignment]
     """Deletes an ended execution with its history, and its copy in the archive.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      FAILED_PRECONDITION / EXECUTION_RUNNING   it has not ended; the message names the status
+      FAILED_PRECONDITION / EXECUTION_RUNNING   the execution has not ended; the message has the status
     """
     EraseExecution: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.EraseExecutionRequest, _retention_service_pb2.EraseExecutionResponse]  # type: ignore[assignment]
-    """Erases every value of an ended execution: input, outputs, signals, messages of failures, what
-    it is found by except its labels. The rest of its history stays.
+    """Erases all values of an ended execution: input, outputs, signals, failure messages, and search
+    values except labels. The rest of the history remains.
 
-    Written: PayloadsErased with who, when and why, as the last event.
+    Written: PayloadsErased with actor, time and reason, as the last event.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_RUNNING
     """
     ListArchived: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.ListArchivedRequest, _retention_service_pb2.ListArchivedResponse]  # type: ignore[assignment]
-    """Executions in the archive that were started in a span of time, oldest first, at most 1,000.
+    """Returns archived executions that were started in a time range, oldest first, at most 1,000.
 
-      FAILED_PRECONDITION / ARCHIVE_OFF      nothing is archived here
+      FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
     """
     GetArchived: _aio.UnaryStreamMultiCallable[_retention_service_pb2.GetArchivedRequest, _retention_service_pb2.GetArchivedResponse]  # type: ignore[assignment]
-    """The document of an archived execution as it is in the archive, in pieces.
+    """Returns the archived document of an execution in chunks.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / ARCHIVE_OFF
     """
 
 class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How long ended executions are kept, what became of them, and their deletion on request."""
+    """Retention, archive, deletion and erasure of ended executions."""
 
     @_abc_1.abstractmethod
     def GetRetention(
@@ -115,7 +115,7 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.GetRetentionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.GetRetentionResponse, _abc.Awaitable[_retention_service_pb2.GetRetentionResponse]]:
-        """How long the namespace keeps its ended executions."""
+        """Returns the retention of the namespace."""
 
     @_abc_1.abstractmethod
     def SetRetention(
@@ -123,9 +123,9 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.SetRetentionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.SetRetentionResponse, _abc.Awaitable[_retention_service_pb2.SetRetentionResponse]]:
-        """Sets it; workflows that say so themselves keep theirs as they say.
+        """Sets the retention of the namespace. Workflows with their own retention are not affected.
 
-          INVALID_ARGUMENT / RETENTION_INVALID   it is from 1 min to 3,650 days
+          INVALID_ARGUMENT / RETENTION_INVALID   the retention is not between 1 min and 3,650 days
         """
 
     @_abc_1.abstractmethod
@@ -137,7 +137,7 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes an ended execution with its history, and its copy in the archive.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
-          FAILED_PRECONDITION / EXECUTION_RUNNING   it has not ended; the message names the status
+          FAILED_PRECONDITION / EXECUTION_RUNNING   the execution has not ended; the message has the status
         """
 
     @_abc_1.abstractmethod
@@ -146,10 +146,10 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.EraseExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.EraseExecutionResponse, _abc.Awaitable[_retention_service_pb2.EraseExecutionResponse]]:
-        """Erases every value of an ended execution: input, outputs, signals, messages of failures, what
-        it is found by except its labels. The rest of its history stays.
+        """Erases all values of an ended execution: input, outputs, signals, failure messages, and search
+        values except labels. The rest of the history remains.
 
-        Written: PayloadsErased with who, when and why, as the last event.
+        Written: PayloadsErased with actor, time and reason, as the last event.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_RUNNING
@@ -161,9 +161,9 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.ListArchivedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.ListArchivedResponse, _abc.Awaitable[_retention_service_pb2.ListArchivedResponse]]:
-        """Executions in the archive that were started in a span of time, oldest first, at most 1,000.
+        """Returns archived executions that were started in a time range, oldest first, at most 1,000.
 
-          FAILED_PRECONDITION / ARCHIVE_OFF      nothing is archived here
+          FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
         """
 
     @_abc_1.abstractmethod
@@ -172,7 +172,7 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.GetArchivedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_retention_service_pb2.GetArchivedResponse], _abc.AsyncIterator[_retention_service_pb2.GetArchivedResponse]]:
-        """The document of an archived execution as it is in the archive, in pieces.
+        """Returns the archived document of an execution in chunks.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / ARCHIVE_OFF

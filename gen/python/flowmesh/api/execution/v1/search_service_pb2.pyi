@@ -58,10 +58,10 @@ class CountExecutionsResponse(_message.Message):
     GROUPS_CAPPED_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     groups_capped: _builtins.bool
-    """There are more groups."""
+    """True if not all groups are listed."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutionGroup]:
-        """The largest first, at most 1,000; one without values where nothing was grouped."""
+        """Groups, largest first, at most 1,000; a single group without values if `group_by` is empty."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class ExecutionGroup(_message.Message):
     count: _builtins.int
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """By position in `group_by`; empty where an execution has none."""
+        """Values by position in `group_by`; empty for executions without a value."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class SetSearchAttributesRequest(_message.Message):
 
     @_builtins.property
     def removed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of those to be removed."""
+        """Names of attributes to remove."""
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class SearchServiceStub:
-    """What executions are found by, and how many there are. The filter is that of
-    ExecutionService.ListExecutions; docs/search.md has its grammar.
+    """Search attributes and counts of executions. Filters are those of ExecutionService.ListExecutions;
+    docs/search.md has the grammar.
     """
 
     def __init__(self, channel):
@@ -49,28 +49,28 @@ class SearchServiceStub:
 
 
 class SearchServiceServicer:
-    """What executions are found by, and how many there are. The filter is that of
-    ExecutionService.ListExecutions; docs/search.md has its grammar.
+    """Search attributes and counts of executions. Filters are those of ExecutionService.ListExecutions;
+    docs/search.md has the grammar.
     """
 
     def CountExecutions(self, request, context):
-        """Counts the executions that a filter takes, in groups.
+        """Counts the executions that match a filter, in groups.
 
-        INVALID_ARGUMENT / FILTER_INVALID       the filter or `group_by` is wrong; the violation says where
-        DEADLINE_EXCEEDED / SEARCH_TOO_BROAD    it went through too many rows; narrow it by `started`
+        INVALID_ARGUMENT / FILTER_INVALID       the filter or `group_by` is invalid; the violation has the position
+        DEADLINE_EXCEEDED / SEARCH_TOO_BROAD    the search scanned too many rows; narrow it by `started`
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetSearchAttributes(self, request, context):
-        """Sets search attributes of a running execution that its workflow declares.
+        """Sets declared search attributes of a running execution.
 
-        Written: SearchAttributesSet, and what changed of the attributes, in one commit.
+        Written: SearchAttributesSet and the changed attributes, in one commit.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / EXECUTION_ENDED
-        INVALID_ARGUMENT / SEARCH_ATTRIBUTE_INVALID   one is not declared, or is of another type
+        INVALID_ARGUMENT / SEARCH_ATTRIBUTE_INVALID   an attribute is not declared, or has another type
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,8 +98,8 @@ def add_SearchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SearchService:
-    """What executions are found by, and how many there are. The filter is that of
-    ExecutionService.ListExecutions; docs/search.md has its grammar.
+    """Search attributes and counts of executions. Filters are those of ExecutionService.ListExecutions;
+    docs/search.md has the grammar.
     """
 
     @staticmethod

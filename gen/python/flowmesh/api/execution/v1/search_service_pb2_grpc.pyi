@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SearchServiceStub:
-    """What executions are found by, and how many there are. The filter is that of
-    ExecutionService.ListExecutions; docs/search.md has its grammar.
+    """Search attributes and counts of executions. Filters are those of ExecutionService.ListExecutions;
+    docs/search.md has the grammar.
     """
 
     @_typing.overload
@@ -36,47 +36,47 @@ class SearchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     CountExecutions: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.CountExecutionsRequest, _search_service_pb2.CountExecutionsResponse]
-    """Counts the executions that a filter takes, in groups.
+    """Counts the executions that match a filter, in groups.
 
-      INVALID_ARGUMENT / FILTER_INVALID       the filter or `group_by` is wrong; the violation says where
-      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD    it went through too many rows; narrow it by `started`
+      INVALID_ARGUMENT / FILTER_INVALID       the filter or `group_by` is invalid; the violation has the position
+      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD    the search scanned too many rows; narrow it by `started`
     """
     SetSearchAttributes: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.SetSearchAttributesRequest, _search_service_pb2.SetSearchAttributesResponse]
-    """Sets search attributes of a running execution that its workflow declares.
+    """Sets declared search attributes of a running execution.
 
-    Written: SearchAttributesSet, and what changed of the attributes, in one commit.
+    Written: SearchAttributesSet and the changed attributes, in one commit.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
-      INVALID_ARGUMENT / SEARCH_ATTRIBUTE_INVALID   one is not declared, or is of another type
+      INVALID_ARGUMENT / SEARCH_ATTRIBUTE_INVALID   an attribute is not declared, or has another type
     """
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
-    """What executions are found by, and how many there are. The filter is that of
-    ExecutionService.ListExecutions; docs/search.md has its grammar.
+    """Search attributes and counts of executions. Filters are those of ExecutionService.ListExecutions;
+    docs/search.md has the grammar.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CountExecutions: _aio.UnaryUnaryMultiCallable[_search_service_pb2.CountExecutionsRequest, _search_service_pb2.CountExecutionsResponse]  # type: ignore[assignment]
-    """Counts the executions that a filter takes, in groups.
+    """Counts the executions that match a filter, in groups.
 
-      INVALID_ARGUMENT / FILTER_INVALID       the filter or `group_by` is wrong; the violation says where
-      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD    it went through too many rows; narrow it by `started`
+      INVALID_ARGUMENT / FILTER_INVALID       the filter or `group_by` is invalid; the violation has the position
+      DEADLINE_EXCEEDED / SEARCH_TOO_BROAD    the search scanned too many rows; narrow it by `started`
     """
     SetSearchAttributes: _aio.UnaryUnaryMultiCallable[_search_service_pb2.SetSearchAttributesRequest, _search_service_pb2.SetSearchAttributesResponse]  # type: ignore[assignment]
-    """Sets search attributes of a running execution that its workflow declares.
+    """Sets declared search attributes of a running execution.
 
-    Written: SearchAttributesSet, and what changed of the attributes, in one commit.
+    Written: SearchAttributesSet and the changed attributes, in one commit.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_ENDED
-      INVALID_ARGUMENT / SEARCH_ATTRIBUTE_INVALID   one is not declared, or is of another type
+      INVALID_ARGUMENT / SEARCH_ATTRIBUTE_INVALID   an attribute is not declared, or has another type
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What executions are found by, and how many there are. The filter is that of
-    ExecutionService.ListExecutions; docs/search.md has its grammar.
+    """Search attributes and counts of executions. Filters are those of ExecutionService.ListExecutions;
+    docs/search.md has the grammar.
     """
 
     @_abc_1.abstractmethod
@@ -85,10 +85,10 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_service_pb2.CountExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.CountExecutionsResponse, _abc.Awaitable[_search_service_pb2.CountExecutionsResponse]]:
-        """Counts the executions that a filter takes, in groups.
+        """Counts the executions that match a filter, in groups.
 
-          INVALID_ARGUMENT / FILTER_INVALID       the filter or `group_by` is wrong; the violation says where
-          DEADLINE_EXCEEDED / SEARCH_TOO_BROAD    it went through too many rows; narrow it by `started`
+          INVALID_ARGUMENT / FILTER_INVALID       the filter or `group_by` is invalid; the violation has the position
+          DEADLINE_EXCEEDED / SEARCH_TOO_BROAD    the search scanned too many rows; narrow it by `started`
         """
 
     @_abc_1.abstractmethod
@@ -97,13 +97,13 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_service_pb2.SetSearchAttributesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.SetSearchAttributesResponse, _abc.Awaitable[_search_service_pb2.SetSearchAttributesResponse]]:
-        """Sets search attributes of a running execution that its workflow declares.
+        """Sets declared search attributes of a running execution.
 
-        Written: SearchAttributesSet, and what changed of the attributes, in one commit.
+        Written: SearchAttributesSet and the changed attributes, in one commit.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_ENDED
-          INVALID_ARGUMENT / SEARCH_ATTRIBUTE_INVALID   one is not declared, or is of another type
+          INVALID_ARGUMENT / SEARCH_ATTRIBUTE_INVALID   an attribute is not declared, or has another type
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -58,9 +58,9 @@ class ListHistoryEventsResponse(_message.Message):
     NEXT_AFTER_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     next_after: _builtins.int
-    """Sequence to ask on from; 0 when this was the end of the history as it is now."""
+    """Value of `after` for the next page; 0 at the current end of the history."""
     ended: _builtins.bool
-    """True when the last event of the execution is in this page."""
+    """True if this page has the last event of the execution."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_history_event_pb2.HistoryEvent]: ...
     def __init__(
@@ -80,7 +80,7 @@ Global___ListHistoryEventsResponse: _TypeAlias = ListHistoryEventsResponse  # no
 
 @_typing.final
 class EventBatch(_message.Message):
-    """One commit as it is published on `fm.events.<incarnation>`; split above 512 KiB."""
+    """One commit, as published on `fm.events.<incarnation>`; split above 512 KiB."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -93,13 +93,13 @@ class EventBatch(_message.Message):
     incarnation: _builtins.int
     position: _builtins.int
     part: _builtins.int
-    """0, 1, 2 … within a split batch."""
+    """Part number in a split batch, counted from 0."""
     last_part: _builtins.bool
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventRow]: ...
     @_builtins.property
     def after(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
-        """Positions of other incarnations that must be processed before this batch (take-over)."""
+        """Positions of other incarnations that must be processed before this batch (after a take-over)."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class EventRow(_message.Message):
     """A serialized HistoryEvents, as stored."""
     @_builtins.property
     def callbacks(self) -> _plan_pb2.Callbacks:
-        """Set when the plan has callbacks."""
+        """Set if the plan has callbacks."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class ReadOutboxResponse(_message.Message):
     BATCHES_FIELD_NUMBER: _builtins.int
     LAST_POSITION_FIELD_NUMBER: _builtins.int
     last_position: _builtins.int
-    """The incarnation's last committed position."""
+    """Last committed position of the incarnation."""
     @_builtins.property
     def batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventBatch]: ...
     def __init__(

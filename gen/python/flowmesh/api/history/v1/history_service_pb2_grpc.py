@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class HistoryServiceStub:
-    """Reads what was committed. Any orchestrator serves any execution.
+    """Reads committed histories. Any orchestrator serves any execution.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class HistoryServiceStub:
 
 
 class HistoryServiceServicer:
-    """Reads what was committed. Any orchestrator serves any execution.
+    """Reads committed histories. Any orchestrator serves any execution.
     """
 
     def ListHistoryEvents(self, request, context):
-        """Events of one execution in order, from `after` (exclusive).
+        """Returns the events of one execution in order, from `after` (exclusive).
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -72,7 +72,7 @@ def add_HistoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HistoryService:
-    """Reads what was committed. Any orchestrator serves any execution.
+    """Reads committed histories. Any orchestrator serves any execution.
     """
 
     @staticmethod
@@ -104,7 +104,7 @@ class HistoryService:
 
 
 class OutboxServiceStub:
-    """The outbox of every incarnation, for event services that missed a message of the stream.
+    """The outboxes of all incarnations, for event services that missed messages of the stream.
     """
 
     def __init__(self, channel):
@@ -126,19 +126,20 @@ class OutboxServiceStub:
 
 
 class OutboxServiceServicer:
-    """The outbox of every incarnation, for event services that missed a message of the stream.
+    """The outboxes of all incarnations, for event services that missed messages of the stream.
     """
 
     def ReadOutbox(self, request, context):
-        """Committed positions of one incarnation above `after`, in order, up to `position_count_max`.
+        """Returns the committed positions of one incarnation above `after`, in order, up to
+        `position_count_max`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportPositions(self, request, context):
-        """Says up to which position an event service has stored what it must deliver; owners delete
-        the rows below with a later commit. Called at most once a second.
+        """Reports the position up to which an event service has stored its deliveries. Owners delete the
+        rows below with a later commit. Called at most once per second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,7 +167,7 @@ def add_OutboxServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OutboxService:
-    """The outbox of every incarnation, for event services that missed a message of the stream.
+    """The outboxes of all incarnations, for event services that missed messages of the stream.
     """
 
     @staticmethod

@@ -27,31 +27,31 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HistoryServiceStub:
-    """Reads what was committed. Any orchestrator serves any execution."""
+    """Reads committed histories. Any orchestrator serves any execution."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> HistoryServiceAsyncStub: ...
     ListHistoryEvents: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListHistoryEventsRequest, _history_service_pb2.ListHistoryEventsResponse]
-    """Events of one execution in order, from `after` (exclusive).
+    """Returns the events of one execution in order, from `after` (exclusive).
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
 
 @_typing.type_check_only
 class HistoryServiceAsyncStub(HistoryServiceStub):
-    """Reads what was committed. Any orchestrator serves any execution."""
+    """Reads committed histories. Any orchestrator serves any execution."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListHistoryEvents: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListHistoryEventsRequest, _history_service_pb2.ListHistoryEventsResponse]  # type: ignore[assignment]
-    """Events of one execution in order, from `after` (exclusive).
+    """Returns the events of one execution in order, from `after` (exclusive).
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
 
 class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads what was committed. Any orchestrator serves any execution."""
+    """Reads committed histories. Any orchestrator serves any execution."""
 
     @_abc_1.abstractmethod
     def ListHistoryEvents(
@@ -59,7 +59,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.ListHistoryEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.ListHistoryEventsResponse, _abc.Awaitable[_history_service_pb2.ListHistoryEventsResponse]]:
-        """Events of one execution in order, from `after` (exclusive).
+        """Returns the events of one execution in order, from `after` (exclusive).
 
           NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -67,33 +67,37 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_HistoryServiceServicer_to_server(servicer: HistoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class OutboxServiceStub:
-    """The outbox of every incarnation, for event services that missed a message of the stream."""
+    """The outboxes of all incarnations, for event services that missed messages of the stream."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OutboxServiceAsyncStub: ...
     ReadOutbox: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ReadOutboxRequest, _history_service_pb2.ReadOutboxResponse]
-    """Committed positions of one incarnation above `after`, in order, up to `position_count_max`."""
+    """Returns the committed positions of one incarnation above `after`, in order, up to
+    `position_count_max`.
+    """
     ReportPositions: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ReportPositionsRequest, _history_service_pb2.ReportPositionsResponse]
-    """Says up to which position an event service has stored what it must deliver; owners delete
-    the rows below with a later commit. Called at most once a second.
+    """Reports the position up to which an event service has stored its deliveries. Owners delete the
+    rows below with a later commit. Called at most once per second.
     """
 
 @_typing.type_check_only
 class OutboxServiceAsyncStub(OutboxServiceStub):
-    """The outbox of every incarnation, for event services that missed a message of the stream."""
+    """The outboxes of all incarnations, for event services that missed messages of the stream."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReadOutbox: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ReadOutboxRequest, _history_service_pb2.ReadOutboxResponse]  # type: ignore[assignment]
-    """Committed positions of one incarnation above `after`, in order, up to `position_count_max`."""
+    """Returns the committed positions of one incarnation above `after`, in order, up to
+    `position_count_max`.
+    """
     ReportPositions: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ReportPositionsRequest, _history_service_pb2.ReportPositionsResponse]  # type: ignore[assignment]
-    """Says up to which position an event service has stored what it must deliver; owners delete
-    the rows below with a later commit. Called at most once a second.
+    """Reports the position up to which an event service has stored its deliveries. Owners delete the
+    rows below with a later commit. Called at most once per second.
     """
 
 class OutboxServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The outbox of every incarnation, for event services that missed a message of the stream."""
+    """The outboxes of all incarnations, for event services that missed messages of the stream."""
 
     @_abc_1.abstractmethod
     def ReadOutbox(
@@ -101,7 +105,9 @@ class OutboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.ReadOutboxRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.ReadOutboxResponse, _abc.Awaitable[_history_service_pb2.ReadOutboxResponse]]:
-        """Committed positions of one incarnation above `after`, in order, up to `position_count_max`."""
+        """Returns the committed positions of one incarnation above `after`, in order, up to
+        `position_count_max`.
+        """
 
     @_abc_1.abstractmethod
     def ReportPositions(
@@ -109,8 +115,8 @@ class OutboxServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.ReportPositionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.ReportPositionsResponse, _abc.Awaitable[_history_service_pb2.ReportPositionsResponse]]:
-        """Says up to which position an event service has stored what it must deliver; owners delete
-        the rows below with a later commit. Called at most once a second.
+        """Reports the position up to which an event service has stored its deliveries. Owners delete the
+        rows below with a later commit. Called at most once per second.
         """
 
 def add_OutboxServiceServicer_to_server(servicer: OutboxServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -29,9 +29,11 @@ class GetStateAtRequest(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     sequence: _builtins.int
-    """After this event; 0 with no time is the last one. One above the last is the last."""
+    """The state after this event. 0 without a time, or a number above the last one, selects the last
+    event.
+    """
     at_us: _builtins.int
-    """After the last event that was not later."""
+    """The state after the last event at or before this time."""
     def __init__(
         self,
         *,
@@ -121,7 +123,7 @@ class WatchVariableRequest(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     path: _builtins.str
-    """As templates write it: `input.order.id`, `tasks.charge.output.amount`, `context.total`."""
+    """Path in template notation: `input.order.id`, `tasks.charge.output.amount`, `context.total`."""
     def __init__(
         self,
         *,
@@ -167,7 +169,7 @@ class RenderInputsRequest(_message.Message):
     execution_id: _builtins.str
     @_builtins.property
     def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Nodes by their ids; none is all that have begun."""
+        """Node ids; empty is all started nodes."""
 
     def __init__(
         self,
@@ -254,7 +256,7 @@ class RankBottlenecksRequest(_message.Message):
     namespace: _builtins.str
     workflow_id: _builtins.str
     execution_count_max: _builtins.int
-    """The newest so many that have ended; 0 is 100, at most 1,000."""
+    """Number of the newest ended executions to analyze; 0 is 100, at most 1,000."""
     def __init__(
         self,
         *,
@@ -299,7 +301,7 @@ class ExplainExecutionRequest(_message.Message):
     namespace: _builtins.str
     execution_id: _builtins.str
     node: _builtins.str
-    """One node by its id; empty is the execution."""
+    """Id of a node; empty is the execution."""
     def __init__(
         self,
         *,

@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class InsightServiceStub:
-    """Shows, compares and explains executions from what their histories say. Changes nothing.
+    """Shows, compares and explains executions, based on their histories. Read-only.
 
-    Any orchestrator takes any call. Every report is a JSON document, the body that REST answers
-    with; docs/insight.md describes them. An empty `namespace` is `default`.
+    Any orchestrator serves any call. Every report is a JSON document, identical to the body of the
+    REST response; see docs/insight.md. An empty `namespace` is `default`.
     """
 
     def __init__(self, channel):
@@ -81,25 +81,25 @@ class InsightServiceStub:
 
 
 class InsightServiceServicer:
-    """Shows, compares and explains executions from what their histories say. Changes nothing.
+    """Shows, compares and explains executions, based on their histories. Read-only.
 
-    Any orchestrator takes any call. Every report is a JSON document, the body that REST answers
-    with; docs/insight.md describes them. An empty `namespace` is `default`.
+    Any orchestrator serves any call. Every report is a JSON document, identical to the body of the
+    REST response; see docs/insight.md. An empty `namespace` is `default`.
     """
 
     def GetStateAt(self, request, context):
-        """An execution as it was after one of its events: variables, nodes, what waited for what.
+        """Returns the state of an execution after one of its events: variables, nodes and waits.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
-        INVALID_ARGUMENT / REQUEST_INVALID   both a sequence and a time, or one before the first event
+        INVALID_ARGUMENT / REQUEST_INVALID   both a sequence and a time, or a time before the first event
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompareExecutions(self, request, context):
-        """What differs between two executions: version, input, path, and each node's status, input,
-        output, duration and attempts; and where they first part.
+        """Returns the differences between two executions: version, input, path, and per node status,
+        input, output, duration and attempts; and their first divergence.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -108,17 +108,19 @@ class InsightServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchVariable(self, request, context):
-        """Follows one value along the chain of nodes: who set it, who read it, what it was after each.
+        """Traces one value along the chain of nodes: its writers, its readers, and its value after each
+        node.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
-        INVALID_ARGUMENT / REQUEST_INVALID   the path is none, or begins with nothing that is known
+        INVALID_ARGUMENT / REQUEST_INVALID   the path is invalid, or its first segment is unknown
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RenderInputs(self, request, context):
-        """What nodes got as their input, rendered again from what was committed; no history keeps it.
+        """Returns the inputs of nodes, rendered again from the committed history, which does not store
+        them.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -127,7 +129,7 @@ class InsightServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeTrace(self, request, context):
-        """Where the time of an execution went.
+        """Returns the breakdown of the duration of an execution.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -136,18 +138,18 @@ class InsightServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RankBottlenecks(self, request, context):
-        """Where the time of the last executions of a workflow went: percentiles by node, and the nodes
-        ranked by what they cost.
+        """Returns duration percentiles per node over the last executions of a workflow, with the nodes
+        ranked by cost.
 
-        NOT_FOUND / WORKFLOW_NOT_FOUND   it has no execution that has ended
+        NOT_FOUND / WORKFLOW_NOT_FOUND   the workflow has no ended execution
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExplainExecution(self, request, context):
-        """Why an execution, or one node of it, waits now, with the remedy. Answered by the owner, which
-        knows the workers; while there is none, that is the cause.
+        """Explains why an execution, or one of its nodes, waits now, and suggests a remedy. Served by the
+        owner, which knows the workers; a missing owner is reported as the cause.
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         NOT_FOUND / NODE_NOT_FOUND           the workflow has no such node
@@ -157,8 +159,8 @@ class InsightServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainWorkflow(self, request, context):
-        """What would keep executions of a workflow from ending: tasks that no worker takes, limits that
-        are missing or do not fit.
+        """Reports obstacles for executions of a workflow: tasks without a worker, and missing or
+        inconsistent limits.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -218,10 +220,10 @@ def add_InsightServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InsightService:
-    """Shows, compares and explains executions from what their histories say. Changes nothing.
+    """Shows, compares and explains executions, based on their histories. Read-only.
 
-    Any orchestrator takes any call. Every report is a JSON document, the body that REST answers
-    with; docs/insight.md describes them. An empty `namespace` is `default`.
+    Any orchestrator serves any call. Every report is a JSON document, identical to the body of the
+    REST response; see docs/insight.md. An empty `namespace` is `default`.
     """
 
     @staticmethod

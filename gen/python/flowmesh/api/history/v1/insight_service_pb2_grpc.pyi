@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InsightServiceStub:
-    """Shows, compares and explains executions from what their histories say. Changes nothing.
+    """Shows, compares and explains executions, based on their histories. Read-only.
 
-    Any orchestrator takes any call. Every report is a JSON document, the body that REST answers
-    with; docs/insight.md describes them. An empty `namespace` is `default`.
+    Any orchestrator serves any call. Every report is a JSON document, identical to the body of the
+    REST response; see docs/insight.md. An empty `namespace` is `default`.
     """
 
     @_typing.overload
@@ -38,115 +38,119 @@ class InsightServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InsightServiceAsyncStub: ...
     GetStateAt: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.GetStateAtRequest, _insight_service_pb2.GetStateAtResponse]
-    """An execution as it was after one of its events: variables, nodes, what waited for what.
+    """Returns the state of an execution after one of its events: variables, nodes and waits.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      INVALID_ARGUMENT / REQUEST_INVALID   both a sequence and a time, or one before the first event
+      INVALID_ARGUMENT / REQUEST_INVALID   both a sequence and a time, or a time before the first event
     """
     CompareExecutions: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.CompareExecutionsRequest, _insight_service_pb2.CompareExecutionsResponse]
-    """What differs between two executions: version, input, path, and each node's status, input,
-    output, duration and attempts; and where they first part.
+    """Returns the differences between two executions: version, input, path, and per node status,
+    input, output, duration and attempts; and their first divergence.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     WatchVariable: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.WatchVariableRequest, _insight_service_pb2.WatchVariableResponse]
-    """Follows one value along the chain of nodes: who set it, who read it, what it was after each.
+    """Traces one value along the chain of nodes: its writers, its readers, and its value after each
+    node.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      INVALID_ARGUMENT / REQUEST_INVALID   the path is none, or begins with nothing that is known
+      INVALID_ARGUMENT / REQUEST_INVALID   the path is invalid, or its first segment is unknown
     """
     RenderInputs: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.RenderInputsRequest, _insight_service_pb2.RenderInputsResponse]
-    """What nodes got as their input, rendered again from what was committed; no history keeps it.
+    """Returns the inputs of nodes, rendered again from the committed history, which does not store
+    them.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     AnalyzeTrace: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.AnalyzeTraceRequest, _insight_service_pb2.AnalyzeTraceResponse]
-    """Where the time of an execution went.
+    """Returns the breakdown of the duration of an execution.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     RankBottlenecks: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.RankBottlenecksRequest, _insight_service_pb2.RankBottlenecksResponse]
-    """Where the time of the last executions of a workflow went: percentiles by node, and the nodes
-    ranked by what they cost.
+    """Returns duration percentiles per node over the last executions of a workflow, with the nodes
+    ranked by cost.
 
-      NOT_FOUND / WORKFLOW_NOT_FOUND   it has no execution that has ended
+      NOT_FOUND / WORKFLOW_NOT_FOUND   the workflow has no ended execution
     """
     ExplainExecution: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.ExplainExecutionRequest, _insight_service_pb2.ExplainExecutionResponse]
-    """Why an execution, or one node of it, waits now, with the remedy. Answered by the owner, which
-    knows the workers; while there is none, that is the cause.
+    """Explains why an execution, or one of its nodes, waits now, and suggests a remedy. Served by the
+    owner, which knows the workers; a missing owner is reported as the cause.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       NOT_FOUND / NODE_NOT_FOUND           the workflow has no such node
     """
     ExplainWorkflow: _grpc.UnaryUnaryMultiCallable[_insight_service_pb2.ExplainWorkflowRequest, _insight_service_pb2.ExplainWorkflowResponse]
-    """What would keep executions of a workflow from ending: tasks that no worker takes, limits that
-    are missing or do not fit.
+    """Reports obstacles for executions of a workflow: tasks without a worker, and missing or
+    inconsistent limits.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
 
 @_typing.type_check_only
 class InsightServiceAsyncStub(InsightServiceStub):
-    """Shows, compares and explains executions from what their histories say. Changes nothing.
+    """Shows, compares and explains executions, based on their histories. Read-only.
 
-    Any orchestrator takes any call. Every report is a JSON document, the body that REST answers
-    with; docs/insight.md describes them. An empty `namespace` is `default`.
+    Any orchestrator serves any call. Every report is a JSON document, identical to the body of the
+    REST response; see docs/insight.md. An empty `namespace` is `default`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStateAt: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.GetStateAtRequest, _insight_service_pb2.GetStateAtResponse]  # type: ignore[assignment]
-    """An execution as it was after one of its events: variables, nodes, what waited for what.
+    """Returns the state of an execution after one of its events: variables, nodes and waits.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      INVALID_ARGUMENT / REQUEST_INVALID   both a sequence and a time, or one before the first event
+      INVALID_ARGUMENT / REQUEST_INVALID   both a sequence and a time, or a time before the first event
     """
     CompareExecutions: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.CompareExecutionsRequest, _insight_service_pb2.CompareExecutionsResponse]  # type: ignore[assignment]
-    """What differs between two executions: version, input, path, and each node's status, input,
-    output, duration and attempts; and where they first part.
+    """Returns the differences between two executions: version, input, path, and per node status,
+    input, output, duration and attempts; and their first divergence.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     WatchVariable: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.WatchVariableRequest, _insight_service_pb2.WatchVariableResponse]  # type: ignore[assignment]
-    """Follows one value along the chain of nodes: who set it, who read it, what it was after each.
+    """Traces one value along the chain of nodes: its writers, its readers, and its value after each
+    node.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
-      INVALID_ARGUMENT / REQUEST_INVALID   the path is none, or begins with nothing that is known
+      INVALID_ARGUMENT / REQUEST_INVALID   the path is invalid, or its first segment is unknown
     """
     RenderInputs: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.RenderInputsRequest, _insight_service_pb2.RenderInputsResponse]  # type: ignore[assignment]
-    """What nodes got as their input, rendered again from what was committed; no history keeps it.
+    """Returns the inputs of nodes, rendered again from the committed history, which does not store
+    them.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     AnalyzeTrace: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.AnalyzeTraceRequest, _insight_service_pb2.AnalyzeTraceResponse]  # type: ignore[assignment]
-    """Where the time of an execution went.
+    """Returns the breakdown of the duration of an execution.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
     RankBottlenecks: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.RankBottlenecksRequest, _insight_service_pb2.RankBottlenecksResponse]  # type: ignore[assignment]
-    """Where the time of the last executions of a workflow went: percentiles by node, and the nodes
-    ranked by what they cost.
+    """Returns duration percentiles per node over the last executions of a workflow, with the nodes
+    ranked by cost.
 
-      NOT_FOUND / WORKFLOW_NOT_FOUND   it has no execution that has ended
+      NOT_FOUND / WORKFLOW_NOT_FOUND   the workflow has no ended execution
     """
     ExplainExecution: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.ExplainExecutionRequest, _insight_service_pb2.ExplainExecutionResponse]  # type: ignore[assignment]
-    """Why an execution, or one node of it, waits now, with the remedy. Answered by the owner, which
-    knows the workers; while there is none, that is the cause.
+    """Explains why an execution, or one of its nodes, waits now, and suggests a remedy. Served by the
+    owner, which knows the workers; a missing owner is reported as the cause.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       NOT_FOUND / NODE_NOT_FOUND           the workflow has no such node
     """
     ExplainWorkflow: _aio.UnaryUnaryMultiCallable[_insight_service_pb2.ExplainWorkflowRequest, _insight_service_pb2.ExplainWorkflowResponse]  # type: ignore[assignment]
-    """What would keep executions of a workflow from ending: tasks that no worker takes, limits that
-    are missing or do not fit.
+    """Reports obstacles for executions of a workflow: tasks without a worker, and missing or
+    inconsistent limits.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
 
 class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows, compares and explains executions from what their histories say. Changes nothing.
+    """Shows, compares and explains executions, based on their histories. Read-only.
 
-    Any orchestrator takes any call. Every report is a JSON document, the body that REST answers
-    with; docs/insight.md describes them. An empty `namespace` is `default`.
+    Any orchestrator serves any call. Every report is a JSON document, identical to the body of the
+    REST response; see docs/insight.md. An empty `namespace` is `default`.
     """
 
     @_abc_1.abstractmethod
@@ -155,10 +159,10 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _insight_service_pb2.GetStateAtRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_insight_service_pb2.GetStateAtResponse, _abc.Awaitable[_insight_service_pb2.GetStateAtResponse]]:
-        """An execution as it was after one of its events: variables, nodes, what waited for what.
+        """Returns the state of an execution after one of its events: variables, nodes and waits.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
-          INVALID_ARGUMENT / REQUEST_INVALID   both a sequence and a time, or one before the first event
+          INVALID_ARGUMENT / REQUEST_INVALID   both a sequence and a time, or a time before the first event
         """
 
     @_abc_1.abstractmethod
@@ -167,8 +171,8 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _insight_service_pb2.CompareExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_insight_service_pb2.CompareExecutionsResponse, _abc.Awaitable[_insight_service_pb2.CompareExecutionsResponse]]:
-        """What differs between two executions: version, input, path, and each node's status, input,
-        output, duration and attempts; and where they first part.
+        """Returns the differences between two executions: version, input, path, and per node status,
+        input, output, duration and attempts; and their first divergence.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -179,10 +183,11 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _insight_service_pb2.WatchVariableRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_insight_service_pb2.WatchVariableResponse, _abc.Awaitable[_insight_service_pb2.WatchVariableResponse]]:
-        """Follows one value along the chain of nodes: who set it, who read it, what it was after each.
+        """Traces one value along the chain of nodes: its writers, its readers, and its value after each
+        node.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
-          INVALID_ARGUMENT / REQUEST_INVALID   the path is none, or begins with nothing that is known
+          INVALID_ARGUMENT / REQUEST_INVALID   the path is invalid, or its first segment is unknown
         """
 
     @_abc_1.abstractmethod
@@ -191,7 +196,8 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _insight_service_pb2.RenderInputsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_insight_service_pb2.RenderInputsResponse, _abc.Awaitable[_insight_service_pb2.RenderInputsResponse]]:
-        """What nodes got as their input, rendered again from what was committed; no history keeps it.
+        """Returns the inputs of nodes, rendered again from the committed history, which does not store
+        them.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -202,7 +208,7 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _insight_service_pb2.AnalyzeTraceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_insight_service_pb2.AnalyzeTraceResponse, _abc.Awaitable[_insight_service_pb2.AnalyzeTraceResponse]]:
-        """Where the time of an execution went.
+        """Returns the breakdown of the duration of an execution.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
         """
@@ -213,10 +219,10 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _insight_service_pb2.RankBottlenecksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_insight_service_pb2.RankBottlenecksResponse, _abc.Awaitable[_insight_service_pb2.RankBottlenecksResponse]]:
-        """Where the time of the last executions of a workflow went: percentiles by node, and the nodes
-        ranked by what they cost.
+        """Returns duration percentiles per node over the last executions of a workflow, with the nodes
+        ranked by cost.
 
-          NOT_FOUND / WORKFLOW_NOT_FOUND   it has no execution that has ended
+          NOT_FOUND / WORKFLOW_NOT_FOUND   the workflow has no ended execution
         """
 
     @_abc_1.abstractmethod
@@ -225,8 +231,8 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _insight_service_pb2.ExplainExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_insight_service_pb2.ExplainExecutionResponse, _abc.Awaitable[_insight_service_pb2.ExplainExecutionResponse]]:
-        """Why an execution, or one node of it, waits now, with the remedy. Answered by the owner, which
-        knows the workers; while there is none, that is the cause.
+        """Explains why an execution, or one of its nodes, waits now, and suggests a remedy. Served by the
+        owner, which knows the workers; a missing owner is reported as the cause.
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           NOT_FOUND / NODE_NOT_FOUND           the workflow has no such node
@@ -238,8 +244,8 @@ class InsightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _insight_service_pb2.ExplainWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_insight_service_pb2.ExplainWorkflowResponse, _abc.Awaitable[_insight_service_pb2.ExplainWorkflowResponse]]:
-        """What would keep executions of a workflow from ending: tasks that no worker takes, limits that
-        are missing or do not fit.
+        """Reports obstacles for executions of a workflow: tasks without a worker, and missing or
+        inconsistent limits.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
         """

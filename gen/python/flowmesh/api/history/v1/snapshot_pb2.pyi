@@ -27,8 +27,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ExecutionSnapshot(_message.Message):
-    """The state of an execution after an event, so that a cold one need not replay all of its history.
-    Derived, never the truth: it can be deleted at any time.
+    """The state of an execution after an event. Avoids replaying the whole history when the execution
+    is loaded. Derived data; it can be deleted at any time.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -113,14 +113,14 @@ class ExecutionSnapshot(_message.Message):
     ended_at_us: _builtins.int
     request_id: _builtins.str
     failed_node: _builtins.int
-    """Index of the critical node that failed first, plus 1; 0 is none."""
+    """Index of the first failed critical node, plus 1; 0 is none."""
     traceparent: _builtins.str
     """W3C trace context of the start."""
     stops_everywhere: _builtins.bool
     actor: _builtins.str
-    """Of its start."""
+    """Actor and permissions of the start."""
     begun_at_us: _builtins.int
-    """When it did, of one that was held."""
+    """Begin of an execution that was held."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -133,39 +133,39 @@ class ExecutionSnapshot(_message.Message):
     def signals(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Signal]: ...
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestSnapshot]:
-        """Request ids of applied commands, oldest first, with the sequence each got."""
+        """Request ids of applied commands and their sequences, oldest first."""
 
     @_builtins.property
     def at_workers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Nodes whose attempt is to be, or is, at a worker, oldest first."""
+        """Nodes with an attempt that is queued for or at a worker, oldest first."""
 
     @_builtins.property
     def signals_taken(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """How many signals of each name nodes have had."""
+        """Number of consumed signals by name."""
 
     @_builtins.property
     def origin(self) -> _execution_pb2.Origin: ...
     @_builtins.property
     def kept(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptScope]:
-        """Graphs that have ended with work in them that may be undone, the outer before the inner."""
+        """Ended graphs with nodes that may be compensated, outer graphs first."""
 
     @_builtins.property
     def undo(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Nodes whose work is to be undone if it comes to that, in the order they completed."""
+        """Nodes to compensate if necessary, in order of completion."""
 
     @_builtins.property
     def closing(self) -> _history_event_pb2.CompensationStarted:
-        """Set once what was done is being undone."""
+        """Set during compensation."""
 
     @_builtins.property
     def edits(self) -> _containers.MessageMap[_builtins.str, _payload_pb2.Payload]:
-        """Inputs that somebody wrote, by node."""
+        """Inputs given by operators, by node."""
 
     @_builtins.property
     def breakpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def stopped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Nodes that have stopped there, and those that were let go on."""
+        """Nodes that wait at a breakpoint, and nodes that were continued."""
 
     @_builtins.property
     def passed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -183,11 +183,11 @@ class ExecutionSnapshot(_message.Message):
     def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def hold(self) -> _execution_pb2.Hold:
-        """It has not begun."""
+        """Set while the execution is held."""
 
     @_builtins.property
     def joined_by(self) -> _containers.RepeatedCompositeFieldContainer[_history_event_pb2.ExecutionJoined]:
-        """Who waits for its end without being its parent."""
+        """Nodes of other executions that wait for the end without being the parent."""
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ Global___ExecutionSnapshot: _TypeAlias = ExecutionSnapshot  # noqa: Y015
 
 @_typing.final
 class KeptScope(_message.Message):
-    """A graph that is not in progress any more, with the node whose body it is."""
+    """A graph that is no longer in progress, and the node whose body it is."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -261,7 +261,7 @@ Global___KeptScope: _TypeAlias = KeptScope  # noqa: Y015
 
 @_typing.final
 class NodeSnapshot(_message.Message):
-    """A node that has begun or ended, by its index in its graph."""
+    """A started or ended node, by its index in the graph."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -301,40 +301,40 @@ class NodeSnapshot(_message.Message):
     worker_id: _builtins.str
     because_of: _builtins.str
     held: _builtins.bool
-    """It waits for somebody to say how it goes on."""
+    """True while the node waits for an operator."""
     by_hand: _builtins.bool
     begun_at_us: _builtins.int
     key: _builtins.str
-    """Of a node that waits for a signal with a key."""
+    """Key of the signal that the node waits for."""
     variables: _builtins.int
-    """Which values of the variables its attempt sees: 1 is the first ones, n those after n - 1
-    changes; 0 is the newest.
+    """Version of the variables that the attempt sees: 1 is the initial values, n the values after n -
+    1 changes; 0 is the newest.
     """
     tried: _builtins.int
-    """The highest attempt that any node of its body has had."""
+    """Highest attempt number of all nodes in the body."""
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure: ...
     @_builtins.property
     def map(self) -> Global___MapSnapshot:
-        """Of a map whose items are known, or of a group."""
+        """Progress of a map whose items are known, or of a group."""
 
     @_builtins.property
     def states(self) -> Global___StatesSnapshot:
-        """Of a state machine that has its first value."""
+        """Progress of a state machine that has its initial value."""
 
     @_builtins.property
     def approval(self) -> _execution_pb2.Approval:
-        """Of a node that waits for people, or did."""
+        """Approval of a node that waits or waited for people."""
 
     @_builtins.property
     def child(self) -> Global___ChildSnapshot:
-        """Of a node that has a child."""
+        """The child of the node."""
 
     @_builtins.property
     def journal(self) -> Global___JournalSnapshot:
-        """Of a durable handler that has asked for something."""
+        """Journal of a durable handler."""
 
     def __init__(
         self,
@@ -408,7 +408,7 @@ Global___ChildSnapshot: _TypeAlias = ChildSnapshot  # noqa: Y015
 
 @_typing.final
 class MapSnapshot(_message.Message):
-    """How far a map is."""
+    """The progress of a map."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -425,18 +425,16 @@ class MapSnapshot(_message.Message):
     total: _builtins.int
     failed: _builtins.int
     begun: _builtins.int
-    """Items that have begun."""
+    """Number of started items."""
     tried: _builtins.int
-    """The highest attempt of its nodes from before it began anew."""
+    """Highest attempt number of the nodes before the map was restarted."""
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_payload_pb2.Payload]:
-        """Output of each item that has begun, in order; empty for those in progress. None once the map
-        has ended.
-        """
+        """Outputs of all started items in order, empty for items in progress. Dropped when the map ends."""
 
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
-        """Of the item that failed first."""
+        """Failure of the first failed item."""
 
     @_builtins.property
     def scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopeSnapshot]:
@@ -444,15 +442,17 @@ class MapSnapshot(_message.Message):
 
     @_builtins.property
     def cursors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Of a map by pages: where each page begins, and the position of its first item among all, with
-        that of the first item after the last page whose items are known.
+        """For a paged map: the cursor of each page, and the position of its first item. The last entry of
+        `starts` is the position after the last page with known items.
         """
 
     @_builtins.property
     def starts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def excused(self) -> _failure_pb2.Failure:
-        """Of a map by pages that tolerates a share: of the item that failed first, until all are known."""
+        """For a paged map that tolerates a share: failure of the first failed item until all items are
+        known.
+        """
 
     def __init__(
         self,
@@ -478,7 +478,7 @@ Global___MapSnapshot: _TypeAlias = MapSnapshot  # noqa: Y015
 
 @_typing.final
 class StatesSnapshot(_message.Message):
-    """Where a state machine is."""
+    """The progress of a state machine."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -491,28 +491,28 @@ class StatesSnapshot(_message.Message):
     DEFERRED_FIELD_NUMBER: _builtins.int
     TRIED_FIELD_NUMBER: _builtins.int
     next: _builtins.int
-    """Index in its body of the node that is to begin, plus 1; 0 is the end."""
+    """Index in the body of the next node, plus 1; 0 is the end."""
     begun: _builtins.int
-    """Nodes that have begun."""
+    """Number of started nodes."""
     tried: _builtins.int
-    """As with a map."""
+    """As in MapSnapshot."""
     @_builtins.property
     def value(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def error(self) -> _failure_pb2.Failure:
-        """What was caught last."""
+        """The last caught failure."""
 
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
-        """Why it can not go on."""
+        """Failure that stops the machine."""
 
     @_builtins.property
     def scope(self) -> Global___ScopeSnapshot:
-        """The one in progress."""
+        """The node in progress."""
 
     @_builtins.property
     def deferred(self) -> _failure_pb2.Failure:
-        """What it fails with in the end."""
+        """Deferred failure with which the machine ends."""
 
     def __init__(
         self,
@@ -536,7 +536,7 @@ Global___StatesSnapshot: _TypeAlias = StatesSnapshot  # noqa: Y015
 
 @_typing.final
 class ScopeSnapshot(_message.Message):
-    """The graph of one item, as ExecutionSnapshot has the execution's."""
+    """The graph of one item, as in ExecutionSnapshot."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -602,18 +602,20 @@ class JournalSnapshot(_message.Message):
     TRIED_FIELD_NUMBER: _builtins.int
     began_at_us: _builtins.int
     resumed: _builtins.int
-    """Attempts that were not new tries: it had been suspended."""
+    """Number of attempts that resumed the handler after a suspension."""
     suspended: _builtins.bool
-    """It waits, and is not at a worker."""
+    """True while the handler waits and has left its worker."""
     tried: _builtins.int
-    """The highest attempt of such tasks from before the handler was opened again."""
+    """Highest attempt number of called tasks before the handler was restarted."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]:
-        """All of them; of a node that failed those of what had ended, and none once it ended otherwise."""
+        """All records while the node is open; the completed ones if it failed; none if it ended
+        otherwise.
+        """
 
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopeSnapshot]:
-        """Tasks it has called that are in progress; `index` is that of the record."""
+        """Called tasks in progress; `index` is that of the record."""
 
     def __init__(
         self,

@@ -28,22 +28,22 @@ class _InstanceStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Instan
     INSTANCE_STATUS_UNSPECIFIED: _InstanceStatus.ValueType  # 0
     INSTANCE_STATUS_HEALTHY: _InstanceStatus.ValueType  # 1
     INSTANCE_STATUS_DEGRADED: _InstanceStatus.ValueType  # 2
-    """Says so itself, or missed a heartbeat."""
+    """Reports degraded health, or missed a heartbeat."""
     INSTANCE_STATUS_UNHEALTHY: _InstanceStatus.ValueType  # 3
-    """Missed three heartbeats, or says it cannot serve."""
+    """Missed three heartbeats, or reports that it cannot serve."""
     INSTANCE_STATUS_OFFLINE: _InstanceStatus.ValueType  # 4
-    """Its lease is over, or it deregistered."""
+    """The lease expired, or the instance deregistered."""
 
 class InstanceStatus(_InstanceStatus, metaclass=_InstanceStatusEnumTypeWrapper): ...
 
 INSTANCE_STATUS_UNSPECIFIED: InstanceStatus.ValueType  # 0
 INSTANCE_STATUS_HEALTHY: InstanceStatus.ValueType  # 1
 INSTANCE_STATUS_DEGRADED: InstanceStatus.ValueType  # 2
-"""Says so itself, or missed a heartbeat."""
+"""Reports degraded health, or missed a heartbeat."""
 INSTANCE_STATUS_UNHEALTHY: InstanceStatus.ValueType  # 3
-"""Missed three heartbeats, or says it cannot serve."""
+"""Missed three heartbeats, or reports that it cannot serve."""
 INSTANCE_STATUS_OFFLINE: InstanceStatus.ValueType  # 4
-"""Its lease is over, or it deregistered."""
+"""The lease expired, or the instance deregistered."""
 Global___InstanceStatus: _TypeAlias = InstanceStatus  # noqa: Y015
 
 @_typing.final
@@ -85,10 +85,10 @@ class Instance(_message.Message):
     id: _builtins.str
     name: _builtins.str
     type: _builtins.str
-    """`core` for the suite's own services, else what the registrant says."""
+    """`core` for the services of Flowmesh, otherwise chosen by the registrant."""
     endpoint: _builtins.str
-    """`host:port` for gRPC, or a URL such as `http://host:8080/path`. Without a host (`8080`, `:8080`
-    or `http://:8080`) the registry puts in the host that the call came from.
+    """`host:port` for gRPC, or a URL such as `http://host:8080/path`. A missing host (`8080`, `:8080`
+    or `http://:8080`) is replaced by the source address of the call.
     """
     status: Global___InstanceStatus.ValueType
     registered_at_us: _builtins.int
@@ -129,7 +129,7 @@ class RegisterInstanceRequest(_message.Message):
     HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     heartbeat_interval_ms: _builtins.int
-    """How often it will heartbeat; 0 is 1,000 ms."""
+    """Interval between heartbeats; 0 is 1,000 ms."""
     request_id: _builtins.str
     @_builtins.property
     def instance(self) -> Global___Instance: ...
@@ -178,7 +178,7 @@ class HeartbeatRequest(_message.Message):
     namespace: _builtins.str
     id: _builtins.str
     status: Global___InstanceStatus.ValueType
-    """Unspecified says HEALTHY."""
+    """Unspecified is HEALTHY."""
     def __init__(
         self,
         *,
@@ -310,7 +310,7 @@ class ListInstancesRequest(_message.Message):
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[Global___InstanceStatus.ValueType]: ...
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Instances that have all of these, and `capability` too where it is set."""
+        """All capabilities required, in addition to `capability`."""
 
     def __init__(
         self,
@@ -392,7 +392,7 @@ class WatchInstancesResponse(_message.Message):
     snapshot: _builtins.bool
     @_builtins.property
     def instances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Instance]:
-        """All that are there, in the first message; the changed ones afterwards."""
+        """All matching instances in the first message; the changed ones in later messages."""
 
     def __init__(
         self,

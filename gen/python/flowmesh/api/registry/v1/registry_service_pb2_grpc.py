@@ -26,10 +26,11 @@ if _version_not_supported:
 
 
 class RegistryServiceStub:
-    """Who is there: instances of services, what they can do, and how they are.
+    """The registry of service instances, with their capabilities and health.
 
-    Instances live in Redis under a lease; one that stops heartbeating turns DEGRADED, UNHEALTHY,
-    then OFFLINE, and is forgotten an hour later. The registry is never trusted for ownership.
+    Instances are stored in Redis under a lease. An instance without heartbeats becomes DEGRADED,
+    UNHEALTHY, then OFFLINE, and is removed an hour later. Ownership of partitions never depends on
+    the registry.
     """
 
     def __init__(self, channel):
@@ -71,23 +72,24 @@ class RegistryServiceStub:
 
 
 class RegistryServiceServicer:
-    """Who is there: instances of services, what they can do, and how they are.
+    """The registry of service instances, with their capabilities and health.
 
-    Instances live in Redis under a lease; one that stops heartbeating turns DEGRADED, UNHEALTHY,
-    then OFFLINE, and is forgotten an hour later. The registry is never trusted for ownership.
+    Instances are stored in Redis under a lease. An instance without heartbeats becomes DEGRADED,
+    UNHEALTHY, then OFFLINE, and is removed an hour later. Ownership of partitions never depends on
+    the registry.
     """
 
     def RegisterInstance(self, request, context):
         """Adds or replaces an instance. Written: its record and lease. Wakes: watchers.
 
-        INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is none
+        INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is invalid
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Heartbeat(self, request, context):
-        """Renews the lease; carries what the instance says of its own health.
+        """Renews the lease and reports the health of the instance.
 
         NOT_FOUND / INSTANCE_NOT_FOUND   register again
         """
@@ -96,14 +98,14 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeregisterInstance(self, request, context):
-        """Takes an instance off, on drain. Again: answers the same.
+        """Removes an instance, on drain. Repeating the call returns the same response.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInstance(self, request, context):
-        """One instance by id.
+        """Returns one instance by id.
 
         NOT_FOUND / INSTANCE_NOT_FOUND
         """
@@ -112,14 +114,14 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListInstances(self, request, context):
-        """Instances that pass all the filters, by name and id.
+        """Returns the instances that pass all the filters, by name and id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchInstances(self, request, context):
-        """The instances that pass the filters now, then every change.
+        """Returns the instances that pass the filters now, then every change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,10 +169,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RegistryService:
-    """Who is there: instances of services, what they can do, and how they are.
+    """The registry of service instances, with their capabilities and health.
 
-    Instances live in Redis under a lease; one that stops heartbeating turns DEGRADED, UNHEALTHY,
-    then OFFLINE, and is forgotten an hour later. The registry is never trusted for ownership.
+    Instances are stored in Redis under a lease. An instance without heartbeats becomes DEGRADED,
+    UNHEALTHY, then OFFLINE, and is removed an hour later. Ownership of partitions never depends on
+    the registry.
     """
 
     @staticmethod

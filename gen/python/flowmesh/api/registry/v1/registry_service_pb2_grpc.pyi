@@ -27,10 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RegistryServiceStub:
-    """Who is there: instances of services, what they can do, and how they are.
+    """The registry of service instances, with their capabilities and health.
 
-    Instances live in Redis under a lease; one that stops heartbeating turns DEGRADED, UNHEALTHY,
-    then OFFLINE, and is forgotten an hour later. The registry is never trusted for ownership.
+    Instances are stored in Redis under a lease. An instance without heartbeats becomes DEGRADED,
+    UNHEALTHY, then OFFLINE, and is removed an hour later. Ownership of partitions never depends on
+    the registry.
     """
 
     @_typing.overload
@@ -40,61 +41,63 @@ class RegistryServiceStub:
     RegisterInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterInstanceRequest, _registry_service_pb2.RegisterInstanceResponse]
     """Adds or replaces an instance. Written: its record and lease. Wakes: watchers.
 
-      INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is none
+      INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is invalid
     """
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.HeartbeatRequest, _registry_service_pb2.HeartbeatResponse]
-    """Renews the lease; carries what the instance says of its own health.
+    """Renews the lease and reports the health of the instance.
 
       NOT_FOUND / INSTANCE_NOT_FOUND   register again
     """
     DeregisterInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeregisterInstanceRequest, _registry_service_pb2.DeregisterInstanceResponse]
-    """Takes an instance off, on drain. Again: answers the same."""
+    """Removes an instance, on drain. Repeating the call returns the same response."""
     GetInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetInstanceRequest, _registry_service_pb2.GetInstanceResponse]
-    """One instance by id.
+    """Returns one instance by id.
 
       NOT_FOUND / INSTANCE_NOT_FOUND
     """
     ListInstances: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListInstancesRequest, _registry_service_pb2.ListInstancesResponse]
-    """Instances that pass all the filters, by name and id."""
+    """Returns the instances that pass all the filters, by name and id."""
     WatchInstances: _grpc.UnaryStreamMultiCallable[_registry_service_pb2.WatchInstancesRequest, _registry_service_pb2.WatchInstancesResponse]
-    """The instances that pass the filters now, then every change."""
+    """Returns the instances that pass the filters now, then every change."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
-    """Who is there: instances of services, what they can do, and how they are.
+    """The registry of service instances, with their capabilities and health.
 
-    Instances live in Redis under a lease; one that stops heartbeating turns DEGRADED, UNHEALTHY,
-    then OFFLINE, and is forgotten an hour later. The registry is never trusted for ownership.
+    Instances are stored in Redis under a lease. An instance without heartbeats becomes DEGRADED,
+    UNHEALTHY, then OFFLINE, and is removed an hour later. Ownership of partitions never depends on
+    the registry.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterInstanceRequest, _registry_service_pb2.RegisterInstanceResponse]  # type: ignore[assignment]
     """Adds or replaces an instance. Written: its record and lease. Wakes: watchers.
 
-      INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is none
+      INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is invalid
     """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.HeartbeatRequest, _registry_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
-    """Renews the lease; carries what the instance says of its own health.
+    """Renews the lease and reports the health of the instance.
 
       NOT_FOUND / INSTANCE_NOT_FOUND   register again
     """
     DeregisterInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeregisterInstanceRequest, _registry_service_pb2.DeregisterInstanceResponse]  # type: ignore[assignment]
-    """Takes an instance off, on drain. Again: answers the same."""
+    """Removes an instance, on drain. Repeating the call returns the same response."""
     GetInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetInstanceRequest, _registry_service_pb2.GetInstanceResponse]  # type: ignore[assignment]
-    """One instance by id.
+    """Returns one instance by id.
 
       NOT_FOUND / INSTANCE_NOT_FOUND
     """
     ListInstances: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListInstancesRequest, _registry_service_pb2.ListInstancesResponse]  # type: ignore[assignment]
-    """Instances that pass all the filters, by name and id."""
+    """Returns the instances that pass all the filters, by name and id."""
     WatchInstances: _aio.UnaryStreamMultiCallable[_registry_service_pb2.WatchInstancesRequest, _registry_service_pb2.WatchInstancesResponse]  # type: ignore[assignment]
-    """The instances that pass the filters now, then every change."""
+    """Returns the instances that pass the filters now, then every change."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Who is there: instances of services, what they can do, and how they are.
+    """The registry of service instances, with their capabilities and health.
 
-    Instances live in Redis under a lease; one that stops heartbeating turns DEGRADED, UNHEALTHY,
-    then OFFLINE, and is forgotten an hour later. The registry is never trusted for ownership.
+    Instances are stored in Redis under a lease. An instance without heartbeats becomes DEGRADED,
+    UNHEALTHY, then OFFLINE, and is removed an hour later. Ownership of partitions never depends on
+    the registry.
     """
 
     @_abc_1.abstractmethod
@@ -105,7 +108,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.RegisterInstanceResponse, _abc.Awaitable[_registry_service_pb2.RegisterInstanceResponse]]:
         """Adds or replaces an instance. Written: its record and lease. Wakes: watchers.
 
-          INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is none
+          INVALID_ARGUMENT / INSTANCE_INVALID   a field is missing or out of range, or the endpoint is invalid
         """
 
     @_abc_1.abstractmethod
@@ -114,7 +117,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.HeartbeatRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.HeartbeatResponse, _abc.Awaitable[_registry_service_pb2.HeartbeatResponse]]:
-        """Renews the lease; carries what the instance says of its own health.
+        """Renews the lease and reports the health of the instance.
 
           NOT_FOUND / INSTANCE_NOT_FOUND   register again
         """
@@ -125,7 +128,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.DeregisterInstanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DeregisterInstanceResponse, _abc.Awaitable[_registry_service_pb2.DeregisterInstanceResponse]]:
-        """Takes an instance off, on drain. Again: answers the same."""
+        """Removes an instance, on drain. Repeating the call returns the same response."""
 
     @_abc_1.abstractmethod
     def GetInstance(
@@ -133,7 +136,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.GetInstanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.GetInstanceResponse, _abc.Awaitable[_registry_service_pb2.GetInstanceResponse]]:
-        """One instance by id.
+        """Returns one instance by id.
 
           NOT_FOUND / INSTANCE_NOT_FOUND
         """
@@ -144,7 +147,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.ListInstancesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.ListInstancesResponse, _abc.Awaitable[_registry_service_pb2.ListInstancesResponse]]:
-        """Instances that pass all the filters, by name and id."""
+        """Returns the instances that pass all the filters, by name and id."""
 
     @_abc_1.abstractmethod
     def WatchInstances(
@@ -152,6 +155,6 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.WatchInstancesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_service_pb2.WatchInstancesResponse], _abc.AsyncIterator[_registry_service_pb2.WatchInstancesResponse]]:
-        """The instances that pass the filters now, then every change."""
+        """Returns the instances that pass the filters now, then every change."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

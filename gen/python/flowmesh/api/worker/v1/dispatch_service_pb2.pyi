@@ -29,21 +29,21 @@ class _BreakerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerS
     DESCRIPTOR: _descriptor.EnumDescriptor
     BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
     BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
-    """Calls leave."""
+    """Calls are allowed."""
     BREAKER_STATE_OPEN: _BreakerState.ValueType  # 2
-    """No call leaves."""
+    """Calls are rejected."""
     BREAKER_STATE_HALF_OPEN: _BreakerState.ValueType  # 3
-    """A single call is trying."""
+    """A single trial call is allowed."""
 
 class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper): ...
 
 BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
 BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
-"""Calls leave."""
+"""Calls are allowed."""
 BREAKER_STATE_OPEN: BreakerState.ValueType  # 2
-"""No call leaves."""
+"""Calls are rejected."""
 BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 3
-"""A single call is trying."""
+"""A single trial call is allowed."""
 Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
 
 @_typing.final
@@ -64,11 +64,11 @@ class AttachRequest(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     GONE_SETS_FIELD_NUMBER: _builtins.int
     results_frame: _builtins.int
-    """Frame number of `results`: 1, 2, 3 … per stream; 0 when there are none."""
+    """Frame number of `results`: 1, 2, 3 … per stream; 0 if there are none."""
     @_builtins.property
     def hello(self) -> Global___AttachHello:
-        """In the first messages of a stream, until one without `more`; in a later one it adds the tokens
-        of a worker that came back through this worker service.
+        """In the first messages of a stream, up to the first without `more`. In a later message it adds
+        the tokens of a worker that reconnected through this worker service.
         """
 
     @_builtins.property
@@ -79,37 +79,39 @@ class AttachRequest(_message.Message):
     def heartbeats(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.Heartbeat]: ...
     @_builtins.property
     def lost(self) -> _containers.RepeatedCompositeFieldContainer[Global___LostTask]:
-        """Tokens whose worker is gone: hand them out again."""
+        """Tasks of lost workers, to be dispatched again."""
 
     @_builtins.property
     def returned(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tokens the worker service gives back untouched (drain, refused credit): no delivery counted."""
+        """Tokens of undelivered tasks (drain, refused credit); no delivery is counted."""
 
     @_builtins.property
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldTasks]:
-        """Answer to `claim_partitions`."""
+        """Reply to `claim_partitions`."""
 
     @_builtins.property
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedTask]:
-        """Dispatches refused because their epoch is older than one seen."""
+        """Dispatches refused because a newer epoch of their partition was seen."""
 
     @_builtins.property
     def recalls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sets whose unused credit the worker service wants back; answered by
-        AttachResponse.recalled within 1 s, or the worker service closes the stream.
+        """Worker sets whose unused credit is recalled. The orchestrator replies with
+        AttachResponse.recalled within 1 s; otherwise the worker service closes the stream.
         """
 
     @_builtins.property
     def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breaker]:
-        """Breakers that have changed; in the first message of a stream all that are not closed."""
+        """Circuit breakers that changed; in the first message of a stream all that are not closed."""
 
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskRecords]:
-        """Of durable handlers; answered by AttachResponse.recorded, or not at all by who is not the owner."""
+        """Journal records of durable handlers. The owner replies with AttachResponse.recorded; other
+        orchestrators ignore them.
+        """
 
     @_builtins.property
     def gone_sets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sets whose workers have left, with all their credit. One that comes back is a set of its own."""
+        """Worker sets that were removed with all their credit. A worker that reconnects forms a new set."""
 
     def __init__(
         self,
@@ -144,12 +146,12 @@ class AttachHello(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     worker_service_id: _builtins.str
-    """Identity of the worker service process; the same on every stream of it, never reused."""
+    """Identity of the worker service process; the same on all its streams, never reused."""
     more: _builtins.bool
-    """The next message holds more of them: one frame has no room for all."""
+    """The next message continues the list; it exceeds one frame."""
     @_builtins.property
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldTask]:
-        """Tokens its workers run or hold unacknowledged results of."""
+        """Tokens of running tasks and of unacknowledged results."""
 
     def __init__(
         self,
@@ -176,7 +178,9 @@ class HeldTask(_message.Message):
     token: _builtins.str
     worker_id: _builtins.str
     away: _builtins.bool
-    """Its worker is not connected to this worker service: it may have come back through another one."""
+    """The worker is not connected to this worker service; it may have reconnected through another
+    one.
+    """
     def __init__(
         self,
         *,
@@ -194,7 +198,7 @@ Global___HeldTask: _TypeAlias = HeldTask  # noqa: Y015
 
 @_typing.final
 class Grant(_message.Message):
-    """Adds `slots` to the credit of a worker set on this stream. A set is defined by what its first grant says."""
+    """Adds `slots` to the credit of a worker set on this stream. The first grant defines the set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,14 +232,14 @@ class Grant(_message.Message):
     set_id: _builtins.str
     slots: _builtins.int
     worker_id: _builtins.str
-    """The worker the tasks go to, where the set has only one."""
+    """The worker that receives the tasks, if the set has only one."""
     @_builtins.property
     def namespaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty is any."""
+        """Empty accepts all."""
 
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty is any."""
+        """Empty accepts all."""
 
     @_builtins.property
     def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -262,7 +266,7 @@ Global___Grant: _TypeAlias = Grant  # noqa: Y015
 
 @_typing.final
 class Breaker(_message.Message):
-    """A circuit breaker of one worker service: whether it lets calls to an upstream leave."""
+    """The state of a worker service's circuit breaker for one upstream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -272,12 +276,12 @@ class Breaker(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
-    """Host and port of an HTTP service, or what else the executor names it."""
+    """Host and port of an HTTP service, or the executor's name for the upstream."""
     state: Global___BreakerState.ValueType
     retry_after_ms: _builtins.int
-    """When an open one lets a call try again, from now, in ms."""
+    """Time until an open breaker allows a trial call, in ms."""
     calls: _builtins.int
-    """Calls and failures in its window."""
+    """Calls and failures in the sliding window."""
     failures: _builtins.int
     def __init__(
         self,
@@ -306,7 +310,7 @@ class LostTask(_message.Message):
     token: _builtins.str
     worker_id: _builtins.str
     reason: _builtins.str
-    """WORKER_LOST, WORKER_OOM."""
+    """WORKER_LOST or WORKER_OOM."""
     def __init__(
         self,
         *,
@@ -353,7 +357,7 @@ class HeldTasks(_message.Message):
     MORE_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     more: _builtins.bool
-    """The next answer about this partition holds more of them."""
+    """The next reply about this partition continues the list."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldTask]: ...
     def __init__(
@@ -412,10 +416,14 @@ class AttachResponse(_message.Message):
     BREAKERS_FIELD_NUMBER: _builtins.int
     RECORDED_FIELD_NUMBER: _builtins.int
     acknowledged_frame: _builtins.int
-    """Results up to this frame number are committed or answered in `exceptions`; 0 is no news."""
+    """Results up to this frame number are committed or listed in `exceptions`; 0 acknowledges
+    nothing.
+    """
     @_builtins.property
     def specs(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.TaskSpec]:
-        """Specs that tasks of this or later frames refer to. The receiver keeps the last 10,000 of a stream."""
+        """Specs that tasks of this or later frames refer to. The receiver caches the last 10,000 of a
+        stream.
+        """
 
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispatchedTask]: ...
@@ -423,35 +431,35 @@ class AttachResponse(_message.Message):
     def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.ResultException]: ...
     @_builtins.property
     def cancels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tokens whose execution was canceled, or whose attempt timed out: stop them."""
+        """Tokens of tasks to stop: their execution was canceled or their attempt timed out."""
 
     @_builtins.property
     def backlogs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Backlog]:
-        """Ready tasks that wait for credit, by set; replaces what was said before."""
+        """Ready tasks that wait for credit, by worker set; replaces the previous value."""
 
     @_builtins.property
     def claim_partitions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Partitions this orchestrator has just taken over: answer what is held of them."""
+        """Partitions that this orchestrator has just taken over; the worker service replies with `held`."""
 
     @_builtins.property
     def claim_epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Their epochs, in the same order. A dispatch of a lower epoch that was still on its way when the
-        claim was answered is refused: the new owner sends that task itself.
+        """The epochs of `claim_partitions`, in the same order. The worker service refuses later
+        dispatches of a lower epoch; the new owner sends those tasks itself.
         """
 
     @_builtins.property
     def recalled(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recall]:
-        """Answers to AttachRequest.recalls: set and the unused credit that is no longer held here.
-        Tasks that used the rest have been sent in this or an earlier frame.
+        """Replies to AttachRequest.recalls: the released unused credit of each set. Tasks that used the
+        rest were sent in this or an earlier frame.
         """
 
     @_builtins.property
     def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breaker]:
-        """Breakers that another worker service has opened: open here too."""
+        """Breakers opened by another worker service; the receiver opens them too."""
 
     @_builtins.property
     def recorded(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskRecorded]:
-        """What was added to the journals of handlers that run there."""
+        """Records added to the journals of handlers that run at the receiver."""
 
     def __init__(
         self,
@@ -478,7 +486,7 @@ Global___AttachResponse: _TypeAlias = AttachResponse  # noqa: Y015
 
 @_typing.final
 class DispatchedTask(_message.Message):
-    """A task and the credit it uses."""
+    """A task and the worker set whose credit it uses."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DispatchServiceStub:
-    """Between worker services and orchestrators; served by the orchestrator.
+    """The stream between worker services and orchestrators; served by the orchestrator.
     """
 
     def __init__(self, channel):
@@ -43,15 +43,15 @@ class DispatchServiceStub:
 
 
 class DispatchServiceServicer:
-    """Between worker services and orchestrators; served by the orchestrator.
+    """The stream between worker services and orchestrators; served by the orchestrator.
     """
 
     def Attach(self, request_iterator, context):
-        """One stream per worker service and orchestrator: credit and results one way, tasks and
-        acknowledgements the other. Tasks leave from the committed state only.
+        """One stream per worker service and orchestrator. Credit and results flow to the orchestrator,
+        tasks and acknowledgments to the worker service. Only committed tasks are sent.
 
-        The first messages hold `hello`. Results are kept by the worker service until acknowledged
-        by frame number, and sent again on the next stream. Both sides always read.
+        The first messages hold `hello`. The worker service keeps results until they are acknowledged
+        by frame number, and sends them again on the next stream. Both sides always read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +74,7 @@ def add_DispatchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DispatchService:
-    """Between worker services and orchestrators; served by the orchestrator.
+    """The stream between worker services and orchestrators; served by the orchestrator.
     """
 
     @staticmethod

@@ -27,35 +27,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DispatchServiceStub:
-    """Between worker services and orchestrators; served by the orchestrator."""
+    """The stream between worker services and orchestrators; served by the orchestrator."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DispatchServiceAsyncStub: ...
     Attach: _grpc.StreamStreamMultiCallable[_dispatch_service_pb2.AttachRequest, _dispatch_service_pb2.AttachResponse]
-    """One stream per worker service and orchestrator: credit and results one way, tasks and
-    acknowledgements the other. Tasks leave from the committed state only.
+    """One stream per worker service and orchestrator. Credit and results flow to the orchestrator,
+    tasks and acknowledgments to the worker service. Only committed tasks are sent.
 
-    The first messages hold `hello`. Results are kept by the worker service until acknowledged
-    by frame number, and sent again on the next stream. Both sides always read.
+    The first messages hold `hello`. The worker service keeps results until they are acknowledged
+    by frame number, and sends them again on the next stream. Both sides always read.
     """
 
 @_typing.type_check_only
 class DispatchServiceAsyncStub(DispatchServiceStub):
-    """Between worker services and orchestrators; served by the orchestrator."""
+    """The stream between worker services and orchestrators; served by the orchestrator."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Attach: _aio.StreamStreamMultiCallable[_dispatch_service_pb2.AttachRequest, _dispatch_service_pb2.AttachResponse]  # type: ignore[assignment]
-    """One stream per worker service and orchestrator: credit and results one way, tasks and
-    acknowledgements the other. Tasks leave from the committed state only.
+    """One stream per worker service and orchestrator. Credit and results flow to the orchestrator,
+    tasks and acknowledgments to the worker service. Only committed tasks are sent.
 
-    The first messages hold `hello`. Results are kept by the worker service until acknowledged
-    by frame number, and sent again on the next stream. Both sides always read.
+    The first messages hold `hello`. The worker service keeps results until they are acknowledged
+    by frame number, and sends them again on the next stream. Both sides always read.
     """
 
 class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Between worker services and orchestrators; served by the orchestrator."""
+    """The stream between worker services and orchestrators; served by the orchestrator."""
 
     @_abc_1.abstractmethod
     def Attach(
@@ -63,11 +63,11 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_dispatch_service_pb2.AttachRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_dispatch_service_pb2.AttachResponse], _abc.AsyncIterator[_dispatch_service_pb2.AttachResponse]]:
-        """One stream per worker service and orchestrator: credit and results one way, tasks and
-        acknowledgements the other. Tasks leave from the committed state only.
+        """One stream per worker service and orchestrator. Credit and results flow to the orchestrator,
+        tasks and acknowledgments to the worker service. Only committed tasks are sent.
 
-        The first messages hold `hello`. Results are kept by the worker service until acknowledged
-        by frame number, and sent again on the next stream. Both sides always read.
+        The first messages hold `hello`. The worker service keeps results until they are acknowledged
+        by frame number, and sends them again on the next stream. Both sides always read.
         """
 
 def add_DispatchServiceServicer_to_server(servicer: DispatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

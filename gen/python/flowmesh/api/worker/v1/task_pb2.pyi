@@ -30,22 +30,22 @@ class _ResultExceptionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_R
     DESCRIPTOR: _descriptor.EnumDescriptor
     RESULT_EXCEPTION_KIND_UNSPECIFIED: _ResultExceptionKind.ValueType  # 0
     RESULT_EXCEPTION_KIND_MOVED: _ResultExceptionKind.ValueType  # 1
-    """The partition has another owner now: send it there."""
+    """The partition has another owner; send the result there."""
     RESULT_EXCEPTION_KIND_STALE: _ResultExceptionKind.ValueType  # 2
-    """The token is not the node's current attempt: drop it."""
+    """The token is not the node's current attempt; drop the result."""
 
 class ResultExceptionKind(_ResultExceptionKind, metaclass=_ResultExceptionKindEnumTypeWrapper): ...
 
 RESULT_EXCEPTION_KIND_UNSPECIFIED: ResultExceptionKind.ValueType  # 0
 RESULT_EXCEPTION_KIND_MOVED: ResultExceptionKind.ValueType  # 1
-"""The partition has another owner now: send it there."""
+"""The partition has another owner; send the result there."""
 RESULT_EXCEPTION_KIND_STALE: ResultExceptionKind.ValueType  # 2
-"""The token is not the node's current attempt: drop it."""
+"""The token is not the node's current attempt; drop the result."""
 Global___ResultExceptionKind: _TypeAlias = ResultExceptionKind  # noqa: Y015
 
 @_typing.final
 class Task(_message.Message):
-    """One unit of work on its way to a worker."""
+    """One unit of work, sent to a worker."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -67,7 +67,7 @@ class Task(_message.Message):
     QUEUE_FIELD_NUMBER: _builtins.int
     JOURNAL_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """Opaque; names execution, node and attempt, and comes back with the result."""
+    """Opaque identity of execution, node and attempt; returned with the result."""
     namespace: _builtins.str
     execution_id: _builtins.str
     workflow_id: _builtins.str
@@ -79,19 +79,19 @@ class Task(_message.Message):
     idempotency_key: _builtins.str
     """The same on every attempt of a node."""
     timeout_ms: _builtins.int
-    """What is left of the attempt's time, in ms; 0 is no limit."""
+    """Remaining time of the attempt, in ms; 0 is no limit."""
     heartbeat_timeout_ms: _builtins.int
     partition: _builtins.int
-    """Serve only to refuse old dispatches."""
+    """Partition and its epoch; used only to refuse outdated dispatches."""
     epoch: _builtins.int
     traceparent: _builtins.str
-    """W3C trace context of the execution; empty where its start had none."""
+    """W3C trace context of the execution; empty if the start had none."""
     queue: _builtins.str
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
     def journal(self) -> Global___TaskJournal:
-        """Of a durable handler that has asked for something before: it goes on from there."""
+        """The journal of a durable handler that resumes."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ Global___Task: _TypeAlias = Task  # noqa: Y015
 
 @_typing.final
 class TaskResult(_message.Message):
-    """How an attempt ended."""
+    """The outcome of an attempt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -136,7 +136,7 @@ class TaskResult(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     metadata: _builtins.bytes
-    """JSON with more: HTTP status and headers."""
+    """Metadata as JSON: HTTP status and headers."""
     worker_id: _builtins.str
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
@@ -144,8 +144,8 @@ class TaskResult(_message.Message):
     def failure(self) -> _failure_pb2.Failure: ...
     @_builtins.property
     def suspended(self) -> Global___TaskRecords:
-        """The handler waits for what it asked for, and leaves its slot meanwhile. It is sent again, with
-        its journal and a new token, when there is more in there than it knows.
+        """The handler waits for a requested operation and frees its slot. The task is sent again, with
+        its journal and a new token, once the journal has records that the handler has not seen.
         """
 
     def __init__(
@@ -176,7 +176,7 @@ class Heartbeat(_message.Message):
     DETAILS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     details: _builtins.bytes
-    """JSON the handler reported; handed to the next attempt later."""
+    """Progress reported by the handler, as JSON."""
     def __init__(
         self,
         *,
@@ -193,7 +193,7 @@ Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
 
 @_typing.final
 class ResultException(_message.Message):
-    """A result that was not applied."""
+    """A result that was rejected."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -217,14 +217,14 @@ Global___ResultException: _TypeAlias = ResultException  # noqa: Y015
 
 @_typing.final
 class TaskJournal(_message.Message):
-    """What a durable handler has asked for, and how that ended."""
+    """The operations of a durable handler and their outcomes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORDS_FIELD_NUMBER: _builtins.int
     BEGAN_AT_US_FIELD_NUMBER: _builtins.int
     began_at_us: _builtins.int
-    """When the handler began first, as it said itself."""
+    """Start time of the first run, as reported by the handler."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]: ...
     def __init__(
@@ -243,8 +243,8 @@ Global___TaskJournal: _TypeAlias = TaskJournal  # noqa: Y015
 
 @_typing.final
 class TaskRecords(_message.Message):
-    """What a handler asks for and what its steps came to, to be committed before it is acted on. May be
-    sent again: what is in the journal already is passed over.
+    """Operations and step outcomes of a handler, committed before they take effect. Repeated records
+    are ignored.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -255,9 +255,9 @@ class TaskRecords(_message.Message):
     BEGAN_AT_US_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     known: _builtins.int
-    """Records of the journal that the worker has. The answer holds what comes after them."""
+    """Number of journal records known to the worker. The reply holds the records after them."""
     began_at_us: _builtins.int
-    """With the first: when the handler began."""
+    """Start time of the handler; set with the first record."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]: ...
     def __init__(
@@ -290,13 +290,15 @@ class TaskRecorded(_message.Message):
     MOVED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     start: _builtins.int
-    """Position of the first, from 0."""
+    """Position of the first record, counted from 0."""
     stale: _builtins.bool
-    """The token is not the node's current attempt: stop."""
+    """The token is not the node's current attempt; the worker stops the handler."""
     elsewhere: _builtins.bool
-    """Another worker has the task: stop, without a result."""
+    """Another worker runs the task; the worker stops the handler without a result."""
     moved: _builtins.bool
-    """To worker services: the partition has another owner, which any of the others may be."""
+    """The partition has another owner. Sent to worker services only, which try the other
+    orchestrators.
+    """
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]: ...
     def __init__(

@@ -34,12 +34,12 @@ class WorkRequest(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     results_frame: _builtins.int
     ping: _builtins.bool
-    """Keeps the worker alive when there is nothing else to say; every 3 s."""
+    """Keep-alive of an idle stream; every 3 s."""
     drain: _builtins.bool
-    """No more tasks, please: the worker ends when its open ones are done."""
+    """Requests no further tasks; the worker stops after its open tasks."""
     slots: _builtins.int
-    """Tasks it runs at once from now on, 1 to 10,000; 0 is as before. With fewer than are out,
-    those go on and no more come until there is room.
+    """New number of tasks run at once, 1 to 10,000; 0 keeps the current number. If more tasks run,
+    they continue, and no task is sent until a slot is free.
     """
     @_builtins.property
     def hello(self) -> Global___WorkHello: ...
@@ -49,8 +49,8 @@ class WorkRequest(_message.Message):
     def heartbeats(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.Heartbeat]: ...
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskRecords]:
-        """Of durable handlers. Answered after their commit by WorkResponse.recorded; what is not answered
-        within a second is sent again.
+        """Journal records of durable handlers. WorkResponse.recorded replies after their commit; the
+        worker sends unanswered records again after 1 s.
         """
 
     def __init__(
@@ -109,9 +109,9 @@ class WorkHello(_message.Message):
     """Identity of the worker process; the same after a reconnect, never reused."""
     namespace: _builtins.str
     slots: _builtins.int
-    """Tasks it runs at once, 1 to 10,000."""
+    """Number of tasks run at once, 1 to 10,000."""
     contract_digest: _builtins.str
-    """Digest of the contracts it was built with, for diagnosis."""
+    """Digest of the contracts that the worker was built with, for diagnosis."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty is `default`."""
@@ -120,11 +120,11 @@ class WorkHello(_message.Message):
     def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tokens it still runs, after a reconnect."""
+        """Tokens of tasks that still run, after a reconnect."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What it has that tasks may require (`gpu: "true"`); tasks that require nothing come too."""
+        """Labels that tasks may require (`gpu: "true"`). Tasks without requirements are sent as well."""
 
     def __init__(
         self,
@@ -160,9 +160,9 @@ class WorkResponse(_message.Message):
     RECORDED_FIELD_NUMBER: _builtins.int
     acknowledged_frame: _builtins.int
     pong: _builtins.bool
-    """Answers `ping`, and the hello."""
+    """Reply to `ping` and to the hello."""
     drain: _builtins.bool
-    """The worker service is about to stop: reconnect elsewhere when open tasks are done."""
+    """The worker service is shutting down; the worker reconnects elsewhere after its open tasks."""
     @_builtins.property
     def specs(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.TaskSpec]: ...
     @_builtins.property
@@ -173,7 +173,7 @@ class WorkResponse(_message.Message):
     def cancels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def recorded(self) -> _containers.RepeatedCompositeFieldContainer[_task_pb2.TaskRecorded]:
-        """What was added to the journals of handlers that run here."""
+        """Records added to the journals of handlers of this worker."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class WorkerServiceStub:
-    """Where workers in any language get their tasks.
+    """The task stream of workers in any language.
     """
 
     def __init__(self, channel):
@@ -43,18 +43,18 @@ class WorkerServiceStub:
 
 
 class WorkerServiceServicer:
-    """Where workers in any language get their tasks.
+    """The task stream of workers in any language.
     """
 
     def Work(self, request_iterator, context):
-        """One stream per worker: hello, then results one way and tasks the other.
+        """One stream per worker. After the hello, results flow to the service and tasks to the worker.
 
-        The first message holds `hello`. At most `slots` tasks are out at once; a slot is free when
-        its result is sent. Results are acknowledged by frame number after their commit; an
-        unacknowledged one is sent again after a reconnect, with the same token. A worker that
-        sends nothing, not even a ping, for 10 s counts as gone, and its tasks are handed out again.
+        The first message holds `hello`. At most `slots` tasks run at once; sending a result frees its
+        slot. Results are acknowledged by frame number after their commit; an unacknowledged result is
+        sent again after a reconnect, with the same token. A worker that sends nothing, not even a
+        ping, for 10 s is considered lost, and its tasks are dispatched again.
 
-        INVALID_ARGUMENT / HELLO_INVALID   no task type, no slots, or a task type that is built in
+        INVALID_ARGUMENT / HELLO_INVALID   no task type, no slots, or a built-in task type
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,7 +77,7 @@ def add_WorkerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WorkerService:
-    """Where workers in any language get their tasks.
+    """The task stream of workers in any language.
     """
 
     @staticmethod

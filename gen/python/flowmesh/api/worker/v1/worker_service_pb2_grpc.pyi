@@ -27,41 +27,41 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class WorkerServiceStub:
-    """Where workers in any language get their tasks."""
+    """The task stream of workers in any language."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WorkerServiceAsyncStub: ...
     Work: _grpc.StreamStreamMultiCallable[_worker_service_pb2.WorkRequest, _worker_service_pb2.WorkResponse]
-    """One stream per worker: hello, then results one way and tasks the other.
+    """One stream per worker. After the hello, results flow to the service and tasks to the worker.
 
-    The first message holds `hello`. At most `slots` tasks are out at once; a slot is free when
-    its result is sent. Results are acknowledged by frame number after their commit; an
-    unacknowledged one is sent again after a reconnect, with the same token. A worker that
-    sends nothing, not even a ping, for 10 s counts as gone, and its tasks are handed out again.
+    The first message holds `hello`. At most `slots` tasks run at once; sending a result frees its
+    slot. Results are acknowledged by frame number after their commit; an unacknowledged result is
+    sent again after a reconnect, with the same token. A worker that sends nothing, not even a
+    ping, for 10 s is considered lost, and its tasks are dispatched again.
 
-      INVALID_ARGUMENT / HELLO_INVALID   no task type, no slots, or a task type that is built in
+      INVALID_ARGUMENT / HELLO_INVALID   no task type, no slots, or a built-in task type
     """
 
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
-    """Where workers in any language get their tasks."""
+    """The task stream of workers in any language."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Work: _aio.StreamStreamMultiCallable[_worker_service_pb2.WorkRequest, _worker_service_pb2.WorkResponse]  # type: ignore[assignment]
-    """One stream per worker: hello, then results one way and tasks the other.
+    """One stream per worker. After the hello, results flow to the service and tasks to the worker.
 
-    The first message holds `hello`. At most `slots` tasks are out at once; a slot is free when
-    its result is sent. Results are acknowledged by frame number after their commit; an
-    unacknowledged one is sent again after a reconnect, with the same token. A worker that
-    sends nothing, not even a ping, for 10 s counts as gone, and its tasks are handed out again.
+    The first message holds `hello`. At most `slots` tasks run at once; sending a result frees its
+    slot. Results are acknowledged by frame number after their commit; an unacknowledged result is
+    sent again after a reconnect, with the same token. A worker that sends nothing, not even a
+    ping, for 10 s is considered lost, and its tasks are dispatched again.
 
-      INVALID_ARGUMENT / HELLO_INVALID   no task type, no slots, or a task type that is built in
+      INVALID_ARGUMENT / HELLO_INVALID   no task type, no slots, or a built-in task type
     """
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Where workers in any language get their tasks."""
+    """The task stream of workers in any language."""
 
     @_abc_1.abstractmethod
     def Work(
@@ -69,14 +69,14 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_worker_service_pb2.WorkRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_worker_service_pb2.WorkResponse], _abc.AsyncIterator[_worker_service_pb2.WorkResponse]]:
-        """One stream per worker: hello, then results one way and tasks the other.
+        """One stream per worker. After the hello, results flow to the service and tasks to the worker.
 
-        The first message holds `hello`. At most `slots` tasks are out at once; a slot is free when
-        its result is sent. Results are acknowledged by frame number after their commit; an
-        unacknowledged one is sent again after a reconnect, with the same token. A worker that
-        sends nothing, not even a ping, for 10 s counts as gone, and its tasks are handed out again.
+        The first message holds `hello`. At most `slots` tasks run at once; sending a result frees its
+        slot. Results are acknowledged by frame number after their commit; an unacknowledged result is
+        sent again after a reconnect, with the same token. A worker that sends nothing, not even a
+        ping, for 10 s is considered lost, and its tasks are dispatched again.
 
-          INVALID_ARGUMENT / HELLO_INVALID   no task type, no slots, or a task type that is built in
+          INVALID_ARGUMENT / HELLO_INVALID   no task type, no slots, or a built-in task type
         """
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
