@@ -58,7 +58,7 @@ INTERNAL: dict[str, str] = {
         sdk.limits.WORKER_SPECS_MAX worker.limits.SPECS_PER_STREAM_MAX
     """,
     "what is beyond waits, or is tried again by itself": """
-        definition.limits.REHEARSALS_MAX egress.client.CALLS_MAX rpc.limits.CONCURRENT_CALLS_MAX
+        definition.limits.DRY_RUNS_MAX egress.client.CALLS_MAX rpc.limits.CONCURRENT_CALLS_MAX
         rpc.limits.STREAM_MESSAGES_MAX sandbox.pool.CHILDREN_MAX sandbox.pool.WAITING_MAX
         sdk.limits.CONNECTIONS_MAX sdk.limits.SESSION_UNACKNOWLEDGED_MAX
         sdk.limits.UNACKNOWLEDGED_BYTES_MAX sdk.limits.UNACKNOWLEDGED_RESULTS_MAX

@@ -1,4 +1,4 @@
-"""What is written down of a change to a definition."""
+"""Records of changes to definitions."""
 
 import asyncio
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import orjson
 
 from flowmesh.definition import limits
-from flowmesh.definition.storage.records import Action, Done
+from flowmesh.definition.storage.records import Action, ChangeDetails
 from flowmesh.definition.storage.transaction import Newest, Transaction
 from flowmesh.definitions import Read, Task, Workflow, load_task, load_workflow
 from flowmesh.definitions.versions import Difference, diff_tasks, diff_workflows
 
 
-async def change_to(change: Transaction, read: Read, newest: Newest) -> Done:
-    """The change that a new version is: who reads of it later sees what it did."""
+async def change_to(change: Transaction, read: Read, newest: Newest) -> ChangeDetails:
+    """Describe the change that a new version makes, with its differences."""
     version = newest.version + 1
     if not newest.live:
-        return Done(read.kind, read.name, Action.CREATED, version)
+        return ChangeDetails(read.kind, read.name, Action.CREATED, version)
     before = None
     if isinstance(read.resource, Workflow):
         before = await change.workflow_definition(read.name, newest.version)
@@ -24,7 +24,7 @@ async def change_to(change: Transaction, read: Read, newest: Newest) -> Done:
         before = await change.task_definition(read.name, newest.version)
     found = await asyncio.to_thread(_differences, read, before) if before is not None else []
     kept = found[: limits.DIFFERENCES_KEPT_MAX]
-    return Done(
+    return ChangeDetails(
         read.kind,
         read.name,
         Action.CHANGED,
@@ -46,7 +46,7 @@ def _differences(read: Read, before: bytes) -> list[Difference]:
 
 
 def difference_record(difference: Difference) -> dict[str, Any]:
-    """A difference as text; long values are cut."""
+    """Return a difference as text; long values are truncated."""
     return {
         "area": difference.area,
         "action": difference.action,

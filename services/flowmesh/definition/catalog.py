@@ -1,4 +1,4 @@
-"""The library of definitions: what may be registered, and what is there."""
+"""Stored workflows and tasks: registration, queries, deletion, plans."""
 
 import asyncio
 import hashlib
@@ -11,25 +11,25 @@ from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.api.paging import page_size, parse_filter
 from flowmesh.definition.checks.checking import NOTHING_CHECKED, Checked, Checker
-from flowmesh.definition.checks.compiled import Compiled, Text
+from flowmesh.definition.checks.compiled import CompilationCache, SourceText
 from flowmesh.definition.checks.references import References
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.registration import applied_of, write
 from flowmesh.definition.storage.caching import Cache, CacheMetrics
 from flowmesh.definition.storage.records import (
-    NOBODY,
+    NO_AUTHOR,
     Action,
     Applied,
     Author,
-    Done,
+    ChangeDetails,
+    ConcurrentChange,
+    Dependent,
     PlanKey,
     PublicNode,
-    Referred,
+    ReferredTask,
     Request,
-    TasksMoved,
     TaskVersion,
     Usage,
-    User,
     WorkflowVersion,
 )
 from flowmesh.definition.storage.store import DefinitionStore, VersionId
@@ -59,7 +59,7 @@ class DefinitionCatalog:
         self._store = store
         self._notices = notices
         caches = CacheMetrics(metrics)
-        self._compiled = Compiled(caches)
+        self._compiled = CompilationCache(caches)
         self.checker = Checker(store, self._compiled)
         self._plans: Cache[PlanKey, plan_pb2.Plan] = Cache(
             "plan",
@@ -74,7 +74,7 @@ class DefinitionCatalog:
             bytes_max=limits.VERSIONS_CACHED_BYTES_MAX,
         )
         self._created = metrics.counter(
-            "flowmesh_workflows_created", "Workflows that are new, by where from.", ("origin",)
+            "flowmesh_workflows_created", "New workflows, by origin.", ("origin",)
         )
 
     async def apply(
@@ -83,11 +83,11 @@ class DefinitionCatalog:
         source: bytes,
         content_type: str,
         request_id: str,
-        author: Author = NOBODY,
+        author: Author = NO_AUTHOR,
         *,
         one_workflow: bool = False,
     ) -> tuple[list[Applied], Checked]:
-        """Writes what a source holds, all or nothing; the second is what was found with it."""
+        """Store all resources of a source, or none. Return them and the result of the check."""
         request = request_of(request_id, b"register" if one_workflow else b"apply", source)
         return await self.apply_as(
             request, namespace, source, content_type, author, one_workflow=one_workflow
@@ -103,7 +103,7 @@ class DefinitionCatalog:
         *,
         one_workflow: bool = False,
     ) -> tuple[list[Applied], Checked]:
-        """The same for any call that makes a source."""
+        """Store a source as the given request; see `apply`."""
         if request is not None:
             earlier = await self._store.answer(namespace, request)
             if earlier is not None:
@@ -120,25 +120,25 @@ class DefinitionCatalog:
                 applied = await write(
                     self._store, self._compiled, namespace, reading, checked, author, request
                 )
-            except TasksMoved:
+            except ConcurrentChange:
                 continue
             failpoint("definition.committed")
             self._count(reading, applied)
-            await self._tell(namespace, applied, checked)
+            await self._notify(namespace, applied, checked)
             failpoint("definition.told")
             return applied, checked
-        message = "the tasks it refers to keep changing; apply it again"
+        message = "the tasks that the source refers to keep changing; apply it again"
         raise Overloaded("OVERLOADED", message, retry_after_ms=100)
 
     def _count(self, reading: Reading, applied: list[Applied]) -> None:
-        """Counts workflows that are new, by whether a template made them."""
+        """Count new workflows by origin: a template or not."""
         for read, resource in zip(reading.resources, applied, strict=True):
             if isinstance(read.resource, Workflow) and resource.created and resource.version == 1:
                 made = TEMPLATE_LABEL in read.resource.labels
                 self._created.labels("template" if made else "scratch").inc()
 
-    async def _tell(self, namespace: str, applied: list[Applied], checked: Checked) -> None:
-        """Tells who may have plans of what changed, in every namespace that uses it."""
+    async def _notify(self, namespace: str, applied: list[Applied], checked: Checked) -> None:
+        """Notify orchestrators of changed names, in every namespace that uses them."""
         changed = sorted({resource.name for resource in applied if resource.created})
         await self._notices.changed(namespace, changed)
         if changed:
@@ -154,7 +154,7 @@ class DefinitionCatalog:
         linted: bool = False,
         strictly: bool = False,
     ) -> Checked:
-        """Everything that is wrong with a source, and whom it affects; stores nothing."""
+        """Check a source without storing it; report its problems and the affected versions."""
         text = await self.read(source, content_type)
         checked = await self.checker.check(namespace, text)
         problems = list(checked.problems)
@@ -165,21 +165,21 @@ class DefinitionCatalog:
     async def plan_of(
         self, namespace: str, source: bytes, content_type: str, name: str
     ) -> plan_pb2.Plan:
-        """The plan of a workflow in a source that need not be stored."""
+        """Compile a workflow of a source without storing it."""
         text = await self.read(source, content_type)
         refuse((await self.checker.check(namespace, text)).problems)
         return await self.checker.plan(namespace, text, name)
 
-    async def read(self, source: bytes, content_type: str) -> Text:
-        """What a source holds."""
+    async def read(self, source: bytes, content_type: str) -> SourceText:
+        """Parse a source."""
         return await self._compiled.read(source, content_type)
 
     async def workflow(
         self, namespace: str, workflow_id: str, version: int, label: str = ""
     ) -> WorkflowVersion:
-        """By number or label; the newest without both."""
+        """Return a version by number or label, or the newest without both."""
         number = found = None
-        _check_choice(version, label)
+        _check_selector(version, label)
         if version <= VERSION_MAX:
             number = await self._store.version_number(namespace, workflow_id, version, label)
         if number is not None:
@@ -189,7 +189,7 @@ class DefinitionCatalog:
         return found
 
     async def _read(self, namespace: str, workflow_id: str, number: int) -> WorkflowVersion | None:
-        """A version that is there; a number never stands for two contents."""
+        """Return an existing version. The content of a number never changes."""
         key = (namespace, workflow_id, number)
         found = self._versions.get(key)
         if found is None:
@@ -198,12 +198,12 @@ class DefinitionCatalog:
                 self._versions.put(key, found, len(found.definition))
         return found
 
-    async def chosen(self, namespace: str, workflow_id: str, selector: str) -> WorkflowVersion:
-        """The version that a number, a label or an empty text stands for."""
-        return await self.workflow(namespace, workflow_id, *choice_of(selector))
+    async def selected(self, namespace: str, workflow_id: str, selector: str) -> WorkflowVersion:
+        """Return the version for a selector: a number, a label, or empty for the newest."""
+        return await self.workflow(namespace, workflow_id, *parse_selector(selector))
 
     async def version_of(self, namespace: str, workflow_id: str, selector: str) -> int:
-        version, label = choice_of(selector)
+        version, label = parse_selector(selector)
         number = None
         if version <= VERSION_MAX:
             number = await self._store.version_number(namespace, workflow_id, version, label)
@@ -215,8 +215,8 @@ class DefinitionCatalog:
         self, namespace: str, workflow_id: str, version: int, label: str
     ) -> NotFound:
         if label and await self._store.workflow_lives(namespace, workflow_id):
-            return no_label(workflow_id, label)
-        return no_workflow(workflow_id, version)
+            return label_not_found(workflow_id, label)
+        return workflow_not_found(workflow_id, version)
 
     async def workflows(
         self, namespace: str, *, filter_text: str, size: int, token: str
@@ -237,11 +237,11 @@ class DefinitionCatalog:
             namespace, workflow_id, before=before, count=page_size(size)
         )
         if not found and not await self._store.workflow_lives(namespace, workflow_id):
-            raise no_workflow(workflow_id, 0)
+            raise workflow_not_found(workflow_id, 0)
         return found, page_token(name, str(found[-1].version)) if more else ""
 
     async def delete_workflow(
-        self, namespace: str, workflow_id: str, request_id: str, author: Author = NOBODY
+        self, namespace: str, workflow_id: str, request_id: str, author: Author = NO_AUTHOR
     ) -> None:
         request = request_of(request_id, b"delete-workflow", workflow_id.encode())
         async with self._store.change(namespace) as change:
@@ -249,11 +249,13 @@ class DefinitionCatalog:
                 return
             newest = await change.lock_workflow(workflow_id)
             if newest is None or not await change.retire_workflow(workflow_id):
-                raise no_workflow(workflow_id, 0)
-            done = Done("Workflow", workflow_id, Action.DELETED, previous_version=newest.version)
-            await change.note(done, author)
+                raise workflow_not_found(workflow_id, 0)
+            details = ChangeDetails(
+                "Workflow", workflow_id, Action.DELETED, previous_version=newest.version
+            )
+            await change.add_change(details, author)
             if request is not None:
-                await change.remember(request, True)
+                await change.store_answer(request, True)
         await self._notices.changed(namespace, [workflow_id])
 
     async def analysis(
@@ -264,7 +266,7 @@ class DefinitionCatalog:
         path_count_max: int,
         durations_ms: Mapping[str, int],
     ) -> tuple[int, definition_pb2.Analysis]:
-        """The analysis stored with a version, or another one where another one is asked for."""
+        """Return the stored analysis of a version, or make one with other parameters."""
         _check_durations(durations_ms)
         found = await self.workflow(namespace, workflow_id, version)
         if not path_count_max and not durations_ms:
@@ -293,13 +295,13 @@ class DefinitionCatalog:
         if version <= VERSION_MAX:
             found = await self._store.task(namespace, name, version)
         if found is None:
-            raise no_task(name, version)
+            raise task_not_found(name, version)
         return found
 
     async def tasks(
         self, namespace: str, *, shared: bool, size: int, token: str
     ) -> tuple[list[TaskVersion], str]:
-        """The tasks of a namespace, or with `shared` the public ones of all."""
+        """Return the tasks of a namespace, or with `shared` the public ones of all namespaces."""
         name = f"tasks/{'' if shared else namespace}"
         found, more = await self._store.tasks_page(
             namespace, after=last_of(token, name), shared=shared, count=page_size(size)
@@ -322,7 +324,7 @@ class DefinitionCatalog:
     async def usages(
         self, namespace: str, task: str, version: int, *, size: int, token: str
     ) -> tuple[list[Usage], str]:
-        """Versions in use that refer to a task or, if named, to one version of it."""
+        """Return the versions in use that refer to a task, or to one version of it."""
         await self.task(namespace, task, version)
         name = f"usages/{namespace}/{task}/{version}"
         last = last_of(token, name).split("/") if token else ["", "", "0"]
@@ -339,22 +341,22 @@ class DefinitionCatalog:
         namespace: str,
         name: str,
         request_id: str,
-        author: Author = NOBODY,
+        author: Author = NO_AUTHOR,
         *,
         version: int = 0,
     ) -> None:
-        """Deletes a task, or one version of it; what a version in use refers to stays."""
+        """Delete a task, or one version of it. Raise TASK_IN_USE if it is still referred to."""
         request = request_of(request_id, b"delete-task", f"{name}\0{version}".encode())
         async with self._store.change(namespace) as change:
             if request is not None and await change.claim(request) is not None:
                 return
             newest = (await change.lock_tasks([name], ()))[name]
             if not newest.live:
-                raise no_task(name, 0)
-            # Who floats has the newest version; who is pinned has the one named.
+                raise task_not_found(name, 0)
+            # An unpinned reference uses the newest version, a pinned one the version it names.
             users = [
                 user
-                for user in await change.users([name])
+                for user in await change.dependents([name])
                 if not version or (user.task_version or newest.version) == version
             ]
             if users:
@@ -362,23 +364,25 @@ class DefinitionCatalog:
             if not version:
                 await change.retire_task(name)
             elif version > VERSION_MAX or await change.task_definition(name, version) is None:
-                raise no_task(name, version)
+                raise task_not_found(name, version)
             elif version == newest.version:
                 message = f"version {version} of task {name!r} is the newest; delete the task"
                 raise WrongState("TASK_IN_USE", message)
             else:
                 await change.delete_task_version(name, version)
-            done = Done("WorkflowTask", name, Action.DELETED, 0, version or newest.version)
-            await change.note(done, author)
+            details = ChangeDetails(
+                "WorkflowTask", name, Action.DELETED, 0, version or newest.version
+            )
+            await change.add_change(details, author)
             if request is not None:
-                await change.remember(request, True)
+                await change.store_answer(request, True)
         await self._notices.changed(namespace, [name])
 
     async def plan(
         self, namespace: str, workflow_id: str, version: int, label: str = ""
     ) -> plan_pb2.Plan:
-        """The plan of a version with the tasks that its references mean now."""
-        _check_choice(version, label)
+        """Return the plan of a version with the current tasks of its references."""
+        _check_selector(version, label)
         key = None
         if version <= VERSION_MAX:
             key = await self._store.plan_key(namespace, workflow_id, version, label)
@@ -387,19 +391,19 @@ class DefinitionCatalog:
         plan = self._plans.get(key)
         if plan is None:
             found = await self.workflow(namespace, workflow_id, key.version)
-            tasks = await self._store.referred([ref for ref, _ in key.tasks])
+            tasks = await self._store.referred_tasks([ref for ref, _ in key.tasks])
             workflow = await self._compiled.workflow(found)
             plan = await asyncio.to_thread(plan_of, workflow, found, tasks)
-            # Between the two reads a task may have changed: then this is the plan of another key.
+            # A task may have changed between the two reads; then this plan belongs to another key.
             if tuple((ref, tasks[ref].version) for ref in sorted(tasks)) == key.tasks:
                 self._plans.put(key, plan, plan.ByteSize())
         return plan
 
 
 def plan_of(
-    workflow: Workflow, found: WorkflowVersion, tasks: Mapping[TaskRef, Referred]
+    workflow: Workflow, found: WorkflowVersion, tasks: Mapping[TaskRef, ReferredTask]
 ) -> plan_pb2.Plan:
-    """The plan of a version, which says `workflow`, with these tasks."""
+    """Compile a version, loaded as `workflow`, with the given tasks."""
     return plan_workflow(
         workflow,
         References(found.namespace, tasks, {}, settled=True),
@@ -419,34 +423,34 @@ def _require_one_workflow(reading: Reading) -> None:
     kinds = [read.kind for read in reading.resources]
     if kinds != ["Workflow"]:
         held = ", ".join(kinds[:8]) or "nothing"
-        message = f"exactly one workflow is registered at once; this source holds {held}"
+        message = f"the source must hold exactly one workflow; it holds {held}"
         raise Invalid("WORKFLOW_INVALID", message)
 
 
-def no_workflow(workflow_id: str, version: int) -> NotFound:
+def workflow_not_found(workflow_id: str, version: int) -> NotFound:
     which = f"workflow {workflow_id!r}" + (f" has no version {version}" if version else "")
     return NotFound("WORKFLOW_NOT_FOUND", which if version else f"there is no {which}")
 
 
-def no_task(name: str, version: int) -> NotFound:
+def task_not_found(name: str, version: int) -> NotFound:
     which = f"task {name!r}" + (f" has no version {version}" if version else "")
     return NotFound("TASK_NOT_FOUND", which if version else f"there is no {which}")
 
 
-def no_label(workflow_id: str, label: str) -> NotFound:
+def label_not_found(workflow_id: str, label: str) -> NotFound:
     return NotFound("LABEL_NOT_FOUND", f"workflow {workflow_id!r} has no label {label!r}")
 
 
-def choice_of(selector: str) -> tuple[int, str]:
-    """A version chosen by text, as a number or a label."""
+def parse_selector(selector: str) -> tuple[int, str]:
+    """Parse the selector of a version: a number or a label."""
     if selector.isascii() and selector.isdecimal():
         return int(selector[:SELECTOR_DIGITS_MAX]), ""
     return 0, valid_id(selector, "version") if selector else ""
 
 
-def _check_choice(version: int, label: str) -> None:
+def _check_selector(version: int, label: str) -> None:
     if version and label:
-        message = "name a version by its number or by a label, not by both"
+        message = "set either the number of a version or a label, not both"
         violation = Violation("version_label", message, "REQUEST_INVALID")
         raise Invalid("REQUEST_INVALID", message, violations=(violation,))
 
@@ -454,12 +458,12 @@ def _check_choice(version: int, label: str) -> None:
 def _check_durations(durations_ms: Mapping[str, int]) -> None:
     for node, duration_ms in durations_ms.items():
         if not 0 <= duration_ms <= limits.DURATION_MS_MAX:
-            message = f"a duration is from 0 to {limits.DURATION_MS_MAX} ms, not {duration_ms}"
+            message = f"a duration must be from 0 to {limits.DURATION_MS_MAX} ms, not {duration_ms}"
             violation = Violation(f"durations_ms[{node}]", message, "REQUEST_INVALID")
             raise Invalid("REQUEST_INVALID", message, violations=(violation,))
 
 
-def _in_use(name: str, version: int, namespace: str, users: list[User]) -> WrongState:
+def _in_use(name: str, version: int, namespace: str, users: list[Dependent]) -> WrongState:
     named = dict.fromkeys(
         user.workflow_id if user.namespace == namespace else f"{user.namespace}/{user.workflow_id}"
         for user in users

@@ -1,4 +1,4 @@
-"""Whether a version can take another one's place: for its callers, and for what runs now."""
+"""Compatibility of a version with another one, for callers and for running executions."""
 
 import asyncio
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ _NOT_STARTED = (execution_pb2.NODE_STATUS_UNSPECIFIED, execution_pb2.NODE_STATUS
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """An execution that runs, and why it could not go on under the other version."""
+class ExecutionMove:
+    """A running execution, and the reasons that it cannot continue under the other version."""
 
     execution_id: str
     version: int
@@ -47,17 +47,17 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The verdict; version 0 is the source that was sent."""
+    """The result of a comparison; version 0 is the source of the request."""
 
     from_version: int
     to_version: int
     callers: Compatibility
-    moves: tuple[Move, ...]
+    moves: tuple[ExecutionMove, ...]
     truncated: bool
 
 
 class Assessor:
-    """Compares versions, with each other and with what runs."""
+    """Compares versions with each other and with running executions."""
 
     def __init__(
         self,
@@ -79,12 +79,12 @@ class Assessor:
         source: bytes,
         content_type: str,
     ) -> Assessment:
-        old = await self._catalog.chosen(namespace, workflow_id, before)
+        old = await self._catalog.selected(namespace, workflow_id, before)
         if source:
             version = 0
             workflow, plan = await self._of_source(namespace, source, content_type)
         else:
-            new = await self._catalog.chosen(namespace, workflow_id, after)
+            new = await self._catalog.selected(namespace, workflow_id, after)
             version = new.version
             workflow = load_workflow(orjson.loads(new.definition))
             plan = await self._catalog.plan(namespace, workflow_id, version)
@@ -97,12 +97,12 @@ class Assessor:
     async def _of_source(
         self, namespace: str, source: bytes, content_type: str
     ) -> tuple[Workflow, plan_pb2.Plan]:
-        """The one workflow of a source that could be registered as it is, and its plan."""
+        """Return the only workflow of a valid source, and its plan."""
         checked = await self._catalog.validate(namespace, source, content_type)
         refuse(checked.problems)
         reading = (await self._catalog.read(source, content_type)).reading
         workflow = _only_workflow(reading)
-        stored = await self._store.referred(refs_of(namespace, workflow.task_refs))
+        stored = await self._store.referred_tasks(refs_of(namespace, workflow.task_refs))
         references = References(namespace, stored, own_tasks(namespace, reading), settled=True)
         plan = await asyncio.to_thread(
             plan_workflow,
@@ -116,9 +116,9 @@ class Assessor:
 
     async def _moves(
         self, namespace: str, workflow_id: str, version: int, plan: plan_pb2.Plan
-    ) -> tuple[list[Move], bool]:
-        """What runs now under other plans of the workflow, newest first."""
-        moves: list[Move] = []
+    ) -> tuple[list[ExecutionMove], bool]:
+        """Compare the running executions of the workflow with the plan, newest first."""
+        moves: list[ExecutionMove] = []
         plans: dict[str, plan_pb2.Plan | None] = {}
         token = ""
         while True:
@@ -145,9 +145,9 @@ class Assessor:
     async def _plan(
         self, namespace: str, execution: execution_pb2.Execution
     ) -> plan_pb2.Plan | None:
-        """The plan that an execution pinned, made again; None where it cannot be.
+        """Compile the plan of an execution again; return None if that is impossible.
 
-        Its digest proves that the tasks were those of then, which may have changed since.
+        The digest of the plan proves that the tasks are those of the start of the execution.
         """
         workflow_id, version = execution.workflow_id, execution.workflow_version
         found = await self._store.workflow(namespace, workflow_id, version)
@@ -157,8 +157,8 @@ class Assessor:
         refs = refs_of(namespace, workflow.task_refs)
         started = datetime.fromtimestamp(execution.started_at_us / 1_000_000, UTC)
         for tasks in (
-            await self._store.referred_at(refs, started),
-            await self._store.referred(refs),
+            await self._store.referred_tasks_at(refs, started),
+            await self._store.referred_tasks(refs),
         ):
             if len(tasks) == len(refs):
                 plan = await asyncio.to_thread(plan_of, workflow, found, tasks)
@@ -170,17 +170,17 @@ class Assessor:
 def _only_workflow(reading: Reading) -> Workflow:
     found = [each.resource for each in reading.resources if isinstance(each.resource, Workflow)]
     if len(found) != 1:
-        message = f"exactly one workflow is compared; this source holds {len(found)}"
+        message = f"the source must hold exactly one workflow; it holds {len(found)}"
         raise Invalid("WORKFLOW_INVALID", message)
     return found[0]
 
 
 def _move(
     execution: execution_pb2.Execution, old: plan_pb2.Plan | None, new: plan_pb2.Plan
-) -> Move:
+) -> ExecutionMove:
     started = [node.id for node in execution.nodes if node.status not in _NOT_STARTED]
     if old is None:
-        reasons = ["the tasks that it runs with cannot be told any more"] if started else []
+        reasons = ["the versions of the tasks of its plan are unknown"] if started else []
     else:
         reasons = why_not(old, new, started)
-    return Move(execution.execution_id, execution.workflow_version, tuple(reasons))
+    return ExecutionMove(execution.execution_id, execution.workflow_version, tuple(reasons))

@@ -1,7 +1,7 @@
-"""Tells orchestrators which names changed, so that they forget what they keep of them.
+"""Notifications to orchestrators about changed names, to invalidate their caches.
 
-Best effort and bounded: who hears nothing asks again within 30 s anyway. A change is answered
-after it was told, so that a start that follows the answer uses what has changed.
+Best effort with a time limit: cache entries expire after 30 s anyway. A change is acknowledged
+after its notification, so a start after the acknowledgment uses the new version.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Notices:
         self._log = log
 
     async def changed(self, namespace: str, names: Sequence[str]) -> None:
-        """Never raises and takes at most 2 s, whatever the state of the bus."""
+        """Publish changed names. Never raises; takes at most 2 s, in any state of the bus."""
         if not names or not self._bus.connected:
             return
         body = orjson.dumps({"namespace": namespace, "names": names[:NAMES_MAX]})
@@ -35,4 +35,4 @@ class Notices:
                 await self._bus.publish_core(self._subject, body)
                 await self._bus.flush()
         except (FlowmeshError, TimeoutError) as error:
-            self._log.warning("definitions_changed_not_told", problem=type(error).__name__)
+            self._log.warning("definitions_changed_not_published", problem=type(error).__name__)

@@ -1,4 +1,4 @@
-"""Writes what a source holds, in one transaction: new versions where the content is new."""
+"""Storing a checked source in one transaction: a new version for each new content."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,12 +9,12 @@ import orjson
 
 from flowmesh.definition.audit import change_to
 from flowmesh.definition.checks.checking import Checked, refs_of
-from flowmesh.definition.checks.compiled import Compiled
+from flowmesh.definition.checks.compiled import CompilationCache
 from flowmesh.definition.storage.records import (
     Applied,
     Author,
+    ConcurrentChange,
     Request,
-    TasksMoved,
     TaskVersion,
     TemplateVersion,
     WorkflowVersion,
@@ -31,13 +31,13 @@ from flowmesh.definitions import (
     WorkflowTemplate,
 )
 
-# The database dates the rows it writes.
+# The database sets the time of the rows.
 _UNDATED = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class _Locked:
-    """The names of a source while it is written."""
+    """The locked names of a source."""
 
     tasks: Mapping[str, Newest]
     workflows: Mapping[str, Newest]
@@ -55,16 +55,16 @@ class _Locked:
 
 async def write(
     store: DefinitionStore,
-    compiled: Compiled,
+    compiled: CompilationCache,
     namespace: str,
     reading: Reading,
     checked: Checked,
     author: Author,
     request: Request | None,
 ) -> list[Applied]:
-    """Applies a checked source.
+    """Store a checked source.
 
-    Raises TasksMoved when something that it was checked with is not so any more.
+    Raise ConcurrentChange if state that the check depends on has changed.
     """
     async with store.change(namespace) as change:
         if request is not None:
@@ -76,7 +76,7 @@ async def write(
         for read in reading.resources:
             newest = locked.of(read)
             if newest.digest != read.digest:
-                await change.note(await change_to(change, read, newest), author)
+                await change.add_change(await change_to(change, read, newest), author)
                 version = newest.version + 1
                 await _write(change, compiled, namespace, read, version, checked, locked)
                 if isinstance(read.resource, Workflow):
@@ -92,12 +92,12 @@ async def write(
             )
         await change.set_triggers(triggers)
         if request is not None:
-            await change.remember(request, _answer_of(applied, reading, request))
+            await change.store_answer(request, _answer_of(applied, reading, request))
         return applied
 
 
 def applied_of(answer: Any) -> list[Applied]:
-    """What a call did, by the answer that is kept of it."""
+    """Return the applied resources from a stored answer."""
     resources = answer["resources"] if isinstance(answer, dict) else answer
     return [Applied(**resource) for resource in resources]
 
@@ -112,10 +112,10 @@ def _answer_of(applied: list[Applied], reading: Reading, request: Request) -> An
 async def _lock(change: Transaction, reading: Reading, checked: Checked) -> _Locked:
     own = [read.name for read in reading.resources if isinstance(read.resource, Task)]
     tasks = await change.lock_tasks(own, checked.references.keys())
-    if await change.referred(checked.references.keys()) != checked.references:
-        raise TasksMoved
-    if own and tuple(await change.users(own)) != checked.users:
-        raise TasksMoved
+    if await change.resolve_references(checked.references.keys()) != checked.references:
+        raise ConcurrentChange
+    if own and tuple(await change.dependents(own)) != checked.dependents:
+        raise ConcurrentChange
     ids = [read.name for read in reading.resources if isinstance(read.resource, Workflow)]
     workflows = await change.lock_workflows(ids)
     templates = [r.name for r in reading.resources if isinstance(r.resource, WorkflowTemplate)]
@@ -124,7 +124,7 @@ async def _lock(change: Transaction, reading: Reading, checked: Checked) -> _Loc
 
 async def _write(
     change: Transaction,
-    compiled: Compiled,
+    compiled: CompilationCache,
     namespace: str,
     read: Read,
     version: int,

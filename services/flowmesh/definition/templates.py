@@ -1,4 +1,4 @@
-"""Templates of all namespaces: those that were applied, and those that come with Flowmesh."""
+"""Stored and bundled templates, and workflows made from them."""
 
 import hashlib
 from dataclasses import replace
@@ -17,7 +17,7 @@ from flowmesh.definition.storage.records import (
     Action,
     Applied,
     Author,
-    Done,
+    ChangeDetails,
     Request,
     TemplateUse,
     TemplateVersion,
@@ -39,7 +39,7 @@ _YAML = "application/yaml"
 
 
 class Templates:
-    """Finds templates, and makes workflows of them."""
+    """Queries and instantiation of the templates of all namespaces."""
 
     def __init__(self, *, store: DefinitionStore, catalog: DefinitionCatalog) -> None:
         self._store = store
@@ -51,7 +51,7 @@ class Templates:
     async def template(self, namespace: str, name: str, version: int) -> TemplateVersion:
         found = None
         if version <= VERSION_MAX:
-            found = await self._store.template(namespace, name, version)
+            found = await self._store.templates.version(namespace, name, version)
         if found is None and not version:
             found = self._bundled.get(name)
         if found is None:
@@ -62,10 +62,10 @@ class Templates:
     async def templates(
         self, namespace: str, *, size: int, token: str
     ) -> tuple[list[TemplateVersion], str]:
-        """By name; what was applied hides what comes with Flowmesh under the same name."""
+        """Return templates by name; a stored template hides the bundled one of the same name."""
         page = f"templates/{namespace}"
         after, count = last_of(token, page), page_size(size)
-        stored, more = await self._store.templates_page(namespace, after=after, count=count)
+        stored, more = await self._store.templates.page(namespace, after=after, count=count)
         upto = stored[-1].name if more else None
         names = {template.name for template in stored}
         bundled = [
@@ -86,13 +86,15 @@ class Templates:
                 return
             version = await change.retire_template(name)
             if version is None:
-                own = "; it comes with Flowmesh" if name in self._bundled else ""
+                own = "; bundled templates cannot be deleted" if name in self._bundled else ""
                 message = f"there is no template {name!r} to delete{own}"
                 raise NotFound("TEMPLATE_NOT_FOUND", message)
-            done = Done("WorkflowTemplate", name, Action.DELETED, previous_version=version)
-            await change.note(done, author)
+            details = ChangeDetails(
+                "WorkflowTemplate", name, Action.DELETED, previous_version=version
+            )
+            await change.add_change(details, author)
             if request is not None:
-                await change.remember(request, True)
+                await change.store_answer(request, True)
 
     async def instantiate(
         self,
@@ -106,7 +108,7 @@ class Templates:
         *,
         dry_run: bool,
     ) -> tuple[list[Applied], list[Problem], bytes]:
-        """Makes a workflow of a template; the last of the answer is what the template became."""
+        """Make a workflow from a template. Return the resources, the warnings and the source."""
         request = None if dry_run else _request_of(request_id, name, version, target, parameters)
         if request is not None:
             earlier = await self._store.answer(namespace, request)
@@ -132,12 +134,12 @@ class Templates:
         return [], warnings_in(checked.problems), source
 
     async def use(self, namespace: str) -> TemplateUse:
-        """How much of what there is was made of templates."""
-        return await self._store.template_use(namespace)
+        """Count the workflows made from templates."""
+        return await self._store.templates.usage(namespace)
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes a value that is there twice, twice."""
+    """A dumper without YAML aliases: a repeated value is written again."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -146,7 +148,7 @@ class _Plain(yaml.SafeDumper):
 def _request_of(
     request_id: str, name: str, version: int, target: str, parameters: bytes
 ) -> Request | None:
-    """By what is asked for: what the template says may have changed when it is repeated."""
+    """Make a request from the arguments only: the template may have changed before a repeat."""
     content = f"{name}\0{version}\0{target}\0".encode() + parameters
     request = request_of(request_id, b"instantiate", content)
     return replace(request, with_source=True) if request is not None else None

@@ -1,4 +1,4 @@
-"""The triggers of workflows: kept with the newest version, told to the event service."""
+"""Triggers of workflows: stored with the newest version, read by the event service."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,7 +17,7 @@ _LIST: Final = "workflow-triggers"
 
 
 def triggers_of(namespace: str, workflow: Workflow, version: int) -> trigger_pb2.WorkflowTriggers:
-    """The triggers of a version that becomes the newest."""
+    """Return the triggers of a version that becomes the newest."""
     return trigger_pb2.WorkflowTriggers(
         namespace=namespace,
         workflow_id=workflow.id,
@@ -28,7 +28,7 @@ def triggers_of(namespace: str, workflow: Workflow, version: int) -> trigger_pb2
 
 
 class TriggerCatalogServer(rpc.TriggerCatalogServiceServicer):
-    """Answers which triggers there are."""
+    """TriggerCatalogService over gRPC."""
 
     def __init__(self, *, store: DefinitionStore) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class TriggerCatalogServer(rpc.TriggerCatalogServiceServicer):
         if request.workflow_ids:
             return await self._named(namespace_of(request), request.workflow_ids)
         namespace, _, workflow = last_of(request.page_token, _LIST).partition("/")
-        found, more = await self._store.triggers_page(namespace, workflow, PAGE_SIZE)
+        found, more = await self._store.triggers.page(namespace, workflow, PAGE_SIZE)
         token = ""
         if more:
             token = page_token(_LIST, f"{found[-1].namespace}/{found[-1].workflow_id}")
@@ -47,7 +47,7 @@ class TriggerCatalogServer(rpc.TriggerCatalogServiceServicer):
 
     async def _named(self, namespace: str, ids: Sequence[str]) -> pb.ListWorkflowTriggersResponse:
         if len(ids) > NAMES_MAX:
-            message = f"at most {NAMES_MAX} workflow_ids at once, not {len(ids)}"
+            message = f"workflow_ids holds {len(ids)} ids; at most {NAMES_MAX} are allowed"
             raise Invalid("REQUEST_INVALID", message)
-        found = await self._store.triggers_of(namespace, ids)
+        found = await self._store.triggers.of_workflows(namespace, ids)
         return pb.ListWorkflowTriggersResponse(workflows=found)

@@ -1,4 +1,4 @@
-"""What is done with versions: labels that point to them, and what is known of their changes."""
+"""Labels of versions, recorded changes, and differences between versions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,20 +11,20 @@ from flowmesh.definition import limits
 from flowmesh.definition.api.paging import page_size
 from flowmesh.definition.catalog import (
     DefinitionCatalog,
-    choice_of,
-    no_label,
-    no_workflow,
+    label_not_found,
+    parse_selector,
     request_of,
+    workflow_not_found,
 )
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.records import (
     Action,
     Author,
     Change,
-    Done,
+    ChangeDetails,
+    ConcurrentChange,
     Label,
     Request,
-    TasksMoved,
     WorkflowVersion,
 )
 from flowmesh.definition.storage.store import DefinitionStore
@@ -43,8 +43,8 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """A label after it was moved, and where it pointed to before; 0 is nowhere."""
+class MovedLabel:
+    """A label after a move, and its previous target; 0 means none."""
 
     label: Label
     previous_version: int
@@ -65,7 +65,7 @@ class Versions:
     async def labels(self, namespace: str, workflow_id: str) -> list[Label]:
         found = await self._store.labels(namespace, workflow_id)
         if not found and not await self._store.workflow_lives(namespace, workflow_id):
-            raise no_workflow(workflow_id, 0)
+            raise workflow_not_found(workflow_id, 0)
         return found
 
     async def set_label(
@@ -76,11 +76,11 @@ class Versions:
         selector: str,
         author: Author,
         request_id: str,
-    ) -> Moved:
-        """Points a label to a version. One that points there already is not moved."""
+    ) -> MovedLabel:
+        """Point a label to a version. A label that already points to it is unchanged."""
         _check_label(label)
-        if choice_of(selector) == (0, ""):
-            message = "version is the number of a version, from 1 on, or another label"
+        if parse_selector(selector) == (0, ""):
+            message = "version must be a version number from 1, or another label"
             violation = Violation("version", message, "REQUEST_INVALID")
             raise Invalid("REQUEST_INVALID", message, violations=(violation,))
         content = f"{workflow_id}\0{label}\0{selector}".encode()
@@ -89,43 +89,45 @@ class Versions:
         async def where(_before: Label | None) -> int:
             return await self._catalog.version_of(namespace, workflow_id, selector)
 
-        async def move(change: Transaction, before: Label | None, version: int) -> Moved:
+        async def move(change: Transaction, before: Label | None, version: int) -> MovedLabel:
             if before is None:
                 earlier: tuple[int, ...] = ()
             elif before.version == version:
-                return Moved(before, version)
+                return MovedLabel(before, version)
             else:
                 earlier = (before.version, *before.earlier)[: limits.LABEL_MOVES_KEPT]
             moved = await change.set_label(workflow_id, label, version, earlier, author.actor)
             previous = before.version if before is not None else 0
-            await change.note(_done(workflow_id, Action.LABEL_SET, moved, previous), author)
-            return Moved(moved, previous)
+            await change.add_change(
+                _details(workflow_id, Action.LABEL_SET, moved, previous), author
+            )
+            return MovedLabel(moved, previous)
 
         return await self._moved(namespace, workflow_id, label, where, move, request)
 
     async def rollback_label(
         self, namespace: str, workflow_id: str, label: str, author: Author, request_id: str
-    ) -> Moved:
-        """Points a label to where it pointed before; again, to where it pointed before that."""
+    ) -> MovedLabel:
+        """Move a label back to its previous target; repeated calls go further back."""
         content = f"{workflow_id}\0{label}".encode()
         request = request_of(request_id, b"rollback-label", content)
 
         async def where(before: Label | None) -> int:
             if before is None:
-                raise no_label(workflow_id, label)
+                raise label_not_found(workflow_id, label)
             if not before.earlier:
                 message = f"label {label!r} of {workflow_id} never pointed to another version"
                 raise WrongState("LABEL_NOT_MOVED", message)
             return before.earlier[0]
 
-        async def move(change: Transaction, before: Label | None, version: int) -> Moved:
+        async def move(change: Transaction, before: Label | None, version: int) -> MovedLabel:
             assert before is not None
             moved = await change.set_label(
                 workflow_id, label, version, before.earlier[1:], author.actor
             )
-            done = _done(workflow_id, Action.LABEL_ROLLED_BACK, moved, before.version)
-            await change.note(done, author)
-            return Moved(moved, before.version)
+            details = _details(workflow_id, Action.LABEL_ROLLED_BACK, moved, before.version)
+            await change.add_change(details, author)
+            return MovedLabel(moved, before.version)
 
         return await self._moved(namespace, workflow_id, label, where, move, request)
 
@@ -137,21 +139,21 @@ class Versions:
             if request is not None and await change.claim(request) is not None:
                 return
             if await change.lock_workflow(workflow_id) is None:
-                raise no_workflow(workflow_id, 0)
+                raise workflow_not_found(workflow_id, 0)
             before = (await change.labels(workflow_id)).get(label)
             if before is None:
-                raise no_label(workflow_id, label)
+                raise label_not_found(workflow_id, label)
             await change.delete_label(workflow_id, label)
-            done = Done(
+            details = ChangeDetails(
                 "Workflow",
                 workflow_id,
                 Action.LABEL_DELETED,
                 previous_version=before.version,
                 label=label,
             )
-            await change.note(done, author)
+            await change.add_change(details, author)
             if request is not None:
-                await change.remember(request, True)
+                await change.store_answer(request, True)
         await self._notices.changed(namespace, [workflow_id])
 
     async def _moved(
@@ -160,10 +162,10 @@ class Versions:
         workflow_id: str,
         label: str,
         where: Callable[[Label | None], Awaitable[int]],
-        move: Callable[[Transaction, Label | None, int], Awaitable[Moved]],
+        move: Callable[[Transaction, Label | None, int], Awaitable[MovedLabel]],
         request: Request | None,
-    ) -> Moved:
-        """Moves a label to a version that works with the tasks as they are now."""
+    ) -> MovedLabel:
+        """Move a label to a version that passes the checks with the current tasks."""
         earlier = await self._store.answer(namespace, request) if request is not None else None
         if earlier is not None:
             return _moved_of(earlier)
@@ -182,22 +184,22 @@ class Versions:
                         if earlier is not None:
                             return _moved_of(earlier)
                     await change.lock_tasks([], references.keys())
-                    if await change.referred(references.keys()) != references:
-                        raise TasksMoved
+                    if await change.resolve_references(references.keys()) != references:
+                        raise ConcurrentChange
                     if await change.lock_workflow(workflow_id) is None:
-                        raise no_workflow(workflow_id, 0)
+                        raise workflow_not_found(workflow_id, 0)
                     labels = await change.labels(workflow_id)
                     if labels.get(label) != before:
-                        raise TasksMoved
+                        raise ConcurrentChange
                     if not await change.has_version(workflow_id, version):
-                        raise TasksMoved
+                        raise ConcurrentChange
                     if before is None and len(labels) >= limits.LABELS_MAX:
-                        message = f"a workflow has at most {limits.LABELS_MAX} labels; remove one"
+                        message = f"a workflow has at most {limits.LABELS_MAX} labels; delete one"
                         raise WrongState("LABELS_FULL", message)
                     moved = await move(change, before, version)
                     if request is not None:
-                        await change.remember(request, _answer_of(moved))
-            except TasksMoved:
+                        await change.store_answer(request, _answer_of(moved))
+            except ConcurrentChange:
                 continue
             await self._notices.changed(namespace, [workflow_id])
             return moved
@@ -209,7 +211,7 @@ class Versions:
     async def changes(
         self, namespace: str, kind: str, name: str, *, label: str, size: int, token: str
     ) -> tuple[list[Change], str]:
-        """What was done under a name, newest first; also when nothing of the name is left."""
+        """Return the changes of a name, newest first; also of a deleted name."""
         reason = KINDS.get(kind)
         if reason is None:
             what = f"kind must be one of {', '.join(KINDS)}"
@@ -222,15 +224,15 @@ class Versions:
             namespace, kind, name, label=label, before=before, count=page_size(size)
         )
         if not found and not await self._store.changed_ever(namespace, kind, name):
-            raise NotFound(reason, f"there never was a {kind} {name!r}")
+            raise NotFound(reason, f"no {kind} {name!r} has ever existed")
         return found, page_token(page, str(found[-1].number)) if more else ""
 
     async def diff(
         self, namespace: str, workflow_id: str, before: str, after: str
     ) -> tuple[WorkflowVersion, WorkflowVersion, list[Difference]]:
-        """The two versions that were chosen, and what differs between them."""
+        """Return the two selected versions, and their differences."""
         old, new = [
-            await self._catalog.chosen(namespace, workflow_id, selector)
+            await self._catalog.selected(namespace, workflow_id, selector)
             for selector in (before, after)
         ]
         found = await asyncio.to_thread(
@@ -243,17 +245,17 @@ class Versions:
 
 def _check_label(label: str) -> None:
     if label.isdecimal():
-        message = f"label {label!r} is a number, which names a version; choose a word"
+        message = f"label {label!r} is a number, which names a version; use another name"
         raise Invalid(
             "LABEL_INVALID", message, violations=(Violation("label", message, "LABEL_INVALID"),)
         )
 
 
-def _done(workflow_id: str, action: Action, label: Label, previous: int) -> Done:
-    return Done("Workflow", workflow_id, action, label.version, previous, label.name)
+def _details(workflow_id: str, action: Action, label: Label, previous: int) -> ChangeDetails:
+    return ChangeDetails("Workflow", workflow_id, action, label.version, previous, label.name)
 
 
-def _answer_of(moved: Moved) -> dict[str, object]:
+def _answer_of(moved: MovedLabel) -> dict[str, object]:
     label = moved.label
     return {
         "name": label.name,
@@ -264,7 +266,7 @@ def _answer_of(moved: Moved) -> dict[str, object]:
     }
 
 
-def _moved_of(answer: dict[str, object]) -> Moved:
+def _moved_of(answer: dict[str, object]) -> MovedLabel:
     label = Label(
         str(answer["name"]),
         int(str(answer["version"])),
@@ -272,4 +274,4 @@ def _moved_of(answer: dict[str, object]) -> Moved:
         str(answer["moved_by"]),
         datetime.fromisoformat(str(answer["moved_at"])),
     )
-    return Moved(label, int(str(answer["previous_version"])))
+    return MovedLabel(label, int(str(answer["previous_version"])))

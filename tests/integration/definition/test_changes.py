@@ -132,7 +132,7 @@ async def test_a_move_that_is_repeated_is_made_once(
         moved = await versions.rollback_label(NS, "w", "live", ADA, "r3")
         assert (moved.label.version, moved.previous_version) == (1, 2)
     changes, _ = await versions.changes(NS, "Workflow", "w", label="live", size=0, token="")
-    assert [change.done.version for change in changes] == [1, 2, 1]
+    assert [change.details.version for change in changes] == [1, 2, 1]
     assert {change.author for change in changes} == {ADA}
 
 
@@ -146,7 +146,7 @@ async def test_moves_at_once_are_made_one_by_one(
         *(versions.set_label(NS, "w", "live", str(number), ADA, "") for number in (1, 2, 3))
     )
     changes, _ = await versions.changes(NS, "Workflow", "w", label="live", size=0, token="")
-    moves = [(change.done.previous_version, change.done.version) for change in changes]
+    moves = [(change.details.previous_version, change.details.version) for change in changes]
     assert len(moves) == 3
     assert [before for before, _ in moves] == [*(after for _, after in moves[1:]), 0]
 
@@ -201,7 +201,7 @@ async def test_labels_go_with_the_workflow(catalog: DefinitionCatalog, versions:
     await register(catalog, "a")
     assert await versions.labels(NS, "w") == []
     changes, _ = await versions.changes(NS, "Workflow", "w", label="", size=0, token="")
-    assert [change.done.action.name for change in changes] == [
+    assert [change.details.action.name for change in changes] == [
         "CREATED",
         "DELETED",
         "LABEL_SET",
@@ -217,8 +217,8 @@ async def test_a_large_change_is_cut_and_says_so(
     await catalog.apply(NS, steps("w", "a", note=""), "", "", ADA)
     await register(catalog, "a", *(f"s{number}" for number in range(many)))
     changes, _ = await versions.changes(NS, "Workflow", "w", label="", size=1, token="")
-    assert len(changes[0].done.differences) == limits.DIFFERENCES_KEPT_MAX
-    assert changes[0].done.truncated
+    assert len(changes[0].details.differences) == limits.DIFFERENCES_KEPT_MAX
+    assert changes[0].details.truncated
 
 
 async def test_a_kind_that_is_none_is_refused(versions: Versions) -> None:
@@ -239,10 +239,10 @@ async def test_a_page_of_large_changes_ends_before_it_grows_too_large(
     seen, token, pages = [], "", 0
     while token or not pages:
         page, token = await versions.changes(NS, "Workflow", "w", label="", size=0, token=token)
-        size = sum(len(str(each)) for change in page for each in change.done.differences)
+        size = sum(len(str(each)) for change in page for each in change.details.differences)
         assert page
         assert size <= limits.PAGE_BYTES_MAX
-        seen += [change.done.version for change in page]
+        seen += [change.details.version for change in page]
         pages += 1
     assert seen == [4, 3, 2, 1]
     assert pages > 1

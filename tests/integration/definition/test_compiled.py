@@ -168,7 +168,7 @@ async def test_what_is_kept_is_bounded_by_count_and_by_bytes() -> None:
             ran.append(key)
             return key
 
-        assert await cache.once(key, make, lambda _: size) == key
+        assert await cache.get_or_make(key, make, lambda _: size) == key
         return bool(ran)
 
     for key in "abc":

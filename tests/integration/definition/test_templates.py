@@ -6,7 +6,7 @@ import pytest
 from flowmesh.api.definition.v1 import template_service_pb2 as pb
 from flowmesh.definition.api.template_server import TemplateServer
 from flowmesh.definition.catalog import DefinitionCatalog
-from flowmesh.definition.storage.records import NOBODY
+from flowmesh.definition.storage.records import NO_AUTHOR
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.templates import Templates
 from flowmesh.definitions import TEMPLATE_LABEL
@@ -37,14 +37,14 @@ async def test_what_is_made_of_a_template_is_answered_again_whatever_became_of_i
 
     async def make(target: str = "w", parameters: bytes = b"") -> object:
         return await templates.instantiate(
-            NS, "t", 0, target, parameters, NOBODY, "r1", dry_run=False
+            NS, "t", 0, target, parameters, NO_AUTHOR, "r1", dry_run=False
         )
 
     await catalog.apply(NS, documents(template("t")), YAML, "")
     made = await make()
     await catalog.apply(NS, documents(template("t", "delay")), YAML, "")
     assert await make() == made
-    await templates.delete(NS, "t", NOBODY, "")
+    await templates.delete(NS, "t", NO_AUTHOR, "")
     assert await make() == made
     for other in (make("w2"), make(parameters=b'{"n": 1}')):
         with pytest.raises(Conflict) as reused:

@@ -1,1 +1,1 @@
-"""gRPC services: messages to calls and back."""
+"""gRPC services: translation of messages to calls and back."""

@@ -12,7 +12,7 @@ from flowmesh.api.definition.v1 import template_service_pb2 as template_pb
 from flowmesh.definition import limits
 from flowmesh.definition.audit import difference_record
 from flowmesh.definition.checks.checking import Checked
-from flowmesh.definition.compatibility import Move
+from flowmesh.definition.compatibility import ExecutionMove
 from flowmesh.definition.storage.records import (
     Applied,
     Change,
@@ -97,18 +97,18 @@ def label_message(label: Label) -> version_pb2.Label:
 
 
 def change_message(change: Change) -> version_pb2.Change:
-    done = change.done
+    details = change.details
     return version_pb2.Change(
         number=change.number,
-        action=version_pb2.ChangeAction.ValueType(done.action),
-        version=done.version,
-        previous_version=done.previous_version,
-        label=done.label,
+        action=version_pb2.ChangeAction.ValueType(details.action),
+        version=details.version,
+        previous_version=details.previous_version,
+        label=details.label,
         actor=change.author.actor,
         reason=change.author.reason,
         changed_at=_instant(change.changed_at),
-        differences=[_difference(record) for record in done.differences],
-        truncated=done.truncated,
+        differences=[_difference(record) for record in details.differences],
+        truncated=details.truncated,
     )
 
 
@@ -129,7 +129,7 @@ def compatibility_message(found: Compatibility) -> version_pb2.Compatibility:
     )
 
 
-def move_message(move: Move) -> version_pb2.ExecutionMove:
+def move_message(move: ExecutionMove) -> version_pb2.ExecutionMove:
     return version_pb2.ExecutionMove(
         execution_id=move.execution_id,
         version=move.version,

@@ -1,4 +1,4 @@
-"""The size of a page, and the filter of lists."""
+"""Page sizes, and filters of lists."""
 
 import json
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ def page_size(asked: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Terms that all hold; empty ones hold for everything."""
+    """Terms that must all hold; an empty term always holds."""
 
     id_exact: str = ""
     id_prefix: str = ""
@@ -25,9 +25,9 @@ class Filter:
 
 
 def parse_filter(text: str) -> Filter:
-    """Reads `id:name`, `id:prefix*` and `label.key=value`, joined by spaces.
+    """Parse `id:name`, `id:prefix*` and `label.key=value`, separated by spaces.
 
-    Raises FILTER_INVALID naming the term that does not follow the grammar.
+    Raise FILTER_INVALID naming the first term that does not follow the grammar.
     """
     terms = text.split()
     if len(text) > limits.FILTER_CHARACTERS_MAX or len(terms) > limits.FILTER_TERMS_MAX:
@@ -40,14 +40,14 @@ def parse_filter(text: str) -> Filter:
             if exact or prefix:
                 raise _refused("a filter has at most one id: term")
             if "*" in term[:-1]:
-                raise _refused(f"{term[:64]!r}: * stands at the end of an id only")
+                raise _refused(f"{term[:64]!r}: * is allowed only at the end of an id")
             exact, prefix = ("", term[3:-1]) if term.endswith("*") else (term[3:], "")
         elif key.startswith("label.") and key[6:] and equals:
             labels[key[6:]] = value
         else:
-            raise _refused(f"{term[:64]!r} is none of id:name, id:prefix*, label.key=value")
+            raise _refused(f"{term[:64]!r} must be id:name, id:prefix* or label.key=value")
     if "\0" in text:
-        raise _refused("a filter holds no NUL")
+        raise _refused("a filter must not hold a NUL character")
     return Filter(exact, prefix, labels)
 
 

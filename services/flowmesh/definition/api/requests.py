@@ -1,4 +1,4 @@
-"""What the requests that change something have in common."""
+"""Fields that all mutating requests have."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def request_id_of(request: Any) -> str:
 
 
 def author_of(request: Any) -> Author:
-    """Who asks for a change and why, as far as the request says it."""
+    """Return the actor and the reason of a change."""
     return Author(
         _text(request.actor, "actor"),
         _text(request.reason, "reason") if hasattr(request, "reason") else "",

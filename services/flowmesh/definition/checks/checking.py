@@ -1,4 +1,4 @@
-"""Checks a source against the library: what it holds, and the workflows that its tasks affect."""
+"""Checks of sources against the catalog, and of the workflows that a changed task affects."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,9 @@ import orjson
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
-from flowmesh.definition.checks.compiled import Compiled, Text, digest, tasks_digest
+from flowmesh.definition.checks.compiled import CompilationCache, SourceText, digest, tasks_digest
 from flowmesh.definition.checks.references import References
-from flowmesh.definition.storage.records import Meaning, Referred, User
+from flowmesh.definition.storage.records import Dependent, ReferredTask, ResolvedReference
 from flowmesh.definition.storage.store import DefinitionStore, VersionId
 from flowmesh.definitions import (
     Problem,
@@ -36,14 +36,14 @@ Tasks = Mapping[TaskRef, Task]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found, and what it was found with: what references mean, and the users.
+    """The problems of a source, and the stored state that the check depends on.
 
-    `affected` are the versions that will run with a task of the source in place of an older one.
+    `affected` are the versions that will use a task of the source in place of an older one.
     """
 
     problems: tuple[Problem, ...]
-    references: Mapping[TaskRef, Meaning]
-    users: tuple[User, ...]
+    references: Mapping[TaskRef, ResolvedReference]
+    dependents: tuple[Dependent, ...]
     affected: tuple[VersionId, ...]
 
 
@@ -51,30 +51,30 @@ NOTHING_CHECKED = Checked((), {}, (), ())
 
 
 class Checker:
-    """Checks sources against what is stored; stores nothing."""
+    """Checks sources against the stored definitions; stores nothing."""
 
-    def __init__(self, store: DefinitionStore, compiled: Compiled) -> None:
+    def __init__(self, store: DefinitionStore, compiled: CompilationCache) -> None:
         self._store = store
         self._compiled = compiled
 
-    async def check(self, namespace: str, text: Text) -> Checked:
-        """Everything that is wrong with a source, or would be with what it changes."""
+    async def check(self, namespace: str, text: SourceText) -> Checked:
+        """Check a source, and the stored workflows that use the tasks it changes."""
         reading = text.reading
         own = own_tasks(namespace, reading)
         refs = refs_of(namespace, reading.task_refs)
-        stored = await self._store.referred(refs | own.keys())
+        stored = await self._store.referred_tasks(refs | own.keys())
         names = await self._names(namespace) if refs - own.keys() - stored.keys() else ()
         references = References(namespace, stored, own, names=names)
         found = await self._compiled.problems(
             digest("check", text.digest, namespace, tasks_digest(stored, own), *names),
-            lambda: check(reading, references, references.why),
+            lambda: check(reading, references, references.problem_with),
         )
         problems = [*reading.problems, *found]
-        meanings = {ref: stored[ref].meaning for ref in refs - own.keys() if ref in stored}
+        resolved = {ref: stored[ref].resolved for ref in refs - own.keys() if ref in stored}
         changed = {ref: task for ref, task in own.items() if ref in stored}
         if not changed:
-            return Checked(tuple(problems), meanings, (), ())
-        users = await self._store.users(namespace, [ref.name for ref in changed])
+            return Checked(tuple(problems), resolved, (), ())
+        users = await self._store.dependents(namespace, [ref.name for ref in changed])
         affected = _affected(users, changed, stored, _replaced(namespace, reading))
         if not errors_in(problems):
             suspects = {ref.name for ref in changed if _flows_differ(stored[ref], changed[ref])}
@@ -83,32 +83,32 @@ class Checker:
                 for version, names in affected.items()
                 if names & suspects
             }
-            problems += await self._broken(suspected, own, text, meanings)
-        return Checked(tuple(problems), meanings, tuple(users), tuple(affected))
+            problems += await self._broken(suspected, own, text, resolved)
+        return Checked(tuple(problems), resolved, tuple(users), tuple(affected))
 
     async def _names(self, namespace: str) -> list[str]:
-        """Some tasks of the catalog, of which one may have been meant."""
+        """Names of stored tasks, for suggestions."""
         most = limits.PAGE_SIZE_MAX
         page, _ = await self._store.tasks_page(namespace, after="", shared=False, count=most)
         return [task.name for task in page]
 
-    async def _references(self, namespace: str, text: Text) -> tuple[References, str]:
-        """What the references of a text mean, and the digest of both."""
+    async def _references(self, namespace: str, text: SourceText) -> tuple[References, str]:
+        """Return the resolved references of a text, and the digest of both."""
         own = own_tasks(namespace, text.reading)
         refs = refs_of(namespace, text.reading.task_refs)
-        stored = await self._store.referred(refs | own.keys())
+        stored = await self._store.referred_tasks(refs | own.keys())
         key = digest(text.digest, namespace, tasks_digest(stored, own))
         return References(namespace, stored, own), key
 
-    async def lint(self, namespace: str, text: Text) -> tuple[Problem, ...]:
-        """What is allowed and likely to be regretted."""
+    async def lint(self, namespace: str, text: SourceText) -> tuple[Problem, ...]:
+        """Report likely mistakes that are not errors."""
         references, key = await self._references(namespace, text)
         return await self._compiled.problems(
             digest("lint", key), lambda: lint(text.reading, references)
         )
 
-    async def plan(self, namespace: str, text: Text, name: str) -> plan_pb2.Plan:
-        """The plan of a workflow of a source without errors."""
+    async def plan(self, namespace: str, text: SourceText, name: str) -> plan_pb2.Plan:
+        """Compile a workflow of a source without errors."""
         references, key = await self._references(namespace, text)
         return await self._compiled.plan(
             digest(key, name), lambda: plan_in(text.reading, references, name)
@@ -116,28 +116,28 @@ class Checker:
 
     async def check_version(
         self, version: VersionId
-    ) -> tuple[list[Problem], dict[TaskRef, Meaning]]:
-        """What is wrong with a stored version now, and what its references mean."""
-        meanings: dict[TaskRef, Meaning] = {}
-        async for _, problems in self._rechecked([version], {}, "", meanings):
-            return problems, meanings
-        return [], meanings
+    ) -> tuple[list[Problem], dict[TaskRef, ResolvedReference]]:
+        """Return the current problems of a stored version, and its resolved references."""
+        resolved: dict[TaskRef, ResolvedReference] = {}
+        async for _, problems in self._rechecked([version], {}, "", resolved):
+            return problems, resolved
+        return [], resolved
 
     async def _broken(
         self,
         suspected: Mapping[VersionId, str],
         own: Tasks,
-        text: Text,
-        meanings: dict[TaskRef, Meaning],
+        text: SourceText,
+        resolved: dict[TaskRef, ResolvedReference],
     ) -> list[Problem]:
-        """What the tasks of a source break in workflows, told of the tasks."""
+        """Find the problems that the tasks of a source cause in stored workflows."""
         reading = text.reading
         assert reading.source is not None
         broken: list[Problem] = []
-        async for version, problems in self._rechecked(list(suspected), own, text.digest, meanings):
+        async for version, problems in self._rechecked(list(suspected), own, text.digest, resolved):
             if problems:
                 before, _ = await self.check_version(version)
-                # Checks may have become stricter since it was registered.
+                # Checks may have become stricter since the registration: report only new problems.
                 known = {(problem.code, problem.path, problem.message) for problem in before}
                 broken += (
                     _blamed(problem, version, suspected[version], reading)
@@ -153,11 +153,11 @@ class Checker:
         wanted: Sequence[VersionId],
         own: Tasks,
         own_digest: str,
-        meanings: dict[TaskRef, Meaning],
+        resolved: dict[TaskRef, ResolvedReference],
     ) -> AsyncIterator[tuple[VersionId, list[Problem]]]:
-        """Each version with its errors, some at a time; adds what it was checked with.
+        """Yield each version with its errors, in batches; add to `resolved` what was used.
 
-        `own_digest` is that of the text that brings the tasks `own`.
+        `own_digest` is the digest of the text with the tasks `own`.
         """
         for start in range(0, len(wanted), limits.AFFECTED_AT_ONCE):
             bodies = await self._store.definitions(wanted[start : start + limits.AFFECTED_AT_ONCE])
@@ -168,8 +168,8 @@ class Checker:
                 for (namespace, _, _), workflow in workflows.items()
                 for ref in refs_of(namespace, workflow.task_refs)
             }
-            stored = await self._store.referred(refs - own.keys())
-            meanings |= {ref: found.meaning for ref, found in stored.items()}
+            stored = await self._store.referred_tasks(refs - own.keys())
+            resolved |= {ref: found.resolved for ref, found in stored.items()}
             for version, workflow in workflows.items():
                 references = References(version[0], stored, own, settled=True)
                 key = digest("version", version, own_digest, tasks_digest(stored, own))
@@ -178,30 +178,30 @@ class Checker:
 
 
 def own_tasks(namespace: str, reading: Reading) -> dict[TaskRef, Task]:
-    """The tasks that a source holds."""
+    """Return the tasks that a source contains."""
     tasks = (read.resource for read in reading.resources if isinstance(read.resource, Task))
     return {TaskRef(namespace, task.name): task for task in tasks}
 
 
 def refs_of(namespace: str, texts: Collection[str]) -> set[TaskRef]:
-    """What references in workflows of a namespace refer to, built-in tasks left out."""
+    """Return the references to tasks in workflows of a namespace, without built-in tasks."""
     return {
         task_ref(text, namespace) for text in texts if built_in(text) is None and is_task_ref(text)
     }
 
 
 def _replaced(namespace: str, reading: Reading) -> set[tuple[str, str]]:
-    """The workflows that get a version of their own in the same source."""
+    """The workflows that get a new version in the same source."""
     return {(namespace, read.name) for read in reading.resources if read.kind == "Workflow"}
 
 
 def _affected(
-    users: Collection[User],
+    users: Collection[Dependent],
     changed: Tasks,
-    stored: Mapping[TaskRef, Referred],
+    stored: Mapping[TaskRef, ReferredTask],
     replaced: Collection[tuple[str, str]],
 ) -> dict[VersionId, set[str]]:
-    """Users of tasks that are about to be other ones, each with those tasks."""
+    """Return the dependents of tasks that are about to change, each with those tasks."""
     by_name = {ref.name: ref for ref in changed}
     affected: dict[VersionId, set[str]] = {}
     for user in users:
@@ -214,8 +214,8 @@ def _affected(
     return affected
 
 
-def _flows_differ(stored: Referred, task: Task) -> bool:
-    """Whether anything changed that another workflow's checks look at."""
+def _flows_differ(stored: ReferredTask, task: Task) -> bool:
+    """Return whether a change of the task is relevant for the checks of other workflows."""
 
     def seen(of: Task) -> Task:
         return replace(of, config={}, retry=None, timeout_ms=0, queue="", labels={})
@@ -226,11 +226,11 @@ def _flows_differ(stored: Referred, task: Task) -> bool:
 def _errors(workflow: Workflow, document: object, references: References) -> tuple[Problem, ...]:
     source = Source("", (document,))
     reading = Reading(source, (Read(workflow, document, 0),), ())
-    return tuple(errors_in(check(reading, references, references.why)))
+    return tuple(errors_in(check(reading, references, references.problem_with)))
 
 
 def _blamed(problem: Problem, version: VersionId, task: str, reading: Reading) -> Problem:
-    """A problem of a workflow as one of the task that causes it."""
+    """Report a problem of a workflow at the task that causes it."""
     namespace, workflow_id, number = version
     message = (
         f"workflow {workflow_id} of namespace {namespace}, version {number}, would break: "

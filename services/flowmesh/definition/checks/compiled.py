@@ -1,7 +1,7 @@
-"""Every text is read, checked, linted, planned and analysed once, for as long as it is kept.
+"""Caches of reading, checking, linting, planning and analysing a text.
 
-What is kept is found by a digest of all that it depends on: the text itself, and what each of its
-references to tasks means now. Another version of a task is another digest: nothing is stale.
+Keys are digests of all inputs: the text itself, and the current version of each referenced task.
+Another version of a task makes another digest, so no entry is ever stale.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import orjson
 from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.storage.caching import Cache, CacheMetrics
-from flowmesh.definition.storage.records import Referred, WorkflowVersion
+from flowmesh.definition.storage.records import ReferredTask, WorkflowVersion
 from flowmesh.definitions import (
     Problem,
     Reading,
@@ -25,19 +25,19 @@ from flowmesh.definitions import (
     read_source,
 )
 
-Tasks = Mapping[TaskRef, Referred]
+Tasks = Mapping[TaskRef, ReferredTask]
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """What a source holds, and the digest of all that this depends on."""
+class SourceText:
+    """A source as read, and the digest of its content and content type."""
 
     digest: str
     reading: Reading
 
 
-class Compiled:
-    """What was made of texts lately; what is not there is made in a thread."""
+class CompilationCache:
+    """Recent results of compiling texts; missing ones are made in a thread."""
 
     def __init__(self, metrics: CacheMetrics) -> None:
         self._readings: Cache[str, Reading] = Cache(
@@ -71,31 +71,31 @@ class Compiled:
             bytes_max=limits.OUTCOMES_CACHED_BYTES_MAX,
         )
 
-    async def read(self, source: bytes, content_type: str) -> Text:
+    async def read(self, source: bytes, content_type: str) -> SourceText:
         key = digest(content_type, hashlib.sha256(source).hexdigest())
         size = _loaded_bytes(len(source))
-        reading = await self._readings.once(
+        reading = await self._readings.get_or_make(
             key, lambda: read_source(source, content_type), lambda _: size
         )
-        return Text(key, reading)
+        return SourceText(key, reading)
 
     async def problems(
         self, key: str, find: Callable[[], tuple[Problem, ...]]
     ) -> tuple[Problem, ...]:
-        """What a check finds; `key` is the digest of all that it looks at, and of its name."""
-        return await self._problems.once(key, find, _problems_bytes)
+        """Return the problems that `find` reports; `key` is the digest of its name and inputs."""
+        return await self._problems.get_or_make(key, find, _problems_bytes)
 
     async def plan(self, key: str, make: Callable[[], plan_pb2.Plan]) -> plan_pb2.Plan:
-        """The same of a plan."""
-        return await self._plans.once(key, make, plan_pb2.Plan.ByteSize)
+        """Return the plan that `make` compiles; `key` is the digest of its inputs."""
+        return await self._plans.get_or_make(key, make, plan_pb2.Plan.ByteSize)
 
     def keep(self, definition: str, workflow: Workflow, source_bytes: int) -> None:
-        """A workflow that became a version, whose digest is `definition`: it is planned next."""
+        """Add a workflow that was just stored with the digest `definition`: it is planned next."""
         self._workflows.put(definition, workflow, _loaded_bytes(source_bytes))
 
     async def workflow(self, version: WorkflowVersion) -> Workflow:
-        """What a version says; loaded in a thread where it is not kept."""
-        return await self._workflows.once(
+        """Return the workflow of a version, loaded in a thread if it is not cached."""
+        return await self._workflows.get_or_make(
             version.digest,
             lambda: load_workflow(orjson.loads(version.definition)),
             lambda _: _loaded_bytes(len(version.definition)),
@@ -108,9 +108,9 @@ class Compiled:
         path_count_max: int = 0,
         durations_ms: Mapping[str, int] | None = None,
     ) -> definition_pb2.Analysis:
-        """Of the workflow whose digest is `definition`."""
+        """Analyze the workflow with the digest `definition`."""
         durations = dict(durations_ms or {})
-        return await self._analyses.once(
+        return await self._analyses.get_or_make(
             digest(definition, path_count_max, sorted(durations.items())),
             lambda: analyse(workflow(), path_count_max, durations),
             definition_pb2.Analysis.ByteSize,
@@ -118,12 +118,12 @@ class Compiled:
 
 
 def digest(*parts: Any) -> str:
-    """Of values that JSON can hold."""
+    """Return the digest of JSON values."""
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
 def tasks_digest(tasks: Tasks, own: Collection[TaskRef]) -> str:
-    """What references mean now; those to tasks of the same text mean what that says."""
+    """Return the digest of resolved references, without those to tasks of the same text."""
     return digest(
         *(
             (str(ref), found.visibility, hashlib.sha256(found.definition).hexdigest())

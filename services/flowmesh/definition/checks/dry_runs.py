@@ -1,4 +1,4 @@
-"""Dry runs: what an execution would do, of a stored workflow or of a source that is not stored."""
+"""Dry runs of a stored workflow, or of a source that is not stored."""
 
 import asyncio
 from typing import Any
@@ -19,24 +19,24 @@ Json = Any
 
 
 class DryRuns:
-    """Runs a few at a time; the others wait for their deadline at most."""
+    """Runs a few dry runs at a time; further ones wait until their deadline."""
 
     def __init__(self, *, catalog: DefinitionCatalog, sandbox: Sandbox) -> None:
         self._catalog = catalog
         self._sandbox = sandbox
-        self._slots = asyncio.Semaphore(limits.REHEARSALS_MAX)
+        self._slots = asyncio.Semaphore(limits.DRY_RUNS_MAX)
 
     async def run(self, request: pb.DryRunWorkflowRequest) -> bytes:
-        """The report as JSON."""
+        """Return the report as JSON."""
         given = _json(request.input, "input")
         mocks, signals = _json(request.mocks, "mocks"), _json(request.signals, "signals")
         try:
-            async with asyncio.timeout(limits.REHEARSAL_S), self._slots:
+            async with asyncio.timeout(limits.DRY_RUN_S), self._slots:
                 plan = await self._plan(request)
                 found, after = stand_ins(mocks, signals, plan)
                 done = await dry_run(plan, given, sandbox=self._sandbox, mocks=found, signals=after)
         except TimeoutError:
-            message = f"the dry run takes longer than {limits.REHEARSAL_S:.0f} s"
+            message = f"the dry run takes longer than {limits.DRY_RUN_S:.0f} s"
             raise Timeout("DEADLINE_EXCEEDED", message) from None
         data = report.encode(done)
         if len(data) > limits.REPORT_BYTES_MAX:

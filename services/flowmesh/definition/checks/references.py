@@ -1,32 +1,29 @@
-"""What the references of workflows mean: the tasks of the catalog, and who may refer to them."""
+"""Resolution of task references, and the visibility of tasks."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import orjson
 
-from flowmesh.definition.storage.records import Referred
+from flowmesh.definition.storage.records import ReferredTask
 from flowmesh.definitions import Task, TaskRef, Visibility, load_task, task_ref
 from flowmesh.definitions.builtins import BUILT_IN_NAMES
 from flowmesh.definitions.problems import nearest
 from flowmesh.definitions.task_refs import FORM, is_task_ref
 
-# Says of a reference what is wrong with it.
-Why = Callable[[str], str]
-
 
 class References:
-    """Tasks by reference, as workflows of one namespace see them.
+    """Tasks by reference, as visible to the workflows of one namespace.
 
-    `own` are tasks of the same source by their names; a reference that floats means those first.
-    Private tasks are seen by those who bring them; and by who has them already, with `settled`.
-    `names` are tasks of which one may have been meant where another is not there.
+    `own` are tasks of the same source; an unpinned reference resolves to them first.
+    Private tasks are visible to workflows of the same source, and to all if `settled`.
+    `names` are candidates for suggestions.
     """
 
     def __init__(
         self,
         namespace: str,
-        found: Mapping[TaskRef, Referred],
+        found: Mapping[TaskRef, ReferredTask],
         own: Mapping[TaskRef, Task],
         *,
         settled: bool = False,
@@ -40,8 +37,8 @@ class References:
         self._loaded: dict[TaskRef, Task] = {}
 
     def __call__(self, text: str) -> Task | None:
-        """The task; None where there is none that may be referred to."""
-        # A node that has a body refers to nothing, and other formats have names of other forms.
+        """Return the task, or None if there is no visible one."""
+        # A node with a body has no reference, and other formats have other forms of names.
         if not is_task_ref(text):
             return None
         ref = task_ref(text, self._namespace)
@@ -55,8 +52,8 @@ class References:
             self._loaded[ref] = load_task(orjson.loads(found.definition))
         return self._loaded[ref]
 
-    def _visibility(self, ref: TaskRef, found: Referred) -> Visibility:
-        """What the newest version says, for all of them; that of the same source becomes it."""
+    def _visibility(self, ref: TaskRef, found: ReferredTask) -> Visibility:
+        """The visibility in the newest version, which a task of the same source becomes."""
         newest = self._own.get(replace(ref, version=0))
         return newest.visibility if newest is not None else Visibility(found.visibility)
 
@@ -66,16 +63,16 @@ class References:
         brought = replace(ref, version=0) in self._own
         return visibility is not Visibility.PRIVATE or self._settled or brought
 
-    def why(self, text: str) -> str:
-        """Why it is no task that may be referred to."""
+    def problem_with(self, text: str) -> str:
+        """Describe why a reference does not resolve."""
         if not is_task_ref(text):
-            return f"task {text[:64]!r} is not in the library; a reference is {FORM}"
+            return f"there is no task {text[:64]!r}; a reference has the form {FORM}"
         ref = task_ref(text, self._namespace)
         found = self._found.get(ref)
         if found is None and ref not in self._own:
             version = f" in version {ref.version}" if ref.version else ""
             near = "" if version else nearest(text, self._names)
-            return f"task {text!r} is not in the library{version}{near}"
+            return f"there is no task {text!r}{version}{near}"
         if ref.namespace != self._namespace:
-            return f"task {text!r} is not public; its namespace can make it so"
+            return f"task {text!r} is not public; publish it in its namespace first"
         return f"task {text!r} is private; apply it together with the workflows that use it"

@@ -7,8 +7,8 @@ select analysis from analyses
 where namespace = :namespace and id = :id and version = :version;
 
 -- name: public-nodes(namespace, after, count, bytes_max)
--- Public nodes of the newest versions of graph JSON, of so many workflows; a page ends before one
--- with which it would grow too large. `held` is the workflows found, one more than fit perhaps.
+-- Public nodes of the newest versions of graph JSON, of `count` workflows; a page ends before it
+-- exceeds bytes_max. `held` is the number of matching workflows, at most one more than returned.
 with found as (
     select id, version, convert_from(newest.definition, 'UTF8')::jsonb as document
     from workflows

@@ -2,7 +2,7 @@
 select content, answer from requests where namespace = :namespace and request_id = :request_id;
 
 -- name: lock-request(key)!
--- Waits for a call with the same request id that is under way.
+-- Waits for a concurrent call with the same request id.
 select pg_advisory_xact_lock(hashtextextended(:key::text, 0));
 
 -- name: add-request(namespace, request_id, content, answer)!
@@ -10,7 +10,7 @@ insert into requests (namespace, request_id, content, answer)
 values (:namespace, :request_id, :content, :answer);
 
 -- name: forget-requests(hours, count)!
--- Answers that nobody asks for any more; a few with every new one.
+-- Deletes a few expired answers with every new one.
 delete from requests where ctid in (
     select ctid from requests where created_at < now() - make_interval(hours => :hours)
     order by created_at limit :count for update skip locked

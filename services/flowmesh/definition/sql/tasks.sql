@@ -1,12 +1,12 @@
 -- name: make-tasks(namespace, names)!
--- Rows for names that are new, so that there is something to lock.
+-- Inserts rows for new names, which can then be locked.
 insert into tasks (namespace, name, version, live)
 select :namespace, wanted.name, 0, false from unnest(:names::text[]) as wanted (name)
 order by wanted.name
 on conflict do nothing;
 
 -- name: lock-tasks(namespaces, names)
--- Rows that are about to change, and those that what changes is checked against, in one order.
+-- Locks the rows to be changed and those that the check depends on, in one order.
 select tasks.namespace, tasks.name, tasks.version, tasks.live, newest.digest
 from tasks
 left join task_versions as newest using (namespace, name, version)
@@ -17,7 +17,7 @@ order by tasks.namespace, tasks.name
 for update of tasks;
 
 -- name: hold-tasks(namespaces, names)
--- Tasks that a workflow is about to refer to; they cannot change or go until we commit.
+-- Locks tasks that a workflow refers to against change and deletion until the commit.
 select namespace, name
 from tasks
 where (namespace, name) in (select * from unnest(:namespaces::text[], :names::text[]))
@@ -33,7 +33,7 @@ update tasks set version = :version, live = true, visibility = :visibility
 where namespace = :namespace and name = :name;
 
 -- name: task-version(namespace, name, version)^
--- The version asked for, or the newest one where none is named.
+-- The given version, or the newest one if it is 0.
 select
     found.namespace, found.name, found.version, found.digest, found.type, found.definition,
     found.labels::text as labels, found.created_at, tasks.visibility
@@ -43,7 +43,7 @@ where namespace = :namespace and name = :name and tasks.live
     and found.version = coalesce(nullif(:version::int, 0), tasks.version);
 
 -- name: tasks-referred-to(namespaces, names, versions)
--- What each reference is now: the version it names, or the newest where it floats.
+-- The current target of each reference: the version it names, or the newest if it is unpinned.
 select
     wanted.namespace, wanted.name, wanted.version as pinned, found.version, tasks.visibility,
     found.definition
@@ -55,7 +55,7 @@ join task_versions as found
     and found.version = coalesce(nullif(wanted.version, 0), tasks.version);
 
 -- name: tasks-referred-to-at(namespaces, names, versions, moment)
--- What each reference was at a moment.
+-- The target of each reference at a moment.
 select
     wanted.namespace, wanted.name, wanted.version as pinned, found.version, tasks.visibility,
     found.definition
@@ -71,8 +71,8 @@ cross join lateral (
     limit 1
 ) as found;
 
--- name: meanings-of(namespaces, names, versions)
--- What each is now, without what it holds.
+-- name: resolve-references(namespaces, names, versions)
+-- The current target of each reference, without its definition.
 select
     wanted.namespace, wanted.name, wanted.version as pinned, found.version, tasks.visibility
 from unnest(:namespaces::text[], :names::text[], :versions::int[])
@@ -83,8 +83,8 @@ join task_versions as found
     and found.version = coalesce(nullif(wanted.version, 0), tasks.version);
 
 -- name: tasks-page(namespace, after, shared, count, bytes_max)
--- Newest versions by name; a page ends where it would grow too large. With `shared` the public
--- ones of all namespaces, else those of one; `after` is a namespace and a name.
+-- Newest versions by name, limited by size. With `shared` the public ones of all namespaces,
+-- else those of one; `after` is a namespace and a name.
 with page as (
     select
         found.namespace, found.name, found.version,
@@ -155,7 +155,7 @@ where newest or labelled
 order by namespace, workflow_id, version, task, task_version;
 
 -- name: task-usages-page(namespace, name, task_version, after_namespace, after_workflow, after_version, count)
--- The same of one task, by page; of one of its versions, or of all where that is 0.
+-- A page of the versions in use that refer to a task; with task_version 0, to any version of it.
 select
     uses.namespace, uses.workflow, uses.version, max(uses.task_version) as task_version,
     uses.version = max(workflows.version) as newest,

@@ -1,5 +1,5 @@
 -- name: make-templates(namespace, names)!
--- Rows for names that are new, so that there is something to lock.
+-- Inserts rows for new names, which can then be locked.
 insert into templates (namespace, name, version, live)
 select :namespace, wanted.name, 0, false from unnest(:names::text[]) as wanted (name)
 order by wanted.name
@@ -22,7 +22,7 @@ update templates set version = :version, live = true
 where namespace = :namespace and name = :name;
 
 -- name: template-version(namespace, name, version)^
--- The version asked for, or the newest one where none is named.
+-- The given version, or the newest one if it is 0.
 select
     found.namespace, found.name, found.version, found.digest, found.definition,
     found.labels::text as labels, found.created_at
@@ -32,7 +32,7 @@ where namespace = :namespace and name = :name and templates.live
     and found.version = coalesce(nullif(:version::int, 0), templates.version);
 
 -- name: templates-page(namespace, after, count, bytes_max)
--- Newest versions by name; a page ends where it would grow too large.
+-- Newest versions by name, limited by size.
 with page as (
     select
         found.name, found.version,
@@ -65,8 +65,8 @@ returning version;
 delete from template_versions where namespace = :namespace and name = :name;
 
 -- name: template-counts(namespace, label, count)
--- Workflows by the template that they were made of, null being none, and how many in all there
--- are and were made of templates.
+-- Counts of workflows by their template (null for none), of all workflows, and of those made
+-- from templates.
 select
     template, workflows, (sum(workflows) over ())::bigint as total,
     (coalesce(sum(workflows) filter (where template is not null) over (), 0))::bigint as made

@@ -1,5 +1,5 @@
 -- name: set-triggers(namespace, workflow, body)!
--- Those of the newest version; an empty body is none.
+-- Triggers of the newest version; an empty body means none.
 with gone as (
     delete from triggers
     where namespace = :namespace and workflow = :workflow and length(:body::bytea) = 0
@@ -9,7 +9,7 @@ select :namespace, :workflow, :body::bytea where length(:body::bytea) > 0
 on conflict (namespace, workflow) do update set body = excluded.body;
 
 -- name: lock-hooks(key)!
--- Who frees some and takes others could wait for one who does so the other way round.
+-- Serializes changes of URLs: two transactions that exchange URLs would deadlock.
 select pg_advisory_xact_lock(hashtextextended(:key::text, 0));
 
 -- name: free-hooks(namespace, workflows)!
@@ -22,7 +22,7 @@ from unnest(:hooks::text[], :workflows::text[]) as wanted (hook, workflow)
 on conflict do nothing;
 
 -- name: hooks-of-others(namespace, hooks, workflows)
--- Those wanted that another workflow has.
+-- Requested URLs that belong to other workflows.
 select hooks.hook, hooks.workflow
 from unnest(:hooks::text[], :workflows::text[]) as wanted (hook, workflow)
 join hooks on hooks.namespace = :namespace and hooks.hook = wanted.hook
@@ -30,7 +30,7 @@ where hooks.workflow <> wanted.workflow
 order by hooks.hook;
 
 -- name: triggers-of(namespace, ids)
--- Of the names, deleted ones included.
+-- Triggers of the named workflows, including deleted workflows.
 select w.id, w.version, w.live, triggers.body
 from workflows as w
 left join triggers on triggers.namespace = w.namespace and triggers.workflow = w.id
@@ -38,7 +38,7 @@ where w.namespace = :namespace and w.id = any(:ids::text[]) and w.version > 0
 order by w.id;
 
 -- name: triggers-page(after_namespace, after, count, bytes_max)
--- By namespace and workflow; a page ends where it would grow too large.
+-- By namespace and workflow, limited by size.
 with page as (
     select
         found.namespace, found.workflow, found.body,

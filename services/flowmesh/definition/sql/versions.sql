@@ -33,7 +33,7 @@ insert into changes (
 );
 
 -- name: changes-page(namespace, kind, name, label, before, count, bytes_max)
--- What was done under a name, newest first; a page ends where it would grow too large.
+-- Changes of a name, newest first, limited by size.
 with page as (
     select
         found.number,

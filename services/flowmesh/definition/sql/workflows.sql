@@ -1,12 +1,12 @@
 -- name: make-workflows(namespace, ids)!
--- Rows for names that are new, so that there is something to lock.
+-- Inserts rows for new names, which can then be locked.
 insert into workflows (namespace, id, version, live)
 select :namespace, wanted.id, 0, false from unnest(:ids::text[]) as wanted (id)
 order by wanted.id
 on conflict do nothing;
 
 -- name: lock-workflows(namespace, ids)
--- The rows of the names about to be changed, locked in the order of the names.
+-- Locks the rows of the names to be changed, in the order of the names.
 select workflows.id, workflows.version, workflows.live, newest.digest
 from workflows
 left join workflow_versions as newest using (namespace, id, version)
@@ -32,8 +32,8 @@ from unnest(:task_namespaces::text[], :tasks::text[], :task_versions::int[])
     as used (task_namespace, task, task_version);
 
 -- name: workflow-version-number(namespace, id, version, label)$
--- The version that a number, a label or, without both, being the newest stands for. The version of
--- a Serverless Workflow document is a label too: of the newest that says it.
+-- The version for a number, a label or, without both, the newest. The version of a Serverless
+-- Workflow document is a label too: it means the newest with that document version.
 select found.version
 from workflows
 join workflow_versions as found using (namespace, id)
@@ -69,7 +69,7 @@ where (v.namespace, v.id, v.version) in (
 );
 
 -- name: plan-key(namespace, id, version, label)
--- The version asked for, and which version each of the tasks it refers to has now.
+-- The given version, and the current version of each of its tasks.
 select
     found.version, uses.task_namespace, uses.task, uses.task_version as pinned,
     coalesce(nullif(uses.task_version, 0), tasks.version) as task_version
@@ -100,7 +100,7 @@ where workflows.namespace = :namespace and workflows.id = :id and workflows.live
 order by uses.task_namespace, uses.task, uses.task_version;
 
 -- name: workflows-page(namespace, after, id_exact, id_prefix, labels, count, bytes_max)
--- Newest versions by id; a page ends where it would grow too large, but is never empty for that.
+-- Newest versions by id, limited by size; a page holds at least one.
 with page as (
     select
         found.id, found.version, found.size_bytes,
@@ -155,7 +155,7 @@ order by page.version desc;
 select live from workflows where namespace = :namespace and id = :id;
 
 -- name: retire-workflow(namespace, id)$
--- Takes the name out of use; its number stays. Null where there is no such workflow.
+-- Deletes the name but keeps its number. Null if there is no such workflow.
 update workflows set live = false, labels = '{}'
 where namespace = :namespace and id = :id and live
 returning id;

@@ -1,1 +1,1 @@
-"""Versions as rows, and what is kept in memory of them."""
+"""Versions as rows, and caches of them in memory."""

@@ -1,4 +1,4 @@
-"""What was read or made lately, bounded by size. Keys name what never changes: nothing is stale."""
+"""Size-bounded LRU caches. A key identifies immutable content, so no entry is ever stale."""
 
 import asyncio
 from collections import OrderedDict
@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 class CacheMetrics:
-    """`flowmesh_definition_cache_reads_total`, and of them the share that was answered."""
+    """`flowmesh_definition_cache_reads_total` and the hit ratio."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._reads = metrics.counter(
@@ -31,7 +31,7 @@ class CacheMetrics:
 
 
 class Cache(Generic[Key, Value]):
-    """The values used last."""
+    """The most recently used values."""
 
     def __init__(self, name: str, metrics: CacheMetrics, *, count_max: int, bytes_max: int) -> None:
         self._name = name
@@ -59,16 +59,16 @@ class Cache(Generic[Key, Value]):
             _, (_, freed) = self._values.popitem(last=False)
             self._bytes -= freed
 
-    async def once(
+    async def get_or_make(
         self, key: Key, make: Callable[[], Value], size_bytes: Callable[[Value], int]
     ) -> Value:
-        """The value; where it is not there, made in a thread, once for all who wait for it."""
+        """Return the value. If absent, make it in a thread, once for all concurrent callers."""
         found = self.get(key)
         if found is not None:
             return found
         if key not in self._making:
             self._making[key] = asyncio.create_task(self._make(key, make, size_bytes))
-        # Who goes away does not take it from the others.
+        # A canceled caller does not cancel the task that others wait for.
         return await asyncio.shield(self._making[key])
 
     async def _make(

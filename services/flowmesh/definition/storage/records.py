@@ -1,4 +1,4 @@
-"""What the store gives and takes: versions as rows, and what an Apply did."""
+"""Records of the store: versions as rows, and the result of an Apply."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from flowmesh.definitions import TaskRef
 
 @dataclass(frozen=True, slots=True)
 class WorkflowVersion:
-    """A workflow in one version; `definition` is its document as posted, as JSON."""
+    """A version of a workflow; `definition` is its document as posted, as JSON."""
 
     namespace: str
     id: str
@@ -26,7 +26,7 @@ class WorkflowVersion:
 
 @dataclass(frozen=True, slots=True)
 class TaskVersion:
-    """A task of the library in one version."""
+    """A version of a reusable task."""
 
     namespace: str
     name: str
@@ -41,7 +41,7 @@ class TaskVersion:
 
 @dataclass(frozen=True, slots=True)
 class TemplateVersion:
-    """A template in one version; one that comes with Flowmesh has the version 0."""
+    """A version of a template; a bundled template has the version 0."""
 
     namespace: str
     name: str
@@ -52,8 +52,8 @@ class TemplateVersion:
     created_at: datetime
 
 
-class Meaning(NamedTuple):
-    """What a reference means: a version, and who may refer to the task."""
+class ResolvedReference(NamedTuple):
+    """The target of a reference: a version, and the visibility of the task."""
 
     version: int
     visibility: str
@@ -61,7 +61,7 @@ class Meaning(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TemplateUse:
-    """How many workflows there are, how many were made of templates, and of which the most."""
+    """Counts of all workflows, of those made from templates, and per template."""
 
     workflows: int = 0
     made: int = 0
@@ -69,21 +69,21 @@ class TemplateUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Referred:
-    """The same with what the version says."""
+class ReferredTask:
+    """A resolved reference with the definition of its version."""
 
     version: int
     visibility: str
     definition: bytes
 
     @property
-    def meaning(self) -> Meaning:
-        return Meaning(self.version, self.visibility)
+    def resolved(self) -> ResolvedReference:
+        return ResolvedReference(self.version, self.visibility)
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One resource of an Apply; `created` is false where the same content was there already."""
+    """One resource of an Apply; `created` is False if the same content was already stored."""
 
     kind: str
     name: str
@@ -94,9 +94,9 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A mutating call that may be repeated: its id, and a digest of what it asks for.
+    """The id of a repeatable mutating call, and a digest of its content.
 
-    The answer of one that does not say the source itself is kept `with_source`.
+    With `with_source`, the stored answer includes the source, which the call itself lacks.
     """
 
     id: str
@@ -106,7 +106,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who makes a change and why, as far as it is said."""
+    """The actor and the reason of a change, as far as the request names them."""
 
     actor: str = ""
     reason: str = ""
@@ -114,18 +114,18 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class PublicNode:
-    """A node of graph JSON that others may copy; `node` is JSON."""
+    """A node of graph JSON that other workflows may copy; `node` is JSON."""
 
     workflow_id: str
     version: int
     node: str
 
 
-NOBODY = Author()
+NO_AUTHOR = Author()
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class User:
+class Dependent:
     """A version in use that refers to a task: the newest of its workflow, or one with a label."""
 
     namespace: str
@@ -138,7 +138,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The same as a list shows it. `task_version` 0 floats."""
+    """A dependent version as a list shows it. `task_version` 0 means the newest."""
 
     namespace: str
     workflow_id: str
@@ -150,7 +150,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class PlanKey:
-    """What a plan is made of: a version, and the version that each reference to a task means."""
+    """The inputs of a plan: a version, and the version that each task reference resolves to."""
 
     namespace: str
     workflow_id: str
@@ -160,7 +160,7 @@ class PlanKey:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Points to a version; `earlier` are those it pointed to before, the newest first."""
+    """A pointer to a version; `earlier` are its previous targets, newest first."""
 
     name: str
     version: int
@@ -170,7 +170,7 @@ class Label:
 
 
 class Action(IntEnum):
-    """What was done; the values are those of ChangeAction."""
+    """The kind of a change; the values are those of ChangeAction."""
 
     CREATED = 1
     CHANGED = 2
@@ -181,8 +181,8 @@ class Action(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """Something that is done to a definition, as it is written down."""
+class ChangeDetails:
+    """A change of a definition, without author and time."""
 
     kind: str
     name: str
@@ -196,13 +196,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The same as it is read again."""
+    """A recorded change of a definition."""
 
     number: int
-    done: Done
+    details: ChangeDetails
     author: Author
     changed_at: datetime
 
 
-class TasksMoved(Exception):
-    """Something changed between the checks and the commit; both are done again."""
+class ConcurrentChange(Exception):
+    """The checked state changed before the commit; check and commit again."""

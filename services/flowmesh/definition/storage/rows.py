@@ -8,12 +8,12 @@ from flowmesh.definition.storage.records import (
     Action,
     Author,
     Change,
-    Done,
+    ChangeDetails,
+    Dependent,
     Label,
     TaskVersion,
     TemplateVersion,
     Usage,
-    User,
     WorkflowVersion,
 )
 from flowmesh.definitions import TaskRef
@@ -25,7 +25,7 @@ Record = TypeVar("Record")
 async def page_of(
     rows: AsyncIterator[Row], record_of: Callable[[Row], Record]
 ) -> tuple[list[Record], bool]:
-    """The records of a page that was cut by size, and whether another one follows."""
+    """Return the records of a page that was cut by size, and whether another page follows."""
     found, held = [], 0
     async for row in rows:
         found.append(record_of(row))
@@ -36,7 +36,7 @@ async def page_of(
 async def first_of(
     rows: AsyncIterator[Row], count: int, record_of: Callable[[Row], Record]
 ) -> tuple[list[Record], bool]:
-    """The first of the records, and whether there are more; one more was asked for."""
+    """Return the first `count` records, and whether there are more; the query asks for one more."""
     found = [record_of(row) async for row in rows]
     return found[:count], len(found) > count
 
@@ -81,8 +81,8 @@ def template_of(row: Row) -> TemplateVersion:
     )
 
 
-def user_of(row: Row) -> User:
-    return User(
+def dependent_of(row: Row) -> Dependent:
+    return Dependent(
         row["namespace"],
         row["workflow_id"],
         row["version"],
@@ -112,7 +112,7 @@ def label_of(row: Row) -> Label:
 def change_of(kind: str, name: str, row: Row) -> Change:
     return Change(
         row["number"],
-        Done(
+        ChangeDetails(
             kind,
             name,
             Action(row["action"]),
@@ -128,7 +128,7 @@ def change_of(kind: str, name: str, row: Row) -> Change:
 
 
 def ref_columns(refs: Collection[TaskRef]) -> dict[str, list[Any]]:
-    """References as the columns of a query, in their order."""
+    """Return references as columns of a query, in sorted order."""
     ordered = sorted(refs)
     return {
         "namespaces": [ref.namespace for ref in ordered],

@@ -1,4 +1,4 @@
-"""Versions of workflows and tasks as rows. A version, once written, never changes."""
+"""Versions of workflows and tasks as rows. Versions are immutable."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -9,57 +9,57 @@ from typing import Any
 
 import asyncpg
 
-from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.api.paging import Filter
 from flowmesh.definition.storage.records import (
     Change,
+    Dependent,
     Label,
     PlanKey,
     PublicNode,
-    Referred,
+    ReferredTask,
     Request,
     TaskVersion,
-    TemplateUse,
-    TemplateVersion,
     Usage,
-    User,
     WorkflowVersion,
 )
 from flowmesh.definition.storage.rows import (
     change_of,
+    dependent_of,
     first_of,
     label_of,
     page_of,
     ref_columns,
     task_of,
-    template_of,
     usage_of,
-    user_of,
     workflow_of,
 )
+from flowmesh.definition.storage.template_reads import TemplateReads
 from flowmesh.definition.storage.transaction import Transaction, answer_of
-from flowmesh.definitions import TEMPLATE_LABEL, TaskRef
+from flowmesh.definition.storage.trigger_reads import TriggerReads
+from flowmesh.definitions import TaskRef
 from flowmesh.storage import load_queries
 
 VersionId = tuple[str, str, int]
 
 
 class DefinitionStore:
-    """Reads of the schema, and the transactions that change it."""
+    """Queries of the schema, and the transactions that change it."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
         self._sql: Any = load_queries(files("flowmesh.definition").joinpath("sql"))
+        self.templates = TemplateReads(pool, self._sql)
+        self.triggers = TriggerReads(pool, self._sql)
 
     @asynccontextmanager
     async def change(self, namespace: str) -> AsyncIterator[Transaction]:
-        """A transaction: everything done in it is written, or nothing."""
+        """Open a transaction; all its changes are committed, or none."""
         async with self._pool.acquire() as connection, connection.transaction():
             yield Transaction(self._sql, connection, namespace)
 
     async def answer(self, namespace: str, request: Request) -> Any:
-        """The answer of an earlier call with the request's id; None where there was none."""
+        """Return the stored answer of an earlier call with the request id, or None."""
         row = await self._sql.request_answer(self._pool, namespace=namespace, request_id=request.id)
         return answer_of(row, request)
 
@@ -68,7 +68,7 @@ class DefinitionStore:
     async def version_number(
         self, namespace: str, workflow_id: str, version: int, label: str
     ) -> int | None:
-        """What a number, a label or, without both, being the newest stands for."""
+        """Return the number of a version given by number, by label, or by neither (the newest)."""
         found: int | None = await self._sql.workflow_version_number(
             self._pool, namespace=namespace, id=workflow_id, version=version, label=label
         )
@@ -83,7 +83,7 @@ class DefinitionStore:
         return workflow_of(namespace, row) if row is not None else None
 
     async def definitions(self, versions: Collection[VersionId]) -> dict[VersionId, bytes]:
-        """The documents of those of the versions that exist."""
+        """Return the documents of the versions that exist."""
         ordered = sorted(versions)
         rows = self._sql.workflow_versions_of(
             self._pool,
@@ -101,7 +101,7 @@ class DefinitionStore:
     async def workflows_page(
         self, namespace: str, wanted: Filter, *, after: str, count: int
     ) -> tuple[list[WorkflowVersion], bool]:
-        """A page, and whether another one follows."""
+        """Return a page, and whether another one follows."""
         rows = self._sql.workflows_page(
             self._pool,
             namespace=namespace,
@@ -145,33 +145,28 @@ class DefinitionStore:
         )
         return PlanKey(namespace, workflow_id, rows[0]["version"], tasks)
 
-    # --- triggers ---
-
-    async def triggers_of(
-        self, namespace: str, ids: Collection[str]
-    ) -> list[trigger_pb2.WorkflowTriggers]:
-        """Those of the names that there ever were."""
-        rows = self._sql.triggers_of(self._pool, namespace=namespace, ids=list(ids))
-        found = []
-        async for row in rows:
-            kept = trigger_pb2.WorkflowTriggers.FromString(row["body"] or b"")
-            kept.namespace, kept.workflow_id = namespace, row["id"]
-            kept.version, kept.live = row["version"], row["live"]
-            found.append(kept)
+    async def analysis(self, namespace: str, workflow_id: str, version: int) -> bytes | None:
+        found: bytes | None = await self._sql.analysis(
+            self._pool, namespace=namespace, id=workflow_id, version=version
+        )
         return found
 
-    async def triggers_page(
-        self, after_namespace: str, after: str, count: int
-    ) -> tuple[list[trigger_pb2.WorkflowTriggers], bool]:
-        """Of all workflows that have some, by namespace and id."""
-        rows = self._sql.triggers_page(
+    async def public_nodes(
+        self, namespace: str, *, after: str, count: int
+    ) -> tuple[list[PublicNode], bool]:
+        """Return the public nodes of `count` workflows, and whether more workflows follow."""
+        rows = self._sql.public_nodes(
             self._pool,
-            after_namespace=after_namespace,
+            namespace=namespace,
             after=after,
             count=count,
             bytes_max=limits.PAGE_BYTES_MAX,
         )
-        return await page_of(rows, lambda row: trigger_pb2.WorkflowTriggers.FromString(row["body"]))
+        found, held = [], 0
+        async for row in rows:
+            found.append(PublicNode(row["id"], row["version"], row["node"]))
+            held = row["held"]
+        return found, held > len({node.workflow_id for node in found})
 
     # --- labels and changes ---
 
@@ -201,56 +196,33 @@ class DefinitionStore:
 
     # --- tasks ---
 
-    async def analysis(self, namespace: str, workflow_id: str, version: int) -> bytes | None:
-        found: bytes | None = await self._sql.analysis(
-            self._pool, namespace=namespace, id=workflow_id, version=version
-        )
-        return found
-
-    async def public_nodes(
-        self, namespace: str, *, after: str, count: int
-    ) -> tuple[list[PublicNode], bool]:
-        """Those of so many workflows, and whether others have some too."""
-        rows = self._sql.public_nodes(
-            self._pool,
-            namespace=namespace,
-            after=after,
-            count=count,
-            bytes_max=limits.PAGE_BYTES_MAX,
-        )
-        found, held = [], 0
-        async for row in rows:
-            found.append(PublicNode(row["id"], row["version"], row["node"]))
-            held = row["held"]
-        return found, held > len({node.workflow_id for node in found})
-
     async def task(self, namespace: str, name: str, version: int) -> TaskVersion | None:
         row = await self._sql.task_version(
             self._pool, namespace=namespace, name=name, version=version
         )
         return task_of(row) if row is not None else None
 
-    async def referred(self, refs: Collection[TaskRef]) -> dict[TaskRef, Referred]:
-        """What those of the references mean that mean something."""
+    async def referred_tasks(self, refs: Collection[TaskRef]) -> dict[TaskRef, ReferredTask]:
+        """Resolve references to their current tasks; unresolvable ones are left out."""
         if not refs:
             return {}
         rows = self._sql.tasks_referred_to(self._pool, **ref_columns(refs))
         return {
-            TaskRef(row["namespace"], row["name"], row["pinned"]): Referred(
+            TaskRef(row["namespace"], row["name"], row["pinned"]): ReferredTask(
                 row["version"], row["visibility"], row["definition"]
             )
             async for row in rows
         }
 
-    async def referred_at(
+    async def referred_tasks_at(
         self, refs: Collection[TaskRef], moment: datetime
-    ) -> dict[TaskRef, Referred]:
-        """What the references meant at a moment."""
+    ) -> dict[TaskRef, ReferredTask]:
+        """Resolve references to the tasks that were current at a moment."""
         if not refs:
             return {}
         rows = self._sql.tasks_referred_to_at(self._pool, **ref_columns(refs), moment=moment)
         return {
-            TaskRef(row["namespace"], row["name"], row["pinned"]): Referred(
+            TaskRef(row["namespace"], row["name"], row["pinned"]): ReferredTask(
                 row["version"], row["visibility"], row["definition"]
             )
             async for row in rows
@@ -282,45 +254,12 @@ class DefinitionStore:
         )
         return await page_of(rows, task_of)
 
-    # --- templates ---
+    # --- versions that refer to tasks ---
 
-    async def template(self, namespace: str, name: str, version: int) -> TemplateVersion | None:
-        row = await self._sql.template_version(
-            self._pool, namespace=namespace, name=name, version=version
-        )
-        return template_of(row) if row is not None else None
-
-    async def templates_page(
-        self, namespace: str, *, after: str, count: int
-    ) -> tuple[list[TemplateVersion], bool]:
-        rows = self._sql.templates_page(
-            self._pool,
-            namespace=namespace,
-            after=after,
-            count=count,
-            bytes_max=limits.PAGE_BYTES_MAX,
-        )
-        return await page_of(rows, template_of)
-
-    async def template_use(self, namespace: str) -> TemplateUse:
-        query = self._sql.template_counts(
-            self._pool,
-            namespace=namespace,
-            label=TEMPLATE_LABEL,
-            count=limits.TEMPLATES_COUNTED_MAX,
-        )
-        rows = [row async for row in query]
-        if not rows:
-            return TemplateUse()
-        used = {row["template"]: row["workflows"] for row in rows if row["template"] is not None}
-        return TemplateUse(rows[0]["total"], rows[0]["made"], used)
-
-    # --- users of tasks ---
-
-    async def users(self, namespace: str, tasks: Collection[str]) -> list[User]:
-        """Who refers to one of the tasks, whatever its version."""
+    async def dependents(self, namespace: str, tasks: Collection[str]) -> list[Dependent]:
+        """Return the versions in use that refer to any version of one of the tasks."""
         rows = self._sql.task_users(self._pool, namespace=namespace, names=sorted(tasks))
-        return [user_of(row) async for row in rows]
+        return [dependent_of(row) async for row in rows]
 
     async def usages_page(
         self, namespace: str, task: str, task_version: int, *, after: VersionId, count: int

@@ -1,4 +1,4 @@
-"""One transaction that changes definitions."""
+"""A transaction that changes definitions."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -8,22 +8,22 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.storage.records import (
     Author,
-    Done,
+    ChangeDetails,
+    Dependent,
     Label,
-    Meaning,
     Request,
+    ResolvedReference,
     TaskVersion,
     TemplateVersion,
-    User,
     WorkflowVersion,
 )
-from flowmesh.definition.storage.rows import label_of, ref_columns, user_of
+from flowmesh.definition.storage.rows import dependent_of, label_of, ref_columns
 from flowmesh.definitions import TaskRef
 from flowmesh.errors import Conflict
 
 
 class Transaction:
-    """Names are locked in one order: request, tasks, workflows, each sorted."""
+    """Locks names in one order: request, tasks, workflows, each sorted."""
 
     def __init__(self, sql: Any, connection: Any, namespace: str) -> None:
         self._sql = sql
@@ -31,7 +31,7 @@ class Transaction:
         self._namespace = namespace
 
     async def claim(self, request: Request) -> Any:
-        """Takes the request id, or gives the answer of the call that had it before."""
+        """Claim the request id, or return the answer of the earlier call with this id."""
         key = f"flowmesh.definition.{self._namespace}/{request.id}"
         await self._sql.lock_request(self._connection, key=key)
         row = await self._sql.request_answer(
@@ -39,7 +39,7 @@ class Transaction:
         )
         return answer_of(row, request)
 
-    async def remember(self, request: Request, answer: Any) -> None:
+    async def store_answer(self, request: Request, answer: Any) -> None:
         await self._sql.add_request(
             self._connection,
             namespace=self._namespace,
@@ -53,21 +53,21 @@ class Transaction:
             count=limits.REQUESTS_FORGOTTEN_AT_ONCE,
         )
 
-    async def note(self, done: Done, author: Author) -> None:
-        """Writes down who did what."""
+    async def add_change(self, details: ChangeDetails, author: Author) -> None:
+        """Record a change with its author."""
         await self._sql.add_change(
             self._connection,
             namespace=self._namespace,
-            kind=done.kind,
-            name=done.name,
-            action=int(done.action),
-            version=done.version,
-            previous_version=done.previous_version,
-            label=done.label,
+            kind=details.kind,
+            name=details.name,
+            action=int(details.action),
+            version=details.version,
+            previous_version=details.previous_version,
+            label=details.label,
             actor=author.actor,
             reason=author.reason,
-            differences=json.dumps(done.differences),
-            truncated=done.truncated,
+            differences=json.dumps(details.differences),
+            truncated=details.truncated,
         )
 
     # --- tasks ---
@@ -75,9 +75,9 @@ class Transaction:
     async def lock_tasks(
         self, names: Sequence[str], refs: Collection[TaskRef]
     ) -> dict[str, "Newest"]:
-        """Locks what is to change, new names included, with what it is checked against.
+        """Lock the tasks `names`, creating missing rows, and the referred tasks `refs`.
 
-        The answer are the newest versions of `names`.
+        Return the newest versions of `names`.
         """
         if not names:
             held = ref_columns(refs)
@@ -95,23 +95,25 @@ class Transaction:
             if row["namespace"] == self._namespace and row["name"] in names
         }
 
-    async def referred(self, refs: Collection[TaskRef]) -> dict[TaskRef, Meaning]:
-        """What those of the references mean now that mean something."""
+    async def resolve_references(
+        self, refs: Collection[TaskRef]
+    ) -> dict[TaskRef, ResolvedReference]:
+        """Resolve references to their current versions; unresolvable ones are left out."""
         if not refs:
             return {}
-        rows = self._sql.meanings_of(self._connection, **ref_columns(refs))
+        rows = self._sql.resolve_references(self._connection, **ref_columns(refs))
         return {
-            TaskRef(row["namespace"], row["name"], row["pinned"]): Meaning(
+            TaskRef(row["namespace"], row["name"], row["pinned"]): ResolvedReference(
                 row["version"], row["visibility"]
             )
             async for row in rows
         }
 
-    async def users(self, tasks: Collection[str]) -> list[User]:
+    async def dependents(self, tasks: Collection[str]) -> list[Dependent]:
         rows = self._sql.task_users(
             self._connection, namespace=self._namespace, names=sorted(tasks)
         )
-        return [user_of(row) async for row in rows]
+        return [dependent_of(row) async for row in rows]
 
     async def add_task(self, task: TaskVersion) -> None:
         await self._sql.add_task_version(
@@ -160,7 +162,7 @@ class Transaction:
         return {row["id"]: Newest(row) async for row in rows}
 
     async def lock_workflow(self, workflow_id: str) -> "Newest | None":
-        """Locks one that is there; None where it is not."""
+        """Lock an existing workflow; return None if there is none."""
         rows = self._sql.lock_workflows(
             self._connection, namespace=self._namespace, ids=[workflow_id]
         )
@@ -174,7 +176,7 @@ class Transaction:
         return row["definition"] if row is not None else None
 
     async def add_workflow(self, workflow: WorkflowVersion, uses: Collection[TaskRef]) -> None:
-        """Writes a version and makes it the newest; `uses` are tasks of the catalog."""
+        """Insert a version and make it the newest; `uses` are references to stored tasks."""
         labels = json.dumps(workflow.labels)
         named = {"namespace": self._namespace, "id": workflow.id, "version": workflow.version}
         await self._sql.add_workflow_version(
@@ -200,7 +202,7 @@ class Transaction:
             )
 
     async def set_triggers(self, changed: Sequence[trigger_pb2.WorkflowTriggers]) -> None:
-        """What starts the newest versions. Raises HOOK_TAKEN where another workflow has a URL."""
+        """Store triggers of newest versions. Raise HOOK_TAKEN for the URL of another workflow."""
         if not changed:
             return
         hooks = {
@@ -224,7 +226,7 @@ class Transaction:
         named = {"namespace": self._namespace, **hooks}
         await self._sql.take_hooks(self._connection, **named)
         async for row in self._sql.hooks_of_others(self._connection, **named):
-            message = f"the URL {row['hook']!r} is that of workflow {row['workflow']!r}"
+            message = f"the URL {row['hook']!r} belongs to workflow {row['workflow']!r}"
             raise Conflict("HOOK_TAKEN", f"{message}; choose another path for the webhook")
 
     async def add_analysis(self, workflow_id: str, version: int, analysis: bytes) -> None:
@@ -237,7 +239,7 @@ class Transaction:
         )
 
     async def retire_workflow(self, workflow_id: str) -> bool:
-        """Deletes a workflow with its versions; False where there is none."""
+        """Delete a workflow with its versions; return False if there is none."""
         named = {"namespace": self._namespace, "id": workflow_id}
         if await self._sql.retire_workflow(self._connection, **named) is None:
             return False
@@ -275,7 +277,7 @@ class Transaction:
         await self._sql.set_template_newest(self._connection, **named)
 
     async def retire_template(self, name: str) -> int | None:
-        """Deletes a template with its versions; answers the newest, None where there is none."""
+        """Delete a template with its versions; return the newest number, or None if missing."""
         named = {"namespace": self._namespace, "name": name}
         version: int | None = await self._sql.retire_template(self._connection, **named)
         if version is not None:
@@ -316,12 +318,12 @@ class Transaction:
 
 
 def _called(triggers: trigger_pb2.WorkflowTriggers) -> list[trigger_pb2.Trigger]:
-    """Those that have a URL."""
+    """The triggers that have a URL."""
     return [each for each in triggers.triggers if each.HasField("webhook")]
 
 
 class Newest:
-    """A locked name: the last number given out, and the digest it stands for while it lives."""
+    """A locked name: its last version number, and the digest of that version unless deleted."""
 
     __slots__ = ("digest", "live", "version")
 
@@ -332,7 +334,7 @@ class Newest:
 
 
 def answer_of(row: Mapping[str, Any] | None, request: Request) -> Any:
-    """The answer that is kept under a request id; Conflict where it was for something else."""
+    """Return the answer stored for a request id. Raise Conflict if the content differs."""
     if row is None:
         return None
     if row["content"] != request.content:
