@@ -18,7 +18,7 @@ from flowmesh.errors import REASONS, Invalid, TooLarge, Violation
 Path = tuple[str | int, ...]
 _PLAIN_KEY = re.compile(r"[\w$-]+\Z")
 # A resource's tasks are told apart without the `spec` they all stand in.
-_UNSAID = "spec"
+_OMITTED_KEY = "spec"
 # Comparing names costs some 10 µs each, and a source may have 100 that are unknown.
 _SUGGESTED_FROM_MAX = 300
 _LENGTHS_APART_MAX = 4
@@ -92,8 +92,8 @@ class Problems:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?` where something is close."""
-    alike = (one for one in known if abs(len(one) - len(name)) <= _LENGTHS_APART_MAX)
-    some = list(islice(alike, _SUGGESTED_FROM_MAX))
+    is_typo_of = (one for one in known if abs(len(one) - len(name)) <= _LENGTHS_APART_MAX)
+    some = list(islice(is_typo_of, _SUGGESTED_FROM_MAX))
     near = difflib.get_close_matches(name, some, n=1)
     near = near or [one for one in some if one.lower() == name.lower()]
     return f"; did you mean {near[0]!r}?" if near else ""
@@ -101,7 +101,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def path_text(path: Path) -> str:
     """`("spec", "tasks", 1, "input")` as `tasks[1].input`."""
-    keys = path[1:] if len(path) > 1 and path[0] == _UNSAID else path
+    keys = path[1:] if len(path) > 1 and path[0] == _OMITTED_KEY else path
     text = ""
     for key in keys:
         if isinstance(key, int):

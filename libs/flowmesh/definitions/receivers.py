@@ -21,7 +21,7 @@ def set_signal(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
     planned.input_mode = plan_pb2.INPUT_MODE_NONE
     if task.executor == RECEIVE:
         planned.signal = _SIGNAL + node.id
-        receiver = given_receiver(node, Problems())
+        receiver = receiver_of(node, Problems())
         planned.receiver.CopyFrom(receiver_message(receiver))
         return
     planned.signal = str((task.config or node.input)["name"])
@@ -29,7 +29,7 @@ def set_signal(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
         planned.receiver.CopyFrom(receiver_message(Receiver(**task.config["receiver"])))
 
 
-def given_receiver(node: Node, problems: Problems) -> Receiver:
+def receiver_of(node: Node, problems: Problems) -> Receiver:
     """Which calls a `webhook.receive` takes, as its input says, which is constant."""
     given: Json = node.input if node.has_input else {}
     path: Path = (*node.path, "input")

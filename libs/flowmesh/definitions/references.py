@@ -15,7 +15,7 @@ TASK_ROOTS = frozenset({"input"})
 CONDITION_ROOTS = ("input", "tasks")
 
 # The executors whose configuration refers to tasks of the workflow.
-_ASKING = frozenset({"decision", "subworkflow"})
+_REFERRING_EXECUTORS = frozenset({"decision", "subworkflow"})
 
 _OPEN = "{{"
 _EXPRESSION = re.compile(r"\{\{((?:[^}\"']|\"[^\"]*\"|'[^']*'|\}(?!\}))*)")
@@ -61,7 +61,7 @@ def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
 def refers(node: Node) -> bool:
     """Whether a node has anything that is rendered or evaluated, but for its body."""
     task = node.task
-    asks = task is not None and task.executor in _ASKING
+    asks = task is not None and task.executor in _REFERRING_EXECUTORS
     return node.has_input or bool(node.condition) or asks
 
 

@@ -17,7 +17,7 @@ from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.templates import Rendered
-from flowmesh.standards.events import SUBJECT, SUBJECT_SAID
+from flowmesh.standards.events import SUBJECT, SUBJECT_FORM
 
 EVENT_BYTES_MAX = 256 * 1024
 _TYPE_CHARACTERS_MAX = 256
@@ -92,7 +92,7 @@ class PublishStep(Step):
         given = self._given.over(attempt)
         subject = given["subject"]
         if not isinstance(subject, str) or not SUBJECT.match(subject):
-            raise invalid(f"the subject must be {SUBJECT_SAID}")
+            raise invalid(f"the subject must be {SUBJECT_FORM}")
         event = self._event(attempt, subject, given)
         await send_event(self._publisher, attempt, subject, event)
         return Output.of({"id": event["id"], "subject": subject})

@@ -110,7 +110,7 @@ def holds(rule: Json, data: Json, context: Json) -> bool:
     if name in _TESTS:
         return _TESTS[name](value) is rule[name]
     if name == "StringMatches":
-        return isinstance(value, str) and _like(value, rule[name])
+        return isinstance(value, str) and _matches(value, rule[name])
     wanted = rule[name]
     if name.endswith("Path"):
         name, wanted = name.removesuffix("Path"), compile_path(wanted).find(data, context)
@@ -179,7 +179,7 @@ def _of_path(text: Json, path: tuple[str | int, ...]) -> Iterator[Problem]:
         yield path, str(error)
 
 
-def _like(text: str, pattern: str) -> bool:
+def _matches(text: str, pattern: str) -> bool:
     """Whether a text is like a pattern: `*` is any text, `\\*` an asterisk. Never looks back."""
     parts = [""]
     for escaped, star, other in _PIECES.findall(pattern):

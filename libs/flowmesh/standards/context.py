@@ -32,11 +32,11 @@ class ContextFields:
             if fields is None:
                 return ""
             if key not in fields:
-                return self._said(path.keys[:number], fields, str(key))
+                return self._explain(path.keys[:number], fields, str(key))
             fields = fields[str(key)]
         return ""
 
-    def _said(self, before: Iterable[str | int], fields: _Fields, key: str) -> str:
+    def _explain(self, before: Iterable[str | int], fields: _Fields, key: str) -> str:
         if where := _WHERE.get(key) if fields is self._fields else None:
             return f"the context object has {key} only in {where}"
         place = ".".join(("$$", *map(str, before)))

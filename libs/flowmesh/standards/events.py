@@ -7,11 +7,11 @@ from typing import Any
 Json = Any
 
 SUBJECT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
-SUBJECT_SAID = "words of letters, digits, - and _ with dots between them"
+SUBJECT_FORM = "words of letters, digits, - and _ with dots between them"
 # What executions tell of themselves has such types, and nobody else's events have.
 OWN_TYPES = "flowmesh."
 NAME = re.compile(r"[a-z0-9]{1,64}\Z")
-NAME_SAID = "lower-case letters and digits"
+NAME_FORM = "lower-case letters and digits"
 # An execution that listens waits for this signal, with a key of the type of the events and the name
 # of the signal that each of them is sent to it as. No sender can name it: it has a space.
 LISTENING = " event"
@@ -28,7 +28,7 @@ def listening_key(type_: str, signal: str) -> str:
     return f"{type_} {signal}"
 
 
-def wanted_of(name: str, value: Json) -> str:
+def violated_requirement(name: str, value: Json) -> str:
     """What an attribute has to be that is something else; empty where it is right."""
     if name == "data":
         return ""
@@ -45,11 +45,11 @@ def wanted_of(name: str, value: Json) -> str:
     return "" if right else "a text, a whole number of 64 bits, true or false"
 
 
-def wanted_of_type(value: str) -> str:
+def violated_type_requirement(value: str) -> str:
     """What the type of an event has to be that is sent to the subject of this name."""
     if value.startswith(OWN_TYPES):
         return f"something else than what executions tell of themselves as {OWN_TYPES}…"
-    return "" if SUBJECT.match(value) else f"the subject it is sent to: {SUBJECT_SAID}"
+    return "" if SUBJECT.match(value) else f"the subject it is sent to: {SUBJECT_FORM}"
 
 
 def _is_moment(value: Json) -> bool:

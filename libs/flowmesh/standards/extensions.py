@@ -5,12 +5,12 @@ from typing import Any
 
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
-from flowmesh.standards.events import ATTRIBUTES, NAME, NAME_SAID, wanted_of
+from flowmesh.standards.events import ATTRIBUTES, NAME, NAME_FORM, violated_requirement
 
 Json = Any
 
 
-def beside(event: Mapping[str, Json]) -> dict[str, Json]:
+def extension_values(event: Mapping[str, Json]) -> dict[str, Json]:
     """What an event has beside the attributes that CloudEvents names."""
     return {name: value for name, value in event.items() if name not in ATTRIBUTES}
 
@@ -41,11 +41,11 @@ def _message(name: str, value: Json) -> pb.ExtensionValue:
 
 
 def _check(name: str, value: Json) -> None:
-    what = f"be {wanted}" if (wanted := wanted_of(name, value)) else ""
+    what = f"be {wanted}" if (wanted := violated_requirement(name, value)) else ""
     if name in ATTRIBUTES:
         what = "not be among them: it is an attribute of every event"
     elif not NAME.match(name):
-        what = f"have a name of at most 64 {NAME_SAID}"
+        what = f"have a name of at most 64 {NAME_FORM}"
     if what:
         field = f"extensions.{name}"
         violation = Violation(field, f"must {what}", "EVENT_INVALID")

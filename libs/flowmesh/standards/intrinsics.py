@@ -41,7 +41,7 @@ _PLACE = re.compile(r"\\(.)|\{\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Randomness:
     """What functions take from outside. `draw` gives numbers in [0, 1)."""
 
     new_id: Callable[[], str]
@@ -63,16 +63,16 @@ class Call:
             elif isinstance(each, Call):
                 yield from each.paths()
 
-    def find(self, data: Json, context: Json, world: World) -> Json:
+    def find(self, data: Json, context: Json, randomness: Randomness) -> Json:
         """The result; raises PathFailed."""
         given = [
-            each.find(data, context, world) if isinstance(each, Call)
+            each.find(data, context, randomness) if isinstance(each, Call)
             else each.find(data, context) if isinstance(each, JsonPath)
             else each.value
             for each in self.arguments
         ]  # fmt: skip
         try:
-            return _FUNCTIONS[self.name].run(given, world)
+            return _FUNCTIONS[self.name].run(given, randomness)
         except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
             message = f"States.{self.name}: {error or 'the arguments do not fit'}"
             raise PathFailed(_FAILURE, message[:200]) from None
@@ -87,7 +87,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    run: Callable[[list[Json], World], Json]
+    run: Callable[[list[Json], Randomness], Json]
     least: int
     most: int
 
@@ -186,7 +186,7 @@ def _unescaped(argument: "Call | JsonPath | Value") -> "Call | JsonPath | Value"
     return argument
 
 
-def _format(given: list[Json], _: World) -> str:
+def _format(given: list[Json], _: Randomness) -> str:
     """Fills `{}`; the template has its escapes, so that `\\{}` stays."""
     template, *values = given
     rest = iter(values)
@@ -235,14 +235,14 @@ def _whole(value: Json) -> int:
     return round(value)
 
 
-def _partition(given: list[Json], _: World) -> list[Json]:
+def _partition(given: list[Json], _: Randomness) -> list[Json]:
     items, size = _list(given[0]), _whole(given[1])
     if size < 1:
         raise ValueError("the size is above 0")
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _range(given: list[Json], _: World) -> list[int]:
+def _range(given: list[Json], _: Randomness) -> list[int]:
     first, last, step = (_whole(each) for each in given)
     if step == 0:
         raise ValueError("the step is not 0")
@@ -252,14 +252,14 @@ def _range(given: list[Json], _: World) -> list[int]:
     return list(found)
 
 
-def _unique(given: list[Json], _: World) -> list[Json]:
+def _unique(given: list[Json], _: Randomness) -> list[Json]:
     seen: dict[bytes, Json] = {}
     for item in _list(given[0]):
         seen.setdefault(_identity(item), item)
     return list(seen.values())
 
 
-def _contains(given: list[Json], _: World) -> bool:
+def _contains(given: list[Json], _: Randomness) -> bool:
     wanted = _identity(given[1])
     return any(_identity(item) == wanted for item in _list(given[0]))
 
@@ -269,14 +269,14 @@ def _identity(value: Json) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _item(given: list[Json], _: World) -> Json:
+def _item(given: list[Json], _: Randomness) -> Json:
     items, index = _list(given[0]), _whole(given[1])
     if not 0 <= index < len(items):
         raise IndexError(f"there is no item {index}")
     return items[index]
 
 
-def _merge(given: list[Json], _: World) -> Json:
+def _merge(given: list[Json], _: Randomness) -> Json:
     first, second, deep = given
     if not isinstance(first, dict) or not isinstance(second, dict):
         raise TypeError("two objects are expected")
@@ -285,11 +285,11 @@ def _merge(given: list[Json], _: World) -> Json:
     return {**first, **second}
 
 
-def _random(given: list[Json], world: World) -> int:
+def _random(given: list[Json], randomness: Randomness) -> int:
     first, last = _whole(given[0]), _whole(given[1])
     if last <= first:
         raise ValueError("the end is above the start")
-    draw = world.draw() if len(given) == 2 else _seeded(_whole(given[2]))
+    draw = randomness.draw() if len(given) == 2 else _seeded(_whole(given[2]))
     return first + int(draw * (last - first))
 
 
@@ -299,38 +299,38 @@ def _seeded(seed: int) -> float:
     return int.from_bytes(digest[:8]) / 2**64
 
 
-def _add(given: list[Json], _: World) -> int:
+def _add(given: list[Json], _: Randomness) -> int:
     return _whole(given[0]) + _whole(given[1])
 
 
-def _split(given: list[Json], _: World) -> list[str]:
+def _split(given: list[Json], _: Randomness) -> list[str]:
     text, at = _string(given[0]), _string(given[1])
     if not at:
         raise ValueError("the splitter is empty")
     return [part for part in re.split("[" + re.escape(at) + "]", text) if part]
 
 
-def _decode(given: list[Json], _: World) -> str:
+def _decode(given: list[Json], _: Randomness) -> str:
     try:
         return base64.b64decode(_short(given[0]), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         raise ValueError("the text is not base64 of a text") from None
 
 
-def _hash(given: list[Json], _: World) -> str:
+def _hash(given: list[Json], _: Randomness) -> str:
     if given[1] not in _HASHES:
         raise ValueError("the algorithm is one of " + ", ".join(_HASHES))
     return _HASHES[given[1]](_short(_text(given[0])).encode()).hexdigest()
 
 
-def _json(given: list[Json], _: World) -> Json:
+def _json(given: list[Json], _: Randomness) -> Json:
     try:
         return orjson.loads(_string(given[0]))
     except orjson.JSONDecodeError:
         raise ValueError("the text is not JSON") from None
 
 
-def _encoded(given: list[Json], _: World) -> str:
+def _encoded(given: list[Json], _: Randomness) -> str:
     return base64.b64encode(_short(given[0]).encode()).decode()
 
 
@@ -353,5 +353,5 @@ _FUNCTIONS: dict[str, Function] = {
     "MathRandom": Function(_random, 2, 3),
     "MathAdd": Function(_add, 2, 2),
     "StringSplit": Function(_split, 2, 2),
-    "UUID": Function(lambda _, world: world.new_id(), 0, 0),
+    "UUID": Function(lambda _, randomness: randomness.new_id(), 0, 0),
 }

@@ -20,7 +20,7 @@ _SECRET = re.compile(r'\$secrets(?:\.([A-Za-z_]\w*)|\.?\["([^"\\]*)"\])?')
 _IN_URI = re.compile(r"\{([^{}]+)\}")
 
 
-class Malformed(Exception):
+class MalformedExpression(Exception):
     """A text with `${` whose end is missing."""
 
 
@@ -32,7 +32,7 @@ class Found:
     path: tuple[str | int, ...]
 
 
-def bare(text: str) -> str:
+def unwrap(text: str) -> str:
     """The expression in a text that is one as a whole, with or without `${ }` around it."""
     stripped = text.strip()
     if stripped.startswith(_OPEN) and _end(stripped, 0) == len(stripped):
@@ -127,7 +127,7 @@ def _parts(text: str) -> Iterator[tuple[bool, str]]:
     while (start := text.find(_OPEN, position)) >= 0:
         end = _end(text, start)
         if end == 0:
-            raise Malformed(text[start : start + 32])
+            raise MalformedExpression(text[start : start + 32])
         if start > position:
             yield False, text[position:start]
         yield True, text[start + len(_OPEN) : end - 1].strip()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flowmesh.standards.intrinsics import Call, World, compile_call, is_call
+from flowmesh.standards.intrinsics import Call, Randomness, compile_call, is_call
 from flowmesh.standards.paths import JsonPath, PathInvalid, compile_path
 
 Json = Any
@@ -25,25 +25,25 @@ def paths_in(text: str) -> list[JsonPath]:
     return [found] if isinstance(found, JsonPath) else list(found.paths())
 
 
-def filled(template: Json, data: Json, context: Json, world: World) -> Json:
+def fill_template(template: Json, data: Json, context: Json, randomness: Randomness) -> Json:
     """The template with its lookups done; raises PathFailed."""
     if isinstance(template, list):
-        return [filled(item, data, context, world) for item in template]
+        return [fill_template(item, data, context, randomness) for item in template]
     if not isinstance(template, dict):
         return template
     made = {}
     for key, value in template.items():
         if key.endswith(_SUFFIX):
-            made[key.removesuffix(_SUFFIX)] = looked_up(value, data, context, world)
+            made[key.removesuffix(_SUFFIX)] = look_up(value, data, context, randomness)
         else:
-            made[key] = filled(value, data, context, world)
+            made[key] = fill_template(value, data, context, randomness)
     return made
 
 
-def looked_up(text: str, data: Json, context: Json, world: World) -> Json:
+def look_up(text: str, data: Json, context: Json, randomness: Randomness) -> Json:
     lookup = compile_lookup(text)
     if isinstance(lookup, Call):
-        return lookup.find(data, context, world)
+        return lookup.find(data, context, randomness)
     return lookup.find(data, context)
 
 

@@ -22,7 +22,7 @@ from flowmesh.definitions import (
     plan_workflow,
     refuse,
 )
-from flowmesh.definitions.versions import Compatibility, for_callers, why_not
+from flowmesh.definitions.versions import Compatibility, compatibility_of, obstacles_to_move
 from flowmesh.errors import Invalid
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Assessor:
             workflow = load_workflow(orjson.loads(new.definition))
             plan = await self._catalog.plan(namespace, workflow_id, version)
         callers = await asyncio.to_thread(
-            for_callers, load_workflow(orjson.loads(old.definition)), workflow
+            compatibility_of, load_workflow(orjson.loads(old.definition)), workflow
         )
         moves, truncated = await self._moves(namespace, workflow_id, version, plan)
         return Assessment(old.version, version, callers, tuple(moves), truncated)
@@ -182,5 +182,5 @@ def _move(
     if old is None:
         reasons = ["the versions of the tasks of its plan are unknown"] if started else []
     else:
-        reasons = why_not(old, new, started)
+        reasons = obstacles_to_move(old, new, started)
     return ExecutionMove(execution.execution_id, execution.workflow_version, tuple(reasons))

@@ -9,7 +9,7 @@ import orjson
 from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.api.event.v1.trigger_service_pb2 import Event, PublishEventRequest
 from flowmesh.executors.publish import Publisher
-from flowmesh.standards.extensions import beside, extensions_of
+from flowmesh.standards.extensions import extension_values, extensions_of
 
 Json = Any
 
@@ -37,7 +37,7 @@ class Events:
             subject=event.get("subject", ""),
             time_us=int(datetime.fromisoformat(event["time"]).timestamp() * 1_000_000),
             data=Payload(data=orjson.dumps(event.get("data"))),
-            extensions=extensions_of(beside(event)),
+            extensions=extensions_of(extension_values(event)),
         )
         await self._triggers.PublishEvent(PublishEventRequest(namespace=namespace, event=told))
         await self._subscribers.publish(namespace, subject, event, headers)

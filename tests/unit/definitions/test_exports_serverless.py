@@ -16,7 +16,7 @@ from flowmesh.definitions.model import Workflow
 from flowmesh.errors import Invalid
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.sandbox import Sandbox, SandboxFailure
-from flowmesh.standards.jq_values import bare
+from flowmesh.standards.jq_values import unwrap
 from tests.draws import draws
 from tests.unit.definitions.cncf import Drawn, ran, same, told
 from tests.unit.definitions.factories import documents, http, node, problems, steps, task, workflow
@@ -171,7 +171,7 @@ async def test_conditions_hold_and_fail_for_the_same_data(box: Sandbox) -> None:
             expected: Json = compiled.evaluate(scope)
         except RenderError:
             expected = "an error"
-        program = bare(wrapped(condition_program(source, ["t-1"])))
+        program = unwrap(wrapped(condition_program(source, ["t-1"])))
         variables = {"workflow": {"input": given}, "context": outputs}
         try:
             found = (await box.evaluate("jq", program, None, variables, 5_000))[0]

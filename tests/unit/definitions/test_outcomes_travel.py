@@ -61,7 +61,7 @@ spec:
 """
 
 
-def meaning(plan: plan_pb2.Plan) -> plan_pb2.Plan:
+def node_task(plan: plan_pb2.Plan) -> plan_pb2.Plan:
     """The plan without the names that its source and format give it."""
     bare = plan_pb2.Plan()
     bare.CopyFrom(plan)
@@ -87,7 +87,7 @@ def test_nothing_of_it_is_lost_on_the_way_to_graph_json_and_back() -> None:
     """Policies, undoing, fallbacks, holds, joins by count, finally, approvals: the same plan."""
     graph = converted(SOURCE, "application/yaml", "graph")
     native = converted(graph, "application/json", "native")
-    plans = [meaning(compile_source(each)) for each in (SOURCE, graph, native)]
+    plans = [node_task(compile_source(each)) for each in (SOURCE, graph, native)]
     assert plans[0] == plans[1] == plans[2]
     assert triggers(SOURCE) == triggers(graph) == triggers(native)
 
@@ -124,7 +124,7 @@ def test_what_step_json_says_of_a_task_goes_to_graph_json_and_back() -> None:
     steps = json.dumps(STEPS).encode()
     graph = converted(steps, "application/json", "graph")
     back = converted(graph, "application/json", "steps")
-    plans = [meaning(compile_source(each)) for each in (steps, graph, back)]
+    plans = [node_task(compile_source(each)) for each in (steps, graph, back)]
     assert plans[0] == plans[1] == plans[2]
     assert list(plans[0].nodes[0].permissions) == ["refund"]
     assert plans[0].nodes[0].on_failure == plan_pb2.NODE_FAILURE_POLICY_HOLD

@@ -5,7 +5,7 @@ import pytest
 
 from flowmesh.definitions import errors_in, read_source
 from flowmesh.definitions.formats.steps import ACTIONS
-from flowmesh.definitions.formats.task_types import alike
+from flowmesh.definitions.formats.task_types import is_typo_of
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from flowmesh.definitions.formats.task_types import alike
 )
 def test_a_word_that_is_mistyped_has_one_that_was_meant(word: str, meant: str) -> None:
     """A letter too many, too few, another one or misplaced; upper case, other signs."""
-    assert [each for each in ACTIONS if alike(word, each)] == [meant]
+    assert [each for each in ACTIONS if is_typo_of(word, each)] == [meant]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_word_that_is_mistyped_has_one_that_was_meant(word: str, meant: str) -
 )  # fmt: skip
 def test_a_word_of_its_own_is_none_mistyped(word: str) -> None:
     """What has a digit or another beginning, is short or differs by more than that."""
-    assert not any(alike(word, each) for each in ACTIONS)
+    assert not any(is_typo_of(word, each) for each in ACTIONS)
 
 
 def test_an_error_behind_many_warnings_is_told() -> None:

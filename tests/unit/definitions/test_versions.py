@@ -10,10 +10,10 @@ from flowmesh.definitions import Task, TaskRef, Workflow, compile_source, read_s
 from flowmesh.definitions.task_refs import is_task_ref
 from flowmesh.definitions.versions import (
     Verdict,
+    compatibility_of,
     diff_tasks,
     diff_workflows,
-    for_callers,
-    why_not,
+    obstacles_to_move,
 )
 
 Json = Any
@@ -155,7 +155,7 @@ def test_what_the_old_input_took_the_new_one_must_take(
     old: Json, new: Json, verdict: Verdict
 ) -> None:
     """Wider is compatible; narrower and newly required breaks callers."""
-    found = for_callers(workflow(inputSchema=old), workflow(inputSchema=new))
+    found = compatibility_of(workflow(inputSchema=old), workflow(inputSchema=new))
     assert (found.input, found.verdict) == (verdict, verdict), found.reasons
 
 
@@ -180,7 +180,7 @@ def test_what_the_new_output_may_be_the_old_one_must_have_allowed(
     old: Json, new: Json, verdict: Verdict
 ) -> None:
     """Narrower and more is compatible; less breaks callers."""
-    found = for_callers(workflow(outputSchema=old), workflow(outputSchema=new))
+    found = compatibility_of(workflow(outputSchema=old), workflow(outputSchema=new))
     assert (found.output, found.verdict) == (verdict, verdict), found.reasons
 
 
@@ -188,7 +188,7 @@ def test_a_verdict_says_why_and_where() -> None:
     """The path into the value, and a sentence."""
     items = {"type": "array", "items": shape(n=NUMBER)}
     narrower = {"type": "array", "items": shape(n=INTEGER)}
-    found = for_callers(
+    found = compatibility_of(
         workflow(inputSchema=shape(items=items)), workflow(inputSchema=shape(items=narrower))
     )
     (reason,) = found.reasons
@@ -204,9 +204,13 @@ def test_an_execution_moves_where_what_has_started_is_unchanged() -> None:
     """What has not started may be anything."""
     old = plan(node("a"), node("b", "a"), node("c", "b"))
     new = plan(node("x"), node("c"), node("b", "a"), node("a"), node("d", "c"))
-    assert why_not(old, new, ["a", "b"]) == []
-    assert why_not(old, new, ["a", "b", "c"]) == ["c has started and differs in edges before it"]
-    assert why_not(old, plan(node("a")), ["a", "b"]) == ["b has started and is not there any more"]
+    assert obstacles_to_move(old, new, ["a", "b"]) == []
+    assert obstacles_to_move(old, new, ["a", "b", "c"]) == [
+        "c has started and differs in edges before it"
+    ]
+    assert obstacles_to_move(old, plan(node("a")), ["a", "b"]) == [
+        "b has started and is not there any more"
+    ]
 
 
 def test_a_body_that_has_begun_must_be_the_same() -> None:
@@ -217,8 +221,8 @@ def test_a_body_that_has_begun_must_be_the_same() -> None:
         return {"id": "each", "map": {"items": [1, 2], "tasks": [inner]}}
 
     started = ["each", "each[0]/t", "each[1]/t"]
-    assert why_not(plan(each(1)), plan(each(1), node("a")), started) == []
-    assert why_not(plan(each(1)), plan(each(2)), started) == [
+    assert obstacles_to_move(plan(each(1)), plan(each(1), node("a")), started) == []
+    assert obstacles_to_move(plan(each(1)), plan(each(2)), started) == [
         "each has started and differs in body"
     ]
 
@@ -235,5 +239,5 @@ def test_what_follows_from_failures_differs_and_keeps_an_execution_where_it_is()
     told = "\n".join(lines(old, new))
     for part in ("on_failure", "undo", "join", "STOP", "HOLD"):
         assert part in told
-    moved = why_not(plan(node("a")), plan(node("a", undo=undo)), ["a"])
+    moved = obstacles_to_move(plan(node("a")), plan(node("a", undo=undo)), ["a"])
     assert moved == ["a has started and differs in what undoes it"]

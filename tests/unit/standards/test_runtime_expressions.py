@@ -6,10 +6,10 @@ import jq
 import pytest
 
 from flowmesh.standards.jq_values import (
-    Malformed,
-    bare,
+    MalformedExpression,
     expressions_in,
     program_of,
+    unwrap,
     uri_program,
     variables_in,
 )
@@ -44,7 +44,7 @@ def test_a_value_is_made_by_a_program(value: Json, result: Json) -> None:
 
 def test_an_expression_without_its_end_is_told() -> None:
     """A brace that is opened and never closed is not taken for text."""
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedExpression):
         expressions_in({"a": "${ {b: 1}"})
 
 
@@ -59,7 +59,7 @@ def test_expressions_are_found_with_their_places() -> None:
 )
 def test_an_expression_may_stand_bare(text: str, source: str) -> None:
     """Braces around the whole are taken off; two expressions are not one."""
-    assert bare(text) == source
+    assert unwrap(text) == source
 
 
 def test_names_in_an_endpoint_are_filled_in_and_quoted() -> None:

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from flowmesh.standards import choices
-from flowmesh.standards.intrinsics import World
+from flowmesh.standards.intrinsics import Randomness
 from flowmesh.standards.paths import PathFailed, PathInvalid, compile_path, compile_reference, put
-from flowmesh.standards.payloads import filled, looked_up, problems_of
+from flowmesh.standards.payloads import fill_template, look_up, problems_of
 
 Json = Any
 DATA = {"n": 3, "t": "x", "a": [1, 2, 3], "o": {"q": 1}, "p": {"q": 2, "r": 2}, "j": '{"b": 1}'}
-WORLD = World(lambda: "an-id", lambda: 0.5)
+RANDOMNESS = Randomness(lambda: "an-id", lambda: 0.5)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ WORLD = World(lambda: "an-id", lambda: 0.5)
 )
 def test_what_paths_and_functions_give(text: str, value: Json) -> None:
     """Each kind of path and each function gives what the language says."""
-    assert looked_up(text, DATA, {"Execution": {"Id": 7}}, WORLD) == value
+    assert look_up(text, DATA, {"Execution": {"Id": 7}}, RANDOMNESS) == value
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_is_no_path_and_no_function(text: str) -> None:
 def test_what_fails_with_a_name_of_the_language(text: str, error: str) -> None:
     """Data that does not fit fails with the error that the language names."""
     with pytest.raises(PathFailed) as failed:
-        looked_up(text, DATA, None, WORLD)
+        look_up(text, DATA, None, RANDOMNESS)
     assert failed.value.error == error
 
 
@@ -96,7 +96,7 @@ def test_templates_are_filled_at_every_depth() -> None:
     """Lookups stand in objects and lists; what is only text stays."""
     template = {"a": [{"b.$": "$.n"}, "$.n"], "c": {"d.$": "States.UUID()"}}
     made = {"a": [{"b": 3}, "$.n"], "c": {"d": "an-id"}}
-    assert filled(template, DATA, None, WORLD) == made
+    assert fill_template(template, DATA, None, RANDOMNESS) == made
 
 
 def test_results_are_put_where_the_path_leads() -> None:

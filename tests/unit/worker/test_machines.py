@@ -21,7 +21,7 @@ from flowmesh.executors.serverless.openapi import Documents
 from flowmesh.executors.states import task as states
 from flowmesh.executors.states.running import Tools
 from flowmesh.sandbox import Sandbox
-from flowmesh.standards.intrinsics import World
+from flowmesh.standards.intrinsics import Randomness
 
 Json = Any
 JSON = {"content-type": "application/json"}
@@ -58,10 +58,10 @@ async def ran(executor: Executor, config: dict[str, Json], data: Json) -> Json:
 
 
 async def of_states(config: dict[str, Json], data: Json, sender: Answering | None = None) -> Json:
-    world = World(lambda: "id", lambda: 0.5)
+    randomness = Randomness(lambda: "id", lambda: 0.5)
     async with Sandbox(children_max=1) as sandbox:
         fill = jsonata_of(sandbox)
-        tools = Tools(sender or Answering(200, b""), now_us, world, fill)
+        tools = Tools(sender or Answering(200, b""), now_us, randomness, fill)
         return await ran(states.state_executor(tools), {"name": "S", **config}, data)
 
 

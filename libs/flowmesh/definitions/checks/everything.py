@@ -6,7 +6,7 @@ from flowmesh.definitions.builtins import BUILT_IN_NAMES, built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.calls import check_cache, check_permissions, check_start_limit
 from flowmesh.definitions.checks.graphs import check_graph, check_size
-from flowmesh.definitions.checks.known import Known, TaskOf
+from flowmesh.definitions.checks.known_schemas import KnownSchemas, TaskOf
 from flowmesh.definitions.checks.missing import check_missing
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.schemas import check_schema
@@ -32,7 +32,7 @@ from flowmesh.definitions.scopes import Scope
 _CYCLE = "GRAPH_CYCLE"
 
 
-def not_there(ref: str) -> str:
+def unknown_task_message(ref: str) -> str:
     return f"task {ref!r} is not in the library"
 
 
@@ -68,7 +68,7 @@ def check(
 def _without_library(reading: Reading) -> Callable[[str], str]:
     own = [read.name for read in reading.resources if isinstance(read.resource, Task)]
     known = frozenset((*own, *BUILT_IN_NAMES))
-    return lambda ref: not_there(ref) + nearest(ref, known)
+    return lambda ref: unknown_task_message(ref) + nearest(ref, known)
 
 
 def _check_name(read: Read, names: set[tuple[str, str]], problems: Problems) -> None:
@@ -122,7 +122,7 @@ def _check_workflow(
     for graph in scope.every():
         check_graph(graph, problems)
     _check_tasks(workflow, task_of_node, why, bodies, problems)
-    known = Known(workflow, task_of_node, parts)
+    known = KnownSchemas(workflow, task_of_node, parts)
     check_templates(workflow, scope, known, problems)
     check_types(workflow, scope, known, task_of_node, problems)
     check_missing(workflow, scope, problems)

@@ -4,7 +4,7 @@ Where a node is skipped, so is every node that waits for it, its output never be
 right where both hang on the same condition; elsewhere it is told.
 """
 
-from flowmesh.definitions.checks.known import may_be_skipped
+from flowmesh.definitions.checks.known_schemas import may_be_skipped
 from flowmesh.definitions.model import Join, Node, Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import output_roots_of, task_of

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from flowmesh.definitions.checks.known import Known, items_source
+from flowmesh.definitions.checks.known_schemas import KnownSchemas, items_source
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.model import (
     ITEM_NAMES,
@@ -57,7 +57,9 @@ def note_invalid(error: TemplateInvalid, base: Path, problems: Problems) -> None
         problems.add(found.code, found.message, path, offset=found.offset)
 
 
-def check_templates(workflow: Workflow, scope: Scope, known: Known, problems: Problems) -> None:
+def check_templates(
+    workflow: Workflow, scope: Scope, known: KnownSchemas, problems: Problems
+) -> None:
     """The inputs and conditions of all nodes, and the workflow's own output."""
     checker = _Checker(known, problems)
     for inner in scope.every():
@@ -88,7 +90,7 @@ def check_templates(workflow: Workflow, scope: Scope, known: Known, problems: Pr
 class _Checker:
     """Looks references of one workflow up."""
 
-    def __init__(self, known: Known, problems: Problems) -> None:
+    def __init__(self, known: KnownSchemas, problems: Problems) -> None:
         self._known = known
         self._problems = problems
 

@@ -10,7 +10,7 @@ from flowmesh.definitions.checks.templates import note_invalid
 from flowmesh.definitions.limits import ID_CHARACTERS_MAX
 from flowmesh.definitions.model import Json, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.receivers import given_receiver
+from flowmesh.definitions.receivers import receiver_of
 from flowmesh.definitions.triggers import Cron, Events, Receiver, Trigger, Webhook
 from flowmesh.expressions import (
     ExpressionInvalid,
@@ -54,7 +54,7 @@ def check_triggers(workflow: Workflow, problems: Problems) -> None:
     for node in every_node(workflow.nodes):
         if node.task_ref == RECEIVE:
             path = (*node.path, "input")
-            check_receiver(given_receiver(node, problems), path, problems)
+            check_receiver(receiver_of(node, problems), path, problems)
         elif node.task is not None and "receiver" in node.task.config:
             check_receiver(Receiver(**node.task.config["receiver"]), node.path, problems)
 

@@ -9,7 +9,7 @@ both sides say something.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flowmesh.definitions.checks.known import Known, TaskOf
+from flowmesh.definitions.checks.known_schemas import KnownSchemas, TaskOf
 from flowmesh.definitions.model import Json, Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import output_roots_of, split_input
@@ -43,7 +43,7 @@ _OPEN = "{{"
 
 
 def check_types(
-    workflow: Workflow, scope: Scope, known: Known, task_of_node: TaskOf, problems: Problems
+    workflow: Workflow, scope: Scope, known: KnownSchemas, task_of_node: TaskOf, problems: Problems
 ) -> None:
     a_list = Given((list_of(ANYTHING),))
     for inner in scope.every():
@@ -61,7 +61,9 @@ def check_types(
     _check_output(workflow, scope, known, problems)
 
 
-def _check_output(workflow: Workflow, scope: Scope, known: Known, problems: Problems) -> None:
+def _check_output(
+    workflow: Workflow, scope: Scope, known: KnownSchemas, problems: Problems
+) -> None:
     """What the workflow answers: its output, or that of its only leaf."""
     need = known.parts.of(workflow.output_schema)
     if need is None:
@@ -90,7 +92,7 @@ class _Flow:
     places they stand at, `optional` those of them that lead through something that may be missing.
     """
 
-    known: Known
+    known: KnownSchemas
     scope: Scope
     wholes: Mapping[str, Expression]
     expects: str

@@ -120,8 +120,8 @@ def _kinds() -> dict[str, Schema]:
     made = {**_IN_OUT, **_MADE, "Parameters": ANYTHING}
     called = {**made, "Arguments": ANYTHING}
     return {
-        "Pass": _going_on({**made, "Result": ANYTHING, "ResultPath": _PATH}),
-        "Task": _going_on(
+        "Pass": _continuing_state({**made, "Result": ANYTHING, "ResultPath": _PATH}),
+        "Task": _continuing_state(
             {
                 **called,
                 **_RESULT,
@@ -134,7 +134,7 @@ def _kinds() -> dict[str, Schema]:
         ),
         "Choice": _state({**_IN_OUT, **_MADE, "Choices": choices, "Default": _STATE}, "Choices"),
         "Wait": {
-            **_going_on({**_IN_OUT, **_MADE, **{key: waits[key] for key in WAITS}}),
+            **_continuing_state({**_IN_OUT, **_MADE, **{key: waits[key] for key in WAITS}}),
             "oneOf": [{"required": [key]} for key in WAITS],
         },
         "Succeed": _state({**_IN_OUT, "Output": ANYTHING}),
@@ -142,7 +142,7 @@ def _kinds() -> dict[str, Schema]:
             **_state({**fails, **paths}),
             "not": {"anyOf": [{"required": [name, f"{name}Path"]} for name in fails]},
         },
-        "Parallel": _going_on(
+        "Parallel": _continuing_state(
             {
                 **called,
                 **_RESULT,
@@ -152,7 +152,7 @@ def _kinds() -> dict[str, Schema]:
             "Branches",
         ),
         "Map": {
-            **_going_on(
+            **_continuing_state(
                 {
                     **made,
                     **_RESULT,
@@ -175,7 +175,7 @@ def _state(known: dict[str, Schema], *required: str) -> Schema:
     )
 
 
-def _going_on(known: dict[str, Schema], *required: str) -> Schema:
+def _continuing_state(known: dict[str, Schema], *required: str) -> Schema:
     """A state that another one follows, or none."""
     schema = _state({**known, "Next": _STATE, "End": flag(False)}, *required)
     ends = {"required": ["End"], "properties": {"End": {"const": True}}}

@@ -71,7 +71,7 @@ class Budget:
             self.problems.add("GRAPH_TOO_LARGE", message)
 
     @property
-    def gone(self) -> bool:
+    def exhausted(self) -> bool:
         return self.left < 0
 
 
@@ -97,7 +97,7 @@ class Machine:
 
     def add(self, node: Node) -> None:
         self.budget.spend()
-        if not self.budget.gone:
+        if not self.budget.exhausted:
             self.nodes.append(replace(node, path=self.names.place(node.path, node.id)))
 
     def task(
@@ -198,16 +198,16 @@ class Machine:
             bound=self.bound,
         )
 
-    def kept(self, path: Path, name: str) -> Node:
+    def pass_through(self, path: Path, name: str) -> Node:
         """For a group: a machine that does nothing, so that the value before is an output."""
         keeper = self.inner((*path, "value"))
         start = self.names.new(f"{name}:value")
         keeper.step(start, "", path)
         return keeper.as_node(self.names.new(f"{name}:before"), start)
 
-    def beside(self, nodes: Iterable[Node], path: Path, name: str) -> GroupBody:
+    def group_with_input(self, nodes: Iterable[Node], path: Path, name: str) -> GroupBody:
         """Nodes together with the value before them: outputs are `[value, output, …]`."""
-        return GroupBody((self.kept(path, name), *nodes), path)
+        return GroupBody((self.pass_through(path, name), *nodes), path)
 
 
 def subworkflow(
@@ -228,6 +228,6 @@ def subworkflow(
     return Task(kind, kind, config, Dialect.NATIVE, retry=NO_RETRY, config_path=path)
 
 
-def everything(target: str) -> tuple[Catch, ...]:
+def catch_all(target: str) -> tuple[Catch, ...]:
     """Whatever fails goes on at `target`; nothing is caught where there is none."""
     return (Catch(("*",), target),) if target else ()

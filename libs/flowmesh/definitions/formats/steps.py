@@ -20,7 +20,7 @@ from flowmesh.definitions.formats.native.outcomes import read_outcome
 from flowmesh.definitions.formats.search_attributes import read_retention, read_search
 from flowmesh.definitions.formats.start_policy import read_start
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
-from flowmesh.definitions.formats.task_types import warn_of_likeness
+from flowmesh.definitions.formats.task_types import warn_if_mistyped
 from flowmesh.definitions.formats.triggers import read_triggers
 from flowmesh.definitions.model import (
     STEPS_RETRY,
@@ -167,7 +167,7 @@ def read_task(reader: Reader) -> Task:
     if task_type is not None:
         params.warn_of_unknown()
     else:
-        warn_of_likeness(reader, "action", ACTIONS)
+        warn_if_mistyped(reader, "action", ACTIONS)
     return Task(
         type=action or NOOP.name,
         executor=action if task_type is None else task_type.name,

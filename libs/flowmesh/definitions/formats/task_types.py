@@ -10,12 +10,12 @@ _LETTERS_MIN = 4
 _ANOTHER_LETTER_MIN = 6
 
 
-def warn_of_likeness(reader: Reader, key: str, known: Iterable[str]) -> None:
+def warn_if_mistyped(reader: Reader, key: str, known: Iterable[str]) -> None:
     """Warns of the type under `key`, which is none of `known`, where one of them is very near."""
     if reader.problems.checked:
         return
     word = str(reader.raw(key))
-    near = next((each for each in known if alike(word, each)), "")
+    near = next((each for each in known if is_typo_of(word, each)), "")
     if near:
         message = (
             f"{word[:64]!r} is no built-in task type; did you mean {near!r}? As it is written, it "
@@ -24,7 +24,7 @@ def warn_of_likeness(reader: Reader, key: str, known: Iterable[str]) -> None:
         reader.problems.warn("TASK_TYPE_UNKNOWN", message, (*reader.path, key))
 
 
-def alike(word: str, right: str) -> bool:
+def is_typo_of(word: str, right: str) -> bool:
     """Whether `word` is `right` mistyped: a letter too many, too few, another one or misplaced;
     upper case, or other signs between the words. A digit was meant, and so was another beginning.
     """

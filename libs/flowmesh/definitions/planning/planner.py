@@ -43,7 +43,7 @@ from flowmesh.definitions.planning.specs import (
     spec_of,
     timeout_ms,
 )
-from flowmesh.definitions.planning.whole import planned_limits, set_whole
+from flowmesh.definitions.planning.workflow_settings import planned_limits, set_workflow_settings
 from flowmesh.definitions.receivers import set_signal
 from flowmesh.definitions.references import (
     condition_roots_of,
@@ -83,7 +83,7 @@ _ON_FAILURE = {
     OnFailure.HOLD: plan_pb2.NODE_FAILURE_POLICY_HOLD,
     OnFailure.COMPENSATE: plan_pb2.NODE_FAILURE_POLICY_COMPENSATE,
 }
-_AS_USUAL = Outcome()
+_DEFAULT_OUTCOME = Outcome()
 _DEADLINES = {
     "FAIL": plan_pb2.DEADLINE_UNSPECIFIED,
     "APPROVE": plan_pb2.DEADLINE_APPROVE,
@@ -112,7 +112,7 @@ def plan_workflow(
         output_template=_output_template(workflow, scope),
         timeout_ms=workflow.timeout_ms,
     )
-    set_whole(plan, workflow)
+    set_workflow_settings(plan, workflow)
     _Planner(workflow, resolve, plan).add_nodes(scope, plan.nodes)
     plan.digest = digest_of(plan)
     return plan
@@ -223,7 +223,7 @@ class _Planner:
 
     def _set_outcome(self, planned: plan_pb2.PlanNode, node: Node, scope: Scope) -> None:
         outcome = node.outcome
-        if outcome == _AS_USUAL:
+        if outcome == _DEFAULT_OUTCOME:
             return
         planned.on_failure = _ON_FAILURE[outcome.on_failure]
         planned.total_timeout_ms = outcome.total_timeout_ms

@@ -1,16 +1,16 @@
 """Two versions of a definition side by side: what differs, who notices, what could move."""
 
-from flowmesh.definitions.versions.callers import Compatibility, Reason, Verdict, for_callers
+from flowmesh.definitions.versions.callers import Compatibility, Reason, Verdict, compatibility_of
 from flowmesh.definitions.versions.diff import Difference, diff_tasks, diff_workflows
-from flowmesh.definitions.versions.moves import why_not
+from flowmesh.definitions.versions.moves import obstacles_to_move
 
 __all__ = [
     "Compatibility",
     "Difference",
     "Reason",
     "Verdict",
+    "compatibility_of",
     "diff_tasks",
     "diff_workflows",
-    "for_callers",
-    "why_not",
+    "obstacles_to_move",
 ]

@@ -52,7 +52,7 @@ class Compatibility:
         return max(self.input, self.output, key=lambda verdict: verdict.weight)
 
 
-def for_callers(old: Workflow, new: Workflow) -> Compatibility:
+def compatibility_of(old: Workflow, new: Workflow) -> Compatibility:
     taken = list(_input_reasons(old.input_schema, new.input_schema))
     given = list(_output_reasons(old.output_schema, new.output_schema))
     return Compatibility(_worst(taken), _worst(given), (*taken, *given))

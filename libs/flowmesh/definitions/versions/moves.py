@@ -13,7 +13,7 @@ Nodes = Mapping[str, Any]
 _REASONS_MAX = 20
 
 
-def why_not(old: plan_pb2.Plan, new: plan_pb2.Plan, started: Iterable[str]) -> list[str]:
+def obstacles_to_move(old: plan_pb2.Plan, new: plan_pb2.Plan, started: Iterable[str]) -> list[str]:
     """Why an execution cannot move; empty if it can. `started` are nodes as histories name them."""
     before, after = _described(old.nodes, old.specs), _described(new.nodes, new.specs)
     reasons: dict[str, None] = {}

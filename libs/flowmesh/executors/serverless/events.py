@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from flowmesh.executors.base import Attempt, Json
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.publish import Publisher, send_event
-from flowmesh.standards.events import wanted_of, wanted_of_type
+from flowmesh.standards.events import violated_requirement, violated_type_requirement
 
 
 class Emitter:
@@ -30,9 +30,9 @@ class Emitter:
             if key not in event:
                 raise invalid(f"the {key} of the event is null")
         for key, value in event.items():
-            if wanted := wanted_of(key, value):
+            if wanted := violated_requirement(key, value):
                 raise invalid(f"the {key} of the event must be {wanted}")
-        if wanted := wanted_of_type(event["type"]):
+        if wanted := violated_type_requirement(event["type"]):
             raise invalid(f"the type of the event must be {wanted}")
         await send_event(self._publisher, attempt, event["type"], event)
         return event

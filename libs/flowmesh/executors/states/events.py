@@ -13,7 +13,7 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.publish import Publisher, send_event
 from flowmesh.expressions import instant
-from flowmesh.standards.events import OWN_TYPES, SUBJECT, wanted_of
+from flowmesh.standards.events import OWN_TYPES, SUBJECT, violated_requirement
 
 ENTRIES_MAX = 10
 _NOT_IN_SUBJECTS = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -34,7 +34,7 @@ def event_of(entry: Json, attempt: Attempt, number: int, now_us: NowUs) -> dict[
     for key, name in _NAMES.items():
         if key in entry:
             event[name] = entry[key]
-            if wanted := wanted_of(name, entry[key]):
+            if wanted := violated_requirement(name, entry[key]):
                 raise _wrong(f"Entries[{number}].{key} must be {wanted}")
     if not SUBJECT.match(_subject(event)) or event["type"].startswith(OWN_TYPES):
         raise _wrong(f"Entries[{number}].DetailType cannot be the type of an event")

@@ -9,7 +9,7 @@ from flowmesh.executors.publish import Publisher
 from flowmesh.executors.states.running import Tools
 from flowmesh.executors.states.task import state_executor
 from flowmesh.sandbox import Sandbox
-from flowmesh.standards.intrinsics import World
+from flowmesh.standards.intrinsics import Randomness
 
 
 def states_executor(
@@ -21,5 +21,5 @@ def states_executor(
     publisher: Publisher | None = None,
 ) -> Executor:
     """Return the executor; without a publisher, states that publish fail."""
-    world = World(new_id, draw)
-    return state_executor(Tools(egress, now_us, world, jsonata_of(sandbox), publisher))
+    randomness = Randomness(new_id, draw)
+    return state_executor(Tools(egress, now_us, randomness, jsonata_of(sandbox), publisher))

@@ -11,16 +11,16 @@ from flowmesh.executors.code.jsonata import Fill
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.publish import Publisher
 from flowmesh.expressions import instant
-from flowmesh.standards.intrinsics import World
+from flowmesh.standards.intrinsics import Randomness
 from flowmesh.standards.paths import Context, compile_path, compile_reference, put
-from flowmesh.standards.payloads import filled
+from flowmesh.standards.payloads import fill_template
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     egress: Sender
     now_us: NowUs
-    world: World
+    randomness: Randomness
     fill: Fill
     # None where nothing is published.
     publisher: Publisher | None = None
@@ -89,16 +89,16 @@ class Running:
         path = self.config[key]
         return {} if path is None else compile_path(path).find(data, self.context)
 
-    def filled(self, key: str, data: Json) -> Json:
+    def fill_template(self, key: str, data: Json) -> Json:
         if key not in self.config:
             return data
-        return filled(self.config[key], data, self.context, self.tools.world)
+        return fill_template(self.config[key], data, self.context, self.tools.randomness)
 
     async def taken(self) -> Json:
         """The effective input: InputPath, then Parameters; in JSONata, Arguments."""
         if "arguments" in self.config:
             return await self.evaluated(self.config["arguments"])
-        return self.filled("parameters", self.at("input_path", self.data))
+        return self.fill_template("parameters", self.at("input_path", self.data))
 
     async def left(self, result: Json, state: dict[str, Json]) -> dict[str, Json]:
         """The value after a state that has made `result`."""
@@ -106,8 +106,8 @@ class Running:
             return await self.made(self.config, state, result, result=result)
         kept = kept_of(state)
         if "assign" in self.config:
-            kept["variables"] = {**kept["variables"], **self.filled("assign", result)}
-        result = self.filled("result_selector", result)
+            kept["variables"] = {**kept["variables"], **self.fill_template("assign", result)}
+        result = self.fill_template("result_selector", result)
         output = result
         if "result_path" in self.config:
             path = self.config["result_path"]

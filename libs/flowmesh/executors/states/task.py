@@ -29,7 +29,7 @@ from flowmesh.expressions import instant
 from flowmesh.standards.arns import machine_of
 from flowmesh.standards.choices import as_moment, holds
 from flowmesh.standards.paths import Context, PathFailed, compile_path, compile_reference, put
-from flowmesh.standards.payloads import filled, looked_up
+from flowmesh.standards.payloads import fill_template, look_up
 
 TYPE = "states.task"
 _ITEMS_MAX = 100_000
@@ -138,7 +138,7 @@ async def _fail(run: Running) -> Json:
         if f"{key}_path" not in config:
             return str(config.get(key, ""))
         text = config[f"{key}_path"]
-        return str(looked_up(text, run.data, run.context, run.tools.world))
+        return str(look_up(text, run.data, run.context, run.tools.randomness))
 
     raise TaskFailure(told("error") or "States.TaskFailed", told("cause"))
 
@@ -184,7 +184,7 @@ async def _before(run: Running) -> Json:
     `call` names the one of the parameters that the input is; `token` says that the task gets one.
     """
     if run.config.get("token"):
-        run.token = run.tools.world.new_id()
+        run.token = run.tools.randomness.new_id()
     call = await run.taken()
     if "call" in run.config:
         call = call.get(run.config["call"], {}) if isinstance(call, dict) else {}
@@ -304,7 +304,7 @@ async def _selected(run: Running, data: Json, positions: list[Json]) -> list[Jso
         context = run.context
         for each in some:
             seen = Context({**context, **each}, context.variables)
-            made.append(filled(selector, data, seen, run.tools.world))
+            made.append(fill_template(selector, data, seen, run.tools.randomness))
     return made
 
 
@@ -331,7 +331,7 @@ async def _failed(run: Running) -> Json:
     counts = list(earlier.get("counts") or [0] * len(retriers))
     for number, retrier in enumerate(retriers):
         if matches(name, retrier["errors"]):
-            wait = wait_before_retry(retrier, counts[number], run.tools.world.draw())
+            wait = wait_before_retry(retrier, counts[number], run.tools.randomness.draw())
             if wait is None:
                 break
             counts[number] += 1
@@ -351,7 +351,7 @@ async def _caught(run: Running, catcher: dict[str, Json], error: Json) -> dict[s
         return await run.made(catcher, run.state, error, errorOutput=error)
     kept, data = kept_of(run.state), error
     if "assign" in catcher:
-        assigned = filled(catcher["assign"], error, run.context, run.tools.world)
+        assigned = fill_template(catcher["assign"], error, run.context, run.tools.randomness)
         kept["variables"] = {**kept["variables"], **assigned}
     if "result_path" in catcher:
         path = catcher["result_path"]

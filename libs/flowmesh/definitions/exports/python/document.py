@@ -39,12 +39,12 @@ def write_python(documents: Sequence[Document]) -> str:
     objects = {name: names.new(name) for name in tasks}
     flows = [_Flow(each, tasks, names) for each in documents if each["kind"] == "Workflow"]
     # A task that a flow says in a word of the builder needs no object, unless another names it.
-    said = {name for flow in flows for name in flow.said}
+    said = {name for flow in flows for name in flow.inlined}
     brought = {name for flow in flows for name in flow.brings}
     alone = [name for name in tasks if name in brought or name not in said]
     words = {"Workflow", "workflow"} if flows else set()
     words |= {"WorkflowTask"} if alone else set()
-    words |= {"Retry"} if any(flow.tries_again for flow in flows) else set()
+    words |= {"Retry"} if any(flow.has_retries for flow in flows) else set()
     text = f"{_BEGINNING}\n\nfrom flowmesh.sdk import {', '.join(sorted(words))}\n"
     for name in alone:
         text += "\n" + statement(f"{objects[name]} = ", _task(tasks[name]))
@@ -72,16 +72,16 @@ class _Flow:
         self._function = names.new(_name(document))
         self._nodes = Nodes(_name(document), tasks)
         self._nodes.add(document["spec"]["tasks"])
-        self.said = self._nodes.said
+        self.inlined = self._nodes.inlined
         self.brings = [
             name
             for name in dict.fromkeys(_named(document["spec"]))
-            if name in tasks and name not in self.said
+            if name in tasks and name not in self.inlined
         ]
 
     @property
-    def tries_again(self) -> bool:
-        return self._nodes.tries_again
+    def has_retries(self) -> bool:
+        return self._nodes.has_retries
 
     def text(self, objects: dict[str, str]) -> str:
         """The function and its decorator; `objects` are the names of tasks in the module."""

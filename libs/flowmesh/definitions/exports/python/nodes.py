@@ -9,7 +9,7 @@ from flowmesh.expressions.references import Reference, ReferenceInvalid, parse_r
 
 Json = Any
 # Arguments and options of a call.
-_Said = tuple[list[Json], Document]
+_Arguments = tuple[list[Json], Document]
 
 # What a task gets that says nothing else: in a flow, and in a map.
 _INPUT, _ITEM = "{{input}}", "{{item}}"
@@ -56,7 +56,7 @@ class _Graph:
         self.nodes: dict[str, _Variable] = {}
 
 
-class _Sight:
+class _References:
     """Writes templates as references to nodes that may be referred to, and says to which."""
 
     def __init__(self, graph: _Graph, nodes: Collection[str]) -> None:
@@ -116,15 +116,15 @@ class Nodes:
         self._flow = _Graph(_Variable("flow"), flow, _INPUT)
         self._added: list[tuple[_Variable, Call]] = []
         # Tasks of the source that a word of the builder defines.
-        self.said: set[str] = set()
-        self.tries_again = False
+        self.inlined: set[str] = set()
+        self.has_retries = False
 
     def add(self, nodes: Sequence[Document]) -> None:
         self._add(self._flow, nodes)
 
     def output(self, value: Json) -> Json:
         """The output of the flow, which may refer to any of its nodes."""
-        return _Sight(self._flow, self._flow.nodes)(value)
+        return _References(self._flow, self._flow.nodes)(value)
 
     def statements(self) -> list[str]:
         return [
@@ -144,12 +144,12 @@ class Nodes:
         """The call that adds a node; what it says is taken out of `rest`."""
         del rest["id"]
         waits = _waits(rest.get("dependsOn"), graph)
-        see = _Sight(graph, waits or ())
-        method, arguments, options = self._does(graph, name, rest, see)
-        self._say(rest, options, see, of_task=method != "map")
+        references = _References(graph, waits or ())
+        method, arguments, options = self._method(graph, name, rest, references)
+        self._take_options(rest, options, references, of_task=method != "map")
         if waits is not None:
             del rest["dependsOn"]
-            if list(see.seen) != list(waits) or any(waits.values()):
+            if list(references.seen) != list(waits) or any(waits.values()):
                 options["depends_on"] = [_after(graph, *each) for each in waits.items()]
         if method == "node":
             arguments.append(rest)
@@ -157,16 +157,16 @@ class Nodes:
             options["also"] = rest
         return Call(f"{graph.owner.name}.{method}", [name, *arguments], options)
 
-    def _does(
-        self, graph: _Graph, name: str, rest: Document, see: _Sight
+    def _method(
+        self, graph: _Graph, name: str, rest: Document, references: _References
     ) -> tuple[str, list[Json], Document]:
         """The method that says what a node does, its arguments and options."""
         if _is_map(rest):
-            return "map", [], _map_options(rest.pop("map"), see)
+            return "map", [], _map_options(rest.pop("map"), references)
         if "input" not in rest:
             for key, (method, said_in) in _LINKS.items():
                 said = rest.get(key)
-                if isinstance(said, dict) and (found := said_in(said, see)):
+                if isinstance(said, dict) and (found := said_in(said, references)):
                     del rest[key]
                     return method, *found
         ref = rest.get("taskRef")
@@ -178,23 +178,25 @@ class Nodes:
                 ref == "transform" and not others and all(isinstance(each, dict) for each in steps)
             ):
                 del rest["input"]
-                return "transform", [see(source), *see(steps)], {}
+                return "transform", [references(source), *references(steps)], {}
         task = self._tasks.get(ref, {})
         spec = task.get("spec") if task.get("metadata") == {"name": ref} else None
         if spec == {"type": ref} and rest.get("input") is not None:
-            self.said.add(ref)
+            self.inlined.add(ref)
             if rest["input"] == graph.given:
                 del rest["input"]
             return "task", [ref], {}
         if ref == f"{graph.name}.{name}" and (http := _http(spec)):
-            self.said.add(ref)
+            self.inlined.add(ref)
             return "http", *http
         return "use", [ref], {}
 
-    def _say(self, rest: Document, options: Document, see: _Sight, *, of_task: bool) -> None:
+    def _take_options(
+        self, rest: Document, options: Document, references: _References, *, of_task: bool
+    ) -> None:
         """Takes out of `rest` what the builder has an option for."""
         if of_task and rest.get("input") is not None:
-            options["input"] = see(rest.pop("input"))
+            options["input"] = references(rest.pop("input"))
         for key, option in (_TEXTS | _TEXTS_OF_TASKS if of_task else _TEXTS).items():
             if isinstance(rest.get(key), str) and rest[key]:
                 options[option] = rest.pop(key)
@@ -206,7 +208,7 @@ class Nodes:
             options["permissions"] = rest.pop("permissions")
         retry = rest.get("retry")
         if of_task and isinstance(retry, dict) and retry.keys() == _RETRY.keys():
-            self.tries_again = True
+            self.has_retries = True
             options["retry"] = _retry(rest.pop("retry"))
 
 
@@ -250,15 +252,15 @@ def _is_map(node: Document) -> bool:
     )
 
 
-def _map_options(body: Document, see: _Sight) -> Document:
+def _map_options(body: Document, references: _References) -> Document:
     options: Document = {}
     for key in ("items", "pages", "concurrency", "batch", "tolerate"):
         if key in body:
-            options[key] = see(body[key]) if key in ("items", "pages") else body[key]
+            options[key] = references(body[key]) if key in ("items", "pages") else body[key]
     return options | {"counted": True} if "results" in body else options
 
 
-def _subworkflow(said: Document, see: _Sight) -> _Said | None:
+def _subworkflow(said: Document, references: _References) -> _Arguments | None:
     match said:
         case {"workflow": str(workflow), "version": version, "wait": bool(wait), **others} if (
             others.keys() <= {"onCancel", "id", "input"} and all(others.values())
@@ -268,19 +270,19 @@ def _subworkflow(said: Document, see: _Sight) -> _Said | None:
             for key, option in (("onCancel", "on_cancel"), ("id", "child_id")):
                 if key in others:
                     options[option] = others[key]
-            return [workflow], options | _given(others, "input", see)
+            return [workflow], options | _given(others, "input", references)
     return None
 
 
-def _continued(said: Document, see: _Sight) -> _Said | None:
-    return ([], _given(said, "input", see)) if _only(said, "input") else None
+def _continued(said: Document, references: _References) -> _Arguments | None:
+    return ([], _given(said, "input", references)) if _only(said, "input") else None
 
 
-def _wait(said: Document, see: _Sight) -> _Said | None:
+def _wait(said: Document, references: _References) -> _Arguments | None:
     others = dict(said)
     event = others.pop("event", None)
     if isinstance(event, str) and _only(others, "correlate"):
-        return [event], _given(others, "correlate", see)
+        return [event], _given(others, "correlate", references)
     return None
 
 
@@ -289,8 +291,8 @@ def _only(said: Document, key: str) -> bool:
     return said.keys() <= {key} and said.get(key, "") is not None
 
 
-def _given(said: Document, key: str, see: _Sight) -> Document:
-    return {"input": see(said[key])} if key in said else {}
+def _given(said: Document, key: str, references: _References) -> Document:
+    return {"input": references(said[key])} if key in said else {}
 
 
 # What ties a node to other runs, by the word of a resource: the method, and what is said in it.
@@ -301,7 +303,7 @@ _LINKS = {
 }
 
 
-def _http(spec: Document | None) -> _Said | None:
+def _http(spec: Document | None) -> _Arguments | None:
     if spec is None or spec.get("type") != "http" or spec.keys() != {"type", "http"}:
         return None
     more = dict(spec["http"])

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 from flowmesh.definitions.exports.parts import Document, nodes_by_id
-from flowmesh.definitions.exports.serverless.graph import KEPT, GraphWriter
+from flowmesh.definitions.exports.serverless.graph import BRANCH_FAILURE, GraphWriter
 from flowmesh.definitions.exports.serverless.jq import (
     literal,
     native_program,
@@ -16,7 +16,7 @@ from flowmesh.definitions.exports.serverless.jq import (
 )
 from flowmesh.definitions.exports.serverless.tasks import TaskWriter, ms
 from flowmesh.definitions.exports.unsupported import UnsupportedExpression, UnsupportedFeatures
-from flowmesh.definitions.formats.serverless.names import NAME, NAME_SAID, document_name
+from flowmesh.definitions.formats.serverless.names import NAME, NAME_FORM, document_name
 from flowmesh.definitions.model import (
     Callbacks,
     Compensation,
@@ -108,7 +108,7 @@ def _about(workflow: Workflow, document: Document, unsupported: UnsupportedFeatu
     }
     for key in ("namespace", "name"):
         if not NAME.match(about[key]):
-            unsupported.add(f"the {key} {about[key]!r}: {NAME_SAID}")
+            unsupported.add(f"the {key} {about[key]!r}: {NAME_FORM}")
     if not _SEMANTIC.match(about["version"]):
         unsupported.add(
             f"the version {about['version']!r}, which is not semantic, such as {VERSION}"
@@ -162,11 +162,11 @@ def _output(workflow: Workflow, leaves: list[str], unsupported: UnsupportedFeatu
 
 def _raised() -> Document:
     """The failure of a branch, once the others have ended."""
-    kept = f"$context[{literal(KEPT)}]"
+    kept = f"$context[{literal(BRANCH_FAILURE)}]"
     error = {
         "type": wrapped(f"{kept}.type"),
         "status": 500,
         "title": wrapped(f"{kept}.title"),
         "detail": wrapped(f"{kept}.detail"),
     }
-    return {"if": wrapped(f"$context | has({literal(KEPT)})"), "raise": {"error": error}}
+    return {"if": wrapped(f"$context | has({literal(BRANCH_FAILURE)})"), "raise": {"error": error}}

@@ -27,7 +27,7 @@ from flowmesh.definitions.model import GroupBody, Join, Node, Outcome
 from flowmesh.definitions.scopes import Scope
 
 # A member of the context that no id of a node can be.
-KEPT = "failure of a branch"
+BRANCH_FAILURE = "failure of a branch"
 
 
 class GraphWriter:
@@ -152,7 +152,7 @@ class GraphWriter:
         if len(inner) > len(around):
             kept = {
                 "set": wrapped("$error"),
-                "export": {"as": wrapped(f"$context + {{{literal(KEPT)}: .}}")},
+                "export": {"as": wrapped(f"$context + {{{literal(BRANCH_FAILURE)}: .}}")},
             }
             catch = {"as": "error", "do": [{f"failure of {name}": kept}]}
             return {name: {"try": tasks, "catch": catch}}

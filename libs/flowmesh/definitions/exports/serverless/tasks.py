@@ -18,7 +18,7 @@ from flowmesh.definitions.exports.serverless.jq import (
     wrapped,
 )
 from flowmesh.definitions.exports.unsupported import UnsupportedExpression, UnsupportedFeatures
-from flowmesh.definitions.formats.serverless.names import NAME, NAME_SAID, document_name
+from flowmesh.definitions.formats.serverless.names import NAME, NAME_FORM, document_name
 from flowmesh.definitions.formats.serverless.tasks import ATTEMPTS
 from flowmesh.definitions.model import (
     NO_RETRY,
@@ -249,7 +249,7 @@ class TaskWriter:
         namespace, name = document_name(config["workflow"])
         if not (NAME.match(namespace) and NAME.match(name)):
             raise UnsupportedExpression(
-                f"the name {config['workflow']!r} of a sub-workflow: {NAME_SAID}"
+                f"the name {config['workflow']!r} of a sub-workflow: {NAME_FORM}"
             )
         called = {
             "namespace": namespace,

@@ -22,7 +22,7 @@ from flowmesh.definitions.exports.states.decisions import (
     write_decision,
 )
 from flowmesh.definitions.exports.states.errors import ANY_ERROR
-from flowmesh.definitions.exports.states.levels import Level, goes, merged
+from flowmesh.definitions.exports.states.levels import Level, merged, transition
 from flowmesh.definitions.exports.states.refused import add_refused, add_unsupported_edges
 from flowmesh.definitions.exports.states.tasks import Tasks
 from flowmesh.definitions.exports.states.values import HasEnded, Values, output_path, path_to
@@ -120,7 +120,7 @@ class Blocks:
             case Series():
                 return self._row(list(block.blocks), level, following)
             case Branches():
-                return self._beside(block, level, following)
+                return self._parallel(block, level, following)
         return self._node(level.scope.nodes[block], level, following)
 
     def _row(self, blocks: list[Block], level: Level, following: str) -> str:
@@ -152,7 +152,7 @@ class Blocks:
 
     # --- nodes side by side ---
 
-    def _beside(self, block: Branches, level: Level, following: str) -> str:
+    def _parallel(self, block: Branches, level: Level, following: str) -> str:
         if len(block.blocks) > _BRANCHES_MAX:
             self.unsupported.add(f"more than {_BRANCHES_MAX} branches side by side")
             return following
@@ -171,7 +171,7 @@ class Blocks:
         selector = kept | {f"{name}.$": call for name, call in calls.items()}
         name = self.new("branches")
         state: Document = {"Type": "Parallel", "Branches": branches, "ResultSelector": selector}
-        level.states[name] = state | goes(self._checked(name, ends, level, following))
+        level.states[name] = state | transition(self._checked(name, ends, level, following))
         return name
 
     def _kept(self, level: Level) -> list[str]:
@@ -239,7 +239,7 @@ class Blocks:
                 state["Catch"] = [{"ErrorEquals": [ANY_ERROR], **catch}]
         elif node.id in self.wanted:
             following = self._answer(name, None, node, level, following)
-        level.states[name] = state | goes(following)
+        level.states[name] = state | transition(following)
         first = name
         if state.get("ItemsPath") == _ITEMS:
             first = self.new(f"{name}:list")
@@ -295,7 +295,7 @@ class Blocks:
             if node.id in self.wanted:
                 self._answer(name, outcome.fallback, node, level, following, named=name)
             else:
-                level.states[name] = {"Type": "Pass"} | goes(following)
+                level.states[name] = {"Type": "Pass"} | transition(following)
             return {"ResultPath": None, "Next": name}
         if outcome.on_failure is not OnFailure.FAIL:
             self.unsupported.add(f"onFailure: {outcome.on_failure.name} of a node", node.id)
@@ -311,7 +311,7 @@ class Blocks:
         named = named or self.new(f"{name}:output")
         place = output_path(node.id)
         made = {"Type": "Pass", "Result": value, "ResultPath": place}
-        level.states[named] = made | goes(following)
+        level.states[named] = made | transition(following)
         return named
 
     def _guarded(self, node: Node, level: Level, name: str) -> str:
@@ -326,7 +326,7 @@ class Blocks:
                 {**rules.holds, "Next": name},
                 {**rules.fails, "Next": level.skip()},
             ],
-            "Default": self.undecided(node, level, choice),
+            "Default": self.condition_failure(node, level, choice),
         }
         return choice
 
@@ -349,7 +349,7 @@ class Blocks:
                 self.unsupported.add(f"a condition that is no choice rule ({why})", node.id)
         return found
 
-    def undecided(self, node: Node, level: Level, choice: str) -> str:
+    def condition_failure(self, node: Node, level: Level, choice: str) -> str:
         """Where a condition leads that is neither true nor false."""
         name = self.new(f"{choice}-failed")
         told = {"Error": "ValidationError", "Cause": f"the condition of {node.id} cannot be told"}

@@ -118,6 +118,6 @@ def _choice(blocks: "Blocks", node: Node, task: Task, targets: dict[str, str], l
         "Type": "Choice",
         **({"Comment": comment} if comment else {}),
         "Choices": choices,
-        "Default": blocks.undecided(node, level, name),
+        "Default": blocks.condition_failure(node, level, name),
     }
     return name

@@ -43,7 +43,7 @@ def _following(state: Document) -> Iterator[str]:
         yield state["Default"]
 
 
-def goes(following: str) -> Document:
+def transition(following: str) -> Document:
     return {"Next": following} if following else {"End": True}
 
 

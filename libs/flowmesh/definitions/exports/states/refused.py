@@ -101,13 +101,13 @@ def add_refused(part: Any, unsupported: UnsupportedFeatures, node_id: str = "") 
     noted = {
         words.get(each.name, each.name)
         for each in fields(part)
-        if each.name not in WRITTEN[kind] and not _as_usual(part, each)
+        if each.name not in WRITTEN[kind] and not _is_default(part, each)
     }
     for feature in sorted(noted):
         unsupported.add(feature, node_id)
 
 
-def _as_usual(part: Any, each: Field[Any]) -> bool:
+def _is_default(part: Any, each: Field[Any]) -> bool:
     value = getattr(part, each.name)
     if isinstance(part, Workflow) and each.name == "triggers":
         return not list(listed(value))

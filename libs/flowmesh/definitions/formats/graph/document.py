@@ -22,9 +22,9 @@ from flowmesh.definitions.formats.graph.nodes import (
     CONTEXT,
     NATIVE_KEYS,
     NODE_TYPES,
-    Meaning,
+    NodeTask,
     Place,
-    read_meaning,
+    read_node_task,
 )
 from flowmesh.definitions.formats.native import bodies as native_bodies
 from flowmesh.definitions.formats.native import calls
@@ -64,8 +64,8 @@ _ENTRANCES = frozenset({"trigger", "webhook"})
 # What a transformation behind them would have nothing of.
 _WITHOUT_OUTPUT = frozenset({"", "decision", "trigger", "delay"})
 # Members of a node that a native task in its data has too, and what it may not say itself.
-_SAID_OF_NODES = ("critical", "priority", "queue", "limits", "requires", "permissions")
-_SAID_BY_EDGES = ("dependsOn", "join")
+_NODE_MEMBERS = ("critical", "priority", "queue", "limits", "requires", "permissions")
+_EDGE_MEMBERS = ("dependsOn", "join")
 
 
 @dataclass(slots=True)
@@ -225,11 +225,11 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str], bound: frozenset[
     previous = edges[0].source.removesuffix(AFTER_SUFFIX) if len(edges) == 1 else ""
     if kinds.get(previous, "") in _WITHOUT_OUTPUT:
         previous = ""
-    meaning = Meaning()
+    node_task = NodeTask()
     native = each.kind == "custom" and any(key in each.data.value for key in NATIVE_KEYS)
     if each.kind and not native:
-        meaning = read_meaning(each.kind, Place(each.id, each.data, previous))
-    node = _native(each, bound) if native else _node(each, meaning, bound)
+        node_task = read_node_task(each.kind, Place(each.id, each.data, previous))
+    node = _native(each, bound) if native else _node(each, node_task, bound)
     node = replace(
         node,
         dependencies=tuple(edge.source for edge in edges),
@@ -243,9 +243,9 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str], bound: frozenset[
         node = replace(node, task=replace(node.task, config=config, places=places))
     each.reader.warn_of_unknown()
     hidden = list(wiring.between.get(each.id, ())) if each.id else []
-    if meaning.before is not None:
+    if node_task.before is not None:
         first = replace(
-            meaning.before,
+            node_task.before,
             dependencies=node.dependencies,
             edges=node.edges,
             join=node.join,
@@ -266,23 +266,23 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str], bound: frozenset[
     return [*hidden, node, *([behind] if behind is not None else [])]
 
 
-def _node(each: _Found, meaning: Meaning, bound: frozenset[str]) -> Node:
+def _node(each: _Found, node_task: NodeTask, bound: frozenset[str]) -> Node:
     """A node of one of the types; its edges are not known here."""
     reader, data = each.reader, each.data
     return Node(
         id=each.id,
         path=data.path,
         name=reader.text("name") or each.id,
-        task=meaning.task,
-        input=meaning.input,
-        has_input=meaning.has_input,
+        task=node_task.task,
+        input=node_task.input,
+        has_input=node_task.has_input,
         retry=read_retry(data),
         timeout_ms=read_timeout(data),
         critical=reader.flag("critical", True),
         priority=Priority[reader.choice("priority", _PRIORITIES, Priority.NORMAL.name)],
         queue=reader.identifier("queue", "", required=False),
         outcome=read_outcome(reader, each.id, frozenset()),
-        bound=CONTEXT | bound if meaning.has_input else frozenset(),
+        bound=CONTEXT | bound if node_task.has_input else frozenset(),
         cache=calls.read_cache(reader, Reader.integer),
         limits=read_limits(reader),
         requires=read_requires(reader),
@@ -293,9 +293,9 @@ def _node(each: _Found, meaning: Meaning, bound: frozenset[str]) -> Node:
 def _native(each: _Found, bound: frozenset[str]) -> Node:
     """A custom node whose data is a task as native resources have it."""
     reader, data = each.reader, each.data
-    said = {key: reader.raw(key) for key in ("name", *_SAID_OF_NODES) if reader.has(key)}
+    said = {key: reader.raw(key) for key in ("name", *_NODE_MEMBERS) if reader.has(key)}
     value = {**data.value, **said, "id": each.id or "unknown"}
-    for key in _SAID_BY_EDGES:
+    for key in _EDGE_MEMBERS:
         if value.pop(key, None) is not None:
             message = f"{key} is said by edges, and by the join of the node"
             data.problems.add(_INVALID, message, (*data.path, key), at_key=True)

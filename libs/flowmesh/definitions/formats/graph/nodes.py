@@ -15,7 +15,7 @@ from flowmesh.definitions.formats.common import headers_of, javascript, method_o
 from flowmesh.definitions.formats.native import bodies as native_bodies
 from flowmesh.definitions.formats.native import links as native_links
 from flowmesh.definitions.formats.steps import ACTIONS, read_task
-from flowmesh.definitions.formats.task_types import warn_of_likeness
+from flowmesh.definitions.formats.task_types import warn_if_mistyped
 from flowmesh.definitions.formats.triggers import read_receiver
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
@@ -37,14 +37,14 @@ _EXPRESSIONS = {
 # Marks of data that is a task as native resources have it.
 NATIVE_KEYS = ("taskRef", *native_links.KINDS, *native_bodies.KINDS)
 # Of the data of a custom node: what is said to us, all else being for its worker.
-_OURS = frozenset(
+_OWN_MEMBERS = frozenset(
     {"taskType", "handlerId", "timeout", "retryPolicy", "inputSchema", "outputSchema"}
 )
 _PAYLOAD = re.compile(r"\{\{\s*payload\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class NodeTask:
     """What a node does; `before` runs first and has the edges that lead to it."""
 
     task: Task | None = None
@@ -81,20 +81,20 @@ class Place:
             places=places or {},
         )
 
-    def given(self, task: Task, default: str) -> Meaning:
+    def given(self, task: Task, default: str) -> NodeTask:
         """A task that gets `data.input`, or else what `default` renders to."""
         value = self.data.raw("input") if self.data.has("input") else default
-        return Meaning(replace(task, dialect=Dialect.NATIVE), input=value, has_input=True)
+        return NodeTask(replace(task, dialect=Dialect.NATIVE), input=value, has_input=True)
 
     def problem(self, message: str, *keys: str, code: str = "DEFINITION_INVALID") -> None:
         self.data.problems.add(code, message, (*self.data.path, *keys))
 
 
-def read_meaning(kind: str, place: Place) -> Meaning:
+def read_node_task(kind: str, place: Place) -> NodeTask:
     return _TYPES[kind](place)
 
 
-def _function(place: Place) -> Meaning:
+def _function(place: Place) -> NodeTask:
     data = place.data
     name = data.text("functionName")
     if data.has("handlerId"):
@@ -108,11 +108,11 @@ def _function(place: Place) -> Meaning:
     places: dict[Path, Path] = {("code",): (*data.path, "functionCode")}
     task = place.task("function", "function", {"code": code}, places=places)
     if task.input_schema is None and not data.has("input"):
-        return Meaning(task)
+        return NodeTask(task)
     return place.given(task, "{{context}}")
 
 
-def _http(place: Place) -> Meaning:
+def _http(place: Place) -> NodeTask:
     data = place.data
     config: dict[str, Json] = {
         "method": method_of(data),
@@ -126,10 +126,10 @@ def _http(place: Place) -> Meaning:
         config["send_context"] = True
     if data.raw("authentication") is not None:
         config["authentication"] = authentication_of(data.object("authentication"))
-    return Meaning(place.task("http", "http.request", config))
+    return NodeTask(place.task("http", "http.request", config))
 
 
-def _delay(place: Place) -> Meaning:
+def _delay(place: Place) -> NodeTask:
     data = place.data
     kind = _word(place, "delayType", ("fixed", "until", "expression"))
     value = data.raw("delayValue")
@@ -150,10 +150,10 @@ def _delay(place: Place) -> Meaning:
             message = f"delayValue must be a whole number of ms, from 0 to {most}"
             place.problem(message, "delayValue", code="TIMEOUT_INVALID")
             value = 0
-    return Meaning(place.task("delay", "delay", {"duration": value}, places=places))
+    return NodeTask(place.task("delay", "delay", {"duration": value}, places=places))
 
 
-def _computed_delay(place: Place, code: str, places: dict[Path, Path]) -> Meaning:
+def _computed_delay(place: Place, code: str, places: dict[Path, Path]) -> NodeTask:
     """JavaScript that tells how long: a function before the timer."""
     hidden = place.id + BEFORE_SUFFIX
     config = {"code": f"return ({code}\n)"}
@@ -162,10 +162,10 @@ def _computed_delay(place: Place, code: str, places: dict[Path, Path]) -> Meanin
     name = f"how long {place.id} waits"
     before = Node(hidden, place.data.path, name=name, task=task, hidden=True)
     duration = {"duration": f'{{{{context["{hidden}"]}}}}'}
-    return Meaning(place.task("delay", "delay", duration, places=places), before=before)
+    return NodeTask(place.task("delay", "delay", duration, places=places), before=before)
 
 
-def _transformation(place: Place) -> Meaning:
+def _transformation(place: Place) -> NodeTask:
     data = place.data
     kind = _word(place, "transformationType", tuple(OPERATIONS))
     if not data.has("transformationConfig"):
@@ -189,12 +189,12 @@ def _transformation(place: Place) -> Meaning:
     return place.given(place.task("transformation", "transform", does, places=places), previous)
 
 
-def _decision(place: Place) -> Meaning:
+def _decision(place: Place) -> NodeTask:
     # Its conditions are known when its edges have been read.
-    return Meaning(place.task("decision", "decision", {}))
+    return NodeTask(place.task("decision", "decision", {}))
 
 
-def _webhook(place: Place) -> Meaning:
+def _webhook(place: Place) -> NodeTask:
     """A receiver: it waits for a signal; what came is checked and turned by a task behind that."""
     data = place.data
     signal_name = data.identifier("webhookId", "", required=False) or place.id
@@ -202,7 +202,7 @@ def _webhook(place: Place) -> Meaning:
     signal = Task("webhook", "signal", does, Dialect.STEPS, path=data.path)
     template, schema = data.raw("transformationTemplate"), _payload_schema(data)
     if template is None and schema is None:
-        return Meaning(signal)
+        return NodeTask(signal)
     hidden = place.id + BEFORE_SUFFIX
     name = f"the call of {place.id}"
     before = Node(hidden, data.path, name=name, task=signal, hidden=True)
@@ -219,7 +219,7 @@ def _webhook(place: Place) -> Meaning:
         schema = {"properties": {"payload": within}}
     task = place.task("webhook", "transform", config, Dialect.NATIVE)
     task = replace(task, input_schema=schema)
-    return Meaning(task, input=value, has_input=True, before=before)
+    return NodeTask(task, input=value, has_input=True, before=before)
 
 
 def _payload_schema(data: Reader) -> Json:
@@ -241,26 +241,26 @@ def _with_payload(template: Json, received: str) -> Json:
     return template
 
 
-def _trigger(place: Place) -> Meaning:
+def _trigger(place: Place) -> NodeTask:
     kind = _word(place, "triggerType", ("manual", "api", "scheduled", "event"))
     place.data.object("config")
     if kind in ("scheduled", "event") and not place.data.has("config"):
         place.data.missing("config", "when it fires, such as {cron: ...} or {type: ...}")
-    return Meaning(place.task("trigger", "noop", {}))
+    return NodeTask(place.task("trigger", "noop", {}))
 
 
-def _custom(place: Place) -> Meaning:
+def _custom(place: Place) -> NodeTask:
     data = place.data
     if data.has("action"):
-        return Meaning(read_task(data))
+        return NodeTask(read_task(data))
     key = "handlerId" if "handlerId" in data.value and "taskType" not in data.value else "taskType"
     handler = data.identifier(key, "the task type of a worker")
     if key == "taskType" and handler not in ACTIONS:
-        warn_of_likeness(data, key, ACTIONS)
+        warn_if_mistyped(data, key, ACTIONS)
     if data.has("input"):
         return place.given(place.task("custom", handler, {}), "")
-    config = {name: value for name, value in data.value.items() if name not in _OURS}
-    return Meaning(place.task("custom", handler, config))
+    config = {name: value for name, value in data.value.items() if name not in _OWN_MEMBERS}
+    return NodeTask(place.task("custom", handler, config))
 
 
 def _word(place: Place, key: str, words: tuple[str, ...]) -> str:
@@ -275,7 +275,7 @@ def _word(place: Place, key: str, words: tuple[str, ...]) -> str:
     return words[0]
 
 
-_TYPES: dict[str, Callable[[Place], Meaning]] = {
+_TYPES: dict[str, Callable[[Place], NodeTask]] = {
     "function": _function,
     "http": _http,
     "decision": _decision,

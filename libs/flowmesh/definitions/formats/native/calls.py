@@ -13,7 +13,7 @@ from flowmesh.definitions.model import Cache, Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
-from flowmesh.standards.events import SUBJECT, SUBJECT_SAID
+from flowmesh.standards.events import SUBJECT, SUBJECT_FORM
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _METHOD = re.compile(r"[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}\Z", re.ASCII)
@@ -110,7 +110,7 @@ def publish(body: Reader) -> dict[str, Json]:
     """Of `publish`."""
     subject = body.required_text("subject", "words with dots between them, as in orders.paid")
     if subject and "{{" not in subject and not SUBJECT.match(subject):
-        message = f"subject is {SUBJECT_SAID}"
+        message = f"subject is {SUBJECT_FORM}"
         body.problems.add("DEFINITION_INVALID", message, (*body.path, "subject"))
     config: dict[str, Json] = {"subject": subject}
     if kind := body.text("type"):

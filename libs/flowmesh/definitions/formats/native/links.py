@@ -21,7 +21,7 @@ _INPUT = ("input",)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class InlineTask:
     """A task that is written into its node, and the template of what it gets."""
 
     task: Task
@@ -29,18 +29,18 @@ class Written:
     has_input: bool = False
 
 
-def written_kind(reader: Reader) -> str:
+def inline_kind(reader: Reader) -> str:
     """Which of these a task is; empty where it is none."""
     return next((kind for kind in KINDS if reader.has(kind)), "")
 
 
-def read_written(reader: Reader, kind: str, place: Place) -> Written:
+def read_inline_task(reader: Reader, kind: str, place: Place) -> InlineTask:
     """The task under the word `kind`."""
     if kind == DECISION:
         given = reader.raw("input")
-        return Written(read_decision(reader), given, reader.has("input"))
+        return InlineTask(read_decision(reader), given, reader.has("input"))
     if kind == APPROVAL:
-        return Written(*read_approval(reader), has_input=True)
+        return InlineTask(*read_approval(reader), has_input=True)
     for key in ("taskRef", "input", "queue"):
         if reader.has(key):
             message = f"{key} does not belong beside {kind}"
@@ -52,7 +52,7 @@ def read_written(reader: Reader, kind: str, place: Place) -> Written:
     return made
 
 
-def _subworkflow(body: Reader, _place: Place) -> Written:
+def _subworkflow(body: Reader, _place: Place) -> InlineTask:
     waits = body.flag("wait", True)
     path: Path
     if not waits and body.has("onCancel"):
@@ -82,7 +82,7 @@ def _workflow(body: Reader) -> str:
     return body.identifier("workflow", "the name of the workflow to start")
 
 
-def _continue(body: Reader, place: Place) -> Written:
+def _continue(body: Reader, place: Place) -> InlineTask:
     if place.depth:
         message = "a workflow continues as new from one of its own tasks, not from within a body"
         body.problems.add("DEFINITION_INVALID", message, body.path)
@@ -90,14 +90,14 @@ def _continue(body: Reader, place: Place) -> Written:
     return _made("continueAsNew", config, body, "input")
 
 
-def _wait(body: Reader, _place: Place) -> Written:
+def _wait(body: Reader, _place: Place) -> InlineTask:
     config: dict[str, Json] = {"name": body.identifier("event", "the type of the event")}
     if body.has("onTimeout"):
         config["onTimeout"] = body.raw("onTimeout")
     return _made("signal", config, body, "correlate")
 
 
-def _made(kind: str, config: dict[str, Json], body: Reader, key: str) -> Written:
+def _made(kind: str, config: dict[str, Json], body: Reader, key: str) -> InlineTask:
     task = Task(
         kind,
         kind,
@@ -106,7 +106,7 @@ def _made(kind: str, config: dict[str, Json], body: Reader, key: str) -> Written
         config_path=body.path,
         places={_INPUT: (*body.path, key)},
     )
-    return Written(task, body.raw(key), body.has(key))
+    return InlineTask(task, body.raw(key), body.has(key))
 
 
 def _version(body: Reader) -> Json:
@@ -130,7 +130,7 @@ def version_of(config: dict[str, Json]) -> tuple[int, str]:
     return 0, "" if value in (None, LATEST) else str(value)
 
 
-_READERS: dict[str, Callable[[Reader, Place], Written]] = {
+_READERS: dict[str, Callable[[Reader, Place], InlineTask]] = {
     "subworkflow": _subworkflow,
     "continueAsNew": _continue,
     "wait": _wait,

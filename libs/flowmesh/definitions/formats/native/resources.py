@@ -22,7 +22,7 @@ from flowmesh.definitions.formats.native.bodies import (
     read_edges,
 )
 from flowmesh.definitions.formats.native.go_form import from_go
-from flowmesh.definitions.formats.native.links import read_written, written_kind
+from flowmesh.definitions.formats.native.links import inline_kind, read_inline_task
 from flowmesh.definitions.formats.native.outcomes import (
     read_compensation,
     read_outcome,
@@ -32,7 +32,7 @@ from flowmesh.definitions.formats.native.times import read_duration, read_retry,
 from flowmesh.definitions.formats.search_attributes import read_retention, read_search
 from flowmesh.definitions.formats.start_policy import read_start
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
-from flowmesh.definitions.formats.task_types import warn_of_likeness
+from flowmesh.definitions.formats.task_types import warn_if_mistyped
 from flowmesh.definitions.formats.triggers import read_triggers
 from flowmesh.definitions.formats.variables import read_variables
 from flowmesh.definitions.model import (
@@ -142,8 +142,8 @@ def read_task(reader: Reader, place: Place) -> Node:
 
 def _node(reader: Reader, place: Place) -> Node:
     node_id = reader.identifier("id", "the name of the task in this workflow")
-    kind = written_kind(reader)
-    written = read_written(reader, kind, place) if kind else None
+    kind = inline_kind(reader)
+    written = read_inline_task(reader, kind, place) if kind else None
     task_ref = reader.task_ref("taskRef", required=written is None)
     edges = read_edges(reader)
     return Node(
@@ -192,7 +192,7 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     if found is not None:
         body.refuse_unknown()
     elif task_type:
-        warn_of_likeness(spec, "type", BLOCKS)
+        warn_if_mistyped(spec, "type", BLOCKS)
     if found is FUNCTION:
         executor = config.pop("handler", executor)
     return Task(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.machines import Machine, catch_all
 from flowmesh.definitions.formats.serverless.compiler import BEFORE, EnclosingScope, TaskContext
 from flowmesh.definitions.formats.serverless.values import JsonObject, duration_of, unsupported
 from flowmesh.definitions.limits import RETRY_ATTEMPTS_MAX
@@ -13,36 +13,42 @@ from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import is_variable
 
 # Lays the inside of a block out in a machine; given what follows, it answers its first node.
-Inside = Callable[[Machine, EnclosingScope], str]
+CompileBody = Callable[[Machine, EnclosingScope], str]
 BACKOFFS = ("constant", "exponential", "linear")
 ERROR_MEMBERS = ("type", "status", "instance", "title", "detail", "details")
 
 
 def block(
-    context: TaskContext, inside: Inside, *, opens: bool = False, begins: JsonObject | None = None
+    context: TaskContext,
+    compile_body: CompileBody,
+    *,
+    opens: bool = False,
+    begins: JsonObject | None = None,
 ) -> None:
     """A block of tasks; one that is opened has a frame, which its end closes."""
     enclosing = context.enclosing
     if context.limit_ms:
-        whole = inside
+        whole = compile_body
 
-        def inside(machine: Machine, enclosing: EnclosingScope) -> str:
-            return _raced(context, whole, machine, enclosing)
+        def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
+            return _with_timeout(context, whole, machine, enclosing)
 
     if not opens and not context.shape:
-        first = inside(context.machine, replace(enclosing, after=context.after))
+        first = compile_body(context.machine, replace(enclosing, after=context.after))
         context.machine.step(context.entry, first, context.path, context.name)
         return
     leave = context.new("end")
-    first = inside(context.machine, replace(enclosing, after=leave, depth=enclosing.depth + 1))
+    first = compile_body(
+        context.machine, replace(enclosing, after=leave, depth=enclosing.depth + 1)
+    )
     before = {key: value for key, value in context.shape.items() if key in BEFORE}
     behind = {key: value for key, value in context.shape.items() if key not in BEFORE}
     context.node(context.entry, {"op": "enter", **before, **(begins or {})}, first)
     context.node(leave, {"op": "leave", **behind}, context.after)
 
 
-def _raced(
-    context: TaskContext, inside: Inside, machine: Machine, enclosing: EnclosingScope
+def _with_timeout(
+    context: TaskContext, compile_body: CompileBody, machine: Machine, enclosing: EnclosingScope
 ) -> str:
     """The inside of a block against the clock: whichever is first ends the other.
 
@@ -56,7 +62,7 @@ def _raced(
         machine.inner((*context.path, "timeout")),
     )
     alone = replace(enclosing, after="", end="", catch=held, ends=False)
-    start = inside(within, alone)
+    start = compile_body(within, alone)
     context.node(held, {"op": "held"}, machine=within, given={"error": "{{error}}"}, catch="")
     clock.timer(timer, context.limit_ms, late, context.path)
     context.node(late, {"op": "late"}, machine=clock, catch="")
@@ -65,19 +71,19 @@ def _raced(
         clock.as_node(context.new("clock"), timer),
     )
     group = GroupBody(racers, context.path, race=True)
-    machine.body(both, group, Follow(check, everything(enclosing.catch)), context.path)
+    machine.body(both, group, Follow(check, catch_all(enclosing.catch)), context.path)
     config = {"op": "timely", "timeout_ms": context.limit_ms}
     context.node(check, config, enclosing.after, machine=machine, catch=enclosing.catch)
     return both
 
 
 def compile_do(context: TaskContext) -> None:
-    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+    def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
         return context.compiler.tasks(
             machine, context.reader.raw("do"), (*context.path, "do"), enclosing
         )
 
-    block(context, inside)
+    block(context, compile_body)
 
 
 def compile_for(context: TaskContext) -> None:
@@ -99,7 +105,7 @@ def compile_for(context: TaskContext) -> None:
         path = (*context.path, "while")
         config["while"] = context.expressions.expression(condition, path, inside_names)
 
-    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+    def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
         head, route = context.new("next"), context.new("item")
         within = replace(enclosing, after=head, names=enclosing.names | {each, position})
         body = context.compiler.tasks(
@@ -110,7 +116,7 @@ def compile_for(context: TaskContext) -> None:
         machine.route(route, targets.values(), context.path)
         return head
 
-    block(context, inside, opens=True, begins={"items": items})
+    block(context, compile_body, opens=True, begins={"items": items})
 
 
 def compile_fork(context: TaskContext) -> None:
@@ -121,22 +127,22 @@ def compile_fork(context: TaskContext) -> None:
         context.problems.add("GRAPH_EMPTY", message, (*fork.path, "branches"))
     fork.refuse_unknown()
 
-    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+    def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
         alone = replace(enclosing, after="", end="", catch="", ends=False)
         nodes = [_branch(context, machine, alone, index) for index in range(len(branches))]
         both, join = context.new("branches"), context.new("join")
         if compete:
             group, following = GroupBody(tuple(nodes), fork.path, race=True), enclosing.after
         else:
-            group = machine.beside(nodes, fork.path, context.name)
+            group = machine.group_with_input(nodes, fork.path, context.name)
             following = join
             context.node(
                 join, {"op": "join"}, enclosing.after, machine=machine, catch=enclosing.catch
             )
-        machine.body(both, group, Follow(following, everything(enclosing.catch)), context.path)
+        machine.body(both, group, Follow(following, catch_all(enclosing.catch)), context.path)
         return both
 
-    block(context, inside)
+    block(context, compile_body)
 
 
 def _branch(context: TaskContext, machine: Machine, enclosing: EnclosingScope, index: int) -> Node:
@@ -172,7 +178,7 @@ def compile_try(context: TaskContext) -> None:
     handler = catch.raw("do")
     catch.refuse_unknown()
 
-    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+    def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
         caught, route, again = (context.new(name) for name in ("catch", "caught", "again"))
         first_place = len(context.compiler.places)
         body = context.reader.raw("try")
@@ -195,7 +201,7 @@ def compile_try(context: TaskContext) -> None:
         machine.route(route, targets, context.path)
         return first
 
-    block(context, inside, opens=True)
+    block(context, compile_body, opens=True)
 
 
 def _filter(context: TaskContext, catch: Reader) -> JsonObject:
@@ -292,14 +298,14 @@ def call_function(context: TaskContext, name: str) -> None:
         context.reader.raw("with") or {}, (*context.path, "with"), context.names
     )
 
-    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+    def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
         own = replace(enclosing, names=frozenset(), functions=(*enclosing.functions, name))
         return context.compiler.single(machine, name, definition, path, own)
 
-    block(context, inside, opens=True, begins={"arguments": arguments})
+    block(context, compile_body, opens=True, begins={"arguments": arguments})
 
 
-def beside(
+def call_task(
     context: TaskContext,
     task: Task | None,
     task_ref: str,
@@ -326,9 +332,9 @@ def beside(
         timeout_ms=context.limit_ms,
         bound=context.machine.bound,
     )
-    group = context.machine.beside((node,), context.path, context.name)
+    group = context.machine.group_with_input((node,), context.path, context.name)
     context.machine.body(
-        call, group, Follow(answer, everything(context.enclosing.catch)), context.path
+        call, group, Follow(answer, catch_all(context.enclosing.catch)), context.path
     )
     context.compiler.place(node.id, context.path)
     context.node(answer, {"op": answered, **behind}, context.after)

@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.machines import Machine, catch_all
 from flowmesh.definitions.formats.serverless.values import (
     IN_TASK,
     Expressions,
@@ -71,7 +71,7 @@ class TaskContext:
     enclosing: EnclosingScope
     shape: JsonObject
     limit_ms: int
-    goes_to: Callable[[Reader, str], str]
+    target_of: Callable[[Reader, str], str]
 
     @property
     def path(self) -> Path:
@@ -125,7 +125,7 @@ class TaskContext:
         catch: str | None = None,
     ) -> None:
         """A node for the worker; one with `among` decides which of them follows."""
-        catches = everything(self.enclosing.catch if catch is None else catch)
+        catches = catch_all(self.enclosing.catch if catch is None else catch)
         follow = Follow(following, catches)
         if among:
             among = tuple(dict.fromkeys(name for name in among if name))
@@ -192,7 +192,7 @@ class Compiler:
         entries = {name: machine.names.new(name) for name, _, _ in items}
         order = list(entries.values())
         for number, (name, definition, place) in enumerate(items):
-            if machine.budget.gone:
+            if machine.budget.exhausted:
                 break
             following = order[number + 1] if number + 1 < len(order) else enclosing.after
             self._one(machine, name, definition, place, entries, following, enclosing)
@@ -245,14 +245,14 @@ class Compiler:
         kind = self._kind(reader)
         shape = self._shape(reader, kind, enclosing)
 
-        def goes_to(holder: Reader, otherwise: str) -> str:
+        def target_of(holder: Reader, otherwise: str) -> str:
             return self._directive(holder, otherwise, entries, following, enclosing)
 
-        after = goes_to(reader, following)
+        after = target_of(reader, following)
         limit = timeout_of(reader, self.use.timeouts)
         entry = entries[name]
         context = TaskContext(
-            self, machine, reader, name, kind, entry, after, enclosing, shape, limit, goes_to
+            self, machine, reader, name, kind, entry, after, enclosing, shape, limit, target_of
         )
         self.place(entry, path)
         alone = self._decides_itself(kind, definition)
@@ -286,12 +286,12 @@ class Compiler:
         shape: JsonObject = {}
         if condition := reader.text("if", most=1 << 16):
             shape["if"] = make.expression(condition, (*path, "if"), names)
-        inside = (
+        compile_body = (
             ("input", "from", names),
             ("output", "as", names | {"input"}),
             ("export", "as", names | {"input", "output"}),
         )
-        for key, member, known in inside:
+        for key, member, known in compile_body:
             if key == "input" and kind in _CALLING and self._decides_itself(kind, reader.value):
                 known |= {"secrets"}
             part = reader.object(key)

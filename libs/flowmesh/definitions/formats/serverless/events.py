@@ -4,7 +4,12 @@ from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.values import unsupported
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader
-from flowmesh.standards.events import NAME, NAME_SAID, wanted_of, wanted_of_type
+from flowmesh.standards.events import (
+    NAME,
+    NAME_FORM,
+    violated_requirement,
+    violated_type_requirement,
+)
 
 _URIS = ("source", "dataschema")
 
@@ -28,13 +33,13 @@ def _check(context: TaskContext, given: Reader, key: str, value: Json) -> None:
     """An attribute; those with expressions are known only when the event is sent."""
     path = (*given.path, key)
     if not NAME.match(key):
-        message = f"the attribute {key[:64]!r} of an event has a name of {NAME_SAID}"
+        message = f"the attribute {key[:64]!r} of an event has a name of {NAME_FORM}"
         context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     elif isinstance(value, str) and "${" in value:
         return
-    elif wanted := wanted_of(key, value):
+    elif wanted := violated_requirement(key, value):
         given.wrong(key, wanted)
-    elif key == "type" and (why := wanted_of_type(value)):
+    elif key == "type" and (why := violated_type_requirement(value)):
         unsupported(
             context.problems, f"an event of the type {value[:64]!r}", path, f"it must be {why}"
         )

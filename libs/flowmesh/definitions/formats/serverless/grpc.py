@@ -5,7 +5,7 @@ of the service itself, `grpc://host:port`, which is asked then.
 """
 
 from flowmesh.definitions.formats.native import calls
-from flowmesh.definitions.formats.serverless.blocks import beside
+from flowmesh.definitions.formats.serverless.blocks import call_task
 from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.values import JsonObject, unsupported
 from flowmesh.definitions.model import NO_RETRY, Dialect, Task
@@ -51,7 +51,7 @@ def compile_grpc(context: TaskContext) -> None:
         places=places,
     )
     path = (*given.path, "arguments")
-    beside(context, task, "", {} if arguments is None else arguments, path, "result", NO_RETRY)
+    call_task(context, task, "", {} if arguments is None else arguments, path, "result", NO_RETRY)
 
 
 def _service(context: TaskContext, given: Reader) -> tuple[JsonObject, dict[Path, Path]]:

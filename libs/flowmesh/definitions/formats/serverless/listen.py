@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.machines import Machine, catch_all
 from flowmesh.definitions.formats.serverless.blocks import block
 from flowmesh.definitions.formats.serverless.compiler import EnclosingScope, TaskContext
 from flowmesh.definitions.formats.serverless.values import JsonObject, unsupported
@@ -22,7 +22,7 @@ from flowmesh.standards.events import (
     EVERY_TYPE,
     LISTENING,
     NAME,
-    NAME_SAID,
+    NAME_FORM,
     OWN_TYPES,
     listening_key,
 )
@@ -64,7 +64,7 @@ def compile_listen(context: TaskContext) -> None:
     if wanted.kind == "all":
         plain = plain and len(set(wanted.types)) == len(wanted.types)
 
-    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+    def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
         if plain:
             return _plain(context, machine, enclosing, wanted)
         config = {"op": "listen", "read": read, "wanted": wanted.made(context)}
@@ -76,7 +76,7 @@ def compile_listen(context: TaskContext) -> None:
             config["condition"] = until
         return _filtered(context, machine, enclosing, types, config)
 
-    block(context, inside)
+    block(context, compile_body)
 
 
 def _until(context: TaskContext, to: Reader) -> JsonObject | _Strategy | None:
@@ -150,7 +150,7 @@ class _Filter:
         """The program of whether the attribute is as it is wanted; empty where it is refused."""
         value, path = wanted.raw(key), (*wanted.path, key)
         if not NAME.match(key):
-            message = f"an attribute of an event has a name of {NAME_SAID}"
+            message = f"an attribute of an event has a name of {NAME_FORM}"
             self._at.problems.add("DEFINITION_INVALID", message, path, at_key=True)
             return ""
         make = self._at.expressions
@@ -228,8 +228,8 @@ def _plain(
     registered = _registrations(context, wanted.types, {name: name for name in wanted.types})
     race = GroupBody((*registered, *awaited), path, race=True)
     first = Node(context.new("first"), path, body=race, bound=machine.bound)
-    group = machine.beside((first,), (*context.path, "listen"), context.name)
-    machine.body(wait, group, Follow(heard, everything(enclosing.catch)), context.path)
+    group = machine.group_with_input((first,), (*context.path, "listen"), context.name)
+    machine.body(wait, group, Follow(heard, catch_all(enclosing.catch)), context.path)
     config = {"op": "heard", "several": wanted.kind == "all"}
     context.node(heard, config, enclosing.after, machine=machine, catch=enclosing.catch)
     return wait
@@ -259,8 +259,8 @@ def _filtered(
         for what in ("events", "wait", "hear", "next", "done", "held", "listen", "heard")
     )
     loop = machine.inner((*path, "loop"))
-    group = loop.beside((_signal(context, loop, signal),), path, context.name)
-    loop.body(wait, group, Follow(hear, everything(held)), context.path)
+    group = loop.group_with_input((_signal(context, loop, signal),), path, context.name)
+    loop.body(wait, group, Follow(hear, catch_all(held)), context.path)
     config = {**config, "again": wait, "done": done}
     alone = replace(context, enclosing=replace(enclosing, after="", end="", catch=held, ends=False))
     alone.node(hear, config, route, machine=loop)
@@ -270,6 +270,6 @@ def _filtered(
     registered = _registrations(context, types, dict.fromkeys(types, signal))
     racers = (*registered, loop.as_node(context.new("loop"), wait, name=context.name))
     body = GroupBody(racers, path, race=True)
-    machine.body(both, body, Follow(end, everything(enclosing.catch)), context.path)
+    machine.body(both, body, Follow(end, catch_all(enclosing.catch)), context.path)
     context.node(end, {"op": "listened"}, enclosing.after, machine=machine, catch=enclosing.catch)
     return both

@@ -10,7 +10,7 @@ from flowmesh.definitions.reading.reader import Reader
 
 DEFAULT_NAMESPACE = "default"
 NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
-NAME_SAID = "letters, digits and -, at most 63"
+NAME_FORM = "letters, digits and -, at most 63"
 
 
 def workflow_id(namespace: str, name: str) -> str:
@@ -30,7 +30,7 @@ def read_name(reader: Reader, key: str, what: str) -> str:
     """A namespace or a name; empty where it is missing or wrong, which is noted."""
     value = reader.required_text(key, what)
     if value and not NAME.match(value):
-        message = f"{key} {value[:64]!r} is not a name: {NAME_SAID}"
+        message = f"{key} {value[:64]!r} is not a name: {NAME_FORM}"
         reader.problems.add("ID_INVALID", message, (*reader.path, key))
         return ""
     return value

@@ -2,9 +2,9 @@
 
 from flowmesh.definitions.formats.machines import Machine, subworkflow
 from flowmesh.definitions.formats.serverless.blocks import (
-    beside,
     block,
     call_function,
+    call_task,
     compile_do,
     compile_for,
     compile_fork,
@@ -30,7 +30,7 @@ from flowmesh.definitions.model import (
     Retry,
 )
 from flowmesh.definitions.reading.reader import Reader, kind_of
-from flowmesh.standards.jq_values import bare, is_variable
+from flowmesh.standards.jq_values import is_variable, unwrap
 
 _REQUESTS: dict[str, CompileTask] = {"http": compile_http, "openapi": compile_openapi}
 # What is refused, and what to do instead.
@@ -95,12 +95,12 @@ def compile_switch(context: TaskContext) -> None:
     targets: list[str] = []
     default = context.after
     for case in _cases(context):
-        target = context.goes_to(case, context.after)
+        target = context.target_of(case, context.after)
         if not case.has("then"):
             case.missing("then", "the task to go on with, or continue, exit or end")
         if when := case.text("when", most=CODE_CHARACTERS_MAX):
             context.expressions.expression(when, (*case.path, "when"), context.names)
-            conditions.append(bare(when))
+            conditions.append(unwrap(when))
             targets.append(target)
         else:
             default = target
@@ -156,7 +156,7 @@ def _cases(context: TaskContext) -> list[Reader]:
 def compile_wait(context: TaskContext) -> None:
     duration = duration_of(context.reader, "wait")
 
-    def inside(machine: Machine, enclosing: EnclosingScope) -> str:
+    def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
         timer = context.new("timer")
         if duration is not None:
             machine.timer(
@@ -171,7 +171,7 @@ def compile_wait(context: TaskContext) -> None:
         machine.timer(timer, "{{state.wait}}", enclosing.after, context.path, context.name)
         return first
 
-    block(context, inside)
+    block(context, compile_body)
 
 
 def compile_call(context: TaskContext) -> None:
@@ -197,7 +197,7 @@ def compile_call(context: TaskContext) -> None:
             "a function of a catalog or at a URL", "call", why="define it in use.functions"
         )
     elif name and context.reader.identifier("call", "the name of a WorkflowTask"):
-        beside(
+        call_task(
             context,
             None,
             name,
@@ -283,7 +283,7 @@ def _run_workflow(context: TaskContext, run: Reader) -> None:
     run.refuse_unknown()
     task = subworkflow(workflow_id(namespace, name), version, waits=waits, path=called.path)
     answer = "result" if waits else "started"
-    beside(
+    call_task(
         context, task, "", {} if arguments is None else arguments, (*called.path, "input"), answer
     )
 

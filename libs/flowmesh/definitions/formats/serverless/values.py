@@ -12,12 +12,12 @@ from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.standards.jq_values import (
     EXPRESSION_CHARACTERS_MAX,
-    Malformed,
-    bare,
+    MalformedExpression,
     expressions_in,
     program_of,
     secrets_in,
     single,
+    unwrap,
     uri_program,
     variables_in,
 )
@@ -57,7 +57,7 @@ class Expressions:
 
     def expression(self, text: str, path: Path, names: Collection[str]) -> JsonObject:
         """A text that is an expression, with or without `${ }`."""
-        source = bare(text)
+        source = unwrap(text)
         self._check(source, path, names)
         return {"jq": single(source)}
 
@@ -65,7 +65,7 @@ class Expressions:
         """A value that may hold expressions in `${ }`."""
         try:
             found = expressions_in(value)
-        except Malformed as error:
+        except MalformedExpression as error:
             message = f"`${{` without its end, at {str(error)!r}"
             self.problems.add("EXPRESSION_INVALID", message, path)
             return {"value": None}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowmesh.definitions import limits
-from flowmesh.definitions.formats.machines import Machine, everything
+from flowmesh.definitions.formats.machines import Machine, catch_all
 from flowmesh.definitions.formats.states.rules import (
     assigned_in,
     check_lookups,
@@ -119,7 +119,7 @@ class StateContext:
         timeout_ms: int = 0,
         catch: str | None = None,
     ) -> None:
-        catches = everything(self.catch if catch is None else catch)
+        catches = catch_all(self.catch if catch is None else catch)
         follow = Follow(following, catches)
         if among:
             among = tuple(dict.fromkeys(name for name in among if name))
@@ -142,12 +142,12 @@ class StateContext:
         """A timer of this state."""
         self.machine.timer(node_id, duration, following, self.path, self.name)
 
-    def beside(
+    def run_with_input(
         self, node_id: str, nodes: tuple[Node, ...], config: JsonObject, answer: str
     ) -> None:
         """Nodes beside the value before them; behind them what puts their outputs into it."""
-        group = self.machine.beside(nodes, self.path, self.name)
-        follow = Follow(answer, everything(self.catch))
+        group = self.machine.group_with_input(nodes, self.path, self.name)
+        follow = Follow(answer, catch_all(self.catch))
         self.machine.body(node_id, group, follow, self.path, self.name)
         self.node(answer, config, self.after)
 
@@ -255,7 +255,7 @@ class Compiler:
         check_names(states, self._names)
         ids = {name: machine.names.new(name) for name in states.value}
         for name in states.value:
-            if machine.budget.gone:
+            if machine.budget.exhausted:
                 return ""
             self._state(machine, states, name, ids)
         start = reader.text("StartAt")

@@ -295,7 +295,7 @@ def compile_parallel(context: StateContext) -> None:
                 name=context.name,
             )
         )
-    context.beside(call, tuple(branches), {"op": "joined", **behind}, context.new("result"))
+    context.run_with_input(call, tuple(branches), {"op": "joined", **behind}, context.new("result"))
 
 
 def _inner_machine(context: StateContext, inner: Machine, reader: Reader) -> str:
@@ -343,7 +343,7 @@ def compile_map(context: StateContext) -> None:
         bound=context.machine.bound,
     )
     context.node(context.entry, config, run)
-    context.beside(run, (node,), {"op": "mapped", **shape}, context.new("result"))
+    context.run_with_input(run, (node,), {"op": "mapped", **shape}, context.new("result"))
 
 
 def _items(context: StateContext) -> JsonObject:

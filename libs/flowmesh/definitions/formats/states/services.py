@@ -26,7 +26,7 @@ _INVOKE = frozenset({"lambda:invoke", "aws-sdk:lambda:invoke"})
 _EVENTS = frozenset({"events:putEvents", "aws-sdk:eventbridge:putEvents"})
 # Nothing runs them here, and no worker of anybody could stand for them.
 _OWN = frozenset({"http:invoke", "states:startExecution", "aws-sdk:sfn:startExecution"})
-_TYPE_SAID = "a task of a worker has one type, which is known when the document is registered"
+_ONE_TYPE = "a task of a worker has one type, which is known when the document is registered"
 _CALL = frozenset({"FunctionName", "Payload", "InvocationType", "Qualifier", "LogType"})
 _CONSTANT = {"InvocationType": "RequestResponse", "LogType": "None"}
 _ENTRY = frozenset({"Source", "DetailType", "Detail", "EventBusName", "Time"})
@@ -100,7 +100,7 @@ def _invoked(context: StateContext) -> Called | None:
         return None
     for name in ("FunctionName", "Qualifier"):
         if names.get(name, name) != name:
-            context.refuse(f"{name} as a path", context.parameters, names[name], why=_TYPE_SAID)
+            context.refuse(f"{name} as a path", context.parameters, names[name], why=_ONE_TYPE)
             return None
     given = parameters["FunctionName"]
     function = function_of(given) if isinstance(given, str) else None
@@ -154,9 +154,13 @@ def compile_called(
         bound=context.machine.bound,
     )
     if has_token:
-        context.beside(call, (node, _sent(context, limit_ms)), {"op": "sent", **behind}, answer)
+        context.run_with_input(
+            call, (node, _sent(context, limit_ms)), {"op": "sent", **behind}, answer
+        )
         return
-    context.beside(call, (node,), {"op": "result", **behind, **(called.behind or {})}, answer)
+    context.run_with_input(
+        call, (node,), {"op": "result", **behind, **(called.behind or {})}, answer
+    )
 
 
 def _sent(context: StateContext, limit_ms: int) -> Node:

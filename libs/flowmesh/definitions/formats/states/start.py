@@ -68,7 +68,7 @@ def compile_start(context: StateContext, how: str, shape: JsonObject, limit_ms: 
         bound=context.machine.bound,
     )
     answered: JsonObject = {"op": "ended", "text": how == ".sync"} if how else {"op": "started"}
-    context.beside(call, (node,), {**answered, **behind}, context.new("result"))
+    context.run_with_input(call, (node,), {**answered, **behind}, context.new("result"))
 
 
 def _named(context: StateContext, arn: object) -> tuple[str, str]:

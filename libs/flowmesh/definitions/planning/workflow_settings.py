@@ -35,7 +35,7 @@ _CONFLICTS = {
 }
 
 
-def set_whole(plan: plan_pb2.Plan, workflow: Workflow) -> None:
+def set_workflow_settings(plan: plan_pb2.Plan, workflow: Workflow) -> None:
     """Adds it to the plan."""
     plan.on_failure = _POLICIES[workflow.on_failure]
     _set_callbacks(plan, workflow)

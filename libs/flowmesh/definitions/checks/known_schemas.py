@@ -21,7 +21,7 @@ _COUNTS = {
 _OPEN = "{{"
 
 
-class Known:
+class KnownSchemas:
     """What references read, taken apart; None is nothing known."""
 
     def __init__(self, workflow: Workflow, task_of_node: TaskOf, parts: Parts) -> None:
