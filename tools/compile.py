@@ -31,7 +31,8 @@ MODULES = {
         "admission batched_execution committer effects group_delay inbox publisher waiters"
     ),
     "services/flowmesh/orchestrator/dispatch": (
-        "attachment commit_lock dispatch_limiter dispatcher leases long_runs stats"
+        "attachment commit_lock dispatch_limiter dispatcher leases long_runs stats task_results"
+        " worker_services"
     ),
     "services/flowmesh/orchestrator/limits": (
         "permit_client permit_exchange permit_grantor permit_holdings permit_ledger ready_queues"

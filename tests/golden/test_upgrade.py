@@ -100,10 +100,10 @@ async def test_what_was_applied_is_what_stands_there(old: str) -> None:
 def serve(core: Core, known: Iterable[Golden]) -> WorkerStream:
     """A worker with room for every task there is in these executions."""
     stream = WorkerStream()
-    core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="theirs"))
+    core.dispatch.dispatcher.services.attach(stream, pb.AttachHello(worker_service_id="theirs"))
     types = {node.spec.task_type for one in known for node in one.plan.all_nodes() if node.spec}
     grant = pb.Grant(set_id="all", slots=100, task_types=types, queues=QUEUES)
-    core.dispatch.dispatcher.grant(stream, [grant])
+    core.dispatch.dispatcher.services.grant(stream, [grant])
     core.dispatch.dispatcher.pump()
     return stream
 

@@ -95,7 +95,7 @@ def _credit(world: World, service: WorkerServiceHost) -> Iterator[str]:
         if credit.running:
             yield f"I10 {set_id}: {credit.running} slots are taken"
         for host in world.orchestrators.values():
-            for stream in host.core.dispatch.dispatcher._attached:
+            for stream in host.core.dispatch.dispatcher.services.streams:
                 known = stream.sets.get(set_id)
                 if known is not None and known.credit != credit.granted(host.address):
                     granted = credit.granted(host.address)

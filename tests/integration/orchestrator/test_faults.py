@@ -255,8 +255,10 @@ async def test_tasks_without_room_come_back_and_were_not_lost_by_that(
         for execution_id in ids:
             await lost(core, execution_id)
         stream = WorkerStream()
-        core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
-        core.dispatch.dispatcher.grant(stream, [pb.Grant(set_id="x", slots=7, task_types=["work"])])
+        core.dispatch.dispatcher.services.attach(stream, pb.AttachHello(worker_service_id="s"))
+        core.dispatch.dispatcher.services.grant(
+            stream, [pb.Grant(set_id="x", slots=7, task_types=["work"])]
+        )
         core.dispatch.dispatcher.pump()
 
         await until(lambda: len(stream.out.tasks) == 7)

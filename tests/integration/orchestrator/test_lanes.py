@@ -94,9 +94,9 @@ FANNED = digested(plan(node("d"), node("g", queue="gpu"), node("m", queue="mail"
 
 def serve(core: Core, queue: str, slots: int) -> WorkerStream:
     stream = WorkerStream()
-    core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id=f"s-{queue}"))
+    core.dispatch.dispatcher.services.attach(stream, pb.AttachHello(worker_service_id=f"s-{queue}"))
     grant = pb.Grant(set_id="x", slots=slots, task_types=["work"], queues=[queue])
-    core.dispatch.dispatcher.grant(stream, [grant])
+    core.dispatch.dispatcher.services.grant(stream, [grant])
     core.dispatch.dispatcher.pump()
     return stream
 

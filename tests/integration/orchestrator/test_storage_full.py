@@ -68,8 +68,8 @@ async def test_a_task_that_comes_back_while_there_is_no_room_goes_out_again(
     async with running(store) as core:
         execution_id = await core.start(TWO_AT_ONCE)
         dispatcher, stream = core.dispatch.dispatcher, WorkerStream()
-        dispatcher.attach(stream, pb.AttachHello(worker_service_id="s"))
-        dispatcher.grant(stream, [pb.Grant(set_id="x", slots=3, task_types=["work"])])
+        dispatcher.services.attach(stream, pb.AttachHello(worker_service_id="s"))
+        dispatcher.services.grant(stream, [pb.Grant(set_id="x", slots=3, task_types=["work"])])
         dispatcher.pump()
         assert len(stream.out.tasks) == 2
         await store.pool.execute(_FULL)
@@ -78,7 +78,7 @@ async def test_a_task_that_comes_back_while_there_is_no_room_goes_out_again(
         )
         await until(lambda: core.memory.uncommitted._executions)
 
-        dispatcher.returned(stream, [token_of(execution_id, "b", 1)])
+        dispatcher.results.returned(stream, [token_of(execution_id, "b", 1)])
         await until(lambda: core.memory.states.get(execution_id) is None)
         await store.pool.execute(_ROOM)
 

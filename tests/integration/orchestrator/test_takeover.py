@@ -123,9 +123,9 @@ async def test_what_became_ready_while_the_lease_was_over_leaves_when_it_is_rene
     """Nothing else may come to set the dispatch going again."""
     async with running(store) as core:
         stream = WorkerStream()
-        core.dispatch.dispatcher.attach(stream, pb.AttachHello(worker_service_id="w"))
+        core.dispatch.dispatcher.services.attach(stream, pb.AttachHello(worker_service_id="w"))
         grant = pb.Grant(set_id="s", worker_id="w", slots=5, task_types=["work"])
-        core.dispatch.dispatcher.grant(stream, [grant])
+        core.dispatch.dispatcher.services.grant(stream, [grant])
         core.clock.ahead_ms = LEASE_MS
         execution_id = await core.start(ONE_STEP)
         assert not stream.out.tasks

@@ -67,7 +67,7 @@ def test_workers_that_have_left_are_forgotten_with_their_credit() -> None:
     """Nothing is sent to them, and nobody counts on them."""
     stream, queues = WorkerStream(), ready(1)
     grant(stream, queues, 3)
-    stream.forget(["s", "never-seen"])
+    stream.remove_sets(["s", "never-seen"])
     assert stream.sets == {}
     assert said(stream, queues) == []
 

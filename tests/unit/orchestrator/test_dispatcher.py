@@ -111,7 +111,7 @@ def grant_of(worker: str) -> pb.Grant:
 
 def attached(owner: Dispatcher, name: str) -> WorkerStream:
     stream = WorkerStream()
-    owner.attach(stream, pb.AttachHello(worker_service_id=name))
+    owner.services.attach(stream, pb.AttachHello(worker_service_id=name))
     return stream
 
 
@@ -119,16 +119,19 @@ async def test_an_answer_about_one_partition_says_nothing_of_the_next() -> None:
     """Partitions come one by one: each claim waits for its own answers, of every service."""
     owner = dispatcher({5: 3, 6: 4})
     one, two = attached(owner, "one"), attached(owner, "two")
-    first, second = owner.claim([5], NOBODY).settled, owner.claim([6], NOBODY).settled
+    first, second = (
+        owner.services.claim([5], NOBODY).settled,
+        owner.services.claim([6], NOBODY).settled,
+    )
     assert list(one.out.claim_partitions) == [5, 6]
     assert list(one.out.claim_epochs) == [3, 4]
     for stream in (one, two):
-        owner.held(stream, [pb.HeldTasks(partition=5)])
+        owner.services.held(stream, [pb.HeldTasks(partition=5)])
     assert first.is_set()
     assert not second.is_set()
-    owner.held(one, [pb.HeldTasks(partition=6)])
+    owner.services.held(one, [pb.HeldTasks(partition=6)])
     assert not second.is_set()
-    owner.held(two, [pb.HeldTasks(partition=6)])
+    owner.services.held(two, [pb.HeldTasks(partition=6)])
     assert second.is_set()
 
 
@@ -136,9 +139,9 @@ async def test_a_service_that_is_gone_answers_for_none() -> None:
     """A claim does not wait for a stream that broke."""
     owner = dispatcher({5: 3})
     one, two = attached(owner, "one"), attached(owner, "two")
-    claim = owner.claim([5], NOBODY)
-    owner.held(one, [pb.HeldTasks(partition=5)])
-    owner.detach(two)
+    claim = owner.services.claim([5], NOBODY)
+    owner.services.held(one, [pb.HeldTasks(partition=5)])
+    owner.services.detach(two)
     assert claim.settled.is_set()
 
 
@@ -146,13 +149,16 @@ async def test_a_claim_waits_for_the_workers_of_the_former_owner() -> None:
     """Each is back with its credit, or with what it holds; nobody can say when unknown ones are."""
     owner = dispatcher({5: 3})
     one = attached(owner, "one")
-    owner.grant(one, [grant_of("there")])
-    claim, unknown = owner.claim([5], frozenset({"there", "idle", "full"})), owner.claim([5], None)
-    owner.held(one, [pb.HeldTasks(partition=5)])
-    owner.grant(one, [grant_of("idle")])
+    owner.services.grant(one, [grant_of("there")])
+    claim, unknown = (
+        owner.services.claim([5], frozenset({"there", "idle", "full"})),
+        owner.services.claim([5], None),
+    )
+    owner.services.held(one, [pb.HeldTasks(partition=5)])
+    owner.services.grant(one, [grant_of("idle")])
     assert not claim.settled.is_set()
     full = pb.HeldTask(token="no token", worker_id="full")
-    owner.attach(one, pb.AttachHello(worker_service_id="one", held=[full]))
+    owner.services.attach(one, pb.AttachHello(worker_service_id="one", held=[full]))
     assert claim.settled.is_set()
     assert not unknown.settled.is_set()
 
@@ -164,19 +170,19 @@ async def test_what_comes_in_parts_is_there_with_the_last_of_them() -> None:
     owner.leases._lost = lambda lease, _: lost.append(lease.token)
     held = [pb.HeldTask(token=token, worker_id="w") for token, _ in HELD]
     before = attached(owner, "one")
-    owner.held(before, [pb.HeldTasks(partition=5, tasks=held)])
-    owner.detach(before)
-    one, claim = WorkerStream(), owner.claim([5], frozenset({"w"}))
-    owner.attach(one, pb.AttachHello(worker_service_id="one", held=held[:1], more=True))
+    owner.services.held(before, [pb.HeldTasks(partition=5, tasks=held)])
+    owner.services.detach(before)
+    one, claim = WorkerStream(), owner.services.claim([5], frozenset({"w"}))
+    owner.services.attach(one, pb.AttachHello(worker_service_id="one", held=held[:1], more=True))
     assert not lost
     assert not claim.settled.is_set()
-    owner.attach(one, pb.AttachHello(worker_service_id="one", held=held[1:]))
+    owner.services.attach(one, pb.AttachHello(worker_service_id="one", held=held[1:]))
     assert not lost
     assert claim.settled.is_set()
-    asked = owner.claim([5], NOBODY)
-    owner.held(one, [pb.HeldTasks(partition=5, tasks=held[:1], more=True)])
+    asked = owner.services.claim([5], NOBODY)
+    owner.services.held(one, [pb.HeldTasks(partition=5, tasks=held[:1], more=True)])
     assert not asked.settled.is_set()
-    owner.held(one, [pb.HeldTasks(partition=5, tasks=held[1:])])
+    owner.services.held(one, [pb.HeldTasks(partition=5, tasks=held[1:])])
     assert asked.settled.is_set()
 
 
@@ -186,25 +192,25 @@ async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> N
     attached_workers: Any = SimpleNamespace(note=lambda workers: noted.append(workers()))
     owner = dispatcher({5: 3}, fetch=lambda _: None, attached_workers=attached_workers)
     one, here = attached(owner, "one"), WorkerStream(local=True)
-    owner.attach(here, pb.AttachHello(worker_service_id="here"))
-    owner.grant(one, [grant_of("one"), grant_of("w1"), grant_of("w2")])
-    owner.grant(here, [grant_of("here"), grant_of("w3")])
+    owner.services.attach(here, pb.AttachHello(worker_service_id="here"))
+    owner.services.grant(one, [grant_of("one"), grant_of("w1"), grant_of("w2")])
+    owner.services.grant(here, [grant_of("here"), grant_of("w3")])
     assert noted[-1] == {"one", "w1", "w2", "w3"}
-    claim = owner.claim([5], frozenset({"w1", "away"}))
-    assert owner.workers() == {"one", "w1", "w2", "w3", "away"}
-    owner.end_claim(claim)
-    one.forget(["of w2"])
-    assert owner.workers() == {"one", "w1", "w3"}
+    claim = owner.services.claim([5], frozenset({"w1", "away"}))
+    assert owner.services.workers() == {"one", "w1", "w2", "w3", "away"}
+    owner.services.end_claim(claim)
+    one.remove_sets(["of w2"])
+    assert owner.services.workers() == {"one", "w1", "w3"}
     held = [pb.HeldTask(token=token, worker_id=worker) for token, worker in HELD]
-    owner.attach(one, pb.AttachHello(worker_service_id="one", held=held))
-    owner.detach(one)
+    owner.services.attach(one, pb.AttachHello(worker_service_id="one", held=held))
+    owner.services.detach(one)
     # Its workers may be on their way to another worker service.
-    assert owner.workers() == {"w3", "w4", "w5"}
-    claim = owner.claim([5], None)
-    assert owner.workers() is None
-    owner.end_claim(claim)
-    owner.lost(one, [pb.LostTask(token=token) for token, _ in HELD])
-    assert owner.workers() == {"w3"}
+    assert owner.services.workers() == {"w3", "w4", "w5"}
+    claim = owner.services.claim([5], None)
+    assert owner.services.workers() is None
+    owner.services.end_claim(claim)
+    owner.results.lost(one, [pb.LostTask(token=token) for token, _ in HELD])
+    assert owner.services.workers() == {"w3"}
 
 
 def owned() -> tuple[Run, Dispatcher, list[PendingCommand]]:
@@ -219,10 +225,10 @@ async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> 
     run, owner, submitted = owned()
     stream = attached(owner, "one")
     owner.add(run.state, run.last.dispatch[0], 5)
-    owner.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
+    owner.services.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
     owner.pump()
     (sent,) = stream.out.tasks
-    owner.result(task_pb2.TaskResult(token=sent.task.token), lambda _: None)
+    owner.results.result(task_pb2.TaskResult(token=sent.task.token), lambda _: None)
     owner.add(run.state, run.last.dispatch[0], 5)
     owner.pump()
     assert len(stream.out.tasks) == 1
@@ -239,15 +245,15 @@ async def test_a_task_ends_until_every_result_of_it_is_settled() -> None:
     stream = attached(owner, "one")
     token = token_of(run.state.execution_id, "pay", 1)
     for _ in range(2):
-        owner.result(task_pb2.TaskResult(token=token), lambda _: None)
+        owner.results.result(task_pb2.TaskResult(token=token), lambda _: None)
     held = pb.HeldTasks(partition=5, tasks=[pb.HeldTask(token=token)])
 
     submitted[0].reply(Moved(4))
-    owner.held(stream, [held])
+    owner.services.held(stream, [held])
     assert token not in owner.leases
 
     submitted[1].reply(Moved(4))
-    owner.held(stream, [held])
+    owner.services.held(stream, [held])
     assert token in owner.leases
 
 
@@ -259,7 +265,7 @@ async def test_a_task_that_has_ended_leaves_no_lease_where_its_execution_sleeps(
     fetched: list[set[str]] = []
     owner = dispatcher(dict.fromkeys(range(PARTITION_COUNT), 3), fetch=fetched.append)
     token, stream = token_of(EXECUTION, "pay", 1), attached(owner, "one")
-    owner.held(stream, [pb.HeldTasks(tasks=[pb.HeldTask(token=token)])])
+    owner.services.held(stream, [pb.HeldTasks(tasks=[pb.HeldTask(token=token)])])
     assert token in owner.leases
     assert fetched == [{EXECUTION}]
 
@@ -274,7 +280,7 @@ async def test_a_backlog_that_moved_with_its_partitions_is_taken_back() -> None:
     run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
     owner = dispatcher({5: 3}, run)
     stream = attached(owner, "one")
-    owner.grant(stream, [pb.Grant(set_id="set", slots=0, task_types=["work"])])
+    owner.services.grant(stream, [pb.Grant(set_id="set", slots=0, task_types=["work"])])
     owner.add(run.state, run.last.dispatch[0], 5)
     owner.pump()
     assert [backlog.tasks for backlog in stream.out.backlogs] == [1]
@@ -288,7 +294,7 @@ async def test_few_tasks_at_a_time_are_brought_to_hand_and_leave_in_their_order(
     asked: list[ReadyTask] = []
     owner = dispatcher({5: 3}, prepare=asked.append)
     stream = attached(owner, "one")
-    owner.grant(stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
+    owner.services.grant(stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
     ids = []
     for number in range(1_000):
         run.state.execution_id = ExecutionIds(number).make(1_000_000, 5)
@@ -298,7 +304,7 @@ async def test_few_tasks_at_a_time_are_brought_to_hand_and_leave_in_their_order(
     assert [task.execution_id for task in asked] == ids[:PREPARING_MAX]
     assert owner.ready.count == 1_000 - PREPARING_MAX
 
-    owner.prepared(asked[0], at_hand=False)
+    owner.prepared(asked[0], is_ready=False)
     assert [task.execution_id for task in asked] == ids[: PREPARING_MAX + 1]
 
 
@@ -315,12 +321,12 @@ class Limited:
         self.owner = owner
         owner.limiter.permits.recovered(epochs)
         self.stream = attached(owner, "one")
-        owner.grant(self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
+        owner.services.grant(self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
         owner.limiter.permits.hold("default", OTHER, (Need("workflow:w", "workflow:w", 1),))
         owner.add(run.state, run.last.dispatch[0], 5)
         owner.pump()
         assert not self.stream.out.tasks
-        owner.recall(self.stream, ["set"])
+        owner.services.recall(self.stream, ["set"])
         self.token = f"{run.state.execution_id}|pay|1"
         owner.limiter.permits.release(OTHER)
         assert self.in_use == 1
@@ -331,7 +337,9 @@ class Limited:
         return sum(each.in_use for each in self.owner.limiter.permits.grantor.counters("default"))
 
     def slot(self) -> None:
-        self.owner.grant(self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
+        self.owner.services.grant(
+            self.stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])]
+        )
         self.owner.pump()
 
 
@@ -340,7 +348,7 @@ async def test_a_task_that_a_worker_brings_along_keeps_the_permit_that_came_for_
     limited = Limited()
     hello = pb.AttachHello(worker_service_id="two")
     hello.held.add(token=limited.token, worker_id="w")
-    limited.owner.attach(WorkerStream(), hello)
+    limited.owner.services.attach(WorkerStream(), hello)
     limited.slot()
     assert not limited.stream.out.tasks
     assert limited.in_use == 1
@@ -365,7 +373,7 @@ class Returning:
         owner.limiter.permits.recovered(epochs)
         owner.limiter.permits.hold("default", OTHER, (Need("workflow:w", "workflow:w", 1),))
         self.stream = attached(owner, "one")
-        owner.grant(self.stream, [pb.Grant(set_id="set", slots=2, task_types=["work"])])
+        owner.services.grant(self.stream, [pb.Grant(set_id="set", slots=2, task_types=["work"])])
         for each in self.run.last.dispatch:
             owner.add(self.run.state, each, 5)
         owner.pump()
@@ -373,7 +381,7 @@ class Returning:
             self.states.evict(self.run.state.execution_id)
         hello = pb.AttachHello(worker_service_id="two")
         hello.held.add(token=f"{self.run.state.execution_id}|pay|1", worker_id="w")
-        owner.attach(WorkerStream(), hello)
+        owner.services.attach(WorkerStream(), hello)
 
     async def check(self) -> None:
         """The task has a permit, one, and the limit of its time."""
@@ -413,7 +421,7 @@ async def test_a_task_that_nobody_wants_once_it_is_at_hand_gives_its_permit_back
     limited.states.evict(limited.token.partition("|")[0])
     limited.slot()
     (task,) = limited.asked
-    limited.owner.prepared(task, at_hand=False)
+    limited.owner.prepared(task, is_ready=False)
     assert limited.in_use == 0
 
 
@@ -424,7 +432,7 @@ async def test_a_long_limit_of_one_task_keeps_no_other_from_being_marked() -> No
     submitted: list[PendingCommand] = []
     owner = dispatcher({5: 3}, run, submitted)
     stream = attached(owner, "one")
-    owner.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
+    owner.services.grant(stream, [pb.Grant(set_id="set", slots=10, task_types=["work"])])
     for task in run.last.dispatch:
         owner.add(run.state, task, 5)
         owner.pump()
@@ -439,7 +447,7 @@ async def test_a_task_whose_time_to_begin_is_limited_is_marked_when_it_leaves() 
     submitted: list[PendingCommand] = []
     owner = dispatcher({5: 3}, run, submitted)
     stream = attached(owner, "one")
-    owner.grant(stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
+    owner.services.grant(stream, [pb.Grant(set_id="set", slots=1, task_types=["work"])])
     owner.add(run.state, run.last.dispatch[0], 5)
     owner.pump()
     assert isinstance(submitted.pop().command, TaskRuns)
@@ -482,7 +490,7 @@ async def test_who_may_own_nothing_any_more_cancels_nothing() -> None:
     running, ended = (token_of(EXECUTION, "pay", attempt) for attempt in (1, 7))
     ownership.lease_valid = False  # type: ignore[misc]
     held = [pb.HeldTask(token=token, worker_id="w") for token in (running, ended)]
-    owner.attach(stream, pb.AttachHello(worker_service_id="one", held=held))
+    owner.services.attach(stream, pb.AttachHello(worker_service_id="one", held=held))
     lease = owner.leases.get(running)
     assert lease is not None
     assert not owner._overdue(lease)

@@ -98,7 +98,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
                     return
         finally:
             reader.cancel()
-            self._dispatcher.detach(stream)
+            self._dispatcher.services.detach(stream)
 
     async def _read(self, stream: WorkerStream, requests: AsyncIterator[pb.AttachRequest]) -> None:
         acknowledger = _Acknowledger(stream)
@@ -112,30 +112,30 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
     ) -> None:
         dispatcher = self._dispatcher
         if request.HasField("hello"):
-            dispatcher.attach(stream, request.hello)
+            dispatcher.services.attach(stream, request.hello)
         if request.breakers:
-            dispatcher.update_breakers(stream, request.breakers)
+            dispatcher.services.update_breakers(stream, request.breakers)
         if request.held:
             # Before what the same frame says of their end.
-            dispatcher.held(stream, request.held)
+            dispatcher.services.held(stream, request.held)
         if request.records:
             dispatcher.journals.record(stream, request.records)
         if request.results:
             failpoint("orchestrator.result_received")
             frame = acknowledger.frame(request.results_frame, len(request.results))
             for result in request.results:
-                dispatcher.result(result, acknowledger.settler(frame, result.token))
-        dispatcher.grant(stream, request.grants)
+                dispatcher.results.result(result, acknowledger.settler(frame, result.token))
+        dispatcher.services.grant(stream, request.grants)
         if request.recalls:
             # What was granted in the same frame is used first, or it would go to and fro for ever.
             dispatcher.pump()
-        dispatcher.heartbeat(request.heartbeats)
-        dispatcher.lost(stream, request.lost)
-        dispatcher.returned(stream, request.returned)
-        dispatcher.recall(stream, request.recalls)
-        stream.forget(request.gone_sets)
+        dispatcher.results.heartbeat(request.heartbeats)
+        dispatcher.results.lost(stream, request.lost)
+        dispatcher.results.returned(stream, request.returned)
+        dispatcher.services.recall(stream, request.recalls)
+        stream.remove_sets(request.gone_sets)
         for refused in request.refused:
-            dispatcher.returned(stream, [refused.token])
+            dispatcher.results.returned(stream, [refused.token])
             self._spawn(self._keeper.raise_epoch(refused.partition, refused.epoch_seen))
         if request.grants or request.returned:
             dispatcher.pump()

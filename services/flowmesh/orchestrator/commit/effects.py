@@ -136,4 +136,4 @@ class CommitEffects:
 
     def _send_journals(self, state: State, transition: Transition) -> None:
         for node, known in (transition.told or {}).values():
-            self._dispatcher.journals.grew(state, node, known)
+            self._dispatcher.journals.send_added(state, node, known)

@@ -42,7 +42,7 @@ class RenewalTasks:
 
     def run(self, tenure: Tenure) -> None:
         self._permits.renewed()
-        self._workers.note(self._dispatcher.workers)
+        self._workers.note(self._dispatcher.services.workers)
         self._loads.sample(self._clock.monotonic_ms())
         self._peers.keep(self._ownership.peers())
         if tenure.limits_version != self._rules.version:

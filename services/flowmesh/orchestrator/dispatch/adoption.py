@@ -91,7 +91,7 @@ class Adoption:
 
     def fetched(self, found: Mapping[str, Entry]) -> None:
         """These executions were read; one that sleeps by now is in memory no more."""
-        self._review(self._leases.of(found), found)
+        self._review(self._leases.of_executions(found), found)
 
     def resumed(self) -> None:
         """The lease holds again: so does what is in memory."""

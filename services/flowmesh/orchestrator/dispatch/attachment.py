@@ -22,7 +22,7 @@ class WorkerSet:
     """Workers that take the same tasks. `credit` is what may still be sent to them."""
 
     __slots__ = (
-        "backlog_said",
+        "backlog_sent",
         "credit",
         "grant",
         "granted_since",
@@ -39,7 +39,7 @@ class WorkerSet:
         self.worker_id = grant.worker_id
         self.grant = grant
         self.credit = 0
-        self.backlog_said = 0
+        self.backlog_sent = 0
         self.granted_since = False
         self.labels = frozenset(f"{name}={value}" for name, value in grant.labels.items())
         self.keys = {key: None for key in keys if self.takes(key)}
@@ -64,7 +64,7 @@ class WorkerStream:
         self.worker_service_id = ""
         # Those that have credit or hold tasks here.
         self.workers: set[str] = set()
-        self._coming: set[str] = set()
+        self._arriving: set[str] = set()
         self.sets: dict[str, WorkerSet] = {}
         self.out = pb.AttachResponse()
         self._full: deque[pb.AttachResponse] = deque()
@@ -81,14 +81,14 @@ class WorkerStream:
     def flush_soon(self) -> None:
         self._wake.set()
 
-    def came(self, hello: pb.AttachHello) -> set[str] | None:
+    def arrived(self, hello: pb.AttachHello) -> set[str] | None:
         """Who came with the tasks of a hello; None while parts of it are still to come."""
-        self._coming.update(task.worker_id for task in hello.held)
+        self._arriving.update(task.worker_id for task in hello.held)
         if hello.more:
             return None
-        came, self._coming = self._coming, set()
-        self.workers |= came
-        return came
+        arrived, self._arriving = self._arriving, set()
+        self.workers |= arrived
+        return arrived
 
     def acknowledge(self, frame: int) -> None:
         """Says, with what leaves next, that all results up to this frame are settled."""
@@ -113,7 +113,7 @@ class WorkerStream:
         self._bytes = 0
         return frame
 
-    def grew(self, size: int) -> None:
+    def task_added(self, size: int) -> None:
         """Says that a task of this size was added; a frame that is large enough is closed."""
         self._bytes += size
         if self._bytes > FRAME_BYTES_MAX:
@@ -132,16 +132,16 @@ class WorkerStream:
 
     def grant(self, grant: pb.Grant, keys: Iterable[Key]) -> bool:
         """Adds credit; whether it is that of a worker that was not here."""
-        came = False
+        arrived = False
         worker_set = self.sets.get(grant.set_id)
         if worker_set is None:
-            self._forget_worker(grant.worker_id)
+            self._remove_worker(grant.worker_id)
             worker_set = self.sets[grant.set_id] = WorkerSet(self, grant, keys)
-            came = grant.worker_id not in self.workers
+            arrived = grant.worker_id not in self.workers
             self.workers.add(grant.worker_id)
         worker_set.credit += grant.slots
         worker_set.granted_since = worker_set.granted_since or grant.slots > 0
-        return came
+        return arrived
 
     def recall(self, set_id: str) -> None:
         """Gives back the credit of a set that is unused, and says how much that was."""
@@ -152,20 +152,20 @@ class WorkerStream:
         self.out.recalled.add(set_id=set_id, slots=left)
         self.flush_soon()
 
-    def _forget_worker(self, worker_id: str) -> None:
+    def _remove_worker(self, worker_id: str) -> None:
         """A worker that reconnected comes with a new set; its earlier one is never used again."""
         if worker_id and worker_id != self.worker_service_id:
             gone = [i for i, one in self.sets.items() if one.worker_id == worker_id]
             for set_id in gone:
                 del self.sets[set_id]
 
-    def forget(self, set_ids: Iterable[str]) -> None:
+    def remove_sets(self, set_ids: Iterable[str]) -> None:
         """Workers have left for good, with the credit of their sets."""
         for set_id in set_ids:
             if (gone := self.sets.pop(set_id, None)) is not None:
                 self.workers.discard(gone.worker_id)
 
-    def know(self, key: Key) -> None:
+    def add_key(self, key: Key) -> None:
         """A kind of task was seen for the first time."""
         for worker_set in self.sets.values():
             if key not in worker_set.keys and worker_set.takes(key):
@@ -179,8 +179,8 @@ class WorkerStream:
         for worker_set in self.sets.values():
             waiting = 0 if worker_set.credit else ready.waiting(worker_set.keys)
             short = waiting > 0 and worker_set.granted_since
-            if short or bool(waiting) != bool(worker_set.backlog_said):
-                worker_set.backlog_said = waiting
+            if short or bool(waiting) != bool(worker_set.backlog_sent):
+                worker_set.backlog_sent = waiting
                 worker_set.granted_since = False
                 self.out.backlogs.add(set_id=worker_set.set_id, tasks=waiting)
                 self.flush_soon()

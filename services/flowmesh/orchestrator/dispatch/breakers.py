@@ -18,7 +18,7 @@ class Breakers:
         self._clock = clock
         self._known: dict[WorkerStream, dict[str, tuple[worker_pb.Breaker, float]]] = {}
 
-    def heard(
+    def update(
         self,
         stream: WorkerStream,
         breakers: Iterable[worker_pb.Breaker],
@@ -39,7 +39,7 @@ class Breakers:
                     other.out.breakers.add().CopyFrom(breaker)
                     other.flush_soon()
 
-    def gone(self, stream: WorkerStream) -> None:
+    def remove(self, stream: WorkerStream) -> None:
         self._known.pop(stream, None)
 
     @property
@@ -51,11 +51,11 @@ class Breakers:
         now_ms = self._clock.monotonic_ms()
         listed = []
         for stream, known in self._known.items():
-            for breaker, heard_ms in known.values():
+            for breaker, updated_ms in known.values():
                 shown = pb.UpstreamBreaker(
                     worker_service_id=stream.worker_service_id, breaker=breaker
                 )
-                left = breaker.retry_after_ms - int(now_ms - heard_ms)
+                left = breaker.retry_after_ms - int(now_ms - updated_ms)
                 shown.breaker.retry_after_ms = max(left, 0)
                 listed.append(shown)
         return sorted(listed, key=lambda each: (each.breaker.upstream, each.worker_service_id))

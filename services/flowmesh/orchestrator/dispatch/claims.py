@@ -17,9 +17,9 @@ class Claim:
         self.asked = asked
         self.awaited = awaited
         self.settled = asyncio.Event()
-        self.look()
+        self.check()
 
-    def look(self) -> None:
+    def check(self) -> None:
         if not self.asked and self.awaited is not None and not self.awaited:
             self.settled.set()
 
@@ -59,16 +59,16 @@ class Claims:
                 claim.asked[stream] -= claim.asked[stream] if partitions is None else partitions
                 if not claim.asked[stream]:
                     del claim.asked[stream]
-                    claim.look()
+                    claim.check()
 
-    def came(self, workers: Iterable[str]) -> None:
+    def workers_arrived(self, workers: Iterable[str]) -> None:
         """These workers are there, and what they hold is known."""
         for claim in self._open:
             if claim.awaited:
                 claim.awaited.difference_update(workers)
-                claim.look()
+                claim.check()
 
-    def over(self, claim: Claim) -> None:
+    def end(self, claim: Claim) -> None:
         """Nobody waits for it any more."""
         self._open.remove(claim)
 

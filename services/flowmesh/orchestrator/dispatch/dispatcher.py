@@ -9,30 +9,29 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from flowmesh.api.common.v1 import payload_pb2
-from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
+from flowmesh.engine import NodeState, State, TaskEnded
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.dispatch.adoption import Adoption
-from flowmesh.orchestrator.dispatch.attachment import WorkerSet, WorkerStream
-from flowmesh.orchestrator.dispatch.breakers import Breakers
-from flowmesh.orchestrator.dispatch.claims import Claim, Claims
+from flowmesh.orchestrator.dispatch.attachment import WorkerSet
 from flowmesh.orchestrator.dispatch.dispatch_limiter import DispatchLimiter
-from flowmesh.orchestrator.dispatch.journals import Journals, journal_of, suspend_of
+from flowmesh.orchestrator.dispatch.journals import Journals, journal_of
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases
 from flowmesh.orchestrator.dispatch.long_runs import LongRuns
 from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
 from flowmesh.orchestrator.dispatch.ports import OpenTasks, Preparation
+from flowmesh.orchestrator.dispatch.task_results import TaskResults, submit_loss
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
+from flowmesh.orchestrator.dispatch.worker_services import WorkerServices
 from flowmesh.orchestrator.limits.permit_client import PermitClient
-from flowmesh.orchestrator.limits.ready_queues import Key, ReadyQueues, ReadyTask, key_of
+from flowmesh.orchestrator.limits.ready_queues import ReadyQueues, ReadyTask, key_of
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.rules import Rules
-from flowmesh.orchestrator.model.commands import PendingCommand, Reply, no_reply
+from flowmesh.orchestrator.model.commands import PendingCommand, no_reply
 from flowmesh.orchestrator.model.failures import failure
-from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
+from flowmesh.orchestrator.model.ids import token_of
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.ownership import Ownership
@@ -70,22 +69,19 @@ class Dispatcher:
         self._states = states
         self._ownership = ownership
         self._clock = clock
-        self.submit = submit
+        self._submit = submit
         self._draw = draw
         self._preparation = preparation
         self._open_tasks = open_tasks
         self._uncommitted = uncommitted
-        self._attached: list[WorkerStream] = []
         self._turn, self._pump_due = 0, False
-        self._claims = Claims()
-        self._attached_workers = attached_workers
         self._traceparent_of = traceparent_of
         self._uncommitted_ends = UncommittedEnds()
         self._preparing = 0
         self.permission_check = permission_check
         self.limiter = DispatchLimiter(permits=permits, release=self.release)
         self.ready = ReadyQueues(self.limiter.weight)
-        self.leases = Leases(clock=clock, lost=self._delivery_lost, freed=permits.release)
+        self.leases = Leases(clock=clock, lost=partial(submit_loss, submit), freed=permits.release)
         self._long_runs = LongRuns(
             clock=clock, leases=self.leases, submit=submit, overdue=self._overdue
         )
@@ -101,10 +97,28 @@ class Dispatcher:
             fetch=partial(open_tasks.fetch_adopted, self),
         )
         self.journals = Journals(states, self.leases, submit, self.adoption.adopt)
-        self.breakers = Breakers(clock)
         self._budgets = RetryBudgets(clock)
-        # Attempts that failed, by kind.
-        self.failed: dict[Key, int] = {}
+        self.services = WorkerServices(
+            clock=clock,
+            epochs=ownership.epochs,
+            leases=self.leases,
+            adoption=self.adoption,
+            ready=self.ready,
+            attached_workers=attached_workers,
+        )
+        self._streams = self.services.streams
+        self.results = TaskResults(
+            states=states,
+            leases=self.leases,
+            limiter=self.limiter,
+            budgets=self._budgets,
+            uncommitted=uncommitted,
+            uncommitted_ends=self._uncommitted_ends,
+            submit=submit,
+            draw=draw,
+            add=self.add,
+            requeue=partial(open_tasks.requeue, self),
+        )
         metrics.tasks_ready.set_function(lambda: self.ready.count)
         metrics.tasks_held_back.set_function(lambda: self.limiter.held_count)
         metrics.oldest_ready.set_function(self._oldest_ready_s)
@@ -123,7 +137,7 @@ class Dispatcher:
         if node.planned.permissions or self.permission_check.checks_every_task:
             refused = self.permission_check.refusal(state, node)
             if refused is not None:
-                self.submit(PendingCommand(state.execution_id, partition, refused))
+                self._submit(PendingCommand(state.execution_id, partition, refused))
                 return
         key = key_of(state.plan, node.planned)
         priority = node.planned.priority
@@ -133,8 +147,8 @@ class Dispatcher:
         if state.plan.limits is not None or node.planned.limits is not None:
             task.fair, task.needs = self.limiter.declared.of(state, node)
         if self.ready.push(task):
-            for stream in self._attached:
-                stream.know(key)
+            for stream in self._streams:
+                stream.add_key(key)
 
     def cancel(self, execution_id: str, node_id: str, attempt: int) -> None:
         """Tells the worker that has an attempt to stop it."""
@@ -149,7 +163,7 @@ class Dispatcher:
         self.leases.drop_partitions(gone)
         self.ready.drop_partitions(gone)
         self.limiter.drop_partitions(gone)
-        for stream in self._attached:
+        for stream in self._streams:
             stream.report_backlog(self.ready)
 
     # --- out ---
@@ -166,7 +180,7 @@ class Dispatcher:
             self._open_tasks.refill(self, drained)
 
     def _pump(self) -> None:
-        sets = [s for stream in self._attached for s in stream.sets.values() if s.credit]
+        sets = [s for stream in self._streams for s in stream.sets.values() if s.credit]
         if sets:
             self._turn += 1
             start = self._turn % len(sets)
@@ -174,7 +188,7 @@ class Dispatcher:
             while sets and self.ready.count:
                 share = max(1, self.ready.count // len(sets))
                 sets = [one for one in sets if self._serve(one, share)]
-        for stream in self._attached:
+        for stream in self._streams:
             stream.report_backlog(self.ready)
 
     def _serve(self, worker_set: WorkerSet, share: int) -> bool:
@@ -206,10 +220,10 @@ class Dispatcher:
         self._preparation.task(task, self)
         return True
 
-    def prepared(self, task: ReadyTask, *, at_hand: bool) -> None:
+    def prepared(self, task: ReadyTask, *, is_ready: bool) -> None:
         """A task has what it needs, or is not to be sent any more."""
         self._preparing -= 1
-        if at_hand:
+        if is_ready:
             self.ready.push_front(task)
         else:
             self._not_sent(task, token_of(task.execution_id, task.node_id, task.attempt))
@@ -292,7 +306,7 @@ class Dispatcher:
                 journal=journal,
             ),
         )
-        stream.grew(len(payload.data) + TASK_BYTES + (journal.ByteSize() if journal else 0))
+        stream.task_added(len(payload.data) + TASK_BYTES + (journal.ByteSize() if journal else 0))
         stream.flush_soon()
         worker_set.credit -= 1
         if state.plan.limits is not None or self.limiter.rules.limits:
@@ -322,7 +336,7 @@ class Dispatcher:
             failure=failure("ValidationError", f"input of {task.node_id}: {message}"),
             started_at_us=self._ownership.now_us(),
         )
-        self.submit(PendingCommand(task.execution_id, task.partition, command))
+        self._submit(PendingCommand(task.execution_id, task.partition, command))
 
     def limits_changed(self, rules: Rules) -> None:
         """Limits and stops that were set at run time are others now; what runs counts too."""
@@ -343,169 +357,5 @@ class Dispatcher:
             draw=self._draw(),
         )
         reply = self._uncommitted_ends.track(lease.token, no_reply)
-        self.submit(PendingCommand(lease.execution_id, lease.partition, command, reply))
+        self._submit(PendingCommand(lease.execution_id, lease.partition, command, reply))
         return True
-
-    # --- from worker services ---
-
-    def attach(self, stream: WorkerStream, hello: pb.AttachHello) -> None:
-        """A worker service is there (again): what it holds stays with it, the rest goes out anew.
-
-        A later hello on the same stream only adds what a worker that came back holds.
-        """
-        if stream not in self._attached:
-            stream.worker_service_id = hello.worker_service_id
-            self._attached.append(stream)
-        self.adoption.adopt(stream, hello.held)
-        if (came := stream.came(hello)) is not None:
-            self.leases.reattached(stream.worker_service_id)
-            self._came(came)
-
-    def _came(self, workers: set[str]) -> None:
-        self._claims.came(workers)
-        self._attached_workers.note(self.workers)
-
-    def workers(self) -> set[str] | None:
-        """Those that would look for the next owner, should this process end now.
-
-        Whoever has credit, or a task: also one whose stream has just broken. None while nobody
-        knows them all.
-        """
-        found = self._claims.awaited
-        if found is None:
-            return None
-        found.update(lease.worker_id for lease in self.leases.all())
-        for stream in self._attached:
-            found |= stream.workers
-        return found - {stream.worker_service_id for stream in self._attached if stream.local}
-
-    def update_breakers(self, stream: WorkerStream, breakers: Iterable[pb.Breaker]) -> None:
-        self.breakers.heard(stream, breakers, self._attached)
-
-    def served_by(self, key: Key) -> tuple[int, int]:
-        """Worker sets that take tasks of a kind, and the credit they have given."""
-        sets = [
-            each for stream in self._attached for each in stream.sets.values() if each.takes(key)
-        ]
-        return len(sets), sum(each.credit for each in sets)
-
-    def detach(self, stream: WorkerStream) -> None:
-        if stream in self._attached:
-            self._attached.remove(stream)
-            self.breakers.gone(stream)
-            self.leases.orphan(stream)
-            self._claims.answered(stream)
-
-    def claim(self, partitions: Iterable[int], awaited: frozenset[str] | None) -> Claim:
-        """Asks every attached worker service what it holds, and waits for these workers too."""
-        away = awaited
-        if awaited is not None:
-            away = awaited.difference(*(stream.workers for stream in self._attached))
-        return self._claims.ask(self._attached, partitions, self._ownership.epochs, away)
-
-    def end_claim(self, claim: Claim) -> None:
-        """What nobody has said to hold by now is sent."""
-        self._claims.over(claim)
-
-    def held(self, stream: WorkerStream, answers: Iterable[pb.HeldTasks]) -> None:
-        partitions = set()
-        for answer in answers:
-            self.adoption.adopt(stream, answer.tasks)
-            if not answer.more:
-                partitions.add(answer.partition)
-        self._claims.answered(stream, partitions)
-
-    def grant(self, stream: WorkerStream, grants: Iterable[pb.Grant]) -> None:
-        for grant in grants:
-            if stream.grant(grant, self.ready.keys):
-                self._came({grant.worker_id})
-
-    def recall(self, stream: WorkerStream, set_ids: Iterable[str]) -> None:
-        """The worker service wants unused credit back."""
-        for set_id in set_ids:
-            stream.recall(set_id)
-
-    def result(self, result: task_pb2.TaskResult, reply: Reply) -> None:
-        """Submits a result; the reply follows its commit."""
-        parsed = parse_token(result.token)
-        partition = partition_of(parsed[0]) if parsed is not None else None
-        if parsed is None or partition is None:
-            reply(ValueError("not a token"))
-            return
-        execution_id, node_id, attempt = parsed
-        failed = result.WhichOneof("outcome") == "failure"
-        spent = failed and self._attempt_failed(result, execution_id, node_id)
-        lease = self.leases.pop(result.token)
-        if result.HasField("suspended"):
-            suspend = suspend_of(result.suspended, parsed, lease)
-            self.submit(
-                PendingCommand(
-                    execution_id,
-                    partition,
-                    suspend,
-                    self._uncommitted_ends.track(result.token, reply),
-                )
-            )
-            return
-        command = TaskEnded(
-            node_id,
-            attempt,
-            output=None if failed else result.output,
-            failure=result.failure if failed else None,
-            metadata=result.metadata,
-            worker_id=result.worker_id or (lease.worker_id if lease is not None else ""),
-            started_at_us=lease.sent_at_us if lease is not None else 0,
-            draw=self._draw() if failed else 0.0,
-            spent=spent,
-        )
-        self.submit(
-            PendingCommand(
-                execution_id, partition, command, self._uncommitted_ends.track(result.token, reply)
-            )
-        )
-
-    def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
-        """Counts an attempt that failed; whether there are no retries left for it."""
-        lease = self.leases.get(result.token)
-        if lease is not None and lease.key is not None:
-            self.failed[lease.key] = self.failed.get(lease.key, 0) + 1
-        if lease is not None and lease.permitted and result.failure.retry_after_ms:
-            self.limiter.permits.close(lease.token, result.failure.retry_after_ms)
-        entry = self._states.get(execution_id)
-        node = entry.state.at_workers.get(node_id) if entry is not None else None
-        if entry is None or node is None:
-            return False
-        return self._budgets.spent(self.limiter.rules, entry.state.plan, node, result.failure)
-
-    def heartbeat(self, heartbeats: Iterable[task_pb2.Heartbeat]) -> None:
-        self.leases.heard(heartbeat.token for heartbeat in heartbeats)
-
-    def lost(self, stream: WorkerStream, tasks: Iterable[pb.LostTask]) -> None:
-        for task in tasks:
-            if (lease := self._taken_from(stream, task.token)) is not None:
-                self._delivery_lost(lease, task.reason or "WORKER_LOST")
-
-    def returned(self, stream: WorkerStream, tokens: Iterable[str]) -> None:
-        """Tasks that came back untouched go out again, without a delivery counted."""
-        again: set[str] = set()
-        for token in tokens:
-            if (lease := self._taken_from(stream, token)) is None:
-                continue
-            entry = self._states.get(lease.execution_id)
-            if entry is None or lease.execution_id in self._uncommitted:
-                again.add(lease.execution_id)
-            elif (node := entry.state.at_workers.get(lease.node_id)) is not None:
-                self.add(entry.state, node, lease.partition)
-        if again:
-            self._open_tasks.requeue(self, again)
-
-    def _taken_from(self, stream: WorkerStream, token: str) -> Lease | None:
-        """The lease of a task that this worker service has no more, if no other one has it."""
-        lease = self.leases.get(token)
-        if lease is None or lease.stream not in (stream, None):
-            return None
-        return self.leases.pop(token)
-
-    def _delivery_lost(self, lease: Lease, reason: str) -> None:
-        command = DeliveryLost(lease.node_id, lease.attempt, reason)
-        self.submit(PendingCommand(lease.execution_id, lease.partition, command, no_reply))

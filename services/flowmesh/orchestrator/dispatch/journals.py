@@ -48,11 +48,11 @@ class Journals:
             reply = partial(self._answer, stream, each.token, each.known)
             self._submit(PendingCommand(parsed[0], partition, command, reply))
 
-    def grew(self, state: State, node: NodeState, known: int) -> None:
+    def send_added(self, state: State, node: NodeState, known: int) -> None:
         """Tells the worker that has a handler what its journal has beyond what it knows."""
         lease = self._leases.get(token_of(state.execution_id, node.id, node.attempt))
         if lease is not None and lease.stream is not None and node.journal is not None:
-            _tell(lease.stream, lease.token, node.journal, known)
+            _send_records(lease.stream, lease.token, node.journal, known)
 
     def _answer(
         self, stream: WorkerStream, token: str, known: int, answer: Answer | Exception
@@ -70,7 +70,7 @@ class Journals:
         entry = self._states.get(parsed[0])
         node = entry.state.at_workers.get(parsed[1]) if entry is not None else None
         if node is not None and node.journal is not None and node.attempt == parsed[2]:
-            _tell(stream, token, node.journal, known)
+            _send_records(stream, token, node.journal, known)
 
 
 def suspend_of(
@@ -106,8 +106,8 @@ def _command(
     )
 
 
-def _tell(stream: WorkerStream, token: str, journal: Journal, known: int) -> None:
+def _send_records(stream: WorkerStream, token: str, journal: Journal, known: int) -> None:
     records = journal.records[known:]
     stream.out.recorded.add(token=token, start=known, records=records)
-    stream.grew(sum(map(size_of, records)) + FRAME_BYTES)
+    stream.task_added(sum(map(size_of, records)) + FRAME_BYTES)
     stream.flush_soon()

@@ -72,10 +72,10 @@ class Leases:
     def get(self, token: str) -> Lease | None:
         return self._leases.get(token)
 
-    def of(self, execution_ids: Container[str]) -> list[Lease]:
+    def of_executions(self, execution_ids: Container[str]) -> list[Lease]:
         return [each for each in self._leases.values() if each.execution_id in execution_ids]
 
-    def heard(self, tokens: Iterable[str]) -> None:
+    def record_heartbeats(self, tokens: Iterable[str]) -> None:
         """The handlers of these tasks have said that they live."""
         now_ms = self._clock.monotonic_ms()
         for token in tokens:

@@ -74,13 +74,13 @@ class Preparer:
         self._spawn(self._prepared(task, dispatcher))
 
     async def _prepared(self, task: ReadyTask, dispatcher: Dispatcher) -> None:
-        at_hand = False
+        is_ready = False
         try:
-            at_hand = await self._at_hand(task, dispatcher)
+            is_ready = await self._is_ready(task, dispatcher)
         finally:
-            dispatcher.prepared(task, at_hand=at_hand)
+            dispatcher.prepared(task, is_ready=is_ready)
 
-    async def _at_hand(self, task: ReadyTask, dispatcher: Dispatcher) -> bool:
+    async def _is_ready(self, task: ReadyTask, dispatcher: Dispatcher) -> bool:
         """False where the task is not to be sent any more."""
         entry = await self._entry(task)
         node = entry.state.at_workers.get(task.node_id) if entry is not None else None

@@ -25,8 +25,8 @@ class Queues:
             stats = found.get(key)
             if stats is None:
                 stats = found[key] = pb.QueueStats(queue=key[1], task_type=key[2], requires=key[3])
-                stats.failed = dispatcher.failed.get(key, 0)
-                stats.worker_sets, stats.credit = dispatcher.served_by(key)
+                stats.failed = dispatcher.results.failed.get(key, 0)
+                stats.worker_sets, stats.credit = dispatcher.services.served_by(key)
                 stats.max_size = dispatcher.limiter.rules.sizes.get(key[:2], 0)
                 self._loads.put(key, stats)
             return stats

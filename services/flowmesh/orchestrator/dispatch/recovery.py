@@ -88,7 +88,7 @@ class Recovery:
         mine = list(partitions)
         waits = bool(await self._lanes(mine))
         # What runs of executions that have ended is heard of too, and stopped.
-        claim = dispatcher.claim(self.still_ours(partitions), awaited)
+        claim = dispatcher.services.claim(self.still_ours(partitions), awaited)
         try:
             async with asyncio.timeout(CLAIM_WAIT_S):
                 if waits:
@@ -96,7 +96,7 @@ class Recovery:
         except TimeoutError:
             pass
         finally:
-            dispatcher.end_claim(claim)
+            dispatcher.services.end_claim(claim)
         if not waits:
             return 0
         # An execution may have several lanes, and others by the time they are read.

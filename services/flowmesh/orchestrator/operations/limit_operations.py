@@ -248,7 +248,7 @@ class Limits:
 
     def breakers(self) -> pb.ListBreakersResponse:
         # Every worker service is attached to every orchestrator: any of them knows all.
-        return pb.ListBreakersResponse(breakers=self._dispatcher.breakers.listed())
+        return pb.ListBreakersResponse(breakers=self._dispatcher.services.breakers.listed())
 
     async def _of_peers(self, ask: Callable[[str], Awaitable[M]]) -> tuple[list[M], list[str]]:
         """What the other orchestrators answer, and who did not."""

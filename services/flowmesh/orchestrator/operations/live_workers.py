@@ -31,7 +31,7 @@ class Workers:
 
     def queue(self, plan: Plan, node: PlanNode) -> Queue:
         key = key_of(plan, node)
-        workers, free = self._dispatcher.served_by(key)
+        workers, free = self._dispatcher.services.served_by(key)
         waiting = self._dispatcher.ready.counts.get(key, 0)
         return Queue(workers=workers, free=free, waiting=waiting)
 

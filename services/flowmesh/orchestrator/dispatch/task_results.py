@@ -1,0 +1,130 @@
+"""Results, heartbeats and losses of tasks, as worker services report them."""
+
+from collections.abc import Callable, Iterable
+
+from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
+from flowmesh.orchestrator.dispatch.attachment import WorkerStream
+from flowmesh.orchestrator.dispatch.dispatch_limiter import DispatchLimiter
+from flowmesh.orchestrator.dispatch.journals import suspend_of
+from flowmesh.orchestrator.dispatch.leases import Lease, Leases
+from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
+from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
+from flowmesh.orchestrator.limits.ready_queues import Key
+from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
+from flowmesh.orchestrator.model.commands import PendingCommand, Reply, no_reply
+from flowmesh.orchestrator.model.ids import parse_token, partition_of
+from flowmesh.orchestrator.storage.states import States
+
+
+class TaskResults:
+    """Turns reports of worker services into commands.
+
+    `add` queues a task again; `requeue` does so for executions that are not in memory as stored.
+    """
+
+    def __init__(
+        self,
+        *,
+        states: States,
+        leases: Leases,
+        limiter: DispatchLimiter,
+        budgets: RetryBudgets,
+        uncommitted: UncommittedExecutions,
+        uncommitted_ends: UncommittedEnds,
+        submit: Callable[[PendingCommand], None],
+        draw: Callable[[], float],
+        add: Callable[[State, NodeState, int], None],
+        requeue: Callable[[set[str]], None],
+    ) -> None:
+        self._states = states
+        self._leases = leases
+        self._limiter = limiter
+        self._budgets = budgets
+        self._uncommitted = uncommitted
+        self._uncommitted_ends = uncommitted_ends
+        self._submit = submit
+        self._draw = draw
+        self._add = add
+        self._requeue = requeue
+        # Number of failed attempts by kind.
+        self.failed: dict[Key, int] = {}
+
+    def result(self, result: task_pb2.TaskResult, reply: Reply) -> None:
+        """Submit a result; the reply follows its commit."""
+        parsed = parse_token(result.token)
+        partition = partition_of(parsed[0]) if parsed is not None else None
+        if parsed is None or partition is None:
+            reply(ValueError("not a token"))
+            return
+        execution_id, node_id, attempt = parsed
+        failed = result.WhichOneof("outcome") == "failure"
+        spent = failed and self._attempt_failed(result, execution_id, node_id)
+        lease = self._leases.pop(result.token)
+        tracked = self._uncommitted_ends.track(result.token, reply)
+        if result.HasField("suspended"):
+            suspend = suspend_of(result.suspended, parsed, lease)
+            self._submit(PendingCommand(execution_id, partition, suspend, tracked))
+            return
+        command = TaskEnded(
+            node_id,
+            attempt,
+            output=None if failed else result.output,
+            failure=result.failure if failed else None,
+            metadata=result.metadata,
+            worker_id=result.worker_id or (lease.worker_id if lease is not None else ""),
+            started_at_us=lease.sent_at_us if lease is not None else 0,
+            draw=self._draw() if failed else 0.0,
+            spent=spent,
+        )
+        self._submit(PendingCommand(execution_id, partition, command, tracked))
+
+    def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
+        """Count a failed attempt. Return True if its retry budget is spent."""
+        lease = self._leases.get(result.token)
+        if lease is not None and lease.key is not None:
+            self.failed[lease.key] = self.failed.get(lease.key, 0) + 1
+        if lease is not None and lease.permitted and result.failure.retry_after_ms:
+            self._limiter.permits.close(lease.token, result.failure.retry_after_ms)
+        entry = self._states.get(execution_id)
+        node = entry.state.at_workers.get(node_id) if entry is not None else None
+        if entry is None or node is None:
+            return False
+        return self._budgets.spent(self._limiter.rules, entry.state.plan, node, result.failure)
+
+    def heartbeat(self, heartbeats: Iterable[task_pb2.Heartbeat]) -> None:
+        self._leases.record_heartbeats(heartbeat.token for heartbeat in heartbeats)
+
+    def lost(self, stream: WorkerStream, tasks: Iterable[pb.LostTask]) -> None:
+        """Report tasks as lost that a worker service does not hold any more."""
+        for task in tasks:
+            if (lease := self._taken_from(stream, task.token)) is not None:
+                submit_loss(self._submit, lease, task.reason or "WORKER_LOST")
+
+    def returned(self, stream: WorkerStream, tokens: Iterable[str]) -> None:
+        """Send returned tasks, which no worker has begun, again without counting a delivery."""
+        again: set[str] = set()
+        for token in tokens:
+            if (lease := self._taken_from(stream, token)) is None:
+                continue
+            entry = self._states.get(lease.execution_id)
+            if entry is None or lease.execution_id in self._uncommitted:
+                again.add(lease.execution_id)
+            elif (node := entry.state.at_workers.get(lease.node_id)) is not None:
+                self._add(entry.state, node, lease.partition)
+        if again:
+            self._requeue(again)
+
+    def _taken_from(self, stream: WorkerStream, token: str) -> Lease | None:
+        """Remove and return the lease of a task unless another worker service holds the task."""
+        lease = self._leases.get(token)
+        if lease is None or lease.stream not in (stream, None):
+            return None
+        return self._leases.pop(token)
+
+
+def submit_loss(submit: Callable[[PendingCommand], None], lease: Lease, reason: str) -> None:
+    """Submit the loss of a delivery."""
+    command = DeliveryLost(lease.node_id, lease.attempt, reason)
+    submit(PendingCommand(lease.execution_id, lease.partition, command, no_reply))
