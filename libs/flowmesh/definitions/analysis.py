@@ -7,6 +7,7 @@ needs are not shown: an edge over them leads from node to node of the document.
 from collections.abc import Iterator, Mapping, Sequence
 
 from flowmesh.api.definition.v1 import definition_pb2 as pb
+from flowmesh.definitions.builtins import DELAY
 from flowmesh.definitions.graph import Graph, graph_of, levels
 from flowmesh.definitions.limits import INT64_MAX, PATH_NODES_MAX, PATHS_DEFAULT, PATHS_MAX
 from flowmesh.definitions.model import Edge, Node, Workflow
@@ -173,7 +174,7 @@ def type_of(node: Node) -> str:
 
 def declared_ms(node: Node) -> int:
     """How long a node takes by its definition: what a timer waits, or the limit it sets itself."""
-    if node.task is not None and node.task.executor == "delay":
+    if node.task is not None and node.task.executor == DELAY:
         return delay_of(node, node.task)[0]
     return node.timeout_ms or (node.task.timeout_ms if node.task is not None else 0)
 

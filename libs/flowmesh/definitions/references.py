@@ -8,6 +8,7 @@ from flowmesh.definitions.model import Dialect, Json, Node, Task, Workflow
 from flowmesh.definitions.problems import Path
 from flowmesh.expressions import Reference
 from flowmesh.expressions.cel_source import Token, tokenize
+from flowmesh.tasktypes.builtin.conditions import DECISION
 
 NATIVE_ROOTS = frozenset({"input", "tasks", "execution"})
 STEPS_ROOTS = frozenset({"context"})
@@ -68,7 +69,7 @@ def refers(node: Node) -> bool:
 def decides(node: Node) -> bool:
     """Whether it is a decision of the workflow's own, over what conditions of nodes see."""
     task = node.task
-    return task is not None and task.executor == "decision" and task.dialect is Dialect.NATIVE
+    return task is not None and task.executor == DECISION.name and task.dialect is Dialect.NATIVE
 
 
 def names_of(node: Node) -> dict[str, str]:

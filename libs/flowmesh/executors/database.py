@@ -13,6 +13,7 @@ from flowmesh.executors.databases.calls import DatabaseCall, Databases
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.templates import Rendered
+from flowmesh.tasktypes.builtin.databases import DB_EXEC
 
 ROWS_DEFAULT = 1_000
 # A parameter that is always there: the same for all attempts of a node.
@@ -24,7 +25,7 @@ class DatabaseStep(Step):
         self, spec: TaskSpec, config: dict[str, Json], databases: Databases, now_us: NowUs
     ) -> None:
         self._databases = databases
-        self._writes = spec.task_type == "db.exec"
+        self._writes = spec.task_type == DB_EXEC.name
         self._connection = str(config["connection"])
         self._statement = str(config["statement"])
         self._rows_max = int(config.get("maxRows") or ROWS_DEFAULT)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import output
+from flowmesh.tasktypes.builtin.control import APPROVAL, RECEIVE, SIGNAL
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Execution, Failure, Items, Node
@@ -145,8 +146,8 @@ def node_json(node: "Node") -> dict[str, Any]:
 
 # Nodes that no worker has, and what lets them go on.
 _WAITED_FOR = {
-    "webhook.receive": "waits for a call; `flowmesh hooks` shows where",
-    "signal": "waits for a signal",
+    RECEIVE.name: "waits for a call; `flowmesh hooks` shows where",
+    SIGNAL.name: "waits for a signal",
     "subworkflow": "waits for the execution that it started",
     "continueAsNew": "starts the next run",
 }
@@ -197,7 +198,7 @@ def doing(node: "Node", now: datetime) -> str:
     """What a running node waits for: time, a worker, or the worker that has it; or somebody."""
     if node.held:
         return "held: retry, skip, complete or fail it"
-    if node.task_type == "approval":
+    if node.task_type == APPROVAL.name:
         return f"asks {', '.join(node.assignees) or 'anybody'}"
     if node.due_at is not None:
         left = output.duration(max(0.0, (node.due_at - now).total_seconds() * 1_000))

@@ -24,8 +24,9 @@ from flowmesh.executors.serverless.listen import Heard
 from flowmesh.executors.serverless.retry import wait_before_retry
 from flowmesh.standards.jq_values import variables_in
 from flowmesh.standards.problem_details import canonical, error_of
+from flowmesh.tasktypes.builtin.standards import SERVERLESS_TASK
 
-TYPE = "serverless.task"
+TYPE = SERVERLESS_TASK.name
 _RUNTIME = {"name": "Flowmesh", "version": "1", "metadata": {}}
 
 

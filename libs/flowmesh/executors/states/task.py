@@ -30,8 +30,9 @@ from flowmesh.standards.arns import machine_of
 from flowmesh.standards.choices import as_moment, holds
 from flowmesh.standards.paths import Context, PathFailed, compile_path, compile_reference, put
 from flowmesh.standards.payloads import fill_template, look_up
+from flowmesh.tasktypes.builtin.standards import STATES_TASK
 
-TYPE = "states.task"
+TYPE = STATES_TASK.name
 _ITEMS_MAX = 100_000
 # So many items of a Map are made before others have their turn.
 _ITEMS_AT_ONCE = 200

@@ -38,10 +38,9 @@ from flowmesh.gateway.routes.common import (
 )
 from flowmesh.jsontext import dump_json
 from flowmesh.standards.extensions import extensions_of
+from flowmesh.tasktypes.builtin.control import RECEIVE
 from flowmesh.views import instant, raw_json, raw_value
 
-# What the orchestrator calls a node that waits for a call.
-RECEIVER = "webhook.receive"
 _PROVIDERS = {
     number: name.removeprefix("WEBHOOK_PROVIDER_TYPE_").lower().replace("unspecified", "none")
     for name, number in trigger_pb2.WebhookProviderType.items()
@@ -228,9 +227,10 @@ async def list_hooks(backends: Backends, request: Request) -> Response:
 
 
 async def waiting_urls(backends: Backends, execution: execution_pb2.Execution) -> dict[str, str]:
-    """Of the nodes that wait for a call; nobody is asked where none does."""
+    """Return the URLs of the nodes that wait for a call, without an RPC if none does."""
     running = execution_pb2.NODE_STATUS_RUNNING
-    if not any(node.task_type == RECEIVER and node.status == running for node in execution.nodes):
+    receivers = [node for node in execution.nodes if node.task_type == RECEIVE.name]
+    if not any(node.status == running for node in receivers):
         return {}
     hooks = await backends.triggers.ListHooks(
         pb.ListHooksRequest(namespace=execution.namespace, execution_id=execution.execution_id)

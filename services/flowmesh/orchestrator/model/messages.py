@@ -10,6 +10,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, Scope, State, map_counts, search_messages, tries
 from flowmesh.plan import PlanNode
+from flowmesh.tasktypes.builtin.control import RECEIVE
 
 NODES_SHOWN_MAX = 12_000
 """An answer shows no further bodies in progress once it has so many nodes."""
@@ -145,7 +146,7 @@ def task_type_of(planned: PlanNode) -> str:
     if planned.spec is not None:
         return planned.spec.task_type
     if planned.receiver is not None:
-        return "webhook.receive"
+        return RECEIVE.name
     return _TASK_TYPES.get(planned.kind, "")
 
 
