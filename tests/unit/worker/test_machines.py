@@ -17,6 +17,7 @@ from flowmesh.executors.code.jsonata import jsonata_of
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.serverless import task as serverless
 from flowmesh.executors.serverless.calls import Calls
+from flowmesh.executors.serverless.factory import task_executor
 from flowmesh.executors.serverless.openapi import Documents
 from flowmesh.executors.states import task as states
 from flowmesh.executors.states.running import Tools
@@ -72,7 +73,7 @@ async def of_serverless(
         egress = sender or Answering(200, b"")
         calls = Calls(egress, sandbox, now_us, Documents(egress, now_us))
         tools = serverless.Tools(jq_of(sandbox), calls, None, now_us, lambda: 0.5, lambda _: None)
-        executor = serverless.task_executor(tools)
+        executor = task_executor(tools)
         return await ran(executor, {"name": "s", "at": "/do/0/s", **config}, data)
 
 

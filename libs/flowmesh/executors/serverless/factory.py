@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from flowmesh.executors.base import Executor, Sender
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.executors.base import Executor, Json, Sender
 from flowmesh.executors.code.jq import jq_of
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.publish import Publisher
@@ -10,7 +11,7 @@ from flowmesh.executors.secrets import SecretOf
 from flowmesh.executors.serverless.calls import Calls
 from flowmesh.executors.serverless.events import Emitter
 from flowmesh.executors.serverless.openapi import Operations
-from flowmesh.executors.serverless.task import Tools, task_executor
+from flowmesh.executors.serverless.task import ServerlessStep, Tools
 from flowmesh.sandbox import Sandbox
 
 
@@ -27,3 +28,12 @@ def serverless_executor(
     calls = Calls(egress, sandbox, now_us, operations)
     emitter = None if publisher is None else Emitter(publisher, now_us)
     return task_executor(Tools(jq_of(sandbox), calls, emitter, now_us, draw, secret_of))
+
+
+def task_executor(tools: Tools) -> Executor:
+    """Return the executor with the given tools."""
+
+    def prepare(_spec: TaskSpec, config: dict[str, Json]) -> ServerlessStep:
+        return ServerlessStep(config, tools)
+
+    return prepare

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.base import Attempt, Json, Output, Step
 from flowmesh.executors.code.jq import Jq
 from flowmesh.executors.failures import INTERNAL, TaskFailure, invalid
 from flowmesh.executors.schemas import SchemaCheck
@@ -490,12 +489,3 @@ _OPS: dict[str, Callable[[_Running], Awaitable[Json]]] = {
     "result": _result,
     "started": _started,
 }
-
-
-def task_executor(tools: Tools) -> Executor:
-    """The executor of `serverless.task`."""
-
-    def prepare(_spec: TaskSpec, config: dict[str, Json]) -> ServerlessStep:
-        return ServerlessStep(config, tools)
-
-    return prepare
