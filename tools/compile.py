@@ -18,12 +18,15 @@ from tools.progress import run
 
 MODULES = {
     "libs/flowmesh/engine": "commands decide erasure reruns search_attributes variables",
-    "libs/flowmesh/engine/children": "commands decisions events joins keys messages",
+    "libs/flowmesh/engine/children": "begin commands decisions events joins keys messages",
     "libs/flowmesh/engine/decisions": (
-        "approvals durable ending held progress starting steering undoing"
+        "approval_requests approvals attempts bodies durable ending outcomes progress"
+        " starting steering step undoing values"
     ),
-    "libs/flowmesh/engine/events": "apply ends recorded steering_events",
-    "libs/flowmesh/engine/state": "copies journal nodes pages state transition",
+    "libs/flowmesh/engine/events": "apply ends recorded start_events steering_events",
+    "libs/flowmesh/engine/state": (
+        "compensation copies held journal nodes pages scopes state transition"
+    ),
     "libs/flowmesh/insight": "replay",
     "libs/flowmesh/plan": "compiled policies scope",
     "services/flowmesh/orchestrator/api": "session",

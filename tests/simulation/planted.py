@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
 from typing import Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Scope
+from flowmesh.engine.decisions import attempts
+from flowmesh.engine.decisions.step import Step
 from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
 from flowmesh.orchestrator.commit.committer import Committer
 from flowmesh.orchestrator.commit.messenger import Messenger
@@ -32,7 +33,7 @@ REREAD_AFTER_S = 0.01
 
 @contextmanager
 def _replaced(owner: Any, name: str, made: Callable[[Any], Any]) -> Iterator[None]:
-    """An attribute of a class, replaced by what `made` makes of it."""
+    """An attribute of a class or a module, replaced by what `made` makes of it."""
     before = getattr(owner, name)
     setattr(owner, name, made(before))
     try:
@@ -76,15 +77,13 @@ def stale_attempt_applied() -> AbstractContextManager[None]:
     """A result counts whichever attempt of the node it is of."""
 
     def made(before: Any) -> Any:
-        def current(self: Any, node_id: str, attempt: int) -> Any:
-            node = self.state.at_workers.get(node_id)
-            return before(self, node_id, node.attempt if node is not None else attempt)
+        def current(step: Step, node_id: str, attempt: int) -> Any:
+            node = step.state.at_workers.get(node_id)
+            return before(step, node_id, node.attempt if node is not None else attempt)
 
         return current
 
-    # The package offers a function of the same name as this module.
-    step = import_module("flowmesh.engine.decide")._Step
-    return _replaced(step, "current", made)
+    return _replaced(attempts, "current", made)
 
 
 def position_read_again() -> AbstractContextManager[None]:

@@ -14,7 +14,7 @@ _BOUND = re.compile(r"[A-Z][A-Z_]*_MAX(_[A-Z]+)?")
 INTERNAL: dict[str, str] = {
     "it is the bound of a row, said where another process needs it": """
         definition.limits.PAGE_SIZE_MAX definitions.limits.MAP_ITEMS_MAX
-        egress.client.URL_CHARACTERS_MAX engine.children.decisions.REQUEST_ID_MAX
+        egress.client.URL_CHARACTERS_MAX engine.children.begin.REQUEST_ID_MAX
         gateway.http.limits.CHANGE_CHARACTERS_MAX gateway.http.limits.ID_CHARACTERS_MAX
         gateway.http.limits.PAYLOAD_BYTES_MAX gateway.routes.limits.CHANGES_MAX
         orchestrator.model.request_checks.TEXT_MAX sandbox.pool.CODE_BYTES_MAX

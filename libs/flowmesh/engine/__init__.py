@@ -31,10 +31,11 @@ from flowmesh.engine.commands import (
     Terminate,
     TimersDue,
 )
-from flowmesh.engine.decide import DELIVERIES_MAX, decide
+from flowmesh.engine.decide import decide
 from flowmesh.engine.decisions.approvals import outcome_of
-from flowmesh.engine.decisions.ending import encode_output
+from flowmesh.engine.decisions.attempts import DELIVERIES_MAX
 from flowmesh.engine.decisions.starting import goes_on, is_own, waits_first
+from flowmesh.engine.decisions.values import encode_output
 from flowmesh.engine.erasure import Erase, StillOpen
 from flowmesh.engine.events.apply import apply, replay, restore_held
 from flowmesh.engine.events.recorded import Recorded

@@ -11,7 +11,7 @@ from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine.search_attributes import NO_SEARCH_VALUES
 
 if TYPE_CHECKING:
-    from flowmesh.engine.decisions.progress import Progress
+    from flowmesh.engine.decisions.step import Step
     from flowmesh.engine.state.state import ExecutionStatus, State
 
 ERASED = "ERASED"
@@ -33,7 +33,7 @@ class Erase:
     actor: str = ""
 
 
-def erase(step: Progress, command: Erase) -> None:
+def erase(step: Step, command: Erase) -> None:
     """Erase all values; a repeated erasure changes nothing. Raises StillOpen."""
     state = step.state
     if not state.ended:

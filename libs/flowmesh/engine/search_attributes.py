@@ -10,7 +10,7 @@ from flowmesh.api.common.v1 import search_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 
 if TYPE_CHECKING:
-    from flowmesh.engine.decisions.progress import Progress
+    from flowmesh.engine.decisions.step import Step
     from flowmesh.engine.state.state import State
 
 SearchValue: TypeAlias = str | float | bool | int
@@ -28,7 +28,7 @@ class SetAttributes:
     actor: str = ""
 
 
-def set_attributes(step: Progress, command: SetAttributes) -> None:
+def set_attributes(step: Step, command: SetAttributes) -> None:
     """Record new values. The caller has checked the status and the request id."""
     step.emit(
         "search_attributes_set",

@@ -11,7 +11,7 @@ from flowmesh.engine.state.transition import Full
 from flowmesh.plan import decode
 
 if TYPE_CHECKING:
-    from flowmesh.engine.decisions.progress import Progress
+    from flowmesh.engine.decisions.step import Step
     from flowmesh.engine.state.state import State
 
 CHANGES_MAX = 1_000
@@ -31,7 +31,7 @@ class SetVariable:
     actor: str = ""
 
 
-def set_variable(step: Progress, command: SetVariable) -> None:
+def set_variable(step: Step, command: SetVariable) -> None:
     """The caller has seen to it that the execution is open and the command no repeat."""
     if len(step.state.variables_set) >= CHANGES_MAX:
         raise Full("VARIABLES_FULL", f"{CHANGES_MAX:,} changes of variables")

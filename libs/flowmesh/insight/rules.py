@@ -9,6 +9,7 @@ from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, Scope, map_counts
+from flowmesh.engine.state.compensation import undo_node
 from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP
 from flowmesh.engine.state.state import FAILED
 from flowmesh.insight.cases import Case, listed
@@ -41,7 +42,7 @@ def at_breakpoint(case: Case, node_id: str) -> Iterator[Finding]:
 
 
 def not_undone(case: Case, node: NodeState) -> Iterator[Finding]:
-    undo = case.state.undoing(node)
+    undo = undo_node(node)
     if undo is not None and undo.status == FAILED and case.state.compensating:
         yield finding(
             Cause.UNDO_FAILED,

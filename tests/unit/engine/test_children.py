@@ -20,7 +20,7 @@ from flowmesh.engine import (
     TimersDue,
     signal_with_key,
 )
-from flowmesh.engine.children.decisions import DEPTH_MAX
+from flowmesh.engine.children.begin import DEPTH_MAX
 from flowmesh.engine.state import state as s
 from tests.unit.engine.factories import Run, again, child, failed, group, json, node, plan, signal
 

@@ -20,6 +20,7 @@ from flowmesh.engine import (
     TimersDue,
 )
 from flowmesh.engine.decisions.delays import DELAY_MS_MAX
+from flowmesh.engine.state.compensation import compensation_status
 from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP, STEP
 from flowmesh.engine.state.state import COMPLETED, EXECUTION_FAILED, FAILED
 from flowmesh.plan import render_input
@@ -352,4 +353,4 @@ def test_an_undo_may_be_a_handler_that_calls_and_waits() -> None:
     assert journal.ended == {0, 1}
     run.complete("a:undo", attempt=2)
     assert run.state.status == EXECUTION_FAILED
-    assert run.state.compensation == execution_pb2.COMPENSATION_STATE_COMPENSATED
+    assert compensation_status(run.state) == execution_pb2.COMPENSATION_STATE_COMPENSATED

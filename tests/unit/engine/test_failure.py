@@ -8,6 +8,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import Cancel, Pause, Terminate, TimersDue, Unfit
 from flowmesh.engine.state import state as s
+from flowmesh.engine.state.compensation import compensation_status
 from flowmesh.plan import decode, render_input
 from tests.unit.engine.factories import Run, each, edge, group, node, plan, signal, undo
 
@@ -209,7 +210,7 @@ def test_what_completed_last_is_undone_first() -> None:
     assert run.kinds[-1] == "workflow_failed"
     assert run.state.failure is not None
     assert run.state.failure.node == "last"
-    assert run.state.compensation == 2
+    assert compensation_status(run.state) == 2
 
 
 def test_an_undo_sees_what_its_node_got_and_answered() -> None:
@@ -307,7 +308,7 @@ def test_an_undo_is_tried_again_and_waits_for_somebody_in_the_end() -> None:
     run.fail("b:undo")
     run.do(TimersDue(), after_us=10_000)
     run.fail("b:undo", attempt=2)
-    assert run.state.compensation == 3
+    assert compensation_status(run.state) == 3
     assert run.state.wake_at_us == s.FAR_US
     run.steer("b:undo", "RETRY", actor="ops")
     assert run.dispatched == ["b:undo"]
@@ -316,7 +317,7 @@ def test_an_undo_is_tried_again_and_waits_for_somebody_in_the_end() -> None:
     assert run.dispatched == ["a:undo"]
     run.complete("a:undo")
     assert run.state.ended
-    assert run.state.compensation == 2
+    assert compensation_status(run.state) == 2
 
 
 def test_what_is_being_undone_can_only_be_terminated() -> None:
@@ -330,7 +331,7 @@ def test_what_is_being_undone_can_only_be_terminated() -> None:
             run.do(command)
     run.do(Terminate())
     assert run.kinds[-1] == "workflow_terminated"
-    assert run.state.compensation == 3
+    assert compensation_status(run.state) == 3
 
 
 def test_nothing_starts_after_the_last_event() -> None:

@@ -18,6 +18,7 @@ from flowmesh.engine import (
     restore_held,
 )
 from flowmesh.engine.decisions import progress
+from flowmesh.engine.state.compensation import compensation_status
 from flowmesh.orchestrator.storage.redacted_events import without_values
 from flowmesh.orchestrator.storage.snapshots import restore, snapshot
 from tests.draws import draws
@@ -51,7 +52,7 @@ def facts(state: State) -> object:
         {} if state.ended else timers, state.requests, sorted(state.scopes),
         [one.SerializeToString() for one in state.signals], state.signals_bytes,
         sorted(state.on_hold), sorted(state.stopped), sorted(state.passed), state.edits,
-        state.breakpoints, state.stops_everywhere, state.compensation, state.closing,
+        state.breakpoints, state.stops_everywhere, compensation_status(state), state.closing,
         [one.id for one in state.undo], dict(state.search), state.erasure, state.input,
         state.output, state.failure, state.variables, state.variables_set,
         state.hold, state.begun_at_us, state.joined_by,

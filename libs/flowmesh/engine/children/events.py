@@ -76,9 +76,16 @@ def restore(state: State, node: NodeState) -> None:
         state.set_timer(node.id, node.scheduled_at_us + s.ASK_AGAIN_US)
 
 
+def apply_execution_joined(state: State, event: history.ExecutionJoined, _at_us: int) -> None:
+    by = history.ExecutionJoined()
+    by.CopyFrom(event)
+    state.joined_by += (by,)
+
+
 APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "child_requested": apply_child_requested,
     "child_started": apply_child_started,
     "child_ended": apply_child_ended,
     "wait_keyed": apply_wait_keyed,
+    "execution_joined": apply_execution_joined,
 }

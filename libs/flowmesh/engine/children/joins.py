@@ -7,8 +7,7 @@ of one that goes on as new it goes to the next run. So however often it is asked
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine.children.commands import Join
@@ -16,7 +15,8 @@ from flowmesh.engine.state.state import State
 from flowmesh.engine.state.transition import Ended, Transition
 
 if TYPE_CHECKING:
-    from flowmesh.engine.decide import _Step
+    from flowmesh.engine.decisions.step import Step
+
 
 JOINED_MAX = 1_000
 """Nodes that an execution tells of its end; others have to ask again."""
@@ -29,7 +29,7 @@ def request(state: State, into: Transition, execution_id: str, by: history.Execu
     asked.by_id, asked.by_node, asked.by_attempt = by.by_id, by.by_node, by.by_attempt
 
 
-def join(step: _Step, command: Join) -> bool:
+def join(step: Step, command: Join) -> bool:
     """A node waits for the end of this execution; False where too many do. Raises Ended."""
     state = step.state
     if state.ended:
@@ -48,12 +48,3 @@ def resend(state: State, into: Transition) -> None:
     """Sends the questions again that the end of this execution answers."""
     for by in state.joined_by:
         request(state, into, state.execution_id, by)
-
-
-def _execution_joined(state: State, event: history.ExecutionJoined, _at_us: int) -> None:
-    by = history.ExecutionJoined()
-    by.CopyFrom(event)
-    state.joined_by += (by,)
-
-
-APPLY: dict[str, Callable[[State, Any, int], None]] = {"execution_joined": _execution_joined}

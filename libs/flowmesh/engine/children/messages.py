@@ -11,10 +11,10 @@ from flowmesh.engine.state.state import NodeState, State
 from flowmesh.engine.state.transition import Transition
 
 if TYPE_CHECKING:
-    from flowmesh.engine.decisions.ending import Ending
+    from flowmesh.engine.decisions.step import Step
 
 
-def stop(step: Ending, node: NodeState, reason: str) -> None:
+def stop(step: Step, node: NodeState, reason: str) -> None:
     """Has the child of a node stopped, as its policy says."""
     call, child = node.planned.child, node.child
     if call is None or child is None or not child.open or child.joined:

@@ -10,8 +10,10 @@ from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
 from flowmesh.engine.decisions.delays import DELAY_MS_MAX, LONGEST
-from flowmesh.engine.decisions.ending import NULL, failure_of
-from flowmesh.engine.decisions.progress import Progress
+from flowmesh.engine.decisions.outcomes import cancel_below, cancel_nodes, fail_node
+from flowmesh.engine.decisions.progress import advance, resume_handler
+from flowmesh.engine.decisions.step import Step
+from flowmesh.engine.decisions.values import NULL, failure_of
 from flowmesh.engine.state.journal import (
     CALL,
     JOURNAL_BYTES_MAX,
@@ -30,7 +32,7 @@ _KINDS = frozenset({STEP, SLEEP, SIGNAL, CALL})
 _Records = list[journal_pb2.JournalRecord]
 
 
-def taken(step: Progress, node: NodeState, command: c.Record) -> bool:
+def taken(step: Step, node: NodeState, command: c.Record) -> bool:
     """Takes what a handler asks for and what its steps came to, and lets it leave its worker.
 
     What its journal has already is passed over: the worker may send it again.
@@ -57,21 +59,21 @@ def taken(step: Progress, node: NodeState, command: c.Record) -> bool:
         suspended = history_event_pb2.TaskSuspended(node=node.id, attempt=node.attempt)
         step.emit("task_suspended", suspended)
         if more:
-            step.go_on(node, command.known)
+            resume_handler(step, node, command.known)
         if step.state.stopping:
-            step.advance(deque())
+            advance(step, deque())
     return True
 
 
-def signaled(step: Progress, node: NodeState, name: str) -> None:
+def signaled(step: Step, node: NodeState, name: str) -> None:
     """A signal has come that a handler waits for: it has the wait that it began first."""
     assert node.journal is not None
     known = len(node.journal.records)
     if _take_signals(step, node, name):
-        step.go_on(node, known)
+        resume_handler(step, node, known)
 
 
-def due(step: Progress, node: NodeState) -> None:
+def due(step: Step, node: NodeState) -> None:
     """Ends the sleeps and the waits of a handler that are over."""
     assert node.journal is not None
     known = len(node.journal.records)
@@ -85,16 +87,16 @@ def due(step: Progress, node: NodeState) -> None:
                 ended.output.CopyFrom(NULL)
             over.append(ended)
     _append(step, node, over)
-    step.go_on(node, known)
+    resume_handler(step, node, known)
 
 
-def _refuse(step: Progress, node: NodeState, class_: str, message: str) -> None:
+def _refuse(step: Step, node: NodeState, class_: str, message: str) -> None:
     step.out.cancel.append((node.id, node.attempt))
-    step.fail_node(node, failure_of(class_, message))
-    step.advance(deque((node,)))
+    fail_node(step, node, failure_of(class_, message))
+    advance(step, deque((node,)))
 
 
-def _append(step: Progress, node: NodeState, records: _Records, began_at_us: int = 0) -> None:
+def _append(step: Step, node: NodeState, records: _Records, began_at_us: int = 0) -> None:
     step.emit(
         "journal_appended",
         history_event_pb2.JournalAppended(
@@ -103,7 +105,7 @@ def _append(step: Progress, node: NodeState, records: _Records, began_at_us: int
     )
 
 
-def _begin(step: Progress, node: NodeState, new: _Records) -> None:
+def _begin(step: Step, node: NodeState, new: _Records) -> None:
     """Begins what the handler asked for: takes signals that are there, schedules calls."""
     journal = node.journal
     assert journal is not None
@@ -116,17 +118,17 @@ def _begin(step: Progress, node: NodeState, new: _Records) -> None:
             step.schedule(scope, scope.graph.nodes[0])
 
 
-def _stop_calls(step: Progress, node: NodeState, new: _Records) -> None:
+def _stop_calls(step: Step, node: NodeState, new: _Records) -> None:
     """Cancels the tasks that the handler called and does not want any more."""
     for each in new:
         scope = node.scopes.get(each.index)
         if each.canceled and scope is not None:
             for called in scope.nodes.values():
-                step.cancel_below(called)
-            step.cancel_nodes(scope)
+                cancel_below(step, called)
+            cancel_nodes(step, scope)
 
 
-def _take_signals(step: Progress, node: NodeState, name: str) -> int:
+def _take_signals(step: Step, node: NodeState, name: str) -> int:
     """Ends waits for a signal, in their order, with those that nobody had; counts them."""
     assert node.journal is not None
     waits = [

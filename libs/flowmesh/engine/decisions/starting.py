@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import commands as c
-from flowmesh.engine import search_attributes
-from flowmesh.engine.events.ends import own, remember
-from flowmesh.engine.state import state as s
-from flowmesh.engine.state.state import State
+from flowmesh.engine.decisions.progress import begin_roots
+from flowmesh.engine.decisions.steering import set_breakpoints
+from flowmesh.engine.decisions.step import Step
 from flowmesh.plan import StartPolicy
-
-if TYPE_CHECKING:
-    from flowmesh.engine.decide import _Step
 
 DELAY = execution_pb2.HOLD_REASON_DELAY
 DEBOUNCE = execution_pb2.HOLD_REASON_DEBOUNCE
 TURN = execution_pb2.HOLD_REASON_TURN
 
 
-def holds(step: _Step, policy: StartPolicy, command: c.Start) -> bool:
+def holds(step: Step, policy: StartPolicy, command: c.Start) -> bool:
     """Whether a start waits; what goes on from another execution waits for its turn alone."""
     reason = waits_first(policy, command)
     if reason == DELAY:
@@ -55,7 +50,7 @@ def is_own(command: c.Start) -> bool:
     return command.origin is not None or command.link is not None
 
 
-def due(step: _Step, hold: execution_pb2.Hold) -> None:
+def due(step: Step, hold: execution_pb2.Hold) -> None:
     """The time of a hold may be over; where there are turns, the shell says when it has its."""
     if not hold.until_us or step.now < hold.until_us:
         return
@@ -66,7 +61,7 @@ def due(step: _Step, hold: execution_pb2.Hold) -> None:
         _begin(step)
 
 
-def turn(step: _Step) -> bool:
+def turn(step: Step) -> bool:
     """Begins one that waits for its turn."""
     hold = step.state.hold
     if hold is None or hold.reason != TURN:
@@ -75,7 +70,7 @@ def turn(step: _Step) -> bool:
     return True
 
 
-def debounced(step: _Step, start: c.Start) -> bool:
+def debounced(step: Step, start: c.Start) -> bool:
     """Another start came: the one that waits has its input, and waits on if it is not due."""
     state, policy = step.state, step.plan.start
     if start.request_id and start.request_id in state.requests:
@@ -94,61 +89,22 @@ def debounced(step: _Step, start: c.Start) -> bool:
         ),
     )
     if start.breakpoints is not None:
-        step.breakpoints(start.breakpoints)
+        set_breakpoints(step, start.breakpoints)
     return True
 
 
-def _quiet_at(step: _Step, policy: StartPolicy) -> int:
+def _quiet_at(step: Step, policy: StartPolicy) -> int:
     quiet = step.now + policy.debounce_us
     if not policy.max_wait_us:
         return quiet
     return min(quiet, step.state.started_at_us + policy.max_wait_us)
 
 
-def _hold(step: _Step, reason: Any, until_us: int, key: str) -> None:
+def _hold(step: Step, reason: Any, until_us: int, key: str) -> None:
     hold = execution_pb2.Hold(reason=reason, until_us=until_us, key=key)
     step.emit("workflow_held", history.WorkflowHeld(hold=hold))
 
 
-def _begin(step: _Step) -> None:
+def _begin(step: Step) -> None:
     step.emit("workflow_begun", history.WorkflowBegun())
-    step.begin_all()
-
-
-# --- how events change the state ---
-
-
-def _workflow_held(state: State, event: history.WorkflowHeld, _at_us: int) -> None:
-    state.hold = execution_pb2.Hold()
-    state.hold.CopyFrom(event.hold)
-    if state.status == s.EXECUTION_RUNNING:
-        state.status = s.EXECUTION_PENDING
-
-
-def _workflow_begun(state: State, _event: history.WorkflowBegun, at_us: int) -> None:
-    state.hold = None
-    state.begun_at_us = at_us
-    if state.status == s.EXECUTION_PENDING:
-        state.status = s.EXECUTION_RUNNING
-
-
-def _start_debounced(state: State, event: history.StartDebounced, _at_us: int) -> None:
-    state.input = own(event.input)
-    state.search = (
-        search_attributes.search_values(event.search)
-        if event.search
-        else search_attributes.NO_SEARCH_VALUES
-    )
-    if state.hold is not None and event.until_us:
-        # A hold of its own: copies of the state share the one of before.
-        state.hold = execution_pb2.Hold(
-            reason=state.hold.reason, until_us=event.until_us, key=state.hold.key
-        )
-    remember(state, event.request_id)
-
-
-APPLY: dict[str, Callable[[State, Any, int], None]] = {
-    "workflow_held": _workflow_held,
-    "workflow_begun": _workflow_begun,
-    "start_debounced": _start_debounced,
-}
+    begin_roots(step)

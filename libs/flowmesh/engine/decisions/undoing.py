@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.engine.state.compensation import undo_node
 from flowmesh.engine.state.state import NodeState, State
 from flowmesh.plan import PlanNode
 
@@ -11,11 +12,11 @@ def next_to_undo(state: State) -> list[NodeState]:
     """The nodes whose undoing may begin now, what completed last first."""
     if not state.plan.compensation.parallel:
         last = state.undo[-1] if state.undo else None
-        return [last] if last is not None and state.undoing(last) is None else []
+        return [last] if last is not None and undo_node(last) is None else []
     return [
         node
         for node in reversed(state.undo)
-        if state.undoing(node) is None
+        if undo_node(node) is None
         and not any(comes_before(node, other) for other in state.undo if other is not node)
     ]
 

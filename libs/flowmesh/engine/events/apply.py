@@ -10,12 +10,13 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import erasure, search_attributes, variables
 from flowmesh.engine.children import events as children
-from flowmesh.engine.children import joins
-from flowmesh.engine.decisions import starting
+from flowmesh.engine.events import start_events
 from flowmesh.engine.events import steering_events as steered
 from flowmesh.engine.events.ends import close_scope, end_node, fails_its_graph, own, remember
 from flowmesh.engine.state import journal, pages
 from flowmesh.engine.state import state as s
+from flowmesh.engine.state.compensation import add_for_undo, remove_undone
+from flowmesh.engine.state.scopes import keep_scopes_for_undo
 from flowmesh.engine.state.state import NodeState, Scope, State
 from flowmesh.plan import Plan, PlanNode
 
@@ -123,7 +124,7 @@ def _finish(state: State, status: s.ExecutionStatus, at_us: int) -> None:
     state.timers.clear()
     state.held.clear()
     state.stopped.clear()
-    state.keep_only_kept()
+    keep_scopes_for_undo(state)
 
 
 def _workflow_completed(state: State, event: history.WorkflowCompleted, at_us: int) -> None:
@@ -237,9 +238,9 @@ def task_completed(
         name = node.awaited
         state.signals_taken[name] = state.signals_taken.get(name, 0) + 1
     if node.planned.undo is not None:
-        state.keep_for_undo(node)
+        add_for_undo(state, node)
     elif node.planned.undoes is not None:
-        state.undone(node)
+        remove_undone(state, node)
     close_scope(state, node.scope)
 
 
@@ -282,7 +283,7 @@ def _task_skipped(state: State, event: history.TaskSkipped, at_us: int) -> None:
     state.held.discard(node.id)
     state.stopped.pop(node.id, None)
     if node.planned.undoes is not None:
-        state.undone(node)
+        remove_undone(state, node)
     close_scope(state, node.scope)
 
 
@@ -382,7 +383,7 @@ def _result_reused(state: State, event: history.ResultReused, at_us: int) -> Non
     if event.HasField("failure"):
         node.failure = event.failure
     elif node.planned.undo is not None:
-        state.keep_for_undo(node)
+        add_for_undo(state, node)
 
 
 def _search_attributes_set(state: State, event: history.SearchAttributesSet, _at_us: int) -> None:
@@ -437,6 +438,5 @@ APPLY: dict[str, Callable[[State, Any, int], None]] = {
     "journal_appended": journal.journal_appended,
     "task_suspended": journal.task_suspended,
     "variable_set": _variable_set,
-    **starting.APPLY,
-    **joins.APPLY,
+    **start_events.APPLY,
 }

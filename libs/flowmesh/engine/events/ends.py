@@ -6,6 +6,7 @@ from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.engine.children import events as children
 from flowmesh.engine.state import journal, pages
 from flowmesh.engine.state import state as s
+from flowmesh.engine.state.scopes import drop_scopes
 from flowmesh.engine.state.state import NodeState, State
 from flowmesh.plan import decode
 
@@ -31,7 +32,7 @@ def end_node(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> No
     if timed or planned.body is not None or planned.waits:
         node.due_at_us = 0
         state.clear_timer(node.id)
-        state.drop_scopes(node)
+        drop_scopes(state, node)
     if planned.waits:
         children.apply_ended(state, node)
     elif planned.signal:

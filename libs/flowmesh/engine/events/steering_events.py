@@ -9,6 +9,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine.events.ends import fails_its_graph, own, remember
 from flowmesh.engine.state import state as s
+from flowmesh.engine.state.scopes import drop_scopes
 from flowmesh.engine.state.state import NodeState, State
 
 
@@ -51,7 +52,7 @@ def _begin_anew(state: State, node: NodeState) -> None:
     """Nothing is left of a node that has a body, waits for people or for a time, but its number."""
     planned = node.planned
     if planned.body is not None:
-        state.drop_scopes(node)
+        drop_scopes(state, node)
         node.map = node.machine = None
     elif not (planned.is_task or planned.waits):
         state.on_hold.pop(node.id, None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flowmesh.api.common.v1 import journal_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine.state.nodes import FAILED, NodeState, Scope
+from flowmesh.engine.state.scopes import drop_scopes
 
 if TYPE_CHECKING:
     from flowmesh.engine.state.state import State
@@ -200,7 +201,7 @@ def close(state: State, node: NodeState, journal: Journal) -> None:
             if not waiting:
                 del state.awaiting[record.name]
     state.clear_timer(node.id)
-    state.drop_scopes(node)
+    drop_scopes(state, node)
     # One that is opened again goes on behind what it has done; what was open it asks for anew.
     kept = node.status == FAILED
     records = [one for one in journal.records if kept and one.index in journal.ended]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -13,8 +12,8 @@ from flowmesh.api.common.v1 import failure_pb2, link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2
-from flowmesh.engine.decisions.held import Held
 from flowmesh.engine.search_attributes import NO_SEARCH_VALUES, SearchValue
+from flowmesh.engine.state.held import Held
 from flowmesh.engine.state.nodes import (
     CANCELED,
     COMPLETED,
@@ -81,8 +80,6 @@ SIGNALS_MAX = 10_000
 SIGNALS_BYTES_MAX = 16 << 20
 """Bytes of their payloads together, without those that are stored and referred to."""
 
-
-_ITEM = re.compile(r"\[\d+\]")
 
 _NOTHING = payload_pb2.Payload()
 _NO_EDITS: Mapping[str, payload_pb2.Payload] = {}
@@ -226,31 +223,6 @@ class State:
         )
 
     @property
-    def compensation(self) -> execution_pb2.CompensationState.ValueType:
-        """How far what was done has been undone."""
-        if self.closing is None:
-            return execution_pb2.COMPENSATION_STATE_UNSPECIFIED
-        if not self.undo:
-            return execution_pb2.COMPENSATION_STATE_COMPENSATED
-        begun = (self.undoing(node) for node in self.undo)
-        if self.ended or any(undo.status == FAILED for undo in begun if undo is not None):
-            return execution_pb2.COMPENSATION_STATE_FAILED
-        return execution_pb2.COMPENSATION_STATE_COMPENSATING
-
-    @staticmethod
-    def undoing(node: NodeState) -> NodeState | None:
-        """The node that undoes one, once it has begun."""
-        undo = node.planned.undo
-        return node.scope.nodes.get(undo.index) if undo is not None else None
-
-    def stops_at(self, node_id: str) -> bool:
-        """Whether a node that is ready now waits for somebody to let it begin."""
-        if not (self.stops_everywhere or self.breakpoints) or node_id in self.passed:
-            return False
-        # Of a node in a body the breakpoint names the place in the definition: `map/a`.
-        return self.stops_everywhere or _ITEM.sub("", node_id) in self.breakpoints
-
-    @property
     def paused(self) -> bool:
         return self.status == EXECUTION_PAUSED
 
@@ -324,18 +296,6 @@ class State:
         self.scopes[scope.prefix] = scope
         return scope
 
-    def drop_scopes(self, owner: NodeState) -> None:
-        """Lets go what is in progress below a node, with all that was to begin there."""
-        for scope in owner.scopes.values():
-            if not scope.kept:
-                del self.scopes[scope.prefix]
-            for node in scope.nodes.values():
-                self.drop_scopes(node)
-            self.held.discard_below(scope.prefix)
-            for key in [key for key in self.stopped if key.startswith(scope.prefix)]:
-                del self.stopped[key]
-        owner.scopes.clear()
-
     def all_scopes(self) -> Iterator[Scope]:
         yield self.scope
         yield from self.scopes.values()
@@ -358,26 +318,6 @@ class State:
                 self.open_lanes[lane] = left
             else:
                 del self.open_lanes[lane]
-
-    # --- what may have to be undone ---
-
-    def keep_for_undo(self, node: NodeState) -> None:
-        self.undo.append(node)
-        scope: Scope | None = node.scope
-        while scope is not None and scope.owner is not None:
-            scope.kept = True
-            scope = scope.parent
-
-    def keep_only_kept(self) -> None:
-        """Lets the bodies go that were in progress when the execution ended."""
-        self.scopes = {name: scope for name, scope in self.scopes.items() if scope.kept}
-
-    def undone(self, node: NodeState) -> None:
-        """Of a node that undoes another: nothing is left to undo there."""
-        for place in range(len(self.undo) - 1, -1, -1):
-            if self.undoing(self.undo[place]) is node:
-                del self.undo[place]
-                return
 
     # --- signals ---
 

@@ -9,6 +9,7 @@ import msgspec
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, Scope, State, map_counts, search_messages, tries
+from flowmesh.engine.state.compensation import compensation_status
 from flowmesh.plan import PlanNode
 from flowmesh.tasktypes.builtin.control import RECEIVE
 
@@ -53,7 +54,7 @@ def execution_message(state: State, *, nodes: bool = True) -> execution_pb2.Exec
         request_id=state.request_id,
         format=plan_pb2.Dialect.Name(plan.message.dialect).removeprefix("DIALECT_").lower(),
         signals=state.signals,
-        compensation=state.compensation,
+        compensation=compensation_status(state),
         origin=state.origin,
         stops_everywhere=state.stops_everywhere,
         breakpoints=sorted(state.breakpoints),

@@ -16,6 +16,8 @@ from flowmesh.engine import (
 )
 from flowmesh.engine.search_attributes import search_values
 from flowmesh.engine.state import journal as journals
+from flowmesh.engine.state.compensation import add_for_undo
+from flowmesh.engine.state.scopes import keep_scopes_for_undo
 from flowmesh.engine.state.state import PENDING, RUNNING
 from flowmesh.engine.variables import apply_set
 from flowmesh.plan import Plan
@@ -216,10 +218,10 @@ def restore(execution_id: str, plan: Plan, body: bytes) -> State:
     for kept in message.kept:
         _fill_kept(state, kept)
     for node_id in message.undo:
-        state.keep_for_undo(state.reach(node_id))
+        add_for_undo(state, state.reach(node_id))
     state.stopped = {node_id: state.place(node_id) for node_id in message.stopped}
     if state.ended:
-        state.keep_only_kept()
+        keep_scopes_for_undo(state)
     return state
 
 

@@ -3,9 +3,10 @@
 from flowmesh.definition import limits as definition
 from flowmesh.egress import bodies, client, headers
 from flowmesh.engine import variables
-from flowmesh.engine.children import decisions as children
+from flowmesh.engine.children import begin as children
 from flowmesh.engine.children import keys
-from flowmesh.engine.decisions import approvals, delays
+from flowmesh.engine.decisions import approval_requests as approvals
+from flowmesh.engine.decisions import delays
 from flowmesh.engine.state import journal, pages, state
 from flowmesh.executors import limits as executors
 from flowmesh.expressions import conditions, templates
