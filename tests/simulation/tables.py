@@ -14,7 +14,6 @@ from flowmesh.orchestrator.storage.batch import DAY_US
 from tests.simulation.commit_sql import Incarnation, OutboxRow, Partition, Payload, Row
 from tests.simulation.limit_tables import LimitTables
 
-LEASE_US = 3_000_000
 RUNNING = 2
 PAYLOAD_KEPT_US = DAY_US
 
@@ -24,16 +23,17 @@ class Tables(LimitTables):
 
     # --- ownership ---
 
-    def register_incarnation(self, address: str, data_dir_id: str) -> int:
+    def register_incarnation(self, address: str, data_dir_id: str, lease_ms: int) -> int:
         now = self.now_us()
         for one in self.incarnations.values():
             if data_dir_id and one.data_dir_id == data_dir_id and one.lease_until > now:
                 one.lease_until = -math.inf
         number = len(self.incarnations) + 1
-        self.incarnations[number] = Incarnation(address, data_dir_id, now + LEASE_US)
+        lease_until = now + lease_ms * 1_000
+        self.incarnations[number] = Incarnation(address, data_dir_id, lease_until)
         return number
 
-    def renew_lease(self, incarnation: int) -> Row:
+    def renew_lease(self, incarnation: int, lease_ms: int) -> Row:
         # As SQL has it: the answer is what was true before the statement's own update.
         now = self.now_us()
         alive = [
@@ -44,7 +44,7 @@ class Tables(LimitTables):
         owned = [(n, row.epoch, row.incarnation) for n, row in enumerate(self.partitions)]
         me = self.incarnations.get(incarnation)
         if me is not None:
-            me.lease_until = now + LEASE_US
+            me.lease_until = now + lease_ms * 1_000
         return {
             "now_us": now,
             "renewed": me is not None,

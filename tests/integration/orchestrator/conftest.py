@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pytest_asyncio
 
+from flowmesh.orchestrator.ownership.lease_keeper import LEASE_MS
 from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
 from flowmesh.storage import open_database
 from tests.integration.orchestrator.factories import Node
@@ -33,7 +34,7 @@ async def new_node(store: OrchestratorStore) -> AsyncIterator[NewNode]:
 
         async def make() -> Node:
             line = CommitLine(store)
-            await line.begin(await store.register("127.0.0.1:1", ""))
+            await line.begin(await store.register("127.0.0.1:1", "", LEASE_MS))
             stack.push_async_callback(line.close)
             return Node(store, line)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -87,7 +88,8 @@ async def test_a_drained_process_leaves_no_lease_behind(store: OrchestratorStore
     failing.held.clear()
     await keeper.drain()
     await store.pool.execute(
-        "update orchestrator.incarnations set lease_until = now() + interval '3 seconds'"
+        "update orchestrator.incarnations set lease_until = now() + $1::interval",
+        timedelta(milliseconds=LEASE_MS),
     )
     gate.set()
     await renewal

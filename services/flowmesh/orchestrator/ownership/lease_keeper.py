@@ -27,7 +27,7 @@ RENEW_RETRY_S = 0.2
 TELL_TIMEOUT_S = 1.0
 
 LEASE_MS = 3_000
-"""Duration of a lease, as in `sql/queries.sql`."""
+"""Duration of a lease from its registration or last renewal."""
 
 
 class Owner(Protocol):
@@ -94,7 +94,7 @@ class LeaseKeeper:
     async def register(self) -> int:
         """Becomes a new incarnation that owns nothing yet."""
         asked_ms = self._clock.monotonic_ms()
-        incarnation = await self._store.register(self._address, self._data_dir_id)
+        incarnation = await self._store.register(self._address, self._data_dir_id, LEASE_MS)
         self._ownership.begin(incarnation, asked_ms, asked_ms + LEASE_MS)
         self._over = False
         return incarnation
@@ -110,7 +110,7 @@ class LeaseKeeper:
         ownership = self._ownership
         asked_ms, incarnation = self._clock.monotonic_ms(), ownership.incarnation
         changes = ownership.changes
-        tenure = await self._store.renew(incarnation)
+        tenure = await self._store.renew(incarnation, LEASE_MS)
         failpoint("orchestrator.renewing")
         ownership.observe_time(tenure.now_us)
         # Kept until the owner is resumed: a step between may fail and be repeated.
@@ -288,7 +288,7 @@ class LeaseKeeper:
             if self._ended():
                 return
             ownership = self._ownership
-            tenure = await self._store.renew(ownership.incarnation)
+            tenure = await self._store.renew(ownership.incarnation, LEASE_MS)
             mine = {
                 p: e
                 for p, (e, i) in tenure.partitions.items()

@@ -127,11 +127,16 @@ class OrchestratorStore:
 
     # --- ownership ---
 
-    async def register(self, address: str, data_dir_id: str) -> int:
-        return int(await self.one("register_incarnation", address=address, data_dir_id=data_dir_id))
+    async def register(self, address: str, data_dir_id: str, lease_ms: int) -> int:
+        """Create an incarnation with a fresh lease; return its id."""
+        incarnation = await self.one(
+            "register_incarnation", address=address, data_dir_id=data_dir_id, lease_ms=lease_ms
+        )
+        return int(incarnation)
 
-    async def renew(self, incarnation: int) -> Tenure:
-        row = await self.one("renew_lease", incarnation=incarnation)
+    async def renew(self, incarnation: int, lease_ms: int) -> Tenure:
+        """Renew a lease from now on; return the leases and owners before that."""
+        row = await self.one("renew_lease", incarnation=incarnation, lease_ms=lease_ms)
         return Tenure(
             now_us=row["now_us"],
             renewed=row["renewed"],

@@ -1,4 +1,4 @@
--- name: register_incarnation(address, data_dir_id)$
+-- name: register_incarnation(address, data_dir_id, lease_ms)$
 -- A new incarnation with a fresh lease. Earlier ones of the same data directory are dead: this
 -- process holds its lock.
 with dead as (
@@ -6,13 +6,14 @@ with dead as (
     where data_dir_id = :data_dir_id and data_dir_id <> '' and lease_until > now()
 )
 insert into incarnations (address, data_dir_id, lease_until)
-values (:address, :data_dir_id, now() + interval '3 seconds')
+values (:address, :data_dir_id, now() + :lease_ms::int * interval '1 millisecond')
 returning id;
 
--- name: renew_lease(incarnation)^
+-- name: renew_lease(incarnation, lease_ms)^
 -- The only periodic query there is: renews the lease and answers how ownership stands.
 with renewed as (
-    update incarnations set lease_until = clock_timestamp() + interval '3 seconds'
+    update incarnations
+    set lease_until = clock_timestamp() + :lease_ms::int * interval '1 millisecond'
     where id = :incarnation
     returning id
 )
