@@ -15,6 +15,7 @@ from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.engine import Command, TaskEnded
 from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.model.commands import PendingCommand
+from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.storage import open_database
 from tests.golden.kept import GOLDEN, Golden
@@ -74,9 +75,9 @@ async def left_by(database: str, folder: Path, kept: list[Golden], *, migrations
         if path.name.endswith(".sql") and int(path.name[:4]) <= migrations:
             (known / path.name).write_text(path.read_text())
     async with open_database(database, migrations=known, **SCHEMA) as pool:
-        store = OrchestratorStore(pool)
+        store = OrchestratorStore(Queries(pool))
         for day in {one.row["started_at"] // DAY_US for one in kept}:
-            await store.ensure_history_days(day)
+            await store.history_days.ensure(day)
         for golden in kept:
             await fill(pool, golden)
 
@@ -85,7 +86,7 @@ async def left_by(database: str, folder: Path, kept: list[Golden], *, migrations
 async def store(old: str) -> AsyncIterator[OrchestratorStore]:
     """The same after the start of the version of now."""
     async with open_database(old, migrations=MIGRATIONS, **SCHEMA) as pool:
-        yield OrchestratorStore(pool)
+        yield OrchestratorStore(Queries(pool))
 
 
 async def test_what_was_applied_is_what_stands_there(old: str) -> None:

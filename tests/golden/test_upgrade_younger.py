@@ -7,6 +7,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2 as status
 from flowmesh.api.execution.v1.execution_service_pb2 import ExecutionMessage
 from flowmesh.engine import Breakpoints, Command, Decide, Resume, Signal, Steer
+from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.storage import open_database
 from tests.golden.kept import GOLDEN
@@ -57,7 +58,7 @@ async def test_open_executions_go_on(database: str, tmp_path: Path) -> None:
     left = "select workflow_id from executions where ended_at is null"
     answered: set[tuple[str, str, int]] = set()
     async with open_database(database, migrations=MIGRATIONS, **SCHEMA) as pool:
-        store = OrchestratorStore(pool)
+        store = OrchestratorStore(Queries(pool))
         async with running(store, deliver=heard) as core, asyncio.timeout(PATIENCE_S):
             core.run(core.dispatch.timers.run)
             stream = serve(core, OPEN.values())

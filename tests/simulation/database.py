@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.statements import PARTS, commit_statement
-from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.loop import Process, VirtualLoop
 from tests.simulation.tables import Tables
@@ -243,8 +243,8 @@ class Pool:
             connection.rollback()
 
 
-class SimulatedStore(OrchestratorStore):
-    """The store of the orchestrator, on the simulated database."""
+class SimulatedQueries(Queries):
+    """The named queries of the orchestrator on the simulated database."""
 
     def __init__(self, database: Database, process: Process) -> None:
         self._database = database

@@ -39,8 +39,9 @@ from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.ownership.lease_keeper import ClaimTimer, LeaseLoop
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.search.searches import Searches
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST
 from flowmesh.orchestrator.storage.outbox import Outbox
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics, Spans
 from flowmesh.worker import limits
@@ -51,7 +52,7 @@ from flowmesh.worker.relay import Relay
 from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 from tests.simulation.bus import SimulatedBus, SimulatedEventStream
-from tests.simulation.database import SimulatedStore
+from tests.simulation.database import SimulatedQueries
 from tests.simulation.history import Delivery
 from tests.simulation.loop import Process, elapsed
 
@@ -101,7 +102,7 @@ class OrchestratorHost:
         number = world.next_number()
         self.address = f"{name}-{number}"
         self.process = Process(world.loop, self.address)
-        self.store = SimulatedStore(world.database, self.process)
+        self.store = OrchestratorStore(SimulatedQueries(world.database, self.process))
         self.bus = SimulatedBus(world.nats, self.process)
         self.clock = SimulatedClock(world, skew_us)
         self.ready = False

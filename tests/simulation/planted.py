@@ -22,8 +22,9 @@ from flowmesh.orchestrator.model.errors import StatementRefused
 from flowmesh.orchestrator.operations.deliveries import Deliveries
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.batch import CommitBatch
+from flowmesh.orchestrator.storage.commit_connection import CommitConnection, Committed
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST
 from flowmesh.orchestrator.storage.outbox import Outbox
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, CommitLine, Committed
 from flowmesh.plan import PlanNode
 from tests.simulation.loop import elapsed
 from tests.simulation.tables import Tables
@@ -89,10 +90,12 @@ def stale_attempt_applied() -> AbstractContextManager[None]:
 def position_read_again() -> AbstractContextManager[None]:
     """After a lost answer the position decides; where it has not moved the batch is given up."""
 
-    async def commit(self: CommitLine, batch: CommitBatch, epochs: Mapping[int, int]) -> Committed:
+    async def commit(
+        self: CommitConnection, batch: CommitBatch, epochs: Mapping[int, int]
+    ) -> Committed:
         arguments = batch.arguments(self.incarnation, self.position, epochs)
         try:
-            row = await (await self._ready(batch.parts)).fetchrow(*arguments)
+            row = await (await self._statement(batch.parts)).fetchrow(*arguments)
             if row["applied"]:
                 self.position += 1
                 return Committed(
@@ -102,14 +105,14 @@ def position_read_again() -> AbstractContextManager[None]:
             await self._drop()
         while True:
             try:
-                position = await self._store.one("position_of", incarnation=self.incarnation)
+                position = await self._outbox.last_position(self.incarnation)
                 if position == self.position + 1:
                     return await self._applied_before(batch, 0)
                 raise StatementRefused("not committed")
             except CONNECTION_LOST:
                 await elapsed(REREAD_AFTER_S)
 
-    return _replaced(CommitLine, "commit", lambda before: commit)
+    return _replaced(CommitConnection, "commit", lambda before: commit)
 
 
 def messages_forgotten() -> AbstractContextManager[None]:

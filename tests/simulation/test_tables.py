@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from flowmesh.orchestrator.storage.batch import DAY_US
+from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.statements import commit_statement
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.simulation.loop import virtual_loop
@@ -64,6 +65,7 @@ class Asked:
 
     def __init__(self, store: OrchestratorStore) -> None:
         self._store = store
+        self._queries = Queries(store.pool)
 
     async def leases(self, left: dict[int, float]) -> None:
         """Gives every incarnation the lease it had in the run."""
@@ -81,12 +83,12 @@ class Asked:
                 return await self._store.pool.fetchrow(commit_statement(parts), *parameters)
             if name == "claimed":
                 incarnation, rows = args
-                return await self._store.rows(
+                return await self._queries.rows(
                     "claim_partitions", incarnation=incarnation, locked=[r["id"] for r in rows]
                 )
             if isinstance(said, list):
-                return await self._store.rows(name, **values)
-            return await self._store.one(name, **values)
+                return await self._queries.rows(name, **values)
+            return await self._queries.one(name, **values)
         except asyncpg.PostgresError as error:
             return type(error)
 
@@ -119,7 +121,7 @@ async def test_the_model_answers_as_the_database(
     """Every statement of a run, asked again of PostgreSQL, is answered as in the run."""
     said = statements(seed)
     asked = Asked(store)
-    await store.ensure_history_days(START_US // DAY_US)
+    await store.history_days.ensure(START_US // DAY_US)
     for number, (name, args, values, leases, expected) in enumerate(said):
         if name in SKIPPED:
             continue

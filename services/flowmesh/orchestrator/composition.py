@@ -55,11 +55,12 @@ from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import Peers
 from flowmesh.orchestrator.storage.archive import Archive
 from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.commit_connection import CommitConnection
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.states import States
-from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.policies import Policy
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Spans
@@ -107,7 +108,7 @@ class Memory:
     uncommitted: UncommittedExecutions
     lock: CommitLock
     inbox: Inbox
-    line: CommitLine
+    line: CommitConnection
     piggyback: PiggybackWrites
     starts: Starts
     waiters: Waiters
@@ -181,7 +182,7 @@ def compose_memory(given: Environment) -> Memory:
     background = BackgroundTasks(given.log)
     ownership = Ownership(clock=given.clock, metrics=given.metrics)
     states = States(
-        store=given.store,
+        store=given.store.executions,
         plans=given.plans,
         epochs=ownership.epochs,
         log=given.log,
@@ -190,19 +191,19 @@ def compose_memory(given: Environment) -> Memory:
     uncommitted = UncommittedExecutions()
     lock = CommitLock(uncommitted)
     inbox = Inbox(ownership.now_us)
-    outbox = Outbox(store=given.store, plans=given.plans)
+    outbox = Outbox(store=given.store.outbox, executions=given.store.executions, plans=given.plans)
     return Memory(
         background=background,
-        payloads=Payloads(store=given.store),
+        payloads=Payloads(store=given.store.payloads),
         ownership=ownership,
         states=states,
         uncommitted=uncommitted,
         lock=lock,
         inbox=inbox,
-        line=CommitLine(given.store),
+        line=CommitConnection(given.store.pool, given.store.outbox),
         piggyback=PiggybackWrites(ownership),
         starts=Starts(
-            store=given.store,
+            store=given.store.starts,
             epochs=ownership.epochs,
             now_us=ownership.now_us,
             submit=inbox.submit,
@@ -236,14 +237,14 @@ def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
         spawn=spawn,
     )
     recovery = Recovery(
-        store=given.store,
+        store=given.store.schedule,
         states=states,
         epochs=ownership.epochs,
         barrier=memory.lock.barrier,
         submit=inbox.submit,
         spawn=spawn,
     )
-    workers = AttachedWorkers(store=given.store, ownership=ownership, spawn=spawn)
+    workers = AttachedWorkers(store=given.store.partitions, ownership=ownership, spawn=spawn)
     dispatcher = Dispatcher(
         states=states,
         ownership=ownership,
@@ -265,11 +266,11 @@ def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
         recovery=recovery,
         workers=workers,
         dispatcher=dispatcher,
-        rules=RuleLoader(store=given.store, changed=dispatcher.limits_changed),
+        rules=RuleLoader(store=given.store.limits, changed=dispatcher.limits_changed),
         loads=Loads(dispatcher=dispatcher, stats=memory.stats),
         queue_sizes=QueueSizes(dispatcher=dispatcher, owned=ownership.epochs),
         timers=Timers(
-            store=given.store,
+            store=given.store.schedule,
             now_us=ownership.now_us,
             epochs=ownership.epochs,
             submit=inbox.submit,
@@ -288,9 +289,9 @@ def compose_calls(given: Environment, memory: Memory, dispatch: Dispatch) -> Cal
         ownership=ownership, inbox=memory.inbox, peers=peers, stub_at=given.execution_stub
     )
     reader = ExecutionReader(states=memory.states, ownership=ownership, lock=memory.lock)
-    runs = Runs(store=given.store)
+    runs = Runs(store=given.store.executions)
     starts = StartCalls(
-        store=given.store,
+        store=given.store.executions,
         plans=given.plans,
         payloads=memory.payloads,
         ownership=ownership,
@@ -312,7 +313,13 @@ def compose_calls(given: Environment, memory: Memory, dispatch: Dispatch) -> Cal
         draw=given.draw,
         partition_stub=given.partition_stub,
     )
-    archiving = Archiving(store=given.store, plans=given.plans, archive=given.archive)
+    archiving = Archiving(
+        store=given.store.archive,
+        executions=given.store.executions,
+        payloads=given.store.payloads,
+        plans=given.plans,
+        archive=given.archive,
+    )
     outcomes = Outcomes(waiters=memory.waiters, router=router, reader=reader, runs=runs)
     return Calls(
         peers=peers,
@@ -352,7 +359,7 @@ def _control(
     router: OwnerRouter,
 ) -> Control:
     return Control(
-        approvals=Approvals(store=given.store, states=memory.states),
+        approvals=Approvals(store=given.store.messages, states=memory.states),
         changes=changes,
         starts=starts,
         reader=reader,
@@ -371,7 +378,7 @@ def compose_lifecycle(
     given, memory, dispatch, calls = core.given, core.memory, core.dispatch, core.calls
     ownership, background = memory.ownership, memory.background
     messenger = Messenger(
-        store=given.store,
+        store=given.store.messages,
         epochs=ownership.epochs,
         spawn=background.spawn,
         deliver=calls.deliveries.deliver,
@@ -404,7 +411,8 @@ def compose_lifecycle(
         clock=given.clock,
     )
     keeper = LeaseKeeper(
-        store=given.store,
+        store=given.store.partitions,
+        outbox=given.store.outbox,
         ownership=ownership,
         owner=takeover,
         barrier=memory.lock.barrier,
@@ -416,7 +424,8 @@ def compose_lifecycle(
         partition_stub=given.partition_stub,
     )
     incarnation = Incarnation(
-        store=given.store,
+        partitions=given.store.partitions,
+        history_days=given.store.history_days,
         ownership=ownership,
         keeper=keeper,
         line=memory.line,
@@ -457,7 +466,7 @@ def _committer(
         uncommitted=memory.uncommitted,
     )
     return Committer(
-        store=given.store,
+        store=given.store.starts,
         line=memory.line,
         states=memory.states,
         ownership=memory.ownership,

@@ -35,6 +35,7 @@ from flowmesh.orchestrator.operations.slowdowns import SlowdownLoop
 from flowmesh.orchestrator.ownership.lease_keeper import ClaimTimer, LeaseLoop
 from flowmesh.orchestrator.search.searches import Searches
 from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.store import OrchestratorStore
@@ -55,7 +56,7 @@ async def run(runtime: Runtime) -> None:
             metrics=runtime.metrics,
             monotonic_ms=runtime.clock.monotonic_ms,
         )
-        core = compose(_environment(runtime, OrchestratorStore(pool), finished))
+        core = compose(_environment(runtime, OrchestratorStore(Queries(pool)), finished))
         lifecycle = _served(runtime, core, finished)
         stack.push_async_callback(core.calls.peers.close)
         await _forget_changed_plans(runtime, core.given.plans)

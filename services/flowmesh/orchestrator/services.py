@@ -54,6 +54,7 @@ from flowmesh.orchestrator.operations.live_workers import Workers
 from flowmesh.orchestrator.retention.deletion import Deleting
 from flowmesh.orchestrator.retention.erasure import Erasing
 from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
+from flowmesh.orchestrator.retention.rules import RetentionRules
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.search.searches import Searches
 from flowmesh.orchestrator.signals.event_listeners import Listeners
@@ -71,7 +72,7 @@ if TYPE_CHECKING:
 def bulks_of(core: Core, searches: Searches) -> Bulks:
     memory = core.memory
     return Bulks(
-        store=core.given.store,
+        store=core.given.store.bulks,
         payloads=memory.payloads,
         searches=searches,
         calls=BulkCalls(core.calls.changes, core.calls.control),
@@ -91,13 +92,15 @@ def serve_executions(runtime: Runtime, core: Core, searches: Searches) -> None:
         execution_server(core, listing), execution_grpc.add_ExecutionServiceServicer_to_server
     )
     runtime.serve(
-        HistoryServer(histories=Histories(store=given.store), archiving=calls.archiving),
+        HistoryServer(histories=Histories(store=given.store.executions), archiving=calls.archiving),
         history_grpc.add_HistoryServiceServicer_to_server,
     )
     runtime.serve(
         ReceiverServer(
             reader=calls.reader,
-            listeners=Listeners(changes=calls.changes, payloads=memory.payloads, store=given.store),
+            listeners=Listeners(
+                changes=calls.changes, payloads=memory.payloads, store=given.store.messages
+            ),
         ),
         receiver_service_pb2_grpc.add_ReceiverServiceServicer_to_server,
     )
@@ -118,7 +121,7 @@ def execution_server(core: Core, listing: Listing) -> ExecutionServer:
         outcomes=calls.outcomes,
         changes=calls.changes,
         keyed_signals=KeyedSignals(
-            changes=calls.changes, payloads=memory.payloads, store=given.store
+            changes=calls.changes, payloads=memory.payloads, store=given.store.messages
         ),
         ended_items=EndedItems(subjects_of(core)),
         listing=listing,
@@ -144,7 +147,7 @@ def sessions_of(core: Core) -> Sessions:
 def limits_of(core: Core, stub_at: Callable[[str], LimitStub]) -> Limits:
     dispatch = core.dispatch
     return Limits(
-        store=core.given.store,
+        store=core.given.store.limits,
         rules=dispatch.rules,
         dispatcher=dispatch.dispatcher,
         permits=dispatch.permits,
@@ -163,7 +166,7 @@ def serve_control(runtime: Runtime, core: Core) -> None:
     """Serve what people do to single nodes, and the links by which they decide."""
     control = core.calls.control
     links = Links(
-        keys=LinkKeys(store=core.given.store, new_secret=secrets.token_bytes),
+        keys=LinkKeys(store=core.given.store.link_keys, new_secret=secrets.token_bytes),
         reader=core.calls.reader,
         control=control,
         now_us=core.memory.ownership.now_us,
@@ -214,7 +217,7 @@ def serve_insights(runtime: Runtime, core: Core) -> None:
 
 def subjects_of(core: Core) -> Subjects:
     return Subjects(
-        store=core.given.store,
+        store=core.given.store.executions,
         plans=core.given.plans,
         lock=core.memory.lock,
         archiving=core.calls.archiving,
@@ -233,7 +236,7 @@ def insights_of(core: Core, stub_at: Callable[[str], InsightStub]) -> Insights:
         starts=memory.starts,
         plans=given.plans,
         payloads=memory.payloads,
-        store=given.store,
+        store=given.store.executions,
         stub_at=stub_at,
     )
 
@@ -261,7 +264,9 @@ def partition_server(core: Core, lifecycle: Lifecycle) -> PartitionServer:
 
 def outbox_server(core: Core) -> OutboxServer:
     memory = core.memory
-    return OutboxServer(store=core.given.store, outbox=memory.outbox, piggyback=memory.piggyback)
+    return OutboxServer(
+        store=core.given.store.outbox, outbox=memory.outbox, piggyback=memory.piggyback
+    )
 
 
 def dispatch_server(core: Core, lifecycle: Lifecycle) -> DispatchServer:
@@ -281,7 +286,7 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
         return runtime.stub_at(retention_grpc.RetentionServiceStub, address)
 
     deleting = Deleting(
-        store=given.store,
+        store=given.store.retention,
         states=memory.states,
         reader=calls.reader,
         router=calls.router,
@@ -290,7 +295,8 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
         stub_at=stub_at,
     )
     erasing = Erasing(
-        store=given.store,
+        store=given.store.erasures,
+        executions=given.store.executions,
         reader=calls.reader,
         changes=calls.changes,
         archiving=archiving,
@@ -302,17 +308,16 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
     )
     runtime.serve(
         RetentionServer(
-            store=given.store,
+            rules=RetentionRules(store=given.store.retention, default_days=retention_days),
             archiving=archiving,
             deleting=deleting,
             erasing=erasing,
-            retention_days=retention_days,
         ),
         retention_grpc.add_RetentionServiceServicer_to_server,
     )
     return HousekeepingLoop(
         store=given.store,
-        now_us=given.store.now_us,
+        now_us=given.store.executions.now_us,
         metrics=given.metrics,
         retention_days=retention_days,
         archiving=archiving,

@@ -7,7 +7,9 @@ from importlib.resources import files
 import pytest_asyncio
 
 from flowmesh.orchestrator.ownership.lease_keeper import LEASE_MS
-from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
+from flowmesh.orchestrator.storage.commit_connection import CommitConnection
+from flowmesh.orchestrator.storage.database import Queries
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.storage import open_database
 from tests.integration.orchestrator.factories import Node
 
@@ -22,8 +24,8 @@ async def store(database: str) -> AsyncIterator[OrchestratorStore]:
         database, schema="orchestrator", migrations=migrations, application="test", pool_max=10
     )
     async with opened as pool:
-        made = OrchestratorStore(pool)
-        await made.ensure_history_days(1)
+        made = OrchestratorStore(Queries(pool))
+        await made.history_days.ensure(1)
         yield made
 
 
@@ -33,8 +35,8 @@ async def new_node(store: OrchestratorStore) -> AsyncIterator[NewNode]:
     async with AsyncExitStack() as stack:
 
         async def make() -> Node:
-            line = CommitLine(store)
-            await line.begin(await store.register("127.0.0.1:1", "", LEASE_MS))
+            line = CommitConnection(store.pool, store.outbox)
+            await line.begin(await store.partitions.register("127.0.0.1:1", "", LEASE_MS))
             stack.push_async_callback(line.close)
             return Node(store, line)
 

@@ -29,6 +29,8 @@ from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.ownership.lease_keeper import LeaseLoop
 from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.archiving import Archiving
+from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
@@ -38,8 +40,8 @@ from flowmesh.telemetry import Metrics, Spans
 WAIT_S = 10.0
 
 
-class FailingStore(OrchestratorStore):
-    """The real tables over a connection that breaks when it is told to."""
+class FailingQueries(Queries):
+    """The real tables over a connection that breaks when a test says so."""
 
     def __init__(self, pool: Any) -> None:
         super().__init__(pool)
@@ -152,14 +154,15 @@ class Core:
 
     def __init__(
         self,
-        store: FailingStore,
+        queries: FailingQueries,
         bus: MemoryBus,
         data_dir_id: str = "",
         archive: Archive | None = None,
         execution_stub: Any = None,
         deliver: Any = None,
     ) -> None:
-        self.store, self.bus, self.clock = store, bus, FakeClock()
+        self.queries, self.bus, self.clock = queries, bus, FakeClock()
+        self.store = OrchestratorStore(queries)
         self.tasks: list[asyncio.Task[None]] = []
         self.log = structlog.get_logger("test")
         self.definitions = Definitions()
@@ -171,7 +174,7 @@ class Core:
             return Publisher(bus=outside, outbox=outbox, prefix="t", log=self.log)
 
         self.given = Environment(
-            store=store,
+            store=self.store,
             plans=PlanCache(definitions=definitions, clock=self.clock),
             clock=self.clock,
             log=self.log,
@@ -233,9 +236,20 @@ class Core:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.store.failures.clear()
-        self.store.held.clear()
+        self.queries.failures.clear()
+        self.queries.held.clear()
         await self.life.incarnation.end()
+
+
+def archiving_of(store: OrchestratorStore, plans: PlanCache, archive: Archive | None) -> Archiving:
+    """Return the archiving of executions of a store."""
+    return Archiving(
+        store=store.archive,
+        executions=store.executions,
+        payloads=store.payloads,
+        plans=plans,
+        archive=archive,
+    )
 
 
 @asynccontextmanager
@@ -247,8 +261,8 @@ async def running(
     deliver: Any = None,
 ) -> AsyncIterator[Core]:
     """An incarnation that owns what is free, with its committer running."""
-    core = Core(FailingStore(store.pool), bus or MemoryBus(), data_dir_id, deliver=deliver)
-    core.store.failures.update(failures or {})
+    core = Core(FailingQueries(store.pool), bus or MemoryBus(), data_dir_id, deliver=deliver)
+    core.queries.failures.update(failures or {})
     try:
         with contextlib.suppress(ConnectionRefusedError):
             await core.life.incarnation.begin()

@@ -6,7 +6,8 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import Start, State, TaskEnded, Transition, decide
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.storage.batch import CommitBatch, Row, StartRow
-from flowmesh.orchestrator.storage.store import CommitLine, Committed, OrchestratorStore
+from flowmesh.orchestrator.storage.commit_connection import CommitConnection, Committed
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan, compile_plan
 from tests.unit.engine.factories import node, plan
 
@@ -25,14 +26,14 @@ def digested(of: Plan) -> Plan:
 class Node:
     """One incarnation: what it owns, and its line to the database."""
 
-    def __init__(self, store: OrchestratorStore, line: CommitLine) -> None:
+    def __init__(self, store: OrchestratorStore, line: CommitConnection) -> None:
         self.store = store
         self.line = line
         self.epochs: dict[int, int] = {}
 
     async def claim(self, count: int = 64) -> None:
-        for row in await self.store.claim(self.line.incarnation, count):
-            self.epochs[row["id"]] = row["epoch"]
+        for row in await self.store.partitions.claim(self.line.incarnation, count):
+            self.epochs[row.id] = row.epoch
 
     async def commit(self, batch: CommitBatch) -> Committed:
         return await self.line.commit(batch, self.epochs)

@@ -7,8 +7,9 @@ import pytest
 
 from flowmesh.orchestrator.model.errors import IncarnationOver
 from flowmesh.orchestrator.storage.batch import CommitBatch
+from flowmesh.orchestrator.storage.commit_connection import CommitConnection
 from flowmesh.orchestrator.storage.statements import commit_statement
-from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from tests.integration.orchestrator.conftest import NewNode
 from tests.integration.orchestrator.factories import Node, completed, started
 
@@ -34,10 +35,11 @@ async def test_a_batch_is_stored_whole(new_node: NewNode, store: OrchestratorSto
 
     assert committed.started == {state.execution_id}
     assert 3 in committed.partitions
-    (loaded,) = await store.load([state.execution_id], {})
+    (loaded,) = await store.executions.load([state.execution_id], {})
     assert loaded.plan_body == state.plan.body
-    row = await store.one("outbox_row", incarnation=node.line.incarnation, position=1)
-    assert row["execution_ids"] == [state.execution_id]
+    row = await store.outbox.committed_at(node.line.incarnation, 1)
+    assert row is not None
+    assert row.execution_ids == [state.execution_id]
 
 
 async def test_rows_of_a_lost_partition_are_left_out(new_node: NewNode) -> None:
@@ -56,8 +58,9 @@ async def test_rows_of_a_lost_partition_are_left_out(new_node: NewNode) -> None:
     assert committed.started == {kept.execution_id}
     assert 5 not in committed.partitions
     assert await history_of(first.store, lost.execution_id) == []
-    row = await first.store.one("outbox_row", incarnation=first.line.incarnation, position=1)
-    assert row["execution_ids"] == [kept.execution_id]
+    row = await first.store.outbox.committed_at(first.line.incarnation, 1)
+    assert row is not None
+    assert row.execution_ids == [kept.execution_id]
 
 
 async def test_a_stale_owner_cannot_commit_in_a_race(new_node: NewNode) -> None:
@@ -99,7 +102,7 @@ async def test_the_same_statement_twice_applies_once(
     for _ in range(100):
         batch = CommitBatch()
         state = started(batch, 1)
-        again = CommitLine(store)
+        again = CommitConnection(store.pool, store.outbox)
         await again.begin(node.line.incarnation)
         again.position = node.line.position
 
@@ -142,8 +145,8 @@ async def test_a_request_id_names_one_execution(new_node: NewNode) -> None:
 
     assert committed.started == frozenset()
     assert await history_of(node.store, other.execution_id) == []
-    (row,) = await node.store.rows("started_under", namespaces=["default"], request_ids=["key"])
-    assert row["id"] == one.execution_id
+    (row,) = await node.store.starts.started_under(["default"], ["key"])
+    assert row.id == one.execution_id
 
 
 async def test_a_killed_connection_does_not_lose_or_repeat_a_commit(

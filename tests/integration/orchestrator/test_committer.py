@@ -13,10 +13,11 @@ from flowmesh.errors import FlowmeshError, Invalid, Overloaded, Unavailable, Wro
 from flowmesh.orchestrator.model.commands import PendingCommand, PendingStart, Reply, Started
 from flowmesh.orchestrator.model.errors import IncarnationOver, Moved, StatementRefused
 from flowmesh.orchestrator.storage.batch import CommitBatch
-from flowmesh.orchestrator.storage.store import CommitLine, OrchestratorStore
+from flowmesh.orchestrator.storage.commit_connection import CommitConnection
+from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
 from tests.integration.orchestrator.conftest import NewNode
-from tests.integration.orchestrator.core import Core, FailingStore, MemoryBus, running, until
+from tests.integration.orchestrator.core import Core, FailingQueries, MemoryBus, running, until
 from tests.integration.orchestrator.factories import TWO_STEPS, digested, started
 from tests.unit.engine.factories import node, plan
 
@@ -120,7 +121,7 @@ async def test_a_database_that_breaks_while_a_taken_request_id_is_looked_up(
     async with running(store) as core:
         first = await core.ask(lambda reply: start(reply, "key"))
         incarnation = core.memory.ownership.incarnation
-        core.store.failures["started_under"] = 1
+        core.queries.failures["started_under"] = 1
 
         assert isinstance(await core.ask(lambda reply: start(reply, "key")), Unavailable)
         again = await core.ask(lambda reply: start(reply, "key"))
@@ -144,7 +145,7 @@ async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
     async with running(store) as other:
         await other.start(TWO_STEPS)
         incarnation = other.memory.ownership.incarnation
-        core = Core(FailingStore(store.pool), MemoryBus())
+        core = Core(FailingQueries(store.pool), MemoryBus())
         await core.life.incarnation.begin()
         core.run()
         await other.life.keeper.renew()
@@ -154,7 +155,7 @@ async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
         await core.start(TWO_STEPS, partition)
         assert await rows_of(incarnation) == 1
 
-        await store.one("end_lease", incarnation=incarnation)
+        await store.partitions.end_lease(incarnation)
         await core.life.keeper.renew()
         await core.start(TWO_STEPS, partition)
         assert await rows_of(incarnation) == 0
@@ -171,7 +172,7 @@ async def test_a_commit_of_unknown_outcome_whose_outbox_row_is_gone_ends_the_inc
     started(batch, 1)
     await owner.commit(batch)
     await store.pool.execute("delete from orchestrator.outbox")
-    again = CommitLine(store)
+    again = CommitConnection(store.pool, store.outbox)
     await again.begin(owner.line.incarnation)
     with pytest.raises(IncarnationOver):
         await again.commit(batch, owner.epochs)
@@ -288,7 +289,7 @@ async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
         await store.pool.execute("update payloads set used_at = now() - interval '25 hours'")
         start = pb.StartExecutionRequest(workflow_id="w", input=used)
         plan = await core.calls.starts.plan_for(start)
-        assert await store.one("collect_payloads") == 1
+        assert await store.payloads.collect() == 1
         await core.ask(lambda reply: core.calls.starts.work_for(start, plan, 1, reply, ()))
 
         start.input.CopyFrom(unused)

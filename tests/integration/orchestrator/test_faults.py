@@ -55,7 +55,7 @@ async def test_a_result_outlives_a_database_that_is_away_while_its_execution_is_
     async with running(store) as core:
         execution_id = await core.start(ONE_STEP)
         core.memory.states.evict(execution_id)
-        core.store.failures["execution_rows"] = 2
+        core.queries.failures["execution_rows"] = 2
 
         assert isinstance(await result(core, execution_id), int)
         assert ended(core, execution_id)
@@ -68,7 +68,7 @@ async def test_a_caller_is_told_when_its_execution_cannot_be_read(
     async with running(store) as core:
         execution_id = await core.start(ONE_STEP)
         core.memory.states.evict(execution_id)
-        core.store.failures["execution_rows"] = 1
+        core.queries.failures["execution_rows"] = 1
         waiting = core.submit(
             lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
@@ -116,7 +116,7 @@ async def test_timers_and_tasks_are_taken_over_although_the_database_breaks_mean
             await until(lambda: ended(core, asleep))
             await until(lambda: core.dispatch.dispatcher.ready.count)
             assert core.memory.states.get(waiting) is not None
-            assert not +core.store.failures
+            assert not +core.queries.failures
 
 
 async def test_nothing_that_is_decided_but_not_committed_is_queued_by_recovery(
@@ -139,7 +139,7 @@ async def test_nothing_that_is_decided_but_not_committed_is_queued_by_recovery(
             lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
         await at_commit.wait()
-        read = core.store.after("ready_executions")
+        read = core.queries.after("ready_executions")
         scan = asyncio.create_task(
             core.dispatch.recovery.recover(
                 core.dispatch.dispatcher, dict(core.memory.ownership.epochs), frozenset()
@@ -163,10 +163,10 @@ async def test_an_execution_that_changed_while_it_was_read_is_not_kept_as_it_was
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
         core.memory.states.evict(execution_id)
-        gate = core.store.hold("history_rows")
+        gate = core.queries.hold("history_rows")
         slow = asyncio.create_task(core.memory.states.fetch([execution_id]))
-        await core.store.reached["history_rows"].wait()
-        core.store.held.clear()
+        await core.queries.reached["history_rows"].wait()
+        core.queries.held.clear()
         await result(core, execution_id)
         core.memory.states.evict(execution_id)
         gate.set()
@@ -184,11 +184,11 @@ async def test_an_execution_of_a_partition_lost_meanwhile_is_not_kept(
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
         core.memory.states.evict(execution_id)
-        gate = core.store.hold("history_rows")
+        gate = core.queries.hold("history_rows")
         answer = core.submit(
             lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=DONE), reply)
         )
-        await core.store.reached["history_rows"].wait()
+        await core.queries.reached["history_rows"].wait()
         core.life.keeper.lost([1])
         gate.set()
 
@@ -208,7 +208,7 @@ async def test_an_execution_whose_output_was_not_rendered_yet_ends_after_a_take_
     async with running(store, data_dir_id="one") as before:
         execution_id = await before.start(by_reference)
         big = await before.memory.payloads.put("default", "", b'{"n": 7}')
-        before.store.failures["get_payload"] = 1_000
+        before.queries.failures["get_payload"] = 1_000
         answer = await before.ask(
             lambda reply: PendingCommand(execution_id, 1, TaskEnded("a", 1, output=big), reply)
         )

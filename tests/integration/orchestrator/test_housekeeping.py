@@ -21,7 +21,6 @@ from flowmesh.orchestrator.model.messages import execution_message
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.storage.archive import Archive
-from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.batch import DAY_US, CommitBatch
 from flowmesh.orchestrator.storage.snapshots import EVENTS_BETWEEN_SNAPSHOTS
 from flowmesh.orchestrator.storage.store import OrchestratorStore
@@ -30,7 +29,7 @@ from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import until
 from tests.integration.orchestrator import factories
 from tests.integration.orchestrator.conftest import NewNode
-from tests.integration.orchestrator.core import running
+from tests.integration.orchestrator.core import archiving_of, running
 from tests.integration.orchestrator.factories import TWO_STEPS, completed, started
 from tests.unit.engine.factories import node, plan
 
@@ -57,7 +56,7 @@ def housekeeping(
         now_us=now_us,
         metrics=metrics,
         retention_days=30,
-        archiving=Archiving(store=store, plans=plans, archive=archive),
+        archiving=archiving_of(store, plans, archive),
         finish_erasures=none_open,
         log=structlog.get_logger("test"),
     )
@@ -101,12 +100,12 @@ async def test_a_day_half_dropped_is_dropped_by_the_next_round(store: Orchestrat
     failpoints.arm("orchestrator.day_detached=error@1")
     try:
         with pytest.raises(failpoints.Injected):
-            await store.drop_empty_days(1)
+            await store.history_days.drop_empty(1)
     finally:
         failpoints.arm("")
     assert await store.pool.fetchval(DAY_ZERO) is not None
 
-    assert await store.drop_empty_days(1) == 1
+    assert await store.history_days.drop_empty(1) == 1
     assert await store.pool.fetchval(DAY_ZERO) is None
 
 
@@ -115,12 +114,12 @@ async def test_a_day_half_detached_is_dropped_by_the_next_round(store: Orchestra
     """A detach that was cut off while it waited for a reader is brought to its end."""
     async with store.pool.acquire() as reading, reading.transaction():
         await reading.fetch("select * from orchestrator.history where start_day = 0")
-        dropping = asyncio.create_task(store.drop_empty_days(1))
+        dropping = asyncio.create_task(store.history_days.drop_empty(1))
         await until("the detach waits", lambda: store.pool.fetchval(PENDING), within_s=10)
         dropping.cancel()
         await asyncio.gather(dropping, return_exceptions=True)
 
-    assert await store.drop_empty_days(1) == 1
+    assert await store.history_days.drop_empty(1) == 1
     assert await store.pool.fetchval(DAY_ZERO) is None
 
 
@@ -153,7 +152,7 @@ async def test_workflows_and_namespaces_say_how_long_they_keep(
     assert (await housekeeping(store, 1).run_once()).executions == 0
     assert (await housekeeping(store, 4).run_once()).executions == 1
     assert await left() == {"long", "silent"}
-    await store.one("set_retention", namespace="default", retention_ms=6 * DAY_US // 1_000)
+    await store.retention.set("default", 6 * DAY_US // 1_000)
     assert (await housekeeping(store, 5).run_once()).executions == 0
     assert (await housekeeping(store, 8).run_once()).executions == 1
     assert await left() == {"long"}
@@ -175,7 +174,7 @@ async def test_what_cannot_be_archived_is_not_deleted(
     assert (await housekeeping(store, 4, Archive(blocked)).run_once()).executions == 0
     archive = Archive(tmp_path / "other")
     plans: Any = None
-    await Archiving(store=store, plans=plans, archive=archive).take([execution_id])
+    await archiving_of(store, plans, archive).take([execution_id])
     assert (await housekeeping(store, 4, archive).run_once()).executions == 1
     assert archive.find("default", execution_id) is not None
     assert archive.replace("default", execution_id, lambda _document: None)
@@ -195,7 +194,7 @@ async def test_the_archive_has_what_was_before_a_snapshot(
             await core.ask(lambda reply: PendingCommand(execution_id, 1, signal, reply))
         await core.ask(lambda reply: PendingCommand(execution_id, 1, Cancel(), reply))
         assert await store.pool.fetchval("select count(*) from snapshots") == 1
-        archiving = Archiving(store=store, plans=core.given.plans, archive=Archive(tmp_path))
+        archiving = archiving_of(store, core.given.plans, Archive(tmp_path))
         await archiving.take([execution_id])
         namespace = await store.pool.fetchval("select namespace from executions")
         shown = await archiving.execution(namespace, execution_id)
@@ -222,7 +221,7 @@ async def test_the_archive_takes_one_value_at_a_time(
             ids.append(execution_id)
         await store.pool.execute("update executions set namespace = 'default', ended_at = 1")
         archive = Archive(tmp_path)
-        archiving = Archiving(store=store, plans=core.given.plans, archive=archive)
+        archiving = archiving_of(store, core.given.plans, archive)
         tracemalloc.start()
         try:
             await archiving.take(ids)
@@ -242,7 +241,7 @@ async def test_the_day_is_that_of_the_database(
     """A process whose clock is far ahead drops no day of now, and makes those that are needed."""
     before_us = time.time_ns() // 1_000
     monkeypatch.setattr(time, "time_ns", lambda: (before_us + 60 * DAY_US) * 1_000)
-    assert before_us - 1_000_000 < await store.now_us() < before_us + DAY_US
-    await store.ensure_history_days()
-    today = f"orchestrator.history_{await store.now_us() // DAY_US}"
+    assert before_us - 1_000_000 < await store.executions.now_us() < before_us + DAY_US
+    await store.history_days.ensure()
+    today = f"orchestrator.history_{await store.executions.now_us() // DAY_US}"
     assert await store.pool.fetchval("select to_regclass($1)", today) is not None

@@ -17,12 +17,11 @@ from flowmesh.orchestrator.insight.insights import Insights
 from flowmesh.orchestrator.insight.replays import KEPT_MAX
 from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.services import insights_of as composed_insights
-from flowmesh.orchestrator.storage import store as store_module
 from flowmesh.orchestrator.storage.archive import Archive
-from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores import execution_store
 from flowmesh.plan import Plan
-from tests.integration.orchestrator.core import Core, running
+from tests.integration.orchestrator.core import Core, archiving_of, running
 from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node, plan
 
@@ -162,7 +161,7 @@ async def test_a_history_that_is_too_long_to_keep_is_replayed(
 ) -> None:
     """Any moment of it is there, and the other reports say that they are cut."""
     monkeypatch.setattr(subjects, "EVENTS_MAX", 3)
-    monkeypatch.setattr(store_module, "HISTORY_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(execution_store, "HISTORY_ROWS_AT_ONCE", 1)
     async with running(store) as core:
         insights = insights_of(core)
         execution_id = await core.start(CHAIN)
@@ -185,7 +184,7 @@ async def test_what_is_in_the_archive_is_still_told(
     async with running(store) as core:
         execution_id = await core.start(plan_of_one())
         await ended(core, execution_id, payload_pb2.Payload(data=b"1"))
-        archiving = Archiving(store=store, plans=core.given.plans, archive=Archive(tmp_path))
+        archiving = archiving_of(store, core.given.plans, Archive(tmp_path))
         await archiving.take([execution_id])
         await store.pool.execute("delete from orchestrator.executions")
         insights = insights_of(core, folder=tmp_path)

@@ -11,7 +11,7 @@ AGED = "update orchestrator.link_keys set good_until = good_until - make_interva
 
 
 def keys_of(store: OrchestratorStore) -> LinkKeys:
-    return LinkKeys(store=store, new_secret=secrets.token_bytes)
+    return LinkKeys(store=store.link_keys, new_secret=secrets.token_bytes)
 
 
 async def test_a_key_is_taken_as_long_as_links_of_it_may_be_good(store: OrchestratorStore) -> None:

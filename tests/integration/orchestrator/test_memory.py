@@ -62,7 +62,7 @@ async def test_who_has_ended_is_shown_from_memory_for_a_moment(store: Orchestrat
     async with running(store) as core:
         execution_id = await core.start(SLEEPER)
         await core.ask(lambda reply: PendingCommand(execution_id, 1, Cancel(), reply))
-        await store.one("delete_executions", ids=[execution_id])
+        await store.retention.delete_executions([execution_id])
         namespace = SLEEPER.message.namespace
         assert (await core.calls.reader.state(namespace, execution_id)).ended
         ownership = core.memory.ownership

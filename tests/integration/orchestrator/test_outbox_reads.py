@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 
 EXECUTIONS = 300
@@ -32,7 +33,7 @@ async def test_reading_it_costs_what_it_returns(store: OrchestratorStore) -> Non
     fill = _FILL.format(
         executions=EXECUTIONS, rows=ROWS_EACH, positions=POSITIONS, each=ROWS_PER_POSITION
     )
-    query: str = store._sql.read_outbox.sql
+    query: str = Queries(store.pool)._sql.read_outbox.sql
     async with store.pool.acquire() as connection:
         await connection.execute(fill)
         explained = await connection.fetchval(

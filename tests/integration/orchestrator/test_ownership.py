@@ -12,9 +12,11 @@ from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership.lease_keeper import LEASE_MS, LeaseKeeper, LeaseLoop
 from flowmesh.orchestrator.ownership.ownership import YOUNG_MS, Ownership
 from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.outbox_store import OutboxStore
+from flowmesh.orchestrator.storage.stores.partition_store import PartitionStore
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import pause
-from tests.integration.orchestrator.core import FailingStore, FakeClock, Silent, running, until
+from tests.integration.orchestrator.core import FailingQueries, FakeClock, Silent, running, until
 from tests.integration.orchestrator.factories import TWO_STEPS
 
 
@@ -42,11 +44,12 @@ class Told:
         self.over += 1
 
 
-def keeper_of(store: FailingStore, clock: FakeClock | None = None) -> tuple[LeaseKeeper, Told]:
+def keeper_of(queries: FailingQueries, clock: FakeClock | None = None) -> tuple[LeaseKeeper, Told]:
     clock = clock or FakeClock()
     told = Told(Ownership(clock=clock, metrics=OrchestratorMetrics(Metrics())))
     keeper = LeaseKeeper(
-        store=store,
+        store=PartitionStore(queries),
+        outbox=OutboxStore(queries),
         ownership=told.ownership,
         owner=told,
         barrier=told.committing.wait,  # type: ignore[arg-type]
@@ -77,7 +80,7 @@ def lease_loop(keeper: LeaseKeeper, told: Told) -> LeaseLoop:
 
 async def test_a_drained_process_leaves_no_lease_behind(store: OrchestratorStore) -> None:
     """Neither a renewal that was on its way nor a late hand-over brings it back."""
-    failing, clock = FailingStore(store.pool), FakeClock()
+    failing, clock = FailingQueries(store.pool), FakeClock()
     keeper, told = keeper_of(failing, clock)
     await keeper.register()
     clock.ahead_ms = YOUNG_MS
@@ -108,10 +111,10 @@ async def test_a_receiver_that_does_not_answer_does_not_hold_up_the_renewal(
     store: OrchestratorStore,
 ) -> None:
     """32 calls of a second each would cost the lease."""
-    first, of_first = keeper_of(FailingStore(store.pool))
+    first, of_first = keeper_of(FailingQueries(store.pool))
     await first.register()
     await first.renew()
-    second, of_second = keeper_of(FailingStore(store.pool))
+    second, of_second = keeper_of(FailingQueries(store.pool))
     await second.register()
     await asyncio.wait_for(first.renew(), 5)
     await second.renew()
@@ -137,11 +140,11 @@ async def test_an_incarnation_that_ends_while_the_next_one_begins_leaves_one(
 ) -> None:
     """All parts of the process speak for the same one afterwards."""
     async with running(store) as core:
-        gate = core.store.hold("register_incarnation")
+        gate = core.queries.hold("register_incarnation")
         core.life.incarnation.over()
-        await core.store.reached["register_incarnation"].wait()
+        await core.queries.reached["register_incarnation"].wait()
         core.life.incarnation.over()
-        core.store.held.clear()
+        core.queries.held.clear()
         await core.renew()
         gate.set()
         await until(lambda: not core.memory.background.busy)
@@ -155,7 +158,7 @@ async def test_a_renewal_answered_before_a_claim_does_not_take_the_claim_back(
     store: OrchestratorStore,
 ) -> None:
     """Its answer is from before; the partitions are ours."""
-    failing, clock = FailingStore(store.pool), FakeClock()
+    failing, clock = FailingQueries(store.pool), FakeClock()
     keeper, told = keeper_of(failing, clock)
     await keeper.register()
     clock.ahead_ms = YOUNG_MS
@@ -176,7 +179,7 @@ async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash
     store: OrchestratorStore,
 ) -> None:
     """The former owner said nothing to anybody: workers get their second to come back."""
-    failing, clock = FailingStore(store.pool), FakeClock()
+    failing, clock = FailingQueries(store.pool), FakeClock()
     keeper, told = keeper_of(failing, clock)
     await keeper.register()
     clock.ahead_ms = YOUNG_MS
@@ -192,21 +195,19 @@ async def test_who_takes_over_learns_whose_workers_may_come_back(
     store: OrchestratorStore, workers: list[str] | None
 ) -> None:
     """What the dead owner wrote down; nothing is known where it had too many, or wrote none."""
-    failing = FailingStore(store.pool)
+    failing = FailingQueries(store.pool)
     first, told_nothing = keeper_of(failing)
     await first.register()
     await first.renew()
-    await store.one(
-        "note_workers", incarnation=told_nothing.ownership.incarnation, workers=["before"]
-    )
-    await store.one("note_workers", incarnation=told_nothing.ownership.incarnation, workers=workers)
-    await store.one("end_lease", incarnation=told_nothing.ownership.incarnation)
+    await store.partitions.record_workers(told_nothing.ownership.incarnation, ["before"])
+    await store.partitions.record_workers(told_nothing.ownership.incarnation, workers)
+    await store.partitions.end_lease(told_nothing.ownership.incarnation)
     second, told = keeper_of(failing)
     await second.register()
     await second.renew()
     assert told_nothing.gains == [(64, None)]
     assert told.gains == [(64, None if workers is None else frozenset(workers))]
-    await store.one("note_workers", incarnation=told.ownership.incarnation, workers=["w3"])
+    await store.partitions.record_workers(told.ownership.incarnation, ["w3"])
     listed = await store.pool.fetch("select * from orchestrator.attached_workers")
     assert [tuple(row) for row in listed] == [(told.ownership.incarnation, ["w3"])]
     await second.drain()
@@ -216,7 +217,7 @@ async def test_a_lease_that_holds_again_is_told_though_what_came_after_it_failed
     store: OrchestratorStore,
 ) -> None:
     """Else what became ready meanwhile would wait for something else to happen."""
-    failing = FailingStore(store.pool)
+    failing = FailingQueries(store.pool)
     clock = FakeClock()
     keeper, told = keeper_of(failing, clock)
     await keeper.register()
@@ -234,14 +235,14 @@ async def test_a_lease_that_holds_again_brings_back_nothing_that_was_taken_meanw
     store: OrchestratorStore,
 ) -> None:
     """Not for a moment either: answers from memory would be those of an owner of before."""
-    failing, clock = FailingStore(store.pool), FakeClock()
+    failing, clock = FailingQueries(store.pool), FakeClock()
     keeper, told = keeper_of(failing, clock)
     await keeper.register()
     await keeper.renew()
-    other, of_other = keeper_of(FailingStore(store.pool))
+    other, of_other = keeper_of(FailingQueries(store.pool))
     await other.register()
     clock.ahead_ms = LEASE_MS
-    await store.one("end_lease", incarnation=told.ownership.incarnation)
+    await store.partitions.end_lease(told.ownership.incarnation)
     await other.renew()
     assert len(of_other.ownership.epochs) == 64
     # What is under way here holds up all that a renewal leads to but this.
@@ -263,7 +264,7 @@ async def test_an_epoch_is_raised_once_however_many_dispatches_were_refused(
     store: OrchestratorStore,
 ) -> None:
     """And above what was seen."""
-    keeper, told = keeper_of(FailingStore(store.pool))
+    keeper, told = keeper_of(FailingQueries(store.pool))
     await keeper.register()
     await keeper.renew()
     await asyncio.gather(*(keeper.raise_epoch(3, 7) for _ in range(5)))

@@ -151,7 +151,7 @@ async def rows_read(store: OrchestratorStore, text: str, order_by: str) -> int:
 
 def bulks(core: Core) -> Bulks:
     return Bulks(
-        store=core.given.store,
+        store=core.given.store.bulks,
         payloads=core.memory.payloads,
         searches=searches(core.store),
         calls=Calls(core.calls.changes, core.calls.control),
@@ -175,7 +175,7 @@ async def test_a_bulk_goes_on_after_a_crash_and_counts_once(store: OrchestratorS
             )
         )
         assert bulk.matched == 5
-        row = await core.store.one("take_page", bulk_id=bulk.bulk_id, cursor="", page=ids)
+        row = await core.store.bulks.take_page(bulk.bulk_id, "", ids)
         told = await crashed._do(row, ids[:2])
         assert list(told.values()) == [None, None]
 
@@ -203,7 +203,7 @@ async def test_a_bulk_of_reruns_starts_each_once_over_a_crash(store: Orchestrato
                 filter="status = canceled", action=bulk_pb.BulkAction(name="rerun")
             )
         )
-        row = await core.store.one("take_page", bulk_id=bulk.bulk_id, cursor="", page=ids)
+        row = await core.store.bulks.take_page(bulk.bulk_id, "", ids)
         assert list((await crashed._do(row, ids[:2])).values()) == [None, None]
         after = bulks(core)
         await after.gained(core.memory.ownership.epochs)

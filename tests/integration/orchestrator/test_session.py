@@ -77,10 +77,10 @@ async def test_a_watch_outlives_a_database_that_is_away(store: OrchestratorStore
     async with running(store) as core, connected(core) as client:
         execution_id = await core.start(ONE_STEP)
         core.memory.states.evict(execution_id)
-        core.store.failures["execution_rows"] = 2
+        core.queries.failures["execution_rows"] = 2
         client.watch(7, execution_id)
         answer = asyncio.create_task(client.read())
-        await until(lambda: not core.store.failures["execution_rows"])
+        await until(lambda: not core.queries.failures["execution_rows"])
         await client.finish(execution_id)
         assert [result.call_id for result in (await answer).results] == [7]
 

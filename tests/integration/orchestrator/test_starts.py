@@ -109,7 +109,7 @@ async def test_those_that_wait_begin_under_the_next_owner(store: OrchestratorSto
         await runs(core, ids[2])
     async with running(store) as core:
         await end(core, ids[2])
-        assert not await store.rows("starts_of", partitions=[1], now_us=0)
+        assert not await store.starts.entries([1], now_us=0)
         assert not core.memory.starts.groups.entries
 
 
@@ -217,7 +217,7 @@ async def test_starts_of_a_line_are_placed_in_the_order_in_which_they_came(
     """However long each is looked up, the last one's input stays."""
     one = of(debounce_ms=60_000)
     async with running(store) as core:
-        rows, last = core.store.rows, asyncio.Event()
+        rows, last = core.queries.rows, asyncio.Event()
 
         async def first_is_slow(name: str, **given: Any) -> Any:
             if given.get("request_ids") == ["r0"]:
@@ -227,7 +227,7 @@ async def test_starts_of_a_line_are_placed_in_the_order_in_which_they_came(
                 last.set()
             return found
 
-        monkeypatch.setattr(core.store, "rows", first_is_slow)
+        monkeypatch.setattr(core.queries, "rows", first_is_slow)
         asked = (begun(core, one, f"r{n}", data=b"%d" % n) for n in range(3))
         answers = await asyncio.gather(*asked)
         assert [each.created for each in answers] == [True, False, False]

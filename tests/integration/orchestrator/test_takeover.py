@@ -89,7 +89,7 @@ async def test_the_stream_holds_the_former_owners_commits_first(
         await bus.asked.wait()
         await stop(before)
         former, own = before.memory.ownership.incarnation, core.memory.ownership.incarnation
-        await store.one("end_lease", incarnation=former)
+        await store.partitions.end_lease(former)
         await core.life.keeper.renew()
         await end(core, taken, partition)
         bus.gate.set()
@@ -105,7 +105,7 @@ async def test_an_owner_whose_lease_is_over_tells_what_is_stored(
     async with running(store) as paused, running(store) as core:
         taken = await paused.start(ONE_STEP)
         paused.clock.ahead_ms = LEASE_MS
-        await store.one("end_lease", incarnation=paused.memory.ownership.incarnation)
+        await store.partitions.end_lease(paused.memory.ownership.incarnation)
         await core.life.keeper.renew()
         await end(core, taken)
         assert paused.memory.states.get(taken) is not None
@@ -142,14 +142,15 @@ async def test_what_was_somebody_elses_meanwhile_is_read_anew(store: Orchestrato
         paused_id, core_id = (one.memory.ownership.incarnation for one in (paused, core))
         partition, epoch = next(iter(paused.memory.ownership.epochs.items()))
         taken = await paused.start(TWO_STEPS, partition)
-        about = {"partition": partition, "epoch": epoch}
-        raised = await store.one(
-            "hand_over_partition", **about, incarnation=paused_id, receiver=core_id
+        raised = await store.partitions.hand_over(
+            partition, epoch=epoch, incarnation=paused_id, receiver=core_id
         )
+        assert raised is not None
         await core.life.keeper.receive()
         await end(core, taken, partition)
-        about = {"partition": partition, "epoch": raised}
-        await store.one("hand_over_partition", **about, incarnation=core_id, receiver=paused_id)
+        await store.partitions.hand_over(
+            partition, epoch=raised, incarnation=core_id, receiver=paused_id
+        )
         await paused.life.keeper.receive()
 
         command = TaskEnded("b", 1, output=DONE)

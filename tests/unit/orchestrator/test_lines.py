@@ -16,6 +16,7 @@ from flowmesh.orchestrator.model.concurrency_groups import (
     GroupEntry,
     JoinedStart,
     Place,
+    StoredEntry,
     next_steps,
 )
 from flowmesh.orchestrator.model.ids import ExecutionIds
@@ -200,18 +201,18 @@ def test_a_line_is_the_same_from_its_rows() -> None:
     keyed = Keyed(concurrency=2)
     ids = [keyed.started() for _ in range(4)]
     rows = [
-        {
-            "execution_id": entry.execution_id,
-            "namespace": NAME[0],
-            "workflow_id": NAME[1],
-            "key": NAME[2],
-            "phase": entry.phase,
-            "place": entry.place,
-            "concurrency": entry.concurrency,
-            "replaces": entry.replaces,
-            "debounces": entry.debounces,
-            "answers_until": entry.answers_until,
-        }
+        StoredEntry(
+            execution_id=entry.execution_id,
+            namespace=NAME[0],
+            workflow_id=NAME[1],
+            key=NAME[2],
+            phase=entry.phase,
+            place=entry.place,
+            concurrency=entry.concurrency,
+            replaces=entry.replaces,
+            debounces=entry.debounces,
+            answers_until=entry.answers_until,
+        )
         for entry in keyed.groups.entries.values()
     ]
     read = ConcurrencyGroups()

@@ -8,6 +8,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.engine import TaskEnded
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.rules import Rules
+from flowmesh.orchestrator.storage.stores.limit_store import LimitRow
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.runtime import Clock
 from tests.unit.engine.factories import Run, failed, node, plan, undo
@@ -15,10 +16,10 @@ from tests.unit.engine.factories import Run, failed, node, plan, undo
 LIMITS = plan_pb2.Limits(retry_ratio=0.1)
 
 
-def limit(kind: Any, subject: str, **numbers: float) -> dict[str, Any]:
-    """A row of what is set."""
-    row = {"namespace": "default", "kind": kind, "subject": subject, "max_size": 0}
-    return {**row, "concurrency": 0, "rate": 0.0, "burst": 0, "retries": 0.0, **numbers}
+def limit(kind: int, subject: str, **numbers: Any) -> LimitRow:
+    """Return a limit with some numbers, the others 0."""
+    row = LimitRow("default", kind, subject, 0, 0.0, 0, 0, 0, 0.0, "", "", 0)
+    return row._replace(**numbers)
 
 
 async def test_retries_beyond_the_budget_of_a_workflow_are_not_made() -> None:

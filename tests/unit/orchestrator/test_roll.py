@@ -18,8 +18,7 @@ class Written:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def one(self, name: str, *, incarnation: int, workers: list[str] | None) -> None:
-        assert name == "note_workers"
+    async def record_workers(self, incarnation: int, workers: list[str] | None) -> None:
         await self.gate.wait()
         if self.failures:
             self.failures -= 1

@@ -8,7 +8,7 @@ from flowmesh.engine import NodeState, State
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.orchestrator.storage.states import ENDED_MAX, Entry, States
-from flowmesh.orchestrator.storage.store import StoredExecution
+from flowmesh.orchestrator.storage.stores.execution_store import StoredExecution
 from tests.unit.engine.factories import Run, node, plan
 
 GONE = 50

@@ -9,6 +9,8 @@ import pytest
 from flowmesh.orchestrator.commit.timers import SCAN_ROWS_MAX, Timers
 from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import ExecutionIds, partition_of
+from flowmesh.orchestrator.storage.database import Queries
+from flowmesh.orchestrator.storage.stores.schedule_store import ScheduleStore
 
 SECOND = 1_000_000
 IDS = ExecutionIds(3)
@@ -16,7 +18,7 @@ LAST = "~"
 """Behind every id."""
 
 
-class Rows:
+class Rows(Queries):
     """The wakes of all executions as a database has them; it can be away, or answer late."""
 
     def __init__(self) -> None:
@@ -29,7 +31,7 @@ class Rows:
         self.wakes[execution_id] = wake_at_us
         return execution_id
 
-    async def rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
+    async def rows(self, name: str, connection: Any = None, **values: Any) -> list[dict[str, Any]]:
         assert name == "due_executions"
         self.asked += 1
         found = self._found(values, (values["after"], values["after_id"]), values["until"])
@@ -68,9 +70,11 @@ class World:
         self.epochs = {0: 1}
         self.fired: list[tuple[int, str]] = []
         self.any_fired = asyncio.Event()
-        store: Any = self.rows
         self.timers = Timers(
-            store=store, now_us=lambda: self.now_us, epochs=self.epochs, submit=self._submit
+            store=ScheduleStore(self.rows),
+            now_us=lambda: self.now_us,
+            epochs=self.epochs,
+            submit=self._submit,
         )
 
     def _submit(self, work: PendingCommand) -> None:

@@ -26,7 +26,7 @@ from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.histories import Histories
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.payloads import CHUNK_BYTES, Payloads
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.outbox_store import OutboxStore
 from flowmesh.rpc import known_choices, namespace_of
 
 OUTBOX_POSITIONS_DEFAULT = 100
@@ -197,9 +197,7 @@ class HistoryServer(history_grpc.HistoryServiceServicer):
 class OutboxServer(history_grpc.OutboxServiceServicer):
     """The outbox of every incarnation."""
 
-    def __init__(
-        self, *, store: OrchestratorStore, outbox: Outbox, piggyback: PiggybackWrites
-    ) -> None:
+    def __init__(self, *, store: OutboxStore, outbox: Outbox, piggyback: PiggybackWrites) -> None:
         self._store = store
         self._outbox = outbox
         self._piggyback = piggyback
@@ -209,7 +207,7 @@ class OutboxServer(history_grpc.OutboxServiceServicer):
     ) -> history.ReadOutboxResponse:
         size = min(request.position_count_max or OUTBOX_POSITIONS_DEFAULT, OUTBOX_POSITIONS_MAX)
         # The position first: a later commit is found by the next call.
-        last = await self._store.one("position_of", incarnation=request.incarnation)
+        last = await self._store.last_position(request.incarnation)
         batches = await self._outbox.read(request.incarnation, request.after, size)
         return history.ReadOutboxResponse(batches=batches, last_position=last or 0)
 

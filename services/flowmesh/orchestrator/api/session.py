@@ -25,8 +25,8 @@ from flowmesh.orchestrator.operations.executions import Executions
 from flowmesh.orchestrator.operations.outcomes import WAIT_MAX_MS, Outcomes
 from flowmesh.orchestrator.operations.quick_starts import QuickStarts
 from flowmesh.orchestrator.operations.runs import Runs
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, RETRY_S
 from flowmesh.orchestrator.storage.states import States
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, RETRY_S
 from flowmesh.rpc import namespace_of
 from flowmesh.telemetry.context import enter_trace
 

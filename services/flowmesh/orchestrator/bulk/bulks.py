@@ -26,13 +26,14 @@ from flowmesh.errors import (
     WrongState,
 )
 from flowmesh.orchestrator.bulk.actions import ACTIONS, Calls, check_action
-from flowmesh.orchestrator.model.errors import partition_unavailable
+from flowmesh.orchestrator.model.errors import partition_unavailable, storage_unavailable
 from flowmesh.orchestrator.model.ids import PREFIX, ExecutionIds, first_id_of, partition_of
 from flowmesh.orchestrator.model.request_checks import check_text
 from flowmesh.orchestrator.search.filter_sql import Where
 from flowmesh.orchestrator.search.searches import Searches, conditions
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, until_answered
 from flowmesh.orchestrator.storage.payloads import Payloads
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, OrchestratorStore, until_answered
+from flowmesh.orchestrator.storage.stores.bulk_store import BulkRow, BulkStore
 from flowmesh.rpc import namespace_of
 from flowmesh.runtime import Clock
 
@@ -62,7 +63,7 @@ class Bulks:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: BulkStore,
         payloads: Payloads,
         searches: Searches,
         calls: Calls,
@@ -105,9 +106,7 @@ class Bulks:
             violation = Violation("rate_per_second", text, "REQUEST_INVALID")
             raise Invalid("REQUEST_INVALID", text, violations=(violation,))
         if request.request_id:
-            known = await self._store.one(
-                "bulk_under", namespace=namespace, request_id=request.request_id
-            )
+            known = await self._store.find_by_request(namespace, request.request_id)
             if known is not None:
                 return _same(known, request)
         partition = next(iter(self._owned), None)
@@ -115,14 +114,13 @@ class Bulks:
             raise partition_unavailable(0)
         now_us = self._now_us()
         name = self._ids.make(now_us, partition).removeprefix(PREFIX)
-        row = await self._store.one(
-            "begin_bulk",
-            id=BULK_PREFIX + name,
+        row = await self._store.begin(
+            bulk_id=BULK_PREFIX + name,
             partition=partition,
             namespace=namespace,
             request_id=request.request_id,
             action=request.action.SerializeToString(deterministic=True),
-            filter=request.filter,
+            filter_text=request.filter,
             now_us=now_us,
             matched=await self._count(namespace, request.filter, now_us),
             rate_per_second=rate,
@@ -130,9 +128,9 @@ class Bulks:
             until_id=first_id_of(now_us + 1_000),
         )
         if row is None:
-            row = await self._store.one(
-                "bulk_under", namespace=namespace, request_id=request.request_id
-            )
+            row = await self._store.find_by_request(namespace, request.request_id)
+            if row is None:
+                raise storage_unavailable()
             return _same(row, request)
         self._go_on(row)
         return bulk_message(row)
@@ -141,13 +139,12 @@ class Bulks:
         return bulk_message(await self._row(namespace, bulk_id))
 
     async def listed(self, namespace: str) -> list[pb.Bulk]:
-        rows = await self._store.rows("bulk_rows", namespace=namespace, rows_max=LISTED_MAX)
+        rows = await self._store.newest(namespace, LISTED_MAX)
         return [bulk_message(row) for row in rows]
 
     async def cancel(self, namespace: str, bulk_id: str) -> pb.Bulk:
         """Stops it before its next page. Raises BULK_ENDED."""
-        row = await self._row(namespace, bulk_id)
-        row = await self._end(row, pb.BULK_STATUS_CANCELED)
+        row = await self._end(await self._row(namespace, bulk_id), pb.BULK_STATUS_CANCELED)
         if row is None:
             ended = bulk_message(await self._row(namespace, bulk_id))
             status = pb.BulkStatus.Name(ended.status).removeprefix("BULK_STATUS_").lower()
@@ -156,24 +153,20 @@ class Bulks:
 
     async def gained(self, partitions: Iterable[int]) -> None:
         """Goes on with the bulks of partitions that are this process's now."""
-        for row in await self._store.rows("open_bulks", partitions=list(partitions)):
+        for row in await self._store.running(list(partitions)):
             self._go_on(row)
 
-    async def _row(self, namespace: str, bulk_id: str) -> Any:
+    async def _row(self, namespace: str, bulk_id: str) -> BulkRow:
         row = None
         if partition_of(PREFIX + bulk_id.removeprefix(BULK_PREFIX)) is not None:
-            row = await self._store.one("bulk_row", namespace=namespace, bulk_id=bulk_id)
+            row = await self._store.find(namespace, bulk_id)
         if row is None:
             raise NotFound("BULK_NOT_FOUND", f"no bulk {bulk_id[:64]!r} in this namespace")
         return row
 
-    async def _end(self, row: Any, status: pb.BulkStatus.ValueType) -> Any:
-        return await self._store.one(
-            "end_bulk",
-            namespace=row["namespace"],
-            bulk_id=row["id"],
-            status=int(status),
-            ended_at=self._now_us(),
+    async def _end(self, row: BulkRow, status: pb.BulkStatus.ValueType) -> BulkRow | None:
+        return await self._store.end(
+            row.namespace, row.id, status=int(status), ended_at=self._now_us()
         )
 
     async def _count(self, namespace: str, text: str, now_us: int) -> int:
@@ -205,38 +198,35 @@ class Bulks:
 
     # --- running ---
 
-    def _go_on(self, row: Any) -> None:
-        if row["id"] not in self._running:
-            self._running.add(row["id"])
+    def _go_on(self, row: BulkRow) -> None:
+        if row.id not in self._running:
+            self._running.add(row.id)
             self._spawn(self._run(row))
 
-    async def _run(self, row: Any) -> None:
-        bulk_id = row["id"]
+    async def _run(self, bulk: BulkRow) -> None:
+        row: BulkRow | None = bulk
         try:
-            while row is not None and row["partition"] in self._owned:
+            while row is not None and row.partition in self._owned:
                 try:
                     row = await until_answered(partial(self._step, row))
                 except Timeout:
                     await asyncio.sleep(TOO_BROAD_S)
         finally:
-            self._running.discard(bulk_id)
+            self._running.discard(bulk.id)
 
-    async def _step(self, row: Any) -> Any:
+    async def _step(self, row: BulkRow) -> BulkRow | None:
         """One page; None when there is nothing more to do, or somebody else does it."""
-        page = list(row["page"])
+        page = list(row.page)
         if not page:
-            size = min(PAGE_MAX, row["rate_per_second"])
-            page = await self._page(
-                row["namespace"], row["filter"], row["now_us"], row["cursor"], size
-            )
+            size = min(PAGE_MAX, row.rate_per_second)
+            page = await self._page(row.namespace, row.filter, row.now_us, row.cursor, size)
             if not page:
                 await self._end(row, pb.BULK_STATUS_COMPLETED)
                 return None
-            row = await self._store.one(
-                "take_page", bulk_id=row["id"], cursor=row["cursor"], page=page
-            )
-            if row is None:
+            taken = await self._store.take_page(row.id, row.cursor, page)
+            if taken is None:
                 return None
+            row = taken
         told = await self._do(row, page)
         counted = [outcome for outcome in told.values() if outcome is not None]
         failures = [
@@ -244,20 +234,21 @@ class Bulks:
             for i, e in told.items()
             if e is not None and not _is_skip(e)
         ]
-        room = max(0, FAILURES_KEPT - len(orjson.loads(row["failures"])))
-        row = await self._store.one(
-            "count_page",
-            bulk_id=row["id"],
-            cursor=row["cursor"],
+        room = max(0, FAILURES_KEPT - len(orjson.loads(row.failures)))
+        counted_row = await self._store.count_page(
+            row.id,
+            row.cursor,
             next_cursor=page[-1],
             applied=len(page) - len(counted),
             skipped=len(counted) - len(failures),
             failed=len(failures),
             failures=orjson.dumps(failures[:room]).decode(),
         )
-        return row if row is not None and row["status"] == pb.BULK_STATUS_RUNNING else None
+        if counted_row is None or counted_row.status != pb.BULK_STATUS_RUNNING:
+            return None
+        return counted_row
 
-    async def _do(self, row: Any, page: list[str]) -> dict[str, FlowmeshError | None]:
+    async def _do(self, row: BulkRow, page: list[str]) -> dict[str, FlowmeshError | None]:
         """Acts on a page at the pace that was asked for; how each came out."""
         bulk = bulk_message(row)
         told: dict[str, FlowmeshError | None] = {}
@@ -295,34 +286,34 @@ def _is_skip(error: FlowmeshError) -> bool:
     return isinstance(error, WrongState | NotFound)
 
 
-def _same(row: Any, request: pb.StartBulkRequest) -> pb.Bulk:
+def _same(row: BulkRow, request: pb.StartBulkRequest) -> pb.Bulk:
     action = request.action.SerializeToString(deterministic=True)
-    if row["filter"] != request.filter or row["action"] != action:
+    if row.filter != request.filter or row.action != action:
         shown = request.request_id[:128]
         raise Conflict("REQUEST_ID_REUSED", f"request id {shown!r} began another bulk")
     return bulk_message(row)
 
 
-def bulk_message(row: Any) -> pb.Bulk:
+def bulk_message(row: BulkRow) -> pb.Bulk:
     """A bulk as callers see it."""
     return pb.Bulk(
-        namespace=row["namespace"],
-        bulk_id=row["id"],
-        action=pb.BulkAction.FromString(row["action"]),
-        filter=row["filter"],
-        status=row["status"],
-        matched=row["matched"],
-        applied=row["applied"],
-        skipped=row["skipped"],
-        failed=row["failed"],
+        namespace=row.namespace,
+        bulk_id=row.id,
+        action=pb.BulkAction.FromString(row.action),
+        filter=row.filter,
+        status=pb.BulkStatus.ValueType(row.status),
+        matched=row.matched,
+        applied=row.applied,
+        skipped=row.skipped,
+        failed=row.failed,
         failures=[
             pb.BulkFailure(
                 execution_id=each["executionId"], reason=each["reason"], message=each["message"]
             )
-            for each in orjson.loads(row["failures"])
+            for each in orjson.loads(row.failures)
         ],
-        created_at_us=row["created_at"],
-        ended_at_us=row["ended_at"] or 0,
-        actor=row["actor"],
-        rate_per_second=row["rate_per_second"],
+        created_at_us=row.created_at,
+        ended_at_us=row.ended_at or 0,
+        actor=row.actor,
+        rate_per_second=row.rate_per_second,
     )

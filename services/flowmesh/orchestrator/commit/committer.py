@@ -40,14 +40,11 @@ from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.verdicts import decide_command, replacement_for
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.batch import CommitBatch, Row, StartRow
+from flowmesh.orchestrator.storage.commit_connection import CommitConnection, Committed
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST
 from flowmesh.orchestrator.storage.snapshots import snapshot, snapshot_due
 from flowmesh.orchestrator.storage.states import Entry, States
-from flowmesh.orchestrator.storage.store import (
-    CONNECTION_LOST,
-    CommitLine,
-    Committed,
-    OrchestratorStore,
-)
+from flowmesh.orchestrator.storage.stores.start_store import StartStore
 from flowmesh.runtime import Clock
 
 FULL_RETRY_S = 0.2
@@ -78,8 +75,8 @@ class Committer:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
-        line: CommitLine,
+        store: StartStore,
+        line: CommitConnection,
         states: States,
         ownership: Ownership,
         inbox: Inbox,
@@ -398,14 +395,12 @@ class Committer:
         """Starts whose request id was taken answer with the execution that has it."""
         starts = [one.start for one in touched if one.start is not None]
         try:
-            rows = await self._store.rows(
-                "started_under",
-                namespaces=[start.namespace for start in starts],
-                request_ids=[start.request_id for start in starts],
+            rows = await self._store.started_under(
+                [start.namespace for start in starts], [start.request_id for start in starts]
             )
         except CONNECTION_LOST:
             rows = []
-        found = {(row["namespace"], row["request_id"]): row for row in rows}
+        found = {(row.namespace, row.request_id): row for row in rows}
         for one in touched:
             for pending in one.commands:
                 if not isinstance(pending, PendingStart):
@@ -415,7 +410,7 @@ class Committer:
                 if row is None:
                     pending.answer(storage_unavailable())
                 else:
-                    pending.answer(repeated(pending, row["id"], row["start_digest"]))
+                    pending.answer(repeated(pending, row.id, row.start_digest))
 
     def _throw_away(self, touched: Iterable[BatchedExecution]) -> None:
         """What was decided is not so: the rows say how these executions are."""

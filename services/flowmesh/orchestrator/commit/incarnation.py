@@ -11,12 +11,10 @@ from flowmesh.orchestrator.limits.rule_loader import RuleLoader
 from flowmesh.orchestrator.model.background import BackgroundTasks
 from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
 from flowmesh.orchestrator.ownership.ownership import Ownership
-from flowmesh.orchestrator.storage.store import (
-    CONNECTION_LOST,
-    RETRY_S,
-    CommitLine,
-    OrchestratorStore,
-)
+from flowmesh.orchestrator.storage.commit_connection import CommitConnection
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, RETRY_S
+from flowmesh.orchestrator.storage.stores.history_days import HistoryDays
+from flowmesh.orchestrator.storage.stores.partition_store import PartitionStore
 
 
 class Incarnation:
@@ -25,17 +23,19 @@ class Incarnation:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        partitions: PartitionStore,
+        history_days: HistoryDays,
         ownership: Ownership,
         keeper: LeaseKeeper,
-        line: CommitLine,
+        line: CommitConnection,
         publisher: Publisher,
         rules: RuleLoader,
         background: BackgroundTasks,
         barrier: Callable[[], Awaitable[None]],
         log: Any,
     ) -> None:
-        self._store = store
+        self._partitions = partitions
+        self._history_days = history_days
         self._ownership = ownership
         self._keeper = keeper
         self._line = line
@@ -49,7 +49,7 @@ class Incarnation:
 
     async def begin(self) -> None:
         """Become an incarnation; partitions come with the first renewal of its lease."""
-        await self._store.ensure_history_days()
+        await self._history_days.ensure()
         await self._rules.load()
         incarnation = await self._keeper.register()
         # First: every commit of the line is published from position 0 on.
@@ -79,7 +79,7 @@ class Incarnation:
             ends = self._ends
             try:
                 await self._barrier()
-                await self._store.one("end_lease", incarnation=self._ownership.incarnation)
+                await self._partitions.end_lease(self._ownership.incarnation)
                 await self.begin()
                 self._ends -= ends
             except CONNECTION_LOST as error:

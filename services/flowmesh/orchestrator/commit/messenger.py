@@ -15,7 +15,8 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import FlowmeshError
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.storage.batch import Message
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, OrchestratorStore, until_answered
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, until_answered
+from flowmesh.orchestrator.storage.stores.message_store import MessageStore
 from flowmesh.telemetry import trace
 
 AT_ONCE_MAX = 200
@@ -40,7 +41,7 @@ class Messenger:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: MessageStore,
         epochs: Mapping[int, int],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         deliver: Deliver,
@@ -80,12 +81,8 @@ class Messenger:
 
     async def load(self, partitions: Iterable[int]) -> None:
         """Tells again what an earlier owner may not have."""
-        rows = await self._store.rows(
-            "pending_messages", partitions=list(partitions), rows_max=PENDING_MAX
-        )
-        self.send(
-            Message(row["partition"], row["id"], row["target"], row["command"]) for row in rows
-        )
+        rows = await self._store.pending(list(partitions), PENDING_MAX)
+        self.send(Message(row.partition, row.id, row.target, row.command) for row in rows)
         if len(rows) == PENDING_MAX:
             self._left.update(partitions)
 

@@ -16,8 +16,8 @@ from flowmesh.orchestrator.model.errors import (
     execution_unreadable,
     storage_unavailable,
 )
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, RETRY_S
 from flowmesh.orchestrator.storage.states import Found, States
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, RETRY_S
 
 LOADS_MAX = 4
 LOAD_IDS = 200

@@ -14,8 +14,8 @@ from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.bus import Bus
 from flowmesh.errors import Unavailable
 from flowmesh.failpoints import failpoint
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST
 from flowmesh.orchestrator.storage.outbox import Outbox
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST
 
 PART_BYTES_MAX = 512 << 10
 """Messages are split above this, between rows and if need be between the events of one row."""

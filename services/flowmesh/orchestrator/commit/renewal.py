@@ -10,7 +10,7 @@ from flowmesh.orchestrator.model.background import BackgroundTasks
 from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import Peers
-from flowmesh.orchestrator.storage.store import Tenure
+from flowmesh.orchestrator.storage.stores.partition_store import Tenure
 from flowmesh.runtime import Clock
 
 

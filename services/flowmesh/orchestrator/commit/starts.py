@@ -37,7 +37,7 @@ from flowmesh.orchestrator.model.concurrency_groups import (
 from flowmesh.orchestrator.model.errors import Moved, RequestReused, partition_unavailable
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.storage.batch import CommitBatch
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.start_store import StartStore
 from flowmesh.plan import RenderError, StartPolicy
 
 ANSWERED_MAX = 20_000
@@ -73,7 +73,7 @@ class Starts:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: StartStore,
         epochs: Mapping[int, int],
         now_us: Callable[[], int],
         submit: Callable[[PendingCommand], None],
@@ -108,12 +108,12 @@ class Starts:
         changed: dict[int, ConcurrencyGroup] = {}
         while left:
             epochs = {each: self._epochs[each] for each in left}
-            rows = await self._store.rows("starts_of", partitions=left, now_us=self._now_us())
+            rows = await self._store.entries(left, now_us=self._now_us())
             # What another owner may have committed meanwhile is read again.
             read = {each for each in left if self._epochs.get(each) == epochs[each]}
             self._forget(read)
             for row in rows:
-                if partition_of(row["execution_id"]) in read:
+                if partition_of(row.execution_id) in read:
                     group = self.groups.restore(row)
                     changed[id(group)] = group
             self._loaded.update(read)
@@ -150,14 +150,12 @@ class Starts:
         start.epoch = self._epochs.get(start.partition, 0)
         if not start.request_id:
             return None
-        rows = await self._store.rows(
-            "started_under", namespaces=[start.namespace], request_ids=[start.request_id]
-        )
+        rows = await self._store.started_under([start.namespace], [start.request_id])
         if not rows:
             return None
-        if rows[0]["start_digest"] != start.start_digest:
-            raise RequestReused(start.request_id, rows[0]["id"], rows[0]["start_digest"])
-        return Started(rows[0]["id"], created=False)
+        if rows[0].start_digest != start.start_digest:
+            raise RequestReused(start.request_id, rows[0].id, rows[0].start_digest)
+        return Started(rows[0].id, created=False)
 
     # --- before the commit ---
 

@@ -15,8 +15,8 @@ from flowmesh.orchestrator.commit.waiters import Waiters
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.recovery import Recovery
 from flowmesh.orchestrator.ownership.ownership import Ownership
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, RETRY_S, until_answered
 from flowmesh.orchestrator.storage.states import States
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, RETRY_S, until_answered
 
 
 class PartitionTakeover:

@@ -12,7 +12,8 @@ from flowmesh.engine import TimersDue
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import partition_of
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, OrchestratorStore
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST
+from flowmesh.orchestrator.storage.stores.schedule_store import ScheduleStore
 
 HORIZON_US = 60_000_000
 """Wakes so far ahead are kept in memory."""
@@ -29,7 +30,7 @@ class Timers:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: ScheduleStore,
         now_us: Callable[[], int],
         epochs: Mapping[int, int],
         submit: Callable[[PendingCommand], None],
@@ -121,23 +122,22 @@ class Timers:
         epochs = {p: self._epochs.get(p) for p in partitions}
         after, after_id = after + 1, ""
         while after <= until:
-            rows = await self._store.rows(
-                "due_executions",
-                partitions=partitions,
+            rows = await self._store.due_executions(
+                partitions,
                 after=after,
                 after_id=after_id,
                 until=until,
                 rows_max=SCAN_ROWS_MAX,
             )
             for row in rows:
-                partition = partition_of(row["id"])
+                partition = partition_of(row.id)
                 ours = partition is not None and partition in self._epochs
                 if ours and self._epochs.get(partition or 0) == epochs[partition or 0]:
-                    self._read(row["id"], row["wake_at"])
+                    self._read(row.id, row.wake_at)
             if len(rows) < SCAN_ROWS_MAX:
                 return
             # Any number of them may wake in the same microsecond.
-            after, after_id = rows[-1]["wake_at"], rows[-1]["id"]
+            after, after_id = rows[-1].wake_at, rows[-1].id
 
     def _read(self, execution_id: str, wake_at_us: int) -> None:
         if execution_id not in self._known:
@@ -145,7 +145,7 @@ class Timers:
 
     async def _look_beyond(self, partitions: list[int]) -> None:
         """Learns the earliest wake that is not in memory, unless an earlier one is known."""
-        found = await self._store.one("next_wake", partitions=partitions, after=self._horizon)
+        found = await self._store.next_wake(partitions, after=self._horizon)
         if found is not None and found < self._beyond:
             self._beyond = found
             self._changed.set()

@@ -28,9 +28,9 @@ from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask
 from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.failures import failure
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, RETRY_S, until_answered
 from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.states import Entry, States
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, RETRY_S, until_answered
 from flowmesh.plan import (
     NO_NAMES,
     ItemsNeeded,

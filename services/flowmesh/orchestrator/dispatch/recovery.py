@@ -16,8 +16,9 @@ from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.limits.ready_queues import Key, key_of
 from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import partition_of, token_of
+from flowmesh.orchestrator.storage.database import until_answered
 from flowmesh.orchestrator.storage.states import Entry, States
-from flowmesh.orchestrator.storage.store import OrchestratorStore, until_answered
+from flowmesh.orchestrator.storage.stores.schedule_store import Lane, ReadyExecution, ScheduleStore
 
 CLAIM_WAIT_S = 1.0
 PAGE = 500
@@ -29,7 +30,7 @@ class Recovery:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: ScheduleStore,
         states: States,
         epochs: Mapping[int, int],
         barrier: Callable[[], Awaitable[None]],
@@ -159,7 +160,7 @@ class Recovery:
         if len(partitions) < len(self._epochs):
             self._passed_over.add((key, priority))
         namespace, queue, *_ = key
-        lane = {"namespace": namespace, "queue": queue, "priority": priority}
+        lane = Lane(namespace, queue, priority)
         async for states in self._executions(partitions, lane):
             for state in states:
                 self._refill(dispatcher, state, key, priority)
@@ -167,30 +168,22 @@ class Recovery:
             if not dispatcher.ready.has_room(key, priority):
                 return
 
-    async def _lanes(self, partitions: list[int]) -> list[dict[str, Any]]:
-        rows = await self._read("ready_lanes", partitions=partitions)
-        return [dict(row) for row in rows]
+    async def _lanes(self, partitions: list[int]) -> list[Lane]:
+        return await until_answered(partial(self._store.ready_lanes, partitions))
 
-    async def _executions(
-        self, partitions: list[int], lane: dict[str, Any]
-    ) -> AsyncIterator[list[State]]:
+    async def _executions(self, partitions: list[int], lane: Lane) -> AsyncIterator[list[State]]:
         """Executions with open tasks in a lane, by pages, when nothing about them is on its way."""
-        since, last = 0, ""
+        last = ReadyExecution("", 0)
         while True:
-            rows = await self._read(
-                "ready_executions",
-                partitions=partitions,
-                **lane,
-                after_since=since,
-                after_id=last,
-                rows_max=PAGE,
+            rows = await until_answered(
+                partial(self._store.ready_executions, partitions, lane, after=last, rows_max=PAGE)
             )
-            ids = [row["id"] for row in rows]
+            ids = [row.id for row in rows]
             found = await self._settled(ids)
             yield [found[one].state for one in ids if one in found]
             if len(rows) < PAGE:
                 return
-            since, last = rows[-1]["ready_since"], rows[-1]["id"]
+            last = rows[-1]
 
     async def _settled(self, execution_ids: Iterable[str]) -> dict[str, Entry]:
         """Executions as they are when nothing about them is decided and not committed.
@@ -204,9 +197,6 @@ class Recovery:
             await self._barrier()
             if self._states.discarded == discarded:
                 return {i: self._states.get(i) or entry for i, entry in found.items()}
-
-    async def _read(self, name: str, **values: object) -> list[Any]:
-        return await until_answered(partial(self._store.rows, name, **values))
 
     def _partition(self, state: State, partitions: Mapping[int, int]) -> int | None:
         """That of an execution, if it is ours as it was when these were."""
@@ -252,8 +242,7 @@ class Recovery:
 
     async def finish_stranded(self, partitions: Iterable[int]) -> None:
         """Ends executions whose nodes have all ended but whose output was not rendered yet."""
-        rows = await self._store.rows("stranded_executions", partitions=list(partitions))
-        for row in rows:
-            partition = partition_of(row["id"])
+        for execution_id in await self._store.stranded_executions(list(partitions)):
+            partition = partition_of(execution_id)
             if partition is not None:
-                self._submit(PendingCommand(row["id"], partition, Finish()))
+                self._submit(PendingCommand(execution_id, partition, Finish()))

@@ -34,7 +34,7 @@ from flowmesh.orchestrator.operations.live_workers import Workers
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.payloads import Payloads
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
 from flowmesh.rpc import namespace_of, valid_id
 
 REPORTS_AT_ONCE = 2
@@ -67,7 +67,7 @@ class Insights:
         starts: Starts,
         plans: PlanCache,
         payloads: Payloads,
-        store: OrchestratorStore,
+        store: ExecutionStore,
         stub_at: Callable[[str], pb_grpc.InsightServiceAsyncStub],
     ) -> None:
         self._reader = reader
@@ -190,21 +190,20 @@ class Insights:
     async def _bottlenecks(self, request: pb.RankBottlenecksRequest) -> bytes:
         namespace = namespace_of(request)
         workflow_id = valid_id(request.workflow_id, "workflow_id")
-        rows = await self._store.rows(
-            "last_ended",
-            namespace=namespace,
-            workflow_id=workflow_id,
+        ids = await self._store.last_ended(
+            namespace,
+            workflow_id,
             statuses=ENDED_STATUSES,
             rows_max=min(request.execution_count_max or EXECUTIONS_DEFAULT, EXECUTIONS_MAX),
         )
-        if not rows:
+        if not ids:
             text = f"no execution of {workflow_id!r} has ended in this namespace"
             raise NotFound("WORKFLOW_NOT_FOUND", text)
         ranking, left = bottlenecks.Ranking(workflow_id), ANALYZED_EVENTS_MAX
-        for row in rows:
+        for execution_id in ids:
             if left <= 0:
                 break
-            subject = await self._subjects.read(namespace, row["id"])
+            subject = await self._subjects.read(namespace, execution_id)
             left -= len(subject.events)
             await asyncio.to_thread(_add, ranking, subject)
         return await self._report(lambda: ranking.report(truncated=left <= 0))

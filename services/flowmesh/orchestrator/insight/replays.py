@@ -8,7 +8,6 @@ as a whole.
 import asyncio
 import contextlib
 from collections import OrderedDict
-from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
@@ -18,6 +17,7 @@ from flowmesh.insight.parts import encode
 from flowmesh.insight.replay import HistoryReplayer, report_of
 from flowmesh.orchestrator.insight.subjects import Subject, Subjects
 from flowmesh.orchestrator.model.errors import execution_not_found
+from flowmesh.orchestrator.storage.stores.execution_store import ExecutionRow
 from flowmesh.rpc import namespace_of
 
 KEPT_MAX = 4
@@ -56,9 +56,9 @@ class HistoryReplays:
                 # Others are let go when the answer is on its way.
                 asyncio.get_running_loop().call_soon(self._keep_few)
 
-    async def _at_hand(self, namespace: str, row: Any) -> tuple[Subject, HistoryReplayer]:
+    async def _at_hand(self, namespace: str, row: ExecutionRow) -> tuple[Subject, HistoryReplayer]:
         """A history with what was committed since it was looked at last."""
-        execution_id = row["id"]
+        execution_id = row.id
         known = self._kept.pop(execution_id, None)
         if known is None:
             subject = Subject(execution_id, await self._subjects.plan(row))
@@ -86,7 +86,9 @@ class HistoryReplays:
         size = sum(subject.recorded.size for subject, _ in self._kept.values())
         return len(self._kept) > KEPT_MAX or size > KEPT_BYTES_MAX
 
-    async def _replayed(self, subject: Subject, row: Any, request: pb.GetStateAtRequest) -> bytes:
+    async def _replayed(
+        self, subject: Subject, row: ExecutionRow, request: pb.GetStateAtRequest
+    ) -> bytes:
         """From the rows, a page at a time, up to the moment."""
         state = State(subject.execution_id, subject.plan)
         shown: history_event_pb2.HistoryEvent | None = None

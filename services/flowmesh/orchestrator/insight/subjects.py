@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import Recorded
@@ -13,7 +12,11 @@ from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.redacted_events import without_values
-from flowmesh.orchestrator.storage.store import OrchestratorStore, may_go_on
+from flowmesh.orchestrator.storage.stores.execution_store import (
+    ExecutionRow,
+    ExecutionStore,
+    may_have_more,
+)
 from flowmesh.plan import Plan
 
 EVENTS_MAX = 100_000
@@ -48,7 +51,7 @@ class Subjects:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: ExecutionStore,
         plans: PlanCache,
         lock: CommitLock,
         archiving: Archiving,
@@ -58,26 +61,24 @@ class Subjects:
         self._lock = lock
         self._archiving = archiving
 
-    async def find(self, namespace: str, execution_id: str) -> Any:
+    async def find(self, namespace: str, execution_id: str) -> ExecutionRow | None:
         """The row of an execution of which nothing is decided and not committed; None for none."""
         await self._lock.settled(execution_id)
         if partition_of(execution_id) is None:
             return None
-        return await self._store.one(
-            "execution_row", namespace=namespace, execution_id=execution_id
-        )
+        return await self._store.find(namespace, execution_id)
 
-    async def plan(self, row: Any) -> Plan:
+    async def plan(self, row: ExecutionRow) -> Plan:
         """The plan that an execution has pinned."""
         plans = self._plans
-        await plans.fetch([row["plan_digest"]], self._store)
-        return plans.by_digest[row["plan_digest"]]
+        await plans.fetch([row.plan_digest], self._store)
+        return plans.by_digest[row.plan_digest]
 
-    async def pages(self, row: Any, after: int = 0) -> AsyncIterator[Recorded]:
+    async def pages(self, row: ExecutionRow, after: int = 0) -> AsyncIterator[Recorded]:
         """Its events behind `after`, some rows at a time."""
         more = True
         while more:
-            rows = await self._store.history_after(row, after)
+            rows = await self._store.history_after(row.id, row.start_day, after)
             stored = b"".join(rows)
             if len(stored) < BYTES_ON_LOOP:
                 page = Recorded(stored, after)
@@ -86,7 +87,7 @@ class Subjects:
             if not len(page):
                 return
             after = page.last_sequence
-            more = may_go_on(rows)
+            more = may_have_more(rows)
             yield page
 
     async def read(self, namespace: str, execution_id: str) -> Subject:
@@ -108,7 +109,7 @@ class Subjects:
         plan, events = found
         return Subject(execution_id, plan, Recorded.of(events))
 
-    async def read_on(self, subject: Subject, row: Any) -> None:
+    async def read_on(self, subject: Subject, row: ExecutionRow) -> None:
         """Adds what was committed since; nothing once there is too much."""
         if subject.truncated:
             return

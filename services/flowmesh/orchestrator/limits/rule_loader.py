@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 from flowmesh.orchestrator.limits.rules import Rules
-from flowmesh.orchestrator.storage.store import OrchestratorStore, until_answered
+from flowmesh.orchestrator.storage.database import until_answered
+from flowmesh.orchestrator.storage.stores.limit_store import LimitStore
 
 
 class RuleLoader:
     """Reads the rules of a new version and passes them to `changed`."""
 
-    def __init__(self, *, store: OrchestratorStore, changed: Callable[[Rules], None]) -> None:
+    def __init__(self, *, store: LimitStore, changed: Callable[[Rules], None]) -> None:
         self._store = store
         self._changed = changed
         self._lock = asyncio.Lock()
@@ -22,10 +22,10 @@ class RuleLoader:
     async def load(self) -> None:
         async with self._lock:
             # The version first: a change in between is read again.
-            version = await until_answered(partial(self._store.one, "limits_version"))
+            version = await until_answered(self._store.version)
             if version == self.version:
                 return
-            limits = await until_answered(partial(self._store.rows, "limits_set"))
-            stops = await until_answered(partial(self._store.rows, "dispatch_stops"))
+            limits = await until_answered(self._store.limits)
+            stops = await until_answered(self._store.stops)
             self.version = version
             self._changed(Rules(limits, stops, version))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import orjson
 
@@ -11,6 +11,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.orchestrator.limits.permit_ledger import LimitValues
 from flowmesh.orchestrator.limits.ready_queues import Need
+from flowmesh.orchestrator.storage.stores.limit_store import DispatchStop, LimitRow
 from flowmesh.plan import Plan, PlanNode
 from flowmesh.tasktypes import TASK_TYPES
 
@@ -31,6 +32,11 @@ UPSTREAMS_MAX = 10_000
 def rule_name(kind: Kind, subject: str) -> str:
     """What a limit is called: `workflow:orders`."""
     return f"{_WORDS[kind]}:{subject}"
+
+
+def kind_of(row: LimitRow) -> Kind:
+    """Return the kind of a stored limit."""
+    return pb.LimitKind.ValueType(row.kind)
 
 
 def rule_parts(name: str) -> tuple[Kind, str]:
@@ -56,33 +62,36 @@ class Rules:
     """Replaced as a whole whenever anything has changed, which their version tells."""
 
     def __init__(
-        self, limits: Iterable[Any] = (), stops: Iterable[Any] = (), version: int = 0
+        self,
+        limits: Iterable[LimitRow] = (),
+        stops: Iterable[DispatchStop] = (),
+        version: int = 0,
     ) -> None:
         self.version = version
-        self.limits: dict[tuple[str, str], Any] = {
-            (row["namespace"], rule_name(row["kind"], row["subject"])): row for row in limits
+        self.limits: dict[tuple[str, str], LimitRow] = {
+            (row.namespace, rule_name(kind_of(row), row.subject)): row for row in limits
         }
-        self.stops: dict[tuple[str, str], Any] = {
-            (row["namespace"], row["workflow_id"]): row for row in stops
+        self.stops: dict[tuple[str, str], DispatchStop] = {
+            (row.namespace, row.workflow_id): row for row in stops
         }
         self.sizes: dict[tuple[str, str], int] = {
-            (row["namespace"], row["subject"]): row["max_size"]
+            (row.namespace, row.subject): row.max_size
             for row in self.limits.values()
-            if row["max_size"]
+            if row.max_size
         }
         self._words = {rule.partition(":")[0] for _, rule in self.limits}
         self._upstreams: dict[str, str] = {}
         # Whether a task's upstream has to be looked up for them.
         self._upstream_retries = any(
-            row["retries"] and row["kind"] == pb.LIMIT_KIND_UPSTREAM for row in self.limits.values()
+            row.retries and row.kind == pb.LIMIT_KIND_UPSTREAM for row in self.limits.values()
         )
-        counted = any(row["concurrency"] or row["rate"] for row in self.limits.values())
+        counted = any(row.concurrency or row.rate for row in self.limits.values())
         # Whether any task has to be looked at that its definition says nothing of.
         self.any = counted or bool(self.stops)
 
     def weight(self, namespace: str) -> int:
         row = self.limits.get((namespace, "namespace:"))
-        return (row["weight"] if row is not None else 0) or 1
+        return (row.weight if row is not None else 0) or 1
 
     def limit_values(self, namespace: str, need: Need) -> LimitValues | None:
         """What holds of a need: what is set, else what its definition says.
@@ -94,7 +103,7 @@ class Rules:
         row = self.limits.get((namespace, need.rule))
         if row is None:
             return need.concurrency, need.rate, need.burst
-        return row["concurrency"], row["rate"], row["burst"]
+        return row.concurrency, row.rate, row.burst
 
     def stop_of(self, namespace: str, workflow_id: str) -> tuple[str, str] | None:
         """The stop that holds a workflow back, if there is one."""
@@ -140,14 +149,14 @@ class Rules:
         row = self.limits.get((plan.namespace, rule)) if self.limits else None
         share = plan.limits.retry_ratio if plan.limits is not None else 0.0
         if row is not None:
-            share = row["retries"]
+            share = row.retries
         if share:
             found.append((rule, share))
         if self._upstream_retries and node.spec is not None:
             rule = f"upstream:{self._upstream(node.spec)}"
             row = self.limits.get((plan.namespace, rule))
-            if row is not None and row["retries"]:
-                found.append((rule, row["retries"]))
+            if row is not None and row.retries:
+                found.append((rule, row.retries))
         return tuple(found)
 
     def _upstream(self, spec: plan_pb2.TaskSpec) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.link_key_store import LinkKeyStore
 
 VALID_MS_MAX = 90 * 24 * 3_600_000
 KEY_BYTES = 32
@@ -20,21 +20,20 @@ LISTED_MAX = 100
 class LinkKeys:
     """Those of all namespaces."""
 
-    def __init__(self, *, store: OrchestratorStore, new_secret: Callable[[int], bytes]) -> None:
+    def __init__(self, *, store: LinkKeyStore, new_secret: Callable[[int], bytes]) -> None:
         self._store = store
         self._new_secret = new_secret
 
     async def newest(self) -> tuple[int, bytes]:
-        row = await self._store.one("newest_link_key")
-        if row is None:
-            await self._store.one("make_link_key", secret=self._new_secret(KEY_BYTES))
-            row = await self._store.one("newest_link_key")
-        return row["id"], row["secret"]
+        key = await self._store.newest()
+        while key is None:
+            await self._store.make_first(self._new_secret(KEY_BYTES))
+            key = await self._store.newest()
+        return key.id, key.secret
 
     async def secret(self, key_id: int) -> bytes | None:
         """None where there is no such key, or no link of it is good any more."""
-        found: bytes | None = await self._store.one("link_key", id=key_id)
-        return found
+        return await self._store.secret(key_id)
 
     async def rotate(self, request: pb.RotateLinkKeyRequest) -> pb.RotateLinkKeyResponse:
         """Makes a new key, or finds the one that was made with this request."""
@@ -43,8 +42,7 @@ class LinkKeys:
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)
         key_id, revoked = None, 0
         while key_id is None:
-            made = await self._store.one(
-                "rotate_link_key",
+            made = await self._store.rotate(
                 secret=self._new_secret(KEY_BYTES),
                 actor=request.actor,
                 reason=request.reason,
@@ -52,9 +50,9 @@ class LinkKeys:
                 good_ms=0 if request.revoke else VALID_MS_MAX,
             )
             if made is not None:
-                key_id, revoked = made["id"], made["older"] if request.revoke else 0
+                key_id, revoked = made.id, made.older if request.revoke else 0
             else:
-                key_id = await self._store.one("link_key_under", request_id=request.request_id)
+                key_id = await self._store.id_by_request(request.request_id)
         (key,) = await self._some(key_id, 1)
         return pb.RotateLinkKeyResponse(key=key, revoked=revoked)
 
@@ -62,5 +60,5 @@ class LinkKeys:
         return pb.ListLinkKeysResponse(keys=await self._some(0, LISTED_MAX))
 
     async def _some(self, most_id: int, rows_max: int) -> list[pb.LinkKey]:
-        rows = await self._store.rows("link_keys", most_id=most_id, rows_max=rows_max)
-        return [pb.LinkKey(**row) for row in rows]
+        rows = await self._store.page(most_id=most_id, rows_max=rows_max)
+        return [pb.LinkKey(**row._asdict()) for row in rows]

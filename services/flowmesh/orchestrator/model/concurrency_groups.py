@@ -7,10 +7,10 @@ follows from what was committed.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from operator import attrgetter
-from typing import Any
+from typing import NamedTuple
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
@@ -38,6 +38,21 @@ _place = attrgetter("place")
 
 GroupKey = tuple[str, str, str]
 """Namespace, workflow and key."""
+
+
+class StoredEntry(NamedTuple):
+    """The stored entry of an execution in a concurrency group."""
+
+    execution_id: str
+    namespace: str
+    workflow_id: str
+    key: str
+    phase: int
+    place: str
+    concurrency: int
+    replaces: bool
+    debounces: bool
+    answers_until: int
 
 
 def phase_of(state: State) -> int:
@@ -201,13 +216,13 @@ class ConcurrencyGroups:
 
     # --- what was committed ---
 
-    def restore(self, row: Mapping[str, Any]) -> ConcurrencyGroup:
+    def restore(self, row: StoredEntry) -> ConcurrencyGroup:
         """Puts an execution where its row says it is."""
-        name = (row["namespace"], row["workflow_id"], row["key"])
-        entry = GroupEntry(row["execution_id"], name, row["place"])
-        entry.concurrency, entry.phase = row["concurrency"], row["phase"]
-        entry.replaces, entry.debounces = row["replaces"], row["debounces"]
-        entry.answers_until = row["answers_until"]
+        name = (row.namespace, row.workflow_id, row.key)
+        entry = GroupEntry(row.execution_id, name, row.place)
+        entry.concurrency, entry.phase = row.concurrency, row.phase
+        entry.replaces, entry.debounces = row.replaces, row.debounces
+        entry.answers_until = row.answers_until
         group = self.by_key.setdefault(name, ConcurrencyGroup())
         self.entries[entry.execution_id] = entry
         if entry.phase == QUEUED:

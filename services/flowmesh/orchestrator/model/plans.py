@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -60,8 +60,8 @@ def check_breakpoints(plan: Plan, nodes: Collection[str]) -> None:
 class PlanStore(Protocol):
     """Where plans of running executions are stored."""
 
-    async def rows(self, name: str, **values: object) -> list[Any]:
-        """The rows of a named query."""
+    async def plan_bodies(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+        """Return encoded plans by their digests."""
 
 
 class _Cached:
@@ -97,8 +97,8 @@ class PlanCache:
         """Reads the plans of running executions that are not at hand."""
         missing = [digest for digest in digests if digest not in self.by_digest]
         if missing:
-            for row in await store.rows("plan_bodies", digests=missing):
-                self.remember(plan_pb2.Plan.FromString(row["body"]))
+            for body in (await store.plan_bodies(missing)).values():
+                self.remember(plan_pb2.Plan.FromString(body))
 
     async def stored(self, digest: str, store: PlanStore) -> Plan | None:
         """The plan of an execution that runs, or has run; None where no digest is given."""

@@ -8,7 +8,7 @@ from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.model.messages import approval_message
 from flowmesh.orchestrator.storage.batch import approval_name
 from flowmesh.orchestrator.storage.states import States
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.message_store import MessageStore
 from flowmesh.rpc import last_of, list_of, namespace_of, page_token, wrong_token
 
 PAGE_DEFAULT = 50
@@ -18,7 +18,7 @@ PAGE_MAX = 200
 class Approvals:
     """Read from the rows of those who wait."""
 
-    def __init__(self, *, store: OrchestratorStore, states: States) -> None:
+    def __init__(self, *, store: MessageStore, states: States) -> None:
         self._store = store
         self._states = states
 
@@ -28,13 +28,12 @@ class Approvals:
         after = last_of(request.page_token, name)
         if after and partition_of(after) is None:
             raise wrong_token()
-        where = {"namespace": namespace_of(request), "after": after, "rows_max": size}
+        names = None
         if request.assignee:
             names = [approval_name(request.assignee), approval_name("")]
-            rows = await self._store.rows("executions_that_ask", names=names, **where)
-        else:
-            rows = await self._store.rows("all_executions_that_ask", **where)
-        ids = [row["execution_id"] for row in rows]
+        ids = await self._store.awaiting_approval(
+            namespace_of(request), names, after=after, rows_max=size
+        )
         found = await self._states.load(ids)
         response = pb.ListApprovalsResponse()
         for execution_id in ids:

@@ -107,7 +107,7 @@ class Deliveries:
             return ChildBegan("", 0, started.execution_id, plan.version)
         row = await self._runs.started_under(request.namespace, request.request_id)
         if row is not None:
-            return ChildBegan("", 0, started.execution_id, row["workflow_version"])
+            return ChildBegan("", 0, started.execution_id, row.workflow_version)
         joined = await self._reader.state(request.namespace, started.execution_id)
         if not request.link.detached:
             await self._refuse_circle(joined, request)
@@ -143,14 +143,14 @@ class Deliveries:
             if row is None:
                 raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
             try:
-                await self._stopped(message, row["id"])
+                await self._stopped(message, row.id)
             except NotFound:
                 return
             except WrongState:
                 row = await self._runs.started_under(message.namespace, request_id)
-                if row is None or row["status"] != EXECUTION_CONTINUED:
+                if row is None or row.status != EXECUTION_CONTINUED:
                     return
-                request_id = f"{row['id']}/next"
+                request_id = f"{row.id}/next"
                 continue
             return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
@@ -15,10 +15,10 @@ from flowmesh.orchestrator.dispatch.queue_stats import Queues
 from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import READY_MAX
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader
-from flowmesh.orchestrator.limits.rules import Kind, rule_name, rule_parts
+from flowmesh.orchestrator.limits.rules import Kind, kind_of, rule_name, rule_parts
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.limit_store import LimitRow, LimitStore
 from flowmesh.rpc import known_choices, namespace_of, valid_id
 
 CONCURRENCY_MAX = 1_000_000
@@ -42,7 +42,7 @@ class Limits:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: LimitStore,
         rules: RuleLoader,
         dispatcher: Dispatcher,
         permits: PermitClient,
@@ -76,8 +76,7 @@ class Limits:
             "retries": limit.retries,
         }
         said = " ".join(f"{name}={value:g}" for name, value in words.items() if value)
-        await self._store.one(
-            "set_limit",
+        await self._store.set(
             namespace=namespace,
             kind=kind,
             subject=subject,
@@ -89,48 +88,32 @@ class Limits:
             retries=limit.retries,
             actor=_text(request.actor, "actor"),
             reason=_text(request.reason, "reason"),
-            what=f"{rule_name(kind, subject)} {said or 'no limit'}",
+            logged_as=f"{rule_name(kind, subject)} {said or 'no limit'}",
         )
         return pb.SetLimitResponse(unreachable=await self._made_known())
 
     async def delete(self, request: pb.DeleteLimitRequest) -> pb.DeleteLimitResponse:
         subject = _subject(request.kind, request.subject)
-        gone = await self._store.one(
-            "delete_limit",
+        gone = await self._store.delete(
             namespace=namespace_of(request),
             kind=request.kind,
             subject=subject,
             actor=_text(request.actor, "actor"),
             reason=_text(request.reason, "reason"),
-            what=rule_name(request.kind, subject),
+            logged_as=rule_name(request.kind, subject),
         )
         unreachable = await self._made_known() if gone else []
-        return pb.DeleteLimitResponse(deleted=bool(gone), unreachable=unreachable)
+        return pb.DeleteLimitResponse(deleted=gone, unreachable=unreachable)
 
     async def stop(self, request: pb.StopDispatchRequest) -> pb.StopDispatchResponse:
-        if not await self._switched("stop_dispatch", request):
+        if not await self._store.stop_dispatch(**_switch(request)):
             raise WrongState("DISPATCH_STOPPED", f"dispatch of {_what(request)} is stopped already")
         return pb.StopDispatchResponse(unreachable=await self._made_known())
 
     async def start(self, request: pb.StartDispatchRequest) -> pb.StartDispatchResponse:
-        if not await self._switched("start_dispatch", request):
+        if not await self._store.start_dispatch(**_switch(request)):
             raise WrongState("DISPATCH_NOT_STOPPED", f"dispatch of {_what(request)} is not stopped")
         return pb.StartDispatchResponse(unreachable=await self._made_known())
-
-    async def _switched(
-        self, statement: str, request: pb.StopDispatchRequest | pb.StartDispatchRequest
-    ) -> bool:
-        if request.workflow_id:
-            valid_id(request.workflow_id, "workflow_id")
-        changed = await self._store.one(
-            statement,
-            namespace=namespace_of(request),
-            workflow_id=request.workflow_id,
-            actor=_text(request.actor, "actor"),
-            reason=_text(request.reason, "reason"),
-            what=_what(request),
-        )
-        return bool(changed)
 
     async def _made_known(self) -> list[str]:
         """Every orchestrator has read what was changed, but those that are named."""
@@ -200,10 +183,10 @@ class Limits:
         return [
             pb.Stop(
                 namespace=namespace,
-                workflow_id=row["workflow_id"],
-                reason=row["reason"],
-                actor=row["actor"],
-                stopped_at_us=row["stopped_at"],
+                workflow_id=row.workflow_id,
+                reason=row.reason,
+                actor=row.actor,
+                stopped_at_us=row.stopped_at,
                 waiting=waiting.get(stop, 0),
             )
             for stop, row in sorted(limiter.rules.stops.items())
@@ -211,21 +194,20 @@ class Limits:
         ]
 
     async def changes(self, request: pb.ListLimitChangesRequest) -> pb.ListLimitChangesResponse:
-        rows = await self._store.rows(
-            "limit_changes",
-            namespace=namespace_of(request),
+        rows = await self._store.changes(
+            namespace_of(request),
             before_id=request.before_id,
             rows_max=min(request.page_size or CHANGES_DEFAULT, CHANGES_MAX),
         )
         return pb.ListLimitChangesResponse(
             changes=[
                 pb.LimitChange(
-                    id=row["id"],
-                    at_us=row["at"],
-                    action=row["action"],
-                    subject=row["subject"],
-                    actor=row["actor"],
-                    reason=row["reason"],
+                    id=row.id,
+                    at_us=row.at,
+                    action=row.action,
+                    subject=row.subject,
+                    actor=row.actor,
+                    reason=row.reason,
                 )
                 for row in rows
             ]
@@ -265,20 +247,43 @@ class Limits:
         return found, unreachable
 
 
-def _limit_message(row: Any) -> pb.Limit:
+class _Switch(TypedDict):
+    """Arguments that stop or start dispatch."""
+
+    namespace: str
+    workflow_id: str
+    actor: str
+    reason: str
+    logged_as: str
+
+
+def _switch(request: pb.StopDispatchRequest | pb.StartDispatchRequest) -> _Switch:
+    """Check a request to stop or start dispatch. Raises REQUEST_INVALID, LIMIT_INVALID."""
+    if request.workflow_id:
+        valid_id(request.workflow_id, "workflow_id")
+    return {
+        "namespace": namespace_of(request),
+        "workflow_id": request.workflow_id,
+        "actor": _text(request.actor, "actor"),
+        "reason": _text(request.reason, "reason"),
+        "logged_as": _what(request),
+    }
+
+
+def _limit_message(row: LimitRow) -> pb.Limit:
     return pb.Limit(
-        namespace=row["namespace"],
-        kind=row["kind"],
-        subject=row["subject"],
-        concurrency=row["concurrency"],
-        rate_per_second=row["rate"],
-        burst=row["burst"],
-        weight=row["weight"],
-        max_size=row["max_size"],
-        retries=row["retries"],
-        updated_at_us=row["updated_at"],
-        actor=row["actor"],
-        reason=row["reason"],
+        namespace=row.namespace,
+        kind=kind_of(row),
+        subject=row.subject,
+        concurrency=row.concurrency,
+        rate_per_second=row.rate,
+        burst=row.burst,
+        weight=row.weight,
+        max_size=row.max_size,
+        retries=row.retries,
+        updated_at_us=row.updated_at,
+        actor=row.actor,
+        reason=row.reason,
     )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from flowmesh.engine import State
 from flowmesh.engine.state.state import EXECUTION_CONTINUED
 from flowmesh.errors import Unavailable
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore, RunRow
 
 RUNS_AT_ONCE = 1_000
 """Runs that one statement goes through to find the last one; a caller asks again for more."""
@@ -20,12 +19,12 @@ NEXT_RUN_PAUSE_S = 0.05
 class Runs:
     """Finds later runs, and executions that others started, by their request ids."""
 
-    def __init__(self, *, store: OrchestratorStore) -> None:
+    def __init__(self, *, store: ExecutionStore) -> None:
         self._store = store
 
-    async def started_under(self, namespace: str, request_id: str) -> Any:
+    async def started_under(self, namespace: str, request_id: str) -> RunRow | None:
         """The execution that another one asked for under this request id, as it is stored."""
-        return await self._store.one("linked_under", namespace=namespace, request_id=request_id)
+        return await self._store.started_by(namespace, request_id)
 
     async def last(self, namespace: str, execution_id: str, until: float) -> str:
         """What one goes on as in the end, or has by now; the next run starts right after its end.
@@ -42,16 +41,14 @@ class Runs:
             await asyncio.sleep(NEXT_RUN_PAUSE_S)
 
     async def last_now(self, namespace: str, execution_id: str) -> str:
-        row = await self._store.one(
-            "last_run", namespace=namespace, execution_id=execution_id, runs_max=RUNS_AT_ONCE
-        )
-        if row is None:
+        last = await self._store.last_run(namespace, execution_id, RUNS_AT_ONCE)
+        if last is None:
             raise Unavailable("PARTITION_UNAVAILABLE", "the next run is about to start")
-        return str(row["id"])
+        return last
 
     async def continued_as(self, state: State) -> str:
         """The id of the run after this one; empty where there is none, or not yet."""
         if state.status != EXECUTION_CONTINUED:
             return ""
         row = await self.started_under(state.plan.namespace, f"{state.execution_id}/next")
-        return str(row["id"]) if row is not None else ""
+        return row.id if row is not None else ""

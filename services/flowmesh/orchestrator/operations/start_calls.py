@@ -30,7 +30,7 @@ from flowmesh.orchestrator.operations.repeats import answer_of, known_input
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.payloads import Payloads
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
 from flowmesh.plan import Plan
 from flowmesh.telemetry import current_traceparent
 
@@ -41,7 +41,7 @@ class StartCalls:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: ExecutionStore,
         plans: PlanCache,
         payloads: Payloads,
         ownership: Ownership,

@@ -4,7 +4,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from flowmesh.orchestrator.ownership.ownership import Ownership
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, OrchestratorStore
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST
+from flowmesh.orchestrator.storage.stores.partition_store import PartitionStore
 from flowmesh.rpc import is_id
 
 Noted = tuple[int, list[str] | None]
@@ -22,7 +23,7 @@ class AttachedWorkers:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: PartitionStore,
         ownership: Ownership,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
@@ -51,7 +52,7 @@ class AttachedWorkers:
         try:
             while (now := self._now(attached)) != self._written:
                 incarnation, workers = now
-                await self._store.one("note_workers", incarnation=incarnation, workers=workers)
+                await self._store.record_workers(incarnation, workers)
                 self._written = now
         except CONNECTION_LOST:
             return  # the next renewal of the lease notes it again

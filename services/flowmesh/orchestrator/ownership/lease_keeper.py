@@ -17,7 +17,13 @@ from flowmesh.errors import FlowmeshError
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.model.ids import PARTITION_COUNT
 from flowmesh.orchestrator.ownership.ownership import Ownership
-from flowmesh.orchestrator.storage.store import CONNECTION_LOST, OrchestratorStore, Tenure
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST
+from flowmesh.orchestrator.storage.stores.outbox_store import OutboxStore
+from flowmesh.orchestrator.storage.stores.partition_store import (
+    ClaimedPartition,
+    PartitionStore,
+    Tenure,
+)
 from flowmesh.runtime import Clock, Loop
 
 EPOCH_MAX = 1 << 62
@@ -55,7 +61,8 @@ class LeaseKeeper:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: PartitionStore,
+        outbox: OutboxStore,
         ownership: Ownership,
         owner: Owner,
         barrier: Callable[[], Awaitable[None]],
@@ -67,6 +74,7 @@ class LeaseKeeper:
         partition_stub: Callable[[str], pb_grpc.PartitionServiceAsyncStub],
     ) -> None:
         self._store = store
+        self._outbox = outbox
         self._ownership = ownership
         self._owner = owner
         self._barrier = barrier
@@ -120,7 +128,7 @@ class LeaseKeeper:
         async with self._lock:
             if self._ended() or incarnation != ownership.incarnation:
                 # No other owner should wait for a lease that was renewed after its end.
-                await self._store.one("end_lease", incarnation=incarnation)
+                await self._store.end_lease(incarnation)
                 return None
             if not tenure.renewed:
                 return tenure
@@ -186,7 +194,7 @@ class LeaseKeeper:
         self._claiming = True
         rows = await self._store.claim(self._ownership.incarnation, share)
         if rows:
-            epochs = {row["id"]: row["epoch"] for row in rows}
+            epochs = {row.id: row.epoch for row in rows}
             await self._gain(epochs, _workers_of(rows))
         self._claiming = False
 
@@ -196,8 +204,8 @@ class LeaseKeeper:
         ownership = self._ownership
         self.lost([p for p in partitions if p in ownership.epochs])
         failpoint("orchestrator.epoch_raised")
-        rows = await self._store.rows("unpublished_incarnations", incarnation=ownership.incarnation)
-        inherited = {row["incarnation"]: row["position"] for row in rows}
+        rows = await self._outbox.unpublished(ownership.incarnation)
+        inherited = {row.incarnation: row.position for row in rows}
         ownership.gain(partitions, inherited)
         self._log.info("partitions_gained", count=len(partitions))
         await self._owner.gained(partitions, workers)
@@ -223,11 +231,8 @@ class LeaseKeeper:
             self.lost([partition])
             await self._barrier()
             try:
-                epoch = await self._store.one(
-                    "raise_epoch",
-                    partition=partition,
-                    epoch=epoch_seen,
-                    incarnation=self._ownership.incarnation,
+                epoch = await self._store.raise_epoch(
+                    partition, epoch=epoch_seen, incarnation=self._ownership.incarnation
                 )
                 if epoch is not None:
                     await self._gain({partition: epoch}, self._on_their_way())
@@ -260,9 +265,8 @@ class LeaseKeeper:
                 continue
             self.lost([partition])
             await self._barrier()
-            raised = await self._store.one(
-                "hand_over_partition",
-                partition=partition,
+            raised = await self._store.hand_over(
+                partition,
                 epoch=epoch,
                 incarnation=self._ownership.incarnation,
                 receiver=receiver,
@@ -311,8 +315,8 @@ class LeaseKeeper:
                 await self._barrier()
             if self._calls:
                 await asyncio.wait(self._calls)
-            await self._store.one("release_partitions", incarnation=self._ownership.incarnation)
-            await self._store.one("end_lease", incarnation=self._ownership.incarnation)
+            await self._store.release(self._ownership.incarnation)
+            await self._store.end_lease(self._ownership.incarnation)
 
     def forget_all(self) -> None:
         """The incarnation is over: nothing here is ours any more."""
@@ -321,13 +325,13 @@ class LeaseKeeper:
         self._ownership.forget_positions()
 
 
-def _workers_of(claimed: Iterable[Any]) -> frozenset[str] | None:
+def _workers_of(claimed: Iterable[ClaimedPartition]) -> frozenset[str] | None:
     """Workers of all former owners of partitions that were claimed; None if one named none."""
     found: set[str] = set()
     for row in claimed:
-        if row["workers"] is None:
+        if row.workers is None:
             return None
-        found.update(row["workers"])
+        found.update(row.workers)
     return frozenset(found)
 
 

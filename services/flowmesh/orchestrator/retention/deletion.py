@@ -15,7 +15,7 @@ from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.states import States
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.retention_store import RetentionStore
 from flowmesh.rpc import namespace_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Deleting:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: RetentionStore,
         states: States,
         reader: ExecutionReader,
         router: OwnerRouter,
@@ -73,7 +73,7 @@ class Deleting:
             return
         if not state.ended:
             raise execution_open(execution_id, status_name(state.status))
-        await self._store.one("delete_executions", ids=[execution_id])
+        await self._store.delete_executions([execution_id])
         self._states.deleted(execution_id)
         await self._finished.forget(execution_id)
         await self._archiving.delete(namespace, execution_id)

@@ -20,11 +20,11 @@ from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.archiving import Archiving
-from flowmesh.orchestrator.storage.batch import DAY_US
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.orchestrator.storage.redacted_events import without_values
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.erasure_store import ErasureStore
+from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
 from flowmesh.rpc import namespace_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Erasing:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: ErasureStore,
+        executions: ExecutionStore,
         reader: ExecutionReader,
         changes: ExecutionChanges,
         archiving: Archiving,
@@ -50,6 +51,7 @@ class Erasing:
         stub_at: "Callable[[str], Stub]",
     ) -> None:
         self._store = store
+        self._executions = executions
         self._reader = reader
         self._changes = changes
         self._archiving = archiving
@@ -75,12 +77,7 @@ class Erasing:
         if not state.ended:
             raise execution_open(execution_id, status_name(state.status))
         await self._archiving.erase(namespace, execution_id, self._tombstone(request))
-        await self._store.one(
-            "note_erasure",
-            execution_id=execution_id,
-            namespace=namespace,
-            request=request.SerializeToString(),
-        )
+        await self._store.begin(execution_id, namespace, request.SerializeToString())
         await self._erase(request, forwarded=forwarded)
 
     def _tombstone(self, request: pb.EraseExecutionRequest) -> history_event_pb2.HistoryEvent:
@@ -100,26 +97,19 @@ class Erasing:
             forwarded,
             self._stub_at,
         )
-        row = await self._store.one("execution_row", namespace=namespace, execution_id=execution_id)
+        row = await self._executions.find(namespace, execution_id)
         if row is not None:
-            await self._remove(namespace, execution_id, row["started_at"] // DAY_US)
+            await self._remove(namespace, execution_id, row.start_day)
 
     async def _remove(self, namespace: str, execution_id: str, day: int) -> None:
-        rows = await self._store.rows("history_rows", days=[day], ids=[execution_id], afters=[0])
         seqs, rewritten = [], []
-        for row in rows:
-            events = history_event_pb2.HistoryEvents.FromString(row["events"])
+        for row in await self._executions.history(execution_id, day):
+            events = history_event_pb2.HistoryEvents.FromString(row.events)
             bare = history_event_pb2.HistoryEvents(events=map(without_values, events.events))
-            seqs.append(row["seq"])
+            seqs.append(row.seq)
             rewritten.append(bare.SerializeToString())
-        await self._store.one(
-            "rewrite_history",
-            start_day=day,
-            execution_id=execution_id,
-            seqs=seqs,
-            events=rewritten,
-        )
-        digests = await self._store.one("forget_values", execution_id=execution_id)
+        await self._store.rewrite_history(execution_id, day, seqs=seqs, events=rewritten)
+        digests = await self._store.finish(execution_id)
         self._payloads.forget(namespace, digests)
         await self._finished.forget(execution_id)
 
@@ -128,15 +118,15 @@ class Erasing:
 
         One that cannot be done now keeps neither the others waiting nor who asked for this.
         """
-        rows = await self._store.rows("open_erasures", rows_max=ROUND_MAX)
+        rows = await self._store.unfinished(ROUND_MAX)
         for row in rows:
-            request = pb.EraseExecutionRequest.FromString(row["request"])
+            request = pb.EraseExecutionRequest.FromString(row.request)
             try:
                 await self._erase(request, forwarded=False)
             except NotFound:
-                await self._store.one("forget_values", execution_id=row["execution_id"])
+                await self._store.finish(row.execution_id)
             except FlowmeshError as error:
                 self._log.warning(
-                    "erasure_failed", execution_id=row["execution_id"], reason=error.reason
+                    "erasure_failed", execution_id=row.execution_id, reason=error.reason
                 )
         return len(rows)

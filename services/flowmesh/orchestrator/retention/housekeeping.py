@@ -14,6 +14,7 @@ from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.orchestrator.storage.batch import DAY_US
 from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.retention_store import Expiry
 from flowmesh.runtime import Loop
 
 DELETE_ROWS_MAX = 200
@@ -63,7 +64,7 @@ class HousekeepingLoop(Loop):
 
     async def run_once(self) -> Cleaned:
         now_us = await self._now_us()
-        await self._store.ensure_history_days(now_us // DAY_US)
+        await self._store.history_days.ensure(now_us // DAY_US)
         await self._finish_erasures()
         await self._read_plans()
         try:
@@ -74,55 +75,46 @@ class HousekeepingLoop(Loop):
             executions = 0
         cleaned = Cleaned(
             executions=executions,
-            snapshots=await self._store.one("delete_snapshots"),
-            payloads=await self._store.one("collect_payloads"),
+            snapshots=await self._store.retention.delete_snapshots(),
+            payloads=await self._store.payloads.collect(),
             # Nothing is added to a day before yesterday; what is empty there stays empty.
-            days=await self._store.drop_empty_days(now_us // DAY_US - 1),
+            days=await self._store.history_days.drop_empty(now_us // DAY_US - 1),
         )
-        await self._store.one("delete_bulks", ended_before=now_us - BULKS_KEPT_US)
-        await self._store.one("delete_keyed_signals")
-        await self._store.one("delete_starts", now_us=now_us)
+        await self._store.bulks.delete_ended(now_us - BULKS_KEPT_US)
+        await self._store.messages.delete_keyed_signals()
+        await self._store.starts.delete_expired(now_us)
         return cleaned
 
     async def _read_plans(self) -> None:
         """Writes beside each new plan how long it asks to keep its executions."""
-        while rows := await self._store.rows("unread_plans", rows_max=PLANS_READ_MAX):
+        while rows := await self._store.retention.unread_plans(PLANS_READ_MAX):
             for row in rows:
-                plan = plan_pb2.Plan.FromString(row["body"])
-                await self._store.one(
-                    "note_plan",
-                    digest=row["digest"],
+                plan = plan_pb2.Plan.FromString(row.body)
+                await self._store.retention.record_plan(
+                    row.digest,
                     namespace=plan.namespace,
                     workflow_id=plan.workflow_id,
                     retention_ms=plan.retention_ms,
                 )
 
     async def _delete_expired(self, now_us: int) -> int:
-        total = 0
-        for row in await self._store.rows("kept_by_plans"):
-            names = {name: row[name] for name in ("namespace", "workflow_id", "digests")}
-            find = partial(self._store.rows, "expired_of_plans", **names)
-            total += await self._delete(find, now_us - row["retention_ms"] * 1_000)
-        for row in await self._store.rows("kept_by_namespaces"):
-            find = partial(self._store.rows, "expired_of_namespace", namespace=row["namespace"])
-            total += await self._delete(find, now_us - row["retention_ms"] * 1_000)
-        find = partial(self._store.rows, "expired_elsewhere")
-        return total + await self._delete(find, now_us - self._retention_us)
+        store, total = self._store.retention, 0
+        for plans in await store.of_plans():
+            find = partial(store.expired_of_plans, plans)
+            total += await self._delete(find, now_us - plans.retention_ms * 1_000)
+        for own in await store.of_namespaces():
+            find = partial(store.expired_of_namespace, own.namespace)
+            total += await self._delete(find, now_us - own.retention_ms * 1_000)
+        return total + await self._delete(store.expired_by_default, now_us - self._retention_us)
 
-    async def _delete(self, find: Callable[..., Awaitable[list[Any]]], expired_us: int) -> int:
+    async def _delete(self, find: Callable[[Expiry], Awaitable[list[str]]], expired_us: int) -> int:
         """In small statements, so that no commit waits long for a lock; archived before."""
         total, last = 0, ""
         while True:
-            rows = await find(
-                after_id=last,
-                before_id=first_id_of(expired_us),
-                ended_before=expired_us,
-                rows_max=DELETE_ROWS_MAX,
-            )
-            if not rows:
+            ids = await find(Expiry(last, first_id_of(expired_us), expired_us, DELETE_ROWS_MAX))
+            if not ids:
                 return total
-            ids = [row["id"] for row in rows]
             await self._archiving.take(ids)
-            deleted: int = await self._store.one("delete_executions", ids=ids)
+            deleted = await self._store.retention.delete_executions(ids)
             self._metrics.executions_deleted.inc(deleted)
             total, last = total + deleted, ids[-1]

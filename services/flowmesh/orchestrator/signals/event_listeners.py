@@ -19,7 +19,7 @@ from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
 from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.signals.keyed_signals import AT_ONCE_MAX, GONE, WAITING_MAX
 from flowmesh.orchestrator.storage.payloads import Payloads
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.message_store import MessageStore
 from flowmesh.standards.events import EVERY_TYPE, LISTENING
 
 PASSING = (Unavailable, Overloaded, Timeout)
@@ -34,7 +34,7 @@ class Listeners:
     """Finds who listens, and sends each event once as each signal it is awaited as."""
 
     def __init__(
-        self, *, changes: ExecutionChanges, payloads: Payloads, store: OrchestratorStore
+        self, *, changes: ExecutionChanges, payloads: Payloads, store: MessageStore
     ) -> None:
         self._changes = changes
         self._payloads = payloads
@@ -63,8 +63,7 @@ class Listeners:
         """Executions and the signals they wait for, by namespace and type."""
         asked = {(event.namespace, event.type) for event in events}
         asked |= {(namespace, EVERY_TYPE) for namespace, _ in asked}
-        rows = await self._store.rows(
-            "listening",
+        rows = await self._store.listening(
             namespaces=[namespace for namespace, _ in asked],
             types=[type_ for _, type_ in asked],
             names=[signal_with_key(LISTENING, type_) for _, type_ in asked],
@@ -72,9 +71,9 @@ class Listeners:
         )
         found: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for row in rows:
-            signal = row["name"].rpartition(" ")[2]
-            key = (row["namespace"], row["type"])
-            found.setdefault(key, []).append((row["execution_id"], signal))
+            signal = row.name.rpartition(" ")[2]
+            key = (row.namespace, row.type)
+            found.setdefault(key, []).append((row.execution_id, signal))
         return found
 
     async def _send(self, event: Event, waiting: list[tuple[str, str]]) -> int:

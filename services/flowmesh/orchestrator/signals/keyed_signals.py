@@ -16,7 +16,7 @@ from flowmesh.orchestrator.model.payload_checks import check_inline
 from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
 from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.storage.payloads import Payloads
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.message_store import MessageStore
 from flowmesh.rpc import namespace_of, valid_id
 
 WAITING_MAX = 1_000
@@ -32,7 +32,7 @@ class KeyedSignals:
     """Finds who waits, and sends them the signal."""
 
     def __init__(
-        self, *, changes: ExecutionChanges, payloads: Payloads, store: OrchestratorStore
+        self, *, changes: ExecutionChanges, payloads: Payloads, store: MessageStore
     ) -> None:
         self._changes = changes
         self._payloads = payloads
@@ -78,21 +78,14 @@ class KeyedSignals:
 
     async def _waiting(self, namespace: str, keyed: str, request_id: str) -> list[str]:
         if not request_id:
-            rows = await self._store.rows(
-                "waiting_under", namespace=namespace, signal=keyed, rows_max=WAITING_MAX
-            )
-            return [row["execution_id"] for row in rows]
-        row = None
+            return await self._store.waiting_for(namespace, keyed, WAITING_MAX)
+        sent = None
         for _ in range(2):
             # The first time nothing is seen of what the same call noted at the same moment.
-            row = row or await self._store.one(
-                "send_keyed_signal",
-                namespace=namespace,
-                request_id=request_id,
-                signal=keyed,
-                rows_max=WAITING_MAX,
+            sent = sent or await self._store.send_keyed_signal(
+                namespace, request_id, keyed, WAITING_MAX
             )
-        if row is not None and row["name"] != keyed:
+        if sent is not None and sent.name != keyed:
             message = f"request id {request_id[:128]!r} was used for another signal"
             raise Conflict("REQUEST_ID_REUSED", message)
-        return list(row["execution_ids"]) if row is not None else []
+        return list(sent.execution_ids) if sent is not None else []

@@ -2,10 +2,10 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from google.protobuf import json_format
@@ -21,7 +21,9 @@ from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.storage.archive import Archive, Filed, Vanished
 from flowmesh.orchestrator.storage.batch import DAY_US
 from flowmesh.orchestrator.storage.redacted_events import without_values
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.archive_store import ArchivedRow, ArchiveStore
+from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
+from flowmesh.orchestrator.storage.stores.payload_store import PayloadStore
 from flowmesh.plan import Plan
 
 LISTED_MAX = 1_000
@@ -30,7 +32,15 @@ PAGE_EVENTS_MAX = 10_000
 PIECE_BYTES = 3 << 18
 """Of a value that is written: a multiple of three, as base64 has it."""
 
-Ask = Callable[[Coroutine[Any, Any, Any]], Any]
+T = TypeVar("T")
+
+
+class Ask(Protocol):
+    """Runs a coroutine on the event loop from another thread and returns its result."""
+
+    def __call__(self, question: Coroutine[Any, Any, T]) -> T: ...
+
+
 _PAYLOAD = b'{"kind":"payload"'
 
 
@@ -38,9 +48,17 @@ class Archiving:
     """Takes executions into the archive and gives them back; `archive` is None where it is off."""
 
     def __init__(
-        self, *, store: OrchestratorStore, plans: PlanCache, archive: Archive | None
+        self,
+        *,
+        store: ArchiveStore,
+        executions: ExecutionStore,
+        payloads: PayloadStore,
+        plans: PlanCache,
+        archive: Archive | None,
     ) -> None:
         self._store = store
+        self._executions = executions
+        self._payloads = payloads
         self._plans = plans
         self._archive = archive
 
@@ -57,14 +75,14 @@ class Archiving:
         """
         if self._archive is None:
             return
-        rows = await self._store.rows("archived_columns", ids=list(execution_ids))
+        rows = await self._store.rows(execution_ids)
         loop = asyncio.get_running_loop()
 
-        def ask(question: Coroutine[Any, Any, Any]) -> Any:
+        def ask(question: Coroutine[Any, Any, T]) -> T:
             return asyncio.run_coroutine_threadsafe(question, loop).result()
 
-        def key(row: Any) -> tuple[str, int]:
-            return row["namespace"], row["started_at"] // DAY_US
+        def key(row: ArchivedRow) -> tuple[str, int]:
+            return row.namespace, row.start_day
 
         for (namespace, day), group in groupby(sorted(rows, key=key), key):
             members = list(group)
@@ -72,36 +90,33 @@ class Archiving:
                 self._archive.write,
                 namespace,
                 day * DAY_US,
-                [row["id"] for row in members],
+                [row.id for row in members],
                 (Filed(_summary(row), self._lines(row, ask)) for row in members),
             )
 
-    def _lines(self, row: Any, ask: Ask) -> Iterator[bytes]:
+    def _lines(self, row: ArchivedRow, ask: Ask) -> Iterator[bytes]:
         """The document of an execution, read as it is written. Raises Vanished at its end."""
         yield _line("execution", **_about(row))
-        for stored in ask(self._store.rows("plan_bodies", digests=[row["plan_digest"]])):
-            plan = plan_pb2.Plan.FromString(stored["body"])
+        for body in ask(self._executions.plan_bodies([row.plan_digest])).values():
+            plan = plan_pb2.Plan.FromString(body)
             yield _line("plan", plan=json_format.MessageToDict(plan))
         after = 0
         while events := ask(self._history(row, after)):
             for event in events:
                 yield _line("event", event=json_format.MessageToDict(event))
             after = events[-1].sequence
-        for payload in ask(self._store.rows("payloads_of", ids=[row["id"]])):
-            digest = payload["digest"]
-            where = {"namespace": row["namespace"], "digest": digest}
-            found = ask(self._store.one("get_payload", **where))
+        for digest in ask(self._store.payload_digests(row.id)):
+            found = ask(self._payloads.get(row.namespace, digest))
             if found is not None:
-                yield from _payload_line(digest, found["encoding"], found["data"])
-        where = {"namespace": row["namespace"], "execution_id": row["id"]}
-        if ask(self._store.one("execution_row", **where)) is None:
+                yield from _payload_line(digest, found.encoding, found.data)
+        if ask(self._executions.find(row.namespace, row.id)) is None:
             raise Vanished
 
-    async def _history(self, row: Any, after: int) -> list[history_event_pb2.HistoryEvent]:
+    async def _history(self, row: ArchivedRow, after: int) -> list[history_event_pb2.HistoryEvent]:
         """The next events of an execution behind a sequence."""
         return [
             event
-            for stored in await self._store.history_after(row, after)
+            for stored in await self._executions.history_after(row.id, row.start_day, after)
             for event in history_event_pb2.HistoryEvents.FromString(stored).events
             if event.sequence > after
         ]
@@ -210,23 +225,23 @@ class Archiving:
         return self._archive
 
 
-def _summary(row: Any) -> dict[str, Any]:
+def _summary(row: ArchivedRow) -> dict[str, Any]:
     return {
-        "executionId": row["id"],
-        "workflow": row["workflow_id"],
-        "version": row["workflow_version"],
-        "status": status_name(row["status"]).upper(),
-        "startedAtUs": row["started_at"],
-        "endedAtUs": row["ended_at"],
+        "executionId": row.id,
+        "workflow": row.workflow_id,
+        "version": row.workflow_version,
+        "status": status_name(execution_pb2.ExecutionStatus.ValueType(row.status)).upper(),
+        "startedAtUs": row.started_at,
+        "endedAtUs": row.ended_at,
     }
 
 
-def _about(row: Any) -> dict[str, Any]:
+def _about(row: ArchivedRow) -> dict[str, Any]:
     return {
-        "namespace": row["namespace"],
+        "namespace": row.namespace,
         **_summary(row),
-        "planDigest": row["plan_digest"],
-        "requestId": row["request_id"] or "",
+        "planDigest": row.plan_digest,
+        "requestId": row.request_id or "",
     }
 
 

@@ -9,7 +9,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import NotFound, WrongState
 from flowmesh.orchestrator.model.ids import is_digest
 from flowmesh.orchestrator.model.payload_checks import check_encoding, check_integers, too_large
-from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.orchestrator.storage.stores.payload_store import PayloadStore
 from flowmesh.rpc import namespace_of
 
 STORED_BYTES_MAX = 64 << 20
@@ -20,7 +20,7 @@ CACHE_BYTES_MAX = 64 << 20
 class Payloads:
     """Stored payloads of all namespaces."""
 
-    def __init__(self, *, store: OrchestratorStore) -> None:
+    def __init__(self, *, store: PayloadStore) -> None:
         self._store = store
         self._cache: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._cached_bytes = 0
@@ -30,14 +30,7 @@ class Payloads:
         if len(data) > STORED_BYTES_MAX:
             raise too_large("payload", len(data), STORED_BYTES_MAX)
         digest = hashlib.sha256(data).hexdigest()
-        await self._store.one(
-            "put_payload",
-            namespace=namespace,
-            digest=digest,
-            encoding=encoding,
-            size_bytes=len(data),
-            data=data,
-        )
+        await self._store.put(namespace, digest, encoding, data)
         reference = payload_pb2.PayloadReference(digest=digest, size_bytes=len(data))
         return payload_pb2.Payload(encoding=encoding, reference=reference)
 
@@ -59,12 +52,10 @@ class Payloads:
 
     async def get(self, namespace: str, digest: str) -> tuple[str, bytes]:
         """Encoding and bytes of a stored payload."""
-        row = None
-        if is_digest(digest):
-            row = await self._store.one("get_payload", namespace=namespace, digest=digest)
-        if row is None:
+        stored = await self._store.get(namespace, digest) if is_digest(digest) else None
+        if stored is None:
             raise NotFound("PAYLOAD_NOT_FOUND", f"no payload {digest[:64]!r} in this namespace")
-        return row["encoding"], row["data"]
+        return stored.encoding, stored.data
 
     async def require(self, namespace: str, *given: payload_pb2.Payload) -> None:
         """Keeps what callers refer to for another day, long enough to commit that.
@@ -75,7 +66,7 @@ class Payloads:
             if not payload.HasField("reference"):
                 continue
             digest = payload.reference.digest
-            if not await self._store.one("renew_payload", namespace=namespace, digest=digest):
+            if not await self._store.renew(namespace, digest):
                 message = f"payload {digest[:64]!r} is not stored; put it again"
                 raise WrongState("PAYLOAD_MISSING", message)
 

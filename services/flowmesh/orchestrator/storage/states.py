@@ -14,11 +14,11 @@ from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.storage.batch import Row
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.snapshots import restore
-from flowmesh.orchestrator.storage.store import (
-    Kept,
-    OrchestratorStore,
+from flowmesh.orchestrator.storage.stores.execution_store import (
+    CachedSnapshots,
+    ExecutionStore,
     StoredExecution,
-    nothing_kept,
+    no_snapshots,
 )
 from flowmesh.plan import Plan
 
@@ -86,7 +86,7 @@ class States:
     def __init__(
         self,
         *,
-        store: OrchestratorStore,
+        store: ExecutionStore,
         plans: PlanCache,
         epochs: Mapping[int, int],
         log: Any,
@@ -97,7 +97,9 @@ class States:
         self._epochs = epochs
         self._log = log
         self._finished = finished
-        self._finished_kept: Kept = finished.kept if finished is not None else nothing_kept
+        self._finished_kept: CachedSnapshots = (
+            finished.kept if finished is not None else no_snapshots
+        )
         # What was committed while each read of rows was on its way.
         self._reads: dict[object, set[str]] = {}
         self._entries: OrderedDict[str, Entry] = OrderedDict()
@@ -212,10 +214,10 @@ class States:
             ids = execution_ids[start : start + LOAD_BATCH]
             spoilt = await self._add(found, ids, self._finished_kept)
             if spoilt:
-                await self._add(found, spoilt, nothing_kept)
+                await self._add(found, spoilt, no_snapshots)
         return found
 
-    async def _add(self, found: Found, ids: Sequence[str], kept: Kept) -> list[str]:
+    async def _add(self, found: Found, ids: Sequence[str], kept: CachedSnapshots) -> list[str]:
         """Rebuilds some; returns those of which what is kept cannot be read."""
         spoilt: list[str] = []
         ended: list[State] = []
@@ -225,14 +227,14 @@ class States:
                 entry = self._rebuild(stored, plans)
             except Exception:  # noqa: BLE001 (told to everybody who asks for it)
                 # One that cannot be read must not keep the others from being read.
-                if stored.kept:
+                if stored.snapshot_cached:
                     spoilt.append(stored.execution_id)
                     continue
                 self._log.exception("execution_unreadable", execution_id=stored.execution_id)
                 found.broken.add(stored.execution_id)
                 continue
             found[stored.execution_id] = entry
-            if entry.state.ended and not stored.kept:
+            if entry.state.ended and not stored.snapshot_cached:
                 ended.append(entry.state)
             await asyncio.sleep(0)
         if ended and self._finished is not None:

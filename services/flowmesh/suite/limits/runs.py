@@ -11,13 +11,13 @@ from flowmesh.engine.state import journal, pages, state
 from flowmesh.executors import limits as executors
 from flowmesh.expressions import conditions, templates
 from flowmesh.filters import terms as filters
-from flowmesh.orchestrator.api import retention_server
 from flowmesh.orchestrator.bulk import bulks
 from flowmesh.orchestrator.limits import ready_queues as ready
 from flowmesh.orchestrator.model import concurrency_groups as lines
 from flowmesh.orchestrator.model import search_attributes as attributes
 from flowmesh.orchestrator.operations import control
 from flowmesh.orchestrator.operations import limit_operations as limits
+from flowmesh.orchestrator.retention import rules as retention_rules
 from flowmesh.plan import scope
 from flowmesh.sandbox import child, pool
 from flowmesh.suite.limits.limit import Limit
@@ -249,7 +249,7 @@ EXECUTIONS = (
     ),
     Limit(
         "retention of a namespace",
-        retention_server.RETENTION_MS_MAX,
+        retention_rules.RETENTION_MS_MAX,
         "ms",
         "RETENTION_INVALID",
         "orchestrator",

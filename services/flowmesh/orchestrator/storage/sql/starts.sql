@@ -21,9 +21,9 @@ planned as (
     select n.id, n.partition, n.namespace, n.workflow_id, n.workflow_name, n.version, n.plan_digest,
            nullif(n.request_id, ''), n.start_digest, n.status, n.started_at, n.ended_at, n.wake_at,
            n.ready_since, n.queue, n.priority
-    from unnest($3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::int[], $9::text[],
-                $10::text[], $11::bytea[], $12::smallint[], $13::bigint[], $14::bigint[],
-                $15::bigint[], $16::bigint[], $17::text[], $18::smallint[])
+    from unnest($3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::int[],
+                $9::text[], $10::text[], $11::bytea[], $12::smallint[], $13::bigint[],
+                $14::bigint[], $15::bigint[], $16::bigint[], $17::text[], $18::smallint[])
          as n (id, partition, namespace, workflow_id, workflow_name, version, plan_digest,
                request_id, start_digest, status, started_at, ended_at, wake_at, ready_since, queue,
                priority)
