@@ -15,12 +15,12 @@ from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.errors import FlowmeshError
 from flowmesh.event.delivery.callbacks import Callback
-from flowmesh.event.intake.buffer import Keeper, KeepLoop
-from flowmesh.event.intake.intake import FillLoop, Intake
+from flowmesh.event.intake.buffer import IntakeBuffer, IntakeStoreLoop
+from flowmesh.event.intake.intake import GapFillLoop, Intake
 from flowmesh.event.intake.reports import ReportLoop
 from flowmesh.event.intake.sequencer import Arrival, Sequencer
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.store import Place
+from flowmesh.event.store import StreamPosition
 from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.failures import SERVER, TaskFailure
 from flowmesh.executors.specs import ReadySpecs
@@ -271,11 +271,13 @@ class EventTables:
 
     def __init__(self) -> None:
         self.positions: dict[int, int] = {}
-        self.place: Place | None = None
+        self.place: StreamPosition | None = None
         self.known: set[tuple[str, int]] = set()
         self.deliveries: list[Delivery] = []
 
-    def take_in(self, positions: Mapping[int, int], place: Place, rows: Sequence[Callback]) -> int:
+    def take_in(
+        self, positions: Mapping[int, int], place: StreamPosition, rows: Sequence[Callback]
+    ) -> int:
         for incarnation, position in positions.items():
             self.positions[incarnation] = max(position, self.positions.get(incarnation, 0))
         if (
@@ -301,7 +303,7 @@ class _EventStore:
         self._world = world
 
     async def take_in(
-        self, positions: Mapping[int, int], place: Place, callbacks: Sequence[Callback]
+        self, positions: Mapping[int, int], place: StreamPosition, callbacks: Sequence[Callback]
     ) -> int:
         tables = self._world.event_tables
         told: int = await self._world.database.run(
@@ -309,12 +311,12 @@ class _EventStore:
         )
         return told
 
-    async def forget(self) -> None:
+    async def delete_expired(self) -> None:
         """Nothing gets old enough."""
 
 
-class _RecordingKeeper(Keeper):
-    """Keeps every row as if somebody wanted a callback for each."""
+class _RecordingBuffer(IntakeBuffer):
+    """Records every row as if a callback were requested for each."""
 
     def take(self, arrival: Arrival) -> None:
         super().take(arrival)
@@ -359,7 +361,7 @@ class EventHost:
         fanout: Any = _NoFanout()
         metrics = _metrics()[1]
         self.sequencer = Sequencer(world.event_tables.positions)
-        self.keeper = _RecordingKeeper(
+        self.buffer = _RecordingBuffer(
             store=store,
             stream=stream.name,
             place=world.event_tables.place,
@@ -372,16 +374,16 @@ class EventHost:
             stream=stream,
             sequencer=self.sequencer,
             fanout=fanout,
-            keeper=self.keeper,
+            buffer=self.buffer,
             metrics=metrics,
             log=world.log,
         )
-        keep = KeepLoop(keeper=self.keeper, store=store, clock=self.clock)
-        fill = FillLoop(intake=intake, outbox=_AnyOutbox(world))  # type: ignore[arg-type]
-        report = ReportLoop(keeper=self.keeper, outboxes=self._outboxes)
+        keep = IntakeStoreLoop(buffer=self.buffer, store=store, clock=self.clock)
+        fill = GapFillLoop(intake=intake, outbox=_AnyOutbox(world))  # type: ignore[arg-type]
+        report = ReportLoop(buffer=self.buffer, outboxes=self._outboxes)
         self.bus.on_reconnect(stream.ensure)
         for run, interval_s in (
-            (intake.run, 0.1),
+            (intake.read_stream, 0.1),
             (keep.run_once, 0.001),
             (fill.run_once, 0.1),
             (report.run_once, 1.0),

@@ -1,1 +1,1 @@
-"""The event service: lifecycle events to subscribers, and callbacks to the outside."""
+"""The event service: streams of lifecycle events, triggers, and HTTP callbacks."""

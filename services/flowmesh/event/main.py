@@ -12,9 +12,9 @@ from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.egress import Egress, Policy
 from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.delivery.sender import Deliverer
-from flowmesh.event.intake.buffer import Keeper, KeepLoop
-from flowmesh.event.intake.intake import FillLoop, Intake, IntakeLoop
-from flowmesh.event.intake.reports import ORCHESTRATOR, Orchestrators, ReportLoop
+from flowmesh.event.intake.buffer import IntakeBuffer, IntakeStoreLoop
+from flowmesh.event.intake.intake import GapFillLoop, Intake, IntakeLoop
+from flowmesh.event.intake.reports import ORCHESTRATOR, OrchestratorWatchLoop, ReportLoop
 from flowmesh.event.intake.sequencer import Sequencer
 from flowmesh.event.intake.stream import EventStream
 from flowmesh.event.metrics import EventMetrics
@@ -26,7 +26,7 @@ from flowmesh.event.subscriptions.watch_events import NamespaceWatch
 from flowmesh.event.subscriptions.watch_execution import ExecutionWatch
 from flowmesh.event.triggers.alerts import AlertServer
 from flowmesh.event.triggers.composition import trigger_parts
-from flowmesh.event.triggers.published import Lifecycle
+from flowmesh.event.triggers.published import LifecycleTriggers
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.runtime import Runtime
 
@@ -35,7 +35,7 @@ TRIGGER_SERVICE = "flowmesh.api.event.v1.TriggerService"
 
 
 async def run(runtime: Runtime) -> None:
-    """Serves event streams and delivers callbacks until the process drains."""
+    """Serve event streams, triggers and callbacks until the process drains."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(runtime.database("event", MIGRATIONS))
         policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
@@ -66,7 +66,7 @@ async def run(runtime: Runtime) -> None:
 
 
 class _Parts:
-    """Makes the parts of the service and adds their loops."""
+    """Factory of the parts of the service; adds their loops to the runtime."""
 
     def __init__(self, runtime: Runtime, metrics: EventMetrics) -> None:
         self._runtime = runtime
@@ -91,34 +91,34 @@ class _Parts:
         return loop
 
     async def intake(
-        self, store: EventStore, deliveries: DeliveryLoop, lifecycle: Lifecycle
+        self, store: EventStore, deliveries: DeliveryLoop, lifecycle: LifecycleTriggers
     ) -> Intake:
         runtime, metrics = self._runtime, self._metrics
         positions = await store.positions()
-        keeper = Keeper(
+        buffer = IntakeBuffer(
             store=store,
             stream=self._stream.name,
             place=await store.place(self._stream.name),
             positions=positions,
             metrics=metrics,
             log=runtime.log,
-            on_callbacks=deliveries.look,
+            on_callbacks=deliveries.notify,
             lifecycle=lifecycle,
         )
         intake = Intake(
             stream=self._stream,
             sequencer=Sequencer(positions),
             fanout=self._fanout,
-            keeper=keeper,
+            buffer=buffer,
             metrics=metrics,
             log=runtime.log,
         )
         outbox = runtime.stub(history_service_pb2_grpc.OutboxServiceStub, ORCHESTRATOR)
-        orchestrators = Orchestrators(runtime)
-        runtime.add_loop(KeepLoop(keeper=keeper, store=store, clock=runtime.clock))
-        runtime.add_loop(FillLoop(intake=intake, outbox=outbox))
+        orchestrators = OrchestratorWatchLoop(runtime)
+        runtime.add_loop(IntakeStoreLoop(buffer=buffer, store=store, clock=runtime.clock))
+        runtime.add_loop(GapFillLoop(intake=intake, outbox=outbox))
         runtime.add_loop(orchestrators)
-        runtime.add_loop(ReportLoop(keeper=keeper, outboxes=orchestrators.outboxes))
+        runtime.add_loop(ReportLoop(buffer=buffer, outboxes=orchestrators.outboxes))
         runtime.add_loop(IntakeLoop(intake))
         runtime.bus.on_reconnect(self._stream.ensure)
         return intake

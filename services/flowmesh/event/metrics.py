@@ -1,15 +1,15 @@
-"""What the event service measures."""
+"""Metrics of the event service."""
 
 from typing import Final
 
 from flowmesh.telemetry import Metrics
 
-# Seconds from an event's commit to its arrival here.
+# Seconds from the commit of an event to its arrival in this service.
 LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0, 60.0)
 
 
 class EventMetrics:
-    """Counters of one process, made once."""
+    """The metrics of a process, created once."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.messages = metrics.counter(
@@ -20,14 +20,14 @@ class EventMetrics:
         )
         self.lag = metrics.histogram(
             "flowmesh_event_lag_seconds",
-            "From the commit of an event that is watched to its arrival here.",
+            "Seconds from the commit of a watched event to its arrival in the event service.",
             buckets=LAG_BUCKETS,
         )
         self.subscribers = metrics.gauge(
             "flowmesh_event_subscribers", "Open event streams.", ("kind",)
         )
         self.slow = metrics.counter(
-            "flowmesh_event_slow_subscribers_total", "Streams ended because nobody read them."
+            "flowmesh_event_slow_subscribers_total", "Streams ended because their client was slow."
         )
         self.callbacks = metrics.counter(
             "flowmesh_event_callbacks_total", "Callbacks stored for delivery."
@@ -35,7 +35,7 @@ class EventMetrics:
         self.attempts = metrics.counter(
             "flowmesh_event_delivery_attempts_total", "Delivery attempts.", ("outcome",)
         )
-        # There from the start: a rate does not see the first of what was not there before it.
+        # Created at the start: rate() ignores the first increment of a new series.
         self.attempts.labels("dead")
         self.firings = metrics.counter(
             "flowmesh_event_firings_total", "Firings of triggers that ended.", ("outcome",)

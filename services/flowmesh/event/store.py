@@ -1,4 +1,4 @@
-"""Positions and deliveries as rows. Times are the database's."""
+"""Positions and deliveries as rows. Times are those of the database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     import asyncpg
 
 MIGRATIONS: Final = files("flowmesh.event").joinpath("migrations")
-# Longer than the stream and any outbox keep what could bring an event again.
+# Longer than the retention of the stream and of outboxes, which may redeliver an event.
 DELIVERIES_KEPT_DAYS: Final = 14
 POSITIONS_KEPT_DAYS: Final = 60
 ORDINAL_MAX: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A message of a stream; `made_us` tells the stream from one of the same name made anew."""
+class StreamPosition:
+    """A message of a stream; `made_us` distinguishes a stream from a recreated one."""
 
     stream: str
     made_us: int
@@ -45,7 +45,7 @@ class Due:
 
 
 class EventStore:
-    """What the event service must not lose."""
+    """Persistent state of the event service, without triggers."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
@@ -55,14 +55,14 @@ class EventStore:
         rows = [row async for row in self._sql.load_positions(self._pool)]
         return {row["incarnation"]: row["position"] for row in rows}
 
-    async def place(self, stream: str) -> Place | None:
+    async def place(self, stream: str) -> StreamPosition | None:
         row = await self._sql.load_place(self._pool, stream=stream)
-        return Place(stream, row["made_us"], row["sequence"]) if row else None
+        return StreamPosition(stream, row["made_us"], row["sequence"]) if row else None
 
     async def take_in(
-        self, positions: Mapping[int, int], place: Place, callbacks: Sequence[Callback]
+        self, positions: Mapping[int, int], place: StreamPosition, callbacks: Sequence[Callback]
     ) -> int:
-        """Stores all of it or nothing; returns how many deliveries are new."""
+        """Store positions and callbacks in one statement. Return the number of new deliveries."""
         new: int = await self._sql.take_in(
             self._pool,
             incarnations=list(positions),
@@ -85,7 +85,7 @@ class EventStore:
         return new
 
     async def add_delivery(self, callback: Callback) -> None:
-        """Stores one that follows from no commit; one that is there stays as it is."""
+        """Store a delivery that does not follow from a commit, unless it already exists."""
         await self._sql.add_delivery(
             self._pool,
             id=callback.id,
@@ -104,14 +104,14 @@ class EventStore:
     async def claim(
         self, *, busy_hosts: Sequence[str], free: int, per_host: int, lease_ms: int
     ) -> list[Due]:
-        """Deliveries that are due, made ours for the lease."""
+        """Claim due deliveries for the duration of the lease."""
         rows = self._sql.claim(
             self._pool, busy_hosts=busy_hosts, free=free, per_host=per_host, lease_ms=lease_ms
         )
         return [Due(**row) async for row in rows]
 
     async def next_due_ms(self, *, busy_hosts: Sequence[str]) -> int | None:
-        """Until the next one is due, 0 where one is; None where none waits."""
+        """Return the time until the next delivery is due, or None if none is pending."""
         wait_ms = await self._sql.next_due(self._pool, busy_hosts=busy_hosts)
         return None if wait_ms is None else max(0, wait_ms)
 
@@ -120,8 +120,10 @@ class EventStore:
             self._pool, ordinal=ordinal, status=status, attempts=attempts, last_error=last_error
         )
 
-    async def put_off(self, ordinal: int, *, attempts: int, last_error: str, delay_ms: int) -> None:
-        await self._sql.put_off(
+    async def postpone(
+        self, ordinal: int, *, attempts: int, last_error: str, delay_ms: int
+    ) -> None:
+        await self._sql.postpone(
             self._pool,
             ordinal=ordinal,
             attempts=attempts,
@@ -141,7 +143,7 @@ class EventStore:
         )
         return [row async for row in rows]
 
-    async def forget(self) -> None:
-        """Deletes what is past its time."""
-        await self._sql.forget_deliveries(self._pool, days=DELIVERIES_KEPT_DAYS)
-        await self._sql.forget_positions(self._pool, days=POSITIONS_KEPT_DAYS)
+    async def delete_expired(self) -> None:
+        """Delete rows past their retention."""
+        await self._sql.delete_expired_deliveries(self._pool, days=DELIVERIES_KEPT_DAYS)
+        await self._sql.delete_expired_positions(self._pool, days=POSITIONS_KEPT_DAYS)

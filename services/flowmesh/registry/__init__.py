@@ -1,1 +1,1 @@
-"""The registry service: which instances of which services are there, and how they are."""
+"""The registry service: instances of services, and their health."""

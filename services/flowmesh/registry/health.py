@@ -1,11 +1,11 @@
-"""How an instance is, derived from what it said last and how long ago. Pure; stores nothing."""
+"""The health of an instance, derived from its last heartbeat and the age of it. Pure."""
 
 from dataclasses import dataclass
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 
-# Ages of the last heartbeat, in heartbeat intervals. A heartbeat counts as missed when the next
-# one is due too, so that a late one alone changes nothing.
+# Ages of the last heartbeat, in heartbeat intervals. A heartbeat counts as missed only when the
+# next one is due too, so that a late one changes nothing.
 DEGRADED_INTERVALS = 2
 UNHEALTHY_INTERVALS = 4
 LEASE_INTERVALS = 6
@@ -20,28 +20,28 @@ _SEVERITY: tuple["pb.InstanceStatus.ValueType", ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One instance as stored; times in microseconds on the store's clock."""
+    """An instance as stored; times in microseconds of the clock of the store."""
 
     instance: pb.Instance
     interval_ms: int
     registered_at_us: int
     heartbeat_at_us: int
-    said: "pb.InstanceStatus.ValueType"
+    reported: "pb.InstanceStatus.ValueType"
     left: bool
 
 
 def derive(record: Record, now_us: int) -> "pb.InstanceStatus.ValueType":
-    """The worse of what the instance says and what its silence says."""
+    """Return the worse of the reported status and the status by the age of the heartbeat."""
     if record.left:
         return pb.INSTANCE_STATUS_OFFLINE
     by_age = _by_age(record, now_us)
-    # What a newer version may say is no reason to turn away from an instance that lives.
-    said = record.said if record.said in _SEVERITY else pb.INSTANCE_STATUS_HEALTHY
-    return _SEVERITY[max(_SEVERITY.index(by_age), _SEVERITY.index(said))]
+    # An unknown status of a newer version counts as healthy: the instance is alive.
+    reported = record.reported if record.reported in _SEVERITY else pb.INSTANCE_STATUS_HEALTHY
+    return _SEVERITY[max(_SEVERITY.index(by_age), _SEVERITY.index(reported))]
 
 
 def next_change_us(record: Record, now_us: int) -> int | None:
-    """When silence alone would change the status next; None when it cannot any more."""
+    """Return the time of the next status change without a heartbeat, or None if there is none."""
     if record.left:
         return None
     for intervals in (DEGRADED_INTERVALS, UNHEALTHY_INTERVALS, LEASE_INTERVALS):
@@ -52,7 +52,7 @@ def next_change_us(record: Record, now_us: int) -> int | None:
 
 
 def instance_message(record: Record, now_us: int) -> pb.Instance:
-    """The instance with its times and derived status."""
+    """Return the instance with its times and derived status."""
     message = pb.Instance()
     message.CopyFrom(record.instance)
     message.status = derive(record, now_us)

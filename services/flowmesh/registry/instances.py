@@ -1,4 +1,4 @@
-"""What the registry does: admit, renew, take off and find instances."""
+"""Registration, renewal, removal and search of instances."""
 
 import re
 from collections.abc import Collection
@@ -26,7 +26,7 @@ PAGE_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which instances of a namespace are meant; what is empty lets all pass."""
+    """A filter of the instances of a namespace; an empty field matches all."""
 
     namespace: str
     name: str = ""
@@ -44,7 +44,7 @@ class Filter:
 
 
 class Instances:
-    """The instances of all namespaces, by id and by filter."""
+    """Instances of all namespaces, by id and by filter."""
 
     def __init__(self, *, store: InstanceStore) -> None:
         self._store = store
@@ -52,9 +52,9 @@ class Instances:
     async def register(
         self, instance: pb.Instance, *, interval_ms: int, host: str = "localhost"
     ) -> pb.Instance:
-        """Adds or replaces; raises Invalid with one violation per bad field.
+        """Add or replace an instance. Raise Invalid with a violation per invalid field.
 
-        An endpoint without a host is on `host`.
+        An endpoint without a host gets `host`.
         """
         interval_ms = interval_ms or INTERVAL_DEFAULT_MS
         _check(instance, interval_ms)
@@ -63,9 +63,9 @@ class Instances:
         return instance_message(record, record.heartbeat_at_us)
 
     async def heartbeat(
-        self, namespace: str, instance_id: str, *, said: "pb.InstanceStatus.ValueType"
+        self, namespace: str, instance_id: str, *, reported: "pb.InstanceStatus.ValueType"
     ) -> None:
-        if not await self._store.heartbeat(namespace, instance_id, said=said):
+        if not await self._store.heartbeat(namespace, instance_id, reported=reported):
             raise _not_found(namespace, instance_id)
 
     async def deregister(self, namespace: str, instance_id: str) -> None:
@@ -80,7 +80,7 @@ class Instances:
     async def page(
         self, wanted: Filter, *, size: int, token: str, list_name: str
     ) -> tuple[list[pb.Instance], str]:
-        """A page by name and id, and the token of the next one in the list of this name."""
+        """Return a page by name and id, and the token of the next page."""
         size = min(size or PAGE_DEFAULT, PAGE_MAX)
         instance_id, _, name = last_of(token, list_name).partition("/")
         after = name, instance_id
@@ -98,17 +98,25 @@ def _check(instance: pb.Instance, interval_ms: int) -> None:
     metadata_bytes = sum(len(k.encode()) + len(v.encode()) for k, v in instance.metadata.items())
     rules = (
         (ID.fullmatch(instance.id) is not None, "id", f"must match {ID.pattern}"),
-        (0 < len(instance.name) <= NAME_MAX, "name", f"1 to {NAME_MAX} characters"),
-        (len(instance.type) <= NAME_MAX, "type", f"at most {NAME_MAX} characters"),
-        (len(instance.endpoint) <= ENDPOINT_MAX, "endpoint", f"at most {ENDPOINT_MAX} characters"),
+        (0 < len(instance.name) <= NAME_MAX, "name", f"must have 1 to {NAME_MAX} characters"),
+        (len(instance.type) <= NAME_MAX, "type", f"must have at most {NAME_MAX} characters"),
+        (
+            len(instance.endpoint) <= ENDPOINT_MAX,
+            "endpoint",
+            f"must have at most {ENDPOINT_MAX} characters",
+        ),
         (
             len(instance.capabilities) <= CAPABILITIES_MAX
             and all(0 < len(name) <= NAME_MAX for name in instance.capabilities),
             "capabilities",
-            f"at most {CAPABILITIES_MAX}, each 1 to {NAME_MAX} characters",
+            f"must be at most {CAPABILITIES_MAX}, each of 1 to {NAME_MAX} characters",
         ),
-        (metadata_bytes <= METADATA_BYTES_MAX, "metadata", f"at most {METADATA_BYTES_MAX} bytes"),
-        (len(instance.version) <= NAME_MAX, "version", f"at most {NAME_MAX} characters"),
+        (
+            metadata_bytes <= METADATA_BYTES_MAX,
+            "metadata",
+            f"must have at most {METADATA_BYTES_MAX} bytes",
+        ),
+        (len(instance.version) <= NAME_MAX, "version", f"must have at most {NAME_MAX} characters"),
     )
     violations = [Violation(f"instance.{name}", what) for good, name, what in rules if not good]
     try:

@@ -13,7 +13,7 @@ SERVICE = "flowmesh.api.registry.v1.RegistryService"
 
 
 async def run(runtime: Runtime) -> None:
-    """Serves the registry until the process drains."""
+    """Serve the registry until the process drains."""
     async with AsyncExitStack() as stack:
         store = InstanceStore(redis=runtime.cache, prefix=runtime.settings.bus_prefix)
         watchers = Watchers(store=store, log=runtime.log)

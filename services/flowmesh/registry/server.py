@@ -18,7 +18,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
-    """Turns messages into calls on the instances and back; decides nothing."""
+    """Translates messages to calls of the instances and back; has no logic."""
 
     def __init__(self, *, instances: Instances, watchers: Watchers) -> None:
         self._instances = instances
@@ -43,7 +43,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
     ) -> pb.HeartbeatResponse:
         namespace = namespace_of(request)
         known_choices([request.status], pb.InstanceStatus, "status")
-        await self._instances.heartbeat(namespace, request.id, said=request.status)
+        await self._instances.heartbeat(namespace, request.id, reported=request.status)
         return pb.HeartbeatResponse()
 
     async def DeregisterInstance(

@@ -1,7 +1,7 @@
 """Instances as Redis hashes under a lease.
 
-One script per operation, so that each reads Redis' clock and changes its keys in one moment and
-several registry processes agree. Whatever Redis loses, the instances register again.
+One script per operation reads the clock of Redis and changes its keys atomically, so that several
+registry processes agree. Instances lost by Redis register again.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ from flowmesh.errors import Overloaded, Unavailable
 from flowmesh.failpoints import failpoint
 from flowmesh.registry.health import LEASE_INTERVALS, Record, derive
 
-# How long an instance that is gone can still be seen, unless its place is needed.
+# Retention of an ended instance, unless the namespace needs its place.
 KEEP_MS: Final = 3_600_000
 INSTANCES_MAX: Final = 10_000
 FULL_RETRY_MS: Final = 60_000
@@ -27,7 +27,7 @@ Script = Callable[..., Awaitable[Any]]
 
 
 class InstanceStore:
-    """Records of instances by namespace and id; every write that changes a status is announced."""
+    """Instances by namespace and id; every write that changes a status is announced."""
 
     def __init__(self, *, redis: Redis, prefix: str) -> None:
         self._redis = redis
@@ -39,7 +39,7 @@ class InstanceStore:
         self._read = _script(redis, "read")
 
     async def register(self, instance: pb.Instance, *, interval_ms: int) -> Record:
-        """Adds or replaces; raises Overloaded when INSTANCES_MAX others live in the namespace."""
+        """Add or replace an instance. Raise Overloaded above INSTANCES_MAX live ones."""
         namespace = instance.namespace
         keep_ms = LEASE_INTERVALS * interval_ms + KEEP_MS
         now = await _ask(
@@ -58,7 +58,7 @@ class InstanceStore:
         if now is None:
             raise Overloaded(
                 "OVERLOADED",
-                f"{INSTANCES_MAX} instances live in namespace {namespace} already",
+                f"namespace {namespace} already has {INSTANCES_MAX} live instances",
                 retry_after_ms=FULL_RETRY_MS,
             )
         failpoint("registry.registered")
@@ -68,13 +68,13 @@ class InstanceStore:
         )
 
     async def heartbeat(
-        self, namespace: str, instance_id: str, *, said: "pb.InstanceStatus.ValueType"
+        self, namespace: str, instance_id: str, *, reported: "pb.InstanceStatus.ValueType"
     ) -> bool:
-        """Renews the lease; False when there is no such instance, or it has left."""
+        """Renew the lease. Return False if there is no such instance, or it has deregistered."""
         answer = await _ask(
             self._heartbeat(
                 keys=self._keys(namespace, instance_id),
-                args=[instance_id, said, KEEP_MS, LEASE_INTERVALS],
+                args=[instance_id, reported, KEEP_MS, LEASE_INTERVALS],
             )
         )
         if answer is None:
@@ -82,14 +82,14 @@ class InstanceStore:
         failpoint("registry.renewed")
         now_us, before = int(answer[0]), _record(answer[1])
         after = Record(
-            before.instance, before.interval_ms, before.registered_at_us, now_us, said, False
+            before.instance, before.interval_ms, before.registered_at_us, now_us, reported, False
         )
         if derive(before, now_us) != derive(after, now_us):
             await self._announce(namespace)
         return True
 
     async def deregister(self, namespace: str, instance_id: str) -> None:
-        """Takes the instance off; nothing happens when it is not there."""
+        """Remove the instance, if it exists."""
         changed = await _ask(
             self._deregister(keys=self._keys(namespace, instance_id), args=[instance_id, KEEP_MS])
         )
@@ -100,13 +100,13 @@ class InstanceStore:
     async def read(
         self, namespace: str, instance_ids: Sequence[str] = ()
     ) -> tuple[int, list[Record]]:
-        """Redis' time in microseconds, and the records of these ids, or of all."""
+        """Return the time of Redis in microseconds, and the records of the ids (default: all)."""
         ids_key = f"{self._prefix}:registry/{{{namespace}}}"
         answer = await _ask(self._read(keys=[ids_key], args=[f"{ids_key}/", *instance_ids]))
         return int(answer[0]), [_record(fields) for fields in answer[1]]
 
     async def answers(self) -> bool:
-        """Whether Redis is there."""
+        """Return whether Redis is available."""
         try:
             await _ask(self._redis.ping())
         except Unavailable:
@@ -115,7 +115,7 @@ class InstanceStore:
 
     @asynccontextmanager
     async def announcements(self) -> AsyncIterator[PubSub]:
-        """A subscription whose messages are the namespaces in which something changed."""
+        """Subscribe to announcements; each message is the name of a changed namespace."""
         subscription = self._redis.pubsub(ignore_subscribe_messages=True)
         try:
             await subscription.subscribe(self._channel)
@@ -127,7 +127,7 @@ class InstanceStore:
         await _ask(self._redis.publish(self._channel, namespace))
 
     def _keys(self, namespace: str, instance_id: str) -> list[str]:
-        # Braces keep the keys of a namespace together in a Redis cluster; ids hold no slash.
+        # The braces keep the keys of a namespace in one slot of a Redis cluster; ids hold no slash.
         ids_key = f"{self._prefix}:registry/{{{namespace}}}"
         return [f"{ids_key}/{instance_id}", ids_key]
 
@@ -142,17 +142,17 @@ async def _ask(answer: Awaitable[Any]) -> Any:
         return await answer
     except RedisError as error:
         raise Unavailable(
-            "STORAGE_UNAVAILABLE", "the registry's Redis does not answer", retry_after_ms=500
+            "STORAGE_UNAVAILABLE", "the Redis of the registry is unavailable", retry_after_ms=500
         ) from error
 
 
 def _record(fields: Sequence[bytes]) -> Record:
-    message, interval, registered, heartbeat, said, left = fields
+    message, interval, registered, heartbeat, reported, left = fields
     return Record(
         instance=pb.Instance.FromString(message),
         interval_ms=int(interval),
         registered_at_us=int(registered),
         heartbeat_at_us=int(heartbeat),
-        said=cast("pb.InstanceStatus.ValueType", int(said)),
+        reported=cast("pb.InstanceStatus.ValueType", int(reported)),
         left=left == b"1",
     )

@@ -1,8 +1,8 @@
-"""Tells watchers what changed among the instances.
+"""Notifications of watchers about changed instances.
 
-While somebody watches, one task per process re-reads a namespace when another registry process
-announces a change and when silence alone would change a status; also now and then, because Redis
-announces at most once. Nothing runs without watchers.
+One task per process re-reads a namespace when another registry process announces a change, when
+the age of a heartbeat would change a status, and periodically, because Redis announces at most
+once. Nothing runs without watchers.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from flowmesh.registry.instances import Filter
 from flowmesh.registry.store import InstanceStore
 
 WATCHERS_MAX: Final = 1_000
-# How long one wait lasts at most: a new watcher's due time is seen then.
+# Longest wait, after which the due time of a new watcher is considered.
 TICK_MAX_S: Final = 1.0
 READ_AGAIN_S: Final = 30.0
-# After Redis was away heartbeats are old although nobody is gone: give them time to come in.
+# After an outage of Redis all heartbeats are old: time for instances to renew them.
 RECOVERY_S: Final = 2.0
 RETRY_S: Final = 0.5
 CANCEL_AGAIN_S: Final = 0.1
 
 
 class Watcher:
-    """One stream: changed instances not yet sent, the newest state of each."""
+    """A watch stream: changed instances not yet sent, in their newest state."""
 
     def __init__(self, wanted: Filter) -> None:
         self.wanted = wanted
@@ -49,7 +49,7 @@ class Watcher:
 
 
 class _Namespace:
-    """What the watchers of one namespace know."""
+    """The state of a namespace as last sent to its watchers."""
 
     def __init__(self) -> None:
         self.streams = 0
@@ -59,10 +59,10 @@ class _Namespace:
         self.due_at = 0.0
 
     def update(self, found: list[Record], now_us: int) -> None:
-        """Takes what was read and offers each watcher what differs from what it knows.
+        """Store the records, and offer changed instances to each watcher.
 
-        A record that vanished (Redis lost it) ages as if it were still there: its instance
-        registers again with the next heartbeat, and until then nobody is told it had gone.
+        A record that Redis lost ages as if it were still there: its instance registers again with
+        the next heartbeat, and is not reported as offline until then.
         """
         self.records.update((record.instance.id, record) for record in found)
         gone = []
@@ -91,7 +91,7 @@ class _Namespace:
 
 
 class Watchers:
-    """All watchers of this process, fed by one task that lives as long as there are any."""
+    """All watchers of this process, fed by one task that runs while there are any."""
 
     def __init__(self, *, store: InstanceStore, log: FilteringBoundLogger) -> None:
         self._store = store
@@ -105,7 +105,7 @@ class Watchers:
         return sum(space.streams for space in self._namespaces.values())
 
     async def watch(self, wanted: Filter) -> AsyncGenerator[tuple[bool, list[pb.Instance]], None]:
-        """(True, all that pass the filter) first, then (False, the changed ones)."""
+        """Yield (True, all matching instances) first, then (False, the changed ones)."""
         if self.count >= WATCHERS_MAX:
             raise Unavailable("SERVICE_UNAVAILABLE", f"more than {WATCHERS_MAX} watchers")
         space = self._namespaces.setdefault(wanted.namespace, _Namespace())
@@ -127,7 +127,7 @@ class Watchers:
     async def close(self) -> None:
         while self._task is not None and not self._task.done():
             self._task.cancel()
-            # A command to Redis that has just been sent swallows it (CPython issue 86296).
+            # Redis may swallow a cancellation right after a command was sent (CPython issue 86296).
             await asyncio.wait([self._task], timeout=CANCEL_AGAIN_S)
         self._task = None
 
@@ -142,14 +142,14 @@ class Watchers:
             except (RedisError, OSError, Unavailable) as error:
                 self._log.warning("registry store away", error=type(error).__name__)
                 await self._until_back()
-            except Exception as error:  # noqa: BLE001 whoever watches would hear nothing any more
+            except Exception as error:  # noqa: BLE001 watchers would otherwise stop getting changes
                 self._log.error("registry_watch_failed", exc_info=error)
                 await self._until_back()
 
     async def _until_back(self) -> None:
-        """Waits until the store answers, and a little longer.
+        """Wait until the store is available, and for instances to renew their leases.
 
-        While it was away no heartbeat came in: read at once, all would seem to be gone.
+        No heartbeat was stored during the outage, so all instances would appear to be offline.
         """
         while True:
             await asyncio.sleep(RETRY_S)
@@ -160,7 +160,7 @@ class Watchers:
     async def _follow_announcements(self) -> None:
         loop = asyncio.get_running_loop()
         async with self._store.announcements() as subscription:
-            # What was announced before the subscription was made is found by reading once more.
+            # Read once: changes before the subscription were not received.
             for space in self._namespaces.values():
                 space.due_at = 0.0
             while self._namespaces:
@@ -173,7 +173,7 @@ class Watchers:
                     await self._refresh(namespace)
 
     async def _refresh(self, namespace: str) -> None:
-        """Reads the namespace and offers what differs from what its watchers know."""
+        """Read the namespace and offer its changes to the watchers."""
         async with self._lock:
             space = self._namespaces.get(namespace)
             if space is None:
@@ -188,7 +188,7 @@ class Watchers:
 
 
 async def _announced(subscription: PubSub, timeout_s: float) -> set[str]:
-    """The first namespace announced within the time, with all that have been announced by then."""
+    """Return the namespaces announced until the first announcement or the timeout."""
     names = set()
     message = await subscription.get_message(timeout=timeout_s)
     while message is not None:

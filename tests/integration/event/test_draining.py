@@ -10,7 +10,7 @@ from flowmesh.event.delivery.callbacks import Callback
 from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.delivery.sender import Deliverer
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.store import MIGRATIONS, EventStore, Place
+from flowmesh.event.store import MIGRATIONS, EventStore, StreamPosition
 from flowmesh.runtime import Clock, Settings
 from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics
@@ -33,7 +33,7 @@ async def test_what_is_claimed_while_draining_is_given_back(settings: Settings) 
     )
     async with open_database(settings.postgres, schema="event", migrations=MIGRATIONS) as pool:
         store = EventStore(pool)
-        assert await store.take_in({1: 1}, Place("stream", 1, 1), [due]) == 1
+        assert await store.take_in({1: 1}, StreamPosition("stream", 1, 1), [due]) == 1
         loop = DeliveryLoop(
             store=store,
             deliverer=Deliverer(

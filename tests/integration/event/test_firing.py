@@ -16,9 +16,9 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import NotFound, Unavailable
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.triggers.catalog import Catalog
+from flowmesh.event.triggers.catalog import TriggerSyncLoop
 from flowmesh.event.triggers.firing import FiringLoop
-from flowmesh.event.triggers.published import Armory, Publisher
+from flowmesh.event.triggers.published import Publisher, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.failpoints import Injected
 from flowmesh.storage import open_database
@@ -84,17 +84,19 @@ class Process:
             log=structlog.get_logger(),
         )
         source: Any = definitions
-        self.catalog = Catalog(store=self.store, definitions=source, on_change=self.loop.look)
+        self.catalog = TriggerSyncLoop(
+            store=self.store, definitions=source, on_change=self.loop.notify
+        )
         self.publisher = Publisher(
             store=self.store,
-            armory=Armory(),
+            trigger_cache=TriggerCache(),
             new_id=lambda: "made",
-            on_firing=self.loop.look,
+            on_firing=self.loop.notify,
             on_published=lambda: None,
         )
 
     async def learn(self) -> int:
-        self.catalog.want_all()
+        self.catalog.request_full_sync()
         return await self.catalog.run_once()
 
     async def until_started(self, orchestrator: Orchestrator, count: int) -> None:
@@ -278,7 +280,7 @@ async def test_nothing_is_asked_while_nothing_is_due(world: World) -> None:
     await done("asleep", lambda: process.loop.asleep, within_s=PATIENCE_S)
     assert not waiting.done()
     assert world.pool.get_idle_size() == world.pool.get_size()
-    process.loop.look()
+    process.loop.notify()
     assert await waiting == 0
 
 

@@ -89,7 +89,7 @@ async def test_a_call_whose_answer_was_lost_has_its_outcome_when_it_comes_again(
     assert await caller.call("one")
     assert not await caller.call("one")
     assert len(orchestrator.signals) == 1
-    with pytest.raises(WrongState, match="does not wait"):
+    with pytest.raises(WrongState, match="is not waiting"):
         await caller.call("two")
 
 
@@ -102,6 +102,6 @@ async def test_a_call_that_was_refused_leaves_nothing_behind(store: TriggerStore
         await caller.call("one")
     orchestrator.failure = None
     assert await caller.call("two")
-    with pytest.raises(WrongState, match="does not wait"):
+    with pytest.raises(WrongState, match="is not waiting"):
         await caller.call("one")
     assert len(orchestrator.signals) == 1

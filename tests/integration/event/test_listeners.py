@@ -11,7 +11,7 @@ from flowmesh.api.execution.v1 import receiver_service_pb2 as pb
 from flowmesh.errors import Unavailable
 from flowmesh.event.main import MIGRATIONS
 from flowmesh.event.triggers.listeners import BYTES_MAX, ListenerLoop
-from flowmesh.event.triggers.published import Armory, Publisher
+from flowmesh.event.triggers.published import Publisher, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.storage import open_database
 
@@ -44,7 +44,7 @@ async def store(database: str) -> AsyncIterator[TriggerStore]:
 async def publish(store: TriggerStore, *events: trigger_service_pb2.Event) -> None:
     publisher = Publisher(
         store=store,
-        armory=Armory(),
+        trigger_cache=TriggerCache(),
         new_id=lambda: "made",
         on_firing=lambda: None,
         on_published=lambda: None,

@@ -10,7 +10,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.triggers.published import NAMES_BYTES_MAX, Armory, Publisher
+from flowmesh.event.triggers.published import NAMES_BYTES_MAX, Publisher, TriggerCache
 from flowmesh.event.triggers.server import TriggerServer
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
@@ -43,9 +43,9 @@ async def put(store: TriggerStore, *triggers: trigger_pb2.Trigger) -> None:
         namespace="default", workflow_id="w", version=1, live=True, triggers=triggers
     )
     async with store.change() as change:
-        assert await change.learn_source(found)
+        assert await change.update_source(found)
         for trigger in triggers:
-            await change.learn_trigger(found, trigger, None)
+            await change.update_trigger(found, trigger, None)
 
 
 def paid(trigger_id: str, template: bytes = b"") -> trigger_pb2.Trigger:
@@ -86,7 +86,7 @@ async def test_the_longest_names_of_an_event_are_kept_or_refused(store: TriggerS
     """By what the database can find again, not by characters alone."""
     publisher = Publisher(
         store=store,
-        armory=Armory(),
+        trigger_cache=TriggerCache(),
         new_id=lambda: "e",
         on_firing=lambda: None,
         on_published=lambda: None,

@@ -77,7 +77,7 @@ async def test_a_filter_lets_only_matches_pass(
         instance("b", "b1", "charge", "refund"),
     ):
         await registry.instances.register(each, interval_ms=SLOW_MS)
-    await registry.instances.heartbeat(SPACE, "b1", said=pb.INSTANCE_STATUS_DEGRADED)
+    await registry.instances.heartbeat(SPACE, "b1", reported=pb.INSTANCE_STATUS_DEGRADED)
     page, _ = await registry.instances.page(wanted, size=0, token="", list_name="all")
 
     assert [each.id for each in page] == ids
@@ -126,10 +126,12 @@ async def test_a_heartbeat_of_nobody_asks_to_register(registry: Registry) -> Non
     await registry.lose_everything()
     for act in ("lost", "left"):
         with pytest.raises(FlowmeshError) as refused:
-            await registry.instances.heartbeat(SPACE, "orders", said=pb.INSTANCE_STATUS_UNSPECIFIED)
+            await registry.instances.heartbeat(
+                SPACE, "orders", reported=pb.INSTANCE_STATUS_UNSPECIFIED
+            )
         assert refused.value.reason == "INSTANCE_NOT_FOUND", act
         await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
-        await registry.instances.heartbeat(SPACE, "orders", said=pb.INSTANCE_STATUS_UNSPECIFIED)
+        await registry.instances.heartbeat(SPACE, "orders", reported=pb.INSTANCE_STATUS_UNSPECIFIED)
         await registry.instances.deregister(SPACE, "orders")
         await registry.instances.deregister(SPACE, "orders")
 
@@ -172,7 +174,7 @@ async def test_a_late_heartbeat_brings_an_instance_back(registry: Registry) -> N
     await next_of(stream)
     await registry.instances.register(instance("orders"), interval_ms=FAST_MS)
     await until(stream, "orders", pb.INSTANCE_STATUS_OFFLINE)
-    await registry.instances.heartbeat(SPACE, "orders", said=pb.INSTANCE_STATUS_UNSPECIFIED)
+    await registry.instances.heartbeat(SPACE, "orders", reported=pb.INSTANCE_STATUS_UNSPECIFIED)
 
     assert (await next_of(stream))[0].status == pb.INSTANCE_STATUS_HEALTHY
 
@@ -186,7 +188,7 @@ async def test_watchers_of_another_process_hear_at_once(
     await registry.instances.register(instance("unrelated"), interval_ms=SLOW_MS)
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
     await until(stream, "orders", pb.INSTANCE_STATUS_HEALTHY)
-    await registry.instances.heartbeat(SPACE, "orders", said=pb.INSTANCE_STATUS_DEGRADED)
+    await registry.instances.heartbeat(SPACE, "orders", reported=pb.INSTANCE_STATUS_DEGRADED)
     await until(stream, "orders", pb.INSTANCE_STATUS_DEGRADED)
     await registry.instances.deregister(SPACE, "orders")
     await until(stream, "orders", pb.INSTANCE_STATUS_OFFLINE)

@@ -9,7 +9,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
-from flowmesh.event.triggers.published import Armory, Lifecycle, event_value
+from flowmesh.event.triggers.published import LifecycleTriggers, TriggerCache, event_value
 from tests.unit.event.turns import counted
 
 TRIGGERS = 20
@@ -48,9 +48,12 @@ class Stored:
         self.firings += firings
 
 
-async def lifecycle_of(stored: Any) -> Lifecycle:
-    lifecycle = Lifecycle(
-        store=stored, armory=Armory(), on_firing=lambda: None, log=structlog.get_logger()
+async def lifecycle_of(stored: Any) -> LifecycleTriggers:
+    lifecycle = LifecycleTriggers(
+        store=stored,
+        trigger_cache=TriggerCache(),
+        on_firing=lambda: None,
+        log=structlog.get_logger(),
     )
     await lifecycle.load()
     return lifecycle
@@ -61,7 +64,7 @@ async def test_others_have_their_turn_between_filters() -> None:
     stored = Stored(*(trigger(number, "event.type != ''") for number in range(TRIGGERS)))
     lifecycle = await lifecycle_of(stored)
     async with counted() as turns:
-        await lifecycle.store(lifecycle.asked([row_of("orders")]))
+        await lifecycle.store(lifecycle.matching([row_of("orders")]))
     assert len(stored.firings) == TRIGGERS
     assert turns.count >= TRIGGERS
 
@@ -71,7 +74,7 @@ async def test_only_rows_that_somebody_asks_for_are_kept() -> None:
     stored = Stored(trigger(1), trigger(2, "event.subject == 'nobody'"))
     lifecycle = await lifecycle_of(stored)
     rows = [row_of("orders"), row_of("orders", "other"), row_of("w1"), row_of("w2")]
-    asked = lifecycle.asked(rows)
+    asked = lifecycle.matching(rows)
     assert [row.workflow_id for row in asked] == ["orders", "w1", "w2"]
     await lifecycle.store(asked)
     fired = [(each.workflow, each.cause) for each in stored.firings]
@@ -81,7 +84,7 @@ async def test_only_rows_that_somebody_asks_for_are_kept() -> None:
 async def test_nothing_is_kept_where_nobody_asks() -> None:
     """Not even a namespace is looked up."""
     lifecycle = await lifecycle_of(Stored())
-    assert lifecycle.asked([row_of("orders")]) == []
+    assert lifecycle.matching([row_of("orders")]) == []
 
 
 @pytest.mark.parametrize("condition", ["", "event.data.n > 3"])
@@ -90,10 +93,10 @@ async def test_an_integer_of_any_size_reaches_the_input_as_it_is(condition: str)
     wanted = trigger_pb2.EventTrigger(type="t", filter=condition)
     template = b'{"n": "{{event.data.n}}"}'
     body = trigger_pb2.Trigger(id="t", event=wanted, input_template=template).SerializeToString()
-    armed = Armory().armed("default", {"workflow": "w", "id": "t", "body": body})
+    trigger = TriggerCache().compiled("default", {"workflow": "w", "id": "t", "body": body})
     data = payload_pb2.Payload(data=b'{"n": 100000000000000000000001}')
     event = event_value(trigger_service_pb2.Event(id="e", type="t", data=data))
-    fired = await armed.firing("default", "e", 1, event)
+    fired = await trigger.firing("default", "e", 1, event)
     assert fired is None or fired.input == b'{"n":100000000000000000000001}'
     assert fired or condition
 
@@ -102,7 +105,7 @@ async def test_a_trigger_that_cannot_be_compiled_any_more_holds_up_no_other() ->
     """One that an earlier version took; the others fire."""
     stored = Stored(trigger(1, "event.("), trigger(2))
     lifecycle = await lifecycle_of(stored)
-    await lifecycle.store(lifecycle.asked([row_of("orders")]))
+    await lifecycle.store(lifecycle.matching([row_of("orders")]))
     assert [fired.trigger for fired in stored.firings] == ["t2"]
 
 

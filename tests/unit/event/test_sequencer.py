@@ -6,7 +6,7 @@ import pytest
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.event.intake import sequencer
-from flowmesh.event.intake.sequencer import Arrival, Need, Sequencer
+from flowmesh.event.intake.sequencer import Arrival, Gap, Sequencer
 from flowmesh.event.subscriptions.cursors import END
 
 
@@ -37,9 +37,9 @@ def test_commits_in_order_pass_at_once() -> None:
     line = Sequencer({})
     assert keys(line.offer(arrival(batch(7, 1)))) == [(7, 1, 0)]
     assert keys(line.offer(arrival(batch(7, 2, 0, last=False), 5))) == []
-    assert (line.done(7), line.needs(), line.stream_sequence_held()) == (1, [], 5)
+    assert (line.done(7), line.gaps(), line.stream_sequence_held()) == (1, [], 5)
     assert keys(line.offer(arrival(batch(7, 2, 1), 6))) == [(7, 2, 0), (7, 2, 1)]
-    assert (line.done(7), line.needs(), line.waiting) == (2, [], False)
+    assert (line.done(7), line.gaps(), line.waiting) == (2, [], False)
 
 
 def test_a_commit_of_which_the_rest_was_served_is_passed() -> None:
@@ -47,9 +47,9 @@ def test_a_commit_of_which_the_rest_was_served_is_passed() -> None:
     line = Sequencer({})
     line.offer(arrival(batch(7, 1, 0, last=False)))
     line.offer(arrival(batch(7, 3)))
-    (need,) = line.needs()
-    assert need == Need(7, 0)
-    assert keys(line.filled(need, [], last_position=3)) == [(7, 3, 0)]
+    (gap,) = line.gaps()
+    assert gap == Gap(7, 0)
+    assert keys(line.filled(gap, [], last_position=3)) == [(7, 3, 0)]
     assert (line.done(7), line.waiting) == (3, False)
 
 
@@ -58,11 +58,11 @@ def test_the_place_stays_before_what_the_outbox_gave_until_it_is_given_back() ->
     line = Sequencer({})
     taken = batch(2, 1, after={1: 5, 3: 1})
     line.offer(arrival(taken, 4))
-    line.filled(Need(2, 0), [taken], last_position=1)
+    line.filled(Gap(2, 0), [taken], last_position=1)
     assert line.stream_sequence_held() == 4
 
     line = Sequencer({})
-    line.filled(Need(2, 0), [taken], last_position=1)
+    line.filled(Gap(2, 0), [taken], last_position=1)
     assert line.stream_sequence_held() is None
     assert line.offer(arrival(taken, 4)) == []
     assert (line.stream_sequence_held(), line.repeated) == (4, 1)
@@ -81,26 +81,26 @@ def test_a_gap_holds_what_is_behind_it_until_the_outbox_fills_it() -> None:
     """Held commits follow the filled ones, in order."""
     line = Sequencer({7: 1})
     assert line.offer(arrival(batch(7, 4))) == []
-    (need,) = line.needs()
-    assert need == Need(7, 1)
-    ready = line.filled(need, [batch(7, 2), batch(7, 3), batch(7, 4)], last_position=4)
+    (gap,) = line.gaps()
+    assert gap == Gap(7, 1)
+    ready = line.filled(gap, [batch(7, 2), batch(7, 3), batch(7, 4)], last_position=4)
 
     assert keys(ready) == [(7, 2, 0), (7, 3, 0), (7, 4, 0)]
-    assert (line.needs(), line.stream_sequence_held()) == ([], None)
+    assert (line.gaps(), line.stream_sequence_held()) == ([], None)
 
 
 def test_an_unknown_incarnation_is_read_from_its_first_position() -> None:
     """Nothing stored and a later position: the outbox is asked from 0."""
     line = Sequencer({})
     line.offer(arrival(batch(9, 3)))
-    assert line.needs() == [Need(9, 0)]
+    assert line.gaps() == [Gap(9, 0)]
 
 
 def test_positions_that_were_served_and_deleted_are_skipped() -> None:
     """An outbox that holds no more what is missing ends the waiting."""
     line = Sequencer({})
     line.offer(arrival(batch(9, 30)))
-    ready = line.filled(Need(9, 0), [], last_position=30)
+    ready = line.filled(Gap(9, 0), [], last_position=30)
 
     assert keys(ready) == [(9, 30, 0)]
     assert line.skipped == 29
@@ -110,15 +110,15 @@ def test_what_was_not_committed_when_the_outbox_was_asked_is_not_skipped() -> No
     """An answer older than the missing position proves nothing about it."""
     line = Sequencer({9: 5})
     line.offer(arrival(batch(9, 7)))
-    assert line.filled(Need(9, 5), [], last_position=5) == []
-    assert line.needs() == [Need(9, 5)]
+    assert line.filled(Gap(9, 5), [], last_position=5) == []
+    assert line.gaps() == [Gap(9, 5)]
 
 
 def test_a_take_over_waits_for_the_former_owner() -> None:
     """The first commit with taken partitions follows the last one of the former owner."""
     line = Sequencer({1: 3})
     assert line.offer(arrival(batch(2, 1, after={1: 5}))) == []
-    assert line.needs() == [Need(1, 3)]
+    assert line.gaps() == [Gap(1, 3)]
     assert keys(line.offer(arrival(batch(1, 4)))) == [(1, 4, 0)]
     assert keys(line.offer(arrival(batch(1, 5)))) == [(1, 5, 0), (2, 1, 0)]
 
@@ -127,14 +127,14 @@ def test_a_former_owner_that_was_served_is_passed() -> None:
     """Where the outbox holds nothing more of it, the take-over goes on."""
     line = Sequencer({})
     line.offer(arrival(batch(2, 1, after={1: 5})))
-    assert keys(line.filled(Need(1, 0), [], last_position=5)) == [(2, 1, 0)]
+    assert keys(line.filled(Gap(1, 0), [], last_position=5)) == [(2, 1, 0)]
 
 
 def test_the_outbox_replaces_parts_that_came() -> None:
     """A position filled whole ends the wait for its other parts."""
     line = Sequencer({7: 1})
     line.offer(arrival(batch(7, 2, 1)))
-    ready = line.filled(Need(7, 1), [batch(7, 2)], last_position=2)
+    ready = line.filled(Gap(7, 1), [batch(7, 2)], last_position=2)
 
     assert keys(ready) == [(7, 2, 0)]
     assert line.offer(arrival(batch(7, 2, 0, last=False))) == []
@@ -148,10 +148,10 @@ def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         line.offer(arrival(batch(7, position)))
     stored = [batch(7, position) for position in range(1, 12)]
     seen: list[int] = []
-    while needs := line.needs():
-        (need,) = needs
-        page = [each for each in stored if each.position > need.after][:2]
-        seen += [a.batch.position for a in line.filled(need, page, last_position=11)]
+    while gaps := line.gaps():
+        (gap,) = gaps
+        page = [each for each in stored if each.position > gap.after][:2]
+        seen += [a.batch.position for a in line.filled(gap, page, last_position=11)]
     assert seen == list(range(1, 12))
 
 
@@ -173,7 +173,7 @@ def test_any_schedule_gives_every_position_once_and_in_order(seed: int) -> None:
             got += _fill(line, committed, random_)
     for incarnation in {each.incarnation for each in committed}:
         line.offer(arrival(batch(incarnation, 99)))
-    while line.needs():
+    while line.gaps():
         got += _fill(line, committed, random_)
 
     wanted = [key for key in by_key if key[1] != 99]
@@ -203,12 +203,12 @@ def _fill(
     line: Sequencer, committed: list[pb.EventBatch], random_: random.Random
 ) -> list[tuple[int, int, int]]:
     got: list[tuple[int, int, int]] = []
-    for need in line.needs():
-        mine = [each for each in committed if each.incarnation == need.incarnation]
+    for gap in line.gaps():
+        mine = [each for each in committed if each.incarnation == gap.incarnation]
         last = max(each.position for each in mine)
-        until = need.after + random_.randrange(1, 4)
-        page = [_copy(each) for each in mine if need.after < each.position <= until]
-        got += keys(line.filled(need, page, last_position=98 if need.after >= last else last))
+        until = gap.after + random_.randrange(1, 4)
+        page = [_copy(each) for each in mine if gap.after < each.position <= until]
+        got += keys(line.filled(gap, page, last_position=98 if gap.after >= last else last))
     return got
 
 

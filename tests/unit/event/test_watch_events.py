@@ -16,12 +16,12 @@ from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.errors import Gone
-from flowmesh.event.intake.buffer import Keeper
+from flowmesh.event.intake.buffer import IntakeBuffer
 from flowmesh.event.intake.intake import Intake
-from flowmesh.event.intake.sequencer import Need, Sequencer
+from flowmesh.event.intake.sequencer import Gap, Sequencer
 from flowmesh.event.intake.stream import StreamState
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.store import Place as Stored
+from flowmesh.event.store import StreamPosition as Stored
 from flowmesh.event.subscriptions.cursors import END, Cursor, Place, encode
 from flowmesh.event.subscriptions.fanout import Fanout
 from flowmesh.event.subscriptions.selection import Selection
@@ -94,7 +94,7 @@ class Service:
         self.stream = stream
         fanout = Fanout(clock=Clock(), metrics=metrics, log=log)
         nowhere: Any = unused
-        self.keeper = Keeper(
+        self.buffer = IntakeBuffer(
             store=nowhere,
             stream=stream.name,
             place=Stored(stream.name, MADE_US, settled),
@@ -109,7 +109,7 @@ class Service:
             stream=some,
             sequencer=self.sequencer,
             fanout=fanout,
-            keeper=self.keeper,
+            buffer=self.buffer,
             metrics=metrics,
             log=log,
         )
@@ -122,7 +122,7 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
-        self._tasks.append(asyncio.create_task(self.intake.run()))
+        self._tasks.append(asyncio.create_task(self.intake.read_stream()))
 
     def follow(self, cursor: str) -> None:
         self._tasks.append(asyncio.create_task(self._follow(cursor)))
@@ -135,9 +135,9 @@ class Service:
 
     def fill(self, *batches: pb.EventBatch) -> None:
         """The outbox answers what is needed."""
-        (need,) = self.intake.needs()
+        (gap,) = self.intake.gaps()
         last = max(batch.position for batch in batches)
-        self.intake.filled(need, pb.ReadOutboxResponse(batches=batches, last_position=last))
+        self.intake.filled(gap, pb.ReadOutboxResponse(batches=batches, last_position=last))
 
     def another(self) -> "Service":
         """One more follower of the same process."""
@@ -188,7 +188,7 @@ async def test_what_is_held_while_somebody_resumes_comes_once_and_in_order() -> 
     stream = Stream(commit(A, 1), commit(B, 2), commit(A, 2))
     service = Service(stream, {}, settled=0)
     service.begin()
-    await done("the gap is seen", service.intake.needs, within_s=5)
+    await done("the gap is seen", service.intake.gaps, within_s=5)
     service.follow(encode(Cursor(MADE_US, Place(1, 0, 0))))
     await service.has("1/2")
     service.fill(commit(B, 1), commit(B, 2))
@@ -204,7 +204,7 @@ async def test_each_cursor_given_while_something_is_held_leads_to_what_follows_i
         stream = Stream(commit(A, 1), commit(B, 1), commit(B, 3), commit(A, 2), commit(C, 1))
         service = Service(stream, {}, settled=0)
         service.begin()
-        await done("the gap is seen", service.intake.needs, within_s=5)
+        await done("the gap is seen", service.intake.gaps, within_s=5)
         service.follow(encode(Cursor(MADE_US, Place(2))))
         await service.has("1/2", "3/1")
         cursors, positions = service.cursors, {A: 2, B: 1, C: 1}
@@ -217,7 +217,7 @@ async def test_each_cursor_given_while_something_is_held_leads_to_what_follows_i
             follower.follow(cursor)
             if not filled:
                 await follower.has(*["1/2", "3/1"][known:])
-        await done("the gap is seen", service.intake.needs, within_s=5)
+        await done("the gap is seen", service.intake.gaps, within_s=5)
         await rest()
         service.fill(commit(B, 2), commit(B, 3))
         for known, follower in enumerate(service.others):
@@ -233,9 +233,9 @@ async def test_what_an_outbox_gave_stays_before_the_place_while_it_is_held() -> 
     stream = Stream(commit(A, 1), heir, commit(A, 2))
     service = Service(stream, {}, settled=0)
     service.begin()
-    await done("the gap is seen", service.intake.needs, within_s=5)
-    service.intake.filled(Need(B, 0), pb.ReadOutboxResponse(batches=[heir], last_position=1))
-    assert service.keeper.settled == 1
+    await done("the gap is seen", service.intake.gaps, within_s=5)
+    service.intake.filled(Gap(B, 0), pb.ReadOutboxResponse(batches=[heir], last_position=1))
+    assert service.buffer.settled == 1
     await service.close()
 
 
@@ -250,7 +250,7 @@ async def test_a_commit_of_which_a_part_was_lost_comes_once() -> None:
     service.follow(encode(Cursor(MADE_US, Place(1))))
     await done("the part has come", lambda: service.intake.last_sequence == 2, within_s=5)
     stream.put(commit(A, 2))
-    await done("the gap is seen", service.intake.needs, within_s=5)
+    await done("the gap is seen", service.intake.gaps, within_s=5)
     service.fill(whole)
     await service.has("1/1", "1/2", "1/2")
     await service.close()
@@ -261,7 +261,7 @@ async def test_nobody_joins_a_process_that_is_behind_its_cursor() -> None:
     stream = Stream(commit(A, 1), commit(A, 3), commit(B, 1))
     service = Service(stream, {}, settled=0)
     service.begin()
-    await done("the gap is seen", service.intake.needs, within_s=5)
+    await done("the gap is seen", service.intake.gaps, within_s=5)
     service.follow(encode(Cursor(MADE_US, Place(3))))
     await service.has()
     service.fill(commit(A, 2), commit(A, 3))
@@ -305,20 +305,20 @@ class Life:
             self.stream.put(batch)
 
     def fill(self) -> None:
-        for need in self.service.intake.needs():
-            mine = [each for each in self.committed if each.incarnation == need.incarnation]
-            page = [each for each in mine if each.position > need.after]
+        for gap in self.service.intake.gaps():
+            mine = [each for each in self.committed if each.incarnation == gap.incarnation]
+            page = [each for each in mine if each.position > gap.after]
             last = mine[-1].position if mine else 0
             answer = pb.ReadOutboxResponse(
                 batches=page[: self.chance.randrange(1, 4)], last_position=last
             )
-            self.service.intake.filled(need, answer)
+            self.service.intake.filled(gap, answer)
 
     async def restart(self) -> None:
         """What was processed is stored by then."""
         await self.service.close()
         positions = {each: self.service.sequencer.done(each) for each in (A, B, C)}
-        self.service = Service(self.stream, positions, self.service.keeper.settled)
+        self.service = Service(self.stream, positions, self.service.buffer.settled)
         self.service.begin()
         self.resume(self.service)
 
@@ -353,7 +353,7 @@ async def test_whoever_resumes_at_any_time_gets_every_event_once_and_in_order(se
     for incarnation in (A, B, C):
         life.commit(incarnation, lost=0)
     await rest()
-    while life.service.intake.needs():
+    while life.service.intake.gaps():
         life.fill()
         await rest()
     await life.service.close()
@@ -386,11 +386,13 @@ async def test_the_place_of_a_lost_stream_is_none_in_the_next() -> None:
     stream = Stream(commit(A, 1), commit(A, 2), commit(B, 2))
     service = Service(stream, {}, settled=0)
     service.begin()
-    await done("the gap is seen", service.intake.needs, within_s=5)
-    assert (service.keeper.stream_made_us, service.keeper.settled) == (MADE_US, 2)
+    await done("the gap is seen", service.intake.gaps, within_s=5)
+    assert (service.buffer.stream_created_us, service.buffer.settled) == (MADE_US, 2)
     stream.lose(commit(A, 3))
-    await done("it is in the new one", lambda: service.keeper.stream_made_us != MADE_US, within_s=5)
-    assert (service.keeper.settled, service.intake.last_sequence) == (0, 1)
+    await done(
+        "it is in the new one", lambda: service.buffer.stream_created_us != MADE_US, within_s=5
+    )
+    assert (service.buffer.settled, service.intake.last_sequence) == (0, 1)
     service.fill(commit(B, 1))
-    assert service.keeper.settled == 1
+    assert service.buffer.settled == 1
     await service.close()

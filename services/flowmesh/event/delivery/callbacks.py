@@ -1,4 +1,4 @@
-"""Which callbacks follow from an execution's events. Pure."""
+"""Callbacks that follow from the events of an execution. Pure."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 ON_COMPLETE: Final = "onComplete"
 ON_FAILURE: Final = "onFailure"
 ON_STEP: Final = "onStep"
-# The notification of an alert: its event is the body, and it is of no execution.
+# The notification of an alert: the event is the body, and there is no execution.
 ALERT: Final = "alert"
 
-# A step is finished when it has completed or failed for good; a skipped one never began.
+# A step is finished when it has completed or failed for good; a skipped step never started.
 _KINDS: Final = {
     "workflow_completed": ON_COMPLETE,
     "workflow_failed": ON_FAILURE,
@@ -26,7 +26,7 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One delivery to be made: what happened, and who is to be told."""
+    """A delivery to be made: the event, and the address of its receiver."""
 
     namespace: str
     execution_id: str
@@ -40,13 +40,13 @@ class Callback:
 
     @property
     def id(self) -> str:
-        """The same for the same event however often it is derived; receivers deduplicate by it."""
+        """A stable id of the event; receivers use it to deduplicate."""
         parts = (self.namespace, self.execution_id, self.kind, str(self.sequence))
         return "dlv_" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
     @property
     def host(self) -> str:
-        """What the receivers of one server have in common; urls that do not parse share none."""
+        """The host of the URL, which limits apply to; empty for a malformed URL."""
         try:
             return urlsplit(self.url).netloc.rpartition("@")[2].lower()
         except ValueError:
@@ -54,7 +54,7 @@ class Callback:
 
 
 def callbacks_of(row: history_service_pb2.EventRow) -> Iterator[Callback]:
-    """The callbacks that the plan asks for, for the events of one commit to one execution."""
+    """Return the callbacks that the plan requests for the events of a commit to an execution."""
     urls = _urls(row.callbacks)
     if not urls:
         return
@@ -84,5 +84,5 @@ def _urls(callbacks: plan_pb2.Callbacks) -> dict[str, str]:
 
 
 def _storable(text: str) -> str:
-    # The database cannot hold NUL; no url and no secret may, so the delivery fails and says so.
+    # The database cannot store NUL. URLs and secrets must not hold it, so the delivery fails.
     return text.replace("\0", "\ufffd")

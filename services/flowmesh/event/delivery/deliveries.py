@@ -1,4 +1,4 @@
-"""Runs the deliveries that are due: bounded in all and per receiver, asleep when none is."""
+"""The loop that runs due deliveries, limited in total and per receiver."""
 
 import asyncio
 from collections import Counter
@@ -14,13 +14,13 @@ from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock, Loop
 
 RUNNING_MAX: Final = 32
-# A host is given so many at a time, and no more while it has more than so many: 8 at most.
+# Deliveries claimed per host at a time; a host with more than these is skipped: 8 at most.
 PER_HOST: Final = 4
 DRAIN_S: Final = 2.0
 
 
 class DeliveryLoop(Loop):
-    """Claims what is due and delivers it; wakes for new rows, ended attempts and due times."""
+    """Claims and runs due deliveries; wakes for new rows, ended attempts and due times."""
 
     interval_ms = 1
 
@@ -39,27 +39,27 @@ class DeliveryLoop(Loop):
         self._metrics = metrics
         self._log = log
         self._running: dict[asyncio.Task[None], Due] = {}
-        self._look = asyncio.Event()
+        self._notified = asyncio.Event()
         self._draining = asyncio.Event()
 
-    def look(self) -> None:
-        """There may be something new to deliver."""
-        self._look.set()
+    def notify(self) -> None:
+        """Wake the loop: there may be new deliveries."""
+        self._notified.set()
 
     async def run_once(self) -> int:
-        """Starts what is due now, or waits until something may be; returns how many it started."""
-        self._look.clear()
+        """Start due deliveries, or wait until one may be due. Return the number started."""
+        self._notified.clear()
         hosts = Counter(due.host for due in self._running.values())
         busy = [host for host, count in hosts.items() if count > PER_HOST]
         free = RUNNING_MAX - len(self._running)
         if free <= 0 or self._draining.is_set():
-            await self._look.wait()
+            await self._notified.wait()
             return 0
         claimed = await self._store.claim(
             busy_hosts=busy, free=free, per_host=PER_HOST, lease_ms=LEASE_MS
         )
         if self._draining.is_set():
-            # Told to stop while it asked: what it would post with is about to close.
+            # Draining began during the claim: the HTTP client is about to close.
             await self._give_back(claimed)
             return 0
         for due in claimed:
@@ -71,7 +71,7 @@ class DeliveryLoop(Loop):
         return len(claimed)
 
     async def drain(self) -> None:
-        """Lets attempts end for a moment, and gives back those that do not."""
+        """Give running attempts a grace period, then return the others to the queue."""
         self._draining.set()
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_S)
@@ -83,7 +83,7 @@ class DeliveryLoop(Loop):
 
     async def _give_back(self, dues: Iterable[Due]) -> None:
         for due in dues:
-            await self._store.put_off(
+            await self._store.postpone(
                 due.ordinal, attempts=due.attempts, last_error="interrupted", delay_ms=0
             )
 
@@ -91,7 +91,7 @@ class DeliveryLoop(Loop):
         wait_ms = await self._store.next_due_ms(busy_hosts=busy)
         try:
             async with asyncio.timeout(None if wait_ms is None else wait_ms / 1_000):
-                await self._look.wait()
+                await self._notified.wait()
         except TimeoutError:
             return
 
@@ -103,7 +103,7 @@ class DeliveryLoop(Loop):
         self._metrics.attempts.labels(outcome.label).inc()
         self._metrics.delivery_seconds.observe((self._clock.monotonic_ms() - began_ms) / 1_000)
         if outcome.status == "pending":
-            await self._store.put_off(
+            await self._store.postpone(
                 due.ordinal,
                 attempts=outcome.attempts,
                 last_error=outcome.last_error,
@@ -119,7 +119,7 @@ class DeliveryLoop(Loop):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         due = self._running.pop(task)
-        self._look.set()
+        self._notified.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Its lease brings it back, with the same id.
+            # It is claimed again when its lease expires, with the same id.
             self._log.error("delivery_failed", delivery=due.id, exc_info=error)

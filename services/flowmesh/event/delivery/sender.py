@@ -1,4 +1,4 @@
-"""Delivers one callback: its body, its signature, and what the receiver's answer means."""
+"""A delivery attempt of a callback: body, signature, and interpretation of the response."""
 
 import binascii
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ from flowmesh.views import exact_value, execution_view, failure_view, instant
 
 TIMEOUT_MS: Final = 15_000
 READ_TIMEOUT_S: Final = 3.0
-# Longer than an attempt can take: an attempt that nobody ended by then died with its process.
+# Longer than the longest attempt: after it, the process of the attempt must have died.
 LEASE_MS: Final = 20_000
 ATTEMPTS_MAX: Final = 8
 DELAY_FIRST_MS: Final = 1_000
 DELAY_FACTOR: Final = 2
 DELAY_MAX_MS: Final = 300_000
-# An execution whose state cannot be read now: no attempt was made.
+# Delay when the execution cannot be read: no attempt was made.
 NOT_NOW_MS: Final = 1_000
 GONE: Final = 410
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`status` of the delivery from now on; pending ones are tried again after the delay."""
+    """The new `status` of a delivery; a pending one is retried after the delay."""
 
     status: str
     attempts: int
@@ -46,7 +46,7 @@ class Outcome:
 
 
 class Deliverer:
-    """Makes one attempt at a time for whoever calls; stores nothing."""
+    """Makes delivery attempts; stores nothing."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class Deliverer:
         self._clock = clock
 
     async def attempt(self, due: Due) -> Outcome:
-        """One POST, and what follows from its answer. Redirects count as failures."""
+        """Send one POST and interpret the response. A redirect counts as a failure."""
         try:
             body = await self._body(due)
         except FlowmeshError as error:
             return Outcome(
                 "pending",
                 due.attempts,
-                f"execution not read: {error.reason}",
+                f"the execution could not be read: {error.reason}",
                 NOT_NOW_MS,
                 "put_off",
             )
@@ -103,12 +103,12 @@ class Deliverer:
         except (Unavailable, Overloaded, Timeout):
             raise
         except FlowmeshError:
-            # Gone, or too large to be read: the receiver still hears what happened.
+            # Deleted, or too large to be read: send the event without the execution.
             return None
 
 
 def callback_body(due: Due, execution: execution_pb2.Execution | None) -> dict[str, Any]:
-    """The JSON body. Of an execution that cannot be read any more only the ids are left."""
+    """Return the JSON body. An unreadable execution is reduced to its ids."""
     event = history_event_pb2.HistoryEvent.FromString(due.event)
     body: dict[str, Any] = {
         "event": due.kind,
@@ -138,7 +138,7 @@ def callback_body(due: Due, execution: execution_pb2.Execution | None) -> dict[s
 
 
 def signed_headers(due: Due, body: bytes, now_s: int) -> dict[str, str]:
-    """Standard Webhooks: the id is that of the delivery, the time that of the attempt."""
+    """Return the headers of Standard Webhooks: the id of the delivery, the time of the attempt."""
     headers = {
         "Content-Type": "application/json",
         "webhook-id": due.id,

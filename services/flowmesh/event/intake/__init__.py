@@ -1,1 +1,1 @@
-"""Events of the stream, put in order and stored before they are acknowledged."""
+"""Intake of the event stream: ordering, and storage before acknowledgment."""

@@ -1,7 +1,7 @@
-"""Keeps what must not be lost: positions, and the callbacks that follow from the events.
+"""A buffer of positions, callbacks and trigger rows between the stream and the database.
 
-Callbacks are stored at once, positions alone at most every 200 ms, both in one statement; while
-one runs the next collects. Nothing is written while nothing comes.
+Callbacks are stored at once, positions alone at most every 200 ms, both in one statement; new
+entries are collected meanwhile. Nothing is written without new entries.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from flowmesh.api.history.v1.history_service_pb2 import EventRow
 from flowmesh.event.delivery.callbacks import Callback, callbacks_of
 from flowmesh.event.intake.sequencer import Arrival
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.store import EventStore, Place
-from flowmesh.event.triggers.published import Lifecycle
+from flowmesh.event.store import EventStore, StreamPosition
+from flowmesh.event.triggers.published import LifecycleTriggers
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock, Loop
 
@@ -40,7 +40,7 @@ class _Pending:
             self.size += len(callback.event)
 
     def ask(self, rows: Iterable[EventRow]) -> None:
-        """Rows that triggers may fire for."""
+        """Add rows that triggers may fire for."""
         for row in rows:
             self.asked.append(row)
             self.size += len(row.events)
@@ -57,20 +57,20 @@ class _Pending:
         return bool(self.callbacks or self.asked)
 
 
-class Keeper:
-    """Collects what is processed until it is stored."""
+class IntakeBuffer:
+    """Collects processed commits until they are stored."""
 
     def __init__(
         self,
         *,
         store: EventStore,
         stream: str,
-        place: Place | None,
+        place: StreamPosition | None,
         positions: Mapping[int, int],
         metrics: EventMetrics,
         log: FilteringBoundLogger,
         on_callbacks: Callable[[], None],
-        lifecycle: Lifecycle | None = None,
+        lifecycle: LifecycleTriggers | None = None,
     ) -> None:
         self._store = store
         self._stream = stream
@@ -83,21 +83,21 @@ class Keeper:
         self._urgent = asyncio.Event()
         self._room = asyncio.Event()
         self.place = place
-        self.stream_made_us = 0
+        self.stream_created_us = 0
         self.settled = 0
-        # Stored positions that nobody was told of yet.
+        # Stored positions that are not yet reported to the orchestrators.
         self.unreported = dict(positions)
         self.reportable = asyncio.Event()
         if positions:
             self.reportable.set()
 
-    def is_in(self, stream_made_us: int, settled: int) -> None:
-        """Which stream is read, and up to where nothing of it is held."""
-        self.stream_made_us, self.settled = stream_made_us, settled
+    def set_stream_position(self, stream_created_us: int, settled: int) -> None:
+        """Set the current stream, and its last message before which nothing is held."""
+        self.stream_created_us, self.settled = stream_created_us, settled
 
     @property
     def full(self) -> bool:
-        """Whether the intake must wait: the database is slower than the stream."""
+        """True if the intake must wait because the database is slower than the stream."""
         return self._pending.full
 
     async def until_room(self) -> None:
@@ -107,7 +107,7 @@ class Keeper:
             self._room.clear()
 
     def take(self, arrival: Arrival) -> None:
-        """Notes a processed commit; what it asks to be delivered is stored soon."""
+        """Add a processed commit; its callbacks are stored soon."""
         pending = self._pending
         for row in arrival.batch.rows:
             if not row.HasField("callbacks"):
@@ -117,7 +117,7 @@ class Keeper:
             except DecodeError:
                 self._log.error("event_row_malformed", execution_id=row.execution_id)
         if self._lifecycle is not None:
-            pending.ask(self._lifecycle.asked(arrival.batch.rows))
+            pending.ask(self._lifecycle.matching(arrival.batch.rows))
         if arrival.last_part:
             pending.positions[arrival.batch.incarnation] = arrival.batch.position
         self._changed.set()
@@ -125,7 +125,7 @@ class Keeper:
             self._urgent.set()
 
     async def until_due(self) -> None:
-        """Returns when there is something that should be stored now."""
+        """Return when something is due to be stored."""
         await self._changed.wait()
         if not self._urgent.is_set():
             try:
@@ -135,13 +135,13 @@ class Keeper:
                 return
 
     async def store(self) -> int:
-        """Stores what was collected; returns how many deliveries are new. Retried as a whole."""
+        """Store the collected entries. Return the number of new deliveries. Retried as a whole."""
         pending, self._pending = self._pending, _Pending()
-        place = Place(self._stream, self.stream_made_us, self.settled)
+        place = StreamPosition(self._stream, self.stream_created_us, self.settled)
         self._changed.clear()
         self._urgent.clear()
         try:
-            # First: who was not heard of to be taken in comes again, and fires the same again.
+            # Store firings first: a commit without stored position is redelivered and fires again.
             if pending.asked and self._lifecycle is not None:
                 await self._lifecycle.store(pending.asked)
             new = await self._store.take_in(pending.positions, place, pending.callbacks)
@@ -169,22 +169,22 @@ class Keeper:
             self._urgent.set()
 
 
-class KeepLoop(Loop):
-    """Stores what the keeper collected, as soon as it is due."""
+class IntakeStoreLoop(Loop):
+    """Stores the content of the buffer when it is due."""
 
     interval_ms = 1
 
-    def __init__(self, *, keeper: Keeper, store: EventStore, clock: Clock) -> None:
-        self._keeper = keeper
+    def __init__(self, *, buffer: IntakeBuffer, store: EventStore, clock: Clock) -> None:
+        self._buffer = buffer
         self._store = store
         self._clock = clock
         self._forget_at_ms = clock.monotonic_ms() + FORGET_EVERY_MS
 
     async def run_once(self) -> int:
-        """Waits for something to store, stores it; returns how many deliveries are new."""
-        await self._keeper.until_due()
-        new = await self._keeper.store()
+        """Wait for entries and store them. Return the number of new deliveries."""
+        await self._buffer.until_due()
+        new = await self._buffer.store()
         if self._clock.monotonic_ms() >= self._forget_at_ms:
             self._forget_at_ms = self._clock.monotonic_ms() + FORGET_EVERY_MS
-            await self._store.forget()
+            await self._store.delete_expired()
         return new

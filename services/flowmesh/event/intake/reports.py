@@ -1,4 +1,4 @@
-"""Tells every orchestrator up to where the events are stored, so that outboxes can be emptied."""
+"""Reports of stored positions to all orchestrators, which then delete outbox rows."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,15 +6,15 @@ from typing import Final
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.errors import FlowmeshError
-from flowmesh.event.intake.buffer import Keeper
+from flowmesh.event.intake.buffer import IntakeBuffer
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Loop, Runtime
 
 ORCHESTRATOR: Final = "orchestrator"
 
 
-class Orchestrators(Loop):
-    """The addresses of the orchestrators, as they come and go."""
+class OrchestratorWatchLoop(Loop):
+    """Tracks the addresses of the orchestrators."""
 
     interval_ms = 500
 
@@ -23,7 +23,7 @@ class Orchestrators(Loop):
         self._addresses: tuple[str, ...] = ()
 
     async def run_once(self) -> None:
-        """Follows the registry until that ends."""
+        """Follow the registry until its stream ends."""
         async for endpoints in self._runtime.instances(ORCHESTRATOR):
             self._addresses = tuple(endpoint.address for endpoint in endpoints)
 
@@ -35,31 +35,31 @@ class Orchestrators(Loop):
 
 
 class ReportLoop(Loop):
-    """Reports stored positions, at most once a second and only when some moved."""
+    """Reports stored positions at most once a second, and only changed ones."""
 
     interval_ms = 1_000
 
     def __init__(
         self,
         *,
-        keeper: Keeper,
+        buffer: IntakeBuffer,
         outboxes: Callable[[], list["history_service_pb2_grpc.OutboxServiceAsyncStub"]],
     ) -> None:
-        self._keeper = keeper
+        self._buffer = buffer
         self._outboxes = outboxes
 
     async def run_once(self) -> int:
-        """Waits until there is something to say, says it; returns how many heard it.
+        """Wait for positions to report and send them. Return the number of successful reports.
 
-        Every orchestrator is told: the owner deletes the rows of its own incarnation, any other
-        those of incarnations that are gone. All are told again while one of them does not answer.
+        Each orchestrator gets the report: the owner deletes the rows of its own incarnation, others
+        those of ended incarnations. The report is repeated to all until all have received it.
         """
-        await self._keeper.reportable.wait()
+        await self._buffer.reportable.wait()
         outboxes = self._outboxes()
         if not outboxes:
             return 0
-        self._keeper.reportable.clear()
-        moved, self._keeper.unreported = self._keeper.unreported, {}
+        self._buffer.reportable.clear()
+        moved, self._buffer.unreported = self._buffer.unreported, {}
         positions = [pb.Position(incarnation=i, position=p) for i, p in moved.items()]
         heard = 0
         for outbox in outboxes:
@@ -70,6 +70,6 @@ class ReportLoop(Loop):
                 continue
         failpoint("event.reported")
         if heard < len(outboxes):
-            self._keeper.unreported = moved | self._keeper.unreported
-            self._keeper.reportable.set()
+            self._buffer.unreported = moved | self._buffer.unreported
+            self._buffer.reportable.set()
         return heard

@@ -1,4 +1,4 @@
-"""The JetStream stream of lifecycle events: its name, its limits, its state."""
+"""The JetStream stream of lifecycle events: name, limits, state."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MAX_BYTES: Final = 8 * 1024**3
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """When the stream was made, and which messages it holds; empty when first > last."""
+    """The creation time of the stream, and its messages; empty if first > last."""
 
     made_us: int
     first: int
@@ -31,21 +31,21 @@ class EventStream:
         self._subject = f"{prefix}.events.>"
 
     async def ensure(self) -> None:
-        """Makes the stream where it is not there; orchestrators do the same."""
+        """Create the stream if it does not exist; orchestrators do the same."""
         await self.bus.ensure_stream(self.name, [self._subject], MAX_AGE_S, MAX_BYTES)
 
     async def state(self) -> StreamState:
-        """Raises Unavailable while NATS is away or the stream is not there."""
+        """Return the state. Raise Unavailable if NATS or the stream is unavailable."""
         try:
             info = await self.bus.jetstream.stream_info(self.name)
         except FAILURES as error:
             raise Unavailable(
-                "SERVICE_UNAVAILABLE", "the event stream does not answer", retry_after_ms=500
+                "SERVICE_UNAVAILABLE", "the event stream is unavailable", retry_after_ms=500
             ) from error
         return StreamState(_microseconds(info.created), info.state.first_seq, info.state.last_seq)
 
     def messages(self, start_sequence: int) -> AsyncGenerator[Message, None]:
-        """All messages from the sequence on, for ever, across reconnects."""
+        """Yield all messages from the sequence on, forever, across reconnects."""
         return self.bus.consume(self.name, start_sequence=max(1, start_sequence))
 
 

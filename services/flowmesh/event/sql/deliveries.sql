@@ -1,5 +1,5 @@
 -- name: add-delivery(id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event, happened_us)!
--- One that is there already stays as it is.
+-- An existing delivery is unchanged.
 insert into deliveries (
     id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event, happened_us
 )
@@ -10,8 +10,8 @@ values (
 on conflict do nothing;
 
 -- name: claim(busy_hosts, free, per_host, lease_ms)
--- Deliveries that are due, oldest first, not more than `per_host` of any host, and none of the
--- hosts that are busy. They are due again when the lease is over.
+-- Due deliveries, oldest first, at most `per_host` of each host and none of the busy hosts. They
+-- are due again after the lease.
 with due as (
     select ordinal, row_number() over (partition by host order by next_attempt_at) as nth
     from (
@@ -39,18 +39,18 @@ returning deliveries.ordinal, id, namespace, execution_id, workflow_id, kind, ur
     event, attempts;
 
 -- name: next-due(busy_hosts)$
--- Milliseconds until the next delivery is due; null where none waits.
+-- Milliseconds until the next delivery is due; null if none is pending.
 select ceil(extract(epoch from min(next_attempt_at) - now()) * 1000)::bigint
 from deliveries
 where status = 'pending' and host <> all(:busy_hosts::text[]);
 
 -- name: end-delivery(ordinal, status, attempts, last_error)!
--- Delivered or dead: the secret is of no more use.
+-- Delivered or dead: the secret is no longer needed.
 update deliveries
 set status = :status, attempts = :attempts, last_error = :last_error, secret = ''
 where ordinal = :ordinal and status = 'pending';
 
--- name: put-off(ordinal, attempts, last_error, delay_ms)!
+-- name: postpone(ordinal, attempts, last_error, delay_ms)!
 -- Another attempt follows after the delay.
 update deliveries
 set attempts = :attempts, last_error = :last_error,
@@ -58,7 +58,7 @@ set attempts = :attempts, last_error = :last_error,
 where ordinal = :ordinal and status = 'pending';
 
 -- name: list-deliveries(namespace, execution_id, before, page_size)
--- Newest first, from before the ordinal.
+-- Newest first, before the ordinal.
 select ordinal, id, execution_id, kind, url, status, attempts, last_error,
     (extract(epoch from next_attempt_at) * 1000000)::bigint as next_attempt_at_us
 from deliveries
@@ -67,7 +67,7 @@ where namespace = :namespace and ordinal < :before
 order by ordinal desc
 limit :page_size;
 
--- name: forget-deliveries(days)!
--- Ended ones, when nothing can bring their events again any more.
+-- name: delete-expired-deliveries(days)!
+-- Ended deliveries whose events can no longer be redelivered.
 delete from deliveries
 where status <> 'pending' and created_at < now() - make_interval(days => :days);

@@ -1,15 +1,15 @@
 -- name: load-positions()
--- Where each incarnation stands, those that moved last at the end.
+-- The position of each incarnation, in the order of their last advance.
 select incarnation, position from positions order by updated_at;
 
 -- name: load-place(stream)^
--- Where to go on reading the stream.
+-- The position in the stream to resume from.
 select made_us, sequence from stream_places where stream = :stream;
 
 -- name: take-in(incarnations, reached, stream, made_us, sequence, ids, namespaces, execution_ids, workflow_ids, kinds, sequences, urls, hosts, secrets, events, happened)$
--- Positions, the place in the stream and what must be delivered, in one statement. A delivery
--- that is there already stays as it is; all who insert do so in the order in which it happened,
--- so that nobody waits in a circle. Answers how many are new.
+-- Stores positions, the position in the stream and deliveries in one statement. An existing
+-- delivery is unchanged. Rows are inserted in the order of their events, which prevents
+-- deadlocks. Returns the number of new deliveries.
 with moved as (
     insert into positions (incarnation, position)
     select * from unnest(:incarnations::bigint[], :reached::bigint[])
@@ -42,6 +42,6 @@ with moved as (
 )
 select count(*) from added;
 
--- name: forget-positions(days)!
--- Incarnations that have not moved for long are gone: their outbox and the stream are shorter.
+-- name: delete-expired-positions(days)!
+-- Incarnations without progress for longer than the retention of outboxes and the stream.
 delete from positions where updated_at < now() - make_interval(days => :days);

@@ -2,11 +2,11 @@
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 
 -- name: known-workflows()
--- Those that have triggers; others have nothing to lose.
+-- Workflows with triggers; the others need no deletion.
 select distinct namespace, workflow from triggers;
 
--- name: learn-source(namespace, workflow, version, live)$
--- True where this is newer than what is known; then the row is locked until the end.
+-- name: update-source(namespace, workflow, version, live)$
+-- True if this version is newer than the stored one; the row is then locked.
 insert into trigger_sources (namespace, workflow, version, live)
 values (:namespace, :workflow, :version, :live)
 on conflict (namespace, workflow) do update
@@ -14,9 +14,9 @@ set version = excluded.version, live = excluded.live
 where (excluded.version, not excluded.live) > (trigger_sources.version, not trigger_sources.live)
 returning true;
 
--- name: learn-trigger(namespace, workflow, id, kind, version, body, hook, next_us)!
--- What a trigger has done, and whether it is paused, outlives versions. A schedule that has not
--- changed keeps its next instant, even where that is overdue.
+-- name: update-trigger(namespace, workflow, id, kind, version, body, hook, next_us)!
+-- The statistics and the pause of a trigger outlive its versions. An unchanged schedule keeps
+-- its next instant, even an overdue one.
 insert into triggers (namespace, workflow, id, kind, version, body, hook, next_us)
 values (:namespace, :workflow, :id, :kind, :version, :body, :hook, :next_us)
 on conflict (namespace, workflow, id) do update
@@ -26,12 +26,12 @@ set kind = excluded.kind, version = excluded.version, body = excluded.body,
         when triggers.body = excluded.body then triggers.next_us else excluded.next_us
     end;
 
--- name: forget-triggers(namespace, workflow, ids)!
+-- name: delete-triggers(namespace, workflow, ids)!
 delete from triggers
 where namespace = :namespace and workflow = :workflow and id <> all(:ids::text[]);
 
 -- name: due-schedules(count)
--- Schedules whose instant has come, locked; nobody else looks at them meanwhile.
+-- Due schedules, locked and skipped by other processes.
 select namespace, workflow, id, body, next_us,
     (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us
 from triggers
@@ -49,7 +49,7 @@ where (triggers.namespace, triggers.workflow, triggers.id)
     = (new.namespace, new.workflow, new.id);
 
 -- name: add-firings(ids, namespaces, workflows, triggers, causes, at, inputs, signals, payloads, lease_ms)!
--- With a lease they are ours to start, for so long.
+-- Leased to this process if lease_ms > 0.
 insert into firings (
     id, namespace, workflow, trigger, cause, at_us, input, signal, payload, next_attempt_at
 )
@@ -60,7 +60,7 @@ order by 1
 on conflict do nothing;
 
 -- name: add-unpaused-firings(ids, namespaces, workflows, triggers, causes, at, inputs, signals, payloads)!
--- Only those whose trigger is there and not paused, whatever whoever made them knew of it.
+-- Firings of existing triggers that are not paused at the time of the commit.
 insert into firings (id, namespace, workflow, trigger, cause, at_us, input, signal, payload)
 select new.*
 from unnest(:ids::text[], :namespaces::text[], :workflows::text[], :triggers::text[],
@@ -72,7 +72,7 @@ order by new.id
 on conflict do nothing;
 
 -- name: claim-firings(free, lease_ms)
--- Firings that are to be started now; due again when the lease is over.
+-- Firings to start now; they are due again after the lease.
 with due as (
     select id from firings
     where next_attempt_at <= now()
@@ -86,13 +86,13 @@ from due
 where firings.id = due.id
 returning firings.id, namespace, workflow, trigger, cause, at_us, input, signal, payload, attempts;
 
--- name: put-off-firing(id, attempts, delay_ms)!
+-- name: postpone-firing(id, attempts, delay_ms)!
 update firings
 set attempts = :attempts, next_attempt_at = now() + make_interval(secs => :delay_ms::float / 1000)
 where id = :id;
 
 -- name: end-firing(id, at_us, execution_id, error, joined)!
--- Started, or refused for good; what the trigger shows of it.
+-- Started, or refused permanently: updates the statistics of the trigger.
 with ended as (
     delete from firings where id = :id returning namespace, workflow, trigger
 )
@@ -104,7 +104,7 @@ where triggers.namespace = ended.namespace and triggers.workflow = ended.workflo
     and triggers.id = ended.trigger;
 
 -- name: next-due-ms()$
--- Until the next instant of a schedule or the next attempt of a firing; null where none waits.
+-- Milliseconds until the next instant or the next retry; null if none is pending.
 select ceil(least(
     (select min(next_us) / 1000.0 from triggers where next_us is not null and not paused)
         - extract(epoch from clock_timestamp()) * 1000,
@@ -120,14 +120,14 @@ order by workflow, id;
 select namespace, workflow, id, body from triggers where kind = 'event';
 
 -- name: add-published(namespace, source, id, type, at_us, event)$
--- True where it was not there.
+-- True if the event is new.
 insert into published (namespace, source, id, type, at_us, event)
 values (:namespace, :source, :id, :type, :at_us, :event)
 on conflict do nothing
 returning true;
 
 -- name: undelivered-events(count)
--- Events that have not been sent to listeners, locked, in their order.
+-- Events not yet delivered to listeners, locked, in order.
 select namespace, source, id, event from published
 where not delivered
 order by at_us, source, id
@@ -141,8 +141,8 @@ where (published.namespace, published.source, published.id)
     = (sent.namespace, sent.source, sent.id);
 
 -- name: published-between(namespace, from_us, to_us, after_us, after_source, after_id, count, bytes_max)
--- By time; it ends before an event with which it would grow too large. `held` is how many there
--- are, at most one more than asked for.
+-- By time, limited by size. `held` is the number of matching events, at most one more than
+-- requested.
 with found as (
     select source, id, at_us, event from published
     where namespace = :namespace and at_us >= :from_us and at_us < :to_us
@@ -168,8 +168,8 @@ order by version desc
 limit 1;
 
 -- name: list-triggers(namespace, workflow, after_workflow, after, count, bytes_max)
--- It ends before a trigger with which it would grow too large. `held` is how many there are, at
--- most one more than asked for.
+-- Limited by size. `held` is the number of matching triggers, at most one more than
+-- requested.
 with found as (
     select * from triggers
     where namespace = :namespace and (:workflow::text = '' or workflow = :workflow::text)
@@ -195,7 +195,7 @@ returning *;
 select execution_id, node from calls
 where namespace = :namespace and hook = :hook and name = :name;
 
--- name: keep-call(namespace, hook, name, execution_id, node)!
+-- name: record-call(namespace, hook, name, execution_id, node)!
 -- Without an execution: its outcome is not known yet.
 insert into calls (namespace, hook, name, execution_id, node)
 values (:namespace, :hook, :name, :execution_id, :node)
@@ -203,15 +203,15 @@ on conflict (namespace, hook, name) do update
 set execution_id = excluded.execution_id, node = excluded.node
 where calls.execution_id = '';
 
--- name: forget-call(namespace, hook, name)!
+-- name: delete-call(namespace, hook, name)!
 delete from calls
 where namespace = :namespace and hook = :hook and name = :name and execution_id = '';
 
 -- name: hook-key()$
 select key from hook_keys;
 
--- name: forget-published(before_us)!
+-- name: delete-expired-published(before_us)!
 delete from published where at_us < :before_us;
 
--- name: forget-calls(hours)!
+-- name: delete-expired-calls(hours)!
 delete from calls where at < now() - make_interval(hours => :hours);

@@ -1,4 +1,4 @@
-"""What waits for one subscriber: bounded, so that who does not read slows only itself."""
+"""The pending items of a subscriber, bounded so that a slow subscriber affects only itself."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Backlog(Generic[T]):
-    """Items for one reader; over the bound they are thrown away and the reader is told."""
+    """Items for one reader; on overflow they are dropped and the reader gets an error."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
@@ -23,7 +23,7 @@ class Backlog(Generic[T]):
         self.overflowed = False
 
     def put(self, item: T, *, events: int, size: int) -> None:
-        """Never waits. An item that comes to an empty backlog is always taken."""
+        """Add an item without waiting. An empty backlog accepts an item of any size."""
         if self.overflowed:
             return
         full = self._events + events > EVENTS_MAX or self._bytes + size > BYTES_MAX
@@ -37,18 +37,18 @@ class Backlog(Generic[T]):
         self._wake.set()
 
     def clear(self) -> None:
-        """Forgets what waits, and that it was too much."""
+        """Drop all items, and reset the overflow."""
         self._items.clear()
         self._events = self._bytes = 0
         self.overflowed = False
 
     async def take(self) -> list[T]:
-        """Everything that waits, at least one item. Raises SLOW_CONSUMER after an overflow."""
+        """Return all pending items, at least one. Raise SLOW_CONSUMER after an overflow."""
         while not self._items:
             if self.overflowed:
                 raise Overloaded(
                     "SLOW_CONSUMER",
-                    f"more than {EVENTS_MAX} events or {BYTES_MAX} bytes waited;"
+                    f"more than {EVENTS_MAX} events or {BYTES_MAX} bytes were pending;"
                     " resume from the last event received",
                 )
             self._wake.clear()

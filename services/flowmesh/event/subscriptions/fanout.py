@@ -1,6 +1,6 @@
-"""Hands events to the open streams of this process. Stores nothing, waits for nobody.
+"""Distribution of events to the open streams of this process. Never blocks, stores nothing.
 
-Rows that nobody watches are not even parsed.
+Rows without subscriber are not parsed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ STREAMS_MAX: Final = 10_000
 
 @dataclass(slots=True)
 class Row:
-    """The events of one commit to one execution, parsed once for all who watch."""
+    """The events of one commit to one execution, parsed once for all subscribers."""
 
     namespace: str
     execution_id: str
     workflow_id: str
     events: Sequence[history_event_pb2.HistoryEvent]
-    # Of its first event; `exact` is false where only a place before the commit is known.
+    # The cursor of the first event; without `exact` it is a place before the commit.
     cursor: Cursor
     exact: bool
     commit: Commit
@@ -40,7 +40,7 @@ class Row:
     _messages: dict[int, event_service_pb2.LifecycleEvent] = field(default_factory=dict)
 
     def message(self, index: int) -> event_service_pb2.LifecycleEvent:
-        """The event as it is sent; the same object for all who watch."""
+        """Return the message of an event; all subscribers share the object."""
         made = self._messages.get(index)
         if made is None:
             made = self._messages[index] = event_service_pb2.LifecycleEvent(
@@ -52,17 +52,17 @@ class Row:
         return made
 
     def cursor_of(self, index: int) -> Cursor:
-        """From where to resume after this event."""
+        """Return the cursor after an event."""
         cursor = self.cursor
         if not self.exact:
             incarnation, position, part, row = self.commit
             return Passed(((incarnation, (position, part, row, index)),)).joined(cursor)
         place = Place(cursor.place.sequence, cursor.place.row, index)
-        return Cursor(cursor.stream_made_us, place, cursor.passed)
+        return Cursor(cursor.stream_created_us, place, cursor.passed)
 
 
 class Feed:
-    """One stream's selection of events, and what waits for it."""
+    """The selection of a stream, and its backlog."""
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
@@ -77,7 +77,7 @@ class Feed:
 
 
 class Fanout:
-    """The open streams by what they watch."""
+    """The open streams by execution and by namespace."""
 
     def __init__(self, *, clock: Clock, metrics: EventMetrics, log: FilteringBoundLogger) -> None:
         self._clock = clock
@@ -89,7 +89,7 @@ class Fanout:
 
     @contextmanager
     def follow_execution(self, namespace: str, execution_id: str) -> Iterator[Feed]:
-        """All events of one execution, from now on; none is left out, so that gaps show."""
+        """Follow all events of an execution from now on, unfiltered, so that gaps are visible."""
         feed = Feed(Selection())
         with self._counted("execution"):
             watching = self._by_execution.setdefault((namespace, execution_id), set())
@@ -103,7 +103,7 @@ class Fanout:
 
     @contextmanager
     def follow_namespace(self, namespace: str, selection: Selection) -> Iterator[Feed]:
-        """The selected events of a namespace, from now on."""
+        """Follow the selected events of a namespace from now on."""
         feed = Feed(selection)
         with self._counted("namespace"):
             watching = self._by_namespace.setdefault(namespace, set())
@@ -116,14 +116,14 @@ class Fanout:
                     self._by_namespace.pop(namespace, None)
 
     def publish(self, arrival: Arrival, passed: Spots, resume: Cursor | None) -> None:
-        """Offers the rows of a commit. `resume` is a place before it where its own is unsure.
+        """Offer the rows of a commit. `resume` is a place before it if its own place is not exact.
 
-        `passed` is what was sent before it, as far as its place in the stream does not tell.
+        `passed` is the progress beyond its place in the stream.
         """
         if not self._streams:
             return
         batch = arrival.batch
-        made_us, sequence = arrival.stream_made_us, arrival.stream_sequence
+        made_us, sequence = arrival.stream_created_us, arrival.stream_sequence
         for index, row in enumerate(batch.rows):
             feeds = (
                 *self._by_execution.get((row.namespace, row.execution_id), ()),
@@ -150,7 +150,7 @@ class Fanout:
     @contextmanager
     def _counted(self, kind: str) -> Iterator[None]:
         if self._streams >= STREAMS_MAX:
-            text = f"this process has {STREAMS_MAX} event streams open already"
+            text = f"this process already has {STREAMS_MAX} open event streams"
             raise Unavailable("SERVICE_UNAVAILABLE", text, retry_after_ms=1_000)
         gauge = self._metrics.subscribers.labels(kind)
         self._streams += 1
@@ -169,7 +169,7 @@ def parse_row(
     exact: bool,
     commit: Commit,
 ) -> Row:
-    """The row with its events; without any where they cannot be read."""
+    """Parse a row; a malformed one has no events."""
     try:
         events = history_event_pb2.HistoryEvents.FromString(row.events).events
     except DecodeError:

@@ -1,4 +1,4 @@
-"""Derives SignalFlow: which edges data went along when a task was scheduled."""
+"""SignalFlow events, derived from the dependencies of a scheduled task."""
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,7 +13,7 @@ Dependencies = Mapping[str, Sequence[str]]
 
 
 class Flows:
-    """The edges of the executions that somebody watches for them."""
+    """Dependencies of recently watched executions."""
 
     def __init__(
         self, *, executions: "execution_service_pb2_grpc.ExecutionServiceAsyncStub"
@@ -22,7 +22,7 @@ class Flows:
         self._graphs: OrderedDict[tuple[str, str], Dependencies] = OrderedDict()
 
     async def of(self, scheduled: pb.LifecycleEvent) -> AsyncIterator[pb.LifecycleEvent]:
-        """One event per dependency of the scheduled node."""
+        """Yield an event per dependency of the scheduled node."""
         graph = await self._graph(scheduled.namespace, scheduled.execution_id)
         node = scheduled.event.task_scheduled.node
         for dependency in graph.get(node, ()):

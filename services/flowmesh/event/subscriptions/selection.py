@@ -1,4 +1,4 @@
-"""Which events a subscriber wants. Pure."""
+"""The event filter of a subscriber. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ _ENDS = frozenset(field for field, name in EVENT_TYPES.items() if name in END_TY
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Empty members let everything pass. Types are fields of HistoryEvent's oneof."""
+    """Empty members match everything. Types are fields of the oneof of HistoryEvent."""
 
     workflow_id: str = ""
     execution_id: str = ""
     types: frozenset[str] = frozenset()
-    # Derived from TaskScheduled, and sent only when asked for by name.
+    # Derived from TaskScheduled, and sent only if requested by name.
     signal_flow: bool = False
-    # The last event of an execution comes whatever types are asked for.
+    # The last event of an execution is sent for any types.
     ends: bool = False
 
     @classmethod
     def of(
         cls, names: Iterable[str], *, workflow_id: str = "", execution_id: str = "", ends: bool
     ) -> "Selection":
-        """From public type names; ones that no event has select nothing."""
+        """Make a selection from public type names; unknown names select nothing."""
         wanted = frozenset(names)
         fields = {field for field, name in EVENT_TYPES.items() if name in wanted}
         return cls(
             workflow_id=workflow_id,
             execution_id=execution_id,
-            # A name nobody knows must not turn into "all".
+            # Only unknown names must not become an empty set, which means "all".
             types=frozenset(fields or wanted),
             signal_flow=SIGNAL_FLOW in wanted,
             ends=ends,
@@ -44,7 +44,7 @@ class Selection:
         )
 
     def wants(self, event: history_event_pb2.HistoryEvent) -> bool:
-        """Whether the event, or what is derived from it, is to be sent."""
+        """Return whether the event, or an event derived from it, is selected."""
         return self.wants_itself(event) or self.derives(event)
 
     def wants_itself(self, event: history_event_pb2.HistoryEvent) -> bool:
@@ -54,7 +54,7 @@ class Selection:
         return field in self.types or (self.ends and field in _ENDS)
 
     def derives(self, event: history_event_pb2.HistoryEvent) -> bool:
-        """Whether the event stands for data that flowed to a node: its first schedule."""
+        """Return whether a flow is derived from the event: the first schedule of a node."""
         return (
             self.signal_flow
             and event.WhichOneof("event") == _SCHEDULED
@@ -63,5 +63,5 @@ class Selection:
 
 
 def is_end(event: history_event_pb2.HistoryEvent) -> bool:
-    """Whether this is an execution's last event."""
+    """Return whether this is the last event of an execution."""
     return event.WhichOneof("event") in _ENDS

@@ -1,4 +1,4 @@
-"""The events of a namespace, from now on or from a place in the stream on."""
+"""The events of a namespace, from now on or from a cursor."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, aclosing
@@ -18,7 +18,7 @@ from flowmesh.event.subscriptions.selection import Selection
 
 
 class NamespaceWatch:
-    """Streams the selected events of a namespace to whoever asks."""
+    """Streams the selected events of a namespace."""
 
     def __init__(
         self,
@@ -38,13 +38,13 @@ class NamespaceWatch:
     async def events(
         self, namespace: str, selection: Selection, *, cursor: str
     ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
-        """Says that it has begun, then the events with a cursor each; never ends by itself."""
+        """Yield a confirmation, then events, each with a cursor; never ends by itself."""
         asked = decode(cursor) if cursor else Cursor(0, Place(0))
-        # Before that nobody can say what comes live, nor give a cursor to resume from.
+        # Before that, neither the live events nor a cursor to resume from are known.
         await self._intake.until_begun()
         after = await self._checked(asked) if cursor else asked
         with ExitStack() as stack:
-            joined = _Joined(
+            joined = _LiveSwitch(
                 lambda: self._fanout.follow_namespace(namespace, selection), stack, after
             )
             if cursor:
@@ -60,34 +60,34 @@ class NamespaceWatch:
                     yield response
 
     async def _checked(self, cursor: Cursor) -> Cursor:
-        """The cursor, if the stream still holds what follows it."""
+        """Return the cursor. Raise CURSOR_EXPIRED if the stream lacks events after it."""
         state = await self._stream.state()
         next_message = cursor.place.sequence + (1 if cursor.place.row == END else 0)
         held = state.first <= max(1, next_message) <= state.last + 1
-        if cursor.stream_made_us != state.made_us or not held:
+        if cursor.stream_created_us != state.made_us or not held:
             raise _expired()
         return cursor
 
     async def _replayed(
-        self, namespace: str, selection: Selection, after: Cursor, joined: "_Joined"
+        self, namespace: str, selection: Selection, after: Cursor, joined: "_LiveSwitch"
     ) -> AsyncIterator[Row]:
-        """What the stream holds behind the cursor and this process has processed, all of it.
+        """Yield the processed messages of the stream after the cursor.
 
-        What it has not is left to the live events, which are joined before the first of that, or
-        where there is no more.
+        Unprocessed messages become live events, which are joined before the first unprocessed
+        message or at the end of the stream.
         """
         await self._intake.until_at(after)
-        made_us, place = after.stream_made_us, after.place
+        made_us, place = after.stream_created_us, after.place
         reached = place.sequence if place.row == END else place.sequence - 1
         if self._is_last(made_us, reached):
             joined.join(self._intake)
             return
         repeats = _Repeats(after.passed)
-        # Behind this place stands what the live events bring; in between something was processed.
+        # The last place before the first unprocessed message; live events follow it.
         unsure: Cursor | None = None
         async with aclosing(self._stream.messages(reached + 1)) as messages:
             async for message in messages:
-                if message.stream_sequence <= reached or self._intake.stream_made_us != made_us:
+                if message.stream_sequence <= reached or self._intake.stream_created_us != made_us:
                     raise _expired()
                 batch = _batch(message.data)
                 if unsure is None and not self._intake.is_done(batch):
@@ -105,13 +105,13 @@ class NamespaceWatch:
                 if reached >= joined.until:
                     return
 
-    def _is_last(self, stream_made_us: int, sequence: int) -> bool:
-        """Whether this process has read no message behind this one."""
-        if self._intake.stream_made_us != stream_made_us:
+    def _is_last(self, stream_created_us: int, sequence: int) -> bool:
+        """Return whether this process has read no message after this one."""
+        if self._intake.stream_created_us != stream_created_us:
             raise _expired()
         return self._intake.last_sequence <= sequence
 
-    async def _live(self, joined: "_Joined") -> AsyncIterator[Row]:
+    async def _live(self, joined: "_LiveSwitch") -> AsyncIterator[Row]:
         while True:
             try:
                 rows = await joined.feed.backlog.take()
@@ -122,7 +122,7 @@ class NamespaceWatch:
                 yield row
 
     async def _responses(
-        self, row: Row, selection: Selection, joined: "_Joined"
+        self, row: Row, selection: Selection, joined: "_LiveSwitch"
     ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
         sent = joined.sent(row)
         for index, event in enumerate(row.events):
@@ -138,14 +138,14 @@ class NamespaceWatch:
 
 
 def _expired() -> Gone:
-    return Gone("CURSOR_EXPIRED", "cursor: the stream no longer holds what follows it")
+    return Gone("CURSOR_EXPIRED", "cursor: the stream no longer holds the events after it")
 
 
 def _batch(data: bytes) -> history_service_pb2.EventBatch:
     try:
         return history_service_pb2.EventBatch.FromString(data)
     except DecodeError:
-        # The intake has counted and reported it; the reader goes on behind it.
+        # The intake has reported it; skip the message.
         return history_service_pb2.EventBatch()
 
 
@@ -153,23 +153,23 @@ def _rows(
     batch: history_service_pb2.EventBatch,
     namespace: str,
     selection: Selection,
-    stream_made_us: int,
+    stream_created_us: int,
     sequence: int,
     unsure: Cursor | None,
 ) -> Iterator[Row]:
-    """The selected rows of a message; `unsure` is the place to resume from where it is no place."""
+    """Yield the selected rows of a message; `unsure` replaces their places if these are inexact."""
     for index, row in enumerate(batch.rows):
         if row.namespace == namespace and selection.wants_row(row.workflow_id, row.execution_id):
             yield parse_row(
                 row,
-                unsure or Cursor(stream_made_us, Place(sequence, index, 0)),
+                unsure or Cursor(stream_created_us, Place(sequence, index, 0)),
                 exact=unsure is None,
                 commit=(batch.incarnation, batch.position, batch.part, index),
             )
 
 
-class _Joined:
-    """When and where a stream goes over to the live events."""
+class _LiveSwitch:
+    """The switch of a subscriber from stored messages to live events."""
 
     def __init__(
         self, follow: Callable[[], AbstractContextManager[Feed]], stack: ExitStack, after: Cursor
@@ -179,7 +179,7 @@ class _Joined:
         self._after = after
         self._passed = Passed(after.passed)
         self._feed: Feed | None = None
-        # The last message that had been read then, and what was held of those up to it.
+        # The last message read at the switch, and the commits that were held then.
         self.until = 2**63
         self._held_behind: dict[int, int] = {}
 
@@ -189,20 +189,20 @@ class _Joined:
         return self._feed
 
     def comes_live(self, batch: history_service_pb2.EventBatch) -> bool:
-        """Whether it was held when the stream joined."""
+        """Return whether the commit was held at the switch."""
         behind = self._held_behind.get(batch.incarnation)
         return behind is not None and batch.position > behind
 
     def passed(self, row: Row) -> None:
-        """All of the row has been sent, and its place may not tell."""
+        """Record a row as sent if its place does not cover it."""
         if not row.exact:
             incarnation, *spot = row.commit
             self._passed.note(incarnation, (spot[0], spot[1], spot[2], END))
 
     def sent(self, row: Row) -> int:
-        """How many of the events of a row were sent before the cursor that this began with."""
+        """Return the number of events of a row that were sent before the initial cursor."""
         after, here = self._after, row.cursor
-        if row.exact and here.stream_made_us == after.stream_made_us:
+        if row.exact and here.stream_created_us == after.stream_created_us:
             if (here.place.sequence, here.place.row) < (after.place.sequence, after.place.row):
                 return END
             if (here.place.sequence, here.place.row) == (after.place.sequence, after.place.row):
@@ -214,17 +214,17 @@ class _Joined:
         return sent
 
     def cursor(self, row: Row, index: int) -> Cursor:
-        """From where to resume after an event."""
+        """Return the cursor after an event."""
         return self._passed.joined(row.cursor_of(index))
 
     def join(self, intake: Intake) -> None:
-        """What is processed from now on comes as live events."""
+        """Switch: commits that are processed from now on become live events."""
         self.until, self._held_behind = intake.last_sequence, intake.held_behind()
         self._feed = self._stack.enter_context(self._follow())
 
 
 class _Repeats:
-    """Recognises commits that a publisher sent again, and that one is missing."""
+    """Detection of repeated and of missing commits."""
 
     def __init__(self, passed: Spots) -> None:
         self._seen = {
@@ -233,7 +233,7 @@ class _Repeats:
         }
 
     def is_new(self, batch: history_service_pb2.EventBatch) -> bool:
-        """Raises CURSOR_EXPIRED when only an outbox had what is before it."""
+        """Return whether the commit is new. Raise CURSOR_EXPIRED if one before it is missing."""
         key = (batch.position, batch.part)
         seen = self._seen.get(batch.incarnation, (batch.position, -1))
         if key <= seen:

@@ -1,4 +1,4 @@
-"""The events of one execution: its history first, then what comes, without gap or repeat."""
+"""The events of an execution: its history, then live events, without gap or repeat."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
@@ -33,7 +33,7 @@ _OPEN: Final = frozenset(
 
 
 class ExecutionWatch:
-    """Streams one execution at a time to whoever asks."""
+    """Streams the events of one execution."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class ExecutionWatch:
     async def events(
         self, namespace: str, execution_id: str, *, after: int, selection: Selection
     ) -> AsyncGenerator[pb.LifecycleEvent, None]:
-        """Events above `after` that are selected, and the last one; ends after it."""
+        """Yield the selected events after `after`, and the last one; then end."""
         reading = _Reading(namespace, execution_id, known=after)
-        # Whoever follows before reading misses nothing: what is committed later comes by the feed.
+        # Follow before reading: later commits arrive in the feed.
         with self._fanout.follow_execution(namespace, execution_id) as feed:
             if after > 0 and await self._ended_before(reading):
                 return
@@ -68,14 +68,14 @@ class ExecutionWatch:
                         yield flow
 
     async def _ended_before(self, reading: "_Reading") -> bool:
-        """Whether nothing follows what the subscriber knows."""
+        """Return whether the subscriber already knows the last event."""
         first = await self._page(reading, after=0, page_size=1)
         for event in first.events:
             reading.workflow_id = event.workflow_started.workflow_id
         known = await self._page(reading, after=reading.known - 1, page_size=1)
         if known.events:
             return is_end(known.events[0])
-        # Nobody told the subscriber that sequence: all that can follow is the end.
+        # The sequence of the subscriber is unknown: only the end can follow.
         request = execution_service_pb2.GetExecutionRequest(
             namespace=reading.namespace, execution_id=reading.execution_id
         )
@@ -98,7 +98,7 @@ class ExecutionWatch:
         self, reading: "_Reading", feed: Feed
     ) -> AsyncIterator[history_event_pb2.HistoryEvent]:
         while not reading.ended:
-            # What waits there is committed, so the history that is read next holds it.
+            # Pending rows are committed, so the history read next contains them.
             feed.backlog.clear()
             async for event in self._stored(reading):
                 yield event
@@ -108,7 +108,7 @@ class ExecutionWatch:
                 yield event
 
     async def _stored(self, reading: "_Reading") -> AsyncIterator[history_event_pb2.HistoryEvent]:
-        """History above what is known, to its end as it is now."""
+        """Yield the history after the known event, up to its current end."""
         after = reading.known
         while not reading.ended:
             page = await self._page(reading, after=after, page_size=PAGE_EVENTS)
@@ -122,7 +122,7 @@ class ExecutionWatch:
     async def _live(
         self, reading: "_Reading", feed: Feed
     ) -> AsyncIterator[history_event_pb2.HistoryEvent]:
-        """What comes, until the end or a gap; the history fills a gap."""
+        """Yield live events until the end or a gap, which the history fills."""
         while not reading.ended:
             try:
                 rows = await feed.backlog.take()
@@ -142,7 +142,7 @@ class ExecutionWatch:
 
 
 class _Reading:
-    """How far one subscriber is."""
+    """The progress of a subscriber."""
 
     def __init__(self, namespace: str, execution_id: str, *, known: int) -> None:
         self.namespace = namespace

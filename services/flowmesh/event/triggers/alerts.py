@@ -1,4 +1,4 @@
-"""Alerts of the suite: each becomes an event, and a notification where an address is set."""
+"""Alerts of the suite: each becomes an event, and a notification if an address is configured."""
 
 import hashlib
 from typing import Any, Final
@@ -17,7 +17,7 @@ from flowmesh.rpc import known_choices
 from flowmesh.views import instant
 
 ONCE_WITHIN_US: Final = 600_000_000
-"""Several orchestrators that notice the same thing in this time raise one alert."""
+"""Alerts about the same node in the same interval, from any orchestrator, are one alert."""
 
 TYPES: Final = {
     pb.ALERT_KIND_SLOWDOWN: f"{LIFECYCLE}alert.slowdown",
@@ -30,7 +30,7 @@ _SAID: Final = {
 
 
 class AlertServer(alert_service_pb2_grpc.AlertServiceServicer):
-    """Publishes first, then notifies; both may be asked for again and happen once."""
+    """Publishes an alert, then notifies; both are idempotent."""
 
     def __init__(
         self,
@@ -61,11 +61,11 @@ class AlertServer(alert_service_pb2_grpc.AlertServiceServicer):
         try:
             created = (await self._publisher.commit(request.namespace, event)).created
         except Invalid as error:
-            # A trigger that makes no input of it takes the notification from nobody.
+            # A trigger without valid input must not prevent the notification.
             self._log.error("alert_not_published", event_id=event.id, problem=str(error))
         if self._url:
             await self._store.add_delivery(self._notification(request, event))
-            self._deliveries.look()
+            self._deliveries.notify()
         return pb.RaiseAlertResponse(event_id=event.id, created=created)
 
     def _notification(
@@ -94,7 +94,7 @@ class AlertServer(alert_service_pb2_grpc.AlertServiceServicer):
 
 
 def event_of(request: pb.RaiseAlertRequest) -> trigger_service_pb2.Event:
-    """The same for the same alert, whoever raises it."""
+    """Make the event of an alert; equal alerts make equal events."""
     event = trigger_service_pb2.Event(
         id=f"{request.kind}/{request.at_us // ONCE_WITHIN_US}/{request.node}",
         source=f"/flowmesh/{request.namespace}/workflows/{request.workflow_id}",
@@ -107,7 +107,7 @@ def event_of(request: pb.RaiseAlertRequest) -> trigger_service_pb2.Event:
 
 
 def data_of(request: pb.RaiseAlertRequest) -> dict[str, Any]:
-    """What the event and the notification say; `text` is what chat programs show."""
+    """Return the data of the event and the notification; chat programs display `text`."""
     said = _SAID[request.kind].format(recent=request.recent_ms, usual=request.usual_ms)
     return {
         "text": f"Task {request.node} of workflow {request.workflow_id} {said}.",

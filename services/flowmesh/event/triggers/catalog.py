@@ -1,7 +1,7 @@
-"""Learns from the definition service which triggers there are.
+"""Synchronization of triggers with the definition service.
 
-A change of a workflow is told over the bus, at once and at most once. So everything is asked for
-again when this process begins, when the bus comes back, when a definition service comes or goes,
+A changed workflow is announced on the bus at once, but at most once. Therefore all triggers are
+also read at the start, after a reconnect of the bus, when a definition service starts or stops,
 and every ten minutes.
 """
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     )
 
 DEFINITION: Final = "definition"
-AGAIN_S: Final = 600.0
+FULL_SYNC_S: Final = 600.0
 NAMES_MAX: Final = 1_000
-# Changes told and not looked at; with more of them everything is asked for.
-TOLD_MAX: Final = 10_000
+# Pending changed names; beyond this number all triggers are read.
+CHANGED_MAX: Final = 10_000
 
 
-class Catalog(Loop):
-    """Keeps the triggers of this service what those of the definitions are."""
+class TriggerSyncLoop(Loop):
+    """Keeps the triggers of this service equal to those of the definitions."""
 
     interval_ms = 1
 
@@ -45,62 +45,65 @@ class Catalog(Loop):
         self._store = store
         self._definitions = definitions
         self._on_change = on_change
-        self._told: set[tuple[str, str]] = set()
-        self._all = True
-        self._wanted = asyncio.Event()
-        self._wanted.set()
+        self._changed: set[tuple[str, str]] = set()
+        self._full_sync = True
+        self._pending = asyncio.Event()
+        self._pending.set()
 
-    async def hear(self, message: Message) -> None:
-        """A change that the definition service tells of."""
-        told = orjson.loads(message.data)
-        self._told.update((told["namespace"], name) for name in told["names"])
-        if len(self._told) > TOLD_MAX:
-            self._told.clear()
-            self._all = True
-        self._wanted.set()
+    async def on_change_message(self, message: Message) -> None:
+        """Handle a message about changed workflows."""
+        changed_names = orjson.loads(message.data)
+        self._changed.update((changed_names["namespace"], name) for name in changed_names["names"])
+        if len(self._changed) > CHANGED_MAX:
+            self._changed.clear()
+            self._full_sync = True
+        self._pending.set()
 
-    def want_all(self) -> None:
-        """Something may have been missed."""
-        self._all = True
-        self._wanted.set()
+    def request_full_sync(self) -> None:
+        """Schedule a read of all triggers because changes may have been missed."""
+        self._full_sync = True
+        self._pending.set()
 
-    async def ask_for_all(self) -> None:
-        """The same when the bus is back."""
-        self.want_all()
+    async def on_reconnect(self) -> None:
+        """Schedule a read of all triggers after a reconnect of the bus."""
+        self.request_full_sync()
 
     async def run_once(self) -> int:
-        """Waits for something to ask for, asks; returns how many workflows have changed."""
+        """Wait for changes and read them. Return the number of changed workflows."""
         try:
-            async with asyncio.timeout(AGAIN_S):
-                await self._wanted.wait()
+            async with asyncio.timeout(FULL_SYNC_S):
+                await self._pending.wait()
         except TimeoutError:
-            self._all = True
-        self._wanted.clear()
-        everything, self._all = self._all, False
-        told, self._told = self._told, set()
+            self._full_sync = True
+        self._pending.clear()
+        full_sync, self._full_sync = self._full_sync, False
+        changed_names, self._changed = self._changed, set()
         try:
-            changed = await self._everything() if everything else await self._named(told)
+            changed = await self._sync_all() if full_sync else await self._sync_named(changed_names)
         except BaseException:
-            self._all, self._told = self._all or everything, self._told | told
-            self._wanted.set()
+            self._full_sync, self._changed = (
+                self._full_sync or full_sync,
+                self._changed | changed_names,
+            )
+            self._pending.set()
             raise
-        # Another process may have learned it first: what this one keeps in memory is as old.
+        # Another process may have stored the changes: refresh the memory of this process anyway.
         self._on_change()
         return changed
 
-    async def _everything(self) -> int:
+    async def _sync_all(self) -> int:
         known = await self._store.known_workflows()
         changed, token = 0, ""
         while True:
             request = pb.ListWorkflowTriggersRequest(page_token=token)
             page = await self._definitions.ListWorkflowTriggers(request)
             known -= {(each.namespace, each.workflow_id) for each in page.workflows}
-            changed += await self._learn(page.workflows)
+            changed += await self._store_triggers(page.workflows)
             token = page.next_page_token
             if not token:
-                return changed + await self._named(known)
+                return changed + await self._sync_named(known)
 
-    async def _named(self, names: Iterable[tuple[str, str]]) -> int:
+    async def _sync_named(self, names: Iterable[tuple[str, str]]) -> int:
         by_namespace: dict[str, list[str]] = {}
         for namespace, name in names:
             by_namespace.setdefault(namespace, []).append(name)
@@ -111,19 +114,19 @@ class Catalog(Loop):
                     namespace=namespace, workflow_ids=ids[start : start + NAMES_MAX]
                 )
                 page = await self._definitions.ListWorkflowTriggers(request)
-                changed += await self._learn(page.workflows)
+                changed += await self._store_triggers(page.workflows)
         return changed
 
-    async def _learn(self, workflows: Iterable[trigger_pb2.WorkflowTriggers]) -> int:
+    async def _store_triggers(self, workflows: Iterable[trigger_pb2.WorkflowTriggers]) -> int:
         changed = 0
         for found in workflows:
             async with self._store.change() as change:
-                if not await change.learn_source(found):
+                if not await change.update_source(found):
                     continue
                 now_us = await change.now_us()
                 for trigger in found.triggers if found.live else ():
-                    await change.learn_trigger(found, trigger, _next_us(trigger, now_us))
-                await change.forget_others(found)
+                    await change.update_trigger(found, trigger, _next_us(trigger, now_us))
+                await change.delete_removed(found)
             changed += 1
         return changed
 
@@ -134,13 +137,13 @@ def _next_us(trigger: trigger_pb2.Trigger, now_us: int) -> int | None:
     try:
         schedule = Schedule(trigger.cron.expression, trigger.cron.time_zone)
     except ScheduleInvalid:
-        # Of a zone that this machine does not know: whoever fires it says so, and tries again.
+        # The time zone is unknown on this machine: firing reports it and retries.
         return now_us
     return schedule.next_after(now_us)
 
 
-class Neighbours(Loop):
-    """Calls back when instances of a service come or go."""
+class InstanceWatchLoop(Loop):
+    """Calls back when instances of a service start or stop."""
 
     interval_ms = 500
 
@@ -154,6 +157,6 @@ class Neighbours(Loop):
         return f"{type(self).__name__}({self._service})"
 
     async def run_once(self) -> None:
-        """Follows the registry until that ends."""
+        """Follow the registry until its stream ends."""
         async for _ in self._runtime.instances(self._service):
             self._on_change()

@@ -1,4 +1,4 @@
-"""What a trigger would have started in a stretch of time, for who makes up for it afterwards."""
+"""The firings that a trigger would have had in a time range, for backfills."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,29 +9,29 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation, WrongState
 from flowmesh.event.triggers.firing import cron_cause, cron_scope
-from flowmesh.event.triggers.published import Armory, cause_of, event_value
+from flowmesh.event.triggers.published import TriggerCache, cause_of, event_value
 from flowmesh.event.triggers.store import Row, TriggerStore, request_id
 from flowmesh.expressions import RenderError
 from flowmesh.triggers import Inputs, Schedule
 
 COUNT_MAX: Final = 1_000_000
-# Some milliseconds.
+# Takes some milliseconds.
 COUNTED_AT_ONCE: Final = 1_000
-# Events looked at for one page; a page may be short, or empty, for that.
+# Events scanned for a page; the page may therefore be short or empty.
 EVENTS_MAX: Final = 5_000
 EVENTS_BYTES_MAX: Final = 8 * 1024 * 1024
-# A page ends before a cause with which it would be larger, unless that is its first.
+# Size limit of a page; a larger first cause is returned alone.
 PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
 
 Place = list[Any]
 
 
 class Causes:
-    """Pages of causes by time; `place` is where the page before ended."""
+    """Pages of causes by time; `place` is the end of the page before."""
 
-    def __init__(self, *, store: TriggerStore, armory: Armory) -> None:
+    def __init__(self, *, store: TriggerStore, trigger_cache: TriggerCache) -> None:
         self._store = store
-        self._armory = armory
+        self._trigger_cache = trigger_cache
 
     async def count(self, row: Row, from_us: int, to_us: int) -> int:
         if row["kind"] == "cron":
@@ -46,9 +46,9 @@ class Causes:
     async def page(
         self, row: Row, from_us: int, to_us: int, place: Place | None, size: int
     ) -> tuple[list[pb.Cause], Place | None]:
-        """At most `size` of them, and where the next page begins; None behind the last."""
+        """Return at most `size` causes, and the start of the next page or None."""
         if not 0 <= from_us < to_us:
-            what = "from must be before to"
+            what = "from must be before to, and neither may be negative"
             raise Invalid(
                 "RANGE_INVALID", what, violations=(Violation("from", what, "RANGE_INVALID"),)
             )
@@ -57,8 +57,8 @@ class Causes:
         if row["kind"] == "event":
             return await self._events(row, from_us, to_us, place, size)
         message = (
-            f"calls of webhook {row['id']} are not kept; run what they started again (flowmesh bulk"
-            " start rerun), or give the inputs themselves"
+            f"calls of webhook {row['id']} are not stored; run the executions again (flowmesh bulk"
+            " start rerun), or start new ones with explicit inputs"
         )
         raise WrongState("TRIGGER_KEEPS_NOTHING", message)
 
@@ -66,7 +66,7 @@ class Causes:
         self, row: Row, from_us: int, to_us: int, place: Place | None, size: int
     ) -> tuple[list[pb.Cause], Place | None]:
         namespace = row["namespace"]
-        armed = self._armory.armed(namespace, row)
+        trigger = self._trigger_cache.compiled(namespace, row)
         after = (place[0], place[1], place[2]) if place else (-1, "", "")
         rows, more = await self._store.published(
             namespace, from_us, to_us, after, count=EVENTS_MAX, bytes_max=EVENTS_BYTES_MAX
@@ -78,7 +78,7 @@ class Causes:
             cause.request_id = request_id(namespace, row["workflow"], row["id"], cause.name)
             fires = True
             try:
-                fired = await armed.firing(namespace, cause.name, cause.at_us, event_value(event))
+                fired = await trigger.firing(namespace, cause.name, cause.at_us, event_value(event))
             except RenderError as error:
                 cause.error = str(error)
             else:
@@ -91,7 +91,7 @@ class Causes:
 
 
 class _Page:
-    """Causes until there are enough, or too much of them."""
+    """A page of causes, limited by number and size."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -99,7 +99,7 @@ class _Page:
         self.causes: list[pb.Cause] = []
 
     def takes(self, cause: pb.Cause) -> bool:
-        """Whether it has room for one more."""
+        """Add a cause. Return False if the page is full."""
         self._bytes += cause.ByteSize()
         full = len(self.causes) == self._size or self._bytes > PAGE_BYTES_MAX
         if full and self.causes:
@@ -142,8 +142,8 @@ async def _counted(schedule: Schedule, from_us: int, to_us: int) -> int:
     count = 0
     while found := sum(1 for _ in islice(instants, COUNTED_AT_ONCE)):
         count += found
-        await asyncio.sleep(0)  # others have their turn
+        await asyncio.sleep(0)  # yield to other tasks
     if count > COUNT_MAX:
-        message = f"more than {COUNT_MAX:,} instants; take a shorter range"
+        message = f"the range holds more than {COUNT_MAX:,} instants; use a shorter range"
         raise Invalid("RANGE_INVALID", message)
     return count

@@ -1,4 +1,4 @@
-"""Composes what the event service does for triggers, and adds its loops."""
+"""Composition of the triggers part of the event service, with its loops."""
 
 import asyncio
 import uuid
@@ -9,11 +9,11 @@ from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServic
 from flowmesh.api.execution.v1.receiver_service_pb2_grpc import ReceiverServiceStub
 from flowmesh.event.intake.reports import ORCHESTRATOR
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.triggers.catalog import DEFINITION, Catalog, Neighbours
+from flowmesh.event.triggers.catalog import DEFINITION, InstanceWatchLoop, TriggerSyncLoop
 from flowmesh.event.triggers.causes import Causes
 from flowmesh.event.triggers.firing import FiringLoop
 from flowmesh.event.triggers.listeners import ListenerLoop
-from flowmesh.event.triggers.published import Armory, Lifecycle, Publisher
+from flowmesh.event.triggers.published import LifecycleTriggers, Publisher, TriggerCache
 from flowmesh.event.triggers.server import TriggerServer
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
@@ -25,15 +25,15 @@ FORGET_EVERY_S = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    """What the rest of the service needs of it."""
+    """The components that other parts of the service use."""
 
-    lifecycle: Lifecycle
+    lifecycle: LifecycleTriggers
     publisher: Publisher
     server: TriggerServer
 
 
-class Upkeep(Loop):
-    """Reads anew what this process keeps of triggers, and deletes what is past its time."""
+class TriggerMaintenanceLoop(Loop):
+    """Refreshes triggers in memory after changes, and deletes expired rows every hour."""
 
     interval_ms = 1
 
@@ -41,7 +41,7 @@ class Upkeep(Loop):
         self,
         *,
         store: TriggerStore,
-        lifecycle: Lifecycle,
+        lifecycle: LifecycleTriggers,
         firing: FiringLoop,
         listeners: ListenerLoop,
         clock: Clock,
@@ -55,11 +55,11 @@ class Upkeep(Loop):
         self._changed = asyncio.Event()
 
     def changed(self) -> None:
-        """Triggers are others now, or somebody who fired them is gone."""
+        """Wake the loop: triggers have changed, or another event service has stopped."""
         self._changed.set()
 
     async def run_once(self) -> None:
-        """Waits for a change or an hour, and looks at everything that may be another now."""
+        """Wait for a change or for an hour, then refresh and wake the other loops."""
         left_ms = self._forget_at_ms - self._clock.monotonic_ms()
         try:
             async with asyncio.timeout(max(0.0, left_ms / 1_000)):
@@ -72,44 +72,46 @@ class Upkeep(Loop):
         except BaseException:
             self._changed.set()
             raise
-        self._firing.look()
-        self._listeners.look()
+        self._firing.notify()
+        self._listeners.notify()
         if self._clock.monotonic_ms() >= self._forget_at_ms:
             self._forget_at_ms = self._clock.monotonic_ms() + FORGET_EVERY_S * 1_000
-            await self._store.forget()
+            await self._store.delete_expired()
 
 
 async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMetrics) -> Triggers:
-    """Makes the parts; what fires from now on is not missed."""
+    """Create the components. Events from now on are not missed."""
     executions = runtime.stub(ExecutionServiceStub, ORCHESTRATOR)
     firing = FiringLoop(store=store, executions=executions, metrics=metrics, log=runtime.log)
-    armory = Armory()
-    lifecycle = Lifecycle(store=store, armory=armory, on_firing=firing.look, log=runtime.log)
+    trigger_cache = TriggerCache()
+    lifecycle = LifecycleTriggers(
+        store=store, trigger_cache=trigger_cache, on_firing=firing.notify, log=runtime.log
+    )
     await lifecycle.load()
     receivers = runtime.stub(ReceiverServiceStub, ORCHESTRATOR)
     listeners = ListenerLoop(store=store, receivers=receivers)
-    upkeep = Upkeep(
+    maintenance = TriggerMaintenanceLoop(
         store=store,
         lifecycle=lifecycle,
         firing=firing,
         listeners=listeners,
         clock=runtime.clock,
     )
-    catalog = Catalog(
+    catalog = TriggerSyncLoop(
         store=store,
         definitions=runtime.stub(TriggerCatalogServiceStub, DEFINITION),
-        on_change=upkeep.changed,
+        on_change=maintenance.changed,
     )
     prefix = runtime.settings.bus_prefix
-    await runtime.bus.subscribe_core(f"{prefix}.definitions.changed", catalog.hear)
-    runtime.bus.on_reconnect(catalog.ask_for_all)
+    await runtime.bus.subscribe_core(f"{prefix}.definitions.changed", catalog.on_change_message)
+    runtime.bus.on_reconnect(catalog.on_reconnect)
     for loop in (
         firing,
         listeners,
-        upkeep,
+        maintenance,
         catalog,
-        Neighbours(runtime, DEFINITION, catalog.want_all),
-        Neighbours(runtime, EVENT, upkeep.changed),
+        InstanceWatchLoop(runtime, DEFINITION, catalog.request_full_sync),
+        InstanceWatchLoop(runtime, EVENT, maintenance.changed),
     ):
         runtime.add_loop(loop)
     runtime.on_drain(firing.drain)
@@ -124,17 +126,17 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
     )
     publisher = Publisher(
         store=store,
-        armory=armory,
+        trigger_cache=trigger_cache,
         new_id=_new_id,
-        on_firing=firing.look,
-        on_published=listeners.look,
+        on_firing=firing.notify,
+        on_published=listeners.notify,
     )
     server = TriggerServer(
         store=store,
         firing=firing,
         publisher=publisher,
         hooks=hooks,
-        causes=Causes(store=store, armory=armory),
+        causes=Causes(store=store, trigger_cache=trigger_cache),
         executions=executions,
     )
     return Triggers(lifecycle, publisher, server)

@@ -1,8 +1,8 @@
-"""Fires schedules whose instant has come, and starts what has fired. Asleep when nothing is due.
+"""Firing of due schedules, and starts of executions for firings. Idle when nothing is due.
 
-A firing is committed before its execution is asked for, and deleted when the orchestrator has
-answered. It is asked for under a request id that is made of the trigger and of what it fired for,
-so whoever asks again, in whatever process, gets the same execution.
+A firing is committed before its execution is started, and deleted when the orchestrator has
+acknowledged the start. The request id of the start is derived from the trigger and the cause, so
+a repeated start, from any process, returns the same execution.
 """
 
 import asyncio
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
 RUNNING_MAX: Final = 32
 SCHEDULES_MAX: Final = 100
-# Longer than a start can take: one that nobody ended by then died with its process.
+# Longer than the longest start: after it, the process of the start must have died.
 LEASE_MS: Final = 15_000
 START_TIMEOUT_S: Final = 10.0
 DELAY_FIRST_MS: Final = 500
 DELAY_MAX_MS: Final = 30_000
-# An instant that fires so late was not missed: only this process was slow.
+# An instant counts as missed only after this delay.
 LATE_US: Final = 60 * 1_000_000
 INSTANTS_MAX: Final = 1_000
-# A schedule that cannot be fired is looked at again then.
-AGAIN_US: Final = 60 * 1_000_000
+# Delay after a schedule failed to fire.
+RETRY_US: Final = 60 * 1_000_000
 DRAIN_S: Final = 2.0
-# What may go away: the start is tried again for as long as it takes.
-PASSING: Final = (Unavailable, Overloaded, Timeout)
+# Transient errors: the start is retried without limit.
+TRANSIENT: Final = (Unavailable, Overloaded, Timeout)
 
 
 class FiringLoop(Loop):
-    """Fires and starts; wakes for what is new, for ended starts and for the next instant."""
+    """Fires due schedules and starts executions; wakes for new firings and due instants."""
 
     interval_ms = 1
 
@@ -62,21 +62,21 @@ class FiringLoop(Loop):
         self._metrics = metrics
         self._log = log
         self._running: set[asyncio.Task[None]] = set()
-        self._look = asyncio.Event()
+        self._notified = asyncio.Event()
         self._draining = asyncio.Event()
-        # Nothing is due, and nobody is asked whether something is.
+        # True while nothing is due and the database is not queried.
         self.asleep = False
 
-    def look(self) -> None:
-        """Something may have fired, or a schedule be another one."""
-        self._look.set()
+    def notify(self) -> None:
+        """Wake the loop: there may be new firings or changed schedules."""
+        self._notified.set()
 
     async def run_once(self) -> int:
-        """Fires and starts what is due, or waits until something may be; returns how many."""
-        self._look.clear()
+        """Fire and start everything due, or wait. Return the number of started firings."""
+        self._notified.clear()
         free = RUNNING_MAX - len(self._running)
         if free <= 0 or self._draining.is_set():
-            await self._look.wait()
+            await self._notified.wait()
             return 0
         fired = await self.fire_schedules()
         claimed = await self._store.claim(free=free, lease_ms=LEASE_MS)
@@ -89,7 +89,7 @@ class FiringLoop(Loop):
         return len(claimed)
 
     async def fire_schedules(self) -> int:
-        """Commits the firings of the schedules whose instant has come; returns how many came."""
+        """Commit the firings of due schedules. Return the number of due schedules."""
         async with self._store.change() as change:
             rows = await change.due_schedules(SCHEDULES_MAX)
             if not rows:
@@ -110,7 +110,7 @@ class FiringLoop(Loop):
     def _due(self, row: Row) -> "Due":
         try:
             return due_of(row)
-        except Exception as error:  # noqa: BLE001 one schedule holds up no other
+        except Exception as error:  # noqa: BLE001 a broken schedule must not delay others
             self._log.error(
                 "schedule_not_fired",
                 namespace=row["namespace"],
@@ -118,29 +118,29 @@ class FiringLoop(Loop):
                 trigger=row["id"],
                 exc_info=error,
             )
-            return Due([], row["now_us"] + AGAIN_US, 1)
+            return Due([], row["now_us"] + RETRY_US, 1)
 
     async def start(self, firing: Firing) -> pb.StartExecutionResponse:
-        """Asks for the execution, and ends the firing; raises what the orchestrator refused."""
+        """Start the execution and delete the firing. Raise the refusal of the orchestrator."""
         try:
             response = await self._ask(firing)
-        except PASSING:
+        except TRANSIENT:
             raise
         except FlowmeshError as error:
             self._metrics.firings.labels("refused").inc()
             await self._store.end(firing, error=f"{error.reason}: {error.message}")
             raise
         failpoint("event.started")
-        # One that was tried before may have been started then.
+        # A retried firing may have created the execution in an earlier attempt.
         joined = not (response.created or firing.attempts)
         self._metrics.firings.labels("joined" if joined else "started").inc()
         await self._store.end(firing, execution_id=response.execution_id, joined=joined)
         return response
 
     async def drain(self) -> None:
-        """Lets starts end for a moment; leases bring back those that do not."""
+        """Give running starts a grace period; leases return the others."""
         self._draining.set()
-        self._look.set()
+        self._notified.set()
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_S)
 
@@ -165,7 +165,7 @@ class FiringLoop(Loop):
             try:
                 await self._executions.SignalExecution(signal, timeout=START_TIMEOUT_S)
             except WrongState:
-                # One that was there has ended: nothing of it waits for the call any more.
+                # An execution from an earlier call has ended and no longer waits for a call.
                 if response.created:
                     raise
         return response
@@ -173,9 +173,9 @@ class FiringLoop(Loop):
     async def _begin(self, firing: Firing) -> None:
         try:
             await self.start(firing)
-        except PASSING:
+        except TRANSIENT:
             delay_ms = min(DELAY_FIRST_MS * 2 ** min(firing.attempts, 16), DELAY_MAX_MS)
-            await self._store.put_off(firing, attempts=firing.attempts + 1, delay_ms=delay_ms)
+            await self._store.postpone(firing, attempts=firing.attempts + 1, delay_ms=delay_ms)
         except FlowmeshError as error:
             self._log.warning(
                 "trigger_started_nothing",
@@ -187,7 +187,7 @@ class FiringLoop(Loop):
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
-        self._look.set()
+        self._notified.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("firing_failed", firing=task.get_name(), exc_info=error)
 
@@ -196,7 +196,7 @@ class FiringLoop(Loop):
         self.asleep = True
         try:
             async with asyncio.timeout(None if wait_ms is None else wait_ms / 1_000):
-                await self._look.wait()
+                await self._notified.wait()
         except TimeoutError:
             return
         finally:
@@ -204,7 +204,7 @@ class FiringLoop(Loop):
 
 
 class Due:
-    """What a schedule fires for now, when it fires next, and how much it lets go."""
+    """The firings of a due schedule, its next instant, and the number of missed instants."""
 
     __slots__ = ("firings", "missed", "next_us")
 
@@ -215,7 +215,7 @@ class Due:
 
 
 def due_of(row: Row) -> Due:
-    """Of a schedule whose instant `next_us` has come at `now_us`."""
+    """Compute the firings of a schedule with `next_us` <= `now_us`."""
     trigger = trigger_pb2.Trigger.FromString(row["body"])
     schedule = Schedule(trigger.cron.expression, trigger.cron.time_zone)
     now_us, first_us = row["now_us"], row["next_us"]
@@ -237,7 +237,7 @@ def due_of(row: Row) -> Due:
 def _instants(
     cron: trigger_pb2.CronTrigger, schedule: Schedule, first_us: int, now_us: int
 ) -> tuple[list[int], int]:
-    """Those that fire, and how many do not; of very many those are not all counted."""
+    """Return the instants to fire, and the number of missed ones, which is capped."""
     until_us = now_us + 1
     match cron.catch_up:
         case trigger_pb2.CATCH_UP_ONE:
@@ -260,10 +260,10 @@ def cron_cause(at_us: int) -> str:
 
 
 def cron_scope(row: Mapping[str, Any], at_us: int) -> dict[str, Any]:
-    """What the templates of a schedule see as `trigger`."""
+    """Return the value of `trigger` in the templates of a schedule."""
     return {"id": row["id"], "workflow": row["workflow"], "scheduledAt": instant(at_us)}
 
 
 def json_of(data: bytes) -> Any:
-    """A value that was checked where it came in."""
+    """Parse JSON that was validated on receipt."""
     return orjson.loads(data) if data else None

@@ -1,7 +1,7 @@
-"""Has published events sent to the executions that listen, in their order. Asleep without any.
+"""Delivery of published events to listening executions, in order. Idle without events.
 
-An event is marked when the orchestrator has answered, so a crash sends it again, under the same
-request id; an execution takes it once.
+An event is marked as delivered after the acknowledgment of the orchestrator. After a crash it is
+delivered again with the same request id; an execution accepts it once.
 """
 
 import asyncio
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from flowmesh.api.execution.v1.receiver_service_pb2_grpc import ReceiverServiceAsyncStub
 
 EVENTS_MAX: Final = 100
-# Of the events that are sent in one call; the first is sent however large it is.
+# Size limit of the events of a call; a larger first event is sent alone.
 BYTES_MAX: Final = 2 * 1024 * 1024
 TIMEOUT_S: Final = 10.0
 
 
 class ListenerLoop(Loop):
-    """Sends what was published; a call that fails is made again after a pause."""
+    """Delivers published events; retries a failed call after a pause."""
 
     interval_ms = 1
 
     def __init__(self, *, store: TriggerStore, receivers: "ReceiverServiceAsyncStub") -> None:
         self._store = store
         self._receivers = receivers
-        self._look = asyncio.Event()
+        self._notified = asyncio.Event()
 
-    def look(self) -> None:
-        """Something may have been published."""
-        self._look.set()
+    def notify(self) -> None:
+        """Wake the loop: events may have been published."""
+        self._notified.set()
 
     async def run_once(self) -> int:
-        """Sends what there is, or waits until there may be something; returns how many events."""
-        self._look.clear()
+        """Deliver pending events, or wait for some. Return the number of events."""
+        self._notified.clear()
         sent = await self._deliver()
         if not sent:
-            await self._look.wait()
+            await self._notified.wait()
         return sent
 
     async def _deliver(self) -> int:

@@ -1,4 +1,4 @@
-"""Events that may start executions: published by clients, or told by executions themselves."""
+"""Events that may fire triggers: published by clients, or lifecycle events of executions."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -24,18 +24,18 @@ from flowmesh.triggers import Inputs, Matcher
 from flowmesh.views import event_view, exact_value, instant
 
 Json = Any
-# Types of events that executions tell of; nobody else may.
+# Prefix of the types of lifecycle events; clients must not publish these types.
 LIFECYCLE: Final = "flowmesh."
 ATTRIBUTE_CHARACTERS_MAX: Final = 1_024
 ID_CHARACTERS_MAX: Final = 256
-# Of source and id in UTF-8: by them an event is found again.
+# Source and id in UTF-8 together, which identify an event.
 NAMES_BYTES_MAX: Final = 2_400
 DATA_BYTES_MAX: Final = 256 * 1024
 COMPILED_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Armed:
+class CompiledTrigger:
     """An event trigger, compiled."""
 
     namespace: str
@@ -46,30 +46,30 @@ class Armed:
     inputs: Inputs
 
     async def firing(self, namespace: str, cause: str, at_us: int, event: Json) -> Firing | None:
-        """None where it does not match. Raises RenderError where it has no input."""
+        """Return the firing, or None without a match. Raise RenderError without a valid input."""
         if not self.matcher.wants(event):
             return None
-        await asyncio.sleep(0)  # others have their turn between filters
+        await asyncio.sleep(0)  # yield to other tasks between filters
         if not self.matcher.passes(event):
             return None
         scope = {"event": event, "trigger": {"id": self.id, "workflow": self.workflow}}
         return Firing(namespace, self.workflow, self.id, cause, at_us, self.inputs.of(scope))
 
 
-class Armory:
-    """Compiles triggers, each once while it is in use."""
+class TriggerCache:
+    """Compiles each trigger once while it is in use."""
 
     def __init__(self) -> None:
-        self._compiled: dict[tuple[str, str, bytes], Armed] = {}
+        self._compiled: dict[tuple[str, str, bytes], CompiledTrigger] = {}
 
-    def armed(self, namespace: str, row: Row) -> Armed:
+    def compiled(self, namespace: str, row: Row) -> CompiledTrigger:
         key = (namespace, row["workflow"], row["body"])
         found = self._compiled.get(key)
         if found is None:
             if len(self._compiled) >= COMPILED_MAX:
                 self._compiled.clear()
             trigger = trigger_pb2.Trigger.FromString(row["body"])
-            found = self._compiled[key] = Armed(
+            found = self._compiled[key] = CompiledTrigger(
                 namespace,
                 row["workflow"],
                 trigger.id,
@@ -81,25 +81,25 @@ class Armory:
 
 
 class Publisher:
-    """Takes events of clients."""
+    """Publishes events of clients."""
 
     def __init__(
         self,
         *,
         store: TriggerStore,
-        armory: Armory,
+        trigger_cache: TriggerCache,
         new_id: Callable[[], str],
         on_firing: Callable[[], None],
         on_published: Callable[[], None],
     ) -> None:
         self._store = store
-        self._armory = armory
+        self._trigger_cache = trigger_cache
         self._new_id = new_id
         self._on_firing = on_firing
         self._on_published = on_published
 
     async def publish(self, namespace: str, given: pb.Event) -> pb.PublishEventResponse:
-        """Commits the event of a client with what it fires."""
+        """Validate and commit an event of a client with its firings."""
         event = pb.Event()
         event.CopyFrom(given)
         event.id = event.id or self._new_id()
@@ -108,7 +108,7 @@ class Publisher:
         return await self.commit(namespace, event)
 
     async def commit(self, namespace: str, event: pb.Event) -> pb.PublishEventResponse:
-        """Commits an event that is known to be one."""
+        """Commit a valid event with its firings."""
         async with self._store.change() as change:
             now_us = await change.now_us()
             event.time_us = event.time_us or now_us
@@ -133,45 +133,45 @@ class Publisher:
         firings = []
         for row in rows:
             try:
-                armed = self._armory.armed(namespace, row)
-                fired = await armed.firing(namespace, cause, at_us, value)
+                trigger = self._trigger_cache.compiled(namespace, row)
+                fired = await trigger.firing(namespace, cause, at_us, value)
             except RenderError as error:
-                # It would be so again: the publisher is told, and nothing of it is kept.
+                # A retry would fail too: reject the event as a whole.
                 where = f"trigger {row['id']} of {row['workflow']}"
-                raise _invalid("data", f"{where} cannot make an input of it: {error}") from error
+                raise _invalid("data", f"{where} has no valid input for it: {error}") from error
             if fired is not None:
                 firings.append(fired)
         return firings
 
 
-class Lifecycle:
-    """What executions tell of themselves, for the triggers that ask for it.
+class LifecycleTriggers:
+    """Triggers that match lifecycle events of executions.
 
-    Costs nothing where none does: rows are not even parsed.
+    Without such triggers, rows are not even parsed.
     """
 
     def __init__(
         self,
         *,
         store: TriggerStore,
-        armory: Armory,
+        trigger_cache: TriggerCache,
         on_firing: Callable[[], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._store = store
-        self._armory = armory
+        self._trigger_cache = trigger_cache
         self._on_firing = on_firing
         self._log = log
-        self._by_namespace: dict[str, list[Armed]] = {}
+        self._by_namespace: dict[str, list[CompiledTrigger]] = {}
 
     async def load(self) -> None:
-        """Reads which triggers ask; paused ones too, for that is decided when they fire."""
-        found: dict[str, list[Armed]] = {}
+        """Load the triggers, including paused ones: pauses are checked when they fire."""
+        found: dict[str, list[CompiledTrigger]] = {}
         for row in await self._store.all_event_triggers():
-            await asyncio.sleep(0)  # others have their turn between triggers
+            await asyncio.sleep(0)  # yield to other tasks between triggers
             try:
-                armed = self._armory.armed(row["namespace"], row)
-            except Exception as error:  # noqa: BLE001 one trigger holds up no other
+                trigger = self._trigger_cache.compiled(row["namespace"], row)
+            except Exception as error:  # noqa: BLE001 a broken trigger must not delay others
                 self._log.error(
                     "trigger_not_read",
                     namespace=row["namespace"],
@@ -180,40 +180,42 @@ class Lifecycle:
                     exc_info=error,
                 )
                 continue
-            if armed.type.startswith(LIFECYCLE):
-                found.setdefault(row["namespace"], []).append(armed)
+            if trigger.type.startswith(LIFECYCLE):
+                found.setdefault(row["namespace"], []).append(trigger)
         self._by_namespace = found
 
-    def asked(
+    def matching(
         self, rows: Iterable[history_service_pb2.EventRow]
     ) -> list[history_service_pb2.EventRow]:
-        """Copies of those that some trigger may fire for: the rest of their commit can go."""
+        """Return copies of the rows that a trigger may match, so that the commit can be freed."""
         if not self._by_namespace:
             return []
         found = []
         for row in rows:
-            if self._asking(row):
+            if self._triggers_for(row):
                 found.append(history_service_pb2.EventRow())
                 found[-1].CopyFrom(row)
         return found
 
-    def _asking(self, row: history_service_pb2.EventRow) -> list[Armed]:
-        """No execution fires a trigger of its own workflow."""
+    def _triggers_for(self, row: history_service_pb2.EventRow) -> list[CompiledTrigger]:
+        """Return the triggers for a row. An execution never fires triggers of its own workflow."""
         return [
-            armed
-            for armed in self._by_namespace.get(row.namespace, ())
-            if armed.workflow != row.workflow_id
+            trigger
+            for trigger in self._by_namespace.get(row.namespace, ())
+            if trigger.workflow != row.workflow_id
         ]
 
     async def store(self, rows: Iterable[history_service_pb2.EventRow]) -> None:
-        """Stores what these fire."""
-        firings = [fired for row in rows for fired in await _fired(row, self._asking(row))]
+        """Store the firings for the rows."""
+        firings = [fired for row in rows for fired in await _fired(row, self._triggers_for(row))]
         if firings:
             await self._store.add_unpaused(firings)
             self._on_firing()
 
 
-async def _fired(row: history_service_pb2.EventRow, asking: list[Armed]) -> list[Firing]:
+async def _fired(
+    row: history_service_pb2.EventRow, triggers: list[CompiledTrigger]
+) -> list[Firing]:
     firings: list[Firing] = []
     try:
         events = history_event_pb2.HistoryEvents.FromString(row.events).events
@@ -221,11 +223,11 @@ async def _fired(row: history_service_pb2.EventRow, asking: list[Armed]) -> list
         return []
     for event in events:
         value = _lifecycle_value(row, event)
-        for armed in asking:
+        for trigger in triggers:
             try:
-                fired = await armed.firing(row.namespace, value["id"], event.at_us, value)
+                fired = await trigger.firing(row.namespace, value["id"], event.at_us, value)
             except RenderError:
-                continue  # it is not what the trigger takes it for
+                continue  # the event has not the form that the trigger expects
             if fired is not None:
                 firings.append(fired)
     return firings
@@ -251,13 +253,13 @@ def _lifecycle_value(
 
 
 def check_time(event: pb.Event) -> None:
-    """Raise EVENT_INVALID for a time that no calendar has."""
+    """Raise EVENT_INVALID for a time out of the range of calendars."""
     if event.time_us < 0 or event.time_us > 2**53:
-        raise _invalid("time", "microseconds since the epoch")
+        raise _invalid("time", "must be microseconds since the epoch, at most 2^53")
 
 
 def check_event(event: pb.Event) -> None:
-    """Raises EVENT_INVALID naming the attribute."""
+    """Raise EVENT_INVALID for an invalid attribute."""
     for name, most in (
         ("id", ID_CHARACTERS_MAX),
         ("source", ATTRIBUTE_CHARACTERS_MAX),
@@ -266,33 +268,33 @@ def check_event(event: pb.Event) -> None:
     ):
         value: str = getattr(event, name)
         if len(value) > most or not value.isprintable():
-            raise _invalid(name, f"at most {most} characters, all of them printable")
+            raise _invalid(name, f"must have at most {most} characters, all printable")
     if len(event.source.encode()) + len(event.id.encode()) > NAMES_BYTES_MAX:
-        raise _invalid("source", f"with the id at most {NAMES_BYTES_MAX:,} bytes of UTF-8")
+        raise _invalid("source", f"must have at most {NAMES_BYTES_MAX:,} bytes with the id")
     if not event.type:
-        raise _invalid("type", "missing; it says what happened, as in order.paid")
+        raise _invalid("type", "is missing; name the kind of event, such as order.paid")
     if event.type.startswith(LIFECYCLE):
-        raise _invalid("type", f"what begins with {LIFECYCLE} is told by executions only")
+        raise _invalid("type", f"must not begin with {LIFECYCLE}, which executions use")
     check_time(event)
     check_extensions(event.extensions)
     extensions_bytes = sum(len(name) + each.ByteSize() for name, each in event.extensions.items())
     size = len(event.data.data) + extensions_bytes
     if size > DATA_BYTES_MAX or event.data.HasField("reference"):
         message = (
-            f"data of an event is inline, and with its extensions at most "
+            f"the data of an event must be inline and have, with the extensions, at most "
             f"{DATA_BYTES_MAX // 1024} KiB"
         )
         raise TooLarge("PAYLOAD_TOO_LARGE", message)
     try:
         orjson.loads(event.data.data or b"null")
     except orjson.JSONDecodeError as error:
-        raise _invalid("data", "not JSON") from error
+        raise _invalid("data", "is not JSON") from error
     if path := inexact(event.data.data, "data"):
         raise integer_invalid(path)
 
 
 def event_value(event: pb.Event) -> dict[str, Json]:
-    """What filters and templates see as `event`."""
+    """Return the value of `event` in filters and templates."""
     return {
         **{name: json_of(value) for name, value in event.extensions.items()},
         "id": event.id,

@@ -28,7 +28,7 @@ MASK: Final = "***"
 
 
 class TriggerServer(rpc.TriggerServiceServicer):
-    """Shows and changes triggers, takes what fires them."""
+    """Lists and changes triggers, and accepts events and webhook calls."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class TriggerServer(rpc.TriggerServiceServicer):
             try:
                 start.input.data = Inputs(trigger).of(scope)
             except RenderError as error:
-                what = f"the trigger makes none: {error}; give one"
+                what = f"the trigger has no valid input: {error}; pass an input"
                 violation = Violation("input", what, "INPUT_INVALID")
                 text = f"input: {what}"
                 raise Invalid("INPUT_INVALID", text, violations=(violation,)) from error
@@ -147,9 +147,9 @@ class TriggerServer(rpc.TriggerServiceServicer):
         )
         if changed is None:
             reason = "TRIGGER_PAUSED" if paused else "TRIGGER_NOT_PAUSED"
-            what = "is paused already" if paused else "is not paused"
+            what = "is already paused" if paused else "is not paused"
             raise WrongState(reason, f"trigger {row['id']} of {row['workflow']} {what}")
-        self._firing.look()
+        self._firing.notify()
         return state_of(changed)
 
 
@@ -158,7 +158,7 @@ def _token(list_name: str, place: Place | None) -> str:
 
 
 def state_of(row: Row) -> pb.TriggerState:
-    """A trigger as callers see it: without its secret."""
+    """Return the state of a trigger with its secret masked."""
     trigger = trigger_pb2.Trigger.FromString(row["body"])
     if trigger.webhook.receiver.secret:
         trigger.webhook.receiver.secret = MASK

@@ -1,4 +1,4 @@
-"""Triggers, what has fired, published events and taken calls as rows. Times are the database's."""
+"""Triggers, firings, published events and webhook calls as rows. Times are the database's."""
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-# Within which publishing an event again, or firing for it afterwards, finds it.
+# For this long a repeated event is recognized, and triggers can be fired for past events.
 PUBLISHED_KEPT_DAYS: Final = 7
-# Much longer than twice the tolerance of signed times.
+# Much longer than twice the tolerance of signed timestamps.
 CALLS_KEPT_HOURS: Final = 24
-# A list ends before a trigger with which it would be larger, unless that is its first.
+# Size limit of a list; a larger first trigger is returned alone.
 TRIGGERS_BYTES_MAX: Final = 2 * 1024 * 1024
 DAY_US: Final = 24 * 3_600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """Something that a trigger fired for, with the input of the execution that it starts."""
+    """A firing of a trigger, with the input of the execution that it starts."""
 
     namespace: str
     workflow: str
@@ -35,7 +35,7 @@ class Firing:
     cause: str
     at_us: int
     input: bytes
-    # A call of a node's webhook that starts an execution reaches that node as a signal.
+    # Name of the signal that passes the payload of the webhook call to a node of the execution.
     signal: str = ""
     payload: bytes = b""
     attempts: int = 0
@@ -46,13 +46,13 @@ class Firing:
 
 
 def request_id(namespace: str, workflow: str, trigger: str, cause: str) -> str:
-    """Of the start of what a trigger fires for: always the same for the same."""
+    """Return the request id of the start, derived from the trigger and the cause."""
     text = "\n".join((namespace, workflow, trigger, cause))
     return f"trg_{hashlib.sha256(text.encode()).hexdigest()[:40]}"
 
 
 class TriggerStore:
-    """Reads, and changes that are one statement each."""
+    """Queries, and changes by a single statement."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
@@ -60,7 +60,7 @@ class TriggerStore:
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator["TriggerChange"]:
-        """Several of them, all or none."""
+        """Open a transaction; all its changes are committed, or none."""
         async with self._pool.acquire() as connection, connection.transaction():
             yield TriggerChange(self._sql, connection)
 
@@ -75,14 +75,14 @@ class TriggerStore:
         }
 
     async def next_due_ms(self) -> int | None:
-        """Until something fires or is to be tried again; None where nothing waits."""
+        """Return the time until the next firing or retry, or None if nothing is pending."""
         wait_ms = await self._sql.next_due_ms(self._pool)
         return None if wait_ms is None else max(0, wait_ms)
 
     # --- firings ---
 
     async def claim(self, *, free: int, lease_ms: int) -> list[Firing]:
-        """In the order in which they fired: starts may be about one another."""
+        """Claim firings in their order: later starts may depend on earlier ones."""
         rows = self._sql.claim_firings(self._pool, free=free, lease_ms=lease_ms)
         claimed = [
             Firing(**{name: value for name, value in row.items() if name != "id"})
@@ -93,7 +93,7 @@ class TriggerStore:
     async def end(
         self, firing: Firing, *, execution_id: str = "", error: str = "", joined: bool = False
     ) -> None:
-        """Started, joined or refused; nothing of it remains but what its trigger shows."""
+        """Delete a firing and record its outcome (started, joined or refused) at the trigger."""
         await self._sql.end_firing(
             self._pool,
             id=firing.id,
@@ -103,8 +103,8 @@ class TriggerStore:
             joined=joined,
         )
 
-    async def put_off(self, firing: Firing, *, attempts: int, delay_ms: int) -> None:
-        await self._sql.put_off_firing(
+    async def postpone(self, firing: Firing, *, attempts: int, delay_ms: int) -> None:
+        await self._sql.postpone_firing(
             self._pool, id=firing.id, attempts=attempts, delay_ms=delay_ms
         )
 
@@ -112,7 +112,7 @@ class TriggerStore:
         await add_firings(self._sql.add_firings, self._pool, firings, lease_ms=lease_ms)
 
     async def add_unpaused(self, firings: Sequence[Firing]) -> None:
-        """Those whose trigger is there and not paused."""
+        """Add firings of triggers that exist and are not paused."""
         await add_firings(self._sql.add_unpaused_firings, self._pool, firings)
 
     # --- triggers ---
@@ -132,7 +132,7 @@ class TriggerStore:
     async def triggers(
         self, namespace: str, *, workflow: str, after: tuple[str, str], count: int
     ) -> tuple[list[Row], bool]:
-        """So many of them, fewer where they are large; and whether there are more."""
+        """Return at most `count` triggers, limited by size, and whether there are more."""
         found = self._sql.list_triggers(
             self._pool,
             namespace=namespace,
@@ -148,7 +148,7 @@ class TriggerStore:
     async def set_paused(
         self, namespace: str, workflow: str, trigger: str, *, paused: bool
     ) -> Row | None:
-        """The trigger as it is now; None where it was so already."""
+        """Return the changed trigger, or None if it was already in this state."""
         row: Row | None = await self._sql.set_paused(
             self._pool, namespace=namespace, workflow=workflow, id=trigger, paused=paused
         )
@@ -169,7 +169,7 @@ class TriggerStore:
         count: int,
         bytes_max: int,
     ) -> tuple[list[Row], bool]:
-        """So many of them, fewer where they are large; and whether there are more."""
+        """Return at most `count` events, limited by size, and whether there are more."""
         found = self._sql.published_between(
             self._pool,
             namespace=namespace,
@@ -196,11 +196,11 @@ class TriggerStore:
         )
         return row
 
-    async def keep_call(
+    async def record_call(
         self, namespace: str, hook: str, name: str, *, execution_id: str = "", node: str = ""
     ) -> None:
-        """Its first outcome stays; without an execution only that it came is known."""
-        await self._sql.keep_call(
+        """Record a call. The first outcome is kept; without an execution the outcome is open."""
+        await self._sql.record_call(
             self._pool,
             namespace=namespace,
             hook=hook,
@@ -209,19 +209,19 @@ class TriggerStore:
             node=node,
         )
 
-    async def forget_call(self, namespace: str, hook: str, name: str) -> None:
-        """One that has no outcome."""
-        await self._sql.forget_call(self._pool, namespace=namespace, hook=hook, name=name)
+    async def delete_call(self, namespace: str, hook: str, name: str) -> None:
+        """Delete a call without outcome."""
+        await self._sql.delete_call(self._pool, namespace=namespace, hook=hook, name=name)
 
-    async def forget(self) -> None:
-        """Deletes what is past its time."""
+    async def delete_expired(self) -> None:
+        """Delete rows past their retention."""
         before_us = await self.now_us() - PUBLISHED_KEPT_DAYS * DAY_US
-        await self._sql.forget_published(self._pool, before_us=before_us)
-        await self._sql.forget_calls(self._pool, hours=CALLS_KEPT_HOURS)
+        await self._sql.delete_expired_published(self._pool, before_us=before_us)
+        await self._sql.delete_expired_calls(self._pool, hours=CALLS_KEPT_HOURS)
 
 
 class TriggerChange:
-    """One transaction."""
+    """A transaction on triggers."""
 
     def __init__(self, sql: Any, connection: Any) -> None:
         self._sql = sql
@@ -231,10 +231,10 @@ class TriggerChange:
         now: int = await self._sql.now_us(self._connection)
         return now
 
-    async def learn_source(self, found: trigger_pb2.WorkflowTriggers) -> bool:
-        """Whether this is newer than what is known."""
+    async def update_source(self, found: trigger_pb2.WorkflowTriggers) -> bool:
+        """Return whether this version is newer than the stored one."""
         return bool(
-            await self._sql.learn_source(
+            await self._sql.update_source(
                 self._connection,
                 namespace=found.namespace,
                 workflow=found.workflow_id,
@@ -243,13 +243,13 @@ class TriggerChange:
             )
         )
 
-    async def learn_trigger(
+    async def update_trigger(
         self,
         found: trigger_pb2.WorkflowTriggers,
         trigger: trigger_pb2.Trigger,
         next_us: int | None,
     ) -> None:
-        await self._sql.learn_trigger(
+        await self._sql.update_trigger(
             self._connection,
             namespace=found.namespace,
             workflow=found.workflow_id,
@@ -261,10 +261,10 @@ class TriggerChange:
             next_us=next_us,
         )
 
-    async def forget_others(self, found: trigger_pb2.WorkflowTriggers) -> None:
-        """Deletes the triggers that the workflow has no more."""
+    async def delete_removed(self, found: trigger_pb2.WorkflowTriggers) -> None:
+        """Delete the triggers that the workflow no longer has."""
         ids = [trigger.id for trigger in found.triggers] if found.live else []
-        await self._sql.forget_triggers(
+        await self._sql.delete_triggers(
             self._connection, namespace=found.namespace, workflow=found.workflow_id, ids=ids
         )
 
@@ -291,7 +291,7 @@ class TriggerChange:
         return [row async for row in rows]
 
     async def undelivered(self, count: int) -> list[Row]:
-        """Published events that listeners have not been sent, locked until the end."""
+        """Return published events that are not yet delivered to listeners, locked."""
         return [row async for row in self._sql.undelivered_events(self._connection, count=count)]
 
     async def mark_delivered(self, rows: Sequence[Row]) -> None:
@@ -303,7 +303,7 @@ class TriggerChange:
         )
 
     async def add_published(self, namespace: str, event: pb.Event, at_us: int) -> bool:
-        """Whether it is new."""
+        """Add an event. Return False if it exists."""
         return bool(
             await self._sql.add_published(
                 self._connection,
@@ -323,7 +323,7 @@ async def add_firings(
     firings: Sequence[Firing],
     **more: Any,
 ) -> None:
-    """Those that are there stay as they are."""
+    """Add firings; existing ones are unchanged."""
     await add(
         connection,
         ids=[each.id for each in firings],

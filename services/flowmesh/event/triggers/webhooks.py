@@ -1,6 +1,6 @@
-"""Calls of webhooks: checked, then an execution starts or a node that waits goes on.
+"""Webhook calls: verified, then an execution starts or a waiting node continues.
 
-What came before under the same name has its first outcome and no other effect.
+A repeated call (same name) returns its first outcome and has no other effect.
 """
 
 import base64
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX: Final = 256 * 1024
 TOKEN_CHARACTERS_MAX: Final = 8 * 1024
-# What certainly has no effect.
-REFUSED: Final = (Invalid, NotFound, TooLarge, WrongState)
+# Errors that guarantee that the signal was not applied.
+NOT_APPLIED: Final = (Invalid, NotFound, TooLarge, WrongState)
 _MAC_BYTES: Final = 16
 _TOKENS: Final = "token:"
 
@@ -49,7 +49,7 @@ class _Node:
 
 
 class Hooks:
-    """The receiving side of webhooks."""
+    """Receives webhook calls."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Hooks:
     async def start(
         self, namespace: str, hook: str, headers: Headers, body: bytes
     ) -> pb.ReceiveWebhookResponse:
-        """A call of a trigger's URL."""
+        """Handle a call of the URL of a trigger: start an execution."""
         row = await self._store.trigger_of_hook(namespace, valid_id(hook, "hook"))
         if row is None:
             raise _not_found()
@@ -94,7 +94,7 @@ class Hooks:
         try:
             given = Inputs(trigger).of(scope)
         except RenderError as error:
-            raise _invalid("payload", f"no input can be made of it: {error}") from error
+            raise _invalid("payload", f"no valid input can be made from it: {error}") from error
         name = call.name or self._new_id()
         firing = Firing(
             namespace,
@@ -111,13 +111,13 @@ class Hooks:
         response = await self._firing.start(firing)
         if call.name:
             execution_id = response.execution_id
-            await self._store.keep_call(namespace, hook, name, execution_id=execution_id)
+            await self._store.record_call(namespace, hook, name, execution_id=execution_id)
         return pb.ReceiveWebhookResponse(
             execution_id=response.execution_id, created=response.created
         )
 
     async def resume(self, token: str, headers: Headers, body: bytes) -> pb.ReceiveWebhookResponse:
-        """A call of the URL of a node: its payload is the signal that the node waits for."""
+        """Handle a call of the URL of a node: signal the payload to the waiting node."""
         place = self._place(token)
         waiting = await self._receiver(place)
         receiver = waiting.receiver
@@ -129,18 +129,18 @@ class Hooks:
         if earlier is not None and earlier["execution_id"]:
             return _outcome(earlier)
         if not waiting.waits and earlier is None:
-            raise WrongState("HOOK_CLOSED", f"node {place.node} does not wait for a call now")
+            raise WrongState("HOOK_CLOSED", f"node {place.node} is not waiting for a call now")
         check_payload(receiver, call.payload)
         if call.name:
-            # Before it is known what becomes of it: if no answer comes, it may have been taken.
-            await self._store.keep_call(place.namespace, hook, call.name)
+            # Record it before the outcome is known: without a response it may have been applied.
+            await self._store.record_call(place.namespace, hook, call.name)
         try:
             await self._signal(place, waiting.signal, hook, call, body)
-        except REFUSED:
-            await self._store.forget_call(place.namespace, hook, call.name)
+        except NOT_APPLIED:
+            await self._store.delete_call(place.namespace, hook, call.name)
             raise
         if call.name:
-            await self._store.keep_call(
+            await self._store.record_call(
                 place.namespace,
                 hook,
                 call.name,
@@ -152,7 +152,7 @@ class Hooks:
         )
 
     async def _signal(self, place: _Node, name: str, hook: str, call: Call, body: bytes) -> None:
-        """Under a request id of the call: what was taken before stays as it is."""
+        """Signal with a request id derived from the call, so that a repeat has no effect."""
         request_id = hashlib.sha256(f"{hook}\n{call.name or self._new_id()}".encode()).hexdigest()
         await self._executions.SignalExecution(
             execution_service_pb2.SignalExecutionRequest(
@@ -166,7 +166,7 @@ class Hooks:
         )
 
     async def of_execution(self, namespace: str, execution_id: str) -> list[pb.Hook]:
-        """The nodes that wait, with the tokens of their URLs."""
+        """Return the waiting nodes with the tokens of their URLs."""
         request = receiver_service_pb2.ListReceiversRequest(
             namespace=namespace, execution_id=execution_id
         )
@@ -178,7 +178,7 @@ class Hooks:
         ]
 
     def token(self, namespace: str, execution_id: str, node: str) -> str:
-        """Opaque, and nobody else can make one."""
+        """Return an opaque token, authenticated by the key of the service."""
         text = orjson.dumps([namespace, execution_id, node])
         return base64.urlsafe_b64encode(self._mac(text) + text).decode().rstrip("=")
 
@@ -217,7 +217,7 @@ class Hooks:
         return verified(receiver, headers, body, self._clock.now_us() // 1_000_000)
 
     async def _call(self, namespace: str, hook: str, call: Call) -> Row | None:
-        """What is known of a call of this name; without an execution only that it came."""
+        """Return an earlier call of this name; without an execution its outcome is unknown."""
         if not call.name:
             return None
         return await self._store.earlier_call(namespace, hook, call.name)
@@ -230,7 +230,7 @@ def _outcome(earlier: Row) -> pb.ReceiveWebhookResponse:
 
 
 def check_payload(receiver: trigger_pb2.Receiver, payload: Any) -> None:
-    """Raises PAYLOAD_INVALID with one violation per problem."""
+    """Check a payload against the schema. Raise PAYLOAD_INVALID with a violation per problem."""
     if isinstance(payload, NotJson):
         raise _invalid("payload", payload.problem)
     violations = tuple(
@@ -249,7 +249,7 @@ def check_payload(receiver: trigger_pb2.Receiver, payload: Any) -> None:
 
 
 def _challenge(receiver: trigger_pb2.Receiver, call: Call) -> str:
-    """Slack asks once whether the URL is ours."""
+    """Return the response to the URL verification of Slack, or an empty text."""
     payload = call.payload
     slack = receiver.provider == trigger_pb2.WEBHOOK_PROVIDER_TYPE_SLACK
     if slack and isinstance(payload, dict) and payload.get("type") == "url_verification":
@@ -258,7 +258,7 @@ def _challenge(receiver: trigger_pb2.Receiver, call: Call) -> str:
 
 
 def _not_found() -> NotFound:
-    return NotFound("HOOK_NOT_FOUND", "nothing waits for calls of this URL")
+    return NotFound("HOOK_NOT_FOUND", "no trigger and no waiting node has this URL")
 
 
 def _invalid(field: str, what: str) -> Invalid:

@@ -1,5 +1,5 @@
--- Takes an instance off; its record stays readable. KEYS: the record, the namespace's ids.
--- ARGV: id, ms to keep the record. Answers whether something changed.
+-- Removes an instance; its record stays readable. KEYS: the record, the ids of the namespace.
+-- ARGV: id, retention of the record in ms. Returns 1 if something changed, else 0.
 local left = redis.call('HGET', KEYS[1], 'left')
 if not left or left == '1' then
   return 0

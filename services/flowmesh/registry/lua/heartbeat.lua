@@ -1,6 +1,6 @@
--- Renews a lease. KEYS: the record, the namespace's ids. ARGV: id, status it says, ms to keep the
--- record beyond its lease, intervals in a lease.
--- Answers the record as it was before and the time, or nothing when there is no such instance.
+-- Renews a lease. KEYS: the record, the ids of the namespace. ARGV: id, reported status,
+-- retention of the record beyond its lease in ms, intervals in a lease.
+-- Returns the previous record and the time, or nothing if there is no such instance.
 local record = redis.call('HMGET', KEYS[1],
   'message', 'interval', 'registered', 'heartbeat', 'said', 'left')
 if not record[1] or record[6] == '1' then

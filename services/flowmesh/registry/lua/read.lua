@@ -1,5 +1,5 @@
--- Records of a namespace and the time, in one moment. KEYS: the namespace's ids.
--- ARGV: start of the record keys, then the ids asked for; none asks for all.
+-- Returns the time and the records of a namespace atomically. KEYS: the ids of the namespace.
+-- ARGV: prefix of the record keys, then the requested ids; without ids, all are returned.
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])
 local ids = {}

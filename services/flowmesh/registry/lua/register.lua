@@ -1,13 +1,13 @@
--- Adds or replaces an instance. KEYS: its record, the namespace's ids.
--- ARGV: id, message, interval in ms, ms to keep the record, of these the ms beyond its lease, most
--- instances of the namespace.
--- Answers the time in microseconds, or nothing when the namespace is full of instances that live.
+-- Adds or replaces an instance. KEYS: its record, the ids of the namespace.
+-- ARGV: id, message, interval in ms, retention of the record in ms, the part of it beyond its
+-- lease in ms, maximum of instances per namespace.
+-- Returns the time in microseconds, or nothing if the namespace is full of live instances.
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 if not redis.call('ZSCORE', KEYS[2], ARGV[1])
     and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then
-  -- Who is gone gives up its place, the longest gone first.
+  -- If full, remove the instance that has been offline for the longest time.
   local lease_over = string.format('%.0f', now + ARGV[5] * 1000)
   local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', lease_over, 'LIMIT', 0, 1)[1]
   if not gone then

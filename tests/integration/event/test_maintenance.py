@@ -12,10 +12,10 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.triggers.catalog import Catalog
-from flowmesh.event.triggers.composition import FORGET_EVERY_S, Upkeep
+from flowmesh.event.triggers.catalog import TriggerSyncLoop
+from flowmesh.event.triggers.composition import FORGET_EVERY_S, TriggerMaintenanceLoop
 from flowmesh.event.triggers.listeners import ListenerLoop
-from flowmesh.event.triggers.published import Armory, Lifecycle
+from flowmesh.event.triggers.published import LifecycleTriggers, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.storage import open_database
 from tests.integration.event.test_firing import PATIENCE_S, Definitions
@@ -32,9 +32,9 @@ class Time:
 
 
 class Firing:
-    """Would look at what is due."""
+    """Would notify at what is due."""
 
-    def look(self) -> None:
+    def notify(self) -> None:
         pass
 
 
@@ -44,12 +44,15 @@ class Process:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", definitions: Definitions) -> None:
         self.store = TriggerStore(pool)
         self.clock: Any = Time()
-        self.lifecycle = Lifecycle(
-            store=self.store, armory=Armory(), on_firing=lambda: None, log=structlog.get_logger()
+        self.lifecycle = LifecycleTriggers(
+            store=self.store,
+            trigger_cache=TriggerCache(),
+            on_firing=lambda: None,
+            log=structlog.get_logger(),
         )
         firing: Any = Firing()
         receivers: Any = None
-        self.upkeep = Upkeep(
+        self.maintenance = TriggerMaintenanceLoop(
             store=self.store,
             lifecycle=self.lifecycle,
             firing=firing,
@@ -57,17 +60,19 @@ class Process:
             clock=self.clock,
         )
         source: Any = definitions
-        self.catalog = Catalog(store=self.store, definitions=source, on_change=self.upkeep.changed)
+        self.catalog = TriggerSyncLoop(
+            store=self.store, definitions=source, on_change=self.maintenance.changed
+        )
 
     async def learn(self) -> None:
         """Asks for all triggers, and looks at them where there is a reason to."""
-        self.catalog.want_all()
+        self.catalog.request_full_sync()
         await self.catalog.run_once()
-        await self.look()
+        await self.notify()
 
-    async def look(self) -> None:
+    async def notify(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            await self.upkeep.run_once()
+            await self.maintenance.run_once()
 
     async def hear(self) -> None:
         """Another workflow has started."""
@@ -81,7 +86,7 @@ class Process:
             execution_id="exec-1",
             events=events.SerializeToString(),
         )
-        await self.lifecycle.store(self.lifecycle.asked([row]))
+        await self.lifecycle.store(self.lifecycle.matching([row]))
 
 
 def started(condition: str = "") -> trigger_pb2.Trigger:
@@ -132,7 +137,7 @@ async def test_a_look_at_triggers_that_failed_is_made_again(
         patch.setattr(process.store, "all_event_triggers", broken)
         with pytest.raises(OSError):
             await process.learn()
-    await process.look()
+    await process.notify()
     await process.hear()
     assert await count(pool, "firings") == 1
 
@@ -144,8 +149,8 @@ async def test_what_is_past_its_time_is_deleted_while_no_trigger_changes(
     process = Process(pool, Definitions())
     async with process.store.change() as change:
         await change.add_published("default", trigger_service_pb2.Event(id="e", type="t"), 1)
-    await process.store.keep_call("default", "hook", "name", execution_id="exec-1")
+    await process.store.record_call("default", "hook", "name", execution_id="exec-1")
     await pool.execute("update calls set at = now() - interval '2 days'")
     process.clock.ms = int(FORGET_EVERY_S * 1_000)
-    await process.look()
+    await process.notify()
     assert (await count(pool, "published"), await count(pool, "calls")) == (0, 0)
