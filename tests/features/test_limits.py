@@ -311,7 +311,7 @@ async def test_a_task_that_no_worker_begins_in_time_fails(suite: Suite) -> None:
     await applied(suite, slow, workflow("begins-in-time", task))
     shown = await suite.wait(await suite.begin("begins-in-time", {}))
     assert shown["error"]["class"] == "ScheduleToStartTimeout", shown["error"]
-    assert shown["error"]["message"] == "no worker began it within 300 ms"
+    assert shown["error"]["message"] == "no worker started it within 300 ms"
 
     async def begins(_value: Any) -> str:
         await pause(0.6)

@@ -11,7 +11,6 @@ EXCEPTIONS: dict[str, str] = {
     "Dispatcher": "not divided yet",
     "DurableTask": "not divided yet",
     "Link": "not divided yet",
-    "Permits": "not divided yet",
     "Relay": "not divided yet",
     "Suite": "not divided yet",
     "SyncClient": "one method for each call of the asynchronous client",

@@ -1,8 +1,8 @@
-"""The engine: what happens, how state changes, what the world must be told. No I/O of any kind.
+"""The engine: decisions on commands as events and effects, and the state of an execution. No I/O.
 
-decide(state, command, now, into)   what follows from a command, as events and effects
-apply(state, event)                 how one event changes the state
-replay(id, plan, events)            the state that a history adds up to
+decide(state, command, now, into)   add the events and effects of a command to a transition
+apply(state, event)                 advance the state by one event
+replay(id, plan, events)            the state after a history
 copy_state(state)                   an independent copy; immutable parts are shared
 """
 
@@ -34,7 +34,7 @@ from flowmesh.engine.commands import (
 from flowmesh.engine.decide import decide
 from flowmesh.engine.decisions.approvals import outcome_of
 from flowmesh.engine.decisions.attempts import DELIVERIES_MAX
-from flowmesh.engine.decisions.starting import goes_on, is_own, waits_first
+from flowmesh.engine.decisions.starting import first_hold, is_next_run, skips_debounce
 from flowmesh.engine.decisions.values import encode_output
 from flowmesh.engine.erasure import Erase, StillOpen
 from flowmesh.engine.events.apply import apply, replay, restore_held
@@ -132,9 +132,9 @@ __all__ = [
     "dispose",
     "encode_output",
     "failed_nodes",
-    "goes_on",
+    "first_hold",
     "has_ended",
-    "is_own",
+    "is_next_run",
     "map_counts",
     "map_output",
     "outcome_of",
@@ -143,6 +143,6 @@ __all__ = [
     "restore_held",
     "search_messages",
     "signal_with_key",
+    "skips_debounce",
     "tries",
-    "waits_first",
 ]

@@ -1,4 +1,4 @@
-"""What can be asked of an execution. Closed set; `decide` handles each."""
+"""Commands on an execution. A closed set; `decide` handles each."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from flowmesh.engine.variables import SetVariable
 
 @dataclass(slots=True)
 class Start:
-    """`reused` are results of nodes that do not run again, those of `origin`; `edits` inputs of
-    nodes in place of what their definition says. One that `waits` begins in its turn among those
-    with its `key`.
+    """`reused` are results of `origin` for nodes that do not run again; `edits` replace inputs of
+    nodes. With `waits` the execution queues for its turn under its `key`.
     """
 
     input: payload_pb2.Payload
@@ -40,12 +39,12 @@ class Start:
 
 @dataclass(slots=True)
 class Begin:
-    """It is the turn of an execution that waits for it."""
+    """The turn of a queued execution."""
 
 
 @dataclass(slots=True)
 class Debounce:
-    """Another start with the key of an execution that waits until nothing is started."""
+    """Another start under the key of a debounced execution."""
 
     start: Start
 
@@ -54,8 +53,8 @@ class Debounce:
 class TaskEnded:
     """A worker's result: `failure` is None for success. `started_at_us` is the dispatch.
 
-    `draw` in [0, 1) decides the jitter of a retry that may follow; none does where the retries
-    of its workflow are `spent`. One that was refused has not `begun`.
+    `draw` in [0, 1) determines the jitter of a retry. With `spent` the retry budget of the
+    workflow is used up and no retry follows. A rejected attempt has not `begun`.
     """
 
     node: str
@@ -72,7 +71,7 @@ class TaskEnded:
 
 @dataclass(slots=True)
 class TaskRuns:
-    """A task is still at its worker a while after dispatch."""
+    """A task that still runs some time after its dispatch."""
 
     node: str
     attempt: int
@@ -82,7 +81,7 @@ class TaskRuns:
 
 @dataclass(slots=True)
 class DeliveryLost:
-    """The worker that had the attempt is gone: hand it out again."""
+    """The loss of the worker of an attempt, which is then dispatched again."""
 
     node: str
     attempt: int
@@ -91,15 +90,15 @@ class DeliveryLost:
 
 @dataclass(slots=True)
 class TimersDue:
-    """Whatever is due by now."""
+    """The due time of at least one timer."""
 
 
 @dataclass(slots=True)
 class Finish:
-    """All nodes have ended and the output template is to be rendered from fetched payloads.
+    """Render the output from fetched payloads after the last node.
 
-    `missing` says which of them is not there any more; empty if none is. `stored` refers to the
-    rendered output where that is too large to be in an event.
+    `missing` describes a payload that no longer exists. `stored` refers to a rendered output that
+    is too large for an event.
     """
 
     payloads: dict[str, bytes] = field(default_factory=dict)
@@ -109,8 +108,8 @@ class Finish:
 
 @dataclass(slots=True)
 class Expand:
-    """The items of a map are known, or known again, or the first value of a state machine is;
-    `failure` says why they cannot be. With the items of a page `value` is the cursor of the next.
+    """The rendered items of a map, or the first value of a state machine; `failure` is that of the
+    rendering. With the items of a page `value` is the cursor of the next page.
     """
 
     node: str
@@ -121,7 +120,7 @@ class Expand:
 
 @dataclass(slots=True)
 class Collect:
-    """The outputs of a map's items are stored as one payload; `failure` says why they are not."""
+    """The stored outputs of a map as one payload, or the `failure` to store them."""
 
     node: str
     output: payload_pb2.Payload | None = None
@@ -138,7 +137,7 @@ class Signal:
 
 @dataclass(slots=True)
 class Cancel:
-    """`compensate` says whether what was done is undone; None is as the plan says."""
+    """`compensate` overrides the compensation policy of the plan; None keeps it."""
 
     reason: str = ""
     request_id: str = ""
@@ -162,7 +161,7 @@ class Resume:
 
 @dataclass(slots=True)
 class Terminate:
-    """As Cancel."""
+    """See Cancel."""
 
     reason: str = ""
     request_id: str = ""
@@ -172,9 +171,9 @@ class Terminate:
 
 @dataclass(slots=True)
 class Steer:
-    """Somebody says what becomes of a node.
+    """An action of a caller on a node.
 
-    `input` is what its next attempt gets, `output` what it is to have answered.
+    `input` replaces that of its next attempt, `output` its output.
     """
 
     node: str
@@ -189,7 +188,7 @@ class Steer:
 
 @dataclass(slots=True)
 class Decide:
-    """One of those asked approves or rejects; with `asked_at_us` only what was asked then."""
+    """An approval or rejection. `asked_at_us` restricts it to the request of that time."""
 
     node: str
     by: str
@@ -202,7 +201,7 @@ class Decide:
 
 @dataclass(slots=True)
 class Breakpoints:
-    """Where to stop from now on: before every node, or before these; none lets all go on."""
+    """Stop before every node, or before these nodes; none continues all stopped nodes."""
 
     everywhere: bool = False
     nodes: frozenset[str] = frozenset()
@@ -212,8 +211,8 @@ class Breakpoints:
 
 @dataclass(slots=True)
 class Record:
-    """What a durable handler asks for and what its steps came to; its worker has the first `known`
-    records of the journal. `started_at_us` is the dispatch.
+    """Requests and step results of a durable handler. Its worker has the first `known` records of
+    the journal. `started_at_us` is the dispatch.
     """
 
     node: str
@@ -227,7 +226,7 @@ class Record:
 
 @dataclass(slots=True)
 class Suspend(Record):
-    """As Record, and the handler leaves its worker until there is more than it knows."""
+    """A Record after which the handler is suspended until its journal has more records."""
 
 
 Asked = (
@@ -243,7 +242,7 @@ Asked = (
     | SetVariable
     | Erase
 )
-"""What somebody asks of an execution; done once under its request id."""
+"""Commands of callers, applied once per request id."""
 
 Command = (
     Start

@@ -38,10 +38,10 @@ from flowmesh.engine.state.transition import Ended, Full, Transition, Unfit
 
 
 def decide(state: State, command: c.Command, now_us: int, into: Transition) -> bool:
-    """Adds to `into` what follows from the command; False if nothing follows because it is stale.
+    """Add the events and effects of a command to `into`. Return False for a stale command.
 
-    Raises Ended where the command needs a running execution and its caller is to be told, Unfit
-    where it does not fit whether that is paused, Full where there is no room for it.
+    Raises Ended if the command requires an open execution, Unfit if it does not fit the status,
+    Full if it exceeds a limit.
     """
     step = Step(state, now_us, into)
     had_ended = into.ended
@@ -67,9 +67,9 @@ def _handle(step: Step, command: c.Command) -> bool:
         case c.TimersDue():
             _timers_due(step)
         case c.Begin():
-            return starting.turn(step)
+            return starting.begin_turn(step)
         case c.Debounce():
-            return starting.debounced(step, command.start)
+            return starting.debounce(step, command.start)
         case c.DeliveryLost():
             return delivery_lost(step, command)
         case c.Signal():
@@ -112,7 +112,7 @@ def _handle(step: Step, command: c.Command) -> bool:
             return joins.join(step, command)
         case c.Record() | c.Suspend():
             asking = attempts.current(step, command.node, command.attempt)
-            return asking is not None and durable.taken(step, asking, command)
+            return asking is not None and durable.record(step, asking, command)
         case _:
             assert_never(command)
     return True
@@ -130,7 +130,7 @@ def _start(step: Step, command: c.Start) -> None:
     for reused in command.reused:
         step.emit("result_reused", reused)
     policy = step.plan.start
-    if policy is None or not starting.holds(step, policy, command):
+    if policy is None or not starting.hold_start(step, policy, command):
         begin_roots(step)
 
 
@@ -196,7 +196,7 @@ def _timers_due(step: Step) -> None:
 
 
 def _history_full(step: Step) -> None:
-    """Ends an execution whose history is too long; all nodes having ended, it ends anyway."""
+    """Fail an execution whose history reached its limit, unless all nodes have ended."""
     if step.state.ended or not step.state.scope.open_count:
         return
     cancel_open_nodes(step)
@@ -238,7 +238,7 @@ def _signal(step: Step, command: c.Signal) -> None:
 
 
 def _stop(step: Step, command: c.Cancel | c.Terminate, outcome: s.ExecutionStatus) -> None:
-    """Ends it; what is being undone already can only be terminated, and stays as it is."""
+    """Cancel or terminate. A compensation can only be terminated; it then stops where it is."""
     if repeated(step, command.request_id):
         return
     undoing = step.state.compensating
@@ -264,7 +264,7 @@ def _pause(step: Step, command: c.Pause) -> None:
 
 
 def _resume(step: Step, command: c.Resume) -> None:
-    """Begins what was held back, and sends again what no worker has had."""
+    """Begin the held nodes and dispatch the attempts that were not sent while paused."""
     state = step.state
     if repeated(step, command.request_id):
         return

@@ -1,4 +1,4 @@
-"""What a rerun of an execution would run again, and which results it takes over."""
+"""The plan of a rerun: the nodes that run again and the results that are reused."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from flowmesh.tasktypes import TASK_TYPES
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """What becomes of one node: its result is taken over, or it runs for the reason given.
+    """A node in a rerun: its reused result, or the reason to run it.
 
-    `effect` says that it completed before and may do again what it did to other systems.
+    `effect` marks a node that completed before and may repeat its side effects.
     """
 
     planned: PlanNode
@@ -27,10 +27,9 @@ class Repeat:
 
 
 def plan_rerun(state: State, plan: Plan, from_nodes: Iterable[str]) -> list[Repeat]:
-    """Every node of the plan, which may be another version than the one that ran.
+    """Return every node of the plan, which may be another version than the one that ran.
 
-    With no node to run from all of it runs again. Raises KeyError for a node that is not in the
-    plan.
+    Without `from_nodes` all nodes run again. Raises KeyError for a node missing in the plan.
     """
     named = {plan.by_id[name].index for name in from_nodes}
     again: dict[int, str] = {}
@@ -45,15 +44,15 @@ def plan_rerun(state: State, plan: Plan, from_nodes: Iterable[str]) -> list[Repe
             reused = history.ResultReused(node=planned.id, output=ran.output, metadata=ran.metadata)
             if ran.status == s.FAILED:
                 reused.failure.CopyFrom(ran.failure or reused.failure)
-        # What was skipped, and what it is decided by is taken over, is skipped again.
+        # A skipped node whose dependencies are reused is skipped again.
         before = ran is not None and ran.status == s.COMPLETED
         effect = bool(reason) and before and _has_effect(planned)
-        repeats.append(Repeat(planned, reused, reason or "its result is taken over", effect))
+        repeats.append(Repeat(planned, reused, reason or "its result is reused", effect))
     return sorted(repeats, key=lambda each: each.planned.index)
 
 
 def failed_nodes(state: State, plan: Plan) -> list[str]:
-    """The nodes that run again whatever is named; none where the execution completed."""
+    """Return the nodes that always run again; none if the execution completed."""
     if state.status == s.EXECUTION_COMPLETED:
         return []
     return [each.id for each in plan.nodes if _why_failed(state, each, _node_of(state, each))]
@@ -67,7 +66,7 @@ def _why_again(
     again: dict[int, str],
 ) -> str:
     if not named:
-        return "all of it runs again"
+        return "the whole execution runs again"
     if planned.index in named:
         return "it was named"
     earlier = next((index for index in planned.dependencies if index in again), None)
@@ -82,12 +81,12 @@ def _why_failed(state: State, planned: PlanNode, ran: NodeState | None) -> str:
     if ran.status == s.FAILED and not (ran.passes or planned.excused or not planned.critical):
         return "it failed"
     if ran.status == s.COMPLETED and planned.undo is not None and state.closing is not None:
-        return "what it did was undone"
+        return "its work was compensated"
     return ""
 
 
 def _in_order(plan: Plan) -> Iterable[PlanNode]:
-    """Each node behind those it depends on."""
+    """Yield each node after its dependencies."""
     waiting = [len(node.dependencies) for node in plan.nodes]
     ready = list(plan.roots)
     while ready:

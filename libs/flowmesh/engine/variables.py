@@ -1,4 +1,4 @@
-"""Variables of an execution, which people change while it runs: the command, and how it applies."""
+"""Variables of a running execution: the command that sets one, and its event."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from flowmesh.engine.state.state import State
 
 CHANGES_MAX = 1_000
-"""Of all variables of an execution together; it keeps all of them, so that whoever renders an
-input again comes to the same.
+"""Changes of all variables of an execution. All are kept, because a repeated rendering of an input
+must have the same result.
 """
 
 
 @dataclass(slots=True)
 class SetVariable:
-    """The value fits the schema of the variable, which the plan has."""
+    """Set a declared variable. The caller has checked the value against its schema."""
 
     name: str
     value: payload_pb2.Payload
@@ -32,7 +32,7 @@ class SetVariable:
 
 
 def set_variable(step: Step, command: SetVariable) -> None:
-    """The caller has seen to it that the execution is open and the command no repeat."""
+    """Record a new value. The caller has checked the status and the request id."""
     if len(step.state.variables_set) >= CHANGES_MAX:
         raise Full("VARIABLES_FULL", f"{CHANGES_MAX:,} changes of variables")
     step.emit(

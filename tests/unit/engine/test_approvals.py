@@ -159,7 +159,7 @@ def test_a_decision_on_what_was_asked_before_is_refused() -> None:
     node = run.state.node("ok")
     assert node is not None
     asked = node.scheduled_at_us
-    with pytest.raises(NodeUnfit, match="asks anew"):
+    with pytest.raises(NodeUnfit, match="requests approval again"):
         decide(run, "ann", asked_at_us=asked - 1)
     assert node.approval is not None
     assert not node.approval.decisions

@@ -221,7 +221,7 @@ def test_a_choice_of_what_is_not_there_fails_the_machine(choice: bytes) -> None:
     run = Run(plan(machine("m", 7, state("test", chooses=True))))
     run.complete("m[0]/test", choice)
     assert run.state.failure is not None
-    assert "which is no node here" in run.state.failure.message
+    assert "which is not a node of its graph" in run.state.failure.message
     assert run.state.failure.node == "m[0]/test"
 
 

@@ -63,7 +63,7 @@ def test_an_attempt_that_no_worker_begins_in_time_fails() -> None:
     failure = run.state.failure
     assert failure is not None
     assert getattr(failure, "class") == "ScheduleToStartTimeout"
-    assert failure.message == "no worker began it within 20 ms"
+    assert failure.message == "no worker started it within 20 ms"
 
 
 def test_a_policy_may_try_again_what_no_worker_began() -> None:

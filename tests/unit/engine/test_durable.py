@@ -60,9 +60,9 @@ class Handled(Run):
     @property
     def told(self) -> list[tuple[int, str]]:
         """Of what the worker is told: index and what became of it."""
-        if self.last.told is None:
+        if self.last.handler_updates is None:
             return []
-        ((of, known),) = self.last.told.values()
+        ((of, known),) = self.last.handler_updates.values()
         assert of.journal is not None
         records = of.journal.records[known:]
         return [(each.index, each.WhichOneof("outcome") or "open") for each in records]

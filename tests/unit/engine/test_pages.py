@@ -111,7 +111,7 @@ def test_a_map_by_pages_has_so_many_pages() -> None:
     page(run, 0, [1], "more")
     assert run.state.status == s.EXECUTION_FAILED
     assert run.state.failure is not None
-    assert run.state.failure.message == "m has more than 1 pages, as many as it may"
+    assert run.state.failure.message == "m has more than 1 pages, the limit"
 
 
 def test_a_page_that_cannot_be_fetched_fails_the_map() -> None:

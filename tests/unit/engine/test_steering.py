@@ -116,7 +116,7 @@ def test_a_failed_node_is_not_tried_again_once_something_began_because_of_it() -
     """An error edge was taken; the message names what began."""
     run = Run(plan(node("a"), node("h", "a", edges=[edge(0, on_failure=True)]), node("other")))
     run.fail("a")
-    with pytest.raises(NodeUnfit, match="h, which is behind a, is running"):
+    with pytest.raises(NodeUnfit, match="h, which depends on a, is running"):
         run.steer("a", "RETRY")
 
 
@@ -258,7 +258,7 @@ def test_where_nothing_failed_nothing_is_tried_again() -> None:
     """What began because of a failure keeps the node from it; the others are tried."""
     run = Run(plan(node("a"), node("h", "a", edges=[edge(0, on_failure=True)]), node("other")))
     run.fail("a")
-    with pytest.raises(NodeUnfit, match="no node of it has failed that could be tried again"):
+    with pytest.raises(NodeUnfit, match="the execution has no failed node that can be retried"):
         run.steer("", "RETRY_FAILED")
     run.fail("other")
     run.steer("", "RETRY_FAILED")
@@ -282,12 +282,12 @@ def test_what_failed_is_where_a_rerun_goes_on() -> None:
 @pytest.mark.parametrize(
     ("node_id", "action", "message"),
     [
-        ("a", "RETRY", "a is running; only one that failed is tried again"),
-        ("b", "RETRY", "b has not begun; only one that failed is tried again"),
-        ("done", "SKIP", "done has completed; that is not changed any more"),
-        ("a", "OVERRIDE", "a is running; only a completed one has an output"),
+        ("a", "RETRY", "a is running; only a failed node can be retried"),
+        ("b", "RETRY", "b has not begun; only a failed node can be retried"),
+        ("done", "SKIP", "done has completed; its outcome is final"),
+        ("a", "OVERRIDE", "a is running; only a completed node has an output"),
         ("a", "CONTINUE", "a has not stopped at a breakpoint"),
-        ("a", "FAIL", "a is running; only one that is held can be failed"),
+        ("a", "FAIL", "a is running; only a held node can be failed"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_changes_nothing(
@@ -431,7 +431,7 @@ def test_the_plan_of_a_rerun_says_what_happens_again() -> None:
         for one in plan_rerun(run.state, run.state.plan, ["b"])
     ]
     assert told == [
-        ("a", True, "its result is taken over", False),
+        ("a", True, "its result is reused", False),
         ("b", False, "it was named", True),
         ("n", False, "a node before it runs again", False),
     ]
@@ -447,7 +447,7 @@ def test_what_failed_or_was_undone_runs_again_whatever_was_named() -> None:
     run.fail("b")
     run.complete("a:undo")
     reasons = {one.planned.id: one.reason for one in plan_rerun(run.state, run.state.plan, ["c"])}
-    assert reasons == {"a": "what it did was undone", "b": "it failed", "c": "it was named"}
+    assert reasons == {"a": "its work was compensated", "b": "it failed", "c": "it was named"}
 
 
 def test_a_rerun_without_a_node_runs_all_of_it() -> None:

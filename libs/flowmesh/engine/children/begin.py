@@ -26,13 +26,13 @@ from flowmesh.plan import (
 )
 
 DEPTH_MAX = 16
-"""Executions below one another; a workflow that starts itself ends there."""
+"""The nesting of child executions; a deeper start fails with DepthLimit."""
 
 REQUEST_ID_MAX = 256
 
 
 def begin(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
-    """Begins a node whose attempt is scheduled: renders what it needs, or has it rendered."""
+    """Begin a scheduled node: render its input here, or request it where payloads are missing."""
     if node.planned.signal and node.planned.input is None:
         step.started(node)
         take_signal(step, node, ended)
@@ -121,7 +121,7 @@ def _request(
 
 
 def _request_id(execution_id: str, *parts: object) -> str:
-    """The same for the same request, whoever sends it again."""
+    """Return a request id that is equal for equal requests."""
     text = "/".join(map(str, (execution_id, *parts)))
     if len(text) > REQUEST_ID_MAX:
         digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -132,7 +132,7 @@ def _request_id(execution_id: str, *parts: object) -> str:
 def _continue(
     step: Step, node: NodeState, value: payload_pb2.Payload, ended: deque[NodeState]
 ) -> None:
-    """Ends the execution; what else runs is canceled, signals nobody has had go along."""
+    """Continue as new: cancel open nodes and pass unconsumed signals to the next run."""
     state, call = step.state, node.planned.child
     problems = () if value.HasField("reference") else step.plan.input_schema.problems(decode(value))
     if problems:
@@ -180,7 +180,7 @@ def _not_had(state: State) -> list[execution_pb2.Signal]:
 
 
 def _wait(step: Step, node: NodeState, value: payload_pb2.Payload, ended: deque[NodeState]) -> None:
-    """Waits for a signal with the key that was rendered, or has one that came before."""
+    """Wait for a signal with the rendered key, or consume one received before."""
     given = decode(value)
     key = key_of(given)
     if key is None:
@@ -193,7 +193,7 @@ def _wait(step: Step, node: NodeState, value: payload_pb2.Payload, ended: deque[
 def fail_waiting(
     step: Step, node: NodeState, class_: str, message: str, ended: deque[NodeState]
 ) -> None:
-    """Fails a node for good."""
+    """Fail a node without a retry."""
     failure = failure_pb2.Failure(message=message)
     setattr(failure, "class", class_)
     fail_node(step, node, failure)

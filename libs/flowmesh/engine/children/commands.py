@@ -1,4 +1,4 @@
-"""What can be asked of a node that starts an execution, or waits for a signal with a key."""
+"""Commands on nodes that start an execution or wait for a keyed signal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from flowmesh.api.execution.v1 import execution_pb2
 
 @dataclass(slots=True)
 class Rendered:
-    """The input of a child or of the next run, or the key of a wait; `failure` says why not.
+    """A rendered value: the input of a child or a next run, or the key of a wait.
 
-    `names` are what a child is called by templates.
+    `failure` is that of the rendering. `names` are the rendered workflow and id of a child.
     """
 
     node: str
@@ -24,9 +24,9 @@ class Rendered:
 
 @dataclass(slots=True)
 class ChildBegan:
-    """The child that a node asked for has started; `failure` says why it cannot.
+    """The answer to the start of a child; `failure` if it was rejected.
 
-    `joined`: another execution, which was there, is what it waits for.
+    With `joined` the node waits for an existing execution.
     """
 
     node: str
@@ -40,9 +40,9 @@ class ChildBegan:
 
 @dataclass(slots=True)
 class ChildDone:
-    """The child of a node has ended. `draw` in [0, 1) decides the jitter of a retry.
+    """The outcome of a child. `draw` in [0, 1) determines the jitter of a retry.
 
-    `first_run` is the execution that was started for the node, where it went on as this one.
+    `first_run` is the execution that the node started, if it continued as new since.
     """
 
     node: str
@@ -57,7 +57,7 @@ class ChildDone:
 
 @dataclass(slots=True)
 class Join:
-    """A node of another execution, which is not its parent, is to be told how this one ends."""
+    """The request of a node elsewhere, not the parent, for the outcome of this execution."""
 
     by_id: str
     by_node: str

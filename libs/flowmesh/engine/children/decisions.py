@@ -24,7 +24,7 @@ from flowmesh.plan import (
 )
 
 TIMED_OUT = b'{"timedOut":true}'
-"""Metadata of a node that completed because its limit was over."""
+"""Metadata of a node that completed at its timeout."""
 
 GIVEN_UP = execution_pb2.EXECUTION_STATUS_UNSPECIFIED
 _STATUS = {
@@ -35,7 +35,7 @@ _STATUS = {
 
 
 def rendered(step: Step, command: c.Rendered) -> bool:
-    """What a node waited for is at hand, or cannot be."""
+    """Continue a node with its rendered input, or fail it."""
     node = _running(step, command.node, command.attempt)
     if node is None or node.key or (node.child is not None and node.child.open) or node.due_at_us:
         return False
@@ -51,7 +51,7 @@ def rendered(step: Step, command: c.Rendered) -> bool:
 
 
 def began(step: Step, command: c.ChildBegan) -> bool:
-    """A child has started, or cannot."""
+    """Record the start of a child, or fail the attempt that requested it."""
     node = _asked(step, command.node, command.attempt)
     if node is None or node.child is None or node.child.execution_id:
         return False
@@ -74,12 +74,12 @@ def began(step: Step, command: c.ChildBegan) -> bool:
 
 
 def done(step: Step, command: c.ChildDone) -> bool:
-    """A child has ended, and so has its node, or the attempt."""
+    """End the node, or its attempt, with the outcome of its child."""
     node = _asked(step, command.node, command.attempt)
     if node is None or node.child is None:
         return False
     if not node.child.execution_id:
-        # Its answer is still on its way; it says the same.
+        # The outcome overtook the answer to the start request.
         _note_start(step, node, command.first_run or command.execution_id, 0)
     _over(step, node, command.status, command.execution_id)
     if command.status == s.EXECUTION_COMPLETED:
@@ -111,7 +111,7 @@ def _over(
     status: s.ExecutionStatus = GIVEN_UP,
     execution_id: str = "",
 ) -> None:
-    """The node waits for its child no longer; one that went on as new ended under another id."""
+    """Record the end of the wait. A child that continued as new ended under another id."""
     assert node.child is not None
     step.emit(
         "child_ended",
@@ -125,9 +125,9 @@ def _over(
 
 
 def _child_failure(node: NodeState, command: c.ChildDone) -> failure_pb2.Failure:
-    """What the failure of a child is to its parent: ChildFailed with the child's as the cause.
+    """Return the failure of the parent node: ChildFailed with the failure of the child as cause.
 
-    One that went too deep keeps its class, so that nobody above tries it again.
+    DepthLimit keeps its class, so that no execution above retries it.
     """
     call, child, cause = node.planned.child, node.child, command.failure
     assert call is not None
@@ -148,7 +148,7 @@ def _child_failure(node: NodeState, command: c.ChildDone) -> failure_pb2.Failure
 
 
 def due(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
-    """What a node waited for is late: it asks again, is tried again, or has waited too long."""
+    """Handle a due timer: request again, retry, or fail at the timeout."""
     planned, child = node.planned, node.child
     if not node.due_at_us:
         begin(step, node, ended)
@@ -159,7 +159,7 @@ def due(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
             complete(step, node, given, TIMED_OUT, timed_out=True)
             ended.append(node)
         else:
-            message = f"no signal {node.awaited!r} came in {planned.timeout_ms} ms"
+            message = f"no signal {node.awaited!r} was received within {planned.timeout_ms} ms"
             fail_waiting(step, node, "Timeout", message, ended)
     elif child is not None and child.open:
         stop(step, node, f"{node.id} waited {planned.timeout_ms} ms for it")
@@ -179,6 +179,6 @@ def _running(step: Step, node_id: str, attempt: int) -> NodeState | None:
 
 
 def _asked(step: Step, node_id: str, attempt: int) -> NodeState | None:
-    """A node whose child is open, of this attempt."""
+    """Return the node if `attempt` is current and its child is open."""
     node = _running(step, node_id, attempt)
     return node if node is not None and node.child is not None and node.child.open else None

@@ -1,7 +1,4 @@
-"""How events change nodes that wait for another execution, or for a signal with a key or a limit.
-
-What follows from it is decided in `flowmesh.engine.decisions.children`.
-"""
+"""Events of nodes that wait for another execution, or for a signal with a key or a timeout."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from flowmesh.engine.state.state import State
 
 
 def apply_scheduled(state: State, node: NodeState, at_us: int) -> None:
-    """An attempt of a node that waits has begun; the limit of a signal without a key with it."""
+    """Begin to wait. A keyed wait begins later, when its key is rendered."""
     planned = node.planned
     if planned.signal and planned.input is not None:
         return
@@ -62,14 +59,14 @@ def apply_wait_keyed(state: State, event: history.WaitKeyed, at_us: int) -> None
 
 
 def apply_ended(state: State, node: NodeState) -> None:
-    """The node has ended, whatever its outcome."""
+    """End the wait of a node that ended."""
     state.await_no_more(node)
     if node.child is not None:
         node.child.open = False
 
 
 def restore(state: State, node: NodeState) -> None:
-    """A node that asked for what it needs asks again; no history says that it did."""
+    """Repeat requests for rendering, which no event records."""
     if not node.due_at_us and not node.key and (node.child is None or not node.child.open):
         if node.planned.signal and node.planned.input is None:
             return

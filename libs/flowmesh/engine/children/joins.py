@@ -1,8 +1,9 @@
 """Nodes that wait for the end of an execution that is not their child.
 
-A start policy may answer the start of a child with an execution that is there. The node asks that
-one to be told of its end. When it ends the question is sent once more, and answered with the end;
-of one that goes on as new it goes to the next run. So however often it is asked, all hear the same.
+A start policy may answer the start of a child with an existing execution. The node then requests
+a join of that execution. When it ends, the joined execution sends the request again, and the
+delivery answers it with the outcome; after a continue-as-new it goes to the next run. Repeated
+requests get the same answer.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
 
 
 JOINED_MAX = 1_000
-"""Nodes that an execution tells of its end; others have to ask again."""
+"""Joins recorded by an execution; further nodes have to request again."""
 
 
 def request(state: State, into: Transition, execution_id: str, by: history.ExecutionJoined) -> None:
-    """Has an execution asked to tell a node of its end."""
+    """Request a join of an execution by a node."""
     asked = into.message(state).join
     asked.execution_id = execution_id
     asked.by_id, asked.by_node, asked.by_attempt = by.by_id, by.by_node, by.by_attempt
 
 
 def join(step: Step, command: Join) -> bool:
-    """A node waits for the end of this execution; False where too many do. Raises Ended."""
+    """Record the join of a node. Return False above the limit. Raises Ended."""
     state = step.state
     if state.ended:
         raise Ended(state.status)
@@ -45,6 +46,6 @@ def join(step: Step, command: Join) -> bool:
 
 
 def resend(state: State, into: Transition) -> None:
-    """Sends the questions again that the end of this execution answers."""
+    """Send the recorded join requests again, for their answer after the end."""
     for by in state.joined_by:
         request(state, into, state.execution_id, by)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 KEY_CHARACTERS_MAX = 256
-"""Of the key of a wait."""
+"""Characters of the key of a wait."""
 
 
 def key_of(given: object) -> str | None:
-    """What was rendered as a key, or as a name; None where it can be none."""
+    """Return a rendered value as a key or name; None for an unsuitable value."""
     if isinstance(given, bool) or not isinstance(given, str | int):
         return None
     key = str(given)
@@ -22,10 +22,10 @@ def no_key(what: str, given: object) -> str:
 
 
 def key_fits(key: str) -> bool:
-    """Whether a text can be the key of a wait."""
+    """Return whether a text can be the key of a wait."""
     return 0 < len(key) <= KEY_CHARACTERS_MAX and key.isprintable()
 
 
 def short(value: object) -> str:
-    """A value as a message shows it."""
+    """Return a value as JSON of at most 64 characters, for messages."""
     return msgspec.json.encode(value).decode()[:64]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def stop(step: Step, node: NodeState, reason: str) -> None:
-    """Has the child of a node stopped, as its policy says."""
+    """Request the stop of a node's child, as its policy defines."""
     call, child = node.planned.child, node.child
     if call is None or child is None or not child.open or child.joined:
         return
@@ -28,7 +28,7 @@ def stop(step: Step, node: NodeState, reason: str) -> None:
 
 
 def report_to_parent(state: State, into: Transition) -> None:
-    """Tells the parent how this execution ended; a run that goes on leaves it to the last."""
+    """Report the outcome to the parent. Of runs that continue as new only the last reports."""
     link = state.link
     if link is None or not link.parent_id or link.detached:
         return
@@ -41,7 +41,7 @@ def report_to_parent(state: State, into: Transition) -> None:
 
 
 def add_outcome(state: State, outcome: pb.ChildOutcome) -> None:
-    """Adds how this execution ended."""
+    """Add status, output and failure of this execution."""
     outcome.status = state.status
     if state.output is not None:
         outcome.output.CopyFrom(state.output)

@@ -1,1 +1,1 @@
-"""What follows from commands."""
+"""Decisions on commands: functions over a step that emit events and effects."""

@@ -51,7 +51,7 @@ def request(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
 
 
 def names_in(value: Any, key: str) -> list[str]:
-    """The people in a rendered input; raises ValueError where they are none."""
+    """Return the people under a key of a rendered input. Raises ValueError."""
     given = value.get(key) if isinstance(value, dict) else None
     if given is None:
         return []

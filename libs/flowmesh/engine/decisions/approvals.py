@@ -24,7 +24,7 @@ from flowmesh.plan import (
 
 
 def decide_approval(step: Step, command: c.Decide) -> None:
-    """Raises Ended, Unfit while it is paused, NodeMissing, and NodeUnfit."""
+    """Record a decision. Raises Ended, Unfit while paused, NodeMissing, NodeUnfit."""
     if repeated(step, command.request_id):
         return
     if step.state.paused or step.state.compensating:
@@ -34,9 +34,9 @@ def decide_approval(step: Step, command: c.Decide) -> None:
         raise NodeMissing(command.node)
     asked = node.approval
     if node.id not in step.state.asking or asked is None:
-        raise NodeUnfit(f"{node.id} has been decided, or asks nobody yet")
+        raise NodeUnfit(f"{node.id} has been decided or has not requested approval yet")
     if command.asked_at_us not in (0, node.scheduled_at_us):
-        raise NodeUnfit(f"{node.id} has been decided; it asks anew")
+        raise NodeUnfit(f"{node.id} has been decided and requests approval again")
     if asked.assignees and command.by not in asked.assignees:
         listed = ", ".join(asked.assignees)
         raise NodeUnfit(f"{node.id} does not wait for {command.by!r}, but for {listed}")
@@ -61,7 +61,7 @@ def decide_approval(step: Step, command: c.Decide) -> None:
 
 
 def deadline_passed(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
-    """Asks others, if there are any and they were not asked yet; else decides without."""
+    """Escalate once if the input names others; after that apply the deadline policy."""
     asked, approval = node.approval, node.planned.approval
     assert asked is not None
     assert approval is not None
@@ -76,7 +76,7 @@ def deadline_passed(step: Step, node: NodeState, ended: deque[NodeState]) -> Non
             ),
         )
     elif approval.on_deadline == plan_pb2.DEADLINE_UNSPECIFIED:
-        fail_node(step, node, failure_of("Timeout", f"nobody decided {node.id} in time"))
+        fail_node(step, node, failure_of("Timeout", f"{node.id} was not decided in time"))
         ended.append(node)
     else:
         approved = approval.on_deadline == plan_pb2.DEADLINE_APPROVE
@@ -84,7 +84,7 @@ def deadline_passed(step: Step, node: NodeState, ended: deque[NodeState]) -> Non
 
 
 def _settle(step: Step, node: NodeState, outcome: str, ended: deque[NodeState]) -> None:
-    """Ends a node with what was decided."""
+    """End a node with its outcome."""
     assert node.approval is not None
     approval = node.planned.approval
     decisions = [_shown(one) for one in node.approval.decisions]
@@ -99,7 +99,7 @@ def _settle(step: Step, node: NodeState, outcome: str, ended: deque[NodeState]) 
 
 
 def outcome_of(asked: execution_pb2.Approval) -> str:
-    """What has been decided; empty as long as more decisions are needed."""
+    """Return "approved", "rejected", or "" while more decisions are needed."""
     approved = sum(one.approved for one in asked.decisions)
     rejected = len(asked.decisions) - approved
     if approved >= asked.needed:

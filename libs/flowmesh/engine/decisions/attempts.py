@@ -15,17 +15,17 @@ from flowmesh.engine.state.journal import tries
 from flowmesh.engine.state.state import NodeState
 
 DELIVERIES_MAX = 5
-"""An attempt whose worker was lost this often is poison: the node fails."""
+"""Lost deliveries of an attempt after which its node fails with POISON."""
 
 NOT_BEGUN = "ScheduleToStartTimeout"
-"""The class of an attempt that waited too long for a worker."""
+"""The failure class of an attempt that no worker started within its limit."""
 
 RETRY_AFTER_MS_MAX = 24 * 3_600_000
-"""A called service may ask for a longer pause; it is not believed."""
+"""The longest delay that a called service may request."""
 
 
 def current(step: Step, node_id: str, attempt: int) -> NodeState | None:
-    """The node, if this is its current attempt and that one is at a worker."""
+    """Return the node if `attempt` is its current one and was dispatched."""
     node = step.state.at_workers.get(node_id)
     if node is None or node.attempt != attempt or step.state.ended:
         return None
@@ -69,7 +69,7 @@ def delivery_lost(step: Step, command: c.DeliveryLost) -> bool:
 
 
 def expire(step: Step, node: NodeState) -> None:
-    """Fails a task whose attempts have taken too long together."""
+    """Fail a task whose attempts together exceeded its total timeout."""
     if node.id in step.state.at_workers:
         step.out.cancel.append((node.id, node.attempt))
     limit = node.planned.total_timeout_us // 1000
@@ -77,10 +77,10 @@ def expire(step: Step, node: NodeState) -> None:
 
 
 def not_begun(step: Step, node: NodeState) -> None:
-    """Ends an attempt that no worker has begun in its time."""
+    """Fail an attempt that no worker started within its limit."""
     step.out.cancel.append((node.id, node.attempt))
     limit = node.planned.start_timeout_us // 1000
-    failure = failure_of(NOT_BEGUN, f"no worker began it within {limit} ms")
+    failure = failure_of(NOT_BEGUN, f"no worker started it within {limit} ms")
     attempt_failed(step, node, failure, 0.0)
 
 

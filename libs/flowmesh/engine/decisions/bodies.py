@@ -52,7 +52,7 @@ def expand(step: Step, command: c.Expand) -> bool:
 
 
 def _turn_page(step: Step, node: NodeState, cursor: payload_pb2.Payload | None) -> bool:
-    """Notes that another page follows the one whose items a map has; False fails the map."""
+    """Record the cursor of the next page, if any. Return False after failing the map."""
     pager = pages.pager_of(node)
     if cursor is None or pager is None or pager.map is None:
         return True
@@ -60,7 +60,7 @@ def _turn_page(step: Step, node: NodeState, cursor: payload_pb2.Payload | None) 
     if known > node.scope.item + 1:
         return True
     if known == most:
-        message = f"{pager.id} has more than {most:,} pages, as many as it may"
+        message = f"{pager.id} has more than {most:,} pages, the limit"
         fail_node(step, node, failure_of("ResourceLimit", message))
     elif len(cursor.data) > pages.CURSOR_BYTES_MAX:
         message = f"a cursor of {pager.id} has {len(cursor.data):,} bytes"

@@ -1,4 +1,4 @@
-"""When a delay ends whose duration, or instant, is known only once it begins."""
+"""The end of a delay whose duration or instant is rendered when it begins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from flowmesh.engine.children.keys import short
 
 DELAY_MS_MAX = 366 * 24 * 3_600_000
-"""The longest that anything waits for a time, however that is told."""
+"""The longest delay, given as a duration or as an instant."""
 LONGEST = f"{DELAY_MS_MAX // (24 * 3_600_000)} days"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -16,16 +16,16 @@ _EXPECTED = "a number of milliseconds, or an instant with its time zone like 203
 
 
 def end_us(value: object, now_us: int) -> int:
-    """When a delay ends that begins now; one till an instant that is past ends at once.
+    """Return the end of a delay that begins now. A delay until a past instant ends at once.
 
-    Raises ValueError with what would be right.
+    Raises ValueError that names the expected form.
     """
     if isinstance(value, str):
         end = max(now_us, _instant_us(value))
     elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise _wrong(value)
     else:
-        # One above the limit, however much: infinite ones have no integer.
+        # Cut to one above the limit: infinity has no integer.
         end = now_us + int(min(value, DELAY_MS_MAX + 1) * 1000)
     if end - now_us > DELAY_MS_MAX * 1000:
         raise ValueError(f"a delay ends at most {LONGEST} after it begins, not {short(value)}")
@@ -36,7 +36,7 @@ def _instant_us(text: str) -> int:
     try:
         since = datetime.fromisoformat(text) - _EPOCH
     except (ValueError, TypeError):
-        # What has no time zone is no instant: nothing can be taken from it.
+        # A time without a time zone cannot be subtracted from one with.
         raise _wrong(text) from None
     return since // _MICROSECOND
 

@@ -1,4 +1,4 @@
-"""What follows for durable handlers: from what they ask for, and from what they wait for."""
+"""Durable handlers: requests recorded in their journal, and waits that end."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _KINDS = frozenset({STEP, SLEEP, SIGNAL, CALL})
 _Records = list[journal_pb2.JournalRecord]
 
 
-def taken(step: Step, node: NodeState, command: c.Record) -> bool:
-    """Takes what a handler asks for and what its steps came to, and lets it leave its worker.
+def record(step: Step, node: NodeState, command: c.Record) -> bool:
+    """Append requests and step results of a handler to its journal; suspend it if requested.
 
-    What its journal has already is passed over: the worker may send it again.
+    Records that are in the journal are ignored: a worker may send them again.
     """
     if not node.delivery:
         step.started(node, command.worker_id, 1, command.started_at_us)
@@ -52,7 +52,7 @@ def taken(step: Step, node: NodeState, command: c.Record) -> bool:
     journal = node.journal
     more = journal is not None and len(journal.records) > command.known + len(new)
     if not isinstance(command, c.Suspend):
-        step.out.tell(node, command.known)
+        step.out.update_handler(node, command.known)
     elif not more and (journal is None or not journal.open):
         _refuse(step, node, "ValidationError", "the handler was suspended and waits for nothing")
     else:
@@ -66,7 +66,7 @@ def taken(step: Step, node: NodeState, command: c.Record) -> bool:
 
 
 def signaled(step: Step, node: NodeState, name: str) -> None:
-    """A signal has come that a handler waits for: it has the wait that it began first."""
+    """Deliver a signal to the oldest wait of a handler."""
     assert node.journal is not None
     known = len(node.journal.records)
     if _take_signals(step, node, name):
@@ -74,7 +74,7 @@ def signaled(step: Step, node: NodeState, name: str) -> None:
 
 
 def due(step: Step, node: NodeState) -> None:
-    """Ends the sleeps and the waits of a handler that are over."""
+    """End the sleeps and waits of a handler that are due."""
     assert node.journal is not None
     known = len(node.journal.records)
     over = []
@@ -106,20 +106,20 @@ def _append(step: Step, node: NodeState, records: _Records, began_at_us: int = 0
 
 
 def _begin(step: Step, node: NodeState, new: _Records) -> None:
-    """Begins what the handler asked for: takes signals that are there, schedules calls."""
+    """Begin new requests: consume available signals, schedule calls."""
     journal = node.journal
     assert journal is not None
     for each in new:
         if each.kind == SIGNAL and each.index in journal.open:
             _take_signals(step, node, each.name)
         elif each.kind == CALL and each.index in journal.scopes and not step.state.stopping:
-            # Not held back by the plan's parallelism: the handler has a place in it already.
+            # The handler occupies a slot of the plan's parallelism; its calls need no other.
             scope = journal.scopes[each.index]
             step.schedule(scope, scope.graph.nodes[0])
 
 
 def _stop_calls(step: Step, node: NodeState, new: _Records) -> None:
-    """Cancels the tasks that the handler called and does not want any more."""
+    """Cancel the called tasks that the handler canceled."""
     for each in new:
         scope = node.scopes.get(each.index)
         if each.canceled and scope is not None:
@@ -129,7 +129,7 @@ def _stop_calls(step: Step, node: NodeState, new: _Records) -> None:
 
 
 def _take_signals(step: Step, node: NodeState, name: str) -> int:
-    """Ends waits for a signal, in their order, with those that nobody had; counts them."""
+    """End waits in order with unconsumed signals of a name. Return the number of ended waits."""
     assert node.journal is not None
     waits = [
         each for each in node.journal.open.values() if (each.kind, each.name) == (SIGNAL, name)
@@ -149,7 +149,7 @@ def _ended(record: journal_pb2.JournalRecord) -> journal_pb2.JournalRecord:
 
 
 def _new(journal: Journal | None, records: Iterable[journal_pb2.JournalRecord]) -> _Records:
-    """Those that are not in the journal yet."""
+    """Return the records that are not in the journal."""
     asked = set(journal.open) if journal is not None else set()
     ended = set(journal.ended) if journal is not None else set()
     new = []
@@ -162,14 +162,14 @@ def _new(journal: Journal | None, records: Iterable[journal_pb2.JournalRecord]) 
 
 
 def _wrong(journal: Journal | None, new: _Records) -> tuple[str, str] | None:
-    """Why records cannot be taken, as class and message of a failure; None if they can."""
+    """Return the class and message of the failure for invalid records; None if valid."""
     count, size = (len(journal.records), journal.bytes) if journal is not None else (0, 0)
     if count + len(new) > JOURNAL_RECORDS_MAX:
         text = f"the journal of the handler has {JOURNAL_RECORDS_MAX:,} records, the limit"
-        return "ResourceLimit", f"{text}; let it do less, or start another one to go on"
+        return "ResourceLimit", f"{text}; split the work or continue in another execution"
     if size + sum(map(size_of, new)) > JOURNAL_BYTES_MAX:
         text = f"the values in the journal of the handler exceed {JOURNAL_BYTES_MAX >> 20} MiB"
-        return "ResourceLimit", f"{text}; let its steps return less"
+        return "ResourceLimit", f"{text}; return smaller values from its steps"
     asked = set(journal.open) if journal is not None else set()
     for each in new:
         if problem := _problem(each, asked):
@@ -180,7 +180,7 @@ def _wrong(journal: Journal | None, new: _Records) -> tuple[str, str] | None:
 
 def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
     if record.kind not in _KINDS:
-        return f"{record.kind} is no kind of this version"
+        return f"{record.kind} is not a record kind of this version"
     if len(record.name) > NAME_CHARS_MAX:
         return f"a name has at most {NAME_CHARS_MAX} characters"
     if len(record.output.data) > INLINE_BYTES_MAX:
@@ -189,13 +189,13 @@ def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
         if record.kind == STEP:
             return "a step is recorded when it has ended"
         if record.kind == CALL and not _is_type(record.name):
-            return f"{record.name!r} is no task type"
+            return f"{record.name!r} is not a task type"
         if record.delay_ms < 0 or record.fire_at_us < 0:
-            return "a time is not negative"
+            return "a time must not be negative"
         if record.delay_ms > DELAY_MS_MAX:
             return f"a handler waits at most {LONGEST}, not {record.delay_ms} ms"
     elif record.kind != STEP and (record.index not in asked or not record.canceled):
-        return "only a step ends by its handler; the rest may be canceled, once it is asked for"
+        return "a handler ends only steps; it can cancel other records after it requested them"
     return ""
 
 

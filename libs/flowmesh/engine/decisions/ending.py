@@ -20,7 +20,7 @@ from flowmesh.plan import (
 
 
 def finish(step: Step, command: c.Finish) -> None:
-    """Ends an execution whose nodes have all ended."""
+    """End an execution whose nodes have all ended."""
     state = step.state
     if state.ended or state.compensating or state.scope.open_count:
         return
@@ -69,7 +69,7 @@ def fail(step: Step, class_: str, message: str) -> None:
 
 
 def fail_by(step: Step, failed: NodeState) -> None:
-    """Fails the execution because of a node, which is named."""
+    """Fail the execution with the failure of a node and its id."""
     failure = failure_pb2.Failure()
     if failed.failure is not None:
         failure.CopyFrom(failed.failure)
@@ -85,7 +85,7 @@ def close(
     failure: failure_pb2.Failure | None = None,
     command: c.Cancel | c.Terminate | None = None,
 ) -> None:
-    """Ends the execution, of which nothing runs any more; undoes first what is to be undone."""
+    """End an execution without running nodes; compensate first if the policy demands it."""
     closing = history.CompensationStarted(outcome=outcome, failure=failure)
     if command is not None:
         closing.reason, closing.actor = command.reason, command.actor
@@ -111,7 +111,7 @@ def compensates(
 
 
 def compensate(step: Step) -> None:
-    """Begins what may be undone now; ends the execution once nothing is left."""
+    """Begin the compensations that are ready; end the execution after the last."""
     state = step.state
     if not state.compensating or state.closing is None:
         return
@@ -123,13 +123,13 @@ def compensate(step: Step) -> None:
     if not state.undo:
         closing = history.CompensationStarted()
         closing.CopyFrom(state.closing)
-        # The request was applied when the undoing began.
+        # The request id was recorded when the compensation began.
         closing.request_id = ""
         conclude(step, closing)
 
 
 def conclude(step: Step, closing: history.CompensationStarted) -> None:
-    """The last event."""
+    """Emit the last event."""
     if closing.outcome == s.EXECUTION_FAILED:
         step.emit("workflow_failed", history.WorkflowFailed(failure=closing.failure))
     else:

@@ -52,7 +52,7 @@ def fail_node(step: Step, node: NodeState, failure: failure_pb2.Failure) -> None
 
 
 def cancel_open_nodes(step: Step) -> None:
-    """Ends what runs, the innermost graphs first."""
+    """Cancel all running nodes, the innermost graphs first."""
     state = step.state
     for scope in (*reversed(state.scopes.values()), state.scope):
         cancel_nodes(step, scope)
@@ -70,7 +70,7 @@ def cancel_nodes(step: Step, scope: Scope) -> None:
 
 
 def cancel_below(step: Step, owner: NodeState) -> None:
-    """Ends what runs in the body of a node, the innermost graphs first."""
+    """Cancel the running nodes in the body of a node, the innermost graphs first."""
     for scope in owner.scopes.values():
         for node in scope.nodes.values():
             cancel_below(step, node)
@@ -78,7 +78,7 @@ def cancel_below(step: Step, owner: NodeState) -> None:
 
 
 def take_signal(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
-    """Completes a node that waits for a signal, if one is there that no other node has had."""
+    """Complete a waiting node with the first unconsumed signal of its name, if any."""
     signal = step.state.next_signal(node.awaited)
     if signal is not None:
         complete(step, node, signal.payload)

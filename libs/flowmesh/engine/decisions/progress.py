@@ -41,10 +41,10 @@ BEGUN_PER_STEP_MAX = 10_000
 
 
 def advance(step: Step, ended: deque[NodeState]) -> None:
-    """Begins what may run now that nodes have ended, and ends an execution that is over."""
+    """Begin the nodes that became ready; end the execution after the last node."""
     state = step.state
     begin_successors(step, ended)
-    # With priorities a slot is given away once everything is known that is ready.
+    # With priorities a slot is assigned after all ready nodes are known.
     while step.plan.prioritizes and has_slot(step):
         release(step, ended)
         begin_successors(step, ended)
@@ -59,7 +59,7 @@ def advance(step: Step, ended: deque[NodeState]) -> None:
 
 
 def begin_successors(step: Step, ended: deque[NodeState]) -> None:
-    """Begins every node that the ended ones were the last to hold back."""
+    """Begin every node whose last open dependency is among the ended ones."""
     state = step.state
     while ended:
         node = ended.popleft()
@@ -86,7 +86,7 @@ def begin_successors(step: Step, ended: deque[NodeState]) -> None:
 
 
 def end_if_fatal(step: Step, node: NodeState) -> bool:
-    """Ends the execution with a node that must not fail; whether it was one, or one has."""
+    """End the execution if the failure of a node is fatal. Return whether it ends."""
     state = step.state
     if state.stopping:
         return True
@@ -102,19 +102,19 @@ def end_if_fatal(step: Step, node: NodeState) -> bool:
 
 
 def release_all(step: Step, ended: deque[NodeState]) -> None:
-    """Lets go on what was held back, as much as may run at once."""
+    """Begin held nodes up to the plan's parallelism."""
     while has_slot(step):
         release(step, ended)
 
 
 def has_slot(step: Step) -> bool:
-    """Whether a node is held back that may begin."""
+    """Return whether a held node may begin."""
     state = step.state
     return bool(state.held) and not state.full and not state.stopping
 
 
 def release(step: Step, ended: deque[NodeState]) -> None:
-    """Begins the held node whose turn it is: by priority, then by how long it has waited."""
+    """Begin the next held node: by priority, then by waiting time."""
     scope, planned = step.state.held.take()
     step.chosen = scope.prefix + planned.id
     if planned.index in scope.nodes:
@@ -125,21 +125,21 @@ def release(step: Step, ended: deque[NodeState]) -> None:
 
 
 def lacks_slot(step: Step, scope: Scope, planned: PlanNode) -> bool:
-    """Whether a ready task, or the next item of a container, has no slot now."""
+    """Return whether a ready task, or the next item of a container, has no slot."""
     if step.state.full:
         return True
     return step.plan.prioritizes and scope.prefix + planned.id != step.chosen
 
 
 def choose_first(step: Step, scope: Scope, first: Sequence[PlanNode]) -> None:
-    """Gives the slot of a container to the nodes of highest priority that begin in its body."""
+    """Assign the slot of a container to the first node of highest priority in its body."""
     if step.plan.prioritizes:
         best = max(first, key=lambda planned: planned.first_priority)
         step.chosen = scope.prefix + best.id
 
 
 def begin(step: Step, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
-    """Starts a ready node; one that ends at once is added to `ended`."""
+    """Begin a ready node. Add it to `ended` if it ends at once."""
     state = step.state
     if state.status != s.EXECUTION_RUNNING:
         if state.paused:
@@ -178,7 +178,7 @@ def begin(step: Step, scope: Scope, planned: PlanNode, ended: deque[NodeState]) 
 
 
 def stop_at_breakpoint(step: Step, scope: Scope, planned: PlanNode) -> bool:
-    """Whether a node that is ready waits at a breakpoint, from now on or already."""
+    """Stop a ready node at its breakpoint, if any. Return whether it is stopped."""
     key = scope.prefix + planned.id
     if key in step.state.stopped:
         return True
@@ -210,7 +210,7 @@ def begin_timer(step: Step, scope: Scope, planned: PlanNode, ended: deque[NodeSt
 
 
 def timer_due_us(step: Step, scope: Scope, planned: PlanNode) -> int:
-    """When a timer that begins now fires; raises what rendering does, and ValueError."""
+    """Return the due time of a timer that begins now. Raises errors of rendering, ValueError."""
     if planned.delay_us or planned.input is None:
         return step.now + planned.delay_us
     node = NodeState(planned, scope)
@@ -219,7 +219,7 @@ def timer_due_us(step: Step, scope: Scope, planned: PlanNode) -> int:
 
 
 def skip_reason(scope: Scope, planned: PlanNode) -> history.TaskSkipped | None:
-    """Why a ready node is skipped rather than begun; None if it is to begin."""
+    """Return the event that skips a ready node; None if it begins."""
     if planned.join != plan_pb2.JOIN_UNSPECIFIED and scope.joined(planned):
         return None
     because: NodeState | None = None
@@ -267,7 +267,7 @@ def begin_machine(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
 
 
 def end_group(step: Step, node: NodeState, ended: deque[NodeState]) -> bool:
-    """Ends a race with the leaf that won it, and a group with the node that failed it."""
+    """End a race with its first completed leaf, or a group with its failed node."""
     owner, scope = node.scope.owner, node.scope
     if owner is None or not owner.is_group:
         return False
@@ -289,13 +289,13 @@ def end_group(step: Step, node: NodeState, ended: deque[NodeState]) -> bool:
 
 
 def ask_later(step: Step, owner: NodeState) -> None:
-    """Has a body ask, once however many of its items end in this command after it."""
+    """Continue a body in a later command; further calls in this command have no effect."""
     step.asked = owner
     step.ask(owner)
 
 
 def iterate(step: Step, owner: NodeState, ended: deque[NodeState]) -> None:
-    """Begins what may run next of a body; ends the node after the last."""
+    """Begin the next nodes of a body; end its owner after the last."""
     if owner.status != s.RUNNING or owner is step.asked or owner.id in step.state.on_hold:
         return
     if owner.machine is not None:
@@ -311,10 +311,10 @@ def iterate(step: Step, owner: NodeState, ended: deque[NodeState]) -> None:
 
 
 def resume_handler(step: Step, node: NodeState, known: int) -> None:
-    """The journal of a handler has more than the first `known` records: it is to hear of it."""
+    """Send a handler its journal records after the first `known`, or dispatch it again."""
     state = step.state
     if node.id in state.at_workers:
-        step.out.tell(node, known)
+        step.out.update_handler(node, known)
     elif node.id in state.on_hold or state.stopping:
         return
     elif node.journal is not None and node.journal.suspended:
@@ -324,7 +324,7 @@ def resume_handler(step: Step, node: NodeState, known: int) -> None:
 def iterate_machine(
     step: Step, owner: NodeState, machine: s.MachineState, ended: deque[NodeState]
 ) -> None:
-    """Begins the next node of a state machine, or ends it with its value."""
+    """Begin the next node of a state machine, or end it with its value."""
     state = step.state
     if machine.scopes:
         return
@@ -336,7 +336,7 @@ def iterate_machine(
         complete(step, owner, machine.value)
         ended.append(owner)
     elif owner.planned.steps_max and machine.begun >= owner.planned.steps_max:
-        message = f"{owner.id} has run {machine.begun:,} nodes, as many as it may"
+        message = f"{owner.id} has run {machine.begun:,} nodes, the limit"
         fail_node(step, owner, failure_of("ResourceLimit", message))
         ended.append(owner)
     elif lacks_slot(step, owner.scope, owner.planned):
@@ -352,14 +352,14 @@ def iterate_machine(
 
 
 def iterate_pages(step: Step, pager: NodeState, ended: deque[NodeState]) -> None:
-    """Begins items of the pages in progress, the earlier page first, and the next page."""
+    """Begin items of the pages in progress, the earliest first, and the next page."""
     for one in (*pages.in_progress(pager), pager):
         if one.map is not None and one.status == s.RUNNING and one is not step.asked:
             iterate_map(step, one, one.map, ended)
 
 
 def iterate_map(step: Step, owner: NodeState, of: s.MapState, ended: deque[NodeState]) -> None:
-    """Begins as many items of a map as may run at once; ends it after the last."""
+    """Begin items of a map up to its parallelism; end it after the last."""
     state = step.state
     failure = of.failure
     if failure is None and owner.planned.next_path:
@@ -403,7 +403,7 @@ def iterate_map(step: Step, owner: NodeState, of: s.MapState, ended: deque[NodeS
 
 
 def begin_roots(step: Step) -> None:
-    """Begins what depends on nothing, or on nothing but results that were there before."""
+    """Begin the nodes without dependencies, or with reused results as their only ones."""
     scope = step.state.scope
     ended = deque(scope.nodes.values())
     for planned in step.plan.roots:

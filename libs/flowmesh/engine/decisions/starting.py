@@ -1,4 +1,4 @@
-"""How an execution begins that does not at once: later, when it is quiet, or in its turn."""
+"""Starts that are held: delayed, debounced, or queued for their turn."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ DEBOUNCE = execution_pb2.HOLD_REASON_DEBOUNCE
 TURN = execution_pb2.HOLD_REASON_TURN
 
 
-def holds(step: Step, policy: StartPolicy, command: c.Start) -> bool:
-    """Whether a start waits; what goes on from another execution waits for its turn alone."""
-    reason = waits_first(policy, command)
+def hold_start(step: Step, policy: StartPolicy, command: c.Start) -> bool:
+    """Hold a start if its policy demands it. Return whether it is held."""
+    reason = first_hold(policy, command)
     if reason == DELAY:
         _hold(step, DELAY, step.now + policy.delay_us, command.key)
     elif reason == DEBOUNCE:
@@ -31,27 +31,27 @@ def holds(step: Step, policy: StartPolicy, command: c.Start) -> bool:
     return True
 
 
-def waits_first(policy: StartPolicy, command: c.Start) -> execution_pb2.HoldReason.ValueType:
-    """The time that passes before a start has a turn, if any does."""
-    if policy.delay_us and command.origin is None and not goes_on(command):
+def first_hold(policy: StartPolicy, command: c.Start) -> execution_pb2.HoldReason.ValueType:
+    """Return the hold before a start queues for its turn; UNSPECIFIED if there is none."""
+    if policy.delay_us and command.origin is None and not is_next_run(command):
         return DELAY
-    if policy.debounce_us and not is_own(command):
+    if policy.debounce_us and not skips_debounce(command):
         return DEBOUNCE
     return execution_pb2.HOLD_REASON_UNSPECIFIED
 
 
-def goes_on(command: c.Start) -> bool:
-    """Whether it is the next run of an execution that continues as new."""
+def is_next_run(command: c.Start) -> bool:
+    """Return whether an execution that continued as new requested the start."""
     return command.link is not None and bool(command.link.continued_from)
 
 
-def is_own(command: c.Start) -> bool:
-    """Whether it waits for no quiet, and gives nobody its input: a child, a next run, a repeat."""
+def skips_debounce(command: c.Start) -> bool:
+    """Return whether debouncing does not apply: to a child, a next run, a rerun."""
     return command.origin is not None or command.link is not None
 
 
 def due(step: Step, hold: execution_pb2.Hold) -> None:
-    """The time of a hold may be over; where there are turns, the shell says when it has its."""
+    """Begin after the time of a hold, or queue where the policy limits concurrency."""
     if not hold.until_us or step.now < hold.until_us:
         return
     policy = step.plan.start
@@ -61,8 +61,8 @@ def due(step: Step, hold: execution_pb2.Hold) -> None:
         _begin(step)
 
 
-def turn(step: Step) -> bool:
-    """Begins one that waits for its turn."""
+def begin_turn(step: Step) -> bool:
+    """Begin an execution that waits for its turn. Return False if it does not."""
     hold = step.state.hold
     if hold is None or hold.reason != TURN:
         return False
@@ -70,8 +70,8 @@ def turn(step: Step) -> bool:
     return True
 
 
-def debounced(step: Step, start: c.Start) -> bool:
-    """Another start came: the one that waits has its input, and waits on if it is not due."""
+def debounce(step: Step, start: c.Start) -> bool:
+    """Replace the input of a held start and extend its hold. Return False if it is not held."""
     state, policy = step.state, step.plan.start
     if start.request_id and start.request_id in state.requests:
         return True

@@ -33,7 +33,7 @@ _WORDS = {
 
 
 def steer(step: Step, command: c.Steer) -> None:
-    """Raises Ended, Unfit while it is paused, NodeMissing, and NodeUnfit."""
+    """Apply a node action. Raises Ended, Unfit while paused or held, NodeMissing, NodeUnfit."""
     if repeated(step, command.request_id):
         return
     if step.state.paused or step.state.hold is not None:
@@ -48,7 +48,7 @@ def steer(step: Step, command: c.Steer) -> None:
 
 
 def set_breakpoints(step: Step, command: c.Breakpoints) -> None:
-    """Sets where to stop; with none left, all that stopped goes on."""
+    """Replace the breakpoints; without any, begin the stopped nodes."""
     state = step.state
     if repeated(step, command.request_id):
         return
@@ -70,7 +70,7 @@ def set_breakpoints(step: Step, command: c.Breakpoints) -> None:
 
 
 def _begin_held(step: Step) -> None:
-    """It does not stop any more: begins what could have begun since then."""
+    """Begin the nodes that were ready while a failure stopped the execution."""
     ended: deque[NodeState] = deque()
     hold_back(step.state, ready=True)
     release_all(step, ended)
@@ -95,7 +95,7 @@ def _steer(step: Step, command: c.Steer) -> None:
         case execution_pb2.NODE_ACTION_FAIL:
             _fail(step, command, node, ended)
         case _:
-            raise NodeUnfit("say what is to become of the node")
+            raise NodeUnfit("the action is missing: retry, skip, complete, override, or another")
     advance(step, ended)
 
 
@@ -111,7 +111,7 @@ def _find(step: Step, node_id: str) -> tuple[Scope, PlanNode]:
     if (planned.undoes is not None or not alive) and not begun:
         raise NodeMissing(node_id)
     if state.compensating and planned.undoes is None:
-        raise NodeUnfit(f"{node_id} cannot be changed while what was done is being undone")
+        raise NodeUnfit(f"{node_id} cannot be changed during the compensation")
     return scope, planned
 
 
@@ -135,7 +135,7 @@ def _record(
 
 
 def _retry_failed(step: Step, command: c.Steer) -> None:
-    """As though somebody retried each node in turn; raises NodeUnfit if that fits none."""
+    """Retry every failed or held node. Raises NodeUnfit if none can be retried."""
     retried = False
     for node_id in _failed(step.state):
         ended: deque[NodeState] = deque()
@@ -154,17 +154,17 @@ def _retry_failed(step: Step, command: c.Steer) -> None:
         retried = True
         advance(step, ended)
     if not retried:
-        raise NodeUnfit("no node of it has failed that could be tried again")
+        raise NodeUnfit("the execution has no failed node that can be retried")
 
 
 def _retry(step: Step, command: c.Steer, node: NodeState | None, ended: deque[NodeState]) -> None:
     state = step.state
     if node is None or (node.status != s.FAILED and node.id not in state.on_hold):
-        raise NodeUnfit(f"{_status_text(command.node, node)}; only one that failed is tried again")
+        raise NodeUnfit(f"{_status_text(command.node, node)}; only a failed node can be retried")
     planned = node.planned
     below = f"{node.id}["
     if planned.body is not None and any(each.id.startswith(below) for each in state.undo):
-        raise NodeUnfit(f"{node.id} holds work that would have to be undone first; rerun it")
+        raise NodeUnfit(f"{node.id} contains completed work with compensation; rerun it instead")
     _record(step, command, _skipped_successors(node) if node.status == s.FAILED else [])
     if planned.body is not None:
         begin_body(step, step.scheduled(node.scope, planned), ended)
@@ -195,11 +195,11 @@ def _complete(
 
 def _override(step: Step, command: c.Steer, node: NodeState | None) -> None:
     if node is None or node.status != s.COMPLETED:
-        raise NodeUnfit(f"{_status_text(command.node, node)}; only a completed one has an output")
-    begun = next((each for each in _all_behind(node) if each.status != s.SKIPPED), None)
+        raise NodeUnfit(f"{_status_text(command.node, node)}; only a completed node has an output")
+    begun = next((each for each in _begun_successors(node) if each.status != s.SKIPPED), None)
     if begun is not None:
-        message = f"{begun.id} {_WORDS[begun.status]} with the output of {node.id}; rerun"
-        raise NodeUnfit(f"{message} from {node.id} on instead")
+        message = f"{begun.id} {_WORDS[begun.status]} with the output of {node.id}"
+        raise NodeUnfit(f"{message}; rerun from {node.id} instead")
     _record(step, command, output=command.output or NULL)
 
 
@@ -213,7 +213,7 @@ def _continue(step: Step, command: c.Steer, ended: deque[NodeState]) -> None:
 
 def _fail(step: Step, command: c.Steer, node: NodeState | None, ended: deque[NodeState]) -> None:
     if node is None or node.id not in step.state.on_hold:
-        raise NodeUnfit(f"{_status_text(command.node, node)}; only one that is held can be failed")
+        raise NodeUnfit(f"{_status_text(command.node, node)}; only a held node can be failed")
     failure = node.failure or failure_of("Cancelled", command.reason)
     _record(step, command)
     fail_node(step, node, failure)
@@ -221,7 +221,7 @@ def _fail(step: Step, command: c.Steer, node: NodeState | None, ended: deque[Nod
 
 
 def _record_outcome(step: Step, command: c.Steer, scope: Scope, planned: PlanNode) -> None:
-    """Records how a node ends, of which nobody waits for another result."""
+    """Record the outcome that a caller sets for a node, and stop its attempt."""
     node = _changeable(command.node, scope, planned)
     _record(step, command, _skipped_successors(node) if node and node.status == s.FAILED else [])
     if node is not None:
@@ -229,33 +229,33 @@ def _record_outcome(step: Step, command: c.Steer, scope: Scope, planned: PlanNod
 
 
 def _changeable(node_id: str, scope: Scope, planned: PlanNode) -> NodeState | None:
-    """A node that has not completed; None where it has not begun."""
+    """Return a node whose outcome can still change; None if it has not begun."""
     node: NodeState | None = scope.nodes.get(planned.index)
     if node is not None and node.status not in (s.PENDING, s.RUNNING, s.FAILED):
-        raise NodeUnfit(f"{_status_text(node_id, node)}; that is not changed any more")
+        raise NodeUnfit(f"{_status_text(node_id, node)}; its outcome is final")
     if not scope.waiting and node is None:
-        raise NodeUnfit(f"{_status_text(node_id, node)}; it may never be its turn")
+        raise NodeUnfit(f"{_status_text(node_id, node)}; its graph has ended")
     return node
 
 
 def _stop_attempt(step: Step, node: NodeState) -> None:
-    """Has whoever runs it stop."""
+    """Stop the worker, the child or the body that runs a node."""
     if node.status != s.RUNNING:
         return
     cancel_below(step, node)
     if node.id in step.state.at_workers:
         step.out.cancel.append((node.id, node.attempt))
     elif node.planned.waits:
-        messages.stop(step, node, f"somebody decided how {node.id} ends")
+        messages.stop(step, node, f"the outcome of {node.id} was set by hand")
 
 
 def _skipped_successors(node: NodeState) -> list[NodeState]:
-    """Those skipped because of it; raises NodeUnfit if another node behind it has begun."""
-    behind = _all_behind(node)
-    begun = next((each for each in behind if each.status != s.SKIPPED or each.by_hand), None)
+    """Return the nodes skipped because of a node. Raises NodeUnfit if another successor began."""
+    successors = _begun_successors(node)
+    begun = next((each for each in successors if each.status != s.SKIPPED or each.by_hand), None)
     if begun is not None:
-        raise NodeUnfit(f"{begun.id}, which is behind {node.id}, {_WORDS[begun.status]}")
-    return behind
+        raise NodeUnfit(f"{begun.id}, which depends on {node.id}, {_WORDS[begun.status]}")
+    return successors
 
 
 def _status_text(node_id: str, node: NodeState | None) -> str:
@@ -263,7 +263,7 @@ def _status_text(node_id: str, node: NodeState | None) -> str:
 
 
 def _failed(state: State) -> list[str]:
-    """The nodes that have failed or are held, where their graph still runs."""
+    """Return the ids of failed and held nodes in open graphs."""
     found: list[str] = []
     ahead = [state.scope]
     while ahead:
@@ -274,8 +274,8 @@ def _failed(state: State) -> list[str]:
     return found
 
 
-def _all_behind(node: NodeState) -> list[NodeState]:
-    """What has begun or ended of the nodes that depend on it, at once or through others."""
+def _begun_successors(node: NodeState) -> list[NodeState]:
+    """Return the begun and ended nodes among the direct and indirect successors."""
     scope, found = node.scope, []
     seen: set[int] = set()
     ahead = list(node.planned.successors)
@@ -285,7 +285,7 @@ def _all_behind(node: NodeState) -> list[NodeState]:
             continue
         seen.add(planned.index)
         ahead.extend(planned.successors)
-        behind = scope.nodes.get(planned.index)
-        if behind is not None:
-            found.append(behind)
+        successor = scope.nodes.get(planned.index)
+        if successor is not None:
+            found.append(successor)
     return found

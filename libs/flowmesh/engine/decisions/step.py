@@ -1,4 +1,4 @@
-"""A command that is being decided: the state, the time and the transition that it fills."""
+"""The working set of one decision: the state, the time and the transition."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Step:
     """The state that a command advances, and the transition that receives its events.
 
     `begun` counts the nodes begun in bodies, `asked` is the body that continues in a later
-    command, `chosen` the id of the node that has a slot of the plan's parallelism.
+    command, `chosen` the id of the node that holds a slot of the plan's parallelism.
     """
 
     __slots__ = ("asked", "begun", "chosen", "now", "out", "plan", "state")
@@ -36,7 +36,10 @@ class Step:
         APPLY[kind](self.state, added, self.now)
 
     def add(self, kind: str) -> Any:
-        """An event's body, to be filled in place and applied: half the price of one made before."""
+        """Append an event and return its body, for the caller to fill and apply.
+
+        Half the cost of `emit`, which copies a body.
+        """
         state = self.state
         state.sequence += 1
         event = self.out.history.events.add()
@@ -56,7 +59,7 @@ class Step:
         APPLY["task_started"](self.state, body, self.now)
 
     def scheduled(self, scope: Scope, planned: PlanNode) -> NodeState:
-        """Begins the next attempt of a node."""
+        """Begin the next attempt of a node."""
         body = self.add("task_scheduled")
         body.node = scope.prefix + planned.id if scope.prefix else planned.id
         body.attempt = scope.next_attempt(planned)
@@ -67,13 +70,13 @@ class Step:
         self.out.dispatch.append(self.scheduled(scope, planned))
 
     def ask(self, node: NodeState) -> None:
-        """Has a body served from outside, and asks again later if nothing came of it."""
+        """Request items, a value or stored outputs for a body; a timer repeats the request."""
         self.state.set_timer(node.id, self.now + s.ASK_AGAIN_US)
         self.out.asks.append(node)
 
 
 def repeated(step: Step, request_id: str) -> bool:
-    """Whether the command was applied before; raises Ended where it cannot be any more."""
+    """Return whether the command was applied before. Raises Ended for a new command."""
     if request_id and request_id in step.state.requests:
         return True
     if step.state.ended:

@@ -1,4 +1,4 @@
-"""Which work may be undone now: what was built on it has to be undone before."""
+"""The order of compensation: a node is undone after the nodes that depend on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flowmesh.plan import PlanNode
 
 
 def next_to_undo(state: State) -> list[NodeState]:
-    """The nodes whose undoing may begin now, what completed last first."""
+    """Return the nodes whose compensation may begin, the last completed first."""
     if not state.plan.compensation.parallel:
         last = state.undo[-1] if state.undo else None
         return [last] if last is not None and undo_node(last) is None else []
@@ -22,7 +22,7 @@ def next_to_undo(state: State) -> list[NodeState]:
 
 
 def comes_before(node: NodeState, other: NodeState) -> bool:
-    """Whether the definition has `other` run after `node`, in whatever bodies they are."""
+    """Return whether the definition orders `node` before `other`, across bodies."""
     ours, theirs = _places(node), _places(other)
     for (planned, item), (its_planned, its_item) in zip(ours, theirs, strict=False):
         if planned is not its_planned:
@@ -35,7 +35,7 @@ def comes_before(node: NodeState, other: NodeState) -> bool:
 
 
 def _places(node: NodeState) -> list[tuple[PlanNode, int]]:
-    """The nodes it is in, the outermost first, each with the item; itself as the last."""
+    """Return a node and the nodes around it, each with its item, the outermost first."""
     places = [(node.planned, 0)]
     scope = node.scope
     while scope.owner is not None:

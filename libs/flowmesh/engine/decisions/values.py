@@ -17,5 +17,5 @@ def failure_of(class_: str, message: str) -> failure_pb2.Failure:
 
 
 def encode_output(value: Any) -> bytes:
-    """A rendered output as it is stored."""
+    """Encode a rendered output for storage."""
     return json.dumps(value, separators=(",", ":")).encode()

@@ -1,1 +1,1 @@
-"""How events change the state."""
+"""Changes of the state by events."""

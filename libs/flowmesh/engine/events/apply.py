@@ -1,4 +1,4 @@
-"""How each event changes the state. The same code runs live and when a history is replayed."""
+"""The change of the state by each event, live and in a replay."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from flowmesh.engine.state.scopes import keep_scopes_for_undo
 from flowmesh.engine.state.state import NodeState, Scope, State
 from flowmesh.plan import Plan, PlanNode
 
-# Found once: a method of a message is looked for among its fields first, each time.
+# Bound once: an attribute lookup on a message searches its fields first.
 _which = history.HistoryEvent.WhichOneof
 
 
 def apply(state: State, event: history.HistoryEvent) -> None:
-    """Advances the state by one event, which must be the next in sequence."""
+    """Advance the state by the next event in sequence. Raises ValueError for another one."""
     kind, sequence = _which(event, "event"), event.sequence
     if sequence != state.sequence + 1 or kind is None:
         raise ValueError(f"{state.execution_id}: event {sequence} after {state.sequence}")
     state.sequence = sequence
-    # Most events by far: called directly, where the others are looked up by their name.
+    # The most frequent events are called directly, without a lookup by name.
     if kind == "task_scheduled":
         _task_scheduled(state, event.task_scheduled, event.at_us)
     elif kind == "task_started":
@@ -42,7 +42,7 @@ def apply(state: State, event: history.HistoryEvent) -> None:
 
 
 def replay(execution_id: str, plan: Plan, events: Iterable[history.HistoryEvent]) -> State:
-    """The state that a history adds up to."""
+    """Return the state after a history."""
     state = State(execution_id, plan)
     for event in events:
         apply(state, event)
@@ -51,17 +51,17 @@ def replay(execution_id: str, plan: Plan, events: Iterable[history.HistoryEvent]
 
 
 def restore_held(state: State) -> None:
-    """Finds what waits because of the plan's parallelism or for its shell; no history names it."""
+    """Restore held nodes and open requests, which no event records."""
     if state.ended or state.compensating or state.hold is not None:
         return
     hold_back(state, ready=bool(state.plan.parallelism) or state.paused)
 
 
 def hold_back(state: State, *, ready: bool) -> None:
-    """Has bodies go on that could, and nodes begin that are `ready`, as soon as may be."""
+    """Hold nodes and bodies that could begin or continue; nodes only if `ready`."""
     for scope in tuple(state.all_scopes()):
         if scope.owner is not None and scope.owner.status != s.RUNNING:
-            continue  # it is kept for what may have to be undone
+            continue  # kept for compensation
         for planned in _unbegun(scope) if ready else ():
             key = scope.prefix + planned.id
             if key not in state.stopped:
@@ -74,7 +74,7 @@ def hold_back(state: State, *, ready: bool) -> None:
 
 
 def _unbegun(scope: Scope) -> list[PlanNode]:
-    """Nodes that nothing in their graph keeps from beginning."""
+    """Return the nodes of a graph that are ready to begin."""
     machine = scope.owner.machine if scope.owner is not None else None
     if machine is None:
         nodes = scope.graph.nodes if scope.waiting else []
@@ -93,7 +93,7 @@ def _restore_body(state: State, node: NodeState) -> None:
 
 
 def _has_more(node: NodeState) -> bool:
-    """Whether a further item of a map, or the next node of a machine, could begin."""
+    """Return whether a further item of a map, or the next node of a machine, could begin."""
     of, machine = node.map, node.machine
     if of is not None:
         room = of.failure is None and pages.has_room(node)
@@ -163,7 +163,7 @@ def _task_scheduled(state: State, event: history.TaskScheduled, at_us: int) -> N
 
 
 def task_scheduled(state: State, node_id: str, attempt: int, at_us: int) -> None:
-    """An attempt of a node begins to wait for whoever takes it."""
+    """Queue an attempt of a node."""
     node = state.reach(node_id)
     is_task = node.planned.is_task
     if node.status == s.PENDING:
@@ -180,7 +180,7 @@ def task_scheduled(state: State, node_id: str, attempt: int, at_us: int) -> None
     node.delivery = 0
     node.scheduled_at_us = at_us
     if state.plan.variables and node.journal is None:
-        # A handler that goes on has the input that it began with.
+        # A resumed handler keeps the variables of its first attempt.
         node.variables = len(state.variables)
     node.worker_id = ""
     to_begin = node.planned.start_timeout_us
@@ -205,7 +205,7 @@ def task_started(
     started_at_us: int,
     at_us: int,
 ) -> None:
-    """A worker has begun an attempt, at `started_at_us` or else now."""
+    """Record the start of an attempt at `started_at_us`, or now if that is 0."""
     node = state.reach(node_id)
     node.delivery = delivery
     node.worker_id = worker_id
@@ -227,7 +227,7 @@ def task_completed(
     timed_out: bool,
     at_us: int,
 ) -> None:
-    """A node has its output, which nobody else changes."""
+    """Complete a node. `output` must not be changed by the caller later."""
     node = end_node(state, node_id, s.COMPLETED, at_us)
     node.output = output
     node.metadata = metadata

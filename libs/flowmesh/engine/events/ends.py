@@ -1,4 +1,4 @@
-"""What becomes of a node that ends, and of the graphs around it."""
+"""The end of a node, and of the graphs around it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from flowmesh.engine.state.scopes import drop_scopes
 from flowmesh.engine.state.state import NodeState, State
 from flowmesh.plan import decode
 
-# A third of what CopyFrom takes, which writes the message and parses it again.
+# Takes a third of the time of CopyFrom, which serializes and parses the message.
 _copy = payload_pb2.Payload.__deepcopy__
 
 
 def own(payload: payload_pb2.Payload) -> payload_pb2.Payload:
-    """A copy that does not keep the whole batch it came in alive."""
+    """Copy a payload, so that its batch of events can be freed."""
     return _copy(payload)
 
 
 def end_node(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> NodeState:
-    """Closes a node and tells its successors, whatever the outcome."""
+    """Close a node with any outcome and update the counts of its successors."""
     node = state.reach(node_id)
     planned, scope = node.planned, node.scope
     if node.status == s.RUNNING and state.on_hold.pop(node.id, None) is None:
@@ -51,7 +51,7 @@ def end_node(state: State, node_id: str, status: s.NodeStatus, at_us: int) -> No
 
 
 def close_scope(state: State, scope: s.Scope) -> None:
-    """Keeps the outcome of an item whose graph has ended, and lets the graph go."""
+    """Keep the outcome of an item whose graph ended, and drop the graph."""
     owner = scope.owner
     if owner is None or scope.open_count or scope.item not in owner.scopes:
         return
@@ -81,7 +81,7 @@ def close_scope(state: State, scope: s.Scope) -> None:
 
 
 def _count_failed(owner: NodeState, of: s.MapState, failed: NodeState) -> None:
-    """An item has failed, and its map with it unless that tolerates it; so has a page.
+    """Count a failed item or page; fail the map above its tolerated number.
 
     Failed items of all pages are counted together.
     """
@@ -102,7 +102,7 @@ def _count_failed(owner: NodeState, of: s.MapState, failed: NodeState) -> None:
 
 
 def _move_on(owner: NodeState, machine: s.MachineState, scope: s.Scope) -> None:
-    """What the outcome of a state machine's node makes of its value, and which node is next."""
+    """Set the value of a state machine and its next node from the outcome of a node."""
     (node,) = scope.nodes.values()
     follow = node.planned.follow
     assert follow is not None
@@ -126,7 +126,7 @@ def _move_on(owner: NodeState, machine: s.MachineState, scope: s.Scope) -> None:
 
 
 def _chosen(owner: NodeState, node: NodeState) -> tuple[int | None, failure_pb2.Failure | None]:
-    """The node that the output of one that chooses names."""
+    """Return the node that the output of a choice names, or a failure."""
     assert owner.planned.body is not None
     inline = node.output is not None and not node.output.HasField("reference")
     name = decode(node.output) if inline else None
@@ -139,14 +139,16 @@ def _chosen(owner: NodeState, node: NodeState) -> tuple[int | None, failure_pb2.
     place = owner.planned.body.by_id.get(name) if isinstance(name, str) else None
     if place is not None:
         return place.index, None
-    failure = failure_pb2.Failure(message=f"{node.id} chose {name!r}, which is no node here")
+    failure = failure_pb2.Failure(
+        message=f"{node.id} chose {name!r}, which is not a node of its graph"
+    )
     setattr(failure, "class", "ValidationError")
     failure.node = node.id
     return None, failure
 
 
 def _failure_of(node: NodeState) -> failure_pb2.Failure:
-    """The failure of a node, which names the innermost one it comes from."""
+    """Return the failure of a node with the id of the innermost failed node."""
     failure = failure_pb2.Failure()
     if node.failure is not None:
         failure.CopyFrom(node.failure)
@@ -155,7 +157,7 @@ def _failure_of(node: NodeState) -> failure_pb2.Failure:
 
 
 def _bare(output: payload_pb2.Payload | None) -> bytes | payload_pb2.Payload:
-    """An output as maps keep it."""
+    """Return an output as maps keep it: the bytes of inline JSON, else the payload."""
     if output is None:
         return b"null"
     return output if output.encoding or output.HasField("reference") else output.data

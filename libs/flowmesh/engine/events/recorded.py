@@ -1,8 +1,8 @@
-"""Events as they are stored, applied without a message for each of them.
+"""Stored events, applied without a message for each of them.
 
-A replay does little but read fields, and to read one of a message takes more than twice as long as
-to find it among the bytes. Of the three kinds that are most of a history the fields are found here;
-of all others, and where one of them has a field that is not known here, a message is made.
+A replay mostly reads fields, and a field of a message costs more than twice as much as one decoded
+from the bytes. The three most frequent kinds of events are decoded here. Other kinds, and events
+with unknown fields, are parsed as messages.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from flowmesh.engine.state.state import State
 _event = history.HistoryEvent.FromString
 _payload = payload_pb2.Payload.FromString
 _NEGATIVE: Final = 1 << 63
-# Tags: the number of a field and how it is written, 0 for a number and 2 for bytes.
+# Tags: field number and wire type, 0 for a number and 2 for bytes.
 _EVENTS: Final = 1 << 3 | 2
 _SEQUENCE: Final = 1 << 3
 _AT: Final = 2 << 3
 _SCHEDULED: Final = 20 << 3 | 2
 _STARTED: Final = 21 << 3 | 2
 _COMPLETED: Final = 22 << 3 | 2
-# Fields of all three of them, of what started, and of what completed.
+# Fields of all three kinds, of task_started, and of task_completed.
 _NODE: Final = 1 << 3 | 2
 _ATTEMPT: Final = 2 << 3
 _WORKER: Final = 3 << 3 | 2
@@ -37,12 +37,12 @@ _TIMED_OUT: Final = 5 << 3
 
 
 class Recorded:
-    """Events of one execution behind `after`, one behind the other, as its rows have them."""
+    """The events of one execution after sequence `after`, concatenated as in its rows."""
 
     __slots__ = ("_bounds", "_data", "_messages")
 
     def __init__(self, data: bytes, after: int = 0) -> None:
-        # Where each begins and ends, in turns.
+        # Start and end of each event, alternating.
         self._data, self._bounds = data, _bounds_of(data)
         self._messages: list[history.HistoryEvent] | None = None
         known = after + 1 - self.event(0).sequence if after and self._bounds else 0
@@ -52,7 +52,7 @@ class Recorded:
 
     @staticmethod
     def of(events: Iterable[history.HistoryEvent]) -> Recorded:
-        """Those that are messages already."""
+        """Encode events."""
         return Recorded(history.HistoryEvents(events=events).SerializeToString())
 
     def __len__(self) -> int:
@@ -60,33 +60,33 @@ class Recorded:
 
     @property
     def size(self) -> int:
-        """Their bytes."""
+        """The number of bytes."""
         return len(self._data)
 
     @property
     def last_sequence(self) -> int:
-        """That of the last event; 0 without one."""
+        """The sequence of the last event; 0 without events."""
         return self.event(len(self) - 1).sequence if self._bounds else 0
 
     def event(self, place: int) -> history.HistoryEvent:
-        """The message of one, counted from 0."""
+        """Return an event as a message; `place` counts from 0."""
         return _event(self._data[self._bounds[2 * place] : self._bounds[2 * place + 1]])
 
     def messages(self) -> list[history.HistoryEvent]:
-        """Those of all of them."""
+        """Return all events as messages."""
         if self._messages is None:
             self._messages = list(history.HistoryEvents.FromString(self._data).events)
         return self._messages
 
     def and_then(self, later: Recorded) -> Recorded:
-        """These, and the ones behind them."""
+        """Return these events followed by later ones."""
         both, before = Recorded(b""), len(self._data)
         both._data = self._data + later._data
         both._bounds = [*self._bounds, *(before + each for each in later._bounds)]
         return both
 
     def count_until(self, at_us: int) -> int:
-        """How many were not later than a time."""
+        """Return the number of events at or before a time."""
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
@@ -97,7 +97,7 @@ class Recorded:
         return low
 
     def replay(self, state: State, first: int, end: int) -> None:
-        """Advances a state by the events from one place to before another."""
+        """Advance a state by the events in the range [first, end)."""
         if not _FINDS:
             for event in self.messages()[first:end]:
                 apply(state, event)
@@ -108,7 +108,7 @@ class Recorded:
 
 
 def apply_stored(state: State, data: bytes, begin: int, end: int) -> None:
-    """Advances the state by the event that these bytes are, which must be the next in sequence."""
+    """Advance the state by one encoded event, which must be the next in sequence."""
     at = begin
     sequence = at_us = kind = inner = inner_end = 0
     while at < end:
@@ -130,7 +130,7 @@ def apply_stored(state: State, data: bytes, begin: int, end: int) -> None:
 
 
 def _applied(state: State, kind: int, data: bytes, at: int, end: int, at_us: int) -> bool:
-    """Whether all fields of the event were known; nothing is changed where one is not."""
+    """Apply the event if all its fields are known. Return whether it was applied."""
     node_id = worker_id = ""
     attempt = delivery = started_at_us = timed_out = 0
     output: payload_pb2.Payload | None = None
@@ -174,15 +174,15 @@ def _applied(state: State, kind: int, data: bytes, at: int, end: int, at_us: int
 
 
 def _bounds_of(data: bytes) -> list[int]:
-    """Where the events of a message of many begin and end, in turns.
+    """Return start and end of each event in a row, alternating.
 
-    Raises ValueError, and IndexError for one that is cut off within a number.
+    Raises ValueError, or IndexError for a row cut off within a number.
     """
     bounds: list[int] = []
     at, end = 0, len(data)
     while at < end:
         if data[at] != _EVENTS:
-            raise ValueError(f"what begins at byte {at} of a row of history is no event")
+            raise ValueError(f"no event begins at byte {at} of a row of history")
         length, at = _number(data, at + 1)
         bounds.append(at)
         at += length
@@ -193,7 +193,7 @@ def _bounds_of(data: bytes) -> list[int]:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A number of as many bytes as it takes, seven bits in each, and where it ends."""
+    """Decode a varint. Return it with the position after it."""
     byte = data[at]
     at += 1
     if byte < 128:
@@ -208,6 +208,5 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-# What finds fields among bytes is slower than messages are unless it is compiled, which is what
-# functions without byte code are.
+# Decoding here is faster than messages only when compiled. Compiled functions have no byte code.
 _FINDS: Final = not hasattr(_number, "__code__")

@@ -1,7 +1,4 @@
-"""How events change what people steer: single nodes, and where an execution stops.
-
-What follows from it is decided in `flowmesh.engine.decisions.steering`.
-"""
+"""Events of node actions and breakpoints; `flowmesh.engine.decisions.steering` emits them."""
 
 from __future__ import annotations
 
@@ -33,11 +30,11 @@ _BY_HAND = (execution_pb2.NODE_ACTION_COMPLETE, execution_pb2.NODE_ACTION_FAIL)
 
 
 def _steer(state: State, node: NodeState, event: history.NodeSteered) -> None:
-    """Opens a node again that has failed, with those behind it that were skipped because of it."""
+    """Reopen a failed node and the successors that were skipped because of it."""
     for reopened in event.reopened:
-        behind = state.reach(reopened)
-        _reopen(behind)
-        del behind.scope.nodes[behind.planned.index]
+        successor = state.reach(reopened)
+        _reopen(successor)
+        del successor.scope.nodes[successor.planned.index]
     if node.status == s.FAILED:
         _reopen(node)
     if event.action == execution_pb2.NODE_ACTION_RETRY:
@@ -49,7 +46,7 @@ def _steer(state: State, node: NodeState, event: history.NodeSteered) -> None:
 
 
 def _begin_anew(state: State, node: NodeState) -> None:
-    """Nothing is left of a node that has a body, waits for people or for a time, but its number."""
+    """Reset a node with a body, an approval or a timer; only its attempt number remains."""
     planned = node.planned
     if planned.body is not None:
         drop_scopes(state, node)

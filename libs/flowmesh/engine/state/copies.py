@@ -1,7 +1,4 @@
-"""Copies of states that go on by themselves, and how a state is let go.
-
-What no event changes in place is shared.
-"""
+"""Independent copies of states, and their disposal. Copies share immutable parts."""
 
 from __future__ import annotations
 
@@ -16,15 +13,15 @@ from flowmesh.plan import PlanNode
 
 
 def copy_state(state: State) -> State:
-    """A state of which everything is as in the other, and which changes alone."""
+    """Return an independent copy; immutable parts are shared."""
     return _Copying().state(state)
 
 
 def dispose(state: State) -> None:
-    """Takes a state apart that nobody uses any more.
+    """Break the reference cycles of an unused state.
 
-    Its nodes and graphs refer to one another: without this their memory is free only once the
-    garbage collector has come to them, which stops everything for as long as it looks.
+    Its nodes and graphs refer to one another. This frees their memory without the garbage
+    collector, which would stop the process.
     """
     for scope in tuple(state.all_scopes()):
         scope.nodes.clear()
@@ -32,7 +29,7 @@ def dispose(state: State) -> None:
 
 
 class _Copying:
-    """One copy: nodes and graphs refer to one another, each is copy_state once."""
+    """One copy. Nodes and graphs refer to one another, and each is copied once."""
 
     def __init__(self) -> None:
         self._scopes: dict[Scope, Scope] = {}
@@ -101,7 +98,7 @@ class _Copying:
             return known
         owner = self._node(of.owner) if of.owner is not None else None
         if owner is not None and of in self._scopes:
-            return self._scopes[of]  # it is in progress below its owner
+            return self._scopes[of]  # copied with its owner
         into = self._scopes[of] = Scope(of.graph, owner, of.item)
         into.waiting = of.waiting.copy()
         into.open_count = of.open_count

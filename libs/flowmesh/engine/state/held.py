@@ -10,10 +10,10 @@ from flowmesh.plan import PlanNode
 
 
 class Held:
-    """Waiting nodes by id: a higher priority comes first, then what has waited longer.
+    """Waiting nodes by id, ordered by priority and then by waiting time.
 
-    A container (map, group, state machine) with more to start waits with the priority of what it
-    starts next.
+    A container (map, group, state machine) with more to start waits with the priority of its next
+    node.
     """
 
     __slots__ = ("_levels",)
@@ -22,7 +22,7 @@ class Held:
         self._levels: dict[int, OrderedDict[str, tuple[Scope, PlanNode]]] = {}
 
     def add(self, scope: Scope, planned: PlanNode) -> None:
-        """Adds a node; one that waits already keeps its place."""
+        """Add a node; a waiting node keeps its place."""
         priority = _priority(scope, planned)
         level = self._levels.get(priority)
         if level is None:
@@ -30,7 +30,7 @@ class Held:
         level[scope.prefix + planned.id] = (scope, planned)
 
     def take(self) -> tuple[Scope, PlanNode]:
-        """Removes and returns the node that starts next."""
+        """Remove and return the node that starts next."""
         highest = max(self._levels)
         _, place = self._levels[highest].popitem(last=False)
         if not self._levels[highest]:
@@ -38,7 +38,7 @@ class Held:
         return place
 
     def discard(self, node_id: str) -> None:
-        """Removes a node, if it waits."""
+        """Remove a node if it waits."""
         for priority, level in self._levels.items():
             if level.pop(node_id, None) is not None:
                 if not level:
@@ -46,7 +46,7 @@ class Held:
                 return
 
     def discard_below(self, prefix: str) -> None:
-        """Removes the nodes whose ids begin so: those of a body."""
+        """Remove the nodes with a prefix: those of a body."""
         for node_id in [node_id for node_id in self if node_id.startswith(prefix)]:
             self.discard(node_id)
 
@@ -54,7 +54,7 @@ class Held:
         self._levels.clear()
 
     def values(self) -> Iterator[tuple[Scope, PlanNode]]:
-        """Where the nodes are, the next one first."""
+        """Yield the waiting nodes with their graphs, the next one first."""
         for priority in sorted(self._levels, reverse=True):
             yield from self._levels[priority].values()
 

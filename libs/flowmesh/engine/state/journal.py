@@ -1,6 +1,6 @@
-"""The journal of a durable handler: what it asked for, in the order in which that was committed.
+"""The journal of a durable handler: its requests and their outcomes in the order of commits.
 
-State and how events change it; `flowmesh.engine.decisions.durable` decides what follows from it.
+State and events; `flowmesh.engine.decisions.durable` decides on them.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ SIGNAL = journal_pb2.JOURNAL_KIND_SIGNAL
 CALL = journal_pb2.JOURNAL_KIND_CALL
 
 JOURNAL_RECORDS_MAX = 10_000
-"""Records of one journal; the handler fails that asks for more."""
+"""Records of one journal; a handler that exceeds it fails."""
 
 JOURNAL_BYTES_MAX = 2 << 20
-"""Bytes of their values together, without those that are stored and referred to."""
+"""Bytes of the inline values of one journal."""
 
 
 class Journal:
-    """What one handler has asked for.
+    """The requests of one handler.
 
-    `open` are the records of what has not ended, by index, `ended` the indices of what has;
-    `scopes` are the tasks it called that are in progress. `resumed` counts the attempts that were
-    no new try: the handler had been suspended. `tried` is the highest attempt of such tasks from
-    before the handler was opened again: those it calls since then come after that.
+    `open` are the records of open requests by index, `ended` the indices of ended ones; `scopes`
+    are the called tasks in progress. `resumed` counts attempts that resumed a suspended handler
+    and were no new try. `tried` is the highest attempt of called tasks before the handler was
+    reopened; new attempts are higher.
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class Journal:
         self.suspended = False
 
     def add(self, record: journal_pb2.JournalRecord) -> None:
-        """Keeps a record, which is not changed any more."""
+        """Add a record, which must not change later."""
         self.records.append(record)
         self.bytes += size_of(record)
         if is_open(record):
@@ -73,7 +73,7 @@ class Journal:
 
     @property
     def due_at_us(self) -> int:
-        """When the first sleep or wait is over; 0 is never."""
+        """The end of the first sleep or wait; 0 means none."""
         return min((one.fire_at_us for one in self.open.values() if one.fire_at_us), default=0)
 
 
@@ -82,14 +82,14 @@ def is_open(record: journal_pb2.JournalRecord) -> bool:
 
 
 def size_of(record: journal_pb2.JournalRecord) -> int:
-    """Bytes of the values in a record."""
+    """Return the bytes of the values in a record."""
     failure = record.failure
     around = len(record.name) + len(failure.message) + len(failure.details)
     return around + len(record.output.data) + len(record.call.input.data) + len(record.call.config)
 
 
 def tries(node: NodeState) -> int:
-    """Attempts that were tries of their own, since its graph began: without those that went on."""
+    """Return the attempts since the graph began, without those that resumed a handler."""
     resumed = node.journal.resumed if node.journal is not None else 0
     return max(node.attempt - node.scope.tried - resumed, 0)
 
@@ -131,7 +131,7 @@ def _append(
 
 
 def await_signals(state: State, node: NodeState, journal: Journal) -> None:
-    """Has the node hear of the signals it waits for."""
+    """Register the node for the signals it waits for."""
     for record in journal.open.values():
         if record.kind == SIGNAL:
             state.awaiting.setdefault(record.name, OrderedDict())[node.id] = node
@@ -148,7 +148,7 @@ def _await_no_more(state: State, node: NodeState, journal: Journal, name: str) -
 
 
 def open_call(state: State, node: NodeState, record: journal_pb2.JournalRecord) -> Scope:
-    """The graph of the one task that a handler calls."""
+    """Open the graph of a single task that a handler calls."""
     assert node.journal is not None
     scope = Scope(single_task(node.planned, record.name, record.call), node, record.index)
     node.journal.scopes[record.index] = scope
@@ -157,7 +157,7 @@ def open_call(state: State, node: NodeState, record: journal_pb2.JournalRecord) 
 
 
 def call_closed(state: State, node: NodeState, scope: Scope) -> None:
-    """A task that the handler called has ended: its outcome is the next record."""
+    """Append the outcome of a called task that ended."""
     assert node.journal is not None
     (called,) = scope.nodes.values()
     opened = node.journal.open[scope.item]
@@ -185,7 +185,7 @@ def task_suspended(state: State, event: history_event_pb2.TaskSuspended, _at_us:
 
 
 def resumed(state: State, node: NodeState, journal: Journal) -> None:
-    """The next attempt is on its way to a worker."""
+    """Count an attempt that resumes a suspended handler."""
     if journal.suspended:
         journal.suspended = False
         journal.resumed += 1
@@ -193,7 +193,7 @@ def resumed(state: State, node: NodeState, journal: Journal) -> None:
 
 
 def close(state: State, node: NodeState, journal: Journal) -> None:
-    """The node has ended: nothing of what is open is wanted any more."""
+    """Close all open requests of a node that ended."""
     for record in journal.open.values():
         waiting = state.awaiting.get(record.name) if record.kind == SIGNAL else None
         if waiting is not None:
@@ -202,7 +202,7 @@ def close(state: State, node: NodeState, journal: Journal) -> None:
                 del state.awaiting[record.name]
     state.clear_timer(node.id)
     drop_scopes(state, node)
-    # One that is opened again goes on behind what it has done; what was open it asks for anew.
+    # A reopened handler continues after its ended requests and repeats the open ones.
     kept = node.status == FAILED
     records = [one for one in journal.records if kept and one.index in journal.ended]
     journal.records, journal.open, journal.suspended = records, {}, False
@@ -212,7 +212,7 @@ def close(state: State, node: NodeState, journal: Journal) -> None:
 
 
 def arm(state: State, node: NodeState, journal: Journal) -> None:
-    """Sets the node's timer to what is due first; that of a retry stays as it is."""
+    """Set the timer of the node to the first due request; the timer of a retry stays."""
     if not journal.suspended and node.id not in state.at_workers:
         return
     due_at_us = journal.due_at_us

@@ -1,4 +1,4 @@
-"""Nodes of a running execution, and the graphs they are in. Changed by `apply` alone."""
+"""Nodes of a running execution, and their graphs. Only `apply` changes them."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ CANCELED = execution_pb2.NODE_STATUS_CANCELED
 
 
 class NodeState:
-    """What has become of one node that has begun or ended.
+    """The state of a node that has begun or ended.
 
-    `id` names it in its execution: `<id>` in the plan's graph, `<owner>[<item>]/<id>` in a body.
-    `map` is that of a map whose items are known or of a group, `machine` of a state machine,
-    `journal` of a durable handler that has asked for something.
-    `begun_at_us` is when its first attempt was scheduled; `by_hand` says that somebody decided how
-    it ended. `child` is that of one that has asked for a child, `key` of the signal it waits for.
-    `variables` says which values of the variables its attempt sees (`State.variables_of`).
-    `tried` is the highest attempt that any node of its body has had, of all times it began.
+    `id` is unique in the execution: `<id>` in the plan's graph, `<owner>[<item>]/<id>` in a body.
+    `map` is set for a map with known items and for a group, `machine` for a state machine,
+    `journal` for a durable handler after its first request.
+    `begun_at_us` is the time of the first scheduled attempt. `by_hand` marks an outcome set by a
+    caller. `child` is the requested child, `key` the key of the awaited signal.
+    `variables` numbers the values of the variables that its attempt sees (`State.variables_of`).
+    `tried` is the highest attempt of any node of its body, over all runs of the body.
     """
 
     __slots__ = (
@@ -100,7 +100,7 @@ class NodeState:
         self.journal: Journal | None = None
 
     def begin_attempt(self, attempt: int) -> None:
-        """Sets its attempt, which those in whose bodies it is remember."""
+        """Set the attempt and raise `tried` of the owners around the node."""
         self.attempt = attempt
         owner = self.scope.owner
         while owner is not None and owner.tried < attempt:
@@ -109,14 +109,14 @@ class NodeState:
 
     @property
     def awaited(self) -> str:
-        """The signal it waits for; empty for one that waits for another execution."""
+        """The awaited signal; empty for a node that waits for another execution."""
         signal = self.planned.signal
         return signal_with_key(signal, self.key) if self.key else signal
 
     @property
     def awaits(self) -> bool:
-        """Whether, running, it waits for a signal or another execution; one whose key is not
-        known yet does not.
+        """True if the running node waits for a signal or an execution. False before the key of a
+        keyed wait is rendered.
         """
         planned = self.planned
         if planned.signal:
@@ -129,17 +129,17 @@ class NodeState:
 
     @property
     def inner(self) -> MapState | MachineState | Journal | None:
-        """What its body has come to, once it has begun."""
+        """The state of the body, once it has begun."""
         return self.map or self.machine or self.journal
 
     @property
     def scopes(self) -> dict[int, Scope]:
-        """Those of its body that are in progress."""
+        """The graphs of the body in progress."""
         return self.inner.scopes if self.inner is not None else {}
 
     @property
     def passes(self) -> bool:
-        """Whether nodes behind it may begin as they do behind one that completed."""
+        """True if successors may begin as after a completed node."""
         if self.status == COMPLETED:
             return True
         if self.status == FAILED:
@@ -148,21 +148,21 @@ class NodeState:
 
     @property
     def expires_at_us(self) -> int:
-        """When all its attempts must have ended; 0 is never."""
+        """The deadline of all attempts together; 0 means none."""
         limit = self.planned.total_timeout_us
         return self.begun_at_us + limit if limit else 0
 
 
 def signal_with_key(name: str, key: str) -> str:
-    """How a signal is named that is for those who wait with this key; names hold no space."""
+    """Return the internal name of a keyed signal. Names contain no space."""
     return f"{name} {key}"
 
 
 class ChildState:
-    """The child that a node asked for last. `open` until it has ended, or was given up.
+    """The child that a node requested last. `open` until it ends or the node stops waiting.
 
-    `workflow_id` is empty where the plan says it. One that was `joined` is not its child: the start
-    was answered with an execution that was there.
+    `workflow_id` is empty if the plan defines it. With `joined` it is an existing execution that
+    answered the start, not a child.
     """
 
     __slots__ = ("execution_id", "joined", "open", "request_id", "version", "workflow_id")
@@ -177,18 +177,18 @@ class ChildState:
 
 
 class MapState:
-    """How far a map is whose items are known, or a group, which has one item.
+    """Progress of a map with known items, or of a group, which has one item.
 
-    `outputs` has a place for each of the `begun` items: its output once it has ended, bare where
-    it is inline JSON; of a group that has ended those of its leaves. `scopes` are the items in
-    progress; `items` is None until somebody needs it. `failure` is that of the item that failed
-    first; none begins after it.
+    `outputs` has an entry for each of the `begun` items: its output after its end, as bytes for
+    inline JSON; for an ended group the outputs of its leaves. `scopes` are the items in progress;
+    `items` is None until needed. `failure` is that of the first failed item; no item begins after
+    it.
 
-    Of a map by pages each page is an item: `cursors` say where each begins, `starts` the positions
-    of their first items among all, and where the one after the last would begin. `excused` is the
-    failure of the item that failed first, as long as nobody knows what share of all have failed.
+    In a map by pages each page is an item: `cursors` holds the start of each page, `starts` the
+    position of its first item among all, with one entry more for the next page. `excused` is the
+    failure of the first failed item while the share of failed items is unknown.
 
-    `tried` is the highest attempt of its nodes from before it began anew: theirs come after that.
+    `tried` is the highest attempt of its nodes in earlier runs; new attempts are higher.
     """
 
     __slots__ = (
@@ -220,11 +220,11 @@ class MapState:
 
 
 class MachineState:
-    """Where a state machine is: the value its nodes share, and the index of the one that begins
-    next, None at the end. `scopes` has the one in progress.
+    """Progress of a state machine: the shared value, and the index of the next node, None at the
+    end. `scopes` has the node in progress.
 
-    `error` is the failure that was caught last, `failure` why the machine cannot go on, `deferred`
-    what it fails with in the end. `tried` is as with a map.
+    `error` is the last caught failure, `failure` ends the machine at once, `deferred` fails it
+    after its last node. `tried` is as for a map.
     """
 
     __slots__ = ("begun", "deferred", "error", "failure", "next", "scopes", "tried", "value")
@@ -241,13 +241,13 @@ class MachineState:
 
 
 class Scope:
-    """One graph of nodes being run: that of the plan, or a body for one item.
+    """A running graph: that of the plan, or a body for one item.
 
-    `waiting` counts the dependencies of each node that have not ended; a node that is not in
-    `nodes` has not begun. `owner` is the node whose body it is, `item` which of its items; `failed`
-    the critical node that failed first. Of the body of a state machine a single node runs, once.
-    One that is `kept` stays when it has ended, because work in it may have to be undone.
-    No attempt of a node in it is `tried` or less: a worker may still have one of that number.
+    `waiting` counts the open dependencies of each node; a node missing in `nodes` has not begun.
+    `owner` is the node with this body, `item` the number of the item, `failed` the critical node
+    that failed first. In the body of a state machine a single node runs, once.
+    A `kept` graph stays after its end, for compensation.
+    Attempts of its nodes are above `tried`: a worker may still run an earlier attempt.
     """
 
     __slots__ = (
@@ -278,7 +278,7 @@ class Scope:
         self.tried: int = inner.tried if inner is not None else 0
 
     def next_attempt(self, planned: PlanNode) -> int:
-        """The number of the next attempt of a node, of the first one too."""
+        """Return the number of the next attempt of a node, begun or not."""
         node = self.nodes.get(planned.index)
         return max(node.attempt if node is not None else 0, self.tried) + 1
 
@@ -287,7 +287,7 @@ class Scope:
         return self.owner.scope if self.owner is not None else None
 
     def node(self, planned: PlanNode) -> NodeState:
-        """The state of a node, which begins with this."""
+        """Return the state of a node; create it if it has not begun."""
         node = self.nodes.get(planned.index)
         if node is None:
             node = self.nodes[planned.index] = NodeState(planned, self)
@@ -324,7 +324,7 @@ class Scope:
         return None
 
     def taken(self, source: int, planned: PlanNode) -> bool:
-        """Whether the edge from a node that has ended is taken."""
+        """Return whether the edge from an ended node is taken."""
         before = self.nodes[source]
         rules = planned.rules.get(source)
         if rules is None:
@@ -338,7 +338,7 @@ class Scope:
         return False
 
     def startable(self, planned: PlanNode) -> bool:
-        """Whether nothing holds a node back any more."""
+        """Return whether the dependencies of a node allow it to begin."""
         if not self.waiting[planned.index]:
             return True
         if planned.join != plan_pb2.JOIN_ANY:
@@ -346,7 +346,7 @@ class Scope:
         return self.joined(planned)
 
     def joined(self, planned: PlanNode) -> bool:
-        """Whether enough edges to a node are taken, and those among them that must be."""
+        """Return whether enough edges to a node are taken, with all required ones."""
         taken = {i for i in planned.dependencies if self.ended(i) and self.taken(i, planned)}
         return len(taken) >= planned.join_count and planned.required <= taken
 
@@ -360,7 +360,7 @@ def is_false(output: payload_pb2.Payload | None) -> bool:
 
 
 def names(node: NodeState, label: str) -> bool:
-    """Whether a node's output names a label: as a string, in a list of strings, or as `outcome`."""
+    """Return whether an output names a label: as a string, in a list, or as `outcome`."""
     if node.output is None or node.output.HasField("reference"):
         return False
     value = decode(node.output)
@@ -370,7 +370,7 @@ def names(node: NodeState, label: str) -> bool:
 
 
 def _position(owner: NodeState, scope: Scope) -> int:
-    """Of an item in its map, or among those of all pages."""
+    """Return the position of an item in its map, counted over all pages."""
     pager = owner.scope.owner
     if pager is None or pager.map is None or not pager.planned.pages_max:
         return scope.item
@@ -384,7 +384,7 @@ def _item_of(owner: NodeState, item: int) -> Any:
 
 
 def _fields(failure: failure_pb2.Failure | None) -> dict[str, Any] | None:
-    """What templates see of a failure."""
+    """Return a failure as templates see it."""
     if failure is None:
         return None
     return {

@@ -1,7 +1,7 @@
-"""Maps whose items come page by page: which pages are in progress, and when the next one begins.
+"""Maps by pages: the pages in progress, and the start of the next page.
 
 The body of such a map runs once for each page. It has two nodes: a task that fetches the page, and
-a map over its items. The page after it begins when its items run low.
+a map over its items. The next page begins when few items of the current one are left.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from flowmesh.engine.state.state import State
 from flowmesh.plan import PlanNode
 
 AT_ONCE = 2
-"""Pages of a map that are in progress, and whose items are in memory."""
+"""Pages in progress of a map, whose items are in memory."""
 
 CURSOR_BYTES_MAX = 16 << 10
-"""Of the cursor of a page."""
+"""Bytes of the cursor of a page."""
 
 _ITEMS = 1
 
 
 def pager_of(node: NodeState) -> NodeState | None:
-    """The map by pages that a map over the items of a page belongs to."""
+    """Return the map by pages around a map over the items of a page."""
     owner = node.scope.owner
     return owner if owner is not None and owner.planned.pages_max else None
 
 
 def in_progress(pager: NodeState) -> list[NodeState]:
-    """The maps over the items of pages, those that have begun, in the order of the pages."""
+    """Return the begun maps over the items of pages, in the order of the pages."""
     found = (scope.nodes.get(_ITEMS) for scope in pager.scopes.values())
     return [each for each in found if each is not None and each.map is not None]
 
 
 def has_room(owner: NodeState) -> bool:
-    """Whether a map may have a further item in progress, or a further page."""
+    """Return whether a map may begin a further item or page."""
     of = owner.map
     assert of is not None
     if owner.planned.pages_max:
@@ -46,7 +46,7 @@ def has_room(owner: NodeState) -> bool:
 
 
 def _runs_low(of: MapState) -> bool:
-    """Whether what has not begun of the last page is no more than runs at once."""
+    """Return whether the items left in the last page are at most the concurrency."""
     last = of.scopes.get(of.begun - 1)
     if last is None:
         return True
@@ -57,20 +57,20 @@ def _runs_low(of: MapState) -> bool:
 
 
 def failure_around(node: NodeState) -> failure_pb2.Failure | None:
-    """Why no item of a page begins any more though none of it has failed: another page has."""
+    """Return the failure of another page, which stops the items of this one."""
     pager = pager_of(node)
     return pager.map.failure if pager is not None and pager.map is not None else None
 
 
 def map_output(planned: PlanNode, outputs: list[bytes]) -> bytes:
-    """The output of a map: the list of those of its items, or of those of all its pages."""
+    """Return the output of a map: the list of the outputs of its items, over all pages."""
     if planned.pages_max:
         outputs = [inner for inner in map(_inner, outputs) if inner]
     return b"[" + b",".join(outputs) + b"]"
 
 
 def _inner(output: bytes) -> bytes:
-    """What a list holds; another value, which somebody said by hand, is an item itself."""
+    """Return the inside of a list. Another value, set by hand, counts as one item."""
     text = output.strip()
     return text[1:-1].strip() if text.startswith(b"[") else text
 
@@ -80,7 +80,7 @@ def counted(count: int, failed: int) -> bytes:
 
 
 def map_counts(of: MapState) -> tuple[int, int, int]:
-    """Items of a map, those in progress, and those that have not begun; of all pages so far."""
+    """Return the numbers of items, of items in progress and of items not begun, so far."""
     if not of.starts:
         return of.total, len(of.scopes), of.total - of.begun
     running = waiting = 0
@@ -93,18 +93,18 @@ def map_counts(of: MapState) -> tuple[int, int, int]:
 
 
 def item_count(of: MapState) -> int | None:
-    """How many items all pages of a map have; None before the last one is there."""
+    """Return the number of items of all pages; None before the last page is known."""
     return of.starts[-1] if len(of.starts) == of.total + 1 else None
 
 
 def too_many_failed(planned: PlanNode, of: MapState, tally: MapState) -> bool:
-    """Whether more items have failed than a map tolerates; `tally` counts those of all pages."""
+    """Return whether more items failed than tolerated; `tally` counts those of all pages."""
     count = of.total if tally is of else item_count(tally) or 0
     return tally.failed > max(planned.tolerated, int(planned.tolerated_share * count))
 
 
 def begun(node: NodeState, count: int) -> None:
-    """The map over the items of a page has begun, or a map by pages."""
+    """Register the start of a map by pages, or of the map over the items of a page."""
     of, pager = node.map, pager_of(node)
     assert of is not None
     if node.planned.pages_max:

@@ -1,4 +1,4 @@
-"""The state of one execution: what its history adds up to. Changed by `apply` alone."""
+"""The state of one execution, as its history defines it. Only `apply` changes it."""
 
 from __future__ import annotations
 
@@ -57,28 +57,28 @@ EXECUTION_CONTINUED = execution_pb2.EXECUTION_STATUS_CONTINUED
 EXECUTION_COMPENSATING = execution_pb2.EXECUTION_STATUS_COMPENSATING
 
 ASK_AGAIN_US = 1_000_000
-"""A map that needs something from outside asks for it again after this time."""
+"""The interval at which a node repeats a request for items or values."""
 
 FAR_US = 253_370_764_800_000_000
-"""The first second of the year 9999: whoever sleeps so long waits for something else."""
+"""The first second of the year 9999, for executions that wait for something else than time."""
 
 STALE_TIMERS_MAX = 64
-"""Timers that were cleared and are still in the heap, beside as many as there are."""
+"""Cleared timers in the heap above the number of set ones; more are removed."""
 
 REQUEST_IDS_MAX = 1_000
-"""Request ids of commands an execution remembers; older repeats are applied again."""
+"""Request ids that an execution remembers; repeats of older commands are applied again."""
 
 HISTORY_EVENTS_MAX = 2_000_000
-"""An execution whose history is so long fails; only what ends it is added after that."""
+"""Events of a history; at the limit the execution fails."""
 
 HISTORY_EVENTS_WARN = 50_000
-"""Whoever runs the suite is told once of an execution whose history is so long."""
+"""Events of a history at which a warning is logged once."""
 
 SIGNALS_MAX = 10_000
-"""Signals of an execution, all of which it keeps; more are refused."""
+"""Signals that an execution keeps; more are rejected."""
 
 SIGNALS_BYTES_MAX = 16 << 20
-"""Bytes of their payloads together, without those that are stored and referred to."""
+"""Bytes of the inline payloads of all signals."""
 
 
 _NOTHING = payload_pb2.Payload()
@@ -86,30 +86,27 @@ _NO_EDITS: Mapping[str, payload_pb2.Payload] = {}
 
 
 def has_ended(status: int) -> bool:
-    """Whether an execution is over; while what it did is undone, it is not."""
+    """Return whether a status is final. A compensating execution has not ended."""
     return status >= EXECUTION_COMPLETED and status != EXECUTION_COMPENSATING
 
 
 class State:
     """One execution. `sequence` is that of its last event, 0 before the first.
 
-    `link` is where it comes from, if not from a caller; `awaiting` has those nodes that wait for
-    another execution under the empty name.
-    `scope` is the plan's graph, `scopes` the bodies in progress by their prefix. `awaiting` are
-    nodes that wait for a signal, by its name, `signals_taken` counts those that had one.
-    `at_workers` are the nodes whose current attempt is to be, or is, at a worker, oldest first, and
-    `open_lanes` counts them by lane of the plan. `held` are ready nodes that wait because of the
-    plan's parallelism or because the execution is paused, and bodies that have more to begin.
-    `running_count` counts tasks that have begun.
+    `link` names the parent or the previous run. `scope` is the plan's graph, `scopes` the bodies
+    in progress by prefix. `awaiting` are the nodes that wait for a signal, by its name; nodes that
+    wait for another execution have the empty name. `signals_taken` counts consumed signals.
+    `at_workers` are the nodes with a dispatched attempt, oldest first; `open_lanes` counts them by
+    lane of the plan. `held` are ready nodes that wait for parallelism or a resume, and bodies with
+    more to begin. `running_count` counts begun tasks.
 
-    `asking` are nodes that wait for people to approve, `on_hold` those that failed and wait for
-    somebody, `stopped` those that have not begun because of a breakpoint, `passed` those that were
-    let go on from one; `edits` are inputs that somebody wrote, by node. `undo` are the nodes whose
-    work is to be undone if it comes to that, in the order they completed, and `closing` how the
-    execution ends once it is. `variables` are the values before and after each of `variables_set`.
-    `actor` started it, and has the `permissions`. `hold` is what it waits for before it begins.
-    `joined_by` are nodes of others that wait for its end and are not its parent. What most
-    executions never have is replaced and not changed: they share what is empty.
+    `asking` are nodes with an open approval, `on_hold` failed nodes with the policy HOLD,
+    `stopped` nodes at a breakpoint, `passed` nodes continued from one, `edits` inputs set by
+    callers, by node. `undo` are the nodes to compensate, in order of completion; `closing` is the
+    outcome after the compensation. `variables` are the values before and after each of
+    `variables_set`. `actor` is the starter, with its `permissions`. `hold` is the hold before the
+    start. `joined_by` are nodes elsewhere, not the parent, that wait for the outcome. Rare values
+    are replaced, never changed in place: most executions share the empty ones.
     """
 
     __slots__ = (
@@ -215,7 +212,7 @@ class State:
 
     @property
     def stopping(self) -> bool:
-        """Whether a node has failed and nothing further begins: it ends when workers are done."""
+        """True if a failure stops further nodes; the execution ends after the running tasks."""
         return (
             self.scope.failed is not None
             and self.plan.on_failure == plan_pb2.FAILURE_POLICY_STOP
@@ -228,7 +225,7 @@ class State:
 
     @property
     def full(self) -> bool:
-        """Whether no further task may begin now."""
+        """True if no further task may begin."""
         if self.status == EXECUTION_PAUSED:
             return True
         most = self.plan.parallelism
@@ -239,14 +236,14 @@ class State:
         return max((node.ended_at_us for node in self.scope.nodes.values()), default=0)
 
     def variables_of(self, node: NodeState | None) -> Mapping[str, Any]:
-        """What templates see: of a node as it was when its attempt became ready, else as now."""
+        """Return the variables at the time the node's attempt was scheduled; without node, now."""
         seen = node.variables if node is not None else 0
         return self.variables[min(seen, len(self.variables)) - 1]
 
     # --- nodes ---
 
     def node(self, node_id: str) -> NodeState | None:
-        """A node that has begun or ended and whose graph is still there."""
+        """Return a node that has begun or ended and whose graph is kept."""
         planned = self.plan.by_id.get(node_id)
         if planned is not None:
             return self.scope.nodes.get(planned.index)
@@ -256,9 +253,9 @@ class State:
         return scope.nodes.get(planned.index) if scope is not None and planned is not None else None
 
     def reach(self, node_id: str) -> NodeState:
-        """The node an event names; its graph begins with it where it is the next of its owner.
+        """Return the node of an event; open its graph if that is the next of its owner.
 
-        Raises KeyError or ValueError for a node that cannot be.
+        Raises KeyError or ValueError for an impossible node.
         """
         planned = self.plan.by_id.get(node_id)
         if planned is not None:
@@ -267,7 +264,7 @@ class State:
         return scope.node(planned)
 
     def place(self, node_id: str) -> tuple[Scope, PlanNode]:
-        """Where a node is or will be; raises as `reach`."""
+        """Return the graph and the plan of a node. Raises as `reach`."""
         planned = self.plan.by_id.get(node_id)
         if planned is not None:
             return self.scope, planned
@@ -281,10 +278,10 @@ class State:
             scope = self.open_scope(owner)
             if scope.prefix == prefix:
                 return scope
-        raise ValueError(f"{prefix!r} is not what comes next")
+        raise ValueError(f"{prefix!r} is not the next item")
 
     def open_scope(self, owner: NodeState) -> Scope:
-        """The body of a node for its next item."""
+        """Open the body of a node for its next item."""
         inner = owner.map or owner.machine
         assert inner is not None
         assert owner.planned.body is not None
@@ -303,14 +300,14 @@ class State:
     # --- workers ---
 
     def send(self, node: NodeState) -> None:
-        """The node's current attempt is to be at a worker from now on."""
+        """Add a node whose current attempt is dispatched."""
         if node.id not in self.at_workers:
             self.at_workers[node.id] = node
             lane = node.planned.lane
             self.open_lanes[lane] = self.open_lanes.get(lane, 0) + 1
 
     def bring_back(self, node: NodeState) -> None:
-        """The node's current attempt is over, or was never at a worker."""
+        """Remove a node whose current attempt ended, if it was dispatched."""
         if self.at_workers.pop(node.id, None) is not None:
             lane = node.planned.lane
             left = self.open_lanes[lane] - 1
@@ -322,7 +319,7 @@ class State:
     # --- signals ---
 
     def next_signal(self, name: str) -> execution_pb2.Signal | None:
-        """The first signal of this name that no node has had."""
+        """Return the first unconsumed signal of a name."""
         had = self.signals_taken.get(name, 0)
         of_name = (signal for signal in self.signals if signal.name == name)
         return next(islice(of_name, had, None), None)
@@ -341,9 +338,9 @@ class State:
 
     @property
     def wake_at_us(self) -> int:
-        """When the next timer is due; 0 is never. All nodes having ended, no limit applies.
+        """The due time of the next timer; 0 means none. No limit applies after the last node.
 
-        One that is paused, or waits for somebody and nothing else, sleeps until it is spoken to.
+        FAR_US for an execution that waits only for a command, a signal or another execution.
         """
         if self.hold is not None:
             return FAR_US if self.paused else self.hold.until_us or FAR_US
@@ -357,7 +354,7 @@ class State:
 
     @property
     def limit_at_us(self) -> int:
-        """When the execution has taken too long; 0 is never."""
+        """The time at which the execution exceeds its timeout; 0 means never."""
         if not self.plan.timeout_us or self.ended or self.compensating or not self.scope.open_count:
             return 0
         if self.hold is not None:
@@ -365,7 +362,7 @@ class State:
         return (self.begun_at_us or self.started_at_us) + self.plan.timeout_us
 
     def next_timer(self) -> tuple[int, str] | None:
-        """When the first timer is due, and its node."""
+        """Return the due time and the node of the first timer."""
         heap = self._timer_heap
         while heap and self.timers.get(heap[0][1]) != heap[0][0]:
             heapq.heappop(heap)
@@ -379,7 +376,7 @@ class State:
             heapq.heapify(self._timer_heap)
 
     def set_due(self, node: NodeState, due_at_us: int) -> None:
-        """What a node waits for next: the time given, or 0; and its limit, if that is earlier."""
+        """Set the due time of a node, or 0, and its timer: that time or its earlier deadline."""
         node.due_at_us = due_at_us
         expires = node.expires_at_us
         first = min(due_at_us, expires) if due_at_us and expires else due_at_us or expires

@@ -1,4 +1,4 @@
-"""What a command did: the events it added and what the world must be told of them."""
+"""The events and effects of commands, and the errors of commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flowmesh.engine.state.state import NodeState, State
 
 
 class Ended(Exception):
-    """The command asks something of an execution that has ended."""
+    """The command requires an open execution."""
 
     def __init__(self, status: s.ExecutionStatus) -> None:
         super().__init__(status)
@@ -17,7 +17,7 @@ class Ended(Exception):
 
 
 class Unfit(Exception):
-    """The command does not fit the status: a pause of what is paused, a resumption of what runs."""
+    """The command does not fit the status, such as a pause of a paused execution."""
 
     def __init__(self, status: s.ExecutionStatus) -> None:
         super().__init__(status)
@@ -25,15 +25,15 @@ class Unfit(Exception):
 
 
 class NodeMissing(Exception):
-    """No node of this name has begun, or could."""
+    """No node of this name has begun or can begin."""
 
 
 class NodeUnfit(Exception):
-    """The node's state does not allow what is asked; says why and what would be possible."""
+    """The state of the node does not allow the action; the message names what is possible."""
 
 
 class Full(Exception):
-    """The execution has as much of something as it may; says of what."""
+    """A limit of the execution is reached; the message names it."""
 
     def __init__(self, reason: str, held: str) -> None:
         super().__init__(held)
@@ -41,15 +41,15 @@ class Full(Exception):
 
 
 class Transition:
-    """What commands of one batch did to one execution, and what the world must be told of it.
+    """The events and effects of the commands of one batch on one execution.
 
-    `dispatch` holds nodes whose current attempt is to be sent to a worker, `cancel` those whose
-    worker is to stop (node, attempt); `asks` nodes whose body needs its items or its first value,
-    or is to go on (Expand), or has all outputs (Collect). `needs_payload` is the digest the output
-    template waits for, or "output" where the rendered output is to be stored. `closed` are the
-    nodes that completed or failed, `retried` those that failed and are tried again. `messages` are
-    for other executions. `told` are durable handlers with the records of their journal that their
-    worker knows; None if there are none.
+    `dispatch` holds nodes with an attempt to send to a worker, `cancel` attempts to stop (node,
+    attempt). `asks` are nodes with a body that needs its items or first value, or continues
+    (Expand), or has all outputs (Collect). `needs_payload` is the digest that the output template
+    requires, or "output" if the rendered output must be stored. `closed` are the completed and
+    failed nodes, `retried` the nodes with a retry. `messages` go to other executions.
+    `handler_updates` are durable handlers with the number of journal records that their worker
+    knows; None if there are none.
     """
 
     __slots__ = (
@@ -59,11 +59,11 @@ class Transition:
         "dispatch",
         "ended",
         "first_sequence",
+        "handler_updates",
         "history",
         "messages",
         "needs_payload",
         "retried",
-        "told",
     )
 
     def __init__(self, state: State) -> None:
@@ -77,10 +77,10 @@ class Transition:
         self.messages: list[execution_service_pb2.ExecutionMessage] = []
         self.ended = False
         self.needs_payload = ""
-        self.told: dict[str, tuple[NodeState, int]] | None = None
+        self.handler_updates: dict[str, tuple[NodeState, int]] | None = None
 
     def message(self, state: State) -> execution_service_pb2.ExecutionMessage:
-        """A message to another execution, to be filled in place."""
+        """Add a message to another execution, for the caller to fill."""
         message = execution_service_pb2.ExecutionMessage(
             namespace=state.plan.namespace,
             execution_id=state.execution_id,
@@ -89,9 +89,10 @@ class Transition:
         self.messages.append(message)
         return message
 
-    def tell(self, node: NodeState, known: int) -> None:
-        """Has the worker of a handler told what comes after these records of its journal."""
-        if self.told is None:
-            self.told = {}
-        before = self.told.get(node.id)
-        self.told[node.id] = (node, min(known, before[1]) if before is not None else known)
+    def update_handler(self, node: NodeState, known: int) -> None:
+        """Send the worker of a handler the journal records after the first `known`."""
+        if self.handler_updates is None:
+            self.handler_updates = {}
+        before = self.handler_updates.get(node.id)
+        least = min(known, before[1]) if before is not None else known
+        self.handler_updates[node.id] = (node, least)

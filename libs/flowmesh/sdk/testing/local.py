@@ -192,7 +192,7 @@ class LocalRun(DryRun):
         if self._chance.worker_dies(token):
             self._die(token)
             return
-        for node, known in (done.told or {}).values():
+        for node, known in (done.handler_updates or {}).values():
             assert node.journal is not None
             update = task_pb2.TaskRecorded(token=token, start=known)
             update.records.extend(node.journal.records[known:])

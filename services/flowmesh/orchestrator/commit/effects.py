@@ -90,7 +90,7 @@ class CommitEffects:
                 self._dispatcher.add(state, node, one.partition)
             if one.messages:
                 self._messenger.send(one.messages)
-            if transition.told is not None:
+            if transition.handler_updates is not None:
                 self._send_journals(state, transition)
             self._settle(one, state, soon_us)
         self._stats.tell()
@@ -135,5 +135,5 @@ class CommitEffects:
             self._preparation.body(state, node, partition)
 
     def _send_journals(self, state: State, transition: Transition) -> None:
-        for node, known in (transition.told or {}).values():
+        for node, known in (transition.handler_updates or {}).values():
             self._dispatcher.journals.send_added(state, node, known)

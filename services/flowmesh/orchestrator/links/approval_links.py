@@ -151,7 +151,7 @@ def _unasked(state: State, node: NodeState, by: str) -> str:
     if said is not None:
         return f"{by} has {'approved' if said.approved else 'rejected'} {node.id} already"
     if asked is None or node.id not in state.asking:
-        return f"{node.id} has been decided, or asks nobody"
+        return f"{node.id} has been decided or has not requested approval"
     if asked.assignees and by not in asked.assignees:
         return f"{node.id} does not wait for {by!r}, but for {', '.join(asked.assignees)}"
     return ""

@@ -14,7 +14,16 @@ from typing import NamedTuple
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.engine import Begin, Cancel, Command, Start, State, goes_on, is_own, waits_first
+from flowmesh.engine import (
+    Begin,
+    Cancel,
+    Command,
+    Start,
+    State,
+    first_hold,
+    is_next_run,
+    skips_debounce,
+)
 from flowmesh.errors import FlowmeshError, Overloaded, WrongState
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.plan import StartPolicy
@@ -161,7 +170,7 @@ class ConcurrencyGroups:
         group = self.by_key.get(name)
         if group is None:
             group = ConcurrencyGroup()
-        if not goes_on(start):
+        if not is_next_run(start):
             instead = self._instead(group, policy, start, now_us)
             if instead is not None:
                 return instead
@@ -169,14 +178,14 @@ class ConcurrencyGroups:
                 return _full(name[2])
         first_run = start.link.first_run if start.link is not None else ""
         entry = GroupEntry(execution_id, name, first_run or execution_id)
-        entry.concurrency, entry.debounces = policy.concurrency, not is_own(start)
+        entry.concurrency, entry.debounces = policy.concurrency, not skips_debounce(start)
         entry.debounces &= bool(policy.debounce_us)
         entry.replaces = policy.on_conflict == plan_pb2.START_CONFLICT_REPLACE
         if policy.dedup_window_us:
             entry.answers_until = now_us + policy.dedup_window_us
         self.by_key[name] = group
         self.entries[execution_id] = entry
-        if waits_first(policy, start):
+        if first_hold(policy, start):
             group.delayed[execution_id] = entry
         elif policy.concurrency and (
             len(group.running) >= policy.concurrency
@@ -195,7 +204,7 @@ class ConcurrencyGroups:
     ) -> JoinedStart | FlowmeshError | None:
         """What answers a start that creates no execution."""
         repeats_another, last = start.origin is not None, group.last
-        if policy.debounce_us and not is_own(start):
+        if policy.debounce_us and not skips_debounce(start):
             waits = (each for each in (*group.delayed.values(), *group.queue) if each.debounces)
             waiting = next((each for each in waits if not each.asked_to_stop), None)
             if waiting is not None:
