@@ -6,7 +6,7 @@ import pytest
 
 from flowmesh.errors import Invalid
 from flowmesh.sdk import Client
-from flowmesh.sdk.client.search_calls import Bulk
+from flowmesh.sdk.client.parts.bulks import Bulk
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World

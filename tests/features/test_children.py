@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from flowmesh.api.execution.v1.execution_service_pb2 import WaitExecutionRequest
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.sdk import Client, Workflow
 from flowmesh.testing.suite import Suite
 from tests.features.commands import command
@@ -136,9 +137,10 @@ async def test_whoever_waits_follows_any_number_of_runs(suite: Suite) -> None:
     await applied(suite, counting_down("counts-far-down"))
     first = await suite.begin("counts-far-down", {"left": RUNS})
     async with Client(suite.grpc_address) as client:
+        executions = ExecutionServiceStub(client.caller.channel)
         request = WaitExecutionRequest(execution_id=first, timeout_ms=60_000)
         for _ in range(2):
-            waited = await client.executions.WaitExecution(request)
+            waited = await executions.WaitExecution(request)
             assert waited.ended
             assert (waited.execution.input.data, waited.execution.link.first_run) == (
                 b'{"left":0}',

@@ -11,6 +11,7 @@ import pytest
 
 from flowmesh.api.common.v1.search_pb2 import SearchValue
 from flowmesh.api.execution.v1.search_service_pb2 import SetSearchAttributesRequest
+from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.errors import Invalid, WrongState
 from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
@@ -272,6 +273,7 @@ async def test_labels_and_paces_are_bounded(suite: Suite) -> None:
 async def test_times_and_numbers_are_bounded(suite: Suite) -> None:
     """Times are of the years 1 to 9999 in UTC, wherever they are told; numbers are numbers."""
     async with Client(suite.grpc_address) as client:
+        searches = SearchServiceStub(client.caller.channel)
         await client.register(ORDERS)
         for due in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"):
             at_edge = await order(client, "c-edge", 1, "edge", due=due)
@@ -291,7 +293,7 @@ async def test_times_and_numbers_are_bounded(suite: Suite) -> None:
                 execution_id=at_edge, values=[SearchValue(**wrong)]
             )
             with pytest.raises(Invalid) as refused:
-                await client.caller.call(client.search_service.SetSearchAttributes, request)
+                await client.caller.call(searches.SetSearchAttributes, request)
             assert refused.value.reason == "SEARCH_ATTRIBUTE_INVALID"
         assert await found(client, 'input.customerId = "c-beyond"') == []
 

@@ -13,7 +13,6 @@ EXCEPTIONS: dict[str, str] = {
     "Link": "not divided yet",
     "Relay": "not divided yet",
     "Suite": "not divided yet",
-    "SyncClient": "one method for each call of the asynchronous client",
     "_Parser": "one method for each production of the grammar",
 }
 

@@ -6,7 +6,17 @@ gives the same with blocking calls.
 
 import flowmesh.rpc.fork_support  # noqa: F401
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.client.definition_calls import (
+from flowmesh.sdk.client.handle import Handle
+from flowmesh.sdk.client.parts.registry import (
+    Service,
+    ServiceEndpoint,
+    ServiceInstance,
+    ServiceType,
+)
+from flowmesh.sdk.client.parts.templates import Instantiated, Template, TemplateStats
+from flowmesh.sdk.client.parts.triggers import Cause, Fired, Hook, Published, Trigger
+from flowmesh.sdk.client.parts.versions import Change, Compatibility, Diff, Difference, Label
+from flowmesh.sdk.client.parts.workflows import (
     Applied,
     Problem,
     Registered,
@@ -14,17 +24,12 @@ from flowmesh.sdk.client.definition_calls import (
     User,
     Validation,
 )
-from flowmesh.sdk.client.handle import Handle
 from flowmesh.sdk.client.session import Session, SessionCall
 from flowmesh.sdk.client.sync import SyncClient, SyncHandle
-from flowmesh.sdk.client.template_calls import Instantiated, Template, TemplateStats
-from flowmesh.sdk.client.trigger_calls import Cause, Fired, Hook, Published, Trigger
-from flowmesh.sdk.client.version_calls import Change, Compatibility, Diff, Difference, Label
 from flowmesh.sdk.durable import CallFailed, DurableContext, NonDeterministic, StepFailed, step_key
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Items, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
-from flowmesh.sdk.services import Service, ServiceEndpoint, ServiceInstance, ServiceType
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.step_context import StepContext
 from flowmesh.sdk.worker.worker import Worker

@@ -204,6 +204,14 @@ def moment(at_us: int) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
 
 
+def micros_of(at: datetime | None) -> int:
+    """Return a time as microseconds since the epoch; None is 0. A naive time counts as UTC."""
+    if at is None:
+        return 0
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return int(at.timestamp() * 1_000_000)
+
+
 def value_of(payload: payload_pb2.Payload) -> Json | StoredValue:
     if payload.HasField("reference"):
         return StoredValue(payload.reference.digest, payload.reference.size_bytes)

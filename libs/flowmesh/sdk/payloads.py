@@ -1,6 +1,6 @@
-"""Values to payloads and back: JSON inline, and by reference above 256 KiB.
+"""Conversion of values to payloads and back: inline JSON, or a reference above 256 KiB.
 
-The only place of the SDK that knows how a value is encoded.
+The only module of the SDK that encodes values.
 """
 
 import json
@@ -26,30 +26,32 @@ Json = Any
 """A JSON value: None, bool, int, float, str, list or dict with string keys."""
 
 JSON_ENCODING = "application/json"
+UNSET: Any = object()
+"""The default of a value argument that is not given, as None is a value."""
 
 
 def encode(value: Json) -> bytes:
-    """`value` as JSON; dataclasses, enums, dates and pydantic models are understood too."""
+    """Encode a value as JSON; dataclasses, enums, dates and pydantic models are supported."""
     try:
         data = orjson.dumps(value, default=_plain)
         check_finite(data, value)
     except (orjson.JSONEncodeError, RecursionError, ValueError) as error:
-        why = _unwritable(value) or error
-        raise Invalid("JSON_INVALID", f"the value cannot be written as JSON: {why}") from error
+        cause = _encoding_problem(value) or error
+        raise Invalid("JSON_INVALID", f"the value cannot be written as JSON: {cause}") from error
     return data
 
 
 def check_finite(data: bytes, value: Json) -> None:
-    """Raises ValueError if `value`, of which `data` is the JSON text, holds NaN or an infinity.
+    """Raise ValueError if `value`, whose JSON text is `data`, holds NaN or an infinity.
 
-    The fast encoders write null for them, so the slow one is only asked where there is a null.
+    The fast encoder writes null for these, so the slow check runs only if the text has a null.
     """
     if b"null" in data:
         _ALL_FINITE.encode(value)
 
 
-def _unwritable(value: Json) -> str:
-    """What in a value is no JSON, with its place; empty if that is not known."""
+def _encoding_problem(value: Json) -> str:
+    """Describe the part of a value that is not JSON, with its path; empty if unknown."""
     if place := not_unicode(value, "value"):
         return f"{place} is not Unicode, it has half of a surrogate pair"
     if place := not_finite(value, "value"):
@@ -69,7 +71,7 @@ def _plain(value: object) -> object:
 
 
 def _parts(value: object) -> object:
-    """What the standard encoder is to look at in a value that only orjson writes by itself."""
+    """Return the content of a value of a type that orjson encodes and the standard encoder not."""
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, Enum):
@@ -84,12 +86,12 @@ _ALL_FINITE = json.JSONEncoder(allow_nan=False, check_circular=False, default=_p
 
 
 def decode_bytes(data: bytes) -> Json:
-    """A JSON value; integers are what they are, however large."""
+    """Decode a JSON value; integers keep their precision at any size."""
     return msgspec.json.decode(data) if data else None
 
 
 def decode_inline(payload: payload_pb2.Payload) -> Json:
-    """The value of a payload that is not a reference; text and bytes as they are."""
+    """Decode an inline payload; text and bytes are returned unchanged."""
     data = payload.data
     if not data:
         return None
@@ -118,7 +120,7 @@ def payload_inline(data: bytes, field: str) -> payload_pb2.Payload:
 
 
 class Payloads(Protocol):
-    """Values of any size, wherever the large ones are kept."""
+    """Storage of values of any size."""
 
     async def pack(self, value: Json) -> payload_pb2.Payload: ...
     async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload: ...
@@ -126,7 +128,7 @@ class Payloads(Protocol):
 
 
 class PayloadStore:
-    """Reads and writes values of any size; large ones through PayloadService."""
+    """Reads and writes values of any size; large ones go through PayloadService."""
 
     def __init__(self, caller: Caller, namespace: str) -> None:
         self._caller = caller
@@ -138,6 +140,10 @@ class PayloadStore:
         if len(data) <= INLINE_BYTES_MAX:
             return payload_pb2.Payload(data=data)
         return await self.put(data)
+
+    async def pack_given(self, value: Json) -> payload_pb2.Payload | None:
+        """Return the payload of a value; None for UNSET."""
+        return None if value is UNSET else await self.pack(value)
 
     async def unpack(self, payload: payload_pb2.Payload) -> Json:
         if not payload.HasField("reference"):

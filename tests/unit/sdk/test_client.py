@@ -8,6 +8,7 @@ import pytest
 from flowmesh import errors
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.execution.v1.execution_service_pb2 import GetExecutionRequest
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.sdk import Client, ExecutionFailed, Status, StoredValue
 from flowmesh.sdk.payloads import Json
 from tests.unit.sdk.stand_ins import FAILED, StandIn, execution, failure, payload
@@ -167,9 +168,10 @@ async def test_a_call_to_nothing_names_the_address_and_says_so_once(
 ) -> None:
     """One warning while it is tried again, then an error with the address and a hint."""
     async with Client("127.0.0.1:9") as client:
+        stub = ExecutionServiceStub(client.caller.channel)
         with pytest.raises(errors.Unavailable, match=r"127\.0\.0\.1:9; `flowmesh dev`"):
             await client.caller.retried(
-                lambda: client.executions.GetExecution(GetExecutionRequest()), budget_s=1.2
+                lambda: stub.GetExecution(GetExecutionRequest()), budget_s=1.2
             )
     assert [record.getMessage() for record in caplog.records] == [
         "127.0.0.1:9 does not answer; trying for 1 s"

@@ -149,9 +149,9 @@ def test_what_no_other_process_can_find_is_refused() -> None:
     for handler in (local, lambda value: value):
         with pytest.raises(Invalid, match="top level of a module"):
             Worker("").register("local", handler, pool="process")
-    with pytest.raises(Invalid, match="is process, not"):
+    with pytest.raises(Invalid, match="must be 'process' or empty"):
         Worker("").register("square", crunching.square, pool="fibre")  # type: ignore[arg-type]
-    with pytest.raises(Invalid, match="processes is 1 to 256"):
+    with pytest.raises(Invalid, match="processes must be 1 to 256"):
         Worker("", processes=257)
 
 

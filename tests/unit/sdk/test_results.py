@@ -44,7 +44,7 @@ class _Odd(Exception):
     ("error", "expected"),
     [
         (ValueError("\ud800 is half a character"), ("ValueError", "? is half a character")),
-        (_Odd(), ("_Odd", "_Odd, of which no more can be told: RuntimeError")),
+        (_Odd(), ("_Odd", "_Odd without details: reading it raised RuntimeError")),
         (TaskFailure("m", details=object()), ("ValidationError", "details of a failure: ")),
         (TaskFailure("Half\ud800", "\udfff"), ("Half?", "?")),
     ],
@@ -64,6 +64,6 @@ def test_details_that_no_message_holds_are_left_out() -> None:
     result = result_of_error("token", TaskFailure("Refused", "no", details="x" * 10_000_000))
     assert getattr(result.failure, "class") == "Refused"
     assert result.failure.message == (
-        "Refused: no: its details have 10000002 bytes, and none above 256 KiB are kept"
+        "Refused: no: its details have 10000002 bytes, more than the limit of 256 KiB"
     )
     assert not result.failure.details

@@ -32,7 +32,7 @@ async def test_blocking_calls_answer(server: StandIn) -> None:
     await in_thread(script)
 
 
-async def test_what_has_no_blocking_method_is_called_all_the_same(server: StandIn) -> None:
+async def test_async_code_runs_through_the_blocking_client(server: StandIn) -> None:
     """Calls and iterators of the async client; what they raise is raised here."""
     server.events.streams = [ALL]
 
@@ -69,5 +69,25 @@ async def test_it_may_be_closed_again(server: StandIn) -> None:
             assert client.run("order", 1) == 1
             client.close()
         client.close()
+
+    await in_thread(script)
+
+
+async def test_parts_and_sessions_block_too(server: StandIn) -> None:
+    """Each part of the client, the nodes of a handle, and a session have blocking calls."""
+
+    def script() -> None:
+        with Client.sync(server.address) as client:
+            assert client.workflows.register({"id": "order"}).id == "order"
+            with client.session() as session:
+                call = session.submit("order", {"n": 3})
+                assert call.result() == {"n": 3}
+                assert call.execution_id == call.started()
+                assert session.run("order", {"n": 4}) == {"n": 4}
+            handle = client.start("order", {"n": 1})
+            assert client.executions.get(handle.id) == client.get_execution(handle.id)
+            assert client.get_execution(handle.id) == handle.describe()
+            with pytest.raises(Invalid):
+                client.set_limit("nothing", rate=1)
 
     await in_thread(script)

@@ -82,7 +82,7 @@ async def test_heartbeats_leave_in_messages_of_bounded_size() -> None:
     tokens = [f"t{n}" for n in range(1_000)]
     work = stream_of(Runner(tokens))
     for token in tokens:
-        work._beat(token, b"x" * limits.HEARTBEAT_BYTES_MAX)
+        work._heartbeat(token, b"x" * limits.HEARTBEAT_BYTES_MAX)
     said: list[str] = []
     while (frame := work._take_frame()) is not None:
         assert frame.ByteSize() < 2 * limits.FRAME_BYTES_MAX

@@ -121,7 +121,7 @@ async def test_a_worker_that_finds_no_server_can_be_stopped(
         await handler.told.wait()
         worker.request_stop()
         await running
-    assert caplog.messages == ["127.0.0.1:9 does not answer; trying again"]
+    assert caplog.messages == ["127.0.0.1:9 does not respond; retrying"]
 
 
 async def test_the_hello_says_what_the_worker_does(client: Client, server: StandIn) -> None:
@@ -142,7 +142,7 @@ async def test_slots_are_changed_on_the_stream_that_is_open(
         assert len(server.workers.hellos) == 1
         server.workers.break_stream()
         await server.workers.until(lambda: len(server.workers.hellos) == 2)
-        with pytest.raises(errors.Invalid, match="slots is 1 to 10000"):
+        with pytest.raises(errors.Invalid, match="slots must be 1 to 10000"):
             worker.set_slots(0)
     assert [frame.slots for frame in server.workers.frames if frame.slots] == [3]
     assert [hello.slots for hello in server.workers.hellos] == [7, 3]

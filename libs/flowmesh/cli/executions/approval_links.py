@@ -13,7 +13,7 @@ from flowmesh.definitions.durations import duration_ms
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
-    from flowmesh.sdk.client.link_calls import LinkKey
+    from flowmesh.sdk.client.parts.approval_links import LinkKey
 
 
 def approval_link(

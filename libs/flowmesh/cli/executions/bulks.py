@@ -12,7 +12,7 @@ from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
-    from flowmesh.sdk.client.search_calls import Bulk
+    from flowmesh.sdk.client.parts.bulks import Bulk
 
 LOOK_AGAIN_S = 0.25
 BAR = 30

@@ -13,7 +13,7 @@ from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Handle
-    from flowmesh.sdk.client.node_control import RerunPlan
+    from flowmesh.sdk.client.reruns import RerunPlan
 
 OfExecution = Annotated[ExecutionId, Parameter(help="Id of the execution.")]
 OfTask = Annotated[NodeId, Parameter(help="Id of the task, as `flowmesh get execution` shows it.")]

@@ -15,7 +15,7 @@ from flowmesh.cli.executions.shapes import execution_json
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Execution
-    from flowmesh.sdk.client.search_calls import SearchValue
+    from flowmesh.sdk.client.parts.executions import SearchValue
 
 LIMIT = 100
 

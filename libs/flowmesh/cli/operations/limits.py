@@ -10,7 +10,7 @@ from flowmesh.cli.common import COMMON, Common, run
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
-    from flowmesh.sdk.client.limit_calls import Limits, Queue
+    from flowmesh.sdk.client.parts.dispatch import Limits, Queue
 
 LINE_MAX = 80
 KindWord = Literal["namespace", "workflow", "task_type", "node", "upstream", "queue"]

@@ -1,14 +1,16 @@
-"""A private event loop in a thread, so that blocking code can use what is async."""
+"""An event loop in a background thread, through which blocking code uses async code."""
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Portal:
+class BackgroundLoop:
     """Runs coroutines on its own loop and blocks the caller until they end."""
 
     def __init__(self) -> None:
@@ -23,7 +25,7 @@ class Portal:
         return self._loop.is_closed()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What the coroutine returns or raises; an interrupt of the caller cancels it."""
+        """Run a coroutine and return its result; an interrupt of the caller cancels it."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
@@ -31,9 +33,17 @@ class Portal:
             future.cancel()
             raise
 
-    def iterate(self, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
-        """The items one by one; leaving the loop early closes the async iterator."""
-        items = self.call(_made(make))
+    def invoke(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function on the thread of the loop and return its result."""
+
+        async def invoked() -> T:
+            return function(*args, **kwargs)
+
+        return self.call(invoked())
+
+    def iterate(self, create: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
+        """Iterate over an async iterator; leaving the iteration early closes it."""
+        items = self.invoke(create)
         try:
             while True:
                 try:
@@ -45,22 +55,30 @@ class Portal:
             if close is not None:
                 self.call(_awaited(close()))
 
+    @contextmanager
+    def enter(self, manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
+        """Enter an async context manager for the duration of a `with` block."""
+        value = self.call(_awaited(manager.__aenter__()))
+        try:
+            yield value
+        except BaseException as error:
+            if not self.call(_awaited(manager.__aexit__(type(error), error, error.__traceback__))):
+                raise
+        else:
+            self.call(_awaited(manager.__aexit__(None, None, None)))
+
     def close(self) -> None:
-        """Ends the loop; whoever waits in another thread is told by a CancelledError."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        """Stop the loop; calls that wait in other threads raise CancelledError."""
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
         self._thread.join()
         self._loop.close()
 
-    async def _end(self) -> None:
+    async def _stop(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         self._loop.stop()
-
-
-async def _made(make: Callable[[], T]) -> T:
-    return make()
 
 
 async def _awaited(awaitable: Awaitable[T]) -> T:

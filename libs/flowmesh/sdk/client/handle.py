@@ -1,56 +1,72 @@
-"""A started execution: wait for it, watch it, change its course."""
+"""A handle of an execution: wait for it, watch it, signal, control and rerun it."""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Collection
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import UTC, datetime, timedelta
 
 import grpc
 
 from flowmesh import errors
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.event.v1 import event_service_pb2 as event_pb
+from flowmesh.api.execution.v1 import control_service_pb2 as control_pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.sdk import limits
-from flowmesh.sdk.client.node_control import Steered
+from flowmesh.sdk.client.alias import Alias
+from flowmesh.sdk.client.approvals import ApprovalLink, Decisions
+from flowmesh.sdk.client.connection import Connection
+from flowmesh.sdk.client.node_control import NodeControl
+from flowmesh.sdk.client.reruns import RerunNode, RerunPlan
+from flowmesh.sdk.client.stubs import ExecutionStubs
 from flowmesh.sdk.events import Event, event_of
 from flowmesh.sdk.executions import Execution, NodeStatus, Status, StoredValue, execution_of
 from flowmesh.sdk.failures import ExecutionFailed
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.payloads import UNSET, Json, encode
 from flowmesh.sdk.reconnect import Reconnect
 
-if TYPE_CHECKING:
-    from flowmesh.sdk.client.execution_calls import ExecutionCalls
 
+class Handle:
+    """One execution by its id. Cheap to create; holds no connection open."""
 
-class Handle(Steered):
-    """One execution by its id. Cheap to make; holds nothing open."""
+    # Earlier names of the methods of `nodes`.
+    retry_node = Alias(NodeControl.retry, of="nodes")
+    skip_node = Alias(NodeControl.skip, of="nodes")
+    complete_node = Alias(NodeControl.complete, of="nodes")
+    override_output = Alias(NodeControl.override_output, of="nodes")
+    continue_node = Alias(NodeControl.continue_, of="nodes")
+    fail_node = Alias(NodeControl.fail, of="nodes")
+    set_breakpoints = Alias(NodeControl.set_breakpoints, of="nodes")
 
     def __init__(
         self,
-        client: "ExecutionCalls",
+        connection: Connection,
+        stubs: ExecutionStubs,
         execution_id: str,
         *,
         created: bool = True,
         ended: execution_pb2.Execution | None = None,
     ) -> None:
-        self._client = client
+        self._connection = connection
+        self._stubs = stubs
         self.id = execution_id
-        # False: an earlier call with the same request_id started it.
+        # False if an earlier call with the same request_id started it.
         self.created = created
+        self.nodes = NodeControl(connection, stubs, execution_id)
         self._ended = ended
 
     def __repr__(self) -> str:
         return f"Handle({self.id!r})"
 
     async def wait(self, timeout: float | None = None) -> Execution:
-        """The execution once it has ended, however it ended; Timeout after `timeout` seconds."""
+        """Wait for the end and return the execution; raise Timeout after `timeout` seconds."""
         if self._ended is None:
             self._ended = await self._wait(timeout)
         return execution_of(self._ended)
 
     async def result(self, timeout: float | None = None) -> Json:
-        """The output once it has completed; ExecutionFailed if it ended in another way."""
+        """Wait for the end and return the output; raise ExecutionFailed if it did not complete."""
         if self._ended is None:
             self._ended = await self._wait(timeout)
         execution = execution_of(self._ended)
@@ -59,7 +75,7 @@ class Handle(Steered):
         if execution.erasure is not None:
             text = f"the values of {self.id} were erased on request"
             raise errors.WrongState("PAYLOAD_ERASED", text)
-        return await self._client.payloads.unpack(self._ended.output)
+        return await self._connection.payloads.unpack(self._ended.output)
 
     async def _wait(self, timeout: float | None) -> execution_pb2.Execution:
         loop = asyncio.get_running_loop()
@@ -67,10 +83,10 @@ class Handle(Steered):
         while True:
             left_s = max(until - loop.time(), 0.001)
             left_ms = int(min(left_s * 1000, limits.WAIT_POLL_MS))
-            response = await self._client.caller.call(
-                self._client.executions.WaitExecution,
+            response = await self._connection.caller.call(
+                self._stubs.executions.WaitExecution,
                 pb.WaitExecutionRequest(
-                    namespace=self._client.namespace, execution_id=self.id, timeout_ms=left_ms
+                    namespace=self._connection.namespace, execution_id=self.id, timeout_ms=left_ms
                 ),
                 timeout_s=left_ms / 1000 + limits.CALL_TIMEOUT_S,
                 within_s=left_s,
@@ -79,118 +95,133 @@ class Handle(Steered):
                 return response.execution
             if loop.time() >= until:
                 raise errors.Timeout(
-                    "SYNC_TIMEOUT", f"execution {self.id} still runs after {timeout} s"
+                    "SYNC_TIMEOUT", f"execution {self.id} is still running after {timeout} s"
                 )
 
-    async def describe(self) -> Execution:
-        """The execution with all its nodes, as last committed."""
-        return await self._client.get_execution(self.id)
+    async def describe(self, *, ended_items: bool = False, node: str = "") -> Execution:
+        """Return the last committed state, with all nodes and those of items in progress.
+
+        With `ended_items`, also the nodes of ended items, up to 12,000 nodes in total; with `node`,
+        only that node, such as `each[3]/charge`.
+        """
+        request = pb.GetExecutionRequest(
+            namespace=self._connection.namespace,
+            execution_id=self.id,
+            ended_items=ended_items,
+            node=node,
+        )
+        response = await self._connection.caller.call(self._stubs.executions.GetExecution, request)
+        return execution_of(response.execution)
 
     async def outputs(self) -> dict[str, Json]:
-        """What its completed nodes put out so far, by their ids; large values are fetched."""
+        """Return the outputs of its completed nodes by node id; large values are fetched."""
         execution = await self.describe()
         return {
-            node.id: await self._whole(node.output)
+            node.id: await self._resolved(node.output)
             for node in execution.nodes
             if node.status is NodeStatus.COMPLETED
         }
 
-    async def _whole(self, value: Json | StoredValue) -> Json:
+    async def _resolved(self, value: Json | StoredValue) -> Json:
         if isinstance(value, StoredValue):
-            return await self._client.payloads.fetch(value.digest)
+            return await self._connection.payloads.fetch(value.digest)
         return value
 
     async def status(self) -> Status:
+        """Return the last committed status."""
         return (await self.describe()).status
 
     async def signal(self, name: str, payload: Json = None, *, request_id: str = "") -> int:
-        """Stores a signal in the history; answers its sequence."""
+        """Send a signal; return the sequence of its event in the history."""
         request = pb.SignalExecutionRequest(
-            namespace=self._client.namespace,
+            namespace=self._connection.namespace,
             execution_id=self.id,
             name=name,
-            payload=await self._client.payloads.pack(payload),
-            request_id=request_id or self._client.new_id(),
+            payload=await self._connection.payloads.pack(payload),
+            request_id=request_id or self._connection.new_id(),
         )
-        response = await self._client.caller.call(self._client.executions.SignalExecution, request)
+        response = await self._connection.caller.call(
+            self._stubs.executions.SignalExecution, request
+        )
         return response.sequence
 
     async def cancel(
         self, reason: str = "", *, compensate: bool | None = None, request_id: str = ""
     ) -> None:
-        """Ends it as canceled: open tasks are told, no further one starts.
+        """Cancel the execution: running tasks are canceled and no further task starts.
 
-        `compensate` says whether what was done is undone first; None is as the workflow says.
+        `compensate` decides whether completed nodes are compensated first; None follows the
+        workflow.
         """
         request = pb.CancelExecutionRequest(
-            namespace=self._client.namespace,
+            namespace=self._connection.namespace,
             execution_id=self.id,
             reason=reason,
-            request_id=request_id or self._client.new_id(),
-            actor=self._client.actor,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
             compensate=compensate,
         )
-        await self._client.caller.call(self._client.executions.CancelExecution, request)
+        await self._connection.caller.call(self._stubs.executions.CancelExecution, request)
 
     async def pause(self, reason: str = "", *, request_id: str = "") -> None:
-        """Lets nothing of it begin any more; what workers have goes on.
+        """Pause the execution: no new task starts; running tasks continue.
 
-        Raises WrongState where it is paused already, or has ended.
+        Raises WrongState if it is paused already or has ended.
         """
         request = pb.PauseExecutionRequest(
-            namespace=self._client.namespace,
+            namespace=self._connection.namespace,
             execution_id=self.id,
             reason=reason,
-            request_id=request_id or self._client.new_id(),
-            actor=self._client.actor,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
         )
-        await self._client.caller.call(self._client.executions.PauseExecution, request)
+        await self._connection.caller.call(self._stubs.executions.PauseExecution, request)
 
     async def resume(self, reason: str = "", *, request_id: str = "") -> None:
-        """Lets it go on with everything that waited; raises WrongState where it is not paused."""
+        """Resume a paused execution; raises WrongState if it is not paused."""
         request = pb.ResumeExecutionRequest(
-            namespace=self._client.namespace,
+            namespace=self._connection.namespace,
             execution_id=self.id,
             reason=reason,
-            request_id=request_id or self._client.new_id(),
-            actor=self._client.actor,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
         )
-        await self._client.caller.call(self._client.executions.ResumeExecution, request)
+        await self._connection.caller.call(self._stubs.executions.ResumeExecution, request)
 
     async def terminate(
         self, reason: str = "", *, compensate: bool | None = None, request_id: str = ""
     ) -> None:
-        """Ends it as terminated; what was done is undone only where the workflow or the call says
-        so.
+        """Terminate the execution; completed nodes are compensated only if the workflow or
+        `compensate` requires it.
         """
         request = pb.TerminateExecutionRequest(
-            namespace=self._client.namespace,
+            namespace=self._connection.namespace,
             execution_id=self.id,
             reason=reason,
-            request_id=request_id or self._client.new_id(),
-            actor=self._client.actor,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
             compensate=compensate,
         )
-        await self._client.caller.call(self._client.executions.TerminateExecution, request)
+        await self._connection.caller.call(self._stubs.executions.TerminateExecution, request)
 
     async def events(self, *, after: int = 0, types: Collection[str] = ()) -> AsyncIterator[Event]:
-        """Its events behind sequence `after`, to the last one; without gap or repeat.
+        """Watch its events with a sequence above `after` up to the last, without gap or repeat.
 
-        A broken stream is opened again behind the last event seen.
+        A broken stream is reopened after the last event received.
         """
         reconnect = Reconnect(asyncio.get_running_loop().time)
         known = after
-        # What was derived from one event and has been seen: a new stream begins before it.
+        # Events derived from one event that were received: a new stream starts before that event.
         derived_from = derived_seen = 0
         while True:
             derived_again = derived_seen
             request = event_pb.WatchExecutionRequest(
-                namespace=self._client.namespace,
+                namespace=self._connection.namespace,
                 execution_id=self.id,
                 after=known,
                 types=sorted(types),
             )
-            stream = self._client.event_service.WatchExecution(request)
+            stream = self._stubs.events.WatchExecution(request)
             reconnect.opening()
             silent = True
             try:
@@ -211,13 +242,13 @@ class Handle(Steered):
                     if event.sequence <= known:
                         continue
                     if not types and event.sequence > known + 1:
-                        break  # something is missing: ask again from the last one known
+                        break  # events are missing: watch again from the last known one
                     known = event.sequence
                     yield event
                     if event.last:
                         return
                 if silent and (await self.status()).ended:
-                    return  # `after` is behind its last event
+                    return  # `after` is its last event or a later one
             except grpc.aio.AioRpcError as error:
                 reconnect.broken(error)
             finally:
@@ -226,3 +257,136 @@ class Handle(Steered):
             if reconnect.hopeless:
                 raise reconnect.error()
             await reconnect.pause()
+
+    async def decide(
+        self,
+        node: str,
+        *,
+        by: str,
+        approved: bool = True,
+        comment: str = "",
+        form: Json = UNSET,
+        request_id: str = "",
+    ) -> str:
+        """Approve or reject an approval as the assignee `by`.
+
+        Returns `approved` or `rejected` once it is decided, else an empty text. Raises Invalid if
+        the form does not match its schema.
+        """
+        request = control_pb.DecideApprovalRequest(
+            namespace=self._connection.namespace,
+            execution_id=self.id,
+            node=node,
+            by=by,
+            approved=approved,
+            comment=comment,
+            form=await self._connection.payloads.pack_given(form),
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
+        )
+        response = await self._connection.caller.call(self._stubs.control.DecideApproval, request)
+        return response.outcome
+
+    async def approval_link(
+        self, node: str, *, by: str, decision: Decisions = "any", valid: timedelta | None = None
+    ) -> ApprovalLink:
+        """Create a link by which the assignee `by` decides.
+
+        `decision` restricts it to `approve` or `reject`. It is valid for `valid`, at most until
+        the deadline of the approval, or 7 days without one.
+        """
+        scopes = {
+            "any": 0,
+            "approve": control_pb.LINK_SCOPE_APPROVE,
+            "reject": control_pb.LINK_SCOPE_REJECT,
+        }
+        request = control_pb.CreateApprovalLinkRequest(
+            namespace=self._connection.namespace,
+            execution_id=self.id,
+            node=node,
+            by=by,
+            scope=control_pb.LinkScope.ValueType(scopes[decision]),
+            valid_ms=int(valid.total_seconds() * 1_000) if valid else 0,
+        )
+        created = await self._connection.caller.call(
+            self._stubs.control.CreateApprovalLink, request
+        )
+        expires = datetime.fromtimestamp(created.expires_at_us / 1_000_000, UTC)
+        return ApprovalLink(created.url, created.token, expires)
+
+    async def set_variable(
+        self, name: str, value: Json, *, reason: str = "", request_id: str = ""
+    ) -> int:
+        """Set a variable of the workflow; attempts that become ready later use the new value.
+
+        Returns the sequence of the event. Raises NotFound for an undeclared variable and Invalid
+        for a value that does not match its schema.
+        """
+        request = control_pb.SetVariableRequest(
+            namespace=self._connection.namespace,
+            execution_id=self.id,
+            name=name,
+            value=payload_pb2.Payload(data=encode(value)),
+            reason=reason,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
+        )
+        response = await self._connection.caller.call(self._stubs.control.SetVariable, request)
+        return response.sequence
+
+    async def plan_rerun(
+        self,
+        from_nodes: Collection[str] = (),
+        *,
+        from_failed: bool = False,
+        newest_version: bool = False,
+    ) -> RerunPlan:
+        """Return the nodes that `rerun` would run again and those whose results it would reuse."""
+        request = control_pb.PlanRerunRequest(
+            namespace=self._connection.namespace,
+            execution_id=self.id,
+            from_nodes=sorted(from_nodes),
+            from_failed=from_failed,
+            newest_version=newest_version,
+        )
+        response = await self._connection.caller.call(self._stubs.control.PlanRerun, request)
+        nodes = tuple(
+            RerunNode(node.node, node.task_type, node.reused, node.reason, node.repeats_effect)
+            for node in response.nodes
+        )
+        return RerunPlan(response.workflow_version, nodes, response.repeated_effects)
+
+    async def rerun(
+        self,
+        from_nodes: Collection[str] = (),
+        *,
+        from_failed: bool = False,
+        input: Json = UNSET,
+        node_inputs: Mapping[str, Json] | None = None,
+        newest_version: bool = False,
+        reason: str = "",
+        request_id: str = "",
+    ) -> "Handle":
+        """Start a new execution that runs these nodes and their successors again.
+
+        The results of all other nodes are reused; without nodes, all nodes run again.
+        `from_failed` selects the nodes that failed, were canceled or have no result. Raises
+        WrongState if the execution has not ended, or if `from_failed` selects no node.
+        """
+        request = control_pb.RerunExecutionRequest(
+            namespace=self._connection.namespace,
+            execution_id=self.id,
+            from_nodes=sorted(from_nodes),
+            from_failed=from_failed,
+            input=await self._connection.payloads.pack_given(input),
+            node_inputs={
+                node: await self._connection.payloads.pack(value)
+                for node, value in (node_inputs or {}).items()
+            },
+            newest_version=newest_version,
+            reason=reason,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
+        )
+        response = await self._connection.caller.call(self._stubs.control.RerunExecution, request)
+        return Handle(self._connection, self._stubs, response.execution_id)

@@ -22,7 +22,7 @@ from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.rpc import error_of_refusal
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.calls import Caller, retry_delay_s
-from flowmesh.sdk.client.version_calls import Version, version_fields
+from flowmesh.sdk.client.parts.versions import Version, version_fields
 from flowmesh.sdk.client.window import Window
 from flowmesh.sdk.duplex import StreamBroken, converse
 from flowmesh.sdk.executions import status_of

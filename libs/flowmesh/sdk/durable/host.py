@@ -22,7 +22,7 @@ from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.handlers import Mode
 from flowmesh.sdk.worker.interrupts import raise_ctrl_c
 from flowmesh.sdk.worker.results import failed, result_of_attempt, result_of_error, transfer_failed
-from flowmesh.sdk.worker.task_log import noted
+from flowmesh.sdk.worker.task_log import with_task_log
 from flowmesh.sdk.workflows.declarations import Retry, milliseconds
 
 _key: contextvars.ContextVar[str] = contextvars.ContextVar("flowmesh_step_key")
@@ -51,7 +51,7 @@ class DurableTask:
         context: TaskContext,
         payloads: Payloads,
         in_thread: InThread,
-        say: Callable[[task_pb2.TaskRecords], None],
+        send: Callable[[task_pb2.TaskRecords], None],
         finished: Callable[[task_pb2.TaskResult | None], None],
         now_us: Callable[[], int],
         patience_s: float = limits.DURABLE_PATIENCE_S,
@@ -62,7 +62,7 @@ class DurableTask:
         self._context = context
         self._payloads = payloads
         self._in_thread = in_thread
-        self._say = say
+        self._send_records = send
         self._finished = finished
         self._now_us = now_us
         self._patience_s = patience_s
@@ -108,7 +108,7 @@ class DurableTask:
 
     def _from_the_beginning(self, run: Run) -> Coroutine[Any, Any, Json]:
         """The handler once more: with its input as it came, and nothing noted yet."""
-        self._context.notes = None
+        self._context.task_log = None
         return self._function(DurableContext(run, self._context), self._read(self._task.input))
 
     def cancel(self, class_: str = "Cancelled", message: str = "the task was canceled") -> None:
@@ -226,7 +226,7 @@ class DurableTask:
             return
         to_say, self._to_say = self._to_say, []
         for records in _in_frames(to_say):
-            self._say(self._records(records))
+            self._send_records(self._records(records))
         if self._again is None:
             self._again = self._loop.call_later(limits.DURABLE_RESEND_S, self._send_again)
 
@@ -379,7 +379,7 @@ class DurableTask:
             return
         self._over = True
         if result is not None and not result.HasField("suspended"):
-            result = noted(result, self._context)
+            result = with_task_log(result, self._context.task_log)
         for task in self._steps.values():
             task.cancel()
         for timer in (self._leaves, self._again):

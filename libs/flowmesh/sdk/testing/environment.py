@@ -17,7 +17,7 @@ from flowmesh.engine.state.journal import STEP, is_open
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.plan import Plan, compile_plan
 from flowmesh.sandbox import Sandbox
-from flowmesh.sdk.client.definition_calls import Definition, content_type_of, source_of
+from flowmesh.sdk.client.parts.workflows import Definition, content_type_of, source_of
 from flowmesh.sdk.durable.flows import durable_workflow
 from flowmesh.sdk.histories import History
 from flowmesh.sdk.payloads import Json

@@ -1,4 +1,4 @@
-"""What a handler is told of its task, and what it can tell back."""
+"""The context of a handler: facts of its task, heartbeats, cancellation and logging."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.sdk.failures import TaskCancelled
 from flowmesh.sdk.payloads import Json, decode_bytes
-from flowmesh.sdk.worker.task_log import Notes
+from flowmesh.sdk.worker.task_log import TaskLog
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class TaskContext:
     """Attempt, keys, heartbeat, cancellation and logger of one task.
 
-    `deadline` is on the same monotonic clock as `asyncio` loops and `time.monotonic()`,
-    in seconds; None is no limit.
+    `deadline` is in seconds on the monotonic clock of `asyncio` loops and `time.monotonic()`; None
+    means no limit.
     """
 
     def __init__(
@@ -35,17 +35,17 @@ class TaskContext:
         self._monotonic = monotonic
         self._report = report
         self.deadline = deadline
-        # Set by the first that there is to note.
-        self.notes: Notes | None = None
+        # Created by the first entry.
+        self.task_log: TaskLog | None = None
 
     @property
     def attempt(self) -> int:
-        """1 for the first try."""
+        """The number of the attempt, from 1."""
         return self._task.attempt
 
     @property
     def idempotency_key(self) -> str:
-        """The same on every attempt of this node: pass it on to what you call."""
+        """A key that all attempts of this node share; pass it to the services that you call."""
         return self._task.idempotency_key
 
     @property
@@ -70,63 +70,64 @@ class TaskContext:
 
     @property
     def traceparent(self) -> str:
-        """W3C trace context of the execution."""
+        """The W3C trace context of the execution."""
         return self._task.traceparent
 
     @property
     def timeout_ms(self) -> int:
-        """Limit of the attempt; 0 is none."""
+        """The time limit of the attempt; 0 means none."""
         return self._task.timeout_ms
 
     @property
     def portable(self) -> tuple[bytes, bytes, float | None]:
-        """Task, config and deadline: what a context in another process is made of."""
+        """Task, config and deadline, from which another process creates its context."""
         return self._task.SerializeToString(), self._config, self.deadline
 
     @cached_property
     def config(self) -> Json:
-        """What the definition gives this task type beside its input (`params`), not rendered."""
+        """The `params` of the task in the definition, not rendered."""
         return decode_bytes(self._config)
 
     @cached_property
     def cancelled(self) -> threading.Event:
-        """Set when the task is no longer wanted; async handlers also get CancelledError."""
+        """An event, set when the task is canceled; async handlers also get CancelledError."""
         return threading.Event()
 
     def raise_if_cancelled(self) -> None:
+        """Raise TaskCancelled if the task is canceled."""
         if self.cancelled.is_set():
             raise TaskCancelled(f"task {self.node} of {self.execution_id} is no longer wanted")
 
     def heartbeat(self, details: Json = None) -> None:
-        """Says that the task is alive; raises TaskCancelled when it is no longer wanted."""
+        """Report that the task is alive; raises TaskCancelled if it is canceled."""
         self.raise_if_cancelled()
         self._report(self._task.token, details)
 
     @property
     def remaining_s(self) -> float | None:
-        """What is left of the attempt's time; None is no limit."""
+        """The seconds left of the time limit of the attempt; None means no limit."""
         return None if self.deadline is None else max(0.0, self.deadline - self._monotonic())
 
     def log(self, message: str, level: str = "info", **fields: Json) -> None:
-        """A line that is shown with the node, and written to `logger`.
+        """Add a line to the log of the node, and write it to `logger`.
 
-        `level` is debug, info, warning or error; some 16 KiB of an attempt are kept.
+        `level` is debug, info, warning or error; about 16 KiB per attempt are stored.
         """
-        if self.notes is None:
-            self.notes = Notes()
-        self.notes.log(level, message, fields)
+        if self.task_log is None:
+            self.task_log = TaskLog()
+        self.task_log.log(level, message, fields)
         getattr(self.logger, level)(message, **fields)
 
     def metric(self, name: str, value: float = 1) -> None:
-        """Adds to a figure that is shown with the node."""
-        if self.notes is None:
-            self.notes = Notes()
-        self.notes.metric(name, value)
+        """Add `value` to a metric of the node."""
+        if self.task_log is None:
+            self.task_log = TaskLog()
+        self.task_log.metric(name, value)
 
     @cached_property
     def logger(self) -> "FilteringBoundLogger":
-        """A structlog logger with the task's ids bound."""
-        import structlog  # most handlers do not log
+        """A structlog logger with the ids of the task bound."""
+        import structlog  # imported late, as most handlers do not log
 
         logger: Any = structlog.get_logger("flowmesh.task")
         bound: FilteringBoundLogger = logger.bind(

@@ -1,8 +1,8 @@
-"""What a user gave as a task handler, and how it is to be called.
+"""Task handlers and the mode in which each is called.
 
-A coroutine function without any `await` cannot suspend, so it is run on the spot; any other
-one gets an asyncio task of its own; a plain function runs in a thread. One that works on the CPU
-can be given a process instead.
+A coroutine function without an `await` cannot suspend and is called inline. Any other coroutine
+function gets its own asyncio task. A plain function runs in a thread, or in a process if it is
+registered with `pool="process"`.
 """
 
 import dis
@@ -21,14 +21,14 @@ TaskHandler = Callable[..., Any]
 """`handler(input)` or `handler(input, context)`, async or not."""
 
 Pool = Literal["", "process"]
-"""Where calls of a handler run: as its kind asks for, or in processes of their own."""
+"""The pool of a handler: the default of its kind, or a pool of processes."""
 
-# What every await, async for and async with compiles to.
+# The bytecode of await, async for and async with.
 _SUSPENDING = frozenset(("SEND", "YIELD_VALUE", "GET_AWAITABLE", "GET_ANEXT"))
 
 
 class Mode(Enum):
-    """Where a handler runs."""
+    """The way in which a handler is called."""
 
     INLINE = "inline"
     TASK = "task"
@@ -39,7 +39,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A handler with everything that is looked up once."""
+    """A handler with its mode and number of parameters, determined at registration."""
 
     function: TaskHandler
     mode: Mode
@@ -47,12 +47,14 @@ class Handler:
 
 
 def handler_of(task_type: str, function: TaskHandler, pool: Pool = "") -> Handler:
-    """Raises Invalid when `function` cannot be called with one or two values, or not there."""
+    """Create a handler; raises Invalid if `function` does not fit the pool or the call."""
     if not callable(function):
         raise Invalid("REQUEST_INVALID", f"the handler of {task_type!r} is not callable")
     takes = _takes(task_type, function)
     if pool not in ("", "process"):
-        raise Invalid("REQUEST_INVALID", f"the pool of {task_type!r} is process, not {pool!r}")
+        raise Invalid(
+            "REQUEST_INVALID", f"the pool of {task_type!r} must be 'process' or empty, not {pool!r}"
+        )
     if not pool:
         return Handler(function, mode_of(function), takes)
     _check_portable(task_type, function)
@@ -60,15 +62,15 @@ def handler_of(task_type: str, function: TaskHandler, pool: Pool = "") -> Handle
 
 
 def durable_handler_of(task_type: str, function: TaskHandler) -> Handler:
-    """Raises Invalid unless `function` is `async def handler(ctx, input)`."""
+    """Create a durable handler; raises Invalid unless it is `async def handler(ctx, input)`."""
     if not inspect.iscoroutinefunction(function) or _takes(task_type, function) != 2:
-        message = f"the durable handler of {task_type!r} is to be `async def handler(ctx, input)`"
+        message = f"the durable handler of {task_type!r} must be `async def handler(ctx, input)`"
         raise Invalid("REQUEST_INVALID", message)
     return Handler(function, Mode.DURABLE, 2)
 
 
 def _check_portable(task_type: str, function: TaskHandler) -> None:
-    """Another process finds a function by the name of its module and its own."""
+    """Check that another process can import the function by its name."""
     try:
         pickle.dumps(function)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -80,7 +82,7 @@ def _check_portable(task_type: str, function: TaskHandler) -> None:
 
 
 def mode_of(function: TaskHandler) -> Mode:
-    """How a function is to be called where nothing is said of that."""
+    """Return the default mode of a function."""
     target = function
     while isinstance(target, partial):
         target = target.func
@@ -100,7 +102,7 @@ def _suspends(code: CodeType) -> bool:
 
 
 def _takes(task_type: str, function: TaskHandler) -> int:
-    """How many of (input, context) it wants."""
+    """Return the number of arguments of (input, context) that a handler takes."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):

@@ -1,14 +1,14 @@
-"""Tells Ctrl-C from a KeyboardInterrupt that user code raises."""
+"""Distinguishes Ctrl-C from a KeyboardInterrupt that user code raises."""
 
 import signal
 import threading
 
 
 def raise_ctrl_c(error: BaseException) -> None:
-    """Raises `error` again if it may be Ctrl-C, which is to end the program.
+    """Re-raise `error` if it may be Ctrl-C, which must end the program.
 
-    That is so only where Python's own handler of SIGINT is installed: `Worker.run()` and
-    `asyncio.run()` replace it and stop the program without an exception in a handler.
+    Only Python's default handler of SIGINT raises it in a handler; `Worker.run()` and
+    `asyncio.run()` install their own.
     """
     if (
         isinstance(error, KeyboardInterrupt)

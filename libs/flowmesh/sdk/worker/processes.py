@@ -1,7 +1,7 @@
-"""Processes for handlers that work on the CPU, so that they stop neither each other nor the loop.
+"""Processes for CPU-bound handlers, which would block each other and the event loop in threads.
 
-A process is started when it is needed and kept. A call that is no longer wanted is killed with its
-process, which a thread could not be; a process that dies takes no other call with it.
+A process is started on demand and reused. Canceling a call kills its process. The death of a
+process affects only its own call.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from flowmesh.sdk import limits
 from flowmesh.sdk.payloads import Json, encode
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.results import failed, heartbeat_data, result_of_attempt, result_of_error
-from flowmesh.sdk.worker.task_log import noted
+from flowmesh.sdk.worker.task_log import with_task_log
 
 Report = Callable[[str, bytes], None]
 _HEARTBEAT, _RESULT = b"h", b"r"
@@ -30,28 +30,28 @@ _HEARTBEAT, _RESULT = b"h", b"r"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One call of a handler. `function` travels by name, the task as its message."""
+    """One call of a handler. `function` is pickled by name, the task is its message."""
 
     function: Callable[..., Any]
     takes: int
     value: Json
     task: bytes
     config: bytes
-    # Of a clock that all processes of a machine share.
+    # In seconds on the monotonic clock, which all processes of a machine share.
     deadline: float | None
 
 
 class Processes:
-    """At most so many processes; who comes when all are busy waits its turn."""
+    """A bounded pool of processes; further calls wait for a free one."""
 
     def __init__(self, processes: int) -> None:
         self._free = asyncio.Semaphore(processes)
         self._idle: list[_Process] = []
-        # A thread waits for each busy process.
+        # One thread waits for each busy process.
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="flowmesh-process")
 
     async def run(self, job: Job, report: Report) -> task_pb2.TaskResult:
-        """The result of the job; a job that is canceled is killed."""
+        """Run a job and return its result; cancellation kills its process."""
         async with self._free:
             process = self._take()
             loop = asyncio.get_running_loop()
@@ -72,7 +72,7 @@ class Processes:
         return _Process()
 
     async def close(self) -> None:
-        """Ends the idle ones; the busy ones were killed with their tasks."""
+        """Stop the idle processes; the busy ones were killed with their tasks."""
         for process in self._idle:
             process.kill()
         await asyncio.to_thread(self._join, list(self._idle))
@@ -88,12 +88,12 @@ class _Process:
     """One process and the pipe to it."""
 
     def __init__(self) -> None:
-        # Not forked: locks and threads of this process would be copied as they are.
+        # A fork would copy held locks without the threads that release them.
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self._pipe, child_end = context.Pipe()
+        self._process = context.Process(target=serve, args=(child_end,), daemon=True)
         self._process.start()
-        theirs.close()
+        child_end.close()
 
     @property
     def alive(self) -> bool:
@@ -106,7 +106,7 @@ class _Process:
         self._process.join(limits.WORKER_CANCEL_S)
 
     def call(self, job: Job, report: Report) -> task_pb2.TaskResult:
-        """Blocks until the job has ended, or the process."""
+        """Run a job and block until it or the process ends."""
         token = task_pb2.Task.FromString(job.task).token
         try:
             self._pipe.send(job)
@@ -115,20 +115,20 @@ class _Process:
                 kind, data = message[:1], message[1:]
                 if kind == _RESULT:
                     result = task_pb2.TaskResult.FromString(data)
-                    # What could not be loaded there does not know its task.
+                    # A job that could not be unpickled has a result without a token.
                     result.token = token
                     return result
                 report(token, data)
         except (EOFError, OSError):
             self.join()
             code = self._process.exitcode
-            how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit {code}"
-            return failed(token, "ProcessDied", f"the process of the handler ended: {how}")
+            cause = f"killed by signal {-code}" if code is not None and code < 0 else f"exit {code}"
+            return failed(token, "ProcessDied", f"the process of the handler ended: {cause}")
 
 
 def serve(pipe: "Connection[bytes, bytes]") -> None:
-    """What such a process does: runs jobs, one after the other, until nobody sends any."""
-    # Ctrl-C is for the worker, which lets its tasks end.
+    """Run jobs one after the other until the pipe is closed; the main function of a process."""
+    # The worker handles Ctrl-C and lets its tasks end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
@@ -157,8 +157,10 @@ def _result(sent: bytes, pipe: "Connection[bytes, bytes]") -> task_pb2.TaskResul
         try:
             payload = payload_pb2.Payload(data=encode(output))
         except FlowmeshError as error:
-            return noted(failed(token, "ValidationError", f"output: {error.message}"), context)
-        return noted(task_pb2.TaskResult(token=token, output=payload), context)
-    except BaseException as error:  # noqa: BLE001 - whatever user code raises
+            return with_task_log(
+                failed(token, "ValidationError", f"output: {error.message}"), context.task_log
+            )
+        return with_task_log(task_pb2.TaskResult(token=token, output=payload), context.task_log)
+    except BaseException as error:  # noqa: BLE001 - user code may raise any exception
         result = result_of_error(token, error) if task is None else result_of_attempt(task, error)
-        return noted(result, context)
+        return with_task_log(result, context.task_log if context is not None else None)

@@ -1,4 +1,4 @@
-"""How tasks end, as the messages that say so."""
+"""Results of tasks as messages: failures from exceptions, and heartbeat details."""
 
 import asyncio
 import logging
@@ -24,29 +24,29 @@ def failed(
         message=_unicode(message[: limits.MESSAGE_CHARS_MAX]),
         retry_after_ms=retry_after_ms,
         details=details,
-        **{"class": _unicode(error_class)},  # a keyword of Python
+        **{"class": _unicode(error_class)},  # `class` is a keyword of Python
     )
     return task_pb2.TaskResult(token=token, failure=failure)
 
 
-def transfer_failed(token: str, what: str, error: FlowmeshError) -> task_pb2.TaskResult:
-    """A value that could not be fetched, stored or written: the network's fault or its own."""
-    away = isinstance(error, Unavailable | Timeout)
-    error_class = "NetworkError" if away else "ValidationError"
-    return failed(token, error_class, f"{what}: {error.message}", error.retry_after_ms)
+def transfer_failed(token: str, field: str, error: FlowmeshError) -> task_pb2.TaskResult:
+    """Return the failure for a value that could not be fetched, stored or encoded."""
+    unreachable = isinstance(error, Unavailable | Timeout)
+    error_class = "NetworkError" if unreachable else "ValidationError"
+    return failed(token, error_class, f"{field}: {error.message}", error.retry_after_ms)
 
 
 def result_of_error(token: str, error: BaseException) -> task_pb2.TaskResult:
-    """The failure that an exception of a handler is, whatever looking at it raises."""
+    """Convert an exception of a handler to a failure, even if its own methods raise."""
     try:
         return _failure_of(token, error)
     except BaseException as fault:  # noqa: BLE001 - raised by code of the exception itself
-        name, why = type(error).__name__, type(fault).__name__
-        return failed(token, name, f"{name}, of which no more can be told: {why}")
+        name, cause = type(error).__name__, type(fault).__name__
+        return failed(token, name, f"{name} without details: reading it raised {cause}")
 
 
 def result_of_attempt(task: task_pb2.Task, error: BaseException) -> task_pb2.TaskResult:
-    """The same, written to the log: with the traceback unless the handler chose the failure."""
+    """Convert and log an exception, with its traceback unless it is a TaskFailure."""
     result = result_of_error(task.token, error)
     failure = result.failure
     if not isinstance(error, TaskCancelled | asyncio.CancelledError):
@@ -67,11 +67,11 @@ def _failure_of(token: str, error: BaseException) -> task_pb2.TaskResult:
         case TaskFailure():
             try:
                 details = encode(error.details) if error.details is not None else b""
-            except FlowmeshError as wrong:
-                return failed(token, "ValidationError", f"details of a failure: {wrong.message}")
+            except FlowmeshError as invalid:
+                return failed(token, "ValidationError", f"details of a failure: {invalid.message}")
             if len(details) > INLINE_BYTES_MAX:
                 text = f"{error}: its details have {len(details)} bytes"
-                return failed(token, error.class_, f"{text}, and none above 256 KiB are kept")
+                return failed(token, error.class_, f"{text}, more than the limit of 256 KiB")
             message = error.message or error.class_
             return failed(token, error.class_, message, error.retry_after_ms, details)
         case TaskCancelled() | asyncio.CancelledError():
@@ -85,12 +85,12 @@ def _failure_of(token: str, error: BaseException) -> task_pb2.TaskResult:
 
 
 def _unicode(text: str) -> str:
-    """Text with question marks for what UTF-8 cannot hold."""
+    """Replace characters that UTF-8 cannot encode by question marks."""
     return text.encode("utf-8", "replace").decode()
 
 
 def heartbeat_data(details: Json) -> bytes:
-    """What a heartbeat carries; raises ValueError when it is too much."""
+    """Encode the details of a heartbeat; raises ValueError if they are too large."""
     data = encode(details) if details is not None else b""
     if len(data) > limits.HEARTBEAT_BYTES_MAX:
         raise ValueError(f"heartbeat details are limited to {limits.HEARTBEAT_BYTES_MAX} bytes")

@@ -1,6 +1,6 @@
-"""The context of a step action: the workflow's shared data beside what a task is told.
+"""The context of a step action: the task context with the shared data of the workflow.
 
-Only handlers registered with `register_executor` get it; it costs one read of the execution.
+Only handlers registered with `register_executor` receive it; it costs one read of the execution.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Fetch = Callable[[StoredValue], Awaitable[Json]]
 class StepContext(Mapping[str, Json]):
     """`context["validate-order"]`: the execution's input and the results of earlier steps.
 
-    Whatever a TaskContext has (`attempt`, `idempotency_key`, `heartbeat` …) is there too.
+    It also has all attributes of a TaskContext (`attempt`, `idempotency_key`, `heartbeat` …).
     """
 
     def __init__(self, task: TaskContext, data: Mapping[str, Json]) -> None:
@@ -40,25 +40,25 @@ class StepContext(Mapping[str, Json]):
 
 
 async def shared_data(execution: Execution, fetch: Fetch) -> dict[str, Json]:
-    """The execution's input with the outputs of its completed steps under their ids."""
+    """Return the execution's input merged with the outputs of completed steps by their ids."""
 
-    async def value(of: Json | StoredValue) -> Json:
-        return await fetch(of) if isinstance(of, StoredValue) else of
+    async def resolved(value: Json | StoredValue) -> Json:
+        return await fetch(value) if isinstance(value, StoredValue) else value
 
-    start = await value(execution.input)
-    data = dict(start) if isinstance(start, dict) else {}
+    given = await resolved(execution.input)
+    data = dict(given) if isinstance(given, dict) else {}
     for node in execution.nodes:
         if node.status is NodeStatus.COMPLETED:
-            data[node.id] = await value(node.output)
+            data[node.id] = await resolved(node.output)
     return data
 
 
 def with_shared_data(
     action: str, function: TaskHandler, describe: Describe, fetch: Fetch
 ) -> TaskHandler:
-    """The handler `function(params, context)` with a StepContext as its context.
+    """Return a handler that calls `function(params, context)` with a StepContext.
 
-    One that takes only `params` stays as it is; a plain function runs in a thread.
+    A function that takes only `params` is returned unchanged; a plain function runs in a thread.
     """
     if handler_of(action, function).takes < 2:
         return function

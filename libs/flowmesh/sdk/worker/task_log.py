@@ -1,8 +1,7 @@
-"""What a handler says of its work besides the output: lines and figures, kept with the node."""
+"""The log of a task: lines and metrics of its handler, stored with the node."""
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -11,22 +10,20 @@ from flowmesh.jsontext.integers import INTEGER_MAX, INTEGER_MIN
 from flowmesh.sdk import limits
 from flowmesh.sdk.payloads import Json, check_finite
 
-if TYPE_CHECKING:
-    from flowmesh.sdk.worker.context import TaskContext
-
 LEVELS = ("debug", "info", "warning", "error")
 
 
-class Notes:
-    """Few and short; what is over a bound is counted and left out."""
+class TaskLog:
+    """Lines and metrics of one attempt; entries over the size limit are counted and dropped."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._metrics: dict[str, float] = {}
-        self._left = limits.NOTES_BYTES_MAX
+        self._free_bytes = limits.NOTES_BYTES_MAX
         self._dropped = 0
 
     def log(self, level: str, message: str, fields: dict[str, Json]) -> None:
+        """Add a line; raises ValueError for an unknown level."""
         if level not in LEVELS:
             raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
         line: dict[str, Json] = {
@@ -35,12 +32,12 @@ class Notes:
         }
         if fields:
             line["fields"] = fields
-        # As it is now: what the handler does with the values later is not what it said.
-        text = _dumped(line)
+        # Encode now, as the handler may change the values later.
+        text = _encoded(line)
         self._add(len(text), lambda: self._lines.append(text))
 
     def metric(self, name: str, value: float) -> None:
-        """Adds to the figure of that name; raises ValueError for one that is not finite."""
+        """Add to the metric of that name; raises ValueError if the sum is not finite."""
         name = _unicode(name)
         total = self._metrics.get(name, 0) + value
         if not INTEGER_MIN <= total <= INTEGER_MAX:
@@ -50,48 +47,50 @@ class Notes:
         size = 0 if name in self._metrics else len(name) + 24
         self._add(size, lambda: self._metrics.__setitem__(name, total))
 
-    def _add(self, size: int, keep: Callable[[], None]) -> None:
-        if size > self._left:
+    def _add(self, size: int, store: Callable[[], None]) -> None:
+        if size > self._free_bytes:
             self._dropped += 1
             return
-        self._left -= size
-        keep()
+        self._free_bytes -= size
+        store()
 
-    def told(self) -> dict[str, Json]:
-        told: dict[str, Json] = {}
+    def metadata(self) -> dict[str, Json]:
+        """Return the lines, the metrics and the number of dropped entries, without empty ones."""
+        metadata: dict[str, Json] = {}
         if self._lines:
-            told["log"] = [orjson.Fragment(line) for line in self._lines]
+            metadata["log"] = [orjson.Fragment(line) for line in self._lines]
         if self._metrics:
-            told["metrics"] = self._metrics
-        return told | ({"dropped": self._dropped} if self._dropped else {})
+            metadata["metrics"] = self._metrics
+        return metadata | ({"dropped": self._dropped} if self._dropped else {})
 
 
 def _unicode(text: str) -> str:
-    """The text, with a mark for each character that is none."""
+    """Replace each character that is not valid Unicode."""
     return text.encode("utf-8", "replace").decode()
 
 
-def _dumped(line: dict[str, Json]) -> bytes:
-    """A line as JSON, its fields as one text where they are not: nothing said ends a handler."""
+def _encoded(line: dict[str, Json]) -> bytes:
+    """Encode a line as JSON; fields that are not JSON become one text, so that logging never fails
+    a task.
+    """
     try:
         text = orjson.dumps(line, default=str)
         check_finite(text, line)
         return text
     except (TypeError, ValueError):
-        told = ascii(line["fields"])[: limits.NOTE_CHARS_MAX]
-        return orjson.dumps({**line, "fields": {"told": told}})
+        fields = ascii(line["fields"])[: limits.NOTE_CHARS_MAX]
+        return orjson.dumps({**line, "fields": {"told": fields}})
 
 
-def noted(result: task_pb2.TaskResult, context: "TaskContext | None") -> task_pb2.TaskResult:
-    """The result with what its handler noted: as metadata, or among the details of a failure."""
-    notes = None if context is None else context.notes
-    if notes is None:
+def with_task_log(result: task_pb2.TaskResult, log: TaskLog | None) -> task_pb2.TaskResult:
+    """Add the task log to a result: to its metadata, or to the details of its failure."""
+    if log is None:
         return result
-    told = notes.told()
+    metadata = log.metadata()
     if result.HasField("failure"):
         details = orjson.loads(result.failure.details or b"{}")
         if isinstance(details, dict):
-            result.failure.details = orjson.dumps(told | details, default=str)
+            result.failure.details = orjson.dumps(metadata | details, default=str)
     else:
-        result.metadata = orjson.dumps(told, default=str)
+        result.metadata = orjson.dumps(metadata, default=str)
     return result

@@ -1,4 +1,4 @@
-"""Runs handlers and turns how they end into results. Knows nothing of streams."""
+"""Runs handlers and converts their outcomes to results, independent of the stream."""
 
 import asyncio
 import contextvars
@@ -20,12 +20,12 @@ from flowmesh.sdk.worker.handlers import Handler, Mode
 from flowmesh.sdk.worker.interrupts import raise_ctrl_c
 from flowmesh.sdk.worker.processes import Job, Processes
 from flowmesh.sdk.worker.results import failed, heartbeat_data, result_of_attempt, transfer_failed
-from flowmesh.sdk.worker.task_log import noted
+from flowmesh.sdk.worker.task_log import with_task_log
 
 
 @dataclass(slots=True)
 class _Running:
-    """A task that did not end on the spot."""
+    """A running task."""
 
     context: TaskContext
     task: asyncio.Task[None] | None = None
@@ -65,12 +65,15 @@ class TaskRunner:
 
     @property
     def held(self) -> list[str]:
+        """The tokens of the running tasks."""
         return list(self._running)
 
     def holds(self, token: str) -> bool:
+        """Return whether a task is running."""
         return token in self._running
 
     def accept(self, task: task_pb2.Task, config: bytes) -> None:
+        """Start a task; a task type without a handler fails."""
         handler = self._handlers.get(task.task_type)
         if handler is None:
             message = f"this worker has no handler for {task.task_type!r}"
@@ -97,7 +100,7 @@ class TaskRunner:
         running.task = self._loop.create_task(self._run(handler, task, running))
 
     def recorded(self, recorded: task_pb2.TaskRecorded) -> None:
-        """The journal of a durable handler grew."""
+        """Deliver committed journal records to a durable handler."""
         running = self._running.get(recorded.token)
         if running is not None and running.durable is not None:
             running.durable.recorded(recorded)
@@ -109,13 +112,14 @@ class TaskRunner:
             context=context,
             payloads=self._payloads,
             in_thread=self._in_thread,
-            say=self._record,
+            send=self._record,
             finished=lambda result: self._end(task.token, result),
             now_us=self._now_us,
             patience_s=self._patience_s,
         )
 
     def cancel(self, token: str) -> None:
+        """Cancel a running task; no effect if it has ended."""
         running = self._running.get(token)
         if running is None:
             return
@@ -127,11 +131,11 @@ class TaskRunner:
             else:
                 running.durable.cancel()
         if running.task is not None:
-            # Not before its first step: a task canceled earlier would never answer.
+            # Cancel after its first step: an earlier cancellation would give no result.
             self._loop.call_soon(running.task.cancel)
 
     async def close(self) -> None:
-        """Cancels what runs and waits a moment for it."""
+        """Cancel the running tasks and wait for them, for a bounded time."""
         tasks = [running.task for running in self._running.values() if running.task is not None]
         for token in self.held:
             self.cancel(token)
@@ -144,16 +148,16 @@ class TaskRunner:
     # One task -------------------------------------------------------------------------------
 
     def _run_inline(self, handler: Handler, task: task_pb2.Task, context: TaskContext) -> None:
-        """Without an asyncio task: the handler has no await, so its first step is its last."""
+        """Run a handler without an await in one step, without an asyncio task."""
         try:
             value = decode_inline(task.input)
             coroutine = handler.function(*(value, context)[: handler.takes])
             contextvars.copy_context().run(coroutine.send, None)
         except StopIteration as stop:
             self._complete(task.token, stop.value, context)
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises
+        except BaseException as error:  # noqa: BLE001 - user code may raise any exception
             raise_ctrl_c(error)
-            self._finished(noted(result_of_attempt(task, error), context))
+            self._finished(with_task_log(result_of_attempt(task, error), context.task_log))
         else:
             coroutine.close()
             self._finished(failed(task.token, "RuntimeError", "suspended without an await"))
@@ -163,11 +167,13 @@ class TaskRunner:
             data = encode(value)
         except FlowmeshError as error:
             result = failed(token, "ValidationError", f"output: {error.message}")
-            self._finished(noted(result, context))
+            self._finished(with_task_log(result, context.task_log))
             return
         if len(data) <= INLINE_BYTES_MAX:
             payload = payload_pb2.Payload(data=data)
-            self._finished(noted(task_pb2.TaskResult(token=token, output=payload), context))
+            self._finished(
+                with_task_log(task_pb2.TaskResult(token=token, output=payload), context.task_log)
+            )
             return
         running = self._running[token] = _Running(context)
         running.task = self._loop.create_task(self._complete_large(token, data))
@@ -180,7 +186,7 @@ class TaskRunner:
             result = transfer_failed(token, "output", error)
         except asyncio.CancelledError:
             result = failed(token, "Cancelled", "the task was canceled")
-        self._end(token, noted(result, self._running[token].context))
+        self._end(token, with_task_log(result, self._running[token].context.task_log))
 
     async def _run(self, handler: Handler, task: task_pb2.Task, running: _Running) -> None:
         token = task.token
@@ -191,10 +197,10 @@ class TaskRunner:
                 result = failed(token, "Timeout", f"no result within {task.timeout_ms} ms")
             else:
                 result = failed(token, "Cancelled", "the task was canceled")
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises
+        except BaseException as error:  # noqa: BLE001 - user code may raise any exception
             raise_ctrl_c(error)
             result = result_of_attempt(task, error)
-        self._end(token, noted(result, running.context))
+        self._end(token, with_task_log(result, running.context.task_log))
 
     async def _outcome(
         self, handler: Handler, task: task_pb2.Task, context: TaskContext
@@ -207,7 +213,7 @@ class TaskRunner:
             return await self._in_process(handler, value, context)
         arguments = (value, context)[: handler.takes]
         if handler.mode is Mode.THREAD:
-            _ = context.cancelled  # made here, so that loop and thread have the same one
+            _ = context.cancelled  # created here, so that loop and thread share it
             output = await self._in_thread(handler.function, arguments)
         else:
             output = await handler.function(*arguments)
@@ -255,7 +261,7 @@ class TaskRunner:
             self.cancel(token)
 
     def _report(self, token: str, details: Json) -> None:
-        """From a handler, which may be in a thread."""
+        """Report a heartbeat of a handler, which may run in a thread."""
         self._report_data(token, heartbeat_data(details))
 
     def _report_data(self, token: str, data: bytes) -> None:
@@ -265,14 +271,13 @@ class TaskRunner:
 def _called(
     variables: contextvars.Context, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> tuple[Any, BaseException | None]:
-    """The output or the exception, which a future would not deliver if it were StopIteration,
-    GeneratorExit or the like."""
+    """Return the output or the exception, as a future cannot deliver StopIteration and the like."""
     try:
         return variables.run(function, *arguments), None
     except StopIteration as error:
-        # Raised out of a coroutine it would be the coroutine's output.
+        # A coroutine would treat it as its return value.
         wrapped = RuntimeError("the handler raised StopIteration")
         wrapped.__cause__ = error
         return None, wrapped
-    except BaseException as error:  # noqa: BLE001 - whatever user code raises
+    except BaseException as error:  # noqa: BLE001 - user code may raise any exception
         return None, error

@@ -1,7 +1,7 @@
-"""Spans of a worker's tasks, exported where the environment says so or the program has set it up.
+"""Trace spans of the tasks of a worker.
 
-A program that has a tracer provider of its own keeps it. Without one, FLOWMESH_OTLP_ENDPOINT or
-OTEL_EXPORTER_OTLP_ENDPOINT names the collector. Otherwise there are no spans and no cost.
+Uses the tracer provider of the program if it has set one. Otherwise FLOWMESH_OTLP_ENDPOINT or
+OTEL_EXPORTER_OTLP_ENDPOINT names the collector. Without either, no spans are created.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ Finished = Callable[[task_pb2.TaskResult], None]
 
 
 class WorkerTracing:
-    """The spans of one worker and, where it has one of its own, their way to the collector.
+    """The spans of one worker, with their exporter unless the program provides one.
 
-    Raises TelemetryMissing where a collector is named and OpenTelemetry is not installed.
+    Raises TelemetryMissing if a collector is named and OpenTelemetry is not installed.
     """
 
     def __init__(self, worker_id: str) -> None:
@@ -36,23 +36,23 @@ class WorkerTracing:
         self._spans = self._export.of(service, worker_id)
 
     def runner(self, *, finished: Finished, **arguments: Any) -> TaskRunner:
-        """A task runner, with a span for each task where spans are exported."""
+        """Return a task runner, with a span per task if spans are exported."""
         if not self._spans.enabled:
             return TaskRunner(finished=finished, **arguments)
         return TracedRunner(self._spans, finished=finished, **arguments)
 
     async def close(self) -> None:
-        """Sends what is left."""
+        """Export the remaining spans."""
         await asyncio.to_thread(self._export.close)
 
 
 class TracedRunner(TaskRunner):
-    """Runs each task in a span: a child of its execution's, the parent of what the handler does."""
+    """Runs each task in a span, a child of the span of its execution."""
 
     def __init__(self, spans: Spans, *, finished: Finished, **arguments: Any) -> None:
-        super().__init__(finished=self._told, **arguments)
+        super().__init__(finished=self._finished_with_span, **arguments)
         self._spans = spans
-        self._tell = finished
+        self._forward = finished
         self._open: dict[str, Span] = {}
 
     def accept(self, task: task_pb2.Task, config: bytes) -> None:
@@ -67,18 +67,18 @@ class TracedRunner(TaskRunner):
                 "flowmesh.attempt": task.attempt,
             },
         )
-        # For handlers in processes, where the context of this one does not reach.
+        # Handlers in other processes do not inherit the span from this context.
         task.traceparent = span.traceparent
         with span.active():
             super().accept(task, config)
 
-    def _told(self, result: task_pb2.TaskResult) -> None:
+    def _finished_with_span(self, result: task_pb2.TaskResult) -> None:
         self._close(result.token, getattr(result.failure, "class"))
-        self._tell(result)
+        self._forward(result)
 
     def _end(self, token: str, result: task_pb2.TaskResult | None) -> None:
         super()._end(token, result)
-        # A durable handler that another worker goes on with has no result here.
+        # A durable handler that continues on another worker has no result here.
         self._close(token, "")
 
     def _close(self, token: str, failure: str) -> None:
@@ -90,7 +90,7 @@ class TracedRunner(TaskRunner):
 
 
 def _provider_of_program() -> Any:
-    """The tracer provider that the program has set; None where it has none."""
+    """Return the tracer provider that the program has set, or None."""
     api = sys.modules.get("opentelemetry.trace")
     sdk = sys.modules.get("opentelemetry.sdk.trace")
     if api is None or sdk is None:

@@ -1,7 +1,7 @@
-"""The worker's one stream: hello, frames of results, tasks in, and starting over when it breaks.
+"""The stream between a worker and a worker service, with reconnects.
 
-Results are kept until the frame they went in is acknowledged. After a break the hello names
-every token still held, and unacknowledged results go out again with the same tokens.
+A result is retained until its frame is acknowledged. After a reconnect, the hello lists the tokens
+of all held tasks, and unacknowledged results are sent again with the same tokens.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from flowmesh.sdk.worker.task_runner import TaskRunner
 
 _log = logging.getLogger("flowmesh.sdk")
 Finished = Callable[[task_pb2.TaskResult], None]
-Beat = Callable[[str, bytes], None]
-Recording = Callable[[task_pb2.TaskRecords], None]
+Heartbeat = Callable[[str, bytes], None]
+Record = Callable[[task_pb2.TaskRecords], None]
 
 
 class WorkStream:
-    """Keeps a `WorkerService.Work` stream open and a TaskRunner fed."""
+    """Keeps a `WorkerService.Work` stream open and passes its tasks to a TaskRunner."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class WorkStream:
         queues: Sequence[str],
         task_types: Sequence[str],
         slots: int,
-        runner: Callable[[Finished, Beat, Recording], TaskRunner],
+        runner: Callable[[Finished, Heartbeat, Record], TaskRunner],
         labels: Mapping[str, str],
     ) -> None:
         self._stub = rpc.WorkerServiceStub(caller.channel)
         self._address = caller.address
-        self._away = False
+        self._unreachable = False
         self._hello = pb.WorkHello(
             worker_id=worker_id,
             namespace=namespace,
@@ -56,57 +56,63 @@ class WorkStream:
             labels=labels,
             contract_digest=hashlib.sha256(worker_service_pb2.DESCRIPTOR.serialized_pb).hexdigest(),
         )
-        self._tasks = runner(self._finished, self._beat, self._record)
+        self._tasks = runner(self._finished, self._heartbeat, self._record)
         self._specs: dict[str, bytes] = {}
-        # Results not written on this stream yet, and those written but not acknowledged.
+        # Results to be written, and results that are written and not acknowledged.
         self._outgoing: deque[task_pb2.TaskResult] = deque()
         self._waiting: set[str] = set()
         self._frames: deque[tuple[int, list[task_pb2.TaskResult]]] = deque()
         self._unacknowledged: dict[str, task_pb2.TaskResult] = {}
         self._unacknowledged_bytes = 0
         self._frame = 0
-        self._beats: dict[str, bytes] = {}
-        # Of durable handlers, which send again what nobody answers.
+        self._heartbeats: dict[str, bytes] = {}
+        # Durable handlers send a record again if it is not committed.
         self._records: deque[task_pb2.TaskRecords] = deque()
         self._ping_due = False
-        # Slots that the server has not been told of; 0 is none.
-        self._slots_due = 0
+        # A changed number of slots that is not sent yet; 0 means none.
+        self._pending_slots = 0
         self._draining = False
         self._drain_sent = False
-        self._server_drains = False
+        self._server_draining = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loop_task: asyncio.Task[None] | None = None
-        self._last_heard = 0.0
+        self._last_received = 0.0
         self._stream: Any = None
-        self._renewing = False
+        self._announcing = False
 
     async def open(self) -> None:
+        """Connect and wait for the response to the hello; raises its refusal."""
         self._loop_task = asyncio.create_task(self._run(), name="flowmesh-worker")
         await asyncio.wait((self._loop_task, self._ready), return_when=asyncio.FIRST_COMPLETED)
         self.raise_if_broken()
 
     async def announce(self, task_types: Sequence[str]) -> None:
-        """Says hello again with other task types; what is held stays held."""
+        """Reconnect with other task types; running tasks are kept."""
         self._hello.task_types[:] = task_types
-        if self._ready.done():  # else another one waits for the answer to the next hello
+        if (
+            self._ready.done()
+        ):  # otherwise a caller already waits for the response to the next hello
             self._ready = asyncio.get_running_loop().create_future()
-        self._renewing = True
+        self._announcing = True
         if self._stream is not None:
             self._stream.cancel()
         await asyncio.wait((self.ended(), self._ready), return_when=asyncio.FIRST_COMPLETED)
         self.raise_if_broken()
 
     def set_slots(self, slots: int) -> None:
-        self._hello.slots = self._slots_due = slots
+        """Send another number of slots."""
+        self._hello.slots = self._pending_slots = slots
         self._wake.set()
 
     def ended(self) -> asyncio.Task[None]:
+        """Return the task that ends with the stream."""
         assert self._loop_task is not None
         return self._loop_task
 
     def raise_if_broken(self) -> None:
+        """Raise the error that ended the stream, if any."""
         task = self._loop_task
         if task is not None and task.done() and not task.cancelled():
             error = task.exception()
@@ -114,36 +120,36 @@ class WorkStream:
                 raise error
 
     async def drain(self, timeout_s: float) -> None:
-        """No new tasks; returns when open ones ended and were acknowledged, or time is over."""
+        """Accept no new tasks; wait until running ones end and are acknowledged, or the timeout."""
         if self._loop_task is None or self._loop_task.done():
             return
         self._draining = True
         self._wake.set()
-        self._note_idle()
+        self._update_idle()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
         except TimeoutError:
-            pass  # what is still open is handed out again when the stream ends
+            pass  # tasks that still run are dispatched again when the stream ends
 
     async def close(self) -> None:
-        """Ends the stream first, so that what is canceled then is not taken for a result."""
+        """Close the stream, then cancel the tasks, whose results are not sent any more."""
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
         await self._tasks.close()
 
-    # What the runner tells ------------------------------------------------------------------
+    # Reports of the task runner ---------------------------------------------------------------
 
     def _finished(self, result: task_pb2.TaskResult) -> None:
         self._outgoing.append(result)
         self._waiting.add(result.token)
-        self._beats.pop(result.token, None)
+        self._heartbeats.pop(result.token, None)
         self._wake.set()
 
-    def _beat(self, token: str, details: bytes) -> None:
+    def _heartbeat(self, token: str, details: bytes) -> None:
         if self._tasks.holds(token):
-            self._beats[token] = details
+            self._heartbeats[token] = details
             self._wake.set()
 
     def _record(self, records: task_pb2.TaskRecords) -> None:
@@ -157,39 +163,39 @@ class WorkStream:
         reconnect = Reconnect(loop.time)
 
         def receive(response: pb.WorkResponse) -> bool:
-            self._last_heard = loop.time()
+            self._last_received = loop.time()
             reconnect.connected()
-            self._note_answer()
+            self._log_recovery()
             self._receive(response)
-            return not (self._server_drains and self._idle.is_set())
+            return not (self._server_draining and self._idle.is_set())
 
         while True:
             stream = self._stream = self._stub.Work()
-            self._last_heard = loop.time()
+            self._last_received = loop.time()
             try:
                 await converse(stream, receive, self._write(stream), self._keep_alive())
             except grpc.aio.AioRpcError as error:
                 reconnect.broken(error)
-                self._note_silence(reconnect)
+                self._log_outage(reconnect)
             except StreamBroken:
-                pass  # nothing was heard for long, or another hello is due
+                pass  # the server was silent for too long, or another hello is due
             if reconnect.refused or (reconnect.hopeless and not self._ready.done()):
                 raise placed(reconnect.error(), self._address)
-            if not self._renewing:
+            if not self._announcing:
                 await reconnect.pause()
-            self._renewing = False
+            self._announcing = False
             self._start_over()
 
-    def _note_answer(self) -> None:
-        if self._away:
-            self._away = False
-            _log.info("%s answers again", self._address)
+    def _log_recovery(self) -> None:
+        if self._unreachable:
+            self._unreachable = False
+            _log.info("%s responds again", self._address)
 
-    def _note_silence(self, reconnect: Reconnect) -> None:
-        """Once for each time that the server is away."""
-        if not self._away and not reconnect.refused and not self._renewing:
-            self._away = True
-            _log.warning("%s does not answer; trying again", self._address)
+    def _log_outage(self, reconnect: Reconnect) -> None:
+        """Log the start of an outage once."""
+        if not self._unreachable and not reconnect.refused and not self._announcing:
+            self._unreachable = True
+            _log.warning("%s does not respond; retrying", self._address)
 
     def _held(self) -> list[str]:
         tokens = dict.fromkeys(self._tasks.held)
@@ -198,7 +204,7 @@ class WorkStream:
         return list(tokens)
 
     def _start_over(self) -> None:
-        """Everything unacknowledged waits to be written again, in the order it was."""
+        """Queue all unacknowledged results again, in their order."""
         again = [result for _, results in self._frames for result in results]
         self._outgoing.extendleft(reversed(again))
         self._waiting.update(result.token for result in again)
@@ -209,13 +215,13 @@ class WorkStream:
         self._records.clear()
         self._specs.clear()
         self._drain_sent = False
-        self._server_drains = False
+        self._server_draining = False
         self._wake.set()
 
     async def _keep_alive(self) -> None:
-        """Pings; ends, and the stream with it, when nothing was heard for long."""
+        """Send pings; return, which ends the stream, if the server is silent for too long."""
         loop = asyncio.get_running_loop()
-        while loop.time() - self._last_heard <= limits.WORKER_SILENCE_S:
+        while loop.time() - self._last_received <= limits.WORKER_SILENCE_S:
             await asyncio.sleep(limits.WORKER_PING_S)
             self._ping_due = True
             self._wake.set()
@@ -230,7 +236,7 @@ class WorkStream:
             self._wake.clear()
 
     def _take_frame(self) -> pb.WorkRequest | None:
-        """As much of what waits as one frame holds; None when nothing may go now."""
+        """Return the next frame, up to its limits; None if there is nothing to send."""
         results: list[task_pb2.TaskResult] = []
         records: list[task_pb2.TaskRecords] = []
         size = results_bytes = 0
@@ -246,19 +252,21 @@ class WorkStream:
             and self._unacknowledged_bytes + results_bytes < limits.UNACKNOWLEDGED_BYTES_MAX
         ):
             result = outgoing.popleft()
-            results_bytes += _bytes_of(result)
+            results_bytes += _size_of(result)
             results.append(result)
             self._waiting.discard(result.token)
             self._unacknowledged[result.token] = result
         drain = self._draining and not self._drain_sent
-        if not (results or records or self._beats or self._ping_due or self._slots_due or drain):
+        if not (
+            results or records or self._heartbeats or self._ping_due or self._pending_slots or drain
+        ):
             return None
         frame = pb.WorkRequest(
             results=results,
             records=records,
             ping=self._ping_due,
             drain=drain,
-            slots=self._slots_due,
+            slots=self._pending_slots,
         )
         if results:
             self._frame += 1
@@ -266,12 +274,12 @@ class WorkStream:
             self._frames.append((self._frame, results))
             self._unacknowledged_bytes += results_bytes
         size += results_bytes
-        while self._beats and size < limits.FRAME_BYTES_MAX:
-            token, details = self._beats.popitem()
+        while self._heartbeats and size < limits.FRAME_BYTES_MAX:
+            token, details = self._heartbeats.popitem()
             frame.heartbeats.add(token=token, details=details)
             size += len(details)
         self._ping_due = False
-        self._slots_due = 0
+        self._pending_slots = 0
         self._drain_sent = self._drain_sent or drain
         return frame
 
@@ -279,9 +287,9 @@ class WorkStream:
         if not self._ready.done():
             self._ready.set_result(None)
         for exception in response.exceptions:
-            self._excepted(exception)
+            self._handle_exception(exception)
         if response.acknowledged_frame:
-            self._acknowledged(response.acknowledged_frame)
+            self._handle_acknowledgement(response.acknowledged_frame)
         for spec in response.specs:
             self._specs[spec.digest] = spec.config
         for task in response.tasks:
@@ -290,19 +298,19 @@ class WorkStream:
                 self._accept(task)
         if len(self._specs) > limits.WORKER_SPECS_MAX:
             self._forget_specs()
-        # A task may be canceled in the message that brings it.
+        # A message may contain a task and its cancellation.
         for token in response.cancels:
             self._tasks.cancel(token)
         for recorded in response.recorded:
             self._tasks.recorded(recorded)
-        # Look for another worker service as soon as nothing is open here.
-        self._server_drains = self._server_drains or response.drain
-        self._note_idle()
+        # Connect to another worker service as soon as no task runs here.
+        self._server_draining = self._server_draining or response.drain
+        self._update_idle()
 
     def _accept(self, task: task_pb2.Task) -> None:
         try:
             self._tasks.accept(task, self._specs.get(task.spec_digest, b""))
-        except Exception as error:  # noqa: BLE001 - one task costs the others nothing
+        except Exception as error:  # noqa: BLE001 - a broken task must not affect others
             _log.exception("task %s of %s cannot be run", task.node, task.execution_id)
             self._finished(result_of_error(task.token, error))
 
@@ -310,8 +318,8 @@ class WorkStream:
         for digest in list(self._specs)[: len(self._specs) - limits.WORKER_SPECS_MAX]:
             del self._specs[digest]
 
-    def _excepted(self, exception: task_pb2.ResultException) -> None:
-        """A stale result is dropped; one whose owner moved goes out again."""
+    def _handle_exception(self, exception: task_pb2.ResultException) -> None:
+        """Send a result again if its owner moved; a stale result is dropped."""
         if exception.kind == task_pb2.RESULT_EXCEPTION_KIND_MOVED:
             result = self._unacknowledged.get(exception.token)
             if result is not None:
@@ -319,22 +327,22 @@ class WorkStream:
                 self._waiting.add(result.token)
                 self._wake.set()
 
-    def _acknowledged(self, frame: int) -> None:
+    def _handle_acknowledgement(self, frame: int) -> None:
         frames = self._frames
         while frames and frames[0][0] <= frame:
             for result in frames.popleft()[1]:
                 if self._unacknowledged.pop(result.token, None) is not None:
-                    self._unacknowledged_bytes -= _bytes_of(result)
+                    self._unacknowledged_bytes -= _size_of(result)
         if self._outgoing:
             self._wake.set()
 
-    def _note_idle(self) -> None:
+    def _update_idle(self) -> None:
         if not self._tasks.held and not self._unacknowledged and not self._outgoing:
             self._idle.set()
         else:
             self._idle.clear()
 
 
-def _bytes_of(result: task_pb2.TaskResult) -> int:
-    """What a result counts for in a frame, about."""
+def _size_of(result: task_pb2.TaskResult) -> int:
+    """Return the approximate size of a result in a frame, in bytes."""
     return len(result.output.data) + len(result.failure.details) + 64

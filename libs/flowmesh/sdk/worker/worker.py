@@ -1,4 +1,4 @@
-"""A worker: handlers by task type, run as tasks come over one stream to a worker service."""
+"""A worker: runs tasks of a worker service with handlers registered by task type."""
 
 import asyncio
 import logging
@@ -28,13 +28,12 @@ H = TypeVar("H", bound=TaskHandler)
 
 
 class Worker:
-    """Runs tasks of the types it has handlers for.
+    """Runs tasks of the types for which it has handlers.
 
-    Handlers are registered with `@worker.task("charge-card")`, as
-    `async def charge(input, context)` or plain functions, which run in threads, or with
-    `pool="process"` in processes.
-    `worker.run()` blocks until SIGINT or SIGTERM and drains; `async with worker:` runs it
-    beside other work.
+    Register handlers with `@worker.task("charge-card")`: `async def charge(input, context)`, or
+    plain functions, which run in threads or, with `pool="process"`, in processes.
+    `worker.run()` blocks until SIGINT or SIGTERM and drains; `async with worker:` runs the worker
+    beside other code.
     """
 
     def __init__(
@@ -80,16 +79,16 @@ class Worker:
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        """What it runs, by task type."""
+        """The handlers by task type."""
         return self._handlers
 
     @property
     def workflows(self) -> Sequence[Workflow]:
-        """Those of its durable handlers."""
+        """The workflows of its durable handlers."""
         return self._flows
 
     def task(self, task_type: str, *, pool: Pool = "") -> Callable[[H], H]:
-        """Decorator: the function handles tasks of this type."""
+        """Return a decorator that registers a handler of this task type."""
 
         def register(function: H) -> H:
             self.register(task_type, function, pool=pool)
@@ -98,15 +97,18 @@ class Worker:
         return register
 
     def register(self, task_type: str, function: TaskHandler, *, pool: Pool = "") -> None:
-        """What `@task` says of the function's pool holds where nothing is said here."""
+        """Register a handler; `pool` defaults to that of its `@task` declaration."""
         self._check_new(task_type)
-        said = task_type_of(function)
-        pool = pool or (said.pool if said is not None else "")
+        declared = task_type_of(function)
+        pool = pool or (declared.pool if declared is not None else "")
         self._handlers[task_type] = handler_of(task_type, function, pool)
 
     def _check_new(self, task_type: str) -> None:
         if self._stream is not None:
-            raise Invalid("HELLO_INVALID", "handlers are registered before the worker starts")
+            raise Invalid(
+                "HELLO_INVALID",
+                "the worker is running; register handlers before it starts, or use `add`",
+            )
         if task_type in self._handlers:
             raise Invalid("HELLO_INVALID", f"{task_type!r} has a handler already")
 
@@ -118,10 +120,10 @@ class Worker:
         retry: Retry | None = None,
         timeout: Duration | None = None,
     ) -> Callable[[H], H]:
-        """Decorator: `async def handler(ctx, input)` is the durable handler of this task type.
+        """Return a decorator that registers the durable handler `async def handler(ctx, input)`.
 
-        The worker registers a workflow of this name whose only task it is, with `retry` and the
-        limit of one attempt, unless `workflow` is false.
+        Unless `workflow` is False, the worker also registers a workflow of this name with this
+        task only. `retry` and `timeout` (of one attempt) apply to the task.
         """
 
         def register(function: H) -> H:
@@ -134,7 +136,7 @@ class Worker:
         return register
 
     async def add(self, handlers: Mapping[str, TaskHandler]) -> None:
-        """Registers further handlers, on a running worker too."""
+        """Register further handlers, also on a running worker."""
         stream, self._stream = self._stream, None
         try:
             for task_type, function in handlers.items():
@@ -145,18 +147,19 @@ class Worker:
             await stream.announce(self.task_types)
 
     def set_slots(self, slots: int) -> None:
-        """Runs so many tasks at once from now on, without a reconnect.
+        """Change the number of tasks that run at once, without a reconnect.
 
-        With fewer than run now the next ones come when enough of them have ended.
+        If more tasks are running, new ones start once enough have ended.
         """
         self.slots = _checked("slots", slots, limits.WORKER_SLOTS_MAX)
         if self._stream is not None:
             self._stream.set_slots(slots)
 
     def register_executor(self, action: str, function: TaskHandler) -> None:
-        """The handler of a step's custom `action`: `async (params, context) -> result`.
+        """Register the handler of a custom step action: `async (params, context) -> result`.
 
-        `context` is a mapping of the workflow's shared data, with what a TaskContext has too.
+        `context` is a mapping of the shared data of the workflow and has the attributes of a
+        TaskContext.
         """
         self.register(action, with_shared_data(action, function, self._describe, self._fetch))
 
@@ -168,7 +171,7 @@ class Worker:
         assert self._client is not None
         return await self._client.fetch(value)
 
-    # Life -----------------------------------------------------------------------------------
+    # Lifecycle ------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -183,9 +186,9 @@ class Worker:
         await self.stop()
 
     async def start(self) -> None:
-        """Opens the stream and returns once the worker service has answered the hello.
+        """Connect and wait until the worker service accepts the hello.
 
-        Raises what refused the hello, and Unavailable when nothing answers for 60 s.
+        Raises the refusal of the hello, or Unavailable if no service responds for 60 s.
         """
         if not self._handlers:
             raise Invalid("HELLO_INVALID", "a worker needs at least one handler")
@@ -228,14 +231,14 @@ class Worker:
             raise
 
     async def stop(self) -> None:
-        """Takes no more tasks, lets open ones end (at most `drain_s`), cancels the rest."""
+        """Drain: accept no tasks, wait at most `drain_s` for running ones, cancel the rest."""
         if self._stream is not None:
             _log.info("draining")
             await self._stream.drain(self._drain_s)
         await self._close()
 
     async def run_async(self) -> None:
-        """Runs until `request_stop()` is called or the task is canceled, then drains."""
+        """Run until `request_stop()` is called or this asyncio task is canceled, then drain."""
         self._stopping = asyncio.Event()
         stopping = asyncio.create_task(self._stopping.wait())
         starting = asyncio.create_task(self.start())
@@ -256,14 +259,14 @@ class Worker:
             await self.stop()
 
     def request_stop(self) -> None:
-        """Ends `run()` and `run_async()`; from the loop's own thread."""
+        """Stop `run()` and `run_async()`; call it on the thread of the loop."""
         if self._stopping is not None:
             self._stopping.set()
 
     def run(self) -> None:
-        """Blocks until SIGINT or SIGTERM, then drains. For the main thread of a script.
+        """Run until SIGINT or SIGTERM, then drain; for the main thread of a script.
 
-        Says on standard error where it serves, unless the script has set up its logging.
+        Logs to standard error unless the script configures logging.
         """
         logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s")
 
@@ -292,15 +295,15 @@ class Worker:
         self._client = None
 
 
-def _checked(name: str, value: int, most: int) -> int:
-    if not 1 <= value <= most:
-        raise Invalid("HELLO_INVALID", f"{name} is 1 to {most}, not {value}")
+def _checked(name: str, value: int, maximum: int) -> int:
+    if not 1 <= value <= maximum:
+        raise Invalid("HELLO_INVALID", f"{name} must be 1 to {maximum}, not {value}")
     return value
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
-    except ImportError:  # not there on Windows
+    except ImportError:  # not available on Windows
         return None
     return uvloop.new_event_loop

@@ -17,7 +17,7 @@ from typing import Self
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.client.definition_calls import Definition, Registered
+from flowmesh.sdk.client.parts.workflows import Definition, Registered
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, StoredValue, duration_ms
 from flowmesh.sdk.failures import ExecutionFailed

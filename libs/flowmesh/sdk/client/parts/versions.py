@@ -1,4 +1,4 @@
-"""The client's calls about versions: labels that point to them, changes, differences."""
+"""Calls about versions of definitions: labels, change log, differences, compatibility."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from flowmesh.sdk.client.connection import Connection
 from flowmesh.sdk.payloads import Json, decode_bytes
 
 Version = int | str
-"""A version by its number or by a label; 0 is the newest."""
+"""A version number or label; 0 is the newest version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A name that points to a version; `previous_version` is where it pointed before a move."""
+    """A name that points to a version; `previous_version` is its target before the last move."""
 
     name: str
     version: int
@@ -29,7 +29,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`subject` of an area was added, removed or, in one `field`, changed."""
+    """One difference: `subject` of an area was added, removed, or changed in one `field`."""
 
     area: str
     action: str
@@ -41,7 +41,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What differs between two versions."""
+    """The differences between two versions."""
 
     from_version: int
     to_version: int
@@ -50,7 +50,7 @@ class Diff:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that was done to a definition; `action` as `changed`, `label_set`."""
+    """An entry of the change log of a definition; `action` is `changed`, `label_set` and so on."""
 
     number: int
     action: str
@@ -66,7 +66,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class CompatibilityReason:
-    """Why, of the `input` or the `output`; `path` leads into the value."""
+    """The reason for a verdict. `side` is `input` or `output`; `path` points into the value."""
 
     side: str
     verdict: str
@@ -76,7 +76,7 @@ class CompatibilityReason:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A running execution, and why it could not go on under the other version."""
+    """A running execution, with the reasons that keep it from moving to the other version."""
 
     execution_id: str
     version: int
@@ -86,7 +86,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Compatibility:
-    """Whether a version can take another's place: `compatible`, `breaking` or `unknown`."""
+    """The compatibility of two versions: `compatible`, `breaking` or `unknown`."""
 
     from_version: int
     to_version: int
@@ -98,12 +98,12 @@ class Compatibility:
     truncated: bool
 
 
-class VersionCalls(Connection):
-    """Versions of workflows: which one has which label, and what changed."""
+class VersionCalls:
+    """Labels, changes and differences of workflow versions."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.versions = rpc.VersionServiceStub(self.caller.channel)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stub = rpc.VersionServiceStub(connection.caller.channel)
 
     async def set_label(
         self,
@@ -114,52 +114,54 @@ class VersionCalls(Connection):
         reason: str = "",
         request_id: str = "",
     ) -> Label:
-        """Points a label to a version; another label may say which."""
+        """Point a label to a version, which may be given by another label."""
         request = pb.SetLabelRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             label=label,
             version=str(version or ""),
             reason=reason,
-            actor=self.actor,
-            request_id=request_id or self.new_id(),
+            actor=self._connection.actor,
+            request_id=request_id or self._connection.new_id(),
         )
-        response = await self.caller.call(self.versions.SetLabel, request)
+        response = await self._connection.caller.call(self._stub.SetLabel, request)
         return _label(response.label, response.previous_version)
 
     async def rollback(
         self, workflow_id: str, label: str, *, reason: str = "", request_id: str = ""
     ) -> Label:
-        """Points a label to the version it pointed to before."""
+        """Point a label to its previous version."""
         request = pb.RollbackLabelRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             label=label,
             reason=reason,
-            actor=self.actor,
-            request_id=request_id or self.new_id(),
+            actor=self._connection.actor,
+            request_id=request_id or self._connection.new_id(),
         )
-        response = await self.caller.call(self.versions.RollbackLabel, request)
+        response = await self._connection.caller.call(self._stub.RollbackLabel, request)
         return _label(response.label, response.previous_version)
 
     async def delete_label(
         self, workflow_id: str, label: str, *, reason: str = "", request_id: str = ""
     ) -> None:
-        """Removes a label; the version stays."""
+        """Delete a label; its version stays."""
         request = pb.DeleteLabelRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             label=label,
             reason=reason,
-            actor=self.actor,
-            request_id=request_id or self.new_id(),
+            actor=self._connection.actor,
+            request_id=request_id or self._connection.new_id(),
         )
-        await self.caller.call(self.versions.DeleteLabel, request)
+        await self._connection.caller.call(self._stub.DeleteLabel, request)
 
     async def labels(self, workflow_id: str) -> tuple[Label, ...]:
-        """All labels of a workflow, by name."""
-        request = pb.ListLabelsRequest(namespace=self.namespace, workflow_id=workflow_id)
-        response = await self.caller.call(self.versions.ListLabels, request)
+        """Return all labels of a workflow, by name."""
+        request = pb.ListLabelsRequest(
+            namespace=self._connection.namespace, workflow_id=workflow_id
+        )
+        response = await self._connection.caller.call(self._stub.ListLabels, request)
         return tuple(_label(label, 0) for label in response.labels)
 
     async def changes(
@@ -170,22 +172,29 @@ class VersionCalls(Connection):
         label: str = "",
         page_size: int = limits.PAGE_SIZE,
     ) -> AsyncIterator[Change]:
-        """Who changed a definition, newest first; only moves of one label where it is named."""
+        """Iterate over the change log of a definition, newest first.
+
+        With `label`, only over the moves of that label.
+        """
         request = pb.ListChangesRequest(
-            namespace=self.namespace, kind=kind, name=name, label=label, page_size=page_size
+            namespace=self._connection.namespace,
+            kind=kind,
+            name=name,
+            label=label,
+            page_size=page_size,
         )
-        async for item in self.pages(self.versions.ListChanges, request, "changes"):
+        async for item in self._connection.pages(self._stub.ListChanges, request, "changes"):
             yield _change(item)
 
     async def diff(self, workflow_id: str, before: Version, after: Version = 0) -> Diff:
-        """What differs from one version to another, the newest unless named."""
+        """Return the differences from version `before` to `after`, by default the newest."""
         request = pb.DiffWorkflowRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             from_version=str(before or ""),
             to_version=str(after or ""),
         )
-        response = await self.caller.call(self.versions.DiffWorkflow, request)
+        response = await self._connection.caller.call(self._stub.DiffWorkflow, request)
         return Diff(
             response.from_version,
             response.to_version,
@@ -195,18 +204,18 @@ class VersionCalls(Connection):
     async def compatibility(
         self, workflow_id: str, before: Version = 0, after: Version = 0, *, source: bytes = b""
     ) -> Compatibility:
-        """Whether callers of one version can call another, or a definition in `source`.
+        """Check whether callers of version `before` can call `after` or the definition in `source`.
 
-        Tells of what runs now which executions could move to it.
+        Also lists the running executions with whether they can move to it.
         """
         request = pb.CheckCompatibilityRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             from_version=str(before or ""),
             to_version=str(after or ""),
             source=source,
         )
-        response = await self.caller.call(self.versions.CheckCompatibility, request)
+        response = await self._connection.caller.call(self._stub.CheckCompatibility, request)
         callers = response.callers
         return Compatibility(
             from_version=response.from_version,
@@ -231,7 +240,7 @@ def _verdict(verdict: version_pb2.Verdict.ValueType) -> str:
 
 
 def version_fields(version: Version) -> dict[str, Any]:
-    """The fields of a request that choose a version."""
+    """Return the request fields that select a version."""
     return {"version": version} if isinstance(version, int) else {"version_label": version}
 
 
@@ -273,7 +282,7 @@ def _difference(message: version_pb2.Difference) -> Difference:
 
 
 def _value(text: bytes) -> Json:
-    """The value; the text of one that was cut."""
+    """Decode a value; a truncated one is returned as text."""
     if not text:
         return None
     try:

@@ -1,9 +1,8 @@
-"""The client's calls about what holds tasks back: limits, stops, queues, circuit breakers."""
+"""Calls about task dispatch: limits, emergency stops, queues, circuit breakers."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as rpc
@@ -17,8 +16,10 @@ LIMIT_KINDS = ("namespace", "workflow", "task_type", "node", "upstream", "queue"
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit that is set; 0 is none. `rate` is by second, `weight` that of a namespace, `max_size`
-    of a queue, `retries` those per task that began, of a workflow or an upstream.
+    """A configured limit; 0 means unlimited. `rate` is per second.
+
+    `weight` applies to a namespace, `max_size` to a queue, and `retries` (retries per started
+    task) to a workflow or an upstream.
     """
 
     kind: str
@@ -36,7 +37,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """What is counted under a limit, by each value of its key."""
+    """The usage of a limit for one value of its key."""
 
     kind: str
     subject: str
@@ -60,7 +61,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is set, what is in use, what is stopped; `unreachable` orchestrators did not answer."""
+    """Configured limits, their usage and stops; `unreachable` orchestrators did not respond."""
 
     limits: tuple[Limit, ...]
     uses: tuple[LimitUse, ...]
@@ -70,7 +71,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LimitChange:
-    """Who changed a limit or stopped dispatch: `action` is set, delete, stop or start."""
+    """A change of a limit or a stop of dispatch; `action` is set, delete, stop or start."""
 
     number: int
     at: datetime | None
@@ -82,10 +83,10 @@ class LimitChange:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Tasks of one queue and task type; `ready` ones include those that are held back.
+    """Figures of one queue and task type; `ready` includes tasks that limits hold back.
 
-    `max_size` is that of the queue. Arrivals and `service_ms`, how long a task takes, are those of
-    the last minute, the recommendations what they ask for; 0 is unknown.
+    `max_size` is the limit of the queue. `arrivals_per_second` and `service_ms` (the duration of a
+    task) are of the last minute; the recommendations follow from them. 0 means unknown.
     """
 
     queue: str
@@ -109,7 +110,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamBreaker:
-    """A circuit breaker that is not closed: `state` is open or half_open."""
+    """A circuit breaker that is not closed; `state` is open or half_open."""
 
     upstream: str
     state: str
@@ -121,7 +122,7 @@ class UpstreamBreaker:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A task whose last attempt failed and failed its execution with it."""
+    """A task that failed for good and failed its execution."""
 
     execution_id: str
     workflow: str
@@ -135,7 +136,7 @@ class DeadLetter:
 
 
 def kind_of(word: str) -> pb.LimitKind.ValueType:
-    """The kind a word names. Raises LIMIT_INVALID."""
+    """Parse the kind of a limit. Raises Invalid LIMIT_INVALID."""
     if word not in LIMIT_KINDS:
         message = f"kind must be one of {', '.join(LIMIT_KINDS)}, not {word[:64]!r}"
         raise Invalid("LIMIT_INVALID", message)
@@ -146,12 +147,12 @@ def _word(kind: pb.LimitKind.ValueType) -> str:
     return pb.LimitKind.Name(kind).removeprefix("LIMIT_KIND_").lower()
 
 
-class LimitCalls(Connection):
-    """Limits, stops, queues and breakers of the client's namespace."""
+class DispatchCalls:
+    """Limits, stops, queues and circuit breakers of the client's namespace."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.limit_service = rpc.LimitServiceStub(self.caller.channel)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stub = rpc.LimitServiceStub(connection.caller.channel)
 
     async def set_limit(
         self,
@@ -167,9 +168,9 @@ class LimitCalls(Connection):
         actor: str = "",
         reason: str = "",
     ) -> tuple[str, ...]:
-        """Sets a limit in place of what holds now; answers who could not be told yet."""
+        """Set a limit and replace its current values; return the unreachable orchestrators."""
         limit = pb.Limit(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             kind=kind_of(kind),
             subject=subject,
             concurrency=concurrency,
@@ -180,27 +181,27 @@ class LimitCalls(Connection):
             retries=retries,
         )
         request = pb.SetLimitRequest(limit=limit, actor=actor, reason=reason)
-        response = await self.caller.call(self.limit_service.SetLimit, request)
+        response = await self._connection.caller.call(self._stub.SetLimit, request)
         return tuple(response.unreachable)
 
     async def delete_limit(
         self, kind: str, subject: str = "", *, actor: str = "", reason: str = ""
     ) -> bool:
-        """Removes a limit; false where there was none."""
+        """Delete a limit; return False if it did not exist."""
         request = pb.DeleteLimitRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             kind=kind_of(kind),
             subject=subject,
             actor=actor,
             reason=reason,
         )
-        response = await self.caller.call(self.limit_service.DeleteLimit, request)
+        response = await self._connection.caller.call(self._stub.DeleteLimit, request)
         return response.deleted
 
     async def limits(self) -> Limits:
-        """What is set, in use and stopped."""
-        request = pb.ListLimitsRequest(namespace=self.namespace)
-        found = await self.caller.call(self.limit_service.ListLimits, request)
+        """Return the configured limits, their usage and the stops."""
+        request = pb.ListLimitsRequest(namespace=self._connection.namespace)
+        found = await self._connection.caller.call(self._stub.ListLimits, request)
         return Limits(
             limits=tuple(_limit(each) for each in found.limits),
             uses=tuple(_use(each) for each in found.uses),
@@ -218,11 +219,11 @@ class LimitCalls(Connection):
         )
 
     async def limit_changes(self, *, before: int = 0, size: int = 0) -> tuple[LimitChange, ...]:
-        """Who changed what, newest first; `before` is the number of a change."""
+        """Return the changes of limits, newest first; `before` is the number of a change."""
         request = pb.ListLimitChangesRequest(
-            namespace=self.namespace, before_id=before, page_size=size
+            namespace=self._connection.namespace, before_id=before, page_size=size
         )
-        found = await self.caller.call(self.limit_service.ListLimitChanges, request)
+        found = await self._connection.caller.call(self._stub.ListLimitChanges, request)
         return tuple(
             LimitChange(
                 each.id, moment(each.at_us), each.action, each.subject, each.actor, each.reason
@@ -230,30 +231,36 @@ class LimitCalls(Connection):
             for each in found.changes
         )
 
-    async def stop_dispatch(
+    async def stop(
         self, workflow_id: str = "", *, reason: str = "", actor: str = ""
     ) -> tuple[str, ...]:
-        """No task of the workflow, or of the namespace, leaves any more."""
+        """Stop the dispatch of tasks of a workflow or of the namespace."""
         request = pb.StopDispatchRequest(
-            namespace=self.namespace, workflow_id=workflow_id, reason=reason, actor=actor
+            namespace=self._connection.namespace,
+            workflow_id=workflow_id,
+            reason=reason,
+            actor=actor,
         )
-        response = await self.caller.call(self.limit_service.StopDispatch, request)
+        response = await self._connection.caller.call(self._stub.StopDispatch, request)
         return tuple(response.unreachable)
 
-    async def start_dispatch(
+    async def start(
         self, workflow_id: str = "", *, reason: str = "", actor: str = ""
     ) -> tuple[str, ...]:
-        """Undoes a stop; what waited leaves."""
+        """End a stop; waiting tasks are dispatched."""
         request = pb.StartDispatchRequest(
-            namespace=self.namespace, workflow_id=workflow_id, reason=reason, actor=actor
+            namespace=self._connection.namespace,
+            workflow_id=workflow_id,
+            reason=reason,
+            actor=actor,
         )
-        response = await self.caller.call(self.limit_service.StartDispatch, request)
+        response = await self._connection.caller.call(self._stub.StartDispatch, request)
         return tuple(response.unreachable)
 
     async def queues(self) -> tuple[Queue, ...]:
-        """How full the queues are, and why tasks wait."""
-        request = pb.ListQueuesRequest(namespace=self.namespace)
-        found = await self.caller.call(self.limit_service.ListQueues, request)
+        """Return the figures of all queues, with the reasons for waiting."""
+        request = pb.ListQueuesRequest(namespace=self._connection.namespace)
+        found = await self._connection.caller.call(self._stub.ListQueues, request)
         return tuple(
             Queue(
                 queue=each.queue,
@@ -278,10 +285,12 @@ class LimitCalls(Connection):
         )
 
     async def dead_letters(self, *, page_size: int = 0) -> AsyncIterator[DeadLetter]:
-        """Tasks that were given up and failed their executions, newest executions first."""
-        request = pb.ListDeadLettersRequest(namespace=self.namespace, page_size=page_size)
+        """Iterate over tasks that failed for good, newest executions first."""
+        request = pb.ListDeadLettersRequest(
+            namespace=self._connection.namespace, page_size=page_size
+        )
         while True:
-            found = await self.caller.call(self.limit_service.ListDeadLetters, request)
+            found = await self._connection.caller.call(self._stub.ListDeadLetters, request)
             for each in found.letters:
                 yield DeadLetter(
                     execution_id=each.execution_id,
@@ -299,8 +308,10 @@ class LimitCalls(Connection):
             request.page_token = found.next_page_token
 
     async def breakers(self) -> tuple[UpstreamBreaker, ...]:
-        """Circuit breakers that are not closed."""
-        found = await self.caller.call(self.limit_service.ListBreakers, pb.ListBreakersRequest())
+        """Return the circuit breakers that are not closed."""
+        found = await self._connection.caller.call(
+            self._stub.ListBreakers, pb.ListBreakersRequest()
+        )
         return tuple(
             UpstreamBreaker(
                 upstream=each.breaker.upstream,

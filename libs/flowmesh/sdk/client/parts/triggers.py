@@ -1,9 +1,8 @@
-"""The client's calls about triggers: what starts executions from outside, and what it starts."""
+"""Calls about triggers (cron, events, webhooks) and the events that fire them."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
@@ -18,9 +17,10 @@ from flowmesh.standards.extensions import extensions_of
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger and how it goes. `about` is what it fires for, as people read it.
+    """A trigger with its counters. `about` is a readable summary of its schedule or filter.
 
-    Of what it has `fired` for, `refused` started nothing, `joined` an execution that was there.
+    `fired` counts the firings. Of these, `refused` started no execution and `joined` found the
+    execution already started.
     """
 
     workflow_id: str
@@ -41,7 +41,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """What was started; `created` is false where it was there already."""
+    """A started execution; `created` is False if it existed already."""
 
     execution_id: str
     created: bool
@@ -49,7 +49,7 @@ class Fired:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An event that is kept; `triggers` fire for it."""
+    """A stored event; `triggers` is the number of triggers that fire for it."""
 
     id: str
     created: bool
@@ -58,7 +58,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something a trigger fires for, and the request id of what it starts."""
+    """An event or moment that fires a trigger, with the request id of the start."""
 
     name: str
     at: datetime | None
@@ -69,57 +69,64 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A node that waits for a call, and the path of the URL that it waits at."""
+    """A node that waits for an HTTP call, and the path of its URL."""
 
     node: str
     url: str
 
 
-class TriggerCalls(Connection):
-    """Triggers, events, and nodes that wait for calls."""
+class TriggerCalls:
+    """Triggers of the client's namespace, events, and nodes that wait for HTTP calls."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.trigger_service = rpc.TriggerServiceStub(self.caller.channel)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stub = rpc.TriggerServiceStub(connection.caller.channel)
 
-    async def triggers(
+    async def list(
         self, workflow_id: str = "", *, page_size: int = limits.PAGE_SIZE
     ) -> AsyncIterator[Trigger]:
-        """All triggers, or those of one workflow."""
+        """Iterate over all triggers, or those of one workflow."""
         request = pb.ListTriggersRequest(
-            namespace=self.namespace, workflow_id=workflow_id, page_size=page_size
+            namespace=self._connection.namespace, workflow_id=workflow_id, page_size=page_size
         )
-        async for state in self.pages(self.trigger_service.ListTriggers, request, "triggers"):
+        async for state in self._connection.pages(self._stub.ListTriggers, request, "triggers"):
             yield _trigger(state)
 
-    async def pause_trigger(self, workflow_id: str, trigger_id: str) -> Trigger:
-        """It starts nothing until it is resumed, whatever version the workflow gets."""
+    def __call__(
+        self, workflow_id: str = "", *, page_size: int = limits.PAGE_SIZE
+    ) -> AsyncIterator[Trigger]:
+        """Same as `list`."""
+        return self.list(workflow_id, page_size=page_size)
+
+    async def pause(self, workflow_id: str, trigger_id: str) -> Trigger:
+        """Pause a trigger until it is resumed; new versions of the workflow do not resume it."""
         request = pb.PauseTriggerRequest(
-            namespace=self.namespace, workflow_id=workflow_id, trigger_id=trigger_id
+            namespace=self._connection.namespace, workflow_id=workflow_id, trigger_id=trigger_id
         )
-        response = await self.caller.call(self.trigger_service.PauseTrigger, request)
+        response = await self._connection.caller.call(self._stub.PauseTrigger, request)
         return _trigger(response.trigger)
 
-    async def resume_trigger(self, workflow_id: str, trigger_id: str) -> Trigger:
+    async def resume(self, workflow_id: str, trigger_id: str) -> Trigger:
+        """Resume a paused trigger."""
         request = pb.ResumeTriggerRequest(
-            namespace=self.namespace, workflow_id=workflow_id, trigger_id=trigger_id
+            namespace=self._connection.namespace, workflow_id=workflow_id, trigger_id=trigger_id
         )
-        response = await self.caller.call(self.trigger_service.ResumeTrigger, request)
+        response = await self._connection.caller.call(self._stub.ResumeTrigger, request)
         return _trigger(response.trigger)
 
-    async def fire_trigger(
+    async def fire(
         self, workflow_id: str, trigger_id: str, input: Json = None, *, request_id: str = ""
     ) -> Fired:
-        """Starts an execution as if the trigger had fired now, with this input if there is one."""
+        """Start an execution as if the trigger fired now, with `input` in place of its own."""
         request = pb.FireTriggerRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             trigger_id=trigger_id,
-            input=None if input is None else await self.payloads.pack(input),
-            request_id=request_id or self.new_id(),
-            actor=self.actor,
+            input=None if input is None else await self._connection.payloads.pack(input),
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
         )
-        response = await self.caller.call(self.trigger_service.FireTrigger, request)
+        response = await self._connection.caller.call(self._stub.FireTrigger, request)
         return Fired(response.execution_id, response.created)
 
     async def publish(
@@ -133,9 +140,9 @@ class TriggerCalls(Connection):
         time: datetime | None = None,
         extensions: Mapping[str, str | int | bool] | None = None,
     ) -> Published:
-        """Publishes an event; again with the same source and id changes nothing."""
+        """Publish an event; repeating it with the same source and id has no effect."""
         event = pb.Event(
-            id=id or self.new_id(),
+            id=id or self._connection.new_id(),
             source=source,
             type=type,
             subject=subject,
@@ -143,8 +150,8 @@ class TriggerCalls(Connection):
             data=payload_pb2.Payload(data=encode(data)),
             extensions=extensions_of(extensions or {}),
         )
-        request = pb.PublishEventRequest(namespace=self.namespace, event=event)
-        response = await self.caller.call(self.trigger_service.PublishEvent, request)
+        request = pb.PublishEventRequest(namespace=self._connection.namespace, event=event)
+        response = await self._connection.caller.call(self._stub.PublishEvent, request)
         return Published(response.event_id, response.created, response.triggers)
 
     async def causes(
@@ -156,10 +163,10 @@ class TriggerCalls(Connection):
         *,
         page_size: int = limits.PAGE_SIZE,
     ) -> AsyncIterator[Cause]:
-        """What a trigger fires for in a stretch of time, from `since` and before `until`."""
+        """Iterate over the causes that fire a trigger from `since` until before `until`."""
         request = self._causes(workflow_id, trigger_id, since, until)
         request.page_size = page_size
-        async for item in self.pages(self.trigger_service.ListCauses, request, "causes"):
+        async for item in self._connection.pages(self._stub.ListCauses, request, "causes"):
             yield Cause(
                 item.name,
                 moment(item.at_us),
@@ -171,22 +178,25 @@ class TriggerCalls(Connection):
     async def count_causes(
         self, workflow_id: str, trigger_id: str, since: datetime, until: datetime
     ) -> int:
+        """Return the number of causes from `since` until before `until`."""
         request = self._causes(workflow_id, trigger_id, since, until)
         request.count_only = True
-        response = await self.caller.call(self.trigger_service.ListCauses, request)
+        response = await self._connection.caller.call(self._stub.ListCauses, request)
         return int(response.count)
 
     async def hooks(self, execution_id: str) -> tuple[Hook, ...]:
-        """Nodes of an execution that wait for a call."""
-        request = pb.ListHooksRequest(namespace=self.namespace, execution_id=execution_id)
-        response = await self.caller.call(self.trigger_service.ListHooks, request)
+        """Return the nodes of an execution that wait for an HTTP call."""
+        request = pb.ListHooksRequest(
+            namespace=self._connection.namespace, execution_id=execution_id
+        )
+        response = await self._connection.caller.call(self._stub.ListHooks, request)
         return tuple(Hook(each.node, f"/api/v1/hooks/t/{each.token}") for each in response.hooks)
 
     def _causes(
         self, workflow_id: str, trigger_id: str, since: datetime, until: datetime
     ) -> pb.ListCausesRequest:
         return pb.ListCausesRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             trigger_id=trigger_id,
             from_us=_micros(since),

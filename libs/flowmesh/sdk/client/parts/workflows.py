@@ -1,4 +1,4 @@
-"""The client's calls to the definition service: register, check, find, analyse."""
+"""Calls about workflow definitions: register, validate, read, list, analyze and delete them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from flowmesh.dryrun.report import Report, decode
 from flowmesh.errors import Invalid
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.client.version_calls import Version, version_fields
+from flowmesh.sdk.client.parts.versions import Version, version_fields
 from flowmesh.sdk.payloads import Json, decode_bytes, encode
 
 
 @runtime_checkable
 class Compilable(Protocol):
-    """Anything that writes itself as resources: a Workflow built in code."""
+    """An object that serializes itself to resources: a Workflow built in code."""
 
     @property
     def id(self) -> str: ...
@@ -27,12 +27,12 @@ class Compilable(Protocol):
 
 
 Definition = dict[str, Any] | str | bytes | Compilable
-"""A definition as JSON object, as YAML or JSON text, or built in code."""
+"""A definition: a JSON object, YAML or JSON text, or a workflow built in code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a definition, and where (1-based; 0 is unknown)."""
+    """A problem in a definition with its position (1-based; 0 is unknown)."""
 
     code: str
     severity: str
@@ -49,7 +49,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as it was applied. `created` is False when the same content was there."""
+    """An applied resource. `created` is False if its newest version had the same content."""
 
     kind: str
     name: str
@@ -60,9 +60,9 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A version in use that refers to a task: the newest, or one that `labels` point to.
+    """A workflow version in use that refers to a task: the newest, or one with `labels`.
 
-    `task_version` is the version of the task that it is pinned to; 0 floats.
+    `task_version` is the pinned version of the task; 0 means the newest at each start.
     """
 
     namespace: str
@@ -74,7 +74,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """All resources of one source, what deserves a warning, and whom changed tasks affect."""
+    """The applied resources of one source, warnings, and workflows affected by changed tasks."""
 
     resources: tuple[Resource, ...]
     warnings: tuple[Problem, ...]
@@ -84,7 +84,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A workflow as it was registered."""
+    """A registered workflow version."""
 
     id: str
     version: int
@@ -95,7 +95,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What a check found, and whom changed tasks would affect."""
+    """The result of a validation, with the workflows that changed tasks would affect."""
 
     valid: bool
     problems: tuple[Problem, ...]
@@ -105,7 +105,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A workflow or task in one version, with the definition as it was posted."""
+    """One version of a workflow or task, with the definition as it was posted."""
 
     kind: str
     id: str
@@ -118,28 +118,28 @@ class Stored:
     labels: dict[str, str]
 
 
-class DefinitionCalls(Connection):
-    """Workflows and tasks: what is there, and what is put there."""
+class WorkflowCalls:
+    """Workflow definitions of the client's namespace."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.definitions = rpc.DefinitionServiceStub(self.caller.channel)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stub = rpc.DefinitionServiceStub(connection.caller.channel)
 
     async def register(self, definition: Definition, *, request_id: str = "") -> Registered:
-        """Registers one workflow; unchanged content answers the version that exists.
+        """Register one workflow; unchanged content returns the existing version.
 
-        Raises Invalid with one violation per problem; nothing is stored then.
+        Raises Invalid with one violation per problem; nothing is stored in that case.
         """
         if isinstance(definition, Compilable):
             return await self._register_built(definition, request_id)
         request = pb.RegisterWorkflowRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             source=source_of(definition),
             content_type=content_type_of(definition),
-            request_id=request_id or self.new_id(),
-            actor=self.actor,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
         )
-        response = await self.caller.call(self.definitions.RegisterWorkflow, request)
+        response = await self._connection.caller.call(self._stub.RegisterWorkflow, request)
         return Registered(
             id=response.workflow_id,
             version=response.version,
@@ -149,7 +149,7 @@ class DefinitionCalls(Connection):
         )
 
     async def _register_built(self, workflow: Compilable, request_id: str) -> Registered:
-        """A workflow built in code brings the tasks it uses."""
+        """Apply a workflow built in code together with the tasks that it uses."""
         applied = await self.apply(workflow, request_id=request_id)
         for resource in applied.resources:
             if resource.kind == "Workflow" and resource.name == workflow.id:
@@ -160,21 +160,21 @@ class DefinitionCalls(Connection):
                     created=resource.created,
                     warnings=applied.warnings,
                 )
-        raise Invalid("WORKFLOW_INVALID", f"the answer does not name workflow {workflow.id}")
+        raise Invalid("WORKFLOW_INVALID", f"the response does not contain workflow {workflow.id}")
 
     async def apply(
         self, definition: Definition, *, request_id: str = "", reason: str = ""
     ) -> Applied:
-        """Applies all resources of one source, all or none; `reason` is kept with the changes."""
+        """Apply all resources of one source or none; `reason` is stored with the changes."""
         request = pb.ApplyRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             source=source_of(definition),
             content_type=content_type_of(definition),
-            request_id=request_id or self.new_id(),
-            actor=self.actor,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
             reason=reason,
         )
-        response = await self.caller.call(self.definitions.Apply, request)
+        response = await self._connection.caller.call(self._stub.Apply, request)
         return Applied(
             resources=resources_of(response.resources),
             warnings=problems_of(response.warnings),
@@ -185,18 +185,18 @@ class DefinitionCalls(Connection):
     async def validate(
         self, definition: Definition, *, lint: bool = False, strict: bool = False
     ) -> Validation:
-        """Checks as `apply` would; stores nothing, never fails for what is wrong with it.
+        """Check a definition as `apply` does, store nothing, and return its problems.
 
-        With `lint` also what is allowed and likely to be regretted; `strict` makes warnings errors.
+        With `lint`, also report likely mistakes; `strict` reports warnings as errors.
         """
         request = pb.ValidateWorkflowRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             source=source_of(definition),
             content_type=content_type_of(definition),
             lint=lint,
             strict=strict,
         )
-        response = await self.caller.call(self.definitions.ValidateWorkflow, request)
+        response = await self._connection.caller.call(self._stub.ValidateWorkflow, request)
         return Validation(
             response.valid,
             problems_of(response.problems),
@@ -214,12 +214,13 @@ class DefinitionCalls(Connection):
         signals: Sequence[Json] = (),
         version: Version = 0,
     ) -> Report:
-        """What an execution would do, of a stored workflow or of a definition that need not be.
+        """Run a stored workflow or a given definition in memory and return the report.
 
-        No call leaves: mocks answer, by node, task or task type (`{"charge": {"output": 1}}`).
+        No task is dispatched. `mocks` supply the results, keyed by node, task or task type, such
+        as `{"charge": {"output": 1}}`.
         """
         request = pb.DryRunWorkflowRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             input=encode(given),
             mocks=encode(mocks or {}),
@@ -229,91 +230,63 @@ class DefinitionCalls(Connection):
         if definition is not None:
             request.source = source_of(definition)
             request.content_type = content_type_of(definition)
-        response = await self.caller.call(self.definitions.DryRunWorkflow, request)
+        response = await self._connection.caller.call(self._stub.DryRunWorkflow, request)
         return decode(response.report)
 
-    async def get_workflow(self, workflow_id: str, *, version: Version = 0) -> Stored:
-        """One version of a workflow, the newest unless named."""
+    async def get(self, workflow_id: str, *, version: Version = 0) -> Stored:
+        """Return one version of a workflow, by default the newest."""
         request = pb.GetWorkflowRequest(
-            namespace=self.namespace, workflow_id=workflow_id, **version_fields(version)
+            namespace=self._connection.namespace, workflow_id=workflow_id, **version_fields(version)
         )
-        response = await self.caller.call(self.definitions.GetWorkflow, request)
+        response = await self._connection.caller.call(self._stub.GetWorkflow, request)
         return _stored_workflow(response.workflow)
 
-    async def list_workflows(
+    async def list(
         self, *, where: str = "", page_size: int = limits.PAGE_SIZE
     ) -> AsyncIterator[Stored]:
-        """Newest versions of all workflows; `where` as `id:prefix*` and `label.key=value`."""
+        """Iterate over the newest versions of all workflows.
+
+        `where` filters by `id:prefix*` and `label.key=value`.
+        """
         request = pb.ListWorkflowsRequest(
-            namespace=self.namespace, page_size=page_size, filter=where
+            namespace=self._connection.namespace, page_size=page_size, filter=where
         )
-        async for item in self.pages(self.definitions.ListWorkflows, request, "workflows"):
+        async for item in self._connection.pages(self._stub.ListWorkflows, request, "workflows"):
             yield _stored_workflow(item)
 
-    async def list_versions(
+    async def versions(
         self, workflow_id: str, *, page_size: int = limits.PAGE_SIZE
     ) -> AsyncIterator[Stored]:
-        """All versions of one workflow, newest first."""
+        """Iterate over all versions of one workflow, newest first."""
         request = pb.ListWorkflowVersionsRequest(
-            namespace=self.namespace, workflow_id=workflow_id, page_size=page_size
+            namespace=self._connection.namespace, workflow_id=workflow_id, page_size=page_size
         )
-        async for item in self.pages(self.definitions.ListWorkflowVersions, request, "versions"):
+        async for item in self._connection.pages(
+            self._stub.ListWorkflowVersions, request, "versions"
+        ):
             yield _stored_workflow(item)
 
-    async def delete_workflow(self, workflow_id: str, *, request_id: str = "") -> None:
-        """Deletes all versions; executions that run it go on."""
+    async def delete(self, workflow_id: str, *, request_id: str = "") -> None:
+        """Delete all versions of a workflow; its running executions continue."""
         request = pb.DeleteWorkflowRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             workflow_id=workflow_id,
-            request_id=request_id or self.new_id(),
-            actor=self.actor,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
         )
-        await self.caller.call(self.definitions.DeleteWorkflow, request)
-
-    async def get_task(self, name: str, *, version: int = 0) -> Stored:
-        """One version of a reusable task, the newest unless named."""
-        request = pb.GetTaskRequest(namespace=self.namespace, name=name, version=version)
-        response = await self.caller.call(self.definitions.GetTask, request)
-        return _stored_task(response.task)
-
-    async def list_tasks(self, *, page_size: int = limits.PAGE_SIZE) -> AsyncIterator[Stored]:
-        """Newest versions of all reusable tasks, by name."""
-        request = pb.ListTasksRequest(namespace=self.namespace, page_size=page_size)
-        async for item in self.pages(self.definitions.ListTasks, request, "tasks"):
-            yield _stored_task(item)
-
-    async def task_users(
-        self, name: str, *, version: int = 0, page_size: int = limits.PAGE_SIZE
-    ) -> AsyncIterator[User]:
-        """Versions in use that refer to a task, of all namespaces; to `version` if named."""
-        request = pb.ListTaskUsagesRequest(
-            namespace=self.namespace, name=name, version=version, page_size=page_size
-        )
-        async for item in self.pages(self.definitions.ListTaskUsages, request, "workflows"):
-            yield _user(item)
-
-    async def delete_task(self, name: str, *, version: int = 0, request_id: str = "") -> None:
-        """Deletes a task, or one version of it; refused while a version in use refers to it."""
-        request = pb.DeleteTaskRequest(
-            namespace=self.namespace,
-            name=name,
-            version=version,
-            actor=self.actor,
-            request_id=request_id or self.new_id(),
-        )
-        await self.caller.call(self.definitions.DeleteTask, request)
+        await self._connection.caller.call(self._stub.DeleteWorkflow, request)
 
     async def analyze(self, workflow_id: str, *, version: int = 0) -> definition_pb2.Analysis:
-        """What the graph of a workflow looks like."""
+        """Return figures of the graph of a workflow."""
         request = pb.AnalyzeWorkflowRequest(
-            namespace=self.namespace, workflow_id=workflow_id, version=version
+            namespace=self._connection.namespace, workflow_id=workflow_id, version=version
         )
-        response = await self.caller.call(self.definitions.AnalyzeWorkflow, request)
+        response = await self._connection.caller.call(self._stub.AnalyzeWorkflow, request)
         return response.analysis
 
 
 def source_of(definition: Definition) -> bytes:
-    """The definition as text."""
+    """Return the definition as encoded text."""
     match definition:
         case bytes():
             return definition
@@ -326,7 +299,7 @@ def source_of(definition: Definition) -> bytes:
 
 
 def content_type_of(definition: Definition) -> str:
-    """The media type where it is known; empty lets the service find out."""
+    """Return the media type of a definition; empty lets the service detect it."""
     match definition:
         case dict():
             return "application/json"
@@ -337,10 +310,10 @@ def content_type_of(definition: Definition) -> str:
 
 
 def _users(messages: Any) -> tuple[User, ...]:
-    return tuple(map(_user, messages))
+    return tuple(map(user_of, messages))
 
 
-def _user(message: pb.WorkflowReference) -> User:
+def user_of(message: pb.WorkflowReference) -> User:
     return User(
         message.namespace,
         message.name,
@@ -379,26 +352,12 @@ def _stored_workflow(message: definition_pb2.Workflow) -> Stored:
         digest=message.digest,
         format=message.format,
         definition=decode_bytes(message.definition),
-        created_at=_created_at(message),
+        created_at=created_at_of(message),
         labels=dict(message.labels),
     )
 
 
-def _stored_task(message: definition_pb2.Task) -> Stored:
-    return Stored(
-        kind="WorkflowTask",
-        id=message.name,
-        name=message.name,
-        version=message.version,
-        digest=message.digest,
-        format=message.type,
-        definition=decode_bytes(message.definition),
-        created_at=_created_at(message),
-        labels=dict(message.labels),
-    )
-
-
-def _created_at(message: definition_pb2.Workflow | definition_pb2.Task) -> datetime | None:
+def created_at_of(message: definition_pb2.Workflow | definition_pb2.Task) -> datetime | None:
     if not message.HasField("created_at"):
         return None
     return message.created_at.ToDatetime(tzinfo=UTC)

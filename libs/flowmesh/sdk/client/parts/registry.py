@@ -1,4 +1,4 @@
-"""Services in the registry: the client's calls to register, keep alive and find them."""
+"""Calls about the service registry: register, renew, list and deregister services."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as rpc
@@ -22,7 +22,7 @@ _log = logging.getLogger("flowmesh.sdk")
 
 
 class ServiceType(StrEnum):
-    """Common kinds of services; the registry takes any other text too."""
+    """Common types of services; the registry accepts any other text too."""
 
     AGENT = "AGENT"
     MCP_SERVER = "MCP_SERVER"
@@ -35,10 +35,10 @@ class ServiceType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceEndpoint:
-    """Where a service is reached.
+    """The address of a service.
 
-    Without a host `get_url()` names localhost, and the registry puts in the host that the
-    registration comes from. Port 0 is the default port of the protocol.
+    Without a host, `get_url()` uses localhost and the registry uses the host that sent the
+    registration. Port 0 means the default port of the protocol.
     """
 
     port: int = 0
@@ -47,21 +47,21 @@ class ServiceEndpoint:
     path: str = ""
 
     def __post_init__(self) -> None:
-        """Raises Invalid for what is no endpoint."""
+        """Raise Invalid if the fields do not form an endpoint."""
         _parsed(self.get_url())
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The endpoint of a text such as `host:port` (gRPC) or a URL; raises Invalid."""
+        """Parse `host:port` (gRPC) or a URL; raises Invalid."""
         address = _parsed(text)
         return cls(address.port, address.host, address.scheme, address.path)
 
     def get_url(self) -> str:
-        """`http://localhost:8080`; `host:port` where the protocol is empty."""
+        """Return a URL such as `http://localhost:8080`, or `host:port` without a protocol."""
         return str(self._address.at("localhost"))
 
     def __str__(self) -> str:
-        """What is registered: without a host if there is none."""
+        """Return the registered form, without a host if none is set."""
         return str(self._address)
 
     @property
@@ -73,7 +73,7 @@ class ServiceEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service to register. Without an id the client makes one."""
+    """A service to register. Without an id the client generates one."""
 
     name: str
     type: ServiceType | str
@@ -86,7 +86,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ServiceInstance:
-    """A registered instance of a service and how it is."""
+    """A registered instance of a service with its status."""
 
     id: str
     name: str
@@ -100,14 +100,14 @@ class ServiceInstance:
     version: str
 
 
-class ServiceCalls(Connection):
-    """Registered services."""
+class RegistryCalls:
+    """Registered services of the client's namespace."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.registry = rpc.RegistryServiceStub(self.caller.channel)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stub = rpc.RegistryServiceStub(connection.caller.channel)
 
-    async def services(
+    async def list(
         self,
         *,
         name: str = "",
@@ -115,25 +115,27 @@ class ServiceCalls(Connection):
         capability: str = "",
         statuses: Collection[str] = (),
     ) -> AsyncIterator[ServiceInstance]:
-        """Registered instances that pass all filters; statuses as HEALTHY, DEGRADED …"""
+        """Iterate over the instances that match all filters; statuses are HEALTHY, DEGRADED …"""
         request = pb.ListInstancesRequest(
-            namespace=self.namespace,
+            namespace=self._connection.namespace,
             name=name,
             type=type,
             capability=capability,
             statuses=[pb.InstanceStatus.Value(_STATUS + status.upper()) for status in statuses],
         )
-        async for instance in self.pages(self.registry.ListInstances, request, "instances"):
+        async for instance in self._connection.pages(
+            self._stub.ListInstances, request, "instances"
+        ):
             yield _instance(instance)
 
-    async def register_service(self, service: Service) -> ServiceInstance:
-        """Adds or replaces an instance, which turns OFFLINE without heartbeats.
+    async def register(self, service: Service) -> ServiceInstance:
+        """Register or replace an instance; it turns OFFLINE without heartbeats.
 
-        Raises Invalid when a field is out of range or the endpoint is none.
+        Raises Invalid if a field is out of range or the endpoint is malformed.
         """
         instance = pb.Instance(
-            namespace=self.namespace,
-            id=service.id or f"service-{self.new_id()}",
+            namespace=self._connection.namespace,
+            id=service.id or f"service-{self._connection.new_id()}",
             name=service.name,
             type=service.type,
             endpoint=str(service.endpoint),
@@ -144,45 +146,47 @@ class ServiceCalls(Connection):
         request = pb.RegisterInstanceRequest(
             instance=instance, heartbeat_interval_ms=round(limits.SERVICE_HEARTBEAT_S * 1000)
         )
-        response = await self.caller.call(self.registry.RegisterInstance, request)
+        response = await self._connection.caller.call(self._stub.RegisterInstance, request)
         return _instance(response.instance)
 
-    async def heartbeat_service(self, service_id: str, status: str = "HEALTHY") -> None:
-        """Renews an instance, which may say how it is; NotFound asks to register it again."""
+    async def heartbeat(self, service_id: str, status: str = "HEALTHY") -> None:
+        """Renew an instance and report its status; on NotFound, register it again."""
         value = pb.InstanceStatus.Value(_STATUS + status.upper())
-        request = pb.HeartbeatRequest(namespace=self.namespace, id=service_id, status=value)
-        await self.caller.call(self.registry.Heartbeat, request)
+        request = pb.HeartbeatRequest(
+            namespace=self._connection.namespace, id=service_id, status=value
+        )
+        await self._connection.caller.call(self._stub.Heartbeat, request)
 
-    async def deregister_service(self, service_id: str) -> None:
-        """Turns an instance OFFLINE."""
-        request = pb.DeregisterInstanceRequest(namespace=self.namespace, id=service_id)
-        await self.caller.call(self.registry.DeregisterInstance, request)
+    async def deregister(self, service_id: str) -> None:
+        """Turn an instance OFFLINE."""
+        request = pb.DeregisterInstanceRequest(namespace=self._connection.namespace, id=service_id)
+        await self._connection.caller.call(self._stub.DeregisterInstance, request)
 
     @asynccontextmanager
     async def registered(self, service: Service) -> AsyncIterator[ServiceInstance]:
-        """Keeps the service registered and HEALTHY inside the block, and deregisters it after."""
-        instance = await self.register_service(service)
-        beating = asyncio.create_task(self._keep(replace(service, id=instance.id)))
+        """Keep the service registered and HEALTHY inside the block; deregister it afterwards."""
+        instance = await self.register(service)
+        heartbeats = asyncio.create_task(self._renew_forever(replace(service, id=instance.id)))
         try:
             yield instance
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
-            await self.deregister_service(instance.id)
+            heartbeats.cancel()
+            await asyncio.gather(heartbeats, return_exceptions=True)
+            await self.deregister(instance.id)
 
-    async def _keep(self, service: Service) -> None:
+    async def _renew_forever(self, service: Service) -> None:
         while True:
             await asyncio.sleep(limits.SERVICE_HEARTBEAT_S)
             try:
-                await self._beat(service)
+                await self._renew(service)
             except FlowmeshError as error:
-                _log.warning("no heartbeat of service %s: %s", service.name, error)
+                _log.warning("cannot send the heartbeat of service %s: %s", service.name, error)
 
-    async def _beat(self, service: Service) -> None:
+    async def _renew(self, service: Service) -> None:
         try:
-            await self.heartbeat_service(service.id)
+            await self.heartbeat(service.id)
         except NotFound:
-            await self.register_service(service)
+            await self.register(service)
 
 
 def _parsed(text: str) -> Address:

@@ -1,0 +1,1 @@
+"""The parts of a client: its calls, grouped by subject."""

@@ -1,0 +1,77 @@
+"""Calls about retention and the archive of ended executions."""
+
+from datetime import datetime
+
+from flowmesh.api.execution.v1 import retention_service_pb2 as pb
+from flowmesh.api.execution.v1 import retention_service_pb2_grpc as rpc
+from flowmesh.sdk import limits
+from flowmesh.sdk.client.connection import Connection
+from flowmesh.sdk.executions import Execution, execution_of, micros_of
+
+
+class ArchiveCalls:
+    """Retention and archived executions of the client's namespace."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stub = rpc.RetentionServiceStub(connection.caller.channel)
+
+    async def retention(self) -> tuple[int, bool]:
+        """Return the retention in ms, and True if it is set for the namespace itself."""
+        request = pb.GetRetentionRequest(namespace=self._connection.namespace)
+        response = await self._connection.caller.call(self._stub.GetRetention, request)
+        return response.retention_ms, response.own
+
+    async def set_retention(self, retention_ms: int) -> None:
+        """Set the retention of the namespace in ms; 0 restores the default of the suite."""
+        request = pb.SetRetentionRequest(
+            namespace=self._connection.namespace, retention_ms=retention_ms
+        )
+        await self._connection.caller.call(self._stub.SetRetention, request)
+
+    async def delete(self, execution_id: str) -> None:
+        """Delete an ended execution with its history, from the archive too."""
+        request = pb.DeleteExecutionRequest(
+            namespace=self._connection.namespace, execution_id=execution_id
+        )
+        await self._connection.caller.call(self._stub.DeleteExecution, request)
+
+    async def erase(self, execution_id: str, reason: str = "", *, request_id: str = "") -> None:
+        """Erase the values of an ended execution; actor, time and reason stay in its history."""
+        request = pb.EraseExecutionRequest(
+            namespace=self._connection.namespace,
+            execution_id=execution_id,
+            reason=reason,
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
+        )
+        await self._connection.caller.call(self._stub.EraseExecution, request)
+
+    async def list(
+        self,
+        *,
+        workflow_id: str = "",
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+    ) -> tuple[Execution, ...]:
+        """Return the archived executions, oldest first, at most 1,000."""
+        request = pb.ListArchivedRequest(
+            namespace=self._connection.namespace,
+            workflow_id=workflow_id,
+            started_after_us=micros_of(started_after),
+            started_before_us=micros_of(started_before),
+        )
+        response = await self._connection.caller.call(self._stub.ListArchived, request)
+        return tuple(execution_of(each) for each in response.executions)
+
+    async def document(self, execution_id: str) -> bytes:
+        """Return the archive file of an execution: JSON lines."""
+        request = pb.GetArchivedRequest(
+            namespace=self._connection.namespace, execution_id=execution_id
+        )
+
+        async def once() -> bytes:
+            stream = self._stub.GetArchived(request, timeout=limits.RETRY_BUDGET_S)
+            return b"".join([each.chunk async for each in stream])
+
+        return await self._connection.caller.retried(once)

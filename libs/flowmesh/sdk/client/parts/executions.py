@@ -1,0 +1,269 @@
+"""Calls about executions: read, search, count, signal and watch them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+import grpc
+
+from flowmesh.api.common.v1 import search_pb2
+from flowmesh.api.event.v1 import event_service_pb2 as event_pb
+from flowmesh.api.execution.v1 import control_service_pb2 as control_pb
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import search_service_pb2 as search_service_pb
+from flowmesh.api.execution.v1 import search_service_pb2_grpc as search_rpc
+from flowmesh.api.history.v1 import history_service_pb2 as history_pb
+from flowmesh.api.history.v1 import history_service_pb2_grpc as history_rpc
+from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
+from flowmesh.sdk import limits
+from flowmesh.sdk.client.approvals import PendingApproval
+from flowmesh.sdk.client.connection import Connection
+from flowmesh.sdk.client.handle import Handle
+from flowmesh.sdk.client.stubs import ExecutionStubs
+from flowmesh.sdk.events import Event, event_of, history_event_of
+from flowmesh.sdk.executions import (
+    Execution,
+    Status,
+    StoredValue,
+    execution_of,
+    micros_of,
+    moment,
+    number_of,
+    value_of,
+)
+from flowmesh.sdk.histories import History
+from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.reconnect import Reconnect
+
+SearchValue: TypeAlias = str | float | bool | datetime
+"""The value of a search attribute: text, a number, a flag or a time, as declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The count of executions with these values, in the order of the requested names."""
+
+    values: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The count of executions that a filter matches, with the largest groups."""
+
+    count: int
+    groups: tuple[Group, ...]
+    capped: bool
+
+
+class ExecutionCalls:
+    """Executions of the client's namespace."""
+
+    def __init__(self, connection: Connection, stubs: ExecutionStubs) -> None:
+        self._connection = connection
+        self._stubs = stubs
+        self._histories = history_rpc.HistoryServiceStub(connection.caller.channel)
+        self._searches = search_rpc.SearchServiceStub(connection.caller.channel)
+
+    async def get(
+        self, execution_id: str, *, ended_items: bool = False, node: str = ""
+    ) -> Execution:
+        """Return the last committed state of an execution, with its nodes.
+
+        `ended_items` and `node` select nodes as in `Handle.describe`.
+        """
+        handle = Handle(self._connection, self._stubs, execution_id)
+        return await handle.describe(ended_items=ended_items, node=node)
+
+    async def list(
+        self,
+        *,
+        workflow_id: str = "",
+        statuses: Collection[Status | str] = (),
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+        page_size: int = limits.PAGE_SIZE,
+        filter: str = "",
+        order_by: str = "",
+    ) -> AsyncIterator[Execution]:
+        """Iterate over executions, without their nodes, inputs and outputs.
+
+        Newest first by default; docs/search.md documents `filter` and `order_by`.
+        """
+        request = pb.ListExecutionsRequest(
+            namespace=self._connection.namespace,
+            workflow_id=workflow_id,
+            statuses=[number_of(status) for status in statuses],
+            started_after_us=_micros(started_after),
+            started_before_us=_micros(started_before),
+            page_size=page_size,
+            filter=filter,
+            order_by=order_by,
+        )
+        async for item in self._connection.pages(
+            self._stubs.executions.ListExecutions, request, "executions"
+        ):
+            yield execution_of(item)
+
+    async def count(self, filter: str = "", *, group_by: Sequence[str] = ()) -> Count:
+        """Count the executions that a filter matches, in groups by at most three names."""
+        request = search_service_pb.CountExecutionsRequest(
+            namespace=self._connection.namespace, filter=filter, group_by=group_by
+        )
+        response = await self._connection.caller.call(self._searches.CountExecutions, request)
+        groups = [Group(tuple(each.values), each.count) for each in response.groups if group_by]
+        return Count(response.count, tuple(groups), response.groups_capped)
+
+    async def set_search_attributes(
+        self,
+        execution_id: str,
+        values: Mapping[str, SearchValue | None],
+        *,
+        request_id: str = "",
+    ) -> int:
+        """Set declared search attributes and remove those that are None.
+
+        Returns the sequence of the event.
+        """
+        request = search_service_pb.SetSearchAttributesRequest(
+            namespace=self._connection.namespace,
+            execution_id=execution_id,
+            values=[_search_value(n, value) for n, value in values.items() if value is not None],
+            removed=[name for name, value in values.items() if value is None],
+            request_id=request_id or self._connection.new_id(),
+            actor=self._connection.actor,
+        )
+        response = await self._connection.caller.call(self._searches.SetSearchAttributes, request)
+        return int(response.sequence)
+
+    async def signal_by_key(
+        self, name: str, key: str, payload: Json = None, *, request_id: str = ""
+    ) -> dict[str, int]:
+        """Send a signal to every execution that waits for it with this key.
+
+        Returns the sequence of the event by execution id. Raises NotFound WAIT_NOT_FOUND if no
+        execution waits for it.
+        """
+        request = pb.SignalByKeyRequest(
+            namespace=self._connection.namespace,
+            name=name,
+            key=key,
+            payload=await self._connection.payloads.pack(payload),
+            request_id=request_id or self._connection.new_id(),
+        )
+        response = await self._connection.caller.call(self._stubs.executions.SignalByKey, request)
+        return {each.execution_id: each.sequence for each in response.executions}
+
+    async def approvals(self, assignee: str = "") -> AsyncIterator[PendingApproval]:
+        """Iterate over pending approvals, oldest first: all, or those `assignee` can decide."""
+        request = control_pb.ListApprovalsRequest(
+            namespace=self._connection.namespace, assignee=assignee
+        )
+        async for each in self._connection.pages(
+            self._stubs.control.ListApprovals, request, "approvals"
+        ):
+            yield PendingApproval(
+                execution_id=each.execution_id,
+                workflow_id=each.workflow_id,
+                node=each.node,
+                name=each.name,
+                asked_at=moment(each.asked_at_us),
+                assignees=tuple(each.approval.assignees),
+                needed=each.approval.needed,
+                due_at=moment(each.approval.due_at_us),
+                details=value_of(each.approval.details),
+            )
+
+    async def download_history(self, execution_id: str) -> History:
+        """Return the stored events, for replay tests with `flowmesh.sdk.testing`."""
+        events: list[HistoryEvent] = []
+        while True:
+            request = history_pb.ListHistoryEventsRequest(
+                namespace=self._connection.namespace,
+                execution_id=execution_id,
+                after=events[-1].sequence if events else 0,
+            )
+            response = await self._connection.caller.call(
+                self._histories.ListHistoryEvents, request
+            )
+            events.extend(response.events)
+            if not response.next_after:
+                break
+        return History(execution_id, events[0].workflow_started.workflow_id, tuple(events))
+
+    async def history(
+        self, execution_id: str, *, after: int = 0, workflow_id: str = ""
+    ) -> AsyncIterator[Event]:
+        """Iterate over the stored events with a sequence above `after`."""
+        while True:
+            request = history_pb.ListHistoryEventsRequest(
+                namespace=self._connection.namespace, execution_id=execution_id, after=after
+            )
+            response = await self._connection.caller.call(
+                self._histories.ListHistoryEvents, request
+            )
+            for event in response.events:
+                if event.HasField("workflow_started"):
+                    workflow_id = event.workflow_started.workflow_id
+                yield history_event_of(event, execution_id, workflow_id)
+            if not response.next_after:
+                return
+            after = response.next_after
+
+    async def events(
+        self, *, workflow_id: str = "", types: Collection[str] = (), cursor: str = ""
+    ) -> AsyncIterator[Event]:
+        """Watch events of all executions, from now or after `cursor`, without end.
+
+        A broken stream is reopened after the last event. Raises Gone CURSOR_EXPIRED if the suite
+        no longer holds the next events.
+        """
+        reconnect = Reconnect(asyncio.get_running_loop().time)
+        while True:
+            request = event_pb.WatchEventsRequest(
+                namespace=self._connection.namespace,
+                workflow_id=workflow_id,
+                types=sorted(types),
+                cursor=cursor,
+            )
+            stream = self._stubs.events.WatchEvents(request)
+            try:
+                async for message in stream:
+                    reconnect.connected()
+                    cursor = message.cursor or cursor
+                    if message.HasField("event"):
+                        yield event_of(message.event, cursor)
+            except grpc.aio.AioRpcError as error:
+                reconnect.broken(error)
+            finally:
+                stream.cancel()
+            if reconnect.hopeless:
+                raise reconnect.error()
+            await reconnect.pause()
+
+    async def stats(self, workflow_id: str = "") -> tuple[execution_pb2.WorkflowStats, ...]:
+        """Return counters and latencies of the process that responds."""
+        request = pb.GetStatsRequest(namespace=self._connection.namespace, workflow_id=workflow_id)
+        response = await self._connection.caller.call(self._stubs.executions.GetStats, request)
+        return tuple(response.workflows)
+
+    async def fetch(self, value: StoredValue) -> Json:
+        """Fetch the value behind a reference."""
+        return await self._connection.payloads.fetch(value.digest)
+
+
+def _search_value(name: str, value: SearchValue) -> search_pb2.SearchValue:
+    if isinstance(value, bool):
+        return search_pb2.SearchValue(name=name, flag=value)
+    if isinstance(value, datetime):
+        return search_pb2.SearchValue(name=name, time_us=micros_of(value))
+    if isinstance(value, str):
+        return search_pb2.SearchValue(name=name, text=value)
+    return search_pb2.SearchValue(name=name, number=value)
+
+
+def _micros(at: datetime | None) -> int:
+    return int(at.timestamp() * 1_000_000) if at else 0
