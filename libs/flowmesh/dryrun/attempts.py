@@ -290,7 +290,7 @@ class Attempts:
         task = _task(attempt)
         one = Attempt(task, attempt.data, attempt.node.planned.timeout_ms)
         if isinstance(ready.step, InlineStep):
-            return await ready.step.run_apart(one)
+            return await ready.step.run_off_loop(one)
         return await ready.step.run(one)
 
     async def _note_call(self, attempt: _Attempt) -> None:

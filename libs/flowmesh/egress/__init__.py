@@ -1,7 +1,6 @@
-"""HTTP to the outside, for steps and callbacks: a client that cannot be talked into the inside.
+"""The HTTP client for external calls of steps and callbacks, guarded against SSRF.
 
-It is for calls whose address a user wrote. Calls between the suite's own services are gRPC and
-do not pass here.
+It sends requests whose address a user wrote. Services of the suite call each other by gRPC.
 """
 
 from flowmesh.egress.client import Egress, Response, check_method, check_url

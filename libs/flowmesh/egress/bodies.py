@@ -1,4 +1,4 @@
-"""Reads an answer's body with a bound on what it becomes, not on what was sent."""
+"""Reading of response bodies with a limit on the decompressed size."""
 
 import zlib
 from collections.abc import AsyncIterator
@@ -12,17 +12,17 @@ RATIO_FLOOR_BYTES = 1024 * 1024
 
 ACCEPT_ENCODING = "gzip, deflate"
 _GZIP = 16 + zlib.MAX_WBITS
-# How every member of a gzip body begins (RFC 1952, 2.3.1); there may be several.
+# The first byte of each member of a gzip body (RFC 1952, 2.3.1).
 _GZIP_MEMBER = b"\x1f"
 
 
 async def read_body(chunks: AsyncIterator[bytes], encoding: str, bytes_max: int) -> bytes:
-    """The whole body, decompressed; raises ResponseTooLarge as soon as a bound is passed."""
+    """Return the decompressed body. Raises ResponseTooLarge as soon as it exceeds a limit."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return await _plain(chunks, bytes_max)
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise Interrupted("the answer uses a content encoding that was not asked for")
+        raise Interrupted("the response uses a content encoding that was not requested")
     return await _inflated(chunks, _GZIP if "gzip" in encoding else zlib.MAX_WBITS, bytes_max)
 
 
@@ -68,7 +68,7 @@ async def _inflated(chunks: AsyncIterator[bytes], window: int, bytes_max: int) -
 
 
 def _window_of(first: bytes, window: int) -> int:
-    """Some servers send raw deflate where the standard asks for the zlib form."""
+    """Return the window bits; some servers send raw deflate instead of the zlib format."""
     if window == zlib.MAX_WBITS and first and first[0] & 0x0F != 8:
         return -zlib.MAX_WBITS
     return window

@@ -1,7 +1,7 @@
-"""The client: a pool of connections, an address check where each socket is made, redirects by hand.
+"""The client: a connection pool, an address check for each socket, and explicit redirects.
 
-Nothing of the environment is used (no proxies, no netrc). Compressed answers are inflated here,
-with a counter, instead of by the HTTP library.
+It ignores proxies and netrc of the environment. It decompresses responses itself, to count their
+size, instead of the HTTP library.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from flowmesh.egress.policy import Policy
 REDIRECTS_MAX = 3
 URL_CHARACTERS_MAX = 8 * 1024
 CALLS_MAX = 256
-# Idle connections to other hosts must not keep a call from its own.
+# Idle connections to other hosts must not block a call.
 CONNECTIONS_PER_CALL = 2
 DNS_CACHE_SECONDS = 10
 IDLE_CONNECTION_SECONDS = 15.0
@@ -42,7 +42,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer. Header names are lower case; repeated ones are joined by a comma."""
+    """A complete response. Header names are lower case; repeated headers are comma-joined."""
 
     status: int
     headers: dict[str, str]
@@ -59,7 +59,7 @@ class _Request:
 
 
 class _CheckedResolver(AbstractResolver):
-    """All addresses of a name must be admitted, or none is used."""
+    """A resolver that rejects a name unless all its addresses are admitted."""
 
     def __init__(self, policy: Policy, resolver: AbstractResolver) -> None:
         self._policy = policy
@@ -78,7 +78,7 @@ class _CheckedResolver(AbstractResolver):
 
 
 class Egress:
-    """Sends requests that users wrote, within one policy. An async context manager."""
+    """Sends requests of users within one policy. An async context manager."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ class Egress:
         *,
         calls_max: int = CALLS_MAX,
     ) -> None:
-        """`resolver` turns names into addresses; the system's where none is given.
+        """`resolver` resolves host names; by default the resolver of the system.
 
-        More than `calls_max` calls at once to one host wait for each other.
+        At most `calls_max` calls to one host run at once; further calls wait.
         """
         self._policy = policy
         self._calls_max = calls_max
@@ -136,10 +136,10 @@ class Egress:
         redirects_max: int = REDIRECTS_MAX,
         response_bytes_max: int = RESPONSE_BYTES_MAX,
     ) -> Response:
-        """One request and its answer, whatever the status, within `timeout_ms` in all.
+        """Send a request and return the response with any status, within `timeout_ms` in all.
 
-        Raises the errors of `flowmesh.egress.errors`. A redirect is followed at most
-        `redirects_max` times; 0 answers with the redirect itself.
+        Raises the errors of `flowmesh.egress.errors`. At most `redirects_max` redirects are
+        followed; with 0 the redirect itself is returned.
         """
         check_headers(headers)
         request = _Request(check_method(method), check_url(url), _with_defaults(headers), body)
@@ -150,7 +150,7 @@ class Egress:
             raise TimedOut(f"no complete answer within {timeout_ms} ms") from None
 
     async def addresses(self, host: str, port: int) -> tuple[str, ...]:
-        """The numeric addresses of a host, for calls that are not HTTP; all of them admitted.
+        """Return the numeric addresses of a host for calls other than HTTP; all are admitted.
 
         Raises EgressBlocked and Unreachable.
         """
@@ -174,7 +174,7 @@ class Egress:
 
     async def _exchange(self, request: _Request, bytes_max: int) -> Response:
         if self._session is None:
-            raise RuntimeError("Egress is used outside of its `async with` block")
+            raise RuntimeError("Egress must be used inside its `async with` block")
         try:
             async with self._session.request(
                 request.method,
@@ -185,7 +185,7 @@ class Egress:
                 timeout=aiohttp.ClientTimeout(total=None),
             ) as answer:
                 encoding = answer.headers.get("Content-Encoding", "")
-                # HEAD and 304 may name an encoding of a body they do not have.
+                # HEAD and 304 can have a Content-Encoding without a body.
                 plain = request.method == "HEAD" or answer.status in (204, 304)
                 body = await read_body(
                     answer.content.iter_any(), "" if plain else encoding, bytes_max
@@ -194,12 +194,12 @@ class Egress:
         except (aiohttp.ClientConnectorError, ssl.SSLError) as error:
             raise Unreachable(_connect_message(request.url, error)) from error
         except aiohttp.InvalidURL as error:
-            raise RequestInvalid("the url is not one that can be called") from error
+            raise RequestInvalid("the url cannot be called") from error
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise Interrupted("the connection broke before the answer was complete") from error
 
     def _socket(self, address: tuple[Any, ...]) -> socket.socket:
-        """The one place where sockets to the outside are made."""
+        """Create a socket; no other code creates external sockets."""
         family, kind, protocol, _, target = address
         if not self._policy.admits(str(target[0])):
             raise EgressBlocked
@@ -207,14 +207,14 @@ class Egress:
 
 
 def check_method(method: str) -> str:
-    """A method in capital letters; raises RequestInvalid."""
+    """Return the method in capitals. Raises RequestInvalid."""
     if method.upper() not in METHODS:
         raise RequestInvalid(f"method {method[:32]!r} is none of {', '.join(sorted(METHODS))}")
     return method.upper()
 
 
 def check_url(text: str) -> URL:
-    """A URL that can be called; raises RequestInvalid."""
+    """Parse and check a URL. Raises RequestInvalid."""
     if len(text) > URL_CHARACTERS_MAX:
         raise RequestInvalid(f"urls are limited to {URL_CHARACTERS_MAX} characters")
     if any(ord(character) < 0x20 or character == "\x7f" for character in text):
@@ -228,7 +228,7 @@ def check_url(text: str) -> URL:
     if url.scheme not in ("http", "https"):
         raise RequestInvalid("the url must begin with http:// or https://")
     if not url.host or "%" in url.host or port == 0:
-        raise RequestInvalid("the url names no host and port that can be called")
+        raise RequestInvalid("the url has no valid host and port")
     return url
 
 
@@ -242,7 +242,7 @@ def _with_defaults(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _redirected(request: _Request, status: int, location: str) -> _Request:
-    """The next request. As browsers do: 303, and 301 or 302 after a POST, become a GET."""
+    """Return the redirected request; 303, and 301 or 302 after a POST, become GET."""
     try:
         target = request.url.join(URL(location))
     except ValueError:
@@ -267,7 +267,7 @@ def _headers_of(answer: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 def _connect_message(url: URL, error: BaseException) -> str:
-    """Names the host as it was written, not what it led to."""
+    """Return a message with the host as written, without resolved addresses."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the host name {url.host} cannot be resolved"
     if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):

@@ -1,18 +1,18 @@
-"""Why a call to the outside did not give an answer.
+"""Errors of external calls.
 
 FlowmeshError
-├── EgressBlocked        403 EGRESS_BLOCKED      the address is not one that steps may call
+├── EgressBlocked        403 EGRESS_BLOCKED      the policy does not admit the address
 ├── HeaderInvalid        400 HEADER_INVALID      characters or names that no header may have
 ├── RequestInvalid       400 REQUEST_INVALID     the url or method is not usable
 └── ResponseTooLarge     413 RESPONSE_TOO_LARGE  over the limit once decompressed
 EgressFailure
 ├── TimedOut             no complete answer within the time given
 ├── Unreachable          no connection: refused, no such host, TLS
-├── Interrupted          the connection broke, or what came was not HTTP
+├── Interrupted          the connection broke, or the response was not HTTP
 └── TooManyRedirects     more than three
 
-The first four tell the user what to mend and are never worth a retry. Messages of
-`EgressBlocked` name no address, so that they tell nothing about what listens where.
+The first four are errors of the user and are never retried. Messages of `EgressBlocked` contain
+no address, because it would reveal internal hosts.
 """
 
 from flowmesh.errors import Forbidden, Invalid, TooLarge
@@ -42,7 +42,7 @@ class ResponseTooLarge(TooLarge):
 
 
 class EgressFailure(Exception):
-    """The network or the other side failed; the message is ours and may be shown."""
+    """A failure of the network or the upstream; the message can be shown to users."""
 
 
 class TimedOut(EgressFailure):

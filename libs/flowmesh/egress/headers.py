@@ -1,4 +1,4 @@
-"""Headers a user may set, and what of them may follow a redirect to another host."""
+"""Checks of headers, and the headers that follow a redirect to another host."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ HEADER_BYTES_MAX = 16 * 1024
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-# These belong to the connection or to the client, not to the user.
+# Headers of the connection or the client.
 _NOT_SETTABLE = frozenset(
     {
         "host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer",
@@ -19,8 +19,8 @@ _NOT_SETTABLE = frozenset(
     }
 )  # fmt: skip
 
-# What another host may see. A list of what is harmless, not of what is secret: a user's own
-# header may carry a key under any name.
+# Headers that are sent to another host. An allow list, because any header of a user can carry
+# a secret.
 _SAFE_ACROSS_HOSTS = frozenset(
     {
         "accept", "accept-encoding", "accept-language", "content-type", "user-agent",
@@ -30,7 +30,7 @@ _SAFE_ACROSS_HOSTS = frozenset(
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises HeaderInvalid for a name or value that could change the request around it."""
+    """Raise HeaderInvalid for a name or value that could alter the request around it."""
     if len(headers) > HEADERS_MAX:
         raise HeaderInvalid(f"a request has at most {HEADERS_MAX} headers, not {len(headers)}")
     total = 0
@@ -47,5 +47,5 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def across_hosts(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that may go on to another origin."""
+    """Return the headers that may be sent to another origin."""
     return {name: value for name, value in headers.items() if name.lower() in _SAFE_ACROSS_HOSTS}

@@ -1,5 +1,8 @@
-"""Which addresses may be called. The check is on the address a socket is about to connect to,
-never on the text of a url: names, decimal and octal forms and redirects all end there."""
+"""The policy of callable addresses.
+
+It checks the address that a socket connects to, never the text of a URL. So it covers host names,
+decimal and octal forms, and redirects.
+"""
 
 import ipaddress
 from dataclasses import dataclass
@@ -7,8 +10,8 @@ from dataclasses import dataclass
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Ranges that `is_global` lets pass although they lead inside: forms that carry an IPv4 address
-# (compatible, NAT64, 6to4, Teredo), retired site-local addresses, protocol assignments, relays.
+# Ranges that `is_global` admits although they can reach internal hosts: forms that embed an IPv4
+# address (compatible, NAT64, 6to4, Teredo), site-local addresses, protocol assignments, relays.
 _LEADS_INSIDE: tuple[Network, ...] = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -26,21 +29,21 @@ _LEADS_INSIDE: tuple[Network, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`public_only` denies whatever is not a public unicast address, except `allowed` networks."""
+    """`public_only` admits public unicast addresses and the `allowed` networks only."""
 
     public_only: bool
     allowed: tuple[Network, ...] = ()
 
     @classmethod
     def named(cls, name: str, allowed: tuple[str, ...] = ()) -> "Policy":
-        """The policy of the setting `egress`: `open` or `public`."""
+        """Return the policy of the setting `egress`: `open` or `public`."""
         if name not in ("open", "public"):
             raise ValueError(f"egress policy {name!r} is neither open nor public")
         networks = tuple(ipaddress.ip_network(network) for network in allowed)
         return cls(public_only=name == "public", allowed=networks)
 
     def admits(self, host: str) -> bool:
-        """Whether a socket may connect to this numeric address."""
+        """Return whether a socket may connect to a numeric address."""
         if not self.public_only:
             return True
         try:

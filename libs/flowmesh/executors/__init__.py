@@ -1,4 +1,4 @@
-"""The built-in executors, one module each, by the task type they run, and how specs are made ready.
+"""The executors of the built-in task types, and the compilation of task specs.
 
-Workers run them; a dry run runs the same ones with nobody at the other end.
+Workers run them; a dry run uses the same ones with clients that send nothing.
 """

@@ -1,4 +1,4 @@
-"""What an executor is: it makes a step of a TaskSpec once, and the step runs attempts of it."""
+"""The interface of executors: an executor compiles a TaskSpec to a step; the step runs attempts."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -20,22 +20,24 @@ _UNREAD = object()
 
 @dataclass(slots=True)
 class Attempt:
-    """One try of one task. `input_bytes` is JSON text, fetched where it came by reference."""
+    """One attempt of a task. `input_bytes` is JSON text, never a reference to a payload."""
 
     task: Task
     input_bytes: bytes
-    # What is left of the attempt's time; always above 0.
+    # The remaining time of the attempt; always above 0.
     timeout_ms: int
     _value: Json = field(default=_UNREAD)
 
     @property
     def value(self) -> Json:
-        """The input, parsed when it is first asked for."""
+        """The input, parsed at first use."""
         if self._value is _UNREAD:
             try:
                 if path := inexact(self.input_bytes, "input"):
-                    told = f"{path} is a number that cannot be kept exactly; write it as a string"
-                    raise invalid(told)
+                    message = (
+                        f"{path} is a number that cannot be kept exactly; write it as a string"
+                    )
+                    raise invalid(message)
                 self._value = orjson.loads(self.input_bytes) if self.input_bytes else None
             except (orjson.JSONDecodeError, msgspec.DecodeError):
                 raise invalid("the task's input is not JSON") from None
@@ -44,11 +46,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """JSON text, and JSON with more (`{"http": {"status", "headers"}}`)."""
+    """The output as JSON text, and metadata as JSON (`{"http": {"status", "headers"}}`)."""
 
     data: bytes
     metadata: bytes = b""
-    # The same value, where the executor has it at hand.
+    # The parsed output, if the executor has it.
     value: Json = field(default=_UNREAD, compare=False)
 
     @classmethod
@@ -63,34 +65,34 @@ class Output:
 
 
 class Step(ABC):
-    """A task spec made ready. Raises TaskFailure when an attempt fails."""
+    """A compiled task spec. A failed attempt raises TaskFailure."""
 
     @abstractmethod
     async def run(self, attempt: Attempt) -> Output: ...
 
 
 class InlineStep(ABC):
-    """A step so cheap that it runs at once on the event loop, most times."""
+    """A step that is usually cheap enough to run on the event loop."""
 
     @abstractmethod
     def run(self, attempt: Attempt) -> Output: ...
 
     def is_prompt(self, attempt: Attempt) -> bool:
-        """Whether others may wait for this attempt: it takes no more than some ms."""
+        """Return whether the attempt may block the event loop: it takes a few ms at most."""
         return True
 
-    async def run_apart(self, attempt: Attempt) -> Output:
-        """As `run`; what is not prompt holds nobody up."""
+    async def run_off_loop(self, attempt: Attempt) -> Output:
+        """Run the attempt without blocking the event loop."""
         return self.run(attempt)
 
 
 AnyStep = Step | InlineStep
-# Compiles a spec and its parsed config; raises TaskFailure where the config cannot work.
+# Compiles a spec and its parsed config; raises TaskFailure for an unusable config.
 Executor = Callable[[TaskSpec, dict[str, Json]], AnyStep]
 
 
 class Sender(Protocol):
-    """Who makes the call: `flowmesh.egress.Egress`, or whoever only wants to know of it."""
+    """The HTTP client: `flowmesh.egress.Egress`, or a recorder of calls in a dry run."""
 
     async def send(
         self,
@@ -102,4 +104,4 @@ class Sender(Protocol):
         timeout_ms: int,
         response_bytes_max: int,
     ) -> Response:
-        """The answer, whatever its status; raises EgressFailure and EgressBlocked."""
+        """Return the response with any status. Raises EgressFailure and EgressBlocked."""

@@ -1,8 +1,8 @@
-"""Circuit breakers by upstream: one that fails is left alone for a while, then tried with one call.
+"""Circuit breakers by upstream: calls to a failing upstream stop, then one trial call is made.
 
-Closed: calls leave. Open, after too many failures: none leaves, and attempts fail at once with
-CIRCUIT_OPEN and the time until it is tried again. Half open: one call tries; its outcome decides.
-An opened breaker is told to others, who open theirs.
+Closed: calls are sent. Open, after too many failures: attempts fail at once with CIRCUIT_OPEN and
+the time until the trial. Half open: one trial call is sent, and its outcome decides. Worker
+services report opened breakers to each other and open theirs too.
 """
 
 import math
@@ -19,22 +19,22 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.rpc.calls import Caller, Rpc, RpcAnswer
 
 WINDOW_MS = 10_000
-"""Outcomes of so long are counted."""
+"""The period in which outcomes are counted."""
 
 CALLS_MIN = 20
 FAILURES_SHARE = 0.5
-"""A breaker opens when so many calls were made in its window and this share of them failed."""
+"""A breaker opens after this many calls in its window of which this share failed."""
 
 OPEN_MS = 5_000
 OPEN_MS_MAX = 60_000
-"""It stays open for so long, twice as long each time the call that tries it fails."""
+"""Bounds of the open time, which doubles after each failed trial call."""
 
 UPSTREAMS_MAX = 10_000
-"""Breakers kept; beyond, the one that was used least recently is forgotten."""
+"""The maximum of breakers; the least recently used one is evicted."""
 
 
 class State(Enum):
-    """Whether calls leave."""
+    """The state of a breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -55,7 +55,7 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of a process; `changed` is told of each that opens or closes."""
+    """The breakers of a process; `changed` is called for each that opens or closes."""
 
     def __init__(
         self,
@@ -68,14 +68,14 @@ class Breakers:
         self._breakers: OrderedDict[str, Breaker] = OrderedDict()
 
     def admit(self, upstream: str) -> None:
-        """Lets a call leave; its outcome is to be told. Raises CIRCUIT_OPEN where none may."""
+        """Admit a call; the caller must `record` its outcome. Raises CIRCUIT_OPEN."""
         breaker = self._breakers.get(upstream)
         if breaker is None or breaker.state is State.CLOSED:
             return
         now_ms = self._monotonic_ms()
         if breaker.state is State.OPEN and now_ms >= breaker.until_ms:
-            self._turn(breaker, State.HALF_OPEN)
-            # Nobody waits for ever for an outcome that is not told.
+            self._change(breaker, State.HALF_OPEN)
+            # Limits the wait for an outcome that is never recorded.
             breaker.until_ms = now_ms + breaker.open_ms
             return
         if breaker.state is State.HALF_OPEN and now_ms >= breaker.until_ms:
@@ -88,8 +88,8 @@ class Breakers:
             details={"upstream": upstream},
         )
 
-    def tell(self, upstream: str, *, failed: bool | None) -> None:
-        """How a call that left has ended; None where that says nothing: the next one tries."""
+    def record(self, upstream: str, *, failed: bool | None) -> None:
+        """Record the outcome of an admitted call; None if it is unknown, so the next call tries."""
         breaker = self._breakers.get(upstream)
         if failed is None:
             if breaker is not None and breaker.state is State.HALF_OPEN:
@@ -106,9 +106,9 @@ class Breakers:
                 self._open(breaker, breaker.open_ms)
             case State.HALF_OPEN:
                 del self._breakers[upstream]
-                self._turn(breaker, State.CLOSED)
+                self._change(breaker, State.CLOSED)
             case State.OPEN:
-                # It left before the breaker opened.
+                # The call was sent before the breaker opened.
                 pass
 
     def _used(self, upstream: str) -> Breaker:
@@ -124,7 +124,7 @@ class Breakers:
         now_ms = self._monotonic_ms()
         passed_ms = now_ms - breaker.since_ms
         if passed_ms >= WINDOW_MS:
-            # Half of the last window stays, unless that is long ago.
+            # Keep half of the last window, unless it ended long ago.
             keep = passed_ms < 2 * WINDOW_MS
             breaker.calls = breaker.calls // 2 if keep else 0
             breaker.failures = breaker.failures // 2 if keep else 0
@@ -136,31 +136,31 @@ class Breakers:
 
     def _open(self, breaker: Breaker, for_ms: float) -> None:
         breaker.until_ms = self._monotonic_ms() + for_ms
-        self._turn(breaker, State.OPEN)
+        self._change(breaker, State.OPEN)
 
     def opened_elsewhere(self, upstream: str, for_ms: float) -> None:
-        """Another process has opened its breaker: so does this one, and tells nobody."""
+        """Open a breaker that another process has opened, without reporting it again."""
         breaker = self._used(upstream)
         if breaker.state is State.CLOSED:
             breaker.state = State.OPEN
             breaker.until_ms = self._monotonic_ms() + min(for_ms, OPEN_MS_MAX)
             breaker.calls = breaker.failures = 0
 
-    def _turn(self, breaker: Breaker, state: State) -> None:
+    def _change(self, breaker: Breaker, state: State) -> None:
         breaker.state = state
         self.changed(breaker)
 
     def not_closed(self) -> list[Breaker]:
-        """Those that hold calls back."""
+        """Return the breakers that are open or half open."""
         return [each for each in self._breakers.values() if each.state is not State.CLOSED]
 
     def wait_ms(self, breaker: Breaker) -> int:
-        """How long until a breaker is tried."""
+        """Return the time until the trial call, in ms."""
         return max(0, math.ceil(breaker.until_ms - self._monotonic_ms()))
 
 
 class GuardedSender:
-    """Sends calls whose upstream has no open breaker; a status of 500 and above is a failure."""
+    """A Sender behind breakers. A status of 500 or above counts as a failure."""
 
     def __init__(self, sender: Sender, breakers: Breakers) -> None:
         self._sender = sender
@@ -178,7 +178,7 @@ class GuardedSender:
     ) -> Response:
         upstream = upstream_of(url)
         self._breakers.admit(upstream)
-        # A call that is canceled, or that may not leave, says nothing of its upstream.
+        # The outcome of a canceled or rejected call is unknown.
         failed: bool | None = None
         try:
             response = await self._sender.send(
@@ -195,16 +195,16 @@ class GuardedSender:
             failed = True
             raise
         finally:
-            self._breakers.tell(upstream, failed=failed)
+            self._breakers.record(upstream, failed=failed)
 
 
-# Failures of a gRPC call that are the service's, and those that never came to it.
-_ITS_OWN = frozenset({failures.NETWORK, failures.TIMEOUT, failures.SERVER})
+# Failures that the service caused, or that prevented the call from reaching it.
+_SERVICE_FAILURES = frozenset({failures.NETWORK, failures.TIMEOUT, failures.SERVER})
 _NOT_SENT = frozenset({failures.VALIDATION, failures.EGRESS_BLOCKED})
 
 
 class GuardedCaller:
-    """Makes gRPC calls whose target has no open breaker; who refuses what it is asked is well."""
+    """A gRPC Caller behind breakers. A refusal of the request does not count as a failure."""
 
     def __init__(self, caller: Caller, breakers: Breakers) -> None:
         self._caller = caller
@@ -219,14 +219,14 @@ class GuardedCaller:
             failed = False
             return answer
         except TaskFailure as failure:
-            failed = None if failure.class_ in _NOT_SENT else failure.class_ in _ITS_OWN
+            failed = None if failure.class_ in _NOT_SENT else failure.class_ in _SERVICE_FAILURES
             raise
         finally:
-            self._breakers.tell(upstream, failed=failed)
+            self._breakers.record(upstream, failed=failed)
 
 
 def upstream_of(url: str) -> str:
-    """Host, and port where the URL has one; the URL itself where it is none."""
+    """Return the host, with the port if the URL has one; invalid URLs are returned as they are."""
     try:
         return urlsplit(url).netloc.rpartition("@")[2].lower() or url[:128]
     except ValueError:

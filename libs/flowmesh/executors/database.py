@@ -1,7 +1,7 @@
 """`db.query` and `db.exec`: one statement on a database that the worker knows by name.
 
-What a definition says of the statement is fixed; what comes from an execution is a bound value,
-or one of the identifiers that the definition lists.
+The definition fixes the statement. An execution supplies bound values and chooses among the
+identifiers that the definition lists.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from flowmesh.executors.templates import Rendered
 from flowmesh.tasktypes.builtin.databases import DB_EXEC
 
 ROWS_DEFAULT = 1_000
-# A parameter that is always there: the same for all attempts of a node.
+# A parameter that is always set, to the same value in all attempts of a node.
 IDEMPOTENCY_KEY = "idempotency_key"
 
 
@@ -61,14 +61,14 @@ class DatabaseStep(Step):
 
 
 def check_identifier(name: str, value: Json, allowed: Sequence[str]) -> None:
-    """Raises TaskFailure for a name that the definition does not list."""
+    """Raise TaskFailure for a name that the definition does not list."""
     if value not in allowed:
         message = f"the identifier {name} is {str(value)[:64]!r}, not one of {', '.join(allowed)}"
         raise invalid(message, reason="SQL_FORBIDDEN")
 
 
 def database_executor(databases: Databases, now_us: NowUs) -> Executor:
-    """The executor of `db.query` and `db.exec`."""
+    """Return the executor of `db.query` and `db.exec`."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> DatabaseStep:
         return DatabaseStep(spec, config, databases, now_us)

@@ -1,4 +1,4 @@
-"""How an attempt fails: a class that retry policies know, a message for the user, details as JSON.
+"""The failure of an attempt: a class for retry policies, a message for the user, JSON details.
 
 TaskFailure   raised by executors, turned into a result of the attempt; never an RPC error
 """
@@ -19,14 +19,14 @@ SERVER = "ServerError"
 VALIDATION = "ValidationError"
 CANCELLED = "Cancelled"
 EGRESS_BLOCKED = "EgressBlocked"
-# The breaker of what was to be called is open.
+# The circuit breaker of the upstream is open.
 CIRCUIT_OPEN = "CIRCUIT_OPEN"
 # A fault of the executor itself; its text stays in the log.
 INTERNAL = "InternalError"
 
 
 class TaskFailure(Exception):
-    """Ends an attempt; `node` is the node that failed where this one reports another's failure."""
+    """The failure of an attempt; `node` is set if it reports the failure of another node."""
 
     def __init__(
         self,
@@ -56,5 +56,5 @@ class TaskFailure(Exception):
 
 
 def invalid(message: str, **details: Any) -> TaskFailure:
-    """A ValidationError: what was given is wrong, and trying again cannot help."""
+    """Return a ValidationError: the input or configuration is wrong, so a retry cannot help."""
     return TaskFailure(VALIDATION, message, details=details or None)

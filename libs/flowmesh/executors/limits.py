@@ -1,4 +1,4 @@
-"""Every bound of the built-in executors, with its unit."""
+"""The limits of the built-in executors, with their units."""
 
 # An executor that can choose processes a larger input outside the event loop.
 LOOP_BYTES_MAX = 64 * 1024

@@ -1,4 +1,4 @@
-"""Lines that a task logs, as they are kept with its node: few, short, and in order."""
+"""Log lines of a task that are kept with its node, limited in number and length."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ LINE_CHARACTERS_MAX = 1_000
 
 
 def log_lines(text: str) -> list[Json]:
-    """What code printed, a line each; the last says how many were left out."""
+    """Split printed text into log lines; the last line reports the number of omitted lines."""
     lines = text.splitlines()
     kept: list[Json] = [
         {"level": "info", "message": line[:LINE_CHARACTERS_MAX]} for line in lines[:LINES_MAX]

@@ -1,4 +1,4 @@
-"""`log`: a line in the log of the worker, which is also kept with the node."""
+"""`log`: writes a line to the log of the worker and keeps it with the node."""
 
 from typing import Any
 

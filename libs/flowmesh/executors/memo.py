@@ -1,7 +1,7 @@
-"""Which earlier result of a task may stand for it: the key of what it would do.
+"""Cache keys of attempts: an attempt with an equal key can reuse an earlier result.
 
-Equal are attempts of the same task with the same input (or the same key, where the definition has
-one), in the same namespace or of the same workflow.
+Attempts of the same task with the same input (or the same key, if the definition has one) are
+equal within a namespace or within a workflow.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from flowmesh.executors.templates import Rendered
 
 
 class MemoRule:
-    """The key of an attempt, and how long its result is good."""
+    """Computes the cache key of an attempt; holds the lifetime of its result."""
 
     def __init__(self, spec: TaskSpec, now_us: NowUs) -> None:
         rule = spec.cache
@@ -26,7 +26,7 @@ class MemoRule:
         self._key = None if template is None else Rendered(template, spec.dialect, now_us)
 
     def key(self, attempt: Attempt) -> str:
-        """Raises TaskFailure where the key's template cannot be rendered."""
+        """Return the key. Raises TaskFailure if its template cannot be rendered."""
         task = attempt.task
         named = attempt.value if self._key is None else self._key.over(attempt)
         parts = [

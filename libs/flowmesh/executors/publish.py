@@ -1,6 +1,6 @@
-"""`publish`: an event to whoever subscribes, as CloudEvents 1.0 in JSON.
+"""`publish`: publishes an event to subscribers, as CloudEvents 1.0 in JSON.
 
-A task names a subject; which subjects of the bus that may be is not its to say.
+A task names a subject; the worker maps it to a subject of the bus below its own prefix.
 """
 
 import re
@@ -25,16 +25,16 @@ _HEADERS = {"content-type": "application/cloudevents+json; charset=utf-8"}
 
 
 class Publisher(Protocol):
-    """Who has the event sent: `Subjects`, who does more than that, or whoever notes it only."""
+    """Publishes events: `Subjects`, a wrapper that also fires triggers, or a dry run's recorder."""
 
     async def publish(
         self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
     ) -> None:
-        """Returns when it is on its way; raises FlowmeshError."""
+        """Return after the event is sent. Raises FlowmeshError."""
 
 
 class EventBus(Protocol):
-    """The part of `flowmesh.bus.Bus` that it takes."""
+    """The part of `flowmesh.bus.Bus` that `Subjects` uses."""
 
     async def publish_core(
         self, subject: str, data: bytes, *, headers: dict[str, str] | None = None
@@ -43,9 +43,9 @@ class EventBus(Protocol):
 
 
 class Subjects:
-    """Sends to `<prefix>.<namespace>.<subject>` of NATS, and nowhere else.
+    """Publishes to `<prefix>.<namespace>.<subject>` of NATS only.
 
-    The message id is the event's, so a stream over these subjects keeps a repeated one once.
+    The message id is the id of the event, so a stream over these subjects stores a repeat once.
     """
 
     def __init__(self, bus: EventBus, prefix: str) -> None:
@@ -55,7 +55,7 @@ class Subjects:
     async def publish(
         self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
     ) -> None:
-        # One word for each namespace, so that none reaches into another.
+        # Encode the namespace as one word, so that it cannot reach into another one.
         word = re.sub(r"[^A-Za-z0-9_-]", lambda found: f"%{ord(found[0]):02X}", namespace)
         data = orjson.dumps(event)
         if len(data) > EVENT_BYTES_MAX:
@@ -68,7 +68,7 @@ class Subjects:
 async def send_event(
     publisher: Publisher, attempt: Attempt, subject: str, event: dict[str, Json]
 ) -> None:
-    """Sends the event of an attempt; what goes wrong on the way is a TaskFailure."""
+    """Publish the event of an attempt. Raises TaskFailure."""
     try:
         await publisher.publish(attempt.task.namespace, subject, event, _HEADERS)
     except (Invalid, TooLarge) as error:
@@ -113,7 +113,7 @@ class PublishStep(Step):
 
 
 def publish_executor(publisher: Publisher, now_us: NowUs) -> Executor:
-    """The executor of `publish`."""
+    """Return the executor of `publish`."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> PublishStep:
         return PublishStep(spec, config, publisher, now_us)

@@ -1,4 +1,4 @@
-"""JSON Schemas of tasks as tasks fail by them; what they are and how they judge is the plan's."""
+"""Checks of task values against JSON Schemas. Problems become ValidationErrors."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ class SchemaCheck:
     """Checks values against one schema."""
 
     def __init__(self, schema: bytes, subject: str) -> None:
-        """`subject` is what the messages call the value: `input` or `output`."""
+        """`subject` names the value in messages: `input` or `output`."""
         self._subject = subject
         self._schema = Schema(schema)
 
     def check(self, value: Json) -> None:
-        """Raises a ValidationError with paths and a message for each problem, at most 20."""
+        """Raise a ValidationError with a path and a message for each problem, at most 20."""
         try:
             problems = self._schema.problems(value)
         except ValueError as error:

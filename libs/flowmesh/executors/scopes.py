@@ -1,7 +1,7 @@
-"""What templates in a task's configuration may refer to, by dialect.
+"""The roots and scopes of templates in a task's configuration, by dialect.
 
-Native resources see the task's own `input`. Step JSON sees `context`, where the output of a
-step is also there under `.result`, unless it has a member of that name.
+Native resources see the task's own `input`. Step JSON sees `context`, where the output of a step
+is also available as `.result` unless it has a member of that name.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -19,8 +19,8 @@ def roots_of(dialect: int) -> tuple[str, ...]:
     return ("context", "input") if dialect == DIALECT_STEPS else ("input",)
 
 
-def results_asked_for(references: Iterable[Reference]) -> frozenset[str]:
-    """Steps of which a template reads `.result`."""
+def results_read(references: Iterable[Reference]) -> frozenset[str]:
+    """Return the steps whose `.result` the templates read."""
     return frozenset(
         str(reference.path[0])
         for reference in references
@@ -31,7 +31,7 @@ def results_asked_for(references: Iterable[Reference]) -> frozenset[str]:
 def scope_of(
     dialect: int, value: Json, moment: Moment, with_result: Collection[str] = ()
 ) -> dict[str, Json]:
-    """The scope to render over; `value` is the task's input."""
+    """Return the scope for rendering; `value` is the input of the task."""
     if dialect != DIALECT_STEPS:
         return {"input": value, MOMENT: moment}
     context = value if isinstance(value, Mapping) else {}
@@ -46,7 +46,7 @@ def scope_of(
 
 
 def rendered(render: Callable[[dict[str, Json]], T], scope: dict[str, Json]) -> T:
-    """Renders; a reference to what is not there is a ValidationError of the attempt."""
+    """Render; a reference without a value raises a ValidationError of the attempt."""
     try:
         return render(scope)
     except RenderError as error:
@@ -54,7 +54,7 @@ def rendered(render: Callable[[dict[str, Json]], T], scope: dict[str, Json]) -> 
 
 
 def compiled(make: Callable[[], T]) -> T:
-    """Compiles; a definition checked at registration compiles here too."""
+    """Compile; a definition that passed registration compiles here too."""
     try:
         return make()
     except TemplateInvalid as error:

@@ -1,7 +1,7 @@
-"""Secrets of tasks: where their values come from, and how they are kept out of what is stored.
+"""Secrets of tasks: their source, and the masking of their values in stored data.
 
 A secret is a variable of the environment of the worker service: `FLOWMESH_SECRET_` and its name in
-capitals, with `_` for what is neither letter nor digit. JSON objects are read, all else is a text.
+capitals, with `_` for other characters. JSON objects are parsed, everything else is text.
 """
 
 import os
@@ -16,23 +16,23 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.standards.problem_details import type_uri
 
 Json = Any
-# The value of the secret of this name; None where there is none.
+# Returns the value of a named secret, or None.
 SecretOf = Callable[[str], Json]
 
 MASK = "***"
 PREFIX = "FLOWMESH_SECRET_"
-# Shorter texts are not masked: they are in too much that is no secret.
+# Shorter texts are not masked, because they occur in too many other values.
 MASKED_CHARACTERS_MIN = 4
 _FORBIDDEN = 403
 
 
 def variable_of(name: str) -> str:
-    """The variable that holds the secret of this name."""
+    """Return the environment variable of a secret."""
     return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 
 def secret_of_environment(name: str) -> Json:
-    """A `SecretOf` over the environment of this process."""
+    """Return a secret from the environment of this process."""
     text = os.environ.get(variable_of(name))
     if text is None or not text.lstrip().startswith("{"):
         return text
@@ -43,7 +43,7 @@ def secret_of_environment(name: str) -> Json:
 
 
 def required(secret_of: SecretOf, name: str) -> Json:
-    """The value of a secret; one that is missing is the error that the standard asks for."""
+    """Return the value of a secret. A missing one raises the error that the standard defines."""
     value = secret_of(name)
     if value is None:
         message = f"there is no secret {name!r}: set {variable_of(name)} for the worker service"
@@ -59,7 +59,7 @@ def required(secret_of: SecretOf, name: str) -> Json:
 
 
 def texts_of(value: Json) -> Iterator[str]:
-    """Every text in a secret that is long enough to be masked, and how it is written in a URL."""
+    """Yield every text in a secret that is long enough to mask, also in its URL encoding."""
     if isinstance(value, dict):
         for item in value.values():
             yield from texts_of(item)
@@ -71,10 +71,10 @@ def texts_of(value: Json) -> Iterator[str]:
 
 
 def without(value: Json, secrets: set[str]) -> Json:
-    """The value with every text of a secret replaced."""
+    """Return the value with every text of a secret masked."""
     if not secrets:
         return value
-    # Long ones first: one may be a part of another.
+    # Longest first, because one text can contain another.
     parts = sorted(secrets, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, parts)))
 

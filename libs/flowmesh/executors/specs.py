@@ -1,4 +1,4 @@
-"""Task specs made ready: the step and the schema checks, kept by digest."""
+"""Compiled task specs, cached by digest: the step and its schema checks."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ from flowmesh.executors.schemas import SchemaCheck
 
 @dataclass(frozen=True, slots=True)
 class ReadySpec:
-    """What running attempts of a spec needs; checks are None where any value is fine."""
+    """A compiled spec. A check is None if any value is valid."""
 
     step: AnyStep
     input_check: SchemaCheck | None
     output_check: SchemaCheck | None
-    # Set where an earlier result may stand for the attempt's.
+    # Set if the attempt may reuse an earlier result.
     memo: MemoRule | None = None
 
 
 class ReadySpecs:
-    """Compiles each spec once and keeps the ones used last."""
+    """Compiles each spec once and keeps the most recently used ones."""
 
     def __init__(self, executors: Mapping[str, Executor], now_us: NowUs) -> None:
         self._executors = executors
@@ -39,7 +39,7 @@ class ReadySpecs:
         return tuple(self._executors)
 
     def ready(self, digest: str, specs: Mapping[str, TaskSpec]) -> ReadySpec:
-        """The compiled spec; raises TaskFailure where it cannot be compiled."""
+        """Return the compiled spec. Raises TaskFailure if it cannot be compiled."""
         found = self._ready.get(digest)
         if found is not None:
             self._ready.move_to_end(digest)

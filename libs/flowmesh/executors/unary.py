@@ -1,4 +1,4 @@
-"""`grpc.call`: one unary call, JSON in and out."""
+"""`grpc.call`: one unary gRPC call with JSON messages."""
 
 from base64 import b64decode
 
@@ -60,7 +60,7 @@ def _with_defaults(given: dict[str, Json], attempt: Attempt) -> dict[str, str]:
 
 
 def unary_executor(caller: Caller, now_us: NowUs) -> Executor:
-    """The executor of `grpc.call`."""
+    """Return the executor of `grpc.call`."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> UnaryStep:
         return UnaryStep(spec, config, caller, now_us)

@@ -1,9 +1,8 @@
-"""JSON text from outside: nothing is lost, rounded or silently dropped.
+"""Parsing of external JSON text without loss, rounding or silent omission.
 
 `json` of the standard library is the parser because it keeps every integer exactly and shows
-duplicate keys; the fast ones do one or the other. Integers beyond 64 bits are refused. Answers are
-written by msgspec. What others have read already, and payloads that come as bytes of gRPC, is not
-read here.
+duplicate keys; faster parsers lack one of the two. Integers beyond 64 bits are rejected. msgspec
+writes the responses. Payloads that arrive as bytes of gRPC are not parsed here.
 """
 
 import json
@@ -32,7 +31,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse_json(raw: bytes, what: str = "The body") -> Any:
-    """The value of a JSON text; raises `Invalid` with a reason and the place, naming it so."""
+    """Parse JSON text; `what` names it in errors. Raises `Invalid` with a reason and the place."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -42,9 +41,9 @@ def parse_json(raw: bytes, what: str = "The body") -> Any:
     try:
         value = _decoded(text, what, _DECODER)
     except _DuplicateKey as error:
-        # What is wrong behind it is said first: the place takes all of the text.
+        # Report a syntax error after the key first; finding the place parses all of the text.
         path, key = _first_twice(_decoded(text, what, _NOTING))
-        message = f"The key {key!r} is there twice in one object: {path}."
+        message = f"The key {key!r} occurs twice in one object: {path}."
         raise _invalid_json(message, field=path) from error
     _check_depth(raw, value)
     if has_long_number(raw) and (path := out_of_bounds(value, "value")):
@@ -55,12 +54,12 @@ def parse_json(raw: bytes, what: str = "The body") -> Any:
 
 
 def dump_json(value: Any) -> bytes:
-    """JSON text of a parsed value: integers exactly, text as UTF-8."""
+    """Write a parsed value as JSON text: exact integers, text as UTF-8."""
     return msgspec.json.encode(value)
 
 
 def exact(value: Any) -> Any:
-    """The value for orjson, which refuses an integer that 64 bits do not hold."""
+    """Return the value for orjson, which rejects integers beyond 64 bits."""
     if isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:
         return orjson.Fragment(str(value))
     if isinstance(value, dict):
@@ -79,7 +78,7 @@ def _decoded(text: str, what: str, decoder: json.JSONDecoder) -> Any:
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
-        # A number of thousands of digits, or one that is no finite double.
+        # A number of thousands of digits, or one beyond the range of a double.
         raise _invalid_json(f"{what} holds a number that cannot be kept.") from error
 
 
@@ -111,14 +110,14 @@ def _noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _first_twice(value: Any) -> tuple[str, str]:
-    """Where the first object is that has a key twice, `lines[2].sku`, and the key."""
+    """Return the place of the first object with a duplicate key, `lines[2].sku`, and the key."""
     found = (here for here in walk(value, (dict, list)) if isinstance(here[1], _Twice))
     place, twice = next(found)
     return f"{place_text(place)}.{twice.key}".removeprefix("."), twice.key
 
 
 def not_unicode(value: Any, root: str) -> str:
-    """Where a value has text that is not Unicode, from `root` on; empty where there is none."""
+    """Return the path from `root` of text that is not Unicode, or an empty text."""
     for place, each in walk(value, (str, dict, list, tuple)):
         if isinstance(each, str) and _HALF.search(each):
             return place_text(place, root)
@@ -130,7 +129,7 @@ def not_unicode(value: Any, root: str) -> str:
 
 
 def not_finite(value: Any, root: str) -> str:
-    """Where a value has NaN or an infinity, from `root` on; empty where there is none."""
+    """Return the path from `root` of a NaN or an infinity, or an empty text."""
     for place, each in walk(value, (float, dict, list, tuple)):
         if isinstance(each, float) and not math.isfinite(each):
             return place_text(place, root)
@@ -155,7 +154,7 @@ _DECODER, _NOTING = (
 
 
 def _check_depth(raw: bytes, value: Any) -> None:
-    # Most bodies have fewer brackets than levels are allowed: no walk for them.
+    # Skip the walk for bodies with fewer brackets than allowed levels.
     if raw.count(b"{") + raw.count(b"[") <= NESTING_MAX:
         return
     level = [value] if isinstance(value, dict | list) else []

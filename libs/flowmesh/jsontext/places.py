@@ -1,17 +1,17 @@
-"""Where a value stands in another one.
+"""Places of values inside other values.
 
-A place is no text: a long key would be copied for each of the values below it.
+A place is a linked list and not a text, so that long keys are not copied for each nested value.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 Place = tuple[Any, str | int] | None
-"""The place of what the value is in, and its key or index there; None for the outermost."""
+"""The place of the enclosing value, and the key or index in it; None for the outermost value."""
 
 
 def steps_to(place: Place) -> tuple[str | int, ...]:
-    """The keys and indexes that lead to it, from the outermost value on."""
+    """Return the keys and indexes from the outermost value to the place."""
     steps = []
     while place is not None:
         place, step = place
@@ -20,13 +20,13 @@ def steps_to(place: Place) -> tuple[str | int, ...]:
 
 
 def place_text(place: Place, root: str = "") -> str:
-    """`root.lines[2].sku`."""
+    """Return the place as a path, `root.lines[2].sku`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps_to(place))
     return "".join((root, *steps)).removeprefix(".")
 
 
 def walk(value: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Place, Any]]:
-    """The values of some kinds with their places, those inside one after it; none twice."""
+    """Yield the values of some types with their places, outer before inner, each once."""
     waiting: list[tuple[Place, Any]] = [(None, value)]
     seen: set[int] = set()
     for place, each in waiting:

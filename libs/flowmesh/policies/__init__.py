@@ -1,7 +1,7 @@
-"""What decides whether a task may run for whoever started its execution.
+"""Permission policies: whether a task may run for the actor that started its execution.
 
-It is asked once of each kind of task in an execution, before the first of them is sent to a worker.
-A module named by FLOWMESH_POLICY (`package.module:factory`) takes the place of `Declared`.
+A policy is evaluated once for each kind of task in an execution, before the first dispatch. A
+factory named by FLOWMESH_POLICY (`package.module:factory`) replaces `DeclaredPermissions`.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ VARIABLE = "FLOWMESH_POLICY"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A kind of task in one execution: what it needs, and what its starter is said to have.
+class PermissionRequest:
+    """A kind of task in one execution, with its required and the granted permissions.
 
-    `actor` and `permissions` are those of the start; children have those of their parents.
+    `actor` and `permissions` come from the start; child executions inherit them.
     """
 
     namespace: str
@@ -28,26 +28,30 @@ class Asked:
     permissions: tuple[str, ...]
 
 
-class Policy(Protocol):
-    """Answers at once, of what it has in memory: every task of the process waits for it."""
+Asked = PermissionRequest
+"""The former name of the class, for policies that import it."""
 
-    def denies(self, asked: Asked) -> str:
-        """Why these tasks may not run; empty where they may."""
+
+class Policy(Protocol):
+    """A policy. It must answer from memory, because it blocks all tasks of the process."""
+
+    def denies(self, request: PermissionRequest) -> str:
+        """Return the reason for a denial, or an empty text."""
         ...
 
 
-class Declared:
-    """Everything may run but what needs a permission that the starter does not have."""
+class DeclaredPermissions:
+    """Denies tasks that require a permission which the actor does not have."""
 
-    def denies(self, asked: Asked) -> str:
-        missing = [name for name in asked.needed if name not in asked.permissions]
+    def denies(self, request: PermissionRequest) -> str:
+        missing = [name for name in request.needed if name not in request.permissions]
         if not missing:
             return ""
-        return f"{asked.actor or 'whoever started it'} is not permitted {', '.join(missing)}"
+        return f"{request.actor or 'the anonymous starter'} is not permitted {', '.join(missing)}"
 
 
 def load(place: str) -> Policy:
-    """What the factory at `package.module:factory` makes. Raises ValueError."""
+    """Return the policy made by the factory at `package.module:factory`. Raises ValueError."""
     module_name, colon, name = place.partition(":")
     if not (colon and module_name and name):
         raise ValueError(f"{VARIABLE}: {place!r} is not package.module:factory")
@@ -60,5 +64,5 @@ def load(place: str) -> Policy:
         raise ValueError(f"{VARIABLE}: {module_name} has no factory {name!r}")
     policy = factory()
     if not callable(getattr(policy, "denies", None)):
-        raise ValueError(f"{VARIABLE}: what {place} makes has no method denies")
+        raise ValueError(f"{VARIABLE}: the object made by {place} has no method denies")
     return policy

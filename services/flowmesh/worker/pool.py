@@ -192,7 +192,7 @@ class BuiltinPool(WorkerSet):
             await asyncio.sleep(0)
             if step.is_prompt(attempt):
                 return step.run(attempt)
-        return await step.run_apart(attempt)
+        return await step.run_off_loop(attempt)
 
     def _failed(self, task: Task, failure: TaskFailure) -> TaskResult:
         self._telemetry.count(task.task_type, failure.class_)

@@ -17,7 +17,7 @@ def test_nothing_of_a_value_is_dropped_or_rounded() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": {"b": 1, "b": 2}}', "--input: The key 'b' is there twice in one object: a.b."),
+        ('{"a": {"b": 1, "b": 2}}', "--input: The key 'b' occurs twice in one object: a.b."),
         ("{", "--input is not JSON: Expecting property name"),
         ('{"n": [18446744073709551616]}', "--input: n[0] is an integer that cannot be kept"),
         ("NaN", "--input holds a number that cannot be kept."),
@@ -38,7 +38,7 @@ def test_files_and_standard_input_are_named(
     """What is wrong in one says so with its name."""
     file = tmp_path / "input.json"
     file.write_text('[{"a": 1, "a": 1}]')
-    with pytest.raises(Refused, match=r"input.json: The key 'a' is there twice .*: \[0\].a"):
+    with pytest.raises(Refused, match=r"input.json: The key 'a' occurs twice .*: \[0\].a"):
         read_value(f"@{file}", "--input")
     monkeypatch.setattr("sys.stdin", io.StringIO("{]"))
     with pytest.raises(Refused, match="standard input is not JSON"):

@@ -99,7 +99,7 @@ def test_a_duplicate_key_is_named(text: bytes, path: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_json(text)
     assert refused.value.violations[0].field == path
-    assert refused.value.message.endswith(f"is there twice in one object: {path}.")
+    assert refused.value.message.endswith(f"occurs twice in one object: {path}.")
 
 
 def test_the_place_of_a_key_that_is_there_twice_costs_what_the_text_costs() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
-from flowmesh.policies import Asked, load
+from flowmesh.policies import PermissionRequest, load
 from tests.unit.engine.factories import Run, each, node, plan
 
 NEEDED = ("pay", "read")
@@ -17,10 +17,10 @@ class Remembers:
     """Denies a type of task, and keeps what it was asked."""
 
     def __init__(self, denied: str = "") -> None:
-        self.asked: list[Asked] = []
+        self.asked: list[PermissionRequest] = []
         self._denied = denied
 
-    def denies(self, asked: Asked) -> str:
+    def denies(self, asked: PermissionRequest) -> str:
         self.asked.append(asked)
         return "not today" if asked.task_type == self._denied else ""
 
@@ -57,7 +57,7 @@ def test_without_a_policy_declared_permissions_decide() -> None:
     assert refused is not None
     assert refused.failure is not None
     assert getattr(refused.failure, "class") == "PERMISSION_DENIED"
-    assert refused.failure.message == "whoever started it is not permitted pay, read"
+    assert refused.failure.message == "the anonymous starter is not permitted pay, read"
     run.state.permissions = ("pay", "read", "write")
     assert PermissionCheck(None).refusal(run.state, run.state.at_workers["m[0]/a"]) is None
 
@@ -66,7 +66,7 @@ def test_what_a_broken_policy_cannot_decide_does_not_run() -> None:
     """The failure says why."""
 
     class Broken:
-        def denies(self, asked: Asked) -> str:
+        def denies(self, asked: PermissionRequest) -> str:
             raise LookupError(asked.task_type)
 
     run = items()
@@ -82,7 +82,7 @@ def test_what_a_broken_policy_cannot_decide_does_not_run() -> None:
         ("policies", "'policies' is not package.module:factory"),
         ("no.such.module:make", "no.such.module cannot be imported"),
         ("made_policies:nobody", "made_policies has no factory 'nobody'"),
-        ("made_policies:wrong", "what made_policies:wrong makes has no method denies"),
+        ("made_policies:wrong", "the object made by made_policies:wrong has no method denies"),
     ],
 )
 def test_a_policy_that_cannot_be_made_is_told(

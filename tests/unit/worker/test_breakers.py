@@ -32,7 +32,7 @@ class Desk:
 
     def call(self, *, failed: bool | None) -> None:
         self.breakers.admit(API)
-        self.breakers.tell(API, failed=failed)
+        self.breakers.record(API, failed=failed)
 
     def opened(self) -> "Desk":
         for _ in range(CALLS_MIN):
@@ -63,7 +63,7 @@ def test_it_is_tried_with_one_call_whose_outcome_decides() -> None:
     desk.now_ms += OPEN_MS
     desk.breakers.admit(API)
     desk.refused()
-    desk.breakers.tell(API, failed=True)
+    desk.breakers.record(API, failed=True)
     assert desk.refused() == 2 * OPEN_MS
     desk.now_ms += 2 * OPEN_MS
     desk.call(failed=False)

@@ -102,7 +102,7 @@ async def test_no_number_of_an_answer_is_rounded() -> None:
 async def test_an_error_that_is_raised_has_a_type() -> None:
     """One that is computed and comes to nothing fails as what it is."""
     config = {"op": "raise", "error": {"jq": "{type: .type, status: 400}"}}
-    with pytest.raises(TaskFailure, match="the type of the error is no text") as failed:
+    with pytest.raises(TaskFailure, match="the type of the error must be a text") as failed:
         await of_serverless(config, {"type": None})
     assert failed.value.class_.endswith("/validation")
 

@@ -1,7 +1,7 @@
 """What templates of a task may refer to."""
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_NATIVE, DIALECT_STEPS
-from flowmesh.executors.scopes import results_asked_for, roots_of, scope_of
+from flowmesh.executors.scopes import results_read, roots_of, scope_of
 from flowmesh.expressions import MOMENT, Moment, compile_template
 
 AT = Moment("execution/node", 1_700_000_000_000_000)
@@ -19,7 +19,7 @@ def test_steps_read_outputs_also_under_result() -> None:
         ["{{context.a.result}}", "{{context.a.result.x}}", "{{context.b.result}}"],
         roots_of(DIALECT_STEPS),
     )
-    asked = results_asked_for(template.references)
+    asked = results_read(template.references)
     assert asked == {"a", "b"}
     context = {"a": {"x": 1}, "b": {"result": 2}, "c": 3}
     scope = scope_of(DIALECT_STEPS, context, AT, asked)
@@ -30,5 +30,5 @@ def test_steps_read_outputs_also_under_result() -> None:
 def test_a_list_output_has_a_result_too() -> None:
     """Whatever the type of the output."""
     template = compile_template("{{context.a.result}}", roots_of(DIALECT_STEPS))
-    scope = scope_of(DIALECT_STEPS, {"a": [1, 2]}, AT, results_asked_for(template.references))
+    scope = scope_of(DIALECT_STEPS, {"a": [1, 2]}, AT, results_read(template.references))
     assert template.render(scope) == [1, 2]

@@ -1,4 +1,4 @@
-"""`condition`: an expression that decides whether the steps behind it run; JSON true or false."""
+"""`condition`: an expression, true or false, that decides whether the following steps run."""
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.executors.base import (
@@ -18,7 +18,7 @@ from flowmesh.sandbox import Sandbox
 
 
 class InlineCondition(InlineStep):
-    """An expression that CEL can express: bounded, so it runs on the event loop."""
+    """A condition compiled to CEL; its cost is bounded, so it runs on the event loop."""
 
     def __init__(self, condition: InputCondition) -> None:
         self._condition = condition
@@ -29,18 +29,18 @@ class InlineCondition(InlineStep):
     def run(self, attempt: Attempt) -> Output:
         return _output(self._condition.holds(attempt))
 
-    async def run_apart(self, attempt: Attempt) -> Output:
-        return _output(await self._condition.holds_apart(attempt))
+    async def run_off_loop(self, attempt: Attempt) -> Output:
+        return _output(await self._condition.holds_off_loop(attempt))
 
 
 class SandboxCondition(Step):
-    """JavaScript that CEL cannot express."""
+    """A JavaScript condition that CEL cannot express."""
 
     def __init__(self, condition: InputCondition) -> None:
         self._condition = condition
 
     async def run(self, attempt: Attempt) -> Output:
-        return _output(await self._condition.holds_apart(attempt))
+        return _output(await self._condition.holds_off_loop(attempt))
 
 
 def _output(holds: bool) -> Output:
@@ -48,7 +48,7 @@ def _output(holds: bool) -> Output:
 
 
 def condition_executor(sandbox: Sandbox) -> Executor:
-    """The executor of `condition`."""
+    """Return the executor of `condition`."""
 
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> AnyStep:
         expression = str(config.get("expression") or "")

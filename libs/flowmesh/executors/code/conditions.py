@@ -1,4 +1,4 @@
-"""Conditions over a task's input, which they know as `context` and `input`."""
+"""Conditions over a task's input, with the names `context` and `input`."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,9 +13,9 @@ ROOTS = ("context", "input")
 
 
 class InputCondition:
-    """A condition in any dialect, compiled where that is not for the sandbox.
+    """A condition in any dialect; compiled here unless it needs the sandbox.
 
-    `result_of` says which members of an input answer to `.result` in the sandbox's JavaScript.
+    `result_of` returns the members of an input that have `.result` in sandboxed JavaScript.
     Raises ExpressionInvalid.
     """
 
@@ -32,31 +32,31 @@ class InputCondition:
         self._steps = steps
         self._sandbox = sandbox
         self._result_of = result_of
-        # A program of jq that cannot be compiled fails where it runs.
+        # An invalid jq program fails when it runs.
         self._compiled: Condition | None = None
         if dialect != "jq":
             self._compiled = compile_condition(source, dialect=dialect, steps=steps)
 
     @property
     def is_inline(self) -> bool:
-        """Whether it can be evaluated here, where its data is small."""
+        """Return whether it can be evaluated in this process if its data is small."""
         return self._compiled is not None
 
     def is_prompt(self, attempt: Attempt, among: int = 1) -> bool:
-        """Whether others may wait for it: some ms at most, of all of them `among` which it is."""
+        """Return whether it may block the event loop; `among` conditions share a few ms."""
         compiled = self._compiled
         return compiled is not None and compiled.is_prompt(_scope(attempt), among)
 
     def holds(self, attempt: Attempt) -> bool:
-        """Whether it holds, at once. Raises TaskFailure."""
+        """Evaluate the condition in this process. Raises TaskFailure."""
         assert self._compiled is not None
         try:
             return self._compiled.evaluate(_scope(attempt))
         except RenderError as error:
             raise invalid(str(error)) from error
 
-    async def holds_apart(self, attempt: Attempt) -> bool:
-        """Whether it holds; in a process of its own unless that is prompt. Raises TaskFailure."""
+    async def holds_off_loop(self, attempt: Attempt) -> bool:
+        """Evaluate the condition, in a child process unless it is prompt. Raises TaskFailure."""
         if self.is_prompt(attempt):
             return self.holds(attempt)
         timeout_ms = sandbox_timeout_ms(attempt)

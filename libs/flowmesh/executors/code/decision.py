@@ -1,6 +1,6 @@
-"""`decision`: which of several conditions hold; the output is the list of their ids.
+"""`decision`: evaluates several conditions; the output lists the ids of those that hold.
 
-`match` says whether to stop at the first that holds. Where none does, the output is `default`.
+With `match: first`, evaluation stops at the first that holds. If none holds, it is `default`.
 Conditions are CEL, JavaScript, JSONPath or jq over the task's input, in any mixture.
 """
 
@@ -27,7 +27,7 @@ from flowmesh.expressions.conditions import Dialect
 from flowmesh.sandbox import Sandbox
 
 INLINE_CONDITIONS_MAX = 8
-"""Of a decision that is made without a break."""
+"""The most conditions that a decision evaluates without yielding to the event loop."""
 
 
 class Test:
@@ -41,9 +41,9 @@ class Test:
         with self._named():
             return self.condition.holds(attempt)
 
-    async def holds_apart(self, attempt: Attempt) -> bool:
+    async def holds_off_loop(self, attempt: Attempt) -> bool:
         with self._named():
-            return await self.condition.holds_apart(attempt)
+            return await self.condition.holds_off_loop(attempt)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -65,8 +65,8 @@ class LongDecision(Step):
     async def run(self, attempt: Attempt) -> Output:
         found = []
         for test in self._tests:
-            await asyncio.sleep(0)  # others have their turn between conditions
-            if await test.holds_apart(attempt):
+            await asyncio.sleep(0)  # yield to the event loop between conditions
+            if await test.holds_off_loop(attempt):
                 found.append(test.label)
                 if self._first:
                     break
@@ -74,7 +74,7 @@ class LongDecision(Step):
 
 
 class ShortDecision(InlineStep):
-    """A decision with few conditions, all bounded, so that it runs on the event loop."""
+    """A decision with few conditions of bounded cost; it runs on the event loop."""
 
     def __init__(self, tests: list[Test], default: list[str], first: bool) -> None:
         self._tests = tests
@@ -95,12 +95,12 @@ class ShortDecision(InlineStep):
                     break
         return Output.of(found or self._default)
 
-    async def run_apart(self, attempt: Attempt) -> Output:
+    async def run_off_loop(self, attempt: Attempt) -> Output:
         return await self._long.run(attempt)
 
 
 def decision_executor(sandbox: Sandbox) -> Executor:
-    """The executor of `decision`."""
+    """Return the executor of `decision`."""
 
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> AnyStep:
         steps = tuple(config.get("steps") or ())
@@ -115,9 +115,9 @@ def decision_executor(sandbox: Sandbox) -> Executor:
     return prepare
 
 
-def _test(said: Mapping[str, Json], steps: Sequence[str], sandbox: Sandbox) -> Test:
-    label, source = str(said["id"]), str(said["expression"])
-    dialect = cast(Dialect, said.get("language") or "cel")
+def _test(definition: Mapping[str, Json], steps: Sequence[str], sandbox: Sandbox) -> Test:
+    label, source = str(definition["id"]), str(definition["expression"])
+    dialect = cast(Dialect, definition.get("language") or "cel")
     try:
         return Test(label, InputCondition(source, dialect, steps, sandbox, step_ids))
     except ExpressionInvalid as error:

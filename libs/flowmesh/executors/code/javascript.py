@@ -13,13 +13,13 @@ SANDBOX_TIMEOUT_MS = 5_000
 
 
 def step_ids(context: Json) -> tuple[str, ...]:
-    """Members of the context that answer to `.result`: the outputs of earlier steps are there."""
+    """Return the members of the context that have `.result`: the outputs of earlier steps."""
     return tuple(context) if isinstance(context, dict) else ()
 
 
 @contextmanager
 def sandbox_failures() -> Iterator[None]:
-    """What the sandbox raises, as failures of the attempt."""
+    """Translate errors of the sandbox to failures of the attempt."""
     try:
         yield
     except SandboxFailure as failure:
@@ -34,7 +34,7 @@ def sandbox_timeout_ms(attempt: Attempt) -> int:
 
 
 class CodeStep(Step):
-    """Code with `context`, `input` (one key of the context where named) and `inputKey`."""
+    """Code that sees `context`, `input` (the context, or the member `inputKey`) and `inputKey`."""
 
     def __init__(self, code: str, input_key: str, sandbox: Sandbox) -> None:
         self._code = code
@@ -56,7 +56,7 @@ class CodeStep(Step):
 
 
 def picked(value: Json, key: str) -> Json:
-    """The value under the input key, or the whole input where the step names none."""
+    """Return the value under the input key, or the whole input without a key."""
     if not key:
         return value
     if not isinstance(value, dict) or key not in value:
@@ -65,7 +65,7 @@ def picked(value: Json, key: str) -> Json:
 
 
 def function_executor(sandbox: Sandbox) -> Executor:
-    """The executor of `function`."""
+    """Return the executor of `function`."""
 
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> CodeStep:
         return CodeStep(code_of(config), str(config.get("input_key") or ""), sandbox)

@@ -1,4 +1,4 @@
-"""jq for the dialects that write expressions in it: in the sandbox, one value out."""
+"""jq expressions of definition formats, evaluated in the sandbox to one value."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -15,7 +15,7 @@ Jq = Callable[[str, Json, Mapping[str, Json], int], Awaitable[Json]]
 
 
 def jq_of(sandbox: Sandbox) -> Jq:
-    """The first output of programs, null where they have none."""
+    """Return an evaluator that yields the first output of a program, or null."""
 
     async def evaluate(
         program: str, value: Json, variables: Mapping[str, Json], timeout_ms: int

@@ -1,4 +1,4 @@
-"""Templates with JSONata, evaluated in the sandbox with what they may read."""
+"""Templates with JSONata, evaluated in the sandbox."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -13,12 +13,12 @@ from flowmesh.standards.jsonata import has_expression
 EVALUATION_MS_MAX = 5_000
 FAILED = "States.QueryEvaluationError"
 
-# Fills a template in once for each `$states`, with variables; raises TaskFailure.
+# Evaluates a template once for each `$states`, with variables; raises TaskFailure.
 Fill = Callable[[Json, Sequence[Json], Mapping[str, Json], int], Awaitable[list[Json]]]
 
 
 def jsonata_of(sandbox: Sandbox) -> Fill:
-    """What a template becomes; one without expressions stays as it is."""
+    """Return a function that evaluates templates; one without expressions stays unchanged."""
 
     async def fill(
         template: Json, states: Sequence[Json], variables: Mapping[str, Json], timeout_ms: int

@@ -1,4 +1,4 @@
-"""`python`: code that computes, in a process that can do nothing else; what it prints is logged."""
+"""`python`: code that computes in a confined process; printed lines are logged."""
 
 from dataclasses import dataclass, field
 
@@ -16,13 +16,13 @@ from flowmesh.sandbox.python import MIB, Limits, run_python
 
 @dataclass(frozen=True, slots=True)
 class Interpreters:
-    """Processes for Python, and the most that one task may use of them."""
+    """Runs Python in child processes, with maximum resources per task."""
 
     sandbox: Sandbox
     most: Limits = field(default_factory=Limits)
 
     def limits(self, asked: dict[str, Json]) -> Limits:
-        """What a task gets; raises TaskFailure where it asks for more than there is."""
+        """Return the limits of a task. Raises TaskFailure for a request above the maximum."""
         most = self.most
         limits = Limits(
             int(asked.get("memoryMiB") or min(Limits().memory_bytes, most.memory_bytes) // MIB)
@@ -63,7 +63,7 @@ class PythonStep(Step):
 
 
 def python_executor(python: Interpreters) -> Executor:
-    """The executor of `python`."""
+    """Return the executor of `python`."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> PythonStep:
         return PythonStep(spec, config, python)

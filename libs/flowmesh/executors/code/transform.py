@@ -1,4 +1,4 @@
-"""`transform`: data in another shape, by JavaScript or by a pipeline of named operations."""
+"""`transform`: reshapes data by JavaScript or by a pipeline of named operations."""
 
 import asyncio
 from collections import OrderedDict
@@ -27,7 +27,7 @@ from flowmesh.transforms import (
 
 
 class PipelineStep(Step):
-    """A pipeline of the configuration over the context, or one key of it."""
+    """A pipeline from the configuration, applied to the context or one member of it."""
 
     def __init__(self, pipeline: Pipeline, input_key: str, sandbox: Sandbox) -> None:
         self._pipeline = pipeline
@@ -40,7 +40,7 @@ class PipelineStep(Step):
 
 
 class GivenPipelineStep(Step):
-    """The native task: `source` and `pipeline` are its input."""
+    """The native task, whose input has `source` and `pipeline`."""
 
     def __init__(self, pipelines: "Pipelines", sandbox: Sandbox) -> None:
         self._pipelines = pipelines
@@ -55,7 +55,7 @@ class GivenPipelineStep(Step):
 
 
 class Pipelines:
-    """Pipelines that came as input, compiled once as long as they are used."""
+    """A cache of compiled pipelines that arrived as input."""
 
     def __init__(self) -> None:
         self._compiled: OrderedDict[bytes, Pipeline] = OrderedDict()
@@ -73,7 +73,7 @@ class Pipelines:
 
 
 def transform_executor(sandbox: Sandbox) -> Executor:
-    """The executor of `transform`."""
+    """Return the executor of `transform`."""
     pipelines = Pipelines()
 
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> AnyStep:
@@ -100,7 +100,7 @@ def _compile(definition: Json) -> Pipeline:
 
 
 async def _apply(pipeline: Pipeline, source: Json, attempt: Attempt, sandbox: Sandbox) -> Output:
-    """Large values and heavy pipelines are worked on in a thread."""
+    """Apply a pipeline; large values and heavy pipelines run in a thread."""
     threaded = pipeline.heavy or len(attempt.input_bytes) > LOOP_BYTES_MAX
     try:
         with sandbox_failures():

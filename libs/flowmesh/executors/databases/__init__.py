@@ -1,4 +1,4 @@
-"""The databases that tasks work on: connections by name, each with what may be done over it."""
+"""Databases of tasks: named connections with their permissions."""
 
 from flowmesh.executors.databases.calls import DatabaseCall, Databases, Rows
 from flowmesh.executors.databases.connections import Connections

@@ -1,4 +1,4 @@
-"""What a task asks of a database and what it gets, whichever database it is."""
+"""The statement and the result of a database task, for all kinds of databases."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ COLUMNS_MAX = 1_600
 
 @dataclass(frozen=True, slots=True)
 class DatabaseCall:
-    """One statement over a named connection; `writes` says that it may change what is there."""
+    """One statement over a named connection; `writes` permits changes."""
 
     connection: str
     namespace: str
@@ -29,21 +29,21 @@ class DatabaseCall:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows it answered; `count` is that of the rows it changed, where it changed any."""
+    """The returned rows; `count` is the number of changed rows, or of returned ones."""
 
     rows: list[dict[str, Json]]
     count: int
 
 
 class Databases(Protocol):
-    """Who runs statements: `Connections`, or whoever only wants to know of them."""
+    """Runs statements: `Connections`, or a recorder of calls in a dry run."""
 
     async def run(self, call: DatabaseCall) -> Rows:
-        """Raises TaskFailure."""
+        """Run the statement. Raises TaskFailure."""
 
 
-class Kept:
-    """Rows as objects, as long as they are within their bounds; refused above, never cut."""
+class BoundedRows:
+    """Rows as objects within limits; more rows fail the task and are never cut off."""
 
     def __init__(self, columns: Sequence[str], rows_max: int) -> None:
         if len(set(columns)) < len(columns):
@@ -55,7 +55,7 @@ class Kept:
         self.rows: list[dict[str, Json]] = []
 
     def add(self, row: Sequence[Json]) -> None:
-        """Raises a ValidationError where it is one too many."""
+        """Add a row. Raises a ValidationError above the limits."""
         if len(self.rows) == self._rows_max:
             message = (
                 f"the answer has more than {self._rows_max} rows; add a LIMIT, or raise maxRows"

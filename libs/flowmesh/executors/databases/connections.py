@@ -1,5 +1,6 @@
-"""Connections by name, read from a file of the worker: where they lead, and what they may be
-used for. Addresses and passwords are in no definition, and no message names them.
+"""Named connections, read from a file of the worker, with their addresses and permissions.
+
+Definitions and messages hold neither addresses nor passwords.
 """
 
 import tomllib
@@ -20,12 +21,12 @@ CONNECTIONS_MAX = 100
 STATEMENTS_KEPT_MAX = 500
 ANY = "*"
 _MEMBERS = frozenset({"url", "statements", "tables", "functions", "namespaces", "connections"})
-# What describes the database itself is reached by its full name only, never by `*`.
+# System catalogs need their full name; `*` does not include them.
 _CATALOGS = ("pg_", "information_schema.", "sqlite_", "pg_catalog.")
 
 
 class Driver(Protocol):
-    """A database that is connected to when the first statement comes."""
+    """A database; the first statement connects to it."""
 
     async def run(self, statement: Statement, call: DatabaseCall) -> Rows: ...
     async def close(self) -> None: ...
@@ -33,7 +34,7 @@ class Driver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What one name stands for; no namespaces are all of them."""
+    """A named connection; an empty set of namespaces means all."""
 
     dialect: Dialect
     driver: Driver
@@ -43,9 +44,9 @@ class Connection:
     namespaces: frozenset[str]
 
     def admit(self, statement: Statement, call: DatabaseCall) -> None:
-        """Raises SqlForbidden where the statement goes further than the connection may."""
+        """Raise SqlForbidden if the connection does not permit the statement."""
         if not call.writes and not statement.reads_only:
-            raise SqlForbidden("db.query only reads; use db.exec for what writes")
+            raise SqlForbidden("db.query only reads; use db.exec to write")
         if call.writes and statement.reads_only:
             raise SqlForbidden("db.exec inserts, updates or deletes; use db.query to read")
         if kinds := statement.kinds - self.statements:
@@ -66,7 +67,7 @@ class Connections:
 
     @classmethod
     def read(cls, path: str) -> Self:
-        """From a TOML file with a table for each connection; raises ValueError, with the place."""
+        """Read a TOML file with a table for each connection. Raises ValueError with the place."""
         if not path:
             return cls()
         file = Path(path)

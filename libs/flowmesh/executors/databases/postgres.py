@@ -1,7 +1,6 @@
-"""Statements on PostgreSQL, each in a transaction of its own that ends in bounded time.
+"""Statements on PostgreSQL, each in its own transaction of bounded duration.
 
-Values of types that JSON has not (dates, decimals, UUIDs) go in and come out as text, so that
-nothing is rounded.
+Values of types that JSON lacks (dates, decimals, UUIDs) are passed as text, so none is rounded.
 """
 
 import asyncio
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from flowmesh.executors import failures
-from flowmesh.executors.databases.calls import DatabaseCall, Json, Kept, Rows
+from flowmesh.executors.databases.calls import BoundedRows, DatabaseCall, Json, Rows
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.expressions.integers import inexact
 from flowmesh.expressions.references import child_path
@@ -26,16 +25,16 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 IDLE_CONNECTION_S = 60.0
-# Of a pool that closes: what still runs is broken off after it.
+# A closing pool terminates running statements after this time.
 CLOSE_TIMEOUT_S = 1.0
-# A connection that is not ready for the next statement by then is closed.
+# A connection that is not reusable after this time is closed.
 RELEASE_TIMEOUT_S = 1.0
 _FETCHED_AT_ONCE = 100
 _AS_TEXT = (
     "date", "time", "timetz", "timestamp", "timestamptz", "interval", "numeric", "uuid", "inet",
     "cidr", "macaddr", "bit", "varbit", "money", "point",
 )  # fmt: skip
-# SQLSTATE classes, and single states first, as classes of failures.
+# Failure classes by SQLSTATE; single states take precedence over their class.
 _STATES = {
     "40001": failures.SERVER,  # serialization failure
     "40P01": failures.SERVER,  # deadlock
@@ -70,7 +69,7 @@ class Postgres:
                 try:
                     return await _run(connection, statement, call)
                 except asyncio.CancelledError:
-                    # It may never answer again; without it the transaction ends.
+                    # The server may never respond; a lost connection ends the transaction.
                     connection.terminate()
                     raise
                 finally:
@@ -132,7 +131,7 @@ async def _init(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 
 class _JsonText(str):
-    """JSON that is not yet read: what cannot be kept is told with its place."""
+    """Unparsed JSON text; it is parsed where the place of an invalid number is known."""
 
     __slots__ = ()
 
@@ -173,7 +172,7 @@ async def _rows(
     if not columns:
         await prepared.fetch(*values)
         return Rows([], _changed(prepared.get_statusmsg()))
-    kept = Kept(columns, rows_max)
+    kept = BoundedRows(columns, rows_max)
     cursor = await prepared.cursor(*values)
     while found := await cursor.fetch(_FETCHED_AT_ONCE):
         for each in found:
@@ -182,7 +181,7 @@ async def _rows(
 
 
 def _check_types(types: Any, values: list[Json], statement: Statement) -> None:
-    """Numbers where the statement has text would be an error of the driver that names no one."""
+    """Reject numbers for text parameters; the error of the driver would not name the parameter."""
     for index, (type_, value) in enumerate(zip(types, values, strict=True)):
         if type_.name in ("text", "varchar", "bpchar", "name") and not isinstance(
             value, str | None
@@ -192,7 +191,7 @@ def _check_types(types: Any, values: list[Json], statement: Statement) -> None:
 
 
 def _plain_value(value: Any, at: str) -> Json:
-    """What the driver makes of types without a codec of ours, as JSON has it."""
+    """Convert a value of the driver to JSON."""
     import asyncpg
 
     if isinstance(value, _JsonText):
@@ -208,11 +207,11 @@ def _plain_value(value: Any, at: str) -> Json:
         return {name: _plain_value(each, child_path(at, name)) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain_value(each, child_path(at, n)) for n, each in enumerate(value)]
-    raise invalid(f"{at} is of a type that JSON has not; cast it: ::text")
+    raise invalid(f"{at} is of a type that JSON lacks; cast it: ::text")
 
 
 def _changed(status: str | None) -> int:
-    """`UPDATE 3`, `INSERT 0 1`."""
+    """Parse the row count of a status such as `UPDATE 3` or `INSERT 0 1`."""
     last = (status or "").rpartition(" ")[2]
     return int(last) if last.isdigit() else 0
 
@@ -227,5 +226,5 @@ def _failure(error: "asyncpg.PostgresError") -> TaskFailure:
 
 
 def _first_line(error: Exception) -> str:
-    """Without what the database adds: it may hold values of other rows."""
+    """Return the first line; the details can hold values of other rows."""
     return str(getattr(error, "message", None) or error).partition("\n")[0][:500]

@@ -1,7 +1,7 @@
-"""Statements on SQLite files, in threads, broken off when their time is up.
+"""Statements on SQLite files, run in threads and interrupted at their time limit.
 
-A second wall stands in SQLite itself: a reading statement opens the file read-only, and an
-authorizer refuses to attach, to load and to change anything but rows.
+SQLite enforces the rules a second time: a reading statement opens the file read-only, and an
+authorizer rejects attaching, loading extensions and changing anything but rows.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from flowmesh.executors import failures
 from flowmesh.executors.databases.calls import (
     COLUMNS_MAX,
     RESULT_BYTES_MAX,
+    BoundedRows,
     DatabaseCall,
     Json,
-    Kept,
     Rows,
 )
 from flowmesh.executors.failures import TaskFailure, invalid
@@ -41,16 +41,16 @@ _BROKEN = frozenset(
     }
 )  # fmt: skip
 _INTEGER_MAX = 2**63 - 1
-# So long SQLite waits for a lock by itself; then it is looked whether anybody still waits.
+# The busy timeout of SQLite; after it the statement checks whether it was stopped.
 BUSY_S = 0.1
-# In which a statement that is to stop has stopped, unless the disk holds it.
+# The time in which a statement stops, unless the disk blocks it.
 STOP_S = 1.0
 _STEPS_BETWEEN_LOOKS = 10_000
 T = TypeVar("T")
 
 
 class Sqlite:
-    """One file; at most `size` statements run on it at once, in threads of their own."""
+    """A database file; at most `size` statements run at once, each in a thread."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
@@ -67,7 +67,7 @@ class Sqlite:
                 try:
                     return await asyncio.shield(running)
                 except asyncio.CancelledError:
-                    # Nothing of it may be kept when the attempt is said to have ended early.
+                    # A statement that reports a timeout must not commit.
                     work.stopped = True
                     await asyncio.wait([running], timeout=STOP_S)
                     if not work.committed:
@@ -80,12 +80,12 @@ class Sqlite:
             raise _failure(error) from error
 
     async def close(self) -> None:
-        """Every statement has a connection of its own; none runs any more."""
+        """Do nothing: every statement closes its own connection."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Work:
-    """One statement in a thread, which ends soon after it is `stopped`."""
+    """One statement in a thread; it ends soon after `stopped` is set."""
 
     def __init__(
         self, path: Path, statement: Statement, call: DatabaseCall, values: Mapping[str, Json]
@@ -105,14 +105,14 @@ class _Work:
             self._guard(connection)
             if not self._call.writes:
                 connection.execute("BEGIN")
-                return self._patiently(lambda: self._rows(connection))
-            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+                return self._retry_while_busy(lambda: self._rows(connection))
+            self._retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
             rows = self._rows(connection)
-            self._patiently(lambda: self._commit(connection))
+            self._retry_while_busy(lambda: self._commit(connection))
             return rows
 
-    def _patiently(self, do: Callable[[], T]) -> T:
-        """Does what others may keep from being done, as long as somebody waits for it."""
+    def _retry_while_busy(self, do: Callable[[], T]) -> T:
+        """Retry while the file is busy, until the statement is stopped."""
         while True:
             try:
                 return do()
@@ -135,7 +135,7 @@ class _Work:
     def _rows(self, connection: sqlite3.Connection) -> Rows:
         cursor = connection.execute(self._statement.text, self._values)
         columns = [column[0] for column in cursor.description or ()]
-        kept = Kept(columns, self._call.rows_max)
+        kept = BoundedRows(columns, self._call.rows_max)
         for row in cursor:
             kept.add([_plain(value) for value in row])
         count = len(kept.rows)
@@ -149,7 +149,7 @@ def _authorize(action: int, name: str | None, *_: str | None) -> int:
 
 
 def _bound(name: str, value: Json) -> Json:
-    """A value as SQLite takes it: lists and objects as JSON text."""
+    """Convert a value for SQLite: lists and objects become JSON text."""
     if isinstance(value, list | dict):
         return orjson.dumps(value).decode()
     if isinstance(value, int) and not -_INTEGER_MAX - 1 <= value <= _INTEGER_MAX:

@@ -1,4 +1,4 @@
-"""What an HTTP answer becomes: the step's output, or the class of its failure."""
+"""Conversion of HTTP responses to outputs of steps or to failures."""
 
 import codecs
 import email.utils
@@ -18,7 +18,7 @@ from flowmesh.jsontext.integers import ALLOWED
 
 NowUs = Callable[[], int]
 
-# Codecs of Python that refuse bytes, or make text of them that is not Unicode.
+# Codecs of Python that are no charsets: they reject bytes or produce invalid Unicode.
 _NO_CHARSETS = frozenset(
     {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "utf_7"}
 )
@@ -32,7 +32,7 @@ _CLASSES = {
 
 
 def output_of(response: Response, now_us: NowUs) -> Output:
-    """The parsed body as output, status and headers as metadata; status 400 and above fails."""
+    """Return the parsed body, with status and headers as metadata. Raises TaskFailure from 400."""
     if response.status >= 400:
         raise failure_of(response, now_us)
     metadata = orjson.dumps({"http": _described(response)})
@@ -48,12 +48,12 @@ def output_of(response: Response, now_us: NowUs) -> Output:
 
 
 def value_of(response: Response, now_us: NowUs) -> Any:
-    """The value of `output_of`, for who goes on with it."""
+    """Return the output as a parsed value. Raises TaskFailure from status 400."""
     return output_of(response, now_us).parsed()
 
 
 def failure_of(response: Response, now_us: NowUs) -> TaskFailure:
-    """The failure that a status of 400 and above stands for."""
+    """Return the failure of a response with a status of 400 or above."""
     status = response.status
     by_range = failures.SERVER if status >= 500 else failures.CLIENT
     _, charset = _content_type(response)
@@ -68,14 +68,14 @@ def failure_of(response: Response, now_us: NowUs) -> TaskFailure:
 
 
 def retry_after_ms(value: str, now_us: NowUs) -> int:
-    """`Retry-After` as ms from now: seconds or an HTTP date; 0 where there is none to follow."""
+    """Parse `Retry-After`, seconds or an HTTP date, to ms from now; 0 if absent or invalid."""
     value = value.strip()
     if value.isascii() and value.isdigit():
         wait_ms = int(value[:12]) * 1000
     else:
         try:
             at = email.utils.parsedate_to_datetime(value)
-            # The oldest form of HTTP's dates does not say that it is in universal time.
+            # The oldest HTTP date format has no time zone; it means UTC.
             at_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
         except (ValueError, TypeError, OverflowError):
             return 0
@@ -117,12 +117,12 @@ def _looks_like_json(body: bytes) -> bool:
 
 
 def _json_output(body: bytes, metadata: bytes, *, declared: bool) -> Output:
-    """The body itself, not written anew, so that no number changes on the way."""
+    """Return the original bytes of the body, so that no number changes."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         kind = "application/json" if declared else "JSON"
-        raise invalid(f"the answer says it is {kind} but cannot be parsed") from None
+        raise invalid(f"the response is declared as {kind} but cannot be parsed") from None
     if body.count(b"[") + body.count(b"{") > limits.NESTING_MAX and _too_deep(value):
         raise invalid(f"the answer is nested more than {limits.NESTING_MAX} levels deep")
     if path := inexact(body, "answer"):

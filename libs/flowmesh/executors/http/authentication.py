@@ -1,8 +1,8 @@
-"""Proof of who calls, on requests of `http.request`: basic, bearer, an API key, OAuth 2.
+"""Authentication of `http.request`: basic, bearer, API key, OAuth 2.
 
-What is written into a configuration may hold templates, so it travels with the request as headers
-of our own until they are rendered; `Authenticating` turns those into what the service asks for.
-Tokens of OAuth 2 are fetched with the client's credentials and used until shortly before they end.
+Credentials can hold templates, so they are carried in internal headers until these are rendered;
+`Authenticating` replaces them by the headers that the service expects. OAuth 2 tokens are fetched
+with client credentials and used until shortly before they expire.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from flowmesh.executors.http.answers import NowUs, failure_of
 
 TOKENS_MAX = 1_000
 TOKEN_RESPONSE_BYTES_MAX = 64 * 1024
-# A token without `expires_in` is used so long; one that ends is replaced so much earlier.
+# The lifetime of a token without `expires_in`, and the margin before an expiry.
 TOKEN_LIFE_US = 300 * 1_000_000
 TOKEN_MARGIN_US = 10 * 1_000_000
 _OURS = "flowmesh-authentication-"
@@ -34,7 +34,7 @@ _DEFAULT_KEY = "X-API-Key"
 
 
 def with_authentication(config: dict[str, Json]) -> dict[str, Json]:
-    """The configuration whose url and headers carry what its `authentication` says."""
+    """Return the configuration with its `authentication` moved into the URL and headers."""
     said = config.get("authentication") or {}
     headers = dict(config.get("headers") or {})
     url = str(config.get("url") or "")
@@ -44,24 +44,24 @@ def with_authentication(config: dict[str, Json]) -> dict[str, Json]:
         case "apiKey" if said.get("in") == "query":
             url += "&" if "?" in url else "?"
             url += quote_plus(str(said.get("name") or _DEFAULT_KEY)) + "="
-            # Templates in it are encoded when they are rendered.
+            # Templates in the key are encoded when they are rendered.
             parts = _TEMPLATE.split(str(said["value"]))
             url += "".join(p if p.startswith("{{") else quote_plus(p) for p in parts)
         case "apiKey":
             headers[str(said.get("name") or _DEFAULT_KEY)] = said["value"]
         case "basic" | "oauth2":
-            headers |= carried(said)
+            headers |= internal_headers(said)
     return {**config, "url": url, "headers": headers}
 
 
-def carried(said: Mapping[str, Json]) -> dict[str, Json]:
-    """The headers that `Authenticating` takes it from."""
+def internal_headers(said: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the internal headers for `Authenticating`."""
     return {_OURS + key: value for key, value in said.items()}
 
 
 @dataclass(slots=True)
 class _Token:
-    """A token and when it is replaced; the lock lets one caller fetch it for all."""
+    """A token and its replacement time; the lock makes one caller fetch it for all."""
 
     value: str = ""
     until_us: int = 0
@@ -69,7 +69,7 @@ class _Token:
 
 
 class Authenticating:
-    """A sender that adds what was rendered; one for all steps, so that they share tokens."""
+    """A Sender that authenticates requests; all steps share one, and so its tokens."""
 
     def __init__(self, sender: Sender, now_us: NowUs) -> None:
         self._sender = sender
@@ -107,7 +107,7 @@ class Authenticating:
         response = await sent(f"Bearer {token}")
         if response.status != 401 or fetched:
             return response
-        # It may have been taken back before its time.
+        # The token may have been revoked.
         token, _ = await self._token(said, end_us, token)
         return await sent(f"Bearer {token}")
 
@@ -115,7 +115,7 @@ class Authenticating:
         return max(1, (end_us - self._now_us()) // 1_000)
 
     async def _token(self, said: Mapping[str, str], end_us: int, refused: str) -> tuple[str, bool]:
-        """A token other than the refused one, and whether it was fetched for this call."""
+        """Return a token other than the rejected one, and whether this call fetched it."""
         key = hashlib.sha256(orjson.dumps(sorted(said.items()))).digest()
         token = self._tokens.setdefault(key, _Token())
         self._tokens.move_to_end(key)
@@ -129,7 +129,7 @@ class Authenticating:
             return token.value, True
 
     async def _fetch(self, said: Mapping[str, str], end_us: int) -> tuple[str, int]:
-        """A new token and its life, by RFC 6749, 4.4."""
+        """Fetch a token and its lifetime, by RFC 6749, 4.4."""
         form = {"grant_type": "client_credentials"}
         form |= {key: said[key] for key in ("scope", "audience") if said.get(key)}
         url = said.get("tokenUrl") or await self._discovered(said["discoveryUrl"], end_us)
@@ -165,7 +165,7 @@ class Authenticating:
         return value, max(0, life_us - TOKEN_MARGIN_US)
 
     async def _discovered(self, url: str, end_us: int) -> str:
-        """The endpoint for tokens that an authority tells, by OpenID Connect Discovery 1.0."""
+        """Return the token endpoint of an authority, by OpenID Connect Discovery 1.0."""
         response = await self._sender.send(
             "GET",
             url,
@@ -194,7 +194,7 @@ class Authenticating:
 
 
 def basic_credentials(username: str, password: str) -> str:
-    """The value of the Authorization header; raises TaskFailure."""
+    """Return the value of the Authorization header. Raises TaskFailure."""
     if ":" in username:
-        raise invalid("a name in basic authentication holds no colon")
+        raise invalid("a username of basic authentication must not contain a colon")
     return "Basic " + b64encode(f"{username}:{password}".encode()).decode()

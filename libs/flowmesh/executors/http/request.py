@@ -1,4 +1,4 @@
-"""`http.request` and `webhook`: one request, whose parsed answer is the step's output."""
+"""`http.request` and `webhook`: one request; its parsed response is the output of the step."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from flowmesh.executors.http.authentication import Authenticating, with_authenti
 from flowmesh.executors.scopes import (
     compiled,
     rendered,
-    results_asked_for,
+    results_read,
     roots_of,
     scope_of,
 )
@@ -42,7 +42,7 @@ Body = Callable[[Scope, Attempt], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the request: fixed, or rendered for every attempt."""
+    """A part of the request: constant, or rendered for each attempt."""
 
     render: Callable[[Scope], str]
     references: tuple[Reference, ...] = ()
@@ -51,7 +51,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """How to make the body, the content type it has unless one is given, and what it reads."""
+    """The builder of the body, its default content type, and its references."""
 
     render: Body
     content_type: str = ""
@@ -61,13 +61,13 @@ class _Body:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The compiled configuration."""
+    """A compiled HTTP request."""
 
     method: str
     url: _Part
     headers: dict[str, _Part]
     body: Body
-    # Set unless the step sets it; empty where there is no body.
+    # The default of the step; empty without a body.
     content_type: str
     dialect: int
     references: tuple[Reference, ...]
@@ -80,7 +80,7 @@ class HttpStep(Step):
         self._request = request
         self._egress = egress
         self._now_us = now_us
-        self._results = results_asked_for(request.references)
+        self._results = results_read(request.references)
 
     async def run(self, attempt: Attempt) -> Output:
         request = self._request
@@ -115,9 +115,9 @@ async def call(
     content_type: str,
     response_bytes_max: int = RESPONSE_BYTES_MAX,
 ) -> Response:
-    """One request of an attempt and its answer; what goes wrong on the way is a TaskFailure.
+    """Send one request of an attempt and return its response. Raises TaskFailure.
 
-    `content_type` is that of the body unless a header says another one.
+    `content_type` is the default of the body; a header overrides it.
     """
     try:
         return await egress.send(
@@ -155,7 +155,7 @@ def _with_defaults(
 
 
 def http_executor(egress: Sender, now_us: NowUs) -> Executor:
-    """The executor of `http.request`."""
+    """Return the executor of `http.request`."""
 
     authenticating = Authenticating(egress, now_us)
 
@@ -168,7 +168,7 @@ def http_executor(egress: Sender, now_us: NowUs) -> Executor:
 
 
 def webhook_executor(egress: Sender, now_us: NowUs) -> Executor:
-    """The executor of `webhook`: a POST of `payload`, or of the task's input without one."""
+    """Return the executor of `webhook`: a POST of `payload`, or of the task's input."""
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> HttpStep:
         as_request = {"method": "POST", "url": config.get("url"), "headers": config.get("headers")}
@@ -186,7 +186,7 @@ def _request(spec: TaskSpec, config: dict[str, Json]) -> Request:
     given_headers = config.get("headers") or {}
     if not isinstance(given_headers, dict):
         raise invalid("the step's headers are not an object")
-    # Where each part stands tells their `uuid()`s apart; the body's place is its own.
+    # The place of each part makes its `uuid()` unique; the body has its own places.
     url = _text(config.get("url"), roots, "url", "the url")
     headers = {
         name: _text(value, roots, "header", f"the header {name}")
@@ -255,7 +255,7 @@ def _no_body(_scope: Scope, _attempt: Attempt) -> None:
 
 
 def form_of(value: Json) -> bytes:
-    """An object as a form; raises TaskFailure for anything else."""
+    """Encode an object as a form. Raises TaskFailure for other values."""
     if not isinstance(value, dict):
         raise invalid("a form body must be an object")
     pairs = [
@@ -267,7 +267,7 @@ def form_of(value: Json) -> bytes:
 
 
 def _form_value(value: Json) -> str:
-    """Text as it is, nothing for null, everything else as JSON."""
+    """Return text unchanged, an empty text for null, and other values as JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else orjson.dumps(value).decode()

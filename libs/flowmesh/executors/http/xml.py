@@ -1,9 +1,9 @@
-"""XML answers as plain JSON values.
+"""Conversion of XML responses to JSON values.
 
 `<order id="7"><item>a</item><item>b</item></order>` becomes
 `{"order": {"@id": "7", "item": ["a", "b"]}}`: attributes under `@name`, repeated children as a
 list, an element with text only as that text (`#text` beside attributes or children), an empty
-one as null. Names keep their local part.
+element as null. Namespaces are dropped from names.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ Json = Any
 
 
 class _Builder:
-    """Receives the parser's events; keeps one frame per open element."""
+    """A parser target with one frame for each open element."""
 
     def __init__(self) -> None:
         self.root: dict[str, Json] = {}
@@ -52,11 +52,11 @@ class _Builder:
             parent[name] = [parent[name], value]
 
     def close(self) -> None:
-        """The parser asks for a result; `root` is it."""
+        """Do nothing; the parser requires the method, and the result is `root`."""
 
 
 def xml_value(body: bytes) -> dict[str, Json]:
-    """The document; raises a ValidationError for anything that is not plain, bounded XML."""
+    """Parse a document. Raises a ValidationError for entities, doctypes and excessive sizes."""
     if len(body) > XML_BYTES_MAX:
         raise _forbidden(f"XML answers are limited to {XML_BYTES_MAX} bytes")
     builder = _Builder()
@@ -67,7 +67,7 @@ def xml_value(body: bytes) -> dict[str, Json]:
     except DefusedXmlException:
         raise _forbidden("XML with a document type or entities is not accepted") from None
     except (ParseError, ValueError, LookupError):
-        raise invalid("the answer says it is XML but cannot be parsed") from None
+        raise invalid("the response is declared as XML but cannot be parsed") from None
     return builder.root
 
 

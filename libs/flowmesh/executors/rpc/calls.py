@@ -1,4 +1,4 @@
-"""What a task asks of a gRPC service and what it gets."""
+"""The request and the response of a gRPC task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom to connect to; calls to equal targets share a connection.
+    """The service to connect to; calls to equal targets share a connection.
 
     `authorities` are PEM certificates to trust instead of the system's, `server_name` the name
     that the server's certificate must have instead of the host's.
@@ -25,7 +25,7 @@ class Target:
 class Rpc:
     """One call of `package.Service/Method`; `descriptors` is a serialized FileDescriptorSet.
 
-    Without descriptors the server is asked what its messages look like.
+    Without descriptors the message types are read from the server by reflection.
     """
 
     target: Target
@@ -38,14 +38,14 @@ class Rpc:
 
 @dataclass(frozen=True, slots=True)
 class RpcAnswer:
-    """The response as JSON, and the metadata that came with it."""
+    """The response as JSON, and its metadata."""
 
     response: Json
     metadata: dict[str, str]
 
 
 class Caller(Protocol):
-    """Who makes the call: `Channels`, or whoever only wants to know of it."""
+    """The gRPC client: `Channels`, or a recorder of calls in a dry run."""
 
     async def call(self, rpc: Rpc) -> RpcAnswer:
-        """Raises TaskFailure."""
+        """Make the call. Raises TaskFailure."""

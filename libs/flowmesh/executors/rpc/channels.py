@@ -1,7 +1,7 @@
 """Connections to gRPC services, one for each target, and calls over them.
 
-Names are resolved here and only admitted addresses are connected to; the library would resolve
-them by itself and go through proxies of the environment.
+Host names are resolved here, and only admitted addresses are connected to. The library would
+resolve them itself and use proxies of the environment.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flowmesh.executors.rpc.descriptors import Method, Methods
 
 CHANNELS_MAX = 100
-# Names are resolved again, and descriptors read again, after so long.
+# Names are resolved and descriptors read again after this time.
 CHANNEL_LIFE_S = 300.0
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 _PORT = re.compile(r"[0-9]{1,5}\Z")
@@ -37,23 +37,23 @@ _PORTS = range(1, 65536)
 
 
 class Resolver(Protocol):
-    """Who knows the addresses of a host: `flowmesh.egress.Egress`."""
+    """Resolves host names: `flowmesh.egress.Egress`."""
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
-        """Numeric addresses that may be called; raises EgressBlocked and EgressFailure."""
+        """Return the admitted numeric addresses. Raises EgressBlocked and EgressFailure."""
 
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """A channel, since when it is there, and what is known of the services behind it.
+    """A channel, its creation time, and the known methods of its services.
 
-    One that is replaced is closed when the calls on it have ended.
+    A replaced channel is closed after its last call.
     """
 
     channel: grpc.aio.Channel
     since_s: float
     methods: dict[tuple[str, bytes], "Methods"] = field(default_factory=dict)
-    learning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    methods_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     calls: int = 0
 
 
@@ -122,7 +122,7 @@ class Channels:
 
         service = rpc.method.partition("/")[0]
         key = (service, rpc.descriptors)
-        async with opened.learning:
+        async with opened.methods_lock:
             if key not in opened.methods:
                 if rpc.descriptors:
                     opened.methods[key] = methods_in(rpc.descriptors)
@@ -147,7 +147,7 @@ class Channels:
         return made
 
     def _close_unused(self, replaced: _Open) -> None:
-        """Closes a channel that no new call gets, at once or behind the last of its calls."""
+        """Close a replaced channel, at once or after the last of its calls."""
         if replaced.calls:
             self._replaced.add(replaced)
             return
@@ -174,25 +174,25 @@ def _channel(target: Target, host: str, port: int, addresses: Sequence[str]) -> 
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         options.append(("grpc.default_authority", authority))
         return grpc.aio.insecure_channel(address, options)
-    # It is the authority too: the library takes no other beside it.
+    # Also sets the authority; the library accepts no other one.
     options.append(("grpc.ssl_target_name_override", target.server_name or host))
     authorities = target.authorities.encode() or None
     return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(authorities), options)
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """The parts of a target; raises TaskFailure."""
+    """Return the host and port of a target. Raises TaskFailure."""
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not _PORT.match(port) or int(port) not in _PORTS:
         raise invalid("the target is host:port, with a port from 1 to 65535")
     if any(character in host for character in "/,@% \t\r\n\0"):
-        raise invalid("the target names no host that can be called")
+        raise invalid("the target has no valid host")
     return host, int(port)
 
 
 def check_metadata(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The metadata as it is sent; raises TaskFailure for what no call may have."""
+    """Return the metadata to send. Raises TaskFailure for invalid metadata."""
     try:
         check_headers(metadata)
     except FlowmeshError as error:
@@ -213,7 +213,7 @@ def _plain(metadata: Any) -> dict[str, str]:
 
 
 async def _off_loop(value: Any, work: Callable[[Any], Any]) -> Any:
-    """Small bytes and values are worked on at once; large bytes in a thread."""
+    """Do the work for large bytes in a thread, otherwise directly."""
     if isinstance(value, bytes) and len(value) > LOOP_BYTES_MAX:
         converted: Awaitable[Any] = asyncio.to_thread(work, value)
         return await converted

@@ -1,7 +1,7 @@
-"""What the messages of a service look like, from the server itself or from a descriptor set.
+"""Message types of a gRPC service, from server reflection or from a descriptor set.
 
-Descriptors are others' data: how many there are, and how large, is bounded, and what does not fit
-together fails the attempt. Messages are JSON as protobuf maps it, with defaults for what is absent.
+Descriptors are untrusted: their number and size are limited, and inconsistent ones fail the
+attempt. Messages use protobuf's JSON mapping, with defaults for absent fields.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,11 +36,11 @@ FILES_MAX = 500
 NESTING_MAX = 64
 _REFLECTION = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
 _VERSIONS = ("v1", "v1alpha")
-# How grpc.aio says that it wrote into a call that the server had just ended: whatever the server
-# said of it is gone then (github.com/grpc/grpc/issues/36066).
+# grpc.aio's error for a write into a call that the server has just ended; the status of the
+# server is lost then (github.com/grpc/grpc/issues/36066).
 _WROTE_TOO_LATE = "Internal error from Core"
 _TRIES = 5
-# Files of protobuf itself, by name.
+# The files of protobuf itself, by name.
 _OWN: dict[str, bytes] = {
     module.DESCRIPTOR.name: module.DESCRIPTOR.serialized_pb
     for module in (
@@ -52,14 +52,14 @@ _OWN: dict[str, bytes] = {
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How the messages of one method are written and read."""
+    """Encodes requests and decodes responses of one method."""
 
     request: type[Message]
     response: type[Message]
     pool: descriptor_pool.DescriptorPool
 
     def encoded(self, value: Json) -> bytes:
-        """The bytes of a request; raises TaskFailure where the value does not fit."""
+        """Encode a request. Raises TaskFailure if the value does not fit the message type."""
         if value is not None and not isinstance(value, dict):
             raise invalid("the request is a JSON object")
         try:
@@ -83,7 +83,7 @@ class Method:
                 descriptor_pool=self.pool,
             )
         except (DecodeError, json_format.Error, TypeError, ValueError) as error:
-            message = f"the response is not what its descriptor says: {_short(error)}"
+            message = f"the response does not match its descriptor: {_short(error)}"
             raise TaskFailure(failures.SERVER, message) from error
 
 
@@ -94,7 +94,7 @@ class Methods:
         self._pool = pool
 
     def method(self, name: str) -> Method:
-        """By `package.Service/Method`; raises TaskFailure where there is no such unary method."""
+        """Return the method `package.Service/Method`. Raises TaskFailure unless it is unary."""
         service_name, _, method_name = name.partition("/")
         try:
             service = self._pool.FindServiceByName(service_name)
@@ -112,7 +112,7 @@ class Methods:
 
 
 def methods_in(data: bytes) -> Methods:
-    """Of a serialized FileDescriptorSet; what it imports of protobuf itself need not be in it."""
+    """Read a serialized FileDescriptorSet; it can omit the files of protobuf itself."""
     if len(data) > DESCRIPTOR_BYTES_MAX:
         raise invalid(f"descriptors have at most {DESCRIPTOR_BYTES_MAX} bytes")
     try:
@@ -123,14 +123,14 @@ def methods_in(data: bytes) -> Methods:
 
 
 async def reflected(channel: grpc.aio.Channel, service: str) -> Methods:
-    """Of a service that tells of itself; raises AioRpcError where it does not."""
+    """Read the methods of a service by reflection. Raises AioRpcError without reflection."""
     for version in _VERSIONS:
         try:
             return _methods(await _answered(channel, service, version))
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise
-    message = "the server does not tell of its services; give `descriptors`, or enable reflection"
+    message = "the server has no reflection; give `descriptors`, or enable reflection"
     raise invalid(message)
 
 
@@ -138,7 +138,7 @@ Files = dict[str, descriptor_pb2.FileDescriptorProto]
 
 
 async def _answered(channel: grpc.aio.Channel, service: str, version: str) -> Files:
-    """Asks again where what the server said is gone."""
+    """Ask by reflection, again if the status of the server was lost."""
     for _ in range(_TRIES - 1):
         try:
             return await _asked(channel, service, version)
@@ -149,7 +149,7 @@ async def _answered(channel: grpc.aio.Channel, service: str, version: str) -> Fi
 
 
 async def _asked(channel: grpc.aio.Channel, service: str, version: str) -> Files:
-    """The file of the service and all that it imports, asked for one after the other."""
+    """Read the file of the service and its imports by reflection."""
     from grpc_reflection.v1alpha import reflection_pb2
 
     stream: Any = channel.stream_stream(
@@ -211,7 +211,7 @@ def _methods(files: Files) -> Methods:
 
 
 def _in_order(files: Files) -> Iterable[str]:
-    """Every file after those that it imports; a circle is left to the pool to refuse."""
+    """Yield every file after its imports; the pool rejects an import cycle."""
     done: dict[str, None] = {}
     begun: set[str] = set()
     waiting = [*files]

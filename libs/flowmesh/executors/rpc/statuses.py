@@ -1,4 +1,4 @@
-"""Statuses of gRPC calls as classes of failures."""
+"""Failure classes of gRPC status codes."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from flowmesh.executors.failures import TaskFailure
 
 _DETAILS = "grpc-status-details-bin"
 _MESSAGE_CHARACTERS_MAX = 500
-# Codes of RetryPolicy's classes; the others are mistakes of the caller.
+# The retry class of a status code; all others are client errors.
 _CLASSES = {
     "CANCELLED": failures.SERVER,
     "UNKNOWN": failures.SERVER,
@@ -29,7 +29,7 @@ def failure_of(error: grpc.aio.AioRpcError) -> TaskFailure:
     code = str(error.code().name)
     text = str(error.details() or "").partition("\n")[0][:_MESSAGE_CHARACTERS_MAX]
     if "ipv4:" in text or "ipv6:" in text:
-        # The library's own words, which hold addresses that names led to.
+        # A text of the library, which would reveal resolved addresses.
         text = "the service refused the connection or cannot be reached"
     return TaskFailure(
         _CLASSES.get(code, failures.CLIENT),
@@ -40,7 +40,7 @@ def failure_of(error: grpc.aio.AioRpcError) -> TaskFailure:
 
 
 def _retry_after_ms(metadata: Any) -> int:
-    """What `google.rpc.RetryInfo` among the details asks for; 0 where there is none."""
+    """Return the delay of `google.rpc.RetryInfo` in the details, or 0."""
     from google.protobuf.message import DecodeError
     from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 

@@ -1,4 +1,4 @@
-"""What tasks of Serverless Workflow reach: HTTP services, and JavaScript in the sandbox."""
+"""Calls of Serverless Workflow tasks: HTTP, OpenAPI, and JavaScript in the sandbox."""
 
 import base64
 from urllib.parse import quote, urlencode
@@ -10,7 +10,7 @@ from flowmesh.executors.base import Attempt, Json, Sender
 from flowmesh.executors.code.javascript import sandbox_failures, sandbox_timeout_ms
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.http.answers import NowUs, failure_of, value_of
-from flowmesh.executors.http.authentication import Authenticating, carried
+from flowmesh.executors.http.authentication import Authenticating, internal_headers
 from flowmesh.executors.http.request import call
 from flowmesh.executors.serverless.openapi import Operations
 from flowmesh.sandbox import Sandbox
@@ -19,7 +19,7 @@ _REDIRECTED, _FAILED = 300, 400
 
 
 class Calls:
-    """HTTP and scripts, within the limits that all tasks have."""
+    """HTTP calls and scripts within the common limits of tasks."""
 
     def __init__(
         self, egress: Sender, sandbox: Sandbox, now_us: NowUs, operations: Operations
@@ -33,14 +33,17 @@ class Calls:
     async def http(
         self, request: dict[str, Json], config: dict[str, Json], attempt: Attempt
     ) -> Json:
-        """The answer as `config["answer"]` asks for it: content, response or raw."""
+        """Return the response in the form `config["answer"]`: content, response or raw."""
         method = config["method"]
         url = with_query(_endpoint(request.get("uri")), request.get("query"))
         auth = request.get("auth") or {}
         headers = {**headers_of(request.get("headers")), **authorization_of(auth)}
         sender, sent = self._egress, headers
         if "oauth2" in auth:
-            sender, sent = self._authenticating, {**headers, **carried(_client(auth["oauth2"]))}
+            sender, sent = (
+                self._authenticating,
+                {**headers, **internal_headers(_client(auth["oauth2"]))},
+            )
         body, content_type = body_of(request)
         response = await call(
             sender,
@@ -63,7 +66,7 @@ class Calls:
     async def openapi(
         self, request: dict[str, Json], config: dict[str, Json], attempt: Attempt
     ) -> Json:
-        """The answer of an operation, as that of `http`."""
+        """Call an operation; the result has the forms of `http`."""
         given = request.get("parameters") or {}
         if not isinstance(given, dict):
             raise invalid("the parameters of an operation are an object")
@@ -75,7 +78,7 @@ class Calls:
     async def script(
         self, config: dict[str, Json], arguments: Json, environment: Json, attempt: Attempt
     ) -> Json:
-        """What the code returns; arguments are a list, or an object with a variable each."""
+        """Run code and return its result; arguments are a list, or variables as an object."""
         argv = ["javascript", config["name"]]
         variables: dict[str, Json] = {}
         if isinstance(arguments, list):
@@ -108,7 +111,7 @@ def _endpoint(uri: Json) -> str:
 
 
 def with_query(url: str, query: Json) -> str:
-    """The URL with more parameters; null ones are left out."""
+    """Return the URL with added query parameters; null ones are omitted."""
     if query is None:
         return url
     if not isinstance(query, dict):
@@ -128,7 +131,7 @@ def headers_of(headers: Json) -> dict[str, str]:
 
 
 def body_of(request: dict[str, Json]) -> tuple[bytes | None, str]:
-    """The body and its content type; text stays text, everything else is JSON."""
+    """Return the body and its content type; text is sent as text, other values as JSON."""
     body = request.get("body")
     if body is None:
         return None, ""
@@ -138,15 +141,15 @@ def body_of(request: dict[str, Json]) -> tuple[bytes | None, str]:
 
 
 def _client(oauth2: dict[str, Json]) -> dict[str, Json]:
-    """Who asks for a token, and where."""
+    """Return the client credentials and the token endpoint."""
     for key, value in oauth2.items():
         if not isinstance(value, str) or not value:
-            raise invalid(f"the {key} of oauth2 is no text")
+            raise invalid(f"the {key} of oauth2 must be a text")
     return {"type": "oauth2", **oauth2}
 
 
 def authorization_of(auth: dict[str, Json]) -> dict[str, str]:
-    """Of credentials that need no token to be fetched."""
+    """Return the header of credentials that need no token request."""
     if "token" in auth:
         return {"Authorization": f"Bearer {_text(auth['token'])}"}
     if "username" not in auth:

@@ -1,4 +1,4 @@
-"""The events that tasks of Serverless Workflow emit."""
+"""Events that Serverless Workflow tasks emit."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,14 +10,14 @@ from flowmesh.standards.events import violated_requirement, violated_type_requir
 
 
 class Emitter:
-    """Sends events to the subjects that their types name."""
+    """Publishes events to the subjects named by their types."""
 
     def __init__(self, publisher: Publisher, now_us: Callable[[], int]) -> None:
         self._publisher = publisher
         self._now_us = now_us
 
     async def emit(self, given: dict[str, Json], attempt: Attempt) -> dict[str, Json]:
-        """The event as it was sent; attributes that are null are as if they were not there."""
+        """Publish an event and return it as sent; null attributes are omitted."""
         now = datetime.fromtimestamp(self._now_us() / 1_000_000, UTC)
         event = {
             "specversion": "1.0",

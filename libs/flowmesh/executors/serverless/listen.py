@@ -1,8 +1,8 @@
-"""What a `listen` of Serverless Workflow has taken of the events that reached it.
+"""The events that a `listen` of Serverless Workflow has consumed.
 
 A strategy of the configuration is `{"kind", "count", "matches"}`; `matches` has been evaluated over
-the event: `{"ok", "keys"}` for each filter, where a key has the `value` that the event correlates
-by, and whether it is the one that is expected.
+the event: `{"ok", "keys"}` for each filter. A key has the correlation `value` of the event, and
+whether it is the expected one.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ import orjson
 Json = Any
 
 
-class Heard:
-    """Events taken so far, the filters that have theirs, and the keys that events agree on."""
+class ConsumedEvents:
+    """The consumed events, the filters that have matched, and the correlation keys."""
 
     def __init__(self, events: list[Json], had: dict[str, list[int]], keys: dict[str, str]) -> None:
         self.events = events
@@ -22,17 +22,17 @@ class Heard:
         self._keys = keys
 
     @classmethod
-    def of(cls, told: dict[str, Json] | None) -> "Heard":
-        """As it was told to the next wait; empty at the first event."""
-        told = told or {}
-        had = {name: list(filters) for name, filters in told.get("had", {}).items()}
-        return cls(list(told.get("events", ())), had, dict(told.get("keys", {})))
+    def of(cls, stored: dict[str, Json] | None) -> "ConsumedEvents":
+        """Restore the events from `to_json`; none before the first event."""
+        stored = stored or {}
+        had = {name: list(filters) for name, filters in stored.get("had", {}).items()}
+        return cls(list(stored.get("events", ())), had, dict(stored.get("keys", {})))
 
-    def told(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Json]:
         return {"events": self.events, "had": self._had, "keys": self._keys}
 
     def take(self, wanted: dict[str, Json], matches: list[Json], read: Json) -> bool:
-        """Keeps an event that a filter takes, as it is read; `complete` says whether it ends."""
+        """Consume an event that a filter matches. Return whether the `listen` is complete."""
         index = self._match("to", wanted, matches)
         if index is None:
             return False
@@ -41,7 +41,7 @@ class Heard:
         return True
 
     def ends_with(self, until: dict[str, Json], matches: list[Json]) -> bool:
-        """Whether this event completes those that end a `listen`; it is not taken."""
+        """Return whether the event ends the `listen`; it is not consumed."""
         return self._match("until", until, matches) is not None and self._is_complete(
             "until", until
         )
@@ -50,7 +50,7 @@ class Heard:
         return bool(wanted["kind"] != "all" or len(self._had[name]) == wanted["count"])
 
     def _match(self, name: str, wanted: dict[str, Json], matches: list[Json]) -> int | None:
-        """The first filter that takes the event; with `all` each takes one."""
+        """Return the first filter that matches; with `all`, each filter matches one event."""
         had = self._had.setdefault(name, [])
         if not wanted["count"]:
             return 0
@@ -63,7 +63,7 @@ class Heard:
         return None
 
     def _agrees(self, keys: dict[str, Json]) -> bool:
-        """Whether all keys are as expected, or as those of the events before; notes new ones."""
+        """Return whether all keys are expected or equal earlier ones; store new keys."""
         if not all(key["ok"] for key in keys.values()):
             return False
         loose = {

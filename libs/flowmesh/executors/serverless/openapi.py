@@ -1,6 +1,6 @@
 """Operations of OpenAPI documents as HTTP requests: OpenAPI 3 and Swagger 2, written in JSON.
 
-A document is fetched when it is needed first, and again after five minutes.
+A document is fetched at first use, and again after five minutes.
 """
 
 from collections import OrderedDict
@@ -20,7 +20,7 @@ DOCUMENT_BYTES_MAX = 4 * 1024 * 1024
 DOCUMENTS_MAX = 100
 DOCUMENT_LIFE_US = 300 * 1_000_000
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-# The body of OpenAPI 3 has no name of its own.
+# The name given to the body of OpenAPI 3, which has none.
 BODY = "body"
 _FORM = "application/x-www-form-urlencoded"
 _FAILED = 300
@@ -28,7 +28,7 @@ _FAILED = 300
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method, the URL with `{name}` for path parameters, and where each parameter goes."""
+    """A method, a URL with `{name}` for path parameters, and the locations of parameters."""
 
     id: str
     method: str
@@ -36,7 +36,7 @@ class Operation:
     parameters: dict[str, dict[str, Any]]
 
     def request(self, given: dict[str, Json]) -> dict[str, Json]:
-        """`uri`, `headers` and `body` of a call. Raises TaskFailure where a parameter is wrong."""
+        """Return `uri`, `headers` and `body`. Raises TaskFailure for a wrong parameter."""
         known = ", ".join(self.parameters) or "none"
         for name in given.keys() - self.parameters.keys():
             raise invalid(f"the operation {self.id} has no parameter {name!r}; it has {known}")
@@ -71,14 +71,14 @@ class Operation:
 
 
 class Operations(Protocol):
-    """Who knows operations: `Documents`, or a dry run, which fetches nothing."""
+    """Finds operations: `Documents`, or a dry run, which fetches nothing."""
 
     async def find(self, url: str, operation_id: str, attempt: Attempt) -> Operation:
-        """Raises TaskFailure."""
+        """Return the operation. Raises TaskFailure."""
 
 
 class Documents:
-    """Documents of services, kept for a while."""
+    """A cache of OpenAPI documents."""
 
     def __init__(self, egress: Sender, now_us: NowUs) -> None:
         self._egress = egress
@@ -86,7 +86,7 @@ class Documents:
         self._kept: OrderedDict[str, tuple[int, dict[str, Json]]] = OrderedDict()
 
     async def find(self, url: str, operation_id: str, attempt: Attempt) -> Operation:
-        """Raises TaskFailure where there is no such document or no such operation in it."""
+        """Return the operation. Raises TaskFailure for a missing document or operation."""
         return operation_of(await self._document(url, attempt), url, operation_id)
 
     async def _document(self, url: str, attempt: Attempt) -> dict[str, Json]:
@@ -112,7 +112,7 @@ class Documents:
         except orjson.JSONDecodeError as error:
             raise invalid(f"the OpenAPI document at {url} is not JSON") from error
         if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
-            raise invalid(f"what is at {url} is no OpenAPI document: it has no paths")
+            raise invalid(f"the document at {url} is not an OpenAPI document: it has no paths")
         self._kept[url] = (self._now_us() + DOCUMENT_LIFE_US, document)
         self._kept.move_to_end(url)
         while len(self._kept) > DOCUMENTS_MAX:
@@ -121,7 +121,7 @@ class Documents:
 
 
 def operation_of(document: dict[str, Json], url: str, operation_id: str) -> Operation:
-    """An operation of a document that was found at the URL."""
+    """Return an operation of the document at the URL."""
     for path, item in document["paths"].items():
         for method in METHODS:
             operation = item.get(method) if isinstance(item, dict) else None
@@ -135,7 +135,7 @@ def operation_of(document: dict[str, Json], url: str, operation_id: str) -> Oper
 def _parameters(
     document: dict[str, Json], item: dict[str, Json], operation: dict[str, Json]
 ) -> Iterator[tuple[str, dict[str, Json]]]:
-    """Those of the path, then those of the operation; the body is one of them."""
+    """Yield the parameters of the path, then of the operation, including the body."""
     for given in (*item.get("parameters", ()), *operation.get("parameters", ())):
         parameter = _resolved(document, given)
         if isinstance(parameter.get("name"), str) and isinstance(parameter.get("in"), str):
@@ -146,7 +146,7 @@ def _parameters(
 
 
 def _resolved(document: dict[str, Json], given: Json) -> dict[str, Json]:
-    """What a reference within the document leads to."""
+    """Return the target of a reference within the document."""
     if not isinstance(given, dict) or "$ref" not in given:
         return given if isinstance(given, dict) else {}
     found: Json = document
@@ -158,7 +158,7 @@ def _resolved(document: dict[str, Json], given: Json) -> dict[str, Json]:
 def _server(
     document: dict[str, Json], item: dict[str, Json], operation: dict[str, Json], url: str
 ) -> str:
-    """The address that paths are below; one that is relative is so to that of the document."""
+    """Return the base URL of paths; a relative one is resolved against the document."""
     if "swagger" in document:
         schemes = operation.get("schemes") or document.get("schemes") or []
         scheme = f"{schemes[0]}:" if schemes else ""
@@ -171,7 +171,7 @@ def _server(
 
 
 def _expanded(server: dict[str, Any]) -> str:
-    """The URL of a server with its variables at their defaults."""
+    """Return the URL of a server with the defaults of its variables."""
     address = str(server.get("url", "/"))
     for name, variable in (server.get("variables") or {}).items():
         address = address.replace(f"{{{name}}}", str(variable.get("default", "")))
@@ -183,7 +183,7 @@ def _items(value: Json) -> list[Json]:
 
 
 def _text(value: Json) -> str:
-    """A list is its items with commas between them."""
+    """Return a value as text; items of a list are separated by commas."""
     if isinstance(value, list):
         return ",".join(map(_text, value))
     return value if isinstance(value, str) else orjson.dumps(value).decode()

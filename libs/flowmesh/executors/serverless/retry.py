@@ -1,4 +1,4 @@
-"""When a `try` of Serverless Workflow that failed is tried again."""
+"""Retry delays of a `try` of Serverless Workflow."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ WAIT_MS_MAX = 7 * 24 * 3_600_000
 def wait_before_retry(
     policy: dict[str, Json], tries: int, elapsed_ms: int, draw: float
 ) -> int | None:
-    """How long to wait in ms after the `tries`-th failure, None to try no more.
+    """Return the delay in ms after the `tries`-th failure, or None for no further retry.
 
-    `elapsed_ms` is the time since the first failure, `draw` in [0, 1) decides the jitter.
+    `elapsed_ms` is the time since the first failure; `draw` in [0, 1) decides the jitter.
     """
     if tries > policy["count"]:
         return None

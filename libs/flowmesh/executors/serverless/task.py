@@ -1,9 +1,8 @@
-"""`serverless.task`: a task of Serverless Workflow, with all that its standard does around it.
+"""`serverless.task`: a task of Serverless Workflow, with its input and output processing.
 
 Its input is `{"state": …}` with the value of the machine: `data` that flows from task to task, the
-`context`, variables by name (`vars`), and a frame for each block of tasks that is open. What it
-answers is the next such value, or for a switch `{"next": …}`. The formats of this folder's
-`config` are made by `flowmesh.definitions.formats`.
+`context`, variables by name (`vars`), and a frame for each open block of tasks. Its output is the
+next such value, or for a switch `{"next": …}`. `flowmesh.definitions.formats` makes the `config`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +18,7 @@ from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.secrets import SecretOf, required, texts_of, without
 from flowmesh.executors.serverless.calls import Calls, authorization_of
 from flowmesh.executors.serverless.events import Emitter
-from flowmesh.executors.serverless.listen import Heard
+from flowmesh.executors.serverless.listen import ConsumedEvents
 from flowmesh.executors.serverless.retry import wait_before_retry
 from flowmesh.standards.jq_values import variables_in
 from flowmesh.standards.problem_details import canonical, error_of
@@ -31,9 +30,9 @@ _RUNTIME = {"name": "Flowmesh", "version": "1", "metadata": {}}
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What tasks work with. `draw` gives numbers from 0 to 1 for the jitter of retries.
+    """Collaborators of tasks. `draw` returns numbers from 0 to 1 for the jitter of retries.
 
-    Without an `emitter` nothing is emitted.
+    Without an `emitter`, tasks that emit events fail.
     """
 
     jq: Jq
@@ -45,7 +44,7 @@ class Tools:
 
 
 class ServerlessStep(Step):
-    """One task, its checks of values compiled."""
+    """One task with its compiled schema checks."""
 
     def __init__(self, config: dict[str, Json], tools: Tools) -> None:
         self.config = config
@@ -62,11 +61,11 @@ class ServerlessStep(Step):
         try:
             return Output.of(without(await self.run_op(running), running.secret_texts))
         except TaskFailure as failure:
-            raise running.told(failure) from (None if running.secret_texts else failure)
+            raise running.standard_error(failure) from (None if running.secret_texts else failure)
         except Exception:
             if not running.secret_texts:
                 raise
-            # Its text is logged, and could hold a secret.
+            # The text of the error is logged and could contain a secret.
             raise TaskFailure(INTERNAL, "the task failed while it used a secret") from None
 
     def check(self, key: str, value: Json) -> None:
@@ -87,10 +86,10 @@ class _Running:
         self.attempt = attempt
         self.given: dict[str, Json] = attempt.value
         state: Json = self.given["state"]
-        # Behind a group, or where a task behind one failed, it is the value before the group.
+        # After a group, or after a failed task that follows one: the value before the group.
         self.state: dict[str, Json] = state[0] if isinstance(state, list) else state
         self._names: dict[str, Json] = {}
-        # Of the secrets that were used: they are not to be seen in what the attempt answers.
+        # Texts of the used secrets, which are masked in the output.
         self.secret_texts: set[str] = set()
         self._started_us = step.tools.now_us()
 
@@ -104,15 +103,15 @@ class _Running:
 
     @property
     def kept(self) -> dict[str, Json]:
-        """The value without what is only for the next node."""
+        """Return the value without the members for the next node only."""
         return {key: value for key, value in self.state.items() if key in _KEPT}
 
     def named(self, **names: Json) -> None:
-        """Binds variables of the expressions that follow."""
+        """Bind variables of the following expressions."""
         self._names.update(names)
 
     async def value(self, made: dict[str, Json], data: Json) -> Json:
-        """What the configuration holds as `{"value"}`, or as `{"jq"}` over the data."""
+        """Return a configured `{"value"}`, or evaluate `{"jq"}` over the data."""
         if "jq" not in made:
             return made["value"]
         program = made["jq"]
@@ -123,7 +122,7 @@ class _Running:
         return await self.step.tools.jq(program, data, known, self.attempt.timeout_ms)
 
     async def request(self, data: Json) -> dict[str, Json]:
-        """What is sent to a service; what is made of secrets for it is a secret too."""
+        """Return the request to a service; texts derived from secrets are secrets too."""
         request: dict[str, Json] = await self.value(self.config["request"], data)
         if self.secret_texts:
             made = authorization_of(request.get("auth") or {}).values()
@@ -163,8 +162,8 @@ class _Running:
             "startedAt": _moment(self._started_us),
         }
 
-    def told(self, failure: TaskFailure) -> TaskFailure:
-        """The failure as an error of the standard; one that is one already stays as it is."""
+    def standard_error(self, failure: TaskFailure) -> TaskFailure:
+        """Return the failure as an error of the standard."""
         message = without(failure.message, self.secret_texts)
         details = without(failure.details, self.secret_texts)
         problem = error_of(failure.class_, message, details, self.config["at"])
@@ -172,7 +171,7 @@ class _Running:
 
 
 def fault(problem: dict[str, Json], message: str, details: Mapping[str, Json]) -> TaskFailure:
-    """An error of the standard as the failure of an attempt; its type is the class."""
+    """Return an error of the standard as a failure; its type is the failure class."""
     return TaskFailure(str(problem["type"]), message, details={**details, "problem": problem})
 
 
@@ -183,7 +182,7 @@ def _moment(at_us: int) -> Json:
 
 
 async def _shaped(run: _Running, do: Callable[[Json], Awaitable[Json]]) -> Json:
-    """A task that takes data and makes data: `if`, `input`, the work, `output`, `export`."""
+    """Run a task with its `if`, `input`, `output` and `export`."""
     config = run.config
     if "if" in config and not _holds(await run.value(config["if"], run.data)):
         return run.state
@@ -193,7 +192,7 @@ async def _shaped(run: _Running, do: Callable[[Json], Awaitable[Json]]) -> Json:
 
 
 async def _taken(run: _Running) -> Json:
-    """The transformed input."""
+    """Return the transformed input."""
     run.step.check("input_schema", run.data)
     if "from" not in run.config:
         return run.data
@@ -201,7 +200,7 @@ async def _taken(run: _Running) -> Json:
 
 
 async def _left(run: _Running, raw: Json, state: dict[str, Json]) -> Json:
-    """The state that a task leaves which has made `raw`."""
+    """Return the state after a task with the raw output `raw`."""
     config = run.config
     run.named(raw_output=raw)
     output = await run.value(config["as"], raw) if "as" in config else raw
@@ -226,7 +225,7 @@ async def _raise(run: _Running) -> Json:
     async def do(taken: Json) -> Json:
         problem = await run.value(run.config["error"], taken)
         if not isinstance(problem["type"], str):
-            raise invalid("the type of the error is no text")
+            raise invalid("the type of the error must be a text")
         problem = {"instance": run.config["at"], **problem, "type": canonical(problem["type"])}
         raise fault(problem, str(problem.get("detail") or problem.get("title") or "raised"), {})
 
@@ -254,11 +253,11 @@ async def _script(run: _Running) -> Json:
 
 
 async def _emit(run: _Running) -> Json:
-    """The output is the event."""
+    """Emit an event; it is the output."""
 
     async def do(taken: Json) -> Json:
         if run.step.tools.emitter is None:
-            raise invalid("nothing is emitted here")
+            raise invalid("this worker has no publisher for events")
         event = await run.value(run.config["event"], taken)
         return await run.step.tools.emitter.emit(event, run.attempt)
 
@@ -266,7 +265,7 @@ async def _emit(run: _Running) -> Json:
 
 
 async def _switch(run: _Running) -> Json:
-    """Which case holds; the program answers its index."""
+    """Choose the case that holds; the program returns its index."""
     taken = await _taken(run)
     run.named(input=taken)
     index = await run.value(run.config["case"], taken)
@@ -274,9 +273,9 @@ async def _switch(run: _Running) -> Json:
 
 
 async def _enter(run: _Running) -> Json:
-    """Opens a block of tasks: remembers what is to be there again when it ends or fails.
+    """Open a block of tasks: store the state to restore when the block ends or fails.
 
-    The block of a function begins with the arguments instead of its data.
+    The block of a function starts with the arguments instead of its data.
     """
     taken = await _taken(run)
     run.named(input=taken)
@@ -295,7 +294,7 @@ async def _items(run: _Running, taken: Json) -> list[Json]:
 
 
 async def _leave(run: _Running) -> Json:
-    """Closes a block: its data is the raw output of the task that the block is."""
+    """Close a block; its data is the raw output of the block task."""
     *frames, frame = run.frames
     run.named(input=frame["input"])
     state = {**run.kept, "frames": frames, "vars": frame["vars"]}
@@ -303,7 +302,7 @@ async def _leave(run: _Running) -> Json:
 
 
 async def _loop(run: _Running) -> Json:
-    """The next item of a `for`, or its end."""
+    """Start the next round of a `for`, or end it."""
     *frames, frame = run.frames
     index = frame.get("index", -1) + 1
     config = run.config
@@ -318,9 +317,9 @@ async def _loop(run: _Running) -> Json:
 
 
 async def _caught(run: _Running) -> Json:
-    """Decides what becomes of an error in a `try`: another try, its handler, or the error itself.
+    """Handle an error in a `try`: retry, run its handler, or raise the error.
 
-    Frames that the failed tasks had opened are closed.
+    Frames opened by the failed tasks are closed.
     """
     config, failure = run.config, run.given["error"]
     frames = run.frames[: config["depth"]]
@@ -343,7 +342,7 @@ async def _caught(run: _Running) -> Json:
             frames = [*frames, {**frame, "tries": tries, "since": since}]
             return {**state, "frames": frames, "wait": wait, "next": config["again"]}
     if "handler" not in config:
-        # A policy that is used up and nothing that handles the error: it was not overcome.
+        # Raise the error if retries are exhausted and no handler exists.
         if "retry" in config:
             raise thrown
         return {**state, "frames": [*frames, frame], "next": config["after"]}
@@ -366,12 +365,12 @@ async def _when(run: _Running, config: dict[str, Json], frame: dict[str, Json]) 
 
 
 async def _wait(run: _Running) -> Json:
-    """How long to wait, for the timer that follows."""
+    """Return the duration for the timer that follows."""
     return {**run.kept, "wait": await run.value(run.config["duration"], run.data)}
 
 
 async def _join(run: _Running) -> Json:
-    """The branches of a fork together: the value before them, then that of each branch."""
+    """Join the branches of a fork; the input is the value before them, then one per branch."""
     before, *branches = run.given["state"]
     context = before.get("context")
     for branch in branches:
@@ -384,7 +383,7 @@ async def _join(run: _Running) -> Json:
 
 
 async def _heard(run: _Running) -> Json:
-    """What signals brought, as the list of events that a `listen` answers."""
+    """Return the events of signals as the output of a `listen`."""
     before, *events = run.given["state"]
     if run.config.get("several"):
         [events] = events
@@ -392,28 +391,28 @@ async def _heard(run: _Running) -> Json:
 
 
 async def _listen(run: _Running) -> Json:
-    """Evaluates the filters of a `listen` over an event: it ends, or waits for the next one."""
+    """Evaluate the filters of a `listen` over an event: end, or wait for the next one."""
     _, event = run.given["state"]
-    config, heard = run.config, Heard.of(run.state.get("heard"))
+    config, consumed = run.config, ConsumedEvents.of(run.state.get("heard"))
     run.named(input=run.data)
     if "until" in config:
         matches = await run.value(config["until"]["matches"], event)
-        if heard.ends_with(config["until"], matches):
-            return {**run.kept, "heard": heard.told(), "next": config["done"]}
+        if consumed.ends_with(config["until"], matches):
+            return {**run.kept, "heard": consumed.to_json(), "next": config["done"]}
     matches = await run.value(config["wanted"]["matches"], event)
     read = event if config["read"] == "envelope" else event.get("data")
-    took = heard.take(config["wanted"], matches, read)
-    over = heard.complete and "until" not in config
+    took = consumed.take(config["wanted"], matches, read)
+    over = consumed.complete and "until" not in config
     if took and "condition" in config:
-        over = _holds(await run.value(config["condition"], heard.events))
+        over = _holds(await run.value(config["condition"], consumed.events))
     following = config["done"] if over else config["again"]
-    return {**run.kept, "heard": heard.told(), "next": following}
+    return {**run.kept, "heard": consumed.to_json(), "next": following}
 
 
 async def _listened(run: _Running) -> Json:
-    """Behind the events of a `listen`: the list of those it took, or the error that ended it."""
+    """End a `listen` with the consumed events, or raise the error that ended it."""
     _rethrow(run)
-    return {**run.kept, "data": Heard.of(run.state.get("heard")).events}
+    return {**run.kept, "data": ConsumedEvents.of(run.state.get("heard")).events}
 
 
 async def _late(run: _Running) -> Json:
@@ -421,13 +420,13 @@ async def _late(run: _Running) -> Json:
 
 
 async def _held(run: _Running) -> Json:
-    """An error of a block with a time limit, to be thrown when the clock has been stopped."""
+    """Store an error of a block with a time limit until its timer is stopped."""
     failure = run.given["error"]
     return {**run.kept, "thrown": failure}
 
 
 def _rethrow(run: _Running) -> None:
-    """Raises the error that was held back, if one was."""
+    """Raise the stored error, if any."""
     thrown = run.state.get("thrown")
     if thrown is not None:
         message, details = thrown.get("message", ""), thrown.get("details")
@@ -436,7 +435,7 @@ def _rethrow(run: _Running) -> None:
 
 
 async def _timely(run: _Running) -> Json:
-    """Behind a block with a time limit: fails as the block did, or because the clock was first."""
+    """End a block with a time limit: raise its error, or a timeout."""
     _rethrow(run)
     if run.state.get("late"):
         text = f"{run.config['name']} did not end within {run.config['timeout_ms']} ms"
@@ -445,7 +444,7 @@ async def _timely(run: _Running) -> Json:
 
 
 async def _prepare(run: _Running) -> Json:
-    """The arguments of a task that is elsewhere, and what it was given."""
+    """Return the arguments of a task that runs elsewhere, and its input."""
     taken = await _taken(run)
     run.named(input=taken)
     call = await run.value(run.config["arguments"], taken)
@@ -453,14 +452,14 @@ async def _prepare(run: _Running) -> Json:
 
 
 async def _result(run: _Running) -> Json:
-    """What a task elsewhere answered: the value before it, then its output."""
+    """Process the output of a task that ran elsewhere: `[value before, output]`."""
     _, output = run.given["state"]
     run.named(input=run.state["taken"])
     return await _left(run, output, run.kept)
 
 
 async def _started(run: _Running) -> Json:
-    """Behind a task that nobody waits for, whose output is what it was given."""
+    """Process a task that is not awaited; its output is its input."""
     run.named(input=run.state["taken"])
     return await _left(run, run.state["taken"], run.kept)
 

@@ -1,7 +1,7 @@
 """Events of the Amazon States Language (`events:putEvents`) as CloudEvents.
 
 `DetailType` is the type, `Source` the source, `Detail` the data, and `EventBusName` the extension
-`eventbusname`. The subject of the bus is the type, with a hyphen for what a subject cannot have.
+`eventbusname`. The subject is the type, with a hyphen for characters that subjects cannot have.
 """
 
 import re
@@ -21,7 +21,7 @@ _NAMES = {"Source": "source", "DetailType": "type", "Time": "time", "EventBusNam
 
 
 def event_of(entry: Json, attempt: Attempt, number: int, now_us: NowUs) -> dict[str, Json]:
-    """The event of an entry; its id is the same in every attempt. Raises TaskFailure."""
+    """Return the event of an entry; its id is equal in all attempts. Raises TaskFailure."""
     if not isinstance(entry, dict) or not {"Source", "DetailType"} <= entry.keys():
         raise _wrong(f"Entries[{number}] needs Source and DetailType")
     event: dict[str, Json] = {
@@ -43,7 +43,7 @@ def event_of(entry: Json, attempt: Attempt, number: int, now_us: NowUs) -> dict[
 
 async def publish(publisher: Publisher | None, attempt: Attempt, event: dict[str, Json]) -> None:
     if publisher is None:
-        raise TaskFailure("States.Runtime", "this worker publishes no events")
+        raise TaskFailure("States.Runtime", "this worker has no publisher for events")
     await send_event(publisher, attempt, _subject(event), event)
 
 
@@ -52,7 +52,7 @@ def _subject(event: dict[str, Json]) -> str:
 
 
 def _data(detail: Json) -> Json:
-    """The detail, which may be written as JSON text."""
+    """Return the detail, which can be JSON text."""
     try:
         return orjson.loads(detail) if isinstance(detail, str) else detail
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Errors of the Amazon States Language: their names, what matches them, when to try again."""
+"""Errors of the Amazon States Language: their names, matching, and retry delays."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _NAMES = {
     failures.EGRESS_BLOCKED: "States.Permissions",
     "ChildFailed": TASK_FAILED,
 }
-# What the service of functions itself answers; all else is an error of the function.
+# Errors of the Lambda service itself; all others are errors of the function.
 _OF_FUNCTIONS = {
     failures.RATE_LIMIT: "Lambda.TooManyRequestsException",
     failures.SERVER: "Lambda.ServiceException",
@@ -30,9 +30,9 @@ WAIT_MS_MAX = 7 * 24 * 3_600_000
 
 
 def error_name(class_: str, details: Json, *, of_function: bool = False) -> str:
-    """The name of the error that a failure is; a class without one of its own is its name.
+    """Return the error name of a failure; by default it is the failure class.
 
-    `of_function` says that a Lambda function failed.
+    `of_function` is set if a Lambda function failed.
     """
     if of_function and class_ in _OF_FUNCTIONS:
         return _OF_FUNCTIONS[class_]
@@ -43,7 +43,7 @@ def error_name(class_: str, details: Json, *, of_function: bool = False) -> str:
 
 
 def matches(name: str, wanted: Sequence[str]) -> bool:
-    """Whether an error is among those of `ErrorEquals`."""
+    """Return whether `ErrorEquals` includes the error."""
     if name in wanted or ALL in wanted:
         return True
     if name == HEARTBEAT and TIMEOUT in wanted:
@@ -52,12 +52,12 @@ def matches(name: str, wanted: Sequence[str]) -> bool:
 
 
 def cause_of_function(name: str, message: str) -> str:
-    """The cause of an error of a Lambda function, as the service has it: JSON in a text."""
+    """Return the cause of an error of a Lambda function, as JSON text like the service."""
     return orjson.dumps({"errorMessage": message, "errorType": name}).decode()
 
 
 def wait_before_retry(retrier: dict[str, Json], retries: int, draw: float) -> int | None:
-    """How long to wait in ms before the next retry, None where there is none any more."""
+    """Return the delay in ms before the next retry, or None for no further retry."""
     if retries >= retrier["max_attempts"]:
         return None
     wait = retrier["interval_ms"] * retrier["rate"] ** min(retries, _EXPONENT_MAX)

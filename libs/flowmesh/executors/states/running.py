@@ -1,6 +1,6 @@
-"""One attempt of a state of the Amazon States Language: what it sees, and what it leaves behind.
+"""One attempt of a state of the Amazon States Language, with its input and output processing.
 
-Input and output processing in both query languages, the context object and the variables.
+Covers both query languages, the context object and the variables.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Tools:
     now_us: NowUs
     randomness: Randomness
     fill: Fill
-    # None where nothing is published.
+    # Without one, states that publish fail.
     publisher: Publisher | None = None
 
 
@@ -35,7 +35,7 @@ class Running:
         self.attempt = attempt
         self.given: dict[str, Json] = attempt.value
         self.state = self.given["state"]
-        # What the result of a task is sent with, where it is sent by somebody else.
+        # The task token of a state that waits for an external result.
         self.token = ""
 
     @property
@@ -44,7 +44,7 @@ class Running:
 
     @property
     def context(self) -> Context:
-        """The context object, `$$`."""
+        """Return the context object, `$$`."""
         state = self.state if isinstance(self.state, dict) else {}
         execution, machine = self.given.get("execution"), self.config.get("machine")
         found: dict[str, Json] = {
@@ -68,14 +68,14 @@ class Running:
         return Context(found, state.get("variables") or {})
 
     async def evaluated(self, template: Json, **states: Json) -> Json:
-        """A template in JSONata, over what `$states` has besides input and context."""
+        """Evaluate a JSONata template; `states` adds members to `$states`."""
         [made] = await self.evaluated_for([{}], template, states)
         return made
 
     async def evaluated_for(
         self, contexts: Sequence[Json], template: Json, states: Mapping[str, Json]
     ) -> list[Json]:
-        """What a template becomes with each of these beside the fields of the context object."""
+        """Evaluate a template once for each of these additions to the context object."""
         context = self.context
         known = {"input": self.data, **states}
         each = [{**known, "context": {**context, **more}} for more in contexts]
@@ -83,7 +83,7 @@ class Running:
         return await self.tools.fill(template, each, context.variables, limit)
 
     def at(self, key: str, data: Json) -> Json:
-        """What the path in the configuration selects; null selects an empty object."""
+        """Select by the configured path; null selects an empty object."""
         if key not in self.config:
             return data
         path = self.config[key]
@@ -95,13 +95,13 @@ class Running:
         return fill_template(self.config[key], data, self.context, self.tools.randomness)
 
     async def taken(self) -> Json:
-        """The effective input: InputPath, then Parameters; in JSONata, Arguments."""
+        """Return the effective input: InputPath, then Parameters; in JSONata, Arguments."""
         if "arguments" in self.config:
             return await self.evaluated(self.config["arguments"])
         return self.fill_template("parameters", self.at("input_path", self.data))
 
     async def left(self, result: Json, state: dict[str, Json]) -> dict[str, Json]:
-        """The value after a state that has made `result`."""
+        """Return the value after a state with this result."""
         if self.config.get("jsonata"):
             return await self.made(self.config, state, result, result=result)
         kept = kept_of(state)
@@ -119,7 +119,7 @@ class Running:
     async def made(
         self, config: dict[str, Json], state: dict[str, Json], data: Json, **states: Json
     ) -> dict[str, Json]:
-        """The value after a state in JSONata: its Output, or else `data`, and what it assigns."""
+        """Return the value after a JSONata state: Output or else `data`, and its variables."""
         asked = {key: config[key] for key in ("output", "assign") if key in config}
         made = await self.evaluated(asked, **states)
         kept = kept_of(state)
@@ -129,5 +129,5 @@ class Running:
 
 
 def kept_of(state: dict[str, Json]) -> dict[str, Json]:
-    """What goes from one state to the next."""
+    """Return the members that pass from one state to the next."""
     return {key: value for key, value in state.items() if key in ("data", "map", "variables")}

@@ -1,8 +1,8 @@
 """`states.task`: a state of the Amazon States Language, with its input and output processing.
 
 Its input is `{"state": …}` with the value of the machine: `data` that flows from state to state,
-in a map `map` (the item and its index), and how often the state in progress was tried again. What
-it answers is the next such value, or for a choice `{"next": …}`.
+in a map `map` (the item and its index), and the retries of the current state. Its output is the
+next such value, or for a choice `{"next": …}`.
 """
 
 import asyncio
@@ -34,16 +34,16 @@ from flowmesh.tasktypes.builtin.standards import STATES_TASK
 
 TYPE = STATES_TASK.name
 _ITEMS_MAX = 100_000
-# So many items of a Map are made before others have their turn.
+# Items of a Map that are made before yielding to the event loop.
 _ITEMS_AT_ONCE = 200
-# In the details of an error that was sent with a token: it is told as it came.
+# Marks the details of an error that was sent with a token; it is reported unchanged.
 _SENT = "sentWithToken"
-# As flowmesh.engine.decisions.delays has it, which would not name the state.
+# The limit of flowmesh.engine.decisions.delays, whose error would not name the state.
 WAIT_MS_MAX = 366 * 24 * 3_600_000
 
 
 class StatesStep(Step):
-    """One state; its paths are compiled when they are first used, and kept."""
+    """One state; its paths are compiled at first use and cached."""
 
     def __init__(self, config: dict[str, Json], tools: Tools) -> None:
         self._config = config
@@ -110,7 +110,7 @@ async def _choice(run: Running) -> Json:
 
 
 async def _condition_that_holds(run: Running) -> str:
-    """Where the first condition that is true leads."""
+    """Return the target of the first condition that is true."""
     for number, (condition, target) in enumerate(
         zip(run.config["choices"], run.config["to"], strict=False)
     ):
@@ -135,19 +135,19 @@ async def _fail(run: Running) -> Json:
         said = await run.evaluated({key: config[key] for key in ("error", "cause")})
         raise TaskFailure(str(said["error"]) or "States.TaskFailed", str(said["cause"]))
 
-    def told(key: str) -> str:
+    def text_of(key: str) -> str:
         if f"{key}_path" not in config:
             return str(config.get(key, ""))
         text = config[f"{key}_path"]
         return str(look_up(text, run.data, run.context, run.tools.randomness))
 
-    raise TaskFailure(told("error") or "States.TaskFailed", told("cause"))
+    raise TaskFailure(text_of("error") or "States.TaskFailed", text_of("cause"))
 
 
 async def _wait(run: Running) -> Json:
-    """How long, for the timer that follows: seconds become ms, an instant stays one.
+    """Return the duration for the timer that follows, in ms, or an instant.
 
-    What is no time fails the state here, because a timer knows nothing of states.
+    An invalid time fails the state here, because the timer could not name the state.
     """
     config, data = run.config, run.at("input_path", run.data)
     if "seconds" in config or "seconds_path" in config:
@@ -156,23 +156,23 @@ async def _wait(run: Running) -> Json:
     moment = await _length(run, "timestamp", data)
     found = as_moment(moment)
     if found is None:
-        message = f"the timestamp is no instant such as 2030-01-31T12:00:00Z: {moment!r:.64}"
+        message = f"the timestamp is not an instant such as 2030-01-31T12:00:00Z: {moment!r:.64}"
         raise TaskFailure("States.Runtime", message)
     _wait_ms(max(0, found[0].timestamp() - run.tools.now_us() / 1_000_000), config["name"])
     return {**await run.left(data, run.state), "wait": moment}
 
 
 async def _length(run: Running, key: str, data: Json) -> Json:
-    """How long to wait, or until when: an expression, or a path."""
+    """Evaluate the duration or instant, from an expression or a path."""
     if key in run.config:
         return await run.evaluated(run.config[key])
     return compile_path(run.config[f"{key}_path"]).find(data, run.context)
 
 
 def _wait_ms(seconds: Json, name: str) -> int:
-    """A wait in ms that a timer can have."""
+    """Convert seconds to ms within the limit of a timer."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-        raise TaskFailure("States.Runtime", "the time to wait is no number of seconds")
+        raise TaskFailure("States.Runtime", "the time to wait is not a number of seconds")
     if seconds * 1_000 > WAIT_MS_MAX:
         days = WAIT_MS_MAX // (24 * 3_600_000)
         raise TaskFailure("States.Runtime", f"{name} would wait for more than {days} days")
@@ -180,9 +180,9 @@ def _wait_ms(seconds: Json, name: str) -> int:
 
 
 async def _before(run: Running) -> Json:
-    """The input of a task that runs elsewhere, or of the branches.
+    """Return the input of a task that runs elsewhere, or of the branches.
 
-    `call` names the one of the parameters that the input is; `token` says that the task gets one.
+    `call` names the parameter that is the input; `token` adds a task token.
     """
     if run.config.get("token"):
         run.token = run.tools.randomness.new_id()
@@ -194,16 +194,16 @@ async def _before(run: Running) -> Json:
 
 
 async def _start(run: Running) -> Json:
-    """What an execution of another state machine is started with; its name holds in that one."""
+    """Return the start request of another state machine."""
     given = await run.taken()
     if not isinstance(given, dict):
         raise TaskFailure("States.Runtime", "the parameters of startExecution are an object")
     arn = given.get("StateMachineArn")
     workflow, version = machine_of(arn) if isinstance(arn, str) else ("", "")
     if not workflow:
-        raise TaskFailure("States.Runtime", "StateMachineArn is no ARN and no name")
+        raise TaskFailure("States.Runtime", "StateMachineArn is neither an ARN nor a name")
     if version and run.config["computed"]:
-        message = "a StateMachineArn with a version is to be written where it is needed"
+        message = "a StateMachineArn with a version must be a constant"
         raise TaskFailure("States.Runtime", message)
     call = {"arn": arn, "workflow": workflow, "input": given.get("Input", {})}
     if "Name" in given:
@@ -212,7 +212,7 @@ async def _start(run: Running) -> Json:
 
 
 async def _started(run: Running) -> Json:
-    """An execution that nobody waits for."""
+    """Process an execution that is not awaited."""
     before, output = run.state
     run.state = before
     started = instant(run.tools.now_us())
@@ -220,18 +220,23 @@ async def _started(run: Running) -> Json:
 
 
 async def _ended(run: Running) -> Json:
-    """An execution that has ended well; `text` says that values are told as JSON texts."""
+    """Process a completed execution; with `text`, values are reported as JSON texts."""
     before, output = run.state
     run.state = before
     call, given = before["call"], before["call"]["input"]
     if run.config["text"]:
         given, output = orjson.dumps(given).decode(), orjson.dumps(output).decode()
-    told = {"Status": "SUCCEEDED", "StateMachineArn": call["arn"], "Input": given, "Output": output}
-    return await run.left(told, before)
+    execution = {
+        "Status": "SUCCEEDED",
+        "StateMachineArn": call["arn"],
+        "Input": given,
+        "Output": output,
+    }
+    return await run.left(execution, before)
 
 
 async def _result(run: Running) -> Json:
-    """What a task elsewhere answered; the state is `[value before, output]`."""
+    """Process the output of a task that ran elsewhere; the state is `[value before, output]`."""
     before, output = run.state
     run.state = before
     if "version" in run.config:
@@ -241,19 +246,19 @@ async def _result(run: Running) -> Json:
 
 
 async def _sent(run: Running) -> Json:
-    """What was sent with the token: the output of the task, or its error."""
+    """Process the output or error that was sent with the task token."""
     before, _, sent = run.state
     run.state = before
     if not isinstance(sent, dict) or not ({"output", "error"} & sent.keys()):
-        raise TaskFailure("States.Runtime", "what is sent with a token has output, or error")
+        raise TaskFailure("States.Runtime", "a message with a task token needs output, or error")
     if "output" not in sent:
-        told = str(sent.get("cause", ""))
-        raise TaskFailure(str(sent["error"]), told, details={_SENT: True})
+        cause = str(sent.get("cause", ""))
+        raise TaskFailure(str(sent["error"]), cause, details={_SENT: True})
     return await run.left(sent["output"], before)
 
 
 async def _publish(run: Running) -> Json:
-    """Publishes the events of a request; the answer is that of the service."""
+    """Publish the events of a request and return the response of the service."""
     request = await run.taken()
     entries = request.get("Entries") if isinstance(request, dict) else None
     if not isinstance(entries, list) or not 0 < len(entries) <= ENTRIES_MAX:
@@ -266,14 +271,14 @@ async def _publish(run: Running) -> Json:
 
 
 async def _joined(run: Running) -> Json:
-    """The branches of a Parallel: the value before, then that of each branch."""
+    """Join the branches of a Parallel; the state is the value before, then one per branch."""
     before, *branches = run.state
     run.state = before
     return await run.left([branch.get("data") for branch in branches], before)
 
 
 async def _items(run: Running) -> Json:
-    """The first values of the machines of a Map, one for each item."""
+    """Return the initial values of the iterations of a Map, one for each item."""
     data = run.at("input_path", run.data)
     if "items" in run.config:
         items = await run.evaluated(run.config["items"])
@@ -294,7 +299,7 @@ async def _items(run: Running) -> Json:
 
 
 async def _selected(run: Running, data: Json, positions: list[Json]) -> list[Json]:
-    """What ItemSelector makes of each item."""
+    """Apply ItemSelector to each item."""
     selector, made = run.config["selector"], []
     for start in range(0, len(positions), _ITEMS_AT_ONCE):
         some = [{"Map": {"Item": each}} for each in positions[start : start + _ITEMS_AT_ONCE]]
@@ -310,16 +315,16 @@ async def _selected(run: Running, data: Json, positions: list[Json]) -> list[Jso
 
 
 async def _mapped(run: Running) -> Json:
-    """The items of a Map: the value before, then the list of the values of all items."""
+    """Join the items of a Map; the state is the value before, then the list of all values."""
     before, done = run.state
     run.state = before
     return await run.left([each.get("data") for each in done], before)
 
 
 async def _failed(run: Running) -> Json:
-    """Decides what becomes of an error: another try, a catcher, or the error itself."""
+    """Handle an error: retry, go to a catcher, or raise the error."""
     if isinstance(run.state, list):
-        # What failed is behind a group, whose first output is the value before it.
+        # The failed node follows a group, whose first output is the value before it.
         run.state = run.state[0]
     config, failure = run.config, run.given["error"]
     details = failure.get("details")
@@ -347,7 +352,7 @@ async def _failed(run: Running) -> Json:
 
 
 async def _caught(run: Running, catcher: dict[str, Json], error: Json) -> dict[str, Json]:
-    """The value that the state of a catcher begins with."""
+    """Return the initial value of the state that a catcher leads to."""
     if catcher.get("jsonata"):
         return await run.made(catcher, run.state, error, errorOutput=error)
     kept, data = kept_of(run.state), error
@@ -382,7 +387,7 @@ _OPS: dict[str, Callable[[Running], Awaitable[Json]]] = {
 
 
 def state_executor(tools: Tools) -> Executor:
-    """The executor of `states.task`."""
+    """Return the executor of `states.task`."""
 
     def prepare(_spec: TaskSpec, config: dict[str, Json]) -> StatesStep:
         return StatesStep(config, tools)

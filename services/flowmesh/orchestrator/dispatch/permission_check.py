@@ -2,7 +2,7 @@
 
 from flowmesh.engine import NodeState, State, TaskEnded
 from flowmesh.orchestrator.model.failures import failure
-from flowmesh.policies import Asked, Declared, Policy
+from flowmesh.policies import DeclaredPermissions, PermissionRequest, Policy
 
 PERMISSION_DENIED = "PERMISSION_DENIED"
 
@@ -13,7 +13,7 @@ class PermissionCheck:
     """Without a policy of its own only tasks that declare permissions are looked at."""
 
     def __init__(self, policy: Policy | None) -> None:
-        self._policy = policy or Declared()
+        self._policy = policy or DeclaredPermissions()
         self.checks_every_task = policy is not None
         self._said: dict[str, dict[tuple[str, tuple[str, ...]], str]] = {}
 
@@ -41,7 +41,7 @@ class PermissionCheck:
 
     def _asked(self, state: State, task_type: str, needed: tuple[str, ...]) -> str:
         plan = state.plan
-        asked = Asked(
+        asked = PermissionRequest(
             namespace=plan.namespace,
             workflow_id=plan.workflow_id,
             execution_id=state.execution_id,
