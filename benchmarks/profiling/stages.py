@@ -39,7 +39,7 @@ RULES: tuple[tuple[str, str], ...] = (
 LOOP = "event loop"
 # Frames at the bottom of every stack say nothing of what it does.
 BOTTOM = re.compile(
-    r"^(<module>|main|run|_run\w*|_kept_up|dev) \(|/suite/(main|commands|dev)\.py|/cli/"
+    r"^(<module>|main|run|_run\w*|restarted|dev) \(|/suite/(main|commands|dev)\.py|/cli/"
 )
 IDLE = re.compile(r"^(epoll_p?wait|poll|ppoll|select|pthread_cond_\w+|sem_\w+|futex\w*) ")
 

@@ -32,11 +32,11 @@ from flowmesh.orchestrator.api.execution_server import (
 from flowmesh.orchestrator.api.limit_server import LimitServer
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.composition import Core, Environment, compose, compose_lifecycle
-from flowmesh.orchestrator.main import kept_up
+from flowmesh.orchestrator.main import restarted
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.plans import PlanCache
-from flowmesh.orchestrator.ownership.lease_keeper import ClaimTimer, LeaseLoop
+from flowmesh.orchestrator.ownership.lease_keeper import ClaimLoop, LeaseLoop
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.search.searches import Searches
 from flowmesh.orchestrator.storage.database import CONNECTION_LOST
@@ -168,10 +168,11 @@ class OrchestratorHost:
             self.process.kill()
             return
         self.bus.connected()
-        claims = ClaimTimer(life.keeper, self.clock, world.log)
-        publisher, timers = core.memory.publisher, core.dispatch.timers
-        for run in (life.committer.run, publisher.run, timers.run, claims.run):
-            self.process.spawn(kept_up(run, world.log))
+        claims = ClaimLoop(life.keeper, self.clock, world.log)
+        for run in (life.committer.run, core.memory.publisher.run):
+            self.process.spawn(restarted(run, world.log))
+        for loop in (core.dispatch.timers, claims):
+            self.process.spawn(loop.run(Metrics()))
         lease = LeaseLoop(
             life.keeper, expired=life.incarnation.lease_expired, over=life.incarnation.over
         )

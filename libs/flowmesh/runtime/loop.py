@@ -1,4 +1,13 @@
-"""One contract for everything that runs in the background."""
+"""The contract of background tasks: a loop of rounds with backoff, jitter and metrics.
+
+These tasks of the services have a `run` of their own, because no interval drives them:
+
+- `Committer`: a batch begins when the inbox holds a command.
+- `Publisher`: a commit queues events, which are published in order.
+- `Peer`: it lives as long as its stream to another orchestrator.
+- `Intake`: it reads the event stream until an error; `IntakeLoop` restarts it.
+- `Link`: it attaches to an orchestrator until it is retired, with delays between its streams.
+"""
 
 import asyncio
 import random
@@ -15,31 +24,37 @@ BACKOFF_MAX_MS = 30_000
 
 
 class Loop(ABC):
-    """Runs `run_once` again and again. Subclasses say how often and what.
+    """Repeats `run_once` with a pause of `interval_ms` after each round.
 
-    A failed run is logged and delays the next ones, at most to 30 s; the first good run ends
-    that. `wake` runs it at once. Tests call `run_once` and look at what came back.
+    A failed round is logged and doubles the pause, up to 30 s; the next good round ends that.
+    `wake` ends a pause; during a round it requests another one. A subclass without `jitter` pauses
+    exactly. Tests call `run_once` and check its result.
     """
 
     interval_ms: ClassVar[int] = 1_000
+    jitter: ClassVar[float] = JITTER
 
     @abstractmethod
     async def run_once(self) -> object:
-        """One round; what it returns is for tests and logs."""
+        """Run one round; the result is for tests and logs."""
 
     @property
     def name(self) -> str:
-        """What logs and metrics call this loop."""
+        """The name of this loop in logs and metrics."""
         return type(self).__name__
 
+    def pause_ms(self) -> float:
+        """Return the pause after a good round, in ms, before jitter."""
+        return self.interval_ms
+
     def wake(self) -> None:
-        """Makes the next round start now."""
+        """Start the next round now, or after the present one."""
         wake = getattr(self, "_wake", None)
         if wake is not None:
             wake.set()
 
     async def run(self, metrics: Metrics) -> None:
-        """Rounds until cancelled."""
+        """Run rounds until canceled."""
         self._wake = asyncio.Event()
         log = structlog.get_logger("flowmesh.loop").bind(loop=self.name)
         rounds = metrics.counter("flowmesh_loop_rounds_total", "Rounds run.", ("loop", "outcome"))
@@ -48,6 +63,8 @@ class Loop(ABC):
         took = seconds.labels(self.name)
         failures = 0
         while True:
+            # Before the round: a wake during it starts another one.
+            self._wake.clear()
             started = time.perf_counter()
             try:
                 await self.run_once()
@@ -62,20 +79,22 @@ class Loop(ABC):
             await self._rest(failures)
 
     def _report(self, log: Any, error: Exception, failures: int) -> None:
-        """The first failures in full, then one line for each power of two."""
+        """Log the first two failures in full, then one line at each power of two."""
         if failures <= 2:
             log.warning("loop_failed", failures=failures, exc_info=error)
         elif failures & (failures - 1) == 0:
             log.warning("loop_failed", failures=failures, problem=type(error).__name__)
 
     async def _rest(self, failures: int) -> None:
-        self._wake.clear()
-        delay_ms = min(self.interval_ms * 2 ** min(failures, 16), BACKOFF_MAX_MS)
-        delay_ms = max(delay_ms, self.interval_ms) if failures else self.interval_ms
-        # Spread: many processes must not beat in time.
-        spread = 1 + JITTER * (2 * random.random() - 1)
+        delay_ms = self.pause_ms()
+        if failures:
+            backoff_ms = min(self.interval_ms * 2 ** min(failures, 16), BACKOFF_MAX_MS)
+            delay_ms = max(backoff_ms, self.interval_ms)
+        if self.jitter:
+            # Processes that started together must not run their rounds at the same time.
+            delay_ms *= 1 + self.jitter * (2 * random.random() - 1)
         try:
-            async with asyncio.timeout(delay_ms * spread / 1_000):
+            async with asyncio.timeout(delay_ms / 1_000):
                 await self._wake.wait()
         except TimeoutError:
             return

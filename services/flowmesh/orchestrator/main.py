@@ -32,7 +32,7 @@ from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.operations.slowdowns import SlowdownLoop
-from flowmesh.orchestrator.ownership.lease_keeper import ClaimTimer, LeaseLoop
+from flowmesh.orchestrator.ownership.lease_keeper import ClaimLoop, LeaseLoop
 from flowmesh.orchestrator.search.searches import Searches
 from flowmesh.orchestrator.storage.archive import Archive
 from flowmesh.orchestrator.storage.database import Queries
@@ -62,15 +62,11 @@ async def run(runtime: Runtime) -> None:
         await _forget_changed_plans(runtime, core.given.plans)
         await lifecycle.incarnation.begin()
         stack.push_async_callback(lifecycle.incarnation.end)
-        claims = ClaimTimer(lifecycle.keeper, runtime.clock, runtime.log)
-        for loop in (
-            lifecycle.committer.run,
-            core.memory.publisher.run,
-            core.dispatch.timers.run,
-            claims.run,
-        ):
-            task = asyncio.create_task(kept_up(loop, runtime.log))
+        for run_forever in (lifecycle.committer.run, core.memory.publisher.run):
+            task = asyncio.create_task(restarted(run_forever, runtime.log))
             stack.push_async_callback(_stop, task)
+        runtime.add_loop(core.dispatch.timers)
+        runtime.add_loop(ClaimLoop(lifecycle.keeper, runtime.clock, runtime.log))
         incarnation = lifecycle.incarnation
         runtime.add_loop(
             LeaseLoop(lifecycle.keeper, expired=incarnation.lease_expired, over=incarnation.over)
@@ -154,8 +150,8 @@ async def _forget_changed_plans(runtime: Runtime, plans: PlanCache) -> None:
     await runtime.bus.subscribe_core(subject, changed)
 
 
-async def kept_up(run: Callable[[], Awaitable[None]], log: Any) -> None:
-    """Run an endless loop; an unexpected error is logged and delays it by a second."""
+async def restarted(run: Callable[[], Awaitable[None]], log: Any) -> None:
+    """Run an endless task; log an unexpected error and run it again after a second."""
     while True:
         try:
             await run()

@@ -1,6 +1,7 @@
 """The execution core while the database is away, slow, or somebody else's for a moment."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import token_of
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.plan import Plan
+from flowmesh.telemetry import Metrics
 from tests.integration.orchestrator.core import Core, running, until
 from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node
@@ -112,7 +114,7 @@ async def test_timers_and_tasks_are_taken_over_although_the_database_breaks_mean
             data_dir_id="one",
             failures={"due_executions": 1, "stranded_executions": 1, "ready_executions": 2},
         ) as core:
-            core.run(core.dispatch.timers.run)
+            core.run(partial(core.dispatch.timers.run, Metrics()))
             await until(lambda: ended(core, asleep))
             await until(lambda: core.dispatch.dispatcher.ready.count)
             assert core.memory.states.get(waiting) is not None

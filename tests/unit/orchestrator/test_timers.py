@@ -11,6 +11,7 @@ from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import ExecutionIds, partition_of
 from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.stores.schedule_store import ScheduleStore
+from flowmesh.telemetry import Metrics
 
 SECOND = 1_000_000
 IDS = ExecutionIds(3)
@@ -194,7 +195,7 @@ async def test_wakes_of_a_partition_lost_meanwhile_are_not_kept() -> None:
 async def test_the_loop_fires_by_itself() -> None:
     """Whoever sets a wake does not wait for a round to end."""
     world = World()
-    loop = asyncio.create_task(world.timers.run())
+    loop = asyncio.create_task(world.timers.run(Metrics()))
     soon = world.rows.add(0, world.now_us)
     world.timers.set(soon, world.now_us)
     await asyncio.wait_for(world.any_fired.wait(), 5)

@@ -3,7 +3,6 @@
 The earliest wake beyond the horizon is known, so no query runs before it is needed.
 """
 
-import asyncio
 import heapq
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +13,7 @@ from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.storage.database import CONNECTION_LOST
 from flowmesh.orchestrator.storage.stores.schedule_store import ScheduleStore
+from flowmesh.runtime import Loop
 
 HORIZON_US = 60_000_000
 """Wakes so far ahead are kept in memory."""
@@ -21,11 +21,13 @@ HORIZON_US = 60_000_000
 SCAN_EARLY_US = 5_000_000
 SCAN_ROWS_MAX = 10_000
 IDLE_S = 3_600.0
-RETRY_S = 1.0
+RETRY_MS = 1_000.0
 
 
-class Timers:
-    """Wakes of the executions of owned partitions."""
+class Timers(Loop):
+    """Wakes of the executions of owned partitions; a round fires those that are due."""
+
+    jitter = 0.0
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class Timers:
         self._known: dict[str, int] = {}
         self._horizon = 0
         self._beyond: float = math.inf
-        self._changed = asyncio.Event()
+        self._pause_ms = 0.0
 
     def set(self, execution_id: str, wake_at_us: int) -> None:
         """The execution is to be woken then; 0 is never."""
@@ -53,12 +55,12 @@ class Timers:
             self._known.pop(execution_id, None)
             if wake_at_us < self._beyond:
                 self._beyond = wake_at_us
-                self._changed.set()
+                self.wake()
         elif self._known.get(execution_id) != wake_at_us:
             self._known[execution_id] = wake_at_us
             heapq.heappush(self._heap, (wake_at_us, execution_id))
             if self._heap[0][0] == wake_at_us:
-                self._changed.set()
+                self.wake()
 
     async def load(self, partitions: Iterable[int]) -> None:
         """Takes over the wakes of partitions that were gained, as far as is known of others."""
@@ -71,19 +73,14 @@ class Timers:
         for execution_id in [i for i in self._known if partition_of(i) in gone]:
             del self._known[execution_id]
 
-    async def run(self) -> None:
-        while True:
-            self._changed.clear()
-            try:
-                wait_s = await self.step()
-            except CONNECTION_LOST:
-                await asyncio.sleep(RETRY_S)
-                continue
-            try:
-                async with asyncio.timeout(max(wait_s, 0.001)):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+    async def run_once(self) -> None:
+        try:
+            self._pause_ms = max(await self.step() * 1_000, 1.0)
+        except CONNECTION_LOST:
+            self._pause_ms = RETRY_MS
+
+    def pause_ms(self) -> float:
+        return self._pause_ms
 
     async def step(self) -> float:
         """Fires what is due and reads what comes up; returns for how long that was all."""
@@ -148,4 +145,4 @@ class Timers:
         found = await self._store.next_wake(partitions, after=self._horizon)
         if found is not None and found < self._beyond:
             self._beyond = found
-            self._changed.set()
+            self.wake()

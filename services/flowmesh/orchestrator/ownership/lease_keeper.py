@@ -30,7 +30,9 @@ EPOCH_MAX = 1 << 62
 """Epochs from here on were never given to an owner."""
 
 RENEW_RETRY_S = 0.2
-TELL_TIMEOUT_S = 1.0
+RECEIVE_TIMEOUT_S = 1.0
+CLAIM_PAUSE_MIN_MS = 20
+CLAIM_PAUSE_MAX_MS = 500
 
 LEASE_MS = 3_000
 """Duration of a lease from its registration or last renewal."""
@@ -275,13 +277,13 @@ class LeaseKeeper:
                 self._ownership.assign(partition, receiver)
                 handed.partitions.add(partition=partition, epoch=raised)
         # Nothing waits for the call: a receiver that does not answer must not cost us our lease.
-        call = asyncio.create_task(self._tell(self._ownership.addresses[receiver], handed))
+        call = asyncio.create_task(self._notify(self._ownership.addresses[receiver], handed))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
 
     async def _tell(self, address: str, handed: pb.ReceivePartitionsRequest) -> None:
         try:
-            await self._partition_stub(address).ReceivePartitions(handed, timeout=TELL_TIMEOUT_S)
+            await self._partition_stub(address).ReceivePartitions(handed, timeout=RECEIVE_TIMEOUT_S)
         except FlowmeshError as error:
             # The receiver finds out with its next renewal, a second later at most.
             self._log.info("hand_over_call_failed", reason=error.reason)
@@ -366,19 +368,22 @@ class LeaseLoop(Loop):
         return tenure is not None and tenure.renewed
 
 
-class ClaimTimer:
-    """Wakes when the lease of another owner ends; sends no query before."""
+class ClaimLoop(Loop):
+    """Claims partitions when the lease of another owner ends; sends no query before."""
+
+    jitter = 0.0
 
     def __init__(self, keeper: LeaseKeeper, clock: Clock, log: Any) -> None:
         self._keeper = keeper
         self._clock = clock
         self._log = log
 
-    async def run(self) -> None:
-        while True:
-            wait_ms = self._keeper.next_claim_ms - self._clock.monotonic_ms()
-            await asyncio.sleep(min(max(wait_ms, 20), 500) / 1000)
-            try:
-                await self._keeper.claim_if_due()
-            except CONNECTION_LOST as error:
-                self._log.info("claim_failed", error=type(error).__name__)
+    async def run_once(self) -> None:
+        try:
+            await self._keeper.claim_if_due()
+        except CONNECTION_LOST as error:
+            self._log.info("claim_failed", error=type(error).__name__)
+
+    def pause_ms(self) -> float:
+        wait_ms = self._keeper.next_claim_ms - self._clock.monotonic_ms()
+        return min(max(wait_ms, CLAIM_PAUSE_MIN_MS), CLAIM_PAUSE_MAX_MS)
