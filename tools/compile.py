@@ -34,9 +34,10 @@ MODULES = {
         "admission batched_execution committer effects group_delay inbox publisher waiters"
     ),
     "services/flowmesh/orchestrator/dispatch": (
-        "attachment commit_lock dispatch_limiter dispatcher leases long_runs stats task_results"
+        "attachment commit_lock dispatch_limiter dispatcher leases long_runs task_results"
         " worker_services"
     ),
+    "services/flowmesh/orchestrator/dispatch/statistics": "workflow_stats",
     "services/flowmesh/orchestrator/limits": (
         "permit_client permit_exchange permit_grantor permit_holdings permit_ledger ready_queues"
         " rules"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.errors import Invalid
-from flowmesh.orchestrator.dispatch.loads import SAMPLE_MS, SAMPLES
+from flowmesh.orchestrator.dispatch.statistics.loads import SAMPLE_MS, SAMPLES
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite

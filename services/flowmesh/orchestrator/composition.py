@@ -24,11 +24,11 @@ from flowmesh.orchestrator.commit.timers import Timers
 from flowmesh.orchestrator.commit.waiters import Waiters
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
-from flowmesh.orchestrator.dispatch.loads import Loads
 from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
 from flowmesh.orchestrator.dispatch.preparation import Preparer
 from flowmesh.orchestrator.dispatch.recovery import Recovery
-from flowmesh.orchestrator.dispatch.stats import Stats
+from flowmesh.orchestrator.dispatch.statistics.loads import Loads
+from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Stats
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader

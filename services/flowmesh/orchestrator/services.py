@@ -40,7 +40,7 @@ from flowmesh.orchestrator.api.session import Sessions
 from flowmesh.orchestrator.bulk.actions import Calls as BulkCalls
 from flowmesh.orchestrator.bulk.bulks import Bulks
 from flowmesh.orchestrator.composition import Core, Lifecycle
-from flowmesh.orchestrator.dispatch.queue_stats import Queues
+from flowmesh.orchestrator.dispatch.statistics.queue_stats import Queues
 from flowmesh.orchestrator.insight.ended_items import EndedItems
 from flowmesh.orchestrator.insight.insights import Insights
 from flowmesh.orchestrator.insight.subjects import Subjects

@@ -119,10 +119,7 @@ async def test_an_answer_about_one_partition_says_nothing_of_the_next() -> None:
     """Partitions come one by one: each claim waits for its own answers, of every service."""
     owner = dispatcher({5: 3, 6: 4})
     one, two = attached(owner, "one"), attached(owner, "two")
-    first, second = (
-        owner.services.claim([5], NOBODY).settled,
-        owner.services.claim([6], NOBODY).settled,
-    )
+    first, second = (owner.services.claim([each], NOBODY).settled for each in (5, 6))
     assert list(one.out.claim_partitions) == [5, 6]
     assert list(one.out.claim_epochs) == [3, 4]
     for stream in (one, two):
@@ -150,10 +147,8 @@ async def test_a_claim_waits_for_the_workers_of_the_former_owner() -> None:
     owner = dispatcher({5: 3})
     one = attached(owner, "one")
     owner.services.grant(one, [grant_of("there")])
-    claim, unknown = (
-        owner.services.claim([5], frozenset({"there", "idle", "full"})),
-        owner.services.claim([5], None),
-    )
+    claim = owner.services.claim([5], frozenset({"there", "idle", "full"}))
+    unknown = owner.services.claim([5], None)
     owner.services.held(one, [pb.HeldTasks(partition=5)])
     owner.services.grant(one, [grant_of("idle")])
     assert not claim.settled.is_set()

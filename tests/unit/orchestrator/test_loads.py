@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
-from flowmesh.orchestrator.dispatch.loads import SAMPLE_MS, SAMPLES, Loads, recommend
+from flowmesh.orchestrator.dispatch.statistics.loads import SAMPLE_MS, SAMPLES, Loads, recommend
 
 KEY = ("default", "q", "t", "")
 

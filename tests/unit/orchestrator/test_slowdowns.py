@@ -3,7 +3,7 @@
 import pytest
 
 from flowmesh.api.event.v1 import alert_service_pb2 as pb
-from flowmesh.orchestrator.dispatch.stats import Latency
+from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Latency
 from flowmesh.orchestrator.operations import slowdowns
 from flowmesh.orchestrator.operations.slowdowns import Slowdowns
 

@@ -6,7 +6,12 @@ import pytest
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import State
-from flowmesh.orchestrator.dispatch.stats import SAMPLES_TOLD_MAX, Latency, merged, overhead
+from flowmesh.orchestrator.dispatch.statistics.workflow_stats import (
+    SAMPLES_TOLD_MAX,
+    Latency,
+    merged,
+    overhead,
+)
 from tests.unit.engine.factories import node, plan
 
 

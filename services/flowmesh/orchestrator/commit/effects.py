@@ -13,7 +13,7 @@ from flowmesh.orchestrator.commit.timers import Timers
 from flowmesh.orchestrator.commit.waiters import Waiters
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.preparation import Preparer
-from flowmesh.orchestrator.dispatch.stats import Stats
+from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Stats
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask, urgent_first
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics

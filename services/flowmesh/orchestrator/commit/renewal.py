@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
-from flowmesh.orchestrator.dispatch.loads import Loads
+from flowmesh.orchestrator.dispatch.statistics.loads import Loads
 from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader
 from flowmesh.orchestrator.model.background import BackgroundTasks

@@ -74,10 +74,9 @@ class Dispatcher:
         self._preparation = preparation
         self._open_tasks = open_tasks
         self._uncommitted = uncommitted
-        self._turn, self._pump_due = 0, False
+        self._turn, self._preparing, self._pump_due = 0, 0, False
         self._traceparent_of = traceparent_of
         self._uncommitted_ends = UncommittedEnds()
-        self._preparing = 0
         self.permission_check = permission_check
         self.limiter = DispatchLimiter(permits=permits, release=self.release)
         self.ready = ReadyQueues(self.limiter.weight)
@@ -119,6 +118,9 @@ class Dispatcher:
             add=self.add,
             requeue=partial(open_tasks.requeue, self),
         )
+        self._export(metrics)
+
+    def _export(self, metrics: OrchestratorMetrics) -> None:
         metrics.tasks_ready.set_function(lambda: self.ready.count)
         metrics.tasks_held_back.set_function(lambda: self.limiter.held_count)
         metrics.oldest_ready.set_function(self._oldest_ready_s)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError
-from flowmesh.orchestrator.dispatch.stats import Stats, merged
+from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Stats, merged
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.rpc import namespace_of

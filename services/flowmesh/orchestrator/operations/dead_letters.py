@@ -6,7 +6,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2 as limits_pb
 from flowmesh.engine import State, tries
-from flowmesh.orchestrator.dispatch.stats import given_up
+from flowmesh.orchestrator.dispatch.statistics.workflow_stats import given_up
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.storage.states import States
 from flowmesh.rpc import list_of, namespace_of

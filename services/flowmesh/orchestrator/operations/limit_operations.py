@@ -11,7 +11,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, Invalid, Violation, WrongState
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
-from flowmesh.orchestrator.dispatch.queue_stats import Queues
+from flowmesh.orchestrator.dispatch.statistics.queue_stats import Queues
 from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import READY_MAX
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader

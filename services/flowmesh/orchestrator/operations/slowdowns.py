@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowmesh.api.event.v1 import alert_service_pb2 as pb
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
-from flowmesh.orchestrator.dispatch.stats import Latency, Stats
+from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Latency, Stats
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.runtime import Loop
 

@@ -281,7 +281,7 @@ class LeaseKeeper:
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
 
-    async def _tell(self, address: str, handed: pb.ReceivePartitionsRequest) -> None:
+    async def _notify(self, address: str, handed: pb.ReceivePartitionsRequest) -> None:
         try:
             await self._partition_stub(address).ReceivePartitions(handed, timeout=RECEIVE_TIMEOUT_S)
         except FlowmeshError as error:

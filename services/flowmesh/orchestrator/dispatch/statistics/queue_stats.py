@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
-from flowmesh.orchestrator.dispatch.loads import Loads, recommend
+from flowmesh.orchestrator.dispatch.statistics.loads import Loads, recommend
 from flowmesh.orchestrator.limits.ready_queues import Key, ReadyTask
 
 

@@ -7,7 +7,7 @@ from math import ceil
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
-from flowmesh.orchestrator.dispatch.stats import Stats
+from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Stats
 from flowmesh.orchestrator.limits.ready_queues import Key
 
 SAMPLE_MS = 5_000

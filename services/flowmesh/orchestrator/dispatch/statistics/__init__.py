@@ -1,0 +1,1 @@
+"""Statistics of workflows and queues: latencies, loads and sizes."""
