@@ -19,8 +19,8 @@ from flowmesh.plan.compiled import (
 from flowmesh.plan.policies import StartPolicy
 from flowmesh.plan.scope import (
     NO_NAMES,
+    FetchNeeded,
     ItemsNeeded,
-    NotAtHand,
     PayloadNeeded,
     PayloadReader,
     context_of,
@@ -41,10 +41,10 @@ __all__ = [
     "NO_NAMES",
     "PAGE_ROOTS",
     "STATE_ROOTS",
+    "FetchNeeded",
     "Follow",
     "Graph",
     "ItemsNeeded",
-    "NotAtHand",
     "PayloadNeeded",
     "PayloadReader",
     "Plan",

@@ -19,8 +19,8 @@ ITEM_ROOTS = frozenset({"item", "index"})
 PAGE_ROOTS = frozenset({"cursor"})
 STATE_ROOTS = frozenset({"state", "error"})
 UNDO_ROOTS = frozenset({"undo"})
-"""What templates in the body of a map, of a map by pages, of a state machine, and of what undoes a
-node may refer to besides.
+"""Additional template roots in the body of a map, of a map by pages, of a state machine, and in a
+node that undoes another.
 """
 
 DEFAULT_QUEUE = "default"
@@ -30,7 +30,7 @@ _STARTING = (plan_pb2.NODE_KIND_CHILD, plan_pb2.NODE_KIND_CONTINUE)
 
 @dataclass(frozen=True, slots=True)
 class EdgeRule:
-    """When an edge is taken; one without a rule is taken when its source has completed."""
+    """The condition of an edge. An edge without a rule is taken after its source completes."""
 
     label: str
     on_failure: bool
@@ -38,7 +38,7 @@ class EdgeRule:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """What follows a node of a state machine, by index in its body; None ends the machine."""
+    """The successors of a node of a state machine, by index; None ends the machine."""
 
     next: int | None
     catches: tuple[tuple[frozenset[str], int | None, bool], ...]
@@ -46,8 +46,8 @@ class Follow:
     keeps: bool
 
     def caught(self, failure_class: str) -> tuple[bool, int | None, bool]:
-        """Whether a failure of this class is caught, where it goes on, and whether the machine
-        fails with it in the end all the same.
+        """Return whether a failure class is caught, the next node, and whether the machine still
+        fails with it at its end.
         """
         for classes, place, defers in self.catches:
             if failure_class in classes or "*" in classes:
@@ -56,15 +56,15 @@ class Follow:
 
 
 class PlanNode:
-    """One node with everything about it that running needs.
+    """A compiled node.
 
-    `body` is the graph of a map, of which `concurrency` items run at once, of a group or of a state
-    machine, which begins at `start`. `rules` are those of the edges to it, by the index of their
-    source; `excused` says that its failure is an edge's condition and fails nothing else, and
-    `required` are the sources of those of which a join can miss none. `undo` is the node that
-    undoes this one, which has its id with a suffix; `undoes` of that one leads back. One that
-    `waits` starts an execution, or waits for a signal with a key or a limit (`engine.children`);
-    `names` is what is rendered besides its input, `first_priority` that of what it starts first.
+    `body` is the graph of a map, which runs `concurrency` items at once, of a group, or of a state
+    machine, which begins at `start`. `rules` are those of the incoming edges by index of their
+    source. The failure of an `excused` node is the condition of an edge and fails nothing else.
+    `required` are the sources that a join needs in any case. `undo` is the node that undoes this
+    one, with the same id and a suffix; its `undoes` refers back. A node that `waits` starts an
+    execution, or waits for a signal with a key or a timeout (`engine.children`). `names` is the
+    template of the names of its child, `first_priority` the priority of its first node.
     """
 
     __slots__ = (
@@ -211,9 +211,9 @@ def _follow(message: plan_pb2.Follow) -> Follow:
 
 
 class Graph:
-    """Nodes that depend on one another: those of a plan, or of a body.
+    """The nodes of a plan or of a body.
 
-    `undos` are those that undo one of them, with the indices that follow; they run only then.
+    `undos` are the nodes that undo one of them, with the indices after `nodes`.
     """
 
     __slots__ = ("_depths", "by_id", "leaves", "nodes", "roots", "undos")
@@ -227,7 +227,7 @@ class Graph:
         self.leaves = tuple(node for node in nodes if not node.successors)
 
     def depth(self, index: int) -> int:
-        """How many nodes follow one on the longest way to the end; 0 for what undoes another."""
+        """Return the number of nodes after a node on the longest path; 0 for an undo node."""
         if self._depths is None:
             depths = [0] * len(self.nodes)
             left = [len(node.successors) for node in self.nodes]
@@ -243,14 +243,14 @@ class Graph:
         return self._depths[index] if index < len(self._depths) else 0
 
     def node(self, index: int) -> PlanNode:
-        """One of them, or of those that undo them."""
+        """Return a node or an undo node by its index."""
         count = len(self.nodes)
         return self.nodes[index] if index < count else self.undos[index - count]
 
     def at(self, node_id: str) -> PlanNode:
-        """The node that one named as in a history is made of: `a` of `map[7]/a`.
+        """Return the planned node of an id in a history: `a` of `map[7]/a`.
 
-        Of a task that a handler called it has no more than the type.
+        For a task called by a handler only the type is known.
         """
         first, *further = node_id.split("/")
         node = self.by_id[first.partition("[")[0]]
@@ -263,7 +263,7 @@ class Graph:
         return node
 
     def all_nodes(self) -> Iterator[PlanNode]:
-        """These and those of the bodies below."""
+        """Yield the nodes, their undo nodes and those of all bodies."""
         for node in self.nodes:
             yield node
             if node.undo is not None:
@@ -274,7 +274,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class SearchAttribute:
-    """Something executions are found by; `template` is None where it is only set later."""
+    """A search attribute; `template` is None if only a command sets it."""
 
     name: str
     type: int
@@ -282,12 +282,12 @@ class SearchAttribute:
 
 
 class Plan(Graph):
-    """A plan that can be run. `message` is as stored; `body` its bytes.
+    """A compiled plan. `message` is the stored plan, `body` its bytes.
 
-    `lanes` are the pairs of queue and priority its tasks wait in, `PlanNode.lane` one of them;
-    `variables` are their first values by name, `variable_schemas` what all of them fit.
-    With `prioritizes` the slots that `parallelism` allows go to ready tasks by their priority.
-    `start_shared` says whether starts with the same key are about one another.
+    `lanes` are the pairs of queue and priority of its tasks, indexed by `PlanNode.lane`.
+    `variables` are initial values by name, `variable_schemas` their schemas.
+    With `prioritizes` ready tasks get the slots of `parallelism` by priority.
+    `start_shared` is true if starts with the same key affect one another.
     """
 
     __slots__ = (
@@ -360,7 +360,7 @@ def _search_attribute(message: plan_pb2.SearchAttribute) -> SearchAttribute:
 
 
 def _first_priority(node: PlanNode, body: Graph) -> int:
-    """The highest priority of what a container starts first."""
+    """Return the highest priority of the first nodes of a container."""
     machine = node.kind == plan_pb2.NODE_KIND_STATES
     first = body.nodes[node.start : node.start + 1] if machine else body.roots
     return max((each.first_priority for each in first), default=node.priority)
@@ -375,7 +375,7 @@ def _assign_lanes(nodes: Iterable[PlanNode]) -> tuple[tuple[str, int], ...]:
 
 
 def compile_plan(message: plan_pb2.Plan) -> Plan:
-    """Compiles a plan that the definition service made; its templates have been checked there."""
+    """Compile a plan of the definition service, which has checked its templates."""
     nodes = _Compiler(message).nodes(message.nodes, INPUT_ROOTS)
     output = None
     if message.output_template:
@@ -384,7 +384,7 @@ def compile_plan(message: plan_pb2.Plan) -> Plan:
 
 
 class _Compiler:
-    """Compiles the graphs of one plan; equal templates and policies are made once."""
+    """A compiler of the graphs of one plan; equal templates and policies are shared."""
 
     def __init__(self, message: plan_pb2.Plan) -> None:
         self._specs = message.specs
@@ -442,7 +442,7 @@ class _Compiler:
 
 
 def single_task(around: PlanNode, task_type: str, call: journal_pb2.JournalCall) -> Graph:
-    """The graph of the one task that a durable handler calls, which runs at node `around`."""
+    """Return the graph of a task called by the durable handler of node `around`."""
     spec = plan_pb2.TaskSpec(task_type=task_type, config=call.config)
     spec.digest = hashlib.sha256(spec.SerializeToString(deterministic=True)).hexdigest()
     message = plan_pb2.PlanNode(

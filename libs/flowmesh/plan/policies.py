@@ -1,4 +1,4 @@
-"""What holds executions of a plan and their tasks back, and when tasks are retried, compiled."""
+"""Compiled policies of a plan: limits, start policy, retries, timeouts."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from flowmesh.contract import NEVER_RETRIED, RETRIED_BY_DEFAULT
 from flowmesh.expressions import Template, compile_template
 
 KEY_ROOTS = frozenset({"input"})
-"""What the key of a limit or of a start policy may refer to."""
+"""Template roots in the key of a limit or of a start policy."""
 _RETRIED_BY_DEFAULT = frozenset(RETRIED_BY_DEFAULT)
 _NEVER_RETRIED = frozenset(NEVER_RETRIED)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds tasks back although workers are free; 0 is no limit. `key` renders to a text."""
+    """Limits on the dispatch of tasks; 0 means no limit. `key` renders to a text."""
 
     concurrency: int
     rate: float
@@ -28,7 +28,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class StartPolicy:
-    """When executions begin; times in microseconds, 0 is none. `key` renders to a text."""
+    """The policy for starts; times in microseconds, 0 means none. `key` renders to a text."""
 
     key: Template | None
     concurrency: int
@@ -41,7 +41,7 @@ class StartPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When a failed attempt is followed by another. Delays in microseconds."""
+    """A retry policy. Delays in microseconds."""
 
     max_attempts: int
     initial_delay_us: int
@@ -53,13 +53,13 @@ class Retry:
     max_elapsed_us: int = 0
 
     def allows(self, failure_class: str) -> bool:
-        """Whether a failure of this class may be followed by another attempt at all."""
+        """Return whether the policy retries failures of this class."""
         if failure_class in self.never:
             return False
         return "*" in self.classes or failure_class in self.classes
 
     def delay_us(self, attempt: int, draw: float) -> int:
-        """Delay after the failed `attempt` (1-based); `draw` in [0, 1) decides the jitter."""
+        """Return the delay after failed `attempt` (from 1); `draw` in [0, 1) sets the jitter."""
         delay = float(self.initial_delay_us)
         if self.multiplier > 1 and attempt > 1:
             delay *= self.multiplier ** min(attempt - 1, 64)

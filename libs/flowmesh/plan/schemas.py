@@ -1,4 +1,4 @@
-"""JSON Schemas as a plan has them: compiled when first needed, problems with their places."""
+"""JSON Schemas of a plan, compiled on first use; problems have paths."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ import jsonschema_rs
 import orjson
 
 VIOLATIONS_MAX = 20
-# Of a message, which shows the value that does not fit; a longer one loses its middle.
+# Characters of a message, which contains the invalid value; a longer one is cut in the middle.
 MESSAGE_CHARACTERS_MAX = 500
 
-TOLD_MAX = 500_000
-"""Entries of a value times the parts of its schema, of which all problems may be told: each has a
-copy of what it is about, and all of them are made before the first can be seen. 0.2 s at the most.
+VALIDATION_COST_MAX = 500_000
+"""Entries of a value times parts of its schema up to which all problems are listed, at most 0.2 s.
+The validator creates all problems, each with a copy of its value, before it returns the first.
 """
 
-LEVELS_TOLD_MAX = 8
-"""Levels of a value that choices which refer to choices are told of: on each there are twice as
-many problems, or more.
+EXPANSION_DEPTH_MAX = 8
+"""Levels of a value up to which problems of recursive choices are listed. Each level at least
+doubles the number of problems.
 """
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
@@ -28,21 +28,21 @@ _CHOICES = frozenset({"anyOf", "oneOf"})
 
 @dataclass(frozen=True, slots=True)
 class SchemaProblem:
-    """Where a value does not fit its schema, as a path below the value, and why."""
+    """A violation of a schema: the path in the value, and a message."""
 
     path: str
     message: str
     schema_path: str
-    """Of the keyword it fails: `#/properties/amount/minimum`."""
+    """The violated keyword, such as `#/properties/amount/minimum`."""
 
     def __str__(self) -> str:
         return f"{self.message} ({self.schema_path})"
 
 
 class Schema:
-    """A JSON Schema, compiled when it is first needed; an absent one takes any value.
+    """A JSON Schema, compiled on first use. An empty source accepts any value.
 
-    `retrieve` gives what references outside of it lead to; none are followed without.
+    `retrieve` resolves external references; without it they are rejected.
     """
 
     __slots__ = ("_parts", "_retrieve", "_source", "_validator", "_words")
@@ -55,9 +55,7 @@ class Schema:
         self._words: frozenset[str] = frozenset()
 
     def problems(self, value: object) -> tuple[SchemaProblem, ...]:
-        """What does not fit, at most the first 20; of a large value only the first, or that it
-        does not.
-        """
+        """Return at most the first 20 problems; for a large value the first, or a summary."""
         if not self._source:
             return ()
         if self._validator is None:
@@ -66,10 +64,10 @@ class Schema:
             if self._validator.is_valid(value):
                 return ()
             return tuple(_problem(error) for error in self._errors(self._validator, value)) or (
-                SchemaProblem("", "it does not fit, and is too large to say where", "#"),
+                SchemaProblem("", "the value does not fit and is too large to locate why", "#"),
             )
         except ValueError:
-            return (SchemaProblem("", "it is nested too deep to be looked through", "#"),)
+            return (SchemaProblem("", "the value is nested too deep to be validated", "#"),)
 
     def _compiled(self) -> jsonschema_rs.Validator:
         schema = orjson.loads(self._source)
@@ -85,21 +83,22 @@ class Schema:
     def _errors(
         self, validator: jsonschema_rs.Validator, value: object
     ) -> Iterable[jsonschema_rs.ValidationError]:
-        """None where even the first would take too long."""
+        """Return the errors to report; none where even the first would take too long."""
         words, entries, levels, widest = self._words, 0, 0, 0
         for level in _levels(value):
             entries, levels = entries + len(level), levels + 1
             widest = max(widest, *(len(each) for each in level if isinstance(each, dict)), 0)
-            if entries > TOLD_MAX:
+            if entries > VALIDATION_COST_MAX:
                 break
-        # A problem of each name has a copy of all that the object holds.
+        # An error of `propertyNames` has a copy of the whole object for each name.
         parts = self._parts + levels + (widest if "propertyNames" in words else 0)
         chooses = not words.isdisjoint(_CHOICES)
-        tangled = chooses and not words.isdisjoint(_REFERENCES) and levels > LEVELS_TOLD_MAX
-        if entries * parts <= TOLD_MAX and not tangled:
+        recursive = chooses and not words.isdisjoint(_REFERENCES)
+        may_expand_exponentially = recursive and levels > EXPANSION_DEPTH_MAX
+        if entries * parts <= VALIDATION_COST_MAX and not may_expand_exponentially:
             return islice(validator.iter_errors(value), VIOLATIONS_MAX)
         if chooses:
-            return ()  # the first has those of all choices in it
+            return ()  # the first error contains those of all choices
         try:
             validator.validate(value)
         except jsonschema_rs.ValidationError as error:
@@ -108,7 +107,7 @@ class Schema:
 
 
 def _levels(value: object) -> Iterator[list[Any]]:
-    """The values in a value, level by level, itself first."""
+    """Yield the values inside a value level by level, starting with itself."""
     level: list[Any] = [value]
     while level:
         yield level

@@ -1,4 +1,4 @@
-"""What templates see: the execution's input, the outputs of ended nodes, the context."""
+"""Values for templates: the execution's input, the outputs of ended nodes, the context."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ ITEMS_MAX = 1_000_000
 """Items of one map."""
 
 PayloadReader = Callable[[payload_pb2.Payload], bytes]
-"""Gives the bytes of a payload; raises PayloadNeeded for a reference that is not at hand."""
+"""Returns the bytes of a payload. Raises PayloadNeeded for a reference that is not fetched."""
 
 
 class ScopeValues(Protocol):
@@ -27,19 +27,19 @@ class ScopeValues(Protocol):
         """The graph around this one."""
 
     def output_of(self, index: int) -> payload_pb2.Payload | None:
-        """Output of a node that completed, else None."""
+        """Return the output of a completed node, else None."""
 
     def ended_node(self, index: int) -> "NodeValues | None":
-        """A node that has begun or ended."""
+        """Return a node that has begun or ended."""
 
     def binding(self, name: str, read: PayloadReader) -> Any:
-        """The value that this graph or the nearest around it gives the name to.
+        """Return the value bound to a name in this graph or the nearest one around it.
 
-        Raises KeyError where there is none, ItemsNeeded, and what `read` raises.
+        Raises KeyError for an unbound name, ItemsNeeded, and errors of `read`.
         """
 
     def machine_value(self) -> payload_pb2.Payload | None:
-        """The value of the nearest state machine this graph is in."""
+        """Return the value of the nearest state machine around this graph."""
 
 
 class ExecutionValues(Protocol):
@@ -56,15 +56,15 @@ class ExecutionValues(Protocol):
         """The graph of the plan."""
 
     @property
-    def moved_at_us(self) -> int:
-        """When the last node of the plan's graph ended."""
+    def last_node_ended_at_us(self) -> int:
+        """The time at which the last node of the plan's graph ended."""
 
     def variables_of(self, node: Any) -> Mapping[str, Any]:
-        """The variables as a node sees them; as they are now where there is none."""
+        """Return the variables as a node sees them; without a node the current ones."""
 
 
 class NodeValues(Protocol):
-    """A node of a running graph; `id` names it in its execution."""
+    """A node of a running graph; `id` is unique in its execution."""
 
     id: str
     planned: PlanNode
@@ -72,14 +72,14 @@ class NodeValues(Protocol):
 
     @property
     def scope(self) -> ScopeValues:
-        """The graph it is in."""
+        """The graph of the node."""
 
 
-class NotAtHand(Exception):
-    """Something must be fetched before this can be rendered."""
+class FetchNeeded(Exception):
+    """A payload or items must be fetched before the rendering."""
 
 
-class PayloadNeeded(NotAtHand):
+class PayloadNeeded(FetchNeeded):
     """A referenced payload must be fetched."""
 
     def __init__(self, digest: str) -> None:
@@ -87,8 +87,8 @@ class PayloadNeeded(NotAtHand):
         self.digest = digest
 
 
-class ItemsNeeded(NotAtHand):
-    """The items of a map must be rendered again; they are in no row."""
+class ItemsNeeded(FetchNeeded):
+    """The items of a map must be rendered again; they are not stored."""
 
     def __init__(self, node: NodeValues) -> None:
         super().__init__(node.planned.id)
@@ -96,7 +96,7 @@ class ItemsNeeded(NotAtHand):
 
 
 def payload_reader(fetched: Mapping[str, bytes]) -> PayloadReader:
-    """Reads inline bytes and what has been fetched, by digest; else raises PayloadNeeded."""
+    """Return a reader of inline bytes and of fetched payloads by digest."""
 
     def read(payload: payload_pb2.Payload) -> bytes:
         if not payload.HasField("reference"):
@@ -110,13 +110,13 @@ def payload_reader(fetched: Mapping[str, bytes]) -> PayloadReader:
 
 
 inline = payload_reader({})
-"""The reader for whoever has nothing fetched."""
+"""The reader of inline payloads only."""
 
 
 def decode(payload: payload_pb2.Payload | None, read: PayloadReader = inline) -> Any:
-    """The JSON value of a payload, integers exact; None where there is none.
+    """Return the JSON value of a payload with exact integers; None for no payload.
 
-    Raises RenderError for what is not JSON.
+    Raises RenderError for invalid JSON.
     """
     if payload is None:
         return None
@@ -130,7 +130,7 @@ def decode(payload: payload_pb2.Payload | None, read: PayloadReader = inline) ->
 
 
 def decode_if_json(data: bytes) -> Any:
-    """The JSON value of bytes that a worker sent, None where they are none."""
+    """Return the JSON value of bytes; None for invalid JSON."""
     try:
         return decode(payload_pb2.Payload(data=data))
     except RenderError:
@@ -138,7 +138,7 @@ def decode_if_json(data: bytes) -> Any:
 
 
 def _output_named(scope: ScopeValues, name: str) -> payload_pb2.Payload | None:
-    """Output of the task of this name in this graph or one around it."""
+    """Return the output of the named task in this graph or one around it."""
     around: ScopeValues | None = scope
     while around is not None:
         node = around.graph.by_id.get(name)
@@ -149,7 +149,7 @@ def _output_named(scope: ScopeValues, name: str) -> payload_pb2.Payload | None:
 
 
 class _Tasks(Mapping[str, Any]):
-    """`tasks.<id>.output`, decoded only when looked at."""
+    """`tasks.<id>.output`, decoded on access."""
 
     __slots__ = ("_read", "_scope")
 
@@ -171,7 +171,7 @@ class _Tasks(Mapping[str, Any]):
 
 
 class _Values(Mapping[str, Any]):
-    """The roots of a template, each made only when looked at."""
+    """The roots of a template, each computed on access."""
 
     __slots__ = ("_execution", "_node", "_read", "_scope")
 
@@ -214,7 +214,7 @@ class _Values(Mapping[str, Any]):
 
 
 def _undone(execution: ExecutionValues, node: NodeValues, read: PayloadReader) -> dict[str, Any]:
-    """What the node got and answered that this one undoes."""
+    """Return input and output of the node that this one undoes."""
     undoes = node.planned.undoes
     done = node.scope.ended_node(undoes.index) if undoes is not None else None
     if undoes is None or done is None:
@@ -226,22 +226,22 @@ def _undone(execution: ExecutionValues, node: NodeValues, read: PayloadReader) -
 
 
 def moment_of(execution: ExecutionValues, node: NodeValues | None) -> Moment:
-    """Of a node when its attempt became ready, of the execution itself when its last node ended.
+    """Return the schedule time of a node, or the end of the last node for the execution.
 
-    Facts of the history, so that whoever renders again comes to the same.
+    Both are facts of the history, so a repeated rendering has the same result.
     """
     if node is None:
-        return Moment(execution.execution_id, execution.moved_at_us)
+        return Moment(execution.execution_id, execution.last_node_ended_at_us)
     return Moment(f"{execution.execution_id}/{node.id}", node.scheduled_at_us)
 
 
 def values_of(execution: ExecutionValues, read: PayloadReader = inline) -> Mapping[str, Any]:
-    """What a template of the execution itself may refer to."""
+    """Return the values for a template of the execution itself."""
     return _Values(execution, execution.scope, read)
 
 
 def context_of(execution: ExecutionValues, read: PayloadReader = inline) -> dict[str, Any]:
-    """The execution's input merged with the outputs of its completed nodes under their ids."""
+    """Return the input merged with the outputs of completed nodes under their ids."""
     value = decode(execution.input, read)
     context = dict(value) if isinstance(value, dict) else {}
     for node in execution.plan.nodes:
@@ -258,12 +258,11 @@ NO_NAMES: Mapping[str, Any] = {}
 def render_input(
     execution: ExecutionValues, node: NodeValues, read: PayloadReader = inline
 ) -> payload_pb2.Payload:
-    """The input of a node's task.
+    """Return the input of a node's task.
 
-    A template that is exactly one reference to a whole value hands the stored bytes on unread.
+    A template that is one reference to a whole value returns its stored bytes without decoding.
 
-    Raises RenderError where data is not what the template expects, NotAtHand where something must
-    be fetched first.
+    Raises RenderError for data that the template does not accept, FetchNeeded for missing payloads.
     """
     if execution.edits and node.id in execution.edits:
         return execution.edits[node.id]
@@ -289,7 +288,7 @@ def render_input(
 def render_names(
     execution: ExecutionValues, node: NodeValues, read: PayloadReader = inline
 ) -> Mapping[str, Any]:
-    """What a node that starts an execution says of it by templates: `workflow`, `id`.
+    """Return the rendered `workflow` and `id` of the execution that a node starts.
 
     Raises as `render_input`.
     """
@@ -301,10 +300,7 @@ def render_names(
 
 
 def render_items(execution: ExecutionValues, node: NodeValues, read: PayloadReader) -> list[Any]:
-    """The items of a map.
-
-    Raises RenderError where they are no list, NotAtHand as `render_input`.
-    """
+    """Return the items of a map. Raises RenderError for another value than a list, FetchNeeded."""
     assert node.planned.input is not None
     if node.id in execution.edits:
         items = decode(execution.edits[node.id], read)
@@ -319,10 +315,7 @@ def render_items(execution: ExecutionValues, node: NodeValues, read: PayloadRead
 
 
 def next_page(node: NodeValues, read: PayloadReader) -> payload_pb2.Payload | None:
-    """The cursor of the page after the one whose items a map has; None where there is none.
-
-    Raises NotAtHand as `render_input`.
-    """
+    """Return the cursor of the next page of a map; None after the last. Raises FetchNeeded."""
     if not node.planned.next_path:
         return None
     value = decode(node.scope.output_of(node.planned.dependencies[0]), read)

@@ -63,7 +63,7 @@ def test_of_many_choices_that_none_fits_is_told() -> None:
     (found,) = problems(choices, WIDE)
     assert time.monotonic() - begun_s < 5
     assert (found.path, found.schema_path) == ("", "#")
-    assert found.message == "it does not fit, and is too large to say where"
+    assert found.message == "the value does not fit and is too large to locate why"
 
 
 def test_choices_that_refer_to_choices_end() -> None:
@@ -81,5 +81,5 @@ def test_choices_that_refer_to_choices_end() -> None:
 def test_what_is_nested_too_deep_does_not_fit(levels: int) -> None:
     """Also where it would have to be compared as a whole, which raised an error of its own."""
     (found,) = problems({"enum": [1]}, nested(levels))
-    assert found.message == "it is nested too deep to be looked through"
+    assert found.message == "the value is nested too deep to be validated"
     assert not problems({"type": "array"}, nested(levels))

@@ -18,7 +18,7 @@ from flowmesh.engine.decisions.outcomes import cancel_open_nodes, complete, fail
 from flowmesh.engine.decisions.step import Step
 from flowmesh.engine.state.state import NodeState, State
 from flowmesh.plan import (
-    NotAtHand,
+    FetchNeeded,
     RenderError,
     decode,
     render_input,
@@ -40,7 +40,7 @@ def begin(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
     try:
         value = render_input(step.state, node)
         names = render_names(step.state, node)
-    except NotAtHand:
+    except FetchNeeded:
         step.ask(node)
         return
     except RenderError as error:

@@ -13,7 +13,7 @@ from flowmesh.engine.decisions.step import Step
 from flowmesh.engine.decisions.values import failure_of
 from flowmesh.engine.state.state import NodeState
 from flowmesh.plan import (
-    NotAtHand,
+    FetchNeeded,
     RenderError,
     decode,
     render_input,
@@ -27,7 +27,7 @@ def request(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
         given = render_input(step.state, node)
         value = decode(given)
         assignees = names_in(value, "assignees")
-    except (NotAtHand, RenderError, ValueError) as error:
+    except (FetchNeeded, RenderError, ValueError) as error:
         fail_node(step, node, failure_of("ValidationError", f"input of {node.id}: {error}"))
         ended.append(node)
         return

@@ -27,7 +27,7 @@ from flowmesh.engine.state import pages
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, Scope, State
 from flowmesh.plan import (
-    NotAtHand,
+    FetchNeeded,
     PlanNode,
     RenderError,
     decode,
@@ -198,7 +198,7 @@ def _has_breakpoint(state: State, node_id: str) -> bool:
 def begin_timer(step: Step, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
     try:
         due_at_us = timer_due_us(step, scope, planned)
-    except (RenderError, NotAtHand, ValueError) as error:
+    except (RenderError, FetchNeeded, ValueError) as error:
         node = step.scheduled(scope, planned)
         fail_node(step, node, failure_of("ValidationError", f"duration of {node.id}: {error}"))
         ended.append(node)
@@ -252,7 +252,7 @@ def begin_body(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
 def begin_machine(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
     try:
         value = render_input(step.state, node)
-    except NotAtHand:
+    except FetchNeeded:
         step.ask(node)
         return
     except RenderError as error:

@@ -232,7 +232,7 @@ class State:
         return most > 0 and self.running_count >= most
 
     @property
-    def moved_at_us(self) -> int:
+    def last_node_ended_at_us(self) -> int:
         return max((node.ended_at_us for node in self.scope.nodes.values()), default=0)
 
     def variables_of(self, node: NodeState | None) -> Mapping[str, Any]:

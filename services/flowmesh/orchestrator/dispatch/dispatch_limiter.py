@@ -11,7 +11,7 @@ from flowmesh.engine import NodeState, State
 from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import Key, Need, ReadyTask
 from flowmesh.orchestrator.limits.rules import Rules
-from flowmesh.plan import NotAtHand, Plan, PlanNode, RenderError, inline, values_of
+from flowmesh.plan import FetchNeeded, Plan, PlanNode, RenderError, inline, values_of
 from flowmesh.plan.policies import Limits
 
 WAITING_MAX = 100_000
@@ -71,7 +71,7 @@ def _key_of(limits: Limits, state: State) -> str:
         return ""
     try:
         return str(limits.key.render(values_of(state, inline)))[:KEY_CHARACTERS_MAX]
-    except (NotAtHand, RenderError):
+    except (FetchNeeded, RenderError):
         return ""
 
 

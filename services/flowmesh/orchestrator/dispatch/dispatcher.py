@@ -36,7 +36,7 @@ from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.states import States
-from flowmesh.plan import NotAtHand, render_input
+from flowmesh.plan import FetchNeeded, render_input
 from flowmesh.runtime import Clock
 
 PREPARING_MAX = 64
@@ -253,7 +253,7 @@ class Dispatcher:
             return self._not_sent(task, token)
         try:
             payload = task.rendered or render_input(state, node)
-        except NotAtHand:
+        except FetchNeeded:
             return self._bring_to_hand(task)
         except RenderError as error:
             self.render_failed(task, str(error))
