@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!flowmesh/api/common/v1/link.proto\x12\x16\x66lowmesh.api.common.v1\"\xe1\x01\n\x04Link\x12\x1b\n\tparent_id\x18\x01 \x01(\tR\x08parentId\x12\x1f\n\x0bparent_node\x18\x02 \x01(\tR\nparentNode\x12%\n\x0eparent_attempt\x18\x03 \x01(\rR\rparentAttempt\x12\x1a\n\x08\x64\x65tached\x18\x04 \x01(\x08R\x08\x64\x65tached\x12\x14\n\x05\x64\x65pth\x18\x05 \x01(\rR\x05\x64\x65pth\x12%\n\x0e\x63ontinued_from\x18\x06 \x01(\tR\rcontinuedFrom\x12\x1b\n\tfirst_run\x18\x07 \x01(\tR\x08\x66irstRunBi\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!flowmesh/api/common/v1/link.proto\x12\x16\x66lowmesh.api.common.v1\x1a#flowmesh/api/common/v1/access.proto\"\xe7\x01\n\x04Link\x12!\n\tparent_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x02R\x08parentId\x12\x1f\n\x0bparent_node\x18\x02 \x01(\tR\nparentNode\x12%\n\x0eparent_attempt\x18\x03 \x01(\rR\rparentAttempt\x12\x1a\n\x08\x64\x65tached\x18\x04 \x01(\x08R\x08\x64\x65tached\x12\x14\n\x05\x64\x65pth\x18\x05 \x01(\rR\x05\x64\x65pth\x12%\n\x0e\x63ontinued_from\x18\x06 \x01(\tR\rcontinuedFrom\x12\x1b\n\tfirst_run\x18\x07 \x01(\tR\x08\x66irstRunBi\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,6 +33,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.common.v1.link
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.flowmesh.api.common.v1P\001Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\252\002\026Flowmesh.Api.Common.V1'
-  _globals['_LINK']._serialized_start=62
-  _globals['_LINK']._serialized_end=287
+  _globals['_LINK'].fields_by_name['parent_id']._loaded_options = None
+  _globals['_LINK'].fields_by_name['parent_id']._serialized_options = b'\360\340\030\002'
+  _globals['_LINK']._serialized_start=99
+  _globals['_LINK']._serialized_end=330
 # @@protoc_insertion_point(module_scope)

@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.definition.v1 import definition_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_definition__pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1flowmesh/api/definition/v1/template_service.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a+flowmesh/api/definition/v1/definition.proto\x1a\x33\x66lowmesh/api/definition/v1/definition_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x03\n\x08Template\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tR\x0b\x64\x65scription\x12\x1e\n\nparameters\x18\x06 \x01(\x0cR\nparameters\x12\x1e\n\ndefinition\x18\x07 \x01(\x0cR\ndefinition\x12\x39\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12H\n\x06labels\x18\t \x03(\x0b\x32\x30.flowmesh.api.definition.v1.Template.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"`\n\x12GetTemplateRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\"W\n\x13GetTemplateResponse\x12@\n\x08template\x18\x01 \x01(\x0b\x32$.flowmesh.api.definition.v1.TemplateR\x08template\"p\n\x14ListTemplatesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x83\x01\n\x15ListTemplatesResponse\x12\x42\n\ttemplates\x18\x01 \x03(\x0b\x32$.flowmesh.api.definition.v1.TemplateR\ttemplates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x96\x01\n\x15\x44\x65leteTemplateRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x04 \x01(\tR\x05\x61\x63tor\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\"\x18\n\x16\x44\x65leteTemplateResponse\"\x86\x02\n\x1aInstantiateTemplateRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x16\n\x06target\x18\x04 \x01(\tR\x06target\x12\x1e\n\nparameters\x18\x05 \x01(\x0cR\nparameters\x12\x17\n\x07\x64ry_run\x18\x06 \x01(\x08R\x06\x64ryRun\x12\x1d\n\nrequest_id\x18\x07 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x08 \x01(\tR\x05\x61\x63tor\x12\x16\n\x06reason\x18\t \x01(\tR\x06reason\"\xc1\x01\n\x1bInstantiateTemplateResponse\x12I\n\tresources\x18\x01 \x03(\x0b\x32+.flowmesh.api.definition.v1.AppliedResourceR\tresources\x12?\n\x08warnings\x18\x02 \x03(\x0b\x32#.flowmesh.api.definition.v1.ProblemR\x08warnings\x12\x16\n\x06source\x18\x03 \x01(\x0cR\x06source\"7\n\x17GetTemplateStatsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xba\x01\n\x18GetTemplateStatsResponse\x12%\n\x0eworkflow_count\x18\x01 \x01(\rR\rworkflowCount\x12.\n\x13\x66rom_template_count\x18\x02 \x01(\rR\x11\x66romTemplateCount\x12G\n\ttemplates\x18\x03 \x03(\x0b\x32).flowmesh.api.definition.v1.TemplateCountR\ttemplates\"J\n\rTemplateCount\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12%\n\x0eworkflow_count\x18\x02 \x01(\rR\rworkflowCount2\xf8\x04\n\x0fTemplateService\x12n\n\x0bGetTemplate\x12..flowmesh.api.definition.v1.GetTemplateRequest\x1a/.flowmesh.api.definition.v1.GetTemplateResponse\x12t\n\rListTemplates\x12\x30.flowmesh.api.definition.v1.ListTemplatesRequest\x1a\x31.flowmesh.api.definition.v1.ListTemplatesResponse\x12w\n\x0e\x44\x65leteTemplate\x12\x31.flowmesh.api.definition.v1.DeleteTemplateRequest\x1a\x32.flowmesh.api.definition.v1.DeleteTemplateResponse\x12\x86\x01\n\x13InstantiateTemplate\x12\x36.flowmesh.api.definition.v1.InstantiateTemplateRequest\x1a\x37.flowmesh.api.definition.v1.InstantiateTemplateResponse\x12}\n\x10GetTemplateStats\x12\x33.flowmesh.api.definition.v1.GetTemplateStatsRequest\x1a\x34.flowmesh.api.definition.v1.GetTemplateStatsResponseBy\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1flowmesh/api/definition/v1/template_service.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\x1a\x33\x66lowmesh/api/definition/v1/definition_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x03\n\x08Template\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tR\x0b\x64\x65scription\x12\x1e\n\nparameters\x18\x06 \x01(\x0cR\nparameters\x12\x1e\n\ndefinition\x18\x07 \x01(\x0cR\ndefinition\x12\x39\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12H\n\x06labels\x18\t \x03(\x0b\x32\x30.flowmesh.api.definition.v1.Template.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"`\n\x12GetTemplateRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\"W\n\x13GetTemplateResponse\x12@\n\x08template\x18\x01 \x01(\x0b\x32$.flowmesh.api.definition.v1.TemplateR\x08template\"p\n\x14ListTemplatesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x83\x01\n\x15ListTemplatesResponse\x12\x42\n\ttemplates\x18\x01 \x03(\x0b\x32$.flowmesh.api.definition.v1.TemplateR\ttemplates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9c\x01\n\x15\x44\x65leteTemplateRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x04 \x01(\tR\x05\x61\x63tor\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\"\x18\n\x16\x44\x65leteTemplateResponse\"\x8c\x02\n\x1aInstantiateTemplateRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x16\n\x06target\x18\x04 \x01(\tR\x06target\x12\x1e\n\nparameters\x18\x05 \x01(\x0cR\nparameters\x12\x17\n\x07\x64ry_run\x18\x06 \x01(\x08R\x06\x64ryRun\x12#\n\nrequest_id\x18\x07 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x08 \x01(\tR\x05\x61\x63tor\x12\x16\n\x06reason\x18\t \x01(\tR\x06reason\"\xc1\x01\n\x1bInstantiateTemplateResponse\x12I\n\tresources\x18\x01 \x03(\x0b\x32+.flowmesh.api.definition.v1.AppliedResourceR\tresources\x12?\n\x08warnings\x18\x02 \x03(\x0b\x32#.flowmesh.api.definition.v1.ProblemR\x08warnings\x12\x16\n\x06source\x18\x03 \x01(\x0cR\x06source\"7\n\x17GetTemplateStatsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xba\x01\n\x18GetTemplateStatsResponse\x12%\n\x0eworkflow_count\x18\x01 \x01(\rR\rworkflowCount\x12.\n\x13\x66rom_template_count\x18\x02 \x01(\rR\x11\x66romTemplateCount\x12G\n\ttemplates\x18\x03 \x03(\x0b\x32).flowmesh.api.definition.v1.TemplateCountR\ttemplates\"J\n\rTemplateCount\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12%\n\x0eworkflow_count\x18\x02 \x01(\rR\rworkflowCount2\xa6\x05\n\x0fTemplateService\x12v\n\x0bGetTemplate\x12..flowmesh.api.definition.v1.GetTemplateRequest\x1a/.flowmesh.api.definition.v1.GetTemplateResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12|\n\rListTemplates\x12\x30.flowmesh.api.definition.v1.ListTemplatesRequest\x1a\x31.flowmesh.api.definition.v1.ListTemplatesResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x81\x01\n\x0e\x44\x65leteTemplate\x12\x31.flowmesh.api.definition.v1.DeleteTemplateRequest\x1a\x32.flowmesh.api.definition.v1.DeleteTemplateResponse\"\x08\xea\xe0\x18\x04\x08\x05(\x01\x12\x90\x01\n\x13InstantiateTemplate\x12\x36.flowmesh.api.definition.v1.InstantiateTemplateRequest\x1a\x37.flowmesh.api.definition.v1.InstantiateTemplateResponse\"\x08\xea\xe0\x18\x04\x08\x05(\x01\x12\x85\x01\n\x10GetTemplateStats\x12\x33.flowmesh.api.definition.v1.GetTemplateStatsRequest\x1a\x34.flowmesh.api.definition.v1.GetTemplateStatsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x42y\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,32 +38,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\036dev.flowmesh.api.definition.v1P\001Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\252\002\032Flowmesh.Api.Definition.V1'
   _globals['_TEMPLATE_LABELSENTRY']._loaded_options = None
   _globals['_TEMPLATE_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_TEMPLATE']._serialized_start=213
-  _globals['_TEMPLATE']._serialized_end=613
-  _globals['_TEMPLATE_LABELSENTRY']._serialized_start=556
-  _globals['_TEMPLATE_LABELSENTRY']._serialized_end=613
-  _globals['_GETTEMPLATEREQUEST']._serialized_start=615
-  _globals['_GETTEMPLATEREQUEST']._serialized_end=711
-  _globals['_GETTEMPLATERESPONSE']._serialized_start=713
-  _globals['_GETTEMPLATERESPONSE']._serialized_end=800
-  _globals['_LISTTEMPLATESREQUEST']._serialized_start=802
-  _globals['_LISTTEMPLATESREQUEST']._serialized_end=914
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=917
-  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=1048
-  _globals['_DELETETEMPLATEREQUEST']._serialized_start=1051
-  _globals['_DELETETEMPLATEREQUEST']._serialized_end=1201
-  _globals['_DELETETEMPLATERESPONSE']._serialized_start=1203
-  _globals['_DELETETEMPLATERESPONSE']._serialized_end=1227
-  _globals['_INSTANTIATETEMPLATEREQUEST']._serialized_start=1230
-  _globals['_INSTANTIATETEMPLATEREQUEST']._serialized_end=1492
-  _globals['_INSTANTIATETEMPLATERESPONSE']._serialized_start=1495
-  _globals['_INSTANTIATETEMPLATERESPONSE']._serialized_end=1688
-  _globals['_GETTEMPLATESTATSREQUEST']._serialized_start=1690
-  _globals['_GETTEMPLATESTATSREQUEST']._serialized_end=1745
-  _globals['_GETTEMPLATESTATSRESPONSE']._serialized_start=1748
-  _globals['_GETTEMPLATESTATSRESPONSE']._serialized_end=1934
-  _globals['_TEMPLATECOUNT']._serialized_start=1936
-  _globals['_TEMPLATECOUNT']._serialized_end=2010
-  _globals['_TEMPLATESERVICE']._serialized_start=2013
-  _globals['_TEMPLATESERVICE']._serialized_end=2645
+  _globals['_DELETETEMPLATEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETETEMPLATEREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_INSTANTIATETEMPLATEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_INSTANTIATETEMPLATEREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_TEMPLATESERVICE'].methods_by_name['GetTemplate']._loaded_options = None
+  _globals['_TEMPLATESERVICE'].methods_by_name['GetTemplate']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_TEMPLATESERVICE'].methods_by_name['ListTemplates']._loaded_options = None
+  _globals['_TEMPLATESERVICE'].methods_by_name['ListTemplates']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_TEMPLATESERVICE'].methods_by_name['DeleteTemplate']._loaded_options = None
+  _globals['_TEMPLATESERVICE'].methods_by_name['DeleteTemplate']._serialized_options = b'\352\340\030\004\010\005(\001'
+  _globals['_TEMPLATESERVICE'].methods_by_name['InstantiateTemplate']._loaded_options = None
+  _globals['_TEMPLATESERVICE'].methods_by_name['InstantiateTemplate']._serialized_options = b'\352\340\030\004\010\005(\001'
+  _globals['_TEMPLATESERVICE'].methods_by_name['GetTemplateStats']._loaded_options = None
+  _globals['_TEMPLATESERVICE'].methods_by_name['GetTemplateStats']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_TEMPLATE']._serialized_start=250
+  _globals['_TEMPLATE']._serialized_end=650
+  _globals['_TEMPLATE_LABELSENTRY']._serialized_start=593
+  _globals['_TEMPLATE_LABELSENTRY']._serialized_end=650
+  _globals['_GETTEMPLATEREQUEST']._serialized_start=652
+  _globals['_GETTEMPLATEREQUEST']._serialized_end=748
+  _globals['_GETTEMPLATERESPONSE']._serialized_start=750
+  _globals['_GETTEMPLATERESPONSE']._serialized_end=837
+  _globals['_LISTTEMPLATESREQUEST']._serialized_start=839
+  _globals['_LISTTEMPLATESREQUEST']._serialized_end=951
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_start=954
+  _globals['_LISTTEMPLATESRESPONSE']._serialized_end=1085
+  _globals['_DELETETEMPLATEREQUEST']._serialized_start=1088
+  _globals['_DELETETEMPLATEREQUEST']._serialized_end=1244
+  _globals['_DELETETEMPLATERESPONSE']._serialized_start=1246
+  _globals['_DELETETEMPLATERESPONSE']._serialized_end=1270
+  _globals['_INSTANTIATETEMPLATEREQUEST']._serialized_start=1273
+  _globals['_INSTANTIATETEMPLATEREQUEST']._serialized_end=1541
+  _globals['_INSTANTIATETEMPLATERESPONSE']._serialized_start=1544
+  _globals['_INSTANTIATETEMPLATERESPONSE']._serialized_end=1737
+  _globals['_GETTEMPLATESTATSREQUEST']._serialized_start=1739
+  _globals['_GETTEMPLATESTATSREQUEST']._serialized_end=1794
+  _globals['_GETTEMPLATESTATSRESPONSE']._serialized_start=1797
+  _globals['_GETTEMPLATESTATSRESPONSE']._serialized_end=1983
+  _globals['_TEMPLATECOUNT']._serialized_start=1985
+  _globals['_TEMPLATECOUNT']._serialized_end=2059
+  _globals['_TEMPLATESERVICE']._serialized_start=2062
+  _globals['_TEMPLATESERVICE']._serialized_end=2740
 # @@protoc_insertion_point(module_scope)

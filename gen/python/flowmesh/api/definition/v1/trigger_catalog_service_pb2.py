@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.definition.v1 import trigger_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_trigger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8flowmesh/api/definition/v1/trigger_catalog_service.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a(flowmesh/api/definition/v1/trigger.proto\"}\n\x1bListWorkflowTriggersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0cworkflow_ids\x18\x02 \x03(\tR\x0bworkflowIds\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x92\x01\n\x1cListWorkflowTriggersResponse\x12J\n\tworkflows\x18\x01 \x03(\x0b\x32,.flowmesh.api.definition.v1.WorkflowTriggersR\tworkflows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa3\x01\n\x15TriggerCatalogService\x12\x89\x01\n\x14ListWorkflowTriggers\x12\x37.flowmesh.api.definition.v1.ListWorkflowTriggersRequest\x1a\x38.flowmesh.api.definition.v1.ListWorkflowTriggersResponseBy\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8flowmesh/api/definition/v1/trigger_catalog_service.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/definition/v1/trigger.proto\"\x83\x01\n\x1bListWorkflowTriggersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0cworkflow_ids\x18\x02 \x03(\tB\x04\xf0\xe0\x18\x01R\x0bworkflowIds\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x92\x01\n\x1cListWorkflowTriggersResponse\x12J\n\tworkflows\x18\x01 \x03(\x0b\x32,.flowmesh.api.definition.v1.WorkflowTriggersR\tworkflows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xad\x01\n\x15TriggerCatalogService\x12\x93\x01\n\x14ListWorkflowTriggers\x12\x37.flowmesh.api.definition.v1.ListWorkflowTriggersRequest\x1a\x38.flowmesh.api.definition.v1.ListWorkflowTriggersResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42y\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +34,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.definition.v1.
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\036dev.flowmesh.api.definition.v1P\001Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\252\002\032Flowmesh.Api.Definition.V1'
-  _globals['_LISTWORKFLOWTRIGGERSREQUEST']._serialized_start=130
-  _globals['_LISTWORKFLOWTRIGGERSREQUEST']._serialized_end=255
-  _globals['_LISTWORKFLOWTRIGGERSRESPONSE']._serialized_start=258
-  _globals['_LISTWORKFLOWTRIGGERSRESPONSE']._serialized_end=404
-  _globals['_TRIGGERCATALOGSERVICE']._serialized_start=407
-  _globals['_TRIGGERCATALOGSERVICE']._serialized_end=570
+  _globals['_LISTWORKFLOWTRIGGERSREQUEST'].fields_by_name['workflow_ids']._loaded_options = None
+  _globals['_LISTWORKFLOWTRIGGERSREQUEST'].fields_by_name['workflow_ids']._serialized_options = b'\360\340\030\001'
+  _globals['_TRIGGERCATALOGSERVICE'].methods_by_name['ListWorkflowTriggers']._loaded_options = None
+  _globals['_TRIGGERCATALOGSERVICE'].methods_by_name['ListWorkflowTriggers']._serialized_options = b'\352\340\030\004\010\n\020\002'
+  _globals['_LISTWORKFLOWTRIGGERSREQUEST']._serialized_start=168
+  _globals['_LISTWORKFLOWTRIGGERSREQUEST']._serialized_end=299
+  _globals['_LISTWORKFLOWTRIGGERSRESPONSE']._serialized_start=302
+  _globals['_LISTWORKFLOWTRIGGERSRESPONSE']._serialized_end=448
+  _globals['_TRIGGERCATALOGSERVICE']._serialized_start=451
+  _globals['_TRIGGERCATALOGSERVICE']._serialized_end=624
 # @@protoc_insertion_point(module_scope)

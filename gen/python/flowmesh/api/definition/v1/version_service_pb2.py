@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.definition.v1 import version_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_version__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0flowmesh/api/definition/v1/version_service.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a(flowmesh/api/definition/v1/version.proto\"\xcd\x01\n\x0fSetLabelRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x14\n\x05label\x18\x03 \x01(\tR\x05label\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x07 \x01(\tR\trequestId\"v\n\x10SetLabelResponse\x12\x37\n\x05label\x18\x01 \x01(\x0b\x32!.flowmesh.api.definition.v1.LabelR\x05label\x12)\n\x10previous_version\x18\x02 \x01(\rR\x0fpreviousVersion\"\xb8\x01\n\x14RollbackLabelRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x14\n\x05label\x18\x03 \x01(\tR\x05label\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x05 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\"{\n\x15RollbackLabelResponse\x12\x37\n\x05label\x18\x01 \x01(\x0b\x32!.flowmesh.api.definition.v1.LabelR\x05label\x12)\n\x10previous_version\x18\x02 \x01(\rR\x0fpreviousVersion\"\xb6\x01\n\x12\x44\x65leteLabelRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x14\n\x05label\x18\x03 \x01(\tR\x05label\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x05 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\"\x15\n\x13\x44\x65leteLabelResponse\"R\n\x11ListLabelsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\"O\n\x12ListLabelsResponse\x12\x39\n\x06labels\x18\x01 \x03(\x0b\x32!.flowmesh.api.definition.v1.LabelR\x06labels\"\xac\x01\n\x12ListChangesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n\x05label\x18\x04 \x01(\tR\x05label\x12\x1b\n\tpage_size\x18\x05 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x06 \x01(\tR\tpageToken\"{\n\x13ListChangesResponse\x12<\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".flowmesh.api.definition.v1.ChangeR\x07\x63hanges\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x96\x01\n\x13\x44iffWorkflowRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12!\n\x0c\x66rom_version\x18\x03 \x01(\tR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x04 \x01(\tR\ttoVersion\"\xa2\x01\n\x14\x44iffWorkflowResponse\x12!\n\x0c\x66rom_version\x18\x01 \x01(\rR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x02 \x01(\rR\ttoVersion\x12H\n\x0b\x64ifferences\x18\x03 \x03(\x0b\x32&.flowmesh.api.definition.v1.DifferenceR\x0b\x64ifferences\"\xd7\x01\n\x19\x43heckCompatibilityRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12!\n\x0c\x66rom_version\x18\x03 \x01(\tR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x04 \x01(\tR\ttoVersion\x12\x16\n\x06source\x18\x05 \x01(\x0cR\x06source\x12!\n\x0c\x63ontent_type\x18\x06 \x01(\tR\x0b\x63ontentType\"\x8c\x02\n\x1a\x43heckCompatibilityResponse\x12!\n\x0c\x66rom_version\x18\x01 \x01(\rR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x02 \x01(\rR\ttoVersion\x12\x43\n\x07\x63\x61llers\x18\x03 \x01(\x0b\x32).flowmesh.api.definition.v1.CompatibilityR\x07\x63\x61llers\x12I\n\nexecutions\x18\x04 \x03(\x0b\x32).flowmesh.api.definition.v1.ExecutionMoveR\nexecutions\x12\x1c\n\ttruncated\x18\x05 \x01(\x08R\ttruncated2\xb3\x06\n\x0eVersionService\x12\x65\n\x08SetLabel\x12+.flowmesh.api.definition.v1.SetLabelRequest\x1a,.flowmesh.api.definition.v1.SetLabelResponse\x12t\n\rRollbackLabel\x12\x30.flowmesh.api.definition.v1.RollbackLabelRequest\x1a\x31.flowmesh.api.definition.v1.RollbackLabelResponse\x12n\n\x0b\x44\x65leteLabel\x12..flowmesh.api.definition.v1.DeleteLabelRequest\x1a/.flowmesh.api.definition.v1.DeleteLabelResponse\x12k\n\nListLabels\x12-.flowmesh.api.definition.v1.ListLabelsRequest\x1a..flowmesh.api.definition.v1.ListLabelsResponse\x12n\n\x0bListChanges\x12..flowmesh.api.definition.v1.ListChangesRequest\x1a/.flowmesh.api.definition.v1.ListChangesResponse\x12q\n\x0c\x44iffWorkflow\x12/.flowmesh.api.definition.v1.DiffWorkflowRequest\x1a\x30.flowmesh.api.definition.v1.DiffWorkflowResponse\x12\x83\x01\n\x12\x43heckCompatibility\x12\x35.flowmesh.api.definition.v1.CheckCompatibilityRequest\x1a\x36.flowmesh.api.definition.v1.CheckCompatibilityResponseBy\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0flowmesh/api/definition/v1/version_service.proto\x12\x1a\x66lowmesh.api.definition.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/definition/v1/version.proto\"\xd9\x01\n\x0fSetLabelRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12\x14\n\x05label\x18\x03 \x01(\tR\x05label\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\x12#\n\nrequest_id\x18\x07 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\"v\n\x10SetLabelResponse\x12\x37\n\x05label\x18\x01 \x01(\x0b\x32!.flowmesh.api.definition.v1.LabelR\x05label\x12)\n\x10previous_version\x18\x02 \x01(\rR\x0fpreviousVersion\"\xc4\x01\n\x14RollbackLabelRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12\x14\n\x05label\x18\x03 \x01(\tR\x05label\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x05 \x01(\tR\x05\x61\x63tor\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\"{\n\x15RollbackLabelResponse\x12\x37\n\x05label\x18\x01 \x01(\x0b\x32!.flowmesh.api.definition.v1.LabelR\x05label\x12)\n\x10previous_version\x18\x02 \x01(\rR\x0fpreviousVersion\"\xc2\x01\n\x12\x44\x65leteLabelRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12\x14\n\x05label\x18\x03 \x01(\tR\x05label\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\x05 \x01(\tR\x05\x61\x63tor\x12#\n\nrequest_id\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\"\x15\n\x13\x44\x65leteLabelResponse\"X\n\x11ListLabelsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\"O\n\x12ListLabelsResponse\x12\x39\n\x06labels\x18\x01 \x03(\x0b\x32!.flowmesh.api.definition.v1.LabelR\x06labels\"\xac\x01\n\x12ListChangesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n\x05label\x18\x04 \x01(\tR\x05label\x12\x1b\n\tpage_size\x18\x05 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x06 \x01(\tR\tpageToken\"{\n\x13ListChangesResponse\x12<\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".flowmesh.api.definition.v1.ChangeR\x07\x63hanges\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9c\x01\n\x13\x44iffWorkflowRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12!\n\x0c\x66rom_version\x18\x03 \x01(\tR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x04 \x01(\tR\ttoVersion\"\xa2\x01\n\x14\x44iffWorkflowResponse\x12!\n\x0c\x66rom_version\x18\x01 \x01(\rR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x02 \x01(\rR\ttoVersion\x12H\n\x0b\x64ifferences\x18\x03 \x03(\x0b\x32&.flowmesh.api.definition.v1.DifferenceR\x0b\x64ifferences\"\xdd\x01\n\x19\x43heckCompatibilityRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12!\n\x0c\x66rom_version\x18\x03 \x01(\tR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x04 \x01(\tR\ttoVersion\x12\x16\n\x06source\x18\x05 \x01(\x0cR\x06source\x12!\n\x0c\x63ontent_type\x18\x06 \x01(\tR\x0b\x63ontentType\"\x8c\x02\n\x1a\x43heckCompatibilityResponse\x12!\n\x0c\x66rom_version\x18\x01 \x01(\rR\x0b\x66romVersion\x12\x1d\n\nto_version\x18\x02 \x01(\rR\ttoVersion\x12\x43\n\x07\x63\x61llers\x18\x03 \x01(\x0b\x32).flowmesh.api.definition.v1.CompatibilityR\x07\x63\x61llers\x12I\n\nexecutions\x18\x04 \x03(\x0b\x32).flowmesh.api.definition.v1.ExecutionMoveR\nexecutions\x12\x1c\n\ttruncated\x18\x05 \x01(\x08R\ttruncated2\xf1\x06\n\x0eVersionService\x12o\n\x08SetLabel\x12+.flowmesh.api.definition.v1.SetLabelRequest\x1a,.flowmesh.api.definition.v1.SetLabelResponse\"\x08\xea\xe0\x18\x04\x08\x05(\x01\x12~\n\rRollbackLabel\x12\x30.flowmesh.api.definition.v1.RollbackLabelRequest\x1a\x31.flowmesh.api.definition.v1.RollbackLabelResponse\"\x08\xea\xe0\x18\x04\x08\x05(\x01\x12x\n\x0b\x44\x65leteLabel\x12..flowmesh.api.definition.v1.DeleteLabelRequest\x1a/.flowmesh.api.definition.v1.DeleteLabelResponse\"\x08\xea\xe0\x18\x04\x08\x05(\x01\x12s\n\nListLabels\x12-.flowmesh.api.definition.v1.ListLabelsRequest\x1a..flowmesh.api.definition.v1.ListLabelsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12v\n\x0bListChanges\x12..flowmesh.api.definition.v1.ListChangesRequest\x1a/.flowmesh.api.definition.v1.ListChangesResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12y\n\x0c\x44iffWorkflow\x12/.flowmesh.api.definition.v1.DiffWorkflowRequest\x1a\x30.flowmesh.api.definition.v1.DiffWorkflowResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x8b\x01\n\x12\x43heckCompatibility\x12\x35.flowmesh.api.definition.v1.CheckCompatibilityRequest\x1a\x36.flowmesh.api.definition.v1.CheckCompatibilityResponse\"\x06\xea\xe0\x18\x02\x08\x03\x42y\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,34 +34,66 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.definition.v1.
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\036dev.flowmesh.api.definition.v1P\001Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\252\002\032Flowmesh.Api.Definition.V1'
-  _globals['_SETLABELREQUEST']._serialized_start=123
-  _globals['_SETLABELREQUEST']._serialized_end=328
-  _globals['_SETLABELRESPONSE']._serialized_start=330
-  _globals['_SETLABELRESPONSE']._serialized_end=448
-  _globals['_ROLLBACKLABELREQUEST']._serialized_start=451
-  _globals['_ROLLBACKLABELREQUEST']._serialized_end=635
-  _globals['_ROLLBACKLABELRESPONSE']._serialized_start=637
-  _globals['_ROLLBACKLABELRESPONSE']._serialized_end=760
-  _globals['_DELETELABELREQUEST']._serialized_start=763
-  _globals['_DELETELABELREQUEST']._serialized_end=945
-  _globals['_DELETELABELRESPONSE']._serialized_start=947
-  _globals['_DELETELABELRESPONSE']._serialized_end=968
-  _globals['_LISTLABELSREQUEST']._serialized_start=970
-  _globals['_LISTLABELSREQUEST']._serialized_end=1052
-  _globals['_LISTLABELSRESPONSE']._serialized_start=1054
-  _globals['_LISTLABELSRESPONSE']._serialized_end=1133
-  _globals['_LISTCHANGESREQUEST']._serialized_start=1136
-  _globals['_LISTCHANGESREQUEST']._serialized_end=1308
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=1310
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=1433
-  _globals['_DIFFWORKFLOWREQUEST']._serialized_start=1436
-  _globals['_DIFFWORKFLOWREQUEST']._serialized_end=1586
-  _globals['_DIFFWORKFLOWRESPONSE']._serialized_start=1589
-  _globals['_DIFFWORKFLOWRESPONSE']._serialized_end=1751
-  _globals['_CHECKCOMPATIBILITYREQUEST']._serialized_start=1754
-  _globals['_CHECKCOMPATIBILITYREQUEST']._serialized_end=1969
-  _globals['_CHECKCOMPATIBILITYRESPONSE']._serialized_start=1972
-  _globals['_CHECKCOMPATIBILITYRESPONSE']._serialized_end=2240
-  _globals['_VERSIONSERVICE']._serialized_start=2243
-  _globals['_VERSIONSERVICE']._serialized_end=3062
+  _globals['_SETLABELREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_SETLABELREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_SETLABELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETLABELREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_ROLLBACKLABELREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_ROLLBACKLABELREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_ROLLBACKLABELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ROLLBACKLABELREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_DELETELABELREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_DELETELABELREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_DELETELABELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETELABELREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_LISTLABELSREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_LISTLABELSREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_DIFFWORKFLOWREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_DIFFWORKFLOWREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_CHECKCOMPATIBILITYREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_CHECKCOMPATIBILITYREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_VERSIONSERVICE'].methods_by_name['SetLabel']._loaded_options = None
+  _globals['_VERSIONSERVICE'].methods_by_name['SetLabel']._serialized_options = b'\352\340\030\004\010\005(\001'
+  _globals['_VERSIONSERVICE'].methods_by_name['RollbackLabel']._loaded_options = None
+  _globals['_VERSIONSERVICE'].methods_by_name['RollbackLabel']._serialized_options = b'\352\340\030\004\010\005(\001'
+  _globals['_VERSIONSERVICE'].methods_by_name['DeleteLabel']._loaded_options = None
+  _globals['_VERSIONSERVICE'].methods_by_name['DeleteLabel']._serialized_options = b'\352\340\030\004\010\005(\001'
+  _globals['_VERSIONSERVICE'].methods_by_name['ListLabels']._loaded_options = None
+  _globals['_VERSIONSERVICE'].methods_by_name['ListLabels']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_VERSIONSERVICE'].methods_by_name['ListChanges']._loaded_options = None
+  _globals['_VERSIONSERVICE'].methods_by_name['ListChanges']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_VERSIONSERVICE'].methods_by_name['DiffWorkflow']._loaded_options = None
+  _globals['_VERSIONSERVICE'].methods_by_name['DiffWorkflow']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_VERSIONSERVICE'].methods_by_name['CheckCompatibility']._loaded_options = None
+  _globals['_VERSIONSERVICE'].methods_by_name['CheckCompatibility']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_SETLABELREQUEST']._serialized_start=160
+  _globals['_SETLABELREQUEST']._serialized_end=377
+  _globals['_SETLABELRESPONSE']._serialized_start=379
+  _globals['_SETLABELRESPONSE']._serialized_end=497
+  _globals['_ROLLBACKLABELREQUEST']._serialized_start=500
+  _globals['_ROLLBACKLABELREQUEST']._serialized_end=696
+  _globals['_ROLLBACKLABELRESPONSE']._serialized_start=698
+  _globals['_ROLLBACKLABELRESPONSE']._serialized_end=821
+  _globals['_DELETELABELREQUEST']._serialized_start=824
+  _globals['_DELETELABELREQUEST']._serialized_end=1018
+  _globals['_DELETELABELRESPONSE']._serialized_start=1020
+  _globals['_DELETELABELRESPONSE']._serialized_end=1041
+  _globals['_LISTLABELSREQUEST']._serialized_start=1043
+  _globals['_LISTLABELSREQUEST']._serialized_end=1131
+  _globals['_LISTLABELSRESPONSE']._serialized_start=1133
+  _globals['_LISTLABELSRESPONSE']._serialized_end=1212
+  _globals['_LISTCHANGESREQUEST']._serialized_start=1215
+  _globals['_LISTCHANGESREQUEST']._serialized_end=1387
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=1389
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=1512
+  _globals['_DIFFWORKFLOWREQUEST']._serialized_start=1515
+  _globals['_DIFFWORKFLOWREQUEST']._serialized_end=1671
+  _globals['_DIFFWORKFLOWRESPONSE']._serialized_start=1674
+  _globals['_DIFFWORKFLOWRESPONSE']._serialized_end=1836
+  _globals['_CHECKCOMPATIBILITYREQUEST']._serialized_start=1839
+  _globals['_CHECKCOMPATIBILITYREQUEST']._serialized_end=2060
+  _globals['_CHECKCOMPATIBILITYRESPONSE']._serialized_start=2063
+  _globals['_CHECKCOMPATIBILITYRESPONSE']._serialized_end=2331
+  _globals['_VERSIONSERVICE']._serialized_start=2334
+  _globals['_VERSIONSERVICE']._serialized_end=3215
 # @@protoc_insertion_point(module_scope)

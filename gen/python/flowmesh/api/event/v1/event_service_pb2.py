@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.history.v1 import history_event_pb2 as flowmesh_dot_api_dot_history_dot_v1_dot_history__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)flowmesh/api/event/v1/event_service.proto\x12\x15\x66lowmesh.api.event.v1\x1a+flowmesh/api/history/v1/history_event.proto\"\x84\x01\n\x15WatchExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x14\n\x05\x61\x66ter\x18\x03 \x01(\x03R\x05\x61\x66ter\x12\x14\n\x05types\x18\x04 \x03(\tR\x05types\"U\n\x16WatchExecutionResponse\x12;\n\x05\x65vent\x18\x01 \x01(\x0b\x32%.flowmesh.api.event.v1.LifecycleEventR\x05\x65vent\"\xa4\x01\n\x12WatchEventsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12!\n\x0c\x65xecution_id\x18\x03 \x01(\tR\x0b\x65xecutionId\x12\x14\n\x05types\x18\x04 \x03(\tR\x05types\x12\x16\n\x06\x63ursor\x18\x05 \x01(\tR\x06\x63ursor\"\x8a\x01\n\x13WatchEventsResponse\x12;\n\x05\x65vent\x18\x01 \x01(\x0b\x32%.flowmesh.api.event.v1.LifecycleEventR\x05\x65vent\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x1e\n\nsubscribed\x18\x03 \x01(\x08R\nsubscribed\"\xf3\x01\n\x0eLifecycleEvent\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x1f\n\x0bworkflow_id\x18\x03 \x01(\tR\nworkflowId\x12;\n\x05\x65vent\x18\x04 \x01(\x0b\x32%.flowmesh.api.history.v1.HistoryEventR\x05\x65vent\x12\x42\n\x0bsignal_flow\x18\x05 \x01(\x0b\x32!.flowmesh.api.event.v1.SignalFlowR\nsignalFlow\"B\n\nSignalFlow\x12\x1b\n\tfrom_node\x18\x01 \x01(\tR\x08\x66romNode\x12\x17\n\x07to_node\x18\x02 \x01(\tR\x06toNode\"\x94\x01\n\x15ListDeliveriesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\x81\x01\n\x16ListDeliveriesResponse\x12?\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1f.flowmesh.api.event.v1.DeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9b\x02\n\x08\x44\x65livery\x12\x1f\n\x0b\x64\x65livery_id\x18\x01 \x01(\tR\ndeliveryId\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x12\n\x04kind\x18\x03 \x01(\tR\x04kind\x12\x10\n\x03url\x18\x04 \x01(\tR\x03url\x12=\n\x06status\x18\x05 \x01(\x0e\x32%.flowmesh.api.event.v1.DeliveryStatusR\x06status\x12\x1a\n\x08\x61ttempts\x18\x06 \x01(\rR\x08\x61ttempts\x12+\n\x12next_attempt_at_us\x18\x07 \x01(\x03R\x0fnextAttemptAtUs\x12\x1d\n\nlast_error\x18\x08 \x01(\tR\tlastError*\x87\x01\n\x0e\x44\x65liveryStatus\x12\x1f\n\x1b\x44\x45LIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45LIVERY_STATUS_PENDING\x10\x01\x12\x1d\n\x19\x44\x45LIVERY_STATUS_DELIVERED\x10\x02\x12\x18\n\x14\x44\x45LIVERY_STATUS_DEAD\x10\x03\x32\xd6\x02\n\x0c\x45ventService\x12o\n\x0eWatchExecution\x12,.flowmesh.api.event.v1.WatchExecutionRequest\x1a-.flowmesh.api.event.v1.WatchExecutionResponse0\x01\x12\x66\n\x0bWatchEvents\x12).flowmesh.api.event.v1.WatchEventsRequest\x1a*.flowmesh.api.event.v1.WatchEventsResponse0\x01\x12m\n\x0eListDeliveries\x12,.flowmesh.api.event.v1.ListDeliveriesRequest\x1a-.flowmesh.api.event.v1.ListDeliveriesResponseBe\n\x19\x64\x65v.flowmesh.api.event.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/event/v1;eventv1\xaa\x02\x15\x46lowmesh.Api.Event.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)flowmesh/api/event/v1/event_service.proto\x12\x15\x66lowmesh.api.event.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/history/v1/history_event.proto\"\x8a\x01\n\x15WatchExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x14\n\x05\x61\x66ter\x18\x03 \x01(\x03R\x05\x61\x66ter\x12\x14\n\x05types\x18\x04 \x03(\tR\x05types\"U\n\x16WatchExecutionResponse\x12;\n\x05\x65vent\x18\x01 \x01(\x0b\x32%.flowmesh.api.event.v1.LifecycleEventR\x05\x65vent\"\xb0\x01\n\x12WatchEventsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12\'\n\x0c\x65xecution_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x14\n\x05types\x18\x04 \x03(\tR\x05types\x12\x16\n\x06\x63ursor\x18\x05 \x01(\tR\x06\x63ursor\"\x8a\x01\n\x13WatchEventsResponse\x12;\n\x05\x65vent\x18\x01 \x01(\x0b\x32%.flowmesh.api.event.v1.LifecycleEventR\x05\x65vent\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x1e\n\nsubscribed\x18\x03 \x01(\x08R\nsubscribed\"\xf3\x01\n\x0eLifecycleEvent\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x1f\n\x0bworkflow_id\x18\x03 \x01(\tR\nworkflowId\x12;\n\x05\x65vent\x18\x04 \x01(\x0b\x32%.flowmesh.api.history.v1.HistoryEventR\x05\x65vent\x12\x42\n\x0bsignal_flow\x18\x05 \x01(\x0b\x32!.flowmesh.api.event.v1.SignalFlowR\nsignalFlow\"B\n\nSignalFlow\x12\x1b\n\tfrom_node\x18\x01 \x01(\tR\x08\x66romNode\x12\x17\n\x07to_node\x18\x02 \x01(\tR\x06toNode\"\x9a\x01\n\x15ListDeliveriesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\x81\x01\n\x16ListDeliveriesResponse\x12?\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1f.flowmesh.api.event.v1.DeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9b\x02\n\x08\x44\x65livery\x12\x1f\n\x0b\x64\x65livery_id\x18\x01 \x01(\tR\ndeliveryId\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x12\n\x04kind\x18\x03 \x01(\tR\x04kind\x12\x10\n\x03url\x18\x04 \x01(\tR\x03url\x12=\n\x06status\x18\x05 \x01(\x0e\x32%.flowmesh.api.event.v1.DeliveryStatusR\x06status\x12\x1a\n\x08\x61ttempts\x18\x06 \x01(\rR\x08\x61ttempts\x12+\n\x12next_attempt_at_us\x18\x07 \x01(\x03R\x0fnextAttemptAtUs\x12\x1d\n\nlast_error\x18\x08 \x01(\tR\tlastError*\x87\x01\n\x0e\x44\x65liveryStatus\x12\x1f\n\x1b\x44\x45LIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45LIVERY_STATUS_PENDING\x10\x01\x12\x1d\n\x19\x44\x45LIVERY_STATUS_DELIVERED\x10\x02\x12\x18\n\x14\x44\x45LIVERY_STATUS_DEAD\x10\x03\x32\xee\x02\n\x0c\x45ventService\x12w\n\x0eWatchExecution\x12,.flowmesh.api.event.v1.WatchExecutionRequest\x1a-.flowmesh.api.event.v1.WatchExecutionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x30\x01\x12n\n\x0bWatchEvents\x12).flowmesh.api.event.v1.WatchEventsRequest\x1a*.flowmesh.api.event.v1.WatchEventsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x30\x01\x12u\n\x0eListDeliveries\x12,.flowmesh.api.event.v1.ListDeliveriesRequest\x1a-.flowmesh.api.event.v1.ListDeliveriesResponse\"\x06\xea\xe0\x18\x02\x08\x03\x42\x65\n\x19\x64\x65v.flowmesh.api.event.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/event/v1;eventv1\xaa\x02\x15\x46lowmesh.Api.Event.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,26 +34,40 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.event.v1.event
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\031dev.flowmesh.api.event.v1P\001Z.flowmesh.dev/gen/flowmesh/api/event/v1;eventv1\252\002\025Flowmesh.Api.Event.V1'
-  _globals['_DELIVERYSTATUS']._serialized_start=1527
-  _globals['_DELIVERYSTATUS']._serialized_end=1662
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=114
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=246
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=248
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=333
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=336
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=500
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=503
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=641
-  _globals['_LIFECYCLEEVENT']._serialized_start=644
-  _globals['_LIFECYCLEEVENT']._serialized_end=887
-  _globals['_SIGNALFLOW']._serialized_start=889
-  _globals['_SIGNALFLOW']._serialized_end=955
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=958
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1106
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1109
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1238
-  _globals['_DELIVERY']._serialized_start=1241
-  _globals['_DELIVERY']._serialized_end=1524
-  _globals['_EVENTSERVICE']._serialized_start=1665
-  _globals['_EVENTSERVICE']._serialized_end=2007
+  _globals['_WATCHEXECUTIONREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_WATCHEXECUTIONREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_EVENTSERVICE'].methods_by_name['WatchExecution']._loaded_options = None
+  _globals['_EVENTSERVICE'].methods_by_name['WatchExecution']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
+  _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_EVENTSERVICE'].methods_by_name['ListDeliveries']._loaded_options = None
+  _globals['_EVENTSERVICE'].methods_by_name['ListDeliveries']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_DELIVERYSTATUS']._serialized_start=1588
+  _globals['_DELIVERYSTATUS']._serialized_end=1723
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=151
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=289
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=291
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=376
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=379
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=555
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=558
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=696
+  _globals['_LIFECYCLEEVENT']._serialized_start=699
+  _globals['_LIFECYCLEEVENT']._serialized_end=942
+  _globals['_SIGNALFLOW']._serialized_start=944
+  _globals['_SIGNALFLOW']._serialized_end=1010
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1013
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1167
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1170
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1299
+  _globals['_DELIVERY']._serialized_start=1302
+  _globals['_DELIVERY']._serialized_end=1585
+  _globals['_EVENTSERVICE']._serialized_start=1726
+  _globals['_EVENTSERVICE']._serialized_end=2092
 # @@protoc_insertion_point(module_scope)

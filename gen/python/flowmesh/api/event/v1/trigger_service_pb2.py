@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.common.v1 import payload_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_payload__pb2
 from flowmesh.api.definition.v1 import trigger_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_trigger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/event/v1/trigger_service.proto\x12\x15\x66lowmesh.api.event.v1\x1a$flowmesh/api/common/v1/payload.proto\x1a(flowmesh/api/definition/v1/trigger.proto\"\x90\x01\n\x13ListTriggersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\x7f\n\x14ListTriggersResponse\x12?\n\x08triggers\x18\x01 \x03(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x08triggers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x03\n\x0cTriggerState\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12=\n\x07trigger\x18\x04 \x01(\x0b\x32#.flowmesh.api.definition.v1.TriggerR\x07trigger\x12\x16\n\x06paused\x18\x05 \x01(\x08R\x06paused\x12\x1c\n\nnext_at_us\x18\x06 \x01(\x03R\x08nextAtUs\x12\x1c\n\nlast_at_us\x18\x07 \x01(\x03R\x08lastAtUs\x12*\n\x11last_execution_id\x18\x08 \x01(\tR\x0flastExecutionId\x12\x1d\n\nlast_error\x18\t \x01(\tR\tlastError\x12\x14\n\x05\x66ired\x18\n \x01(\x03R\x05\x66ired\x12\x16\n\x06missed\x18\x0b \x01(\x03R\x06missed\x12\x18\n\x07refused\x18\x0c \x01(\x03R\x07refused\x12\x16\n\x06joined\x18\r \x01(\x03R\x06joined\"s\n\x13PauseTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\"U\n\x14PauseTriggerResponse\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x07trigger\"t\n\x14ResumeTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\"V\n\x15ResumeTriggerResponse\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x07trigger\"\xde\x01\n\x12\x46ireTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\x12\x35\n\x05input\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\"R\n\x13\x46ireTriggerResponse\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"\xfa\x01\n\x11ListCausesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x1d\n\ntrigger_id\x18\x03 \x01(\tR\ttriggerId\x12\x17\n\x07\x66rom_us\x18\x04 \x01(\x03R\x06\x66romUs\x12\x13\n\x05to_us\x18\x05 \x01(\x03R\x04toUs\x12\x1b\n\tpage_size\x18\x06 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\x12\x1d\n\ncount_only\x18\x08 \x01(\x08R\tcountOnly\"\x88\x01\n\x12ListCausesResponse\x12\x34\n\x06\x63\x61uses\x18\x01 \x03(\x0b\x32\x1c.flowmesh.api.event.v1.CauseR\x06\x63\x61uses\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n\x05\x63ount\x18\x03 \x01(\x03R\x05\x63ount\"\x9c\x01\n\x05\x43\x61use\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x13\n\x05\x61t_us\x18\x02 \x01(\x03R\x04\x61tUs\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x35\n\x05input\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x14\n\x05\x65rror\x18\x05 \x01(\tR\x05\x65rror\"g\n\x13PublishEventRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x32\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1c.flowmesh.api.event.v1.EventR\x05\x65vent\"\xdf\x02\n\x05\x45vent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12\x17\n\x07time_us\x18\x05 \x01(\x03R\x06timeUs\x12\x33\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x04\x64\x61ta\x12L\n\nextensions\x18\x07 \x03(\x0b\x32,.flowmesh.api.event.v1.Event.ExtensionsEntryR\nextensions\x1a\x64\n\x0f\x45xtensionsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12;\n\x05value\x18\x02 \x01(\x0b\x32%.flowmesh.api.event.v1.ExtensionValueR\x05value:\x02\x38\x01\"]\n\x0e\x45xtensionValue\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x16\n\x05whole\x18\x02 \x01(\x03H\x00R\x05whole\x12\x14\n\x04\x66lag\x18\x03 \x01(\x08H\x00R\x04\x66lagB\x07\n\x05value\"g\n\x14PublishEventResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\x12\x1a\n\x08triggers\x18\x03 \x01(\rR\x08triggers\"\xac\x01\n\x15ReceiveWebhookRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04hook\x18\x02 \x01(\tR\x04hook\x12\x14\n\x05token\x18\x03 \x01(\tR\x05token\x12\x37\n\x07headers\x18\x04 \x03(\x0b\x32\x1d.flowmesh.api.event.v1.HeaderR\x07headers\x12\x12\n\x04\x62ody\x18\x05 \x01(\x0cR\x04\x62ody\"2\n\x06Header\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\"\x87\x01\n\x16ReceiveWebhookResponse\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\x12\x1c\n\tchallenge\x18\x04 \x01(\tR\tchallenge\"S\n\x10ListHooksRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\"F\n\x11ListHooksResponse\x12\x31\n\x05hooks\x18\x01 \x03(\x0b\x32\x1b.flowmesh.api.event.v1.HookR\x05hooks\"0\n\x04Hook\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05token\x18\x02 \x01(\tR\x05token2\xcf\x06\n\x0eTriggerService\x12g\n\x0cListTriggers\x12*.flowmesh.api.event.v1.ListTriggersRequest\x1a+.flowmesh.api.event.v1.ListTriggersResponse\x12g\n\x0cPauseTrigger\x12*.flowmesh.api.event.v1.PauseTriggerRequest\x1a+.flowmesh.api.event.v1.PauseTriggerResponse\x12j\n\rResumeTrigger\x12+.flowmesh.api.event.v1.ResumeTriggerRequest\x1a,.flowmesh.api.event.v1.ResumeTriggerResponse\x12\x64\n\x0b\x46ireTrigger\x12).flowmesh.api.event.v1.FireTriggerRequest\x1a*.flowmesh.api.event.v1.FireTriggerResponse\x12\x61\n\nListCauses\x12(.flowmesh.api.event.v1.ListCausesRequest\x1a).flowmesh.api.event.v1.ListCausesResponse\x12g\n\x0cPublishEvent\x12*.flowmesh.api.event.v1.PublishEventRequest\x1a+.flowmesh.api.event.v1.PublishEventResponse\x12m\n\x0eReceiveWebhook\x12,.flowmesh.api.event.v1.ReceiveWebhookRequest\x1a-.flowmesh.api.event.v1.ReceiveWebhookResponse\x12^\n\tListHooks\x12\'.flowmesh.api.event.v1.ListHooksRequest\x1a(.flowmesh.api.event.v1.ListHooksResponseBe\n\x19\x64\x65v.flowmesh.api.event.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/event/v1;eventv1\xaa\x02\x15\x46lowmesh.Api.Event.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/event/v1/trigger_service.proto\x12\x15\x66lowmesh.api.event.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/payload.proto\x1a(flowmesh/api/definition/v1/trigger.proto\"\x96\x01\n\x13ListTriggersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\x7f\n\x14ListTriggersResponse\x12?\n\x08triggers\x18\x01 \x03(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x08triggers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x03\n\x0cTriggerState\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12=\n\x07trigger\x18\x04 \x01(\x0b\x32#.flowmesh.api.definition.v1.TriggerR\x07trigger\x12\x16\n\x06paused\x18\x05 \x01(\x08R\x06paused\x12\x1c\n\nnext_at_us\x18\x06 \x01(\x03R\x08nextAtUs\x12\x1c\n\nlast_at_us\x18\x07 \x01(\x03R\x08lastAtUs\x12*\n\x11last_execution_id\x18\x08 \x01(\tR\x0flastExecutionId\x12\x1d\n\nlast_error\x18\t \x01(\tR\tlastError\x12\x14\n\x05\x66ired\x18\n \x01(\x03R\x05\x66ired\x12\x16\n\x06missed\x18\x0b \x01(\x03R\x06missed\x12\x18\n\x07refused\x18\x0c \x01(\x03R\x07refused\x12\x16\n\x06joined\x18\r \x01(\x03R\x06joined\"\x7f\n\x13PauseTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12#\n\ntrigger_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x03R\ttriggerId\"U\n\x14PauseTriggerResponse\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x07trigger\"\x80\x01\n\x14ResumeTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12#\n\ntrigger_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x03R\ttriggerId\"V\n\x15ResumeTriggerResponse\x12=\n\x07trigger\x18\x01 \x01(\x0b\x32#.flowmesh.api.event.v1.TriggerStateR\x07trigger\"\xf0\x01\n\x12\x46ireTriggerRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12#\n\ntrigger_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x03R\ttriggerId\x12\x35\n\x05input\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12#\n\nrequest_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\"R\n\x13\x46ireTriggerResponse\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"\x86\x02\n\x11ListCausesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12#\n\ntrigger_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x03R\ttriggerId\x12\x17\n\x07\x66rom_us\x18\x04 \x01(\x03R\x06\x66romUs\x12\x13\n\x05to_us\x18\x05 \x01(\x03R\x04toUs\x12\x1b\n\tpage_size\x18\x06 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\x12\x1d\n\ncount_only\x18\x08 \x01(\x08R\tcountOnly\"\x88\x01\n\x12ListCausesResponse\x12\x34\n\x06\x63\x61uses\x18\x01 \x03(\x0b\x32\x1c.flowmesh.api.event.v1.CauseR\x06\x63\x61uses\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n\x05\x63ount\x18\x03 \x01(\x03R\x05\x63ount\"\x9c\x01\n\x05\x43\x61use\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x13\n\x05\x61t_us\x18\x02 \x01(\x03R\x04\x61tUs\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x35\n\x05input\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x14\n\x05\x65rror\x18\x05 \x01(\tR\x05\x65rror\"g\n\x13PublishEventRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x32\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1c.flowmesh.api.event.v1.EventR\x05\x65vent\"\xe5\x02\n\x05\x45vent\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12\x17\n\x07time_us\x18\x05 \x01(\x03R\x06timeUs\x12\x33\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x04\x64\x61ta\x12L\n\nextensions\x18\x07 \x03(\x0b\x32,.flowmesh.api.event.v1.Event.ExtensionsEntryR\nextensions\x1a\x64\n\x0f\x45xtensionsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12;\n\x05value\x18\x02 \x01(\x0b\x32%.flowmesh.api.event.v1.ExtensionValueR\x05value:\x02\x38\x01\"]\n\x0e\x45xtensionValue\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x16\n\x05whole\x18\x02 \x01(\x03H\x00R\x05whole\x12\x14\n\x04\x66lag\x18\x03 \x01(\x08H\x00R\x04\x66lagB\x07\n\x05value\"g\n\x14PublishEventResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\x12\x1a\n\x08triggers\x18\x03 \x01(\rR\x08triggers\"\xac\x01\n\x15ReceiveWebhookRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04hook\x18\x02 \x01(\tR\x04hook\x12\x14\n\x05token\x18\x03 \x01(\tR\x05token\x12\x37\n\x07headers\x18\x04 \x03(\x0b\x32\x1d.flowmesh.api.event.v1.HeaderR\x07headers\x12\x12\n\x04\x62ody\x18\x05 \x01(\x0cR\x04\x62ody\"2\n\x06Header\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\"\x87\x01\n\x16ReceiveWebhookResponse\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\x12\x1c\n\tchallenge\x18\x04 \x01(\tR\tchallenge\"Y\n\x10ListHooksRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"F\n\x11ListHooksResponse\x12\x31\n\x05hooks\x18\x01 \x03(\x0b\x32\x1b.flowmesh.api.event.v1.HookR\x05hooks\"0\n\x04Hook\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05token\x18\x02 \x01(\tR\x05token2\x97\x07\n\x0eTriggerService\x12o\n\x0cListTriggers\x12*.flowmesh.api.event.v1.ListTriggersRequest\x1a+.flowmesh.api.event.v1.ListTriggersResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12q\n\x0cPauseTrigger\x12*.flowmesh.api.event.v1.PauseTriggerRequest\x1a+.flowmesh.api.event.v1.PauseTriggerResponse\"\x08\xea\xe0\x18\x04\x08\x05(\x01\x12t\n\rResumeTrigger\x12+.flowmesh.api.event.v1.ResumeTriggerRequest\x1a,.flowmesh.api.event.v1.ResumeTriggerResponse\"\x08\xea\xe0\x18\x04\x08\x05(\x01\x12n\n\x0b\x46ireTrigger\x12).flowmesh.api.event.v1.FireTriggerRequest\x1a*.flowmesh.api.event.v1.FireTriggerResponse\"\x08\xea\xe0\x18\x04\x08\x04(\x01\x12i\n\nListCauses\x12(.flowmesh.api.event.v1.ListCausesRequest\x1a).flowmesh.api.event.v1.ListCausesResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12q\n\x0cPublishEvent\x12*.flowmesh.api.event.v1.PublishEventRequest\x1a+.flowmesh.api.event.v1.PublishEventResponse\"\x08\xea\xe0\x18\x04\x08\x04(\x01\x12u\n\x0eReceiveWebhook\x12,.flowmesh.api.event.v1.ReceiveWebhookRequest\x1a-.flowmesh.api.event.v1.ReceiveWebhookResponse\"\x06\xea\xe0\x18\x02\x08\x01\x12\x66\n\tListHooks\x12\'.flowmesh.api.event.v1.ListHooksRequest\x1a(.flowmesh.api.event.v1.ListHooksResponse\"\x06\xea\xe0\x18\x02\x08\x03\x42\x65\n\x19\x64\x65v.flowmesh.api.event.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/event/v1;eventv1\xaa\x02\x15\x46lowmesh.Api.Event.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,54 +35,94 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.event.v1.trigg
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\031dev.flowmesh.api.event.v1P\001Z.flowmesh.dev/gen/flowmesh/api/event/v1;eventv1\252\002\025Flowmesh.Api.Event.V1'
+  _globals['_LISTTRIGGERSREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_LISTTRIGGERSREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_PAUSETRIGGERREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_PAUSETRIGGERREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_PAUSETRIGGERREQUEST'].fields_by_name['trigger_id']._loaded_options = None
+  _globals['_PAUSETRIGGERREQUEST'].fields_by_name['trigger_id']._serialized_options = b'\360\340\030\003'
+  _globals['_RESUMETRIGGERREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_RESUMETRIGGERREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_RESUMETRIGGERREQUEST'].fields_by_name['trigger_id']._loaded_options = None
+  _globals['_RESUMETRIGGERREQUEST'].fields_by_name['trigger_id']._serialized_options = b'\360\340\030\003'
+  _globals['_FIRETRIGGERREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_FIRETRIGGERREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_FIRETRIGGERREQUEST'].fields_by_name['trigger_id']._loaded_options = None
+  _globals['_FIRETRIGGERREQUEST'].fields_by_name['trigger_id']._serialized_options = b'\360\340\030\003'
+  _globals['_FIRETRIGGERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_FIRETRIGGERREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_LISTCAUSESREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_LISTCAUSESREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_LISTCAUSESREQUEST'].fields_by_name['trigger_id']._loaded_options = None
+  _globals['_LISTCAUSESREQUEST'].fields_by_name['trigger_id']._serialized_options = b'\360\340\030\003'
   _globals['_EVENT_EXTENSIONSENTRY']._loaded_options = None
   _globals['_EVENT_EXTENSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_LISTTRIGGERSREQUEST']._serialized_start=151
-  _globals['_LISTTRIGGERSREQUEST']._serialized_end=295
-  _globals['_LISTTRIGGERSRESPONSE']._serialized_start=297
-  _globals['_LISTTRIGGERSRESPONSE']._serialized_end=424
-  _globals['_TRIGGERSTATE']._serialized_start=427
-  _globals['_TRIGGERSTATE']._serialized_end=848
-  _globals['_PAUSETRIGGERREQUEST']._serialized_start=850
-  _globals['_PAUSETRIGGERREQUEST']._serialized_end=965
-  _globals['_PAUSETRIGGERRESPONSE']._serialized_start=967
-  _globals['_PAUSETRIGGERRESPONSE']._serialized_end=1052
-  _globals['_RESUMETRIGGERREQUEST']._serialized_start=1054
-  _globals['_RESUMETRIGGERREQUEST']._serialized_end=1170
-  _globals['_RESUMETRIGGERRESPONSE']._serialized_start=1172
-  _globals['_RESUMETRIGGERRESPONSE']._serialized_end=1258
-  _globals['_FIRETRIGGERREQUEST']._serialized_start=1261
-  _globals['_FIRETRIGGERREQUEST']._serialized_end=1483
-  _globals['_FIRETRIGGERRESPONSE']._serialized_start=1485
-  _globals['_FIRETRIGGERRESPONSE']._serialized_end=1567
-  _globals['_LISTCAUSESREQUEST']._serialized_start=1570
-  _globals['_LISTCAUSESREQUEST']._serialized_end=1820
-  _globals['_LISTCAUSESRESPONSE']._serialized_start=1823
-  _globals['_LISTCAUSESRESPONSE']._serialized_end=1959
-  _globals['_CAUSE']._serialized_start=1962
-  _globals['_CAUSE']._serialized_end=2118
-  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2120
-  _globals['_PUBLISHEVENTREQUEST']._serialized_end=2223
-  _globals['_EVENT']._serialized_start=2226
-  _globals['_EVENT']._serialized_end=2577
-  _globals['_EVENT_EXTENSIONSENTRY']._serialized_start=2477
-  _globals['_EVENT_EXTENSIONSENTRY']._serialized_end=2577
-  _globals['_EXTENSIONVALUE']._serialized_start=2579
-  _globals['_EXTENSIONVALUE']._serialized_end=2672
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=2674
-  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=2777
-  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_start=2780
-  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_end=2952
-  _globals['_HEADER']._serialized_start=2954
-  _globals['_HEADER']._serialized_end=3004
-  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_start=3007
-  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_end=3142
-  _globals['_LISTHOOKSREQUEST']._serialized_start=3144
-  _globals['_LISTHOOKSREQUEST']._serialized_end=3227
-  _globals['_LISTHOOKSRESPONSE']._serialized_start=3229
-  _globals['_LISTHOOKSRESPONSE']._serialized_end=3299
-  _globals['_HOOK']._serialized_start=3301
-  _globals['_HOOK']._serialized_end=3349
-  _globals['_TRIGGERSERVICE']._serialized_start=3352
-  _globals['_TRIGGERSERVICE']._serialized_end=4199
+  _globals['_EVENT'].fields_by_name['id']._loaded_options = None
+  _globals['_EVENT'].fields_by_name['id']._serialized_options = b'\360\340\030\010'
+  _globals['_LISTHOOKSREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_LISTHOOKSREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggers']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['ListTriggers']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_TRIGGERSERVICE'].methods_by_name['PauseTrigger']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['PauseTrigger']._serialized_options = b'\352\340\030\004\010\005(\001'
+  _globals['_TRIGGERSERVICE'].methods_by_name['ResumeTrigger']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['ResumeTrigger']._serialized_options = b'\352\340\030\004\010\005(\001'
+  _globals['_TRIGGERSERVICE'].methods_by_name['FireTrigger']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['FireTrigger']._serialized_options = b'\352\340\030\004\010\004(\001'
+  _globals['_TRIGGERSERVICE'].methods_by_name['ListCauses']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['ListCauses']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_TRIGGERSERVICE'].methods_by_name['PublishEvent']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['PublishEvent']._serialized_options = b'\352\340\030\004\010\004(\001'
+  _globals['_TRIGGERSERVICE'].methods_by_name['ReceiveWebhook']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['ReceiveWebhook']._serialized_options = b'\352\340\030\002\010\001'
+  _globals['_TRIGGERSERVICE'].methods_by_name['ListHooks']._loaded_options = None
+  _globals['_TRIGGERSERVICE'].methods_by_name['ListHooks']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_LISTTRIGGERSREQUEST']._serialized_start=188
+  _globals['_LISTTRIGGERSREQUEST']._serialized_end=338
+  _globals['_LISTTRIGGERSRESPONSE']._serialized_start=340
+  _globals['_LISTTRIGGERSRESPONSE']._serialized_end=467
+  _globals['_TRIGGERSTATE']._serialized_start=470
+  _globals['_TRIGGERSTATE']._serialized_end=891
+  _globals['_PAUSETRIGGERREQUEST']._serialized_start=893
+  _globals['_PAUSETRIGGERREQUEST']._serialized_end=1020
+  _globals['_PAUSETRIGGERRESPONSE']._serialized_start=1022
+  _globals['_PAUSETRIGGERRESPONSE']._serialized_end=1107
+  _globals['_RESUMETRIGGERREQUEST']._serialized_start=1110
+  _globals['_RESUMETRIGGERREQUEST']._serialized_end=1238
+  _globals['_RESUMETRIGGERRESPONSE']._serialized_start=1240
+  _globals['_RESUMETRIGGERRESPONSE']._serialized_end=1326
+  _globals['_FIRETRIGGERREQUEST']._serialized_start=1329
+  _globals['_FIRETRIGGERREQUEST']._serialized_end=1569
+  _globals['_FIRETRIGGERRESPONSE']._serialized_start=1571
+  _globals['_FIRETRIGGERRESPONSE']._serialized_end=1653
+  _globals['_LISTCAUSESREQUEST']._serialized_start=1656
+  _globals['_LISTCAUSESREQUEST']._serialized_end=1918
+  _globals['_LISTCAUSESRESPONSE']._serialized_start=1921
+  _globals['_LISTCAUSESRESPONSE']._serialized_end=2057
+  _globals['_CAUSE']._serialized_start=2060
+  _globals['_CAUSE']._serialized_end=2216
+  _globals['_PUBLISHEVENTREQUEST']._serialized_start=2218
+  _globals['_PUBLISHEVENTREQUEST']._serialized_end=2321
+  _globals['_EVENT']._serialized_start=2324
+  _globals['_EVENT']._serialized_end=2681
+  _globals['_EVENT_EXTENSIONSENTRY']._serialized_start=2581
+  _globals['_EVENT_EXTENSIONSENTRY']._serialized_end=2681
+  _globals['_EXTENSIONVALUE']._serialized_start=2683
+  _globals['_EXTENSIONVALUE']._serialized_end=2776
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_start=2778
+  _globals['_PUBLISHEVENTRESPONSE']._serialized_end=2881
+  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_start=2884
+  _globals['_RECEIVEWEBHOOKREQUEST']._serialized_end=3056
+  _globals['_HEADER']._serialized_start=3058
+  _globals['_HEADER']._serialized_end=3108
+  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_start=3111
+  _globals['_RECEIVEWEBHOOKRESPONSE']._serialized_end=3246
+  _globals['_LISTHOOKSREQUEST']._serialized_start=3248
+  _globals['_LISTHOOKSREQUEST']._serialized_end=3337
+  _globals['_LISTHOOKSRESPONSE']._serialized_start=3339
+  _globals['_LISTHOOKSRESPONSE']._serialized_end=3409
+  _globals['_HOOK']._serialized_start=3411
+  _globals['_HOOK']._serialized_end=3459
+  _globals['_TRIGGERSERVICE']._serialized_start=3462
+  _globals['_TRIGGERSERVICE']._serialized_end=4381
 # @@protoc_insertion_point(module_scope)

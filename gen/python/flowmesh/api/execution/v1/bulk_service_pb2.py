@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.common.v1 import payload_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_payload__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,flowmesh/api/execution/v1/bulk_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a$flowmesh/api/common/v1/payload.proto\"\xff\x03\n\x04\x42ulk\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x17\n\x07\x62ulk_id\x18\x02 \x01(\tR\x06\x62ulkId\x12=\n\x06\x61\x63tion\x18\x03 \x01(\x0b\x32%.flowmesh.api.execution.v1.BulkActionR\x06\x61\x63tion\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\x12=\n\x06status\x18\x05 \x01(\x0e\x32%.flowmesh.api.execution.v1.BulkStatusR\x06status\x12\x18\n\x07matched\x18\x06 \x01(\x03R\x07matched\x12\x18\n\x07\x61pplied\x18\x07 \x01(\x03R\x07\x61pplied\x12\x18\n\x07skipped\x18\x08 \x01(\x03R\x07skipped\x12\x16\n\x06\x66\x61iled\x18\t \x01(\x03R\x06\x66\x61iled\x12\x42\n\x08\x66\x61ilures\x18\n \x03(\x0b\x32&.flowmesh.api.execution.v1.BulkFailureR\x08\x66\x61ilures\x12\"\n\rcreated_at_us\x18\x0b \x01(\x03R\x0b\x63reatedAtUs\x12\x1e\n\x0b\x65nded_at_us\x18\x0c \x01(\x03R\tendedAtUs\x12\x14\n\x05\x61\x63tor\x18\r \x01(\tR\x05\x61\x63tor\x12&\n\x0frate_per_second\x18\x0e \x01(\rR\rratePerSecond\"\xd3\x01\n\nBulkAction\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n\x06signal\x18\x03 \x01(\tR\x06signal\x12\x39\n\x07payload\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x07payload\x12\x1f\n\x0b\x66rom_failed\x18\x05 \x01(\x08R\nfromFailed\x12%\n\x0enewest_version\x18\x06 \x01(\x08R\rnewestVersion\"b\n\x0b\x42ulkFailure\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\"J\n\x12PreviewBulkRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\"P\n\x13PreviewBulkResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\x12#\n\rexecution_ids\x18\x02 \x03(\tR\x0c\x65xecutionIds\"\xe4\x01\n\x10StartBulkRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12=\n\x06\x61\x63tion\x18\x03 \x01(\x0b\x32%.flowmesh.api.execution.v1.BulkActionR\x06\x61\x63tion\x12&\n\x0frate_per_second\x18\x04 \x01(\rR\rratePerSecond\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\"H\n\x11StartBulkResponse\x12\x33\n\x04\x62ulk\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.execution.v1.BulkR\x04\x62ulk\"G\n\x0eGetBulkRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x17\n\x07\x62ulk_id\x18\x02 \x01(\tR\x06\x62ulkId\"F\n\x0fGetBulkResponse\x12\x33\n\x04\x62ulk\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.execution.v1.BulkR\x04\x62ulk\"0\n\x10ListBulksRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"J\n\x11ListBulksResponse\x12\x35\n\x05\x62ulks\x18\x01 \x03(\x0b\x32\x1f.flowmesh.api.execution.v1.BulkR\x05\x62ulks\"J\n\x11\x43\x61ncelBulkRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x17\n\x07\x62ulk_id\x18\x02 \x01(\tR\x06\x62ulkId\"I\n\x12\x43\x61ncelBulkResponse\x12\x33\n\x04\x62ulk\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.execution.v1.BulkR\x04\x62ulk*w\n\nBulkStatus\x12\x1b\n\x17\x42ULK_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42ULK_STATUS_RUNNING\x10\x01\x12\x19\n\x15\x42ULK_STATUS_COMPLETED\x10\x02\x12\x18\n\x14\x42ULK_STATUS_CANCELED\x10\x03\x32\x98\x04\n\x0b\x42ulkService\x12l\n\x0bPreviewBulk\x12-.flowmesh.api.execution.v1.PreviewBulkRequest\x1a..flowmesh.api.execution.v1.PreviewBulkResponse\x12\x66\n\tStartBulk\x12+.flowmesh.api.execution.v1.StartBulkRequest\x1a,.flowmesh.api.execution.v1.StartBulkResponse\x12`\n\x07GetBulk\x12).flowmesh.api.execution.v1.GetBulkRequest\x1a*.flowmesh.api.execution.v1.GetBulkResponse\x12\x66\n\tListBulks\x12+.flowmesh.api.execution.v1.ListBulksRequest\x1a,.flowmesh.api.execution.v1.ListBulksResponse\x12i\n\nCancelBulk\x12,.flowmesh.api.execution.v1.CancelBulkRequest\x1a-.flowmesh.api.execution.v1.CancelBulkResponseBu\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,flowmesh/api/execution/v1/bulk_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xff\x03\n\x04\x42ulk\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x17\n\x07\x62ulk_id\x18\x02 \x01(\tR\x06\x62ulkId\x12=\n\x06\x61\x63tion\x18\x03 \x01(\x0b\x32%.flowmesh.api.execution.v1.BulkActionR\x06\x61\x63tion\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\x12=\n\x06status\x18\x05 \x01(\x0e\x32%.flowmesh.api.execution.v1.BulkStatusR\x06status\x12\x18\n\x07matched\x18\x06 \x01(\x03R\x07matched\x12\x18\n\x07\x61pplied\x18\x07 \x01(\x03R\x07\x61pplied\x12\x18\n\x07skipped\x18\x08 \x01(\x03R\x07skipped\x12\x16\n\x06\x66\x61iled\x18\t \x01(\x03R\x06\x66\x61iled\x12\x42\n\x08\x66\x61ilures\x18\n \x03(\x0b\x32&.flowmesh.api.execution.v1.BulkFailureR\x08\x66\x61ilures\x12\"\n\rcreated_at_us\x18\x0b \x01(\x03R\x0b\x63reatedAtUs\x12\x1e\n\x0b\x65nded_at_us\x18\x0c \x01(\x03R\tendedAtUs\x12\x14\n\x05\x61\x63tor\x18\r \x01(\tR\x05\x61\x63tor\x12&\n\x0frate_per_second\x18\x0e \x01(\rR\rratePerSecond\"\xd3\x01\n\nBulkAction\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n\x06signal\x18\x03 \x01(\tR\x06signal\x12\x39\n\x07payload\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x07payload\x12\x1f\n\x0b\x66rom_failed\x18\x05 \x01(\x08R\nfromFailed\x12%\n\x0enewest_version\x18\x06 \x01(\x08R\rnewestVersion\"b\n\x0b\x42ulkFailure\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\"J\n\x12PreviewBulkRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\"P\n\x13PreviewBulkResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\x12#\n\rexecution_ids\x18\x02 \x03(\tR\x0c\x65xecutionIds\"\xea\x01\n\x10StartBulkRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12=\n\x06\x61\x63tion\x18\x03 \x01(\x0b\x32%.flowmesh.api.execution.v1.BulkActionR\x06\x61\x63tion\x12&\n\x0frate_per_second\x18\x04 \x01(\rR\rratePerSecond\x12#\n\nrequest_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\"H\n\x11StartBulkResponse\x12\x33\n\x04\x62ulk\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.execution.v1.BulkR\x04\x62ulk\"M\n\x0eGetBulkRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n\x07\x62ulk_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x04R\x06\x62ulkId\"F\n\x0fGetBulkResponse\x12\x33\n\x04\x62ulk\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.execution.v1.BulkR\x04\x62ulk\"0\n\x10ListBulksRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"J\n\x11ListBulksResponse\x12\x35\n\x05\x62ulks\x18\x01 \x03(\x0b\x32\x1f.flowmesh.api.execution.v1.BulkR\x05\x62ulks\"P\n\x11\x43\x61ncelBulkRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n\x07\x62ulk_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x04R\x06\x62ulkId\"I\n\x12\x43\x61ncelBulkResponse\x12\x33\n\x04\x62ulk\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.execution.v1.BulkR\x04\x62ulk*w\n\nBulkStatus\x12\x1b\n\x17\x42ULK_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42ULK_STATUS_RUNNING\x10\x01\x12\x19\n\x15\x42ULK_STATUS_COMPLETED\x10\x02\x12\x18\n\x14\x42ULK_STATUS_CANCELED\x10\x03\x32\xc4\x04\n\x0b\x42ulkService\x12t\n\x0bPreviewBulk\x12-.flowmesh.api.execution.v1.PreviewBulkRequest\x1a..flowmesh.api.execution.v1.PreviewBulkResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12p\n\tStartBulk\x12+.flowmesh.api.execution.v1.StartBulkRequest\x1a,.flowmesh.api.execution.v1.StartBulkResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12h\n\x07GetBulk\x12).flowmesh.api.execution.v1.GetBulkRequest\x1a*.flowmesh.api.execution.v1.GetBulkResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12n\n\tListBulks\x12+.flowmesh.api.execution.v1.ListBulksRequest\x1a,.flowmesh.api.execution.v1.ListBulksResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12s\n\nCancelBulk\x12,.flowmesh.api.execution.v1.CancelBulkRequest\x1a-.flowmesh.api.execution.v1.CancelBulkResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x42u\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,34 +34,50 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.execution.v1.b
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\035dev.flowmesh.api.execution.v1P\001Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\252\002\031Flowmesh.Api.Execution.V1'
-  _globals['_BULKSTATUS']._serialized_start=1826
-  _globals['_BULKSTATUS']._serialized_end=1945
-  _globals['_BULK']._serialized_start=114
-  _globals['_BULK']._serialized_end=625
-  _globals['_BULKACTION']._serialized_start=628
-  _globals['_BULKACTION']._serialized_end=839
-  _globals['_BULKFAILURE']._serialized_start=841
-  _globals['_BULKFAILURE']._serialized_end=939
-  _globals['_PREVIEWBULKREQUEST']._serialized_start=941
-  _globals['_PREVIEWBULKREQUEST']._serialized_end=1015
-  _globals['_PREVIEWBULKRESPONSE']._serialized_start=1017
-  _globals['_PREVIEWBULKRESPONSE']._serialized_end=1097
-  _globals['_STARTBULKREQUEST']._serialized_start=1100
-  _globals['_STARTBULKREQUEST']._serialized_end=1328
-  _globals['_STARTBULKRESPONSE']._serialized_start=1330
-  _globals['_STARTBULKRESPONSE']._serialized_end=1402
-  _globals['_GETBULKREQUEST']._serialized_start=1404
-  _globals['_GETBULKREQUEST']._serialized_end=1475
-  _globals['_GETBULKRESPONSE']._serialized_start=1477
-  _globals['_GETBULKRESPONSE']._serialized_end=1547
-  _globals['_LISTBULKSREQUEST']._serialized_start=1549
-  _globals['_LISTBULKSREQUEST']._serialized_end=1597
-  _globals['_LISTBULKSRESPONSE']._serialized_start=1599
-  _globals['_LISTBULKSRESPONSE']._serialized_end=1673
-  _globals['_CANCELBULKREQUEST']._serialized_start=1675
-  _globals['_CANCELBULKREQUEST']._serialized_end=1749
-  _globals['_CANCELBULKRESPONSE']._serialized_start=1751
-  _globals['_CANCELBULKRESPONSE']._serialized_end=1824
-  _globals['_BULKSERVICE']._serialized_start=1948
-  _globals['_BULKSERVICE']._serialized_end=2484
+  _globals['_STARTBULKREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_STARTBULKREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_GETBULKREQUEST'].fields_by_name['bulk_id']._loaded_options = None
+  _globals['_GETBULKREQUEST'].fields_by_name['bulk_id']._serialized_options = b'\360\340\030\004'
+  _globals['_CANCELBULKREQUEST'].fields_by_name['bulk_id']._loaded_options = None
+  _globals['_CANCELBULKREQUEST'].fields_by_name['bulk_id']._serialized_options = b'\360\340\030\004'
+  _globals['_BULKSERVICE'].methods_by_name['PreviewBulk']._loaded_options = None
+  _globals['_BULKSERVICE'].methods_by_name['PreviewBulk']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_BULKSERVICE'].methods_by_name['StartBulk']._loaded_options = None
+  _globals['_BULKSERVICE'].methods_by_name['StartBulk']._serialized_options = b'\352\340\030\004\010\006(\001'
+  _globals['_BULKSERVICE'].methods_by_name['GetBulk']._loaded_options = None
+  _globals['_BULKSERVICE'].methods_by_name['GetBulk']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_BULKSERVICE'].methods_by_name['ListBulks']._loaded_options = None
+  _globals['_BULKSERVICE'].methods_by_name['ListBulks']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_BULKSERVICE'].methods_by_name['CancelBulk']._loaded_options = None
+  _globals['_BULKSERVICE'].methods_by_name['CancelBulk']._serialized_options = b'\352\340\030\004\010\006(\001'
+  _globals['_BULKSTATUS']._serialized_start=1881
+  _globals['_BULKSTATUS']._serialized_end=2000
+  _globals['_BULK']._serialized_start=151
+  _globals['_BULK']._serialized_end=662
+  _globals['_BULKACTION']._serialized_start=665
+  _globals['_BULKACTION']._serialized_end=876
+  _globals['_BULKFAILURE']._serialized_start=878
+  _globals['_BULKFAILURE']._serialized_end=976
+  _globals['_PREVIEWBULKREQUEST']._serialized_start=978
+  _globals['_PREVIEWBULKREQUEST']._serialized_end=1052
+  _globals['_PREVIEWBULKRESPONSE']._serialized_start=1054
+  _globals['_PREVIEWBULKRESPONSE']._serialized_end=1134
+  _globals['_STARTBULKREQUEST']._serialized_start=1137
+  _globals['_STARTBULKREQUEST']._serialized_end=1371
+  _globals['_STARTBULKRESPONSE']._serialized_start=1373
+  _globals['_STARTBULKRESPONSE']._serialized_end=1445
+  _globals['_GETBULKREQUEST']._serialized_start=1447
+  _globals['_GETBULKREQUEST']._serialized_end=1524
+  _globals['_GETBULKRESPONSE']._serialized_start=1526
+  _globals['_GETBULKRESPONSE']._serialized_end=1596
+  _globals['_LISTBULKSREQUEST']._serialized_start=1598
+  _globals['_LISTBULKSREQUEST']._serialized_end=1646
+  _globals['_LISTBULKSRESPONSE']._serialized_start=1648
+  _globals['_LISTBULKSRESPONSE']._serialized_end=1722
+  _globals['_CANCELBULKREQUEST']._serialized_start=1724
+  _globals['_CANCELBULKREQUEST']._serialized_end=1804
+  _globals['_CANCELBULKRESPONSE']._serialized_start=1806
+  _globals['_CANCELBULKRESPONSE']._serialized_end=1879
+  _globals['_BULKSERVICE']._serialized_start=2003
+  _globals['_BULKSERVICE']._serialized_end=2583
 # @@protoc_insertion_point(module_scope)

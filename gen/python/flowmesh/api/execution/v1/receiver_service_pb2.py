@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.definition.v1 import trigger_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_trigger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0flowmesh/api/execution/v1/receiver_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a(flowmesh/api/definition/v1/trigger.proto\"Y\n\x14\x44\x65liverEventsRequest\x12\x41\n\x06\x65vents\x18\x01 \x03(\x0b\x32).flowmesh.api.execution.v1.DeliveredEventR\x06\x65vents\"w\n\x0e\x44\x65liveredEvent\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x14\n\x05\x65vent\x18\x04 \x01(\x0cR\x05\x65vent\"5\n\x15\x44\x65liverEventsResponse\x12\x1c\n\tdelivered\x18\x01 \x01(\rR\tdelivered\"W\n\x14ListReceiversRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\"a\n\x15ListReceiversResponse\x12H\n\treceivers\x18\x01 \x03(\x0b\x32*.flowmesh.api.execution.v1.WaitingReceiverR\treceivers\"\x95\x01\n\x0fWaitingReceiver\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12@\n\x08receiver\x18\x03 \x01(\x0b\x32$.flowmesh.api.definition.v1.ReceiverR\x08receiver\x12\x14\n\x05waits\x18\x04 \x01(\x08R\x05waits2\xf9\x01\n\x0fReceiverService\x12r\n\rListReceivers\x12/.flowmesh.api.execution.v1.ListReceiversRequest\x1a\x30.flowmesh.api.execution.v1.ListReceiversResponse\x12r\n\rDeliverEvents\x12/.flowmesh.api.execution.v1.DeliverEventsRequest\x1a\x30.flowmesh.api.execution.v1.DeliverEventsResponseBu\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0flowmesh/api/execution/v1/receiver_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/definition/v1/trigger.proto\"Y\n\x14\x44\x65liverEventsRequest\x12\x41\n\x06\x65vents\x18\x01 \x03(\x0b\x32).flowmesh.api.execution.v1.DeliveredEventR\x06\x65vents\"}\n\x0e\x44\x65liveredEvent\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12#\n\nrequest_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x14\n\x05\x65vent\x18\x04 \x01(\x0cR\x05\x65vent\"5\n\x15\x44\x65liverEventsResponse\x12\x1c\n\tdelivered\x18\x01 \x01(\rR\tdelivered\"]\n\x14ListReceiversRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"a\n\x15ListReceiversResponse\x12H\n\treceivers\x18\x01 \x03(\x0b\x32*.flowmesh.api.execution.v1.WaitingReceiverR\treceivers\"\x95\x01\n\x0fWaitingReceiver\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12@\n\x08receiver\x18\x03 \x01(\x0b\x32$.flowmesh.api.definition.v1.ReceiverR\x08receiver\x12\x14\n\x05waits\x18\x04 \x01(\x08R\x05waits2\x8d\x02\n\x0fReceiverService\x12|\n\rListReceivers\x12/.flowmesh.api.execution.v1.ListReceiversRequest\x1a\x30.flowmesh.api.execution.v1.ListReceiversResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12|\n\rDeliverEvents\x12/.flowmesh.api.execution.v1.DeliverEventsRequest\x1a\x30.flowmesh.api.execution.v1.DeliverEventsResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42u\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,18 +34,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.execution.v1.r
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\035dev.flowmesh.api.execution.v1P\001Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\252\002\031Flowmesh.Api.Execution.V1'
-  _globals['_DELIVEREVENTSREQUEST']._serialized_start=121
-  _globals['_DELIVEREVENTSREQUEST']._serialized_end=210
-  _globals['_DELIVEREDEVENT']._serialized_start=212
-  _globals['_DELIVEREDEVENT']._serialized_end=331
-  _globals['_DELIVEREVENTSRESPONSE']._serialized_start=333
-  _globals['_DELIVEREVENTSRESPONSE']._serialized_end=386
-  _globals['_LISTRECEIVERSREQUEST']._serialized_start=388
-  _globals['_LISTRECEIVERSREQUEST']._serialized_end=475
-  _globals['_LISTRECEIVERSRESPONSE']._serialized_start=477
-  _globals['_LISTRECEIVERSRESPONSE']._serialized_end=574
-  _globals['_WAITINGRECEIVER']._serialized_start=577
-  _globals['_WAITINGRECEIVER']._serialized_end=726
-  _globals['_RECEIVERSERVICE']._serialized_start=729
-  _globals['_RECEIVERSERVICE']._serialized_end=978
+  _globals['_DELIVEREDEVENT'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELIVEREDEVENT'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_LISTRECEIVERSREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_LISTRECEIVERSREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_RECEIVERSERVICE'].methods_by_name['ListReceivers']._loaded_options = None
+  _globals['_RECEIVERSERVICE'].methods_by_name['ListReceivers']._serialized_options = b'\352\340\030\004\010\n\020\002'
+  _globals['_RECEIVERSERVICE'].methods_by_name['DeliverEvents']._loaded_options = None
+  _globals['_RECEIVERSERVICE'].methods_by_name['DeliverEvents']._serialized_options = b'\352\340\030\004\010\n\020\002'
+  _globals['_DELIVEREVENTSREQUEST']._serialized_start=158
+  _globals['_DELIVEREVENTSREQUEST']._serialized_end=247
+  _globals['_DELIVEREDEVENT']._serialized_start=249
+  _globals['_DELIVEREDEVENT']._serialized_end=374
+  _globals['_DELIVEREVENTSRESPONSE']._serialized_start=376
+  _globals['_DELIVEREVENTSRESPONSE']._serialized_end=429
+  _globals['_LISTRECEIVERSREQUEST']._serialized_start=431
+  _globals['_LISTRECEIVERSREQUEST']._serialized_end=524
+  _globals['_LISTRECEIVERSRESPONSE']._serialized_start=526
+  _globals['_LISTRECEIVERSRESPONSE']._serialized_end=623
+  _globals['_WAITINGRECEIVER']._serialized_start=626
+  _globals['_WAITINGRECEIVER']._serialized_end=775
+  _globals['_RECEIVERSERVICE']._serialized_start=778
+  _globals['_RECEIVERSERVICE']._serialized_end=1047
 # @@protoc_insertion_point(module_scope)

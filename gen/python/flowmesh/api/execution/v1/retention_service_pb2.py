@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.execution.v1 import execution_pb2 as flowmesh_dot_api_dot_execution_dot_v1_dot_execution__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1flowmesh/api/execution/v1/retention_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a)flowmesh/api/execution/v1/execution.proto\"3\n\x13GetRetentionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"K\n\x14GetRetentionResponse\x12!\n\x0cretention_ms\x18\x01 \x01(\x03R\x0bretentionMs\x12\x10\n\x03own\x18\x02 \x01(\x08R\x03own\"V\n\x13SetRetentionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0cretention_ms\x18\x02 \x01(\x03R\x0bretentionMs\"\x16\n\x14SetRetentionResponse\"Y\n\x16\x44\x65leteExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\"\x19\n\x17\x44\x65leteExecutionResponse\"\xa5\x01\n\x15\x45raseExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\x12\x14\n\x05\x61\x63tor\x18\x05 \x01(\tR\x05\x61\x63tor\"\x18\n\x16\x45raseExecutionResponse\"\xaa\x01\n\x13ListArchivedRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12(\n\x10started_after_us\x18\x03 \x01(\x03R\x0estartedAfterUs\x12*\n\x11started_before_us\x18\x04 \x01(\x03R\x0fstartedBeforeUs\"t\n\x14ListArchivedResponse\x12\x44\n\nexecutions\x18\x01 \x03(\x0b\x32$.flowmesh.api.execution.v1.ExecutionR\nexecutions\x12\x16\n\x06\x63\x61pped\x18\x02 \x01(\x08R\x06\x63\x61pped\"U\n\x12GetArchivedRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\"+\n\x13GetArchivedResponse\x12\x14\n\x05\x63hunk\x18\x01 \x01(\x0cR\x05\x63hunk2\xc6\x05\n\x10RetentionService\x12o\n\x0cGetRetention\x12..flowmesh.api.execution.v1.GetRetentionRequest\x1a/.flowmesh.api.execution.v1.GetRetentionResponse\x12o\n\x0cSetRetention\x12..flowmesh.api.execution.v1.SetRetentionRequest\x1a/.flowmesh.api.execution.v1.SetRetentionResponse\x12x\n\x0f\x44\x65leteExecution\x12\x31.flowmesh.api.execution.v1.DeleteExecutionRequest\x1a\x32.flowmesh.api.execution.v1.DeleteExecutionResponse\x12u\n\x0e\x45raseExecution\x12\x30.flowmesh.api.execution.v1.EraseExecutionRequest\x1a\x31.flowmesh.api.execution.v1.EraseExecutionResponse\x12o\n\x0cListArchived\x12..flowmesh.api.execution.v1.ListArchivedRequest\x1a/.flowmesh.api.execution.v1.ListArchivedResponse\x12n\n\x0bGetArchived\x12-.flowmesh.api.execution.v1.GetArchivedRequest\x1a..flowmesh.api.execution.v1.GetArchivedResponse0\x01\x42u\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1flowmesh/api/execution/v1/retention_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a)flowmesh/api/execution/v1/execution.proto\"3\n\x13GetRetentionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"K\n\x14GetRetentionResponse\x12!\n\x0cretention_ms\x18\x01 \x01(\x03R\x0bretentionMs\x12\x10\n\x03own\x18\x02 \x01(\x08R\x03own\"V\n\x13SetRetentionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0cretention_ms\x18\x02 \x01(\x03R\x0bretentionMs\"\x16\n\x14SetRetentionResponse\"_\n\x16\x44\x65leteExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"\x19\n\x17\x44\x65leteExecutionResponse\"\xb1\x01\n\x15\x45raseExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x05 \x01(\tR\x05\x61\x63tor\"\x18\n\x16\x45raseExecutionResponse\"\xb0\x01\n\x13ListArchivedRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12(\n\x10started_after_us\x18\x03 \x01(\x03R\x0estartedAfterUs\x12*\n\x11started_before_us\x18\x04 \x01(\x03R\x0fstartedBeforeUs\"t\n\x14ListArchivedResponse\x12\x44\n\nexecutions\x18\x01 \x03(\x0b\x32$.flowmesh.api.execution.v1.ExecutionR\nexecutions\x12\x16\n\x06\x63\x61pped\x18\x02 \x01(\x08R\x06\x63\x61pped\"[\n\x12GetArchivedRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"+\n\x13GetArchivedResponse\x12\x14\n\x05\x63hunk\x18\x01 \x01(\x0cR\x05\x63hunk2\xfd\x05\n\x10RetentionService\x12w\n\x0cGetRetention\x12..flowmesh.api.execution.v1.GetRetentionRequest\x1a/.flowmesh.api.execution.v1.GetRetentionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12y\n\x0cSetRetention\x12..flowmesh.api.execution.v1.SetRetentionRequest\x1a/.flowmesh.api.execution.v1.SetRetentionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12\x82\x01\n\x0f\x44\x65leteExecution\x12\x31.flowmesh.api.execution.v1.DeleteExecutionRequest\x1a\x32.flowmesh.api.execution.v1.DeleteExecutionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12\x7f\n\x0e\x45raseExecution\x12\x30.flowmesh.api.execution.v1.EraseExecutionRequest\x1a\x31.flowmesh.api.execution.v1.EraseExecutionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12w\n\x0cListArchived\x12..flowmesh.api.execution.v1.ListArchivedRequest\x1a/.flowmesh.api.execution.v1.ListArchivedResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12v\n\x0bGetArchived\x12-.flowmesh.api.execution.v1.GetArchivedRequest\x1a..flowmesh.api.execution.v1.GetArchivedResponse\"\x06\xea\xe0\x18\x02\x08\x03\x30\x01\x42u\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,30 +34,52 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.execution.v1.r
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\035dev.flowmesh.api.execution.v1P\001Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\252\002\031Flowmesh.Api.Execution.V1'
-  _globals['_GETRETENTIONREQUEST']._serialized_start=123
-  _globals['_GETRETENTIONREQUEST']._serialized_end=174
-  _globals['_GETRETENTIONRESPONSE']._serialized_start=176
-  _globals['_GETRETENTIONRESPONSE']._serialized_end=251
-  _globals['_SETRETENTIONREQUEST']._serialized_start=253
-  _globals['_SETRETENTIONREQUEST']._serialized_end=339
-  _globals['_SETRETENTIONRESPONSE']._serialized_start=341
-  _globals['_SETRETENTIONRESPONSE']._serialized_end=363
-  _globals['_DELETEEXECUTIONREQUEST']._serialized_start=365
-  _globals['_DELETEEXECUTIONREQUEST']._serialized_end=454
-  _globals['_DELETEEXECUTIONRESPONSE']._serialized_start=456
-  _globals['_DELETEEXECUTIONRESPONSE']._serialized_end=481
-  _globals['_ERASEEXECUTIONREQUEST']._serialized_start=484
-  _globals['_ERASEEXECUTIONREQUEST']._serialized_end=649
-  _globals['_ERASEEXECUTIONRESPONSE']._serialized_start=651
-  _globals['_ERASEEXECUTIONRESPONSE']._serialized_end=675
-  _globals['_LISTARCHIVEDREQUEST']._serialized_start=678
-  _globals['_LISTARCHIVEDREQUEST']._serialized_end=848
-  _globals['_LISTARCHIVEDRESPONSE']._serialized_start=850
-  _globals['_LISTARCHIVEDRESPONSE']._serialized_end=966
-  _globals['_GETARCHIVEDREQUEST']._serialized_start=968
-  _globals['_GETARCHIVEDREQUEST']._serialized_end=1053
-  _globals['_GETARCHIVEDRESPONSE']._serialized_start=1055
-  _globals['_GETARCHIVEDRESPONSE']._serialized_end=1098
-  _globals['_RETENTIONSERVICE']._serialized_start=1101
-  _globals['_RETENTIONSERVICE']._serialized_end=1811
+  _globals['_DELETEEXECUTIONREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_DELETEEXECUTIONREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_ERASEEXECUTIONREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_ERASEEXECUTIONREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_ERASEEXECUTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ERASEEXECUTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_LISTARCHIVEDREQUEST'].fields_by_name['workflow_id']._loaded_options = None
+  _globals['_LISTARCHIVEDREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
+  _globals['_GETARCHIVEDREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_GETARCHIVEDREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_RETENTIONSERVICE'].methods_by_name['GetRetention']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['GetRetention']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_RETENTIONSERVICE'].methods_by_name['SetRetention']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['SetRetention']._serialized_options = b'\352\340\030\004\010\006(\001'
+  _globals['_RETENTIONSERVICE'].methods_by_name['DeleteExecution']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['DeleteExecution']._serialized_options = b'\352\340\030\004\010\006(\001'
+  _globals['_RETENTIONSERVICE'].methods_by_name['EraseExecution']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['EraseExecution']._serialized_options = b'\352\340\030\004\010\006(\001'
+  _globals['_RETENTIONSERVICE'].methods_by_name['ListArchived']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['ListArchived']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_RETENTIONSERVICE'].methods_by_name['GetArchived']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['GetArchived']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_GETRETENTIONREQUEST']._serialized_start=160
+  _globals['_GETRETENTIONREQUEST']._serialized_end=211
+  _globals['_GETRETENTIONRESPONSE']._serialized_start=213
+  _globals['_GETRETENTIONRESPONSE']._serialized_end=288
+  _globals['_SETRETENTIONREQUEST']._serialized_start=290
+  _globals['_SETRETENTIONREQUEST']._serialized_end=376
+  _globals['_SETRETENTIONRESPONSE']._serialized_start=378
+  _globals['_SETRETENTIONRESPONSE']._serialized_end=400
+  _globals['_DELETEEXECUTIONREQUEST']._serialized_start=402
+  _globals['_DELETEEXECUTIONREQUEST']._serialized_end=497
+  _globals['_DELETEEXECUTIONRESPONSE']._serialized_start=499
+  _globals['_DELETEEXECUTIONRESPONSE']._serialized_end=524
+  _globals['_ERASEEXECUTIONREQUEST']._serialized_start=527
+  _globals['_ERASEEXECUTIONREQUEST']._serialized_end=704
+  _globals['_ERASEEXECUTIONRESPONSE']._serialized_start=706
+  _globals['_ERASEEXECUTIONRESPONSE']._serialized_end=730
+  _globals['_LISTARCHIVEDREQUEST']._serialized_start=733
+  _globals['_LISTARCHIVEDREQUEST']._serialized_end=909
+  _globals['_LISTARCHIVEDRESPONSE']._serialized_start=911
+  _globals['_LISTARCHIVEDRESPONSE']._serialized_end=1027
+  _globals['_GETARCHIVEDREQUEST']._serialized_start=1029
+  _globals['_GETARCHIVEDREQUEST']._serialized_end=1120
+  _globals['_GETARCHIVEDRESPONSE']._serialized_start=1122
+  _globals['_GETARCHIVEDRESPONSE']._serialized_end=1165
+  _globals['_RETENTIONSERVICE']._serialized_start=1168
+  _globals['_RETENTIONSERVICE']._serialized_end=1933
 # @@protoc_insertion_point(module_scope)

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.definition.v1 import plan_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_plan__pb2
 from flowmesh.api.history.v1 import history_event_pb2 as flowmesh_dot_api_dot_history_dot_v1_dot_history__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/history/v1/history_service.proto\x12\x17\x66lowmesh.api.history.v1\x1a%flowmesh/api/definition/v1/plan.proto\x1a+flowmesh/api/history/v1/history_event.proto\"\x8e\x01\n\x18ListHistoryEventsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x14\n\x05\x61\x66ter\x18\x03 \x01(\x03R\x05\x61\x66ter\x12\x1b\n\tpage_size\x18\x04 \x01(\rR\x08pageSize\"\x8f\x01\n\x19ListHistoryEventsResponse\x12=\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.flowmesh.api.history.v1.HistoryEventR\x06\x65vents\x12\x1d\n\nnext_after\x18\x02 \x01(\x03R\tnextAfter\x12\x14\n\x05\x65nded\x18\x03 \x01(\x08R\x05\x65nded\"\xeb\x01\n\nEventBatch\x12 \n\x0bincarnation\x18\x01 \x01(\x03R\x0bincarnation\x12\x1a\n\x08position\x18\x02 \x01(\x03R\x08position\x12\x12\n\x04part\x18\x03 \x01(\rR\x04part\x12\x1b\n\tlast_part\x18\x04 \x01(\x08R\x08lastPart\x12\x35\n\x04rows\x18\x05 \x03(\x0b\x32!.flowmesh.api.history.v1.EventRowR\x04rows\x12\x37\n\x05\x61\x66ter\x18\x06 \x03(\x0b\x32!.flowmesh.api.history.v1.PositionR\x05\x61\x66ter\"\xf0\x01\n\x08\x45ventRow\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x1f\n\x0bworkflow_id\x18\x03 \x01(\tR\nworkflowId\x12%\n\x0e\x66irst_sequence\x18\x04 \x01(\x03R\rfirstSequence\x12\x16\n\x06\x65vents\x18\x05 \x01(\x0cR\x06\x65vents\x12\x43\n\tcallbacks\x18\x06 \x01(\x0b\x32%.flowmesh.api.definition.v1.CallbacksR\tcallbacks\"H\n\x08Position\x12 \n\x0bincarnation\x18\x01 \x01(\x03R\x0bincarnation\x12\x1a\n\x08position\x18\x02 \x01(\x03R\x08position\"y\n\x11ReadOutboxRequest\x12 \n\x0bincarnation\x18\x01 \x01(\x03R\x0bincarnation\x12\x14\n\x05\x61\x66ter\x18\x02 \x01(\x03R\x05\x61\x66ter\x12,\n\x12position_count_max\x18\x03 \x01(\rR\x10positionCountMax\"x\n\x12ReadOutboxResponse\x12=\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32#.flowmesh.api.history.v1.EventBatchR\x07\x62\x61tches\x12#\n\rlast_position\x18\x02 \x01(\x03R\x0clastPosition\"Y\n\x16ReportPositionsRequest\x12?\n\tpositions\x18\x01 \x03(\x0b\x32!.flowmesh.api.history.v1.PositionR\tpositions\"\x19\n\x17ReportPositionsResponse2\x8c\x01\n\x0eHistoryService\x12z\n\x11ListHistoryEvents\x12\x31.flowmesh.api.history.v1.ListHistoryEventsRequest\x1a\x32.flowmesh.api.history.v1.ListHistoryEventsResponse2\xec\x01\n\rOutboxService\x12\x65\n\nReadOutbox\x12*.flowmesh.api.history.v1.ReadOutboxRequest\x1a+.flowmesh.api.history.v1.ReadOutboxResponse\x12t\n\x0fReportPositions\x12/.flowmesh.api.history.v1.ReportPositionsRequest\x1a\x30.flowmesh.api.history.v1.ReportPositionsResponseBm\n\x1b\x64\x65v.flowmesh.api.history.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/history/v1;historyv1\xaa\x02\x17\x46lowmesh.Api.History.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/history/v1/history_service.proto\x12\x17\x66lowmesh.api.history.v1\x1a#flowmesh/api/common/v1/access.proto\x1a%flowmesh/api/definition/v1/plan.proto\x1a+flowmesh/api/history/v1/history_event.proto\"\x94\x01\n\x18ListHistoryEventsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x14\n\x05\x61\x66ter\x18\x03 \x01(\x03R\x05\x61\x66ter\x12\x1b\n\tpage_size\x18\x04 \x01(\rR\x08pageSize\"\x8f\x01\n\x19ListHistoryEventsResponse\x12=\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.flowmesh.api.history.v1.HistoryEventR\x06\x65vents\x12\x1d\n\nnext_after\x18\x02 \x01(\x03R\tnextAfter\x12\x14\n\x05\x65nded\x18\x03 \x01(\x08R\x05\x65nded\"\xeb\x01\n\nEventBatch\x12 \n\x0bincarnation\x18\x01 \x01(\x03R\x0bincarnation\x12\x1a\n\x08position\x18\x02 \x01(\x03R\x08position\x12\x12\n\x04part\x18\x03 \x01(\rR\x04part\x12\x1b\n\tlast_part\x18\x04 \x01(\x08R\x08lastPart\x12\x35\n\x04rows\x18\x05 \x03(\x0b\x32!.flowmesh.api.history.v1.EventRowR\x04rows\x12\x37\n\x05\x61\x66ter\x18\x06 \x03(\x0b\x32!.flowmesh.api.history.v1.PositionR\x05\x61\x66ter\"\xf0\x01\n\x08\x45ventRow\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x02 \x01(\tR\x0b\x65xecutionId\x12\x1f\n\x0bworkflow_id\x18\x03 \x01(\tR\nworkflowId\x12%\n\x0e\x66irst_sequence\x18\x04 \x01(\x03R\rfirstSequence\x12\x16\n\x06\x65vents\x18\x05 \x01(\x0cR\x06\x65vents\x12\x43\n\tcallbacks\x18\x06 \x01(\x0b\x32%.flowmesh.api.definition.v1.CallbacksR\tcallbacks\"H\n\x08Position\x12 \n\x0bincarnation\x18\x01 \x01(\x03R\x0bincarnation\x12\x1a\n\x08position\x18\x02 \x01(\x03R\x08position\"y\n\x11ReadOutboxRequest\x12 \n\x0bincarnation\x18\x01 \x01(\x03R\x0bincarnation\x12\x14\n\x05\x61\x66ter\x18\x02 \x01(\x03R\x05\x61\x66ter\x12,\n\x12position_count_max\x18\x03 \x01(\rR\x10positionCountMax\"x\n\x12ReadOutboxResponse\x12=\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32#.flowmesh.api.history.v1.EventBatchR\x07\x62\x61tches\x12#\n\rlast_position\x18\x02 \x01(\x03R\x0clastPosition\"Y\n\x16ReportPositionsRequest\x12?\n\tpositions\x18\x01 \x03(\x0b\x32!.flowmesh.api.history.v1.PositionR\tpositions\"\x19\n\x17ReportPositionsResponse2\x95\x01\n\x0eHistoryService\x12\x82\x01\n\x11ListHistoryEvents\x12\x31.flowmesh.api.history.v1.ListHistoryEventsRequest\x1a\x32.flowmesh.api.history.v1.ListHistoryEventsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x32\x80\x02\n\rOutboxService\x12o\n\nReadOutbox\x12*.flowmesh.api.history.v1.ReadOutboxRequest\x1a+.flowmesh.api.history.v1.ReadOutboxResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12~\n\x0fReportPositions\x12/.flowmesh.api.history.v1.ReportPositionsRequest\x1a\x30.flowmesh.api.history.v1.ReportPositionsResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42m\n\x1b\x64\x65v.flowmesh.api.history.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/history/v1;historyv1\xaa\x02\x17\x46lowmesh.Api.History.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,26 +35,34 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.history.v1.his
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\033dev.flowmesh.api.history.v1P\001Z2flowmesh.dev/gen/flowmesh/api/history/v1;historyv1\252\002\027Flowmesh.Api.History.V1'
-  _globals['_LISTHISTORYEVENTSREQUEST']._serialized_start=159
-  _globals['_LISTHISTORYEVENTSREQUEST']._serialized_end=301
-  _globals['_LISTHISTORYEVENTSRESPONSE']._serialized_start=304
-  _globals['_LISTHISTORYEVENTSRESPONSE']._serialized_end=447
-  _globals['_EVENTBATCH']._serialized_start=450
-  _globals['_EVENTBATCH']._serialized_end=685
-  _globals['_EVENTROW']._serialized_start=688
-  _globals['_EVENTROW']._serialized_end=928
-  _globals['_POSITION']._serialized_start=930
-  _globals['_POSITION']._serialized_end=1002
-  _globals['_READOUTBOXREQUEST']._serialized_start=1004
-  _globals['_READOUTBOXREQUEST']._serialized_end=1125
-  _globals['_READOUTBOXRESPONSE']._serialized_start=1127
-  _globals['_READOUTBOXRESPONSE']._serialized_end=1247
-  _globals['_REPORTPOSITIONSREQUEST']._serialized_start=1249
-  _globals['_REPORTPOSITIONSREQUEST']._serialized_end=1338
-  _globals['_REPORTPOSITIONSRESPONSE']._serialized_start=1340
-  _globals['_REPORTPOSITIONSRESPONSE']._serialized_end=1365
-  _globals['_HISTORYSERVICE']._serialized_start=1368
-  _globals['_HISTORYSERVICE']._serialized_end=1508
-  _globals['_OUTBOXSERVICE']._serialized_start=1511
-  _globals['_OUTBOXSERVICE']._serialized_end=1747
+  _globals['_LISTHISTORYEVENTSREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_LISTHISTORYEVENTSREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_HISTORYSERVICE'].methods_by_name['ListHistoryEvents']._loaded_options = None
+  _globals['_HISTORYSERVICE'].methods_by_name['ListHistoryEvents']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_OUTBOXSERVICE'].methods_by_name['ReadOutbox']._loaded_options = None
+  _globals['_OUTBOXSERVICE'].methods_by_name['ReadOutbox']._serialized_options = b'\352\340\030\004\010\n\020\002'
+  _globals['_OUTBOXSERVICE'].methods_by_name['ReportPositions']._loaded_options = None
+  _globals['_OUTBOXSERVICE'].methods_by_name['ReportPositions']._serialized_options = b'\352\340\030\004\010\n\020\002'
+  _globals['_LISTHISTORYEVENTSREQUEST']._serialized_start=196
+  _globals['_LISTHISTORYEVENTSREQUEST']._serialized_end=344
+  _globals['_LISTHISTORYEVENTSRESPONSE']._serialized_start=347
+  _globals['_LISTHISTORYEVENTSRESPONSE']._serialized_end=490
+  _globals['_EVENTBATCH']._serialized_start=493
+  _globals['_EVENTBATCH']._serialized_end=728
+  _globals['_EVENTROW']._serialized_start=731
+  _globals['_EVENTROW']._serialized_end=971
+  _globals['_POSITION']._serialized_start=973
+  _globals['_POSITION']._serialized_end=1045
+  _globals['_READOUTBOXREQUEST']._serialized_start=1047
+  _globals['_READOUTBOXREQUEST']._serialized_end=1168
+  _globals['_READOUTBOXRESPONSE']._serialized_start=1170
+  _globals['_READOUTBOXRESPONSE']._serialized_end=1290
+  _globals['_REPORTPOSITIONSREQUEST']._serialized_start=1292
+  _globals['_REPORTPOSITIONSREQUEST']._serialized_end=1381
+  _globals['_REPORTPOSITIONSRESPONSE']._serialized_start=1383
+  _globals['_REPORTPOSITIONSRESPONSE']._serialized_end=1408
+  _globals['_HISTORYSERVICE']._serialized_start=1411
+  _globals['_HISTORYSERVICE']._serialized_end=1560
+  _globals['_OUTBOXSERVICE']._serialized_start=1563
+  _globals['_OUTBOXSERVICE']._serialized_end=1819
 # @@protoc_insertion_point(module_scope)

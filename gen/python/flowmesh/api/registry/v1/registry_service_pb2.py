@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/flowmesh/api/registry/v1/registry_service.proto\x12\x18\x66lowmesh.api.registry.v1\"\xd9\x03\n\x08Instance\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12\x1a\n\x08\x65ndpoint\x18\x05 \x01(\tR\x08\x65ndpoint\x12\"\n\x0c\x63\x61pabilities\x18\x06 \x03(\tR\x0c\x63\x61pabilities\x12L\n\x08metadata\x18\x07 \x03(\x0b\x32\x30.flowmesh.api.registry.v1.Instance.MetadataEntryR\x08metadata\x12@\n\x06status\x18\x08 \x01(\x0e\x32(.flowmesh.api.registry.v1.InstanceStatusR\x06status\x12(\n\x10registered_at_us\x18\t \x01(\x03R\x0eregisteredAtUs\x12&\n\x0fheartbeat_at_us\x18\n \x01(\x03R\rheartbeatAtUs\x12\x18\n\x07version\x18\x0b \x01(\tR\x07version\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xac\x01\n\x17RegisterInstanceRequest\x12>\n\x08instance\x18\x01 \x01(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\x08instance\x12\x32\n\x15heartbeat_interval_ms\x18\x02 \x01(\x03R\x13heartbeatIntervalMs\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"Z\n\x18RegisterInstanceResponse\x12>\n\x08instance\x18\x01 \x01(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\x08instance\"\x82\x01\n\x10HeartbeatRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12@\n\x06status\x18\x03 \x01(\x0e\x32(.flowmesh.api.registry.v1.InstanceStatusR\x06status\"\x13\n\x11HeartbeatResponse\"I\n\x19\x44\x65registerInstanceRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\"\x1c\n\x1a\x44\x65registerInstanceResponse\"B\n\x12GetInstanceRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\"U\n\x13GetInstanceResponse\x12>\n\x08instance\x18\x01 \x01(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\x08instance\"\xa2\x02\n\x14ListInstancesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x1e\n\ncapability\x18\x04 \x01(\tR\ncapability\x12\x44\n\x08statuses\x18\x05 \x03(\x0e\x32(.flowmesh.api.registry.v1.InstanceStatusR\x08statuses\x12\x1b\n\tpage_size\x18\x06 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\x12\"\n\x0c\x63\x61pabilities\x18\x08 \x03(\tR\x0c\x63\x61pabilities\"\x81\x01\n\x15ListInstancesResponse\x12@\n\tinstances\x18\x01 \x03(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\tinstances\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n\x15WatchInstancesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x1e\n\ncapability\x18\x04 \x01(\tR\ncapability\"v\n\x16WatchInstancesResponse\x12@\n\tinstances\x18\x01 \x03(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\tinstances\x12\x1a\n\x08snapshot\x18\x02 \x01(\x08R\x08snapshot*\xa8\x01\n\x0eInstanceStatus\x12\x1f\n\x1bINSTANCE_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17INSTANCE_STATUS_HEALTHY\x10\x01\x12\x1c\n\x18INSTANCE_STATUS_DEGRADED\x10\x02\x12\x1d\n\x19INSTANCE_STATUS_UNHEALTHY\x10\x03\x12\x1b\n\x17INSTANCE_STATUS_OFFLINE\x10\x04\x32\xc8\x05\n\x0fRegistryService\x12y\n\x10RegisterInstance\x12\x31.flowmesh.api.registry.v1.RegisterInstanceRequest\x1a\x32.flowmesh.api.registry.v1.RegisterInstanceResponse\x12\x64\n\tHeartbeat\x12*.flowmesh.api.registry.v1.HeartbeatRequest\x1a+.flowmesh.api.registry.v1.HeartbeatResponse\x12\x7f\n\x12\x44\x65registerInstance\x12\x33.flowmesh.api.registry.v1.DeregisterInstanceRequest\x1a\x34.flowmesh.api.registry.v1.DeregisterInstanceResponse\x12j\n\x0bGetInstance\x12,.flowmesh.api.registry.v1.GetInstanceRequest\x1a-.flowmesh.api.registry.v1.GetInstanceResponse\x12p\n\rListInstances\x12..flowmesh.api.registry.v1.ListInstancesRequest\x1a/.flowmesh.api.registry.v1.ListInstancesResponse\x12u\n\x0eWatchInstances\x12/.flowmesh.api.registry.v1.WatchInstancesRequest\x1a\x30.flowmesh.api.registry.v1.WatchInstancesResponse0\x01\x42q\n\x1c\x64\x65v.flowmesh.api.registry.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/registry/v1;registryv1\xaa\x02\x18\x46lowmesh.Api.Registry.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/flowmesh/api/registry/v1/registry_service.proto\x12\x18\x66lowmesh.api.registry.v1\x1a#flowmesh/api/common/v1/access.proto\"\xdf\x03\n\x08Instance\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x05R\x02id\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n\x04type\x18\x04 \x01(\tR\x04type\x12\x1a\n\x08\x65ndpoint\x18\x05 \x01(\tR\x08\x65ndpoint\x12\"\n\x0c\x63\x61pabilities\x18\x06 \x03(\tR\x0c\x63\x61pabilities\x12L\n\x08metadata\x18\x07 \x03(\x0b\x32\x30.flowmesh.api.registry.v1.Instance.MetadataEntryR\x08metadata\x12@\n\x06status\x18\x08 \x01(\x0e\x32(.flowmesh.api.registry.v1.InstanceStatusR\x06status\x12(\n\x10registered_at_us\x18\t \x01(\x03R\x0eregisteredAtUs\x12&\n\x0fheartbeat_at_us\x18\n \x01(\x03R\rheartbeatAtUs\x12\x18\n\x07version\x18\x0b \x01(\tR\x07version\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb2\x01\n\x17RegisterInstanceRequest\x12>\n\x08instance\x18\x01 \x01(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\x08instance\x12\x32\n\x15heartbeat_interval_ms\x18\x02 \x01(\x03R\x13heartbeatIntervalMs\x12#\n\nrequest_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\"Z\n\x18RegisterInstanceResponse\x12>\n\x08instance\x18\x01 \x01(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\x08instance\"\x88\x01\n\x10HeartbeatRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x05R\x02id\x12@\n\x06status\x18\x03 \x01(\x0e\x32(.flowmesh.api.registry.v1.InstanceStatusR\x06status\"\x13\n\x11HeartbeatResponse\"O\n\x19\x44\x65registerInstanceRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x05R\x02id\"\x1c\n\x1a\x44\x65registerInstanceResponse\"H\n\x12GetInstanceRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x05R\x02id\"U\n\x13GetInstanceResponse\x12>\n\x08instance\x18\x01 \x01(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\x08instance\"\xa2\x02\n\x14ListInstancesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x1e\n\ncapability\x18\x04 \x01(\tR\ncapability\x12\x44\n\x08statuses\x18\x05 \x03(\x0e\x32(.flowmesh.api.registry.v1.InstanceStatusR\x08statuses\x12\x1b\n\tpage_size\x18\x06 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\x12\"\n\x0c\x63\x61pabilities\x18\x08 \x03(\tR\x0c\x63\x61pabilities\"\x81\x01\n\x15ListInstancesResponse\x12@\n\tinstances\x18\x01 \x03(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\tinstances\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n\x15WatchInstancesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x1e\n\ncapability\x18\x04 \x01(\tR\ncapability\"v\n\x16WatchInstancesResponse\x12@\n\tinstances\x18\x01 \x03(\x0b\x32\".flowmesh.api.registry.v1.InstanceR\tinstances\x12\x1a\n\x08snapshot\x18\x02 \x01(\x08R\x08snapshot*\xa8\x01\n\x0eInstanceStatus\x12\x1f\n\x1bINSTANCE_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17INSTANCE_STATUS_HEALTHY\x10\x01\x12\x1c\n\x18INSTANCE_STATUS_DEGRADED\x10\x02\x12\x1d\n\x19INSTANCE_STATUS_UNHEALTHY\x10\x03\x12\x1b\n\x17INSTANCE_STATUS_OFFLINE\x10\x04\x32\x9a\x06\n\x0fRegistryService\x12\x97\x01\n\x10RegisterInstance\x12\x31.flowmesh.api.registry.v1.RegisterInstanceRequest\x1a\x32.flowmesh.api.registry.v1.RegisterInstanceResponse\"\x1c\xea\xe0\x18\x18\x08\x04\x1a\x12instance.namespace \x01\x12n\n\tHeartbeat\x12*.flowmesh.api.registry.v1.HeartbeatRequest\x1a+.flowmesh.api.registry.v1.HeartbeatResponse\"\x08\xea\xe0\x18\x04\x08\x04 \x01\x12\x89\x01\n\x12\x44\x65registerInstance\x12\x33.flowmesh.api.registry.v1.DeregisterInstanceRequest\x1a\x34.flowmesh.api.registry.v1.DeregisterInstanceResponse\"\x08\xea\xe0\x18\x04\x08\x04 \x01\x12t\n\x0bGetInstance\x12,.flowmesh.api.registry.v1.GetInstanceRequest\x1a-.flowmesh.api.registry.v1.GetInstanceResponse\"\x08\xea\xe0\x18\x04\x08\x03 \x01\x12z\n\rListInstances\x12..flowmesh.api.registry.v1.ListInstancesRequest\x1a/.flowmesh.api.registry.v1.ListInstancesResponse\"\x08\xea\xe0\x18\x04\x08\x03 \x01\x12\x7f\n\x0eWatchInstances\x12/.flowmesh.api.registry.v1.WatchInstancesRequest\x1a\x30.flowmesh.api.registry.v1.WatchInstancesResponse\"\x08\xea\xe0\x18\x04\x08\x03 \x01\x30\x01\x42q\n\x1c\x64\x65v.flowmesh.api.registry.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/registry/v1;registryv1\xaa\x02\x18\x46lowmesh.Api.Registry.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,36 +35,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.flowmesh.api.registry.v1P\001Z4flowmesh.dev/gen/flowmesh/api/registry/v1;registryv1\252\002\030Flowmesh.Api.Registry.V1'
   _globals['_INSTANCE_METADATAENTRY']._loaded_options = None
   _globals['_INSTANCE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_INSTANCESTATUS']._serialized_start=1907
-  _globals['_INSTANCESTATUS']._serialized_end=2075
-  _globals['_INSTANCE']._serialized_start=78
-  _globals['_INSTANCE']._serialized_end=551
-  _globals['_INSTANCE_METADATAENTRY']._serialized_start=492
-  _globals['_INSTANCE_METADATAENTRY']._serialized_end=551
-  _globals['_REGISTERINSTANCEREQUEST']._serialized_start=554
-  _globals['_REGISTERINSTANCEREQUEST']._serialized_end=726
-  _globals['_REGISTERINSTANCERESPONSE']._serialized_start=728
-  _globals['_REGISTERINSTANCERESPONSE']._serialized_end=818
-  _globals['_HEARTBEATREQUEST']._serialized_start=821
-  _globals['_HEARTBEATREQUEST']._serialized_end=951
-  _globals['_HEARTBEATRESPONSE']._serialized_start=953
-  _globals['_HEARTBEATRESPONSE']._serialized_end=972
-  _globals['_DEREGISTERINSTANCEREQUEST']._serialized_start=974
-  _globals['_DEREGISTERINSTANCEREQUEST']._serialized_end=1047
-  _globals['_DEREGISTERINSTANCERESPONSE']._serialized_start=1049
-  _globals['_DEREGISTERINSTANCERESPONSE']._serialized_end=1077
-  _globals['_GETINSTANCEREQUEST']._serialized_start=1079
-  _globals['_GETINSTANCEREQUEST']._serialized_end=1145
-  _globals['_GETINSTANCERESPONSE']._serialized_start=1147
-  _globals['_GETINSTANCERESPONSE']._serialized_end=1232
-  _globals['_LISTINSTANCESREQUEST']._serialized_start=1235
-  _globals['_LISTINSTANCESREQUEST']._serialized_end=1525
-  _globals['_LISTINSTANCESRESPONSE']._serialized_start=1528
-  _globals['_LISTINSTANCESRESPONSE']._serialized_end=1657
-  _globals['_WATCHINSTANCESREQUEST']._serialized_start=1659
-  _globals['_WATCHINSTANCESREQUEST']._serialized_end=1784
-  _globals['_WATCHINSTANCESRESPONSE']._serialized_start=1786
-  _globals['_WATCHINSTANCESRESPONSE']._serialized_end=1904
-  _globals['_REGISTRYSERVICE']._serialized_start=2078
-  _globals['_REGISTRYSERVICE']._serialized_end=2790
+  _globals['_INSTANCE'].fields_by_name['id']._loaded_options = None
+  _globals['_INSTANCE'].fields_by_name['id']._serialized_options = b'\360\340\030\005'
+  _globals['_REGISTERINSTANCEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REGISTERINSTANCEREQUEST'].fields_by_name['request_id']._serialized_options = b'\360\340\030\007'
+  _globals['_HEARTBEATREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_HEARTBEATREQUEST'].fields_by_name['id']._serialized_options = b'\360\340\030\005'
+  _globals['_DEREGISTERINSTANCEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DEREGISTERINSTANCEREQUEST'].fields_by_name['id']._serialized_options = b'\360\340\030\005'
+  _globals['_GETINSTANCEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETINSTANCEREQUEST'].fields_by_name['id']._serialized_options = b'\360\340\030\005'
+  _globals['_REGISTRYSERVICE'].methods_by_name['RegisterInstance']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['RegisterInstance']._serialized_options = b'\352\340\030\030\010\004\032\022instance.namespace \001'
+  _globals['_REGISTRYSERVICE'].methods_by_name['Heartbeat']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['Heartbeat']._serialized_options = b'\352\340\030\004\010\004 \001'
+  _globals['_REGISTRYSERVICE'].methods_by_name['DeregisterInstance']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['DeregisterInstance']._serialized_options = b'\352\340\030\004\010\004 \001'
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetInstance']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetInstance']._serialized_options = b'\352\340\030\004\010\003 \001'
+  _globals['_REGISTRYSERVICE'].methods_by_name['ListInstances']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['ListInstances']._serialized_options = b'\352\340\030\004\010\003 \001'
+  _globals['_REGISTRYSERVICE'].methods_by_name['WatchInstances']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['WatchInstances']._serialized_options = b'\352\340\030\004\010\003 \001'
+  _globals['_INSTANCESTATUS']._serialized_start=1974
+  _globals['_INSTANCESTATUS']._serialized_end=2142
+  _globals['_INSTANCE']._serialized_start=115
+  _globals['_INSTANCE']._serialized_end=594
+  _globals['_INSTANCE_METADATAENTRY']._serialized_start=535
+  _globals['_INSTANCE_METADATAENTRY']._serialized_end=594
+  _globals['_REGISTERINSTANCEREQUEST']._serialized_start=597
+  _globals['_REGISTERINSTANCEREQUEST']._serialized_end=775
+  _globals['_REGISTERINSTANCERESPONSE']._serialized_start=777
+  _globals['_REGISTERINSTANCERESPONSE']._serialized_end=867
+  _globals['_HEARTBEATREQUEST']._serialized_start=870
+  _globals['_HEARTBEATREQUEST']._serialized_end=1006
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1008
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1027
+  _globals['_DEREGISTERINSTANCEREQUEST']._serialized_start=1029
+  _globals['_DEREGISTERINSTANCEREQUEST']._serialized_end=1108
+  _globals['_DEREGISTERINSTANCERESPONSE']._serialized_start=1110
+  _globals['_DEREGISTERINSTANCERESPONSE']._serialized_end=1138
+  _globals['_GETINSTANCEREQUEST']._serialized_start=1140
+  _globals['_GETINSTANCEREQUEST']._serialized_end=1212
+  _globals['_GETINSTANCERESPONSE']._serialized_start=1214
+  _globals['_GETINSTANCERESPONSE']._serialized_end=1299
+  _globals['_LISTINSTANCESREQUEST']._serialized_start=1302
+  _globals['_LISTINSTANCESREQUEST']._serialized_end=1592
+  _globals['_LISTINSTANCESRESPONSE']._serialized_start=1595
+  _globals['_LISTINSTANCESRESPONSE']._serialized_end=1724
+  _globals['_WATCHINSTANCESREQUEST']._serialized_start=1726
+  _globals['_WATCHINSTANCESREQUEST']._serialized_end=1851
+  _globals['_WATCHINSTANCESRESPONSE']._serialized_start=1853
+  _globals['_WATCHINSTANCESRESPONSE']._serialized_end=1971
+  _globals['_REGISTRYSERVICE']._serialized_start=2145
+  _globals['_REGISTRYSERVICE']._serialized_end=2939
 # @@protoc_insertion_point(module_scope)

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 from flowmesh.api.definition.v1 import plan_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_plan__pb2
 from flowmesh.api.worker.v1 import task_pb2 as flowmesh_dot_api_dot_worker_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/worker/v1/worker_service.proto\x12\x16\x66lowmesh.api.worker.v1\x1a%flowmesh/api/definition/v1/plan.proto\x1a!flowmesh/api/worker/v1/task.proto\"\xeb\x02\n\x0bWorkRequest\x12\x37\n\x05hello\x18\x01 \x01(\x0b\x32!.flowmesh.api.worker.v1.WorkHelloR\x05hello\x12#\n\rresults_frame\x18\x02 \x01(\x03R\x0cresultsFrame\x12<\n\x07results\x18\x03 \x03(\x0b\x32\".flowmesh.api.worker.v1.TaskResultR\x07results\x12\x41\n\nheartbeats\x18\x04 \x03(\x0b\x32!.flowmesh.api.worker.v1.HeartbeatR\nheartbeats\x12\x12\n\x04ping\x18\x05 \x01(\x08R\x04ping\x12\x14\n\x05\x64rain\x18\x06 \x01(\x08R\x05\x64rain\x12\x14\n\x05slots\x18\x07 \x01(\rR\x05slots\x12=\n\x07records\x18\x1e \x03(\x0b\x32#.flowmesh.api.worker.v1.TaskRecordsR\x07records\"\xd2\x02\n\tWorkHello\x12\x1b\n\tworker_id\x18\x01 \x01(\tR\x08workerId\x12\x1c\n\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x16\n\x06queues\x18\x03 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x04 \x03(\tR\ttaskTypes\x12\x14\n\x05slots\x18\x05 \x01(\rR\x05slots\x12\x12\n\x04held\x18\x06 \x03(\tR\x04held\x12\'\n\x0f\x63ontract_digest\x18\x07 \x01(\tR\x0e\x63ontractDigest\x12\x45\n\x06labels\x18\x08 \x03(\x0b\x32-.flowmesh.api.worker.v1.WorkHello.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xfc\x02\n\x0cWorkResponse\x12:\n\x05specs\x18\x01 \x03(\x0b\x32$.flowmesh.api.definition.v1.TaskSpecR\x05specs\x12\x32\n\x05tasks\x18\x02 \x03(\x0b\x32\x1c.flowmesh.api.worker.v1.TaskR\x05tasks\x12-\n\x12\x61\x63knowledged_frame\x18\x03 \x01(\x03R\x11\x61\x63knowledgedFrame\x12G\n\nexceptions\x18\x04 \x03(\x0b\x32\'.flowmesh.api.worker.v1.ResultExceptionR\nexceptions\x12\x18\n\x07\x63\x61ncels\x18\x05 \x03(\tR\x07\x63\x61ncels\x12\x12\n\x04pong\x18\x06 \x01(\x08R\x04pong\x12\x14\n\x05\x64rain\x18\x07 \x01(\x08R\x05\x64rain\x12@\n\x08recorded\x18\x1e \x03(\x0b\x32$.flowmesh.api.worker.v1.TaskRecordedR\x08recorded2f\n\rWorkerService\x12U\n\x04Work\x12#.flowmesh.api.worker.v1.WorkRequest\x1a$.flowmesh.api.worker.v1.WorkResponse(\x01\x30\x01\x42i\n\x1a\x64\x65v.flowmesh.api.worker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/worker/v1;workerv1\xaa\x02\x16\x46lowmesh.Api.Worker.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/worker/v1/worker_service.proto\x12\x16\x66lowmesh.api.worker.v1\x1a#flowmesh/api/common/v1/access.proto\x1a%flowmesh/api/definition/v1/plan.proto\x1a!flowmesh/api/worker/v1/task.proto\"\xeb\x02\n\x0bWorkRequest\x12\x37\n\x05hello\x18\x01 \x01(\x0b\x32!.flowmesh.api.worker.v1.WorkHelloR\x05hello\x12#\n\rresults_frame\x18\x02 \x01(\x03R\x0cresultsFrame\x12<\n\x07results\x18\x03 \x03(\x0b\x32\".flowmesh.api.worker.v1.TaskResultR\x07results\x12\x41\n\nheartbeats\x18\x04 \x03(\x0b\x32!.flowmesh.api.worker.v1.HeartbeatR\nheartbeats\x12\x12\n\x04ping\x18\x05 \x01(\x08R\x04ping\x12\x14\n\x05\x64rain\x18\x06 \x01(\x08R\x05\x64rain\x12\x14\n\x05slots\x18\x07 \x01(\rR\x05slots\x12=\n\x07records\x18\x1e \x03(\x0b\x32#.flowmesh.api.worker.v1.TaskRecordsR\x07records\"\xd8\x02\n\tWorkHello\x12!\n\tworker_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerId\x12\x1c\n\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x16\n\x06queues\x18\x03 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x04 \x03(\tR\ttaskTypes\x12\x14\n\x05slots\x18\x05 \x01(\rR\x05slots\x12\x12\n\x04held\x18\x06 \x03(\tR\x04held\x12\'\n\x0f\x63ontract_digest\x18\x07 \x01(\tR\x0e\x63ontractDigest\x12\x45\n\x06labels\x18\x08 \x03(\x0b\x32-.flowmesh.api.worker.v1.WorkHello.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xfc\x02\n\x0cWorkResponse\x12:\n\x05specs\x18\x01 \x03(\x0b\x32$.flowmesh.api.definition.v1.TaskSpecR\x05specs\x12\x32\n\x05tasks\x18\x02 \x03(\x0b\x32\x1c.flowmesh.api.worker.v1.TaskR\x05tasks\x12-\n\x12\x61\x63knowledged_frame\x18\x03 \x01(\x03R\x11\x61\x63knowledgedFrame\x12G\n\nexceptions\x18\x04 \x03(\x0b\x32\'.flowmesh.api.worker.v1.ResultExceptionR\nexceptions\x12\x18\n\x07\x63\x61ncels\x18\x05 \x03(\tR\x07\x63\x61ncels\x12\x12\n\x04pong\x18\x06 \x01(\x08R\x04pong\x12\x14\n\x05\x64rain\x18\x07 \x01(\x08R\x05\x64rain\x12@\n\x08recorded\x18\x1e \x03(\x0b\x32$.flowmesh.api.worker.v1.TaskRecordedR\x08recorded2\x7f\n\rWorkerService\x12n\n\x04Work\x12#.flowmesh.api.worker.v1.WorkRequest\x1a$.flowmesh.api.worker.v1.WorkResponse\"\x17\xea\xe0\x18\x13\x08\t\x1a\x0fhello.namespace(\x01\x30\x01\x42i\n\x1a\x64\x65v.flowmesh.api.worker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/worker/v1;workerv1\xaa\x02\x16\x46lowmesh.Api.Worker.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +37,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.flowmesh.api.worker.v1P\001Z0flowmesh.dev/gen/flowmesh/api/worker/v1;workerv1\252\002\026Flowmesh.Api.Worker.V1'
   _globals['_WORKHELLO_LABELSENTRY']._loaded_options = None
   _globals['_WORKHELLO_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_WORKREQUEST']._serialized_start=146
-  _globals['_WORKREQUEST']._serialized_end=509
-  _globals['_WORKHELLO']._serialized_start=512
-  _globals['_WORKHELLO']._serialized_end=850
-  _globals['_WORKHELLO_LABELSENTRY']._serialized_start=793
-  _globals['_WORKHELLO_LABELSENTRY']._serialized_end=850
-  _globals['_WORKRESPONSE']._serialized_start=853
-  _globals['_WORKRESPONSE']._serialized_end=1233
-  _globals['_WORKERSERVICE']._serialized_start=1235
-  _globals['_WORKERSERVICE']._serialized_end=1337
+  _globals['_WORKHELLO'].fields_by_name['worker_id']._loaded_options = None
+  _globals['_WORKHELLO'].fields_by_name['worker_id']._serialized_options = b'\360\340\030\006'
+  _globals['_WORKERSERVICE'].methods_by_name['Work']._loaded_options = None
+  _globals['_WORKERSERVICE'].methods_by_name['Work']._serialized_options = b'\352\340\030\023\010\t\032\017hello.namespace'
+  _globals['_WORKREQUEST']._serialized_start=183
+  _globals['_WORKREQUEST']._serialized_end=546
+  _globals['_WORKHELLO']._serialized_start=549
+  _globals['_WORKHELLO']._serialized_end=893
+  _globals['_WORKHELLO_LABELSENTRY']._serialized_start=836
+  _globals['_WORKHELLO_LABELSENTRY']._serialized_end=893
+  _globals['_WORKRESPONSE']._serialized_start=896
+  _globals['_WORKRESPONSE']._serialized_end=1276
+  _globals['_WORKERSERVICE']._serialized_start=1278
+  _globals['_WORKERSERVICE']._serialized_end=1405
 # @@protoc_insertion_point(module_scope)
