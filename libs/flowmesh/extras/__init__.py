@@ -27,6 +27,7 @@ MODULES = {
     ),
     "otel": ("opentelemetry",),
     "server": (
+        *("argon2", "cryptography", "jwt"),
         *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),
         *("pydantic_settings", "redis", "swagger_ui", "uvicorn", "uvloop", "websockets"),
     ),

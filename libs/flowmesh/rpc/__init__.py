@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowmesh.rpc.pauses import stream_retry_s
     from flowmesh.rpc.pipe import EOF
     from flowmesh.rpc.refusals import error_of_refusal
-    from flowmesh.rpc.remote import RemoteTarget
+    from flowmesh.rpc.remote import Identify, RemoteTarget
     from flowmesh.rpc.requests import after_of, is_id, known_choices, namespace_of, valid_id
     from flowmesh.rpc.status import error_of, status_of
 else:
@@ -29,6 +29,7 @@ else:
         "SERVER_OPTIONS": "limits",
         "Channel": "channel",
         "Handlers": "handlers",
+        "Identify": "remote",
         "LOCAL_PEER": "local",
         "LocalTarget": "channel",
         "RemoteTarget": "remote",
@@ -63,6 +64,7 @@ __all__ = [
     "SERVER_OPTIONS",
     "Channel",
     "Handlers",
+    "Identify",
     "LocalTarget",
     "RemoteTarget",
     "Target",

@@ -72,7 +72,12 @@ def _streaming(kind: str) -> Callable[..., Any]:
             given = () if requests is None and kind.startswith("stream") else (requests,)
             return RemoteStream(
                 target,
-                made(*given, timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready),
+                made(
+                    *given,
+                    timeout=timeout_s,
+                    metadata=target.signed(items),
+                    wait_for_ready=wait_for_ready,
+                ),
             )
 
         return call
@@ -116,7 +121,10 @@ class Channel(grpc.aio.Channel):
                 )
                 try:
                     return await made(
-                        request, timeout=timeout_s, metadata=items, wait_for_ready=wait_for_ready
+                        request,
+                        timeout=timeout_s,
+                        metadata=target.signed(items),
+                        wait_for_ready=wait_for_ready,
                     )
                 except grpc.aio.AioRpcError as error:
                     failure = target.translated(error)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from flowmesh.access.service_tokens import METADATA_KEY
 from flowmesh.rpc.channel import Channel
 from flowmesh.rpc.scope import MetadataItems
 from flowmesh.telemetry.context import TRACEPARENT
@@ -24,7 +25,7 @@ Behaviour = Callable[[Any, Any], Any]
 # The metadata key of the address that a forwarded call came from.
 PEER = "flowmesh-peer"
 # Belongs to one connection or is set anew for the call that goes out.
-NOT_HANDED_ON = (":", "grpc-", "user-agent", TRACEPARENT, PEER)
+NOT_HANDED_ON = (":", "grpc-", "user-agent", TRACEPARENT, PEER, "authorization", METADATA_KEY)
 
 
 def forwarding(

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, NoReturn
 
 import asyncpg
@@ -20,7 +20,11 @@ import structlog
 from google.protobuf.message import DecodeError
 from prometheus_client import Counter
 
+from flowmesh.access.principal import acting_as
+from flowmesh.access.rules import rule_of
+from flowmesh.access.wall import Wall
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Unimplemented
+from flowmesh.rpc.addresses import address_of
 from flowmesh.rpc.coroutines import reading, yielding
 from flowmesh.rpc.scope import enter_call
 from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
@@ -50,14 +54,23 @@ class Method:
     """One method of a servicer, guarded."""
 
     def __init__(
-        self, path: str, handler: grpc.RpcMethodHandler[Any, Any], metrics: Metrics
+        self,
+        path: str,
+        handler: grpc.RpcMethodHandler[Any, Any],
+        metrics: Metrics,
+        wall: Wall | None = None,
     ) -> None:
         self.path = path
+        self._wall = wall
+        # Also where there is no wall: a method of ours without a rule is not served.
+        self._rule = rule_of(path)
         self.request_streaming = bool(handler.request_streaming)
         self.response_streaming = bool(handler.response_streaming)
         self.deserialize = handler.request_deserializer
         self.serialize = handler.response_serializer
-        self._call: Callable[..., Any] = _behaviour(handler)
+        call = _behaviour(handler)
+        public = self._rule is not None and self._rule.is_public
+        self._call = _as_service(call) if wall is not None and public else call
         service, _, name = path.lstrip("/").rpartition("/")
         self._log = structlog.get_logger("flowmesh.rpc").bind(service=service, method=name)
         labels = (service.rpartition(".")[2], name)
@@ -76,9 +89,7 @@ class Method:
         """Serves a call with one response."""
         started = time.perf_counter()
         try:
-            if request is MALFORMED:
-                raise _malformed(self.path)
-            response = await self._call(request, context)
+            response = await self._call(self._admitted(request), context)
         except BaseException as error:  # noqa: BLE001 translated, never dropped
             raise self._translated(error) from None
         self._counted("OK")
@@ -89,9 +100,7 @@ class Method:
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         """Serves a call with a stream of responses."""
         try:
-            if request is MALFORMED:
-                raise _malformed(self.path)
-            async with aclosing(self._call(request, context)) as responses:
+            async with aclosing(self._call(self._admitted(request), context)) as responses:
                 async for response in responses:
                     yield response
         except GeneratorExit:
@@ -100,6 +109,28 @@ class Method:
         except BaseException as error:  # noqa: BLE001 translated, never dropped
             raise self._translated(error) from None
         self._counted("OK")
+
+    async def authenticate(self, context: Any) -> None:
+        """Set the principal of a call that came over a socket."""
+        if self._wall is not None:
+            metadata = context.invocation_metadata()
+            await self._wall.admit(self._rule, metadata, address_of(context.peer()))
+
+    def revocable(self) -> AbstractContextManager[None]:
+        """Inside the block, the call ends when its credential is revoked."""
+        return nullcontext() if self._wall is None else self._wall.revocable()
+
+    def _admitted(self, request: Any) -> Any:
+        """Return the request, or the stream of them, once the caller may send it."""
+        if request is MALFORMED:
+            raise _malformed(self.path)
+        wall, rule = self._wall, self._rule
+        if wall is None or rule is None:
+            return request
+        if self.request_streaming:
+            return wall.checked(rule, request)
+        wall.check(rule, request)
+        return request
 
     def _counted(self, code: str) -> None:
         child = self._counts.get(code)
@@ -146,6 +177,16 @@ def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., Any]:
     return reading(found) if handler.request_streaming else found
 
 
+def _as_service(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a public method, which verifies the token in its request itself, call other services."""
+
+    async def unary(request: Any, context: Any) -> Any:
+        with acting_as(None):
+            return await call(request, context)
+
+    return unary
+
+
 def _malformed(path: str) -> Invalid:
     return Invalid("MESSAGE_MALFORMED", f"the bytes are not a request of {path}")
 
@@ -153,10 +194,11 @@ def _malformed(path: str) -> Invalid:
 class Handlers:
     """Collects servicers' methods; given to the generated `add_..._to_server` functions."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, wall: Wall | None = None) -> None:
         self.methods: dict[str, Method] = {}
         self.services: set[str] = set()
         self._metrics = metrics
+        self._wall = wall
 
     def add_generic_rpc_handlers(self, handlers: Iterable[object]) -> None:
         """Nothing: the same methods come by name to `add_registered_method_handlers`."""
@@ -167,7 +209,7 @@ class Handlers:
         self.services.add(service)
         for name, handler in handlers.items():
             path = f"/{service}/{name}"
-            self.methods[path] = Method(path, handler, self._metrics)
+            self.methods[path] = Method(path, handler, self._metrics, self._wall)
 
     def install(self, server: grpc.aio.Server) -> None:
         """Puts all methods on a gRPC server that has not started."""
@@ -214,6 +256,7 @@ def _serve_unary(method: Method) -> Callable[..., Any]:
         if method.request_streaming:
             request = _well_formed(request, method.path)
         try:
+            await method.authenticate(context)
             return await method.unary(request, context)
         except FlowmeshError as error:
             failure = error.with_traceback(None)
@@ -230,9 +273,11 @@ def _serve_stream(method: Method) -> Callable[..., Any]:
             request = _well_formed(request, method.path)
         failure = None
         try:
-            async with aclosing(method.stream(request, context)) as responses:
-                async for response in responses:
-                    yield response
+            await method.authenticate(context)
+            with method.revocable():
+                async with aclosing(method.stream(request, context)) as responses:
+                    async for response in responses:
+                        yield response
         except FlowmeshError as error:
             failure = error.with_traceback(None)
         del request  # as above

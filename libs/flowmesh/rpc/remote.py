@@ -8,11 +8,15 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from flowmesh.access.principal import Principal, current
 from flowmesh.errors import FlowmeshError, Unavailable
 from flowmesh.rpc.limits import CHANNEL_OPTIONS
+from flowmesh.rpc.scope import MetadataItems
 from flowmesh.rpc.status import STREAM_ENDED, Unreachable, error_of
 
 EOF = grpc.aio.EOF
+# Returns the metadata that prove the sender of a call on behalf of a principal.
+Identify = Callable[[Principal | None], tuple[tuple[str, str], ...]]
 
 
 # An address that did not answer is the last choice for this long.
@@ -23,14 +27,22 @@ class RemoteTarget:
     """A service at an address. One per address for the life of the process."""
 
     def __init__(
-        self, address: str, interceptors: tuple[grpc.aio.ClientInterceptor, ...] = ()
+        self,
+        address: str,
+        interceptors: tuple[grpc.aio.ClientInterceptor, ...] = (),
+        identify: Identify | None = None,
     ) -> None:
         self.address = address
+        self._identify = identify
         self._channel = grpc.aio.insecure_channel(
             address, options=CHANNEL_OPTIONS, interceptors=list(interceptors)
         )
         self._callables: dict[tuple[str, bool], Any] = {}
         self._avoid_until = 0.0
+
+    def signed(self, items: tuple[tuple[str, str | bytes], ...]) -> MetadataItems:
+        """Return the metadata of a call with the proof of its sender."""
+        return items if self._identify is None else (*items, *self._identify(current()))
 
     @property
     def answers(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import grpc.aio
 
 from flowmesh.errors import Unavailable
-from flowmesh.rpc import Channel, Handlers, LocalTarget, RemoteTarget, Target
+from flowmesh.rpc import Channel, Handlers, Identify, LocalTarget, RemoteTarget, Target
 from flowmesh.runtime.directory import LOCAL, Directory
 
 # How long a call waits for an instance of its service to turn up.
@@ -32,6 +32,7 @@ class Clients:
         registry: str,
         own_address: Callable[[], str],
         interceptors: tuple[grpc.aio.ClientInterceptor, ...] = (),
+        identify: Identify | None = None,
     ) -> None:
         self._directory = directory
         self._local = LocalTarget(handlers)
@@ -39,6 +40,7 @@ class Clients:
         self._registry = registry
         self._own_address = own_address
         self._interceptors = interceptors
+        self._identify = identify
         self._targets: dict[str, RemoteTarget] = {}
 
     def channel(self, service: str) -> Channel:
@@ -62,7 +64,9 @@ class Clients:
         found = self._targets.get(address)
         if found is None:
             self._drop_unknown()
-            found = self._targets[address] = RemoteTarget(address, self._interceptors)
+            found = self._targets[address] = RemoteTarget(
+                address, self._interceptors, self._identify
+            )
         return found
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ import orjson
 import uvicorn
 
 from flowmesh.errors import FlowmeshError
+from flowmesh.runtime.access import HttpAccess
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.http_guard import HttpGuard
 from flowmesh.runtime.http_protocol import BoundedProtocol, problem
@@ -29,7 +30,8 @@ TICK_S = 1.0
 JSON = "application/json"
 LIVE = frozenset({"/health", "/healthz", "/livez"})
 READY = frozenset({"/ready", "/readyz"})
-PROBES = LIVE | READY | {"/metrics"}
+METRICS = "/metrics"
+PROBES = LIVE | READY | {METRICS}
 WRONG_METHOD_STATUS = 405
 GONE_STATUS = 503
 NOWHERE_STATUS = 404
@@ -44,8 +46,10 @@ class HttpServer:
         checks: Checks,
         metrics: Metrics,
         about: Callable[[], dict[str, Any]],
+        access: HttpAccess,
         guard: HttpGuard | None = None,
     ) -> None:
+        self._access = access
         self._guard = guard or HttpGuard()
         self._checks = checks
         self._metrics = metrics
@@ -99,6 +103,10 @@ class HttpServer:
             await _refuse(scope, receive, send, refused)
             return
         if scope["type"] == "http" and path in PROBES:
+            refused = await self._admit(scope)
+            if refused is not None:
+                await _refuse(scope, receive, send, refused)
+                return
             await self._probe(path, scope["method"], send)
             return
         if self._app is not None:
@@ -121,6 +129,14 @@ class HttpServer:
             await answer(send, 200 if ready else GONE_STATUS, body)
         else:
             await respond(send, 200, self._metrics.text(), CONTENT_TYPE)
+
+    async def _admit(self, scope: Scope) -> FlowmeshError | None:
+        """Return the reason why a caller may not read the metrics; None if it may."""
+        try:
+            await self._access.admit_http(scope, public=scope["path"] != METRICS)
+        except FlowmeshError as error:
+            return error
+        return None
 
     def _nothing_here(self, path: str) -> tuple[int, dict[str, Any]]:
         if self._lifespan is not None:

@@ -18,6 +18,7 @@ from flowmesh.bus import Bus
 from flowmesh.cache import open_cache
 from flowmesh.rpc import Handlers
 from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
+from flowmesh.runtime.access import IDENTITY, OpenAccess, access_of
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.clients import GATEWAY, REGISTRY, Clients
 from flowmesh.runtime.clock import Clock
@@ -69,7 +70,8 @@ class Process:
         # The service of this process that answers each gRPC service.
         self.served_by: dict[str, str] = {}
         self.checks = Checks()
-        self.handlers = Handlers(self.metrics)
+        self.access = access_of(settings, services, lambda: self.clients.channel(IDENTITY))
+        self.handlers = Handlers(self.metrics, self.access.wall if self.access else None)
         self.directory = Directory()
         self.bus = Bus(
             settings.nats,
@@ -87,12 +89,14 @@ class Process:
             registry=settings.registry,
             own_address=lambda: self.address,
             interceptors=tuple(self._exporting.calling_spans.client_interceptors()),
+            identify=self.access.metadata if self.access else None,
         )
         self.http = HttpServer(
             checks=self.checks,
             metrics=self.metrics,
             about=self._about,
             guard=guard_of(settings),
+            access=self.access or OpenAccess(),
         )
         self.http_port = 0
         self._services = services
@@ -174,6 +178,8 @@ class Process:
         self.checks.add("nats", self._bus_answers)
         self.checks.add("redis", self._cache_answers)
         self.bus.start()
+        if self.access is not None:
+            await self.access.listen(self.bus, self.settings.bus_prefix)
         await self.http.start(self._listener)
         for name, run in self._services.items():
             task = asyncio.ensure_future(self._run_service(name, run))

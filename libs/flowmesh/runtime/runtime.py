@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from flowmesh.rpc import fixed, forwarding
+from flowmesh.runtime.access import HttpAccess, OpenAccess
 from flowmesh.runtime.http import ASGI3
 from flowmesh.runtime.loop import Loop
 from flowmesh.storage import open_database
@@ -127,6 +128,11 @@ class Runtime:
     def instances(self, service: str) -> AsyncIterator[tuple[Endpoint, ...]]:
         """The instances of a service now, then after every change; for ever."""
         return self._process.directory.watch(service)
+
+    @property
+    def access(self) -> HttpAccess:
+        """Authentication of HTTP requests."""
+        return self._process.access or OpenAccess()
 
     def serve_http(self, app: ASGI3) -> None:
         """Mounts the app on the HTTP port, under the runtime's own paths.

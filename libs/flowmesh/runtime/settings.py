@@ -43,6 +43,15 @@ class Settings(BaseSettings):
     http_port: int = Field(
         default=3000, ge=0, le=65535, description="HTTP port; 0 picks a free one"
     )
+    auth: Literal["open", "closed"] = Field(
+        default="open",
+        description="open: every caller may do everything; closed: each call needs a credential",
+    )
+    key_file: str = Field(
+        default="",
+        description="file of the installation's key, made by `flowmesh identity init`; closed"
+        " installations need it",
+    )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",

@@ -46,6 +46,14 @@ class Log(Protocol):
     def error(self, event: str, **values: Any) -> Any: ...
 
 
+class Access(Protocol):
+    """Authenticates requests; what a caller may do is decided by the services it reaches."""
+
+    async def admit_http(self, scope: Any, *, public: bool) -> None: ...
+
+    def revocable(self) -> contextlib.AbstractContextManager[None]: ...
+
+
 class Stopwatch(Protocol):
     def monotonic_ms(self) -> float: ...
 
@@ -75,7 +83,9 @@ class Gateway:
         observer: Observer,
         spans: Spans,
         log: Log,
+        access: Access,
     ) -> None:
+        self._access = access
         self._backends = backends
         self._routes = Router(
             (route.method, route.path, (route, route.rules())) for route in routes
@@ -124,9 +134,11 @@ class Gateway:
             request = Request(scope, match.params, receive)
             request.check(rules)
             failpoint("gateway.received")
+            await self._access.admit_http(scope, public=route.public)
             answer = await route.endpoint(self._backends, request)
             failpoint("gateway.answered")
-            await _send(answer, method, started)
+            with self._access.revocable():
+                await _send(answer, method, started)
         except ClientGone:
             started.statuses.append(CLIENT_GONE_STATUS)
         except Exception as raised:
@@ -155,7 +167,9 @@ class Gateway:
                 raise _route_not_found()
             route, rules = match.methods["GET"]
             socket.check(rules)
-            await route.endpoint(self._backends, socket)
+            await self._access.admit_http(scope, public=False)
+            with self._access.revocable():
+                await route.endpoint(self._backends, socket)
         except Exception as raised:  # noqa: BLE001 - as above
             refusal = self._refusal(raised, match.template if match else UNKNOWN_ROUTE)
             if socket.accepted:

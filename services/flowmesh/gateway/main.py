@@ -18,6 +18,7 @@ async def run(runtime: Runtime) -> None:
         observer=RequestMetrics(runtime.metrics),
         spans=runtime.spans,
         log=runtime.log,
+        access=runtime.access,
     )
     runtime.serve_http(gateway)
     await runtime.until_stopped()

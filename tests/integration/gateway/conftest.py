@@ -28,6 +28,7 @@ from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.rpc import Handlers, LocalTarget
 from flowmesh.rpc.channel import fixed
 from flowmesh.runtime import Clock, Runtime
+from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.http import HttpServer, listen
 from flowmesh.telemetry import Metrics, Spans
@@ -104,6 +105,7 @@ async def rest() -> AsyncIterator[Rest]:
     add_PayloadServiceServicer_to_server(payloads, handlers)
     add_RegistryServiceServicer_to_server(registry, handlers)
     gateway = Gateway(
+        access=OpenAccess(),
         backends=backends_of(cast("Runtime", _Stubs(handlers))),
         routes=ROUTES,
         sockets=SOCKETS,
@@ -120,7 +122,7 @@ async def rest() -> AsyncIterator[Rest]:
 @asynccontextmanager
 async def _served(gateway: Gateway, metrics: Metrics) -> AsyncIterator[str]:
     """The gateway behind the HTTP server of the runtime, on a free port."""
-    server = HttpServer(checks=Checks(), metrics=metrics, about=dict)
+    server = HttpServer(checks=Checks(), metrics=metrics, about=dict, access=OpenAccess())
     server.mount(cast("Any", gateway))
     listener = listen("127.0.0.1", 0)
     await server.open_app()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.http import HttpServer, Receive, Scope, Send, answer, listen
 from flowmesh.telemetry import Metrics
@@ -97,7 +98,7 @@ async def _answer(reader: asyncio.StreamReader) -> Answer:
 
 @asynccontextmanager
 async def _served() -> AsyncIterator[Port]:
-    server = HttpServer(checks=Checks(), metrics=Metrics(), about=dict)
+    server = HttpServer(checks=Checks(), metrics=Metrics(), about=dict, access=OpenAccess())
     listener = listen("127.0.0.1", 0)
     port = Port(listener.getsockname()[1])
     server.mount(port.app)

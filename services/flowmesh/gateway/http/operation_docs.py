@@ -98,6 +98,8 @@ class Route:
     operation: Operation
     # Where two paths lead to one endpoint.
     alias: str = ""
+    # Served without a credential: the request carries a token of its own, or it is documentation.
+    public: bool = False
 
     @property
     def operation_id(self) -> str:

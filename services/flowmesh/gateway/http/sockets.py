@@ -11,6 +11,8 @@ INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 # A close frame carries at most 123 bytes of reason.
 _REASON_BYTES_MAX = 123
+# Offered by browsers beside `flowmesh.bearer.<token>`, because they need one that is accepted.
+SUBPROTOCOL = "flowmesh"
 
 
 class Socket(Head):
@@ -23,7 +25,8 @@ class Socket(Head):
         self.accepted = False
 
     async def accept(self) -> None:
-        await self._send({"type": "websocket.accept"})
+        protocol = SUBPROTOCOL if SUBPROTOCOL in self._scope.get("subprotocols", ()) else None
+        await self._send({"type": "websocket.accept", "subprotocol": protocol})
         self.accepted = True
 
     async def send_json(self, value: Any) -> None:

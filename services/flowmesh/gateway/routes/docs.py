@@ -104,6 +104,7 @@ ROUTES = (
             summary="To the page of this document",
             answers=(Answer(302, "Found.", None),),
         ),
+        public=True,
     ),
     Route(
         "GET",
@@ -114,6 +115,7 @@ ROUTES = (
             summary="This document",
             answers=(Answer(200, "OpenAPI 3.1.", dict),),
         ),
+        public=True,
     ),
     Route(
         "GET",
@@ -124,6 +126,7 @@ ROUTES = (
             summary="The page of this document",
             answers=(Answer(200, "A page that can call the API.", None, "text/html"),),
         ),
+        public=True,
     ),
     Route(
         "GET",
@@ -140,5 +143,6 @@ ROUTES = (
             ),
             errors=(404,),
         ),
+        public=True,
     ),
 )

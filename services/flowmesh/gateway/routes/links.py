@@ -187,6 +187,7 @@ ROUTES = (
             errors=_ERRORS,
             error_pages=True,
         ),
+        public=True,
     ),
     Route(
         "POST",
@@ -201,5 +202,6 @@ ROUTES = (
             errors=_ERRORS,
             error_pages=True,
         ),
+        public=True,
     ),
 )

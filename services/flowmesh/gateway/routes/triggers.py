@@ -379,6 +379,7 @@ ROUTES = (
             answers=_CALLED,
             errors=_CALL_ERRORS,
         ),
+        public=True,
     ),
     Route(
         "POST",

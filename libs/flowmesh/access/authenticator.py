@@ -1,0 +1,154 @@
+"""Who sent a call: credentials from outside, and tokens between services.
+
+Verified credentials are kept for seconds, by their digest. A revocation arrives over the bus and
+removes them at once; while the bus is silent nothing is kept for longer than a second.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from flowmesh.access.principal import Principal
+from flowmesh.access.recent import Recent
+from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
+from flowmesh.errors import Unauthenticated
+
+AUTHORIZATION = "authorization"
+_BEARER = "bearer "
+KNOWN_MAX = 10_000
+# A verified credential is asked for again after this time, and sooner while the bus is silent.
+KEPT_S = 30.0
+KEPT_UNHEARD_S = 1.0
+UNHEARD_AFTER_S = 3.0
+CREDENTIAL_BYTES_MAX = 8_192
+
+Metadata = Iterable[tuple[str, str | bytes]]
+
+
+class Resolver(Protocol):
+    """The identity service, as a process asks it."""
+
+    async def authenticate(self, credential: str, address: str) -> Principal:
+        """Return the principal of a credential; raise Unauthenticated if it is not valid."""
+        ...
+
+    async def principal(self, principal_id: str, session: str) -> Principal:
+        """Return a principal with its permissions now; raise Unauthenticated if it is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A principal, and the time at which it was resolved."""
+
+    principal: Principal
+    resolved: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The sender of a call: a service, and the principal on whose behalf, if any."""
+
+    principal: Principal | None
+    service: str = ""
+
+
+class Authenticator:
+    """The callers that a process knows, and the way to learn of others."""
+
+    def __init__(
+        self,
+        *,
+        resolver: Resolver,
+        tokens: ServiceTokens,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._resolver = resolver
+        self._tokens = tokens
+        self._now = now
+        self._known: Recent[tuple[bytes | str, str], Known] = Recent(KNOWN_MAX)
+        self._heard = now()
+        self._revoked_at = 0.0
+
+    async def caller(self, metadata: Metadata, address: str) -> Caller:
+        """Return the caller that the metadata of a call prove; raise Unauthenticated."""
+        credential = ""
+        for key, value in metadata:
+            if key == METADATA_KEY and isinstance(value, str):
+                return await self._service_call(value)
+            if key == AUTHORIZATION and isinstance(value, str):
+                credential = value
+        if not credential:
+            text = "the call carries no credential; send `authorization: Bearer <token or API key>`"
+            raise Unauthenticated("CREDENTIALS_REQUIRED", text)
+        return Caller(await self.external(credential, address))
+
+    async def external(self, authorization: str, address: str) -> Principal:
+        """Return the principal of an `authorization` value."""
+        if authorization[: len(_BEARER)].lower() != _BEARER:
+            text = "`authorization` is not of the form `Bearer <token or API key>`"
+            raise Unauthenticated("CREDENTIALS_INVALID", text)
+        credential = authorization[len(_BEARER) :].strip()
+        if len(credential) > CREDENTIAL_BYTES_MAX:
+            text = f"the credential has more than {CREDENTIAL_BYTES_MAX:,} bytes"
+            raise Unauthenticated("CREDENTIALS_INVALID", text)
+        key = (hashlib.sha256(credential.encode()).digest(), address)
+        known = self._fresh(key)
+        if known is None:
+            asked = self._now()
+            principal = await self._resolver.authenticate(credential, address)
+            known = self._keep(key, principal, asked)
+        return known.principal
+
+    def revoke(self, ids: Iterable[str]) -> None:
+        """Forget the principals and sessions with these ids; all of them if there are none."""
+        gone = frozenset(ids)
+        self._revoked_at = self._now()
+        if not gone:
+            self._known.clear()
+            return
+        kept = [
+            (key, known)
+            for key, known in self._known.items()
+            if known.principal.id not in gone and known.principal.session not in gone
+        ]
+        self._known.clear()
+        for key, known in kept:
+            self._known.put(key, known)
+
+    def heard(self) -> None:
+        """Note that the bus delivers revocations."""
+        self._heard = self._now()
+
+    async def _service_call(self, token: str) -> Caller:
+        call = self._tokens.verified(token)
+        if call is None:
+            text = "`flowmesh-principal` is not a valid token of a service"
+            raise Unauthenticated("CREDENTIALS_INVALID", text)
+        if not call.principal_id:
+            return Caller(None, call.service)
+        key = (call.principal_id, call.session)
+        known = self._fresh(key)
+        if known is None:
+            asked = self._now()
+            principal = await self._resolver.principal(call.principal_id, call.session)
+            known = self._keep(key, principal, asked)
+        return Caller(known.principal, call.service)
+
+    def _fresh(self, key: tuple[bytes | str, str]) -> Known | None:
+        known = self._known.get(key)
+        if known is None:
+            return None
+        now = self._now()
+        silent = now - self._heard > UNHEARD_AFTER_S
+        kept_s = KEPT_UNHEARD_S if silent else KEPT_S
+        return known if now - known.resolved < kept_s else None
+
+    def _keep(self, key: tuple[bytes | str, str], principal: Principal, asked: float) -> Known:
+        """Keep an answer, unless a revocation arrived while it was on its way."""
+        known = Known(principal, asked)
+        if asked > self._revoked_at:
+            self._known.put(key, known)
+        return known

@@ -1,0 +1,80 @@
+"""The key file of an installation, and the keys that are derived from it.
+
+One file of 32 random bytes in hexadecimal, readable by its owner only, is shared by the processes
+of an installation. HKDF-SHA-256 (RFC 5869) derives a key for each purpose, so that none reveals
+another.
+"""
+
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class KeyFileError(ValueError):
+    """The key file is missing, malformed, or readable by other users."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationKeys:
+    """The keys of an installation."""
+
+    # Signs the tokens between services.
+    services: Ed25519PrivateKey
+    # Pepper of the digests of API keys.
+    pepper: bytes
+    # Wraps the keys of projects and the signing keys of access tokens.
+    wrapping: bytes
+
+    @classmethod
+    def derived(cls, secret: bytes) -> "InstallationKeys":
+        return cls(
+            services=Ed25519PrivateKey.from_private_bytes(_derived(secret, b"flowmesh services")),
+            pepper=_derived(secret, b"flowmesh api keys"),
+            wrapping=_derived(secret, b"flowmesh wrapping"),
+        )
+
+
+def create_key_file(path: Path) -> None:
+    """Write a new key file; raise KeyFileError if there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+    except FileExistsError:
+        raise KeyFileError(f"{path} exists; remove it only if nothing uses its keys") from None
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_bytes(KEY_BYTES).hex() + "\n")
+
+
+def read_key_file(path: Path) -> InstallationKeys:
+    """Return the keys of a file that `flowmesh identity init` wrote."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text().strip()
+    except FileNotFoundError:
+        raise KeyFileError(
+            f"there is no key file {path}; make one with `flowmesh identity init`"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyFileError(f"cannot read the key file {path}: {error}") from error
+    if mode & _OTHERS:
+        raise KeyFileError(f"other users can read {path}: chmod 600 it")
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        secret = b""
+    if len(secret) != KEY_BYTES:
+        raise KeyFileError(f"{path} does not hold {KEY_BYTES} bytes in hexadecimal")
+    return InstallationKeys.derived(secret)
+
+
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(secret)

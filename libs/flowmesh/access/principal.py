@@ -1,0 +1,67 @@
+"""The caller of the call that is being served.
+
+A call without a principal comes from a service of the suite, or the process is open.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+EVERY_BIT = (1 << 16) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A user, an API key or a trigger, with its permissions at the time of the check."""
+
+    id: str
+    kind: str
+    name: str
+    # Permission bits in every namespace, and those in single ones.
+    everywhere: int = 0
+    namespaces: Mapping[str, int] = field(default_factory=dict)
+    # The login session; revoking it ends the principal's calls.
+    session: str = ""
+    # Names that tasks may require of the starter.
+    permissions: tuple[str, ...] = ()
+    # Queues and task types of a worker; empty is any.
+    queues: frozenset[str] = frozenset()
+    task_types: frozenset[str] = frozenset()
+
+    def bits(self, namespace: str) -> int:
+        """Return the permissions in a namespace."""
+        return self.everywhere | self.namespaces.get(namespace, 0)
+
+    def bits_anywhere(self) -> int:
+        """Return the permissions that the principal has in at least one namespace."""
+        found = self.everywhere
+        for bits in self.namespaces.values():
+            found |= bits
+        return found
+
+
+LOCAL = Principal(id="local", kind="local", name="local", everywhere=EVERY_BIT)
+"""The caller of an open installation."""
+
+_current: ContextVar[Principal | None] = ContextVar("flowmesh_principal", default=None)
+
+
+def current() -> Principal | None:
+    """Return the principal of the call that is being served."""
+    return _current.get()
+
+
+def enter_principal(principal: Principal | None) -> None:
+    """Set the principal of the task that serves a call."""
+    _current.set(principal)
+
+
+@contextmanager
+def acting_as(principal: Principal | None) -> Iterator[None]:
+    """Inside the block, calls carry this principal; None stands for the service itself."""
+    token = _current.set(principal)
+    try:
+        yield
+    finally:
+        _current.reset(token)

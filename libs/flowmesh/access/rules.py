@@ -1,0 +1,161 @@
+"""The access rule of each method, read from the options of the contracts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pool import Default
+from google.protobuf.message import Message
+
+from flowmesh.access.principal import Principal
+from flowmesh.access.roles import ACT_AS, WORK, bit, roles_with
+from flowmesh.api.common.v1 import access_pb2
+from flowmesh.api.common.v1.access_pb2 import AccessGroup, AccessScope
+from flowmesh.errors import Forbidden, NotFound
+
+DEFAULT_NAMESPACE = "default"
+
+
+class RuleMissing(TypeError):
+    """A method or an identifier of the contracts states no access rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The access rule of one method."""
+
+    method: str
+    group: int
+    # Permissions, one of which the caller needs; 0 for public methods and those of services.
+    bits: int
+    scope: int
+    # Paths of the fields that hold namespaces.
+    namespaces: tuple[tuple[str, ...], ...]
+    audit: bool
+    states_actor: bool
+
+    @property
+    def is_public(self) -> bool:
+        return self.group == AccessGroup.ACCESS_GROUP_PUBLIC
+
+    @property
+    def is_for_services(self) -> bool:
+        return self.group == AccessGroup.ACCESS_GROUP_SERVICE
+
+    def check(self, principal: Principal, request: Any, *, first: bool = True) -> None:
+        """Raise Forbidden or NotFound if the caller may not send this request.
+
+        `first` is False for later messages of a stream, which may leave their namespace out.
+        """
+        if self.is_for_services:
+            raise Forbidden("SERVICES_ONLY", f"{self.method} is for services of the suite only")
+        if not self.bits:
+            return
+        if self.scope == AccessScope.ACCESS_SCOPE_CLUSTER:
+            if not principal.everywhere & self.bits:
+                raise self._refused("the whole installation")
+        elif self.scope == AccessScope.ACCESS_SCOPE_TENANT or not isinstance(request, Message):
+            if not principal.bits_anywhere() & self.bits:
+                raise self._refused("any namespace")
+        else:
+            self._check_namespaces(principal, request, first)
+
+    def attribute(self, principal: Principal, request: Message) -> None:
+        """Set the actors and the permissions in a request from its caller.
+
+        A caller that may act for others keeps what it states.
+        """
+        for message in self._holders(request):
+            fields = message.DESCRIPTOR.fields_by_name
+            if "actor" not in fields:
+                continue
+            stated: Any = message
+            if principal.bits(getattr(message, "namespace", "") or DEFAULT_NAMESPACE) & ACT_AS:
+                stated.actor = stated.actor or principal.name
+                continue
+            stated.actor = principal.name
+            if "permissions" in fields:
+                stated.permissions[:] = principal.permissions
+
+    def _holders(self, request: Message) -> Iterator[Message]:
+        """Yield the messages of a request that may state an actor."""
+        if self.states_actor:
+            yield request
+        for path in self.namespaces:
+            if len(path) > 1:
+                yield from _messages(request, path[:-1])
+
+    def _check_namespaces(self, principal: Principal, request: Message, first: bool) -> None:
+        for namespace in self._namespaces(request, first):
+            bits = principal.bits(namespace)
+            if not bits:
+                raise NotFound("NAMESPACE_NOT_FOUND", f"there is no namespace `{namespace}`")
+            if not bits & self.bits:
+                raise self._refused(f"namespace `{namespace}`")
+
+    def _namespaces(self, request: Message, first: bool) -> Iterator[str]:
+        for path in self.namespaces:
+            if len(path) > 1 or first or getattr(request, path[0]):
+                yield from (found or DEFAULT_NAMESPACE for found in _values(request, path))
+
+    def _refused(self, where: str) -> Forbidden:
+        roles = " or ".join(roles_with(self.bits))
+        return Forbidden("ROLE_REQUIRED", f"{self.method} needs the role {roles} in {where}")
+
+
+def rule_of(path: str) -> Rule | None:
+    """Return the rule of a method, such as `/flowmesh.api.execution.v1.X/Y`; None if not ours."""
+    service, _, name = path.lstrip("/").rpartition("/")
+    if not service.startswith("flowmesh.api."):
+        return None
+    descriptor = Default().FindServiceByName(service).methods_by_name[name]
+    return rule_of_method(descriptor)
+
+
+def rule_of_method(method: MethodDescriptor) -> Rule:
+    """Return the rule that the options of a method state; raise RuleMissing without one."""
+    options = method.GetOptions()
+    access = options.Extensions[access_pb2.access]
+    if not access.group:
+        raise RuleMissing(f"{method.full_name} has no `access` option in its contract")
+    namespaces = tuple(tuple(path.split(".")) for path in access.namespaces)
+    if not namespaces and access.scope == AccessScope.ACCESS_SCOPE_UNSPECIFIED:
+        if "namespace" in method.input_type.fields_by_name:
+            namespaces = (("namespace",),)
+        elif bit(access.group):
+            raise RuleMissing(f"{method.full_name} names no namespace: set `scope` or `namespaces`")
+    fields = method.input_type.fields_by_name
+    return Rule(
+        method=f"{method.containing_service.name}.{method.name}",
+        group=access.group,
+        bits=bit(access.group) | (WORK if access.workers else 0),
+        scope=access.scope,
+        namespaces=namespaces,
+        audit=access.audit,
+        states_actor="actor" in fields,
+    )
+
+
+def _messages(message: Message, path: tuple[str, ...]) -> Iterator[Message]:
+    """Yield the messages at a path; one that is not set is left out."""
+    if not path:
+        yield message
+        return
+    field = message.DESCRIPTOR.fields_by_name[path[0]]
+    value = getattr(message, path[0])
+    if field.is_repeated:
+        for item in value:
+            yield from _messages(item, path[1:])
+    elif message.HasField(path[0]):
+        yield from _messages(value, path[1:])
+
+
+def _values(message: Message, path: tuple[str, ...]) -> Iterator[str]:
+    """Yield the texts at a path."""
+    for holder in _messages(message, path[:-1]):
+        value = getattr(holder, path[-1])
+        if isinstance(value, str):
+            yield value
+        else:
+            yield from value

@@ -1,0 +1,101 @@
+"""Tokens by which services of one installation recognize each other.
+
+A JWT of a minute, signed with a key that only the services have. It names the service that calls
+and the principal on whose behalf, whose permissions the callee looks up itself.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from flowmesh.access.principal import Principal
+from flowmesh.access.recent import Recent
+
+METADATA_KEY = "flowmesh-principal"
+AUDIENCE = "flowmesh-services"
+ALGORITHM = "EdDSA"
+LIFETIME_S = 60
+# A token is used for half of its life, so that it does not expire on its way.
+REUSE_S = 30
+TOKENS_MAX = 10_000
+TOKEN_BYTES_MAX = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCall:
+    """The verified content of a token."""
+
+    service: str
+    # Empty for a call of the service itself.
+    principal_id: str
+    session: str
+    # In seconds since 1970.
+    expires: float
+
+
+class ServiceTokens:
+    """Mints and verifies the tokens of one process."""
+
+    def __init__(
+        self,
+        *,
+        key: Ed25519PrivateKey,
+        service: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._key, self._public = key, key.public_key()
+        self._service = service
+        self._now = now
+        self._minted: Recent[tuple[str, str], tuple[float, str]] = Recent(TOKENS_MAX)
+        self._verified: Recent[str, ServiceCall] = Recent(TOKENS_MAX)
+
+    def token(self, principal: Principal | None) -> str:
+        """Return a token for calls on behalf of a principal, or of the service itself."""
+        key = ("", "") if principal is None else (principal.id, principal.session)
+        now = self._now()
+        found = self._minted.get(key)
+        if found is not None and now < found[0]:
+            return found[1]
+        claims = {
+            "iss": self._service,
+            "aud": AUDIENCE,
+            "exp": int(now) + LIFETIME_S,
+            "sub": key[0],
+            "sid": key[1],
+        }
+        token = jwt.encode(claims, self._key, algorithm=ALGORITHM)
+        self._minted.put(key, (now + REUSE_S, token))
+        return token
+
+    def verified(self, token: str) -> ServiceCall | None:
+        """Return the content of a valid token; None if it is not one of ours or too old."""
+        found = self._verified.get(token)
+        if found is None:
+            found = self._decoded(token)
+            if found is None:
+                return None
+            self._verified.put(token, found)
+        return found if self._now() < found.expires else None
+
+    def _decoded(self, token: str) -> ServiceCall | None:
+        if len(token) > TOKEN_BYTES_MAX:
+            return None
+        try:
+            claims = jwt.decode(
+                token,
+                self._public,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                options={"require": ["iss", "aud", "exp", "sub"], "verify_exp": False},
+            )
+        except jwt.InvalidTokenError:
+            return None
+        return ServiceCall(
+            service=str(claims["iss"]),
+            principal_id=str(claims["sub"]),
+            session=str(claims.get("sid", "")),
+            expires=float(claims["exp"]),
+        )

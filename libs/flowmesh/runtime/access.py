@@ -1,0 +1,188 @@
+"""The wall of a process: authentication and authorization, when the installation is closed."""
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from flowmesh.access.authenticator import AUTHORIZATION, Authenticator
+from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
+from flowmesh.access.principal import Principal, acting_as, enter_principal
+from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
+from flowmesh.access.wall import Wall
+from flowmesh.api.identity.v1 import access_service_pb2 as pb
+from flowmesh.api.identity.v1 import access_service_pb2_grpc, principal_pb2
+from flowmesh.bus import Bus, Message
+from flowmesh.errors import Forbidden, Unauthenticated
+from flowmesh.rpc import Channel
+from flowmesh.runtime.errors import StartError
+from flowmesh.runtime.settings import Settings
+
+IDENTITY = "identity"
+CLOSED = "closed"
+# The subject of revocations, below the prefix of the bus.
+REVOCATIONS = "identity.revocations"
+NOBODY = Principal(id="anonymous", kind="anonymous", name="anonymous")
+"""The caller of public routes: it has no permission."""
+
+_COOKIE = "__Host-flowmesh-access"
+_SUBPROTOCOL = "flowmesh.bearer."
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITE = ("same-origin", "none")
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class IdentityResolver:
+    """The identity service, asked on behalf of this process."""
+
+    def __init__(self, channel: Callable[[], Channel]) -> None:
+        self._channel = channel
+
+    async def authenticate(self, credential: str, address: str) -> Principal:
+        request = pb.AuthenticateRequest(credential=credential, address=address)
+        with acting_as(None):
+            answer = await self._stub().Authenticate(request)
+        return principal_of(answer.principal)
+
+    async def principal(self, principal_id: str, session: str) -> Principal:
+        request = pb.GetPrincipalRequest(principal_id=principal_id, session_id=session)
+        with acting_as(None):
+            answer = await self._stub().GetPrincipal(request)
+        return principal_of(answer.principal)
+
+    def _stub(self) -> Any:
+        return access_service_pb2_grpc.AccessServiceStub(self._channel())
+
+
+def principal_of(message: principal_pb2.Principal) -> Principal:
+    return Principal(
+        id=message.id,
+        kind=message.kind,
+        name=message.name,
+        everywhere=message.everywhere,
+        namespaces=dict(message.namespaces),
+        session=message.session_id,
+        permissions=tuple(message.permissions),
+        queues=frozenset(message.queues),
+        task_types=frozenset(message.task_types),
+    )
+
+
+class ProcessAccess:
+    """Keys, tokens and the wall of a process in a closed installation."""
+
+    def __init__(self, *, keys: InstallationKeys, service: str, resolver: IdentityResolver) -> None:
+        self.keys = keys
+        self._tokens = ServiceTokens(key=keys.services, service=service)
+        self._authenticator = Authenticator(resolver=resolver, tokens=self._tokens)
+        self.wall = Wall(self._authenticator)
+        self._log = structlog.get_logger("flowmesh.access")
+
+    def metadata(self, principal: Principal | None) -> tuple[tuple[str, str], ...]:
+        """Return what a call to another process carries to prove its sender."""
+        return ((METADATA_KEY, self._tokens.token(principal)),)
+
+    async def listen(self, bus: Bus, prefix: str) -> None:
+        """Apply revocations from the bus from now on."""
+        await bus.subscribe_core(f"{prefix}.{REVOCATIONS}", self._revoked)
+
+    async def _revoked(self, message: Message) -> None:
+        try:
+            revoked = json.loads(message.data)
+            ids = [str(each) for each in revoked["ids"]]
+        except (ValueError, KeyError, TypeError):
+            self._log.warning("revocation_malformed")
+            return
+        self._authenticator.heard()
+        if ids:
+            self.wall.revoke(ids)
+
+    async def admit_http(self, scope: Any, *, public: bool) -> None:
+        """Set the principal of an HTTP request; raise Unauthenticated or Forbidden."""
+        if public:
+            enter_principal(NOBODY)
+            return
+        address = str((scope.get("client") or ("",))[0])
+        credential = _credential(scope)
+        enter_principal(await self._authenticator.external(credential, address))
+
+    def revocable(self) -> AbstractContextManager[None]:
+        """Inside the block, this task ends when its principal is revoked."""
+        return self.wall.revocable()
+
+
+class OpenAccess:
+    """Every caller may do everything, as on a laptop."""
+
+    async def admit_http(self, scope: Any, *, public: bool) -> None:
+        """Set no principal."""
+
+    def revocable(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+HttpAccess = ProcessAccess | OpenAccess
+
+
+def access_of(
+    settings: Settings, services: Iterable[str], channel: Callable[[], Channel]
+) -> ProcessAccess | None:
+    """Return the wall that the settings ask for; None for an open process."""
+    if settings.auth != CLOSED:
+        return None
+    if not settings.key_file:
+        raise StartError(
+            "FLOWMESH_AUTH=closed needs FLOWMESH_KEY_FILE; make one with `flowmesh identity init`"
+        )
+    try:
+        keys = read_key_file(Path(settings.key_file))
+    except KeyFileError as error:
+        raise StartError(str(error)) from error
+    resolver = IdentityResolver(channel)
+    return ProcessAccess(keys=keys, service="+".join(services), resolver=resolver)
+
+
+def _credential(scope: Any) -> str:
+    """Return the credential of a request: header, WebSocket subprotocol or cookie."""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    stated = headers.get(AUTHORIZATION.encode())
+    if stated is not None:
+        return str(stated, "latin-1")
+    for offered in str(headers.get(b"sec-websocket-protocol", b""), "latin-1").split(","):
+        if offered.strip().startswith(_SUBPROTOCOL):
+            return f"Bearer {offered.strip().removeprefix(_SUBPROTOCOL)}"
+    token = _cookie(str(headers.get(b"cookie", b""), "latin-1"))
+    if token:
+        _check_site(scope, headers)
+        return f"Bearer {token}"
+    text = "the request carries no credential; send `Authorization: Bearer <token or API key>`"
+    raise Unauthenticated("CREDENTIALS_REQUIRED", text)
+
+
+def _check_site(scope: Any, headers: dict[bytes, bytes]) -> None:
+    """Refuse changes by cookie that a page of another site may have caused.
+
+    A foreign `Origin` was refused before; a request without one has to state its site.
+    """
+    if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
+        return
+    if b"origin" in headers:
+        origin = urlsplit(str(headers[b"origin"], "latin-1"))
+        if origin.netloc:
+            return
+    if str(headers.get(b"sec-fetch-site", b""), "latin-1") not in _OWN_SITE:
+        text = "a change by cookie needs the `Origin` of this server; use a bearer token instead"
+        raise Forbidden("ORIGIN_NOT_ALLOWED", text)
+
+
+def _cookie(value: str) -> str:
+    for part in value.split(";"):
+        name, _, found = part.strip().partition("=")
+        if name == _COOKIE:
+            return found
+    return ""

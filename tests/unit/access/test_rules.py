@@ -1,0 +1,149 @@
+"""Access rules of the contracts, applied to requests."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+
+from flowmesh.access import PERMISSIONS, Principal, Role, Rule, RuleMissing, rule_of, rule_of_method
+from flowmesh.api.common.v1 import access_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2, limits_service_pb2
+from flowmesh.errors import Forbidden, NotFound
+
+GENERATED = Path(__file__).resolve().parents[3] / "gen" / "python"
+EXECUTIONS = "/flowmesh.api.execution.v1.ExecutionService"
+
+
+def every_method() -> list[MethodDescriptor]:
+    """Return the methods of all contracts."""
+    found = []
+    for file in sorted(GENERATED.glob("flowmesh/api/*/v1/*_service_pb2.py")):
+        name = file.relative_to(GENERATED).with_suffix("").as_posix().replace("/", ".")
+        services = importlib.import_module(name).DESCRIPTOR.services_by_name.values()
+        found += [method for service in services for method in service.methods]
+    return found
+
+
+METHODS = every_method()
+
+
+def rule(path: str) -> Rule:
+    found = rule_of(path)
+    assert found is not None
+    return found
+
+
+def principal(role: Role, *namespaces: str) -> Principal:
+    bits = dict.fromkeys(namespaces, PERMISSIONS[role])
+    return Principal(id="usr_1", kind="user", name="ada@example.com", namespaces=bits)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
+def test_every_method_states_its_rule(method: MethodDescriptor) -> None:
+    """A method without `access`, or without a namespace where one is needed, is not served."""
+    assert rule_of_method(method).group
+
+
+def test_every_id_of_a_request_states_its_kind() -> None:
+    """The tests across tenants find each identifier by its option."""
+    missing: set[str] = set()
+    seen: set[str] = set()
+
+    def visit(message: Descriptor) -> None:
+        if message.full_name in seen or not message.full_name.startswith("flowmesh."):
+            return
+        seen.add(message.full_name)
+        for field in message.fields:
+            named = field.name == "id" or field.name.endswith(("_id", "_ids"))
+            is_id = named and field.type == FieldDescriptor.TYPE_STRING
+            if is_id and not field.GetOptions().Extensions[access_pb2.id_of]:
+                missing.add(f"{message.full_name}.{field.name}")
+            if field.message_type is not None:
+                visit(field.message_type)
+
+    for method in METHODS:
+        visit(method.input_type)
+    assert missing == set()
+
+
+def test_a_method_of_the_contracts_without_a_rule_is_refused() -> None:
+    """The error names the method and the option."""
+    health = importlib.import_module("grpc_health.v1.health_pb2").DESCRIPTOR
+    method = health.services_by_name["Health"].methods_by_name["Check"]
+    with pytest.raises(RuleMissing, match=r"Health.Check has no `access` option"):
+        rule_of_method(method)
+
+
+def test_a_viewer_reads_and_does_not_start() -> None:
+    """The refusal names the method, the roles and the namespace."""
+    viewer = principal(Role.VIEWER, "default")
+    request = execution_service_pb2.GetExecutionRequest(namespace="default")
+    rule(f"{EXECUTIONS}/GetExecution").check(viewer, request)
+    start = execution_service_pb2.StartExecutionRequest()
+    with pytest.raises(Forbidden) as refused:
+        rule(f"{EXECUTIONS}/StartExecution").check(viewer, start)
+    assert refused.value.reason == "ROLE_REQUIRED"
+    assert "editor or admin or owner in namespace `default`" in refused.value.message
+
+
+def test_a_foreign_namespace_is_missing() -> None:
+    """The answer is that of a namespace that never existed."""
+    editor = principal(Role.EDITOR, "a")
+    for namespace in ("b", "never-existed", ""):
+        request = execution_service_pb2.GetExecutionRequest(namespace=namespace)
+        with pytest.raises(NotFound) as refused:
+            rule(f"{EXECUTIONS}/GetExecution").check(editor, request)
+        assert refused.value.reason == "NAMESPACE_NOT_FOUND"
+
+
+def test_each_frame_of_a_session_is_checked() -> None:
+    """Every start and every watch of a frame names a namespace of the caller."""
+    session = rule(f"{EXECUTIONS}/Session")
+    editor = principal(Role.EDITOR, "a")
+    frame = execution_service_pb2.SessionRequest()
+    frame.starts.add().start.namespace = "a"
+    session.check(editor, frame, first=False)
+    frame.watches.add(namespace="b")
+    with pytest.raises(NotFound):
+        session.check(editor, frame, first=False)
+
+
+def test_a_nested_namespace_is_checked() -> None:
+    """The namespace of a limit stands in the limit."""
+    set_limit = rule("/flowmesh.api.execution.v1.LimitService/SetLimit")
+    request = limits_service_pb2.SetLimitRequest()
+    request.limit.namespace = "b"
+    with pytest.raises(NotFound):
+        set_limit.check(principal(Role.OWNER, "a"), request)
+
+
+def test_the_actor_is_the_caller() -> None:
+    """An editor cannot name another actor, nor permissions it was not given."""
+    request = execution_service_pb2.StartExecutionRequest(
+        namespace="a", actor="root", permissions=["payments"]
+    )
+    rule(f"{EXECUTIONS}/StartExecution").attribute(principal(Role.EDITOR, "a"), request)
+    assert request.actor == "ada@example.com"
+    assert list(request.permissions) == []
+
+
+def test_an_admin_acts_for_others() -> None:
+    """What it states is kept, and its own name where it states none."""
+    start = rule(f"{EXECUTIONS}/StartExecution")
+    request = execution_service_pb2.StartExecutionRequest(
+        namespace="a", actor="bob", permissions=["payments"]
+    )
+    start.attribute(principal(Role.ADMIN, "a"), request)
+    assert (request.actor, list(request.permissions)) == ("bob", ["payments"])
+    silent = execution_service_pb2.StartExecutionRequest(namespace="a")
+    start.attribute(principal(Role.ADMIN, "a"), silent)
+    assert silent.actor == "ada@example.com"
+
+
+def test_methods_of_services_are_closed_to_users() -> None:
+    """The owner of everything is refused too."""
+    attach = rule("/flowmesh.api.worker.v1.DispatchService/Attach")
+    with pytest.raises(Forbidden) as refused:
+        attach.check(Principal("usr_1", "user", "ada", everywhere=0xFFFF), None)
+    assert refused.value.reason == "SERVICES_ONLY"
