@@ -12,7 +12,7 @@ from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
 from flowmesh.egress import Response
 from flowmesh.executors.failures import invalid
-from flowmesh.expressions.integers import inexact
+from flowmesh.jsontext.integers import inexact
 
 Json = Any
 _UNREAD = object()

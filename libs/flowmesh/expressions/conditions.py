@@ -23,10 +23,11 @@ from flowmesh.expressions.cel_source import (
     with_quoted_steps,
 )
 from flowmesh.expressions.errors import ExpressionInvalid, RenderError
-from flowmesh.expressions.javascript_compiler import Compiled, View, compile_to_cel
-from flowmesh.expressions.javascript_tokens import NotInSubset
-from flowmesh.expressions.javascript_values import FUNCTIONS as JAVASCRIPT_FUNCTIONS
-from flowmesh.expressions.javascript_values import UNDEFINED, to_cel, to_primitive, type_name
+from flowmesh.expressions.javascript.compiler import compile_to_cel
+from flowmesh.expressions.javascript.emitter import Compiled, View
+from flowmesh.expressions.javascript.tokens import NotInSubset
+from flowmesh.expressions.javascript.values import FUNCTIONS as JAVASCRIPT_FUNCTIONS
+from flowmesh.expressions.javascript.values import UNDEFINED, to_cel, to_primitive, type_name
 from flowmesh.expressions.jsonpath import JsonPath, compile_jsonpath
 from flowmesh.expressions.lookups import Lookup, Unreadable
 from flowmesh.expressions.references import kind_of

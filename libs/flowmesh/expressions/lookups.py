@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowmesh.expressions.javascript_values import UNDEFINED, text_length
+from flowmesh.expressions.javascript.values import UNDEFINED, text_length
 from flowmesh.expressions.references import child_path
 
 

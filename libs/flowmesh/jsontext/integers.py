@@ -6,6 +6,8 @@ So every input rejects them.
 
 from typing import Any, Final
 
+import msgspec
+
 from flowmesh.errors import Invalid, Violation
 from flowmesh.jsontext.places import place_text, walk
 
@@ -35,3 +37,11 @@ def integer_invalid(path: str) -> Invalid:
     """Return the error for the integer at `path`."""
     message = f"{path} is an integer that cannot be kept: {ALLOWED}"
     return Invalid("JSON_INVALID", message, violations=(Violation(path, message, "JSON_INVALID"),))
+
+
+def inexact(data: bytes, root: str) -> str:
+    """Return the path from `root` of an integer in JSON text that would be rounded, or "".
+
+    Raises msgspec.DecodeError for text that is not JSON.
+    """
+    return out_of_bounds(msgspec.json.decode(data), root) if has_long_number(data) else ""

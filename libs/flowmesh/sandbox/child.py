@@ -315,28 +315,19 @@ def python() -> Evaluate:
 
 
 def condition() -> Evaluate:
-    """Conditions over more data than others may wait for: the code that has them at once."""
-    import orjson
+    """Evaluate conditions that would block the event loop, with the code that compiles them.
 
-    from flowmesh.expressions import Condition, RenderError, compile_condition
+    Their library is loaded by name, because it depends on this one.
+    """
+    import json
+    from importlib import import_module
 
-    compiled: dict[str, Condition] = {}
+    evaluator = import_module("flowmesh.expressions.evaluator").Evaluator(COMPILED_MAX)
 
     def run_condition(_limit_ms: int, code: str, _: str, value: str) -> tuple[bytes, bytes]:
-        asked = orjson.loads(code)
-        if code not in compiled:
-            found = compile_condition(
-                asked["source"], dialect=asked["dialect"], steps=asked["steps"]
-            )
-            assert found is not None
-            if len(compiled) >= COMPILED_MAX:
-                compiled.clear()
-            compiled[code] = found
-        data = orjson.loads(value)
-        try:
-            holds = compiled[code].evaluate(dict.fromkeys(asked["roots"], data))
-        except RenderError as error:
-            return USER_ERROR, orjson.dumps(["RenderError", str(error)])
+        holds, error = evaluator.evaluate(code, value)
+        if error:
+            return USER_ERROR, json.dumps(["RenderError", error]).encode()
         return VALUE, b"true" if holds else b"false"
 
     return run_condition

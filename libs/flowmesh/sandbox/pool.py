@@ -14,8 +14,8 @@ from typing import Any, Literal, Self
 import orjson
 
 from flowmesh.errors import Overloaded
-from flowmesh.expressions.integers import inexact
 from flowmesh.jsontext import not_unicode
+from flowmesh.jsontext.integers import inexact
 from flowmesh.sandbox.child import (
     CPU_MS_MAX,
     HEAP_BYTES_MAX,

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from flowmesh.expressions.integers import inexact
+from flowmesh.jsontext.integers import inexact
 from flowmesh.sandbox.child import MEMORY, RESULT_BYTES_MAX, TIMEOUT, TOO_LARGE, VALUE
 from flowmesh.sandbox.errors import SandboxFailure
 from flowmesh.sandbox.pool import (

@@ -19,8 +19,7 @@ from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, Wo
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import Overloaded
 from flowmesh.executors.failures import VALIDATION, TaskFailure
-from flowmesh.expressions.integers import inexact
-from flowmesh.jsontext.integers import ALLOWED, has_long_number
+from flowmesh.jsontext.integers import ALLOWED, has_long_number, inexact
 from flowmesh.worker import limits
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.relay import Relay

@@ -13,8 +13,8 @@ import orjson
 from flowmesh.executors import failures
 from flowmesh.executors.databases.calls import BoundedRows, DatabaseCall, Json, Rows
 from flowmesh.executors.failures import TaskFailure, invalid
-from flowmesh.expressions.integers import inexact
 from flowmesh.expressions.references import child_path
+from flowmesh.jsontext.integers import inexact
 from flowmesh.sql import Statement
 
 if TYPE_CHECKING:

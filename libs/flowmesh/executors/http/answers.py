@@ -13,8 +13,7 @@ from flowmesh.executors import failures, limits
 from flowmesh.executors.base import Output
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.http.xml import xml_value
-from flowmesh.expressions.integers import inexact
-from flowmesh.jsontext.integers import ALLOWED
+from flowmesh.jsontext.integers import ALLOWED, inexact
 
 NowUs = Callable[[], int]
 

@@ -16,9 +16,8 @@ from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import Invalid, TooLarge, Violation
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
-from flowmesh.expressions.integers import inexact
 from flowmesh.failpoints import failpoint
-from flowmesh.jsontext.integers import integer_invalid
+from flowmesh.jsontext.integers import inexact, integer_invalid
 from flowmesh.standards.extensions import check_extensions, json_of
 from flowmesh.triggers import Inputs, Matcher
 from flowmesh.views import event_view, exact_value, instant

@@ -5,8 +5,7 @@ import msgspec
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import Invalid, TooLarge
-from flowmesh.expressions.integers import inexact
-from flowmesh.jsontext.integers import integer_invalid
+from flowmesh.jsontext.integers import inexact, integer_invalid
 from flowmesh.orchestrator.model.ids import is_digest
 
 ENCODING_CHARACTERS_MAX = 256

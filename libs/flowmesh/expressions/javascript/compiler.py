@@ -6,21 +6,23 @@ the expression reads. What is outside the subset raises NotInSubset; it may stil
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
 from flowmesh.expressions.errors import ExpressionInvalid
-from flowmesh.expressions.javascript_tokens import NotInSubset, Token, tokenize
-from flowmesh.expressions.javascript_values import number, number_text
+from flowmesh.expressions.javascript.emitter import (
+    Compiled,
+    Emitter,
+    Value,
+    boolean,
+    grouped,
+    number_value,
+)
+from flowmesh.expressions.javascript.tokens import NotInSubset, Token, tokenize
+from flowmesh.expressions.javascript.values import number, number_text
 from flowmesh.expressions.lookups import Lookup, Step
 
 NODES_MAX = 200
 NESTING_MAX = 64
-
-# How the program sees a reference: as it is, as operators see it, as the receiver of a method,
-# as the name of its type.
-View = Literal["raw", "seen", "receiver", "type"]
-Kind = Literal["number", "string", "boolean", "any"]
 
 _BINARY = {
     "??": 2, "||": 3, "&&": 4,
@@ -29,7 +31,6 @@ _BINARY = {
     "+": 11, "-": 11, "*": 12, "/": 12, "%": 12,
 }  # fmt: skip
 _UNARY = 14
-_ORDER = {"<": "js_lt", "<=": "js_le", ">": "js_gt", ">=": "js_ge"}
 _METHODS = {
     "includes": "js_includes",
     "startsWith": "js_starts_with",
@@ -82,38 +83,13 @@ _WORDS = frozenset(
 _FORBIDDEN_KEYS = frozenset({"constructor", "prototype"})
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A compiled expression in up to three forms: its value, what operators see, its truth.
-
-    A form that would have to repeat an operand is missing; needing it raises NotInSubset.
-    """
-
-    kind: Kind
-    raw: str | None = None
-    seen: str | None = None
-    truth: str | None = None
-    truth_operator: str = ""
-    lookup: Lookup | None = None
-    simple: bool = False
-    literal: bool = False
-
-
-@dataclass(slots=True)
-class Compiled:
-    """CEL source and the variables it reads: name to reference and view."""
-
-    cel: str = ""
-    variables: dict[str, tuple[Lookup, View]] = field(default_factory=dict)
-
-
 def compile_to_cel(source: str, roots: Collection[str], steps: Collection[str]) -> Compiled:
     """Raises NotInSubset, or ExpressionInvalid where the source cannot be JavaScript at all."""
     parser = _Parser(tokenize(source), roots, steps)
     value = parser.expression(0, 0)
     parser.expect_end()
-    parser.compiled.cel = parser.truth(value)
-    return parser.compiled
+    parser.emitter.compiled.cel = parser.emitter.truth(value)
+    return parser.emitter.compiled
 
 
 def _cel_string(text: str) -> str:
@@ -139,8 +115,7 @@ class _Parser:
         self._unknown: Token | None = None
         # Logical operators since the last parenthesis: JavaScript does not let `??` be mixed.
         self._logical_marks: set[str] = set()
-        self._names: dict[tuple[Lookup, View], str] = {}
-        self.compiled = Compiled()
+        self.emitter = Emitter()
 
     # tokens
 
@@ -186,11 +161,11 @@ class _Parser:
             self._note_logical(operator)
             self._position += 1
             right = self.expression(level + 1, depth + 1)
-            left = self._binary(operator, left, right)
+            left = self.emitter.binary(operator, left, right)
         if least == 0 and self._take("?"):
             chosen = self.expression(0, depth + 1)
             self._expect(":")
-            return self._ternary(left, chosen, self.expression(0, depth + 1))
+            return self.emitter.ternary(left, chosen, self.expression(0, depth + 1))
         return left
 
     def _note_logical(self, operator: str) -> None:
@@ -213,17 +188,17 @@ class _Parser:
     def _unary(self, depth: int) -> Value:
         if self._take("!"):
             operand = self.expression(_UNARY, depth + 1)
-            return _boolean(f"!{_grouped(self.truth(operand))}")
+            return boolean(f"!{grouped(self.emitter.truth(operand))}")
         if self._take("-"):
-            return _number(f"(-{self._numeric(self.expression(_UNARY, depth + 1))})")
+            return number_value(f"(-{self.emitter.numeric(self.expression(_UNARY, depth + 1))})")
         if self._take("+"):
-            return _number(self._numeric(self.expression(_UNARY, depth + 1)))
+            return number_value(self.emitter.numeric(self.expression(_UNARY, depth + 1)))
         if self._token.kind == "name" and self._token.text == "typeof":
             self._position += 1
             operand = self.expression(_UNARY, depth + 1)
             if operand.lookup is None:
                 raise NotInSubset
-            return Value("string", self._variable(operand.lookup, "type"), simple=True)
+            return Value("string", self.emitter.variable(operand.lookup, "type"), simple=True)
         return self._postfix(self._primary(depth), depth)
 
     def _primary(self, depth: int) -> Value:
@@ -247,7 +222,7 @@ class _Parser:
 
     def _name(self, token: Token) -> Value:
         if token.text in {"true", "false"}:
-            return _boolean(token.text, simple=True, literal=True)
+            return boolean(token.text, simple=True, literal=True)
         if token.text == "null":
             return Value("any", "null", simple=True, literal=True)
         if token.text == "undefined":
@@ -309,103 +284,6 @@ class _Parser:
             raise NotInSubset
         self._expect("(")
         argument = self._enclosed(depth)
-        needed = self._raw(argument) if name == "includes" else self._seen(argument)
-        subject = self._variable(receiver, "receiver")
-        return _boolean(f"{_METHODS[name]}({subject}, {needed})")
-
-    # emission
-
-    def _variable(self, lookup: Lookup, view: View) -> str:
-        name = self._names.setdefault((lookup, view), f"{view}_{len(self._names)}")
-        self.compiled.variables[name] = (lookup, view)
-        return name
-
-    def _raw(self, value: Value) -> str:
-        if value.lookup is not None:
-            return self._variable(value.lookup, "raw")
-        if value.raw is None:
-            raise NotInSubset
-        return value.raw
-
-    def _seen(self, value: Value) -> str:
-        if value.lookup is not None:
-            return self._variable(value.lookup, "seen")
-        return value.seen if value.seen is not None else self._raw(value)
-
-    def _numeric(self, value: Value) -> str:
-        return self._raw(value) if value.kind == "number" else f"js_number({self._seen(value)})"
-
-    def truth(self, value: Value) -> str:
-        return value.truth if value.truth is not None else f"js_truthy({self._raw(value)})"
-
-    def _ternary(self, test: Value, chosen: Value, other: Value) -> Value:
-        condition = _grouped(self.truth(test))
-        kind = chosen.kind if chosen.kind == other.kind else "any"
-        return Value(
-            kind,
-            f"({condition} ? {self._raw(chosen)} : {self._raw(other)})",
-            f"({condition} ? {self._seen(chosen)} : {self._seen(other)})",
-        )
-
-    def _binary(self, operator: str, left: Value, right: Value) -> Value:
-        if operator in {"&&", "||", "??"}:
-            return self._logical(operator, left, right)
-        if operator in _ORDER:
-            return _boolean(f"{_ORDER[operator]}({self._seen(left)}, {self._seen(right)})")
-        if operator in {"===", "!=="}:
-            return _boolean(f"({self._raw(left)} {operator[:2]} {self._raw(right)})")
-        if operator in {"==", "!="}:
-            return _boolean(("!" if operator == "!=" else "") + self._loose(left, right))
-        if operator == "+" and not left.kind == right.kind == "number":
-            kind: Kind = "string" if "string" in {left.kind, right.kind} else "any"
-            return Value(kind, f"js_add({self._seen(left)}, {self._seen(right)})")
-        if operator == "%":
-            return _number(f"js_modulo({self._numeric(left)}, {self._numeric(right)})")
-        return _number(f"({self._numeric(left)} {operator} {self._numeric(right)})")
-
-    def _loose(self, left: Value, right: Value) -> str:
-        if any(value.literal and value.kind == "any" for value in (left, right)):
-            return f"js_equal({self._raw(left)}, {self._raw(right)})"
-        if left.lookup is not None and right.lookup is not None:
-            seen = f"{self._seen(left)}, {self._seen(right)}"
-            return f"js_same({self._raw(left)}, {self._raw(right)}, {seen})"
-        return f"js_equal({self._seen(left)}, {self._seen(right)})"
-
-    def _logical(self, operator: str, left: Value, right: Value) -> Value:
-        raw = seen = truth = None
-        if operator == "??":
-            if not left.simple:
-                raise NotInSubset
-            test = f"js_nullish({self._raw(left)})"
-            return Value(
-                "any",
-                f"({test} ? {self._raw(right)} : {self._raw(left)})",
-                f"({test} ? {self._seen(right)} : {self._seen(left)})",
-            )
-        sides = [self._side(operator, left), self._side(operator, right)]
-        truth = f" {operator} ".join(sides)
-        if left.kind == right.kind == "boolean":
-            raw = seen = f"({truth})"
-            return Value("boolean", raw, seen, truth, operator)
-        if left.simple and right.simple:
-            test = self.truth(left)
-            first, second = (right, left) if operator == "&&" else (left, right)
-            raw = f"({test} ? {self._raw(first)} : {self._raw(second)})"
-            seen = f"({test} ? {self._seen(first)} : {self._seen(second)})"
-        return Value("any", raw, seen, truth, operator)
-
-    def _side(self, operator: str, value: Value) -> str:
-        truth = self.truth(value)
-        return truth if value.truth_operator in {"", operator} else f"({truth})"
-
-
-def _boolean(cel: str, *, simple: bool = False, literal: bool = False) -> Value:
-    return Value("boolean", cel, cel, cel, simple=simple, literal=literal)
-
-
-def _number(cel: str) -> Value:
-    return Value("number", cel)
-
-
-def _grouped(cel: str) -> str:
-    return f"({cel})"
+        needed = self.emitter.raw(argument) if name == "includes" else self.emitter.seen(argument)
+        subject = self.emitter.variable(receiver, "receiver")
+        return boolean(f"{_METHODS[name]}({subject}, {needed})")

@@ -1,0 +1,1 @@
+"""The expression subset of JavaScript, compiled to CEL."""
