@@ -47,7 +47,7 @@ MODULES = {
         "execution_reader executions outcomes owner_router quick_starts start_calls"
     ),
     "services/flowmesh/orchestrator/storage": "batch snapshots states",
-    "services/flowmesh/worker": "relay",
+    "services/flowmesh/worker": "credit_grants dispatches relay result_router",
 }
 SOURCES = [f"{folder}/{name}.py" for folder, names in MODULES.items() for name in names.split()]
 TYPES = ("--namespace-packages", "--explicit-package-bases", "--strict")

@@ -45,10 +45,11 @@ from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics, Spans
 from flowmesh.worker import limits
-from flowmesh.worker.attach import Link, Orchestrators
 from flowmesh.worker.payloads import Payloads as WorkerPayloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
+from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
+from flowmesh.worker.streams.orchestrators import Orchestrators
 from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 from tests.simulation.bus import SimulatedBus, SimulatedEventStream
@@ -229,7 +230,7 @@ class WorkerServiceHost:
             new_id=lambda: str(world.next_number()),
         )
         world.network.listen(self.address, self.process, server)
-        self.orchestrators = Orchestrators(make_link=self._link)
+        self.orchestrators = Orchestrators(make_stream=self._stream)
         self.process.call(self._begin)
 
     def _step(self, spec: TaskSpec, config: dict[str, Any]) -> Step:
@@ -247,11 +248,11 @@ class WorkerServiceHost:
         """The registry has news of the orchestrators."""
         self.orchestrators.update({address: address for address in directory})
 
-    def _link(self, instance_id: str, address: str) -> Link:
-        return Link(
-            link_id=instance_id,
+    def _stream(self, instance_id: str, address: str) -> OrchestratorStream:
+        return OrchestratorStream(
+            stream_id=instance_id,
             attach=self.world.network.stub(address).Attach,
-            owner=self.relay,
+            listener=self.relay,
             monotonic_ms=self.clock.monotonic_ms,
             log=self.world.log,
         )

@@ -83,7 +83,7 @@ def _orchestrator(host: OrchestratorHost) -> dict[str, Any]:
 def _worker_service(host: WorkerServiceHost) -> dict[str, Any]:
     return {
         "leases": [lease.token for lease in host.relay._leases.all()],
-        "results that wait": list(host.relay._waiting),
+        "results that wait": list(host.relay._router.waiting),
         "running tasks": host.pool.running,
     }
 

@@ -36,14 +36,14 @@ class Credit:
         granted = sum(self._granted.values())
         return granted > 0 and self.running + granted > self.slots
 
-    def granted(self, link_id: str) -> int:
-        return self._granted.get(link_id, 0)
+    def granted(self, stream_id: str) -> int:
+        return self._granted.get(stream_id, 0)
 
-    def spend(self, link_id: str) -> bool:
+    def spend(self, stream_id: str) -> bool:
         """A task came on this stream; false where it had no credit left."""
-        if self._granted.get(link_id, 0) < 1:
+        if self._granted.get(stream_id, 0) < 1:
             return False
-        self._granted[link_id] -= 1
+        self._granted[stream_id] -= 1
         self.running += 1
         return True
 
@@ -55,19 +55,19 @@ class Credit:
         """A task's result is on its way, or the task is not ours any more."""
         self.running -= 1
 
-    def forget(self, link_id: str) -> None:
+    def forget(self, stream_id: str) -> None:
         """The stream is gone, and with it everything granted on it."""
-        self._granted.pop(link_id, None)
-        self._backlog.pop(link_id, None)
-        self._recalled_at.pop(link_id, None)
-        self._introduced.discard(link_id)
-        self._served.discard(link_id)
-        self._last_turn.pop(link_id, None)
+        self._granted.pop(stream_id, None)
+        self._backlog.pop(stream_id, None)
+        self._recalled_at.pop(stream_id, None)
+        self._introduced.discard(stream_id)
+        self._served.discard(stream_id)
+        self._last_turn.pop(stream_id, None)
 
-    def say_backlog(self, link_id: str, tasks: int) -> None:
-        self._backlog[link_id] = tasks
+    def set_backlog(self, stream_id: str, tasks: int) -> None:
+        self._backlog[stream_id] = tasks
 
-    def grant(self, link_ids: Sequence[str]) -> dict[str, int]:
+    def grant(self, stream_ids: Sequence[str]) -> dict[str, int]:
         """Grants free slots to these streams and says how many each gets.
 
         One stream gets everything. Of several, each gets one if there are plenty, else who has
@@ -76,90 +76,90 @@ class Credit:
         is new to gets a grant of none at least, so that its orchestrator can report a backlog.
         """
         grants: dict[str, int] = {}
-        if len(link_ids) == 1:
-            self._give(grants, link_ids[0], self.free)
+        if len(stream_ids) == 1:
+            self._give(grants, stream_ids[0], self.free)
         else:
-            self._share(grants, link_ids)
-        for link_id in link_ids:
-            if link_id not in self._introduced:
-                self._introduced.add(link_id)
-                grants.setdefault(link_id, 0)
+            self._share(grants, stream_ids)
+        for stream_id in stream_ids:
+            if stream_id not in self._introduced:
+                self._introduced.add(stream_id)
+                grants.setdefault(stream_id, 0)
         return grants
 
-    def _share(self, grants: dict[str, int], link_ids: Sequence[str]) -> None:
+    def _share(self, grants: dict[str, int], stream_ids: Sequence[str]) -> None:
         # Where there are few slots they go round among those with tasks.
         turns = sorted(
-            link_ids, key=lambda one: (self._need(one) == 0, self._last_turn.get(one, 0))
+            stream_ids, key=lambda one: (self._need(one) == 0, self._last_turn.get(one, 0))
         )
-        needed = not self._kept(link_ids) and any(map(self._need, link_ids))
-        for link_id in turns:
-            without = self.granted(link_id) == 0 and link_id not in self._recalled_at
-            if without and (self._need(link_id) or not needed):
-                self._give(grants, link_id, 1)
-        needs = {link_id: self._need(link_id) for link_id in link_ids}
+        needed = not self._kept(stream_ids) and any(map(self._need, stream_ids))
+        for stream_id in turns:
+            without = self.granted(stream_id) == 0 and stream_id not in self._recalled_at
+            if without and (self._need(stream_id) or not needed):
+                self._give(grants, stream_id, 1)
+        needs = {stream_id: self._need(stream_id) for stream_id in stream_ids}
         total, free = sum(needs.values()), self.free
-        for link_id, need in needs.items():
+        for stream_id, need in needs.items():
             if need:
-                self._give(grants, link_id, min(need, -(-free * need // total)))
-        share = -(-self.slots // len(link_ids)) if link_ids else 0
-        for link_id in link_ids:
-            if link_id not in self._recalled_at:
-                self._give(grants, link_id, share - self.granted(link_id))
+                self._give(grants, stream_id, min(need, -(-free * need // total)))
+        share = -(-self.slots // len(stream_ids)) if stream_ids else 0
+        for stream_id in stream_ids:
+            if stream_id not in self._recalled_at:
+                self._give(grants, stream_id, share - self.granted(stream_id))
 
-    def recall(self, link_ids: Sequence[str], now_ms: float) -> list[str]:
+    def recall(self, stream_ids: Sequence[str], now_ms: float) -> list[str]:
         """Streams whose unused credit should come back, because others need some and have none."""
-        if self.free or not any(self._starved(link_id) for link_id in link_ids):
+        if self.free or not any(self._starved(stream_id) for stream_id in stream_ids):
             return []
-        kept = self._kept(link_ids)
+        kept = self._kept(stream_ids)
         idle = [
-            link_id
-            for link_id in link_ids
-            if not self._need(link_id)
-            and self.granted(link_id) > kept
-            and link_id not in self._recalled_at
+            stream_id
+            for stream_id in stream_ids
+            if not self._need(stream_id)
+            and self.granted(stream_id) > kept
+            and stream_id not in self._recalled_at
         ]
-        for link_id in idle:
-            self._recalled_at[link_id] = now_ms
+        for stream_id in idle:
+            self._recalled_at[stream_id] = now_ms
         return idle
 
     def recall_all(self, now_ms: float) -> list[str]:
         """Every stream that holds credit: the set takes no more tasks."""
-        holders = [link_id for link_id, slots in self._granted.items() if slots]
-        for link_id in holders:
-            self._recalled_at.setdefault(link_id, now_ms)
+        holders = [stream_id for stream_id, slots in self._granted.items() if slots]
+        for stream_id in holders:
+            self._recalled_at.setdefault(stream_id, now_ms)
         return holders
 
-    def answer(self, link_id: str, left: int) -> None:
+    def answer(self, stream_id: str, left: int) -> None:
         """A recall's answer: so much was unused and is ours again.
 
         What waits there could not be sent, if anything does: it is said again when it can.
         """
-        self._recalled_at.pop(link_id, None)
+        self._recalled_at.pop(stream_id, None)
         if left:
-            self._backlog.pop(link_id, None)
-        self._granted[link_id] = max(0, self.granted(link_id) - left)
+            self._backlog.pop(stream_id, None)
+        self._granted[stream_id] = max(0, self.granted(stream_id) - left)
 
     def unanswered(self, before_ms: float) -> list[str]:
-        return [link_id for link_id, at in self._recalled_at.items() if at < before_ms]
+        return [stream_id for stream_id, at in self._recalled_at.items() if at < before_ms]
 
-    def _kept(self, link_ids: Sequence[str]) -> int:
+    def _kept(self, stream_ids: Sequence[str]) -> int:
         """What everyone keeps, whoever else has tasks."""
-        return 1 if self.slots >= KEEPS_ONE_OF * len(link_ids) else 0
+        return 1 if self.slots >= KEEPS_ONE_OF * len(stream_ids) else 0
 
-    def _starved(self, link_id: str) -> bool:
+    def _starved(self, stream_id: str) -> bool:
         """Without credit, and with tasks waiting or new here."""
-        if self.granted(link_id) or link_id in self._recalled_at:
+        if self.granted(stream_id) or stream_id in self._recalled_at:
             return False
-        return self._need(link_id) > 0 or link_id not in self._served
+        return self._need(stream_id) > 0 or stream_id not in self._served
 
-    def _need(self, link_id: str) -> int:
-        return max(0, self._backlog.get(link_id, 0) - self.granted(link_id))
+    def _need(self, stream_id: str) -> int:
+        return max(0, self._backlog.get(stream_id, 0) - self.granted(stream_id))
 
-    def _give(self, grants: dict[str, int], link_id: str, slots: int) -> None:
+    def _give(self, grants: dict[str, int], stream_id: str, slots: int) -> None:
         slots = min(slots, self.free)
         if slots > 0:
-            self._granted[link_id] = self.granted(link_id) + slots
-            self._served.add(link_id)
+            self._granted[stream_id] = self.granted(stream_id) + slots
+            self._served.add(stream_id)
             self._turn += 1
-            self._last_turn[link_id] = self._turn
-            grants[link_id] = grants.get(link_id, 0) + slots
+            self._last_turn[stream_id] = self._turn
+            grants[stream_id] = grants.get(stream_id, 0) + slots

@@ -1,23 +1,24 @@
-"""Tasks this worker service holds: running at one of its workers, or ended and not acknowledged.
+"""Tasks that this worker service holds: running at a worker, or ended and not acknowledged.
 
-Also the epochs seen per partition, by which an old owner's dispatches are refused.
+Also the newest epoch seen of each partition, by which dispatches of a former owner are refused.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flowmesh.api.worker.v1.dispatch_service_pb2 import HeldTask
 from flowmesh.api.worker.v1.task_pb2 import TaskResult
 
 if TYPE_CHECKING:
-    from flowmesh.worker.attach import Link
     from flowmesh.worker.sets import WorkerSet
+    from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
 
 UNKNOWN_PARTITION = -1
 
 
 class Receipt:
-    """A frame of results of a remote worker; done when each of them is settled."""
+    """A frame of results from a remote worker; done when each result is settled."""
 
     def __init__(self, worker_id: str, frame: int, results: int) -> None:
         self.worker_id = worker_id
@@ -32,32 +33,38 @@ class Receipt:
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """One task. It runs until `result` is set, and is held until the result is acknowledged."""
+    """A task. It runs until `result` is set, and is held until the result is acknowledged."""
 
     token: str
     worker_id: str
-    # Where it runs; none while its worker's stream is broken.
+    # The set that runs it; None while the stream of its worker is broken.
     worker_set: "WorkerSet | None"
-    # The orchestrator to talk to about it; none where it is not known.
-    link: "Link | None"
+    # The stream to its orchestrator; None if that is unknown.
+    stream: "OrchestratorStream | None"
     partition: int = UNKNOWN_PARTITION
-    # An orchestrator learned of it from a hello and may own it by now: all are told about it.
+    # Named in a hello: another orchestrator may own it by now, so reports go to all of them.
     shared: bool = False
     canceled: bool = False
     result: TaskResult | None = None
     result_bytes: int = 0
     frame: int = 0
-    # When the stream of its worker broke last, on the monotonic clock.
+    # Time of the last break of its worker's stream, on the monotonic clock.
     away_since_ms: float = 0.0
-    # When the result began to wait for a stream, on the monotonic clock.
+    # Time since which the result waits for a stream, on the monotonic clock.
     waits_since_ms: float = 0.0
     # Orchestrators that answered MOVED.
     refused_by: set[str] = field(default_factory=set)
     receipts: list[Receipt] = field(default_factory=list)
 
 
+def held_task(lease: Lease) -> HeldTask:
+    """Return the message that reports a held task to an orchestrator."""
+    away = lease.worker_set is None and lease.result is None
+    return HeldTask(token=lease.token, worker_id=lease.worker_id, away=away)
+
+
 class Leases:
-    """All leases by token."""
+    """All leases by token, and the newest epochs."""
 
     def __init__(self) -> None:
         self._by_token: dict[str, Lease] = {}
@@ -86,7 +93,7 @@ class Leases:
         ]
 
     def of_partitions(self, partitions: set[int]) -> dict[int, list[Lease]]:
-        """Leases by partition; one of unknown partition is listed under each."""
+        """Return leases by partition; a lease of unknown partition is listed under each."""
         found: dict[int, list[Lease]] = {partition: [] for partition in partitions}
         for lease in self._by_token.values():
             if lease.partition == UNKNOWN_PARTITION:
@@ -97,16 +104,16 @@ class Leases:
         return found
 
     def stale(self, partitions: Iterable[int], epochs: Iterable[int]) -> set[int]:
-        """Of claimed partitions those of which a newer epoch was seen.
+        """Return the claimed partitions of which a newer epoch was seen.
 
-        Those of the others are remembered: what an old owner sent and is not here yet would run
-        beside the new owner's.
+        Remember the epochs of the others: a dispatch of the former owner that arrives later must
+        not run beside the new owner's.
         """
         claimed = zip(partitions, epochs, strict=False)
         return {partition for partition, epoch in claimed if self.newer_epoch(partition, epoch)}
 
     def newer_epoch(self, partition: int, epoch: int) -> int:
-        """The epoch seen if it is newer than this one, else 0; remembers this one otherwise."""
+        """Return the epoch seen if it is newer than this one; else remember this one, return 0."""
         seen = self._epochs.get(partition, 0)
         if epoch < seen:
             return seen

@@ -24,7 +24,6 @@ from flowmesh.runtime import Endpoint, Runtime, Settings, StartError
 from flowmesh.sandbox import Sandbox
 from flowmesh.sandbox.python import MIB, Limits
 from flowmesh.worker import limits
-from flowmesh.worker.attach import Attach, Link, Orchestrators
 from flowmesh.worker.events import Events, Triggers
 from flowmesh.worker.loops import RelayLoop
 from flowmesh.worker.memo import Memo
@@ -32,6 +31,8 @@ from flowmesh.worker.offers import checked_queues, offered
 from flowmesh.worker.payloads import PayloadCalls, Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
+from flowmesh.worker.streams.orchestrator_stream import Attach, OrchestratorStream
+from flowmesh.worker.streams.orchestrators import Orchestrators
 from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 
@@ -50,7 +51,7 @@ async def run(runtime: Runtime) -> None:
         relay = Relay(worker_service_id=service_id, monotonic_ms=monotonic_ms)
         calls = runtime.stub(PayloadServiceStub, "orchestrator")
         breakers = Breakers(monotonic_ms=monotonic_ms)
-        relay.show_breakers(breakers)
+        relay.report_breakers(breakers)
         guarded = GuardedSender(egress, breakers)
         databases = await stack.enter_async_context(_connections(settings.databases))
         channels = await stack.enter_async_context(Channels(egress))
@@ -90,17 +91,17 @@ async def run(runtime: Runtime) -> None:
         )
         open_breakers.set_function(lambda: len(breakers.not_closed()))
 
-        def make_link(instance_id: str, address: str) -> Link:
+        def make_stream(instance_id: str, address: str) -> OrchestratorStream:
             stub: Any = runtime.stub_at(DispatchServiceStub, address)
-            return Link(
-                link_id=instance_id,
+            return OrchestratorStream(
+                stream_id=instance_id,
                 attach=cast(Attach, stub.Attach),
-                owner=relay,
+                listener=relay,
                 monotonic_ms=monotonic_ms,
                 log=runtime.log,
             )
 
-        orchestrators = Orchestrators(make_link=make_link)
+        orchestrators = Orchestrators(make_stream=make_stream)
         stack.push_async_callback(orchestrators.close)
         follower = asyncio.create_task(_follow(runtime.instances("orchestrator"), orchestrators))
         stack.callback(follower.cancel)
@@ -140,7 +141,7 @@ async def drain(
     with suppress(TimeoutError):
         async with asyncio.timeout(limits.DRAIN_MS / 1000):
             await relay.until_quiet()
-    relay.give_back(pool.running)
+    relay.return_tasks(pool.running)
     await pool.stop()
     server.close_all()
     await orchestrators.close()

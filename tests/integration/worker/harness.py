@@ -27,10 +27,11 @@ from flowmesh.rpc import Channel, Handlers, RemoteTarget, fixed
 from flowmesh.runtime import Clock
 from flowmesh.sandbox import Sandbox
 from flowmesh.telemetry import Metrics, Spans
-from flowmesh.worker.attach import Link, Orchestrators
 from flowmesh.worker.payloads import Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
+from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
+from flowmesh.worker.streams.orchestrators import Orchestrators
 from flowmesh.worker.telemetry import PoolTelemetry
 from flowmesh.worker.work import WorkServer
 from tests.integration.worker.orchestrator import Orchestrator, Stream
@@ -75,7 +76,7 @@ class Worker:
         self.server = WorkServer(
             relay=self.relay, monotonic_ms=self.now_ms, new_id=lambda: f"s{next(_numbers)}"
         )
-        self.orchestrators = Orchestrators(make_link=self._link)
+        self.orchestrators = Orchestrators(make_stream=self._stream)
         self._stack.push_async_callback(self.pool.stop)
         self._stack.push_async_callback(self.orchestrators.close)
         await self._serve(metrics)
@@ -122,12 +123,12 @@ class Worker:
             self._channels[address] = fixed(target)
         return self._channels[address]
 
-    def _link(self, instance_id: str, address: str) -> Link:
+    def _stream(self, instance_id: str, address: str) -> OrchestratorStream:
         stub: Any = DispatchServiceStub(self._channel(address))
-        return Link(
-            link_id=instance_id,
+        return OrchestratorStream(
+            stream_id=instance_id,
             attach=stub.Attach,
-            owner=self.relay,
+            listener=self.relay,
             monotonic_ms=self.now_ms,
             log=structlog.get_logger(),
         )

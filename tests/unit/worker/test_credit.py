@@ -60,7 +60,7 @@ def test_free_slots_go_where_tasks_wait() -> None:
     for _ in range(16):
         credit.adopt()
     credit.grant(["a", "b"])
-    credit.say_backlog("a", 30)
+    credit.set_backlog("a", 30)
     for _ in range(8):
         credit.release()
     assert credit.grant(["a", "b"]) == {"a": 7, "b": 1}
@@ -72,7 +72,7 @@ def test_idle_credit_is_recalled_for_who_has_tasks() -> None:
     credit.grant(["a", "b"])
     for _ in range(8):
         credit.spend("a")
-    credit.say_backlog("a", 9)
+    credit.set_backlog("a", 9)
     assert credit.recall(["a", "b"], now_ms=0.0) == ["b"]
     assert credit.recall(["a", "b"], now_ms=1.0) == []
     credit.answer("b", 8)
@@ -84,7 +84,7 @@ def test_of_few_slots_none_is_kept_by_who_has_no_tasks() -> None:
     credit = Credit(3)
     credit.grant(["a", "b", "c"])
     assert credit.spend("a")
-    credit.say_backlog("a", 9)
+    credit.set_backlog("a", 9)
     assert credit.recall(["a", "b", "c"], now_ms=0.0) == ["b", "c"]
     for idle in ("b", "c"):
         credit.answer(idle, 1)
@@ -107,7 +107,7 @@ def test_a_new_orchestrator_takes_its_share_of_idle_credit() -> None:
 def test_credit_does_not_go_to_and_fro() -> None:
     """Who gave it back unused has nothing to send, whatever it said before; others are next."""
     credit = Credit(1)
-    credit.say_backlog("a", 1)
+    credit.set_backlog("a", 1)
     credit.grant(["a"])
     credit.grant(["a", "b"])
     assert credit.recall(["a", "b"], now_ms=0.0) == ["a"]
@@ -150,7 +150,7 @@ def test_slots_are_conserved_whatever_happens() -> None:
                 case 3 if credit.running:
                     credit.release()
                 case 4:
-                    credit.say_backlog(link, draw.randint(0, 5))
+                    credit.set_backlog(link, draw.randint(0, 5))
                 case 5:
                     for recalled in credit.recall(links, float(step)):
                         credit.answer(recalled, draw.randint(0, credit.granted(recalled)))
@@ -164,7 +164,7 @@ def test_every_free_slot_is_granted_when_there_is_demand() -> None:
     """No slot stays behind while an orchestrator has tasks waiting."""
     for slots in range(1, 30):
         credit = Credit(slots)
-        credit.say_backlog("b", 1_000)
+        credit.set_backlog("b", 1_000)
         credit.grant(["a", "b", "c"])
         assert credit.free == 0, slots
 
@@ -173,8 +173,8 @@ def test_more_credit_than_backlog_is_recalled_too() -> None:
     """A backlog said long ago does not keep slots from who has nothing."""
     credit = Credit(8)
     credit.grant(["b"])
-    credit.say_backlog("b", 3)
-    credit.say_backlog("a", 100)
+    credit.set_backlog("b", 3)
+    credit.set_backlog("a", 100)
     assert credit.recall(["a", "b"], now_ms=0.0) == ["b"]
 
 
@@ -182,7 +182,7 @@ def test_a_single_slot_moves_to_who_has_tasks() -> None:
     """An idle orchestrator does not keep the only slot, and does not get it back first."""
     credit = Credit(1)
     assert credit.grant(["a", "b"]) == {"a": 1, "b": 0}
-    credit.say_backlog("b", 1)
+    credit.set_backlog("b", 1)
     assert credit.recall(["a", "b"], now_ms=0.0) == ["a"]
     credit.answer("a", 1)
     assert credit.grant(["a", "b"]) == {"b": 1}
@@ -191,8 +191,8 @@ def test_a_single_slot_moves_to_who_has_tasks() -> None:
 def test_a_single_slot_goes_round_among_the_busy() -> None:
     """The larger backlog does not always win."""
     credit = Credit(1)
-    credit.say_backlog("a", 100)
-    credit.say_backlog("b", 2)
+    credit.set_backlog("a", 100)
+    credit.set_backlog("b", 2)
     served = []
     for _ in range(4):
         [link_id] = [one for one, slots in credit.grant(["a", "b"]).items() if slots]

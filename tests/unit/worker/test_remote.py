@@ -13,9 +13,9 @@ from flowmesh.api.worker.v1.dispatch_service_pb2 import AttachResponse, Dispatch
 from flowmesh.api.worker.v1.task_pb2 import Task, TaskResult
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest
 from flowmesh.worker import limits
-from flowmesh.worker.attach import Link
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.remote import RemoteWorker
+from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
 from tests.simulation.loop import elapsed, virtual_loop
 
 GRACE_S = limits.REATTACH_GRACE_MS / 1000
@@ -27,10 +27,10 @@ class Service:
     def __init__(self) -> None:
         self.relay = Relay(worker_service_id="ws", monotonic_ms=self._now_ms)
         unused: Any = None
-        self.link = Link(
-            link_id="o",
+        self.link = OrchestratorStream(
+            stream_id="o",
             attach=unused,
-            owner=self.relay,
+            listener=self.relay,
             monotonic_ms=self._now_ms,
             log=structlog.get_logger(),
         )
@@ -97,7 +97,7 @@ def test_the_frame_of_a_second_worker_with_the_same_task_is_acknowledged() -> No
         for remote in (back, second):
             remote.received(WorkRequest(results_frame=1, results=[TaskResult(token="T")]))
         await elapsed(0.01)
-        frame = link._next_request()
+        frame = link.next_request()
         assert [result.token for result in frame.results] == ["T"]
         relay.received(link, AttachResponse(acknowledged_frame=frame.results_frame))
         assert [remote._say.acknowledged_frame for remote in (back, second)] == [1, 1]
@@ -176,27 +176,29 @@ def test_a_result_waits_for_one_orchestrator_as_long_as_it_says() -> None:
         remote = await service.comes("A", 1)
         service.dispatch(remote, "T")
         remote.received(WorkRequest(results_frame=1, results=[TaskResult(token="T")]))
-        gone._next_request()
-        other: Any = SimpleNamespace(id="p", live=True, sent=[], **dict.fromkeys(QUIET, _nothing))
-        other.result = other.sent.append
+        gone.next_request()
+        other: Any = SimpleNamespace(id="p", live=True, takes_credit=False, sent=[])
+        other.frames = SimpleNamespace(**dict.fromkeys(QUIET, _nothing))
+        other.ping_if_quiet = _nothing
+        other.send_result = other.sent.append
         relay.connected(other)
         for attempt in range(40):
             gone.live = False
-            relay.disconnected(gone, list(gone._unacknowledged.values()) if not attempt else [])
+            relay.disconnected(gone, list(gone.results.leases()) if not attempt else [])
             relay.tick()
             if other.sent:
                 break
             await elapsed(0.25)
             relay.connected(gone)
-            for lease in list(gone._unacknowledged.values()):
-                gone.withdraw(lease)
+            for lease in list(gone.results.leases()):
+                gone.results.withdraw(lease)
                 relay.disconnected(gone, [lease])
         assert [lease.token for lease in other.sent] == ["T"]
 
     run(test())
 
 
-QUIET = ("grant", "recall", "tell_breakers", "ping_if_quiet", "withdraw")
+QUIET = ("grant", "recall", "report_breakers")
 
 
 def _nothing(*_: object) -> None:
@@ -217,7 +219,7 @@ def test_an_output_with_an_integer_beyond_64_bits_fails_its_attempt() -> None:
             results.append(TaskResult(token=str(number), output=payload))
         remote.received(WorkRequest(results_frame=1, results=results))
         await elapsed(0.01)
-        first, *others = service.link._next_request().results
+        first, *others = service.link.next_request().results
         assert getattr(first.failure, "class") == "ValidationError"
         assert first.failure.message.startswith("output.n[0] is an integer that cannot be kept")
         assert [each.output.data for each in others] == outputs[1:]

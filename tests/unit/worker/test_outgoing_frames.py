@@ -17,9 +17,9 @@ from flowmesh.api.worker.v1.dispatch_service_pb2 import (
 from flowmesh.api.worker.v1.task_pb2 import Heartbeat, TaskResult
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
 from flowmesh.worker import limits
-from flowmesh.worker.attach import Link
 from flowmesh.worker.leases import Lease
-from flowmesh.worker.sayings import Sayings
+from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
+from flowmesh.worker.streams.outgoing_frames import OutgoingFrames
 
 TASKS = 150_000
 
@@ -29,16 +29,16 @@ def tasks(count: int) -> list[HeldTask]:
     return [HeldTask(token=f"{execution}|n{n}|1", worker_id="w" * 20) for n in range(count)]
 
 
-def taken(said: Sayings) -> list[AttachRequest]:
+def taken(said: OutgoingFrames) -> list[AttachRequest]:
     messages = []
     while said:
-        messages.append(said.take())
+        messages.append(said.take()[0])
     return messages
 
 
 def test_a_hello_of_many_tasks_comes_in_parts() -> None:
     """More of them than one message may hold, each once, the last part without `more`."""
-    said, held = Sayings(), tasks(TASKS)
+    said, held = OutgoingFrames(lambda: None), tasks(TASKS)
     hello = AttachHello(worker_service_id="ws", held=held)
     assert hello.ByteSize() > MESSAGE_BYTES_MAX
     said.hello(hello)
@@ -51,10 +51,10 @@ def test_a_hello_of_many_tasks_comes_in_parts() -> None:
 
 def test_an_answer_about_a_partition_comes_in_parts() -> None:
     """One that holds nothing is said as well, and the next partition has its own."""
-    said, held = Sayings(), tasks(TASKS)
-    said.hold(HeldTasks(partition=3))
-    said.hold(HeldTasks(partition=4, tasks=held))
-    said.hold(HeldTasks(partition=5))
+    said, held = OutgoingFrames(lambda: None), tasks(TASKS)
+    said.report_held(HeldTasks(partition=3))
+    said.report_held(HeldTasks(partition=4, tasks=held))
+    said.report_held(HeldTasks(partition=5))
     answers = [answer for message in taken(said) for answer in message.held]
     assert [task for answer in answers for task in answer.tasks] == held
     assert [answer.partition for answer in answers if not answer.more] == [3, 4, 5]
@@ -67,15 +67,15 @@ class _Nobody:
     def hello(self) -> AttachHello:
         return AttachHello(worker_service_id="ws", held=tasks(1))
 
-    def connected(self, link: Link) -> None:
+    def connected(self, link: OrchestratorStream) -> None:
         """Says everything at once, and one result."""
-        link.heartbeat(Heartbeat(token="t" * 100) for _ in range(TASKS))
-        link.lost(LostTask(token="lost"))
-        link.give_back("back")
-        link.result(_ended())
+        link.frames.heartbeat(Heartbeat(token="t" * 100) for _ in range(TASKS))
+        link.frames.report_lost(LostTask(token="lost"))
+        link.frames.return_task("back")
+        link.send_result(_ended())
 
-    def disconnected(self, link: Link, results: list[Lease]) -> None: ...
-    def received(self, link: Link, response: AttachResponse) -> None: ...
+    def disconnected(self, link: OrchestratorStream, results: list[Lease]) -> None: ...
+    def received(self, link: OrchestratorStream, response: AttachResponse) -> None: ...
 
 
 def _ended() -> Lease:
@@ -110,7 +110,9 @@ async def test_results_follow_all_that_was_said_before(
         def cancel(self) -> None: ...
 
     log = structlog.get_logger()
-    link = Link(link_id="o", attach=Call, owner=_Nobody(), monotonic_ms=lambda: 0.0, log=log)
+    link = OrchestratorStream(
+        stream_id="o", attach=Call, listener=_Nobody(), monotonic_ms=lambda: 0.0, log=log
+    )
     running = asyncio.create_task(link.run())
     await done.wait()
     link.finish()
