@@ -485,7 +485,9 @@ Global___Variable: _TypeAlias = Variable  # noqa: Y015
 
 @_typing.final
 class StartPolicy(_message.Message):
-    """Rules for the begin of executions that share a key. All times are in ms."""
+    """Rules for the begin of executions. Executions of one key form a concurrency group. All times are
+    in ms.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
