@@ -1,7 +1,7 @@
-"""The ASGI application: finds the route, runs it, turns errors into JSON.
+"""The ASGI application: routing, and errors as JSON.
 
-Not here: what any route does. Whatever a route raises, the client gets JSON with a reason, and
-only what is our fault is logged.
+Any exception of a route becomes JSON with a reason. Only internal errors are logged, not those
+of the client.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ from flowmesh.gateway.http.router import Router
 from flowmesh.gateway.http.sockets import INTERNAL_ERROR, Socket
 from flowmesh.telemetry import Span, Spans, child_traceparent, current_traceparent, trace
 
-# A 499 in the metrics is a client that left, as proxies count it.
+# The status in the metrics of a client that disconnected, as proxies use it.
 CLIENT_GONE_STATUS = 499
 UNKNOWN_ROUTE = "unknown"
-# Until the route of a request is known; it stays the name where there is none.
+# The name of a span without a matching route.
 HTTP_SPAN = "HTTP"
 
 
 class Observer(Protocol):
-    """Counts what was served; labels are route templates, never paths."""
+    """Records served requests; labels are route templates, never paths."""
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None: ...
 
@@ -60,7 +60,7 @@ class Stopwatch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Started:
-    """Whether the head of an answer has left, after which no error can be told any more."""
+    """Tracks whether the head of a response was sent; no error can be sent after it."""
 
     send: Send
     statuses: list[int]
@@ -144,7 +144,7 @@ class Gateway:
         except Exception as raised:
             response = self._refusal(raised, template)
             if started.statuses:
-                # The head has left: only a broken connection can still say that it went wrong.
+                # The head was sent: abort the connection to signal the error.
                 raise
             await _send(response, method, started)
         finally:
@@ -182,12 +182,12 @@ class Gateway:
         if not isinstance(raised, FlowmeshError):
             self._log.error("request failed", route=template, exc_info=raised)
             return internal_response()
-        # Without its frames: whoever keeps the error, a task for one, would keep the body too.
+        # Drop the frames: a task that keeps the error would keep the request body too.
         return error_response(raised.with_traceback(None))
 
 
 def _describe(span: Span, template: str, method: str, status: int) -> None:
-    """By the route, never the path: paths hold ids and the secrets of links."""
+    """Describe a span by its route; paths hold ids and the secrets of links."""
     routed = template != UNKNOWN_ROUTE
     attributes: dict[str, str | int] = {
         "http.request.method": method if routed else "_OTHER",
@@ -214,11 +214,11 @@ def _raw_path(scope: Scope) -> str:
 
 
 def _route_not_found() -> NotFound:
-    return NotFound("ROUTE_NOT_FOUND", "No such path; /openapi.json lists all of them.")
+    return NotFound("ROUTE_NOT_FOUND", "There is no such path; /openapi.json lists all paths.")
 
 
 def _other_protocol() -> Response:
-    error = UpgradeRequired("UPGRADE_REQUIRED", "This path is a WebSocket; open it as one.")
+    error = UpgradeRequired("UPGRADE_REQUIRED", "This path is a WebSocket endpoint.")
     return error_response(error, headers=((b"upgrade", b"websocket"), (b"connection", b"upgrade")))
 
 
@@ -227,7 +227,7 @@ def _other_method(method: str, methods: Collection[str]) -> Response:
     allow = ((b"allow", ", ".join(sorted(allowed)).encode()),)
     if method == "OPTIONS":
         return Response(HTTPStatus.NO_CONTENT, headers=allow)
-    error = MethodNotAllowed("METHOD_NOT_ALLOWED", f"{method} is not served here.")
+    error = MethodNotAllowed("METHOD_NOT_ALLOWED", f"This path does not support {method}.")
     return error_response(error, headers=allow)
 
 
@@ -257,7 +257,7 @@ async def _send_stream(
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    """Starting and stopping belong to the runtime; the application only agrees."""
+    """Acknowledge the lifespan events; the runtime itself starts and stops the service."""
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})

@@ -1,4 +1,4 @@
-"""The services behind the gateway and what else a route needs to answer."""
+"""The services behind the gateway, and other dependencies of routes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backends:
-    """Stubs of the services, local or remote alike, and the clock."""
+    """Stubs of local and remote services, and the clock."""
 
     definitions: DefinitionServiceAsyncStub
     versions: VersionServiceAsyncStub
@@ -67,7 +67,7 @@ class Backends:
 
 
 def backends_of(runtime: Runtime) -> Backends:
-    """The stubs the runtime hands out, typed for the channels of asyncio."""
+    """Return the stubs of the runtime, typed for asyncio channels."""
     return Backends(
         definitions=runtime.stub(DefinitionServiceStub, "definition"),
         versions=runtime.stub(VersionServiceStub, "definition"),

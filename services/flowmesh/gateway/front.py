@@ -1,6 +1,6 @@
-"""The gateway's gRPC port: every public service, so that clients need one address.
+"""The gRPC port of the gateway: all public services under one address.
 
-What only the suite's own processes say to each other (dispatch, partitions, outbox) is not here.
+Internal services of the suite (dispatch, partitions, outbox) are not exposed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from flowmesh.api.worker.v1 import worker_service_pb2
 if TYPE_CHECKING:
     from flowmesh.runtime import Runtime
 
-# Who serves it, the file that describes it, its name there.
+# The serving service, the file descriptor, the name of the gRPC service.
 PUBLIC = (
     ("definition", definition_service_pb2, "DefinitionService"),
     ("definition", version_service_pb2, "VersionService"),
@@ -50,6 +50,6 @@ PUBLIC = (
 
 
 def forward_public(runtime: Runtime) -> None:
-    """Hands on the calls of services that run in other processes."""
+    """Forward the calls of services that run in other processes."""
     for owner, file, name in PUBLIC:
         runtime.forward(owner, file.DESCRIPTOR.services_by_name[name])

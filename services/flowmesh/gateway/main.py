@@ -9,7 +9,7 @@ from flowmesh.runtime import Runtime
 
 
 async def run(runtime: Runtime) -> None:
-    """Serves REST, Server-Sent Events, WebSockets and gRPC until the process drains."""
+    """Serve REST, Server-Sent Events, WebSockets and gRPC until the process drains."""
     forward_public(runtime)
     gateway = Gateway(
         backends=backends_of(runtime),

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the routes that are served and the structs they name."""
+"""The OpenAPI 3.1 document, generated from the routes and their structs."""
 
 from typing import Any
 
@@ -12,35 +12,35 @@ from flowmesh.gateway.http.requests import JSON
 from flowmesh.gateway.http.streams import EVENT_STREAM
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 
-# Of the contract, not of the software behind it.
+# The version of the API, not of the software.
 API_VERSION = "1.0.0"
 _TAGS = {
-    EXECUTE: "Start executions, wait for them, change their course.",
-    TEST: "Check definitions, look at executions, watch what happens.",
-    MANAGE: "Workflows, tasks, services, stored values.",
+    EXECUTE: "Start, await and control executions.",
+    TEST: "Check definitions, inspect executions, watch events.",
+    MANAGE: "Manage workflows, tasks, services and stored values.",
 }
 _ERRORS = {
-    400: "Malformed or invalid; `details` says where.",
-    401: "Not signed as it must be.",
-    403: "Not allowed, or sent by a web page of another origin.",
+    400: "The request is malformed or invalid; `details` names the fields.",
+    401: "The signature is missing or invalid.",
+    403: "Not permitted, or sent by a web page of a foreign origin.",
     404: "Not found.",
-    405: "The path is not served for this method; `Allow` lists those it is.",
-    409: "The state, a version or the request id does not fit.",
-    410: "The cursor is no longer held, or the link has expired.",
-    413: "Too large; the message names the limit.",
-    415: "The content type is not accepted here.",
-    426: "The path is a WebSocket; open it as one.",
-    429: "Too much at once; come back after `Retry-After`.",
-    500: "A fault of ours; the log has it.",
-    503: "A server is away or draining; come back after `Retry-After`.",
-    504: "The services did not answer in time.",
+    405: "The path does not support this method; see the `Allow` header.",
+    409: "A conflict with the current state, a version or the request id.",
+    410: "The cursor or the link has expired.",
+    413: "Over a size limit, which the message names.",
+    415: "The content type is not supported.",
+    426: "The path is a WebSocket endpoint; send an upgrade request.",
+    429: "Too many requests; retry after `Retry-After`.",
+    500: "An internal error; the log of the service has the details.",
+    503: "A service is unavailable or draining; retry after `Retry-After`.",
+    504: "A service did not respond in time.",
 }
-# What any call may meet, any that names a thing, and any with a body.
+# Errors of all routes, of routes that name an object, and of routes with a body.
 _ALWAYS = (400, 403, 429, 500, 503, 504)
 _NAMED = (404,)
 _WITH_BODY = (413, 415)
-_NOT_YET = "Not checked: this version knows no users. Put a proxy that does in front of it."
-# Declared so that generated clients can be given credentials; `{}` is none.
+_NOT_YET = "Not checked: this version has no authentication. Use an authenticating proxy."
+# Declared so that generated clients support credentials; `{}` means none.
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": f"A token. {_NOT_YET}"},
     "apiKey": {
@@ -53,12 +53,12 @@ _SECURITY_SCHEMES = {
 _SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"apiKey": []}]
 HTML = "text/html"
 _REFERENCE = "#/components/schemas/{name}"
-# JSON routes that speak of other media types describe their bodies as text or bytes.
+# The schema of bodies of other media types than JSON: text or bytes.
 _ANY_SCHEMA: dict[str, Any] = {}
 
 
 def document() -> dict[str, Any]:
-    """The whole document, the same for every process of a version."""
+    """Return the document, which is the same for every process of a version."""
     operations = [route.operation for route in ROUTES] + [each.operation for each in SOCKETS]
     shapes = _shapes(operations)
     schemas, components = msgspec.json.schema_components(shapes, ref_template=_REFERENCE)
@@ -125,7 +125,7 @@ def _body(body: Body, by_shape: dict[Any, dict[str, Any]]) -> dict[str, Any]:
         content[JSON]["example"] = body.example
     return {
         "required": body.required,
-        "description": body.description or "The request.",
+        "description": body.description or "The request body.",
         "content": content,
     }
 

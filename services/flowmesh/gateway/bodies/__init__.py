@@ -1,1 +1,1 @@
-"""Bodies of requests and answers, and how they are built."""
+"""Bodies of requests and responses, and their construction."""

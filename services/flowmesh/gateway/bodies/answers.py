@@ -1,6 +1,6 @@
-"""Bodies of answers. The OpenAPI document describes them from these structs.
+"""Bodies of responses. The OpenAPI document is generated from these structs.
 
-Members without a value are left out unless the contract says that they are always there.
+Members without a value are omitted unless the contract requires them.
 """
 
 from typing import Annotated, Any, Literal
@@ -17,11 +17,11 @@ Json = Annotated[Any, Meta(description="Any JSON value.")]
 
 
 class Answer(msgspec.Struct, rename="camel", kw_only=True):
-    """Base of all answers."""
+    """Base of all response bodies."""
 
 
 class ErrorDetail(Answer, kw_only=True):
-    """One thing that can be mended; `field` is a path into what was sent."""
+    """A problem to fix; `field` is a path into the request."""
 
     field: str
     description: str
@@ -31,7 +31,7 @@ class ErrorDetail(Answer, kw_only=True):
 
 
 class ErrorValue(Answer, kw_only=True):
-    """What went wrong. A reason never changes; docs/errors.md lists all of them."""
+    """An error. Reasons are stable identifiers; docs/errors.md lists all of them."""
 
     code: int
     reason: str
@@ -40,26 +40,26 @@ class ErrorValue(Answer, kw_only=True):
 
 
 class ErrorAnswer(Answer, kw_only=True):
-    """The body of every refusal."""
+    """The body of every error response."""
 
     error: ErrorValue
 
 
 class StateErrorAnswer(ErrorAnswer, kw_only=True):
-    """A refusal because of the state the execution is in."""
+    """An error because of the state of the execution."""
 
     execution_id: str | UnsetType = UNSET
     status: ExecutionWord | UnsetType = UNSET
 
 
 class StillRunningAnswer(ErrorAnswer, kw_only=True):
-    """The time to wait was over; the execution goes on under this id."""
+    """The waiting time is over; the execution continues under this id."""
 
     execution_id: str
 
 
 class FailureValue(Answer, kw_only=True):
-    """Why a run or a task failed; `state` is that of a state machine the task belongs to."""
+    """The failure of a run or a task; `state` is the state of its state machine."""
 
     class_: str = msgspec.field(name="class")
     message: str
@@ -72,7 +72,7 @@ class FailureValue(Answer, kw_only=True):
 
 
 class RegisteredWorkflow(Answer, kw_only=True):
-    """The version a definition has; `created` is false for content that was there already."""
+    """The registered version; `created` is false if the same content was already stored."""
 
     id: str
     version: int
@@ -89,7 +89,7 @@ class DefinitionList(Answer, kw_only=True):
 
 
 class Started(Answer, kw_only=True):
-    """The execution that was started, or the one that an equal request id started before."""
+    """The started execution, or the one that an earlier request with this id started."""
 
     execution_id: str
 
@@ -98,7 +98,7 @@ class Started(Answer, kw_only=True):
 
 
 class ProblemValue(Answer, kw_only=True):
-    """Something wrong with a definition, and where."""
+    """A problem of a definition, and its place."""
 
     code: str
     severity: Literal["error", "warning"]
@@ -109,7 +109,7 @@ class ProblemValue(Answer, kw_only=True):
 
 
 class AppliedResource(Answer, kw_only=True):
-    """A resource as it is after it was applied."""
+    """An applied resource."""
 
     kind: str
     name: str
@@ -119,7 +119,7 @@ class AppliedResource(Answer, kw_only=True):
 
 
 class Applied(Answer, kw_only=True):
-    """What was applied, in the order of the source; one resource is also at the top."""
+    """Applied resources in the order of the source; a single one is also at the top level."""
 
     resources: list[AppliedResource]
     kind: str | UnsetType = UNSET
@@ -133,7 +133,7 @@ class Applied(Answer, kw_only=True):
 
 
 class Validation(Answer, kw_only=True):
-    """Every problem of a source, found in one pass, and which workflows it affects."""
+    """All problems of a source, and the workflows that it affects."""
 
     valid: bool
     problems: list[ProblemValue]
@@ -155,7 +155,7 @@ class WorkflowAnswer(Answer, kw_only=True):
 
 
 class WorkflowList(Answer, kw_only=True):
-    """Newest versions, by name."""
+    """Newest versions, sorted by name."""
 
     workflows: list[WorkflowAnswer]
     next_page_token: str
@@ -171,8 +171,8 @@ class VersionList(Answer, kw_only=True):
 class WorkflowReference(Answer, kw_only=True):
     """A version of a workflow that is in use: the newest, or one that `labels` point to.
 
-    `namespace` is there where it is another one than yours; `taskVersion` is the version of the
-    task that it is pinned to.
+    `namespace` is present if it is not the namespace of the request; `taskVersion` is the pinned
+    version of the task.
     """
 
     name: str
@@ -186,7 +186,7 @@ class WorkflowReference(Answer, kw_only=True):
 
 
 class RunTask(Answer, kw_only=True):
-    """How a task of a run ended."""
+    """The result of a task of a run."""
 
     status: StepWord
     attempts: int
@@ -195,7 +195,7 @@ class RunTask(Answer, kw_only=True):
 
 
 class RunAnswer(Answer, kw_only=True):
-    """A run that has ended: the outputs of its tasks, and its output where one is defined."""
+    """An ended run: the outputs of its tasks, and its own output if one is defined."""
 
     execution_id: str
     status: ExecutionWord
@@ -207,7 +207,7 @@ class RunAnswer(Answer, kw_only=True):
 
 
 class TaskState(RunTask, kw_only=True):
-    """How a task is."""
+    """The state of a task."""
 
     id: str
     name: str
@@ -220,12 +220,12 @@ class TaskState(RunTask, kw_only=True):
     worker_id: str | UnsetType = UNSET
     output: Json | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
-    # Of a task that waits for a call: where.
+    # The webhook URL of a waiting task.
     url: str | UnsetType = UNSET
-    held: Annotated[bool, Meta(description="It waits for somebody.")] | UnsetType = UNSET
-    undoes: Annotated[str, Meta(description="The task it undoes.")] | UnsetType = UNSET
+    held: Annotated[bool, Meta(description="It is held for a manual action.")] | UnsetType = UNSET
+    undoes: Annotated[str, Meta(description="The task that it compensates.")] | UnsetType = UNSET
     child_execution_id: (
-        Annotated[str, Meta(description="The execution it started last.")] | UnsetType
+        Annotated[str, Meta(description="The last execution that it started.")] | UnsetType
     ) = UNSET
     child_workflow: str | UnsetType = UNSET
     child_version: int | UnsetType = UNSET
@@ -233,7 +233,7 @@ class TaskState(RunTask, kw_only=True):
 
 
 class DecisionValue(Answer, kw_only=True):
-    """What one of them said."""
+    """A decision of an assignee."""
 
     by: str
     approved: bool
@@ -243,19 +243,21 @@ class DecisionValue(Answer, kw_only=True):
 
 
 class ApprovalValue(Answer, kw_only=True):
-    """Whom a task waits for; nobody is anybody."""
+    """A pending approval; without `assignees` any person may decide."""
 
     assignees: list[str]
     needed: int
     due_at: Instant | UnsetType = UNSET
     escalated: bool
     details: Json
-    form: Annotated[Json, Meta(description="JSON Schema of what is filled in.")] | UnsetType = UNSET
+    form: Annotated[Json, Meta(description="JSON Schema of the values to submit.")] | UnsetType = (
+        UNSET
+    )
     decisions: list[DecisionValue]
 
 
 class Hold(Answer, kw_only=True):
-    """What an execution waits for to begin, by the start policy of its workflow."""
+    """The cause that an execution is queued, by the start policy of its workflow."""
 
     reason: HoldWord
     until: Instant | UnsetType = UNSET
@@ -263,21 +265,21 @@ class Hold(Answer, kw_only=True):
 
 
 class Origin(Answer, kw_only=True):
-    """The execution that this one repeats, from some nodes on or all of it."""
+    """The execution that this one reruns, as a whole or from some nodes."""
 
     execution_id: str
     from_nodes: list[str]
 
 
 class Breakpoints(Answer, kw_only=True):
-    """Where it stops."""
+    """The breakpoints of an execution."""
 
     all: bool
     nodes: list[str]
 
 
 class ParentTask(Answer, kw_only=True):
-    """The task of another execution that started this one; a detached one is not waited for."""
+    """The task that started this execution; it does not wait for a detached one."""
 
     execution_id: str
     task_id: str
@@ -285,7 +287,7 @@ class ParentTask(Answer, kw_only=True):
 
 
 class SignalValue(Answer, kw_only=True):
-    """A signal as it was received."""
+    """A received signal."""
 
     name: str
     payload: Json
@@ -293,7 +295,7 @@ class SignalValue(Answer, kw_only=True):
 
 
 class ExecutionSummary(Answer, kw_only=True):
-    """An execution in lists."""
+    """An execution as listed."""
 
     execution_id: str
     workflow: str
@@ -307,13 +309,13 @@ class ExecutionSummary(Answer, kw_only=True):
     last_sequence: int | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
     error: FailureValue | UnsetType = UNSET
-    archived: Annotated[bool, Meta(description="This is its copy in the archive.")] | UnsetType = (
+    archived: Annotated[bool, Meta(description="True for a copy from the archive.")] | UnsetType = (
         UNSET
     )
 
 
 class ErasureValue(Answer, kw_only=True):
-    """Who had the values of an execution erased, when and why."""
+    """The actor, time and reason of an erasure."""
 
     at: Instant
     actor: str
@@ -321,62 +323,64 @@ class ErasureValue(Answer, kw_only=True):
 
 
 class ExecutionAnswer(ExecutionSummary, kw_only=True):
-    """State of one execution as last committed."""
+    """The committed state of an execution."""
 
     input: Json
     output: Json | UnsetType = UNSET
     tasks: dict[str, TaskState]
     signals: list[SignalValue]
     parent: ParentTask | UnsetType = UNSET
-    continued_from: Annotated[str, Meta(description="The run before this.")] | UnsetType = UNSET
-    continued_as: Annotated[str, Meta(description="The run after this.")] | UnsetType = UNSET
+    continued_from: Annotated[str, Meta(description="The previous run.")] | UnsetType = UNSET
+    continued_as: Annotated[str, Meta(description="The next run.")] | UnsetType = UNSET
     first_run: str | UnsetType = UNSET
     compensation: CompensationWord | UnsetType = UNSET
     origin: Origin | UnsetType = UNSET
     breakpoints: Breakpoints | UnsetType = UNSET
     hold: Hold | UnsetType = UNSET
     search: Annotated[
-        dict[str, Json], Meta(description="Labels, attributes and input values it is found by.")
+        dict[str, Json], Meta(description="Labels, search attributes and indexed input values.")
     ]
     erased: ErasureValue | UnsetType = UNSET
     variables: (
-        Annotated[dict[str, Json], Meta(description="Where the workflow declares some.")]
+        Annotated[dict[str, Json], Meta(description="The variables that the workflow declares.")]
         | UnsetType
     ) = UNSET
 
 
 class ExecutionList(Answer, kw_only=True):
-    """Newest first."""
+    """Executions, newest first."""
 
     executions: list[ExecutionSummary]
     next_page_token: str
 
 
 class Stopped(Answer, kw_only=True):
-    """What has become of the execution."""
+    """The new status of the execution."""
 
     execution_id: str
     status: ExecutionWord
 
 
 class Signaled(Answer, kw_only=True):
-    """The signal is event `sequence` of the execution."""
+    """`sequence` is the event of the signal in the history."""
 
     execution_id: str
     sequence: int
 
 
 class KeyedSignaled(Answer, kw_only=True):
-    """Those who were waiting for the signal; `sequence` is 0 where one had ended meanwhile."""
+    """The executions that waited for the signal; `sequence` is 0 for one that has ended."""
 
     executions: list[Signaled]
 
 
 class Event(Answer, kw_only=True):
-    """A lifecycle event. Clients ignore types they do not know."""
+    """A lifecycle event. Clients must ignore unknown types."""
 
     type: str
-    sequence: Annotated[int, Meta(description="1, 2, 3 ... per execution, no gap.")]
+    sequence: Annotated[
+        int, Meta(description="Number of the event in the execution, from 1 without gaps.")
+    ]
     execution_id: str
     workflow: str
     task_id: str | UnsetType = UNSET
@@ -386,18 +390,20 @@ class Event(Answer, kw_only=True):
 
 
 class History(Answer, kw_only=True):
-    """Events by sequence. `nextAfter` is 0 at the end of the history as it is now."""
+    """Events by sequence. `nextAfter` is 0 at the current end of the history."""
 
     events: list[Event]
     next_after: int
-    ended: Annotated[bool, Meta(description="The last event of the execution is in this page.")]
+    ended: Annotated[
+        bool, Meta(description="True if the page holds the last event of the execution.")
+    ]
 
 
 # --- others ----------------------------------------------------------------------------------
 
 
 class PayloadReferenceValue(Answer, kw_only=True):
-    """Names a stored value by its content."""
+    """A reference to a stored value by its content."""
 
     digest: str
     size_bytes: int
@@ -405,7 +411,7 @@ class PayloadReferenceValue(Answer, kw_only=True):
 
 
 class StoredPayload(Answer, kw_only=True):
-    """Put it where an input is expected."""
+    """The reference of a stored value, usable in place of an input."""
 
     payload: PayloadReferenceValue = msgspec.field(name="$payload")
 
@@ -426,7 +432,7 @@ class ServiceValue(Answer, kw_only=True):
 
 
 class ServiceList(Answer, kw_only=True):
-    """Instances that pass the filters, by name and id."""
+    """Matching instances, sorted by name and id."""
 
     services: list[ServiceValue]
     next_page_token: str

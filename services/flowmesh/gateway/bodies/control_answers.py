@@ -1,4 +1,4 @@
-"""Answers of the routes that steer nodes and run executions again."""
+"""Responses of the routes that control nodes and rerun executions."""
 
 from typing import Annotated, Literal
 
@@ -8,27 +8,28 @@ from flowmesh.gateway.bodies.answers import Answer, ApprovalValue, Instant
 
 
 class Steered(Answer, kw_only=True):
-    """What was asked is in the history up to event `sequence`."""
+    """The action is in the history, up to event `sequence`."""
 
     execution_id: str
     sequence: int
 
 
 class Decided(Answer, kw_only=True):
-    """The decision is in the history up to event `sequence`."""
+    """The decision is in the history, up to event `sequence`."""
 
     execution_id: str
     sequence: int
     outcome: (
         Annotated[
-            Literal["approved", "rejected"], Meta(description="Unset while others are waited for.")
+            Literal["approved", "rejected"],
+            Meta(description="Absent while further decisions are pending."),
         ]
         | UnsetType
     ) = UNSET
 
 
 class ApprovalLink(Answer, kw_only=True):
-    """Whoever has the URL decides as `by`, until they have or it expires."""
+    """A link. Every holder of the URL can decide as `by`, once and until it expires."""
 
     url: str
     by: str
@@ -36,32 +37,32 @@ class ApprovalLink(Answer, kw_only=True):
 
 
 class LinkKeyValue(Answer, kw_only=True):
-    """A key that links are signed with; without `goodUntil` it is the newest."""
+    """A signing key of links; without `goodUntil` it is the newest."""
 
     id: int
     created_at: Instant
     actor: str
     reason: str
     good_until: (
-        Annotated[Instant, Meta(description="No link of it is good from then on.")] | UnsetType
+        Annotated[Instant, Meta(description="From this time its links are invalid.")] | UnsetType
     ) = UNSET
 
 
 class LinkKeyRotated(Answer, kw_only=True):
-    """The new key, and how many older ones were revoked."""
+    """The new key, and the number of revoked older keys."""
 
     key: LinkKeyValue
     revoked: int
 
 
 class LinkKeyList(Answer, kw_only=True):
-    """The newest first."""
+    """Keys, newest first."""
 
     keys: list[LinkKeyValue]
 
 
 class PendingApproval(Answer, kw_only=True):
-    """A task that waits for people."""
+    """A task with a pending approval."""
 
     execution_id: str
     workflow: str
@@ -72,26 +73,26 @@ class PendingApproval(Answer, kw_only=True):
 
 
 class ApprovalList(Answer, kw_only=True):
-    """The oldest first."""
+    """Pending approvals, oldest first."""
 
     approvals: list[PendingApproval]
     next_page_token: str
 
 
 class RerunNode(Answer, kw_only=True):
-    """What becomes of a node in a rerun."""
+    """The treatment of a node in a rerun."""
 
     node: str
     type: str | UnsetType = UNSET
-    reused: Annotated[bool, Meta(description="Its result is taken over; else it runs.")]
+    reused: Annotated[bool, Meta(description="True if its result is reused; otherwise it runs.")]
     reason: str
     repeats_effect: Annotated[
-        bool, Meta(description="It completed before, and does again what it did to others.")
+        bool, Meta(description="True if it completed before and its side effects are repeated.")
     ]
 
 
 class Rerun(Answer, kw_only=True):
-    """What runs again and what is taken over, and the execution that does where it was started."""
+    """The plan of a rerun, and the new execution if one was started."""
 
     execution_id: str | UnsetType = UNSET
     rerun_of: str

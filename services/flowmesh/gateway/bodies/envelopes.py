@@ -1,7 +1,7 @@
-"""Bodies of requests. A struct is both the check and, in the OpenAPI document, the description.
+"""Bodies of requests. A struct is both the validation and the OpenAPI description.
 
-Unknown members are refused by name. Definitions are not envelopes: they go to the definition
-service as they came.
+Unknown members are rejected. Definitions are not envelopes: they are passed to the definition
+service unparsed.
 """
 
 import re
@@ -20,14 +20,14 @@ OptionalId = Annotated[str, Meta(extra_json_schema={"pattern": OPTIONAL_ID_PATTE
 RequestId = Annotated[
     str,
     Meta(
-        description="Again with the same id answers as the first time and changes nothing.",
+        description="Idempotency key: a repeated request with it returns the first response.",
         extra_json_schema={"pattern": OPTIONAL_ID_PATTERN},
     ),
 ]
 Input = Annotated[
     dict[str, Any],
     Meta(
-        description='The input, or `{"$payload": {"digest", "sizeBytes"}}` for a stored one.',
+        description='The input, or `{"$payload": {"digest", "sizeBytes"}}` for a stored value.',
         examples=[{"orderId": "order-123", "amount": 99.99}],
     ),
 ]
@@ -44,21 +44,21 @@ E_ = TypeVar("E_", bound=msgspec.Struct)
 
 VERSION_MAX = 2**32 - 1
 _VERSION_SCHEMA = {"pattern": OPTIONAL_ID_PATTERN, "minimum": 0, "maximum": VERSION_MAX}
-# A number, or the label that points to it.
+# A version number or a label.
 Version = Annotated[
     int | str,
     Meta(
-        description="A version by its number or by a label; 0 is the newest.",
+        description="A version number or a label; 0 means the newest version.",
         extra_json_schema=_VERSION_SCHEMA,
     ),
 ]
 
 
-Labels = Annotated[dict[str, str], Meta(description="What the execution is found by.")]
+Labels = Annotated[dict[str, str], Meta(description="Labels for searching the execution.")]
 
 
 class StartStepsRequest(Envelope, frozen=True, kw_only=True):
-    """`POST /executions/start`."""
+    """The body of `POST /executions/start`."""
 
     workflow_id: Id
     context: Input = {}
@@ -68,7 +68,7 @@ class StartStepsRequest(Envelope, frozen=True, kw_only=True):
 
 
 class StartRequest(Envelope, frozen=True, kw_only=True):
-    """Starts a workflow named in the path."""
+    """A start of the workflow in the path."""
 
     input: Input = {}
     request_id: RequestId = ""
@@ -77,173 +77,183 @@ class StartRequest(Envelope, frozen=True, kw_only=True):
 
 
 class ExecuteRequest(StartRequest, frozen=True, kw_only=True):
-    """Starts a workflow named in the path and waits for its end."""
+    """A start of the workflow in the path, with waiting for its end."""
 
     timeout_ms: Annotated[
-        int, Meta(ge=1, le=SYNC_WAIT_MS_MAX, description="How long to wait for the end.")
+        int, Meta(ge=1, le=SYNC_WAIT_MS_MAX, description="Maximum waiting time for the end.")
     ] = SYNC_WAIT_MS_MAX
 
 
 class DryRunRequest(Envelope, frozen=True, kw_only=True):
-    """Runs a stored workflow dry; see docs/testing.md for mocks and signals."""
+    """A dry run of a stored workflow; see docs/testing.md for mocks and signals."""
 
-    input: Annotated[Any, Meta(description="The input, any JSON value.")] = {}
+    input: Annotated[Any, Meta(description="The input; any JSON value.")] = {}
     mocks: Annotated[
         dict[str, Any],
         Meta(
-            description="Answers by node, task or task type.",
+            description="Mocked results by node, task or task type.",
             examples=[{"charge": {"output": {"id": "p-1"}}}],
         ),
     ] = {}
     signals: Annotated[
-        list[Any], Meta(description='`{"name", "payload", "after"}`, from the start on.')
+        list[Any],
+        Meta(description='Signals: `{"name", "payload", "after"}`; `after` counts from the start.'),
     ] = []
     version: Version = 0
 
 
 class DryRunSourceRequest(DryRunRequest, frozen=True, kw_only=True):
-    """Runs a definition dry that need not be stored."""
+    """A dry run of a definition in the request."""
 
     definition: Annotated[
-        dict[str, Any] | str, Meta(description="JSON, or a text in YAML or JSON.")
+        dict[str, Any] | str, Meta(description="A JSON object, or YAML or JSON text.")
     ]
     workflow: Annotated[
-        OptionalId, Meta(description="Which of its workflows, where there are several.")
+        OptionalId, Meta(description="The workflow to run if the source has several.")
     ] = ""
 
 
 class StopRequest(Envelope, frozen=True, kw_only=True):
-    """Pauses or resumes an execution."""
+    """A pause or resumption of an execution."""
 
     reason: str = ""
     request_id: RequestId = ""
 
 
 class EndRequest(StopRequest, frozen=True, kw_only=True):
-    """Cancels or terminates an execution."""
+    """A cancellation or termination of an execution."""
 
     compensate: Annotated[
         bool | None,
-        Meta(description="Whether what was done is undone first; else as the workflow says."),
+        Meta(description="Run compensations first (default: as the workflow declares)."),
     ] = None
 
 
 class SteerRequest(Envelope, frozen=True, kw_only=True):
-    """Says what becomes of a node."""
+    """An action on a node."""
 
     input: Annotated[
-        Any, Meta(description="What its next attempt gets, for `retry` and `continue`.")
+        Any, Meta(description="The input of the next attempt, for `retry` and `continue`.")
     ] = UNSET
-    output: Annotated[Any, Meta(description="For `complete` and `override`.")] = UNSET
+    output: Annotated[
+        Any, Meta(description="The output of the node, for `complete` and `override`.")
+    ] = UNSET
     reason: str = ""
     request_id: RequestId = ""
 
 
 class DecisionRequest(Envelope, frozen=True, kw_only=True):
-    """Approves or rejects."""
+    """A decision on an approval."""
 
     approved: bool
-    by: Annotated[str, Meta(description="Who decides; else the `Flowmesh-Actor`.")] = ""
+    by: Annotated[
+        str, Meta(description="The deciding person (default: the `Flowmesh-Actor` header).")
+    ] = ""
     comment: str = ""
-    form: Annotated[Any, Meta(description="What was filled in.")] = UNSET
+    form: Annotated[Any, Meta(description="The submitted values of the form.")] = UNSET
     request_id: RequestId = ""
 
 
 class VariableRequest(Envelope, frozen=True, kw_only=True):
-    """Another value of a variable."""
+    """A new value of a variable."""
 
-    value: Annotated[Any, Meta(description="As the schema of the variable takes it.")]
+    value: Annotated[Any, Meta(description="A value that fits the schema of the variable.")]
     reason: str = ""
     request_id: RequestId = ""
 
 
 class LinkRequest(Envelope, frozen=True, kw_only=True):
-    """A link by which somebody decides."""
+    """A link for deciding an approval."""
 
-    by: Annotated[str, Meta(min_length=1, description="Who decides by it.")]
+    by: Annotated[str, Meta(min_length=1, description="The person who decides by the link.")]
     decision: Annotated[
-        Literal["any", "approve", "reject"], Meta(description="What the link lets them say.")
+        Literal["any", "approve", "reject"], Meta(description="The decisions that the link allows.")
     ] = "any"
     valid_ms: Annotated[
         int,
         Meta(
             ge=0,
             le=INT64_MAX,
-            description="At most until the deadline; without it until then, or 7 days.",
+            description="Validity, at most until the deadline (default: that, or 7 days).",
         ),
     ] = 0
 
 
 class RotateRequest(Envelope, frozen=True, kw_only=True):
-    """A new key for links."""
+    """A rotation of the signing key of links."""
 
-    revoke: Annotated[
-        bool, Meta(description="Links of all older keys are invalid from now on.")
-    ] = False
-    reason: Annotated[str, Meta(description="Why; kept with the key.")] = ""
+    revoke: Annotated[bool, Meta(description="Invalidate the links of all older keys.")] = False
+    reason: Annotated[str, Meta(description="The reason, stored with the key.")] = ""
     request_id: RequestId = ""
 
 
 class BreakpointsRequest(Envelope, frozen=True, kw_only=True):
-    """Where to stop; with neither nowhere any more, and what has stopped goes on."""
+    """The new breakpoints; without any, all are removed and stopped nodes continue."""
 
-    all: Annotated[bool, Meta(description="Before every node.")] = False
-    nodes: Annotated[list[str], Meta(description="Before these; of one in a body `map/node`.")] = []
+    all: Annotated[bool, Meta(description="Stop before every node.")] = False
+    nodes: Annotated[
+        list[str], Meta(description="Stop before these nodes; `map/node` names one in a body.")
+    ] = []
     request_id: RequestId = ""
 
 
 class RerunRequest(Envelope, frozen=True, kw_only=True):
-    """Runs an execution again that has ended."""
+    """A rerun of an ended execution."""
 
     from_nodes: Annotated[
-        list[str], Meta(description="These run again with all behind them; none is every node.")
+        list[str], Meta(description="Nodes to run again with their successors (default: all).")
     ] = []
     from_failed: Annotated[
         bool,
-        Meta(description="From those that failed, were canceled or have no result, beside those."),
+        Meta(description="Also run again nodes that failed, were canceled or have no result."),
     ] = False
-    input: Annotated[Any, Meta(description="In place of the input it had.")] = UNSET
+    input: Annotated[Any, Meta(description="A new input (default: the original one).")] = UNSET
     node_inputs: Annotated[
-        dict[str, Any], Meta(description="Inputs of nodes in place of their definition's.")
+        dict[str, Any], Meta(description="New inputs of nodes, by node id.")
     ] = {}
-    newest_version: Annotated[bool, Meta(description="Of the workflow, not the one it ran.")] = (
+    newest_version: Annotated[bool, Meta(description="Use the newest version of the workflow.")] = (
         False
     )
-    dry_run: Annotated[bool, Meta(description="Answers the plan and starts nothing.")] = False
+    dry_run: Annotated[bool, Meta(description="Return the plan without starting an execution.")] = (
+        False
+    )
     reason: str = ""
     request_id: RequestId = ""
 
 
 class ReasonRequest(Envelope, frozen=True, kw_only=True):
-    """Changes something that needs no more than to be asked for."""
+    """A change with a reason."""
 
-    reason: Annotated[str, Meta(description="Why; kept with the change.")] = ""
+    reason: Annotated[str, Meta(description="The reason, stored with the change.")] = ""
     request_id: RequestId = ""
 
 
 class InstantiateRequest(ReasonRequest, frozen=True, kw_only=True):
-    """Makes a workflow of a template."""
+    """An instantiation of a template."""
 
-    name: Annotated[Id, Meta(description="Of what is made.")]
+    name: Annotated[Id, Meta(description="The name of the new workflow.")]
     parameters: dict[str, Any] = {}
-    version: Annotated[int, Meta(ge=0, le=VERSION_MAX, description="Of the template.")] = 0
-    dry_run: Annotated[bool, Meta(description="Applies nothing.")] = False
+    version: Annotated[
+        int,
+        Meta(ge=0, le=VERSION_MAX, description="The version of the template; 0 means the newest."),
+    ] = 0
+    dry_run: Annotated[bool, Meta(description="Return the result without applying it.")] = False
 
 
 class LabelRequest(ReasonRequest, frozen=True, kw_only=True):
-    """Points a label to a version."""
+    """The target of a label."""
 
     version: Annotated[
         int | str,
         Meta(
-            description="A version by its number or by another label; 0 is none.",
+            description="A version number from 1, or another label.",
             extra_json_schema=_VERSION_SCHEMA,
         ),
     ]
 
 
 class SignalRequest(Envelope, frozen=True, kw_only=True):
-    """Sends a signal to an execution."""
+    """A signal to an execution."""
 
     name: Id
     payload: Annotated[Any, Meta(description="Any JSON value.")] = None
@@ -251,13 +261,15 @@ class SignalRequest(Envelope, frozen=True, kw_only=True):
 
 
 class KeyedSignalRequest(SignalRequest, frozen=True, kw_only=True):
-    """Sends a signal to those who wait for it with a key."""
+    """A signal to all executions that wait for it with a key."""
 
-    key: Annotated[str, Meta(min_length=1, max_length=256, description="What they wait with.")]
+    key: Annotated[
+        str, Meta(min_length=1, max_length=256, description="The key of the waiting executions.")
+    ]
 
 
 def version_choice(version: int | str) -> dict[str, Any]:
-    """The fields of a request that choose a version."""
+    """Return the request fields that select a version."""
     if isinstance(version, int):
         if not 0 <= version <= VERSION_MAX:
             raise invalid_version(f"must be from 0 to {VERSION_MAX}")
@@ -268,7 +280,7 @@ def version_choice(version: int | str) -> dict[str, Any]:
 
 
 def version_text(version: int | str) -> str:
-    """The same as one text."""
+    """Return the text form of a version."""
     chosen = version_choice(version)
     return str(chosen.get("version") or chosen.get("version_label", ""))
 
@@ -279,7 +291,7 @@ def invalid_version(what: str) -> Invalid:
 
 
 def decode(raw: bytes, envelope: type[E_]) -> E_:
-    """The envelope; an empty body is one without members."""
+    """Decode an envelope; an empty body has no members."""
     value = parse_json(raw) if raw.strip() else {}
     try:
         return msgspec.convert(value, envelope)
@@ -287,7 +299,7 @@ def decode(raw: bytes, envelope: type[E_]) -> E_:
         raise _refusal(str(error)) from error
 
 
-# msgspec says what is wrong in one of these two sentences, then where.
+# The messages of msgspec for unknown and missing members, followed by the path.
 _MEMBER = re.compile(r"^Object (?P<what>contains unknown|missing required) field `(?P<name>.*?)`")
 _TYPE = re.compile(r"`(.*?)`")
 _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}

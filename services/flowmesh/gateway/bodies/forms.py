@@ -1,8 +1,7 @@
-"""A form of an approval as inputs of a page, and what was filled in as JSON. Pure.
+"""Conversion of an approval form to inputs of a page, and of submitted values to JSON. Pure.
 
-Members of an object that are text, numbers, flags or one of a list have an input of their own; all
-else is written as JSON. What does not parse is left as text, so that the schema says where it is
-wrong.
+Members of an object that are text, numbers, flags or enums have an input each; other values are
+entered as JSON. Unparsable values are kept as text, so that the schema check reports them.
 """
 
 import json
@@ -36,7 +35,7 @@ class Field:
 
 
 def fields_of(schema: bytes) -> list[Field]:
-    """The inputs of a form; one for all of it where it is no object with members."""
+    """Return the inputs of a form; a single one unless it is an object with members."""
     if not schema:
         return []
     form = msgspec.json.decode(schema)
@@ -82,7 +81,7 @@ def _kind(schema: Mapping[str, Json]) -> str:
 
 
 def filled_in(fields: list[Field], given: Mapping[str, str]) -> Json:
-    """What was filled in, members that were left empty left out."""
+    """Return the submitted values without empty members."""
     if not fields:
         return None
     if not fields[0].name:

@@ -1,4 +1,4 @@
-"""The graph of a workflow as answers show it: the keys of a processed workflow, and more."""
+"""The graph of a workflow in responses: the keys of a processed workflow, and more."""
 
 from collections.abc import Iterator
 
@@ -17,14 +17,14 @@ class NodeRelationship(Answer, kw_only=True):
 
 
 class GraphNode(NodeRelationship, kw_only=True):
-    """A node of the graph; `type` is the word of its document or the task that it refers to."""
+    """A node of the graph; `type` is the type in its document or the referenced task."""
 
     name: str
     type: str
 
 
 class Edge(Answer, kw_only=True):
-    """An edge of the graph, with the id it has in its document, if it has one."""
+    """An edge of the graph, with its id in the document if present."""
 
     id: str
     source: str
@@ -34,14 +34,14 @@ class Edge(Answer, kw_only=True):
 
 
 class Forest(Answer, kw_only=True):
-    """Where runs begin, and how to go on from each node."""
+    """The root nodes, and the successors of each node."""
 
     roots: list[str]
     adjacency_list: dict[str, NodeRelationship]
 
 
 class GraphExecution(Answer, kw_only=True):
-    """What running the graph is planned by."""
+    """The data for scheduling the graph."""
 
     branch_points: list[str]
     leaf_nodes: list[str]
@@ -50,16 +50,16 @@ class GraphExecution(Answer, kw_only=True):
 
 
 class GraphPath(Answer, kw_only=True):
-    """One way from a root to a leaf."""
+    """A path from a root to a leaf."""
 
     nodes: list[str]
 
 
 class AnalysisAnswer(Answer, kw_only=True):
-    """A graph, with those its maps run. `pathCount` counts all paths, also those not listed.
+    """A graph, with the graphs of its maps. `pathCount` counts all paths, listed or not.
 
-    Above 2^63 it is -1, and `pathCountText` has it. `criticalPathMs` is by the durations known:
-    what timers wait and limits allow, or what was observed.
+    Above 2^63 it is -1, and `pathCountText` holds it. `criticalPathMs` uses the known durations:
+    those of timers and time limits, or observed ones.
     """
 
     name: str
@@ -136,7 +136,7 @@ def analysis_answer(name: str, version: int, analysis: definition_pb2.Analysis) 
 
 
 def _edges_from(node: definition_pb2.NodeEdges) -> Iterator[Edge]:
-    """The edges from a node; one without an id of its own is named by its ends."""
+    """Yield the edges of a node; the id of an edge without one is made of its ends."""
     rules = {edge.target: edge for edge in node.edges}
     ids = list(node.edge_ids) or [""] * len(node.successors)
     for target, edge_id in zip(node.successors, ids, strict=True):

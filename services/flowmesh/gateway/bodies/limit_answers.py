@@ -1,4 +1,4 @@
-"""What REST answers about limits, stops, queues and circuit breakers."""
+"""Responses about limits, stops, queues and circuit breakers."""
 
 from msgspec import UNSET, UnsetType
 
@@ -6,7 +6,7 @@ from flowmesh.gateway.bodies.answers import Answer, FailureValue, Instant
 
 
 class LimitValue(Answer, kw_only=True):
-    """A limit that is set; 0 is none."""
+    """A configured limit; 0 means no limit."""
 
     kind: str
     subject: str
@@ -22,7 +22,7 @@ class LimitValue(Answer, kw_only=True):
 
 
 class LimitUseValue(Answer, kw_only=True):
-    """What is counted under a limit, by each value of its key."""
+    """The usage of a limit, per value of its key."""
 
     kind: str
     subject: str
@@ -34,7 +34,7 @@ class LimitUseValue(Answer, kw_only=True):
 
 
 class StopValue(Answer, kw_only=True):
-    """A stop; without a workflow it is of the namespace."""
+    """A dispatch stop of a workflow, or of the namespace without a workflow."""
 
     workflow: str | UnsetType = UNSET
     reason: str
@@ -44,7 +44,7 @@ class StopValue(Answer, kw_only=True):
 
 
 class LimitList(Answer, kw_only=True):
-    """What is set, in use and stopped; `unreachable` orchestrators did not answer."""
+    """Limits, their usage and stops; `unreachable` orchestrators did not respond."""
 
     limits: list[LimitValue]
     uses: list[LimitUseValue]
@@ -53,20 +53,20 @@ class LimitList(Answer, kw_only=True):
 
 
 class LimitAnswer(Answer, kw_only=True):
-    """Done; `unreachable` orchestrators follow within a second."""
+    """The change is stored; `unreachable` orchestrators apply it within a second."""
 
     unreachable: list[str]
 
 
 class LimitDeleted(Answer, kw_only=True):
-    """Whether there was one."""
+    """The result of a deletion; false if there was no such limit."""
 
     deleted: bool
     unreachable: list[str]
 
 
 class LimitChangeValue(Answer, kw_only=True):
-    """Who changed a limit or stopped dispatch, and why."""
+    """A change of a limit or of dispatch, with its actor and reason."""
 
     number: int
     at: Instant | UnsetType = UNSET
@@ -77,16 +77,16 @@ class LimitChangeValue(Answer, kw_only=True):
 
 
 class LimitChangeList(Answer, kw_only=True):
-    """Newest first."""
+    """Changes, newest first."""
 
     changes: list[LimitChangeValue]
 
 
 class QueueValue(Answer, kw_only=True):
-    """Tasks of one queue and task type; those that are held back are among the ready ones.
+    """Tasks of a queue and task type; ready tasks include those held back by a limit.
 
-    `maxSize` is that of the queue; arrivals and the time a task takes are those of the last minute,
-    and recommendations what they ask for. 0 is none, or unknown.
+    `maxSize` is a limit of the queue. Arrivals and task durations are those of the last minute, and
+    recommendations follow from them. 0 means none or unknown.
     """
 
     queue: str
@@ -109,14 +109,14 @@ class QueueValue(Answer, kw_only=True):
 
 
 class QueueList(Answer, kw_only=True):
-    """By queue and task type; `unreachable` orchestrators did not answer."""
+    """Queues by name and task type; `unreachable` orchestrators did not respond."""
 
     queues: list[QueueValue]
     unreachable: list[str]
 
 
 class DeadLetterValue(Answer, kw_only=True):
-    """A task whose last attempt failed and failed its execution with it."""
+    """A task that failed for good and failed its execution."""
 
     execution_id: str
     workflow: str
@@ -129,7 +129,7 @@ class DeadLetterValue(Answer, kw_only=True):
 
 
 class DeadLetterList(Answer, kw_only=True):
-    """Those of a page of failed executions, newest first."""
+    """Failed tasks of a page of failed executions, newest first."""
 
     letters: list[DeadLetterValue]
     next_page_token: str
@@ -147,6 +147,6 @@ class BreakerValue(Answer, kw_only=True):
 
 
 class BreakerList(Answer, kw_only=True):
-    """By upstream."""
+    """Circuit breakers, sorted by upstream."""
 
     breakers: list[BreakerValue]

@@ -1,4 +1,4 @@
-"""Answers that describe the operations of transform pipelines."""
+"""Responses that describe the operations of transform pipelines."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from flowmesh.gateway.bodies.answers import Answer, Json
 
 
 class OperationExample(Answer, kw_only=True):
-    """What an operation makes of an input."""
+    """An example input of an operation with its output."""
 
     input: Json
     parameters: Json
@@ -24,6 +24,6 @@ class OperationValue(Answer, kw_only=True):
 
 
 class OperationList(Answer, kw_only=True):
-    """All operations a pipeline may use."""
+    """All operations of pipelines."""
 
     operations: list[OperationValue]

@@ -1,4 +1,4 @@
-"""Pages for people who decide by a link: HTML with nothing to load and nothing to run. Pure."""
+"""HTML pages of approval links, without external resources and scripts. Pure."""
 
 import base64
 import hashlib
@@ -26,8 +26,8 @@ _POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-# The address of the page is what decides: no other site may get to know it. Without any referrer
-# browsers would send the page's own form with `Origin: null`.
+# The URL is a credential and must not leak to other sites. Without any referrer, however,
+# browsers would submit the form of the page with `Origin: null`.
 HEADERS = (
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"same-origin"),
@@ -38,7 +38,7 @@ HEADERS = (
 
 
 def notice(status: int, title: str, text: str) -> Response:
-    """A page that says one thing."""
+    """Return a page with a title and a text."""
     return _page(status, title, f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>")
 
 
@@ -50,14 +50,14 @@ def decision_page(
     status: int = 200,
     problems: tuple[str, ...] = (),
 ) -> Response:
-    """What is to be decided, with inputs for it; `given` is what was filled in before."""
+    """Return the page of a decision with its inputs; `given` are submitted values."""
     asked = link.approval
     details = json_value(asked.approval.details)
     said = details if isinstance(details, dict) else {}
     title = str(said.get("title") or asked.name or asked.node)
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{escape(link.by)}, you are asked to decide <b>{escape(asked.node)}</b> "
+        f"<p>{escape(link.by)}, please decide <b>{escape(asked.node)}</b> "
         f"of <b>{escape(asked.workflow_id)}</b>.</p>",
         *(f'<p class="problem">{escape(each)}</p>' for each in problems),
         _shown(said.get("data")),
@@ -66,8 +66,8 @@ def decision_page(
         _comment(given or {}),
         *_buttons(link.scope),
         "</form>",
-        f'<p class="quiet">{escape(asked.execution_id)}, asked {instant(asked.asked_at_us)}; '
-        f"this link can be used until {instant(link.expires_at_us)}.</p>",
+        f'<p class="quiet">{escape(asked.execution_id)}, requested {instant(asked.asked_at_us)};  '
+        f"this link is valid until {instant(link.expires_at_us)}.</p>",
     ]
     return _page(status, title, "\n".join(part for part in parts if part))
 
@@ -85,7 +85,7 @@ def _comment(given: Mapping[str, str]) -> str:
 
 def _buttons(scope: int) -> list[str]:
     approve = '<button name="decision" value="approve">Approve</button>'
-    # What is rejected needs no form.
+    # A rejection does not need the form.
     reject = '<button name="decision" value="reject" formnovalidate>Reject</button>'
     if scope == pb.LINK_SCOPE_APPROVE:
         return [approve]
@@ -116,7 +116,7 @@ def _input(each: Field, given: Mapping[str, str] | None) -> str:
 
 
 def _option(choice: str, value: str) -> str:
-    """Choices are JSON; one that is text is shown without its quotes."""
+    """Return an option. A choice is JSON; text is shown without quotes."""
     selected = " selected" if choice == value else ""
     known = json.loads(choice) if choice else ""
     shown = known if isinstance(known, str) else choice

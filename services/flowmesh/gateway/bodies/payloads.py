@@ -1,4 +1,4 @@
-"""Values on their way in and out: small ones travel inline, large ones by reference."""
+"""Payloads in requests and responses: small ones inline, large ones by reference."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -24,7 +24,7 @@ REFERENCE_KEY = "$payload"
 async def payload_of(
     backends: Backends, namespace: str, field: str, value: Any
 ) -> payload_pb2.Payload:
-    """A parsed value as a payload: stored first where it is too large to travel inline."""
+    """Return a value as a payload; a large one is stored first."""
     if isinstance(value, dict) and REFERENCE_KEY in value:
         return _reference(field, value)
     data = dump_json(value)
@@ -40,7 +40,7 @@ async def payload_of(
 async def put_payload(
     backends: Backends, namespace: str, encoding: str, pieces: AsyncIterator[bytes]
 ) -> payload_pb2.Payload:
-    """Stores the pieces as one payload and answers its reference."""
+    """Store the pieces as one payload. Return its reference."""
     call = backends.payloads.PutPayload(timeout=PAYLOAD_CALL_S)
     try:
         await call.write(pb.PutPayloadRequest(namespace=namespace, encoding=encoding))
@@ -51,21 +51,21 @@ async def put_payload(
         await call.done_writing()
         response = await call
     finally:
-        # Half a body must not be taken for a whole one.
+        # A partial body must not be stored as a complete one.
         call.cancel()
     return response.payload
 
 
-async def brought_in(
+async def resolve_references(
     backends: Backends, execution: execution_pb2.Execution
 ) -> execution_pb2.Execution:
-    """The execution with stored values in place of their references, smallest first.
+    """Return the execution with references replaced by stored values, smallest first.
 
-    What is above the bound, or no longer stored, stays a reference.
+    A value above the limit, or one that is no longer stored, remains a reference.
     """
     if not any(payload.HasField("reference") for payload in _payloads(execution)):
         return execution
-    # Messages of this process pass by reference: the one received is not ours to change.
+    # Copy the message: in one process the sender still owns the received one.
     whole = execution_pb2.Execution()
     whole.CopyFrom(execution)
     by_digest: dict[str, list[payload_pb2.Payload]] = {}
@@ -88,7 +88,7 @@ def _payloads(execution: execution_pb2.Execution) -> list[payload_pb2.Payload]:
 
 
 async def get_payload(backends: Backends, namespace: str, digest: str) -> tuple[str, bytes]:
-    """Encoding and bytes of a stored payload."""
+    """Return the encoding and the bytes of a stored payload."""
     call = backends.payloads.GetPayload(
         pb.GetPayloadRequest(namespace=namespace, digest=digest), timeout=PAYLOAD_CALL_S
     )
@@ -124,7 +124,7 @@ def _reference(field: str, value: dict[str, Any]) -> payload_pb2.Payload:
         or not 0 <= size < 2**63
     ):
         raise invalid_field(
-            f"{field}.{REFERENCE_KEY}", 'must be {"digest", "sizeBytes"} and stand alone'
+            f"{field}.{REFERENCE_KEY}", 'must be {"digest", "sizeBytes"} without other members'
         )
     reference = payload_pb2.PayloadReference(digest=given["digest"], size_bytes=size)
     return payload_pb2.Payload(encoding=given.get("encoding", JSON), reference=reference)

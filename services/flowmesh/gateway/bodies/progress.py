@@ -1,4 +1,4 @@
-"""How far an execution is in its graph: nodes and paths with what has become of them. Pure."""
+"""Progress of an execution in its graph: the states of nodes and paths. Pure."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -20,9 +20,9 @@ _PLAIN = definition_pb2.GraphEdge()
 
 
 class PathProgress(Answer, kw_only=True):
-    """One way from a root to a leaf; `at` is its first task that has not ended.
+    """A path from a root to a leaf; `at` is its first task that has not ended.
 
-    It is `taken` when all of it ran, `notTaken` once an edge of it cannot be, else `open`.
+    It is `taken` if all of it ran, `notTaken` if an edge of it cannot be taken, else `open`.
     """
 
     nodes: list[str]
@@ -32,7 +32,7 @@ class PathProgress(Answer, kw_only=True):
 
 
 class MapProgress(Answer, kw_only=True):
-    """How far a map is, in items; `total` of them are known."""
+    """Progress of a map in items; `total` are known."""
 
     total: int
     running: int
@@ -41,10 +41,10 @@ class MapProgress(Answer, kw_only=True):
 
 
 class StateAnswer(Answer, kw_only=True):
-    """An execution as its graph: the version it is pinned to, each task, each listed path.
+    """The progress of an execution: its pinned version, each task, each listed path.
 
-    `nodes` has those of items in progress as `<map>[<item>]/<id>`, `maps` how far each map is,
-    `activePaths` the places in `paths` of those that were taken or still may be.
+    `nodes` includes nodes of items in progress as `<map>[<item>]/<id>`, `maps` the progress of each
+    map, `activePaths` the indexes in `paths` of paths that were or still may be taken.
     """
 
     execution_id: str
@@ -103,7 +103,7 @@ def _paths(
     outputs = {node.id: json_value(node.output) for node in execution.nodes if node.id in deciders}
 
     def taken(source: str, target: str) -> bool:
-        """Whether an edge may still be taken, or was."""
+        """Return whether an edge was or may still be taken."""
         return any(
             _is_taken(nodes.get(source, "pending"), edge, outputs.get(edge.decided_by))
             for edge in rules.get((source, target), (_PLAIN,))
@@ -117,7 +117,7 @@ def _is_taken(source: StepWord, edge: definition_pb2.GraphEdge, answer: Json) ->
         return True
     if edge.on_failure or source != "success":
         return edge.on_failure and source == "failed"
-    # What decides may not have answered yet.
+    # The decision may be pending.
     named = answer if isinstance(answer, list) else [answer]
     return not edge.label or answer is None or edge.label in named
 

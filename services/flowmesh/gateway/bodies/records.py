@@ -1,8 +1,7 @@
-"""How each node of an execution went, in the two shapes that graph JSON has for it, and all of it
-as the context of a workflow.
+"""Records of the nodes of an execution in both shapes of graph JSON, and the workflow context.
 
-`NodeExecution` knows skipped nodes and attempts that run, `NodeResult` counts retries; both are
-made of one record: the node's state, and its attempts in the history. Pure, no I/O.
+`NodeExecution` includes skipped nodes and running attempts, `NodeResult` counts retries; both are
+made from the state of a node and its attempts in the history. Pure, no I/O.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,8 +32,8 @@ NodeWord = Literal["pending", "running", "completed", "failed", "skipped"]
 
 
 class NodeError(Answer, kw_only=True):
-    """Why a node or an attempt failed; `code` is the class of the failure, `stack` the traceback of
-    a handler that raised.
+    """The failure of a node or an attempt; `code` is the failure class, `stack` the traceback of
+    the handler.
     """
 
     message: str
@@ -43,13 +42,13 @@ class NodeError(Answer, kw_only=True):
 
 
 class _Details(msgspec.Struct):
-    """What the SDK tells of an error that it does not know."""
+    """The details of an unexpected exception, as sent by the SDK."""
 
     traceback: str | UnsetType = UNSET
 
 
 class NodeAttempt(Answer, kw_only=True):
-    """An attempt that has ended."""
+    """An ended attempt."""
 
     start_time: Instant
     end_time: Instant | UnsetType = UNSET
@@ -59,7 +58,7 @@ class NodeAttempt(Answer, kw_only=True):
 
 
 class NodeExecutionAttempt(NodeAttempt, kw_only=True):
-    """An attempt, also one that runs."""
+    """An ended or running attempt."""
 
     attempt_number: int
 
@@ -81,7 +80,7 @@ class NodeExecution(Answer, kw_only=True):
 
 
 class NodeResult(Answer, kw_only=True):
-    """The same of a node that was not skipped, with the number of its retries."""
+    """A node that was not skipped, with the number of its retries."""
 
     status: NodeWord
     start_time: Instant | UnsetType = UNSET
@@ -93,8 +92,8 @@ class NodeResult(Answer, kw_only=True):
 
 
 class NodeRecords(Answer, kw_only=True):
-    """All nodes of an execution, in definition order; `truncated` where there is more: nodes of
-    items, attempts in the history, or inputs.
+    """All nodes of an execution, in definition order; `truncated` if nodes of items, attempts or
+    inputs are omitted.
     """
 
     execution_id: str
@@ -104,9 +103,9 @@ class NodeRecords(Answer, kw_only=True):
 
 
 class WorkflowContext(Answer, kw_only=True):
-    """An execution with the graph it runs; `variables` are the members of its input, and those it
-    declares as they are now, `metadata` the labels and attributes it is found by. One that is
-    paused is running.
+    """An execution with its graph; `variables` are members of the input and the current declared
+    variables, `metadata` its labels and search attributes. A paused execution has the status
+    running.
     """
 
     id: str
@@ -201,7 +200,7 @@ def _node(
 
 
 def _word(node: execution_pb2.Node, ran: bool) -> NodeWord:
-    """Neither shape knows canceled: what ran has failed then, and what did not was skipped."""
+    """Map canceled, which neither shape has: to failed if the node ran, else to skipped."""
     word = node_status(node.status)
     if word == "canceled":
         return "failed" if ran else "skipped"
@@ -209,7 +208,7 @@ def _word(node: execution_pb2.Node, ran: bool) -> NodeWord:
 
 
 def _attempt(times: AttemptTimes, output: Json | UnsetType) -> NodeExecutionAttempt:
-    """The output is that of the attempt that completed, which is the last."""
+    """Return an attempt; `output` is present for the completed attempt, which is the last."""
     failed = times.failure is not None
     running = not times.ended_us
     return NodeExecutionAttempt(

@@ -1,4 +1,4 @@
-"""The outputs of an execution in the four ways that definitions read them. Pure."""
+"""The outputs of an execution in the four views of definitions. Pure."""
 
 from typing import Any, Literal
 
@@ -23,13 +23,13 @@ _WORDS: dict[int, NodeWord] = {
 
 
 class TaskOutput(Answer, kw_only=True):
-    """What `tasks.<id>` is in a template."""
+    """The value of `tasks.<id>` in a template."""
 
     output: Json
 
 
 class NodeOutcome(Answer, kw_only=True):
-    """What became of a node of graph JSON; `retryCount` is one less than its attempts."""
+    """The result of a node of graph JSON; `retryCount` is the number of attempts less one."""
 
     status: NodeWord
     start_time: Instant | UnsetType = UNSET
@@ -40,10 +40,10 @@ class NodeOutcome(Answer, kw_only=True):
 
 
 class Results(Answer, kw_only=True):
-    """The outputs of the tasks that have completed, as one of the views shows them.
+    """The outputs of the completed tasks in one of the views.
 
     `tasks`: `tasks.<id>.output`. `steps`: `.steps.<id>`. `context`: the input's members and each
-    output under its id. `nodes`: the input as `variables`, and `nodeResults` of all that began.
+    output under its id. `nodes`: the input as `variables`, and `nodeResults` of started nodes.
     """
 
     execution_id: str

@@ -1,4 +1,4 @@
-"""Answers in the step-JSON shape: what `/executions/{id}` and its list tell."""
+"""Responses in the step-JSON shape: `/executions/{id}` and its list."""
 
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from flowmesh.gateway.bodies.answers import (
 
 
 class StepFailure(Answer, kw_only=True):
-    """Why a step or a run failed."""
+    """The failure of a step or a run."""
 
     class_: str = msgspec.field(name="class")
     message: str
@@ -27,7 +27,7 @@ class StepFailure(Answer, kw_only=True):
 
 
 class StepResult(Answer, kw_only=True):
-    """How a step is; a running one has no duration and no result."""
+    """The state of a step; a running one has neither duration nor result."""
 
     step_id: str
     status: StepWord
@@ -35,15 +35,15 @@ class StepResult(Answer, kw_only=True):
     duration: Annotated[int, Meta(description="Milliseconds.")] | UnsetType = UNSET
     result: Json | UnsetType = UNSET
     error: StepFailure | UnsetType = UNSET
-    start_time: Annotated[int, Meta(description="Epoch seconds.")] | UnsetType = UNSET
+    start_time: Annotated[int, Meta(description="Seconds since the epoch.")] | UnsetType = UNSET
     end_time: int | UnsetType = UNSET
     child_execution_id: str | UnsetType = UNSET
-    held: Annotated[bool, Meta(description="It waits for somebody.")] | UnsetType = UNSET
-    undoes: Annotated[str, Meta(description="The step it undoes.")] | UnsetType = UNSET
+    held: Annotated[bool, Meta(description="It is held for a manual action.")] | UnsetType = UNSET
+    undoes: Annotated[str, Meta(description="The step that it compensates.")] | UnsetType = UNSET
 
 
 class ParentStep(Answer, kw_only=True):
-    """The step of another execution that started this one; a detached one is not waited for."""
+    """The step that started this execution; it does not wait for a detached one."""
 
     execution_id: str
     step_id: str
@@ -51,12 +51,12 @@ class ParentStep(Answer, kw_only=True):
 
 
 class StepExecution(Answer, kw_only=True):
-    """An execution in the step-JSON shape; in lists its steps are left empty."""
+    """An execution in the step-JSON shape; in lists its steps are empty."""
 
     execution_id: str
     workflow_id: str
     status: ExecutionWord
-    start_time: Annotated[int, Meta(description="Epoch seconds.")]
+    start_time: Annotated[int, Meta(description="Seconds since the epoch.")]
     end_time: int | UnsetType = UNSET
     current_steps: list[str]
     completed_steps: list[str]
@@ -67,7 +67,7 @@ class StepExecution(Answer, kw_only=True):
     continued_from: str | UnsetType = UNSET
     continued_as: str | UnsetType = UNSET
     first_run: str | UnsetType = UNSET
-    version: Annotated[int, Meta(description="Of the workflow.")] | UnsetType = UNSET
+    version: Annotated[int, Meta(description="The version of the workflow.")] | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
     last_sequence: int | UnsetType = UNSET
     output: Json | UnsetType = UNSET
@@ -81,14 +81,14 @@ class StepExecution(Answer, kw_only=True):
 
 
 class StepExecutionList(Answer, kw_only=True):
-    """Newest first."""
+    """Executions, newest first."""
 
     executions: list[StepExecution]
     next_page_token: str
 
 
 class PicturedStep(Answer, kw_only=True):
-    """A step of the picture."""
+    """A step of the visualization."""
 
     id: str
     name: str
@@ -99,10 +99,10 @@ class PicturedStep(Answer, kw_only=True):
 
 
 class Picture(Answer, kw_only=True):
-    """Steps that have begun, in definition order."""
+    """Started steps in the order of the definition."""
 
     execution_id: str
     workflow_name: str
     status: ExecutionWord
-    duration: Annotated[int, Meta(description="Milliseconds so far.")]
+    duration: Annotated[int, Meta(description="Milliseconds until now or until the end.")]
     steps: list[PicturedStep]

@@ -1,4 +1,4 @@
-"""What REST answers about triggers, and about what fires them."""
+"""Responses about triggers, events and webhooks."""
 
 from typing import Literal
 
@@ -8,10 +8,10 @@ from flowmesh.gateway.bodies.answers import Answer, Instant, Json
 
 
 class TriggerValue(Answer, kw_only=True):
-    """A trigger and how it goes; `nextAt` of a schedule that fires again.
+    """A trigger and its statistics; `nextAt` is the next instant of a schedule.
 
-    Of what it has `fired` for, `refused` started nothing, and `joined` were answered with an
-    execution that was there.
+    `fired` counts firings; of these, `refused` started no execution, and `joined` returned an
+    existing execution.
     """
 
     workflow: str
@@ -38,21 +38,21 @@ class TriggerValue(Answer, kw_only=True):
 
 
 class TriggerList(Answer, kw_only=True):
-    """By workflow and id."""
+    """Triggers, sorted by workflow and id."""
 
     triggers: list[TriggerValue]
     next_page_token: str
 
 
 class FiredValue(Answer, kw_only=True):
-    """What was started; `created` is false where it was there already."""
+    """The started execution; `created` is false if it already existed."""
 
     execution_id: str
     created: bool
 
 
 class PublishedValue(Answer, kw_only=True):
-    """`triggers` fire for it; `created` is false where it was there already."""
+    """A published event. `triggers` counts firings; `created` is false for a repeated event."""
 
     id: str
     created: bool
@@ -60,7 +60,7 @@ class PublishedValue(Answer, kw_only=True):
 
 
 class ReceivedValue(Answer, kw_only=True):
-    """What the call has done: started an execution, or let a node of it go on."""
+    """The effect of a call: a started execution, or a resumed node of one."""
 
     execution_id: str
     created: bool
@@ -68,7 +68,7 @@ class ReceivedValue(Answer, kw_only=True):
 
 
 class CauseValue(Answer, kw_only=True):
-    """Something a trigger fires for, and the request id of what it starts."""
+    """A cause of a firing, and the request id of the execution that it starts."""
 
     name: str
     at: Instant
@@ -78,7 +78,7 @@ class CauseValue(Answer, kw_only=True):
 
 
 class CauseList(Answer, kw_only=True):
-    """By time; only `count` where that was asked for."""
+    """Causes by time, or only their `count`."""
 
     causes: list[CauseValue]
     count: int | UnsetType = UNSET
@@ -86,13 +86,13 @@ class CauseList(Answer, kw_only=True):
 
 
 class HookValue(Answer, kw_only=True):
-    """The URL that a task waits for a call of."""
+    """The webhook URL of a waiting task."""
 
     task_id: str
     url: str
 
 
 class HookList(Answer, kw_only=True):
-    """Of one execution."""
+    """Webhook URLs of the waiting tasks of an execution."""
 
     hooks: list[HookValue]

@@ -1,6 +1,6 @@
-"""Messages of the services as the canonical answers show them.
+"""Conversion of service messages to canonical responses.
 
-The step-JSON shapes and events, which callbacks show too, are those of `flowmesh.views`.
+The step-JSON shapes and events, which callbacks use too, are in `flowmesh.views`.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
 def read_members(payload: payload_pb2.Payload) -> Any:
-    """As `raw_value`, but an object comes as a dict, its members still passed on as they are."""
+    """Return the raw JSON of a payload; an object becomes a dict of raw members."""
     if not payload.data.lstrip().startswith(b"{") or (payload.encoding or JSON) != JSON:
         return raw_value(payload)
     value = raw_json(payload.data)
@@ -39,7 +39,7 @@ def read_members(payload: payload_pb2.Payload) -> Any:
 
 
 def run_answer(execution: execution_pb2.Execution) -> answers.RunAnswer:
-    """The answer of a synchronous execution that has ended."""
+    """Return the response of an ended synchronous execution."""
     return answers.RunAnswer(
         execution_id=execution.execution_id,
         status=_status(execution),
@@ -62,7 +62,7 @@ def execution_summary(execution: execution_pb2.Execution) -> answers.ExecutionSu
 def execution_answer(
     execution: execution_pb2.Execution, urls: Mapping[str, str] = MappingProxyType({})
 ) -> answers.ExecutionAnswer:
-    """`urls` are those that nodes wait for a call of."""
+    """Return an execution; `urls` are the webhook URLs of waiting nodes."""
     return answers.ExecutionAnswer(
         **_summary(execution),
         **_links(execution),
@@ -145,7 +145,7 @@ def applied_resources(messages: Any) -> list[answers.AppliedResource]:
 
 
 def references(messages: Any, namespace: str) -> list[answers.WorkflowReference]:
-    """Versions in use; those of other namespaces than the caller's say so."""
+    """Return versions in use; those of other namespaces include the namespace."""
     own = namespace or "default"
     return [
         answers.WorkflowReference(
@@ -162,7 +162,7 @@ def references(messages: Any, namespace: str) -> list[answers.WorkflowReference]
 def workflow_answer(
     workflow: definition_pb2.Workflow, *, whole: bool = True
 ) -> answers.WorkflowAnswer:
-    """A version of a workflow; lists leave the definition out."""
+    """Return a version of a workflow, in lists without the definition."""
     return answers.WorkflowAnswer(
         name=workflow.workflow_id,
         version=workflow.version,
@@ -232,7 +232,7 @@ def _failure(execution: execution_pb2.Execution) -> answers.FailureValue | Unset
 
 
 def _stop(execution: execution_pb2.Execution) -> answers.FailureValue | UnsetType:
-    # A run that was stopped from outside has no failure of its own, but its caller waits for one.
+    # A canceled run has no failure, but the response requires one.
     if _status(execution) != "canceled":
         return UNSET
     return answers.FailureValue(class_="Cancelled", message="The execution was canceled.")

@@ -1,1 +1,1 @@
-"""HTTP over ASGI: requests, routing, streams. Knows nothing of workflows."""
+"""HTTP over ASGI: requests, routing, streams. Independent of workflows."""

@@ -1,7 +1,7 @@
-"""Errors as JSON: what every refused request is answered with.
+"""Errors as JSON responses.
 
-Not here: which error is raised where. An error is a `FlowmeshError` with a reason of the one
-table; anything else is a bug of ours, logged by the application and told with a fixed text.
+An expected error is a `FlowmeshError` with a reason of the table. Any other exception is a bug:
+the application logs it and sends a fixed text.
 """
 
 import math
@@ -12,8 +12,8 @@ import msgspec
 from flowmesh.errors import FlowmeshError, Violation
 from flowmesh.gateway.http.requests import Headers, Response
 
-# Nothing of the exception itself leaves the process.
-INTERNAL_MESSAGE = "Something went wrong in the gateway; its log has the details."
+# The text of the exception is never sent.
+INTERNAL_MESSAGE = "An internal error occurred; the log of the gateway has the details."
 
 
 def error_value(error: FlowmeshError) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def error_value(error: FlowmeshError) -> dict[str, Any]:
 
 
 def error_response(error: FlowmeshError, *, headers: Headers = (), **beside: Any) -> Response:
-    """An error as an answer; `beside` are members next to `error` (the id of an execution)."""
+    """Return an error as a response; `beside` are members next to `error`."""
     if (seconds := _retry_after_s(error)) is not None:
         headers = (*headers, (b"retry-after", str(seconds).encode()))
     body = msgspec.json.encode({"error": error_value(error), **beside})
@@ -35,12 +35,12 @@ def error_response(error: FlowmeshError, *, headers: Headers = (), **beside: Any
 
 
 def internal_response() -> Response:
-    """What a fault of ours is told as."""
+    """Return the response to an internal error."""
     return error_response(FlowmeshError("INTERNAL", INTERNAL_MESSAGE))
 
 
 def _retry_after_s(error: FlowmeshError) -> int | None:
-    """Whole seconds for `Retry-After`, where coming back helps."""
+    """Return the value of `Retry-After` in seconds if a retry can succeed."""
     if error.http_status not in (429, 503) and not error.retry_after_ms:
         return None
     return max(1, math.ceil(error.retry_after_ms / 1_000))

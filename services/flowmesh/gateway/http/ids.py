@@ -6,32 +6,32 @@ from flowmesh.errors import Invalid, Violation
 from flowmesh.gateway.http.limits import ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
 
 ID_PATTERN = f"^[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}$"
-# Where no id is none.
+# An optional id: empty means none.
 OPTIONAL_ID_PATTERN = f"^[A-Za-z0-9._:-]{{0,{ID_CHARACTERS_MAX}}}$"
 _ID = re.compile(f"[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}")
 
 
 def invalid_field(field: str, what: str) -> Invalid:
-    """A refusal of one field of a request."""
+    """Return the error for an invalid field of a request."""
     place = Violation(field, what, "REQUEST_INVALID")
     return Invalid("REQUEST_INVALID", f"{field}: {what}.", violations=(place,))
 
 
 def checked_id(field: str, value: str) -> str:
-    """The id itself; `Invalid` that names the field for anything else."""
+    """Return a valid id. Raise `Invalid` that names the field otherwise."""
     if _ID.fullmatch(value):
         return value
-    what = f"ids match [A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}"
+    what = f"must be an id: [A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}"
     place = Violation(field, what, "ID_INVALID")
     raise Invalid("ID_INVALID", f"{field}: {what}.", violations=(place,))
 
 
 def checked_text(field: str, value: str, most: int = TEXT_CHARACTERS_MAX) -> str:
-    """A text for people, bounded and without NUL."""
+    """Return a text of limited length without NUL characters."""
     if "\x00" in value:
-        what, reason = "text must not hold NUL characters", "STRING_HAS_NUL"
+        what, reason = "must not hold NUL characters", "STRING_HAS_NUL"
     elif len(value) > most:
-        what = f"{len(value)} characters; at most {most} are allowed"
+        what = f"has {len(value)} characters; at most {most} are allowed"
         reason = "REQUEST_INVALID"
     else:
         return value

@@ -1,4 +1,4 @@
-"""Counts requests by route template, method and status, and how long they took."""
+"""Counts and durations of requests by route template, method and status."""
 
 from flowmesh.telemetry import Metrics
 
@@ -9,12 +9,10 @@ class RequestMetrics:
     """`flowmesh_http_requests_total` and `flowmesh_http_request_seconds`."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._requests = metrics.counter(
-            "flowmesh_http_requests", "HTTP requests answered.", _LABELS
-        )
+        self._requests = metrics.counter("flowmesh_http_requests", "HTTP requests served.", _LABELS)
         self._seconds = metrics.histogram(
             "flowmesh_http_request_seconds",
-            "Time from request to the end of its answer.",
+            "Time from the request to the end of the response.",
             ("route",),
         )
 

@@ -1,4 +1,4 @@
-"""What a route says of itself: the source of both the routing and the OpenAPI document."""
+"""Descriptions of routes: the source of both the routing and the OpenAPI document."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 class Endpoint(Protocol):
-    """A function of a routes module; its name is the operation's id."""
+    """A handler of a route; its name is the operation id."""
 
     __name__: str
 
@@ -34,7 +34,7 @@ class Endpoint(Protocol):
 
 
 class SocketEndpoint(Protocol):
-    """The same for a WebSocket."""
+    """A handler of a WebSocket; its name is the operation id."""
 
     __name__: str
 
@@ -49,17 +49,17 @@ class Body:
     media_types: tuple[str, ...] = (JSON,)
     required: bool = True
     description: str = ""
-    # Of bodies that are no envelopes, by media type.
+    # Schemas of bodies that are not envelopes, by media type.
     schemas: Mapping[str, Any] = field(default_factory=dict)
     example: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is no error; `shape` is `None` where it is not JSON.
+    """A successful response; `shape` is `None` if it is not JSON.
 
-    `other` is the shape that a query parameter asks for in its place, `media_types` are those it
-    asks for in place of the first.
+    `other` is the shape that a query parameter selects instead, and `media_types` are those that
+    it selects instead of the first.
     """
 
     status: int
@@ -72,31 +72,31 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation as the OpenAPI document shows it. `errors` are statuses beside 4xx of all."""
+    """An operation of the OpenAPI document. `errors` are statuses beyond those of all routes."""
 
     tag: str
     summary: str
     answers: tuple[Answer, ...]
     description: str = ""
-    # Parameters of the path that are neither ids nor what is usual under their name.
+    # Path parameters that are neither ids nor of the usual kind of their name.
     path: Mapping[str, Kind] = field(default_factory=dict)
     query: tuple[Query, ...] = ()
     headers: tuple[RequestHeader, ...] = ()
     body: Body | None = None
     errors: tuple[int, ...] = ()
-    # Whether a browser gets its errors as pages.
+    # True if browsers get errors as HTML pages.
     error_pages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path template; `{name}` takes one segment, a literal `:verb` may follow."""
+    """A method and a path template; `{name}` matches a segment, a literal `:verb` may follow."""
 
     method: str
     path: str
     endpoint: Endpoint
     operation: Operation
-    # Where two paths lead to one endpoint.
+    # The operation id of a second path of the same endpoint.
     alias: str = ""
     # Served without a credential: the request carries a token of its own, or it is documentation.
     public: bool = False
@@ -106,15 +106,18 @@ class Route:
         return self.alias or _camel(self.endpoint.__name__)
 
     def rules(self) -> Rules:
-        """Clients of the step-JSON routes came before us, and callers of webhooks ask as they like;
-        elsewhere a misspelled parameter is refused."""
+        """Return the rules of the parameters.
+
+        Unknown parameters are rejected, except on step-JSON routes, whose clients are older, and
+        on webhooks.
+        """
         strict = self.path.startswith("/api/") and not self.path.startswith(HOOKS)
         return _rules(self.path, self.operation, strict=strict)
 
 
 @dataclass(frozen=True, slots=True)
 class SocketRoute:
-    """A WebSocket under a path template."""
+    """A WebSocket with a path template."""
 
     path: str
     endpoint: SocketEndpoint

@@ -1,4 +1,4 @@
-"""What a parameter of a path, a query or a header may be: checked and described from one source."""
+"""Kinds of path, query and header parameters: check and description from one source."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -27,17 +27,17 @@ _DIGEST = "[0-9a-f]{64}"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The values of a parameter: its JSON Schema, and the check that names the field it refuses."""
+    """The values of a parameter: a JSON Schema, and a check whose error names the field."""
 
     schema: Mapping[str, Any]
     check: Callable[[str, str], object]
 
 
 def whole(most: int = INT64_MAX, *, least: int = 0, default: int | None = None) -> Kind:
-    """An integer within bounds."""
+    """Return the kind of integers within bounds."""
 
     def check(name: str, text: str) -> None:
-        # Python takes other digits and underscores too.
+        # int() also accepts other digits and underscores.
         digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
         if not (digits and least <= int(text) <= most):
             raise invalid_field(name, f"must be an integer from {least} to {most}")
@@ -47,7 +47,7 @@ def whole(most: int = INT64_MAX, *, least: int = 0, default: int | None = None) 
 
 
 def one_of(*words: str, default: str = "") -> Kind:
-    """One of some words; where it is left out it means the default."""
+    """Return the kind of a closed set of words with a default."""
 
     def check(name: str, text: str) -> None:
         if text not in words:
@@ -58,11 +58,11 @@ def one_of(*words: str, default: str = "") -> Kind:
 
 
 def listed(words: tuple[str, ...], alike: Callable[[str], str]) -> Kind:
-    """One of the words that a list is filtered by, also in the spellings that `alike` maps."""
+    """Return the kind of a filter by words; `alike` maps further spellings."""
 
     def check(name: str, text: str) -> None:
         if alike(text) not in words:
-            what = f"{text!r} is no {name}; known: {', '.join(words)}"
+            what = f"must be one of {', '.join(words)}, not {text!r}"
             violation = Violation(name, what, "FILTER_INVALID")
             raise Invalid("FILTER_INVALID", f"{name}: {what}.", violations=(violation,))
 
@@ -76,13 +76,13 @@ def _check_flag(name: str, text: str) -> None:
 
 def _check_digest(name: str, text: str) -> None:
     if not re.fullmatch(_DIGEST, text):
-        what = "must be the lower-case hex SHA-256 of the payload"
+        what = "must be the SHA-256 of the payload in lower-case hex"
         violation = Violation(name, what, "ID_INVALID")
         raise Invalid("ID_INVALID", f"{name}: {what}.", violations=(violation,))
 
 
 def _version(least: int, label: Kind) -> Kind:
-    """A version by number or by label, which is no number."""
+    """Return the kind of versions: a number, or a label that is not a number."""
     number = whole(VERSION_MAX, least=least)
 
     def check(name: str, text: str) -> None:
@@ -99,7 +99,7 @@ def _check_moment(name: str, text: str) -> None:
 
 
 def text(most: int = TEXT_CHARACTERS_MAX, *, least: int = 0) -> Kind:
-    """Text without NUL."""
+    """Return the kind of text without NUL characters."""
 
     def check(name: str, value: str) -> None:
         if len(value) < least:
@@ -114,17 +114,17 @@ TEXT = text()
 CHANGE = text(CHANGE_CHARACTERS_MAX)
 # Such as `each[3]/charge`, or `states/Ask for more`.
 NODE = text(least=1)
-# Whatever the token of an approval link is, the page answers what is wrong with it.
+# The token of an approval link is not checked here: the page reports its problem.
 TOKEN = Kind({"type": "string"}, lambda _, value: value)
 ID = Kind({"type": "string", "pattern": ID_PATTERN}, checked_id)
-# In queries and headers, where an empty value is as none.
+# Optional in queries and headers: an empty value means none.
 OPTIONAL_ID = Kind(
     {"type": "string", "pattern": OPTIONAL_ID_PATTERN},
     lambda name, value: value and checked_id(name, value),
 )
 FLAG = Kind({"type": "boolean", "default": False}, _check_flag)
 INSTANT = Kind({"type": "string", "format": "date-time"}, instant_us)
-# In quotes, as the draft of the header has it, or bare.
+# Quoted, as in the draft of the header, or unquoted.
 KEY = Kind(
     {"type": "string", "pattern": f'^"?{OPTIONAL_ID_PATTERN[1:-1]}"?$'},
     lambda name, value: checked_id(name, value.strip('"')),
@@ -134,10 +134,10 @@ EVENT = whole()
 MOMENT = Kind({"oneOf": [EVENT.schema, INSTANT.schema]}, _check_moment)
 NUMBER = whole(VERSION_MAX)
 VERSION = _version(0, OPTIONAL_ID)
-# Of a path: it is there, and 0 is none.
+# A version in a path: required, from 1.
 STORED = _version(1, ID)
 PAGE_SIZE = whole(PAGE_SIZE_MAX)
-# Parameters of paths that are no ids.
+# Path parameters that are not ids.
 PATH_KINDS = {
     "node": NODE,
     "variable": NODE,
@@ -149,8 +149,11 @@ PATH_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query parameter. Only a repeated one may be given more than once, or hold commas; one that
-    is the same as another may be given in its place."""
+    """A query parameter.
+
+    Only a `repeated` one may be given more than once or hold commas. One that is `same_as` another
+    may be given instead of it.
+    """
 
     name: str
     description: str
@@ -160,7 +163,7 @@ class Query:
     same_as: str = ""
 
     def values(self, text: str) -> list[str]:
-        """What is given; raises `Invalid` for what the kind does not take."""
+        """Return the given values. Raise `Invalid` for a value that the kind does not accept."""
         given = [part for part in text.split(",") if part] if self.repeated else [text]
         for value in given:
             self.kind.check(self.name, value)
@@ -169,50 +172,48 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class RequestHeader:
-    """A request header with a meaning of its own on a route; an empty one is as none."""
+    """A request header of a route; an empty value means none."""
 
     name: str
     description: str
     kind: Kind = TEXT
 
 
-NAMESPACE = RequestHeader(
-    "Flowmesh-Namespace", "The namespace; `default` without one.", OPTIONAL_ID
-)
+NAMESPACE = RequestHeader("Flowmesh-Namespace", "The namespace (default: `default`).", OPTIONAL_ID)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The parameters of a route. Where it is not strict, unknown ones of the query are ignored."""
+    """The parameters of a route. If not strict, unknown query parameters are ignored."""
 
     paths: Mapping[str, Kind] = field(default_factory=dict)
     queries: Mapping[str, Query] = field(default_factory=dict)
-    # By their names in lower case.
+    # By name in lower case.
     headers: Mapping[bytes, RequestHeader] = field(default_factory=dict)
     strict: bool = True
     required: frozenset[str] = frozenset()
 
     def check_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Refuses those whose value is of another kind than the route takes."""
+        """Raise `Invalid` for a header with an invalid value."""
         for name, value in headers:
             header = self.headers.get(name)
             if header is not None and value:
                 header.kind.check(header.name, str(value, "latin-1").strip())
 
     def read(self, pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
-        """The values of a query by name; refuses what is unknown, repeated or of another kind."""
+        """Return the query by name. Raise `Invalid` for unknown, repeated or invalid parameters."""
         found: dict[str, list[str]] = {}
         for name, text in pairs:
             query = self.queries.get(name)
             if query is None:
                 if self.strict:
                     names = ", ".join(sorted(self.queries)) or "none"
-                    raise invalid_field(name, f"unknown query parameter; known here: {names}")
+                    raise invalid_field(name, f"unknown query parameter; this route has {names}")
                 continue
             values = found.setdefault(query.same_as or name, [])
             if values and not query.repeated:
                 also = f" or as {query.same_as}" if query.same_as else ""
-                raise invalid_field(name, f"given more than once{also}; it takes one value")
+                raise invalid_field(name, f"is given more than once{also}; it accepts one value")
             values += query.values(text)
         for name in self.required:
             if not any(found.get(name, ())):

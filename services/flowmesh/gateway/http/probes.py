@@ -1,4 +1,4 @@
-"""Paths that every process of the suite answers by itself, for the description only."""
+"""Probe paths of every process of the suite, for the OpenAPI document only."""
 
 from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Operation
 
@@ -6,19 +6,19 @@ from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Operation
 def _probe(summary: str, *, ready: bool) -> Operation:
     answers = [Answer(200, "Yes.")]
     if ready:
-        answers.append(Answer(503, "No; the body says what is missing."))
+        answers.append(Answer(503, "Not ready; the body names the missing dependency."))
     return Operation(tag=MANAGE, summary=summary, answers=tuple(answers))
 
 
 PROBES = {
-    "/health": _probe("Whether the process is well", ready=False),
-    "/healthz": _probe("The same as /health", ready=False),
-    "/livez": _probe("Whether the process is alive", ready=False),
-    "/ready": _probe("Whether all that it needs is there", ready=True),
-    "/readyz": _probe("The same as /ready", ready=True),
+    "/health": _probe("Report the health of the process", ready=False),
+    "/healthz": _probe("Alias of /health", ready=False),
+    "/livez": _probe("Report whether the process is alive", ready=False),
+    "/ready": _probe("Report whether all dependencies are available", ready=True),
+    "/readyz": _probe("Alias of /ready", ready=True),
     "/metrics": Operation(
         tag=MANAGE,
-        summary="Metrics in the Prometheus text format",
+        summary="Get metrics in the Prometheus text format",
         answers=(Answer(200, "Counters and histograms of the process.", None, "text/plain"),),
     ),
 }

@@ -1,4 +1,4 @@
-"""A request and its answers over ASGI. Knows HTTP, nothing of workflows."""
+"""Requests and responses over ASGI. Independent of workflows."""
 
 import asyncio
 from collections.abc import (
@@ -36,7 +36,7 @@ E_ = TypeVar("E_", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer."""
+    """A complete response."""
 
     status: int
     body: bytes = b""
@@ -46,7 +46,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class StreamResponse:
-    """An answer whose body comes piece by piece; ends early when the client is gone."""
+    """A streamed response; ends early if the client disconnects."""
 
     chunks: AsyncGenerator[bytes, None]
     media_type: str
@@ -58,11 +58,11 @@ AnyResponse = Response | StreamResponse
 
 
 class ClientGone(Exception):
-    """The client went away before its request was whole."""
+    """The client disconnected before the end of its request."""
 
 
 class Head:
-    """What stands before the body of a request, or before a WebSocket opens."""
+    """The head of a request, or of a WebSocket handshake."""
 
     def __init__(self, scope: Scope, params: Mapping[str, str]) -> None:
         self._scope = scope
@@ -70,20 +70,20 @@ class Head:
         self._query: dict[str, list[str]] = {}
 
     def header(self, name: bytes) -> str:
-        """The first value of a header, by its lower-case name; empty without one."""
+        """Return the first value of a header by its lower-case name, or an empty text."""
         for key, value in self._scope["headers"]:
             if key == name:
                 return str(value, "latin-1")
         return ""
 
     def headers(self) -> list[tuple[str, str]]:
-        """All of them, names in lower case."""
+        """All headers, names in lower case."""
         return [
             (str(key, "latin-1"), str(value, "latin-1")) for key, value in self._scope["headers"]
         ]
 
     def param(self, name: str) -> str:
-        """A path parameter."""
+        """Return a path parameter."""
         return self._params[name]
 
     @property
@@ -91,7 +91,7 @@ class Head:
         return self.header(b"flowmesh-namespace")
 
     def check(self, rules: Rules) -> None:
-        """Holds the parameters of path, query and headers to those of the route."""
+        """Check the parameters of path, query and headers against the rules of the route."""
         for name, kind in rules.paths.items():
             kind.check(name, self._params[name])
         rules.check_headers(self._scope["headers"])
@@ -105,22 +105,22 @@ class Head:
                 text, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX
             )
         except UnicodeDecodeError as error:
-            raise Invalid("INVALID_UTF8", "The query is not UTF-8.") from error
+            raise Invalid("INVALID_UTF8", "The query string is not UTF-8.") from error
         except ValueError as error:
             raise Invalid(
-                "REQUEST_INVALID", f"More than {_QUERY_FIELDS_MAX} query parameters."
+                "REQUEST_INVALID", f"There are more than {_QUERY_FIELDS_MAX} query parameters."
             ) from error
 
     def text(self, name: str) -> str:
-        """The value of a query parameter; empty without one."""
+        """Return the value of a query parameter, or an empty text."""
         return next(iter(self._query.get(name, ())), "")
 
     def texts(self, name: str) -> list[str]:
-        """All values of a query parameter, repeated or joined by commas."""
+        """Return all values of a query parameter, repeated or separated by commas."""
         return self._query.get(name, [])
 
     def whole(self, name: str, *, default: int = 0) -> int:
-        """A query parameter that is an integer."""
+        """Return an integer query parameter."""
         text = self.text(name)
         return int(text) if text else default
 
@@ -128,13 +128,13 @@ class Head:
         return self.text(name) in ("true", "1")
 
     def instant_us(self, name: str) -> int:
-        """A query parameter in RFC 3339, in microseconds since the epoch; 0 without one."""
+        """Return a time query parameter in microseconds since the epoch, or 0."""
         text = self.text(name)
         return instant_us(name, text) if text else 0
 
 
 class Request(Head):
-    """One HTTP request."""
+    """An HTTP request."""
 
     def __init__(self, scope: Scope, params: Mapping[str, str], receive: Receive) -> None:
         super().__init__(scope, params)
@@ -146,7 +146,7 @@ class Request(Head):
         return self.header(b"content-type").partition(";")[0].strip().lower()
 
     async def pieces(self, bytes_max: int, reason: str) -> AsyncIterator[bytes]:
-        """The body as it arrives, counted; `TooLarge` with `reason` above the limit."""
+        """Yield the body as it arrives. Raise `TooLarge` with `reason` above the limit."""
         declared = self.header(b"content-length")
         if declared.isdigit() and int(declared) > bytes_max:
             raise _too_large(reason, bytes_max)
@@ -173,12 +173,12 @@ class Request(Head):
             async with asyncio.timeout(BODY_READ_S):
                 pieces = [piece async for piece in self.pieces(bytes_max, reason)]
         except TimeoutError:
-            text = f"The body did not come within {BODY_READ_S:.0f} s."
+            text = f"The body did not arrive within {BODY_READ_S:.0f} s."
             raise Timeout("DEADLINE_EXCEEDED", text) from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def definition(self) -> tuple[bytes, str]:
-        """A definition as it came, and `application/json` or `application/yaml`."""
+        """Return the bytes of a definition, and `application/json` or `application/yaml`."""
         media_type = self.media_type
         source = await self.body()
         if source and media_type not in DEFINITION_TYPES:
@@ -186,15 +186,15 @@ class Request(Head):
         return source, "application/yaml" if media_type in YAML_TYPES else media_type
 
     async def envelope(self, kind: type[E_]) -> E_:
-        """A JSON body of the given shape."""
+        """Decode a JSON body of the given struct."""
         raw = await self.body()
-        # A page of another site can send any body, but not this type without being asked first.
+        # A page of a foreign origin cannot send this type without a preflight request.
         if raw and self.media_type != JSON:
             raise _unsupported(self.media_type, JSON)
         return decode(raw, kind)
 
     async def gone(self) -> None:
-        """Returns when the client has closed the connection."""
+        """Return when the client has disconnected."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -206,5 +206,5 @@ def _too_large(reason: str, bytes_max: int) -> TooLarge:
 
 
 def _unsupported(media_type: str, wanted: str) -> UnsupportedMediaType:
-    what = f"Content-Type {media_type!r} is not accepted here" if media_type else "No Content-Type"
+    what = f"Content-Type {media_type!r} is not supported" if media_type else "No Content-Type"
     return UnsupportedMediaType("CONTENT_TYPE_UNSUPPORTED", f"{what}; send {wanted}.")

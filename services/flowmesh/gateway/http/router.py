@@ -1,7 +1,7 @@
-"""Finds the route of a path. Literal segments win over parameters, `:verb` over none.
+"""Matching of paths. Literal segments take precedence over parameters, `:verb` over none.
 
-Paths are matched on their raw form, segment by segment, so that an encoded slash cannot move a
-segment; what a parameter holds is decoded afterwards and checked by whoever uses it.
+Raw paths are matched segment by segment, so an encoded slash never separates segments. The values
+of parameters are decoded afterwards and checked by the route.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Match(Generic[T]):
-    """What is served under a path, by method, and the values of its parameters."""
+    """The targets of a path by method, and the values of its parameters."""
 
     template: str
     methods: dict[str, T]
@@ -32,7 +32,7 @@ class _Leaf(Generic[T]):
 class _Branch(Generic[T]):
     literals: dict[str, "_Branch[T]"] = field(default_factory=dict)
     parameter: "_Branch[T] | None" = None
-    # By the verb behind the last segment; "" is none.
+    # By the verb after the last segment; "" means none.
     leaves: dict[str, _Leaf[T]] = field(default_factory=dict)
 
 
@@ -45,7 +45,7 @@ class Router(Generic[T]):
             self._add(method, template, target)
 
     def match(self, raw_path: str) -> Match[T] | None:
-        """`None` where nothing is served under the path, whatever the method."""
+        """Return the match, or `None` if no method is served under the path."""
         segments = raw_path.split("/")[1:]
         branch: _Branch[T] | None = self._root
         values: list[str] = []
@@ -56,7 +56,7 @@ class Router(Generic[T]):
                 return None
             literal = branch.literals.get(segment)
             if literal is None:
-                # A parameter takes a segment, and nothing is none.
+                # A parameter does not match an empty segment.
                 branch = branch.parameter if segment else None
                 if branch is not None and index == last:
                     segment, verb = _without_verb(segment, branch)
@@ -80,12 +80,12 @@ class Router(Generic[T]):
                 branch = branch.literals.setdefault(segment, _Branch())
         leaf = branch.leaves.setdefault(verb, _Leaf(template, _names(template)))
         if method in leaf.methods:
-            raise ValueError(f"{method} {template} is there twice")
+            raise ValueError(f"{method} {template} is registered twice")
         leaf.methods[method] = target
 
 
 def _without_verb(segment: str, branch: _Branch[T]) -> tuple[str, str]:
-    # Ids may hold colons, so only a verb that exists is cut off.
+    # Ids may hold colons, so only a known verb is split off.
     head, colon, verb = segment.rpartition(":")
     return (head, verb) if colon and verb and verb in branch.leaves else (segment, "")
 

@@ -1,4 +1,4 @@
-"""A WebSocket over ASGI: text goes out, what the client sends is read and dropped."""
+"""A WebSocket over ASGI that sends text; messages of the client are discarded."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from flowmesh.gateway.http.requests import Head, Receive, Scope, Send
 NORMAL = 1000
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
-# A close frame carries at most 123 bytes of reason.
+# Limit of the reason in a close frame (RFC 6455).
 _REASON_BYTES_MAX = 123
 # Offered by browsers beside `flowmesh.bearer.<token>`, because they need one that is accepted.
 SUBPROTOCOL = "flowmesh"
 
 
 class Socket(Head):
-    """One WebSocket request, not accepted yet."""
+    """A WebSocket connection, at first not accepted."""
 
     def __init__(self, scope: Scope, params: dict[str, str], receive: Receive, send: Send) -> None:
         super().__init__(scope, params)
@@ -39,7 +39,7 @@ class Socket(Head):
         )
 
     async def refuse(self, status: int, body: bytes) -> None:
-        """Answers the opening handshake with an HTTP error instead."""
+        """Reject the handshake with an HTTP error."""
         if "websocket.http.response" not in self._scope.get("extensions", {}):
             await self.close(INTERNAL_ERROR)
             return
@@ -53,10 +53,10 @@ class Socket(Head):
         await self._send({"type": "websocket.http.response.body", "body": body})
 
     async def opened(self) -> None:
-        """Takes the `websocket.connect` that every connection begins with."""
+        """Receive the initial `websocket.connect` message."""
         await self._receive()
 
     async def gone(self) -> None:
-        """Returns when the client has closed; events are one way, what it says is dropped."""
+        """Return when the client has closed; discard its messages."""
         while (await self._receive())["type"] != "websocket.disconnect":
             pass

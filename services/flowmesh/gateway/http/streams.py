@@ -1,4 +1,4 @@
-"""Answers that take their time: waiting calls that end with their client, and event streams."""
+"""Long-running responses: calls that are canceled on disconnect, and event streams."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
@@ -18,13 +18,13 @@ _COMMENT = b": heartbeat\n\n"
 
 
 class Connection(Protocol):
-    """A request or a socket whose client may leave."""
+    """A request or a socket whose client may disconnect."""
 
     async def gone(self) -> None: ...
 
 
 async def while_connected(connection: Connection, call: Awaitable[T]) -> T:
-    """The result of a call; a client that leaves meanwhile ends the waiting."""
+    """Return the result of a call; cancel it if the client disconnects."""
     gone = asyncio.ensure_future(connection.gone())
     waiting = asyncio.ensure_future(call)
     try:
@@ -39,7 +39,7 @@ async def while_connected(connection: Connection, call: Awaitable[T]) -> T:
 async def each_or_beat(
     connection: Connection, items: AsyncIterator[T], *, beat_s: float = HEARTBEAT_S
 ) -> AsyncGenerator[T | None, None]:
-    """The items as they come, `None` after each silence of `beat_s`; ends when the client left."""
+    """Yield items, and `None` after each `beat_s` without one; end if the client disconnects."""
     gone = asyncio.ensure_future(connection.gone())
     coming = asyncio.ensure_future(_next(items))
     try:
@@ -63,13 +63,13 @@ async def each_or_beat(
 
 
 def event_text(event: str, data: Any, *, event_id: str = "") -> bytes:
-    """One Server-Sent Event; JSON has no line breaks, so one data line holds it."""
+    """Return a Server-Sent Event; JSON without line breaks fits into one data line."""
     head = f"id: {event_id}\nevent: {event}\ndata: " if event_id else f"event: {event}\ndata: "
     return head.encode() + msgspec.json.encode(data) + b"\n\n"
 
 
 def stream_head() -> bytes:
-    """What a stream begins with: a first byte for proxies, and when to come back."""
+    """Return the start of a stream: a first byte for proxies, and the reconnection delay."""
     return f"retry: {RECONNECT_MS}\n\n".encode()
 
 

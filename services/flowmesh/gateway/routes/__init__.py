@@ -1,4 +1,4 @@
-"""What is served: one module per area, each with its table of routes."""
+"""The routes: one module per area, each with a table of routes."""
 
 from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.routes import directory, docs, limits, link_keys, links, steps, triggers

@@ -1,6 +1,6 @@
-"""What several areas of routes share."""
+"""Parameters and helpers shared by several modules of routes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -15,39 +15,42 @@ from flowmesh.gateway.bodies.answers import ExecutionWord
 from flowmesh.gateway.bodies.envelopes import EndRequest, StopRequest
 from flowmesh.gateway.http.errors import error_response
 from flowmesh.gateway.http.ids import checked_id, checked_text, invalid_field
-from flowmesh.gateway.http.operation_docs import Body, Endpoint
+from flowmesh.gateway.http.operation_docs import Body
 from flowmesh.gateway.http.parameters import CHANGE, KEY, PAGE_SIZE, Query, RequestHeader, listed
 from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 
 IDEMPOTENCY_KEY = RequestHeader(
     "Idempotency-Key",
-    "The same as `requestId`: again with the same key answers as the first time.",
+    "Alias of `requestId`: a repeated request with the same key returns the first response.",
     KEY,
 )
-FILTER = Query("filter", 'Such as `status = failed AND label.team = "pay"`; see docs/search.md.')
-ACTOR = RequestHeader("Flowmesh-Actor", "Who asks; kept with what is changed.")
+FILTER = Query(
+    "filter", 'A filter such as `status = failed AND label.team = "pay"`; see docs/search.md.'
+)
+ACTOR = RequestHeader("Flowmesh-Actor", "The caller, recorded with each change.")
 CHANGE_ACTOR = RequestHeader(ACTOR.name, ACTOR.description, CHANGE)
 PERMISSIONS = RequestHeader(
     "Flowmesh-Permissions",
-    "What who asks is permitted, separated by commas. For trusted callers: whoever lets others"
-    " through sets it, and lets none through that they set themselves.",
+    "Permissions of the caller, separated by commas. Set by a trusted proxy only, which must strip"
+    " the value of the client.",
 )
 
 
 def _spelled(word: str) -> str:
+    """Return the American spelling in lower case."""
     return word.lower().replace("cancelled", "canceled")
 
 
 STATUSES = Query(
     "status",
-    "Only these states; several by commas.",
+    "Only these statuses, separated by commas.",
     listed(tuple(dict.fromkeys(EXECUTION_STATUS_WORDS.values())), _spelled),
     repeated=True,
 )
 PAGING = (
-    Query("pageSize", "How many at most.", PAGE_SIZE),
-    Query("pageToken", "`nextPageToken` of the page before."),
+    Query("pageSize", "Maximum number of entries.", PAGE_SIZE),
+    Query("pageToken", "`nextPageToken` of the previous page."),
 )
 DEFINITION_BODY = Body(
     None,
@@ -67,7 +70,7 @@ def json_response(value: Any, status: int = HTTPStatus.OK) -> Response:
 
 
 def request_id_of(request: Request, given: str = "") -> str:
-    """The request id of the body or of the `Idempotency-Key` header, which may be quoted."""
+    """Return the request id of the body or of the `Idempotency-Key` header, possibly quoted."""
     key = request.header(b"idempotency-key").strip().strip('"')
     if given:
         checked_id("requestId", given)
@@ -77,18 +80,18 @@ def request_id_of(request: Request, given: str = "") -> str:
 
 
 def actor_of(request: Request) -> str:
-    """Who says that they ask."""
+    """Return the caller named by the request."""
     return request.header(b"flowmesh-actor")
 
 
 def permissions_of(request: Request) -> list[str]:
-    """What who asks is said to be permitted."""
+    """Return the permissions of the caller named by the request."""
     names = request.header(b"flowmesh-permissions")
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueType]:
-    """States named by the `status` parameter, in the words that answers use, or `cancelled`."""
+    """Return the statuses of the `status` parameter; `cancelled` is accepted for `canceled`."""
     statuses: list[execution_pb2.ExecutionStatus.ValueType] = []
     for word in request.texts("status"):
         statuses += [
@@ -99,52 +102,67 @@ def statuses_of(request: Request) -> list[execution_pb2.ExecutionStatus.ValueTyp
     return statuses
 
 
-def steering(
-    rpc: str,
+async def _change_status(
+    request: Request,
+    backends: Backends,
+    call: Callable[[Any], Awaitable[Any]],
     message: Callable[..., Any],
     status: ExecutionWord,
     body: type[StopRequest] = StopRequest,
-) -> Endpoint:
-    """A route that brings an execution to a status by one call with a reason."""
-
-    async def steer(backends: Backends, request: Request) -> Response:
-        execution_id = request.param("executionId")
-        envelope = await request.envelope(body)
-        undoes = {"compensate": envelope.compensate} if isinstance(envelope, EndRequest) else {}
-        call = message(
-            namespace=request.namespace,
-            execution_id=execution_id,
-            reason=checked_text("reason", envelope.reason),
-            request_id=request_id_of(request, envelope.request_id),
-            actor=actor_of(request),
-            **undoes,
+) -> Response:
+    """Bring an execution to a status by one call with a reason."""
+    execution_id = request.param("executionId")
+    envelope = await request.envelope(body)
+    options = {"compensate": envelope.compensate} if isinstance(envelope, EndRequest) else {}
+    try:
+        await call(
+            message(
+                namespace=request.namespace,
+                execution_id=execution_id,
+                reason=checked_text("reason", envelope.reason),
+                request_id=request_id_of(request, envelope.request_id),
+                actor=actor_of(request),
+                **options,
+            )
         )
-        try:
-            await getattr(backends.executions, rpc)(call)
-        except WrongState as error:
-            return await wrong_state(backends, request.namespace, execution_id, error)
-        return json_response(
-            answers.Stopped(execution_id=execution_id, status=status), HTTPStatus.ACCEPTED
-        )
+    except WrongState as error:
+        return await wrong_state(backends, request.namespace, execution_id, error)
+    return json_response(
+        answers.Stopped(execution_id=execution_id, status=status), HTTPStatus.ACCEPTED
+    )
 
-    # By which the description of the API knows it.
-    steer.__name__ = rpc.removesuffix("Execution").lower()
-    return steer
+
+async def cancel(backends: Backends, request: Request) -> Response:
+    call = backends.executions.CancelExecution
+    return await _change_status(
+        request, backends, call, pb.CancelExecutionRequest, "canceled", EndRequest
+    )
+
+
+async def terminate(backends: Backends, request: Request) -> Response:
+    call = backends.executions.TerminateExecution
+    return await _change_status(
+        request, backends, call, pb.TerminateExecutionRequest, "canceled", EndRequest
+    )
+
+
+async def pause(backends: Backends, request: Request) -> Response:
+    call = backends.executions.PauseExecution
+    return await _change_status(request, backends, call, pb.PauseExecutionRequest, "paused")
+
+
+async def resume(backends: Backends, request: Request) -> Response:
+    call = backends.executions.ResumeExecution
+    return await _change_status(request, backends, call, pb.ResumeExecutionRequest, "running")
 
 
 async def wrong_state(
     backends: Backends, namespace: str, execution_id: str, error: WrongState
 ) -> Response:
-    """The refusal of a call that does not fit the state, with that state."""
+    """Return the error of a call that the state does not allow, with the state."""
     found = await backends.executions.GetExecution(
         pb.GetExecutionRequest(namespace=namespace, execution_id=execution_id)
     )
     return error_response(
         error, executionId=execution_id, status=execution_status(found.execution.status)
     )
-
-
-cancel = steering("CancelExecution", pb.CancelExecutionRequest, "canceled", EndRequest)
-terminate = steering("TerminateExecution", pb.TerminateExecutionRequest, "canceled", EndRequest)
-pause = steering("PauseExecution", pb.PauseExecutionRequest, "paused")
-resume = steering("ResumeExecution", pb.ResumeExecutionRequest, "running")

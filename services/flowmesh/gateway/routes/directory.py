@@ -1,4 +1,4 @@
-"""What else there is: instances of services, transform operations, stored payloads."""
+"""Instances of services, transform operations, stored payloads."""
 
 import re
 from http import HTTPStatus
@@ -59,7 +59,7 @@ async def list_operations(_backends: Backends, _request: Request) -> Response:
 async def store_payload(backends: Backends, request: Request) -> Response:
     encoding = request.media_type or JSON
     if not _MEDIA_TYPE.fullmatch(encoding):
-        raise invalid_field("Content-Type", "must be a media type like application/json")
+        raise invalid_field("Content-Type", "must be a media type such as application/json")
     pieces = request.pieces(PAYLOAD_BYTES_MAX, "PAYLOAD_TOO_LARGE")
     payload = await put_payload(backends, request.namespace, encoding, pieces)
     reference = answers.PayloadReferenceValue(
@@ -72,7 +72,7 @@ async def store_payload(backends: Backends, request: Request) -> Response:
 
 async def read_payload(backends: Backends, request: Request) -> Response:
     encoding, data = await get_payload(backends, request.namespace, request.param("digest"))
-    # Whoever stored it chose the type; a browser must not run it as a page of ours.
+    # The type was chosen by the uploader; a browser must not render the content as a page.
     headers = (
         (b"x-content-type-options", b"nosniff"),
         (b"content-security-policy", b"sandbox; default-src 'none'"),
@@ -81,9 +81,9 @@ async def read_payload(backends: Backends, request: Request) -> Response:
 
 
 _FILTERS = (
-    Query("name", "Only this service."),
-    Query("type", "Only this type; `core` for the suite's own services."),
-    Query("status", "Only these states; several by commas.", _STATUS, repeated=True),
+    Query("name", "Only instances of this service."),
+    Query("type", "Only this type; `core` is the type of the services of Flowmesh."),
+    Query("status", "Only these statuses, separated by commas.", _STATUS, repeated=True),
     Query("capability", "Only instances with all of these capabilities.", repeated=True),
     *PAGING,
 )
@@ -94,9 +94,9 @@ ROUTES = (
         list_services,
         Operation(
             tag=MANAGE,
-            summary="Instances of services",
+            summary="List instances of services",
             query=_FILTERS,
-            answers=(Answer(200, "By name and id.", answers.ServiceList),),
+            answers=(Answer(200, "Sorted by name and id.", answers.ServiceList),),
         ),
     ),
     Route(
@@ -105,7 +105,7 @@ ROUTES = (
         get_service,
         Operation(
             tag=MANAGE,
-            summary="One instance of a service",
+            summary="Get an instance of a service",
             answers=(Answer(200, "Found.", answers.ServiceValue),),
             errors=(404,),
         ),
@@ -116,8 +116,8 @@ ROUTES = (
         list_operations,
         Operation(
             tag=MANAGE,
-            summary="Operations of transform pipelines",
-            answers=(Answer(200, "All of them.", OperationList),),
+            summary="List the operations of transform pipelines",
+            answers=(Answer(200, "All operations.", OperationList),),
         ),
     ),
     Route(
@@ -127,9 +127,9 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Store a large value",
-            description="Up to 64 MiB. The answer goes where an input is expected.",
+            description="Up to 64 MiB. The returned reference can be used in place of an input.",
             body=Body(None, media_types=(JSON, "application/octet-stream"), required=False),
-            answers=(Answer(201, "Its reference.", answers.StoredPayload),),
+            answers=(Answer(201, "The reference of the value.", answers.StoredPayload),),
             errors=(413, 415),
         ),
     ),
@@ -139,8 +139,8 @@ ROUTES = (
         read_payload,
         Operation(
             tag=TEST,
-            summary="Bytes of a stored value",
-            answers=(Answer(200, "As stored, of the type it was stored with.", None, "*/*"),),
+            summary="Get a stored value",
+            answers=(Answer(200, "The bytes, with their stored media type.", None, "*/*"),),
             errors=(404,),
         ),
     ),

@@ -1,4 +1,4 @@
-"""The description of the API and its page; everything the page loads comes from here."""
+"""The OpenAPI document and its page, with all assets of the page."""
 
 import asyncio
 import hashlib
@@ -39,7 +39,7 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
-# The page shows what others have named; it may load from here and nowhere else.
+# The page shows names chosen by users; it may load only from this server.
 _POLICY = (
     (
         b"content-security-policy",
@@ -69,7 +69,7 @@ async def swagger_asset(_backends: Backends, request: Request) -> Response:
         return Response(HTTPStatus.OK, _START.encode(), _ASSETS["swagger-ui-bundle.js"], _CACHED)
     folder = _assets_folder()
     if name not in _ASSETS or folder is None:
-        raise NotFound("ROUTE_NOT_FOUND", "No such asset of the page.")
+        raise NotFound("ROUTE_NOT_FOUND", "The page has no such asset.")
     data = await asyncio.to_thread((folder / name).read_bytes)
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     headers = (*_CACHED, (b"etag", tag.encode()))
@@ -80,14 +80,14 @@ async def swagger_asset(_backends: Backends, request: Request) -> Response:
 
 @cache
 def _document() -> bytes:
-    # Imported when it is first asked for: describing takes memory that most processes never need.
+    # Imported on first use: most processes never need its memory.
     from flowmesh.gateway.openapi import document
 
     return msgspec.json.encode(document())
 
 
 def _assets_folder() -> Path | None:
-    """Where the wheel keeps them; the package itself is never imported."""
+    """Return the folder of the assets in the wheel, without importing the package."""
     spec = util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -101,7 +101,7 @@ ROUTES = (
         root,
         Operation(
             tag=MANAGE,
-            summary="To the page of this document",
+            summary="Redirect to the API page",
             answers=(Answer(302, "Found.", None),),
         ),
         public=True,
@@ -112,7 +112,7 @@ ROUTES = (
         openapi,
         Operation(
             tag=MANAGE,
-            summary="This document",
+            summary="Get this document",
             answers=(Answer(200, "OpenAPI 3.1.", dict),),
         ),
         public=True,
@@ -123,8 +123,8 @@ ROUTES = (
         swagger,
         Operation(
             tag=MANAGE,
-            summary="The page of this document",
-            answers=(Answer(200, "A page that can call the API.", None, "text/html"),),
+            summary="Get the API page",
+            answers=(Answer(200, "An HTML page that can call the API.", None, "text/html"),),
         ),
         public=True,
     ),
@@ -134,12 +134,12 @@ ROUTES = (
         swagger_asset,
         Operation(
             tag=MANAGE,
-            summary="What the page loads",
+            summary="Get an asset of the API page",
             answers=(
                 Answer(
                     200, "A style sheet or a script.", media_types=("text/javascript", "text/css")
                 ),
-                Answer(304, "It has not changed."),
+                Answer(304, "The asset is unchanged."),
             ),
             errors=(404,),
         ),

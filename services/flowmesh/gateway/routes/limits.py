@@ -1,4 +1,4 @@
-"""What holds tasks back: limits, emergency stops, queues, circuit breakers."""
+"""Limits, emergency stops, queues, dead letters and circuit breakers."""
 
 from typing import Annotated, Any
 
@@ -23,34 +23,33 @@ _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class LimitRequest(Envelope, frozen=True, kw_only=True):
-    """Sets a limit, in place of what was set before and of the numbers of a definition."""
+    """A limit. It replaces an earlier one and the numbers of a definition."""
 
     kind: Annotated[
-        str, Meta(description="What it limits.", extra_json_schema={"enum": list(KINDS)})
+        str, Meta(description="The kind of the limit.", extra_json_schema={"enum": list(KINDS)})
     ]
     subject: Annotated[
-        str, Meta(description="A workflow, a task type, workflow/node, a host, a queue.")
+        str,
+        Meta(description="The subject: a workflow, a task type, workflow/node, a host or a queue."),
     ] = ""
-    concurrency: Annotated[_Count, Meta(description="Tasks at workers at once; 0 is no limit.")] = 0
+    concurrency: Annotated[_Count, Meta(description="Concurrent tasks; 0 means no limit.")] = 0
     rate: Annotated[
-        float, Meta(ge=0, le=1_000_000, description="Tasks that may begin in a second.")
+        float, Meta(ge=0, le=1_000_000, description="Tasks started per second; 0 means no limit.")
     ] = 0.0
-    burst: Annotated[_Count, Meta(description="As many at once after a pause.")] = 0
-    weight: Annotated[int, Meta(ge=0, le=1_000, description="Of a namespace: its share.")] = 0
+    burst: Annotated[_Count, Meta(description="Tasks started at once after an idle period.")] = 0
+    weight: Annotated[int, Meta(ge=0, le=1_000, description="The share of a namespace.")] = 0
     max_size: Annotated[
-        int, Meta(ge=0, le=50_000, description="Of a queue: tasks that may wait in it.")
+        int, Meta(ge=0, le=50_000, description="Maximum number of waiting tasks of a queue.")
     ] = 0
     retries: Annotated[
         float,
-        Meta(
-            ge=0, le=100, description="Of a workflow or an upstream: retries per task that began."
-        ),
+        Meta(ge=0, le=100, description="Retries per started task, for a workflow or an upstream."),
     ] = 0.0
     reason: str = ""
 
 
 class DispatchRequest(Envelope, frozen=True, kw_only=True):
-    """Stops or starts the dispatch of one workflow, or of the namespace without one."""
+    """A stop or start of dispatch for a workflow, or for the namespace without one."""
 
     workflow: OptionalId = ""
     reason: str = ""
@@ -264,8 +263,8 @@ async def list_breakers(backends: Backends, _request: Request) -> Response:
     return json_response(answers.BreakerList(breakers=breakers))
 
 
-def _route(method: str, path: str, endpoint: Any, **said: Any) -> Route:
-    return Route(method, path, endpoint, Operation(**said))
+def _route(method: str, path: str, endpoint: Any, **details: Any) -> Route:
+    return Route(method, path, endpoint, Operation(**details))
 
 
 ROUTES = (
@@ -274,44 +273,44 @@ ROUTES = (
         "/api/v1/limits",
         list_limits,
         tag=TEST,
-        summary="Limits that are set, what is in use, what is stopped",
-        answers=(Answer(200, "As all orchestrators have it.", answers.LimitList),),
+        summary="List limits, their usage, and stops",
+        answers=(Answer(200, "Combined from all orchestrators.", answers.LimitList),),
     ),
     _route(
         "PUT",
         "/api/v1/limits",
         set_limit,
         tag=MANAGE,
-        summary="Set a limit while tasks run",
+        summary="Set a limit",
         headers=(ACTOR,),
         body=Body(
             LimitRequest, example={"kind": "workflow", "subject": "hello", "concurrency": 10}
         ),
-        answers=(Answer(200, "The limit holds.", answers.LimitAnswer),),
+        answers=(Answer(200, "The limit applies.", answers.LimitAnswer),),
     ),
     _route(
         "DELETE",
         "/api/v1/limits",
         delete_limit,
         tag=MANAGE,
-        summary="Remove a limit; that of a definition holds again",
+        summary="Delete a limit; the one of the definition applies again",
         headers=(ACTOR,),
         query=(
-            Query("kind", "What it limits.", one_of(*KINDS), required=True),
-            Query("subject", "As it was set."),
-            Query("reason", "Why; kept with the change."),
+            Query("kind", "The kind of the limit.", one_of(*KINDS), required=True),
+            Query("subject", "The subject of the limit."),
+            Query("reason", "The reason, stored with the change."),
         ),
-        answers=(Answer(200, "It holds no more.", answers.LimitDeleted),),
+        answers=(Answer(200, "The limit is deleted.", answers.LimitDeleted),),
     ),
     _route(
         "GET",
         "/api/v1/limits/changes",
         list_limit_changes,
         tag=TEST,
-        summary="Who changed limits or stopped dispatch",
+        summary="List changes of limits and of dispatch",
         query=(
-            Query("pageSize", "How many at most.", whole(CHANGES_MAX)),
-            Query("before", "Number of a change: only those before it.", whole(2**62)),
+            Query("pageSize", "Maximum number of entries.", whole(CHANGES_MAX)),
+            Query("before", "Only changes with a lower number.", whole(2**62)),
         ),
         answers=(Answer(200, "Newest first.", answers.LimitChangeList),),
     ),
@@ -320,10 +319,10 @@ ROUTES = (
         "/api/v1/dispatch/stop",
         stop_dispatch,
         tag=MANAGE,
-        summary="Let no task of a workflow or of the namespace leave any more",
+        summary="Stop dispatching tasks of a workflow or of the namespace",
         headers=(ACTOR,),
         body=Body(DispatchRequest, required=False),
-        answers=(Answer(200, "It is stopped.", answers.LimitAnswer),),
+        answers=(Answer(200, "Dispatch is stopped.", answers.LimitAnswer),),
         errors=(409,),
     ),
     _route(
@@ -331,10 +330,10 @@ ROUTES = (
         "/api/v1/dispatch/start",
         start_dispatch,
         tag=MANAGE,
-        summary="Undo a stop; what waited leaves",
+        summary="Resume dispatching tasks",
         headers=(ACTOR,),
         body=Body(DispatchRequest, required=False),
-        answers=(Answer(200, "It goes on.", answers.LimitAnswer),),
+        answers=(Answer(200, "Dispatch continues.", answers.LimitAnswer),),
         errors=(409,),
     ),
     _route(
@@ -342,24 +341,24 @@ ROUTES = (
         "/api/v1/queues",
         list_queues,
         tag=TEST,
-        summary="How full the queues are, and why tasks wait",
-        answers=(Answer(200, "Of all orchestrators.", answers.QueueList),),
+        summary="List queues with their load, and why tasks wait",
+        answers=(Answer(200, "Combined from all orchestrators.", answers.QueueList),),
     ),
     _route(
         "GET",
         "/api/v1/dead-letters",
         list_dead_letters,
         tag=TEST,
-        summary="Tasks that were given up and failed their executions",
+        summary="List dead letters: failed tasks that failed their executions",
         query=PAGING,
-        answers=(Answer(200, "Of a page of failed executions.", answers.DeadLetterList),),
+        answers=(Answer(200, "Tasks of a page of failed executions.", answers.DeadLetterList),),
     ),
     _route(
         "GET",
         "/api/v1/breakers",
         list_breakers,
         tag=TEST,
-        summary="Circuit breakers that are not closed",
-        answers=(Answer(200, "Of all worker services.", answers.BreakerList),),
+        summary="List circuit breakers that are not closed",
+        answers=(Answer(200, "Combined from all worker services.", answers.BreakerList),),
     ),
 )

@@ -1,4 +1,4 @@
-"""Keys that links to decide are signed with."""
+"""Signing keys of approval links."""
 
 from http import HTTPStatus
 
@@ -56,8 +56,8 @@ ROUTES = (
         list_link_keys,
         Operation(
             tag=TEST,
-            summary="Keys that links to decide are signed with",
-            answers=(Answer(200, "Without their secrets.", answers.LinkKeyList),),
+            summary="List the signing keys of approval links",
+            answers=(Answer(200, "Keys without their secrets.", answers.LinkKeyList),),
         ),
     ),
     Route(
@@ -66,11 +66,11 @@ ROUTES = (
         rotate_link_key,
         Operation(
             tag=MANAGE,
-            summary="Make a new key for links",
-            description="Links of older keys are good until they expire, unless they are revoked.",
+            summary="Rotate the signing key of approval links",
+            description="Links of older keys stay valid until they expire, unless revoked.",
             body=Body(RotateRequest, required=False),
             headers=(IDEMPOTENCY_KEY, ACTOR),
-            answers=(Answer(201, "Every instance signs with it.", answers.LinkKeyRotated),),
+            answers=(Answer(201, "All instances use the new key.", answers.LinkKeyRotated),),
             errors=(400, 413, 415),
         ),
     ),

@@ -1,6 +1,6 @@
-"""Links by which people decide: where they are made, and the page behind them.
+"""Approval links: their creation, and the page behind them.
 
-Reading the page decides nothing, as whoever scans mail follows links; sending its form does.
+Reading the page has no effect, because mail scanners follow links; submitting its form decides.
 """
 
 from collections.abc import Mapping
@@ -29,10 +29,10 @@ FORM = "application/x-www-form-urlencoded"
 _TITLES = {
     "LINK_INVALID": "This link is not valid",
     "LINK_EXPIRED": "This link has expired",
-    "LINK_USED": "This has been decided",
-    "EXECUTION_NOT_FOUND": "This is not there any more",
-    "EXECUTION_PAUSED": "This is paused",
-    "EXECUTION_ENDED": "This has ended",
+    "LINK_USED": "This has already been decided",
+    "EXECUTION_NOT_FOUND": "This no longer exists",
+    "EXECUTION_PAUSED": "The execution is paused",
+    "EXECUTION_ENDED": "The execution has ended",
 }
 
 
@@ -110,15 +110,15 @@ async def _decide(
     told = (
         f"{link.approval.node} is {decided.outcome}."
         if decided.outcome
-        else "Others are asked too."
+        else "Further decisions are pending."
     )
     return pages.notice(HTTPStatus.OK, f"You have {word} this", told)
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """What a page sends. Raises Invalid and UnsupportedMediaType."""
+    """Return the submitted fields. Raise Invalid or UnsupportedMediaType."""
     if request.media_type != FORM:
-        raise UnsupportedMediaType("CONTENT_TYPE_UNSUPPORTED", f"Send {FORM}, as the page does.")
+        raise UnsupportedMediaType("CONTENT_TYPE_UNSUPPORTED", f"Send a body of type {FORM}.")
     raw = await request.body(FORM_BYTES_MAX)
     try:
         pairs = parse_qsl(
@@ -128,9 +128,11 @@ async def _form(request: Request) -> dict[str, str]:
             max_num_fields=FORM_FIELDS_MAX,
         )
     except UnicodeDecodeError as error:
-        raise Invalid("INVALID_UTF8", "What was sent is not UTF-8.") from error
+        raise Invalid("INVALID_UTF8", "The form is not UTF-8.") from error
     except ValueError as error:
-        raise Invalid("REQUEST_INVALID", f"More than {FORM_FIELDS_MAX} fields.") from error
+        raise Invalid(
+            "REQUEST_INVALID", f"The form has more than {FORM_FIELDS_MAX} fields."
+        ) from error
     given = {name: value.replace("\r\n", "\n") for name, value in pairs}
     for name, value in pairs:
         if "\0" in value:
@@ -145,14 +147,14 @@ def _reads_html(request: Request) -> bool:
 
 
 def _refusal(request: Request, error: FlowmeshError) -> Response:
-    """A page for a browser, and what any other route answers for whoever else asks."""
+    """Return an HTML page to a browser, and a JSON error to other clients."""
     if not _reads_html(request):
         return error_response(error, headers=pages.HEADERS)
-    title = _TITLES.get(error.reason, "This did not work")
+    title = _TITLES.get(error.reason, "The request failed")
     return pages.notice(error.http_status, title, error.message)
 
 
-_PAGE = Answer(200, "A page for people.", None, "text/html")
+_PAGE = Answer(200, "An HTML page.", None, "text/html")
 _FIELDS = {
     "type": "object",
     "required": ["decision"],
@@ -170,9 +172,9 @@ ROUTES = (
         create_approval_link,
         Operation(
             tag=EXECUTE,
-            summary="A link by which somebody decides",
+            summary="Create a link for deciding an approval",
             body=Body(LinkRequest),
-            answers=(Answer(201, "Whoever has it decides.", answers.ApprovalLink),),
+            answers=(Answer(201, "A link; every holder can decide.", answers.ApprovalLink),),
             errors=(404, 409, 415),
         ),
     ),
@@ -182,7 +184,7 @@ ROUTES = (
         show_approval_link,
         Operation(
             tag=EXECUTE,
-            summary="What a link asks to decide; decides nothing",
+            summary="Show the approval of a link, without effect",
             answers=(_PAGE,),
             errors=_ERRORS,
             error_pages=True,
@@ -195,8 +197,8 @@ ROUTES = (
         decide_by_link,
         Operation(
             tag=EXECUTE,
-            summary="Decide by a link",
-            description="Fields `decision` (approve or reject), `comment`, and `form.<member>`.",
+            summary="Decide an approval by a link",
+            description="Fields `decision` (approve or reject), `comment` and `form.<member>`.",
             body=Body(None, media_types=(FORM,), schemas={FORM: _FIELDS}),
             answers=(_PAGE,),
             errors=_ERRORS,

@@ -1,4 +1,4 @@
-"""The step-JSON routes, whose clients came first: spellings and literals are fixed."""
+"""The step-JSON routes. Their spellings and literals are fixed by existing clients."""
 
 from http import HTTPStatus
 
@@ -7,7 +7,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers, step_answers
 from flowmesh.gateway.bodies.envelopes import StartStepsRequest, StopRequest, version_choice
-from flowmesh.gateway.bodies.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies.payloads import payload_of, resolve_references
 from flowmesh.gateway.bodies.views import problems, read_members
 from flowmesh.gateway.http.ids import checked_id
 from flowmesh.gateway.http.limits import STEP_LIST_PAGE_SIZE
@@ -128,7 +128,7 @@ async def get_step_execution(backends: Backends, request: Request) -> Response:
             namespace=request.namespace, execution_id=request.param("executionId")
         )
     )
-    execution = await brought_in(backends, response.execution)
+    execution = await resolve_references(backends, response.execution)
     return json_response(execution_view(execution, read=read_members))
 
 
@@ -153,12 +153,12 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Register a workflow",
-            description="The same content again answers the version that exists.",
+            description="For unchanged content the existing version is returned.",
             body=DEFINITION_BODY,
             headers=(IDEMPOTENCY_KEY,),
             answers=(
                 Answer(201, "A new version.", answers.RegisteredWorkflow),
-                Answer(200, "The content was there already.", answers.RegisteredWorkflow),
+                Answer(200, "The content was already stored.", answers.RegisteredWorkflow),
             ),
             errors=(413, 415),
         ),
@@ -180,7 +180,7 @@ ROUTES = (
         get_definition,
         Operation(
             tag=MANAGE,
-            summary="The definition as it was posted",
+            summary="Get a definition as it was posted",
             answers=(Answer(200, "The newest version.", dict),),
             errors=(404,),
         ),
@@ -197,7 +197,7 @@ ROUTES = (
                 example={"workflowId": "hello", "context": {"orderId": "order-123"}},
             ),
             headers=(IDEMPOTENCY_KEY, PERMISSIONS),
-            answers=(Answer(200, "It is stored and runs.", answers.Started),),
+            answers=(Answer(200, "The execution is stored and runs.", answers.Started),),
             errors=(404, 409, 413, 415, 429),
         ),
     ),
@@ -213,7 +213,9 @@ ROUTES = (
                 STATUSES,
                 *PAGING,
             ),
-            answers=(Answer(200, "Without their steps.", step_answers.StepExecutionList),),
+            answers=(
+                Answer(200, "Executions without their steps.", step_answers.StepExecutionList),
+            ),
         ),
     ),
     Route(
@@ -222,8 +224,8 @@ ROUTES = (
         get_step_execution,
         Operation(
             tag=TEST,
-            summary="State of an execution",
-            answers=(Answer(200, "As last committed.", step_answers.StepExecution),),
+            summary="Get the state of an execution",
+            answers=(Answer(200, "The committed state.", step_answers.StepExecution),),
             errors=(404,),
         ),
     ),
@@ -233,9 +235,9 @@ ROUTES = (
         visualize,
         Operation(
             tag=TEST,
-            summary="Picture of an execution",
-            query=(Query("all", "Also the steps that have not begun.", FLAG),),
-            answers=(Answer(200, "Steps that have begun.", step_answers.Picture),),
+            summary="Visualize an execution",
+            query=(Query("all", "Include steps that have not started.", FLAG),),
+            answers=(Answer(200, "Started steps.", step_answers.Picture),),
             errors=(404,),
         ),
     ),
@@ -248,7 +250,7 @@ ROUTES = (
             summary="Cancel an execution",
             body=Body(StopRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
-            answers=(Answer(202, "It is canceled.", answers.Stopped),),
+            answers=(Answer(202, "The execution is canceled.", answers.Stopped),),
             errors=(404, 409, 413, 415, 429),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Triggers, what fires them from outside, and what they would have fired for."""
+"""Triggers, published events, webhooks, and causes of past firings."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -22,7 +22,6 @@ from flowmesh.gateway.http.operation_docs import (
     TEST,
     Answer,
     Body,
-    Endpoint,
     Operation,
     Route,
 )
@@ -48,14 +47,16 @@ _PROVIDERS = {
 
 
 class FireRequest(Envelope, frozen=True, kw_only=True):
-    """Starts an execution as if the trigger had fired."""
+    """A manual firing of a trigger."""
 
-    input: Annotated[Any, Meta(description="In place of what the trigger makes of it.")] = UNSET
+    input: Annotated[
+        Any, Meta(description="The input (default: the one that the trigger makes).")
+    ] = UNSET
     request_id: RequestId = ""
 
 
 class PublishRequest(Envelope, frozen=True, kw_only=True):
-    """An event, as CloudEvents 1.0 names its attributes."""
+    """An event with the attributes of CloudEvents 1.0."""
 
     type: str
     id: str = ""
@@ -67,7 +68,7 @@ class PublishRequest(Envelope, frozen=True, kw_only=True):
     datacontenttype: Literal["application/json"] = "application/json"
     extensions: Annotated[
         dict[str, str | int | bool],
-        Meta(description="Further attributes, by names of lower-case letters and digits."),
+        Meta(description="Extension attributes; names are lower-case letters and digits."),
     ] = msgspec.field(default_factory=dict)
 
 
@@ -77,7 +78,7 @@ async def list_triggers(backends: Backends, request: Request) -> Response:
 
 async def list_workflow_triggers(backends: Backends, request: Request) -> Response:
     name = request.param("name")
-    # A workflow without triggers has none; one that is not there is told.
+    # Raise NotFound for a missing workflow, unlike for one without triggers.
     await backends.definitions.GetWorkflow(
         definition_service_pb2.GetWorkflowRequest(namespace=request.namespace, workflow_id=name)
     )
@@ -101,22 +102,23 @@ async def _list(backends: Backends, request: Request, workflow: str) -> Response
     )
 
 
-def _pausing(rpc: str, message: Any, name: str) -> Endpoint:
-    async def change(backends: Backends, request: Request) -> Response:
-        call = message(
+async def pause_trigger(backends: Backends, request: Request) -> Response:
+    return await _switch(backends.triggers.PauseTrigger, pb.PauseTriggerRequest, request)
+
+
+async def resume_trigger(backends: Backends, request: Request) -> Response:
+    return await _switch(backends.triggers.ResumeTrigger, pb.ResumeTriggerRequest, request)
+
+
+async def _switch(call: Any, message: Any, request: Request) -> Response:
+    response = await call(
+        message(
             namespace=request.namespace,
             workflow_id=request.param("name"),
             trigger_id=request.param("trigger"),
         )
-        response = await getattr(backends.triggers, rpc)(call)
-        return json_response(trigger_value(response.trigger))
-
-    change.__name__ = name
-    return change
-
-
-pause_trigger = _pausing("PauseTrigger", pb.PauseTriggerRequest, "pause_trigger")
-resume_trigger = _pausing("ResumeTrigger", pb.ResumeTriggerRequest, "resume_trigger")
+    )
+    return json_response(trigger_value(response.trigger))
 
 
 async def fire_trigger(backends: Backends, request: Request) -> Response:
@@ -239,7 +241,7 @@ async def waiting_urls(backends: Backends, execution: execution_pb2.Execution) -
 
 
 def hook_url(token: str) -> str:
-    """The path of the URL of a node that waits."""
+    """Return the URL path of a waiting node."""
     return f"/api/v1/hooks/t/{token}"
 
 
@@ -277,10 +279,10 @@ def trigger_value(state: pb.TriggerState) -> answers.TriggerValue:
 
 _TRIGGERS = "/api/v1/workflows/{name}/triggers"
 _TRIGGER = f"{_TRIGGERS}/{{trigger}}"
-_CALL = Body(None, description="JSON, signed as the provider signs.")
+_CALL = Body(None, description="JSON, signed by the provider.")
 _CALLED = (
-    Answer(202, "It has done something.", answers.ReceivedValue),
-    Answer(200, "The same call came before; its outcome.", answers.ReceivedValue),
+    Answer(202, "The call was applied.", answers.ReceivedValue),
+    Answer(200, "A repeated call; the outcome of the first one.", answers.ReceivedValue),
 )
 _CALL_ERRORS = (401, 404, 409, 413, 415)
 
@@ -289,7 +291,7 @@ def _changing(summary: str) -> Operation:
     return Operation(
         tag=MANAGE,
         summary=summary,
-        answers=(Answer(200, "As it is now.", answers.TriggerValue),),
+        answers=(Answer(200, "The changed trigger.", answers.TriggerValue),),
         errors=(404, 409),
     )
 
@@ -301,9 +303,9 @@ ROUTES = (
         list_triggers,
         Operation(
             tag=MANAGE,
-            summary="What starts executions: schedules, events, webhooks",
-            query=(Query("workflow", "Only those of this workflow.", OPTIONAL_ID), *PAGING),
-            answers=(Answer(200, "By workflow and id.", answers.TriggerList),),
+            summary="List triggers: schedules, events, webhooks",
+            query=(Query("workflow", "Only triggers of this workflow.", OPTIONAL_ID), *PAGING),
+            answers=(Answer(200, "Sorted by workflow and id.", answers.TriggerList),),
         ),
     ),
     Route(
@@ -312,23 +314,23 @@ ROUTES = (
         list_workflow_triggers,
         Operation(
             tag=MANAGE,
-            summary="Triggers of a workflow",
+            summary="List the triggers of a workflow",
             query=PAGING,
-            answers=(Answer(200, "By id.", answers.TriggerList),),
+            answers=(Answer(200, "Sorted by id.", answers.TriggerList),),
         ),
     ),
-    Route("POST", f"{_TRIGGER}:pause", pause_trigger, _changing("Let a trigger start nothing")),
-    Route("POST", f"{_TRIGGER}:resume", resume_trigger, _changing("Let a trigger go on")),
+    Route("POST", f"{_TRIGGER}:pause", pause_trigger, _changing("Pause a trigger")),
+    Route("POST", f"{_TRIGGER}:resume", resume_trigger, _changing("Resume a trigger")),
     Route(
         "POST",
         f"{_TRIGGER}:fire",
         fire_trigger,
         Operation(
             tag=EXECUTE,
-            summary="Start an execution as if a trigger had fired",
+            summary="Fire a trigger manually",
             body=Body(FireRequest, required=False),
             headers=(IDEMPOTENCY_KEY, ACTOR),
-            answers=(Answer(202, "It is started.", answers.FiredValue),),
+            answers=(Answer(202, "The execution is started.", answers.FiredValue),),
             errors=(404, 409, 413, 415),
         ),
     ),
@@ -338,14 +340,14 @@ ROUTES = (
         list_causes,
         Operation(
             tag=TEST,
-            summary="What a trigger would have started in a stretch of time",
+            summary="List the firings that a trigger would have had in a time range",
             query=(
-                Query("from", "RFC 3339; from this time on.", INSTANT),
-                Query("to", "RFC 3339; before this time; now without it.", INSTANT),
-                Query("countOnly", "Only how many.", FLAG),
+                Query("from", "Start of the range in RFC 3339, inclusive.", INSTANT),
+                Query("to", "End of the range in RFC 3339, exclusive (default: now).", INSTANT),
+                Query("countOnly", "Return only the number.", FLAG),
                 *PAGING,
             ),
-            answers=(Answer(200, "By time.", answers.CauseList),),
+            answers=(Answer(200, "Sorted by time.", answers.CauseList),),
             errors=(404, 409),
         ),
     ),
@@ -355,15 +357,15 @@ ROUTES = (
         publish_event,
         Operation(
             tag=EXECUTE,
-            summary="Publish an event; it starts what waits for such",
+            summary="Publish an event, which may fire triggers and resume executions",
             body=Body(
                 PublishRequest,
                 media_types=(JSON,),
                 example={"type": "order.paid", "data": {"orderId": "order-123"}},
             ),
             answers=(
-                Answer(202, "It is kept.", answers.PublishedValue),
-                Answer(200, "It was there already.", answers.PublishedValue),
+                Answer(202, "The event is stored.", answers.PublishedValue),
+                Answer(200, "The event was already published.", answers.PublishedValue),
             ),
             errors=(413, 415),
         ),
@@ -374,7 +376,7 @@ ROUTES = (
         receive_webhook,
         Operation(
             tag=EXECUTE,
-            summary="The URL of a webhook that starts executions",
+            summary="Call the webhook of a trigger",
             body=_CALL,
             answers=_CALLED,
             errors=_CALL_ERRORS,
@@ -387,7 +389,7 @@ ROUTES = (
         resume_by_webhook,
         Operation(
             tag=EXECUTE,
-            summary="The URL of a task that waits for a call",
+            summary="Call the webhook of a waiting task",
             body=_CALL,
             answers=_CALLED,
             errors=_CALL_ERRORS,
@@ -399,8 +401,8 @@ ROUTES = (
         list_hooks,
         Operation(
             tag=TEST,
-            summary="URLs of tasks that wait for a call",
-            answers=(Answer(200, "Of those that wait now.", answers.HookList),),
+            summary="List the webhook URLs of waiting tasks",
+            answers=(Answer(200, "URLs of the tasks that wait now.", answers.HookList),),
             errors=(404,),
         ),
     ),

@@ -1,6 +1,6 @@
-"""Kubernetes asks before it stores a resource: the same checks as everywhere, in its words.
+"""Admission webhook of Kubernetes: the checks of definitions in its message format.
 
-A ValidatingWebhookConfiguration points here; a proxy in front brings the TLS that Kubernetes wants.
+The target of a ValidatingWebhookConfiguration; a proxy must provide the required TLS.
 """
 
 from typing import Annotated, Any
@@ -16,26 +16,26 @@ from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, 
 from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import json_response
 
-# What Kubernetes adds to a resource is none of a definition's business.
+# Metadata of definitions; Kubernetes adds further members.
 _METADATA = frozenset({"annotations", "labels", "name", "namespace"})
 _OF_A_DEFINITION = frozenset({"apiVersion", "kind", "metadata", "spec"})
 
 
 class AdmissionRequest(msgspec.Struct, kw_only=True):
-    """What is to be stored; nothing where it is to be deleted."""
+    """The resource to be stored; absent for a deletion."""
 
     uid: Annotated[str, Meta(max_length=256)]
     object: Annotated[dict[str, Any] | None, Meta(description="The resource.")] = None
 
 
 class AdmissionReview(msgspec.Struct, kw_only=True):
-    """`admission.k8s.io/v1` AdmissionReview; members that are not listed are passed over."""
+    """`admission.k8s.io/v1` AdmissionReview; other members are ignored."""
 
     request: AdmissionRequest
 
 
 class AdmissionStatus(answers.Answer, kw_only=True):
-    """Why a resource is refused."""
+    """The reason of a rejection."""
 
     code: int
     reason: str
@@ -43,7 +43,7 @@ class AdmissionStatus(answers.Answer, kw_only=True):
 
 
 class AdmissionResponse(answers.Answer, kw_only=True):
-    """Whether the resource may be stored."""
+    """The verdict on a resource."""
 
     uid: str
     allowed: bool
@@ -98,8 +98,8 @@ ROUTES = (
         review,
         Operation(
             tag=TEST,
-            summary="Whether Kubernetes may store a Workflow or WorkflowTask",
-            description="For a ValidatingWebhookConfiguration. Nothing is stored here.",
+            summary="Validate a Workflow or WorkflowTask for Kubernetes",
+            description="For a ValidatingWebhookConfiguration. Nothing is stored.",
             body=Body(AdmissionReview),
             answers=(Answer(200, "The verdict.", AdmissionAnswer),),
             errors=(413, 415),

@@ -1,4 +1,4 @@
-"""Dry runs: what an execution would do, with no call leaving."""
+"""Dry runs: simulated executions without calls of other services."""
 
 from typing import Any
 
@@ -52,9 +52,9 @@ def _operation(summary: str, shape: type[DryRunRequest], example: Any) -> Operat
     return Operation(
         tag=TEST,
         summary=summary,
-        description="The engine runs it on a virtual clock. Nothing is stored, no call leaves.",
+        description="The engine runs the workflow on a virtual clock. Nothing is stored or called.",
         body=Body(shape, example=example),
-        answers=(Answer(200, "What an execution would do.", Report),),
+        answers=(Answer(200, "The report of the simulated execution.", Report),),
         errors=(404, 413, 415, 504),
     )
 
@@ -66,7 +66,7 @@ ROUTES = (
         f"{_WORKFLOWS}:dryRun",
         dry_run_source,
         _operation(
-            "Run a definition dry that is not stored",
+            "Dry-run a definition in the request",
             DryRunSourceRequest,
             {"definition": DEFINITION_BODY.example},
         ),
@@ -75,6 +75,6 @@ ROUTES = (
         "POST",
         f"{_WORKFLOWS}/{{name}}:dryRun",
         dry_run_workflow,
-        _operation("Run a workflow dry", DryRunRequest, {"input": {"orderId": "order-123"}}),
+        _operation("Dry-run a stored workflow", DryRunRequest, {"input": {"orderId": "order-123"}}),
     ),
 )

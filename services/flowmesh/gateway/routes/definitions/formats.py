@@ -1,4 +1,4 @@
-"""Workflows in other forms than they were posted in: other formats, and drawings."""
+"""Exports of workflows to other formats, and drawings."""
 
 import asyncio
 from collections.abc import Mapping
@@ -45,8 +45,8 @@ async def export_workflow(backends: Backends, request: Request) -> Response:
 
 
 def _exported(definition: bytes, target: str, types: Mapping[str, str]) -> tuple[bytes, str]:
-    """Native resources are several documents, and so YAML; the standards are one of JSON."""
-    # Here: a gateway alone needs the whole library of definitions for nothing else.
+    """Export a definition. Native resources are YAML documents, other formats one of JSON."""
+    # Imported on first use: other routes of the gateway do not need this library.
     import orjson
 
     from flowmesh.definitions.exports import export, write_python, write_yaml
@@ -88,7 +88,7 @@ async def draw_workflow(backends: Backends, request: Request) -> Response:
 
 
 async def draw_execution(backends: Backends, request: Request) -> Response:
-    """The version it is pinned to, each node coloured by its status."""
+    """Draw the pinned version of an execution with each node colored by its status."""
     found = await backends.executions.GetExecution(
         execution_pb.GetExecutionRequest(
             namespace=request.namespace, execution_id=request.param("executionId")
@@ -115,7 +115,7 @@ async def _drawing(
 
     kind = request.text("format") or DRAWINGS[0]
     drawn = await asyncio.to_thread(lambda: draw(_workflow(stored.definition), kind, statuses))
-    # A picture of names that others chose: shown, it may load and run nothing.
+    # The drawing holds names chosen by users: it must not load or run anything.
     headers = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
     return Response(200, drawn.encode(), MEDIA_TYPES[kind], headers)
 
@@ -140,7 +140,7 @@ async def _stored(backends: Backends, request: Request) -> definition_pb2.Workfl
 
 
 class PublicNode(Answer, kw_only=True):
-    """A node as it is written in the newest version of a workflow."""
+    """A node as written in the newest version of a workflow."""
 
     workflow: str
     version: int
@@ -148,7 +148,7 @@ class PublicNode(Answer, kw_only=True):
 
 
 class PublicNodes(Answer, kw_only=True):
-    """Nodes that say they are public, by workflow."""
+    """Public nodes, by workflow."""
 
     nodes: list[PublicNode]
     next_page_token: str
@@ -157,8 +157,10 @@ class PublicNodes(Answer, kw_only=True):
 # Equal to DRAWINGS of the drawing library, which is imported on first use.
 DRAWINGS = ("svg", "mermaid", "dot", "json")
 _PICTURES = ("image/svg+xml", "text/vnd.mermaid", "text/vnd.graphviz", JSON)
-_DRAWING = Query("format", "svg without it.", one_of(*DRAWINGS, default=DRAWINGS[0]))
-_VERSION = Query("version", "The newest without one.", NUMBER)
+_DRAWING = Query(
+    "format", "The format of the drawing (default: svg).", one_of(*DRAWINGS, default=DRAWINGS[0])
+)
+_VERSION = Query("version", "The version (default: the newest).", NUMBER)
 ROUTES = (
     Route(
         "GET",
@@ -166,8 +168,8 @@ ROUTES = (
         list_public_nodes,
         Operation(
             tag=MANAGE,
-            summary="Nodes that other workflows may copy",
-            description="Those of graph JSON whose `metadata.isPublic` is true.",
+            summary="List nodes that other workflows may copy",
+            description="Nodes of graph JSON whose `metadata.isPublic` is true.",
             query=PAGING,
             answers=(operations.Answer(200, "Found.", PublicNodes),),
         ),
@@ -178,18 +180,18 @@ ROUTES = (
         export_workflow,
         Operation(
             tag=MANAGE,
-            summary="A workflow in another format",
+            summary="Export a workflow to another format",
             description=(
-                "The document as it was posted without a format. Native resources come as YAML. "
-                "What has no place in the format is refused with `FEATURE_UNSUPPORTED`."
+                "Without a format, the document as it was posted. Native resources are YAML. "
+                "A feature that the format lacks is rejected with `FEATURE_UNSUPPORTED`."
             ),
             query=(
-                Query("format", "The document as it was posted without one.", one_of(*FORMATS)),
+                Query("format", "The target format (default: as posted).", one_of(*FORMATS)),
                 _VERSION,
             ),
             answers=(
                 operations.Answer(
-                    200, "It says the same.", media_types=(JSON, YAML, "text/x-python")
+                    200, "The exported document.", media_types=(JSON, YAML, "text/x-python")
                 ),
             ),
             errors=(404,),
@@ -201,9 +203,9 @@ ROUTES = (
         draw_workflow,
         Operation(
             tag=TEST,
-            summary="A drawing of a workflow",
+            summary="Draw a workflow",
             query=(_DRAWING, _VERSION),
-            answers=(operations.Answer(200, "Boxes and arrows.", media_types=_PICTURES),),
+            answers=(operations.Answer(200, "The drawing.", media_types=_PICTURES),),
             errors=(404, 413),
         ),
     ),
@@ -213,9 +215,9 @@ ROUTES = (
         draw_execution,
         Operation(
             tag=TEST,
-            summary="A drawing of an execution: its workflow, coloured by what became of each node",
+            summary="Draw an execution: its workflow with each node colored by its status",
             query=(_DRAWING,),
-            answers=(operations.Answer(200, "Boxes and arrows.", media_types=_PICTURES),),
+            answers=(operations.Answer(200, "The drawing.", media_types=_PICTURES),),
             errors=(404, 413),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Canonical workflows and tasks: apply, read, check, analyse."""
+"""Canonical workflows and tasks: apply, read, check, analyze."""
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -49,20 +49,20 @@ async def apply_task(backends: Backends, request: Request) -> Response:
 
 
 async def _apply_named(backends: Backends, request: Request, kind: str) -> Response:
-    """Applies the one resource of the kind and name that the path says."""
-    # Here: a gateway alone needs the whole library of definitions for nothing else.
+    """Apply a body that must hold only the resource named by the path."""
+    # Imported on first use: other routes of the gateway do not need this library.
     from flowmesh.definitions import read_source
 
     name = request.param("name")
     source, content_type = await request.definition()
-    # What cannot be read is refused where it is applied, with every problem there is.
+    # Unreadable documents are rejected by the definition service, with all their problems.
     others = [
         f"{read.kind} {read.name}"
         for read in read_source(source, content_type).resources
         if (read.kind, read.name) != (kind, name)
     ]
     if others:
-        what = f"the path names {kind} {name}, and the body holds {', '.join(others[:3])}"
+        what = f"the path names {kind} {name}, but the body holds {', '.join(others[:3])}"
         raise invalid_field("metadata.name", what)
     return await _apply_source(backends, request, source, content_type)
 
@@ -191,7 +191,7 @@ async def analyze_workflow(backends: Backends, request: Request) -> Response:
 
 
 async def _observed_ms(backends: Backends, namespace: str, name: str) -> dict[str, int]:
-    """How long the workflow's tasks took lately: the median of each."""
+    """Return the median of the recent durations of each task of a workflow."""
     stats = await backends.executions.GetStats(
         execution_pb.GetStatsRequest(namespace=namespace, workflow_id=name)
     )
@@ -212,7 +212,7 @@ async def _workflow(backends: Backends, request: Request, chosen: dict[str, Any]
     return json_response(workflow_answer(response.workflow))
 
 
-REASON = Query("reason", "Why; kept with the change.", CHANGE)
+REASON = Query("reason", "The reason, stored with the change.", CHANGE)
 
 
 _TASK_BODY = replace(
@@ -230,13 +230,13 @@ def _apply(summary: str, body: Body = DEFINITION_BODY) -> Operation:
     return Operation(
         tag=MANAGE,
         summary=summary,
-        description="Several resources in one YAML body are applied all or none.",
+        description="All resources of a YAML body are applied atomically.",
         body=body,
         query=(REASON,),
         headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
         answers=(
             Answer(201, "A new version of at least one resource.", answers.Applied),
-            Answer(200, "The content was there already.", answers.Applied),
+            Answer(200, "The content was already stored.", answers.Applied),
         ),
         errors=(413, 415),
     )
@@ -260,29 +260,29 @@ def delete(summary: str, *errors: int) -> Operation:
         summary=summary,
         query=(REASON,),
         headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
-        answers=(Answer(204, "It is gone."),),
+        answers=(Answer(204, "It is deleted."),),
         errors=(404, *errors),
     )
 
 
-_VERSION = Query("version", "By number or label; the newest without one.", VERSION)
-_NUMBER = Query("version", "The newest without one.", NUMBER)
-_FILTER = Query("filter", "Terms `id:prefix*` and `label.key=value`, joined by spaces.")
-_PATHS = Query("pathCountMax", "Paths to list; 100 without one.", whole(PATHS_MAX))
+_VERSION = Query("version", "The version by number or label (default: the newest).", VERSION)
+_NUMBER = Query("version", "The version (default: the newest).", NUMBER)
+_FILTER = Query("filter", "Terms `id:prefix*` and `label.key=value`, separated by spaces.")
+_PATHS = Query("pathCountMax", "Maximum number of listed paths (default: 100).", whole(PATHS_MAX))
 _DURATIONS = Query(
     "durations",
-    "Of the critical path: declared (as without it), or observed lately.",
+    "Durations for the critical path: declared (default), or recently observed.",
     one_of("declared", "observed", default="declared"),
 )
 _VALIDATE = Operation(
     tag=TEST,
-    summary="Check a definition; stores nothing",
+    summary="Check a definition without storing it",
     query=(
-        Query("lint", "Also warn of what is allowed and likely to be regretted.", FLAG),
-        Query("strict", "Warnings are errors.", FLAG),
+        Query("lint", "Also report likely mistakes as warnings.", FLAG),
+        Query("strict", "Treat warnings as errors.", FLAG),
     ),
     body=replace(DEFINITION_BODY, required=False, schemas={}),
-    answers=(Answer(200, "Every problem there is.", answers.Validation),),
+    answers=(Answer(200, "All problems.", answers.Validation),),
     errors=(413, 415),
 )
 _WORKFLOWS = "/api/v1/workflows"
@@ -298,27 +298,27 @@ ROUTES = (
         list_workflows,
         read("List workflows", answers.WorkflowList, _FILTER, *PAGING, errors=()),
     ),
-    Route("GET", _WORKFLOW, get_workflow, read("A workflow", answers.WorkflowAnswer, _VERSION)),
-    Route("PUT", _WORKFLOW, apply_workflow, _apply("Apply this workflow")),
-    Route("DELETE", _WORKFLOW, delete_workflow, delete("Delete a workflow, all versions")),
+    Route("GET", _WORKFLOW, get_workflow, read("Get a workflow", answers.WorkflowAnswer, _VERSION)),
+    Route("PUT", _WORKFLOW, apply_workflow, _apply("Apply a workflow")),
+    Route("DELETE", _WORKFLOW, delete_workflow, delete("Delete a workflow with all versions")),
     Route(
         "GET",
         f"{_WORKFLOW}/versions",
         list_versions,
-        read("Versions of a workflow, newest first", answers.VersionList, *PAGING),
+        read("List the versions of a workflow, newest first", answers.VersionList, *PAGING),
     ),
     Route(
         "GET",
         f"{_WORKFLOW}/versions/{{version}}",
         get_workflow_version,
-        read("One version of a workflow", answers.WorkflowAnswer),
+        read("Get a version of a workflow", answers.WorkflowAnswer),
     ),
     Route(
         "GET",
         f"{_WORKFLOW}/analysis",
         analyze_workflow,
         read(
-            "The graph of a workflow",
+            "Analyze the graph of a workflow",
             AnalysisAnswer,
             _NUMBER,
             _PATHS,
@@ -333,5 +333,5 @@ ROUTES = (
         _apply("Apply tasks and workflows", _TASK_BODY),
         "applyTasks",
     ),
-    Route("PUT", _TASK, apply_task, _apply("Apply this task", _TASK_BODY)),
+    Route("PUT", _TASK, apply_task, _apply("Apply a task", _TASK_BODY)),
 )

@@ -1,4 +1,4 @@
-"""The library of tasks: what is there, its versions, who uses it."""
+"""Reusable tasks, their versions, and the workflows that use them."""
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from flowmesh.views import raw_json
 
 
 class TaskAnswer(answers.Answer, kw_only=True):
-    """One version of a reusable task."""
+    """A version of a reusable task."""
 
     name: str
     version: int
@@ -35,7 +35,7 @@ class TaskAnswer(answers.Answer, kw_only=True):
 
 
 class TaskList(answers.Answer, kw_only=True):
-    """Newest versions, by name."""
+    """Newest versions, sorted by name."""
 
     tasks: list[TaskAnswer]
     next_page_token: str
@@ -49,7 +49,7 @@ class TaskVersionList(answers.Answer, kw_only=True):
 
 
 class UsageList(answers.Answer, kw_only=True):
-    """Versions in use that refer to the task, of all namespaces."""
+    """Versions in use that refer to the task, in all namespaces."""
 
     workflows: list[answers.WorkflowReference]
     next_page_token: str | UnsetType = UNSET
@@ -154,7 +154,7 @@ async def list_task_usages(backends: Backends, request: Request) -> Response:
 
 
 def _task(task: definition_pb2.Task, *, whole: bool = True) -> TaskAnswer:
-    """A version of a task; lists leave the definition out."""
+    """Return a version of a task, in lists without the definition."""
     return TaskAnswer(
         name=task.name,
         version=task.version,
@@ -168,39 +168,39 @@ def _task(task: definition_pb2.Task, *, whole: bool = True) -> TaskAnswer:
     )
 
 
-_NUMBER = Query("version", "The newest without one.", NUMBER)
-_PINNED = Query("version", "Only who is pinned to this version.", NUMBER)
-_SHARED = Query("shared", "The public tasks of all namespaces instead.", FLAG)
+_NUMBER = Query("version", "The version (default: the newest).", NUMBER)
+_PINNED = Query("version", "Only workflows that are pinned to this version.", NUMBER)
+_SHARED = Query("shared", "List the public tasks of all namespaces instead.", FLAG)
 _TASKS = "/api/v1/tasks"
 _TASK = f"{_TASKS}/{{name}}"
 _VERSION = f"{_TASK}/versions/{{version}}"
 _EXACT = {"version": whole(VERSION_MAX, least=1)}
 ROUTES = (
     Route("GET", _TASKS, list_tasks, read("List tasks", TaskList, _SHARED, *PAGING, errors=())),
-    Route("GET", _TASK, get_task, read("A task", TaskAnswer, _NUMBER)),
+    Route("GET", _TASK, get_task, read("Get a task", TaskAnswer, _NUMBER)),
     Route("DELETE", _TASK, delete_task, delete("Delete a task", 409)),
     Route(
         "GET",
         f"{_TASK}/versions",
         list_task_versions,
-        read("Versions of a task, newest first", TaskVersionList, *PAGING),
+        read("List the versions of a task, newest first", TaskVersionList, *PAGING),
     ),
     Route(
         "GET",
         _VERSION,
         get_task_version,
-        replace(read("One version of a task", TaskAnswer), path=_EXACT),
+        replace(read("Get a version of a task", TaskAnswer), path=_EXACT),
     ),
     Route(
         "DELETE",
         _VERSION,
         delete_task_version,
-        replace(delete("Delete one version of a task", 409), path=_EXACT),
+        replace(delete("Delete a version of a task", 409), path=_EXACT),
     ),
     Route(
         "GET",
         f"{_TASK}/usages",
         list_task_usages,
-        read("Workflows that refer to a task", UsageList, _PINNED, *PAGING),
+        read("List the workflows that refer to a task", UsageList, _PINNED, *PAGING),
     ),
 )

@@ -1,4 +1,4 @@
-"""Templates: what there is to start from, and workflows made of them."""
+"""Templates, and their instantiation as workflows."""
 
 from http import HTTPStatus
 
@@ -27,7 +27,7 @@ from flowmesh.views import raw_json
 
 
 class TemplateAnswer(answers.Answer, kw_only=True):
-    """A template; `parameters` is the JSON Schema of what it takes. Bundled ones have version 0."""
+    """A template; `parameters` is a JSON Schema. Bundled templates have the version 0."""
 
     name: str
     version: int
@@ -41,14 +41,14 @@ class TemplateAnswer(answers.Answer, kw_only=True):
 
 
 class TemplateList(answers.Answer, kw_only=True):
-    """Newest versions, by name."""
+    """Newest versions, sorted by name."""
 
     templates: list[TemplateAnswer]
     next_page_token: str
 
 
 class InstantiatedAnswer(answers.Answer, kw_only=True):
-    """What a template became, as YAML, and what was applied of it."""
+    """The YAML of an instantiated template, and the applied resources."""
 
     resources: list[answers.AppliedResource]
     warnings: list[answers.ProblemValue] | UnsetType = UNSET
@@ -133,18 +133,18 @@ def _template(template: pb.Template) -> TemplateAnswer:
     )
 
 
-_VERSION = Query("version", "The newest without one.", NUMBER)
+_VERSION = Query("version", "The version (default: the newest).", NUMBER)
 _TEMPLATES = "/api/v1/templates"
 _TEMPLATE = f"{_TEMPLATES}/{{name}}"
 _INSTANTIATE = Operation(
     tag=MANAGE,
-    summary="Make a workflow of a template",
-    description="All or none of what it becomes is applied.",
+    summary="Make a workflow from a template",
+    description="The resources are applied atomically.",
     body=Body(InstantiateRequest),
     headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
     answers=(
         Answer(201, "A new version of at least one resource.", InstantiatedAnswer),
-        Answer(200, "It was there already, or nothing was asked for.", InstantiatedAnswer),
+        Answer(200, "Unchanged, or a dry run.", InstantiatedAnswer),
     ),
     errors=(404, 413, 415),
 )
@@ -152,7 +152,7 @@ ROUTES = (
     Route(
         "GET", _TEMPLATES, list_templates, read("List templates", TemplateList, *PAGING, errors=())
     ),
-    Route("GET", _TEMPLATE, get_template, read("A template", TemplateAnswer, _VERSION)),
-    Route("DELETE", _TEMPLATE, delete_template, delete("Delete a template, all versions")),
+    Route("GET", _TEMPLATE, get_template, read("Get a template", TemplateAnswer, _VERSION)),
+    Route("DELETE", _TEMPLATE, delete_template, delete("Delete a template with all versions")),
     Route("POST", f"{_TEMPLATE}:instantiate", instantiate_template, _INSTANTIATE),
 )

@@ -1,4 +1,4 @@
-"""Whom a workflow talks to: every service is a spoke, and the suite the only hub."""
+"""The services that a workflow calls, as spokes around the suite as the only hub."""
 
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
@@ -21,14 +21,14 @@ COMPUTED = "(computed)"
 
 
 class Spoke(answers.Answer, kw_only=True):
-    """A service, and the tasks that call it or that its workers run."""
+    """A service, and the tasks that call it or run on its workers."""
 
     service: str
     tasks: list[str]
 
 
 class TopologyAnswer(answers.Answer, kw_only=True):
-    """The hub, its spokes, and the connections there are: one for each spoke."""
+    """The hub, its spokes, and one connection per spoke."""
 
     workflow: str
     version: int
@@ -49,7 +49,7 @@ async def topology(backends: Backends, request: Request) -> Response:
 
 
 def topology_of(plan: plan_pb2.Plan) -> TopologyAnswer:
-    """The topology of a plan, its bodies included."""
+    """Return the topology of a plan, including its bodies."""
     spokes: dict[str, list[str]] = {}
     for node in _tasks(plan.nodes):
         service = _service(plan.specs[node.spec])
@@ -106,9 +106,11 @@ ROUTES = (
         topology,
         Operation(
             tag=MANAGE,
-            summary="Which services a workflow talks to",
-            query=(Query("version", "A number or a label; the newest unless said.", VERSION),),
-            answers=(Answer(200, "The hub and its spokes.", TopologyAnswer),),
+            summary="Get the services that a workflow calls",
+            query=(
+                Query("version", "The version by number or label (default: the newest).", VERSION),
+            ),
+            answers=(Answer(200, "The topology.", TopologyAnswer),),
             errors=(404,),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Versions of workflows: labels that point to them, who changed what, what differs."""
+"""Versions of workflows: labels, recorded changes, differences, compatibility."""
 
 from http import HTTPStatus
 from typing import Any, Literal, cast
@@ -31,7 +31,7 @@ VerdictWord = Literal["compatible", "breaking", "unknown"]
 
 
 class LabelValue(answers.Answer, kw_only=True):
-    """A name that points to a version; `previousVersion` is where it pointed before it moved."""
+    """A label of a version; `previousVersion` is its previous target."""
 
     label: str
     version: int
@@ -41,13 +41,13 @@ class LabelValue(answers.Answer, kw_only=True):
 
 
 class LabelList(answers.Answer, kw_only=True):
-    """By name."""
+    """Labels, sorted by name."""
 
     labels: list[LabelValue]
 
 
 class DifferenceValue(answers.Answer, kw_only=True):
-    """One difference; `field` is the part of `subject` that changed."""
+    """A difference; `field` is the changed part of `subject`."""
 
     area: str
     action: str
@@ -58,7 +58,7 @@ class DifferenceValue(answers.Answer, kw_only=True):
 
 
 class DiffAnswer(answers.Answer, kw_only=True):
-    """What differs from version `from` to version `to`."""
+    """The differences from version `from` to version `to`."""
 
     name: str
     from_: int = msgspec.field(name="from")
@@ -67,7 +67,7 @@ class DiffAnswer(answers.Answer, kw_only=True):
 
 
 class ReasonValue(answers.Answer, kw_only=True):
-    """Why, of the `input` or the `output`; `path` leads into the value."""
+    """A reason of the verdict on `input` or `output`; `path` is a path in the value."""
 
     side: str
     verdict: VerdictWord
@@ -76,7 +76,7 @@ class ReasonValue(answers.Answer, kw_only=True):
 
 
 class MoveValue(answers.Answer, kw_only=True):
-    """A running execution, and why it could not go on under the other version."""
+    """A running execution, and the reasons that it cannot continue under the other version."""
 
     execution_id: str
     version: int
@@ -85,7 +85,7 @@ class MoveValue(answers.Answer, kw_only=True):
 
 
 class CompatibilityAnswer(answers.Answer, kw_only=True):
-    """Whether version `to` can take the place of `from`; `to` 0 is the definition sent."""
+    """The compatibility of version `to` with `from`; `to` 0 is the definition in the request."""
 
     name: str
     from_: int = msgspec.field(name="from")
@@ -99,7 +99,7 @@ class CompatibilityAnswer(answers.Answer, kw_only=True):
 
 
 class ChangeValue(answers.Answer, kw_only=True):
-    """Something that was done to a definition, by whom and why."""
+    """A change of a definition, with its actor and reason."""
 
     number: int
     action: str
@@ -114,7 +114,7 @@ class ChangeValue(answers.Answer, kw_only=True):
 
 
 class ChangeList(answers.Answer, kw_only=True):
-    """Newest first."""
+    """Changes, newest first."""
 
     changes: list[ChangeValue]
     next_page_token: str
@@ -327,7 +327,7 @@ def _moving(summary: str, shape: Any) -> Operation:
         summary=summary,
         body=Body(shape, required=shape is LabelRequest),
         headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
-        answers=(Answer(200, "Where it points to now.", LabelValue),),
+        answers=(Answer(200, "The label with its new target.", LabelValue),),
         errors=(404, 409),
     )
 
@@ -344,46 +344,48 @@ def _read(summary: str, shape: Any, *query: Query, tag: str = MANAGE) -> Operati
 
 _REMOVE = Operation(
     tag=MANAGE,
-    summary="Remove a label; the version stays",
-    query=(Query("reason", "Why; kept with the change.", CHANGE),),
+    summary="Delete a label but not its version",
+    query=(Query("reason", "The reason, stored with the change.", CHANGE),),
     headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
-    answers=(Answer(204, "It is gone."),),
+    answers=(Answer(204, "The label is deleted."),),
     errors=(404,),
 )
-_FROM = Query("from", "A version, by number or label; the newest without one.", VERSION)
-_TO = Query("to", "A version, by number or label; the newest without one.", VERSION)
-_ONE_LABEL = Query("label", "Only moves of this label.", OPTIONAL_ID)
+_FROM = Query("from", "The version by number or label (default: the newest).", VERSION)
+_TO = Query("to", "The version by number or label (default: the newest).", VERSION)
+_ONE_LABEL = Query("label", "Only changes of this label.", OPTIONAL_ID)
 _WORKFLOW = "/api/v1/workflows/{name}"
 _LABEL = f"{_WORKFLOW}/labels/{{label}}"
 ROUTES = (
-    Route("GET", f"{_WORKFLOW}/labels", list_labels, _read("Labels of a workflow", LabelList)),
-    Route("GET", _LABEL, get_label, _read("A label", LabelValue)),
+    Route(
+        "GET", f"{_WORKFLOW}/labels", list_labels, _read("List the labels of a workflow", LabelList)
+    ),
+    Route("GET", _LABEL, get_label, _read("Get a label", LabelValue)),
     Route("PUT", _LABEL, set_label, _moving("Point a label to a version", LabelRequest)),
     Route("DELETE", _LABEL, delete_label, _REMOVE),
     Route(
         "POST",
         f"{_LABEL}:rollback",
         rollback_label,
-        _moving("Point a label to where it pointed before", ReasonRequest),
+        _moving("Roll back a label to its previous target", ReasonRequest),
     ),
     Route(
         "GET",
         f"{_WORKFLOW}/changes",
         list_workflow_changes,
-        _read("Who changed a workflow, newest first", ChangeList, _ONE_LABEL, *PAGING),
+        _read("List the changes of a workflow, newest first", ChangeList, _ONE_LABEL, *PAGING),
     ),
     Route(
         "GET",
         "/api/v1/tasks/{name}/changes",
         list_task_changes,
-        _read("Who changed a task, newest first", ChangeList, *PAGING),
+        _read("List the changes of a task, newest first", ChangeList, *PAGING),
     ),
     Route(
         "GET",
         f"{_WORKFLOW}/compatibility",
         check_compatibility,
         _read(
-            "Whether a version can take the place of another",
+            "Check whether a version can replace another one",
             CompatibilityAnswer,
             _FROM,
             _TO,
@@ -396,7 +398,7 @@ ROUTES = (
         check_definition,
         Operation(
             tag=TEST,
-            summary="Whether a definition could take a version's place; stores nothing",
+            summary="Check whether a definition can replace a version, without storing it",
             query=(_FROM,),
             body=DEFINITION_BODY,
             answers=(Answer(200, "The verdict.", CompatibilityAnswer),),
@@ -407,6 +409,6 @@ ROUTES = (
         "GET",
         f"{_WORKFLOW}/diff",
         diff_workflow,
-        _read("What differs between two versions", DiffAnswer, _FROM, _TO, tag=TEST),
+        _read("Compare two versions", DiffAnswer, _FROM, _TO, tag=TEST),
     ),
 )

@@ -1,4 +1,4 @@
-"""Bulks: one action on every execution that a filter takes."""
+"""Bulks: one action on all executions that match a filter."""
 
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -34,26 +34,26 @@ _ACTIONS = "cancel, terminate, pause, resume, signal, retry or rerun."
 
 
 class BulkRequest(Envelope, frozen=True, kw_only=True):
-    """Begins a bulk, or with `preview` tells what it would be about."""
+    """A start of a bulk, or with `preview` a count of its executions."""
 
     filter: str
     action: Annotated[str, Meta(description=_ACTIONS)] = ""
-    reason: Annotated[str, Meta(description="Kept in each history.")] = ""
-    signal: Annotated[str, Meta(description="Name of the signal.")] = ""
-    payload: Annotated[Json, Meta(description="Of the signal.")] = None
-    from_failed: Annotated[
-        bool, Meta(description="Of a rerun: from the nodes that failed, else all of it.")
+    reason: Annotated[str, Meta(description="The reason, stored in each history.")] = ""
+    signal: Annotated[str, Meta(description="The name of the signal.")] = ""
+    payload: Annotated[Json, Meta(description="The payload of the signal.")] = None
+    from_failed: Annotated[bool, Meta(description="Rerun only from the failed nodes.")] = False
+    newest_version: Annotated[bool, Meta(description="Rerun with the newest version.")] = False
+    rate_per_second: Annotated[
+        int, Meta(ge=0, le=1_000, description="Executions per second; 0 means 100.")
+    ] = 0
+    preview: Annotated[
+        bool, Meta(description="Return the matching executions without an action.")
     ] = False
-    newest_version: Annotated[
-        bool, Meta(description="Of a rerun: not the version that ran, but the newest.")
-    ] = False
-    rate_per_second: Annotated[int, Meta(ge=0, le=1_000, description="0 is 100.")] = 0
-    preview: Annotated[bool, Meta(description="Changes nothing.")] = False
     request_id: RequestId = ""
 
 
 class BulkFailureValue(answers.Answer, kw_only=True):
-    """An execution the action failed on."""
+    """An execution on which the action failed."""
 
     execution_id: str
     reason: str
@@ -61,7 +61,7 @@ class BulkFailureValue(answers.Answer, kw_only=True):
 
 
 class BulkAnswer(answers.Answer, kw_only=True):
-    """How far a bulk is. `skipped` were in a state in which the action has no place."""
+    """Progress of a bulk. `skipped` counts executions whose state does not allow the action."""
 
     bulk_id: str
     action: str
@@ -80,13 +80,13 @@ class BulkAnswer(answers.Answer, kw_only=True):
 
 
 class BulkList(answers.Answer, kw_only=True):
-    """Newest first, at most 100."""
+    """Bulks, newest first, at most 100."""
 
     bulks: list[BulkAnswer]
 
 
 class PreviewAnswer(answers.Answer, kw_only=True):
-    """How many executions a bulk would be about, and the first of them."""
+    """The number of matching executions, and the first of them."""
 
     count: int
     execution_ids: list[str]
@@ -174,12 +174,12 @@ ROUTES = (
         start_bulk,
         Operation(
             tag=EXECUTE,
-            summary="Do one thing to every execution that a filter takes",
+            summary="Start a bulk: one action on all executions that match a filter",
             body=Body(BulkRequest),
             headers=(IDEMPOTENCY_KEY, ACTOR),
             answers=(
-                Answer(202, "It has begun, and goes on through any crash.", BulkAnswer),
-                Answer(200, "With `preview`.", PreviewAnswer),
+                Answer(202, "The bulk is started; it survives crashes.", BulkAnswer),
+                Answer(200, "The matching executions, for `preview`.", PreviewAnswer),
             ),
             errors=(409, 413, 415, 429),
         ),
@@ -190,8 +190,8 @@ ROUTES = (
         list_bulks,
         Operation(
             tag=TEST,
-            summary="Bulks, newest first",
-            answers=(Answer(200, "At most 100.", BulkList),),
+            summary="List bulks, newest first",
+            answers=(Answer(200, "At most 100 bulks.", BulkList),),
         ),
     ),
     Route(
@@ -200,8 +200,8 @@ ROUTES = (
         get_bulk,
         Operation(
             tag=TEST,
-            summary="How far a bulk is",
-            answers=(Answer(200, "As last counted.", BulkAnswer),),
+            summary="Get the progress of a bulk",
+            answers=(Answer(200, "The progress as last counted.", BulkAnswer),),
             errors=(404,),
         ),
     ),
@@ -211,8 +211,8 @@ ROUTES = (
         cancel_bulk,
         Operation(
             tag=EXECUTE,
-            summary="Stop a bulk; what it has done stays done",
-            answers=(Answer(202, "It does nothing further.", BulkAnswer),),
+            summary="Cancel a bulk; completed actions are not undone",
+            answers=(Answer(202, "The bulk is canceled.", BulkAnswer),),
             errors=(404, 409),
         ),
     ),

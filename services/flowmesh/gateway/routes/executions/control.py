@@ -1,4 +1,4 @@
-"""What people do to single nodes of an execution, where it stops, and what runs again."""
+"""Actions on nodes, approvals, variables, breakpoints and reruns of executions."""
 
 from http import HTTPStatus
 from typing import Any
@@ -37,12 +37,12 @@ from flowmesh.jsontext import dump_json
 from flowmesh.views import instant
 
 _ACTIONS = {
-    "retry": "Try a node again that failed, or begin a map or loop anew",
-    "skip": "Skip a node; those behind it go on",
-    "complete": "Complete a node by hand",
-    "override": "Replace the output of a node that nobody has seen yet",
-    "continue": "Let a node begin that stopped at a breakpoint",
-    "fail": "Fail a node that is held",
+    "retry": "Retry a failed node, or restart a map or loop",
+    "skip": "Skip a node; its successors continue",
+    "complete": "Complete a node manually",
+    "override": "Replace the output of a node before its successors use it",
+    "continue": "Start a node that has stopped at a breakpoint",
+    "fail": "Fail a held node",
 }
 
 
@@ -52,8 +52,8 @@ async def _given(
     return None if value is UNSET else await payload_of(backends, namespace, field, value)
 
 
-def _steering(action: str) -> Endpoint:
-    async def steer(backends: Backends, request: Request) -> Response:
+def _node_action(action: str) -> Endpoint:
+    async def act(backends: Backends, request: Request) -> Response:
         namespace, execution_id = request.namespace, request.param("executionId")
         envelope = await request.envelope(SteerRequest)
         call = pb.SteerNodeRequest(
@@ -76,9 +76,7 @@ def _steering(action: str) -> Endpoint:
             HTTPStatus.ACCEPTED,
         )
 
-    # By which the description of the API knows it.
-    steer.__name__ = f"{action}_node"
-    return steer
+    return act
 
 
 async def decide_approval(backends: Backends, request: Request) -> Response:
@@ -229,8 +227,8 @@ async def rerun(backends: Backends, request: Request) -> Response:
 _ERRORS = (400, 404, 409, 413, 415, 429)
 _HEADERS = (IDEMPOTENCY_KEY, ACTOR)
 _RERUNS = {
-    "rerun": "Run an execution again: from some nodes on, from what failed, or all of it",
-    "replay": "The same as `:rerun`",
+    "rerun": "Rerun an ended execution: all of it, from some nodes, or from the failed ones",
+    "replay": "Alias of `:rerun`",
 }
 ROUTES = (
     Route(
@@ -239,9 +237,9 @@ ROUTES = (
         list_approvals,
         Operation(
             tag=EXECUTE,
-            summary="What waits for people, the oldest first",
-            query=(Query("assignee", "What this one can decide."), *PAGING),
-            answers=(Answer(200, "A page of them.", answers.ApprovalList),),
+            summary="List pending approvals, oldest first",
+            query=(Query("assignee", "Only approvals that this assignee can decide."), *PAGING),
+            answers=(Answer(200, "A page of approvals.", answers.ApprovalList),),
             errors=(400,),
         ),
     ),
@@ -249,15 +247,16 @@ ROUTES = (
         Route(
             "POST",
             f"/api/v1/executions/{{executionId}}/nodes/{{node}}:{action}",
-            _steering(action),
+            _node_action(action),
             Operation(
                 tag=EXECUTE,
                 summary=summary,
                 body=Body(SteerRequest, required=False),
                 headers=_HEADERS,
-                answers=(Answer(202, "It is in the history.", answers.Steered),),
+                answers=(Answer(202, "The action is in the history.", answers.Steered),),
                 errors=_ERRORS,
             ),
+            alias=f"{action}Node",
         )
         for action, summary in _ACTIONS.items()
     ),
@@ -267,10 +266,10 @@ ROUTES = (
         decide_approval,
         Operation(
             tag=EXECUTE,
-            summary="Approve or reject",
+            summary="Approve or reject a task",
             body=Body(DecisionRequest),
             headers=_HEADERS,
-            answers=(Answer(202, "It is in the history.", answers.Decided),),
+            answers=(Answer(202, "The action is in the history.", answers.Decided),),
             errors=_ERRORS,
         ),
     ),
@@ -280,10 +279,10 @@ ROUTES = (
         set_variable,
         Operation(
             tag=EXECUTE,
-            summary="Give a variable another value",
+            summary="Change a variable of an execution",
             body=Body(VariableRequest),
             headers=_HEADERS,
-            answers=(Answer(202, "Attempts from now on see it.", answers.Steered),),
+            answers=(Answer(202, "Attempts that start from now on use it.", answers.Steered),),
             errors=_ERRORS,
         ),
     ),
@@ -293,10 +292,10 @@ ROUTES = (
         set_breakpoints,
         Operation(
             tag=EXECUTE,
-            summary="Say where an execution stops",
+            summary="Set the breakpoints of an execution",
             body=Body(BreakpointsRequest),
             headers=_HEADERS,
-            answers=(Answer(202, "It stops there from now on.", answers.Steered),),
+            answers=(Answer(202, "The breakpoints apply from now on.", answers.Steered),),
             errors=_ERRORS,
         ),
     ),
@@ -311,8 +310,8 @@ ROUTES = (
                 body=Body(RerunRequest, required=False),
                 headers=_HEADERS,
                 answers=(
-                    Answer(200, "What would run again, for `dryRun`.", answers.Rerun),
-                    Answer(202, "A new execution does.", answers.Rerun),
+                    Answer(200, "The plan, for `dryRun`.", answers.Rerun),
+                    Answer(202, "A new execution is started.", answers.Rerun),
                 ),
                 errors=_ERRORS,
             ),

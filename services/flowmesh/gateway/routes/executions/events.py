@@ -32,7 +32,7 @@ from flowmesh.gateway.http.streams import (
 )
 from flowmesh.views import END_TYPES, event_type, event_view, raw_value
 
-# What a stream says when it ends before the last event; clients resume from the last id.
+# The event of a stream that ends early; clients resume from the last id.
 STREAM_ERROR = "StreamError"
 
 
@@ -46,12 +46,12 @@ async def execution_events(backends: Backends, request: Request) -> AnyResponse:
     resumed = request.header(b"last-event-id")
     after = request.whole("after")
     if resumed:
-        # A browser that comes back asks for the address it began with.
+        # A reconnecting browser repeats its original URL.
         after = int(resumed)
     watch = _watch_of(request, after)
     ended = await _last_event_is(backends, watch)
     if ended and resumed and after:
-        # A browser comes back after every end; only this answer tells it that all is said.
+        # A browser reconnects after every end unless it gets this status.
         return Response(HTTPStatus.NO_CONTENT)
     chunks = _only_head() if ended else _execution_chunks(backends, request, watch)
     return StreamResponse(chunks, EVENT_STREAM, headers=STREAM_HEADERS)
@@ -172,7 +172,7 @@ def _filter_of(head: Head) -> pb.WatchEventsRequest:
 
 
 async def _last_event_is(backends: Backends, watch: pb.WatchExecutionRequest) -> bool:
-    """Whether nothing can follow `after`; raises where the execution does not exist."""
+    """Return whether `after` is the last event. Raise NotFound for a missing execution."""
     response = await backends.histories.ListHistoryEvents(
         history_service_pb2.ListHistoryEventsRequest(
             namespace=watch.namespace,
@@ -188,26 +188,26 @@ async def _last_event_is(backends: Backends, watch: pb.WatchExecutionRequest) ->
 
 
 async def _subscribed(responses: AsyncIterator[pb.WatchEventsResponse]) -> None:
-    """Waits until the subscription has begun, so that a cursor that is gone is told as 410."""
+    """Wait for the subscription, so that an expired cursor is reported as 410."""
     try:
         async with asyncio.timeout(SUBSCRIBE_WAIT_S):
             await anext(responses)
     except TimeoutError as error:
-        raise Timeout("DEADLINE_EXCEEDED", "The subscription did not begin in time.") from error
+        raise Timeout("DEADLINE_EXCEEDED", "The subscription did not start in time.") from error
 
 
-_TYPES = Query("type", "Only these types; the last event always comes.", repeated=True)
-_AFTER = Query("after", "Sequence of the last event already known.", EVENT)
+_TYPES = Query("type", "Only these types, and always the last event.", repeated=True)
+_AFTER = Query("after", "Sequence of the last known event.", EVENT)
 _NAMESPACE_QUERY = (
     Query("workflow", "Only events of executions of this workflow.", OPTIONAL_ID),
-    Query("workflowId", "The same as `workflow`.", OPTIONAL_ID, same_as="workflow"),
+    Query("workflowId", "Alias of `workflow`.", OPTIONAL_ID, same_as="workflow"),
     Query("execution", "Only events of this execution.", OPTIONAL_ID),
-    Query("executionId", "The same as `execution`.", OPTIONAL_ID, same_as="execution"),
+    Query("executionId", "Alias of `execution`.", OPTIONAL_ID, same_as="execution"),
     Query("type", "Only these types.", repeated=True),
-    Query("after", "The cursor (`id:`) of the last event already known."),
-    Query("cursor", "The same as `after`.", same_as="after"),
+    Query("after", "Cursor (`id:`) of the last known event."),
+    Query("cursor", "Alias of `after`.", same_as="after"),
 )
-_KNOWN = "`id:` of the last event already known, whatever `after` says."
+_KNOWN = "`id:` of the last known event; takes precedence over `after`."
 _LAST_EVENT_ID = RequestHeader("Last-Event-ID", _KNOWN, EVENT)
 _LAST_CURSOR = RequestHeader("Last-Event-ID", _KNOWN)
 _STREAM = Answer(
@@ -223,11 +223,11 @@ ROUTES = (
         execution_events,
         Operation(
             tag=TEST,
-            summary="Events of an execution as they happen",
-            description="Begins with the first event and ends after the last one.",
+            summary="Stream the events of an execution",
+            description="Starts with the first event and ends after the last one.",
             query=(_AFTER, _TYPES),
             headers=(_LAST_EVENT_ID,),
-            answers=(_STREAM, Answer(204, "The last event was known; nothing will follow.")),
+            answers=(_STREAM, Answer(204, "The last event is already known; none will follow.")),
             errors=(404,),
         ),
     ),
@@ -237,7 +237,7 @@ ROUTES = (
         namespace_events,
         Operation(
             tag=TEST,
-            summary="Events of all executions of the namespace as they happen",
+            summary="Stream the events of all executions of the namespace",
             description="`id:` is an opaque cursor.",
             query=_NAMESPACE_QUERY,
             headers=(_LAST_CURSOR,),
@@ -252,7 +252,7 @@ SOCKETS = (
         execution_events_socket,
         Operation(
             tag=TEST,
-            summary="Events of an execution over a WebSocket",
+            summary="Stream the events of an execution over a WebSocket",
             description="One JSON text message per event; closes after the last one.",
             query=(_AFTER, _TYPES),
             answers=(Answer(101, "A WebSocket.", answers.Event),),
@@ -264,7 +264,7 @@ SOCKETS = (
         namespace_events_socket,
         Operation(
             tag=TEST,
-            summary="Events of the namespace over a WebSocket",
+            summary="Stream the events of the namespace over a WebSocket",
             description="One JSON text message per event, with its `cursor`.",
             query=_NAMESPACE_QUERY,
             answers=(Answer(101, "A WebSocket.", answers.Event),),

@@ -1,4 +1,4 @@
-"""Running a workflow: at once with its outputs in the answer, or started and left alone."""
+"""Starts of workflows, with and without waiting for the result."""
 
 from http import HTTPStatus
 
@@ -8,7 +8,7 @@ from flowmesh.errors import Timeout
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.bodies.envelopes import ExecuteRequest, StartRequest, version_choice
-from flowmesh.gateway.bodies.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies.payloads import payload_of, resolve_references
 from flowmesh.gateway.bodies.views import run_answer
 from flowmesh.gateway.http.errors import error_response
 from flowmesh.gateway.http.limits import CALL_SLACK_S
@@ -41,7 +41,7 @@ async def execute(backends: Backends, request: Request) -> Response:
     )
     if not response.HasField("execution"):
         return _still_running(request, response.execution_id, envelope.timeout_ms)
-    execution = await brought_in(backends, response.execution)
+    execution = await resolve_references(backends, response.execution)
     done = execution.status == execution_pb2.EXECUTION_STATUS_COMPLETED
     status = HTTPStatus.OK if done else HTTPStatus.UNPROCESSABLE_ENTITY
     return json_response(run_answer(execution), status)
@@ -79,7 +79,7 @@ def _still_running(request: Request, execution_id: str, waited_ms: int) -> Respo
         return Response(answer.status, answer.body, headers=applied)
     error = Timeout(
         "SYNC_TIMEOUT",
-        f"Still running after {waited_ms} ms; ask for {execution_id}, or send Prefer: "
+        f"Still running after {waited_ms} ms; read {execution_id} later, or send Prefer: "
         f"{_RESPOND_ASYNC} to get 202 instead.",
     )
     return error_response(error, executionId=execution_id)
@@ -87,20 +87,22 @@ def _still_running(request: Request, execution_id: str, waited_ms: int) -> Respo
 
 _EXECUTE = Operation(
     tag=EXECUTE,
-    summary="Run a workflow and answer its outputs",
-    description="Invalid input is refused before anything is recorded.",
+    summary="Run a workflow and return its outputs",
+    description="Invalid input is rejected before anything is stored.",
     body=Body(ExecuteRequest, required=False, example={"input": {"orderId": "order-123"}}),
     headers=(
         IDEMPOTENCY_KEY,
         ACTOR,
         PERMISSIONS,
-        RequestHeader("Prefer", "`respond-async`: 202 instead of 504 when the time is over."),
+        RequestHeader(
+            "Prefer", "`respond-async`: return 202 instead of 504 after the waiting time."
+        ),
     ),
     answers=(
-        Answer(200, "It completed.", answers.RunAnswer),
-        Answer(202, "Still running, and that was preferred.", answers.Started),
-        Answer(422, "It ran and failed or was canceled.", answers.RunAnswer),
-        Answer(504, "Still running when the time was over.", answers.StillRunningAnswer),
+        Answer(200, "The execution completed.", answers.RunAnswer),
+        Answer(202, "Still running, with `Prefer: respond-async`.", answers.Started),
+        Answer(422, "The execution failed or was canceled.", answers.RunAnswer),
+        Answer(504, "Still running after the waiting time.", answers.StillRunningAnswer),
     ),
     errors=(404, 409, 413, 415, 429),
 )
@@ -109,7 +111,7 @@ _START = Operation(
     summary="Start a workflow",
     body=Body(StartRequest, required=False, example={"input": {"orderId": "order-123"}}),
     headers=(IDEMPOTENCY_KEY, ACTOR, PERMISSIONS),
-    answers=(Answer(202, "It is stored and runs.", answers.Started),),
+    answers=(Answer(202, "The execution is stored and runs.", answers.Started),),
     errors=(404, 409, 413, 415, 429),
 )
 ROUTES = (

@@ -1,4 +1,4 @@
-"""Canonical executions: list, state, history, and the calls that change their course."""
+"""Canonical executions: list, state, history, control, signals."""
 
 from http import HTTPStatus
 from typing import cast
@@ -16,7 +16,7 @@ from flowmesh.gateway.bodies.envelopes import (
     SignalRequest,
     StopRequest,
 )
-from flowmesh.gateway.bodies.payloads import brought_in, payload_of
+from flowmesh.gateway.bodies.payloads import payload_of, resolve_references
 from flowmesh.gateway.bodies.progress import StateAnswer, state_answer
 from flowmesh.gateway.bodies.results import VIEWS, Results, View, results
 from flowmesh.gateway.bodies.views import execution_answer, execution_summary
@@ -81,7 +81,7 @@ async def get_execution(backends: Backends, request: Request) -> Response:
             namespace=request.namespace, execution_id=request.param("executionId")
         )
     )
-    execution = await brought_in(backends, response.execution)
+    execution = await resolve_references(backends, response.execution)
     return json_response(execution_answer(execution, await waiting_urls(backends, execution)))
 
 
@@ -92,7 +92,7 @@ async def get_results(backends: Backends, request: Request) -> Response:
             namespace=request.namespace, execution_id=request.param("executionId")
         )
     )
-    execution = await brought_in(backends, response.execution)
+    execution = await resolve_references(backends, response.execution)
     if execution.HasField("erasure"):
         message = f"the values of {execution.execution_id} were erased on request"
         raise WrongState("PAYLOAD_ERASED", message)
@@ -204,13 +204,17 @@ ROUTES = (
                     "started, ended, label.<name>, attr.<name> or input.<path>, then asc or desc.",
                 ),
                 Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
-                Query("workflowId", "The same as `workflow`.", OPTIONAL_ID, same_as="workflow"),
+                Query("workflowId", "Alias of `workflow`.", OPTIONAL_ID, same_as="workflow"),
                 STATUSES,
-                Query("startedAfter", "RFC 3339; only executions started later.", INSTANT),
-                Query("startedBefore", "RFC 3339; only executions started earlier.", INSTANT),
+                Query("startedAfter", "Only executions started after this RFC 3339 time.", INSTANT),
+                Query(
+                    "startedBefore", "Only executions started before this RFC 3339 time.", INSTANT
+                ),
                 *PAGING,
             ),
-            answers=(Answer(200, "Without tasks, input and output.", answers.ExecutionList),),
+            answers=(
+                Answer(200, "Executions without tasks, input and output.", answers.ExecutionList),
+            ),
         ),
     ),
     Route(
@@ -219,8 +223,8 @@ ROUTES = (
         get_execution,
         Operation(
             tag=TEST,
-            summary="State of an execution",
-            answers=(Answer(200, "As last committed.", answers.ExecutionAnswer),),
+            summary="Get the state of an execution",
+            answers=(Answer(200, "The committed state.", answers.ExecutionAnswer),),
             errors=(404,),
         ),
     ),
@@ -230,11 +234,9 @@ ROUTES = (
         get_results,
         Operation(
             tag=TEST,
-            summary="Outputs of an execution, as definitions read them",
-            query=(
-                Query("view", "What to show; tasks without it.", one_of(*VIEWS, default=VIEWS[0])),
-            ),
-            answers=(Answer(200, "As last committed.", Results),),
+            summary="Get the outputs of an execution in a view of definitions",
+            query=(Query("view", "The view (default: tasks).", one_of(*VIEWS, default=VIEWS[0])),),
+            answers=(Answer(200, "The committed state.", Results),),
             errors=(404, 409),
         ),
     ),
@@ -244,10 +246,10 @@ ROUTES = (
         get_history,
         Operation(
             tag=TEST,
-            summary="Events of an execution by sequence",
+            summary="List the events of an execution by sequence",
             query=(
-                Query("after", "Sequence of the last event already known.", EVENT),
-                Query("pageSize", "How many at most.", whole(HISTORY_PAGE_SIZE_MAX)),
+                Query("after", "Sequence of the last known event.", EVENT),
+                Query("pageSize", "Maximum number of entries.", whole(HISTORY_PAGE_SIZE_MAX)),
             ),
             answers=(Answer(200, "A page of events.", answers.History),),
             errors=(404,),
@@ -259,12 +261,12 @@ ROUTES = (
         get_state,
         Operation(
             tag=TEST,
-            summary="How far an execution is in its graph, or what it was at a time",
-            query=(Query("at", "A sequence of its history, or a time in RFC 3339.", MOMENT),),
+            summary="Get the progress of an execution, or its state at a time",
+            query=(Query("at", "A sequence of the history, or an RFC 3339 time.", MOMENT),),
             answers=(
                 Answer(
                     200,
-                    "Each task, each path, and the graph; with `at` what was known then.",
+                    "Tasks, paths and the graph; with `at` the state at that time.",
                     StateAnswer,
                     other=StateAt,
                 ),
@@ -281,7 +283,7 @@ ROUTES = (
             summary="Cancel an execution",
             body=Body(EndRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
-            answers=(Answer(202, "It is canceled.", answers.Stopped),),
+            answers=(Answer(202, "The execution is canceled.", answers.Stopped),),
             errors=_STOP,
         ),
         "cancelExecution",
@@ -292,10 +294,10 @@ ROUTES = (
         terminate,
         Operation(
             tag=EXECUTE,
-            summary="Terminate an execution, undoing nothing unless it says so",
+            summary="Terminate an execution, by default without compensation",
             body=Body(EndRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
-            answers=(Answer(202, "It is terminated.", answers.Stopped),),
+            answers=(Answer(202, "The execution is terminated.", answers.Stopped),),
             errors=_STOP,
         ),
     ),
@@ -305,10 +307,10 @@ ROUTES = (
         pause,
         Operation(
             tag=EXECUTE,
-            summary="Let nothing of an execution begin any more",
+            summary="Pause an execution; no new task starts",
             body=Body(StopRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
-            answers=(Answer(202, "It is paused.", answers.Stopped),),
+            answers=(Answer(202, "The execution is paused.", answers.Stopped),),
             errors=_STOP,
         ),
     ),
@@ -318,10 +320,10 @@ ROUTES = (
         resume,
         Operation(
             tag=EXECUTE,
-            summary="Let a paused execution go on",
+            summary="Resume a paused execution",
             body=Body(StopRequest, required=False),
             headers=(IDEMPOTENCY_KEY,),
-            answers=(Answer(202, "It goes on.", answers.Stopped),),
+            answers=(Answer(202, "The execution continues.", answers.Stopped),),
             errors=_STOP,
         ),
     ),
@@ -334,7 +336,7 @@ ROUTES = (
             summary="Send a signal to an execution",
             body=Body(SignalRequest),
             headers=(IDEMPOTENCY_KEY,),
-            answers=(Answer(202, "It is stored.", answers.Signaled),),
+            answers=(Answer(202, "The signal is stored.", answers.Signaled),),
             errors=_STOP,
         ),
     ),
@@ -344,10 +346,10 @@ ROUTES = (
         signal_by_key,
         Operation(
             tag=EXECUTE,
-            summary="Send a signal to those who wait for it with a key",
+            summary="Send a signal to all executions that wait for it with a key",
             body=Body(KeyedSignalRequest),
             headers=(IDEMPOTENCY_KEY,),
-            answers=(Answer(202, "They have it.", answers.KeyedSignaled),),
+            answers=(Answer(202, "The signal is delivered.", answers.KeyedSignaled),),
             errors=_STOP,
         ),
     ),

@@ -1,4 +1,4 @@
-"""What histories tell: states of the past, traces, comparisons, explanations."""
+"""Insight into histories: past states, traces, comparisons, explanations."""
 
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
@@ -14,7 +14,7 @@ EXECUTIONS_MAX = 1_000
 
 
 async def state_at(backends: Backends, request: Request, at: str) -> Response:
-    """The state after the event, or at the time, that `at` names."""
+    """Return the state after the event, or at the time, of `at`."""
     call = pb.GetStateAtRequest(
         namespace=request.namespace, execution_id=request.param("executionId")
     )
@@ -102,41 +102,46 @@ ROUTES = (
     _get(
         f"{_EXECUTION}/trace",
         get_trace,
-        "Where the time of an execution went",
-        Answer(200, "Waits and their reasons, runs, groups, the critical path.", Trace),
+        "Trace the time of an execution",
+        Answer(200, "Waits with reasons, runs, groups, the critical path.", Trace),
     ),
     _get(
         f"{_EXECUTION}/compare/{{otherId}}",
         compare_executions,
-        "What differs between two executions",
-        Answer(200, "Both sides, each task, and where they first part.", Comparison),
+        "Compare two executions",
+        Answer(200, "Both executions, each task, and the first difference.", Comparison),
     ),
     _get(
         f"{_EXECUTION}/watch",
         watch_variable,
-        "One value along the chain of tasks",
-        Answer(200, "Who set it, who read it, what it was after each.", Watch),
-        Query("path", "As templates write it: `tasks.charge.output.amount`.", NODE, required=True),
+        "Trace a value along the tasks",
+        Answer(200, "The tasks that set and read it, and its value after each.", Watch),
+        Query(
+            "path",
+            "A path as in templates, such as `tasks.charge.output.amount`.",
+            NODE,
+            required=True,
+        ),
     ),
     _get(
         f"{_EXECUTION}/explain",
         explain_execution,
-        "Why an execution waits now",
-        Answer(200, "Causes with remedies, the innermost ones.", Explanation),
-        Query("task", "Only why this task waits."),
+        "Explain why an execution waits",
+        Answer(200, "The innermost causes with remedies.", Explanation),
+        Query("task", "Explain only this task."),
     ),
     _get(
         f"{_WORKFLOW}/bottlenecks",
         get_bottlenecks,
-        "Where the time of the last executions of a workflow went",
-        Answer(200, "Percentiles by task, and the tasks ranked by what they cost.", Bottlenecks),
-        Query("executions", "Of how many at most; 100 without it.", whole(EXECUTIONS_MAX)),
+        "Find the bottlenecks of a workflow",
+        Answer(200, "Percentiles by task, and the tasks ranked by cost.", Bottlenecks),
+        Query("executions", "Maximum number of executions (default: 100).", whole(EXECUTIONS_MAX)),
     ),
     _get(
         f"{_WORKFLOW}/explain",
         explain_workflow,
-        "What would keep executions of a workflow from ending",
-        Answer(200, "Tasks that no worker takes, limits that do not fit.", Diagnosis),
-        Query("version", "The newest without it.", NUMBER),
+        "Diagnose what would block executions of a workflow",
+        Answer(200, "Tasks without workers, unsuitable limits.", Diagnosis),
+        Query("version", "The version (default: the newest).", NUMBER),
     ),
 )

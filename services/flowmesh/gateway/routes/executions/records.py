@@ -1,4 +1,4 @@
-"""How the nodes of an execution went, one by one and as its whole context."""
+"""Records of the nodes of an execution, and its workflow context."""
 
 import msgspec
 from msgspec import Raw
@@ -13,7 +13,7 @@ from flowmesh.api.history.v1 import (
 )
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies.answers import Answer as Shape
-from flowmesh.gateway.bodies.payloads import brought_in
+from flowmesh.gateway.bodies.payloads import resolve_references
 from flowmesh.gateway.bodies.progress import state_answer
 from flowmesh.gateway.bodies.records import (
     NodeExecution,
@@ -30,7 +30,7 @@ from flowmesh.gateway.routes.common import json_response
 
 
 class _Inputs(Shape, kw_only=True):
-    """The part of the report on inputs that records show, its values passed on unread."""
+    """The inputs of a report, with values as raw JSON."""
 
     inputs: dict[str, Raw]
     truncated: bool
@@ -56,7 +56,7 @@ async def get_context(backends: Backends, request: Request) -> Response:
         )
     )
     progress = state_answer(execution, analysed)
-    execution = await brought_in(backends, execution)
+    execution = await resolve_references(backends, execution)
     records = records_of(execution, events, {}, truncated=truncated)
     return json_response(context_of(execution, records, progress))
 
@@ -70,7 +70,7 @@ async def _records(backends: Backends, request: Request, *nodes: str, inputs: bo
         )
         rendered = await backends.insights.RenderInputs(call)
         found = msgspec.json.decode(rendered.report, type=_Inputs)
-    execution = await brought_in(backends, execution)
+    execution = await resolve_references(backends, execution)
     truncated |= found.truncated
     return records_of(execution, events, found.inputs, truncated=truncated)
 
@@ -78,7 +78,7 @@ async def _records(backends: Backends, request: Request, *nodes: str, inputs: bo
 async def _with_history(
     backends: Backends, request: Request, node: str = ""
 ) -> tuple[execution_pb2.Execution, list[history_event_pb2.HistoryEvent], bool]:
-    """An execution, its events up to a bound, and whether there is more; of one node, or of all."""
+    """Return an execution, its events up to a limit, and whether more follow."""
     namespace, execution_id = request.namespace, request.param("executionId")
     found = await backends.executions.GetExecution(
         pb.GetExecutionRequest(
@@ -110,11 +110,11 @@ ROUTES = (
         get_nodes,
         Operation(
             tag=TEST,
-            summary="How each node went, attempt by attempt",
+            summary="Get the records of all nodes with their attempts",
             description="`nodes` and `nodeResults` are two shapes of the same records. Nodes of"
-            " items that have ended are among them, up to 12,000 nodes in all.",
-            query=(Query("inputs", "With what each got as its input.", FLAG),),
-            answers=(Answer(200, "Also of a running execution.", NodeRecords),),
+            " ended items are included, up to 12,000 nodes in all.",
+            query=(Query("inputs", "Include the inputs.", FLAG),),
+            answers=(Answer(200, "The records; also of a running execution.", NodeRecords),),
             errors=(404,),
         ),
     ),
@@ -124,11 +124,11 @@ ROUTES = (
         get_node,
         Operation(
             tag=TEST,
-            summary="How one node went, with what it got as its input",
-            description="The input is that of the last attempt, rendered from what is committed."
+            summary="Get the record of a node with its input",
+            description="The input is that of the last attempt, rendered from the committed state."
             " A node of an item is named with its container, such as `each[3]/charge`, also when"
-            " the item has ended; in the path it is percent-encoded: `each%5B3%5D%2Fcharge`.",
-            answers=(Answer(200, "Also of a running execution.", NodeExecution),),
+            " the item has ended; percent-encode it in the path: `each%5B3%5D%2Fcharge`.",
+            answers=(Answer(200, "The records; also of a running execution.", NodeExecution),),
             errors=(404,),
         ),
     ),
@@ -138,8 +138,8 @@ ROUTES = (
         get_context,
         Operation(
             tag=TEST,
-            summary="An execution as the context of its graph",
-            answers=(Answer(200, "Also of a running execution.", WorkflowContext),),
+            summary="Get an execution as a workflow context",
+            answers=(Answer(200, "The records; also of a running execution.", WorkflowContext),),
             errors=(404,),
         ),
     ),

@@ -1,4 +1,4 @@
-"""How long ended executions are kept, the archive, and deletion on request."""
+"""Retention, deletion and erasure of ended executions, and the archive."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -29,22 +29,20 @@ LINES = "application/x-ndjson"
 
 
 class RetentionAnswer(answers.Answer, kw_only=True):
-    """`own`: set for this namespace; else it is the setting of the suite."""
+    """A retention period; `own` is true if it is set for this namespace."""
 
     retention_ms: int
     own: bool
 
 
 class RetentionRequest(Envelope, frozen=True, kw_only=True):
-    """Sets how long the namespace keeps its ended executions."""
+    """The retention period of the namespace."""
 
-    retention_ms: Annotated[
-        int, Meta(ge=0, le=INT64_MAX, description="0 goes back to the setting.")
-    ]
+    retention_ms: Annotated[int, Meta(ge=0, le=INT64_MAX, description="0 restores the default.")]
 
 
 class ArchivedList(answers.Answer, kw_only=True):
-    """Oldest first; `capped` says that there are more."""
+    """Archived executions, oldest first; `capped` is true if there are more."""
 
     executions: list[answers.ExecutionSummary]
     capped: bool
@@ -124,8 +122,10 @@ ROUTES = (
         get_retention,
         Operation(
             tag=MANAGE,
-            summary="How long the namespace keeps its ended executions",
-            answers=(Answer(200, "Workflows may say otherwise.", RetentionAnswer),),
+            summary="Get the retention period of the namespace",
+            answers=(
+                Answer(200, "The retention period; workflows may override it.", RetentionAnswer),
+            ),
         ),
     ),
     Route(
@@ -134,9 +134,9 @@ ROUTES = (
         set_retention,
         Operation(
             tag=MANAGE,
-            summary="Set how long the namespace keeps its ended executions",
+            summary="Set the retention period of the namespace",
             body=Body(RetentionRequest, example={"retentionMs": 604_800_000}),
-            answers=(Answer(200, "From the next housekeeping on.", RetentionAnswer),),
+            answers=(Answer(200, "Applies from the next housekeeping.", RetentionAnswer),),
             errors=(413, 415),
         ),
     ),
@@ -147,7 +147,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Delete an ended execution with its history",
-            answers=(Answer(204, "It is gone, from the archive too."),),
+            answers=(Answer(204, "Deleted, also from the archive."),),
             errors=(404, 409),
         ),
     ),
@@ -157,10 +157,10 @@ ROUTES = (
         erase_execution,
         Operation(
             tag=MANAGE,
-            summary="Erase the values of an ended execution and leave a tombstone",
+            summary="Erase the values of an ended execution, leaving a tombstone",
             body=Body(StopRequest, required=False),
             headers=(IDEMPOTENCY_KEY, ACTOR),
-            answers=(Answer(204, "They are erased."),),
+            answers=(Answer(204, "The values are erased."),),
             errors=(404, 409, 413, 415, 429),
         ),
     ),
@@ -170,11 +170,13 @@ ROUTES = (
         list_archived,
         Operation(
             tag=TEST,
-            summary="Executions in the archive",
+            summary="List archived executions",
             query=(
                 Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
-                Query("startedAfter", "RFC 3339; only executions started later.", INSTANT),
-                Query("startedBefore", "RFC 3339; only executions started earlier.", INSTANT),
+                Query("startedAfter", "Only executions started after this RFC 3339 time.", INSTANT),
+                Query(
+                    "startedBefore", "Only executions started before this RFC 3339 time.", INSTANT
+                ),
             ),
             answers=(Answer(200, "Oldest first, at most 1,000.", ArchivedList),),
             errors=(409,),
@@ -186,7 +188,7 @@ ROUTES = (
         get_archived,
         Operation(
             tag=TEST,
-            summary="An archived execution as its file has it",
+            summary="Get the file of an archived execution",
             answers=(Answer(200, "JSON lines.", media_type=LINES),),
             errors=(404, 409),
         ),

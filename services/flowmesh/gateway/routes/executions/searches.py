@@ -1,4 +1,4 @@
-"""Counts of executions by a filter, and what executions are found by."""
+"""Counts of executions by a filter, and search attributes."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -28,14 +28,14 @@ from flowmesh.gateway.routes.common import (
 
 
 class GroupValue(answers.Answer, kw_only=True):
-    """Executions with these values, by the names asked for; empty where they have none."""
+    """A group of executions with its values of the grouping names; empty for none."""
 
     values: dict[str, str]
     count: int
 
 
 class CountAnswer(answers.Answer, kw_only=True):
-    """The largest group first; `groupsCapped` says that there are more."""
+    """Counts, the largest group first; `groupsCapped` is true if there are more groups."""
 
     count: int
     groups: list[GroupValue]
@@ -43,11 +43,11 @@ class CountAnswer(answers.Answer, kw_only=True):
 
 
 class AttributesRequest(Envelope, frozen=True, kw_only=True):
-    """Sets search attributes that the workflow declares; null removes one."""
+    """New values of declared search attributes; null removes one."""
 
     attributes: Annotated[dict[str, Any], Meta(examples=[{"amount": 120, "region": None}])]
     times: Annotated[
-        tuple[str, ...], Meta(description="Names of those whose text is an RFC 3339 time.")
+        tuple[str, ...], Meta(description="Names of attributes whose text is an RFC 3339 time.")
     ] = ()
     request_id: RequestId = ""
 
@@ -105,7 +105,7 @@ def _value(name: str, value: Any, *, is_time: bool) -> search_pb2.SearchValue:
             try:
                 at = datetime.fromisoformat(value[:64])
             except ValueError:
-                raise invalid_field(f"attributes.{name}", "is no RFC 3339 time") from None
+                raise invalid_field(f"attributes.{name}", "must be an RFC 3339 time") from None
             at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
             return search_pb2.SearchValue(name=name, time_us=int(at.timestamp() * 1_000_000))
         case str():
@@ -120,17 +120,17 @@ ROUTES = (
         count_executions,
         Operation(
             tag=TEST,
-            summary="Count executions by a filter, in groups",
+            summary="Count executions by a filter and in groups",
             query=(
                 FILTER,
                 Query(
                     "groupBy",
                     "At most 3 of status, workflow, version, day, hour, error.class,"
-                    " label.<name>, attr.<name>, input.<path>; by commas.",
+                    " label.<name>, attr.<name>, input.<path>, separated by commas.",
                     repeated=True,
                 ),
             ),
-            answers=(Answer(200, "As last committed.", CountAnswer),),
+            answers=(Answer(200, "The counts of the committed state.", CountAnswer),),
         ),
     ),
     Route(
@@ -142,7 +142,7 @@ ROUTES = (
             summary="Set search attributes of a running execution",
             body=Body(AttributesRequest),
             headers=(IDEMPOTENCY_KEY, ACTOR),
-            answers=(Answer(202, "They are set.", answers.Signaled),),
+            answers=(Answer(202, "The attributes are set.", answers.Signaled),),
             errors=(404, 409, 413, 415, 429),
         ),
     ),

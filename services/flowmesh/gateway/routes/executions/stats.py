@@ -14,7 +14,7 @@ from flowmesh.gateway.routes.common import json_response
 
 
 class LatencyValue(answers.Answer, kw_only=True):
-    """Of the last 1,000; `count` and `totalMs` of all."""
+    """Latencies of the last 1,000 samples; `count` and `totalMs` are of all."""
 
     count: int
     p50_ms: float
@@ -24,7 +24,7 @@ class LatencyValue(answers.Answer, kw_only=True):
 
 
 class TaskStatsValue(answers.Answer, kw_only=True):
-    """One task of a workflow."""
+    """Statistics of a task."""
 
     id: str
     completed: int
@@ -34,7 +34,7 @@ class TaskStatsValue(answers.Answer, kw_only=True):
 
 
 class WorkflowStatsValue(answers.Answer, kw_only=True):
-    """One workflow; latencies are from start to end."""
+    """Statistics of a workflow; latencies are from start to end."""
 
     workflow: str
     started: int
@@ -46,7 +46,7 @@ class WorkflowStatsValue(answers.Answer, kw_only=True):
 
 
 class TemplateStatsValue(answers.Answer, kw_only=True):
-    """Workflows there are, those made of templates and their share, and how many of each."""
+    """Numbers of all workflows, of those made from templates with their share, and per template."""
 
     workflows: int
     from_templates: int
@@ -55,9 +55,9 @@ class TemplateStatsValue(answers.Answer, kw_only=True):
 
 
 class StatsAnswer(answers.Answer, kw_only=True):
-    """Since each orchestrator was started; `unreachable` are those whose part is missing.
+    """Statistics since the start of each orchestrator; `unreachable` ones are not included.
 
-    `templates` is there where no single workflow is asked for.
+    `templates` is present unless a single workflow is requested.
     """
 
     workflows: list[WorkflowStatsValue]
@@ -133,10 +133,10 @@ ROUTES = (
         get_stats,
         Operation(
             tag=TEST,
-            summary="Counts and latency percentiles by workflow and task",
-            description="Of the orchestrator that answers, since it was started.",
+            summary="Get counts and latency percentiles by workflow and task",
+            description="Counted since the start of each orchestrator.",
             query=(Query("workflow", "Only this workflow.", OPTIONAL_ID),),
-            answers=(Answer(200, "Workflows that ran there.", StatsAnswer),),
+            answers=(Answer(200, "Workflows with executions in this time.", StatsAnswer),),
         ),
     ),
 )
