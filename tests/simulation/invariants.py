@@ -17,7 +17,7 @@ from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, replay
 from flowmesh.engine.state.journal import SLEEP
 from flowmesh.orchestrator.model.ids import partition_of
-from flowmesh.orchestrator.model.search_values import searched
+from flowmesh.orchestrator.model.search_values import search_rows
 from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.plan import Plan, compile_plan
 from tests.simulation.families import links
@@ -221,7 +221,7 @@ def _rows(one: Told, state: State) -> Iterator[str]:
             f" {one.stored.wake_at_us}; its history {state.status}, {wake_at_us}"
         )
     values = one.stored.values
-    if values is not None and values != searched(state.search, state.failure):
+    if values is not None and values != search_rows(state.search, state.failure):
         yield f"I2 {one.id} is found by {values}, and not by what its history says"
 
 

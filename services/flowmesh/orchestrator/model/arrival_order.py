@@ -1,4 +1,4 @@
-"""Order kept over waits: who came first goes on first, whatever each of them was held up by."""
+"""Order of arrival kept across waits: callers continue in the order in which they came."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Awaitable, Hashable
 from typing import TypeVar
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 
 
 class _Place:
-    """One that is held up; `comes` is there once it waits for nothing but those before it."""
+    """A waiting caller. `ready` is set once it waits only for callers before it."""
 
     __slots__ = ("ready",)
 
@@ -20,45 +20,46 @@ class _Place:
 
 
 class ArrivalOrder:
-    """A queue per name, kept only as long as somebody is in it."""
+    """A queue of callers per name, kept only while it has callers."""
 
     def __init__(self) -> None:
         self._queues: dict[Hashable, deque[_Place]] = {}
 
     def __contains__(self, name: Hashable) -> bool:
-        """Whether somebody of this name is held up, so that nobody may pass."""
+        """Return whether a caller of this name waits, so that no other may overtake it."""
         return name in self._queues
 
-    async def wait_in_order(self, name: Hashable, found: Awaitable[Found]) -> Found:
-        """What is found, once everybody of this name who came before has gone on, or has failed.
+    async def wait_in_order(self, name: Hashable, found: Awaitable[T]) -> T:
+        """Return the result of `found` after all earlier callers of this name have continued.
 
-        Whatever the caller does before it waits again is done in that order too.
+        The code of the caller up to its next wait runs in that order too.
         """
         queue = self._queues.setdefault(name, deque())
-        turn = _Place()
-        queue.append(turn)
+        place = _Place()
+        queue.append(place)
         try:
             value = await found
-            if queue[0] is not turn:
-                turn.ready = asyncio.get_running_loop().create_future()
-                await turn.ready
+            if queue[0] is not place:
+                place.ready = asyncio.get_running_loop().create_future()
+                await place.ready
             return value
         finally:
-            queue.remove(turn)
+            queue.remove(place)
             if queue:
-                _call(queue)
+                _wake(queue)
             else:
                 del self._queues[name]
 
 
-def _call(queue: deque[_Place]) -> None:
-    """Wakes the first, and with it all behind it that wait for nothing else; they wake in order,
-    and stand in the queue until they have.
+def _wake(queue: deque[_Place]) -> None:
+    """Wake the first caller and all directly behind it that wait for nothing else.
+
+    They wake in order, and stay in the queue until they do.
     """
     if queue[0].ready is None or queue[0].ready.done():
         return
-    for turn in queue:
-        if turn.ready is None:
+    for place in queue:
+        if place.ready is None:
             return
-        if not turn.ready.done():
-            turn.ready.set_result(None)
+        if not place.ready.done():
+            place.ready.set_result(None)

@@ -17,11 +17,11 @@ class BackgroundTasks:
 
     @property
     def busy(self) -> bool:
-        """Whether any task runs."""
+        """True if any task runs."""
         return bool(self._tasks)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks[task] = None
         task.add_done_callback(self._finished)
 

@@ -1,4 +1,4 @@
-"""What waits to be committed, and how its sender is answered."""
+"""Commands that wait for their commit, and the answers to their senders."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,34 +13,34 @@ from flowmesh.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Answer to a start: the execution, and whether this call created it."""
+    """Answer to a start. `created` is False if an earlier call started the execution."""
 
     execution_id: str
     created: bool
 
 
 class Stale:
-    """Answer to a command from which nothing followed: it is not about the current attempt."""
+    """Answer to a command without effect: it does not concern the current attempt."""
 
 
 STALE = Stale()
 
 Answer = Started | Stale | int
-"""A start's answer, STALE, or the sequence of the execution's last event after the command."""
+"""The answer to a start, STALE, or the sequence of the execution's last event."""
 
 Reply = Callable[[Answer | Exception], None]
 """Called once, after the commit. Must not raise."""
 
 
 def no_reply(answer: Answer | Exception) -> None:
-    """For commands nobody waits for."""
+    """Ignore the answer: no caller waits for the command."""
 
 
 class PendingCommand:
-    """One command on its way to the engine.
+    """A command on its way to the engine.
 
-    `came_us`: when it was queued, of a start; `size` in bytes, about; `solo`: alone in its batch;
-    `verdict`: what its sender is to be told when its batch is committed.
+    `queued_at_us` is set for starts. `size` is an estimate in bytes. A command with `run_alone` is
+    a batch by itself. `verdict` is the answer after the commit of its batch.
     """
 
     __slots__ = (
@@ -67,16 +67,16 @@ class PendingCommand:
         self.verdict: Answer | Exception = STALE
 
     def answer(self, answer: Answer | Exception) -> None:
-        """Tells the sender, who hears the first answer only."""
+        """Answer the sender; later answers are ignored."""
         reply, self.reply = self.reply, no_reply
         reply(answer)
 
 
 class PendingStart(PendingCommand):
-    """A start: its execution exists only once it is committed.
+    """A start: its execution exists only after the commit.
 
-    `epoch` is that under which nobody had answered it yet, 0 where that was not asked.
-    `digest_of` is the digest it would have with another input.
+    `epoch` is the epoch at which no earlier answer existed; 0 if that was not looked up.
+    `digest_of` returns the digest for another input.
     """
 
     __slots__ = (
@@ -110,7 +110,7 @@ class PendingStart(PendingCommand):
 
 
 class PendingDebounce(PendingCommand):
-    """A start whose input goes to an execution that waits."""
+    """A start whose input a waiting execution takes."""
 
     __slots__ = ("start",)
 
@@ -124,16 +124,16 @@ class PendingDebounce(PendingCommand):
 def compensate_choice(
     request: pb.CancelExecutionRequest | pb.TerminateExecutionRequest,
 ) -> bool | None:
-    """Whether what was done is to be undone, where the request says so."""
+    """Return whether completed nodes are to be compensated; None if the request leaves it open."""
     return request.compensate if request.HasField("compensate") else None
 
 
 def start_digest(request: pb.StartExecutionRequest, given: payload_pb2.Payload) -> bytes:
-    """What a repeated start with this input must have in common with the first one."""
+    """Return the digest that a repeated start with this input must share with the first one."""
     digest = hashlib.blake2b(digest_size=16)
     chosen = request.version_label or request.version
     if request.HasField("link"):
-        chosen = ""  # The version is found when it starts: told again, it may be another.
+        chosen = ""  # Resolved at the start, so a repeat may resolve to another version.
     digest.update(f"{request.workflow_id}\0{chosen}\0".encode())
     digest.update(given.SerializeToString(deterministic=True))
     for name in sorted(request.labels):

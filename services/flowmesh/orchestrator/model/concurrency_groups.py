@@ -1,7 +1,7 @@
-"""Who has begun, and who waits, of the executions that one key puts in a line. No I/O.
+"""Order of executions that share a concurrency key. No I/O.
 
-A start is placed before it is committed, and forgotten if it is not; everything else about a line
-follows from what was committed.
+A start enters its group before its commit, and leaves it if it is not committed. All other changes
+of a group follow from commits.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.plan import StartPolicy
 
 WAITING_MAX = 10_000
-"""Executions of one key that may wait to begin."""
+"""Limit of waiting executions per key."""
 
 MEMBERS_MAX = 500_000
-"""Executions of all keys that one process keeps in mind."""
+"""Limit of executions in the groups of one process."""
 
 NAMED_MAX = 10
-"""Executions that a refusal names."""
+"""Limit of executions that an error message names."""
 
 RETRY_AFTER_MS = 1_000
 RUNNING = 4
 ENDED = 5
-"""Phases as they are stored; those before are the reasons of a hold."""
+"""Stored phases; smaller numbers are the reasons of a hold."""
 
 QUEUED = execution_pb2.HOLD_REASON_TURN
 _place = attrgetter("place")
@@ -65,17 +65,18 @@ class StoredEntry(NamedTuple):
 
 
 def phase_of(state: State) -> int:
-    """What a row says of an execution."""
+    """Return the phase of an execution as stored."""
     if state.ended:
         return ENDED
     return state.hold.reason if state.hold is not None else RUNNING
 
 
 class GroupEntry:
-    """One execution of a line. `place` orders them: the id of the first run of its chain.
+    """One execution of a group, ordered by `place`: the id of the first run of its chain.
 
-    `phase` is as committed, 0 before; `stopped` says that it was asked to make room. `former` is
-    who answered further starts before it, until it is committed.
+    `phase` is the committed phase, 0 before the first commit. `asked_to_stop` is set once it was
+    canceled in favor of a newer execution. `previous` is the entry that answered repeated starts
+    before this one; None after the commit.
     """
 
     __slots__ = (
@@ -104,8 +105,9 @@ class GroupEntry:
 
 
 class ConcurrencyGroup:
-    """Executions with one key: those that have begun, those whose turn is to come, in order, and
-    those for which a time passes first. `last` answers starts within its window.
+    """Executions with one key: running ones, queued ones in order, and delayed ones.
+
+    `last` is the entry that answers repeated starts within its deduplication window.
     """
 
     __slots__ = ("delayed", "last", "queue", "running")
@@ -141,7 +143,7 @@ class ConcurrencyGroup:
 
 
 class JoinedStart:
-    """A start that an execution answers which was there before; `debounces`: it has its input."""
+    """A start that an existing execution answers. If `debounces`, that execution takes its input."""
 
     __slots__ = ("debounces", "entry")
 
@@ -154,18 +156,18 @@ Place = GroupEntry | JoinedStart | FlowmeshError
 
 
 class ConcurrencyGroups:
-    """The lines of the partitions that are owned here."""
+    """The groups of the partitions that this process owns."""
 
     def __init__(self) -> None:
         self.by_key: dict[GroupKey, ConcurrencyGroup] = {}
         self.entries: dict[str, GroupEntry] = {}
-        # Those that have ended and answer further starts, the first to be forgotten first.
+        # Ended executions that still answer repeated starts, by the end of their windows.
         self._answering: list[tuple[int, str]] = []
 
     def place(
         self, name: GroupKey, execution_id: str, policy: StartPolicy, start: Start, now_us: int
     ) -> Place:
-        """Where a start belongs; one that is to be created is in its line from now on."""
+        """Place a start. An execution that is to be created is in its group from now on."""
         self._expire(now_us)
         group = self.by_key.get(name)
         if group is None:
@@ -202,7 +204,7 @@ class ConcurrencyGroups:
     def _instead(
         self, group: ConcurrencyGroup, policy: StartPolicy, start: Start, now_us: int
     ) -> JoinedStart | FlowmeshError | None:
-        """What answers a start that creates no execution."""
+        """Return the answer to a start that creates no execution; None if it creates one."""
         repeats_another, last = start.origin is not None, group.last
         if policy.debounce_us and not skips_debounce(start):
             waits = (each for each in (*group.delayed.values(), *group.queue) if each.debounces)
@@ -223,10 +225,10 @@ class ConcurrencyGroups:
             return _rejected(sorted(group.entries(), key=_place))
         return None
 
-    # --- what was committed ---
+    # --- commits ---
 
     def restore(self, row: StoredEntry) -> ConcurrencyGroup:
-        """Puts an execution where its row says it is."""
+        """Enter an execution in its stored phase; return its group."""
         name = (row.namespace, row.workflow_id, row.key)
         entry = GroupEntry(row.execution_id, name, row.place)
         entry.concurrency, entry.phase = row.concurrency, row.phase
@@ -248,7 +250,7 @@ class ConcurrencyGroups:
         return group
 
     def observe(self, state: State) -> ConcurrencyGroup | None:
-        """What was committed of an execution; its line if that has changed."""
+        """Apply the committed state of an execution; return its group if its phase changed."""
         entry = self.entries.get(state.execution_id)
         phase = phase_of(state)
         if entry is None or phase == entry.phase:
@@ -274,7 +276,7 @@ class ConcurrencyGroups:
     def _current_last(
         self, group: ConcurrencyGroup, *, committed: bool = False
     ) -> GroupEntry | None:
-        """Who answers further starts, of those that are there, or that are committed."""
+        """Return the entry that answers repeated starts: the newest existing or committed one."""
         last = group.last
         while last is not None and (
             last.execution_id not in self.entries or (committed and not last.phase)
@@ -283,7 +285,7 @@ class ConcurrencyGroups:
         return last
 
     def forget(self, execution_id: str) -> ConcurrencyGroup | None:
-        """One that was placed was not created after all; who answered before it does so again."""
+        """Remove an execution that was not created; the previous entry answers starts again."""
         entry = self.entries.pop(execution_id, None)
         group = self.by_key.get(entry.name) if entry is not None else None
         if entry is None or group is None:
@@ -294,7 +296,7 @@ class ConcurrencyGroups:
         return group
 
     def _expire(self, now_us: int) -> None:
-        """Lets go of those that have ended and answer no further start."""
+        """Remove ended executions whose deduplication window is over."""
         while self._answering and self._answering[0][0] <= now_us:
             _, execution_id = heappop(self._answering)
             self.forget(execution_id)
@@ -311,7 +313,7 @@ class ConcurrencyGroups:
 
 
 def next_steps(group: ConcurrencyGroup) -> list[tuple[GroupEntry, Command]]:
-    """What is to be done so that the line moves on: who begins, and who makes room."""
+    """Return the commands that advance a group: cancellations of replaced executions, begins."""
     steps: list[tuple[GroupEntry, Command]] = []
     if group.queue and group.queue[-1].replaces:
         newest = group.queue[-1]
@@ -341,10 +343,10 @@ def _rejected(entries: list[GroupEntry]) -> WrongState:
     more = f" and {len(entries) - NAMED_MAX} more" if len(entries) > NAMED_MAX else ""
     key = entries[0].name[2]
     where = f" with the key {key!r}" if key else ""
-    return WrongState("START_REJECTED", f"no further execution may begin{where} beside {ids}{more}")
+    return WrongState("START_REJECTED", f"no further execution may start{where} beside {ids}{more}")
 
 
 def _full(key: str) -> Overloaded:
     where = f" with the key {key!r}" if key else ""
-    text = f"as many executions{where} wait to begin as may ({WAITING_MAX:,})"
+    text = f"{WAITING_MAX:,} executions{where} wait to start, the limit"
     return Overloaded("START_QUEUE_FULL", text, retry_after_ms=RETRY_AFTER_MS)

@@ -1,9 +1,9 @@
-"""Errors inside the orchestrator. What callers see are those of `flowmesh.errors`.
+"""Errors inside the orchestrator. Callers get the errors of `flowmesh.errors`.
 
 Exception
-├── IncarnationOver     the database says that this incarnation may not commit any more
-├── StatementRefused    the database refused a batch for what is in it; retried row by row
-├── StorageFull         the database has no room for a batch, and nothing of it is there
+├── IncarnationOver     this incarnation may not commit any more
+├── StatementRefused    the database rejects the content of a batch; retried command by command
+├── StorageFull         the database has no room for a batch; nothing of it is stored
 └── Moved               the partition has another owner, or none yet
 """
 
@@ -23,19 +23,19 @@ RETRY_AFTER_MS = 200
 
 
 class IncarnationOver(Exception):
-    """The position in the database is neither ours nor the one after: register anew."""
+    """The outbox position in the database is not the expected one: register a new incarnation."""
 
 
 class StatementRefused(Exception):
-    """The database refused the batch itself; sending it again would be refused again."""
+    """The database rejects the content of the batch; a repeat would fail the same way."""
 
 
 class StorageFull(Exception):
-    """The database has no room: callers are told, everything else waits for it."""
+    """The database has no room: callers get an error, other commands wait."""
 
 
 class Moved(Exception):
-    """The partition is not this incarnation's."""
+    """This incarnation does not own the partition."""
 
     def __init__(self, partition: int) -> None:
         super().__init__(partition)
@@ -63,7 +63,10 @@ def execution_ended(execution_id: str, status: str) -> WrongState:
 
 
 def retry_ended(execution_id: str, status: str, node_id: str) -> WrongState:
-    """The refusal of a retry, with what repeats the node instead; without a node, what failed."""
+    """Return the error for a retry in an ended execution, with the rerun to use instead.
+
+    Without a node the rerun starts from the failed nodes.
+    """
     # A rerun starts from nodes of the workflow itself.
     first = node_id.partition("/")[0].partition("[")[0]
     body = {"fromNodes": [first]} if first else {"fromFailed": True}
@@ -84,7 +87,7 @@ def execution_open(execution_id: str, status: str) -> WrongState:
 
 
 def wrong_status(execution_id: str, status: str) -> WrongState:
-    """The refusal of what does not fit whether an execution is paused or being undone."""
+    """Return the error for a command that the execution's present status does not allow."""
     reason = _REASONS.get(status, "EXECUTION_NOT_PAUSED")
     return WrongState(reason, f"execution {execution_id} is {status}")
 
@@ -100,8 +103,8 @@ def node_not_found(node: str) -> NotFound:
     return NotFound("NODE_NOT_FOUND", f"the execution has no node {node[:128]!r}")
 
 
-def node_unfit(what: str) -> WrongState:
-    return WrongState("NODE_STATE_WRONG", what)
+def node_unfit(message: str) -> WrongState:
+    return WrongState("NODE_STATE_WRONG", message)
 
 
 def no_room(execution_id: str, full: Full) -> WrongState:
@@ -117,9 +120,9 @@ def partition_unavailable(partition: int) -> Unavailable:
 
 
 class RequestReused(Conflict):
-    """A start under a request id that another start has, told apart by their digests.
+    """A start repeats a request id with another digest.
 
-    `execution_id` and `digest` are those of the first one.
+    `execution_id` and `digest` are those of the first start.
     """
 
     def __init__(self, request_id: str, execution_id: str, digest: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Execution ids: ordered by time, unique without asking anybody, carrying their partition.
+"""Execution ids: ordered by time, unique without coordination, with their partition.
 
     exec-<9 digits: ms since 1970><9 digits: process and counter><2 digits: partition>
 
@@ -21,11 +21,11 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 NewId = Callable[[int], str]
-"""Makes a new id of an execution in a partition."""
+"""Returns a new execution id in a partition."""
 
 
 def is_digest(text: str) -> bool:
-    """Whether the text can be the name of a stored payload."""
+    """Return whether the text has the form of a payload digest."""
     return _DIGEST.fullmatch(text) is not None
 
 
@@ -38,7 +38,7 @@ def _digits(value: int, width: int) -> str:
 
 
 class ExecutionIds:
-    """Makes ids. `process` tells processes apart: any 25 bits that no other live one has."""
+    """Generates ids. `process` is a number of 25 bits that no other live process has."""
 
     def __init__(self, process: int) -> None:
         self._process = (process & ((1 << _PROCESS_BITS) - 1)) << _COUNTER_BITS
@@ -51,12 +51,12 @@ class ExecutionIds:
 
 
 def first_id_of(time_us: int) -> str:
-    """A bound: every id made before this time is smaller."""
+    """Return a bound: every id generated before this time is smaller."""
     return f"{PREFIX}{_digits(time_us // 1000, 9)}"
 
 
 def partition_of(execution_id: str) -> int | None:
-    """The partition an id carries; None if it is not an id of ours."""
+    """Return the partition in an execution id; None if the id is malformed."""
     if _ID.fullmatch(execution_id) is None:
         return None
     partition = _VALUES[execution_id[-2]] * 32 + _VALUES[execution_id[-1]]
@@ -64,23 +64,23 @@ def partition_of(execution_id: str) -> int | None:
 
 
 def partition_of_request(namespace: str, request_id: str) -> int:
-    """Where a start with this request id belongs, so that equal ones meet."""
+    """Return the partition of starts with this request id; repeats reach the same owner."""
     key = f"{namespace}\0{request_id}".encode()
     return int.from_bytes(hashlib.blake2b(key, digest_size=4).digest()) % PARTITION_COUNT
 
 
 def partition_of_key(namespace: str, workflow_id: str, key: str) -> int:
-    """Where starts with a key of their workflow's start policy belong."""
+    """Return the partition of starts that share a key of their workflow's start policy."""
     return partition_of_request(namespace, f"{workflow_id}\0{key}")
 
 
 def token_of(execution_id: str, node: str, attempt: int) -> str:
-    """Names one attempt of one node; opaque to everybody else."""
+    """Return the token of one attempt of a node; opaque to other services."""
     return f"{execution_id}|{node}|{attempt}"
 
 
 def parse_token(token: str) -> tuple[str, str, int] | None:
-    """Execution, node and attempt of a token; None if it is not one of ours."""
+    """Return execution, node and attempt of a token; None if it is malformed."""
     parts = token.split("|")
     if len(parts) != 3 or not parts[2].isdigit():
         return None

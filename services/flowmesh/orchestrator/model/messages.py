@@ -1,4 +1,4 @@
-"""States and rows as the messages that callers see."""
+"""Translation of states and rows into the messages for callers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowmesh.plan import PlanNode
 from flowmesh.tasktypes.builtin.control import RECEIVE
 
 NODES_SHOWN_MAX = 12_000
-"""An answer shows no further bodies in progress once it has so many nodes."""
+"""At this number of nodes, a message omits further bodies in progress."""
 
 _TASK_TYPES = {
     plan_pb2.NODE_KIND_NOOP: "noop",
@@ -30,12 +30,12 @@ _TASK_TYPES = {
 
 
 def status_name(status: execution_pb2.ExecutionStatus.ValueType) -> str:
-    """A status in words, as messages to users have it."""
+    """Return the name of a status for messages to users, in lower case."""
     return execution_pb2.ExecutionStatus.Name(status).removeprefix("EXECUTION_STATUS_").lower()
 
 
 def execution_message(state: State, *, nodes: bool = True) -> execution_pb2.Execution:
-    """An execution with all its nodes in definition order."""
+    """Return an execution with its nodes in definition order."""
     plan = state.plan
     message = execution_pb2.Execution(
         namespace=plan.namespace,
@@ -97,14 +97,14 @@ def _add_nodes(message: execution_pb2.Execution, scope: Scope) -> None:
 
 
 def _add_below(message: execution_pb2.Execution, node: NodeState) -> None:
-    """The bodies of a node that are in progress, or the tasks that a handler called."""
+    """Add the bodies of a node that are in progress, or the tasks that its handler called."""
     for item in node.scopes.values():
         if len(message.nodes) < NODES_SHOWN_MAX:
             _add_nodes(message, item)
 
 
 def approval_message(node: NodeState) -> execution_pb2.Approval | None:
-    """What people are asked, with the form they fill in."""
+    """Return a node's approval with the form of its definition."""
     approval = node.approval
     if approval is None or node.planned.approval is None or not node.planned.approval.form:
         return approval
@@ -143,7 +143,7 @@ def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb
 
 
 def task_type_of(planned: PlanNode) -> str:
-    """The type of a task, or the word for a node that the engine runs itself."""
+    """Return the type of a task, or the kind of a node that the engine runs itself."""
     if planned.spec is not None:
         return planned.spec.task_type
     if planned.receiver is not None:
@@ -152,7 +152,7 @@ def task_type_of(planned: PlanNode) -> str:
 
 
 def listed_message(row: Any, namespace: str) -> execution_pb2.Execution:
-    """An execution as lists show it."""
+    """Return an execution as lists show it, without nodes and values."""
     return execution_pb2.Execution(
         namespace=namespace,
         execution_id=row["id"],

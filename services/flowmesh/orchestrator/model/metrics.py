@@ -1,4 +1,4 @@
-"""What the orchestrator counts. Per batch where it can be, never by execution or tenant."""
+"""Metrics of the orchestrator; updated per batch where possible, never labeled by execution."""
 
 from flowmesh.telemetry.metrics import Metrics
 
@@ -23,7 +23,7 @@ class WorkflowMetrics:
         self._named: set[tuple[str, str]] = set()
 
     def ended(self, workflow: tuple[str, str], outcome: str, seconds: float) -> None:
-        """Counts an execution of a namespace's workflow."""
+        """Count an ended execution of a workflow, which is named by namespace and id."""
         if workflow not in self._named:
             if len(self._named) >= self._most:
                 workflow = (OTHER, OTHER)
@@ -34,7 +34,7 @@ class WorkflowMetrics:
 
 
 class OrchestratorMetrics:
-    """The metrics of one process, made once in its composition root."""
+    """The metrics of one process, created once in its composition root."""
 
     def __init__(self, metrics: Metrics, workflows_max: int = 0) -> None:
         self.commit_commands = metrics.histogram(
@@ -107,7 +107,7 @@ class OrchestratorMetrics:
         self.states_cached = metrics.gauge("flowmesh_states_cached", "Executions held in memory.")
 
     def _keep_first_names(self, metrics: Metrics) -> None:
-        """Exports what had no prefix at first under those names too."""
+        """Export metrics that had no prefix in earlier versions under their former names too."""
         for name, of in (
             ("workflows_started", self.started),
             ("workflows_completed", self.completed),

@@ -1,4 +1,4 @@
-"""Checks of payloads where they enter: size, encoding, references, integers."""
+"""Checks of payloads in requests: size, encoding, references, integers."""
 
 import msgspec
 
@@ -18,9 +18,9 @@ def check_encoding(encoding: str) -> None:
 
 
 def check_inline(payload: payload_pb2.Payload, field: str) -> None:
-    """Raises PAYLOAD_TOO_LARGE for a large inline value, ID_INVALID for what is no reference.
+    """Raise PAYLOAD_TOO_LARGE, ID_INVALID or REQUEST_INVALID for a bad payload.
 
-    REQUEST_INVALID for an encoding that is none.
+    The reasons stand for a large inline value, a malformed digest and a malformed encoding.
     """
     check_encoding(payload.encoding)
     if payload.HasField("reference") and not is_digest(payload.reference.digest):
@@ -31,13 +31,13 @@ def check_inline(payload: payload_pb2.Payload, field: str) -> None:
 
 
 def check_integers(encoding: str, data: bytes, field: str) -> None:
-    """Raises JSON_INVALID for an integer beyond 64 bits in a value that is JSON."""
+    """Raise JSON_INVALID for an integer beyond 64 bits in a JSON value."""
     if encoding and "json" not in encoding:
         return
     try:
         path = inexact(data, field)
     except (msgspec.DecodeError, RecursionError):
-        return  # not JSON: whatever reads it says so
+        return  # not JSON: its reader raises the error
     if path:
         raise integer_invalid(path)
 

@@ -1,7 +1,7 @@
-"""Plans at hand: by digest for running executions, by name for starts.
+"""Compiled plans in memory: by digest for running executions, by name for starts.
 
-A start may use what was cached of a name for 30 s; the definition service says sooner when a name
-has changed.
+A start may use the cached plan of a name for 30 s. The definition service announces earlier
+changes of a name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Name = tuple[str, str, int | str]
 
 
 def name_of(request: execution_service_pb2.StartExecutionRequest) -> Name:
-    """What a start calls its plan by. Raises ID_INVALID."""
+    """Return the name of a start's plan. Raise ID_INVALID for a malformed part."""
     if request.version_label:
         valid_id(request.version_label, "version_label")
     return (
@@ -47,7 +47,7 @@ def name_of(request: execution_service_pb2.StartExecutionRequest) -> Name:
 
 
 def check_breakpoints(plan: Plan, nodes: Collection[str]) -> None:
-    """Raises NODE_NOT_FOUND for a node that the plan does not have."""
+    """Raise NODE_NOT_FOUND for a node that the plan does not have."""
     if len(nodes) > BREAKPOINTS_MAX:
         raise Invalid("REQUEST_INVALID", f"at most {BREAKPOINTS_MAX:,} breakpoints")
     for node in nodes:
@@ -58,7 +58,7 @@ def check_breakpoints(plan: Plan, nodes: Collection[str]) -> None:
 
 
 class PlanStore(Protocol):
-    """Where plans of running executions are stored."""
+    """The stored plans of running executions."""
 
     async def plan_bodies(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Return encoded plans by their digests."""
@@ -73,7 +73,7 @@ class _Cached:
 
 
 class PlanCache:
-    """Compiled plans, and the newest plan of each name that was started lately."""
+    """Compiled plans, and the newest plan of each name that was started recently."""
 
     def __init__(
         self, *, definitions: definition_service_pb2_grpc.DefinitionServiceAsyncStub, clock: Clock
@@ -81,7 +81,7 @@ class PlanCache:
         self._definitions = definitions
         self._clock = clock
         self._names: OrderedDict[Name, _Cached] = OrderedDict()
-        self._asked: dict[Name, asyncio.Task[Plan]] = {}
+        self._requests: dict[Name, asyncio.Task[Plan]] = {}
         self._arrivals = ArrivalOrder()
         self.by_digest: OrderedDict[str, Plan] = OrderedDict()
 
@@ -94,22 +94,22 @@ class PlanCache:
         return plan
 
     async def fetch(self, digests: Iterable[str], store: PlanStore) -> None:
-        """Reads the plans of running executions that are not at hand."""
+        """Read the plans of running executions that are not in memory."""
         missing = [digest for digest in digests if digest not in self.by_digest]
         if missing:
             for body in (await store.plan_bodies(missing)).values():
                 self.remember(plan_pb2.Plan.FromString(body))
 
     async def stored(self, digest: str, store: PlanStore) -> Plan | None:
-        """The plan of an execution that runs, or has run; None where no digest is given."""
+        """Return the plan of an execution by its digest; None for an empty digest."""
         if digest:
             await self.fetch((digest,), store)
         return self.by_digest.get(digest)
 
     def cached(self, name: Name) -> Plan | None:
-        """The plan of a name if what is known of it is fresh.
+        """Return the plan of a name if its cache entry is fresh.
 
-        Starts that share a line have to wait as long as others do that came before them.
+        None too while earlier starts of a plan with a start policy wait: they keep their order.
         """
         plan = self._fresh(name)
         if plan is not None and plan.start_shared and name in self._arrivals:
@@ -123,36 +123,36 @@ class PlanCache:
         return cached.plan
 
     async def resolve(self, name: Name) -> Plan:
-        """The plan that a start of this name uses; one question per name at a time.
+        """Return the plan for a start of this name; one request per name is in flight at a time.
 
-        Returns to those who ask in the order in which they came. When the definition service is
-        away, what was known last is used as long as it is kept.
+        Callers continue in the order in which they came. While the definition service is
+        unavailable, the last known plan is used.
         """
         plan = self.cached(name)
         return (
             plan
             if plan is not None
-            else await self._arrivals.wait_in_order(name, self._asked_for(name))
+            else await self._arrivals.wait_in_order(name, self._requested(name))
         )
 
-    async def _asked_for(self, name: Name) -> Plan:
+    async def _requested(self, name: Name) -> Plan:
         plan = self._fresh(name)
         if plan is not None:
             return plan
-        task = self._asked.get(name)
+        task = self._requests.get(name)
         if task is None:
-            task = asyncio.ensure_future(self._ask(name))
-            self._asked[name] = task
-            task.add_done_callback(partial(self._answered, name))
+            task = asyncio.ensure_future(self._request_plan(name))
+            self._requests[name] = task
+            task.add_done_callback(partial(self._request_done, name))
         return await asyncio.shield(task)
 
-    def _answered(self, name: Name, task: asyncio.Task[Plan]) -> None:
-        if self._asked.get(name) is task:
-            del self._asked[name]
+    def _request_done(self, name: Name, task: asyncio.Task[Plan]) -> None:
+        if self._requests.get(name) is task:
+            del self._requests[name]
         if not task.cancelled():
-            task.exception()  # looked at, even when everybody who asked has left since
+            task.exception()  # retrieved even if all callers have left since
 
-    async def _ask(self, name: Name) -> Plan:
+    async def _request_plan(self, name: Name) -> Plan:
         namespace, workflow_id, version = name
         request = definition_service_pb2.GetPlanRequest(
             namespace=namespace, workflow_id=workflow_id
@@ -172,12 +172,12 @@ class PlanCache:
                 return known.plan
             raise Unavailable(
                 "DEFINITION_UNAVAILABLE",
-                f"the definition service is away and workflow {workflow_id!r} is not cached",
+                f"the definition service is unavailable and workflow {workflow_id!r} is not cached",
                 retry_after_ms=1_000,
             ) from error
         plan = self.remember(response.plan)
-        # The name may have changed since it was asked for: this answers those who asked, no more.
-        current = self._asked.get(name) is asyncio.current_task()
+        # The name may have changed since the request: the plan then serves its callers only.
+        current = self._requests.get(name) is asyncio.current_task()
         fresh_until_ms = self._clock.monotonic_ms() + FRESH_MS if current else 0.0
         self._names[name] = _Cached(plan, fresh_until_ms)
         self._names.move_to_end(name)
@@ -186,15 +186,15 @@ class PlanCache:
         return plan
 
     def forget(self, namespace: str) -> None:
-        """Makes starts ask again; tasks may be shared, so any change in a namespace counts."""
+        """Expire the plans of a namespace: a changed task may be part of any of them."""
         for name, cached in self._names.items():
             if name[0] == namespace:
                 cached.fresh_until_ms = 0.0
-        for name in [asked for asked in self._asked if asked[0] == namespace]:
-            del self._asked[name]
+        for name in [each for each in self._requests if each[0] == namespace]:
+            del self._requests[name]
 
     def check_input(self, plan: Plan, data: bytes) -> None:
-        """Raises INPUT_INVALID with one violation per problem when the input does not fit."""
+        """Raise INPUT_INVALID, with one violation per problem, for input that is invalid."""
         try:
             value = msgspec.json.decode(data) if data else None
         except (msgspec.DecodeError, RecursionError) as error:

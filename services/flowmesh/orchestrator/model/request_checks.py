@@ -1,4 +1,4 @@
-"""What is refused of a request, whatever it is about."""
+"""Checks that requests of all kinds share."""
 
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ PERMISSIONS_MAX = 64
 
 
 def check_permissions(names: Collection[str]) -> None:
-    """Raises Invalid where they are too many, or one is no name."""
+    """Raise Invalid for too many permissions or a malformed name."""
     if len(names) > PERMISSIONS_MAX:
         text = f"permissions holds {len(names)} names, at most {PERMISSIONS_MAX}"
         violation = Violation("permissions", text, "REQUEST_INVALID")
@@ -23,7 +23,7 @@ def check_permissions(names: Collection[str]) -> None:
 
 
 def check_text(value: str, field: str, length_max: int) -> None:
-    """Raises Invalid where a text is too long, or the database could not store it."""
+    """Raise Invalid for a text that is too long or that the database cannot store."""
     if len(value) > length_max:
         raise Invalid(
             "REQUEST_INVALID", f"{field} has {len(value)} characters, at most {length_max}"
@@ -33,7 +33,7 @@ def check_text(value: str, field: str, length_max: int) -> None:
 
 
 def check_start(request: pb.StartExecutionRequest) -> None:
-    """Raises Invalid for what is wrong with a start whatever its plan says."""
+    """Raise Invalid for faults of a start that do not depend on its plan."""
     check_inline(request.input, "input")
     check_text(request.request_id, "request_id", REQUEST_ID_MAX)
     check_text(request.actor, "actor", TEXT_MAX)

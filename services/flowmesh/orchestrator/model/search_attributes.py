@@ -1,4 +1,4 @@
-"""What an execution is found by from its start on: labels, and values computed from its input."""
+"""Search attributes of a start: labels, and values computed from the input."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -17,14 +17,14 @@ from flowmesh.plan import Plan
 
 LABELS_MAX = 20
 VALUE_CHARACTERS_MAX = 256
-"""Of a text; a longer one is no keyword, and is refused."""
+"""Length limit of a text value."""
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 TIME_US_MIN, TIME_US_MAX = (
     (at.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
     for at in (datetime.min, datetime.max)
 )
-"""Of a time, in µs: it is stored as text of one width."""
+"""Limits of a time value, in µs: it is stored as text of fixed width."""
 
 _TYPES: dict[int, str] = {
     plan_pb2.SEARCH_TYPE_TEXT: "text",
@@ -43,7 +43,7 @@ Values = tuple[search_pb2.SearchValue, ...]
 
 
 def start_values(labels: Mapping[str, str], plan: Plan, data: bytes) -> Values:
-    """Of a start with this input; none in most cases. Raises SEARCH_ATTRIBUTE_INVALID."""
+    """Return the search values of a start. Raise SEARCH_ATTRIBUTE_INVALID for a bad value."""
     if not labels and not plan.search:
         return ()
     values = list(_labels(labels))
@@ -55,7 +55,7 @@ def start_values(labels: Mapping[str, str], plan: Plan, data: bytes) -> Values:
                 try:
                     found = attribute.template.render(names)
                 except RenderError:
-                    continue  # what is not in the input is not there to be found
+                    continue  # the input lacks the value
             if found is not None:
                 values.append(_value(attribute.name, attribute.type, found))
     return tuple(values)
@@ -70,7 +70,7 @@ def labels_of(state: State) -> dict[str, str]:
 def check_set(
     plan: Plan, values: Iterable[search_pb2.SearchValue], removed: Iterable[str]
 ) -> Values:
-    """Values a caller sets, under their full names. Raises SEARCH_ATTRIBUTE_INVALID."""
+    """Return values that a caller sets, under full names. Raise SEARCH_ATTRIBUTE_INVALID."""
     declared = {each.name: each.type for each in plan.search if each.name.startswith("attr.")}
     checked = []
     for value in values:
@@ -84,7 +84,7 @@ def check_set(
         elif member == "time_us":
             _check_time(name, value.time_us)
         elif member == "number" and not math.isfinite(value.number):
-            _refuse(name, f"{value.number} is no number")
+            _refuse(name, f"{value.number} is not a finite number")
         named = search_pb2.SearchValue()
         named.CopyFrom(value)
         named.name = name
@@ -104,7 +104,7 @@ def _declared(declared: Mapping[str, int], name: str) -> int:
 
 def _labels(labels: Mapping[str, str]) -> Iterable[search_pb2.SearchValue]:
     if len(labels) > LABELS_MAX:
-        _refuse("labels", f"{len(labels)} of them, at most {LABELS_MAX}")
+        _refuse("labels", f"{len(labels)} labels, at most {LABELS_MAX}")
     for name, text in sorted(labels.items()):
         if LABEL_NAME.fullmatch(name) is None:
             _refuse(f"label.{name[:64]}", "a name is 1 to 63 letters, digits, . _ or -")
@@ -159,7 +159,7 @@ def _check_text(name: str, text: str) -> None:
     if len(text) > VALUE_CHARACTERS_MAX:
         _refuse(name, f"{len(text)} characters, at most {VALUE_CHARACTERS_MAX}")
     if "\0" in text:
-        _refuse(name, "it holds a NUL character")
+        _refuse(name, "the text holds a NUL character")
 
 
 def _refuse(name: str, message: str) -> NoReturn:

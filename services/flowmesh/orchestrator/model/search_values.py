@@ -1,4 +1,4 @@
-"""What executions are found by, as it is stored: text or a number under a name."""
+"""Search values of executions as stored: a text or a number under a name."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,26 +8,26 @@ from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.engine import SearchValue
 
 ERROR_BYTES_MAX = 1_024
-"""Of the text of an error; it goes into an index, whose entries are bounded."""
+"""Length limit of an error's text in bytes: entries of an index are bounded."""
 
 Stored: TypeAlias = tuple[str | None, float | None]
-"""Text or number; neither where it is no longer there."""
+"""A text or a number; both are None once the value is removed."""
 
 
-def searched(
+def search_rows(
     search: Mapping[str, SearchValue], failure: failure_pb2.Failure | None
 ) -> dict[str, Stored]:
-    """The rows of an execution by name, those of its failure included."""
-    rows = {name: stored(value) for name, value in search.items()}
+    """Return the search values of an execution by name, including those of its failure."""
+    rows = {name: stored_value(value) for name, value in search.items()}
     if failure is not None:
         name = getattr(failure, "class")
-        rows["error.class"] = (short(name), None)
-        rows["error"] = (short(f"{name}: {failure.message}"), None)
+        rows["error.class"] = (truncated(name), None)
+        rows["error"] = (truncated(f"{name}: {failure.message}"), None)
     return rows
 
 
-def stored(value: SearchValue) -> Stored:
-    """A search value as its row has it."""
+def stored_value(value: SearchValue) -> Stored:
+    """Return a search value in stored form."""
     if isinstance(value, bool):
         return str(value).lower(), None
     if isinstance(value, int):
@@ -36,13 +36,13 @@ def stored(value: SearchValue) -> Stored:
 
 
 def instant_text(at_us: int) -> str:
-    """A time as text of one width, so that texts are in the order of times."""
+    """Return a time as text of fixed width, so that texts sort in the order of times."""
     seconds, micros = divmod(at_us, 1_000_000)
     at = datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros, tzinfo=None)
     return at.isoformat(timespec="microseconds") + "Z"
 
 
-def short(text: str) -> str:
-    """The beginning of a text, without what a database does not take."""
+def truncated(text: str) -> str:
+    """Return a text cut to the limit, without characters that the database rejects."""
     encoded = text.replace("\0", " ").encode("utf-8", "replace")
     return encoded[:ERROR_BYTES_MAX].decode("utf-8", "ignore")

@@ -1,4 +1,4 @@
-"""What is told of an execution: a span when it has ended, lines of log where one should look."""
+"""Spans of ended executions, and log lines for state changes that need attention."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +12,10 @@ SPAN = "execution"
 
 
 class ExecutionTelemetry:
-    """Spans and log lines of executions. One that completes untraced costs two comparisons.
+    """Records spans and log lines of executions.
 
-    With `transitions` each event is a line, after its commit.
+    An execution that completes without a trace costs two comparisons. With `transitions` each event
+    is logged after its commit.
     """
 
     def __init__(self, *, spans: Spans, log: Any, transitions: bool) -> None:
@@ -23,26 +24,26 @@ class ExecutionTelemetry:
         self.transitions = transitions
 
     def committed(self, state: State, transition: Transition) -> None:
-        """A line for each event, without the values in it."""
+        """Log each event of a transition, without its values."""
         with trace(state.traceparent):
             log = self._log.bind(**_about(state))
             for event in transition.history.events:
                 body = getattr(event, event.WhichOneof("event") or "")
-                said = {name: getattr(body, name, None) for name in ("node", "attempt")}
+                fields = {name: getattr(body, name, None) for name in ("node", "attempt")}
                 log.info(
                     "transition",
                     type=body.DESCRIPTOR.name,
                     sequence=event.sequence,
-                    **{name: value for name, value in said.items() if value},
+                    **{name: value for name, value in fields.items() if value},
                 )
 
     @property
     def traceparent_of(self) -> Callable[[State], str] | None:
-        """The parent of what an execution does: its span, where spans are recorded."""
+        """A function that returns an execution's span as the parent of its tasks; None if off."""
         return _execution_traceparent if self._spans.enabled else None
 
     def ended(self, state: State) -> None:
-        """Called once, after the commit of its last event."""
+        """Record the span and a failure; called once, after the commit of the last event."""
         if state.traceparent:
             self._spans.record(
                 SPAN,
@@ -60,11 +61,11 @@ class ExecutionTelemetry:
             self._failed(state)
 
     def history_long(self, state: State) -> None:
-        """Called once, after the commit in which its history passed the length of a warning."""
+        """Log that a history has passed the warning length; called once, after that commit."""
         self._warn("history_long", state, events=state.sequence, events_max=HISTORY_EVENTS_MAX)
 
     def _failed(self, state: State) -> None:
-        """The class of the failure but not its message, which may hold what users sent."""
+        """Log the class of a failure; its message may contain user data."""
         failure = state.failure
         self._warn(
             "execution_failed",

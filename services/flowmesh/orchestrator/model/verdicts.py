@@ -1,4 +1,4 @@
-"""What the engine says of a command, as its sender is told."""
+"""Decisions of the engine as answers to the senders of commands."""
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import (
@@ -34,7 +34,7 @@ from flowmesh.orchestrator.model.messages import status_name
 def decide_command(
     state: State, command: Command, now_us: int, into: Transition
 ) -> bool | FlowmeshError:
-    """Whether anything followed from the command; or why it is refused."""
+    """Decide a command. Return whether it has an effect, or the error that rejects it."""
     execution_id = state.execution_id
     try:
         return decide(state, command, now_us, into)
@@ -62,11 +62,14 @@ def _ended(execution_id: str, status: str, command: Command) -> FlowmeshError:
 
 
 def replacement_for(poison: PendingCommand) -> list[PendingCommand]:
-    """The failure of its attempt for a result that cannot be applied; else its sender is told."""
+    """Return the commands in place of one that the engine cannot apply.
+
+    A result is replaced by a failure of its attempt. The sender of any other command gets an error.
+    """
     command = poison.command
     if not isinstance(command, TaskEnded) or command.failure is not None:
         poison.answer(command_failed())
         return []
-    told = failure("POISON", "the result cannot be applied")
-    replaced = TaskEnded(command.node, command.attempt, failure=told)
+    poisoned = failure("POISON", "the result cannot be applied")
+    replaced = TaskEnded(command.node, command.attempt, failure=poisoned)
     return [PendingCommand(poison.execution_id, poison.partition, replaced, poison.answer)]

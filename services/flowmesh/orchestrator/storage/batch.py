@@ -9,7 +9,7 @@ from flowmesh.engine.search_attributes import NO_SEARCH_VALUES
 from flowmesh.orchestrator.model.commands import PendingStart
 from flowmesh.orchestrator.model.concurrency_groups import GroupEntry
 from flowmesh.orchestrator.model.ids import is_digest
-from flowmesh.orchestrator.model.search_values import Stored, searched
+from flowmesh.orchestrator.model.search_values import Stored, search_rows
 from flowmesh.orchestrator.storage.statements import PARTS
 
 DAY_US = 86_400_000_000
@@ -233,8 +233,8 @@ class CommitBatch:
 
     def add_values(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
         """Adds what changed of what an execution is found by."""
-        before = searched(previous.search, previous.failure) if previous is not None else {}
-        after = searched(row.search, row.failure)
+        before = search_rows(previous.search, previous.failure) if previous is not None else {}
+        after = search_rows(row.search, row.failure)
         changed: dict[str, Stored] = {n: (None, None) for n in before if n not in after}
         changed.update((n, value) for n, value in after.items() if before.get(n) != value)
         execution_id, namespace, is_start = (
