@@ -62,7 +62,7 @@ def acknowledged_before_the_commit() -> AbstractContextManager[None]:
 
         return fill
 
-    return _replaced(Committer, "_fill", made)
+    return _replaced(Committer, "_add_rows", made)
 
 
 def outbox_forgotten() -> AbstractContextManager[None]:

@@ -382,7 +382,7 @@ def compose_lifecycle(
         epochs=ownership.epochs,
         spawn=background.spawn,
         deliver=calls.deliveries.deliver,
-        answered=memory.piggyback.answer,
+        answered=memory.piggyback.mark_answered,
         log=given.log,
     )
     takeover = PartitionTakeover(

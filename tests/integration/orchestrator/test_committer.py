@@ -151,7 +151,7 @@ async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
         await other.life.keeper.renew()
         await core.life.keeper.renew()
         partition = next(iter(core.memory.ownership.epochs))
-        core.memory.piggyback.serve(incarnation, 1)
+        core.memory.piggyback.mark_served(incarnation, 1)
         await core.start(TWO_STEPS, partition)
         assert await rows_of(incarnation) == 1
 

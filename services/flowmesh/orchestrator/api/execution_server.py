@@ -215,5 +215,5 @@ class OutboxServer(history_grpc.OutboxServiceServicer):
         self, request: history.ReportPositionsRequest, context: Any
     ) -> history.ReportPositionsResponse:
         for position in request.positions:
-            self._piggyback.serve(position.incarnation, position.position)
+            self._piggyback.mark_served(position.incarnation, position.position)
         return history.ReportPositionsResponse()

@@ -1,38 +1,38 @@
-"""Whether starts are taken on, judged by how long those before them had to wait for their commit.
+"""Load shedding for starts, by the time that earlier starts waited for their commit.
 
-More than can be done at once only waits, and keeps what was taken on before from being finished.
-A pause alone (the database, a disk, the machine) is no reason to refuse: only waiting that does
-not end is, of more than a few. From then on only those wait that are begun within `BACKLOG_US`,
-until nobody had to be refused for a while: what begins together is committed together, step by
-step, so all of it takes several times as long.
+Accepting more starts than the process can commit only adds waiting, and delays executions that have
+begun. A pause alone (of the database, a disk, the machine) sheds no load. Shedding begins when more
+than `CROWD_MIN` starts keep waiting too long; then only starts that fit into `BACKLOG_US` are
+accepted. It ends after a period without a rejection. Starts that begin together are committed
+together, step by step, so each of them takes several times as long.
 """
 
 WAIT_MAX_US = 40_000
-"""A start should wait no longer than this."""
+"""The longest wait of a start that counts as in time."""
 
 BACKLOG_US = 28_000
-"""So much work waits while it is too much."""
+"""The backlog that is accepted while load is shed, as time to commit it."""
 
 PATIENCE_US = 250_000
-"""Every batch has to be late for so long before anybody is refused."""
+"""Load is shed after every batch was late for this time."""
 
 PERIOD_US = 1_000_000
-"""So long it is looked at what is begun and refused; after one without a refusal nobody is."""
+"""The period over which starts are counted; shedding ends after one without a rejection."""
 
 CROWD_MIN = 200
-"""So few are no overload, however slow the machine is: callers that each wait for an answer."""
+"""Up to this number of waiting starts there is no overload: callers that wait for their answers."""
 
 FLOOD_MIN = 500
-"""So many that wait too long are too much, without patience: no batch begins all of them, and each
-that is taken on before it is noticed waits for all the others."""
+"""Above this number of late starts, load is shed without patience: one batch cannot commit all of
+them, and each further start waits for all the others."""
 
 WAITING_MIN = 80
-"""So few may wait in any case: a session that sends what it has as it is taken on does less with
-fewer, which then are fewer still."""
+"""This number of starts may always wait: a session that sends as fast as it is accepted would
+slow down with fewer, and the measured rate with it."""
 
 
 class Admission:
-    """What the waits of starts, batch by batch, say about the next ones."""
+    """Accepts or rejects starts by the waits of earlier batches."""
 
     def __init__(self) -> None:
         self._crowded = False
@@ -43,14 +43,14 @@ class Admission:
         self._waiting_max = WAITING_MIN
 
     def admits(self, waiting: int) -> bool:
-        """Whether one more may wait, beside so many starts that do."""
+        """Return whether one more start may wait beside `waiting` others."""
         if not self._crowded or waiting < self._waiting_max:
             return True
         self._has_refused = True
         return False
 
     def observe(self, waiting: int, begun: int, waited_us: int, now_us: int) -> None:
-        """Of so many that wait, the first of them so long, a batch begins so many."""
+        """Record that a batch takes `begun` of `waiting` starts, the first after `waited_us`."""
         self._begun += begun
         if waited_us <= WAIT_MAX_US or waiting <= CROWD_MIN:
             self._on_time_at_us = now_us

@@ -9,9 +9,9 @@ from flowmesh.orchestrator.storage.states import Entry
 
 
 class BatchedExecution:
-    """One execution in a batch: its state, what followed, and who waits for it.
+    """One execution in a batch: its state, its transition, and the commands that await it.
 
-    `kept` says after the commit that its partition is ours still, at the epoch of the commit.
+    `kept` is True after the commit if this process still owns the partition at the same epoch.
     """
 
     __slots__ = (

@@ -1,7 +1,7 @@
-"""The one committer of a process: takes what waits, runs the engine, persists, lets effects leave.
+"""The committer of a process: takes commands, runs the engine, persists, then sends the effects.
 
-Nothing leaves before the commit: answers, tasks and events all follow it. One commit is in flight
-at a time. Under load the batch grows while commands keep arriving (`lingering`).
+Answers, tasks and events leave after the commit, never before. One commit is in flight at a time.
+Under load the batch grows while commands keep arriving (`group_delay`).
 """
 
 import asyncio
@@ -49,27 +49,28 @@ from flowmesh.runtime import Clock
 
 FULL_RETRY_S = 0.2
 REFUSED_RETRY_S = 1.0
-LATE_SHOWN = 20
-"""Of the results that a batch refuses, so many stand in its line of log."""
+LATE_RESULTS_SHOWN = 20
+"""Limit of rejected results that one log line names."""
 
 
 class Effects(Protocol):
-    """What follows from a commit."""
+    """The effects of commits outside the committer."""
 
     def committed(self, position: int, batch: list[BatchedExecution], after: bytes | None) -> None:
-        """Send what follows from the batch that was committed at an outbox position."""
+        """Send the effects of the batch that was committed at an outbox position."""
 
     def unchanged(self, state: State, transition: Transition, partition: int) -> None:
-        """Send what an execution waits for that its commands left as it was."""
+        """Repeat the requests of an execution that its commands left unchanged."""
 
     def discarded(self, withheld: Iterable[list[ReadyTask]]) -> None:
         """Release tasks that were withheld because of decisions that are discarded."""
 
 
 class Committer:
-    """Takes batches from the inbox and persists them over the line to the database.
+    """Takes batches from the inbox and persists them through the commit line.
 
-    `lost` drops partitions that another owner has, `incarnation_over` starts over.
+    `lost` drops partitions that another owner has taken. `incarnation_over` registers this process
+    as a new incarnation.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Committer:
         self._lost = lost
         self._incarnation_over = incarnation_over
         self._group_delay = GroupDelay(inbox, clock)
-        self._late: list[str] = []
+        self._late_results: list[str] = []
 
     # --- the loop ---
 
@@ -126,7 +127,7 @@ class Committer:
                     await self._commit(commands)
                     self._uncommitted.end()
             except Exception:  # noqa: BLE001 (logged)
-                # Memory and rows may differ now: start over as a new incarnation, from the rows.
+                # Memory and rows may differ: continue as a new incarnation, from the rows.
                 self._log.exception("commit_failed")
                 self._uncommitted.end()
                 self._starts.failed(storage_unavailable())
@@ -136,62 +137,64 @@ class Committer:
             await self._group_delay.after(len(commands), self._clock.monotonic_ms() - began_ms)
 
     async def _commit(self, commands: list[PendingCommand]) -> None:
-        touched, unchanged = self._decide(commands)
+        batched, unchanged = self._decide(commands)
         if self._ownership.lease_valid:
-            for one in unchanged:
-                self._stays(one)
-            if not touched and not self._starts.joined:
+            for execution in unchanged:
+                self._answer_unchanged(execution)
+            if not batched and not self._starts.joined:
                 self._starts.committed((), self._ownership.epochs)
                 return
             unchanged = []
-        self._uncommitted.begin(one.entry.state.execution_id for one in touched)
+        self._uncommitted.begin(execution.entry.state.execution_id for execution in batched)
         batch = CommitBatch()
         epochs: dict[int, int] = {}
         now_us = self._ownership.now_us()
-        for one in touched:
-            epochs[one.partition] = self._ownership.epochs[one.partition]
+        for execution in batched:
+            epochs[execution.partition] = self._ownership.epochs[execution.partition]
             try:
-                self._fill(batch, one, now_us)
-            except Exception:  # noqa: BLE001 (logged there, and told to whoever sent it)
-                self._unfit(touched, one)
+                self._add_rows(batch, execution, now_us)
+            except Exception:  # noqa: BLE001 (logged in _isolate, which answers the senders)
+                self._isolate(batched, execution)
                 self._starts.failed()
                 return
-        for one in unchanged:
-            # Somebody else may have gone on since: an answer from memory waits for the fence too.
-            epochs[one.partition] = self._ownership.epochs[one.partition]
-        touched += unchanged
+        for execution in unchanged:
+            # Another owner may have changed it since: an answer from memory needs the fence too.
+            epochs[execution.partition] = self._ownership.epochs[execution.partition]
+        batched += unchanged
         self._starts.add_uncreated(batch, epochs)
         self._piggyback.add_to(batch, epochs, self._line.incarnation)
-        failpoint("orchestrator.decide_command")
+        failpoint("orchestrator.decided")
         try:
-            committed = await self._sent(batch, epochs)
+            committed = await self._send(batch, epochs)
         except StatementRefused as error:
-            self._refused(touched, error)
+            self._retry_refused(batched, error)
             self._starts.failed()
             return
         except StorageFull:
             self._starts.failed(storage_full())
-            await self._full(touched)
+            await self._retry_full(batched)
             return
         except IncarnationOver:
-            self._all_moved(touched)
+            self._all_moved(batched)
             self._starts.failed(storage_unavailable())
             self._incarnation_over()
             return
         failpoint("orchestrator.committed")
         self._metrics.commit_commands.observe(len(commands))
         self._ownership.observe_time(committed.now_us)
-        for one in touched:
-            one.kept = self._ownership.epochs.get(one.partition) == epochs[one.partition]
-        await self._committed(touched, committed, batch.after)
+        for execution in batched:
+            execution.kept = (
+                self._ownership.epochs.get(execution.partition) == epochs[execution.partition]
+            )
+        await self._committed(batched, committed, batch.after)
 
-    async def _sent(self, batch: CommitBatch, epochs: dict[int, int]) -> Committed:
-        """What the database makes of a batch."""
+    async def _send(self, batch: CommitBatch, epochs: dict[int, int]) -> Committed:
+        """Commit a batch; keep its piggyback writes for a later one if that fails."""
         try:
             with self._metrics.commit_seconds.time():
                 return await self._line.commit(batch, epochs)
         except Exception:
-            self._piggyback.give_back(batch)
+            self._piggyback.restore(batch)
             raise
 
     # --- before the commit ---
@@ -199,201 +202,215 @@ class Committer:
     def _decide(
         self, commands: list[PendingCommand]
     ) -> tuple[list[BatchedExecution], list[BatchedExecution]]:
-        """Executions that the commands change, and those they leave as they are."""
+        """Run the engine. Return the executions that change, and those that do not."""
         now_us = self._ownership.now_us()
-        touched: dict[str, BatchedExecution] = {}
+        batched: dict[str, BatchedExecution] = {}
         starts: dict[tuple[str, str], BatchedExecution] = {}
-        undone: dict[str, list[PendingCommand]] = {}
+        redone: dict[str, list[PendingCommand]] = {}
         for pending in commands:
-            if undone and pending.execution_id in undone:
-                undone[pending.execution_id].append(pending)
+            if redone and pending.execution_id in redone:
+                redone[pending.execution_id].append(pending)
                 continue
             if pending.partition not in self._ownership.epochs:
                 pending.answer(Moved(pending.partition))
                 continue
             if isinstance(pending, PendingStart) and pending.plan.start_shared:
-                placed = self._placed(pending, starts, now_us)
+                placed = self._place(pending, starts, now_us)
                 if placed is None:
                     continue
                 pending = placed
-            one = self._touch(pending, touched, starts, now_us)
-            if one is None:
+            execution = self._execution_of(pending, batched, starts, now_us)
+            if execution is None:
                 continue
             try:
-                pending.verdict = self._verdict(one, pending, now_us)
+                pending.verdict = self._verdict(execution, pending, now_us)
             except Exception:  # noqa: BLE001 (logged)
                 self._log.exception("command_failed", execution_id=pending.execution_id)
-                del touched[one.entry.state.execution_id]
+                del batched[execution.entry.state.execution_id]
                 if isinstance(pending, PendingStart):
                     starts.pop((pending.namespace, pending.request_id), None)
-                undone[one.entry.state.execution_id] = self._undo(one, pending)
+                redone[execution.entry.state.execution_id] = self._without(execution, pending)
                 continue
-            # Also one that is refused is told after the commit: what refuses it may be in there.
-            one.commands.append(pending)
-        for again in undone.values():
-            self._inbox.put_back(again, first=True)
-        if self._late:
+            # A rejection is answered after the commit too: its cause may be part of this batch.
+            execution.commands.append(pending)
+        for repeats in redone.values():
+            self._inbox.put_back(repeats, first=True)
+        if self._late_results:
             self._report_late_results()
         changed: list[BatchedExecution] = []
         unchanged: list[BatchedExecution] = []
-        for one in touched.values():
-            (changed if one.transition.history.events else unchanged).append(one)
+        for execution in batched.values():
+            (changed if execution.transition.history.events else unchanged).append(execution)
         return changed, unchanged
 
-    def _placed(
+    def _place(
         self, pending: PendingStart, starts: dict[tuple[str, str], BatchedExecution], now_us: int
     ) -> PendingCommand | None:
-        """What a start with a policy comes to; one that is in the batch already is joined to it."""
+        """Return the command for a start with a policy; None if it is answered or set aside.
+
+        A repeat of a start of this batch joins that start later.
+        """
         if pending.request_id and (pending.namespace, pending.request_id) in starts:
             return pending
         return self._starts.place(pending, self._ids.make(now_us, pending.partition), now_us)
 
     def _verdict(
-        self, one: BatchedExecution, pending: PendingCommand, now_us: int
+        self, execution: BatchedExecution, pending: PendingCommand, now_us: int
     ) -> Answer | Exception:
-        """Decides a command; what its sender is to be told once that is committed."""
-        state = one.entry.state
-        followed = decide_command(state, pending.command, now_us, one.transition)
-        if isinstance(followed, Exception):
-            return followed
-        if followed:
+        """Decide a command; return the answer for its sender after the commit."""
+        state = execution.entry.state
+        outcome = decide_command(state, pending.command, now_us, execution.transition)
+        if isinstance(outcome, Exception):
+            return outcome
+        if outcome:
             return _sequence_of(pending, state)
         if isinstance(pending.command, TaskEnded):
             ended = pending.command
             worker = ended.worker_id or "unknown"
-            self._late.append(f"{pending.execution_id}/{ended.node}/{ended.attempt} by {worker}")
+            self._late_results.append(
+                f"{pending.execution_id}/{ended.node}/{ended.attempt} by {worker}"
+            )
         return STALE
 
     def _report_late_results(self) -> None:
-        """Says whose results came too late: their attempt was another's by then, or over."""
-        late, self._late = self._late, []
+        """Log results that came too late: their attempt had ended or moved to another worker."""
+        late, self._late_results = self._late_results, []
         self._metrics.stale_results.inc(len(late))
-        self._log.warning("results_refused", count=len(late), first=late[:LATE_SHOWN])
+        self._log.warning("results_refused", count=len(late), first=late[:LATE_RESULTS_SHOWN])
 
-    def _touch(
+    def _execution_of(
         self,
         pending: PendingCommand,
-        touched: dict[str, BatchedExecution],
+        batched: dict[str, BatchedExecution],
         starts: dict[tuple[str, str], BatchedExecution],
         now_us: int,
     ) -> BatchedExecution | None:
-        """The execution a command is about; None if it is set aside, joined or not there."""
+        """Return the execution of a command; None if the command is set aside or joined."""
         if isinstance(pending, PendingStart):
             key = (pending.namespace, pending.request_id)
             if pending.request_id and key in starts:
-                # Which of them it is answered by, the commit says.
+                # The commit decides whether this execution or an earlier one answers it.
                 starts[key].commands.append(pending)
                 return None
             execution_id = pending.execution_id or self._ids.make(now_us, pending.partition)
-            one = BatchedExecution(
+            execution = BatchedExecution(
                 Entry(State(execution_id, pending.plan), None), pending.partition, pending
             )
-            touched[execution_id] = one
+            batched[execution_id] = execution
             if pending.request_id:
-                starts[key] = one
-            return one
-        known = touched.get(pending.execution_id)
+                starts[key] = execution
+            return execution
+        known = batched.get(pending.execution_id)
         if known is not None:
             return known
         entry = self._states.get(pending.execution_id)
         if entry is None:
-            self._loads.set_aside(pending)
+            self._loads.park(pending)
             return None
-        one = touched[pending.execution_id] = BatchedExecution(entry, pending.partition, None)
-        return one
+        execution = batched[pending.execution_id] = BatchedExecution(entry, pending.partition, None)
+        return execution
 
-    def _undo(self, one: BatchedExecution, poison: PendingCommand) -> list[PendingCommand]:
-        """After a command that the engine fails on: what is to be decided anew.
+    def _without(self, execution: BatchedExecution, poison: PendingCommand) -> list[PendingCommand]:
+        """Drop a command on which the engine failed. Return the commands to decide again.
 
-        A result is replaced by the failure of its attempt; whoever else sent it is told.
+        A result is replaced by a failure of its attempt; another sender gets an error.
         """
-        self._states.discard(one.entry.state.execution_id)
-        return [*one.commands, *replacement_for(poison)]
+        self._states.discard(execution.entry.state.execution_id)
+        return [*execution.commands, *replacement_for(poison)]
 
-    def _fill(self, batch: CommitBatch, one: BatchedExecution, now_us: int) -> None:
-        state, partition = one.entry.state, one.partition
-        is_start = one.start is not None
-        row = Row(state, state.started_at_us if is_start else now_us, one.entry.row)
-        if one.start is not None:
-            start = StartRow(one.start.request_id, one.start.start_digest)
+    def _add_rows(self, batch: CommitBatch, execution: BatchedExecution, now_us: int) -> None:
+        state, partition = execution.entry.state, execution.partition
+        is_start = execution.start is not None
+        row = Row(state, state.started_at_us if is_start else now_us, execution.entry.row)
+        if execution.start is not None:
+            start = StartRow(execution.start.request_id, execution.start.start_digest)
             batch.add_start(state, partition, row, start)
             batch.add_reference(state, partition, state.input)
-        elif not row.same_as(one.entry.row):
+        elif not row.same_as(execution.entry.row):
             batch.add_change(state, partition, row)
-        if len(row.lanes) > 1 or (one.entry.row is not None and len(one.entry.row.lanes) > 1):
-            batch.add_lanes(state, partition, row, one.entry.row)
-        if not row.found_as(one.entry.row):
-            batch.add_values(state, partition, row, one.entry.row)
-        if row.waits or (one.entry.row is not None and one.entry.row.waits):
-            batch.add_waits(state, partition, row, one.entry.row)
-        if one.transition.messages:
-            one.messages = batch.add_messages(state, partition, one.transition, is_start=is_start)
-        one.row = row
-        one.events = batch.add_history(state, partition, one.transition, is_start=is_start)
-        batch.add_references(state, partition, one.transition, one.events)
+        if len(row.lanes) > 1 or (
+            execution.entry.row is not None and len(execution.entry.row.lanes) > 1
+        ):
+            batch.add_lanes(state, partition, row, execution.entry.row)
+        if not row.found_as(execution.entry.row):
+            batch.add_values(state, partition, row, execution.entry.row)
+        if row.waits or (execution.entry.row is not None and execution.entry.row.waits):
+            batch.add_waits(state, partition, row, execution.entry.row)
+        if execution.transition.messages:
+            execution.messages = batch.add_messages(
+                state, partition, execution.transition, is_start=is_start
+            )
+        execution.row = row
+        execution.events = batch.add_history(
+            state, partition, execution.transition, is_start=is_start
+        )
+        batch.add_references(state, partition, execution.transition, execution.events)
         if state.plan.start_shared:
-            self._starts.add_changes(batch, one)
-        if snapshot_due(state, one.entry.snapshot_sequence):
+            self._starts.add_changes(batch, execution)
+        if snapshot_due(state, execution.entry.snapshot_sequence):
             body = snapshot(state)
             batch.snapshots.append((state.execution_id, state.sequence, body, partition))
             self._metrics.snapshot_bytes.observe(len(body))
-            one.entry.snapshot_sequence = state.sequence
-            one.entry.snapshot_bytes = len(body)
+            execution.entry.snapshot_sequence = state.sequence
+            execution.entry.snapshot_bytes = len(body)
 
     # --- after the commit ---
 
     async def _committed(
-        self, touched: list[BatchedExecution], committed: Committed, after: bytes | None
+        self, batched: list[BatchedExecution], committed: Committed, after: bytes | None
     ) -> None:
         done: list[BatchedExecution] = []
         existing: list[BatchedExecution] = []
         lost: set[int] = set()
-        for one in touched:
-            if one.partition not in committed.partitions:
-                if one.kept:
-                    lost.add(one.partition)
-                self._states.discard(one.entry.state.execution_id)
-                for pending in one.commands:
+        for execution in batched:
+            if execution.partition not in committed.partitions:
+                if execution.kept:
+                    lost.add(execution.partition)
+                self._states.discard(execution.entry.state.execution_id)
+                for pending in execution.commands:
                     pending.answer(Moved(pending.partition))
-            elif one.row is None:
-                if one.kept:
-                    self._stays(one)
+            elif execution.row is None:
+                if execution.kept:
+                    self._answer_unchanged(execution)
                 else:
-                    self._answer(one)
-            elif one.start is not None and one.entry.state.execution_id not in committed.started:
-                existing.append(one)
+                    self._answer(execution)
+            elif (
+                execution.start is not None
+                and execution.entry.state.execution_id not in committed.started
+            ):
+                existing.append(execution)
             else:
-                one.entry.row = one.row
-                if one.kept:
-                    self._states.put(one.entry, len(one.events))
-                done.append(one)
+                execution.entry.row = execution.row
+                if execution.kept:
+                    self._states.put(execution.entry, len(execution.events))
+                done.append(execution)
         if lost:
             self._lost(lost)
         self._effects.committed(self._line.position, done, after)
         self._starts.committed(done, committed.partitions)
         failpoint("orchestrator.dispatched")
-        for one in done:
-            self._answer(one)
+        for execution in done:
+            self._answer(execution)
         if existing:
             await self._answer_existing(existing)
 
-    def _stays(self, one: BatchedExecution) -> None:
-        self._answer(one)
-        self._effects.unchanged(one.entry.state, one.transition, one.partition)
+    def _answer_unchanged(self, execution: BatchedExecution) -> None:
+        self._answer(execution)
+        self._effects.unchanged(execution.entry.state, execution.transition, execution.partition)
 
-    def _answer(self, one: BatchedExecution) -> None:
-        state = one.entry.state
-        for pending in one.commands:
-            if pending is one.start:
+    def _answer(self, execution: BatchedExecution) -> None:
+        state = execution.entry.state
+        for pending in execution.commands:
+            if pending is execution.start:
                 pending.answer(Started(state.execution_id, created=True))
-            elif one.start is not None and isinstance(pending, PendingStart):
-                pending.answer(repeated(pending, state.execution_id, one.start.start_digest))
+            elif execution.start is not None and isinstance(pending, PendingStart):
+                pending.answer(repeated(pending, state.execution_id, execution.start.start_digest))
             else:
                 pending.answer(pending.verdict)
 
-    async def _answer_existing(self, touched: list[BatchedExecution]) -> None:
-        """Starts whose request id was taken answer with the execution that has it."""
-        starts = [one.start for one in touched if one.start is not None]
+    async def _answer_existing(self, batched: list[BatchedExecution]) -> None:
+        """Answer starts whose request id an earlier execution has with that execution."""
+        starts = [execution.start for execution in batched if execution.start is not None]
         try:
             rows = await self._store.started_under(
                 [start.namespace for start in starts], [start.request_id for start in starts]
@@ -401,8 +418,8 @@ class Committer:
         except CONNECTION_LOST:
             rows = []
         found = {(row.namespace, row.request_id): row for row in rows}
-        for one in touched:
-            for pending in one.commands:
+        for execution in batched:
+            for pending in execution.commands:
                 if not isinstance(pending, PendingStart):
                     pending.answer(STALE)
                     continue
@@ -412,38 +429,38 @@ class Committer:
                 else:
                     pending.answer(repeated(pending, row.id, row.start_digest))
 
-    def _throw_away(self, touched: Iterable[BatchedExecution]) -> None:
-        """What was decided is not so: the rows say how these executions are."""
-        executions = {one.entry.state.execution_id for one in touched}
-        for execution_id in executions:
+    def _discard(self, batched: Iterable[BatchedExecution]) -> None:
+        """Drop the decisions of a batch: the executions are read from the rows again."""
+        execution_ids = {execution.entry.state.execution_id for execution in batched}
+        for execution_id in execution_ids:
             self._states.discard(execution_id)
-        self._effects.discarded(self._uncommitted.discard(executions))
+        self._effects.discarded(self._uncommitted.discard(execution_ids))
 
-    def _unfit(self, touched: list[BatchedExecution], unfit: BatchedExecution) -> None:
-        """What came of one execution cannot be written: of its commands each is decided alone.
+    def _isolate(self, batched: list[BatchedExecution], unfit: BatchedExecution) -> None:
+        """Discard a batch in which the result of one execution cannot be written.
 
-        The batch is thrown away; the others' commands are decided anew.
+        Each command of that execution is decided alone; the other commands are decided again.
         """
         self._log.exception("command_unfit", execution_id=unfit.entry.state.execution_id)
-        self._throw_away(touched)
-        again: list[PendingCommand] = []
-        for one in touched:
-            for pending in one.commands:
-                if one is unfit and pending.run_alone:
-                    again += replacement_for(pending)
+        self._discard(batched)
+        repeats: list[PendingCommand] = []
+        for execution in batched:
+            for pending in execution.commands:
+                if execution is unfit and pending.run_alone:
+                    repeats += replacement_for(pending)
                 else:
-                    pending.run_alone |= one is unfit
-                    again.append(pending)
-        self._inbox.put_back(again, first=True)
+                    pending.run_alone |= execution is unfit
+                    repeats.append(pending)
+        self._inbox.put_back(repeats, first=True)
 
-    def _refused(self, touched: list[BatchedExecution], error: StatementRefused) -> None:
-        """Throws the batch away and sends its commands one by one.
+    def _retry_refused(self, batched: list[BatchedExecution], error: StatementRefused) -> None:
+        """Discard a batch that the database rejects, and send its commands one by one.
 
-        Of a lone one the caller is told; what nobody would ask for again is tried again.
+        If a command alone is rejected, a caller gets an error; other commands are retried.
         """
-        self._throw_away(touched)
-        for one in touched:
-            for pending in one.commands:
+        self._discard(batched)
+        for execution in batched:
+            for pending in execution.commands:
                 if not pending.run_alone:
                     pending.run_alone = True
                     self._inbox.put_back((pending,), first=False)
@@ -452,15 +469,15 @@ class Committer:
                 if isinstance(pending.command, BY_CALLERS):
                     pending.answer(storage_unavailable())
                 else:
-                    again = partial(self._inbox.put_back, (pending,), first=False)
-                    asyncio.get_running_loop().call_later(REFUSED_RETRY_S, again)
+                    retry = partial(self._inbox.put_back, (pending,), first=False)
+                    asyncio.get_running_loop().call_later(REFUSED_RETRY_S, retry)
 
-    async def _full(self, touched: list[BatchedExecution]) -> None:
-        """There is no room: callers are told so, results and timers wait until there is."""
-        self._throw_away(touched)
+    async def _retry_full(self, batched: list[BatchedExecution]) -> None:
+        """Discard a batch for lack of space: callers get an error, other commands wait."""
+        self._discard(batched)
         waiting: list[PendingCommand] = []
-        for one in touched:
-            for pending in one.commands:
+        for execution in batched:
+            for pending in execution.commands:
                 if isinstance(pending.command, BY_CALLERS):
                     pending.answer(storage_full())
                 else:
@@ -468,14 +485,14 @@ class Committer:
         self._inbox.put_back(waiting, first=True)
         await asyncio.sleep(FULL_RETRY_S)
 
-    def _all_moved(self, touched: Iterable[BatchedExecution]) -> None:
-        for one in touched:
-            self._states.discard(one.entry.state.execution_id)
-            for pending in one.commands:
+    def _all_moved(self, batched: Iterable[BatchedExecution]) -> None:
+        for execution in batched:
+            self._states.discard(execution.entry.state.execution_id)
+            for pending in execution.commands:
                 pending.answer(Moved(pending.partition))
 
 
 def _sequence_of(pending: PendingCommand, state: State) -> int:
-    """What a command is answered with; a repeat gets the first answer."""
+    """Return the sequence that answers a command; a repeat gets the first answer."""
     request_id = getattr(pending.command, "request_id", "")
     return state.requests.get(request_id, state.sequence) if request_id else state.sequence

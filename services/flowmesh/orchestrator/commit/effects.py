@@ -1,4 +1,4 @@
-"""What leaves the process once a batch is committed: events, tasks, timers, answers to waiters."""
+"""Effects of a commit that leave the process: events, tasks, timers, answers to waiters."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class CommitEffects:
         self._uncommitted = uncommitted
 
     def committed(self, position: int, batch: list[BatchedExecution], after: bytes | None) -> None:
-        """Send everything that follows from a batch committed at this outbox position.
+        """Send all effects of a batch that was committed at this outbox position.
 
         `after` holds the positions of earlier owners that the events must wait for.
         """
@@ -70,38 +70,38 @@ class CommitEffects:
             events.after.extend(history_service_pb2.EventBatch.FromString(after).after)
         soon_us = self._ownership.now_us() + KEEP_WHILE_DUE_WITHIN_US
         self._uncommitted.committed()
-        # In the order of the outbox: parts of a commit must not depend on where they are read.
-        for one in sorted(batch, key=lambda one: one.entry.state.execution_id):
-            state, transition = one.entry.state, one.transition
-            add_events(events, state, transition.first_sequence, one.events)
-            self._stats.observe(state, transition, started=one.start is not None)
+        # In the order of the outbox, so that parts of a commit from either source are equal.
+        for execution in sorted(batch, key=lambda execution: execution.entry.state.execution_id):
+            state, transition = execution.entry.state, execution.transition
+            add_events(events, state, transition.first_sequence, execution.events)
+            self._stats.observe(state, transition, started=execution.start is not None)
             if self._telemetry.transitions:
                 self._telemetry.committed(state, transition)
             if transition.first_sequence <= HISTORY_EVENTS_WARN <= state.sequence:
                 self._metrics.long_histories.inc()
                 self._telemetry.history_long(state)
-            if not one.kept:
-                # Committed in time, but another owner has it by now: only its events are sent.
+            if not execution.kept:
+                # Committed, but another owner has the partition by now: only send its events.
                 continue
             for node_id, attempt in transition.cancel:
                 self._dispatcher.cancel(state.execution_id, node_id, attempt)
             together = transition.dispatch
             for node in together if len(together) < 2 else urgent_first(together):
-                self._dispatcher.add(state, node, one.partition)
-            if one.messages:
-                self._messenger.send(one.messages)
+                self._dispatcher.add(state, node, execution.partition)
+            if execution.messages:
+                self._messenger.send(execution.messages)
             if transition.handler_updates is not None:
                 self._send_journals(state, transition)
-            self._settle(one, state, soon_us)
+            self._settle(execution, state, soon_us)
         self._stats.tell()
         self._metrics.states_cached.set(len(self._states))
         self._metrics.states_bytes.set(self._states.size)
-        self._metrics.history_bytes.inc(sum(len(one.events) for one in batch))
+        self._metrics.history_bytes.inc(sum(len(execution.events) for execution in batch))
         self._publisher.offer(events)
         self._dispatcher.pump()
 
     def unchanged(self, state: State, transition: Transition, partition: int) -> None:
-        """Repeat requests of an execution that its commands left as it was."""
+        """Repeat the requests of an execution that its commands left unchanged."""
         self._send_journals(state, transition)
         self._prepare(state, transition, partition)
         self._timers.set(state.execution_id, 0 if state.ended else state.wake_at_us)
@@ -111,7 +111,7 @@ class CommitEffects:
         for tasks in withheld:
             self._dispatcher.release(tasks)
 
-    def _settle(self, one: BatchedExecution, state: State, soon_us: int) -> None:
+    def _settle(self, execution: BatchedExecution, state: State, soon_us: int) -> None:
         """Update timers, waiters and memory for one execution."""
         if state.ended:
             self._telemetry.ended(state)
@@ -119,8 +119,8 @@ class CommitEffects:
             self._waiters.ended(state)
             self._states.ended(state.execution_id)
             return
-        self._prepare(state, one.transition, one.partition)
-        wake_at_us = one.row.wake_at_us if one.row is not None else 0
+        self._prepare(state, execution.transition, execution.partition)
+        wake_at_us = execution.row.wake_at_us if execution.row is not None else 0
         self._timers.set(state.execution_id, wake_at_us)
         awaits_signal = bool(state.signals) or "" in state.awaiting
         if not state.at_workers and wake_at_us > soon_us and not awaits_signal:

@@ -1,4 +1,4 @@
-"""What waits for the next commit, bounded: callers are refused when too much waits already."""
+"""Commands that wait for the next commit; bounded, callers get OVERLOADED beyond the limits."""
 
 import asyncio
 from collections import deque
@@ -13,24 +13,24 @@ from flowmesh.orchestrator.model.commands import PendingCommand
 
 WAITING_MAX = 20_000
 WAITING_BYTES_MAX = 64 << 20
-"""Beyond these, commands of callers are refused with OVERLOADED."""
+"""Beyond these limits, commands of callers are rejected with OVERLOADED."""
 
 BATCH_COMMANDS_MAX = 500
 BATCH_BYTES_MAX = 3 << 20
-"""A payload may be in two events of a batch, and a batch has to fit into one message."""
+"""A payload may occur in two events of a batch, and a batch must fit into one message."""
 
 RETRY_AFTER_MS = 100
 COMMAND_BYTES = 200
-"""What a command weighs beside its payload, about."""
+"""Estimated bytes of a command without its payload."""
 
 BY_CALLERS = (Start, *get_args(Asked))
-"""Commands whose sender waits, and may ask again."""
+"""Commands of callers, who wait for the answer and can repeat the call."""
 
 
 class Inbox:
-    """Commands in the order in which they are to be decided: what goes on before what begins.
+    """Commands in the order of decision: those of running executions before starts.
 
-    `now_us` is any clock that never goes back.
+    `now_us` is any monotonic clock.
     """
 
     def __init__(self, now_us: Callable[[], int]) -> None:
@@ -45,10 +45,10 @@ class Inbox:
         return len(self._commands) + len(self._starts)
 
     def refusal(self) -> Overloaded | None:
-        """What a start is told while those before it wait too long already."""
+        """Return the error for a start while earlier starts wait too long; None if accepted."""
         if self._admission.admits(len(self._starts)):
             return None
-        text = "more is started than can be done; come back later"
+        text = "more executions are started than this orchestrator can commit; retry later"
         return Overloaded("OVERLOADED", text, retry_after_ms=BACKLOG_US // 1_000)
 
     def admit(self) -> None:
@@ -58,12 +58,12 @@ class Inbox:
             raise refusal
 
     def submit(self, pending: PendingCommand) -> None:
-        """Queues a command, or answers that too many wait."""
+        """Queue a command, or answer OVERLOADED if too many wait."""
         pending.size = _size_of(pending)
         if (len(self) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX) and isinstance(
             pending.command, BY_CALLERS
         ):
-            text = "too many commands wait; slow down"
+            text = "too many commands wait for their commit; retry later"
             pending.answer(Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS))
             return
         self._bytes += pending.size
@@ -75,7 +75,7 @@ class Inbox:
         self._any.set()
 
     def put_back(self, commands: Iterable[PendingCommand], *, first: bool) -> None:
-        """Queues commands again: before those that wait, in their order, or behind them."""
+        """Queue commands again in their order, before all others or behind them."""
         again = list(commands)
         self._bytes += sum(pending.size for pending in again)
         if first:
@@ -90,7 +90,7 @@ class Inbox:
             await self._any.wait()
 
     def take(self) -> list[PendingCommand]:
-        """The next batch; a command that must be alone is a batch of its own."""
+        """Return the next batch; a command with `run_alone` is a batch by itself."""
         now_us, starts = self._now_us(), len(self._starts)
         waited_us = now_us - self._starts[0].queued_at_us if starts else 0
         commands: list[PendingCommand] = []

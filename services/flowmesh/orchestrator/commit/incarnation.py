@@ -1,4 +1,4 @@
-"""The life of an incarnation: begun, over when memory and rows may differ, begun again."""
+"""Registration of incarnations: a process starts over when its memory and the rows may differ."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class Incarnation:
         self._background = background
         self._barrier = barrier
         self._log = log
-        # Number of times that the incarnation was over since it last began.
+        # Number of ends since the last complete begin.
         self._ends = 0
 
     async def begin(self) -> None:
-        """Become an incarnation; partitions come with the first renewal of its lease."""
+        """Register an incarnation; the first renewal of its lease claims partitions."""
         await self._history_days.ensure()
         await self._rules.load()
         incarnation = await self._keeper.register()
-        # First: every commit of the line is published from position 0 on.
+        # Before the commit line: its commits are published from position 0 on.
         self._publisher.begin(incarnation, 0)
         await self._line.begin(incarnation)
         tenure = await self._keeper.renew()
@@ -60,13 +60,13 @@ class Incarnation:
             self.over()
 
     async def end(self) -> None:
-        """Hand everything over and close the line; accepted commands are committed first."""
+        """Hand all partitions over and close the commit line, after accepted commands."""
         await self._keeper.drain()
         self._background.cancel_all()
         await self._line.close()
 
     def over(self) -> None:
-        """Start over as a new incarnation: the database went back, or memory may be wrong."""
+        """Start over as a new incarnation: the database was restored, or memory may be wrong."""
         self._log.warning("incarnation_over", incarnation=self._ownership.incarnation)
         self._keeper.forget_all()
         self._ends += 1
@@ -74,7 +74,7 @@ class Incarnation:
             self._background.spawn(self._begin_again())
 
     async def _begin_again(self) -> None:
-        """Begin one at a time, and once more if the new incarnation is over meanwhile."""
+        """Begin a new incarnation, and another one if that is over before it has begun."""
         while self._ends:
             ends = self._ends
             try:

@@ -1,7 +1,7 @@
-"""What executions have to tell others: sent after its commit, until it is known there.
+"""Messages between executions: sent after their commit until the receiver confirms them.
 
-A message leaves once it is committed, from memory; a new owner of its partition reads what is left
-in the rows and tells it again. Its row goes with a later commit, once the other side has answered.
+Messages are sent from memory. A new owner of a partition sends the ones left in the rows again. A
+later commit deletes the row of a confirmed message.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from flowmesh.orchestrator.storage.database import CONNECTION_LOST, until_answer
 from flowmesh.orchestrator.storage.stores.message_store import MessageStore
 from flowmesh.telemetry import trace
 
-AT_ONCE_MAX = 200
-"""Messages on their way at a time."""
+IN_FLIGHT_MAX = 200
+"""Limit of messages in flight."""
 
 PENDING_MAX = 10_000
-"""Messages kept in memory; more stay in their rows until half of these are told."""
+"""Limit of messages in memory; others stay in their rows until half of these are delivered."""
 
 DELIVERY_TIMEOUT_S = 10.0
-"""After this the other side is taken for gone, and its owner is looked for again."""
+"""Timeout of a delivery; the retry looks up the owner again."""
 
 PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Before a message that could not be told is sent again; the last one repeats."""
+"""Delays before the retries of a delivery; the last one repeats."""
 
 Deliver = Callable[[pb.ExecutionMessage], Awaitable[None]]
-"""Returns when what a message asks is committed, or has been before; raises to be asked again."""
+"""Returns when the effect of a message is committed; an error makes the messenger retry."""
 
 
 class Messenger:
-    """The messages of the partitions that are owned here."""
+    """Messages of owned partitions."""
 
     def __init__(
         self,
@@ -55,16 +55,16 @@ class Messenger:
         self._log = log
         self._deliver = deliver
         self._pending: set[str] = set()
-        # Messages to the same target in their order; the first is on its way.
-        self._lines: dict[str, deque[Message]] = {}
-        self._at_once = asyncio.Semaphore(AT_ONCE_MAX)
+        # Messages by target, in order; the first is in flight.
+        self._queues: dict[str, deque[Message]] = {}
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._left: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._pending)
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Tells what has been committed."""
+        """Send committed messages."""
         for message in messages:
             if message.id in self._pending:
                 continue
@@ -72,41 +72,41 @@ class Messenger:
                 self._left.add(message.partition)
                 continue
             self._pending.add(message.id)
-            line = self._lines.get(message.target)
-            if line is not None:
-                line.append(message)
+            queue = self._queues.get(message.target)
+            if queue is not None:
+                queue.append(message)
             else:
-                self._lines[message.target] = deque((message,))
-                self._spawn(self._tell(message.target))
+                self._queues[message.target] = deque((message,))
+                self._spawn(self._deliver_all(message.target))
 
     async def load(self, partitions: Iterable[int]) -> None:
-        """Tells again what an earlier owner may not have."""
+        """Send stored messages again that an earlier owner may not have delivered."""
         rows = await self._store.pending(list(partitions), PENDING_MAX)
         self.send(Message(row.partition, row.id, row.target, row.command) for row in rows)
         if len(rows) == PENDING_MAX:
             self._left.update(partitions)
 
-    async def _tell(self, target: str) -> None:
-        line = self._lines[target]
+    async def _deliver_all(self, target: str) -> None:
+        queue = self._queues[target]
         try:
-            while line:
-                await self._told(line[0])
-                self._pending.discard(line.popleft().id)
+            while queue:
+                await self._deliver_one(queue[0])
+                self._pending.discard(queue.popleft().id)
         finally:
-            self._pending.difference_update(message.id for message in line)
-            del self._lines[target]
+            self._pending.difference_update(message.id for message in queue)
+            del self._queues[target]
         if self._left and len(self._pending) <= PENDING_MAX // 2:
             left, self._left = self._left & self._epochs.keys(), set()
             await until_answered(lambda: self.load(left))
 
-    async def _told(self, message: Message) -> None:
-        """Sends a message until it is known there, or somebody else's to send."""
+    async def _deliver_one(self, message: Message) -> None:
+        """Send a message until it is confirmed or its partition has another owner."""
         command = pb.ExecutionMessage.FromString(message.command)
         tries = 0
         while message.partition in self._epochs:
             failpoint("orchestrator.telling")
             try:
-                async with self._at_once, asyncio.timeout(DELIVERY_TIMEOUT_S):
+                async with self._in_flight, asyncio.timeout(DELIVERY_TIMEOUT_S):
                     with trace(command.traceparent):
                         await self._deliver(command)
             except (FlowmeshError, *CONNECTION_LOST) as error:

@@ -1,7 +1,7 @@
-"""Commands that wait for their execution to be read from the rows; several share one read.
+"""Commands parked until their execution is loaded; several share one read.
 
-What nobody would send again (results, timers, lost deliveries) waits until the database answers;
-callers are told at once that it does not.
+If the database does not answer, callers get an error at once. Commands that no caller repeats
+(results, timers, lost deliveries) wait until it answers.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ LOAD_IDS = 200
 
 
 class PendingLoads:
-    """Sets commands aside and gives them back when their execution is in memory."""
+    """Parks commands, and returns them to the inbox when their execution is in memory."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class PendingLoads:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def set_aside(self, pending: PendingCommand) -> None:
-        """Keeps a command until its execution has been read."""
+    def park(self, pending: PendingCommand) -> None:
+        """Park a command until its execution is loaded."""
         waiting = self._waiting.get(pending.execution_id)
         if waiting is not None:
             waiting.append(pending)
@@ -58,7 +58,7 @@ class PendingLoads:
             task.add_done_callback(self._loads.discard)
 
     async def _load(self) -> None:
-        """Reads the executions that commands wait for, until none is left."""
+        """Load executions of parked commands until none is left."""
         while ids := self._next_ids():
             self._reading.update(ids)
             try:
@@ -72,7 +72,7 @@ class PendingLoads:
                 self._reading.difference_update(ids)
             for execution_id in ids:
                 self._read(execution_id, found)
-        # At once: what is set aside in this pass of the loop begins another one.
+        # Before this task ends: a command parked in this pass of the event loop starts another.
         self._loads.discard(asyncio.current_task())
 
     def _next_ids(self) -> list[str]:

@@ -1,7 +1,7 @@
-"""Publishes each commit's events as one message, in commit order, from memory or from the outbox.
+"""Publisher of events: one message per commit, in commit order, from memory or the outbox.
 
-Commits never wait for it. After every break it compares the stream's last message with its own
-position and publishes the difference from the outbox.
+Commits never wait for it. After a lost connection it compares the last message of the stream with
+its own position and publishes the difference from the outbox.
 """
 
 import asyncio
@@ -18,26 +18,25 @@ from flowmesh.orchestrator.storage.database import CONNECTION_LOST
 from flowmesh.orchestrator.storage.outbox import Outbox
 
 PART_BYTES_MAX = 512 << 10
-"""Messages are split above this, between rows and if need be between the events of one row."""
+"""Messages are split above this size: between rows, or between the events of a large row."""
 
 QUEUE_MAX = 1_000
 QUEUE_BYTES_MAX = 64 << 20
-"""Commits kept for publishing; beyond it they are read from the outbox."""
+"""Limits of commits queued in memory; beyond them, commits are read from the outbox."""
 
 FORMER_MAX = 1_000
-"""Incarnations that are over whose last position is remembered."""
+"""Limit of ended incarnations whose last position is kept."""
 
 STREAM_MAX_AGE_S = 24 * 3600
 STREAM_BYTES_MAX = 8 << 30
 RETRY_DELAY_S = 0.2
 
-TURNS = 4
-"""Passes of the loop that a commit's tasks and answers need to leave: what is waited for goes
-before what is watched."""
+LOOP_PASSES = 4
+"""Passes of the event loop before publishing: a commit's tasks and answers leave before events."""
 
 
 def message_parts(batch: history_service_pb2.EventBatch) -> list[bytes]:
-    """The messages that carry a batch, each at most about 512 KiB, the last one marked."""
+    """Return the messages for a batch, each of about 512 KiB at most; the last one is marked."""
     if batch.ByteSize() <= PART_BYTES_MAX:
         batch.last_part = True
         return [batch.SerializeToString()]
@@ -60,7 +59,7 @@ def _part(batch: history_service_pb2.EventBatch, number: int) -> history_service
 
 
 def _pieces(row: history_service_pb2.EventRow) -> Iterable[history_service_pb2.EventRow]:
-    """The row itself, or several of the same execution when it is too large for one message."""
+    """Return the row, or several rows of its execution if it is too large for one message."""
     if len(row.events) <= PART_BYTES_MAX:
         yield row
         return
@@ -87,7 +86,7 @@ def _piece(
 
 
 class Publisher:
-    """One publisher per process, for its own incarnation and for those it inherits."""
+    """Publishes for the incarnation of this process and for ended ones that it inherits."""
 
     def __init__(self, *, bus: Bus, outbox: Outbox, prefix: str, log: Any) -> None:
         self._bus = bus
@@ -98,7 +97,7 @@ class Publisher:
         self._queue: deque[tuple[history_service_pb2.EventBatch, int]] = deque()
         self.queued_bytes = 0
         self._inherited: dict[int, int] = {}
-        # Of those that are published the last ones: a lost stream has lost them too.
+        # Last positions of published incarnations: a lost stream has lost them too.
         self._former: OrderedDict[int, int] = OrderedDict()
         self._wake = asyncio.Event()
         self._in_step = False
@@ -107,29 +106,29 @@ class Publisher:
         bus.on_reconnect(self._resync)
 
     def begin(self, incarnation: int, position: int) -> None:
-        """Publishes for this incarnation from now on; what an earlier one left is inherited."""
-        self._forget_queue()
+        """Publish for this incarnation from now on."""
+        self._clear_queue()
         self._incarnation, self._position = incarnation, position
         self._in_step = False
         self._wake.set()
 
     def offer(self, batch: history_service_pb2.EventBatch) -> None:
-        """Queues the events of a commit; never waits."""
+        """Queue the events of a commit; never waits."""
         self._position = batch.position
         if len(self._queue) >= QUEUE_MAX or self.queued_bytes >= QUEUE_BYTES_MAX:
-            self._forget_queue()
+            self._clear_queue()
             self._in_step = False
         size = batch.ByteSize()
         self._queue.append((batch, size))
         self.queued_bytes += size
         self._wake.set()
 
-    def _forget_queue(self) -> None:
+    def _clear_queue(self) -> None:
         self._queue.clear()
         self.queued_bytes = 0
 
     def inherit(self, incarnation: int, position: int) -> None:
-        """Another incarnation is over: publishes what the stream lacks of it, up to `position`."""
+        """Publish the events of an ended incarnation that the stream lacks, up to `position`."""
         self._inherited[incarnation] = max(position, self._inherited.get(incarnation, 0))
         self._wake.set()
 
@@ -142,20 +141,20 @@ class Publisher:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for _ in range(TURNS):
+            for _ in range(LOOP_PASSES):
                 await asyncio.sleep(0)
             try:
                 await self._publish_all()
             except (Unavailable, *CONNECTION_LOST) as error:
                 self._in_step = False
                 self._log.info("publish_waits", problem=type(error).__name__)
-                await self._again()
-            except Exception:  # noqa: BLE001 what is committed has to be published, come what may
+                await self._retry_later()
+            except Exception:  # noqa: BLE001 committed events must be published
                 self._in_step = False
                 self._log.exception("publish_failed")
-                await self._again()
+                await self._retry_later()
 
-    async def _again(self) -> None:
+    async def _retry_later(self) -> None:
         await asyncio.sleep(RETRY_DELAY_S)
         self._wake.set()
 
@@ -169,14 +168,13 @@ class Publisher:
             incarnation, position = self._incarnation, self._position
             await self._catch_up(incarnation, position)
             if incarnation != self._incarnation:
-                # Begun anew meanwhile: these positions are not those of the queue.
+                # A new incarnation has begun: the queue holds its positions.
                 return
             while self._queue and self._queue[0][0].position <= position:
                 self._drop_first()
             self._in_step = True
         while self._queue and self._in_step:
-            # A commit that came after a take-over stands behind those of the former owner in the
-            # stream too: whoever replays it reads it as it is.
+            # A commit after a take-over must follow those of the former owner in the stream.
             await self._publish_inherited()
             batch, _ = self._queue[0]
             await self._publish(batch)
@@ -198,7 +196,7 @@ class Publisher:
                     self._former.popitem(last=False)
 
     async def _catch_up(self, incarnation: int, position: int) -> None:
-        """Publishes from the outbox what the stream lacks of an incarnation."""
+        """Publish the events of an incarnation that the stream lacks, from the outbox."""
         published = await self._published(incarnation)
         while published < position:
             batches = await self._outbox.read(incarnation, published, 100)
@@ -211,7 +209,7 @@ class Publisher:
                 return
 
     async def _published(self, incarnation: int) -> int:
-        """Last position of an incarnation that the stream holds whole; 0 if none."""
+        """Return the last position of an incarnation that the stream holds in full; 0 if none."""
         last = await self._bus.last_message(self._stream, self._subject(incarnation))
         if last is None:
             return 0

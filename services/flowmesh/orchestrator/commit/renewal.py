@@ -1,4 +1,4 @@
-"""Work that is done with each renewal of the lease, once a second."""
+"""Work at each renewal of the lease, once a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowmesh.runtime import Clock
 
 
 class RenewalTasks:
-    """Repeats unanswered permit calls, notes workers and loads, and reads changed limits."""
+    """Repeats unanswered permit calls, records workers and loads, and loads changed limits."""
 
     def __init__(
         self,

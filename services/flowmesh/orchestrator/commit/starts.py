@@ -1,8 +1,8 @@
-"""Start policies of the executions that are owned here: what the lines say, in time with commits.
+"""Start policies: concurrency groups, deduplication and debouncing, in step with commits.
 
-All starts with one key come to one owner, whose committer decides them in their order. What is told
-to a caller waits for the commit that makes it true; who begins next follows from commits alone, so
-a new owner goes on from the rows.
+All starts with one key reach one owner, whose committer decides them in order. A caller gets its
+answer after the commit that makes it true. The next execution of a group begins because of commits
+only, so a new owner continues from the rows.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from flowmesh.orchestrator.storage.stores.start_store import StartStore
 from flowmesh.plan import RenderError, StartPolicy
 
 ANSWERED_MAX = 20_000
-"""Requests that an earlier start's execution answered which are kept in memory, the last ones: a
-repeat may have looked for itself in the rows just before they were written."""
+"""Limit of recent requests in memory that an existing execution answered: a repeat may have read
+the rows just before they were written."""
 
 
-EARLY_MAX = 10_000
-"""Starts that wait until the lines of their partition are read."""
+UNLOADED_MAX = 10_000
+"""Limit of starts that wait until the groups of their partition are loaded."""
 
 
-AGAIN = (Moved, Overloaded, Unavailable)
-ASK_AGAIN_S = 0.2
-"""After this an execution is told again that it is to begin, or to make room."""
+RETRIED = (Moved, Overloaded, Unavailable)
+RESEND_S = 0.2
+"""Delay before a begin or a cancellation of an execution is sent again."""
 
 
 class UncreatedStart:
-    """A start that creates nothing, and what it is answered with once its batch is committed."""
+    """A start that creates no execution, and its answer after the commit of its batch."""
 
     __slots__ = ("answer", "entry", "start")
 
@@ -68,7 +68,7 @@ class UncreatedStart:
 
 
 class Starts:
-    """The lines, the starts of the batch that is being committed, and what follows from it."""
+    """Concurrency groups, and the starts of the batch that is being committed."""
 
     def __init__(
         self,
@@ -86,21 +86,21 @@ class Starts:
         self._submit = submit
         self._exclusively = exclusively
         self._loaded: set[int] = set()
-        # Starts that came before the lines of their partition were read.
+        # Starts that came before the groups of their partition were loaded.
         self._unloaded: list[PendingStart] = []
         self._uncreated: list[UncreatedStart] = []
         self._placed: list[PendingStart] = []
-        # Requests that this batch has others answer, and what came under one of them again.
+        # Request ids of this batch that an existing execution answers, and their repeats.
         self._joining_requests: set[tuple[str, str]] = set()
         self._repeats: list[PendingStart] = []
-        # The starts of each line that are being looked up.
+        # Starts whose request ids are being looked up, by group.
         self._arrivals = ArrivalOrder()
         self._answered: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
 
-    # --- whose lines they are ---
+    # --- partitions ---
 
     async def load(self, partitions: Sequence[int]) -> None:
-        """Reads the lines of partitions that were gained, while nothing is committed."""
+        """Load the groups of gained partitions while nothing is committed."""
         await self._exclusively(partial(self._load, partitions))
 
     async def _load(self, partitions: Sequence[int]) -> None:
@@ -109,7 +109,7 @@ class Starts:
         while left:
             epochs = {each: self._epochs[each] for each in left}
             rows = await self._store.entries(left, now_us=self._now_us())
-            # What another owner may have committed meanwhile is read again.
+            # Another owner may have committed meanwhile: such partitions are read again.
             read = {each for each in left if self._epochs.get(each) == epochs[each]}
             self._forget(read)
             for row in rows:
@@ -138,10 +138,10 @@ class Starts:
                 start.answer(Moved(start.partition))
 
     async def known(self, start: PendingStart) -> Started | None:
-        """What a start was answered before under its request id, by whoever owned its line.
+        """Return the answer of an earlier start with the same request id; None if there is none.
 
-        Returns to starts of one line in the order in which they came, so that whoever submits at
-        once keeps it, however long each was looked up.
+        Starts of one group continue in the order in which they came, however long each look-up
+        takes, so callers that submit at once keep that order.
         """
         name = (start.namespace, start.plan.workflow_id, start.start.key)
         return await self._arrivals.wait_in_order(name, self._find_started(start))
@@ -160,18 +160,18 @@ class Starts:
     # --- before the commit ---
 
     def place(self, start: PendingStart, execution_id: str, now_us: int) -> PendingCommand | None:
-        """What is to be decided for a start; None if it creates nothing, or has to wait."""
+        """Return the command to decide for a start; None if it is answered or must wait."""
         policy = start.plan.start
         if policy is None:
             return start
         if start.partition not in self._loaded:
-            if len(self._unloaded) < EARLY_MAX:
+            if len(self._unloaded) < UNLOADED_MAX:
                 self._unloaded.append(start)
             else:
                 start.answer(partition_unavailable(start.partition))
             return None
         if start.epoch and start.epoch != self._epochs.get(start.partition):
-            # Whoever owned it meanwhile may have answered it: it has to be looked up again.
+            # Another owner may have answered it meanwhile: it must be looked up again.
             start.answer(Moved(start.partition))
             return None
         named = (start.namespace, start.request_id)
@@ -180,7 +180,7 @@ class Starts:
             start.answer(repeated(start, *before))
             return None
         if named in self._joining_requests:
-            # By now another one may hold the key: it is answered as the first, once that is.
+            # Another execution may hold the key by now: the repeat gets the answer of the first.
             self._repeats.append(start)
             return None
         return self._place(start, policy, execution_id, now_us)
@@ -210,7 +210,7 @@ class Starts:
         return None
 
     def _debounced(self, start: PendingStart, joined: Started, answer: Answer | Exception) -> None:
-        """It is answered if the one that waited has its input, else placed anew."""
+        """Answer a start whose input the waiting execution took; place others again."""
         if isinstance(answer, int):
             self._remember(start, joined.execution_id)
             start.answer(joined)
@@ -219,25 +219,25 @@ class Starts:
         else:
             self._submit(start)
 
-    def add_changes(self, batch: CommitBatch, one: BatchedExecution) -> None:
-        """Adds what an execution's commit changes of its line."""
-        state = one.entry.state
+    def add_changes(self, batch: CommitBatch, execution: BatchedExecution) -> None:
+        """Add the changes of an execution's group entry to a batch."""
+        state = execution.entry.state
         if not state.plan.start_shared:
             return
         entry, phase = self.groups.entries.get(state.execution_id), phase_of(state)
-        is_start = one.start is not None
+        is_start = execution.start is not None
         if entry is not None and entry.phase != phase:
-            batch.add_place(one.partition, entry, phase, self._now_us(), is_new=is_start)
+            batch.add_place(execution.partition, entry, phase, self._now_us(), is_new=is_start)
         elif entry is None:
-            # Its partition was gained a moment ago: its row says the rest.
+            # Its partition was just gained: its row holds the other fields.
             unknown = GroupEntry(state.execution_id, ("", "", ""), "")
-            batch.add_place(one.partition, unknown, phase, self._now_us())
-        for pending in one.commands:
+            batch.add_place(execution.partition, unknown, phase, self._now_us())
+        for pending in execution.commands:
             if isinstance(pending, PendingDebounce) and isinstance(pending.verdict, int):
                 batch.add_join(pending.start, state.execution_id, is_new=is_start)
 
     def add_uncreated(self, batch: CommitBatch, epochs: dict[int, int]) -> None:
-        """Adds the starts of a batch that others answer, so that repeats are answered alike."""
+        """Add the starts that existing executions answer, so repeats get the same answer."""
         for uncreated in self._uncreated:
             if uncreated.start.partition not in self._epochs:
                 continue
@@ -251,23 +251,23 @@ class Starts:
 
     @property
     def joined(self) -> bool:
-        """Whether starts of this batch are to be noted though nothing else is."""
+        """True if answers of this batch must be stored though no execution changes."""
         return any(isinstance(uncreated.answer, Started) for uncreated in self._uncreated)
 
     # --- after the commit ---
 
     def committed(self, done: Iterable[BatchedExecution], partitions: Iterable[int]) -> None:
-        """Takes over what was committed, answers starts that created nothing, moves lines on."""
+        """Apply a commit: answer starts that create no execution, and advance the groups."""
         held, created = frozenset(partitions), set()
         changed: dict[int, ConcurrencyGroup] = {}
-        for one in done:
-            if not one.entry.state.plan.start_shared:
+        for execution in done:
+            if not execution.entry.state.plan.start_shared:
                 continue
-            created.add(one.entry.state.execution_id)
-            if one.start is not None:
-                self._remember(one.start, one.start.execution_id)
-            group = self.groups.observe(one.entry.state)
-            if group is not None and one.kept:
+            created.add(execution.entry.state.execution_id)
+            if execution.start is not None:
+                self._remember(execution.start, execution.start.execution_id)
+            group = self.groups.observe(execution.entry.state)
+            if group is not None and execution.kept:
                 changed[id(group)] = group
         placed, self._placed = self._placed, []
         for start in placed:
@@ -293,7 +293,7 @@ class Starts:
         if start.partition not in held:
             start.answer(Moved(start.partition))
         elif entry is not None and not entry.phase:
-            # What was to answer it was not created.
+            # The execution that was to answer it was not created.
             self._submit(start)
         elif isinstance(answer, Started):
             self._remember(start, answer.execution_id)
@@ -302,7 +302,7 @@ class Starts:
             start.answer(answer)
 
     def failed(self, answer: Exception | None = None) -> None:
-        """Nothing of the batch was committed: its starts are answered so, or placed anew."""
+        """Answer the starts of a batch that was not committed, or place them again."""
         for start in self._placed:
             self.groups.forget(start.execution_id)
         self._placed.clear()
@@ -315,19 +315,19 @@ class Starts:
 
     def _send_next_steps(self, group: ConcurrencyGroup) -> None:
         for entry, command in next_steps(group):
-            self._ask(entry, command)
+            self._send(entry, command)
 
-    def _ask(self, entry: GroupEntry, command: Command) -> None:
+    def _send(self, entry: GroupEntry, command: Command) -> None:
         partition = partition_of(entry.execution_id)
         if partition is None or partition not in self._epochs:
             return
 
-        def asked(answer: Answer | Exception) -> None:
-            if isinstance(answer, AGAIN) and partition in self._epochs:
+        def retry(answer: Answer | Exception) -> None:
+            if isinstance(answer, RETRIED) and partition in self._epochs:
                 loop = asyncio.get_running_loop()
-                loop.call_later(ASK_AGAIN_S, self._ask, entry, command)
+                loop.call_later(RESEND_S, self._send, entry, command)
 
-        self._submit(PendingCommand(entry.execution_id, partition, command, asked))
+        self._submit(PendingCommand(entry.execution_id, partition, command, retry))
 
     def _remember(self, start: PendingStart, execution_id: str) -> None:
         if start.request_id:
@@ -335,10 +335,10 @@ class Starts:
             while len(self._answered) > ANSWERED_MAX:
                 self._answered.popitem(last=False)
 
-    # --- looking ---
+    # --- reads ---
 
     def holders(self, state: State) -> tuple[tuple[str, ...], int]:
-        """Which executions hold the key of one that waits, and how many wait before it."""
+        """Return the executions that hold a waiting execution's key, and its place in the queue."""
         entry = self.groups.entries.get(state.execution_id)
         if entry is None:
             return (), 0
@@ -347,7 +347,7 @@ class Starts:
 
 
 def start_key(policy: StartPolicy, data: bytes) -> str:
-    """The key of a start with this input; what it cannot be rendered for has the empty one."""
+    """Return the key of a start with this input; empty if it cannot be rendered."""
     if policy.key is None:
         return ""
     try:
@@ -358,7 +358,7 @@ def start_key(policy: StartPolicy, data: bytes) -> str:
 
 
 def repeated(start: PendingStart, execution_id: str, digest: bytes) -> Started | Conflict:
-    """The answer under a request id that an execution with this digest has."""
+    """Return the answer to a start whose request id an execution with this digest has."""
     if digest != start.start_digest:
         return RequestReused(start.request_id, execution_id, digest)
     return Started(execution_id, created=False)

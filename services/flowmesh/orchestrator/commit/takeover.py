@@ -1,4 +1,4 @@
-"""Partitions gained and lost: what their new owner reads, and what their former owner drops."""
+"""Take-over of gained partitions and release of lost ones."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from flowmesh.orchestrator.storage.states import States
 
 
 class PartitionTakeover:
-    """Reads partitions that were gained in the background, and drops those that were lost.
+    """Loads gained partitions in the background, and drops lost ones from memory.
 
-    `recovered` are called with partitions whose tasks are known, one after the other.
+    The functions in `recovered` are called in order with partitions whose tasks are known.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PartitionTakeover:
         self._spawn(self._take_over(dict(partitions), workers))
 
     async def _take_over(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
-        """Read what partitions wait for; repeated for as long as they are owned."""
+        """Load starts, timers, messages and tasks; retry while the partitions are owned."""
         while True:
             mine = self._recovery.still_ours(partitions)
             if not mine:

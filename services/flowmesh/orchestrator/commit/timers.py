@@ -1,6 +1,6 @@
-"""When executions must be woken. What is due soon is a heap; the rest stays in the rows.
+"""Wake times of executions: near ones in a heap in memory, later ones in the rows.
 
-The earliest wake beyond the horizon is known, so no query runs before it is needed.
+The earliest wake time beyond the horizon is known, so no query runs before it is needed.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from flowmesh.orchestrator.storage.stores.schedule_store import ScheduleStore
 from flowmesh.runtime import Loop
 
 HORIZON_US = 60_000_000
-"""Wakes so far ahead are kept in memory."""
+"""Wakes up to this time ahead are kept in memory."""
 
 SCAN_EARLY_US = 5_000_000
 SCAN_ROWS_MAX = 10_000
@@ -48,7 +48,7 @@ class Timers(Loop):
         self._pause_ms = 0.0
 
     def set(self, execution_id: str, wake_at_us: int) -> None:
-        """The execution is to be woken then; 0 is never."""
+        """Wake an execution at this time; 0 means never."""
         if not wake_at_us:
             self._known.pop(execution_id, None)
         elif wake_at_us > self._horizon:
@@ -63,7 +63,7 @@ class Timers(Loop):
                 self.wake()
 
     async def load(self, partitions: Iterable[int]) -> None:
-        """Takes over the wakes of partitions that were gained, as far as is known of others."""
+        """Load the wakes of gained partitions up to the horizon."""
         mine = list(partitions)
         await self._scan(mine, 0, self._horizon)
         await self._look_beyond(mine)
@@ -83,7 +83,7 @@ class Timers(Loop):
         return self._pause_ms
 
     async def step(self) -> float:
-        """Fires what is due and reads what comes up; returns for how long that was all."""
+        """Fire due wakes and read the next ones. Return the seconds until the next step."""
         now_us = self._now_us()
         self._fire(now_us)
         if self._beyond - SCAN_EARLY_US <= now_us:
@@ -102,7 +102,7 @@ class Timers(Loop):
             self._submit(PendingCommand(execution_id, partition, TimersDue()))
 
     async def _extend(self, now_us: int) -> None:
-        """Moves the horizon on and reads what lies between."""
+        """Advance the horizon and read the wakes up to it."""
         before, self._horizon = self._horizon, now_us + HORIZON_US
         beyond, self._beyond = self._beyond, math.inf
         try:
@@ -110,12 +110,12 @@ class Timers(Loop):
             await self._scan(mine, before, self._horizon)
             await self._look_beyond(mine)
         except BaseException:
-            # Not all was read: the next round begins where this one did.
+            # Incomplete: the next round begins at the same horizon.
             self._horizon, self._beyond = before, min(beyond, self._beyond)
             raise
 
     async def _scan(self, partitions: list[int], after: int, until: int) -> None:
-        """Reads wakes after one moment until another; newer ones set meanwhile stay."""
+        """Read wakes of an interval; newer ones that were set meanwhile stay."""
         epochs = {p: self._epochs.get(p) for p in partitions}
         after, after_id = after + 1, ""
         while after <= until:
@@ -133,7 +133,7 @@ class Timers(Loop):
                     self._read(row.id, row.wake_at)
             if len(rows) < SCAN_ROWS_MAX:
                 return
-            # Any number of them may wake in the same microsecond.
+            # Any number of executions may wake in the same microsecond.
             after, after_id = rows[-1].wake_at, rows[-1].id
 
     def _read(self, execution_id: str, wake_at_us: int) -> None:
@@ -141,7 +141,7 @@ class Timers(Loop):
             self.set(execution_id, wake_at_us)
 
     async def _look_beyond(self, partitions: list[int]) -> None:
-        """Learns the earliest wake that is not in memory, unless an earlier one is known."""
+        """Read the earliest wake beyond the horizon, unless an earlier one is known."""
         found = await self._store.next_wake(partitions, after=self._horizon)
         if found is not None and found < self._beyond:
             self._beyond = found

@@ -1,4 +1,4 @@
-"""Callers that wait for an execution's end. In memory: a lost owner makes them ask again."""
+"""Callers that wait for the end of an execution; in memory, a lost owner makes them repeat."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -8,29 +8,29 @@ from flowmesh.orchestrator.model.errors import Moved
 from flowmesh.orchestrator.model.ids import partition_of
 
 Ended = Callable[[State | None], None]
-"""Called with the ended state, or None when another owner has to be asked."""
+"""Called with the ended state, or with None if another owner must be asked."""
 
 
 class Waiters:
-    """Who is to be told when which execution ends."""
+    """Futures and callbacks by execution."""
 
     def __init__(self) -> None:
         self._futures: dict[str, list[asyncio.Future[State]]] = {}
         self._callbacks: dict[str, list[Ended]] = {}
 
     def future(self, execution_id: str) -> asyncio.Future[State]:
-        """Resolves with the state at the end; fails with Moved when the partition is lost."""
+        """Return a future of the ended state; it fails with Moved if the partition is lost."""
         future: asyncio.Future[State] = asyncio.get_running_loop().create_future()
         self._futures.setdefault(execution_id, []).append(future)
         future.add_done_callback(lambda done: self._forget(execution_id, done))
         return future
 
     def call(self, execution_id: str, ended: Ended) -> None:
-        """Calls `ended` once at the end, for streams that wait for many."""
+        """Call `ended` once at the end; for streams that wait for many executions."""
         self._callbacks.setdefault(execution_id, []).append(ended)
 
     def forget(self, execution_id: str, ended: Ended) -> None:
-        """Whoever asked to be called is gone."""
+        """Remove a callback whose caller has left."""
         waiting = self._callbacks.get(execution_id, [])
         if ended in waiting:
             waiting.remove(ended)

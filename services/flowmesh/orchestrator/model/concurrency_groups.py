@@ -143,7 +143,7 @@ class ConcurrencyGroup:
 
 
 class JoinedStart:
-    """A start that an existing execution answers. If `debounces`, that execution takes its input."""
+    """A start that an existing execution answers; if `debounces`, the execution takes its input."""
 
     __slots__ = ("debounces", "entry")
 
