@@ -1,12 +1,12 @@
-"""Definitions of workflows and tasks: read, checked, analysed and planned. Pure, no I/O.
+"""Definitions of workflows and tasks: reading, checks, analysis and plans. Pure, no I/O.
 
-reading = read_source(source, content_type)     what a text holds
-check(reading, resolve)                         everything that is wrong with it
-plan_workflow(workflow, resolve, …)             what executions run
-analyse(workflow)                               what its graph looks like
-compile_source(source, content_type, resolve)   all of it, for whoever needs no server
+read_source(source, content_type)     resources of a text
+check(reading, resolve)               problems of the resources
+plan_workflow(workflow, resolve, …)   the plan that executions run
+analyse(workflow)                     the shape of the graph
+compile_source(source, content_type, resolve)   source to plan in one call
 
-A name is loaded when it is asked for: the SDK needs durations and references, and no more.
+A name is imported on first use: the SDK needs durations and references only.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
-"""What the graph of a workflow looks like: roots, leaves, paths, groups, the critical path.
+"""Analysis of a workflow's graph: roots, leaves, paths, groups, the critical path.
 
-Linear in nodes and edges, so that it can be done while somebody waits. Nodes that only running
-needs are not shown: an edge over them leads from node to node of the document.
+Linear in nodes and edges. Hidden nodes are left out: an edge through them connects the nodes of the
+document.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +21,10 @@ _NO_DURATIONS: Mapping[str, int] = {}
 def analyse(
     workflow: Workflow, path_count_max: int = 0, durations_ms: Mapping[str, int] = _NO_DURATIONS
 ) -> pb.Analysis:
-    """The analysis of a checked workflow; at most `path_count_max` paths are spelled out.
+    """Return the analysis of a checked workflow with at most `path_count_max` paths.
 
-    A body is one node of the graph it stands in; it is analysed as a graph of its own.
-    `durations_ms` say how long nodes took; without them what the definition says counts.
+    A body counts as one node of its graph and is analyzed as a graph of its own. `durations_ms`
+    holds measured times of nodes; a node without one counts with its declared time.
     """
     analysis = pb.Analysis()
     most = min(path_count_max or PATHS_DEFAULT, PATHS_MAX)
@@ -77,7 +77,7 @@ def _add_nodes(scope: Scope, nodes: Sequence[Node], graph: Graph, into: pb.Analy
     for node, name, after, before in zip(
         nodes, names, graph.successors, graph.dependencies, strict=True
     ):
-        # One by one: by keywords and lists takes half as long again.
+        # Assign fields one by one: keyword arguments and lists take 50% longer.
         one = add()
         one.id = name
         if node.name != name:
@@ -109,7 +109,7 @@ def _add_nodes(scope: Scope, nodes: Sequence[Node], graph: Graph, into: pb.Analy
 
 
 def shown(scope: Scope) -> tuple[Sequence[Node], Graph]:
-    """The nodes of the document, and the graph they are without the hidden ones between them."""
+    """Return the nodes of the document and their graph without the hidden nodes between them."""
     hidden = {index for index, node in enumerate(scope.nodes) if node.hidden}
     if not hidden:
         return scope.nodes, scope.graph
@@ -137,7 +137,7 @@ def _through(graph: Graph, index: int, hidden: set[int]) -> list[int]:
 
 
 def leaving(scope: Scope) -> dict[str, list[tuple[str, Edge]]]:
-    """The edges that leave each node of the document, by its id, with what they lead to."""
+    """Return the outgoing edges of each node by its id, with their targets."""
     found: dict[str, list[tuple[str, Edge]]] = {}
     for node in scope.nodes:
         if node.edges and not node.hidden:
@@ -147,7 +147,9 @@ def leaving(scope: Scope) -> dict[str, list[tuple[str, Edge]]]:
 
 
 def _written(scope: Scope, node: Node) -> Iterator[Edge]:
-    """The edges to a node as the document has them: those of what is hidden before it."""
+    """Yield the edges to a node as the document has them, including those of hidden nodes before
+    it.
+    """
     for edge in node.edges:
         source = scope.ids.get(edge.source)
         if source is not None and source.hidden and not edge.label:
@@ -157,7 +159,7 @@ def _written(scope: Scope, node: Node) -> Iterator[Edge]:
 
 
 def _origin(scope: Scope, name: str) -> str:
-    """The node of the document that an edge leaves, which may have a hidden one behind it."""
+    """Return the source of an edge in the document; a hidden node may stand behind it."""
     node = scope.ids.get(name)
     while node is not None and node.hidden:
         name = node.dependencies[0]
@@ -166,21 +168,21 @@ def _origin(scope: Scope, name: str) -> str:
 
 
 def type_of(node: Node) -> str:
-    """What a node is, in a word."""
+    """Return the type of a node in one word."""
     if node.body is not None:
         return type(node.body).__name__.removesuffix("Body").lower()
     return node.task.type if node.task is not None else node.task_ref
 
 
 def declared_ms(node: Node) -> int:
-    """How long a node takes by its definition: what a timer waits, or the limit it sets itself."""
+    """Return the declared time of a node in ms: the wait of a timer, or the node's own limit."""
     if node.task is not None and node.task.executor == DELAY:
         return delay_of(node, node.task)[0]
     return node.timeout_ms or (node.task.timeout_ms if node.task is not None else 0)
 
 
 def path_count(graph: Graph, groups: list[list[int]]) -> int:
-    """How many ways lead from a root to a leaf: exact, by adding up level by level."""
+    """Return the exact number of paths from a root to a leaf, added up level by level."""
     ways = [0 if before else 1 for before in graph.dependencies]
     for group in groups:
         for node in group:
@@ -191,7 +193,7 @@ def path_count(graph: Graph, groups: list[list[int]]) -> int:
 
 
 def paths(graph: Graph, most: int) -> list[list[int]]:
-    """The first ways from a root to a leaf, in definition order."""
+    """Return the first paths from a root to a leaf, in definition order."""
     found: list[list[int]] = []
     left = PATH_NODES_MAX
     for root in graph.roots:
@@ -212,7 +214,7 @@ def paths(graph: Graph, most: int) -> list[list[int]]:
 
 
 def critical_path(graph: Graph, groups: list[list[int]], costs: Sequence[int]) -> list[int]:
-    """The chain that costs most, of equal ones that of most nodes, then the first as written."""
+    """Return the most expensive path; ties go to more nodes, then to the first in the document."""
     if not groups:
         return []
     # Milliseconds in the high part, nodes in the low one: compared as one number.

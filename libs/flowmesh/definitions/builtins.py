@@ -1,4 +1,4 @@
-"""Tasks that every workflow can refer to without a resource in the library."""
+"""Built-in tasks, available to every workflow without a resource in the library."""
 
 from flowmesh.definitions.model import Dialect, Task
 from flowmesh.tasktypes import TASK_TYPES

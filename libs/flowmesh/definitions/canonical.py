@@ -1,4 +1,4 @@
-"""The canonical form of a document: its JSON with sorted keys, and the digest that names it."""
+"""Canonical form of a document: JSON with sorted keys, and its digest."""
 
 import hashlib
 from typing import Any
@@ -9,13 +9,14 @@ from flowmesh.definitions.model import Dialect
 
 
 def json_bytes(value: Any) -> bytes:
-    """Compact JSON; equal values with keys in equal order give equal bytes."""
+    """Return compact JSON; equal values with keys in equal order give equal bytes."""
     return orjson.dumps(value)
 
 
 def digest_of_document(document: Any, dialect: Dialect) -> str:
-    """Lower-case hex SHA-256; the same whatever the order of keys, the format of the text, YAML or
-    JSON. The dialect counts, so that one text read by another reader is another version.
+    """Return the digest as lower-case hex SHA-256, independent of key order and of YAML or JSON.
+
+    The dialect counts: the same text read by another reader is another version.
     """
     canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(dialect.value.encode() + b"\0" + canonical).hexdigest()

@@ -1,8 +1,8 @@
-"""Refuses constant parts of requests that no attempt could send.
+"""Checks of the constant parts of requests that would fail every attempt.
 
-Each part is judged by the function that the executor applies to it when it runs, so that both
-agree. Parts that hold a template are judged when they are rendered. The executors are imported
-when there is something to judge: reading a definition needs no HTTP client.
+Each part is judged by the function of the executor that uses it at run time. Parts with a template
+are judged when they are rendered. The executors are imported on first use: reading a definition
+needs no HTTP client.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 def check_url(text: str, path: Path, problems: Problems) -> None:
-    """Of a request, a callback or an authorization server: scheme, host and port."""
+    """Check the URL of a request, a callback or an authorization server: scheme, host and port."""
     if problems.checked or not is_constant(text):
         return
     from flowmesh.egress import check_url as judge
@@ -37,7 +37,7 @@ def check_method(text: Json, path: Path, problems: Problems) -> None:
 
 
 def check_headers(given: Mapping[str, Json], path: Path, problems: Problems) -> None:
-    """Names and values of the headers of a request, each at its place."""
+    """Check the header names and values of a request, each at its path."""
     if problems.checked or not given:
         return
     from flowmesh.egress import check_headers as judge
@@ -46,7 +46,7 @@ def check_headers(given: Mapping[str, Json], path: Path, problems: Problems) -> 
 
 
 def check_http(task: Task, problems: Problems) -> None:
-    """What `http.request` and `webhook` send besides the address, which the formats judge."""
+    """Check `http.request` and `webhook` except the address, which the formats check."""
     headers = task.config.get("headers") or {}
     check_headers(headers, task.at("headers"), problems)
     if not problems.checked:
@@ -73,7 +73,7 @@ def _check_authentication(task: Task, problems: Problems) -> None:
 
 
 def check_basic(username: Json, path: Path, problems: Problems) -> None:
-    """The name of basic authentication."""
+    """Check the user name of basic authentication."""
     if problems.checked or not is_constant(username):
         return
     from flowmesh.executors.http.authentication import basic_credentials
@@ -82,7 +82,7 @@ def check_basic(username: Json, path: Path, problems: Problems) -> None:
 
 
 def check_header(name: str, value: Json, path: Path, problems: Problems) -> None:
-    """One header, such as the one that a token goes into."""
+    """Check one header, such as the header of a token."""
     if not problems.checked and is_constant(value):
         from flowmesh.egress import check_headers as judge
 
@@ -101,7 +101,7 @@ def _check_form(task: Task, headers: Mapping[str, Json], problems: Problems) -> 
 
 
 def check_unary(task: Task, problems: Problems) -> None:
-    """The target, the method and the metadata of `grpc.call`."""
+    """Check the target, the method and the metadata of `grpc.call`."""
     if problems.checked:
         return
     from flowmesh.executors.rpc.channels import check_metadata, host_and_port
@@ -115,7 +115,7 @@ def check_unary(task: Task, problems: Problems) -> None:
 
 
 def _check_descriptors(task: Task, problems: Problems) -> None:
-    """Whether descriptors that are given have the method, and fit a constant request."""
+    """Check that the descriptors contain the method and fit a constant request."""
     from base64 import b64decode
 
     from flowmesh.executors.rpc.descriptors import methods_in
@@ -141,7 +141,7 @@ def _check_descriptors(task: Task, problems: Problems) -> None:
 
 
 def check_identifiers(task: Task, problems: Problems) -> None:
-    """Constant identifiers of a statement are among those that the definition lists."""
+    """Check that constant identifiers of a statement are among those that the definition lists."""
     if problems.checked:
         return
     from flowmesh.executors.database import check_identifier
@@ -154,7 +154,7 @@ def check_identifiers(task: Task, problems: Problems) -> None:
 
 
 def is_constant(value: Json) -> bool:
-    """Whether a text holds no template."""
+    """Return whether a text holds no template."""
     return isinstance(value, str) and "{{" not in value
 
 
@@ -172,7 +172,7 @@ def _judge_each(
     path: Path,
     problems: Problems,
 ) -> None:
-    """Judges names and values one by one for their places, then all of them together."""
+    """Judge names and values one by one for their paths, then all of them together."""
     before = len(problems.found)
     constant = {name: value if is_constant(value) else "" for name, value in given.items()}
     known = {name: value for name, value in constant.items() if is_constant(name)}
@@ -183,7 +183,7 @@ def _judge_each(
 
 
 def _judge(judge: Callable[[], object], path: Path, problems: Problems) -> bool:
-    """Whether it raises nothing; what it raises is noted with the place."""
+    """Return whether `judge` raises nothing; note what it raises with its path."""
     from flowmesh.executors.failures import TaskFailure
 
     try:

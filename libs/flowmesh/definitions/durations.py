@@ -1,4 +1,4 @@
-"""Durations as people write them: `500ms`, `30s`, `5m`, `1h`, `1h30m`; and instants."""
+"""Durations in text form: `500ms`, `30s`, `5m`, `1h`, `1h30m`; and instants."""
 
 import re
 from datetime import datetime
@@ -10,14 +10,14 @@ _SPLIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 
 
 def duration_ms(text: str) -> int | None:
-    """Milliseconds, or None where `text` is not a duration (a bare number has no unit)."""
+    """Return milliseconds, or None if `text` is no duration (a bare number has no unit)."""
     if len(text) > 64 or not _WHOLE.match(text):
         return None
     return round(sum(float(n) * _UNIT_MS[unit] for n, unit in _SPLIT.findall(text)))
 
 
 def is_instant(text: str) -> bool:
-    """Whether it is an RFC 3339 instant, such as 2030-01-31T08:00:00Z."""
+    """Return whether the text is an RFC 3339 instant, such as 2030-01-31T08:00:00Z."""
     try:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:

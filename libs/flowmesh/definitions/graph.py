@@ -1,4 +1,4 @@
-"""The graph of some nodes by index: who waits for whom, in which order, and circles in it.
+"""A graph of nodes by index: dependencies, order, cycles.
 
 Everything here is iterative and linear in nodes and edges.
 """
@@ -24,7 +24,7 @@ class Graph:
 
     @cached_property
     def ordered(self) -> bool:
-        """Whether every node stands behind all that it waits for: there is no circle then."""
+        """Return whether every node follows all its dependencies; then there is no cycle."""
         return all(before[-1] < number for number, before in enumerate(self.dependencies) if before)
 
     @cached_property
@@ -33,12 +33,12 @@ class Graph:
 
 
 def graph_of(nodes: Sequence[Node], implied: Mapping[int, Sequence[str]]) -> Graph:
-    """The graph of explicit dependencies and those that templates imply, by node index.
+    """Return the graph of explicit dependencies and of those that templates imply, by node index.
 
-    Names that do not exist are left out; checks tell of them.
+    Unknown names are left out; checks report them.
     """
     ids = tuple([node.id for node in nodes])
-    # Of two with the same id the first counts.
+    # The first of two nodes with the same id counts.
     index = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
     index.pop("", None)
     dependencies: list[list[int]] = []
@@ -59,7 +59,7 @@ def graph_of(nodes: Sequence[Node], implied: Mapping[int, Sequence[str]]) -> Gra
 
 
 def levels(graph: Graph) -> list[list[int]]:
-    """Nodes by the length of the longest way to them; nodes in or behind a circle are left out."""
+    """Return nodes by the longest path to them, without nodes in or behind a cycle."""
     waiting = [len(before) for before in graph.dependencies]
     successors = graph.successors
     found: list[list[int]] = []
@@ -78,9 +78,9 @@ def levels(graph: Graph) -> list[list[int]]:
 
 
 def circle(graph: Graph) -> list[int]:
-    """One circle, as the nodes that wait for each other, the first one again at its end.
+    """Return one cycle as nodes that depend on each other, the first repeated at the end.
 
-    Each node of the answer depends on the one after it. Empty where there is none.
+    Each node depends on the one after it. Empty if there is no cycle.
     """
     if graph.ordered:
         return []
@@ -88,7 +88,7 @@ def circle(graph: Graph) -> list[int]:
     left = [node for node in range(len(graph.ids)) if node not in resolved]
     if not left:
         return []
-    # Each node that is left waits for another one that is left, so this walk must come back.
+    # Each remaining node waits for another remaining one, so the walk must repeat a node.
     stuck = set(left)
     seen: dict[int, int] = {}
     way: list[int] = []

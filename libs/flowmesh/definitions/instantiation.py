@@ -1,7 +1,7 @@
-"""Makes resources of a template: `${{ name }}` and `${{ param.x }}` become what is given for them.
+"""Resources made from a template: `${{ name }}` and `${{ param.x }}` are replaced by given values.
 
-A string that is exactly one of them becomes the value with its type; inside a longer text a value
-is written as text, objects as JSON. `{{ }}` is none of our business: it belongs to the workflow.
+A string that is exactly one placeholder becomes the value with its type. Inside a longer text, a
+value is written as text, objects as JSON. `{{ }}` belongs to the workflow and is not touched.
 """
 
 import re
@@ -18,7 +18,7 @@ from flowmesh.errors import Invalid, Violation
 from flowmesh.plan.schemas import Schema
 
 Json = Any
-# Tells of a workflow which template it was made from.
+# Label that names the template of a workflow.
 TEMPLATE_LABEL = "flowmesh.io/template"
 _OPEN = "${{"
 _PLACE = re.compile(r"\$\{\{\s*(name|param\.([A-Za-z_][\w-]*))\s*\}\}")
@@ -28,7 +28,7 @@ _SAMPLE_NAME = "sample"
 def instantiate(
     template: WorkflowTemplate, name: str, parameters: dict[str, Json]
 ) -> list[dict[str, Json]]:
-    """The documents of a checked template; raises PARAMETERS_INVALID with every problem.
+    """Return the documents of a checked template. Raises PARAMETERS_INVALID with every problem.
 
     Workflows among them carry a label that names the template.
     """
@@ -47,7 +47,7 @@ def instantiate(
 
 
 def check_template(template: WorkflowTemplate, problems: Problems) -> None:
-    """Notes what is wrong with the places in a template, and with what its defaults make of it."""
+    """Note the problems of the placeholders, and of the resources made from the defaults."""
     base = (*template.path, "resources")
     names = _declared(template.parameters)
     before = len(problems.found)
@@ -65,7 +65,7 @@ def check_template(template: WorkflowTemplate, problems: Problems) -> None:
 
 
 def _check_sample(template: WorkflowTemplate, base: Path, problems: Problems) -> None:
-    """What the defaults and examples make of it must be readable, where they are complete."""
+    """Check that the resources made from the defaults and examples are readable, if complete."""
     sample = _with_defaults(template.parameters, _examples(template.parameters))
     if not _required(template.parameters) <= sample.keys():
         return
@@ -120,7 +120,7 @@ def _refuse_unknown(template: WorkflowTemplate, given: dict[str, Json]) -> None:
 
 
 def _filled(value: Json, name: str, given: dict[str, Json]) -> Json:
-    """A copy with every place filled; as deep as definitions may be."""
+    """Return a copy with every placeholder replaced; nesting is bounded as in definitions."""
     if isinstance(value, dict):
         return {key: _filled(item, name, given) for key, item in value.items()}
     if isinstance(value, list):
@@ -150,7 +150,7 @@ def _labelled(document: dict[str, Json], template: str) -> dict[str, Json]:
 
 
 def _texts(value: Json, path: Path) -> Iterator[tuple[str, Path]]:
-    """Every string with its path."""
+    """Yield every string with its path."""
     waiting: list[tuple[Json, Path]] = [(value, path)]
     while waiting:
         item, at = waiting.pop()

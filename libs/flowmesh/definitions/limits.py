@@ -1,9 +1,9 @@
-"""Bounds of definitions, in one place. What is over one of them is refused, never cut."""
+"""Bounds of definitions. A value above one of them is refused, never cut."""
 
 SOURCE_BYTES_MAX = 8 * 1024 * 1024
 DOCUMENTS_MAX = 1_000
 NESTING_MAX = 64
-# A part of the paths of all that is below it.
+# Keys are part of the paths of everything below them.
 KEY_CHARACTERS_MAX = 1_024
 NODES_MAX = 10_000
 EDGES_MAX = 1_000_000
@@ -52,12 +52,12 @@ RETRY_CLASSES_MAX = 32
 CACHE_TTL_MS_MIN = 1_000
 CACHE_TTL_MS_MAX = 30 * 24 * 3_600_000
 
-# Of one database task.
+# Limits of one database task.
 PARAMETERS_MAX = 100
 ROWS_MAX = 10_000
 # A descriptor set of 1 MiB in base64.
 DESCRIPTORS_CHARACTERS_MAX = 1_398_104
-# What a Python task may ask for; its worker may give less.
+# Limits that a Python task may request; its worker may allow less.
 PYTHON_MEMORY_MIB_MAX = 65_536
 PYTHON_CPU_S_MAX = 3_600
 PYTHON_OUTPUT_BYTES_MAX = 4 * 1024 * 1024
@@ -68,6 +68,6 @@ REGEX_CHARACTERS_MAX = 1_024
 
 PATHS_DEFAULT = 100
 PATHS_MAX = 1_000
-# In all paths listed, whatever their number.
+# Total over all listed paths.
 PATH_NODES_MAX = 20_000
 INT64_MAX = 2**63 - 1

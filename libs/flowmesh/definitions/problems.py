@@ -1,7 +1,7 @@
-"""What is wrong with a definition and where: one record for errors and for warnings.
+"""Problems of definitions: one record for errors and warnings.
 
-Paths are tuples of keys and indexes into the source document; they become text and get their line
-and column only when somebody is told.
+Paths are tuples of keys and indexes into the source document. Text, line and column are computed
+only when a problem is reported.
 """
 
 import difflib
@@ -17,16 +17,16 @@ from flowmesh.errors import REASONS, Invalid, TooLarge, Violation
 
 Path = tuple[str | int, ...]
 _PLAIN_KEY = re.compile(r"[\w$-]+\Z")
-# A resource's tasks are told apart without the `spec` they all stand in.
+# Left out of the text of paths: every task of a resource stands in its `spec`.
 _OMITTED_KEY = "spec"
-# Comparing names costs some 10 µs each, and a source may have 100 that are unknown.
+# Comparing names costs about 10 µs each, and a source may have 100 unknown names.
 _SUGGESTED_FROM_MAX = 300
 _LENGTHS_APART_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong. `code` is a reason of flowmesh.errors; `document` counts from 0.
+    """One problem. `code` is a reason of flowmesh.errors; `document` counts from 0.
 
     `at_key` points at the key of a member instead of its value (unknown and missing members).
     """
@@ -40,27 +40,29 @@ class Problem:
     place: str = ""
     line: int = 0
     column: int = 0
-    # The character of the string there that it is about, -1 if none; it counts in `inside` where
+    # Index of the character in the string that the problem is about, -1 if none; within `inside` if
     # that is only a part of the string.
     offset: int = -1
     inside: str = ""
 
     def text(self) -> str:
-        """The message with its place in front, unless it names the place itself."""
+        """Return the message preceded by its place, unless it names the place itself."""
         if not self.place or self.place in self.message or self.code == "GRAPH_CYCLE":
             return self.message
         return f"{self.place}: {self.message}"
 
 
 class Problems:
-    """Collects the problems of one document; bounded, so that a hostile one costs little."""
+    """The problems of one document; bounded against hostile documents."""
 
     def __init__(self, document: int = 0, *, checked: bool = False) -> None:
-        """`checked` documents were stored after all checks; what takes long is not done again."""
+        """Create an empty collection. `checked` documents passed all checks before; slow checks are
+        skipped.
+        """
         self.document = document
         self.checked = checked
         self.found: list[Problem] = []
-        # Ids seen to be well-formed; a large graph names the same ones again and again.
+        # Well-formed ids seen so far; a large graph repeats the same ids.
         self.well_formed: set[str] = set()
 
     def add(
@@ -80,7 +82,7 @@ class Problems:
             self.found.append(found)
 
     def warn(self, code: str, message: str, path: Path = ()) -> None:
-        """Leaves room for errors: a document is not right because there is much to warn of."""
+        """Add a warning unless the limit is reached; room for errors is kept."""
         if len(self.found) < WARNINGS_MAX:
             found = Problem(code, message, path, self.document, warning=True, at_key=True)
             self.found.append(found)
@@ -91,7 +93,7 @@ class Problems:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean …?` where something is close."""
+    """Return `; did you mean …?` if a known name is close."""
     is_typo_of = (one for one in known if abs(len(one) - len(name)) <= _LENGTHS_APART_MAX)
     some = list(islice(is_typo_of, _SUGGESTED_FROM_MAX))
     near = difflib.get_close_matches(name, some, n=1)
@@ -100,7 +102,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def path_text(path: Path) -> str:
-    """`("spec", "tasks", 1, "input")` as `tasks[1].input`."""
+    """Return a path such as `("spec", "tasks", 1, "input")` as `tasks[1].input`."""
     keys = path[1:] if len(path) > 1 and path[0] == _OMITTED_KEY else path
     text = ""
     for key in keys:
@@ -114,7 +116,7 @@ def path_text(path: Path) -> str:
 
 
 def placed(problem: Problem, *, documents: int, line: int = 0, column: int = 0) -> Problem:
-    """The problem as its reader needs it: with its path as text, and its line and column."""
+    """Return the problem with its path as text, and its line and column."""
     place = path_text(problem.path)
     if documents > 1:
         place = f"documents[{problem.document}]" + (f".{place}" if place else "")
@@ -130,7 +132,7 @@ def warnings_in(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def refuse(problems: Sequence[Problem]) -> None:
-    """Raises what the errors among `problems` amount to; returns if there are none.
+    """Raise the errors among `problems`; return if there are none.
 
     Problems of one kind are raised under its reason, several kinds as WORKFLOW_INVALID.
     """

@@ -1,4 +1,4 @@
-"""Nodes that wait for a call of a URL of their own, and nodes that wait for a signal."""
+"""Nodes that wait for a call of their own URL, and nodes that wait for a signal."""
 
 from typing import Final
 
@@ -11,12 +11,12 @@ from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.definitions.trigger_messages import receiver_message
 from flowmesh.definitions.triggers import Receiver
 
-# Before the id of a node that is a receiver itself: the signal that its calls are sent as.
+# Prefix of the signal that carries the calls of a receiving node.
 _SIGNAL: Final = "webhook:"
 
 
 def set_signal(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
-    """What the plan says of either."""
+    """Set the signal of a node in the plan."""
     planned.kind = plan_pb2.NODE_KIND_SIGNAL
     planned.input_mode = plan_pb2.INPUT_MODE_NONE
     if task.executor == RECEIVE:
@@ -30,7 +30,7 @@ def set_signal(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
 
 
 def receiver_of(node: Node, problems: Problems) -> Receiver:
-    """Which calls a `webhook.receive` takes, as its input says, which is constant."""
+    """Return the receiver of a `webhook.receive`, read from its constant input."""
     given: Json = node.input if node.has_input else {}
     path: Path = (*node.path, "input")
     if not isinstance(given, dict):

@@ -1,4 +1,4 @@
-"""What the templates and conditions of a workflow's nodes may refer to, and what they do."""
+"""References of templates and conditions of a workflow's nodes."""
 
 import re
 from collections.abc import Collection, Container, Iterator
@@ -15,7 +15,7 @@ STEPS_ROOTS = frozenset({"context"})
 TASK_ROOTS = frozenset({"input"})
 CONDITION_ROOTS = ("input", "tasks")
 
-# The executors whose configuration refers to tasks of the workflow.
+# Executors whose configuration refers to tasks of the workflow.
 _REFERRING_EXECUTORS = frozenset({"decision", "subworkflow"})
 
 _OPEN = "{{"
@@ -31,22 +31,22 @@ _WORD = re.compile(r"""([\w$][\w$-]*)|"([^"\\]*)"|'([^'\\]*)'""")
 
 
 def roots_of(node: Node) -> frozenset[str]:
-    """What the templates of a native node may begin with."""
+    """Return the roots that templates of a native node may use."""
     return NATIVE_ROOTS | node.bound
 
 
 def output_roots_of(workflow: Workflow) -> frozenset[str]:
-    """What the templates of a workflow's own output may begin with."""
+    """Return the roots that templates of a workflow's output may use."""
     return NATIVE_ROOTS | workflow.bound
 
 
 def condition_roots_of(node: Node) -> tuple[str, ...]:
-    """What the condition of a node may begin with."""
+    """Return the roots that the condition of a node may use."""
     return (*CONDITION_ROOTS, *sorted(node.bound, reverse=True))
 
 
 def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
-    """The CEL a native node evaluates before it or as what it is, and where each stands."""
+    """Yield the CEL conditions of a native node with their paths."""
     if node.condition:
         yield node.condition, (*node.path, "condition")
     if node.task is None or not decides(node):
@@ -54,26 +54,26 @@ def conditions_of(node: Node) -> Iterator[tuple[str, Path]]:
     for number, one in enumerate(node.task.config["conditions"]):
         path = node.path if node.follow is not None else (*node.path, "decision")
         here = () if node.follow is not None else ("conditions", number, "expression")
-        # One that is missing or blank has been told of.
+        # A missing or blank condition is already reported.
         if one["expression"]:
             yield one["expression"], (*path, *here)
 
 
 def refers(node: Node) -> bool:
-    """Whether a node has anything that is rendered or evaluated, but for its body."""
+    """Return whether a node has templates or conditions, apart from its body."""
     task = node.task
     asks = task is not None and task.executor in _REFERRING_EXECUTORS
     return node.has_input or bool(node.condition) or asks
 
 
 def decides(node: Node) -> bool:
-    """Whether it is a decision of the workflow's own, over what conditions of nodes see."""
+    """Return whether the node is a native decision over `input` and `tasks`."""
     task = node.task
     return task is not None and task.executor == DECISION.name and task.dialect is Dialect.NATIVE
 
 
 def names_of(node: Node) -> dict[str, str]:
-    """What a node that starts a workflow says of it by templates: `workflow`, `id`."""
+    """Return the templates of a node that starts a workflow: `workflow`, `id`."""
     if node.task is None or node.task.executor != "subworkflow":
         return {}
     config = node.task.config
@@ -84,7 +84,7 @@ def names_of(node: Node) -> dict[str, str]:
 
 
 def templates_of(node: Node) -> Iterator[tuple[Path, Json]]:
-    """What is rendered for a node, and where each stands."""
+    """Yield the templates of a node with their paths."""
     if node.has_input:
         yield node.input_path, split_input(node)[0]
     if node.task is not None:
@@ -93,10 +93,10 @@ def templates_of(node: Node) -> Iterator[tuple[Path, Json]]:
 
 
 def split_input(node: Node) -> tuple[Json, Json]:
-    """A node's input as what is rendered for it, and a literal pipeline that is not.
+    """Split a node's input into the rendered part and a literal pipeline.
 
-    The pipeline of the built-in transform has templates of its own over the items it sees, so it
-    travels unrendered unless it refers to the workflow.
+    The pipeline of the built-in transform has its own templates over the items, so it is passed
+    unrendered unless it refers to the workflow.
     """
     given = node.input if node.has_input else {}
     if node.task_ref != TRANSFORM or not isinstance(given, dict):
@@ -108,7 +108,7 @@ def split_input(node: Node) -> tuple[Json, Json]:
 
 
 def _refers(value: Json, roots: Collection[str]) -> bool:
-    """Whether an expression in it names one of `roots`, at its beginning or as an argument."""
+    """Return whether an expression in the value uses one of `roots`."""
     return any(
         name.group(1) in roots
         for text in texts_of(value)
@@ -118,7 +118,7 @@ def _refers(value: Json, roots: Collection[str]) -> bool:
 
 
 def texts_of(value: Json) -> Iterator[str]:
-    """Every string in a value of bounded nesting."""
+    """Yield every string of a value of bounded nesting."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -135,14 +135,16 @@ def has_template(value: Json) -> bool:
 
 
 def task_of(reference: Reference) -> str:
-    """The task a reference reads; empty where it reads none."""
+    """Return the task that a reference reads; empty if none."""
     if reference.root == "tasks" and reference.path and isinstance(reference.path[0], str):
         return reference.path[0]
     return ""
 
 
 def tasks_in_condition(source: str, ids: Container[str]) -> list[str]:
-    """The tasks a condition reads; `tasks.a-b` is the task `a-b` where there is one, else `a`."""
+    """Return the tasks that a condition reads; `tasks.a-b` is the task `a-b` if it exists, else
+    `a`.
+    """
     found = []
     for match in _TASK_IN_CONDITION.finditer(source):
         name = match.group(1) or match.group(2) or match.group(3) or ""

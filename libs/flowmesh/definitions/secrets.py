@@ -16,31 +16,31 @@ _NAME = re.compile(
     r"(?<!page)(?<!page[-_])(?<!next)(?<!next[-_])token)s?\Z",
     re.IGNORECASE,
 )
-# What services give out: their keys begin alike.
+# Keys of known services, by their prefixes.
 _VALUE = re.compile(
     r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----|"
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|"
     r"\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_[A-Za-z0-9_]{22,}|\bglpat-[A-Za-z0-9_-]{20,}|"
     r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{32,}|"
     r"\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAIza[0-9A-Za-z_-]{35}|\bwhsec_[A-Za-z0-9+/=]{16,}|"
-    # What is in front of a token is looked at once, however often it begins like one.
+    # The text before a token is scanned once, even if it repeats the beginning of a token.
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-])"
     r"[A-Za-z0-9_-]*?\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|"
     r"(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._-]{12,}"
 )
 _DENSE = re.compile(r"[A-Za-z0-9+/_=-]{24,256}\Z")
-# Bits a character: text of a language has some 4, random base64 close to 6, hex up to 4.
+# Bits per character: natural text has about 4, random base64 close to 6, hex up to 4.
 _ENTROPY_MIN = 4.2
 _TEMPLATE = "{{"
 
 
 def names_secret(name: str) -> bool:
-    """Whether what stands under this name is likely to be secret (`Authorization`, `apiKey`)."""
+    """Return whether a value under this name is likely secret (`Authorization`, `apiKey`)."""
     return _NAME.search(name) is not None
 
 
 def is_secret(text: str) -> bool:
-    """Whether a text holds a key as services give them out, or is one by its look."""
+    """Return whether a text holds a key of a known service, or looks like a key."""
     return _VALUE.search(text) is not None or _is_dense(text)
 
 
@@ -54,14 +54,14 @@ def _is_dense(text: str) -> bool:
 
 
 def holds_secret(name: str, value: Json) -> bool:
-    """Whether a constant under a name is a secret written out."""
+    """Return whether a constant under a name is a secret in plain text."""
     if not isinstance(value, str) or not value.strip() or _TEMPLATE in value:
         return False
     return names_secret(name) or is_secret(value)
 
 
 def masked(value: Json, name: str = "") -> Json:
-    """The value with every secret in it replaced."""
+    """Return the value with every secret replaced."""
     if isinstance(value, dict):
         return {key: masked(item, key) for key, item in value.items()}
     if isinstance(value, list):
@@ -74,7 +74,7 @@ def masked(value: Json, name: str = "") -> Json:
 
 
 def masked_url(url: str) -> str:
-    """The URL without its password and without the values of secret parameters."""
+    """Return the URL without its password and the values of secret parameters."""
     try:
         parts = urlsplit(url)
         query = parse_qsl(parts.query, keep_blank_values=True)

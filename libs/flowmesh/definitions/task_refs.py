@@ -1,4 +1,4 @@
-"""What a `taskRef` says: `name`, `name@3`, `namespace/name`, `namespace/name@3`."""
+"""References to tasks: `name`, `name@3`, `namespace/name`, `namespace/name@3`."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ FORM = "name, name@version or namespace/name@version"
 
 @dataclass(frozen=True, slots=True, order=True)
 class TaskRef:
-    """A task of the library; version 0 floats: it is the newest whenever a plan is made."""
+    """A task of the library; version 0 resolves to the newest when a plan is made."""
 
     namespace: str
     name: str
@@ -27,7 +27,7 @@ def is_task_ref(text: str) -> bool:
 
 
 def task_ref(text: str, namespace: str) -> TaskRef:
-    """What a well-formed reference in a workflow of `namespace` refers to."""
+    """Parse a well-formed reference of a workflow in `namespace`."""
     found = _REF.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no {FORM}")

@@ -1,4 +1,4 @@
-"""Triggers as the messages that the suite keeps of them."""
+"""Triggers as protobuf messages."""
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
 from flowmesh.definitions.canonical import json_bytes

@@ -29,7 +29,7 @@ CATCH_UPS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Instants; what becomes of missed ones is said by `catch_up`, a key of CATCH_UPS."""
+    """A schedule; `catch_up`, a key of CATCH_UPS, decides about missed runs."""
 
     expression: str
     time_zone: str = ""
@@ -39,7 +39,7 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Events that match all of it."""
+    """An event subscription; an event must match all fields."""
 
     type: str = ""
     source: str = ""
@@ -48,7 +48,7 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Which calls are taken; `provider` is a key of PROVIDERS."""
+    """Accepted calls; `provider` is a key of PROVIDERS."""
 
     provider: str = "none"
     secret: str = ""
@@ -58,7 +58,7 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Calls of a URL; a call is sent to what it starts as `signal` too, if that is said."""
+    """Calls of a URL; each is also sent as `signal` to the execution it starts, if set."""
 
     hook: str
     receiver: Receiver
@@ -67,9 +67,9 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What starts executions; `path` leads to where `source` is written.
+    """A start condition of executions; `path` leads to the `source`.
 
-    `member` is what the expression of a schedule is called there.
+    `member` is the name of the schedule's expression in the document.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Whether what a task does can be done: its templates, code, conditions and pipelines."""
+"""Checks of a task's work: templates, code, conditions and pipelines."""
 
 from typing import Any, Literal, cast
 
@@ -28,13 +28,13 @@ from flowmesh.transforms import PipelineProblem, pipeline_problems
 
 _JSON_BEGINNINGS = ("{", "[")
 CONDITIONS_MAX = 100
-"""Of one decision."""
+"""Limit of one decision."""
 _LANGUAGES = {"javascript": "JavaScript", "python": "Python"}
 Mode = Literal["json", "text", "url", "header"]
 
 
 class Bodies:
-    """Checks tasks one by one; code that occurs often is parsed once."""
+    """Checks of single tasks; repeated code is parsed once."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -42,7 +42,7 @@ class Bodies:
         self._conditions: dict[tuple[Dialect, str, str], ExpressionInvalid | None] = {}
 
     def check(self, task: Task, steps: frozenset[str], problems: Problems) -> None:
-        """Notes what is wrong with a task that is written in the document of `problems`."""
+        """Note the problems of a task that is written in the document of `problems`."""
         task_type = TASK_TYPES.get(task.executor)
         match CheckKind.CONFIG if task_type is None else task_type.check:
             case CheckKind.NONE:
@@ -106,7 +106,7 @@ class Bodies:
     def _references(
         self, task: Task, references: tuple[Reference, ...], path: Path, problems: Problems
     ) -> None:
-        """Only a closed input has no other fields; an open one may be given more."""
+        """Check references against a closed input; an open one may hold more fields."""
         part = self._parts.of(task.input_schema)
         if task.dialect is Dialect.STEPS or part is None:
             return
@@ -200,7 +200,9 @@ class Bodies:
         constant_parts.check_unary(task, problems)
 
     def _custom(self, task: Task, problems: Problems) -> None:
-        """A remote worker's own business, but templates in step JSON are rendered here."""
+        """Check the templates of step JSON, which are rendered here; the rest is the remote
+        worker's.
+        """
         if task.dialect is Dialect.STEPS:
             self._value(task, task.config, task.config_path, problems)
 
@@ -225,7 +227,7 @@ def _note_pipeline(found: tuple[PipelineProblem, ...], base: Path, problems: Pro
 
 
 def check_built_in(node: Node, problems: Problems) -> None:
-    """The input of a built-in task, which no schema describes."""
+    """Check the input of a built-in task, which no schema describes."""
     given: Any = node.input if node.has_input else {}
     path = (*node.path, "input")
     if node.task_ref == TRANSFORM:

@@ -1,4 +1,4 @@
-"""Whether a statement can be run, before it is known where, and whether a result can be kept."""
+"""Checks of SQL statements, permissions, start limits and caches of tasks."""
 
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
 from flowmesh.definitions.checks.templates import note_invalid
@@ -22,7 +22,7 @@ _ALWAYS_THERE = frozenset({"idempotency_key"})
 
 
 def check_statement(task: Task, problems: Problems) -> None:
-    """Notes what is wrong with it; which tables it may touch is known to the worker alone."""
+    """Note the problems of a task's statement; only the worker knows the permitted tables."""
     text, path = str(task.config.get("statement", "")), task.at("statement")
     identifiers = task.config.get("identifiers") or {}
     if not text or not all(each["of"] for each in identifiers.values()):
@@ -69,7 +69,7 @@ def _check_kind(task: Task, statement: Statement, problems: Problems) -> None:
 
 
 def check_permissions(node: Node, task: Task | None, problems: Problems) -> None:
-    """Refuses permissions of what nobody sends to a worker: they would not be looked at."""
+    """Refuse permissions on a node that no worker runs, where they would be ignored."""
     asked = {*node.permissions, *(task.permissions if task is not None else ())}
     if asked and task is not None and task.executor in _AT_NO_WORKER:
         message = f"permissions are for what workers run; {task.executor} is no such task"
@@ -78,7 +78,7 @@ def check_permissions(node: Node, task: Task | None, problems: Problems) -> None
 
 
 def check_start_limit(node: Node, task: Task | None, problems: Problems) -> None:
-    """Whether there is a worker it could wait for."""
+    """Refuse a start limit on a node that waits for no worker."""
     what = task.executor if task is not None else ""
     if node.body is not None or what in _AT_NO_WORKER:
         message = "only a task that a worker runs waits for one to begin it"
@@ -86,7 +86,7 @@ def check_start_limit(node: Node, task: Task | None, problems: Problems) -> None
 
 
 def check_cache(node: Node, task: Task | None, problems: Problems) -> None:
-    """Whether a result of its task may stand for another."""
+    """Refuse a cache on a task whose results cannot be reused."""
     cache = node.cache
     if cache is None or task is None:
         return

@@ -1,4 +1,4 @@
-"""Runs every check over every resource of a source."""
+"""All checks of a source."""
 
 from collections.abc import Callable
 
@@ -39,9 +39,9 @@ def unknown_task_message(ref: str) -> str:
 def check(
     reading: Reading, resolve: Resolve, why: Callable[[str], str] | None = None
 ) -> tuple[Problem, ...]:
-    """All problems of the resources beyond those of reading them, circles first.
+    """Return the problems of the resources beyond those of reading; cycles first.
 
-    `why` says of a reference that does not resolve what is wrong with it.
+    `why` returns the problem of a reference that does not resolve.
     """
     if reading.source is None:
         return ()

@@ -1,4 +1,4 @@
-"""Whether the nodes of a workflow are a graph that can run: unique, known, without circles."""
+"""Checks of a graph: unique ids, known dependencies, no cycles."""
 
 from flowmesh.definitions.graph import circle
 from flowmesh.definitions.limits import EDGES_MAX, NODES_MAX
@@ -12,7 +12,7 @@ _CIRCLE_SHOWN_MAX = 50
 
 
 def check_size(workflow: Workflow, problems: Problems) -> bool:
-    """Whether the graph, those of its maps included, is small enough to look at any closer."""
+    """Return whether the graph, including its maps, is small enough for the other checks."""
     dependencies = [len(node.dependencies) for node in every_node(workflow.nodes)]
     for count, most, what in (
         (len(dependencies), NODES_MAX, "nodes"),
@@ -26,7 +26,7 @@ def check_size(workflow: Workflow, problems: Problems) -> bool:
 
 
 def check_graph(scope: Scope, problems: Problems) -> None:
-    """One graph; those of its maps are checked apart."""
+    """Check one graph; the graphs of its maps are checked separately."""
     _check_unique(scope, problems)
     for node in scope.nodes:
         if all(map(scope.ids.__contains__, node.dependencies)):
@@ -45,7 +45,7 @@ def check_graph(scope: Scope, problems: Problems) -> None:
 
 
 def _check_labels(scope: Scope, problems: Problems) -> None:
-    """An edge asks a decision for what that can name."""
+    """Refuse labels of edges that the decision cannot return."""
     for node in scope.nodes:
         for edge in node.edges:
             source = scope.ids.get(edge.source)
@@ -109,7 +109,7 @@ def _shown(names: list[str]) -> str:
 
 
 def _edge_path(scope: Scope, index: int, dependency: str) -> Path:
-    """Where a node says that it depends on another; its input where a template says so."""
+    """Return the path of a dependency: the list, or the input if a template implies it."""
     node = scope.nodes[index]
     for edge in node.edges:
         if edge.source == dependency:

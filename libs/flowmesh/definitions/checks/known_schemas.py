@@ -1,4 +1,4 @@
-"""What the schemas of a workflow and its tasks tell of the values that references read."""
+"""Schemas of the values that references read."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ _OPEN = "{{"
 
 
 class KnownSchemas:
-    """What references read, taken apart; None is nothing known."""
+    """Schemas of the values that references read; None if nothing is known."""
 
     def __init__(self, workflow: Workflow, task_of_node: TaskOf, parts: Parts) -> None:
         self.parts = parts
@@ -31,12 +31,12 @@ class KnownSchemas:
         self._task_of_node = task_of_node
         self._position = part_of(_POSITION)
         self._counts = part_of(_COUNTS)
-        # Of maps and groups, by their paths: they are asked for again and again.
+        # Schemas of maps and groups by path, cached because they are read often.
         self._outputs: dict[Path, Part | None] = {}
         self._items: dict[Path, Part | None] = {}
 
     def value(self, scope: Scope, reference: Reference) -> Found | None:
-        """What a reference reads, where something is known of it."""
+        """Return the schema of the value that a reference reads, if known."""
         path = reference.path
         match reference.root:
             case "input":
@@ -55,7 +55,7 @@ class KnownSchemas:
         return None if part is None else self.parts.at(part, path)
 
     def output(self, scope: Scope, node: Node) -> Part | None:
-        """Of a node that is visible in `scope`."""
+        """Return the schema of the output of a node that is visible in `scope`."""
         body = scope.body_of(node)
         if body is None:
             task = self._task_of_node(node)
@@ -65,7 +65,9 @@ class KnownSchemas:
         return self._outputs[node.path]
 
     def _of_body(self, node: Node, body: Scope) -> Part | None:
-        """Of a map the list of its only leaf's outputs, or of nulls; of a group its leaves'."""
+        """Return the output of a body: for a map the list of its leaf's outputs or nulls, for a
+        group that of its leaves.
+        """
         outputs = [self.output(body, body.nodes[leaf]) for leaf in body.graph.leaves]
         known = [part_of(None) if part is None else part for part in outputs]
         if any(may_be_skipped(each) for each in body.nodes):
@@ -87,7 +89,7 @@ class KnownSchemas:
         return None
 
     def item(self, scope: Scope) -> Part | None:
-        """Of an item of the map whose body `scope` is, or is in."""
+        """Return the schema of an item of the map whose body `scope` is or is in."""
         while scope.outer is not None and scope.owner is not None and scope.owner.map is None:
             scope = scope.outer
         if scope.owner is None or scope.outer is None:
@@ -104,19 +106,19 @@ class KnownSchemas:
 
 
 def _item_of(items: Json) -> Part | None:
-    """What a list that is written out says of its items."""
+    """Return the schema of the items of a literal list."""
     if not isinstance(items, list) or not items or _OPEN in str(items):
         return None
     return Either([constant(item) for item in items])
 
 
 def may_be_skipped(node: Node) -> bool:
-    """Whether the workflow may go on without its output, for what the node says itself."""
+    """Return whether the workflow may continue without the node's output, by the node alone."""
     return bool(node.condition) or not node.critical or any(e.label for e in node.edges)
 
 
 def items_source(scope: Scope) -> Reference | None:
-    """The one reference that gives a map its items; None where there is none."""
+    """Return the reference that provides a map's items, or None."""
     if scope.outer is None or scope.owner is None:
         return None
     template = scope.outer.templates.get(scope.owner.input_path)

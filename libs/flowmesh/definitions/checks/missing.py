@@ -1,7 +1,7 @@
-"""Uses of outputs that may not be there: of nodes that are skipped or may fail.
+"""Warnings about outputs that may be missing: of nodes that are skipped or may fail.
 
-Where a node is skipped, so is every node that waits for it, its output never being there. That is
-right where both hang on the same condition; elsewhere it is told.
+If a node is skipped, every node that waits for it is skipped too, and their outputs are missing. No
+warning is given if the reader depends on the same condition.
 """
 
 from flowmesh.definitions.checks.known_schemas import may_be_skipped
@@ -37,7 +37,9 @@ def _check_uses(
 
 
 def _check_output(workflow: Workflow, scope: Scope, problems: Problems) -> None:
-    """There a missing output fails the workflow, so what is only skipped with others counts too."""
+    """Check the output of the workflow. A missing output fails it, so nodes skipped with others
+    count too.
+    """
     try:
         needed = compile_template(workflow.output, output_roots_of(workflow)).needed
     except TemplateInvalid:
@@ -51,7 +53,7 @@ def _check_output(workflow: Workflow, scope: Scope, problems: Problems) -> None:
 
 
 def _why(used: Node, user: Node, scope: Scope) -> str:
-    """Why the output may be missing when the user runs or should; empty where it is not."""
+    """Return the reason why the output may be missing when the user runs; empty if it cannot be."""
     if _takes_failure(used, user):
         return f"{user.id} runs when {used.id} has failed"
     if _runs_without(used, user):
@@ -68,7 +70,7 @@ def _why(used: Node, user: Node, scope: Scope) -> str:
 
 
 def _runs_without(used: Node, user: Node) -> bool:
-    """Whether a value to fall back on is ever used: who depends strictly is skipped with it."""
+    """Return whether a fallback value is ever used; a strict dependent is skipped with the node."""
     joins = user.join is not Join.STRICT and len(user.edges) > 1
     return joins or _takes_failure(used, user)
 
@@ -86,7 +88,7 @@ def _reason(node: Node) -> str:
 
 
 def _skipped_with(name: str, scope: Scope) -> Node | None:
-    """The node that may be skipped, or the first behind which it would be."""
+    """Return the node that may be skipped, or the first one that would cause it to be."""
     places = {node.id: index for index, node in reversed(list(enumerate(scope.nodes)))}
     waiting, seen = [places[name]] if name in places else [], set[int]()
     while waiting:

@@ -1,4 +1,4 @@
-"""What the schemas of a source say of values and of the paths into them."""
+"""Schemas of a source, split into parts by the paths into their values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from flowmesh.schemas import NOTHING, Arrays, Comparison, Objects, Part, either,
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a path leads to; `optional` where something on the way may be missing."""
+    """The part at a path; `optional` if something on the path may be missing."""
 
     part: Part
     optional: bool = False
 
 
 class Parts:
-    """Takes schemas apart, each once; those that are unsound say nothing, others tell of them."""
+    """Cache of schema parts. Unsound schemas have none; `schemas.py` reports them."""
 
     def __init__(self) -> None:
         self.comparison = Comparison()
-        # By identity, which stays that of a schema or a part because it is kept.
+        # Keyed by identity; the schema is kept, so its id is not reused.
         self._parts: dict[int, tuple[Json, Part | None]] = {}
         self._found: dict[tuple[int, tuple[str | int, ...]], tuple[Part, Found]] = {}
 
     def of(self, schema: Json) -> Part | None:
-        """None where there is no schema, or one that says nothing."""
+        """Return the part of a schema; None without a schema or if it constrains nothing."""
         if not isinstance(schema, dict) or not schema:
             return None
         known = self._parts.get(id(schema))
@@ -45,7 +45,7 @@ class Parts:
         return [each for each in facts if isinstance(each, Arrays)]
 
     def at(self, part: Part, path: tuple[str | int, ...]) -> Found:
-        """Nothing is there, and says so, where no value can have such a member or item."""
+        """Return the part at a path; an impossible part if no value has such a member or item."""
         known = self._found.get((id(part), path))
         if known is None:
             known = self._found[id(part), path] = (part, self._at(part, path))
@@ -64,19 +64,19 @@ class Parts:
         return Found(part, optional)
 
     def possible(self, part: Part) -> bool:
-        """Whether there may be a value."""
+        """Return whether the part allows any value."""
         return bool(self.comparison.expansion.shapes(part))
 
     def items(self, part: Part) -> Part:
-        """Of any item of an array."""
+        """Return the part of any item of an array."""
         arrays = self.arrays(part)
         return either([each.item(i) for each in arrays for i in range(each.told + 1)])
 
     def leaves_out(self, part: Part, key: str) -> bool:
-        """Whether members are listed, this is none of them, and nothing says there are more."""
+        """Return whether the schema lists members, omits this one, and does not allow more."""
         objects = self.objects(part)
         return bool(objects) and all(each.leaves_out(key) for each in objects)
 
     def listed(self, part: Part) -> list[str]:
-        """The members that are spoken of by name."""
+        """Return the members that the schema names."""
         return list(dict.fromkeys(name for each in self.objects(part) for name in each.told))

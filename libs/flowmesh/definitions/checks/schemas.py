@@ -1,4 +1,4 @@
-"""Whether a JSON Schema may be used: well-formed, bounded, pointing at nothing outside itself."""
+"""Checks of JSON Schemas: well-formed, bounded, no reference outside the schema."""
 
 from itertools import islice
 from typing import Any
@@ -12,17 +12,17 @@ from flowmesh.definitions.reading.reader import kind_of
 from flowmesh.schemas import DRAFT_NAMES, REFERENCES, Document, Place, children, draft_named, places
 
 Json = Any
-# Applied to the very value that the schema itself is applied to.
+# Keywords whose subschemas apply to the same value as the schema itself.
 _IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"})
 _DRAFTS_SHOWN = " or ".join(DRAFT_NAMES[2:])
 _PROBLEMS_OF_ONE_MAX = 10
-# What checking one value may cost in subschemas applied to it, references followed.
+# Limit of the subschemas applied to one value, references included.
 _EXPANSION_MAX = 10_000
 _REFERENCE_CHAIN_MAX = 128
 
 
 def check_schema(schema: Json, path: Path, problems: Problems) -> bool:
-    """Notes what is wrong with the schema at `path`; True where nothing is."""
+    """Note the problems of the schema at `path`; return True if there are none."""
     if schema is None or isinstance(schema, bool):
         return True
     if not isinstance(schema, dict):
@@ -57,7 +57,7 @@ def _bounded(found: list[Place], problems: Problems) -> bool:
 
 
 def _known_draft(found: list[Place], problems: Problems) -> bool:
-    """Validators fetch a draft they do not know, so this comes before any of them is asked."""
+    """Refuse unknown drafts before any validator runs, because validators would fetch them."""
     for place in found:
         draft = place.schema.get("$schema")
         if draft is not None and draft_named(draft) is None:
@@ -112,7 +112,7 @@ def _check_pattern(pattern: str, path: Path, problems: Problems) -> None:
 def _check_meta(schema: dict[str, Json], path: Path, problems: Problems) -> None:
     if jsonschema_rs.meta.is_valid(schema):
         return
-    # Here: the Rust library judges, this one is only asked for words where something is wrong.
+    # Imported here: the Rust library judges; this one only words the problems.
     from jsonschema import validators
 
     validator = validators.validator_for(schema, default=validators.Draft202012Validator)
@@ -147,7 +147,7 @@ def _meta_message(error: Any) -> str:
 
 
 def _check_expansion(document: Document, found: list[Place], problems: Problems) -> None:
-    """Refuses references in a circle and applicators that multiply: both are found by cost."""
+    """Refuse circular references and applicators that multiply; both show in the cost."""
     costs: dict[int, int] = {}
     for place in found:
         if _cost(place.schema, document, costs, 0) > _EXPANSION_MAX:
@@ -157,14 +157,14 @@ def _check_expansion(document: Document, found: list[Place], problems: Problems)
 
 
 def _cost(part: Json, document: Document, costs: dict[int, int], depth: int) -> int:
-    """How many schemas are applied to one value when `part` is; huge in a circle."""
+    """Return the number of schemas applied to one value by `part`; huge if circular."""
     if not isinstance(part, dict):
         return 1
     if id(part) in costs:
         return costs[id(part)]
     if depth > _REFERENCE_CHAIN_MAX:
         return _EXPANSION_MAX + 1
-    # Met again on the way down, it is its own reference: that never ends.
+    # A part met again on the way down refers to itself and never ends.
     costs[id(part)] = _EXPANSION_MAX + 1
     total = 1
     for keys, child in children(part):
@@ -188,7 +188,7 @@ def _refuse_to_fetch(uri: str) -> Json:
 
 
 def _compiles(schema: dict[str, Json]) -> bool:
-    """Whether it can be made what it is where values are checked: nothing is left for run time."""
+    """Return whether the schema compiles as it will at run time."""
     options = jsonschema_rs.RegexOptions()
     try:
         jsonschema_rs.validator_for(schema, pattern_options=options, retriever=_refuse_to_fetch)

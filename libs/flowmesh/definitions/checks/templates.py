@@ -1,4 +1,4 @@
-"""Whether every template parses and refers to something that is there."""
+"""Checks of templates: each parses, and its references exist."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -44,7 +44,7 @@ _SEGMENT = re.compile(r'\.?([\w$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
 
 
 def split_path(text: str) -> Path:
-    """A path as expressions write it (`items[0].email`) as keys and indexes."""
+    """Return the keys and indexes of a path as expressions write it (`items[0].email`)."""
     keys: list[str | int] = []
     for name, index, quoted in _SEGMENT.findall(text):
         keys.append(name or (int(index) if index else orjson.loads(quoted)))
@@ -60,7 +60,7 @@ def note_invalid(error: TemplateInvalid, base: Path, problems: Problems) -> None
 def check_templates(
     workflow: Workflow, scope: Scope, known: KnownSchemas, problems: Problems
 ) -> None:
-    """The inputs and conditions of all nodes, and the workflow's own output."""
+    """Check the inputs and conditions of all nodes, and the workflow's own output."""
     checker = _Checker(known, problems)
     for inner in scope.every():
         for node in (*inner.nodes, *inner.undos()):
@@ -88,7 +88,7 @@ def check_templates(
 
 
 class _Checker:
-    """Looks references of one workflow up."""
+    """The checks of one workflow's references."""
 
     def __init__(self, known: KnownSchemas, problems: Problems) -> None:
         self._known = known
@@ -124,7 +124,7 @@ class _Checker:
         self._declared(reference, keys[1:], part, path, f"the variable {name}")
 
     def found_by(self, scope: Scope, field: SearchField) -> None:
-        """A search attribute reads the input and nothing else: it is computed at the start."""
+        """Check a search attribute, which reads only the input: it is computed at the start."""
         if field.template is None:
             return
         base = (*field.path, "from") if field.kind is not SearchKind.ANY else field.path
@@ -135,7 +135,7 @@ class _Checker:
             note_invalid(error, base, self._problems)
 
     def key(self, scope: Scope, key: str, of: Path) -> None:
-        """The key of a limit or of a start, which is known before any task has run."""
+        """Check the key of a limit or of a start, which is known before any task runs."""
         base = (*of, "key")
         try:
             template = compile_template(key, frozenset({"input"}))
@@ -169,7 +169,7 @@ class _Checker:
         self._declared(reference, keys, output, path, f"the output of {node.id}")
 
     def _item_field(self, scope: Scope, reference: Reference, path: Path) -> None:
-        """An item of the workflow's input is checked as that is, another one as an output."""
+        """Check a field of an item: of the workflow's input as input, of another list as output."""
         item = self._known.item(scope)
         what = f"an item of {scope.owner.id if scope.owner is not None else ''}"
         if _from_input(scope):
@@ -189,7 +189,7 @@ class _Checker:
         path: Path,
         what: str,
     ) -> None:
-        """An output may hold more than its schema lists, which is told where nothing says so."""
+        """Check a field against a schema. Warn if the schema does not list it but allows more."""
         parts = self._known.parts
         for key in keys if part is not None else ():
             here, part = part or ANYTHING, parts.at(part or ANYTHING, (key,)).part
@@ -214,7 +214,7 @@ class _Checker:
             compile_condition(written, dialect="cel", steps=steps, roots=roots)
             if node.bound:
                 _check_bound(node, condition)
-            # As it will run, which is a little longer.
+            # The condition as it will run, which is a little longer.
             written = under_input(condition, roots)
             compile_condition(written, dialect="cel", steps=steps)
         except ExpressionInvalid as error:
@@ -238,7 +238,7 @@ def _check_bound(node: Node, condition: str) -> None:
 
 
 def _hiding(node: Node, condition: str) -> str:
-    """What to say of a macro whose variable hides a name; empty where none does."""
+    """Return the problem of a macro whose variable hides a name; empty if none does."""
     try:
         hidden = sorted(bound_names(tokenize(condition)) & {*condition_roots_of(node)})
     except ExpressionInvalid:
@@ -257,7 +257,7 @@ def _hiding(node: Node, condition: str) -> str:
 
 
 def _hint(name: str, scope: Scope) -> str:
-    """Where a task is that a reference cannot see, or which one may have been meant."""
+    """Return a hint: the location of a task that the reference cannot see, or a similar name."""
     for around in (scope, *scope.around()):
         for body in around.bodies.values():
             if name in body.ids and body.owner is not None:
@@ -268,7 +268,7 @@ def _hint(name: str, scope: Scope) -> str:
 
 
 def _from_input(scope: Scope) -> bool:
-    """Whether the items are part of the workflow's input, directly or as items of maps around."""
+    """Return whether the items come from the workflow's input, also through enclosing maps."""
     source = items_source(scope)
     if source is None or scope.outer is None:
         return False
@@ -278,9 +278,9 @@ def _from_input(scope: Scope) -> bool:
 def check_input_field(
     reference: Reference, part: Part, parts: Parts, path: Path, problems: Problems, what: str
 ) -> None:
-    """Refuses a field that an input schema with properties does not declare.
+    """Refuse a field that an input schema with properties does not declare.
 
-    A schema that says itself that there may be more (`additionalProperties`) is taken at its word.
+    A schema with `additionalProperties` allows more fields.
     """
     for key in reference.path:
         here, part = part, parts.at(part, (key,)).part

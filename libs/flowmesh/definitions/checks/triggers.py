@@ -1,4 +1,4 @@
-"""Whether triggers can fire: schedules, filters, secrets, and the templates of their inputs."""
+"""Checks of triggers: schedules, filters, secrets, and templates of their inputs."""
 
 import base64
 import re
@@ -29,7 +29,7 @@ from flowmesh.triggers import (
 )
 
 _INVALID: Final = "TRIGGER_INVALID"
-# What schedules are always given.
+# Values that every schedule provides.
 _SAMPLE: Final = {
     "trigger": {"id": "t", "workflow": "w", "scheduledAt": "2030-01-31T08:00:00.000000Z"}
 }
@@ -37,7 +37,7 @@ _HEADER: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
 
 
 def check_triggers(workflow: Workflow, problems: Problems) -> None:
-    """The triggers of a workflow, and the nodes that wait for calls."""
+    """Check the triggers of a workflow and the nodes that wait for calls."""
     ids: set[str] = set()
     hooks: set[str] = set()
     for trigger in workflow.triggers:
@@ -74,7 +74,7 @@ def _check(trigger: Trigger, problems: Problems) -> None:
                     f"at most {ID_CHARACTERS_MAX} are allowed; give it a shorter path"
                 )
                 problems.add(_INVALID, message, trigger.path)
-            # That of a node is checked with the node.
+            # The receiver of a node is checked with the node.
             if not webhook.signal:
                 check_receiver(webhook.receiver, trigger.path, problems)
             roots = WEBHOOK_ROOTS
@@ -94,7 +94,7 @@ def _check_cron(cron: Cron, trigger: Trigger, problems: Problems) -> None:
         problems.add(_INVALID, str(error), (*path, wrong))
         return
     if schedule.next_after(0) is None:
-        message = f"{cron.expression!r} never comes"
+        message = f"{cron.expression!r} has no next time"
         problems.add(_INVALID, message, (*path, member))
 
 

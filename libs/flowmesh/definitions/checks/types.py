@@ -1,9 +1,8 @@
-"""Whether what flows into a task fits what the task declares, and the workflow's output likewise.
+"""Checks that the value passed to a task fits its schema; the same for the workflow's output.
 
-A template is taken apart into what each of its places may hold: constants, text, and what
-references read as far as schemas tell. That is compared with the schema of what it flows into.
-What certainly does not fit is refused; what may not fit is a warning, one for each flow, where
-both sides say something.
+A template is split into the possible values of each place: constants, text, and references as far
+as schemas describe them. The result is compared with the schema of the receiver. A certain mismatch
+is refused. A possible mismatch is one warning per flow, if both sides have a schema.
 """
 
 from collections.abc import Mapping
@@ -64,7 +63,7 @@ def check_types(
 def _check_output(
     workflow: Workflow, scope: Scope, known: KnownSchemas, problems: Problems
 ) -> None:
-    """What the workflow answers: its output, or that of its only leaf."""
+    """Check the output of the workflow, or that of its only leaf."""
     need = known.parts.of(workflow.output_schema)
     if need is None:
         return
@@ -78,7 +77,7 @@ def _check_output(
     try:
         wholes = compile_template(given, output_roots_of(workflow)).wholes
     except TemplateInvalid:
-        # The check of templates tells of it.
+        # Reported by the check of templates.
         return
     flow = _Flow(known, scope, wholes, "the output of the workflow", problems)
     flow.check(given, need, (*workflow.schema_path, key))
@@ -86,10 +85,10 @@ def _check_output(
 
 @dataclass(frozen=True, slots=True)
 class _Flow:
-    """What flows into one node, or out of the workflow.
+    """The value passed to one node, or the output of the workflow.
 
-    `wholes` are the expressions that fill a string of the template; `sources` are they by the
-    places they stand at, `optional` those of them that lead through something that may be missing.
+    `wholes` are the expressions that fill a whole string of the template, `sources` the same by
+    place, `optional` those that pass through something that may be missing.
     """
 
     known: KnownSchemas
@@ -101,7 +100,7 @@ class _Flow:
     optional: set[Path] = field(default_factory=set)
 
     def check(self, given: Json, need: Part, base: Path) -> None:
-        """A template against what it flows into; `base` is where it stands."""
+        """Compare a template with the schema of its receiver; `base` is the template's path."""
         part = self._part(given, ())
         verdict = self.known.parts.comparison.verdict(part, need)
         refused: set[Path] = set()
@@ -123,7 +122,9 @@ class _Flow:
             self._warn(doubts[start], base)
 
     def _part(self, value: Json, path: Path, at: str = "") -> Part:
-        """What a place of the template may hold; `at` is its path as templates have it."""
+        """Return the possible values of a place in the template; `at` is its path as templates
+        write it.
+        """
         if isinstance(value, str):
             return self._text(path, at) if _OPEN in value else constant(value)
         if isinstance(value, dict):
@@ -142,7 +143,9 @@ class _Flow:
         return constant(value)
 
     def _text(self, path: Path, at: str) -> Part:
-        """What a string with expressions renders to: text, unless it is one and nothing else."""
+        """Return the possible values of a string with expressions: text, unless it is one
+        expression.
+        """
         expression = self.wholes.get(at)
         if expression is None:
             return Given((blank("string"),))
@@ -157,11 +160,11 @@ class _Flow:
         return found.part
 
     def _reads(self, reference: Reference) -> Part | None:
-        """What an argument of a function is."""
+        """Return the possible values of a function's argument."""
         found = self.known.value(self.scope, reference)
         return None if found is None else found.part
 
-    # --- telling ---
+    # --- reporting ---
 
     def _refuse(self, finding: Finding, base: Path) -> None:
         path, expects, source = (*base, *finding.path), self.expects, self._source(finding.path)
@@ -186,23 +189,23 @@ class _Flow:
             message = f"{source} may be missing; {self.expects} requires {finding.field!r}"
             self.problems.warn(MAY_BE_MISSING, message, (*base, *place))
             return
-        message = f"it cannot be told whether {source} fits {self.expects}: {finding.text}"
+        message = f"it is unknown whether {source} fits {self.expects}: {finding.text}"
         if finding.needed:
             message += f" ({finding.given} into {finding.needed})"
         self.problems.warn(UNKNOWN, message, (*base, *finding.path))
 
     @staticmethod
     def _place(finding: Finding) -> Path:
-        """Where the value is, or would be, that is in doubt."""
+        """Return the path of the value in doubt."""
         return (*finding.path, finding.field) if finding.field else finding.path
 
     def _start(self, path: Path) -> Path:
-        """The place of the reference that a path leads through; the path itself in constants."""
+        """Return the path of the enclosing reference; the path itself in constants."""
         starts = (path[:length] for length in range(len(path) + 1))
         return next((start for start in starts if start in self.sources), path)
 
     def _source(self, path: Path) -> str:
-        """The reference and the way from what it reads."""
+        """Return the reference and the path below it."""
         start = self._start(path)
         if start not in self.sources:
             return ""

@@ -1,4 +1,4 @@
-"""Whether the variables of a workflow have schemas, and first values that fit them."""
+"""Checks of variables: a valid schema, and an initial value that fits it."""
 
 from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.model import Workflow

@@ -1,4 +1,4 @@
-"""Workflows as drawings: SVG, Mermaid, DOT, and JSON with the places of everything."""
+"""Drawings of workflows: SVG, Mermaid, DOT, and JSON with positions."""
 
 from flowmesh.definitions.drawing.draw import DRAWINGS, MEDIA_TYPES, draw
 

@@ -1,4 +1,4 @@
-"""One workflow in one of the kinds of drawing."""
+"""One workflow as a drawing of a requested kind."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from flowmesh.definitions.model import Workflow
 from flowmesh.errors import TooLarge
 
 NODES_DRAWN_MAX = 2_000
-# What each kind of drawing is sent as.
+# Media type of each kind of drawing.
 MEDIA_TYPES = {
     "svg": "image/svg+xml",
     "mermaid": "text/vnd.mermaid",
@@ -22,10 +22,10 @@ MEDIA_TYPES = {
 
 
 def draw(workflow: Workflow, kind: str, statuses: Mapping[str, str] | None = None) -> str:
-    """A checked workflow as a drawing, `kind` one of DRAWINGS.
+    """Return a checked workflow as a drawing; `kind` is one of DRAWINGS.
 
-    With `statuses` of its nodes in the words of REST each is coloured by what became of it.
-    Raises TooLarge GRAPH_TOO_LARGE where nobody could read it.
+    With `statuses` of its nodes, in the words of the REST API, each node is colored by its status.
+    Raises TooLarge GRAPH_TOO_LARGE above NODES_DRAWN_MAX.
     """
     picture = picture_of(workflow, statuses)
     count = picture.count()

@@ -1,8 +1,8 @@
-"""Where boxes and arrows go: layers from top to bottom, few crossings, little slant.
+"""Layered layout of boxes and arrows: top to bottom, few crossings, little slant.
 
-The steps are those of Sugiyama, Tagawa and Toda (1981): turn circles, give each box a layer, put
-bends where an arrow passes a layer, order the layers by barycenters, and place them by isotonic
-regression, which keeps the order and the distances and moves nothing further than it must.
+The steps are those of Sugiyama, Tagawa and Toda (1981): reverse the arrows of cycles, assign
+layers, add bends where an arrow crosses a layer, order the layers by barycenters, and place them by
+isotonic regression, which keeps the order and the distances and moves nothing further than needed.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class _Layers:
 
 
 def lay_out(sizes: Sequence[Size], arrows: Sequence[tuple[int, int]]) -> Layout:
-    """Places boxes of these sizes with arrows between them."""
+    """Place boxes of these sizes with arrows between them."""
     if not sizes:
         return Layout([], [], (0.0, 0.0))
     downward = _without_circles(len(sizes), arrows)
@@ -65,7 +65,7 @@ def lay_out(sizes: Sequence[Size], arrows: Sequence[tuple[int, int]]) -> Layout:
 
 
 def _without_circles(count: int, arrows: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The arrows with those turned that lead back to a box on the way to them."""
+    """Return the arrows with those reversed that close a cycle."""
     after: list[list[int]] = [[] for _ in range(count)]
     for source, target in arrows:
         after[source].append(target)
@@ -89,7 +89,7 @@ def _without_circles(count: int, arrows: Sequence[tuple[int, int]]) -> list[tupl
 
 
 def _layers(count: int, arrows: Sequence[tuple[int, int]]) -> _Layers:
-    """Each box below all that lead to it; arrows over several layers get bends."""
+    """Assign each box a layer below its predecessors; arrows across layers get bends."""
     after: list[list[int]] = [[] for _ in range(count)]
     waiting = [0] * count
     for source, target in arrows:
@@ -132,7 +132,7 @@ def _link(layers: _Layers, upper: int, lower: int) -> None:
 
 
 def _order(layers: _Layers) -> None:
-    """Each row by the mean place of its neighbours, down and up again, until it settles."""
+    """Order each row by the mean position of its neighbors, down and up until it settles."""
     place = [0] * len(layers.layer)
     for row in layers.rows:
         for index, node in enumerate(row):
@@ -150,7 +150,7 @@ def _order(layers: _Layers) -> None:
 
 
 def _place(layers: _Layers, widths: Sequence[float]) -> list[float]:
-    """A horizontal place for each box and bend: near those it is linked with, in its order."""
+    """Return a horizontal position for each box and bend, near its neighbors and in its order."""
     x = [0.0] * len(widths)
     for row in layers.rows:
         total = sum(widths[node] + GAP_X for node in row)
@@ -173,11 +173,11 @@ def _mean(of: Sequence[float], nodes: Sequence[int], otherwise: float) -> float:
 
 
 def _spaced(row: Sequence[int], wanted: Sequence[float], widths: Sequence[float]) -> list[float]:
-    """Places nearest to those wanted, in the row's order and far enough from each other."""
+    """Return the positions nearest to those wanted, in the row's order and far enough apart."""
     offsets = [0.0]
     for before, node in pairwise(row):
         offsets.append(offsets[-1] + (widths[before] + widths[node]) / 2 + GAP_X)
-    # Pool adjacent violators: neighbours that want to overlap share their mean place.
+    # Pool adjacent violators: neighbors that would overlap share their mean position.
     pools: list[tuple[float, int]] = []
     for want, offset in zip(wanted, offsets, strict=True):
         total, count = want - offset, 1
@@ -190,7 +190,7 @@ def _spaced(row: Sequence[int], wanted: Sequence[float], widths: Sequence[float]
 
 
 def _heights(layers: _Layers, sizes: Sequence[Size]) -> list[float]:
-    """The middle of each row, and below them the height of all."""
+    """Return the middle of each row, and the total height."""
     found, top = [], 0.0
     for row in layers.rows:
         height = max((sizes[node][1] for node in row if node < len(sizes)), default=0.0)

@@ -1,4 +1,4 @@
-"""A workflow as boxes and arrows, before anybody knows where they are on the paper."""
+"""A workflow as boxes and arrows, without positions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from flowmesh.definitions.scopes import Scope
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """From box to box by index; `label` is its condition."""
+    """An arrow between boxes by index; `label` is its condition."""
 
     source: int
     target: int
@@ -20,7 +20,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node; `inner` is the body of one that has a body, `status` what became of it in a run."""
+    """A node; `inner` is its body, `status` its status in an execution."""
 
     id: str
     title: str
@@ -36,12 +36,12 @@ class Picture:
     arrows: list[Arrow] = field(default_factory=list)
 
     def count(self) -> int:
-        """All boxes, those in boxes included."""
+        """Return the number of boxes, nested ones included."""
         return sum(1 + (box.inner.count() if box.inner else 0) for box in self.boxes)
 
 
 def picture_of(workflow: Workflow, statuses: Mapping[str, str] | None = None) -> Picture:
-    """The picture of a workflow, with `statuses` of its nodes where it shows an execution."""
+    """Return the picture of a workflow; `statuses` of nodes show an execution."""
     return _picture(Scope(workflow.nodes), statuses or {})
 
 
@@ -50,7 +50,7 @@ def _picture(scope: Scope, statuses: Mapping[str, str]) -> Picture:
     picture = Picture()
     for node in nodes:
         inner = scope.bodies.get(node.path)
-        # Of a body each item has a fate of its own.
+        # Each item of a body has a status of its own.
         body = None if inner is None or node.body is None else _picture(inner, {})
         status = statuses.get(node.id, "")
         box = Box(node.id, node.name or node.id, type_of(node), _note(node), body, status)
@@ -71,7 +71,7 @@ def _picture(scope: Scope, statuses: Mapping[str, str]) -> Picture:
 
 
 def _transitions(nodes: Sequence[Node]) -> Iterator[Arrow]:
-    """Of a state machine, whose arrows are what follows what."""
+    """Yield the transitions of a state machine."""
     index = {node.id: number for number, node in enumerate(nodes)}
     for number, node in enumerate(nodes):
         follow = node.follow
@@ -86,7 +86,7 @@ def _transitions(nodes: Sequence[Node]) -> Iterator[Arrow]:
 
 
 def _note(node: Node) -> str:
-    """A second line: what a reader would look for next."""
+    """Return the second line of a box: its most useful detail."""
     match node.body:
         case MapBody(concurrency=concurrency):
             return f"for each, {concurrency} at a time"

@@ -1,4 +1,4 @@
-"""A picture as SVG that stands alone: no script, no font of its own, light and dark."""
+"""A picture as self-contained SVG: no script, no font of its own, light and dark."""
 
 import re
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ _CLASSES = {"decision": "decision", "condition": "decision"} | dict.fromkeys(
 
 @dataclass(slots=True)
 class Placed:
-    """A picture with the place of each box, top left, and what is in the boxes."""
+    """A picture with the top left corner of each box, and its nested pictures."""
 
     picture: Picture
     layout: Layout
@@ -100,7 +100,7 @@ def _drawn(whole: Placed, left: float, top: float) -> Iterator[str]:
     for arrow, way in zip(whole.picture.arrows, whole.layout.ways, strict=True):
         if arrow.label:
             (x, y), (to_x, to_y) = _ends(whole, arrow, way)
-            # Nearer to the target: conditions of one decision begin at one place.
+            # Nearer to the target: conditions of one decision start at one point.
             if len(way) > 2:
                 to_x, to_y = way[1]
             at_x, at_y = x + (to_x - x) * 0.6, y + (to_y - y) * 0.6
@@ -131,7 +131,7 @@ def _words(kind: str, x: float, y: float, shown: str, whole: str) -> str:
 
 
 def _ends(whole: Placed, arrow: Arrow, way: list[Point]) -> tuple[Point, Point]:
-    """Where an arrow leaves its box and where it arrives: at their lower and upper sides."""
+    """Return the start and the end of an arrow, at the lower and upper sides of its boxes."""
     (x, y), (to_x, to_y) = way[0], way[-1]
     down = 1 if to_y >= y else -1
     return (

@@ -1,4 +1,4 @@
-"""A picture as text that other tools draw: Mermaid and DOT."""
+"""A picture as text for other tools: Mermaid and DOT."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from flowmesh.definitions.drawing.picture import Arrow, Box, Picture
 from flowmesh.definitions.drawing.svg import cut
 
-# Fill and line by status; a status without them looks as one that has not begun.
+# Fill and line by status; other statuses look like a node that has not started.
 _COLORS = {
     "success": ("#dafbe1", "#1a7f37"),
     "failed": ("#ffebe9", "#cf222e"),

@@ -1,7 +1,7 @@
-"""What is allowed and likely to be regretted: warnings with codes that begin with LINT_.
+"""Lint rules: warnings about likely mistakes, with codes that begin with LINT_.
 
-lint(reading, resolve)    all of them for a source; tasks that cannot be resolved are passed over
-strict(problems)          the same problems, warnings being errors
+lint(reading, resolve)    warnings for a source; tasks that do not resolve are skipped
+strict(problems)          the same problems with warnings as errors
 """
 
 from collections.abc import Callable, Iterable
@@ -17,13 +17,13 @@ from flowmesh.definitions.problems import Problem, Problems
 from flowmesh.definitions.reading.sources import Read, Reading, Resolve
 
 IGNORE = "flowmesh.io/lint-ignore"
-"""The annotation that names codes, separated by commas, which are not told of a document."""
+"""The annotation that lists codes to ignore for a document, separated by commas."""
 
 _RULES: tuple[Callable[[Subject], None], ...] = (check_dead_nodes, check_names, check_uses)
 
 
 def lint(reading: Reading, resolve: Resolve) -> tuple[Problem, ...]:
-    """Warnings for every resource of a source, each with its place."""
+    """Return warnings for every resource of a source, each with its place."""
     if reading.source is None:
         return ()
     own = frozenset(r.name for r in reading.resources if isinstance(r.resource, Task))

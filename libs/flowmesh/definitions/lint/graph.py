@@ -1,4 +1,4 @@
-"""Rules for the graph: dead nodes, unused outputs, names, steps nobody undoes."""
+"""Rules for the graph: dead nodes, unused outputs, names, missing compensation."""
 
 from flowmesh.definitions.graph import levels
 from flowmesh.definitions.lint.subject import Subject, calls, changes, only_reads
@@ -9,7 +9,7 @@ from flowmesh.tasktypes.builtin.conditions import CONDITION
 
 
 def check_dead_nodes(subject: Subject) -> None:
-    """Conditions that never hold, and what waits for a node behind one; states nobody enters."""
+    """Warn of conditions that never hold, nodes behind them, and unreachable states."""
     for scope in subject.scope.every():
         reasons: dict[int, str] = {}
         for level in levels(scope.graph):
@@ -45,7 +45,7 @@ def _refuses(task: Task) -> bool:
 
 
 def never_holds(source: str, language: str) -> bool:
-    """Whether a condition reads nothing and is false."""
+    """Return whether a condition reads nothing and is false."""
     try:
         dialect = "cel" if language == "cel" else "javascript"
         condition = compile_condition(source, dialect=dialect, roots=())  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def _check_states(subject: Subject, body: StatesBody) -> None:
 
 
 def check_names(subject: Subject) -> None:
-    """In the context of step JSON the result of a step may take the place of an input."""
+    """Warn if the result of a step replaces an input in the context of step JSON."""
     workflow = subject.workflow
     if workflow.dialect is Dialect.STEPS:
         schema = workflow.input_schema
@@ -83,7 +83,7 @@ def check_names(subject: Subject) -> None:
 
 
 def check_uses(subject: Subject) -> None:
-    """Outputs that nobody reads, and effects that nothing undoes."""
+    """Warn of unused outputs, and of effects that nothing undoes."""
     handled = any(edge.on_failure for node in subject.nodes for edge in node.edges) or any(
         node.follow is not None and node.follow.catches for node in subject.nodes
     )
@@ -92,7 +92,7 @@ def check_uses(subject: Subject) -> None:
         for index, node in enumerate(scope.nodes):
             readers = subject.read_by.get(node.path, [])
             if _unused(subject, scope, index, node) and not readers:
-                message = f"nobody reads the output of {node.id}, which is all it is for"
+                message = f"nothing reads the output of {node.id}, its only effect"
                 _warn(subject, "LINT_UNUSED_OUTPUT", message, node)
             if index in undone:
                 message = f"if a step behind {node.id} fails, nothing undoes what {node.id} did"
@@ -104,7 +104,9 @@ def _warn(subject: Subject, code: str, message: str, node: Node) -> None:
 
 
 def _unused(subject: Subject, scope: Scope, index: int, node: Node) -> bool:
-    """Whether only a reader would give the node a purpose. In step JSON the context has readers."""
+    """Return whether the node has no purpose without a reader. The context of step JSON counts as
+    one.
+    """
     if subject.workflow.dialect is not Dialect.NATIVE or not only_reads(subject.task(node)):
         return False
     is_leaf = not scope.graph.successors[index]
@@ -112,7 +114,7 @@ def _unused(subject: Subject, scope: Scope, index: int, node: Node) -> bool:
 
 
 def _undone(subject: Subject, scope: Scope) -> frozenset[int]:
-    """Critical nodes that change something and are followed by one that may fail the workflow."""
+    """Return critical nodes that change something and precede a node that may fail the workflow."""
     fails_later: set[int] = set()
     found = set()
     for level in reversed(levels(scope.graph)):

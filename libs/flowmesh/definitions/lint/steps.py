@@ -1,4 +1,4 @@
-"""Rules for one task at a time: timeouts and retries."""
+"""Rules for single tasks: timeouts and retries."""
 
 from collections.abc import Container
 
@@ -7,14 +7,14 @@ from flowmesh.definitions.model import Dialect, Node, Retry, Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.tasktypes import timeout_of
 
-# More attempts, or more waiting between them, is taken for a mistake.
+# Above these, attempts or total delay are reported as a likely mistake.
 ATTEMPTS_MAX = 20
 WAITING_MS_MAX = 24 * 3_600_000
 _HOUR_MS = 3_600_000
 
 
 def check_step(subject: Subject, node: Node, own: Container[str]) -> None:
-    """A node; of a task that stands in the same source its own limits are told there."""
+    """Check a node; limits of a task in the same source are reported at the task."""
     task = subject.task(node)
     if task is None or node.body is not None:
         return
@@ -50,7 +50,7 @@ def _check_retry(retry: Retry, name: str, path: Path, problems: Problems) -> Non
 
 
 def waiting_of(retry: Retry) -> float:
-    """All delays of a policy together, in ms."""
+    """Return the sum of all delays of a policy in ms."""
     total, delay = 0.0, float(retry.initial_delay_ms)
     for _ in range(retry.max_attempts - 1):
         total += min(delay, retry.max_delay_ms) if retry.max_delay_ms else delay

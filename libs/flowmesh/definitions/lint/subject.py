@@ -1,4 +1,4 @@
-"""A workflow as the rules look at it: its graphs, its tasks, and who reads whose output."""
+"""A workflow prepared for the rules: graphs, tasks, readers of each output."""
 
 from flowmesh.definitions.model import Node, Task, Workflow, every_node
 from flowmesh.definitions.planning.planner import task_of_node
@@ -19,7 +19,7 @@ _LINKS = frozenset({"subworkflow", "continueAsNew"})
 
 
 class Subject:
-    """`read_by` are the places that read the output of a node, by the path of that node."""
+    """A workflow under check; `read_by` holds the readers of each node's output by its path."""
 
     def __init__(self, workflow: Workflow, resolve: Resolve, problems: Problems) -> None:
         self.workflow = workflow

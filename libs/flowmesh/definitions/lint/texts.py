@@ -1,4 +1,4 @@
-"""Secrets that are written into a definition, where everybody who may read it finds them."""
+"""Rules for secrets in plain text, readable by everyone with access to the definition."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.secrets import holds_secret
 
 Json = Any
-# What is in these describes values, and is none.
+# Members that describe values and hold none.
 _DESCRIBING = frozenset({"inputSchema", "outputSchema", "description"})
 _PLACEHOLDERS = ("<", "${", "$(", "***")
 

@@ -1,4 +1,4 @@
-"""Two versions of a definition side by side: what differs, who notices, what could move."""
+"""Comparison of two versions of a definition: differences, compatibility, moving executions."""
 
 from flowmesh.definitions.versions.callers import Compatibility, Reason, Verdict, compatibility_of
 from flowmesh.definitions.versions.diff import Difference, diff_tasks, diff_workflows

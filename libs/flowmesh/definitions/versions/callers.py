@@ -1,7 +1,7 @@
-"""Whether who calls an old version can call a new one unchanged.
+"""Compatibility of a new version for callers of an old one.
 
-Everything that the old input takes the new one must take; everything that the new output may be
-the old one must have allowed, and what it declared must still be declared.
+The new input must accept every value of the old one. The old output must allow every value of the
+new one, and every member it declared must still be declared.
 """
 
 from collections.abc import Container, Iterator
@@ -31,7 +31,7 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why, of the `input` or the `output`; `path` leads into the value."""
+    """A reason for a verdict on the `input` or the `output`; `path` leads into the value."""
 
     side: str
     verdict: Verdict
@@ -41,7 +41,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Compatibility:
-    """The verdict of each side, and why it is not "compatible"."""
+    """The verdict of each side with the reasons if it is not "compatible"."""
 
     input: Verdict
     output: Verdict
@@ -66,11 +66,11 @@ def _worst(reasons: list[Reason]) -> Verdict:
 def _input_reasons(old: Json, new: Json) -> Iterator[Reason]:
     for path, verdict, text in _findings(old, new):
         if text:
-            yield Reason("input", verdict, path_text(path), f"what callers give {text}")
+            yield Reason("input", verdict, path_text(path), f"the callers' value {text}")
         else:
-            # Callers of the old version had no reason to give a member that it did not name.
+            # Callers of the old version had no reason to pass a member it did not name.
             verdict = Verdict.COMPATIBLE if path else Verdict.UNKNOWN
-            yield Reason("input", verdict, path_text(path), "nothing was said of it before")
+            yield Reason("input", verdict, path_text(path), "was not declared before")
 
 
 def _output_reasons(old: Json, new: Json) -> Iterator[Reason]:
@@ -79,14 +79,14 @@ def _output_reasons(old: Json, new: Json) -> Iterator[Reason]:
         yield Reason("output", Verdict.BREAKING, path_text(path), "is not declared any more")
     for path, verdict, text in _findings(new, old):
         if text:
-            yield Reason("output", verdict, path_text(path), f"what callers get {text}")
+            yield Reason("output", verdict, path_text(path), f"the returned value {text}")
         elif path not in gone:
-            message = "nothing is said of it any more"
+            message = "is not described any more"
             yield Reason("output", Verdict.UNKNOWN, path_text(path), message)
 
 
 def _findings(up: Json, down: Json) -> Iterator[tuple[Path, Verdict, str]]:
-    """Where values of the one may not fit the other and why; no text where nothing is said."""
+    """Yield where values of one schema may not fit the other; no text if nothing is known."""
     verdict = compatible(_schema(up), _schema(down))
     if verdict.outcome is Outcome.COMPATIBLE:
         return
@@ -103,7 +103,7 @@ def _findings(up: Json, down: Json) -> Iterator[tuple[Path, Verdict, str]]:
 
 
 def _within(path: Path, paths: Container[Path]) -> bool:
-    """Whether the path is one of those or leads on from one."""
+    """Return whether the path is one of `paths` or below one."""
     return any(path[:length] in paths for length in range(len(path) + 1))
 
 
@@ -112,13 +112,13 @@ def _schema(schema: Json) -> Json:
 
 
 def _verdict(finding: Finding) -> Verdict:
-    """That some values do not fit is enough to break someone."""
+    """Return the verdict of a finding; one unfit value already breaks a caller."""
     breaks = finding.conflict or finding.kind in (Kind.OPTIONAL, Kind.RANGE)
     return Verdict.BREAKING if breaks else Verdict.UNKNOWN
 
 
 def _gone(old: Json, new: Json, path: Path, depth: int) -> Iterator[Path]:
-    """Members that the old output declares and the new one, which declares some, does not."""
+    """Yield members that the old output declares and the new one, if it declares any, does not."""
     if not isinstance(old, dict) or not isinstance(new, dict) or depth > _DEPTH_MAX:
         return
     before, after = _members(old), _members(new)

@@ -1,6 +1,6 @@
-"""What differs between two versions, by meaning: the order of keys and tasks does not count.
+"""Differences between two versions by meaning; the order of keys and tasks does not count.
 
-Each version is described as facts, fields by area and subject; differences are those of the facts.
+Each version is described as facts: fields by area and subject. Differences are those of the facts.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ Facts = dict[tuple[str, str], Fields]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`subject` of an area was added, removed or, in one `field`, changed."""
+    """A difference: `subject` of an area was added, removed or, in one `field`, changed."""
 
     area: str
     action: str
@@ -45,7 +45,7 @@ class Difference:
     after: Json = None
 
     def text(self) -> str:
-        """One line for people."""
+        """Return the difference as one line."""
         what = f"{self.area} {self.subject}".rstrip()
         if self.action != CHANGED:
             return f"{what} {self.action}"
@@ -78,7 +78,7 @@ def _differences(old: Facts, new: Facts) -> list[Difference]:
 
 
 def _changed(old: Json, new: Json, path: str) -> Iterator[tuple[str, Json, Json]]:
-    """The parts that differ, as deep as both are objects."""
+    """Yield the parts that differ, as deep as both are objects."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys((*old, *new)):
             below = f"{path}.{key}" if path else str(key)
@@ -135,7 +135,7 @@ def _trigger_fields(trigger: Trigger) -> Fields:
 
 
 def _without_secret(fields: Fields) -> Fields:
-    """The same, with the secret of a receiver of calls masked."""
+    """Return the fields with the secret of a receiver masked."""
     receiver = fields.get("receiver")
     if receiver is None:
         return fields
@@ -143,7 +143,7 @@ def _without_secret(fields: Fields) -> Fields:
 
 
 def _limits(limits: Limits | None) -> dict[str, Json]:
-    """Without the place where they stand."""
+    """Return the limits without their path."""
     return {"limits": {**asdict(limits), "path": None}} if limits is not None else {}
 
 
@@ -154,7 +154,7 @@ def _start(start: StartPolicy | None) -> dict[str, Json]:
 
 
 def _masked(secret: str) -> str:
-    """Tells that a secret is another one, and not which."""
+    """Return a mark that shows that a secret changed but not its value."""
     return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:8]}" if secret else ""
 
 
@@ -216,7 +216,7 @@ def _node_fields(node: Node) -> Fields:
 
 
 def _outcome_fields(outcome: Outcome) -> Fields:
-    """What follows from a failure, where it is not as by default."""
+    """Return the failure handling where it differs from the default."""
     fields: Fields = {}
     if outcome.on_failure is not OnFailure.FAIL:
         fields["on_failure"] = outcome.on_failure.name

@@ -1,7 +1,7 @@
-"""Whether a running execution could go on under another plan.
+"""Check whether a running execution could move to another plan.
 
-It could when every node that has started is there unchanged: the same spec, the same input, the
-same edges before it. What has not started may be anything.
+Every node that has started must be unchanged in the new plan: the same spec, input and incoming
+edges. Nodes that have not started may differ.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,16 +14,19 @@ _REASONS_MAX = 20
 
 
 def obstacles_to_move(old: plan_pb2.Plan, new: plan_pb2.Plan, started: Iterable[str]) -> list[str]:
-    """Why an execution cannot move; empty if it can. `started` are nodes as histories name them."""
+    """Return the reasons why an execution cannot move; empty if it can.
+
+    `started` are node ids as histories write them.
+    """
     before, after = _described(old.nodes, old.specs), _described(new.nodes, new.specs)
     reasons: dict[str, None] = {}
     for name in started:
-        # A body's node counts with the node whose body it is in: `each[7]/ship` with `each`.
+        # A node of a body counts as the node that owns the body: `each[7]/ship` as `each`.
         root = name.partition("/")[0].partition("[")[0]
         if root not in before:
             reasons[f"{root} has started and is not known"] = None
         elif root not in after:
-            reasons[f"{root} has started and is not there any more"] = None
+            reasons[f"{root} has started and is not in the new plan"] = None
         elif before[root] != after[root]:
             changed = [key for key in before[root] if before[root][key] != after[root].get(key)]
             reasons[f"{root} has started and differs in {', '.join(changed)}"] = None
@@ -33,7 +36,7 @@ def obstacles_to_move(old: plan_pb2.Plan, new: plan_pb2.Plan, started: Iterable[
 
 
 def _described(nodes: Iterable[plan_pb2.PlanNode], specs: Any) -> dict[str, dict[str, Any]]:
-    """What each node is, without its place in the plan."""
+    """Return a description of each node without its position in the plan."""
     listed = list(nodes)
     return {node.id: _node(node, listed, specs) for node in listed}
 
@@ -54,9 +57,9 @@ def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -
             nodes[index].id: rules.get(place) for place, index in enumerate(node.dependencies)
         },
         "join": (node.join, node.join_count, list(node.join_required)),
-        "what follows its failure": (node.on_failure, node.fallback, node.total_timeout_ms),
-        "what undoes it": _undoing(node, specs),
-        "whom it asks": node.approval.SerializeToString(deterministic=True),
+        "failure handling": (node.on_failure, node.fallback, node.total_timeout_ms),
+        "compensation": _undoing(node, specs),
+        "approval": node.approval.SerializeToString(deterministic=True),
         "input": (node.input_mode, node.input_template),
         "policies": (
             node.retry.SerializeToString(deterministic=True),
@@ -69,7 +72,7 @@ def _node(node: plan_pb2.PlanNode, nodes: list[plan_pb2.PlanNode], specs: Any) -
         "delay": node.delay_ms,
         "signal": (node.signal, node.on_timeout),
         "workflow it starts": node.child.SerializeToString(deterministic=True),
-        "what follows it": (
+        "transitions": (
             named(node.follow.next),
             [(list(catch.classes), named(catch.next)) for catch in node.follow.catches],
             node.follow.chooses,
