@@ -1,8 +1,8 @@
-"""The canonical model: what every format is read into and every check, analysis and plan reads.
+"""The canonical model of definitions: readers make it; checks, analyses and plans use it.
 
-It holds no positions and no text; `path` leads from each part back into its source document.
-A workflow is one graph of nodes; a map, a group and a state machine are nodes with a body of nodes.
-Graphs have no circles; what comes back to where it was is a state machine (decision 0008).
+It holds no positions and no text; `path` leads from each part to its place in the source. A
+workflow is one graph of nodes; a map, a group and a state machine are nodes with a body of nodes.
+Graphs have no cycles; repetition is a state machine (decision 0008).
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,21 +17,21 @@ from flowmesh.definitions.triggers import Trigger
 Json = Any
 
 
-# What templates see besides the usual names in the body of a map, and in that of a state machine.
+# Additional names for templates in the body of a map, and in that of a state machine.
 ITEM_NAMES = frozenset({"item", "index"})
 VARIABLE_NAMES = frozenset({"variables"})
 STATE_NAMES = frozenset({"state", "error"})
-# And in that of a task that fetches a page of items.
+# Additional name in a task that fetches a page of items.
 PAGE_NAMES = frozenset({"cursor"})
-# And in the input of what undoes another node: `undo.input`, `undo.output`.
+# Additional name in the input of a compensating task: `undo.input`, `undo.output`.
 UNDO_NAMES = frozenset({"undo"})
 UNDO_SUFFIX = ":undo"
-# The executor of tasks that ask people.
+# The executor of approvals.
 APPROVAL = "approval"
 
 
 class Dialect(Enum):
-    """Which document a definition was written in. The value is `Workflow.format` of the API."""
+    """The format of a definition's document. The value is `Workflow.format` of the API."""
 
     NATIVE = "native"
     STEPS = "steps"
@@ -49,7 +49,7 @@ class Priority(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and when a failed attempt is tried again; `max_attempts` counts the first."""
+    """A retry policy; `max_attempts` counts the first attempt."""
 
     max_attempts: int
     initial_delay_ms: int
@@ -57,23 +57,24 @@ class Retry:
     max_delay_ms: int
     jitter: float = 0.0
     retry_on: tuple[str, ...] = ()
-    # Failure classes that are not, whatever `retry_on` says; 0 is no limit.
+    # Failure classes that are never retried, even if listed in `retry_on`.
     never_on: tuple[str, ...] = ()
+    # No retry starts after this time; 0 means no limit.
     max_elapsed_ms: int = 0
 
 
 NATIVE_RETRY = Retry(*DEFAULT_RETRY)
-# What a `retryPolicy` of step JSON leaves out. Without one there is a single attempt.
+# Defaults of a `retryPolicy` of step JSON. Without a policy there is a single attempt.
 STEPS_RETRY = Retry(3, 1_000, 2.0, 30_000)
 NO_RETRY = Retry(1, 0, 1.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds tasks back although workers are free; 0 is no limit. `rate` is by second.
+    """Limits on tasks even if workers are free; 0 means no limit. `rate` is per second.
 
-    `key` is a template over `input`: each of its values is limited by itself. `retries` are those
-    made per task that began, as a share.
+    `key` is a template over `input`: each of its values has its own limit. `retries` is the number
+    of retries per started task.
     """
 
     concurrency: int = 0
@@ -85,8 +86,8 @@ class Limits:
 
 
 class StartConflict(Enum):
-    """What becomes of a start for which there is no room: it waits for its turn, is refused, takes
-    the place of the oldest, or is answered with the execution that runs.
+    """Handling of a start without a free slot: queue it, refuse it, replace the oldest execution,
+    or return the running execution.
     """
 
     QUEUE = 0
@@ -97,8 +98,8 @@ class StartConflict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StartPolicy:
-    """When executions begin, by what else was started with the same `key`, a template over `input`;
-    0 is no limit and no time.
+    """Start policy of executions that share the same `key`, a template over `input`; 0 means no
+    limit and no delay.
     """
 
     key: str = ""
@@ -112,7 +113,7 @@ class StartPolicy:
 
 
 class Visibility(Enum):
-    """Who may refer to a task: workflows applied with it, those of its namespace, everybody."""
+    """Workflows that may refer to a task: those applied with it, those of its namespace, all."""
 
     PRIVATE = "private"
     NAMESPACE = "namespace"
@@ -121,11 +122,11 @@ class Visibility(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A unit of work: a `WorkflowTask` of the library, a built-in, or one written into a step.
+    """A unit of work: a `WorkflowTask` of the library, a built-in task, or one written into a step.
 
-    `type` is the word of the document (`http`), `executor` who runs it (`http.request`).
-    `config` is what the executor gets, `config_path` where it stands in the source; `places` says
-    where parts of it stand that the document calls something else.
+    `type` is the word of the document (`http`), `executor` the task type that runs it
+    (`http.request`). `config` is passed to the executor, `config_path` is its place in the source;
+    `places` maps parts whose place in the source has another name.
     """
 
     type: str
@@ -146,7 +147,7 @@ class Task:
     places: dict[Path, Path] = field(default_factory=dict)
 
     def at(self, *keys: str | int) -> Path:
-        """Where a part of `config` stands in the source."""
+        """Return the path of a part of `config` in the source."""
         for end in range(len(keys), 0, -1):
             if keys[:end] in self.places:
                 return (*self.places[keys[:end]], *keys[end:])
@@ -155,23 +156,23 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class MapBody:
-    """What a map runs once for each of its items, at most `concurrency` of them at a time.
+    """The body of a map, run once per item, at most `concurrency` items at a time.
 
-    One with `pages_max` runs two nodes once for each page: a task that fetches it, and a map over
-    its items, whose `next_path` says where the output of the task has the cursor of the next.
+    With `pages_max` it runs two nodes per page: a task that fetches the page, and a map over its
+    items. `next_path` is the place of the next cursor in the output of the task.
     """
 
     nodes: tuple["Node", ...]
     concurrency: int
     path: Path
-    # So many items, or this share of them, may fail without the map failing.
+    # Number or share of items that may fail without failing the map.
     tolerated: int = 0
     tolerated_share: float = 0.0
-    # `item` is a list of so many; 0 is the item itself.
+    # Number of items per batch; `item` is then a list. 0 means single items.
     batch: int = 0
     pages_max: int = 0
     next_path: tuple[str, ...] = ()
-    # Its output says how many items there were and how many failed, and not what they gave.
+    # The output holds the numbers of items and of failures instead of the item outputs.
     counted: bool = False
 
 
@@ -180,7 +181,7 @@ class GroupBody:
     """A graph that runs once; its output is the list of its leaves' outputs, in order.
 
     In a race the first leaf that completes ends it: the others are canceled and its output is that
-    of the group. A `single` one answers the output of its only leaf, null where there are several.
+    of the group. A `single` group returns the output of its only leaf, null if there are several.
     """
 
     nodes: tuple["Node", ...]
@@ -191,18 +192,17 @@ class GroupBody:
 
 @dataclass(frozen=True, slots=True)
 class StatesBody:
-    """Nodes of which one runs at a time, first `start`; each names the one that follows.
+    """Nodes of a state machine: one runs at a time, `start` first; each names its successor.
 
-    They share a value: the input of the machine (`Node.input`) to begin with, then the output of
-    the last node that does not keep it. Templates in it see the value as `state`, and `error`
-    (`class`, `message`, `node`, `details`) behind a catch. The value at the end is the output of
-    the machine.
+    They share a value: first the input of the machine (`Node.input`), then the output of the last
+    node that does not keep it. Templates read the value as `state`, and `error` (`class`,
+    `message`, `node`, `details`) after a catch. The final value is the output of the machine.
     """
 
     nodes: tuple["Node", ...]
     start: str
     path: Path
-    # How many may begin, one after the other; 0 is no limit.
+    # Limit of started nodes; 0 means no limit.
     steps_max: int = 0
 
 
@@ -211,24 +211,24 @@ Body = MapBody | GroupBody | StatesBody
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """Where a state machine goes on when a node of it has failed with one of these classes.
+    """The successor of a node that failed with one of these classes.
 
-    `*` is every class.
+    `*` matches every class.
     """
 
     classes: tuple[str, ...]
     next: str
-    # The machine fails with it in the end, whatever comes between.
+    # The machine fails with this failure at the end, after the nodes that follow.
     defers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """What follows a node of a state machine; an empty name ends the machine.
+    """The successor of a node of a state machine; an empty name ends the machine.
 
-    The output of a node that `chooses` says what follows, one of `among`: its id, a list with its
-    id, or an object with its id as `next`. One that `keeps` leaves the value as it is; one that
-    chooses always does.
+    The output of a node that `chooses` names the successor, one of `among`: its id, a list with its
+    id, or an object with its id as `next`. A node that `keeps` leaves the value unchanged; a node
+    that chooses always does.
     """
 
     next: str = ""
@@ -239,10 +239,10 @@ class Follow:
 
 
 class Join(Enum):
-    """When a node with several edges to it runs.
+    """The condition for a node with several incoming edges to run.
 
-    STRICT is that of dependencies: all are taken, else the node is skipped. ALL waits until each is
-    taken or cannot be any more, and runs if one was; ANY runs at the first that is taken.
+    STRICT: all edges are taken, else the node is skipped. ALL: each edge is taken or cannot be
+    taken anymore, and at least one was. ANY: the first edge is taken.
     """
 
     STRICT = "strict"
@@ -251,10 +251,10 @@ class Join(Enum):
 
 
 class FailurePolicy(Enum):
-    """What a workflow does once a critical node has failed.
+    """The reaction of a workflow to the failure of a critical node.
 
-    What does not depend on it goes on; or what workers have is let end, and nothing begins; or what
-    runs is canceled.
+    Either independent nodes continue; or running tasks finish and nothing new starts; or running
+    tasks are canceled.
     """
 
     FINISH_OTHERS = 0
@@ -263,8 +263,8 @@ class FailurePolicy(Enum):
 
 
 class OnFailure(Enum):
-    """What a node's failure means: as the workflow says; nodes behind it go on with its fallback;
-    it waits for somebody; or all that runs is canceled and what was done is undone.
+    """The reaction to a node's failure: follow the policy of the workflow; continue with the
+    fallback; wait for a manual retry; or cancel running tasks and compensate.
     """
 
     FAIL = 0
@@ -275,22 +275,24 @@ class OnFailure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What follows when a node fails, or when it completed and the execution fails later.
+    """Handling of a node's failure, and its compensation if the execution fails later.
 
-    `undo` is the task that undoes it; its node has the id of this one with `UNDO_SUFFIX`.
+    `undo` is the compensating task; its node has the id of this one with `UNDO_SUFFIX`.
     """
 
     on_failure: OnFailure = OnFailure.FAIL
     fallback: Json = None
     undo: "Node | None" = None
     total_timeout_ms: int = 0
-    # From when an attempt is ready until a worker begins it.
+    # Limit from a ready attempt until a worker starts it.
     start_timeout_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Compensation:
-    """When what was done is undone, and whether at once where the dependencies allow it."""
+    """Events that trigger compensation, and whether it runs in parallel where dependencies
+    allow.
+    """
 
     on_failure: bool = True
     on_cancel: bool = True
@@ -300,25 +302,26 @@ class Compensation:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A dependency with a condition of its own on the node it comes from.
+    """A dependency with a condition on its source node.
 
-    Taken when `source` completed and, where there is a `label`, its output names it (a string or a
-    list of strings); with `on_failure`, when `source` has failed, which then fails nothing else.
+    Taken if `source` completed and, if a `label` is set, its output names the label (a string or a
+    list of strings). With `on_failure` it is taken if `source` failed, and that failure then fails
+    nothing else.
     """
 
     source: str
     path: Path
     label: str = ""
     on_failure: bool = False
-    # As the document has them: its name, and its condition for people to read.
+    # The name and the condition from the document, for display.
     id: str = ""
     condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """How long a result is good, and for whom; `key` is a template over the task's input, and
-    None is the input itself.
+    """Validity and scope of a cached result; `key` is a template over the task's input, None means
+    the input itself.
     """
 
     ttl_ms: int
@@ -329,11 +332,11 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One step of a graph. Its task is written into it or found by `task_ref`, or it is a map.
+    """One step of a graph. It holds its task or refers to it by `task_ref`, or it has a body.
 
-    `input` is a template, meaningful where `has_input`, and of a map the list of its items;
-    `condition` a CEL expression that must hold for the node to run. `dependencies` are as
-    written: repeated ones included, an empty one for what was no id.
+    `input` is a template, valid if `has_input`; for a map it is the list of its items. `condition`
+    is a CEL expression that must hold for the node to run. `dependencies` are as written:
+    repetitions are kept, an invalid id is empty.
     """
 
     id: str
@@ -348,31 +351,31 @@ class Node:
     dependencies_key: str = ""
     retry: Retry | None = None
     timeout_ms: int = 0
-    # A worker that has the task is to be heard of this often; 0 is no limit.
+    # Maximum interval between heartbeats of the worker; 0 means no limit.
     heartbeat_ms: int = 0
     critical: bool = True
     priority: Priority = Priority.NORMAL
     queue: str = ""
     body: "Body | None" = None
-    # Edges from nodes that are dependencies too, and when they let this node run.
+    # Edges from dependencies, and the join that lets this node run.
     edges: tuple[Edge, ...] = ()
     join: Join = Join.STRICT
-    # Of ALL and ANY: how many edges must be taken, and those that must be among them.
+    # For ALL and ANY: the number of edges that must be taken, and required sources.
     join_count: int = 1
     join_required: tuple[str, ...] = ()
     outcome: Outcome = Outcome()
-    # Not in the document: what stands before, behind or between those that are.
+    # Not in the document: added before, after or between its nodes.
     hidden: bool = False
-    # Of a node in the body of a state machine.
+    # Set for a node in the body of a state machine.
     follow: Follow | None = None
-    # Names its templates see besides the usual ones, of the bodies it is in.
+    # Additional names for its templates, from the bodies around it.
     bound: frozenset[str] = frozenset()
-    # When an earlier result may stand for that of its task.
+    # Reuse of an earlier result of its task.
     cache: "Cache | None" = None
     limits: Limits | None = None
     # Labels that its workers must have.
     requires: dict[str, str] = field(default_factory=dict)
-    # What whoever starts the execution must be permitted, besides what its task asks for.
+    # Permissions that the starter of the execution needs, besides those of the task.
     permissions: tuple[str, ...] = ()
 
     @property
@@ -390,7 +393,7 @@ class Node:
 
 
 def every_node(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The nodes with those in bodies among them and those that undo one, each behind its own."""
+    """Yield the nodes including those in bodies and compensating ones, each after its owner."""
     for node in nodes:
         yield node
         if node.outcome.undo is not None:
@@ -408,7 +411,7 @@ class Callbacks:
 
 
 class SearchKind(Enum):
-    """What a search attribute holds; ANY is whatever its value is."""
+    """The type of a search attribute; ANY takes the type of its value."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -419,9 +422,9 @@ class SearchKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SearchField:
-    """Something executions are found by: `attr.<name>`, or `input.<path>`.
+    """A search attribute of executions: `attr.<name>`, or `input.<path>`.
 
-    `template` computes it from the input; None of an attribute that is only set later.
+    `template` computes it from the input; None if it is only set later.
     """
 
     name: str
@@ -432,7 +435,9 @@ class SearchField:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A value that templates read as `variables.<name>` and people change while it runs."""
+    """A value that templates read as `variables.<name>`; it can be changed while the execution
+    runs.
+    """
 
     name: str
     schema: Json
@@ -442,7 +447,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A named graph of nodes with what it takes and answers."""
+    """A named graph of nodes with its input and output schemas and its policies."""
 
     id: str
     name: str
@@ -460,17 +465,17 @@ class Workflow:
     schema_path: Path = ()
     on_failure: FailurePolicy = FailurePolicy.FINISH_OTHERS
     compensation: Compensation = Compensation()
-    # What starts executions besides calls of the API.
+    # Starts of executions besides calls of the API.
     triggers: tuple[Trigger, ...] = ()
     search: tuple[SearchField, ...] = ()
-    # How long ended executions are kept; 0 is as long as the namespace says.
+    # Retention of ended executions in ms; 0 means that of the namespace.
     retention_ms: int = 0
     limits: Limits | None = None
     variables: tuple[Variable, ...] = ()
 
     @property
     def bound(self) -> frozenset[str]:
-        """What its templates may begin with beside what all may."""
+        """Return the roots of its templates besides those that all templates have."""
         return VARIABLE_NAMES if self.variables else frozenset()
 
     start: StartPolicy | None = None

@@ -1,5 +1,5 @@
-"""The graphs of a workflow, its own and the bodies in it: what is visible in each, what its
-templates refer to, and who waits for whom.
+"""The graphs of a workflow, its own and those of bodies: visible nodes, references,
+dependencies.
 """
 
 from collections import ChainMap
@@ -18,16 +18,16 @@ from flowmesh.definitions.references import (
 )
 from flowmesh.expressions import Template, TemplateInvalid, compile_template
 
-# Appended to the id of a node with a condition: the node that evaluates it.
+# Suffix of the node that evaluates the condition of another node.
 GATE_SUFFIX = ":condition"
 
 
 class Scope:
-    """One graph. `owner` is the node whose body it is, `outer` the graph that node stands in.
+    """One graph. `owner` is the node whose body it is, `outer` the graph of that node.
 
     `visible` holds nodes by id, its own and those around it; `bodies` the scopes of its nodes'
-    bodies by their paths; `templates` and `invalid` what is rendered for nodes, by where it stands;
-    `implied` the tasks a node refers to in its input, its condition or its body, by its index.
+    bodies by path; `templates` and `invalid` the templates of nodes by path; `implied` the tasks
+    that a node refers to in its input, condition or body, by its index.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class Scope:
         self.graph: Graph = graph_of(nodes, self.implied)
 
     def _referred(self, node: Node) -> dict[str, None]:
-        """The tasks a node refers to, in order. Unknown ones too; checks tell of them."""
+        """Return the tasks a node refers to, in order. Unknown ones are included; checks report
+        them.
+        """
         names: dict[str, None] = {}
         for place, source in templates_of(node):
             try:
@@ -73,37 +75,37 @@ class Scope:
         return names
 
     def templates_of(self, node: Node) -> Iterator[tuple[Path, Template]]:
-        """Those of a node that can be read, with where they stand."""
+        """Yield the readable templates of a node with their paths."""
         for place, _ in templates_of(node):
             if place in self.templates:
                 yield place, self.templates[place]
 
     def undos(self) -> Iterator[Node]:
-        """The nodes that undo one of its own."""
+        """Yield the compensating nodes of its own nodes."""
         return (node.outcome.undo for node in self.nodes if node.outcome.undo is not None)
 
     def around(self) -> Iterator["Scope"]:
-        """The scopes this one stands in, the nearest first."""
+        """Yield the enclosing scopes, the nearest first."""
         scope = self.outer
         while scope is not None:
             yield scope
             scope = scope.outer
 
     def body_of(self, node: Node) -> "Scope | None":
-        """The body of a node that is visible here; None where it has none."""
+        """Return the body of a node that is visible here, or None."""
         if node.body is None:
             return None
         return next(s.bodies[node.path] for s in (self, *self.around()) if node.path in s.bodies)
 
     @property
     def leaf_output(self) -> str:
-        """The template of what the only leaf yields; empty where there are several."""
+        """Return the template of the only leaf's output; empty if there are several leaves."""
         leaves = self.graph.leaves
         name = self.nodes[leaves[0]].id if len(leaves) == 1 else ""
         return f'{{{{tasks["{name}"].output}}}}' if name else ""
 
     def every(self) -> Iterator["Scope"]:
-        """This scope and all in it, each before those in it."""
+        """Yield this scope and all nested scopes, outer before inner."""
         yield self
         for body in self.bodies.values():
             yield from body.every()

@@ -1,4 +1,4 @@
-"""Schemas of what a task of a `Workflow` can be besides a call: a map, a group, a loop, a try."""
+"""Schemas of tasks with a body: a map, a group, a loop, a try."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
@@ -28,10 +28,10 @@ def _pages() -> Schema:
         {
             "taskRef": TASK_REF,
             "input": described(
-                "Templates that see cursor besides, null for the first page.", ANYTHING
+                "Templates; cursor is available, null for the first page.", ANYTHING
             ),
-            "items": described("Where its output has the items of a page.", text()),
-            "next": described("Where its output has the cursor of the next page.", text()),
+            "items": described("Path of the items of a page in its output.", text()),
+            "next": described("Path of the next cursor in its output.", text()),
             "maxPages": number(
                 1, limits.MAP_PAGES_MAX, whole=True, default=limits.MAP_PAGES_DEFAULT
             ),
@@ -40,17 +40,17 @@ def _pages() -> Schema:
             "queue": ID,
         },
         "taskRef",
-        text="A task that brings the items page by page.",
+        text="A task that fetches the items page by page.",
     )
 
 
 def _one_of(schema: Schema, *keys: str) -> Schema:
-    """With one of these members at least."""
+    """Require at least one of these members."""
     return {**schema, "anyOf": [{"required": [key]} for key in keys]}
 
 
 def bodies() -> dict[str, Schema]:
-    """By the word that a task has for it."""
+    """Return the schemas by the member that a task has for them."""
     tasks: Schema = {"$ref": "#/$defs/tasks"}
     limit, default = limits.MAP_CONCURRENCY_MAX, limits.MAP_CONCURRENCY_DEFAULT
     return {
@@ -61,14 +61,16 @@ def bodies() -> dict[str, Schema]:
                         'The list to run for, such as "{{input.orders}}".', ANYTHING
                     ),
                     "pages": _pages(),
-                    "results": described("What it answers.", choice(RESULTS, RESULTS[0])),
+                    "results": described(
+                        "The output: the items' outputs, or counts.", choice(RESULTS, RESULTS[0])
+                    ),
                     "tasks": tasks,
                     "concurrency": number(1, limit, whole=True, default=default),
                     "batch": described(
-                        "item is a list of so many.", number(1, limits.MAP_BATCH_MAX, whole=True)
+                        "item is a list of this many.", number(1, limits.MAP_BATCH_MAX, whole=True)
                     ),
                     "tolerate": described(
-                        "How many items may fail: so many, or this share of them.",
+                        "Number of items that may fail, or their share.",
                         or_null(
                             members(
                                 {
@@ -91,7 +93,7 @@ def bodies() -> dict[str, Schema]:
             {
                 "while": code("CEL over state, input and tasks."),
                 "rounds": number(1, limits.LOOP_ROUNDS_MAX, whole=True),
-                "state": described("What the first round begins with.", ANYTHING),
+                "state": described("The state of the first round.", ANYTHING),
                 "tasks": tasks,
             },
             "while",
@@ -106,10 +108,10 @@ def bodies() -> dict[str, Schema]:
                         "type": "array",
                         "items": members({"errors": IDS, "tasks": tasks}, "tasks"),
                     },
-                    "finally": members({"tasks": tasks}, "tasks", text="Runs however it went."),
+                    "finally": members({"tasks": tasks}, "tasks", text="Always runs at the end."),
                 },
                 "tasks",
-                text="Runs its tasks, others for what fails in them, and some however it went.",
+                text="Runs its tasks, handlers for their failures, and tasks that always run at the end.",
             ),
             "catch",
             "finally",

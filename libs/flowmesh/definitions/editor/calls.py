@@ -52,10 +52,10 @@ def publish_parameters(more: bool) -> Schema:
     return members(
         {
             "subject": described(
-                "Words with dots between them; a template.",
+                "Words separated by dots; a template.",
                 {"type": "string", "maxLength": limits.CODE_CHARACTERS_MAX, "pattern": _SUBJECT},
             ),
-            "type": text(about="Type of the event; the subject unless said."),
+            "type": text(about="Type of the event; by default the subject."),
             "data": described("The payload; templates.", ANYTHING),
         },
         "subject",
@@ -66,7 +66,7 @@ def publish_parameters(more: bool) -> Schema:
 def log_parameters(more: bool) -> Schema:
     return members(
         {
-            "message": code("What is said; a template."),
+            "message": code("The message; a template."),
             "level": choice(LEVELS, "INFO"),
             "fields": {"type": ["object", "null"], "maxProperties": limits.PARAMETERS_MAX},
         },
@@ -76,7 +76,7 @@ def log_parameters(more: bool) -> Schema:
 
 
 def authentication_schema() -> Schema:
-    """Of a call over HTTP: a type, and the members that the type has."""
+    """Return the schema of an HTTP call's authentication: a type, and the members of that type."""
     kinds = [
         members(
             {
@@ -88,19 +88,19 @@ def authentication_schema() -> Schema:
         )
         for kind, (needed, may) in SCHEMES.items()
     ]
-    return described("How the request proves who sends it.", {"anyOf": [*kinds, {"type": "null"}]})
+    return described("Authentication of the request.", {"anyOf": [*kinds, {"type": "null"}]})
 
 
 def cache_schema(ttl: Schema) -> Schema:
-    """Of a node in a format that writes durations like this."""
+    """Return the schema of a node's cache in a format with this schema of durations."""
     cache = members(
         {
-            "ttl": described("How long a result is good.", ttl),
+            "ttl": described("Validity of a result.", ttl),
             "scope": choice(CACHE_SCOPES, CACHE_SCOPES[0]),
-            "key": described("What makes results the same; the input unless said.", ANYTHING),
+            "key": described("Key of equal results; by default the input.", ANYTHING),
         },
         "ttl",
-        text="An earlier result may stand for that of the task.",
+        text="Reuse of an earlier result of the task.",
     )
     return or_null(cache)
 
@@ -129,10 +129,10 @@ def unary_parameters(more: bool) -> Schema:
             "metadata": HEADERS,
             "tls": flag(True),
             "ca": text(limits.CODE_CHARACTERS_MAX, "Certificates to trust, PEM."),
-            "serverName": text(about="Name in the server's certificate, where not the host."),
+            "serverName": text(about="Name in the server's certificate, if not the host."),
             "descriptors": text(
                 limits.DESCRIPTORS_CHARACTERS_MAX,
-                "FileDescriptorSet in base64; without it the server is asked.",
+                "FileDescriptorSet in base64; without it, server reflection is used.",
             ),
         },
         "target",
@@ -150,22 +150,22 @@ def python_parameters(more: bool) -> Schema:
         },
         text="Above what the worker allows, the task fails.",
     )
-    returns = code("Python that returns the output; it computes and reaches nothing else.")
+    returns = code("Python that returns the output, without access to files or the network.")
     return members({"code": returns, "limits": or_null(asked)}, "code", more=more)
 
 
 def database_parameters(more: bool) -> Schema:
     statement = code("One SQL statement; values are written as :name.")
     listed = {"type": "array", "minItems": 1, "items": ID}
-    identifier = members({"value": code("What chooses it."), "of": listed}, "value", "of")
+    identifier = members({"value": code("The value that selects it."), "of": listed}, "value", "of")
     named = {"type": ["object", "null"], "maxProperties": limits.PARAMETERS_MAX}
     return members(
         {
-            "connection": described("Name of a database that the worker knows.", ID),
+            "connection": described("Name of a database configured at the worker.", ID),
             "statement": {**statement, "maxLength": STATEMENT_CHARACTERS_MAX},
             "parameters": described("Values by name; templates.", {**named, **ANYTHING}),
             "identifiers": described(
-                "Names of columns that are chosen, each out of a list.",
+                "Selected column names, each from a list.",
                 {**named, "additionalProperties": identifier},
             ),
             "maxRows": described(

@@ -1,4 +1,4 @@
-"""Schema of graph JSON. Members that are not known are kept, so it refuses none."""
+"""Schema of graph JSON. Unknown members are kept, so it refuses none."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.calls import CACHE_MS
@@ -31,7 +31,7 @@ from flowmesh.definitions.formats.graph.nodes import NATIVE_KEYS, NODE_TYPES, OP
 from flowmesh.definitions.model import Join, Priority
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
-# One of them says what a custom node does.
+# Exactly one of them defines a custom node.
 _CUSTOM = ("taskType", "handlerId", "action", *NATIVE_KEYS)
 _TIMEOUT_MS = described("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
 _WEBHOOKS = or_null(
@@ -48,7 +48,7 @@ _METADATA = or_null(
         {
             **dict.fromkeys(("createdAt", "updatedAt", "createdBy", "category"), text()),
             "tags": {"type": "array", "items": {"type": "string"}},
-            "isPublic": described("Whether others may copy it.", flag(False)),
+            "isPublic": described("True if other workflows may copy it.", flag(False)),
         },
         more=True,
     )
@@ -56,10 +56,10 @@ _METADATA = or_null(
 
 
 def graph_schema() -> Schema:
-    """Of a workflow in graph JSON."""
+    """Return the schema of a workflow in graph JSON."""
     schema = members(
         {
-            "id": described("The name the workflow is started by.", ID),
+            "id": described("The id of the workflow.", ID),
             "name": text(),
             "description": _DESCRIPTION,
             "metadata": _METADATA,
@@ -73,7 +73,7 @@ def graph_schema() -> Schema:
             "inputSchema": JSON_SCHEMA,
             "outputSchema": JSON_SCHEMA,
             "output": described(
-                "What the workflow answers; templates over input and tasks.", ANYTHING
+                "The output of the workflow; templates over input and tasks.", ANYTHING
             ),
             "maxConcurrency": described(
                 "Nodes that may run at once; 0 is no limit.",
@@ -99,7 +99,7 @@ def _node() -> Schema:
     counted = members(
         {
             "type": join,
-            "count": described("Of how many edges it needs the end.", number(1, limits.EDGES_MAX)),
+            "count": described("Number of edges it waits for.", number(1, limits.EDGES_MAX)),
             "required": described("Nodes that must be among them.", IDS),
         }
     )
@@ -110,10 +110,10 @@ def _node() -> Schema:
             "name": text(),
             "description": _DESCRIPTION,
             "position": or_null(members({"x": at, "y": at}, "x", "y", more=True)),
-            "data": described("What the node does, by its type.", {"type": ["object", "null"]}),
+            "data": described("The work of the node, by its type.", {"type": ["object", "null"]}),
             "metadata": _METADATA,
             "join": {"anyOf": [join, counted]},
-            "critical": described("Whether its failure fails the workflow.", flag(True)),
+            "critical": described("True if its failure fails the workflow.", flag(True)),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
             "cache": CACHE_MS,
@@ -146,7 +146,7 @@ def _edge() -> Schema:
             "condition": text(
                 limits.CODE_CHARACTERS_MAX, "The id of a condition, an expression, or error."
             ),
-            "outcome": text(about="What the output of the source names for it to be taken."),
+            "outcome": text(about="The outcome in the source's output that takes the edge."),
             "priority": number(-1e9, 1e9),
             "type": {**text(), "examples": ["error"]},
         },
@@ -158,7 +158,7 @@ def _edge() -> Schema:
 
 
 def _data() -> dict[str, Schema]:
-    """What the data of each type of node holds."""
+    """Return the schema of `data` by the type of node."""
     delay = number(0, limits.RETRY_DELAY_MS_MAX, whole=True)
     common: dict[str, Schema] = {
         "input": ANYTHING,
@@ -235,7 +235,7 @@ def _condition() -> Schema:
 
 
 def _authentication() -> Schema:
-    """By the type of it, what its config needs and what it may have."""
+    """Return the schema of authentication: required and optional members by type."""
     schemes = [
         members(
             {

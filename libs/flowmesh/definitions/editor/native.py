@@ -52,7 +52,7 @@ _WAITED_FOR: Schema = {
         ]
     },
 }
-_FORM = described("How templates are written.", choice(FORMS, FORMS[0]))
+_FORM = described("The syntax of templates.", choice(FORMS, FORMS[0]))
 _JOIN = members(
     {
         "mode": choice(("ANY", "ALL"), "ANY"),
@@ -63,22 +63,20 @@ _JOIN = members(
 _NAMES: Schema = {"anyOf": [text(), {"type": "array", "items": text()}, {"type": "null"}]}
 _APPROVAL = members(
     {
-        "assignees": described(
-            "Who may decide: names or templates of them; nobody is anybody.", _NAMES
-        ),
+        "assignees": described("Allowed deciders: names or templates; empty means anyone.", _NAMES),
         "needs": {
             "anyOf": [choice(NEEDS, NEEDS[0]), number(1, ASSIGNEES_MAX, whole=True)],
-            "description": "How many of them must approve.",
+            "description": "Number of required approvals.",
         },
-        "title": described("What they are asked.", ANYTHING),
-        "data": described("What they are shown.", ANYTHING),
-        "form": described("What they fill in.", JSON_SCHEMA),
+        "title": described("The question.", ANYTHING),
+        "data": described("Data shown with the question.", ANYTHING),
+        "form": described("Schema of the form to fill in.", JSON_SCHEMA),
         "deadline": or_null(DURATION),
-        "escalateTo": described("Who is asked besides once the deadline has passed.", _NAMES),
+        "escalateTo": described("Additional deciders after the deadline.", _NAMES),
         "onDeadline": choice(DEADLINES, DEADLINES[0]),
         "onReject": choice(REJECTIONS, REJECTIONS[0]),
     },
-    text="Waits for people to approve.",
+    text="Waits for approvals by people.",
 )
 _CODE = code("JavaScript that returns the output.")
 _CONDITION = text(
@@ -87,7 +85,7 @@ _CONDITION = text(
 
 
 def workflow_schema() -> Schema:
-    """Of `kind: Workflow`."""
+    """Return the schema of `kind: Workflow`."""
     spec = members(
         {
             "description": _DESCRIPTION,
@@ -95,7 +93,7 @@ def workflow_schema() -> Schema:
             "inputSchema": JSON_SCHEMA,
             "outputSchema": JSON_SCHEMA,
             "output": described(
-                "What the workflow answers; templates over input and tasks.", ANYTHING
+                "The output of the workflow; templates over input and tasks.", ANYTHING
             ),
             "parallelism": described(
                 "Tasks that may run at once; 0 is no limit.",
@@ -124,7 +122,7 @@ def workflow_schema() -> Schema:
 
 
 def task_schema() -> Schema:
-    """Of `kind: WorkflowTask`."""
+    """Return the schema of `kind: WorkflowTask`."""
     blocks = {each.block: parameters_schema(each) for each in BLOCKS.values()}
     common: dict[str, Schema] = {
         "description": _DESCRIPTION,
@@ -189,11 +187,13 @@ def decision_parameters(more: bool) -> Schema:
 
 
 def template_schema() -> Schema:
-    """Of `kind: WorkflowTemplate`; what it makes is checked when it is made."""
+    """Return the schema of `kind: WorkflowTemplate`; its resources are checked when they are
+    made.
+    """
     spec = members(
         {
             "description": _DESCRIPTION,
-            "parameters": described("A JSON Schema of what it is made with.", JSON_SCHEMA),
+            "parameters": described("A JSON Schema of its parameters.", JSON_SCHEMA),
             "resources": {
                 "type": "array",
                 "minItems": 1,
@@ -236,11 +236,13 @@ def _shared() -> dict[str, Schema]:
         "id": ID,
         "name": text(),
         "condition": _CONDITION,
-        "dependsOn": described("Nodes that must have ended before, and how.", _WAITED_FOR),
+        "dependsOn": described(
+            "Nodes that must have ended before, with the required outcome.", _WAITED_FOR
+        ),
         "join": {"anyOf": [choice([join.name for join in Join], Join.STRICT.name), _JOIN]},
         **outcomes(),
         "undo": {"$ref": "#/$defs/undo"},
-        "critical": described("Whether its failure fails the workflow.", flag(True)),
+        "critical": described("True if its failure fails the workflow.", flag(True)),
     }
 
 
@@ -248,13 +250,13 @@ def _undo() -> Schema:
     return members(
         {
             "taskRef": TASK_REF,
-            "input": described("Templates that see undo.input and undo.output besides.", ANYTHING),
+            "input": described("Templates; undo.input and undo.output are available.", ANYTHING),
             "retry": POLICY,
             "timeout": TIMEOUT,
             "queue": ID,
         },
         "taskRef",
-        text="The task that undoes this one once it has completed.",
+        text="The task that compensates this one after it has completed.",
     )
 
 
@@ -284,7 +286,7 @@ def _node() -> Schema:
 
 
 def _links() -> dict[str, Schema]:
-    """What reaches beyond the execution: another workflow, the next run, an awaited event."""
+    """Return the schemas of links: another workflow, the next run, an awaited event."""
     version: Schema = {
         "description": "A number, a label, or latest: the newest when it starts.",
         "anyOf": [ID, number(1, VERSION_MAX, whole=True)],
@@ -299,12 +301,12 @@ def _links() -> dict[str, Schema]:
                 ),
                 "version": version,
                 "input": given,
-                "id": code("Started once under this id, whoever asks; needs wait: false."),
+                "id": code("Idempotency id of the started execution; needs wait: false."),
                 "wait": described(
-                    "Whether the task ends with it, or when it has started.", flag(True)
+                    "True: the task ends with the workflow; false: once it has started.", flag(True)
                 ),
                 "onCancel": described(
-                    "What becomes of it when the task is canceled.",
+                    "Handling of the workflow if the task is canceled.",
                     choice(ON_CANCEL, ON_CANCEL[0]),
                 ),
             },
@@ -313,44 +315,44 @@ def _links() -> dict[str, Schema]:
         ),
         "continueAsNew": members(
             {"input": given, "version": version},
-            text="Ends the execution, which goes on as a new one.",
+            text="Ends the execution and continues it as a new one.",
         ),
         "wait": members(
             {
                 "event": described("The signal to wait for.", ID),
-                "correlate": described("The key it must come with, as a template.", ANYTHING),
+                "correlate": described("The required key of the signal, as a template.", ANYTHING),
                 "onTimeout": described(
-                    "The output when the timeout is over; else it fails.", ANYTHING
+                    "The output after a timeout; without it the task fails.", ANYTHING
                 ),
             },
             "event",
-            text="Waits for a signal, of a key if one is named.",
+            text="Waits for a signal, optionally with a key.",
         ),
     }
 
 
 def _decision(*languages: str, more: bool = False) -> Schema:
-    """The conditions of a decision, in CEL where no language can be named."""
+    """Return the schema of a decision's conditions, in CEL if no language can be chosen."""
     known: dict[str, Schema] = {
         "id": {"type": "string", "pattern": r"\S"} if languages else ID,
-        "expression": code("A condition, CEL unless it says otherwise."),
+        "expression": code("A condition, by default in CEL."),
     }
     if languages:
         known |= {"language": choice(languages, languages[0]), "description": _DESCRIPTION}
     return members(
         {
             "conditions": {"type": "array", "items": members(known, "id", "expression")},
-            "default": described("Ids to name where no condition holds.", IDS),
+            "default": described("Ids returned if no condition holds.", IDS),
             "match": choice(("FIRST", "ALL"), "FIRST"),
         },
         "conditions",
         more=more,
-        text="Its output names the conditions that hold.",
+        text="Its output is the ids of the conditions that hold.",
     )
 
 
 def _either() -> Schema:
-    """A body where one of its words is there, the first of them; else a task."""
+    """Return the schema of a node: a body if one of its members is present, else a task."""
     schema: Schema = {"$ref": "#/$defs/task"}
     for kind in reversed(bodies()):
         body = {"$ref": f"#/$defs/{kind}"}

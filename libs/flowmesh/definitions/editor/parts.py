@@ -1,4 +1,4 @@
-"""The pieces that the schemas of several documents are made of."""
+"""Building blocks of the schemas."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -29,7 +29,7 @@ def document(title: str, schema: Schema) -> Schema:
 def members(
     known: Mapping[str, Schema | bool], *required: str, more: bool = False, text: str = ""
 ) -> Schema:
-    """An object with these members; others are refused unless there may be `more`."""
+    """Return the schema of an object with these members; others are refused unless `more`."""
     schema: Schema = {"type": "object", "properties": dict(known)}
     if required:
         schema["required"] = list(required)
@@ -39,7 +39,7 @@ def members(
 
 
 def or_null(schema: Schema) -> Schema:
-    """A member that may be null, which is as if it were not there."""
+    """Return the schema of a member that may be null, which means absent."""
     given = schema["type"]
     return {**schema, "type": [*([given] if isinstance(given, str) else given), "null"]}
 
@@ -64,7 +64,7 @@ def flag(default: bool) -> Schema:
 
 
 def choice(words: Iterable[str], default: str) -> Schema:
-    """One of the words; editors offer them, other cases of them are accepted."""
+    """Return the schema of one of the words; editors offer them, other cases are accepted."""
     listed = list(words)
     spelled = "|".join(
         "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else c for c in word) for word in listed
@@ -80,7 +80,7 @@ def choice(words: Iterable[str], default: str) -> Schema:
 
 
 def url(*, required: bool = True) -> Schema:
-    """What begins with http, https or a template."""
+    """Return the schema of a URL: http, https or a template at the beginning."""
     begins = r"^([hH][tT][tT][pP][sS]?://|\{\{)"
     return {
         "type": "string",
@@ -113,21 +113,23 @@ CLASSES: Schema = {
 
 
 def retry(multiplier: str, delay: Schema, *, more: bool = False, elapsed: bool = False) -> Schema:
-    """A retry policy whose delays the format writes in its own way."""
-    limit = {"maxElapsed": described("No attempt begins after it.", delay)} if elapsed else {}
+    """Return the schema of a retry policy; `delay` is the format's schema of delays."""
+    limit = {"maxElapsed": described("No attempt starts after it.", delay)} if elapsed else {}
     policy = members(
         {
             **limit,
             "maxAttempts": described(
-                "Attempts in all, the first included.",
+                "Maximum number of attempts, including the first.",
                 number(1, limits.RETRY_ATTEMPTS_MAX, whole=True),
             ),
             "initialDelay": delay,
             multiplier: number(1, limits.RETRY_MULTIPLIER_MAX),
             "maxDelay": delay,
             "jitter": described("Share of a delay drawn at random.", number(0, 1)),
-            "retryOn": described("Failure classes that are tried again.", CLASSES),
-            "neverOn": described("Failure classes that are not, whatever retryOn says.", CLASSES),
+            "retryOn": described("Failure classes that are retried.", CLASSES),
+            "neverOn": described(
+                "Failure classes that are never retried, even if in retryOn.", CLASSES
+            ),
         },
         more=more,
     )

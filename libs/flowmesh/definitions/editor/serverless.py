@@ -1,6 +1,6 @@
-"""Schema of Serverless Workflow documents, as far as they run here; what does not is refused.
+"""Schema of the supported part of Serverless Workflow documents.
 
-What `use` defines has to have its form whether it is used or not.
+Definitions in `use` must be valid even if they are not used.
 """
 
 import re
@@ -52,18 +52,20 @@ _MOMENT: Schema = {
     "pattern": "^" + MOMENT.pattern.removesuffix(r"\Z") + r"$|\$\{",
 }
 _PLAIN = "[^" + re.escape(PATTERN_CHARACTERS) + "]"
-# Not supported: there if it is empty.
+# Unsupported members are accepted if empty.
 _NOTHING: Schema = {"enum": [None, False, 0, "", {}, []]}
 
 
 def serverless_schema() -> Schema:
-    """Of a document of DSL 1.0."""
+    """Return the schema of a document of DSL 1.0."""
     schema = members(
         {
             "document": members(
                 {
                     "dsl": {"type": "string", "pattern": r"^1\.0\.\d+([-+].*)?$"},
-                    "namespace": described("Part of the workflow's name unless default.", _LABEL),
+                    "namespace": described(
+                        "Part of the workflow's id unless it is default.", _LABEL
+                    ),
                     "name": described("The name of the workflow.", _LABEL),
                     "version": _TEXT,
                     "title": text(),
@@ -101,7 +103,7 @@ def serverless_schema() -> Schema:
 
 
 def _named(schema: Schema) -> Schema:
-    """An object with one member, the name."""
+    """Return the schema of an object with one member, the name."""
     return {
         "type": "object",
         "minProperties": 1,
@@ -116,7 +118,7 @@ def _shaped(member: str) -> Schema:
 
 
 def _duration() -> Schema:
-    """Written out, by ISO 8601, or an expression."""
+    """Return the schema of a duration: an object, an ISO 8601 text, or an expression."""
     iso = ISO_DURATION.pattern.removesuffix(r"\Z")
     units = members({unit: number(0, limits.DELAY_MS_MAX) for unit in UNITS_MS})
     units["minProperties"] = 1
@@ -150,7 +152,7 @@ def _use() -> Schema:
 
 def _schedule() -> Schema:
     plain = f"^{_PLAIN}+$"
-    said_of = {"type": "Such as order.paid.", "source": "Where it happened."}
+    said_of = {"type": "Such as order.paid.", "source": "The source of the event."}
     wanted = members(
         {key: described(said_of[key], _TEXT | {"pattern": plain}) for key in ATTRIBUTES}
     )
@@ -159,7 +161,7 @@ def _schedule() -> Schema:
     schedule = members(
         {
             "cron": code("Five fields, or six with seconds first; or @daily. UTC."),
-            "every": described("What divides a minute, an hour or a day.", _DURATION),
+            "every": described("A divisor of a minute, an hour or a day.", _DURATION),
             "on": {**on, "minProperties": 1, "maxProperties": 1},
         }
     )
@@ -172,8 +174,8 @@ def _authentication() -> Schema:
         {
             "basic": _or_secret(basic),
             "bearer": _or_secret(members({"token": _TEXT}, "token")),
-            "oauth2": _oauth2("Tokens are asked for at endpoints.token below it."),
-            "oidc": _oauth2("It tells its endpoints below /.well-known.", endpoints=False),
+            "oauth2": _oauth2("Tokens are requested from endpoints.token below it."),
+            "oidc": _oauth2("Its endpoints are published below /.well-known.", endpoints=False),
         }
     )
 
@@ -237,7 +239,9 @@ def _retry() -> Schema:
 
 
 def _task() -> Schema:
-    """One of the kinds, by the member that names it; `for` has a `do` of its own."""
+    """Return the schema of a task, chosen by the member that names its kind; `for` has a `do`
+    too.
+    """
     schema: Schema = {"anyOf": [{"required": [kind]} for kind in KINDS]}
     for kind in sorted(KINDS, key=lambda kind: kind == "for"):
         schema = {"if": {"required": [kind]}, "then": {"$ref": f"#/$defs/{kind}"}, "else": schema}
@@ -292,7 +296,7 @@ def _kinds() -> dict[str, Schema]:
 def _kind(kind: str, own: dict[str, Schema], required: tuple[str, ...]) -> Schema:
     return members(
         {
-            "if": described("A jq expression; the task is passed over where it does not hold.", {}),
+            "if": described("A jq expression; the task is skipped if it does not hold.", {}),
             "input": _shaped("from"),
             "output": _shaped("as"),
             "export": _shaped("as"),
@@ -317,7 +321,7 @@ def _signed() -> Schema:
 
 
 def _operation() -> Schema:
-    """Of an OpenAPI document."""
+    """Return the schema of an operation of an OpenAPI document."""
     endpoint: Schema = {"anyOf": [{"type": "string"}, members({"uri": _TEXT}, "uri")]}
     return members(
         {
@@ -360,7 +364,7 @@ def _listen() -> Schema:
         "minProperties": 1,
         "properties": {
             "type": described("Such as order.paid.", {"type": "string", **plain}),
-            "source": described("Where it happened.", {"type": "string", **plain}),
+            "source": described("The source of the event.", {"type": "string", **plain}),
             "data": described("An expression over the data, or the data.", {}),
         },
         "propertyNames": {"pattern": "^[a-z0-9]{1,64}$"},
@@ -376,12 +380,12 @@ def _listen() -> Schema:
 
 
 def _event() -> Schema:
-    """What is emitted; other attributes are extensions."""
+    """Return the schema of an emitted event; other attributes are extensions."""
     return {
         "type": "object",
         "properties": {
-            "source": described("Where it happened.", _TEXT),
-            "type": described("What happened, which is the subject it is sent to.", _TEXT),
+            "source": described("The source of the event.", _TEXT),
+            "type": described("The type of the event, also its subject.", _TEXT),
             "time": described("As in 2030-01-31T08:00:00Z; now without it.", _MOMENT),
             **dict.fromkeys(("id", "subject", "datacontenttype", "dataschema"), _TEXT),
             "data": ANYTHING,
@@ -405,9 +409,9 @@ def _run() -> Schema:
     )
     workflow = members(
         {
-            "namespace": described("That of the document to run.", _LABEL),
+            "namespace": described("The namespace of the document to run.", _LABEL),
             "name": described("The workflow to run.", _LABEL),
-            "version": described("That of the document, a label, a number, or latest.", ID),
+            "version": described("The document's version, a label, a number, or latest.", ID),
             "input": ANYTHING,
         },
         "namespace",

@@ -1,4 +1,4 @@
-"""Schemas of what all formats of ours say alike: when runs begin, limits, policies, variables."""
+"""Schemas shared by the native formats: start policy, limits, policies, variables."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
@@ -22,7 +22,7 @@ from flowmesh.definitions.model import StartConflict
 
 _SEARCH: dict[str, Schema] = {
     "searchAttributes": described(
-        "What executions are found by, as attr.<name>.",
+        "Search attributes of executions, as attr.<name>.",
         {
             "type": ["object", "null"],
             "propertyNames": {"pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}$"},
@@ -38,7 +38,7 @@ _SEARCH: dict[str, Schema] = {
         },
     ),
     "searchable": described(
-        "Parts of the input that executions are found by, as input.customerId.",
+        "Searchable parts of the input, such as input.customerId.",
         {
             "type": ["array", "null"],
             "items": {"type": "string", "pattern": r"^input(\.[A-Za-z_][A-Za-z0-9_]*){1,8}$"},
@@ -46,7 +46,7 @@ _SEARCH: dict[str, Schema] = {
         },
     ),
     "retention": described(
-        "How long ended executions are kept.",
+        "Retention of ended executions.",
         {
             "anyOf": [DURATION, {"type": "string", "pattern": "^[0-9]{1,4}d$"}, {"type": "null"}],
             "examples": ["12h", "30d"],
@@ -55,7 +55,7 @@ _SEARCH: dict[str, Schema] = {
 }
 _VARIABLES: dict[str, Schema] = {
     "variables": described(
-        "Values that people change while an execution runs, as {{variables.<name>}}.",
+        "Values that can change while an execution runs, as {{variables.<name>}}.",
         {
             "type": ["object", "null"],
             "maxProperties": limits.VARIABLES_MAX,
@@ -64,7 +64,7 @@ _VARIABLES: dict[str, Schema] = {
                 members(
                     {
                         "schema": JSON_SCHEMA,
-                        "initial": described("Its first value.", ANYTHING),
+                        "initial": described("The initial value.", ANYTHING),
                     }
                 )
             ),
@@ -80,16 +80,16 @@ _COMPENSATION = members(
         "onTerminate": flag(False),
         "order": choice(ORDERS, ORDERS[0]),
     },
-    text="When what was done is undone, and in which order.",
+    text="Events that trigger compensation, and its order.",
 )
 PERMISSIONS = described(
-    "What whoever starts an execution must be permitted for this to run.",
+    "Permissions that the starter of an execution needs for this to run.",
     or_null({"type": "array", "items": ID, "maxItems": limits.PERMISSIONS_MAX}),
 )
 
 
 def of_workflows() -> dict[str, Schema]:
-    """Members of a workflow in any format."""
+    """Return the members of a workflow in any format."""
     return {
         **_SEARCH,
         "start": _start(),
@@ -99,21 +99,23 @@ def of_workflows() -> dict[str, Schema]:
 
 
 def of_graphs() -> dict[str, Schema]:
-    """Members of a workflow whose nodes depend on one another in more ways than one."""
+    """Return the members of a workflow whose nodes have several kinds of dependencies."""
     policy = choice(POLICIES, POLICIES[0])
     return {
         **_VARIABLES,
-        "onFailure": described("What the others do once a critical task has failed.", policy),
+        "onFailure": described(
+            "Reaction of the other tasks to the failure of a critical task.", policy
+        ),
         "compensation": or_null(_COMPENSATION),
     }
 
 
 def of_tasks() -> dict[str, Schema]:
-    """Members of a task in any format."""
+    """Return the members of a task in any format."""
     return {
         "limits": _limits(),
         "requires": described(
-            "Labels that its workers must have.",
+            "Labels required of its workers.",
             {
                 "type": ["object", "null"],
                 "propertyNames": ID,
@@ -126,39 +128,39 @@ def of_tasks() -> dict[str, Schema]:
 
 
 def outcomes() -> dict[str, Schema]:
-    """What follows from the failure of a node."""
+    """Return the members for failure handling of a node."""
     return {
-        "onFailure": described("What its failure means.", choice(ON_FAILURE, ON_FAILURE[0])),
-        "fallback": described("Its output where it failed and the others go on.", ANYTHING),
-        "totalTimeout": described("Limit of all attempts together.", or_null(DURATION)),
-        START_LIMIT: described("Limit of the wait of an attempt for a worker.", or_null(DURATION)),
+        "onFailure": described("Reaction to its failure.", choice(ON_FAILURE, ON_FAILURE[0])),
+        "fallback": described("Its output if it failed and the workflow continues.", ANYTHING),
+        "totalTimeout": described("Limit of all attempts in total.", or_null(DURATION)),
+        START_LIMIT: described(
+            "Limit of the time an attempt waits for a worker.", or_null(DURATION)
+        ),
     }
 
 
 def _start() -> Schema:
-    """When executions begin."""
+    """Return the schema of a start policy."""
     most = limits.LIMIT_CONCURRENCY_MAX
     return or_null(
         members(
             {
                 "key": text(
                     limits.CODE_CHARACTERS_MAX,
-                    "Template over input; the starts of each of its values are about one another.",
+                    "Template over input; the policy applies to the starts with the same value.",
                 ),
                 "concurrency": described(
-                    "Executions of a key that have begun and not ended.",
+                    "Running executions per key.",
                     number(1, most, whole=True),
                 ),
                 "onConflict": choice([each.name for each in StartConflict], "QUEUE"),
-                "delay": described("It begins so long after its start.", or_null(DURATION)),
+                "delay": described("Delay between the request and the start.", or_null(DURATION)),
                 "debounce": described(
-                    "It begins when nothing was started for so long.", or_null(DURATION)
+                    "Delay after the last request before the start.", or_null(DURATION)
                 ),
-                "maxWait": described(
-                    "It begins so long after the first start at the latest.", or_null(DURATION)
-                ),
+                "maxWait": described("Maximum delay after the first request.", or_null(DURATION)),
                 "dedupWindow": described(
-                    "A start so soon after another is answered with its execution.",
+                    "A request within this time returns the earlier execution.",
                     or_null(DURATION),
                 ),
             }
@@ -171,17 +173,19 @@ def _limits() -> Schema:
     return or_null(
         members(
             {
-                "concurrency": described("Tasks at workers at once.", number(0, most, whole=True)),
-                "rate": described(
-                    "Tasks that may begin in a second.", number(0, limits.LIMIT_RATE_MAX)
+                "concurrency": described(
+                    "Tasks at workers at the same time.", number(0, most, whole=True)
                 ),
-                "burst": described("As many at once after a pause.", number(0, most, whole=True)),
+                "rate": described("Tasks started per second.", number(0, limits.LIMIT_RATE_MAX)),
+                "burst": described(
+                    "Tasks started at once after a pause.", number(0, most, whole=True)
+                ),
                 "key": text(
                     limits.CODE_CHARACTERS_MAX,
-                    "Template over input; each of its values is limited by itself.",
+                    "Template over input; each value has its own limit.",
                 ),
                 "retries": described(
-                    "Retries per task that began, as a share.", number(0, limits.LIMIT_RETRIES_MAX)
+                    "Retries per started task, as a share.", number(0, limits.LIMIT_RETRIES_MAX)
                 ),
             }
         )

@@ -1,4 +1,4 @@
-"""Schema of the Amazon States Language, as far as it runs here; what does not is refused."""
+"""Schema of the supported part of the Amazon States Language."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
@@ -23,7 +23,7 @@ _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _PATH: Schema = {"type": ["string", "null"], "examples": ["$", "$.order"]}
 _LANGUAGE: Schema = {"enum": ["JSONPath", "JSONata", ""]}
 _EXPRESSION: Schema = {"type": "string", "pattern": r"^\{%"}
-# Of states in JSONata; Assign is there in both languages.
+# Members of states in JSONata; Assign exists in both languages.
 _MADE = {"Output": ANYTHING, "Assign": {"type": "object"}}
 _STATE = described("The name of a state.", _TEXT)
 _SECONDS = number(1, limits.TIMEOUT_MS_MAX // 1_000, whole=True)
@@ -43,10 +43,10 @@ _HANDLING: dict[str, Schema] = {
 
 
 def states_schema() -> Schema:
-    """Of a state machine."""
+    """Return the schema of a state machine."""
     machine = members(
         {
-            "Name": described("The name the workflow is started by.", ID),
+            "Name": described("The id of the workflow.", ID),
             "Comment": _COMMENT,
             "Version": {"enum": ["1.0", ""]},
             "TimeoutSeconds": _SECONDS,
@@ -176,14 +176,14 @@ def _state(known: dict[str, Schema], *required: str) -> Schema:
 
 
 def _continuing_state(known: dict[str, Schema], *required: str) -> Schema:
-    """A state that another one follows, or none."""
+    """Return the schema of a state with Next or End."""
     schema = _state({**known, "Next": _STATE, "End": flag(False)}, *required)
     ends = {"required": ["End"], "properties": {"End": {"const": True}}}
     return {**schema, "allOf": [{"oneOf": [{"required": ["Next"]}, ends]}]}
 
 
 def _rule() -> Schema:
-    """A comparison, or rules that are combined."""
+    """Return the schema of a rule: a comparison, or combined rules."""
     rules: Schema = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}}
     known: dict[str, Schema] = {
         **dict.fromkeys(sorted(OPERATORS), ANYTHING),

@@ -1,4 +1,4 @@
-"""Schema of step JSON. Members that are not known are kept, so it refuses none."""
+"""Schema of step JSON. Unknown members are kept, so it refuses none."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.calls import CACHE_MS
@@ -62,7 +62,7 @@ def delay_parameters(more: bool) -> Schema:
 
 
 def steps_schema() -> Schema:
-    """Of a workflow in step JSON."""
+    """Return the schema of a workflow in step JSON."""
     webhooks = members(
         {
             **dict.fromkeys(("onComplete", "onFailure", "onStep"), url(required=False)),
@@ -72,7 +72,7 @@ def steps_schema() -> Schema:
     )
     schema = members(
         {
-            "id": described("The name the workflow is started by.", ID),
+            "id": described("The id of the workflow.", ID),
             "name": text(),
             "description": _DESCRIPTION,
             "inputSchema": JSON_SCHEMA,
@@ -117,7 +117,7 @@ def _step() -> Schema:
             "dependencies": described("Steps that must have succeeded before.", IDS),
             "retryPolicy": retry("backoffMultiplier", delay, more=True),
             "timeout": _TIMEOUT_MS,
-            "critical": described("Whether its failure fails the workflow.", flag(True)),
+            "critical": described("True if its failure fails the workflow.", flag(True)),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
             "cache": CACHE_MS,

@@ -1,4 +1,4 @@
-"""Schemas of what starts executions of a native workflow."""
+"""Schemas of triggers of a native workflow."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
@@ -22,13 +22,13 @@ from flowmesh.definitions.triggers import (
     TRIGGERS_MAX,
 )
 
-_INPUT = described("What the execution gets; templates over what fired.", ANYTHING)
-# Words of graph JSON that are taken here too.
+_INPUT = described("The input of the execution; templates over the trigger's data.", ANYTHING)
+# Words of graph JSON, also accepted here.
 _WORDS = (*(word.upper() for word in PROVIDERS), "GENERIC", "CUSTOM")
 
 
 def triggers() -> Schema:
-    """Of `spec.triggers`."""
+    """Return the schema of `spec.triggers`."""
     kinds: dict[str, Schema] = {
         "cron": members(
             {
@@ -44,7 +44,7 @@ def triggers() -> Schema:
             **members(
                 {
                     "type": text(about="Such as order.paid, order.* or flowmesh.workflow.*."),
-                    "source": text(limits.URL_CHARACTERS_MAX, "Where it happened."),
+                    "source": text(limits.URL_CHARACTERS_MAX, "The source of the event."),
                     "filter": text(limits.CODE_CHARACTERS_MAX, "CEL over event."),
                     "input": _INPUT,
                 }
@@ -56,8 +56,8 @@ def triggers() -> Schema:
                 {
                     "path": ID,
                     "provider": choice(_WORDS, "NONE"),
-                    "secret": text(about="What the provider signs with."),
-                    "signatureHeader": text(about="Where HMAC signatures are."),
+                    "secret": text(about="The secret of the provider's signatures."),
+                    "signatureHeader": text(about="The header of HMAC signatures."),
                     "payloadSchema": JSON_SCHEMA,
                     "input": _INPUT,
                 }

@@ -1,4 +1,4 @@
-"""Source to plan in one call, without a server: for tests, tools and whoever runs in process."""
+"""Source to plan in one call without a server: for tests, tools and in-process runs."""
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definitions.checks.everything import check
@@ -15,7 +15,7 @@ def no_library(_name: str) -> Task | None:
 
 
 def checked(source: bytes, content_type: str = "", resolve: Resolve = no_library) -> Reading:
-    """A source without problems. Raises Invalid or TooLarge with every problem otherwise."""
+    """Read a source and check it. Raises Invalid or TooLarge with every problem."""
     reading = read_source(source, content_type)
     refuse([*reading.problems, *check(reading, resolve)])
     return reading
@@ -29,7 +29,7 @@ def compile_source(
     namespace: str = "default",
     version: int = 1,
 ) -> plan_pb2.Plan:
-    """The plan of the one workflow in a source; its tasks come from the source or the resolver.
+    """Return the plan of the only workflow of a source; tasks come from the source or the resolver.
 
     Raises Invalid or TooLarge with every problem of the source.
     """

@@ -1,7 +1,7 @@
-"""From a checked workflow and the tasks it refers to, the plan that executions run.
+"""Compiles a checked workflow and its tasks into the plan that executions run.
 
-The planner decides what each node is (a task, a timer, a body of nodes, nothing), what it gets as
-input and where its limits come from. It checks nothing: that is done before.
+The planner decides the kind of each node (a task, a timer, a body of nodes, nothing), its input,
+and the source of its limits. It checks nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,7 +70,7 @@ _ON_CANCEL = {
     "TERMINATE": plan_pb2.ON_CANCEL_TERMINATE,
     "ABANDON": plan_pb2.ON_CANCEL_ABANDON,
 }
-# What a retry of a node that starts a workflow is for, where it does not say.
+# Default retried classes of a node that starts a workflow.
 _OF_CHILDREN = ("ChildFailed", "Timeout")
 _JOINS = {
     Join.STRICT: plan_pb2.JOIN_UNSPECIFIED,
@@ -94,9 +94,9 @@ _DEADLINES = {
 def plan_workflow(
     workflow: Workflow, resolve: Resolve, *, namespace: str, version: int, version_digest: str
 ) -> plan_pb2.Plan:
-    """The plan; the same arguments give the same bytes.
+    """Return the plan; equal arguments give equal bytes.
 
-    Raises NotFound TASK_NOT_FOUND where a task it refers to is gone.
+    Raises NotFound TASK_NOT_FOUND if a referenced task does not exist anymore.
     """
     scope = Scope(workflow.nodes)
     plan = plan_pb2.Plan(
@@ -119,7 +119,9 @@ def plan_workflow(
 
 
 def _output_template(workflow: Workflow, scope: Scope) -> bytes:
-    """What is rendered at the end; the output of the only leaf too, where a schema judges it."""
+    """Return the output template: the workflow's, or that of the only leaf if a schema judges
+    it.
+    """
     if workflow.has_output:
         return json_bytes(workflow.output)
     judged = schema_bytes(workflow.output_schema) and scope.leaf_output
@@ -127,12 +129,12 @@ def _output_template(workflow: Workflow, scope: Scope) -> bytes:
 
 
 def task_of_node(node: Node, resolve: Resolve) -> Task | None:
-    """The task of a node: its own, a built-in, or one of the library."""
+    """Return the task of a node: its own, a built-in, or one of the library."""
     return node.task or built_in(node.task_ref) or resolve(node.task_ref)
 
 
 class _Nodes(Protocol):
-    """The list of a message that the nodes of one graph go to."""
+    """The repeated field of a message for the nodes of one graph."""
 
     def add(self, **fields: object) -> plan_pb2.PlanNode: ...
 
@@ -142,7 +144,7 @@ class _Nodes(Protocol):
 
 
 class _Planner:
-    """Builds the nodes and specs of one plan."""
+    """Builder of the nodes and specs of one plan."""
 
     def __init__(self, workflow: Workflow, resolve: Resolve, plan: plan_pb2.Plan) -> None:
         self._workflow = workflow
@@ -152,7 +154,7 @@ class _Planner:
         self._tasks: dict[str, Task] = {}
 
     def add_nodes(self, scope: Scope, nodes: _Nodes) -> None:
-        """Adds the nodes of one graph to the list of a message."""
+        """Add the nodes of one graph to a repeated field."""
         graph = scope.graph
         positions = _positions(scope.nodes)
         places = {name: index for index, name in enumerate(graph.ids)}
@@ -170,7 +172,7 @@ class _Planner:
             )
             for edge in node.edges:
                 if not (edge.label or edge.on_failure):
-                    continue  # a dependency and nothing more
+                    continue  # only a dependency
                 first.edges.add(
                     dependency=graph.dependencies[index].index(places[edge.source]),
                     label=edge.label,
@@ -287,7 +289,7 @@ class _Planner:
         planned.permissions.extend(sorted({*node.permissions, *task.permissions}))
         if node.limits is not None:
             planned.limits.CopyFrom(planned_limits(node.limits))
-        # What is written into a node of another format than ours is tried once.
+        # A task written into a node of a foreign format runs once by default.
         foreign = node.task is not None and self._workflow.dialect is not Dialect.NATIVE
         default = NO_RETRY if foreign else NATIVE_RETRY
         retry = node.retry or task.retry or default
@@ -301,7 +303,7 @@ class _Planner:
         return index
 
     def _add_gate(self, node: Node, scope: Scope, nodes: _Nodes, before: list[int]) -> None:
-        """A node of its own that evaluates the condition over what it may read."""
+        """Add a node that evaluates the condition over the values it may read."""
         roots = condition_roots_of(node)
         read, given = _given([node.condition], node, scope)
         gate = Node(
@@ -325,7 +327,7 @@ class _Planner:
 
 
 def _decision(node: Node, task: Task, scope: Scope) -> tuple[Node, Task]:
-    """A native decision as it runs: over an input that holds all that its conditions read."""
+    """Return a native decision with an input that holds everything its conditions read."""
     roots = condition_roots_of(node)
     conditions = task.config["conditions"]
     read, given = _given([one["expression"] for one in conditions], node, scope)
@@ -335,14 +337,14 @@ def _decision(node: Node, task: Task, scope: Scope) -> tuple[Node, Task]:
 
 
 def _given(conditions: Sequence[str], node: Node, scope: Scope) -> tuple[list[str], Json]:
-    """The tasks that conditions read, and a template of everything they read."""
+    """Return the tasks that conditions read, and a template of everything they read."""
     roots = condition_roots_of(node)
     read = dict.fromkeys(
         name for source in conditions for name in tasks_in_condition(source, scope.visible)
     )
     needed: Iterable[str] = roots
     if node.bound:
-        # In a body, where it is given again and again, nothing that is not read.
+        # Only used values in a body, because they are passed for each run of it.
         needed = dict.fromkeys(root for source in conditions for root in roots_in(source, roots))
     given: dict[str, Json] = {root: f"{{{{{root}}}}}" for root in needed}
     if "tasks" in given:
@@ -388,7 +390,7 @@ def _set_retry(planned: plan_pb2.PlanNode, retry: Retry) -> None:
 
 
 def _set_wait(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
-    """How long a node waits for its signal, and with which key."""
+    """Set the timeout and the key of a node that waits for a signal."""
     planned.timeout_ms = node.timeout_ms
     if "onTimeout" in task.config:
         planned.on_timeout = json_bytes(task.config["onTimeout"])
@@ -398,7 +400,7 @@ def _set_wait(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
 
 
 def _as_link(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
-    """A node that starts another workflow, or goes on as a new execution."""
+    """Set up a node that starts another workflow, or continues as a new execution."""
     planned.timeout_ms = node.timeout_ms
     planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
     planned.input_template = json_bytes(node.input)
@@ -436,7 +438,7 @@ def _set_follow(planned: plan_pb2.PlanNode, follow: Follow, places: Mapping[str,
 
 
 def _positions(nodes: Sequence[Node]) -> list[int]:
-    """Index in the plan of each node; a gate stands before the node it guards."""
+    """Return the plan index of each node; a gate stands before the node it guards."""
     positions = []
     gates = 0
     for index, node in enumerate(nodes):

@@ -1,4 +1,4 @@
-"""A node's task as what a worker is told (TaskSpec) and what the node gets as its input."""
+"""The TaskSpec of a node's task, and the input of the node."""
 
 import hashlib
 from collections.abc import Container
@@ -21,7 +21,7 @@ DIALECTS = {each: plan_pb2.Dialect.Value(f"DIALECT_{each.name}") for each in Dia
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a node gets: the mode, and the template where the mode has one."""
+    """The input of a node: the mode, and the template if the mode has one."""
 
     mode: plan_pb2.InputMode.ValueType
     template: bytes = b""
@@ -46,7 +46,7 @@ def inputs_of(node: Node, task: Task) -> Inputs:
 
 
 def spec_of(node: Node, task: Task, ids: Container[str]) -> plan_pb2.TaskSpec:
-    """The spec, its digest included; equal tasks give equal bytes."""
+    """Return the spec with its digest; equal tasks give equal bytes."""
     spec = plan_pb2.TaskSpec(
         task_type=task.executor,
         dialect=DIALECTS[task.dialect],
@@ -83,7 +83,7 @@ def _config(node: Node, task: Task, ids: Container[str]) -> dict[str, Json]:
 
 
 def digest_of(message: Any) -> str:
-    """SHA-256 of a message whose `digest` is empty."""
+    """Return the SHA-256 of a message whose `digest` is empty."""
     return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
 
 
@@ -96,7 +96,7 @@ def timeout_ms(node: Node, task: Task) -> int:
 
 
 def delay_of(node: Node, task: Task) -> tuple[int, bytes]:
-    """A timer's constant duration in ms, or the template that renders to it."""
+    """Return a timer's constant duration in ms, or the template that renders to it."""
     value = task.config.get("duration")
     if value is None and isinstance(node.input, dict):
         value = node.input.get("duration")

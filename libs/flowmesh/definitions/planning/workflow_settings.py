@@ -1,5 +1,5 @@
-"""What a plan says of its executions as a whole: when they begin, what holds them back, how they
-end, what they are found by.
+"""Settings of a plan for whole executions: start policy, limits, failure policies, search
+attributes.
 """
 
 from flowmesh.api.definition.v1 import plan_pb2
@@ -36,7 +36,7 @@ _CONFLICTS = {
 
 
 def set_workflow_settings(plan: plan_pb2.Plan, workflow: Workflow) -> None:
-    """Adds it to the plan."""
+    """Add the settings of a workflow to its plan."""
     plan.on_failure = _POLICIES[workflow.on_failure]
     _set_callbacks(plan, workflow)
     _set_compensation(plan, workflow)
@@ -49,7 +49,7 @@ def set_workflow_settings(plan: plan_pb2.Plan, workflow: Workflow) -> None:
 
 
 def planned_limits(limits: Limits) -> plan_pb2.Limits:
-    """Limits of a workflow or of a node."""
+    """Return the limits of a workflow or of a node."""
     return plan_pb2.Limits(
         concurrency=limits.concurrency,
         rate_per_second=limits.rate,

@@ -1,6 +1,6 @@
-"""Source bytes as documents: strict JSON, or YAML that is data. Nothing is lost or rounded.
+"""Source bytes as documents: strict JSON, or plain data in YAML. Nothing is lost or rounded.
 
-The bytes are read once; where something stands is looked up only when a problem is told.
+The bytes are read once; positions are computed only for reported problems.
 """
 
 import json
@@ -24,7 +24,7 @@ from flowmesh.definitions.reading.yaml_text import (
 
 Json = Any
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
-# A string that nothing closes is all of the rest: it is not looked for again in what is in it.
+# An unclosed string extends to the end; it is not scanned again.
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _NEAR_CHARACTERS = 24
 
@@ -37,7 +37,7 @@ class Source:
     documents: tuple[Json, ...]
 
     def place(self, problems: Sequence[Problem]) -> tuple[Problem, ...]:
-        """The problems with their places as text, line and column."""
+        """Return the problems with their places as text, line and column."""
         if not problems:
             return ()
         places = [_place(problem, self.documents) for problem in problems]
@@ -62,7 +62,7 @@ def _place(problem: Problem, documents: Sequence[Json]) -> Place:
 
 
 def _at(value: Json, path: Path) -> Json:
-    """What is there, None where nothing is."""
+    """Return the value at a path, or None."""
     for key in path:
         try:
             value = value[key]
@@ -72,7 +72,7 @@ def _at(value: Json, path: Path) -> Json:
 
 
 def parse(source: bytes, content_type: str = "") -> Source:
-    """The documents of a source. Raises Unreadable with the one problem that stopped it."""
+    """Return the documents of a source. Raises Unreadable with the problem that stopped it."""
     if len(source) > SOURCE_BYTES_MAX:
         message = f"a definition has at most {SOURCE_BYTES_MAX} bytes, this one {len(source)}"
         raise _unreadable("DEFINITION_TOO_LARGE", message)
@@ -100,7 +100,7 @@ def _documents(text: str, content_type: str) -> list[Json]:
     try:
         return [parse_json(text)]
     except Unreadable as error:
-        # YAML has flow mappings too; without a content type such a text is taken for JSON.
+        # Flow mappings of YAML begin alike; without a content type such a text is read as JSON.
         if kind in ("", "application/octet-stream") or is_json:
             raise
         if error.problem.code != "JSON_INVALID":
@@ -110,18 +110,18 @@ def _documents(text: str, content_type: str) -> list[Json]:
 
 def _yaml(text: str) -> list[Json]:
     documents = read_yaml(text)
-    # A `---` with nothing behind it is an empty document, not a null one.
+    # A `---` with no content is an empty document, not null.
     return [document for document in documents if document is not None] or [None]
 
 
 def parse_json(text: str) -> Json:
-    """The value of a JSON text: no duplicate keys, no number that would be rounded."""
+    """Return the value of a JSON text: no duplicate keys, no rounded number."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _explained(text, error) from error
     _check_depth(value)
-    # A large document is not held twice.
+    # A large document is not held twice in memory.
     del value
     try:
         return _EXACT.decode(text)
@@ -164,7 +164,7 @@ _EXACT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_c
 
 
 def _explained(text: str, error: orjson.JSONDecodeError) -> Unreadable:
-    """Why a text is not JSON."""
+    """Return the refusal of a text that is not JSON."""
     if _is_deep(text):
         return _too_deep(())
     try:
@@ -202,7 +202,7 @@ def _encodable(value: Json) -> bool:
 
 
 def _as_yaml(text: str, problem: Problem, code: str) -> Unreadable:
-    """The refusal with its place, which the YAML reader knows: there the problem has this code."""
+    """Return the refusal with its place and this code, located by the YAML reader."""
     try:
         read_yaml(text)
     except Unreadable as error:
@@ -213,14 +213,14 @@ def _as_yaml(text: str, problem: Problem, code: str) -> Unreadable:
 
 
 def _located(text: str, problem: Problem) -> Unreadable:
-    """The refusal of a value with the line and column it is in."""
+    """Return the refusal of a value with its line and column."""
     place = Place(problem.document, problem.path)
     line, column = locate(text, [place]).get(place, (0, 0))
     return Unreadable(replace(problem, line=line, column=column))
 
 
 def _check_depth(value: Json) -> None:
-    """Refuses values nested too deeply, level by level and without recursion."""
+    """Refuse values nested too deeply, level by level without recursion."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(NESTING_MAX):
         below: list[Json] = []
@@ -238,7 +238,7 @@ _STRINGS = frozenset({str})
 
 
 def _check_values(document: Json, number: int) -> None:
-    """Refuses what cannot be stored or answered as it is: NUL, long keys, huge numbers."""
+    """Refuse values that cannot be stored or returned exactly: NUL, long keys, huge numbers."""
     waiting: list[tuple[Json, Path]] = [(document, ())]
     while waiting:
         value, path = waiting.pop()

@@ -1,16 +1,16 @@
-"""Where in a source a character of a string stands, however the string is written there.
+"""Source positions of single characters of a string, in any string style.
 
-Folding changes only white space, and escapes stand for one character each. So the n-th character
-of the value that is not white space is the n-th that is written; nothing else has to be known of
-the five styles of YAML, of which JSON's strings are one.
+Folding changes only white space, and an escape stands for one character. So the n-th character of
+the value that is not white space is the n-th one in the source, in all five styles of YAML; strings
+of JSON are one of them.
 """
 
 import re
 from typing import Any, Final
 
-# What a line break may be folded into, and out of.
+# Characters that a line break may be folded into, and out of.
 _WHITE: Final = frozenset(" \t\r\n\x85\u2028\u2029")
-# How JSON writes characters that have more than four digits, without the first backslash.
+# JSON's form of characters with more than four digits, without the first backslash.
 SURROGATES: Final = r"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _BLANKS: Final = frozenset(" \t")
 _ESCAPE: Final = re.compile(
@@ -18,13 +18,13 @@ _ESCAPE: Final = re.compile(
     r"|(\r?\n)[ \t]*|(.))",
     re.DOTALL,
 )
-# Those that stand for white space; what the others stand for is not looked at.
+# Escapes of white space; others are not decoded.
 _WHITE_ESCAPES: Final = frozenset("tnr NLP\t")
 _LINE: Final = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 
 
 def offset_within(written: str, style: str, value: str, offset: int) -> int:
-    """The index in `written`, a whole scalar, of a character of its value; -1 if not known."""
+    """Return the index in `written`, a whole scalar, of a character of its value; -1 if unknown."""
     if not 0 <= offset <= len(value):
         return -1
     blanks = 0
@@ -46,7 +46,7 @@ def offset_within(written: str, style: str, value: str, offset: int) -> int:
 
 
 def line_and_column(written: str, index: int, line: int, column: int) -> tuple[int, int]:
-    """Of the character at the index, where the text begins at this line and column."""
+    """Return line and column of the index in a text that begins at `line` and `column`."""
     breaks = list(_LINE.finditer(written, 0, index))
     if not breaks:
         return line, column + index
@@ -54,7 +54,7 @@ def line_and_column(written: str, index: int, line: int, column: int) -> tuple[i
 
 
 def _found(written: str, style: str, wanted: int) -> tuple[int, int]:
-    """Where the wanted-th character that is not white space begins and ends."""
+    """Return the start and end of the wanted-th character that is not white space."""
     position = 0
     if style in ("'", '"'):
         position = 1
@@ -70,7 +70,7 @@ def _found(written: str, style: str, wanted: int) -> tuple[int, int]:
 
 
 def _next(written: str, style: str, position: int) -> tuple[int, bool]:
-    """Where what stands for one character ends, and whether that is white space or none."""
+    """Return the end of one written character, and whether it is white space or nothing."""
     character = written[position]
     if style == "'" and written.startswith("''", position):
         return position + 2, False
@@ -86,7 +86,7 @@ def _next(written: str, style: str, position: int) -> tuple[int, bool]:
 
 
 def within(source: str, scalar: Any, text: str, offset: int) -> tuple[int, int] | None:
-    """Line and column of a character of `text`, the value of a scalar."""
+    """Return line and column of a character of `text`, the value of a scalar."""
     start, end = scalar.start_mark, scalar.end_mark
     written = source[start.index : end.index]
     index = offset_within(written, scalar.style or "", text, offset)

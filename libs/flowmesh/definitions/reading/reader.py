@@ -1,6 +1,6 @@
-"""Reads typed members out of a parsed document, noting what is wrong and going on.
+"""Typed access to members of a parsed document; problems are noted and reading continues.
 
-Every getter returns a usable value whatever the document holds, so one pass finds every problem.
+Every getter returns a usable value for any document, so one pass finds every problem.
 """
 
 import re
@@ -20,7 +20,7 @@ _SHOWN_MAX = 64
 
 
 def kind_of(value: Json) -> str:
-    """What JSON calls a value, with its article."""
+    """Return the JSON type of a value with its article."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -33,7 +33,7 @@ def kind_of(value: Json) -> str:
 
 
 def shown(value: Json) -> str:
-    """A text, a number or a boolean as it is, of a long text its beginning; else what it is."""
+    """Return a scalar as text, a long text shortened; for other values their type."""
     if isinstance(value, str):
         return f"{value[:_SHOWN_MAX]!r}{'…' if len(value) > _SHOWN_MAX else ''}"
     if isinstance(value, bool):
@@ -46,7 +46,7 @@ def is_id(value: str) -> bool:
 
 
 class Reader:
-    """One object of a document. `known` collects the members that were asked for."""
+    """One object of a document. It records the members that were read."""
 
     __slots__ = ("_known", "path", "problems", "value")
 
@@ -65,7 +65,7 @@ class Reader:
         return self.value.get(key)
 
     def wrong(self, key: str, expected: str, code: str = "DEFINITION_INVALID") -> None:
-        """Notes that the member is not what was expected."""
+        """Note that the member is not `expected`."""
         message = f"{key} must be {expected}, not {shown(self.value.get(key))}"
         self.problems.add(code, message, (*self.path, key))
 
@@ -86,7 +86,7 @@ class Reader:
         return ""
 
     def required_text(self, key: str, expected: str) -> str:
-        """A text that may not be missing or blank; long ones are code."""
+        """Return a required text that is not blank; long texts are code."""
         if not self.has(key):
             self.missing(key, expected)
             return ""
@@ -98,7 +98,7 @@ class Reader:
         return value
 
     def identifier(self, key: str, what: str, *, required: bool = True) -> str:
-        """An id; empty where it is missing or wrong, which is noted."""
+        """Return an id; empty if missing or invalid, which is noted."""
         if not self.has(key):
             if required:
                 self.missing(key, what)
@@ -110,7 +110,7 @@ class Reader:
         return value if self._checked_id(value, (*self.path, key), key) else ""
 
     def task_ref(self, key: str, *, required: bool = True) -> str:
-        """A reference to a task, pinned to a version or of another namespace perhaps."""
+        """Return a reference to a task, optionally with a version or of another namespace."""
         if not self.has(key):
             if required:
                 self.missing(key, "the name of a WorkflowTask or of a built-in task")
@@ -135,9 +135,9 @@ class Reader:
     def identifiers(
         self, key: str, of_object: Callable[["Reader"], str] | None = None
     ) -> tuple[str, ...]:
-        """A list of ids by index; an empty one stands for what is not an id, which is noted.
+        """Return a list of ids by index; an empty id stands for an invalid one, which is noted.
 
-        `of_object` gives the id of an item that says more than that.
+        `of_object` returns the id of an item that is an object.
         """
         if self.raw(key) is None:
             return ()
@@ -175,7 +175,7 @@ class Reader:
         return []
 
     def object(self, key: str) -> "Reader":
-        """The object under `key`; an empty one where there is none."""
+        """Return the object under `key`; an empty one if there is none."""
         value = self.raw(key)
         if not isinstance(value, dict):
             if value is not None:
@@ -245,7 +245,7 @@ class Reader:
         return found
 
     def unknown(self) -> list[str]:
-        """Members that nobody asked for."""
+        """Return members that were not read."""
         return [key for key in self.value if key not in self._known]
 
     def refuse_unknown(self) -> None:

@@ -1,6 +1,6 @@
-"""One source text as the resources in it: the front door of every use of a definition.
+"""The resources of one source text: the entrance for every use of a definition.
 
-Reading finds what a document alone can tell; `flowmesh.definitions.checks` finds the rest.
+Reading finds the problems of single documents; `flowmesh.definitions.checks` finds the rest.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Resolve = Callable[[str], Task | None]
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One resource with the document it came from."""
+    """One resource with its document."""
 
     resource: Resource
     document: Any
@@ -46,9 +46,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything a source holds, and what is wrong with its documents one by one.
+    """The resources of a source, and the problems of its documents.
 
-    `source` is None where the text could not be read at all.
+    `source` is None if the text could not be read at all.
     """
 
     source: Source | None
@@ -57,18 +57,20 @@ class Reading:
 
     @property
     def task_refs(self) -> frozenset[str]:
-        """Names of the tasks that its workflows refer to."""
+        """Return the names of the tasks that its workflows refer to."""
         workflows = (r.resource for r in self.resources if isinstance(r.resource, Workflow))
         return frozenset().union(*(workflow.task_refs for workflow in workflows))
 
     def with_own_tasks(self, resolve: Resolve) -> Resolve:
-        """Looks tasks up in this source first: what is applied together belongs together."""
+        """Return a resolver that searches this source first: resources applied together belong
+        together.
+        """
         own = {r.name: r.resource for r in self.resources if isinstance(r.resource, Task)}
         return lambda name: own.get(name) or resolve(name)
 
 
 def read_source(source: bytes, content_type: str = "") -> Reading:
-    """Reads a source. Never raises for what is wrong with it; that is in `problems`."""
+    """Read a source. Never raises; problems are in the result."""
     try:
         parsed = parse(source, content_type)
     except Unreadable as error:
@@ -85,7 +87,7 @@ def read_source(source: bytes, content_type: str = "") -> Reading:
 
 
 def load_workflow(document: Any) -> Workflow:
-    """The model of a document that was checked before; raises ValueError if it was not."""
+    """Return the model of a checked document. Raises ValueError if it is no workflow."""
     resource = load(document, Problems(checked=True))
     if not isinstance(resource, Workflow):
         raise ValueError("the document is no workflow")
@@ -93,7 +95,7 @@ def load_workflow(document: Any) -> Workflow:
 
 
 def load_template(document: Any) -> WorkflowTemplate:
-    """The model of a template's document that was checked before; raises ValueError if not."""
+    """Return the model of a template's checked document. Raises ValueError if it is no template."""
     resource = load(document, Problems())
     if not isinstance(resource, WorkflowTemplate):
         raise ValueError("the document is no template")
@@ -101,7 +103,7 @@ def load_template(document: Any) -> WorkflowTemplate:
 
 
 def load_task(document: Any) -> Task:
-    """The model of a task's document that was checked before; raises ValueError if it was not."""
+    """Return the model of a task's checked document. Raises ValueError if it is no task."""
     resource = load(document, Problems(checked=True))
     if not isinstance(resource, Task):
         raise ValueError("the document is no task")

@@ -1,8 +1,8 @@
-"""YAML that is data and nothing else, read from the C parser's events without recursion.
+"""YAML restricted to data, read from the C parser's events without recursion.
 
 Scalars follow the YAML 1.2 core schema (`no` and `on` are strings, `012` is twelve). Anchors,
-aliases, tags, merge keys and duplicate keys are refused. Also tells where in a text, JSON
-included, a path stands.
+aliases, tags, merge keys and duplicate keys are refused. Also locates paths in a text, JSON
+included.
 """
 
 import re
@@ -18,7 +18,7 @@ from flowmesh.definitions.reading.inside import SURROGATES, within
 
 Json = Any
 Node = tuple[int, Path, bool]
-"""Document, path, and whether the key of the member is meant instead of its value."""
+"""Document, path, and True if the key of the member is meant instead of its value."""
 
 
 class Place(NamedTuple):
@@ -52,14 +52,14 @@ _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 _NUMBER_BEGINNINGS = frozenset("+-.0123456789")
 INTEGER_DIGITS_MAX = 20
 _MERGE = "<<"
-# What strings of JSON may hold as it is and YAML may not.
+# Characters that strings of JSON may hold unescaped and YAML may not.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PAIRED = re.compile(r"\\u[dD]")
 _PAIR = re.compile(rf"\\(?:({SURROGATES})|.)", re.DOTALL)
 
 
 class Unreadable(Exception):
-    """The text is no document; the problem says why and where."""
+    """The text is not a document; the problem holds the reason and the place."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -81,9 +81,9 @@ class _Frame:
 
 
 class _Reader:
-    """One pass over the events; remembers the marks of `wanted` places.
+    """One pass over the events; records the marks of `wanted` places.
 
-    With `sought` it ends as soon as it has passed all of these.
+    With `sought` it ends after all of these places.
     """
 
     def __init__(self, wanted: Iterable[Node] = (), sought: Iterable[Node] = ()) -> None:
@@ -92,7 +92,7 @@ class _Reader:
         self._sought = set(sought)
         self._ends_early = bool(self._sought)
         self.marks: dict[Node, tuple[int, int]] = {}
-        # The strings at wanted places, as they are written.
+        # Strings at wanted places as written.
         self.scalars: dict[Node, Any] = {}
         self._stack: list[_Frame] = []
         self._index = 0
@@ -177,7 +177,7 @@ class _Reader:
         frame.key, frame.key_mark = event.value, mark
 
     def _put(self, value: Json, event: Any) -> None:
-        """Stores a value where it belongs, before what is inside of it is read."""
+        """Store a value in its container before its contents are read."""
         mark = event.start_mark
         if not self._stack:
             if len(self.documents) >= DOCUMENTS_MAX:
@@ -215,7 +215,7 @@ class _Reader:
             self._sought.discard(place)
 
     def _resolved(self, text: str, mark: Any) -> Json:
-        """The value of a plain scalar in the core schema."""
+        """Return the value of a plain scalar in the core schema."""
         if text in _NULL:
             return None
         if text in _BOOLEANS:
@@ -235,25 +235,27 @@ class _Reader:
 
 
 def read_yaml(text: str) -> list[Json]:
-    """The documents of a text. Raises Unreadable."""
+    """Return the documents of a text. Raises Unreadable."""
     reader = _Reader()
     reader.read(text)
     return reader.documents
 
 
 def _readable(text: str) -> str:
-    """JSON as YAML of the same length, in which everything stands where it stood."""
+    """Return JSON as YAML of the same length with all positions kept."""
     text = _UNPRINTABLE.sub("x", text)
     return _PAIR.sub(_one_character, text) if _PAIRED.search(text) else text
 
 
 def _one_character(found: re.Match[str]) -> str:
-    """As long as two surrogates, which only JSON writes as escapes: a letter and a blank."""
+    """Return a replacement as long as two surrogates, which only JSON writes as escapes: a letter
+    and a blank.
+    """
     return "\\u4e00\\u2028" if found[1] else found[0]
 
 
 def locate(text: str, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
-    """Line and column (1-based) of each place, or of the nearest thing around it that is there."""
+    """Return line and column (1-based) of each place, or of the nearest enclosing place."""
     wanted = list(places)
     nodes = {place.node for place in wanted}
     around = set(nodes)
@@ -264,7 +266,7 @@ def locate(text: str, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
     try:
         reader.read(_readable(text))
     except Unreadable:
-        # JSON that YAML reads otherwise: what was passed so far is known.
+        # JSON that YAML reads differently: places passed so far are known.
         wanted = [place for place in wanted if place.node in reader.marks]
     return {place: _located(text, place, reader) for place in wanted}
 
