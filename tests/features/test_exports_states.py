@@ -93,6 +93,6 @@ async def test_what_states_cannot_say_is_refused_over_rest(suite: Suite) -> None
     told = {each["description"] for each in answer.json["error"]["details"]}
     begins = "the Amazon States Language has no place for "
     assert told == {
-        f"{begins}a limit of what runs at once",
+        f"{begins}a limit of parallel nodes",
         f"{begins}a task that decides whether what is behind it runs (condition: can)",
     }

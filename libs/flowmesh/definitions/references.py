@@ -196,5 +196,5 @@ def ids_in(source: str, ids: Container[str]) -> list[str]:
 
 
 def config_roots(task: Task) -> frozenset[str]:
-    """What the templates in a task's own configuration may begin with."""
+    """Return the roots that templates in a task's own configuration may use."""
     return TASK_ROOTS if task.dialect is Dialect.NATIVE else STEPS_ROOTS

@@ -1,4 +1,4 @@
-"""What looks like a secret: names that hold one, values that are one. A careful guess."""
+"""Guesses of secrets: names that hold one, values that are one."""
 
 import math
 import re

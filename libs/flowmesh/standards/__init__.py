@@ -1,4 +1,4 @@
-"""What the two open standards mean by their expressions and errors, for whoever reads or runs them.
+"""Expressions and errors of the two open standards, for readers and executors.
 
 Serverless Workflow: runtime expressions (jq) and problem details. Amazon States Language: paths,
 payload templates, intrinsic functions and choice rules.

@@ -1,7 +1,7 @@
-"""ARNs of the Amazon States Language: state machines, functions and the services that tasks call.
+"""ARNs in the Amazon States Language: state machines, functions, and services called by tasks.
 
-Deployment tools fill placeholders such as `${OrderFunctionArn}` in; the name in a placeholder
-stands for what it would be filled with.
+Deployment tools replace placeholders such as `${OrderFunctionArn}`; here the name of a placeholder
+is used as its value.
 """
 
 import re
@@ -15,21 +15,21 @@ _PARTITION = "${AWS::Partition}"
 
 
 def without_placeholders(text: str) -> str:
-    """The text with the name of each placeholder in its place."""
+    """Return the text with each placeholder replaced by its name."""
     return _PLACEHOLDER.sub(r"\1", text.replace(_PARTITION, "aws"))
 
 
 def machine_of(arn: str) -> tuple[str, str]:
-    """The name of the state machine that an ARN or a plain name names, and its version or alias."""
+    """Return the name of a state machine from an ARN or a plain name, and its version or alias."""
     name = without_placeholders(arn)
     match = _MACHINE.match(name)
     return (match[1], match[2] or "") if match is not None else (name, "")
 
 
 def function_of(arn: str) -> tuple[str, str] | None:
-    """The name of the function that an ARN, a partial ARN or a name names, and its qualifier.
+    """Return the name of a function from an ARN, a partial ARN or a name, and its qualifier.
 
-    None where it names no function.
+    None if the text names no function.
     """
     match = _FUNCTION.match(without_placeholders(arn))
     return (match[1], match[2] or "") if match is not None else None

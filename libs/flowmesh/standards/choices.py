@@ -1,7 +1,7 @@
 """Choice rules of the Amazon States Language.
 
-A comparison of values of the wrong type does not hold; a variable that is missing is an error,
-except where a rule asks whether it is there.
+A comparison of values of the wrong type is false. A missing variable is an error, except in a rule
+that tests its presence.
 """
 
 import operator
@@ -47,9 +47,10 @@ def _as_instant(value: Json) -> Any:
 
 
 def as_moment(value: Json) -> tuple[datetime, str] | None:
-    """A moment in the standard's profile of RFC 3339: its second, and all digits behind it.
+    """Return an instant in the standard's profile of RFC 3339: its second, and the digits of the
+    fraction.
 
-    The digits are without zeros at the end, so they compare as text. None of what is no moment.
+    Trailing zeros are dropped, so fractions compare as text. None if the value is no instant.
     """
     found = _INSTANT.match(value) if isinstance(value, str) else None
     if found is None:
@@ -66,7 +67,7 @@ _KINDS: dict[str, Callable[[Json], Any]] = {
     "Numeric": _as_number,
     "Timestamp": _as_instant,
 }
-# By operator: what makes a value comparable, and the comparison.
+# By operator: the conversion of a value for comparison, and the comparison.
 _COMPARISONS: dict[str, tuple[Callable[[Json], Any], Callable[[Any, Any], bool]]] = {
     f"{kind}{order}": (make, compare)
     for kind, make in _KINDS.items()
@@ -92,7 +93,7 @@ _GROUPS = ("And", "Or")
 
 
 def holds(rule: Json, data: Json, context: Json) -> bool:
-    """Whether a rule that was checked holds; raises PathFailed."""
+    """Return whether a checked rule holds. Raises PathFailed."""
     if "And" in rule:
         return all(holds(each, data, context) for each in rule["And"])
     if "Or" in rule:
@@ -120,7 +121,7 @@ def holds(rule: Json, data: Json, context: Json) -> bool:
 
 
 def problems_of(rule: Json, path: tuple[str | int, ...] = (), depth: int = 1) -> Iterator[Problem]:
-    """What is wrong with a rule, without its `Next`."""
+    """Yield the problems of a rule, without those of `Next`."""
     if not isinstance(rule, dict):
         yield path, "a rule is an object"
         return
@@ -156,7 +157,7 @@ def _of_comparison(
     rule: dict[str, Json], name: str, path: tuple[str | int, ...]
 ) -> Iterator[Problem]:
     if "Variable" not in rule:
-        yield (*path, "Variable"), "Variable is missing; it is the path of what is compared"
+        yield (*path, "Variable"), "Variable is missing; it is the path of the value to compare"
     else:
         yield from _of_path(rule["Variable"], (*path, "Variable"))
     value = rule[name]
@@ -180,7 +181,9 @@ def _of_path(text: Json, path: tuple[str | int, ...]) -> Iterator[Problem]:
 
 
 def _matches(text: str, pattern: str) -> bool:
-    """Whether a text is like a pattern: `*` is any text, `\\*` an asterisk. Never looks back."""
+    """Return whether a text matches a pattern: `*` is any text, `\\*` an asterisk. Does not
+    backtrack.
+    """
     parts = [""]
     for escaped, star, other in _PIECES.findall(pattern):
         if star:

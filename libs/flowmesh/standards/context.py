@@ -1,10 +1,10 @@
-"""The context object of the Amazon States Language, `$$`: the fields that there are."""
+"""The context object of the Amazon States Language, `$$`, and its fields."""
 
 from collections.abc import Iterable, Mapping
 
 from flowmesh.standards.paths import JsonPath
 
-# What has None below it holds any value, and no path into it can be wrong.
+# A field with None holds any value; every path into it is valid.
 _Fields = Mapping[str, "_Fields | None"]
 _PLAIN: _Fields = {}
 _ALWAYS: _Fields = {
@@ -18,13 +18,15 @@ _WHERE = {"Map": "a Map", "Task": "a task with .waitForTaskToken"}
 
 
 class ContextFields:
-    """The fields that a state may read; those of items only in a Map, a token only where one is."""
+    """The fields that a state may read: item fields only in a Map, a token only in a task
+    with one.
+    """
 
     def __init__(self, *, in_map: bool, has_token: bool) -> None:
         self._fields = {**_ALWAYS, **(_MAP if in_map else {}), **(_TOKEN if has_token else {})}
 
     def refusal(self, path: JsonPath) -> str:
-        """Why a path into the context object leads nowhere; empty where it may lead somewhere."""
+        """Return the problem of a path into the context object; empty if it is valid."""
         if not path.of_context or path.keys is None:
             return ""
         fields: _Fields | None = self._fields

@@ -1,4 +1,4 @@
-"""Events by CloudEvents 1.0: what their attributes may be, and the subjects they are sent to."""
+"""CloudEvents 1.0: rules for attributes, and the subjects of events."""
 
 import re
 from datetime import datetime
@@ -8,28 +8,28 @@ Json = Any
 
 SUBJECT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 SUBJECT_FORM = "words of letters, digits, - and _ with dots between them"
-# What executions tell of themselves has such types, and nobody else's events have.
+# Prefix of the event types of executions, reserved for them.
 OWN_TYPES = "flowmesh."
 NAME = re.compile(r"[a-z0-9]{1,64}\Z")
 NAME_FORM = "lower-case letters and digits"
-# An execution that listens waits for this signal, with a key of the type of the events and the name
-# of the signal that each of them is sent to it as. No sender can name it: it has a space.
+# Signal of an execution that listens. Its key holds the event type and the name of the signal for
+# each event. The space keeps senders from naming it.
 LISTENING = " event"
 EVERY_TYPE = "*"
 _TEXTS = frozenset({"id", "source", "type", "subject", "datacontenttype", "dataschema"})
 ATTRIBUTES = _TEXTS | {"specversion", "time", "data"}
-"""What is no extension."""
+"""Attributes that are not extensions."""
 _WHOLE_MIN, _WHOLE_MAX = -(2**63), 2**63 - 1
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
 def listening_key(type_: str, signal: str) -> str:
-    """What an execution waits with for events of a type."""
+    """Return the key of an execution that waits for events of a type."""
     return f"{type_} {signal}"
 
 
 def violated_requirement(name: str, value: Json) -> str:
-    """What an attribute has to be that is something else; empty where it is right."""
+    """Return the requirement that an attribute's value violates; empty if it is valid."""
     if name == "data":
         return ""
     if name == "specversion":
@@ -46,9 +46,11 @@ def violated_requirement(name: str, value: Json) -> str:
 
 
 def violated_type_requirement(value: str) -> str:
-    """What the type of an event has to be that is sent to the subject of this name."""
+    """Return the requirement that an event type violates to name a subject; empty if it is
+    valid.
+    """
     if value.startswith(OWN_TYPES):
-        return f"something else than what executions tell of themselves as {OWN_TYPES}…"
+        return f"a type without the prefix {OWN_TYPES}, which is reserved for executions"
     return "" if SUBJECT.match(value) else f"the subject it is sent to: {SUBJECT_FORM}"
 
 

@@ -1,4 +1,4 @@
-"""Extension attributes of CloudEvents 1.0, as JSON has them and as messages have them."""
+"""Extension attributes of CloudEvents 1.0, in JSON and in messages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ Json = Any
 
 
 def extension_values(event: Mapping[str, Json]) -> dict[str, Json]:
-    """What an event has beside the attributes that CloudEvents names."""
+    """Return the attributes of an event that CloudEvents does not name."""
     return {name: value for name, value in event.items() if name not in ATTRIBUTES}
 
 

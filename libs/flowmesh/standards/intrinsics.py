@@ -1,6 +1,6 @@
 """Intrinsic functions of the Amazon States Language: `States.Format('{}', $.name)`.
 
-What a call needs of the world, ids and random numbers, is given to it.
+Ids and random numbers are passed in.
 """
 
 import base64
@@ -19,7 +19,7 @@ Json = Any
 
 NESTING_MAX = 10
 CHARACTERS_MAX = 8 * 1024
-# As the service that the language comes from.
+# The limits of the AWS service.
 RANGE_MAX = 1_000
 TEXT_CHARACTERS_MAX = 10_000
 _FAILURE = "States.IntrinsicFailure"
@@ -42,7 +42,7 @@ _PLACE = re.compile(r"\\(.)|\{\}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Randomness:
-    """What functions take from outside. `draw` gives numbers in [0, 1)."""
+    """Sources of ids and random numbers. `draw` returns numbers in [0, 1)."""
 
     new_id: Callable[[], str]
     draw: Callable[[], float]
@@ -56,7 +56,7 @@ class Call:
     arguments: tuple["Call | JsonPath | Value", ...]
 
     def paths(self) -> Iterator[JsonPath]:
-        """The paths among the arguments, those of calls in it included."""
+        """Yield the paths among the arguments, including those of nested calls."""
         for each in self.arguments:
             if isinstance(each, JsonPath):
                 yield each
@@ -64,7 +64,7 @@ class Call:
                 yield from each.paths()
 
     def find(self, data: Json, context: Json, randomness: Randomness) -> Json:
-        """The result; raises PathFailed."""
+        """Return the result of the call. Raises PathFailed."""
         given = [
             each.find(data, context, randomness) if isinstance(each, Call)
             else each.find(data, context) if isinstance(each, JsonPath)
@@ -97,7 +97,7 @@ def is_call(text: str) -> bool:
 
 
 def compile_call(text: str) -> Call:
-    """Raises PathInvalid."""
+    """Compile one function call. Raises PathInvalid."""
     if len(text) > CHARACTERS_MAX:
         raise PathInvalid(f"a function call has at most {CHARACTERS_MAX} characters")
     parser = _Parser(text)
@@ -138,7 +138,7 @@ class _Parser:
         return match
 
     def _path(self) -> JsonPath:
-        """From the `$` to the comma or bracket that is not part of it."""
+        """Return the path that ends before a comma or bracket outside of it."""
         start, depth, quote = self.position - 1, 0, ""
         while self.position < len(self._text):
             character = self._text[self.position]
@@ -187,7 +187,7 @@ def _unescaped(argument: "Call | JsonPath | Value") -> "Call | JsonPath | Value"
 
 
 def _format(given: list[Json], _: Randomness) -> str:
-    """Fills `{}`; the template has its escapes, so that `\\{}` stays."""
+    """Fill the `{}` of a template. The template has its escapes, so that `\\{}` stays."""
     template, *values = given
     rest = iter(values)
 
@@ -265,7 +265,7 @@ def _contains(given: list[Json], _: Randomness) -> bool:
 
 
 def _identity(value: Json) -> bytes:
-    """Equal for equal JSON: 1 is not true, and the order of members does not count."""
+    """Return equal bytes for equal JSON: 1 is not true, and the order of members does not count."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
@@ -281,7 +281,7 @@ def _merge(given: list[Json], _: Randomness) -> Json:
     if not isinstance(first, dict) or not isinstance(second, dict):
         raise TypeError("two objects are expected")
     if deep is not False:
-        raise ValueError("only shallow merging (false) is there")
+        raise ValueError("only shallow merging (false) is supported")
     return {**first, **second}
 
 
@@ -294,7 +294,7 @@ def _random(given: list[Json], randomness: Randomness) -> int:
 
 
 def _seeded(seed: int) -> float:
-    """A number in [0, 1) that is the same for the same seed, in every execution."""
+    """Return a number in [0, 1) that depends on the seed alone."""
     digest = hashlib.sha256(str(seed).encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
 

@@ -1,6 +1,6 @@
-"""Runtime expressions of Serverless Workflow: JSON values with `${ }` in them as one jq program.
+"""Runtime expressions of Serverless Workflow: JSON values with `${ }` as one jq program.
 
-A value without expressions stays a value; everything else becomes a program that makes it.
+A value without expressions stays a value; any other becomes a program that makes it.
 """
 
 import re
@@ -21,19 +21,19 @@ _IN_URI = re.compile(r"\{([^{}]+)\}")
 
 
 class MalformedExpression(Exception):
-    """A text with `${` whose end is missing."""
+    """A text with `${` without its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An expression and where it stands in the value it is part of."""
+    """An expression and its path in a value."""
 
     source: str
     path: tuple[str | int, ...]
 
 
 def unwrap(text: str) -> str:
-    """The expression in a text that is one as a whole, with or without `${ }` around it."""
+    """Return the expression of a text that is one, with or without `${ }`."""
     stripped = text.strip()
     if stripped.startswith(_OPEN) and _end(stripped, 0) == len(stripped):
         return stripped[len(_OPEN) : -1].strip()
@@ -41,7 +41,7 @@ def unwrap(text: str) -> str:
 
 
 def expressions_in(value: Json) -> list[Found]:
-    """Every expression in a value. Raises Malformed."""
+    """Return every expression in a value. Raises MalformedExpression."""
     found = []
     waiting: list[tuple[Json, tuple[str | int, ...]]] = [(value, ())]
     while waiting:
@@ -56,7 +56,7 @@ def expressions_in(value: Json) -> list[Found]:
 
 
 def program_of(value: Json) -> str:
-    """A jq program that makes the value with its expressions evaluated."""
+    """Return a jq program that makes the value with its expressions evaluated."""
     if isinstance(value, dict):
         members = (f"{_literal(key)}:{program_of(each)}" for key, each in value.items())
         return "{" + ",".join(members) + "}"
@@ -72,12 +72,12 @@ def program_of(value: Json) -> str:
 
 
 def single(source: str) -> str:
-    """The first output of an expression as a program, null where it has none."""
+    """Return a program of the first output of an expression, null if it has none."""
     return f"([limit(1;({source}\n))]|.[0])"
 
 
 def uri_program(uri: str) -> str:
-    """A program for an endpoint: `${ }` expressions, or `{name}` of a member of the data."""
+    """Return a program of an endpoint: `${ }` expressions, or `{name}` of a member of the data."""
     if _OPEN in uri:
         return program_of(uri)
     parts: list[str] = []
@@ -96,12 +96,12 @@ def has_expressions(value: Json) -> bool:
 
 
 def variables_in(program: str) -> frozenset[str]:
-    """Names that stand behind a `$`; more than are variables, where one is in a string."""
+    """Return the names after a `$`, including those inside strings."""
     return frozenset(_VARIABLE.findall(program))
 
 
 def secrets_in(program: str) -> frozenset[str] | None:
-    """Names of the secrets that a program uses; None where it may use any."""
+    """Return the names of the secrets that a program uses; None if it may use any."""
     names = [name or quoted for name, quoted in _SECRET.findall(program)]
     return frozenset(names) if all(names) else None
 
@@ -122,7 +122,7 @@ def _joined(parts: Iterable[tuple[bool, str]]) -> str:
 
 
 def _parts(text: str) -> Iterator[tuple[bool, str]]:
-    """The text in pieces: whether each is an expression, and the piece."""
+    """Yield the pieces of a text, each with True if it is an expression."""
     position = 0
     while (start := text.find(_OPEN, position)) >= 0:
         end = _end(text, start)
@@ -137,11 +137,11 @@ def _parts(text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _end(text: str, start: int) -> int:
-    """Where the expression that begins at `start` ends, 0 if it does not.
+    """Return the end of the expression that begins at `start`, 0 if it has none.
 
-    Braces in strings do not count, but those in `\\( )` inside of a string do.
+    Braces in strings do not count, but those in `\\( )` inside a string do.
     """
-    # What is open: braces and parentheses of code, quotes of strings.
+    # Open brackets: braces and parentheses of code, quotes of strings.
     open_: list[str] = []
     position = start + 1
     while position < len(text):

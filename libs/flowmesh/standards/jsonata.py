@@ -1,6 +1,6 @@
 """JSONata in the Amazon States Language: texts in `{% %}` of a template.
 
-They are checked here; a sandbox evaluates them.
+Expressions are checked here; a sandbox evaluates them.
 """
 
 import sys
@@ -23,7 +23,7 @@ def has_expression(template: Json) -> bool:
 
 
 def problems_of(template: Json) -> Iterator[Problem]:
-    """What is wrong with the expressions of a template, and where."""
+    """Yield the problems of a template's expressions with their paths."""
     for path, text in _texts(template):
         if is_expression(text) and (why := _problem_of(text)):
             yield path, why
@@ -34,7 +34,7 @@ def _problem_of(text: str) -> str:
         return f"an expression of JSONata ends with {_CLOSE}"
     if len(text) > CHARACTERS_MAX:
         return f"an expression of JSONata has at most {CHARACTERS_MAX} characters"
-    # To import the library raises the limit of recursion for the whole process.
+    # Imported here: importing the library raises the recursion limit of the process.
     limit = sys.getrecursionlimit()
     try:
         return _syntax_error(text[len(_OPEN) : -len(_CLOSE)].strip())
@@ -50,7 +50,7 @@ def _syntax_error(expression: str) -> str:
         Jsonata(expression)
     except JException as error:
         return f"not JSONata: {error}"
-    # The parser calls itself, and is not written for every text there is.
+    # The parser is recursive and does not accept every text.
     except (RecursionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return "not JSONata"
     return ""

@@ -1,8 +1,8 @@
-"""Names in paths of the Amazon States Language, written as RFC 9535 has them.
+"""Names in paths of the Amazon States Language, rewritten for RFC 9535.
 
 The language allows more in `$.name` than RFC 9535: hyphens, leading digits, signs, and any
-character behind a backslash. It also allows `.[0]` for `[0]`, and in a filter a bare word for a
-text. Names that RFC 9535 does not have become `['name']`; all else is left to its parser.
+character after a backslash. It also allows `.[0]` for `[0]`, and a bare word for a text in a
+filter. Names that RFC 9535 does not allow become `['name']`; the rest is left to its parser.
 """
 
 import re
@@ -22,9 +22,9 @@ _NO_TEXTS = frozenset({"true", "false", "null"})
 
 
 def as_rfc9535(path: str) -> str:
-    """The path with its names as RFC 9535 has them.
+    """Return the path with its names in the syntax of RFC 9535.
 
-    Raises ValueError for a half of a surrogate pair.
+    Raises ValueError for half of a surrogate pair.
     """
     return "$" + _Writer(path[1:]).written() if path.startswith("$") else path
 
@@ -69,7 +69,7 @@ class _Writer:
         return text
 
     def _dot(self) -> str:
-        """What stands from a dot to the end of the name behind it."""
+        """Return the text from a dot to the end of the following name."""
         dots = self._taken(".." if self._text.startswith("..", self._at) else ".")
         if dots == "." and self._text.startswith("[", self._at):
             return ""
@@ -82,14 +82,14 @@ class _Writer:
         return f"{'' if dots == '.' else dots}[{_quoted(name.group())}]"
 
     def _word(self, word: str) -> str:
-        """A name of a function, a constant of JSON, or a text without its quotes."""
+        """Return the name of a function, a constant of JSON, or a text without its quotes."""
         self._taken(word)
         rest = self._text[self._at :].lstrip()
         return word if word in _NO_TEXTS or rest.startswith("(") else _quoted(word)
 
 
 def _quoted(name: str) -> str:
-    """A name without its escapes, as a text of JSON."""
+    """Return a name without its escapes, as a JSON string."""
     units = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], name)
     text = units.encode("utf-16", "surrogatepass").decode("utf-16")
     return orjson.dumps(text).decode()

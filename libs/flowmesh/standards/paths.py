@@ -1,8 +1,8 @@
-"""Paths of the Amazon States Language: JSONPath, reference paths, and what they select.
+"""Paths of the Amazon States Language: JSONPath, reference paths, and their results.
 
-A path begins with `$`, the data, `$$`, the context object, or `$name`, a variable. One that can
-select one value only gives that value; any other gives the list of what it selects. Names are those
-of the language.
+A path begins with `$` (the data), `$$` (the context object), or `$name` (a variable). A path that
+can select only one value returns that value; any other returns the list of selected values. Names
+are those of the language.
 """
 
 import re
@@ -23,7 +23,7 @@ _VARIABLE = re.compile(r"\$([^\W\d]\w{0,79})")
 
 
 class Context(dict[str, Json]):
-    """The context object, with the variables that paths see beside it."""
+    """The context object, with the variables that paths may read."""
 
     def __init__(self, fields: Mapping[str, Json], variables: Mapping[str, Json]) -> None:
         super().__init__(fields)
@@ -31,11 +31,11 @@ class Context(dict[str, Json]):
 
 
 class PathInvalid(Exception):
-    """A text that is no path; says why."""
+    """A text that is no path; the message holds the reason."""
 
 
 class PathFailed(Exception):
-    """Data that has not what a path asks for. `error` is the standard's name of it."""
+    """Data without the value of a path. `error` is the standard's name of the failure."""
 
     def __init__(self, error: str, message: str) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class JsonPath:
     variable: str = ""
 
     def find(self, data: Json, context: Json) -> Json:
-        """What the path selects; raises PathFailed where its one value is not there."""
+        """Return the selected value. Raises PathFailed if it is missing."""
         value = self._root(data, context)
         if self.keys is not None:
             found, there = _at(value, self.keys)
@@ -89,7 +89,7 @@ class JsonPath:
 
 @lru_cache(maxsize=_COMPILED_MAX)
 def compile_path(text: str) -> JsonPath:
-    """Raises PathInvalid."""
+    """Compile a path. Raises PathInvalid."""
     if not text.startswith("$"):
         raise PathInvalid(f"a path begins with $, not {text[:16]!r}")
     of_context = text.startswith("$$")
@@ -105,7 +105,7 @@ def compile_path(text: str) -> JsonPath:
 
 
 def compile_reference(text: str) -> JsonPath:
-    """A path to one place in the data. Raises PathInvalid."""
+    """Compile a path to one place in the data. Raises PathInvalid."""
     path = compile_path(text)
     if path.keys is None or path.of_context or path.variable:
         raise PathInvalid(f"{text[:64]!r} is no reference path, which names one place: $.a.b[0]")
@@ -113,16 +113,18 @@ def compile_reference(text: str) -> JsonPath:
 
 
 def put(data: Json, keys: tuple[str | int, ...], value: Json) -> Json:
-    """The data with the value at a place, made where it is missing.
+    """Return the data with a value set at a path; missing objects are created.
 
-    Raises PathFailed where there is something else on the way.
+    Raises PathFailed if a value on the path is no object.
     """
     if not keys:
         return value
     key, *rest = keys
     if isinstance(key, str):
         if data is not None and not isinstance(data, dict):
-            raise PathFailed("States.ResultPathMatchFailure", f"{key!r} is asked of no object")
+            raise PathFailed(
+                "States.ResultPathMatchFailure", f"{key!r} is read from a value that is no object"
+            )
         members = data or {}
         return {**members, key: put(members.get(key), tuple(rest), value)}
     if not isinstance(data, list) or not 0 <= key < len(data):

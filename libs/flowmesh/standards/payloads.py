@@ -1,4 +1,4 @@
-"""Payload templates of the Amazon States Language: what stands at a name with `.$` is looked up."""
+"""Payload templates of the Amazon States Language: a member `name.$` is a lookup."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ Problem = tuple[tuple[str | int, ...], str]
 
 
 def compile_lookup(text: str) -> Call | JsonPath:
-    """A path or a call of a function. Raises PathInvalid."""
+    """Compile a path or a function call. Raises PathInvalid."""
     return compile_call(text) if is_call(text) else compile_path(text)
 
 
 def paths_in(text: str) -> list[JsonPath]:
-    """The paths of a path or of a call of a function; none of a text that is neither."""
+    """Return the paths of a path or of a function call; none for other texts."""
     try:
         found = compile_lookup(text)
     except PathInvalid:
@@ -26,7 +26,7 @@ def paths_in(text: str) -> list[JsonPath]:
 
 
 def fill_template(template: Json, data: Json, context: Json, randomness: Randomness) -> Json:
-    """The template with its lookups done; raises PathFailed."""
+    """Return the template with its lookups evaluated. Raises PathFailed."""
     if isinstance(template, list):
         return [fill_template(item, data, context, randomness) for item in template]
     if not isinstance(template, dict):
@@ -48,7 +48,7 @@ def look_up(text: str, data: Json, context: Json, randomness: Randomness) -> Jso
 
 
 def problems_of(template: Json) -> list[Problem]:
-    """What is wrong with a template: where, and why."""
+    """Return the problems of a template with their paths."""
     found: list[Problem] = []
     waiting: list[tuple[Json, tuple[str | int, ...]]] = [(template, ())]
     while waiting:
@@ -69,7 +69,7 @@ def problems_of(template: Json) -> list[Problem]:
 
 def _why_not(text: Json) -> str:
     if not isinstance(text, str):
-        return "behind a name that ends in .$ stands a path or a function call"
+        return "the value of a name that ends in .$ is a path or a function call"
     try:
         compile_lookup(text)
     except PathInvalid as error:

@@ -1,4 +1,8 @@
-"""Errors of Serverless Workflow: their types, what a failure class is among them, and back."""
+"""Errors of Serverless Workflow, derived from failure classes.
+
+Failure classes of tasks are in camel case (`NetworkError`); classes that the orchestrator sets
+itself are reason codes in upper case (`CIRCUIT_OPEN`). Both are wire values.
+"""
 
 from http import HTTPStatus
 from typing import Any
@@ -6,7 +10,7 @@ from typing import Any
 Json = Any
 
 BASE = "https://serverlessworkflow.io/spec/1.0.0/errors/"
-# Earlier texts of the standard name the same types so.
+# Prefixes of the same types in earlier versions of the standard.
 _EARLIER = (
     "https://serverlessworkflow.io/dsl/errors/types/",
     "https://serverlessworkflow.io.io/dsl/errors/types/",
@@ -15,7 +19,7 @@ STANDARD = (
     "configuration", "validation", "expression", "authentication", "authorization", "timeout",
     "communication", "runtime",
 )  # fmt: skip
-# Of each failure class the type and the status it stands for.
+# Type and status of each failure class.
 _OF_CLASS = {
     "Timeout": ("timeout", 408),
     "HeartbeatTimeout": ("timeout", 408),
@@ -38,7 +42,7 @@ def type_uri(name: str) -> str:
 
 
 def canonical(type_: str) -> str:
-    """A type as this version of the standard writes it."""
+    """Return a type in the form of this version of the standard."""
     for earlier in _EARLIER:
         if type_.startswith(earlier):
             return BASE + type_.removeprefix(earlier)
@@ -46,9 +50,9 @@ def canonical(type_: str) -> str:
 
 
 def error_of(class_: str, message: str, details: Json, instance: str) -> dict[str, Json]:
-    """The error that a failure is, as `$error` and filters see it.
+    """Return the error of a failure, as `$error` and filters see it.
 
-    One that a task of this dialect failed with carries it in its details.
+    A failure that a task of this standard raised holds its error in the details.
     """
     given = details if isinstance(details, dict) else {}
     problem = given.get("problem")

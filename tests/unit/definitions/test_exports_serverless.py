@@ -340,7 +340,7 @@ REFUSED: list[tuple[bytes, str]] = [
         ([{"id": "a", "loop": {"while": "false", "tasks": [node("b")]}}], {}, "a loop, or a try"),
         ([{"id": "a", "wait": {"event": "e", "correlate": "k"}}], {}, "a wait with a key"),
         ([{"id": "a", "subworkflow": {"workflow": "x", "wait": False, "input": {}}}], {},
-         "a sub-workflow that nobody waits for"),
+         "a sub-workflow with `wait: false`"),
         ([{"id": "a", "subworkflow": {"workflow": "x"}}], {}, "whose input is no object"),
         ([{"id": "a", "decision": {"conditions": [{"id": "y", "expression": "size([1]) > 0"}]}}],
          {}, "'[' in a condition"),
@@ -357,7 +357,7 @@ REFUSED: list[tuple[bytes, str]] = [
          "a schedule with the id 't'"),
         ([node("a")], {"triggers": [{"id": "t", "event": {"type": "x"}}]}, "a trigger that is no"),
         ([node("a")], {"onFailure": "STOP"}, "`onFailure: STOP`"),
-        ([node("a")], {"outputSchema": {"type": "object"}}, "a schema of an output"),
+        ([node("a")], {"outputSchema": {"type": "object"}}, "an output schema without an output"),
     ]
 ] + [
     (graph(made("s", "trigger", data={"triggerType": "manual", "config": {}})), "type trigger"),

@@ -179,7 +179,7 @@ def test_a_decision_chooses_one_of_its_branches() -> None:
 @pytest.mark.parametrize(
     ("tasks", "what"),
     [
-        ((route(match="ALL"), on("x", "a")), ("d", "a decision that takes all that hold")),
+        ((route(match="ALL"), on("x", "a")), ("d", "a decision with match: all")),
         (
             (route(), on("x", "a"), on("x", "b")),
             ("d", "a decision that begins several tasks at once"),
@@ -199,7 +199,7 @@ def test_a_decision_chooses_one_of_its_branches() -> None:
         ),
         (
             (route(), on("x", "a", input={"by": "{{tasks.d.output}}"})),
-            ("d", "the output of a decision, which something reads"),
+            ("d", "the output of a decision that is read"),
         ),
         (
             (route(), on("x", "a"), once("j", dependsOn=["a", {"task": "d", "on": "x"}])),
@@ -282,7 +282,7 @@ def test_a_document_stays_as_it_is() -> None:
 
 
 RETRIES = (
-    "the retries of a task that its node does not say, by default from 100 ms on (say a retry "
+    "the retries of a task that its node does not repeat, by default from 100 ms (set a retry "
     "from 1s on, or maxAttempts: 1)"
 )
 TANGLED = (once("a"), once("b"), once("c", dependsOn=["a"]), once("d", dependsOn=["a", "b"]))
@@ -295,8 +295,8 @@ TANGLED = (once("a"), once("b"), once("c", dependsOn=["a"]), once("d", dependsOn
         (
             source_of(workflow(once("a", timeout="1500ms"), node("d", "delay",
                                                                  input={"duration": "20ms"}))),
-            [("a", "a timeout of 1500 ms, which are no whole seconds"),
-             ("d", "a delay of 20 ms, which are no whole seconds")],
+            [("a", "a timeout of 1500 ms, not in whole seconds"),
+             ("d", "a delay of 20 ms, not in whole seconds")],
         ),
         (
             source_of(workflow(*TANGLED)),

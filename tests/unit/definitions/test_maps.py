@@ -191,10 +191,10 @@ def test_analysis_shows_bodies_as_graphs_of_their_own() -> None:
     [
         ({"taskRef": "noop"}, "taskRef", "what runs for each item goes into map.tasks"),
         ({"input": {}}, "input", "the list goes into map.items, inputs to the tasks in map.tasks"),
-        ({"retry": {}}, "retry", "say it of the tasks in map.tasks"),
-        ({"timeout": "3s"}, "timeout", "say it of the tasks in map.tasks"),
-        ({"queue": "q"}, "queue", "say it of the tasks in map.tasks"),
-        ({"priority": "LOW"}, "priority", "say it of the tasks in map.tasks"),
+        ({"retry": {}}, "retry", "write it at the tasks in map.tasks"),
+        ({"timeout": "3s"}, "timeout", "write it at the tasks in map.tasks"),
+        ({"queue": "q"}, "queue", "write it at the tasks in map.tasks"),
+        ({"priority": "LOW"}, "priority", "write it at the tasks in map.tasks"),
     ],
 )
 def test_what_belongs_to_tasks_is_refused_beside_a_map(

@@ -45,7 +45,7 @@ def test_a_map_by_pages_is_a_task_and_a_map_for_each_page() -> None:
     [
         (
             {"items": [1]},
-            "DEFINITION_INVALID documents[1].tasks[0].map.items: items are the whole list",
+            "DEFINITION_INVALID documents[1].tasks[0].map.items: items is the whole list",
         ),
         ({"pages": {"taskRef": "u"}}, "TASK_NOT_FOUND documents[1].tasks[0].map.pages.taskRef"),
         ({"pages": {"next": "a..b"}}, "DEFINITION_INVALID documents[1].tasks[0].map.pages.next"),

@@ -193,7 +193,7 @@ def test_a_verdict_says_why_and_where() -> None:
     )
     (reason,) = found.reasons
     assert (reason.side, reason.path) == ("input", "items[0].n")
-    assert reason.message == "what callers give may have a fraction"
+    assert reason.message == "the callers' value may have a fraction"
 
 
 def plan(*tasks: Json) -> plan_pb2.Plan:
@@ -209,7 +209,7 @@ def test_an_execution_moves_where_what_has_started_is_unchanged() -> None:
         "c has started and differs in edges before it"
     ]
     assert obstacles_to_move(old, plan(node("a")), ["a", "b"]) == [
-        "b has started and is not there any more"
+        "b has started and is not in the new plan"
     ]
 
 
@@ -240,4 +240,4 @@ def test_what_follows_from_failures_differs_and_keeps_an_execution_where_it_is()
     for part in ("on_failure", "undo", "join", "STOP", "HOLD"):
         assert part in told
     moved = obstacles_to_move(plan(node("a")), plan(node("a", undo=undo)), ["a"])
-    assert moved == ["a has started and differs in what undoes it"]
+    assert moved == ["a has started and differs in compensation"]

@@ -107,7 +107,7 @@ def test_results_are_put_where_the_path_leads() -> None:
     assert put(data, keys, 7) == {"a": {"b": [{"c": 7}], "d": 2}}
     assert data["a"]["b"] == [{"c": 1}]
     assert put(None, ("x", "y"), 1) == {"x": {"y": 1}}
-    with pytest.raises(PathFailed, match="'b' is asked of no object"):
+    with pytest.raises(PathFailed, match="'b' is read from a value that is no object"):
         put({"a": 1}, ("a", "b"), 1)
     for text in ("$.a[*]", "$$.a", "$..a"):
         with pytest.raises(PathInvalid):

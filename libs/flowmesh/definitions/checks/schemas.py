@@ -188,7 +188,7 @@ def _refuse_to_fetch(uri: str) -> Json:
 
 
 def _compiles(schema: dict[str, Json]) -> bool:
-    """Return whether the schema compiles as it will at run time."""
+    """Return whether the schema compiles; the same compiler is used at run time."""
     options = jsonschema_rs.RegexOptions()
     try:
         jsonschema_rs.validator_for(schema, pattern_options=options, retriever=_refuse_to_fetch)

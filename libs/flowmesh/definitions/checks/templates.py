@@ -214,7 +214,7 @@ class _Checker:
             compile_condition(written, dialect="cel", steps=steps, roots=roots)
             if node.bound:
                 _check_bound(node, condition)
-            # The condition as it will run, which is a little longer.
+            # The condition in its form at run time, which is a little longer.
             written = under_input(condition, roots)
             compile_condition(written, dialect="cel", steps=steps)
         except ExpressionInvalid as error:

@@ -111,7 +111,7 @@ def bodies() -> dict[str, Schema]:
                     "finally": members({"tasks": tasks}, "tasks", text="Always runs at the end."),
                 },
                 "tasks",
-                text="Runs its tasks, handlers for their failures, and tasks that always run at the end.",
+                text="Runs its tasks, handlers of failures, and tasks that always run last.",
             ),
             "catch",
             "finally",

@@ -63,7 +63,7 @@ _JOIN = members(
 _NAMES: Schema = {"anyOf": [text(), {"type": "array", "items": text()}, {"type": "null"}]}
 _APPROVAL = members(
     {
-        "assignees": described("Allowed deciders: names or templates; empty means anyone.", _NAMES),
+        "assignees": described("Allowed deciders: names or templates; empty allows all.", _NAMES),
         "needs": {
             "anyOf": [choice(NEEDS, NEEDS[0]), number(1, ASSIGNEES_MAX, whole=True)],
             "description": "Number of required approvals.",

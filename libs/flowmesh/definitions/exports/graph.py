@@ -1,5 +1,5 @@
-"""A workflow as graph JSON: a step that is none of its types as a custom node with an action, a
-native task as the data of a custom node; positions are those of the drawing.
+"""A workflow as graph JSON. A step of no graph type becomes a custom node with an action, a native
+task the data of a custom node; positions are those of the drawing.
 """
 
 import re
@@ -24,7 +24,7 @@ from flowmesh.definitions.model import Dialect, Join, Node, Task, Workflow
 from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.scopes import Scope
 
-# What a native task says that is not in the data of its node.
+# Members of a native task that are not in the data of its node.
 _NOT_DATA = frozenset({"id", "name", "dependsOn", "join"})
 
 
@@ -92,7 +92,7 @@ def _graph(
         if shown.get("description"):
             each["description"] = shown["description"]
         each |= {"workflowId": workflow.id, "version": 1, "position": position, "data": data} | said
-        # Those that templates imply are drawn too.
+        # Dependencies implied by templates become edges too.
         sources = [scope.graph.ids[before] for before in scope.graph.dependencies[index]]
         if node.join is not (Join.ALL if len(sources) > 1 else Join.STRICT):
             each["join"] = node.join.value
@@ -145,7 +145,7 @@ def _task(node: Node, task: Task, unsupported: UnsupportedFeatures) -> tuple[str
     if task.executor == "function":
         code = str(config["code"])
         named = re.search(rf"\b{re.escape(node.id)}\b", code) is None
-        # Code that has the name of the function would be taken for its declaration.
+        # Code with the name of the function would be read as its declaration.
         return "function", ({"functionName": node.id} if named else {}) | {"functionCode": code}
     if task.executor == "delay":
         value = config["duration"]

@@ -1,7 +1,7 @@
-"""A workflow as native resources: itself, and a WorkflowTask for what a node brings with it.
+"""A workflow as native resources: itself, and a WorkflowTask for each task written into a node.
 
-Templates of native resources see the input and outputs of tasks, so what reads the shared context
-of step JSON has no place here. What only editors read of a node, such as positions, is left out.
+Templates of native resources see the input and outputs of tasks, so readers of the shared context
+of step JSON are refused. Editor data of a node, such as positions, is left out.
 """
 
 from flowmesh.definitions.exports.parts import (
@@ -29,10 +29,10 @@ from flowmesh.definitions.model import (
 from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import has_template, texts_of
 
-# The types of WorkflowTasks by what runs them; what they do stands under their name.
+# WorkflowTask types by executor; their configuration stands under the same name.
 _TYPES = {"http.request": "http", "function": "function", "transform": "transform"}
 
-# What a document of another format says in its own way.
+# Executors that other formats write in their own way.
 _NOT_NATIVE = frozenset(
     {"approval", "decision", "signal", "condition", "webhook", "subworkflow", "continueAsNew"}
 )
@@ -66,7 +66,7 @@ def native_documents(
     spec |= policies_of(workflow) | common_of(workflow) | variables_of(workflow)
     callbacks = workflow.callbacks
     if callbacks.on_complete or callbacks.on_failure or callbacks.on_step:
-        unsupported.add("webhooks that are told how an execution goes")
+        unsupported.add("callbacks of executions")
     metadata: Document = {"name": workflow.id}
     if workflow.labels:
         metadata["labels"] = workflow.labels
@@ -122,7 +122,7 @@ def _made(
     found = _does(workflow, node, tasks, unsupported)
     runs = node.task is not None and node.task.executor not in ("noop", "delay")
     if node.retry is not None or runs:
-        # Native tasks are tried again unless they say otherwise.
+        # Native tasks are retried by default.
         found["retry"] = native_policy(node.retry or NO_RETRY)
     if node.timeout_ms:
         found["timeout"] = f"{node.timeout_ms}ms"

@@ -1,4 +1,4 @@
-"""What the formats write alike: policies, callbacks, limits, when runs begin, what people read."""
+"""Parts that several formats write alike: policies, callbacks, limits, start policies, triggers."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 
 
 def policy(retry: Retry) -> Document:
-    """As step JSON and graph JSON have it."""
+    """Return the retry policy as in step JSON and graph JSON."""
     found: Document = {
         "maxAttempts": retry.max_attempts,
         "initialDelay": retry.initial_delay_ms,
@@ -64,7 +64,7 @@ def webhooks(callbacks: Callbacks) -> Document:
 
 
 def policies_of(workflow: Workflow) -> Document:
-    """What a workflow says of failures, where it is not as by default."""
+    """Return the failure policies of a workflow that differ from the default."""
     found: Document = {}
     if workflow.on_failure is not FailurePolicy.FINISH_OTHERS:
         found["onFailure"] = workflow.on_failure.name
@@ -80,7 +80,7 @@ def policies_of(workflow: Workflow) -> Document:
 
 
 def outcome_of(node: Node) -> Document:
-    """What follows from a node's failure, and what undoes it."""
+    """Return the failure handling and the compensation of a node."""
     outcome = node.outcome
     found: Document = {}
     if outcome.on_failure is not OnFailure.FAIL:
@@ -106,7 +106,7 @@ def outcome_of(node: Node) -> Document:
 
 
 def scheduling_of(node: Node) -> Document:
-    """What is said of a node beside what it does, where it is not as by default."""
+    """Return the scheduling members of a node that differ from the default."""
     found: Document = {}
     if not node.critical:
         found["critical"] = False
@@ -124,7 +124,7 @@ def scheduling_of(node: Node) -> Document:
 
 
 def nodes_by_id(workflow: Workflow, document: Json) -> dict[str, Document]:
-    """The nodes of the document by id, for what is only read by people and editors."""
+    """Return the nodes of the document by id, for members that only people and editors read."""
     listed = document.get("nodes") or document.get("steps")
     if listed is None:
         listed = document.get("spec", {}).get("tasks", [])
@@ -133,7 +133,7 @@ def nodes_by_id(workflow: Workflow, document: Json) -> dict[str, Document]:
 
 
 def params_of(task: Task) -> Document:
-    """The `params` of an action of step JSON that is read as this task."""
+    """Return the `params` of a step JSON action that is read as this task."""
     renamed = {"input_key": "inputKey"}
     left_out = {"send_context"} | ({"language"} if task.executor == "condition" else set())
     return {
@@ -142,7 +142,7 @@ def params_of(task: Task) -> Document:
 
 
 def common_of(workflow: Workflow) -> Document:
-    """What all formats of ours say of a workflow in the same words."""
+    """Return the members that all native formats share."""
     found = _search_of(workflow) | _start_of(workflow)
     if workflow.limits is not None:
         found["limits"] = _limits(workflow.limits)
@@ -152,7 +152,7 @@ def common_of(workflow: Workflow) -> Document:
 
 
 def variables_of(workflow: Workflow) -> Document:
-    """What it declares, for formats whose nodes can read it."""
+    """Return the declared variables, for formats whose nodes can read them."""
     declared: Document = {}
     for each in workflow.variables:
         schema = {"schema": each.schema} if each.schema is not None else {}
@@ -161,7 +161,7 @@ def variables_of(workflow: Workflow) -> Document:
 
 
 def cache_of(cache: Cache, ttl: Json) -> Document:
-    """The cache of a node, with the `ttl` as the format writes times."""
+    """Return the cache of a node; `ttl` is in the format's notation."""
     found: Document = {"ttl": ttl, "scope": "NAMESPACE" if cache.everywhere else "WORKFLOW"}
     return {"cache": found if cache.key is None else found | {"key": cache.key}}
 
@@ -178,7 +178,7 @@ def _limits(limits: Limits) -> Document:
 
 
 def _search_of(workflow: Workflow) -> Document:
-    """What its executions are found by, and how long they are kept."""
+    """Return the search attributes and the retention."""
     found: Document = {}
     attributes: Document = {}
     for each in workflow.search:
@@ -195,7 +195,7 @@ def _search_of(workflow: Workflow) -> Document:
 
 
 def _start_of(workflow: Workflow) -> Document:
-    """When its executions begin."""
+    """Return the start policy."""
     start = workflow.start
     if start is None:
         return {}

@@ -1,8 +1,7 @@
-"""A graph as steps after one another and branches side by side, for formats that have no edges.
+"""A graph as nested series and branches, for formats without edges.
 
-That can say exactly what a graph says where it is series-parallel: of two nodes side by side, each
-waits for the same and is waited for by the same. Any other graph is refused, because a step that
-waits for more than it has to would begin later than it does in the graph.
+Only a series-parallel graph can be expressed exactly: nodes side by side have the same predecessors
+and successors. Any other graph is refused, because an additional dependency would delay a step.
 """
 
 from collections.abc import Sequence
@@ -14,14 +13,14 @@ from flowmesh.definitions.limits import BODY_DEPTH_MAX
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Blocks one after the other; at least two. An index is a node of the graph."""
+    """Blocks in sequence, at least two. An index is a node of the graph."""
 
     blocks: "tuple[Block, ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """Blocks side by side; at least two."""
+    """Parallel blocks, at least two."""
 
     blocks: "tuple[Block, ...]"
 
@@ -30,7 +29,7 @@ Block = int | Series | Branches
 
 
 class UnstructuredGraph(Exception):
-    """A graph that blocks cannot say, and why; `nodes` holds the indexes of those concerned."""
+    """A graph that is not series-parallel, with the reason; `nodes` holds the indexes concerned."""
 
     def __init__(self, why: str, nodes: Sequence[int]) -> None:
         super().__init__(why)
@@ -38,7 +37,7 @@ class UnstructuredGraph(Exception):
 
 
 def blocks_of(graph: Graph) -> Block:
-    """The nodes of a graph without circles, of at least one node, as nested blocks.
+    """Return the nodes of an acyclic graph of at least one node as nested blocks.
 
     Branches are in definition order. Raises UnstructuredGraph.
     """
@@ -47,7 +46,7 @@ def blocks_of(graph: Graph) -> Block:
 
 
 def before_each(graph: Graph) -> list[int]:
-    """All that each node waits for, directly or not: sets of nodes as the bits of a number."""
+    """Return the direct and indirect dependencies of each node, as the bits of a number."""
     before = [0] * len(graph.ids)
     for level in levels(graph):
         for node in level:
@@ -57,7 +56,7 @@ def before_each(graph: Graph) -> list[int]:
 
 
 def _block(nodes: list[int], graph: Graph, before: Sequence[int], depth: int) -> Block:
-    """`nodes` are in an order in which each stands behind what it waits for."""
+    """Return the block of `nodes`, which are in topological order."""
     if len(nodes) == 1:
         return nodes[0]
     if depth > 2 * BODY_DEPTH_MAX:
@@ -72,7 +71,7 @@ def _block(nodes: list[int], graph: Graph, before: Sequence[int], depth: int) ->
 
 
 def _parts(nodes: list[int], graph: Graph) -> list[list[int]]:
-    """The nodes by what is connected, each part in their order, the parts by their first node."""
+    """Return the connected components in the order of their first nodes."""
     leader = {node: node for node in nodes}
 
     def led(node: int) -> int:
@@ -92,12 +91,12 @@ def _parts(nodes: list[int], graph: Graph) -> list[list[int]]:
 
 
 def _stages(nodes: list[int], before: Sequence[int]) -> list[list[int]]:
-    """The nodes by stages: each node of a stage waits for all nodes of the stages before it."""
+    """Return the nodes by stages: each node of a stage depends on all nodes of earlier stages."""
     inside = sum(1 << node for node in nodes)
     waits = {node: before[node] & inside for node in nodes}
-    # Who waits for a stage waits for more nodes than anybody in it does.
+    # A node behind a stage has more dependencies than any node in the stage.
     order = sorted(nodes, key=lambda node: waits[node].bit_count())
-    # What all nodes from each place on wait for.
+    # The common dependencies of all nodes from each position on.
     common = [inside] * (len(order) + 1)
     for place in reversed(range(len(order))):
         common[place] = common[place + 1] & waits[order[place]]

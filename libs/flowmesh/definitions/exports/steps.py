@@ -50,13 +50,13 @@ def steps_documents(
     if workflow.compensation != Compensation():
         unsupported.add("a compensation")
     if workflow.has_output:
-        unsupported.add("an output that the workflow puts together")
+        unsupported.add("an output of the workflow")
     if workflow.parallelism:
         found["maxConcurrency"] = workflow.parallelism
     if workflow.timeout_ms:
         found["timeout"] = workflow.timeout_ms
     for variable in workflow.variables:
-        unsupported.add("a variable, which no step could read", variable.name)
+        unsupported.add("a variable, which steps cannot read", variable.name)
     if workflow.labels:
         found["labels"] = workflow.labels
     found |= common_of(workflow)
@@ -121,6 +121,8 @@ def _action(node: Node, unsupported: UnsupportedFeatures) -> Document:
 
 
 def _sends_differently(config: Document) -> bool:
-    """Without a body, step JSON sends the context with some methods and nothing with others."""
+    """Return whether the request would send another body: step JSON sends the context with some
+    methods.
+    """
     sends = config.get("method") in ("POST", "PUT", "PATCH") and "body" not in config
     return bool(sends) != bool(config.get("send_context"))

@@ -1,4 +1,4 @@
-"""What starts runs of a workflow, as `triggers` lists it in every format of ours."""
+"""Triggers of a workflow as the member `triggers` of the native formats."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from flowmesh.definitions.triggers import CATCH_UP_DEFAULT, Cron, Events, Trigge
 
 
 def listed(triggers: Iterable[Trigger]) -> Iterator[Trigger]:
-    """Those that are no nodes which wait for a call: of one of them the node tells."""
+    """Yield the triggers that are not receiving nodes; those are written as nodes."""
     for trigger in triggers:
         if not (isinstance(trigger.source, Webhook) and trigger.source.signal):
             yield trigger

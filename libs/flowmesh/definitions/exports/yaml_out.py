@@ -1,5 +1,5 @@
-"""Documents as YAML that is read back as what it was: no aliases, nothing that looks like a number
-or a truth and is a string.
+"""Documents as YAML that reads back unchanged: no aliases, and strings that look like numbers or
+booleans are quoted.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ _Dumper.add_representer(str, _text)
 
 
 def write_yaml(documents: Iterable[Any]) -> str:
-    """The documents, separated by `---`."""
+    """Return the documents, separated by `---`."""
     text: str = yaml.dump_all(
         documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH
     )

@@ -1,6 +1,6 @@
-"""How an HTTP request proves who sends it: basic, bearer, an API key, OAuth 2 client credentials.
+"""Authentication of HTTP requests: basic, bearer, an API key, OAuth 2 client credentials.
 
-What is read here is what the worker's `authentication` executor part gets.
+The result is passed to the worker's `authentication` executor part.
 """
 
 from flowmesh.definitions import limits
@@ -8,7 +8,7 @@ from flowmesh.definitions.formats.common import url_of
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader
 
-# Members of `config` by type: those that must be there, and those that may.
+# Members of `config` by type: required and optional ones.
 SCHEMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "basic": (("username", "password"), ()),
     "bearer": (("token",), ()),

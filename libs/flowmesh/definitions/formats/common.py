@@ -1,4 +1,4 @@
-"""What both formats read alike: retry policies, callbacks, HTTP requests."""
+"""Parts that several formats read alike: retry policies, callbacks, HTTP requests."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_url
@@ -12,9 +12,9 @@ _RETRY = "RETRY_INVALID"
 
 
 def node_list(reader: Reader, key: str, what: str = "workflow") -> list[Json]:
-    """What a graph is made of: not nothing, and not too much to look at any closer."""
+    """Return the nodes of a graph: at least one, at most NODES_MAX."""
     if not reader.has(key):
-        reader.missing(key, "the list of what to run")
+        reader.missing(key, "the list of nodes to run")
     nodes, path = reader.items(key), (*reader.path, key)
     if len(nodes) > limits.NODES_MAX:
         message = f"a {what} has at most {limits.NODES_MAX:,} nodes, this one {len(nodes):,}"
@@ -34,7 +34,7 @@ def retry_of(
     max_delay_ms: int,
     max_elapsed_ms: int = 0,
 ) -> Retry:
-    """A retry policy whose delays the format has read already."""
+    """Return a retry policy; the format has read its delays."""
     most = limits.RETRY_ATTEMPTS_MAX
     return Retry(
         max_attempts=reader.integer("maxAttempts", defaults.max_attempts, 1, most, _RETRY),
@@ -76,7 +76,7 @@ def callbacks_of(reader: Reader) -> Callbacks:
 
 
 def url_of(reader: Reader, key: str, *, required: bool = False) -> str:
-    """A URL, which may begin with a template; what is constant must be http or https."""
+    """Return a URL, which may begin with a template; a constant one must be http or https."""
     value = reader.text(key, most=limits.URL_CHARACTERS_MAX)
     if not value:
         if required and not isinstance(reader.raw(key), str):
@@ -98,7 +98,7 @@ def method_of(reader: Reader) -> str:
 
 
 def javascript(reader: Reader, key: str) -> str:
-    """Code as JavaScript, whichever of the two languages `language` says that it is in."""
+    """Return code as JavaScript; `language` may be TypeScript."""
     code = reader.required_text(key, "JavaScript that returns the output")
     if reader.choice("language", SCRIPTS, SCRIPTS[0]) != "TYPESCRIPT":
         return code
@@ -111,7 +111,7 @@ def javascript(reader: Reader, key: str) -> str:
 
 
 def headers_of(reader: Reader, key: str = "headers") -> dict[str, Json]:
-    """Header names and values; numbers and booleans are written as text."""
+    """Return header names and values; numbers and booleans become text."""
     headers = reader.object(key)
     found: dict[str, Json] = {}
     for name, value in headers.value.items():

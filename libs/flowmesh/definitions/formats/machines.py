@@ -1,6 +1,7 @@
-"""State machines as nodes: what the two open standards are compiled with.
+"""State machines as nodes: the compile target of the two open standards.
 
-The value of such a machine is an object: `data` is what flows, the rest is the standard's own.
+The value of such a machine is an object: `data` is the payload, other members belong to the
+standard.
 """
 
 import re
@@ -33,7 +34,7 @@ _ID_CHARACTERS = limits.ID_CHARACTERS_MAX - 24
 
 
 class Names:
-    """Ids for the nodes of a workflow, none twice, as near to the names wanted as can be."""
+    """Unique ids for the nodes of a workflow, as close to the wanted names as possible."""
 
     def __init__(self) -> None:
         self._taken = {ROOT}
@@ -41,7 +42,9 @@ class Names:
         self._paths: set[Path] = set()
 
     def place(self, path: Path, node_id: str) -> Path:
-        """Where a node stands in the source; ids tell those apart that share a place."""
+        """Return a unique path for a node; nodes at the same path are distinguished by their
+        ids.
+        """
         path = path if path not in self._paths else (*path, node_id)
         self._paths.add(path)
         return path
@@ -59,7 +62,7 @@ class Names:
 
 @dataclass(slots=True)
 class Budget:
-    """How many nodes a document may still become: each call of a function writes it out."""
+    """Remaining number of nodes of a document; each call of a function expands it."""
 
     problems: Problems
     left: int = limits.NODES_MAX
@@ -77,11 +80,11 @@ class Budget:
 
 @dataclass(slots=True)
 class Machine:
-    """The nodes of one state machine while it is put together."""
+    """The nodes of one state machine under construction."""
 
     names: Names
     budget: Budget
-    # Whose type its tasks have, and what runs them.
+    # Task type of its tasks.
     executor: str
     path: Path
     in_map: bool = False
@@ -92,7 +95,7 @@ class Machine:
         return STATE_NAMES | ITEM_NAMES if self.in_map else STATE_NAMES
 
     def inner(self, path: Path, *, in_map: bool = False) -> "Machine":
-        """An empty machine for the body of a node of this one."""
+        """Return an empty machine for the body of a node."""
         return Machine(self.names, self.budget, self.executor, path, self.in_map or in_map)
 
     def add(self, node: Node) -> None:
@@ -111,7 +114,7 @@ class Machine:
         given: Mapping[str, Json] | None = None,
         timeout_ms: int = 0,
     ) -> None:
-        """A task for the worker; it gets the value of the machine, and what else is `given`."""
+        """Add a task for the worker; its input is the value of the machine and `given`."""
         path = self.path if path is None else path
         task = Task(self.executor, self.executor, config, Dialect.NATIVE, retry=NO_RETRY, path=path)
         self.add(
@@ -129,7 +132,7 @@ class Machine:
         )
 
     def route(self, node_id: str, targets: Iterable[str], path: Path, name: str = "") -> None:
-        """Goes on where the value says in `next`."""
+        """Add a node that continues with the node named by `next` in the value."""
         self.add(
             Node(
                 node_id,
@@ -144,7 +147,7 @@ class Machine:
         )
 
     def step(self, node_id: str, following: str, path: Path, name: str = "") -> None:
-        """A node that does nothing: the place of a block in the history."""
+        """Add a node without work: the mark of a block in the history."""
         task = Task("noop", "noop", {}, Dialect.NATIVE)
         follow = Follow(following, keeps=True)
         self.add(Node(node_id, path, name=name or node_id, task=task, follow=follow))
@@ -152,7 +155,7 @@ class Machine:
     def timer(
         self, node_id: str, duration: int | str, following: str, path: Path, name: str = ""
     ) -> None:
-        """A durable timer: ms, an instant, or a template of either."""
+        """Add a durable timer: ms, an instant, or a template of either."""
         self.add(
             Node(
                 node_id,
@@ -167,7 +170,7 @@ class Machine:
         )
 
     def body(self, node_id: str, body: Body, follow: Follow, path: Path, name: str = "") -> None:
-        """A node with a body; of a map the items are `state.items`."""
+        """Add a node with a body; the items of a map are `state.items`."""
         is_map = isinstance(body, MapBody)
         self.add(
             Node(
@@ -183,9 +186,9 @@ class Machine:
         )
 
     def as_node(self, node_id: str, start: str, given: Json = STATE, name: str = "") -> Node:
-        """This machine as a node, whose first value is `given`."""
+        """Return this machine as a node with the initial value `given`."""
         if not start and not errors_in(self.budget.problems.found):
-            message = "there is nothing here that could run"
+            message = "there is no node to run"
             self.budget.problems.add("GRAPH_EMPTY", message, self.path)
         place = self.names.place(self.path, node_id)
         return Node(
@@ -199,21 +202,23 @@ class Machine:
         )
 
     def pass_through(self, path: Path, name: str) -> Node:
-        """For a group: a machine that does nothing, so that the value before is an output."""
+        """Return a machine without work for a group, so that the value before it is an output."""
         keeper = self.inner((*path, "value"))
         start = self.names.new(f"{name}:value")
         keeper.step(start, "", path)
         return keeper.as_node(self.names.new(f"{name}:before"), start)
 
     def group_with_input(self, nodes: Iterable[Node], path: Path, name: str) -> GroupBody:
-        """Nodes together with the value before them: outputs are `[value, output, …]`."""
+        """Return the nodes with the value before them as a group: outputs are `[value,
+        output, …]`.
+        """
         return GroupBody((self.pass_through(path, name), *nodes), path)
 
 
 def subworkflow(
     workflow: str, version: str, *, waits: bool, path: Path, child_id: str = ""
 ) -> Task:
-    """Another workflow as a task; its name and its id may be templates."""
+    """Return another workflow as a task; its name and its id may be templates."""
     number = version.isascii() and version.isdigit() and len(version) < _NUMBER_DIGITS
     known: Json = int(version) if number else version
     config: dict[str, Json] = {
@@ -229,5 +234,5 @@ def subworkflow(
 
 
 def catch_all(target: str) -> tuple[Catch, ...]:
-    """Whatever fails goes on at `target`; nothing is caught where there is none."""
+    """Return a catch of every failure that leads to `target`; none if it is empty."""
     return (Catch(("*",), target),) if target else ()

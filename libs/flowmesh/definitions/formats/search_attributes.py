@@ -1,4 +1,4 @@
-"""What executions are found by and how long they are kept: the same in every format of ours."""
+"""Search attributes and retention of executions, the same in all native formats."""
 
 import re
 
@@ -16,7 +16,7 @@ _INPUT = re.compile(r"input(\.[A-Za-z_][A-Za-z0-9_]*){1,8}")
 
 
 def read_search(reader: Reader) -> tuple[SearchField, ...]:
-    """The members `searchAttributes` and `searchable`."""
+    """Return the members `searchAttributes` and `searchable`."""
     fields = _attributes(reader) + _inputs(reader)
     if len(fields) > limits.SEARCH_FIELDS_MAX:
         most = limits.SEARCH_FIELDS_MAX
@@ -53,14 +53,14 @@ def _inputs(reader: Reader) -> tuple[SearchField, ...]:
             message = "searchable holds parts of the input, as input.customerId"
             reader.problems.add("DEFINITION_INVALID", message, path)
         elif name in (each.name for each in found):
-            reader.problems.add("DEFINITION_INVALID", f"{name} is there twice", path)
+            reader.problems.add("DEFINITION_INVALID", f"{name} is listed twice", path)
         else:
             found.append(SearchField(name, SearchKind.ANY, f"{{{{ {name} }}}}", path))
     return tuple(found)
 
 
 def read_retention(reader: Reader) -> int:
-    """How long ended executions are kept, in ms; 0 where it is not said."""
+    """Return the retention of ended executions in ms; 0 if not set."""
     value = reader.raw("retention")
     if value is None:
         return 0

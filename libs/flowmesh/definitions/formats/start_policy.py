@@ -1,4 +1,4 @@
-"""`start`: when the executions of a workflow begin; the same in every format of ours."""
+"""The member `start`: the start policy of executions, the same in all native formats."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ CODE = "START_POLICY_INVALID"
 
 
 def read_start(reader: Reader) -> StartPolicy | None:
-    """The member `start`; what contradicts itself is told with the member that does."""
+    """Return the member `start`; contradictions are noted at the member that causes them."""
     if reader.raw("start") is None:
         return None
     found = reader.object("start")
@@ -38,25 +38,25 @@ def _time(reader: Reader, key: str) -> int:
 
 
 def _contradictions(policy: StartPolicy, found: Reader) -> Iterator[tuple[str, str]]:
-    """Members that say nothing together, or the opposite of one another."""
+    """Yield members that have no effect together, or contradict each other."""
     said = ("concurrency", "delay", "debounce", "dedupWindow")
     if not any(found.has(key) for key in said):
-        yield "", f"start says nothing without one of {', '.join(said)}"
+        yield "", f"start has no effect without one of {', '.join(said)}"
     conflict = policy.on_conflict
     if found.has("onConflict") and not found.has("concurrency"):
-        yield "onConflict", "onConflict says nothing without concurrency: there is always room"
+        yield "onConflict", "onConflict has no effect without concurrency"
     if conflict is StartConflict.JOIN and policy.concurrency > 1:
-        message = "JOIN answers with the execution that runs; concurrency must be 1 then"
+        message = "JOIN returns the running execution, so concurrency must be 1"
         yield "onConflict", message
     if found.has("maxWait") and not found.has("debounce"):
-        yield "maxWait", "maxWait bounds a debounce, and there is none"
+        yield "maxWait", "maxWait needs debounce"
     elif policy.max_wait_ms and policy.max_wait_ms < policy.debounce_ms:
-        yield "maxWait", "maxWait is shorter than debounce, which it is to bound"
+        yield "maxWait", "maxWait must not be shorter than debounce"
     if policy.debounce_ms and policy.delay_ms:
-        yield "delay", "delay and debounce both say when it begins; choose one"
+        yield "delay", "delay and debounce exclude each other"
     if policy.debounce_ms and policy.dedup_window_ms:
-        message = "dedupWindow drops the starts that debounce would take the input of; choose one"
+        message = "dedupWindow drops the starts whose input debounce would use; choose one"
         yield "dedupWindow", message
     if policy.debounce_ms and conflict in (StartConflict.REJECT, StartConflict.JOIN):
-        message = f"{conflict.name} is told to a caller, who has left when a debounce is over"
+        message = f"{conflict.name} needs a waiting caller, and a debounced start has none"
         yield "onConflict", f"{message}; use QUEUE or REPLACE"

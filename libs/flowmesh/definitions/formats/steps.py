@@ -46,12 +46,12 @@ ACTIONS = {
 # Built-in task types that are no actions.
 _REFUSED = frozenset(each.name for each in TASK_TYPES.values() if each.action == "refused")
 _PRIORITIES = tuple(priority.name for priority in Priority)
-# Read by people and tools, and by us where a document is shown again.
+# Descriptive members, returned with the document.
 _DESCRIPTIVE = ("description", "version", "type", "metadata")
 
 
 def load(reader: Reader) -> Workflow:
-    workflow_id = reader.identifier("id", "the name the workflow is started by")
+    workflow_id = reader.identifier("id", "the id of the workflow")
     _descriptive(reader)
     steps = node_list(reader, "steps")
     webhooks = reader.object("webhooks")
@@ -154,7 +154,7 @@ def read_retry(reader: Reader) -> Retry | None:
 
 
 def read_task(reader: Reader) -> Task:
-    """The task that `action` and `params` say."""
+    """Return the task of `action` and `params`."""
     action = reader.identifier("action", "", required=False)
     if action in _REFUSED:
         known = ", ".join(filter(None, ACTIONS))
@@ -197,7 +197,7 @@ def read_delay(params: Reader) -> dict[str, Json]:
     if isinstance(duration, str) and "{{" in duration:
         return {"duration": duration}
     if duration is None:
-        params.missing("duration", "how long to wait, in ms")
+        params.missing("duration", "the delay in ms")
     return {"duration": _milliseconds(params, "duration", 0, limits.DELAY_MS_MAX)}
 
 

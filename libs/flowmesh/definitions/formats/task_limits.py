@@ -1,6 +1,4 @@
-"""`limits`, `requires` and `permissions`, the same in every format of ours: what holds tasks back,
-who may take them, and for whom they run.
-"""
+"""The members `limits`, `requires` and `permissions`, the same in all native formats."""
 
 from flowmesh.definitions import limits as bounds
 from flowmesh.definitions.model import Limits
@@ -8,7 +6,7 @@ from flowmesh.definitions.reading.reader import Reader, is_id
 
 
 def read_limits(reader: Reader) -> Limits | None:
-    """The `limits` of a workflow or of a task in it."""
+    """Return the `limits` of a workflow or of a task in it."""
     if reader.raw("limits") is None:
         return None
     found = reader.object("limits")
@@ -26,7 +24,7 @@ def read_limits(reader: Reader) -> Limits | None:
 
 
 def read_permissions(reader: Reader) -> tuple[str, ...]:
-    """What whoever starts an execution must be permitted for a task to run."""
+    """Return the permissions that the starter of an execution needs for a task."""
     names = reader.identifiers("permissions")
     if len(names) > bounds.PERMISSIONS_MAX:
         message = (
@@ -37,7 +35,7 @@ def read_permissions(reader: Reader) -> tuple[str, ...]:
 
 
 def read_requires(reader: Reader) -> dict[str, str]:
-    """Labels that the workers of a task must have."""
+    """Return the labels required of a task's workers."""
     if reader.raw("requires") is None:
         return {}
     found = reader.object("requires")

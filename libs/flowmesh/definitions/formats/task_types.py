@@ -1,17 +1,17 @@
-"""Words that are no built-in task type are types of somebody's own workers, or mistyped."""
+"""Warnings about task types that look like a mistyped built-in one."""
 
 from collections.abc import Iterable
 
 from flowmesh.definitions.reading.reader import Reader
 
-# `log` is one letter away from too many words.
+# Shorter words such as `log` are one letter away from too many others.
 _LETTERS_MIN = 4
-# Nor is a short word that has another letter in it: `decay` is a word like `delay`.
+# Shorter words may differ by a letter: `decay` is a word like `delay`.
 _ANOTHER_LETTER_MIN = 6
 
 
 def warn_if_mistyped(reader: Reader, key: str, known: Iterable[str]) -> None:
-    """Warns of the type under `key`, which is none of `known`, where one of them is very near."""
+    """Warn of the type under `key`, which is not in `known`, if a known one is very similar."""
     if reader.problems.checked:
         return
     word = str(reader.raw(key))
@@ -25,8 +25,8 @@ def warn_if_mistyped(reader: Reader, key: str, known: Iterable[str]) -> None:
 
 
 def is_typo_of(word: str, right: str) -> bool:
-    """Whether `word` is `right` mistyped: a letter too many, too few, another one or misplaced;
-    upper case, or other signs between the words. A digit was meant, and so was another beginning.
+    """Return whether `word` is a typo of `right`: a letter added, missing, replaced or moved; upper
+    case; other separators. A digit or another first letter is no typo.
     """
     word, right = _letters(word), _letters(right)
     if len(right) < _LETTERS_MIN or abs(len(word) - len(right)) > 1:
@@ -48,6 +48,6 @@ def _letters(word: str) -> str:
 
 
 def _same(one: str, other: str) -> int:
-    """How many letters both begin with."""
+    """Return the number of common first letters."""
     pairs = zip(one, other, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

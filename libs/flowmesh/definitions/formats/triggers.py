@@ -1,4 +1,4 @@
-"""Triggers as documents write them: a list of native resources, nodes of graph JSON."""
+"""Triggers in documents: a list in native resources, nodes in graph JSON."""
 
 from collections.abc import Iterator
 
@@ -22,12 +22,12 @@ KINDS = ("cron", "event", "webhook")
 _INVALID = "TRIGGER_INVALID"
 _CATCH_UPS = tuple(word.upper() for word in CATCH_UPS)
 _PROVIDERS = tuple(word.upper() for word in PROVIDERS)
-# Words of graph JSON for callers of no known kind.
+# Words of graph JSON for unknown providers.
 _GENERIC = ("GENERIC", "CUSTOM")
 
 
 def read_triggers(spec: Reader, workflow_id: str) -> tuple[Trigger, ...]:
-    """The member `triggers` of a workflow."""
+    """Return the member `triggers` of a workflow."""
     items = spec.items("triggers")
     path: Path = (*spec.path, "triggers")
     if len(items) > TRIGGERS_MAX:
@@ -70,7 +70,7 @@ def _trigger(reader: Reader, workflow_id: str) -> Trigger | None:
 
 
 def trigger_node(node_id: str, data: Reader) -> Iterator[Trigger]:
-    """What a trigger node of graph JSON says in its `config`; nothing of manual ones."""
+    """Yield the trigger of a graph JSON node's `config`; none for manual ones."""
     kind = data.raw("triggerType")
     config = data.object("config")
     source: Cron | Events
@@ -86,9 +86,9 @@ def trigger_node(node_id: str, data: Reader) -> Iterator[Trigger]:
 
 
 def receiving_node(node_id: str, data: Reader, workflow_id: str) -> Trigger:
-    """A webhook node that a call starts an execution at."""
+    """Return the trigger of a webhook node that starts executions."""
     signal = data.raw("webhookId") if data.has("webhookId") else node_id
-    # What is wrong with it was noted when the node was read.
+    # Problems were noted when the node was read.
     receiver = read_receiver(Reader(data.value, data.path, Problems()))
     source = Webhook(f"{workflow_id}.{signal}", receiver, str(signal))
     return Trigger(node_id, source, data.path)
@@ -117,7 +117,7 @@ def read_events(body: Reader, key: str = "type") -> Events:
 
 
 def read_receiver(body: Reader) -> Receiver:
-    """Whom calls come from, and what may be in them."""
+    """Return the provider of calls, and the schema of their payload."""
     secret = body.text("secret")
     default = "STANDARD" if secret else "NONE"
     provider = body.choice("provider", (*_PROVIDERS, *_GENERIC), default)
@@ -131,6 +131,6 @@ def read_receiver(body: Reader) -> Receiver:
         message = f"calls signed as {provider} cannot be checked without a secret"
         body.problems.add(_INVALID, message, body.path)
     if provider == "none" and secret:
-        message = "a secret is for signatures; say which provider signs"
+        message = "a secret is for signatures; name the provider"
         body.problems.add(_INVALID, message, (*body.path, "secret"))
     return receiver

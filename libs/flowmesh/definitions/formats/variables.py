@@ -1,4 +1,4 @@
-"""Variables of a workflow: values that people change while an execution runs."""
+"""Variables of a workflow: values that can change while an execution runs."""
 
 import re
 
@@ -7,12 +7,12 @@ from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.model import Variable
 from flowmesh.definitions.reading.reader import Reader
 
-# As templates and conditions write it behind a dot.
+# Name as templates and conditions write it after a dot.
 NAME = r"[A-Za-z_][A-Za-z0-9_]{0,62}"
 
 
 def read_variables(reader: Reader) -> tuple[Variable, ...]:
-    """The member `variables`: `{name: {schema, initial}}`."""
+    """Return the member `variables`: `{name: {schema, initial}}`."""
     declared = reader.object("variables")
     if len(declared.value) > limits.VARIABLES_MAX:
         message = f"{len(declared.value)} variables; at most {limits.VARIABLES_MAX}"

@@ -1,1 +1,1 @@
-"""Python that builds a workflow."""
+"""Writer of Python code that builds a workflow."""

@@ -1,7 +1,7 @@
-"""Native resources as Python that builds them with `flowmesh.sdk`.
+"""Native resources as Python code that builds them with `flowmesh.sdk`.
 
-Running it makes documents that are equal to those it was written from, so that they are the same
-versions. What the builder has a word for is said in it, the rest in the words of a resource.
+Running the code makes equal documents, so the versions are equal. Members with an option of the
+builder are written as that option, others as in a resource.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,9 +25,9 @@ _OPTIONS = {
 
 
 def write_python(documents: Sequence[Document]) -> str:
-    """A module with a function for each workflow, and the tasks these bring.
+    """Return a module with a function per workflow, and the tasks that it brings.
 
-    Raises Invalid FEATURE_UNSUPPORTED for a resource that is neither.
+    Raises Invalid FEATURE_UNSUPPORTED for a resource of another kind.
     """
     unsupported = UnsupportedFeatures(FORMATS["python"].title)
     for document in documents:
@@ -38,7 +38,7 @@ def write_python(documents: Sequence[Document]) -> str:
     names = Names(_WORDS)
     objects = {name: names.new(name) for name in tasks}
     flows = [_Flow(each, tasks, names) for each in documents if each["kind"] == "Workflow"]
-    # A task that a flow says in a word of the builder needs no object, unless another names it.
+    # A task that a flow defines inline needs no object, unless another task refers to it.
     said = {name for flow in flows for name in flow.inlined}
     brought = {name for flow in flows for name in flow.brings}
     alone = [name for name in tasks if name in brought or name not in said]
@@ -84,11 +84,11 @@ class _Flow:
         return self._nodes.has_retries
 
     def text(self, objects: dict[str, str]) -> str:
-        """The function and its decorator; `objects` are the names of tasks in the module."""
+        """Return the function and its decorator; `objects` are the names of tasks in the module."""
         spec = dict(self._document["spec"])
         options = _metadata(self._document)
         for key, option in _OPTIONS.items():
-            # A null is no time to the builder.
+            # The builder does not take null as a time.
             if spec.get(key) and (key != "start" or None not in spec[key].values()):
                 options[option] = spec.pop(key)
         if self.brings:
@@ -100,13 +100,13 @@ class _Flow:
         returns = "None" if output is None else "object"
         text = statement("@", Call("workflow", [_name(self._document)], options))
         text += f"def {self._function}(flow: Workflow) -> {returns}:\n"
-        # What it returns says which nodes need a name.
+        # The return value decides which nodes need a name.
         ending = "" if output is None else statement("return ", self._nodes.output(output), 1)
         return text + "".join(self._nodes.statements()) + ending
 
 
 def _named(value: Any) -> Iterator[str]:
-    """The tasks that anything in a spec refers to, but those of a version."""
+    """Yield the tasks that a spec refers to without a version."""
     match value:
         case dict():
             for key, item in value.items():

@@ -1,4 +1,4 @@
-"""The nodes of native workflows as calls of the builder."""
+"""Nodes of native workflows as calls of the builder."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ Json = Any
 # Arguments and options of a call.
 _Arguments = tuple[list[Json], Document]
 
-# What a task gets that says nothing else: in a flow, and in a map.
+# Default input of a task: in a flow, and in a map.
 _INPUT, _ITEM = "{{input}}", "{{item}}"
 
 _MAP_KEYS = frozenset({"items", "pages", "concurrency", "batch", "tolerate", "results", "tasks"})
@@ -22,7 +22,7 @@ _RETRY = {
     "maxDelay": ("max", "30s"),
     "retryOn": ("on", ["*"]),
 }
-# Options that are texts, those of any node first.
+# Text options; those of any node first.
 _TEXTS = {"name": "name", "condition": "condition"}
 _TEXTS_OF_TASKS = {
     "timeout": "timeout",
@@ -33,7 +33,7 @@ _TEXTS_OF_TASKS = {
 
 
 class _Variable:
-    """A node of the flow, which needs a name only if something uses it."""
+    """A node of the flow; it needs a name only if something uses it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -46,18 +46,18 @@ class _Variable:
 
 
 class _Graph:
-    """What nodes are added to: the flow, or a map in it; `name` is that of its tasks."""
+    """The owner of nodes: the flow, or a map in it; `name` is the variable of its tasks."""
 
     def __init__(self, owner: _Variable, name: str, given: str) -> None:
         self.owner = owner
         self.name = name
-        # The template of what its tasks get without an input.
+        # Template of the default input of its tasks.
         self.given = given
         self.nodes: dict[str, _Variable] = {}
 
 
 class _References:
-    """Writes templates as references to nodes that may be referred to, and says to which."""
+    """Writer of templates as references to visible nodes; records the nodes."""
 
     def __init__(self, graph: _Graph, nodes: Collection[str]) -> None:
         self._graph = graph
@@ -76,7 +76,7 @@ class _References:
                 return value
 
     def _reference(self, text: str) -> Code | None:
-        """A text that is one template, as the builder writes it."""
+        """Return a text that is one template, as the builder writes it."""
         found = _parsed(text)
         if found is None:
             return None
@@ -108,14 +108,14 @@ def _parsed(text: str) -> Reference | None:
 
 
 class Nodes:
-    """Statements that add the nodes of a flow, and those of its maps."""
+    """The statements that add the nodes of a flow and of its maps."""
 
     def __init__(self, flow: str, tasks: Mapping[str, Document]) -> None:
         self._tasks = tasks
         self._names = Names(("Retry", "flow"))
         self._flow = _Graph(_Variable("flow"), flow, _INPUT)
         self._added: list[tuple[_Variable, Call]] = []
-        # Tasks of the source that a word of the builder defines.
+        # Tasks of the source that an option of the builder defines.
         self.inlined: set[str] = set()
         self.has_retries = False
 
@@ -123,7 +123,7 @@ class Nodes:
         self._add(self._flow, nodes)
 
     def output(self, value: Json) -> Json:
-        """The output of the flow, which may refer to any of its nodes."""
+        """Return the output of the flow, which may refer to any of its nodes."""
         return _References(self._flow, self._flow.nodes)(value)
 
     def statements(self) -> list[str]:
@@ -141,7 +141,7 @@ class Nodes:
                 self._add(_Graph(variable, f"{graph.name}.{name}", _ITEM), node["map"]["tasks"])
 
     def _call(self, graph: _Graph, name: str, rest: Document) -> Call:
-        """The call that adds a node; what it says is taken out of `rest`."""
+        """Return the call that adds a node; used members are removed from `rest`."""
         del rest["id"]
         waits = _waits(rest.get("dependsOn"), graph)
         references = _References(graph, waits or ())
@@ -160,7 +160,7 @@ class Nodes:
     def _method(
         self, graph: _Graph, name: str, rest: Document, references: _References
     ) -> tuple[str, list[Json], Document]:
-        """The method that says what a node does, its arguments and options."""
+        """Return the method for a node, its arguments and options."""
         if _is_map(rest):
             return "map", [], _map_options(rest.pop("map"), references)
         if "input" not in rest:
@@ -194,7 +194,7 @@ class Nodes:
     def _take_options(
         self, rest: Document, options: Document, references: _References, *, of_task: bool
     ) -> None:
-        """Takes out of `rest` what the builder has an option for."""
+        """Move the members with an option of the builder from `rest` to `options`."""
         if of_task and rest.get("input") is not None:
             options["input"] = references(rest.pop("input"))
         for key, option in (_TEXTS | _TEXTS_OF_TASKS if of_task else _TEXTS).items():
@@ -213,7 +213,9 @@ class Nodes:
 
 
 def _waits(listed: Json, graph: _Graph) -> dict[str, str] | None:
-    """What a node waits for, and for which outcome; None where only a resource says it so."""
+    """Return the dependencies of a node with their outcomes; None if only a resource can express
+    them.
+    """
     if not listed:
         return None
     found: dict[str, str] = {}
@@ -225,7 +227,7 @@ def _waits(listed: Json, graph: _Graph) -> dict[str, str] | None:
                 pass
             case _:
                 return None
-        # What comes later has no name yet; a map takes such a name for one around it.
+        # A later node has no name yet; in a map, the name would refer to an outer one.
         known = name in graph.nodes or (not outcome and graph.given == _INPUT)
         if name in found or not known:
             return None
@@ -241,7 +243,7 @@ def _after(graph: _Graph, name: str, outcome: str) -> Json:
 
 
 def _is_map(node: Document) -> bool:
-    """Whether the builder makes the same map; another is written as a node."""
+    """Return whether the builder makes the same map; another map is written as a node."""
     body = node.get("map")
     return (
         isinstance(body, dict)
@@ -287,7 +289,7 @@ def _wait(said: Document, references: _References) -> _Arguments | None:
 
 
 def _only(said: Document, key: str) -> bool:
-    """Whether at most this is said, and then something."""
+    """Return whether exactly this member is present."""
     return said.keys() <= {key} and said.get(key, "") is not None
 
 
@@ -295,7 +297,7 @@ def _given(said: Document, key: str, references: _References) -> Document:
     return {"input": references(said[key])} if key in said else {}
 
 
-# What ties a node to other runs, by the word of a resource: the method, and what is said in it.
+# Links to other executions by member: the method, and its arguments.
 _LINKS = {
     "subworkflow": ("subworkflow", _subworkflow),
     "continueAsNew": ("continue_as_new", _continued),
@@ -315,7 +317,9 @@ def _http(spec: Document | None) -> _Arguments | None:
 
 
 def _retry(said: Document) -> Call:
-    """But for what is as the builder has it; a 2 is no 2.0 in the digest of a document."""
+    """Return the options that differ from the builder's defaults; a 2 and a 2.0 have different
+    digests.
+    """
     options = {
         option: said[key]
         for key, (option, usual) in _RETRY.items()

@@ -1,4 +1,4 @@
-"""The layout of Python text: calls and JSON values, over several lines where one is too short."""
+"""Layout of Python code: calls and JSON values, split into lines where one is too long."""
 
 import json
 import keyword
@@ -14,7 +14,7 @@ _Lines = list[str]
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An expression that is written as it is."""
+    """An expression that is written unchanged."""
 
     text: str
 
@@ -29,22 +29,22 @@ class Call:
 
 
 def statement(begins: str, value: Any, indent: int = 0) -> str:
-    """`begins` and the value, each line indented by so many steps."""
+    """Return `begins` and the value, each line indented by `indent` levels."""
     lines = _lines(begins, value, WIDTH - len(_INDENT) * indent)
     return "".join(f"{_INDENT * indent}{line}\n" for line in lines)
 
 
 def literal(text: str) -> str:
-    """A string on one line, in double quotes unless it has some itself."""
+    """Return a string on one line, in double quotes unless it contains some."""
     if '"' in text and "'" not in text:
         return repr(text)
-    # What JSON escapes, Python reads as JSON does.
+    # Python reads the escapes of JSON alike.
     return json.dumps(text, ensure_ascii=False)
 
 
 def _lines(begins: str, value: Any, room: int) -> _Lines:
-    """`begins` and the value, in lines of at most `room` characters where that can be."""
-    # A comma follows what is held.
+    """Return `begins` and the value in lines of at most `room` characters, if possible."""
+    # A comma follows each item.
     inner = room - len(_INDENT) - 1
     match value:
         case Code():
@@ -65,7 +65,7 @@ def _lines(begins: str, value: Any, room: int) -> _Lines:
 
 
 def _string(begins: str, text: str) -> _Lines:
-    """Text of several lines has one on each."""
+    """Split a text of several lines into one literal per line."""
     parts = text.split("\n")
     if len(parts) < 3 and not (len(parts) == 2 and parts[1]):
         return [begins + literal(text)]
@@ -74,7 +74,7 @@ def _string(begins: str, text: str) -> _Lines:
 
 
 def _held(opening: str, items: list[_Lines], closing: str, room: int) -> _Lines:
-    """On one line if each of them is and all of them fit, else each on its own."""
+    """Return the items on one line if they fit, else one per line."""
     if all(len(item) == 1 for item in items):
         whole = opening + ", ".join(item[0] for item in items) + closing
         if len(whole) <= room or not items:
@@ -87,7 +87,7 @@ def _held(opening: str, items: list[_Lines], closing: str, room: int) -> _Lines:
 
 
 class Names:
-    """Identifiers that stand for ids, each another one."""
+    """Unique identifiers for ids."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)

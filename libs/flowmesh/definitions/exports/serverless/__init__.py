@@ -1,1 +1,1 @@
-"""Serverless Workflow documents."""
+"""Writer of Serverless Workflow documents."""

@@ -1,6 +1,6 @@
-"""Conditions in CEL as jq that holds for the same data, and fails for the same.
+"""Conditions in CEL as jq programs with equal results and equal failures.
 
-What jq would compare or take for true although CEL does not is an error here too.
+A comparison that jq accepts and CEL refuses is an error in the program too.
 """
 
 from collections.abc import Collection
@@ -43,7 +43,7 @@ def condition_program(source: str, ids: Collection[str]) -> str:
 
 
 class _Parser:
-    """Reads what has a counterpart, by precedence; the rest is refused by name."""
+    """Parser of the supported expressions by precedence; others are refused by name."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens

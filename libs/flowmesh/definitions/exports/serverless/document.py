@@ -1,6 +1,7 @@
 """A workflow as a document of Serverless Workflow.
 
-Where others go on when a node fails, each branch keeps its failure, which is raised in the end.
+If independent nodes continue after a failure, each branch keeps its failure, which is raised at the
+end.
 """
 
 import re
@@ -32,7 +33,7 @@ from flowmesh.definitions.triggers import Cron
 from flowmesh.standards.jq_values import program_of
 
 DSL = "1.0.3"
-# A workflow without a label `version` is said to be of this one.
+# Version of a workflow without a label `version`.
 VERSION = "0.1.0"
 _SEMANTIC = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?\Z"
@@ -72,16 +73,16 @@ def serverless_documents(
 def _refuse(workflow: Workflow, document: Document, unsupported: UnsupportedFeatures) -> None:
     spec = document.get("spec", document)
     said = {
-        "webhooks that are told how an execution goes": workflow.callbacks != Callbacks(),
+        "callbacks of executions": workflow.callbacks != Callbacks(),
         "a limit of how many nodes run at once": workflow.parallelism,
-        "what executions are searched for by": workflow.search,
+        "search attributes": workflow.search,
         "a retention": workflow.retention_ms,
         "limits of executions": workflow.limits is not None,
         "variables": workflow.variables,
-        "a policy of when executions begin": workflow.start is not None,
+        "a start policy": workflow.start is not None,
         "a compensation": workflow.compensation != Compensation(),
         "`onFailure: STOP`": workflow.on_failure is FailurePolicy.STOP,
-        "a schema of an output that the workflow does not put together": (
+        "an output schema without an output": (
             workflow.output_schema is not None and not workflow.has_output
         ),
         "templates in the Go form": workflow.dialect is Dialect.NATIVE
@@ -95,7 +96,9 @@ def _refuse(workflow: Workflow, document: Document, unsupported: UnsupportedFeat
 
 
 def _about(workflow: Workflow, document: Document, unsupported: UnsupportedFeatures) -> Document:
-    """The id says the namespace and the name, a label the version; other labels are tags."""
+    """Return the member `document`: namespace and name come from the id, the version from a label;
+    other labels are tags.
+    """
     tags = dict(workflow.labels)
     namespace, name = document_name(workflow.id)
     if tags.get("namespace") == namespace:
@@ -126,7 +129,9 @@ def _about(workflow: Workflow, document: Document, unsupported: UnsupportedFeatu
 
 
 def _schedule(workflow: Workflow, unsupported: UnsupportedFeatures) -> Document:
-    """One schedule in UTC that gives an empty input, which is what a document can say of it."""
+    """Return the schedule: one schedule in UTC with an empty input, all that a document can
+    express.
+    """
     if not workflow.triggers:
         return {}
     if len(workflow.triggers) > 1:
@@ -134,7 +139,7 @@ def _schedule(workflow: Workflow, unsupported: UnsupportedFeatures) -> Document:
     trigger = workflow.triggers[0]
     source = trigger.source
     if not isinstance(source, Cron) or source != Cron(source.expression):
-        unsupported.add("a trigger that is no schedule in UTC, or makes up for missed instants")
+        unsupported.add("a trigger that is no schedule in UTC, or runs missed instants later")
         return {}
     if trigger.id != "schedule":
         unsupported.add(f"a schedule with the id {trigger.id!r} (it would be 'schedule')")
@@ -144,7 +149,7 @@ def _schedule(workflow: Workflow, unsupported: UnsupportedFeatures) -> Document:
 
 
 def _output(workflow: Workflow, leaves: list[str], unsupported: UnsupportedFeatures) -> Document:
-    """What the workflow puts together, else the output of the only node nobody waits for."""
+    """Return the output of the workflow, or that of its only leaf."""
     output: Document = {}
     if workflow.output_schema is not None:
         output["schema"] = {"format": "json", "document": workflow.output_schema}
@@ -155,13 +160,13 @@ def _output(workflow: Workflow, leaves: list[str], unsupported: UnsupportedFeatu
     except UnsupportedExpression as error:
         unsupported.add(f"{error} in the output")
         return output
-    # A text is an expression there, and a list has no place but in one.
+    # A text is an expression there, and a list is only possible inside an expression.
     plain = isinstance(value, dict | str) and value != workflow.output
     return output | {"as": value if plain else wrapped(program_of(value))}
 
 
 def _raised() -> Document:
-    """The failure of a branch, once the others have ended."""
+    """Return the task that raises the failure of a branch after the others have ended."""
     kept = f"$context[{literal(BRANCH_FAILURE)}]"
     error = {
         "type": wrapped(f"{kept}.type"),

@@ -1,6 +1,6 @@
-"""A graph as a list of tasks of Serverless Workflow: nodes side by side are a fork.
+"""A graph as a list of Serverless Workflow tasks; parallel nodes are a fork.
 
-A node runs where what it waits for has put its output into the context; what was skipped has not.
+A node runs if its dependencies have put their outputs into the context; skipped nodes have not.
 """
 
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ from flowmesh.definitions.exports.unsupported import UnsupportedExpression
 from flowmesh.definitions.model import GroupBody, Join, Node, Outcome
 from flowmesh.definitions.scopes import Scope
 
-# A member of the context that no id of a node can be.
+# A member of the context that cannot be the id of a node.
 BRANCH_FAILURE = "failure of a branch"
 
 
 class GraphWriter:
-    """Writes one graph: that of the workflow, or that of a group in it.
+    """The writer of one graph: that of the workflow, or that of a group in it.
 
-    Where others go on (`goes_on`), the failure of a branch is kept in the context.
+    With `finishes_others`, the failure of a branch is kept in the context.
     """
 
     def __init__(
@@ -46,25 +46,27 @@ class GraphWriter:
     ) -> None:
         self._scope = scope
         self._graph = scope.graph
-        # What each node waits for, directly or not, as the bits of a number.
+        # Direct and indirect dependencies of each node, as the bits of a number.
         self._before = before_each(scope.graph)
         self._index = {name: index for index, name in enumerate(scope.graph.ids)}
         self._task_writer = task_writer
         self._unsupported = task_writer.unsupported
         self._finishes_others = finishes_others
         self._shown = shown
-        # The branches around each node whose failures are kept, the outermost first.
+        # Enclosing branches of each node whose failures are kept, outermost first.
         self._around: dict[int, tuple[int, ...]] = {}
         self._skipped: set[int] = set()
         self.branches = 0
 
     def tasks(self) -> list[Document]:
-        """The list of tasks."""
+        """Return the list of tasks."""
         block = self._block()
         return [] if block is None else list(self._list(block, ()))
 
     def racers(self, node_id: str) -> list[Document]:
-        """The branches of a race: each ends with one task, whose output is that of the branch."""
+        """Return the branches of a race: each ends with one task, whose output is that of the
+        branch.
+        """
         block = self._block()
         if block is None:
             return []
@@ -74,11 +76,13 @@ class GraphWriter:
         if any(not isinstance(end, int) for end in ends):
             self._unsupported.add("a race in which a branch ends with several nodes", node_id)
         if self._skipped or any(node.outcome != Outcome() for node in self._scope.nodes):
-            self._unsupported.add("a race of nodes that may be skipped, or go on", node_id)
+            self._unsupported.add(
+                "a race of nodes that may be skipped, or that tolerate failures", node_id
+            )
         return branches
 
     def _block(self) -> Block | None:
-        """The graph as a block; None where it is none, which is noted with all else."""
+        """Return the graph as a block; None if it is not series-parallel, which is noted."""
         try:
             block = blocks_of(self._graph)
         except UnstructuredGraph as tangled:
@@ -91,18 +95,18 @@ class GraphWriter:
 
     @property
     def leaves(self) -> list[str]:
-        """The programs of the outputs of the nodes that nobody waits for."""
+        """Return the programs of the leaves' outputs."""
         waited_for = {each for before in self._graph.dependencies for each in before}
         ids = [name for index, name in enumerate(self._graph.ids) if index not in waited_for]
         return [f"$context[{literal(name)}]" for name in ids]
 
     def _refuse_all(self) -> None:
-        """Tells what else has no place although the graph has none."""
+        """Note the other unsupported features of a graph that is not series-parallel."""
         for index in range(len(self._graph.ids)):
             self._task(index)
 
     def _place(self, block: Block, around: tuple[int, ...]) -> None:
-        """Which branches each node stands in whose failure stops only them."""
+        """Record for each node the branches that its failure stops."""
         match block:
             case Branches(blocks):
                 for each in blocks:
@@ -118,7 +122,7 @@ class GraphWriter:
                 self._around[block] = around
 
     def _fails(self, block: Block) -> bool:
-        """Whether anything in it may: all but a pause without a condition."""
+        """Return whether the block can fail; only a delay without a condition cannot."""
         if not isinstance(block, int):
             return any(map(self._fails, block.blocks))
         node = self._scope.nodes[block]
@@ -181,7 +185,7 @@ class GraphWriter:
         return self._task_writer.task(node, condition, self._of_context(index), about, group)
 
     def _group(self, node: Node, body: GroupBody) -> Document:
-        """A group as a list of its own, which ends with the first failure in it; or a race."""
+        """Return a group as a list that ends with its first failure, or a race."""
         inner = GraphWriter(
             self._scope.bodies[node.path], self._task_writer, finishes_others=False, shown={}
         )
@@ -198,7 +202,9 @@ class GraphWriter:
         return context_program(lambda name: bool(before >> self._index[name] & 1), self._index)
 
     def _guards(self, index: int, node: Node) -> Iterator[str]:
-        """What must be in the context for a node to run; nothing where all of it is."""
+        """Yield the conditions on the context for a node to run; none if all dependencies are
+        there.
+        """
         before = self._graph.dependencies[index]
         if node.join is Join.ANY:
             self._unsupported.add("a join that does not wait for all", node.id)
@@ -224,12 +230,12 @@ class GraphWriter:
             yield "(" + " or ".join(guards) + ")"
 
     def _together(self, index: int, before: int) -> bool:
-        """Whether the failure of the one keeps the other from running by itself."""
+        """Return whether the failure of one node keeps the other from running."""
         outer, inner = self._around.get(before, ()), self._around.get(index, ())
         return inner[: len(outer)] == outer
 
     def _taken(self, node: Node, before: int) -> str:
-        """The program of whether the edge from a node was taken."""
+        """Return the program that tests whether the edge from a node was taken."""
         source = self._scope.nodes[before].id
         edges = [edge for edge in node.edges if edge.source == source]
         if len(edges) > 1:
@@ -245,6 +251,6 @@ class GraphWriter:
         return f"($context | {program})"
 
     def _chosen(self, node: Node, before: int) -> bool:
-        """Whether the edge from a node may not be taken although the node completes."""
+        """Return whether the edge may not be taken although its source completes."""
         source = self._scope.nodes[before].id
         return any(edge.source == source and edge.label for edge in node.edges)

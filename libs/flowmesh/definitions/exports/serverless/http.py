@@ -26,12 +26,12 @@ _LINES = (
 
 
 def http_request(config: Document, of_reference: ProgramOf) -> Document:
-    """The task without what is around it. Raises UnsupportedExpression."""
+    """Return the task of a request. Raises UnsupportedExpression."""
     if config.get("send_context"):
         raise UnsupportedExpression("a request that sends the context")
     if "authentication" in config:
         raise UnsupportedExpression("authentication of a request")
-    # What a redirect that is not followed answers is an output here and there.
+    # A redirect that is not followed is an output in both formats.
     said: Document = {
         "method": config["method"].lower(),
         "endpoint": _endpoint(config["url"], of_reference),
@@ -63,7 +63,7 @@ def _body(body: Json, of_reference: ProgramOf) -> Json:
 
 
 def _endpoint(url: str, of_reference: ProgramOf) -> str:
-    """Values in the path and in the query cannot leave their place."""
+    """Return the URL program; values cannot leave their path segment or query parameter."""
     parts = parts_of(url, _ROOTS)
     if all(isinstance(part, str) for part in parts):
         return wrapped(literal(url)) if "{" in url or "${" in url else url

@@ -1,4 +1,4 @@
-"""Templates as jq, which yields what they yield: a value that is missing is an error in both.
+"""Templates as jq programs with the same results; a missing value is an error in both.
 
 Outputs of tasks are members of `$context` under the ids of their nodes.
 """
@@ -17,7 +17,7 @@ from flowmesh.expressions.scanner import Part, scan
 
 INPUT = "$workflow.input"
 CONTEXT = "$context"
-# A member or an item that has to be there, which jq alone would take for null.
+# Access to a required member or item, for which jq alone would return null.
 AT = 'def at($k): if has($k) then .[$k] else error("there is no \\($k)") end; '
 _CHOOSING = frozenset({"default", "coalesce"})
 
@@ -29,7 +29,7 @@ def literal(value: Json) -> str:
 
 
 def wrapped(program: str) -> str:
-    """A program as an expression of a document."""
+    """Return a program as an expression of a document."""
     return f"${{ {AT if 'at(' in program else ''}{program} }}"
 
 
@@ -38,7 +38,7 @@ def path_program(start: str, path: Collection[str | int]) -> str:
 
 
 def native_program(reference: Reference) -> str:
-    """What a reference of a native resource reads."""
+    """Return the program of a reference of a native resource."""
     match reference.root, reference.path:
         case "input", path:
             return path_program(INPUT, path)
@@ -50,7 +50,8 @@ def native_program(reference: Reference) -> str:
 
 
 def context_program(has_ended: Callable[[str], bool], ids: Collection[str]) -> ProgramOf:
-    """What references of step JSON read: the outputs of what has ended, else members of the input.
+    """Return the program of step JSON references: outputs of ended nodes, else members of the
+    input.
 
     `ids` are those of all nodes.
     """
@@ -71,7 +72,7 @@ def context_program(has_ended: Callable[[str], bool], ids: Collection[str]) -> P
 
 
 def program_of(expression: Expression, of_reference: ProgramOf) -> str:
-    """The program of what stands between braces. Raises UnsupportedExpression."""
+    """Return the program of an expression in braces. Raises UnsupportedExpression."""
     if isinstance(expression, Reference):
         return of_reference(expression)
     if isinstance(expression, Literal):
@@ -87,13 +88,13 @@ def program_of(expression: Expression, of_reference: ProgramOf) -> str:
 
 
 def parts_of(text: str, roots: Collection[str]) -> list[Part]:
-    """A text cut where its templates are; those of a checked definition are sound."""
+    """Split a text of a checked definition into literal parts and templates."""
     problems: list[Problem] = []
     return scan(text, roots, "", problems)
 
 
 def value_of(value: Json, roots: Collection[str], of_reference: ProgramOf, path: str = "") -> Json:
-    """A value with its templates as expressions. Raises UnsupportedExpression."""
+    """Return a value with its templates as expressions. Raises UnsupportedExpression."""
     if isinstance(value, dict):
         return {
             key: value_of(each, roots, of_reference, child_path(path, key))
@@ -115,7 +116,7 @@ def value_of(value: Json, roots: Collection[str], of_reference: ProgramOf, path:
 
 
 def text_program(parts: list[Part], of_reference: ProgramOf, write: str = "tostring") -> str:
-    """The program of a longer text; `write` is what makes a value a part of it."""
+    """Return the program of a text with several parts; `write` converts a value to text."""
     return " + ".join(
         literal(part)
         if isinstance(part, str)

@@ -1,4 +1,4 @@
-"""What one node does as a task of Serverless Workflow, with its retries and what its failure means.
+"""Single nodes as tasks of Serverless Workflow, with retries and failure handling.
 
 Each task puts its output into the context under the id of its node.
 """
@@ -37,7 +37,7 @@ from flowmesh.definitions.planning.specs import delay_of
 from flowmesh.definitions.references import NATIVE_ROOTS
 from flowmesh.standards.problem_details import type_uri
 
-# Behind the id of a node, the member of the context that tells of its failure.
+# Suffix of the node id for the context member that marks its failure.
 FAILED = "!failed"
 _NO_TASKS = frozenset({"http", "grpc", "openapi", "asyncapi", "a2a", "mcp"})
 _NOT_CALLED = {
@@ -45,7 +45,7 @@ _NOT_CALLED = {
     "signal": "the built-in signal, in place of `wait`",
     "webhook.receive": "a node that waits for a webhook",
 }
-# What a task says that is written into a node, beside what it does.
+# Members of a task written into a node, apart from its work.
 _OF_TASKS = (
     "input_schema",
     "output_schema",
@@ -59,7 +59,7 @@ _BODIES: dict[type, str] = {
     MapBody: "a map",
     StatesBody: "a loop, or a try",
 }
-# Failures that are tried again, by what their errors are; those of a group cannot be told apart.
+# Retried failure classes with the errors that match them; the classes of one group share an error.
 _TYPE, _STATUS = "$error.type", "$error.status"
 _RETRIED: tuple[tuple[frozenset[str], str], ...] = (
     (
@@ -91,11 +91,11 @@ def ms(duration: int) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class TaskWriter:
-    """Writes the nodes of one workflow."""
+    """The writer of the nodes of one workflow."""
 
     unsupported: UnsupportedFeatures
     ids: Collection[str] = field(default_factory=frozenset)
-    # Nodes with an edge that is taken when they have failed.
+    # Nodes with an edge that is taken on their failure.
     with_failure_edges: Collection[str] = field(default_factory=frozenset)
 
     def task(
@@ -106,7 +106,7 @@ class TaskWriter:
         about: Document,
         group: Document | None = None,
     ) -> Document:
-        """The node as one task, which runs where the condition holds."""
+        """Return the node as one task that runs if the condition holds."""
         self._refuse(node)
         if group is not None and (node.retry is not None or node.timeout_ms):
             self.unsupported.add("retries or a limit of a group", node.id)
@@ -130,16 +130,16 @@ class TaskWriter:
             "a queue": node.queue,
             "a priority": node.priority is not Priority.NORMAL,
             "limits of a node": node.limits is not None,
-            "labels that workers must have": node.requires,
+            "required labels of workers": node.requires,
             "permissions": node.permissions,
             "a cache": node.cache is not None,
             "a heartbeat": node.heartbeat_ms,
-            "nodes that stand in no document": node.hidden or node.follow is not None,
-            "a limit of all attempts together": node.outcome.total_timeout_ms,
-            "a limit of the wait for a worker": node.outcome.start_timeout_ms,
-            "what undoes a node": node.outcome.undo is not None,
-            "a node that is held when it fails": node.outcome.on_failure is OnFailure.HOLD,
-            "a node that undoes all when it fails": node.outcome.on_failure is OnFailure.COMPENSATE,
+            "nodes that are not in the document": node.hidden or node.follow is not None,
+            "a total timeout of all attempts": node.outcome.total_timeout_ms,
+            "a limit of the time until a worker starts": node.outcome.start_timeout_ms,
+            "a compensation of a node": node.outcome.undo is not None,
+            "a node with `onFailure: HOLD`": node.outcome.on_failure is OnFailure.HOLD,
+            "a node with `onFailure: COMPENSATE`": node.outcome.on_failure is OnFailure.COMPENSATE,
             "a fallback without `onFailure: CONTINUE`": node.outcome.fallback is not None
             and node.outcome.on_failure is OnFailure.FAIL,
         }
@@ -148,12 +148,12 @@ class TaskWriter:
                 self.unsupported.add(feature, node.id)
 
     def _work(self, node: Node, of_context: ProgramOf) -> Document:
-        """What it does, without what is around it. Raises UnsupportedExpression."""
+        """Return the work of a node. Raises UnsupportedExpression."""
         task = node.task
         if node.body is not None:
             raise UnsupportedExpression(_BODIES[type(node.body)])
         if task is not None and any(getattr(task, name) for name in _OF_TASKS):
-            raise UnsupportedExpression("a schema of a node, or what its task says of itself")
+            raise UnsupportedExpression("a schema of a node, or retries and limits of its task")
         executor = task.executor if task is not None else node.task_ref
         if task is not None and executor == "noop" != task.type:
             raise UnsupportedExpression(f"a node of type {task.type}")
@@ -176,7 +176,7 @@ class TaskWriter:
         raise UnsupportedExpression(f"a task that is written into the workflow ({task.type})")
 
     def _decision(self, config: Document) -> str:
-        """The program of the ids of the conditions that hold, or of the first of them."""
+        """Return the program of the ids of all conditions that hold, or of the first."""
         default = literal(config["default"])
         tests = [
             (condition_program(each["expression"], self.ids), each["id"])
@@ -191,11 +191,11 @@ class TaskWriter:
         return f"[{listed}] | if length == 0 then {default} else . end"
 
     def _nothing(self, node: Node, task: Document) -> Document:
-        """A task that cannot fail, and so has neither retries nor a limit."""
+        """Return a task that cannot fail and so has neither retries nor a limit."""
         said = (node.retry is not None, node.timeout_ms, node.outcome != Outcome())
         if any(said):
             raise UnsupportedExpression(
-                f"retries, limits or failures of a {node.task_ref or 'task'} in itself"
+                f"retries, limits or failure handling of a {node.task_ref or 'task'}"
             )
         return task
 
@@ -225,7 +225,7 @@ class TaskWriter:
         if given:
             task["with"] = self._native(given)
         if node.retry is not None:
-            # Its own retries are those of the library.
+            # Without a retry policy of the node, that of the library applies.
             task["metadata"] = {ATTEMPTS: 1}
         return task | self._timeout(node)
 
@@ -237,7 +237,7 @@ class TaskWriter:
 
     def _subworkflow(self, node: Node, config: Document) -> Document:
         if not config["wait"]:
-            raise UnsupportedExpression("a sub-workflow that nobody waits for")
+            raise UnsupportedExpression("a sub-workflow with `wait: false`")
         if config["onCancel"] != "CANCEL":
             raise UnsupportedExpression(f"a sub-workflow with `onCancel: {config['onCancel']}`")
         if "{{" in config["workflow"]:
@@ -261,7 +261,7 @@ class TaskWriter:
 
     def _listen(self, node: Node, config: Document) -> Document:
         if node.has_input or set(config) - {"name"}:
-            raise UnsupportedExpression("a wait with a key, or with a value for when it is over")
+            raise UnsupportedExpression("a wait with a key, or with a value after a timeout")
         if node.retry is not None:
             raise UnsupportedExpression("retries of a wait")
         listen = {"to": {"one": {"with": {"type": config["name"]}}}}
@@ -281,7 +281,7 @@ class TaskWriter:
         return {"try": [{node.id: task}], "catch": catch}
 
     def _handled(self, node: Node, task: Document) -> Document:
-        """What its failure means to those behind it."""
+        """Return the task with the failure handling for its successors."""
         finishes_others = node.outcome.on_failure is OnFailure.CONTINUE
         if finishes_others:
             made = {"set": wrapped(literal(node.outcome.fallback)), "export": exported(node.id)}
@@ -292,12 +292,14 @@ class TaskWriter:
         else:
             return task
         if node.id in self.with_failure_edges and finishes_others:
-            self.unsupported.add("an edge on the failure of a node that goes on", node.id)
+            self.unsupported.add(
+                "an edge on the failure of a node with `onFailure: CONTINUE`", node.id
+            )
         return {"try": [{node.id: task}], "catch": {"as": "error", "do": [{name: made}]}}
 
 
 def _policy(retry: Retry) -> Document:
-    """When it is tried again. Raises UnsupportedExpression."""
+    """Return the retry policy. Raises UnsupportedExpression."""
     if retry.max_elapsed_ms:
         raise UnsupportedExpression("a limit of the time for retries")
     delay, last = retry.initial_delay_ms, retry.max_attempts - 1
@@ -321,11 +323,11 @@ def _policy(retry: Retry) -> Document:
 
 
 def _when(retry: Retry) -> str:
-    """The program of which failures are tried again. Raises UnsupportedExpression."""
+    """Return the program of the retried failures. Raises UnsupportedExpression."""
     wanted = frozenset(retry.retry_on or RETRIED_BY_DEFAULT) - frozenset(retry.never_on)
     told = [(classes, program) for classes, program in _RETRIED if classes <= wanted]
     if frozenset().union(*(classes for classes, _ in told)) != wanted or not told:
         raise UnsupportedExpression(
-            "retries by failure classes that the standard does not tell apart"
+            "retries by failure classes that share one error of the standard"
         )
     return " or ".join(program for _, program in told)

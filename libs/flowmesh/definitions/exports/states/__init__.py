@@ -1,1 +1,1 @@
-"""Amazon States Language documents."""
+"""Writer of Amazon States Language documents."""

@@ -1,6 +1,6 @@
-"""The nodes of a workflow as states: one after the other, side by side, for each item of a list.
+"""Nodes of a workflow as states: in sequence, in parallel, per item of a list.
 
-States are made from the last to the first, as each names the one that follows it.
+States are made from last to first, because each names its successor.
 """
 
 from collections.abc import Mapping
@@ -45,15 +45,15 @@ from flowmesh.expressions.references import Reference
 from flowmesh.standards.choices import problems_of
 
 NAME_CHARACTERS_MAX = 80
-# The call that merges the values of so many is as long as one may be.
+# Longest call that merges the values of branches.
 _BRANCHES_MAX = 128
-# Where the items of a map are that are no reference.
+# Path of map items that are not a reference.
 _ITEMS = "$.items"
 _FAILURE, _SKIPPED = "$.marks.failure", "$.marks.skipped"
 
 
 class Blocks:
-    """Writes the graphs of one workflow; `wanted` holds the nodes whose output something reads."""
+    """The writer of a workflow's graphs; `wanted` holds nodes whose output is read."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class Blocks:
         self._tasks = Tasks(unsupported, resolve, foreign=workflow.dialect is not Dialect.NATIVE)
         self._names: set[str] = set()
         self.named: dict[tuple[str | int, ...], str] = {}
-        # Nodes that a decision chooses, and those behind what it chooses among.
+        # Nodes that a decision chooses, and the nodes behind those.
         self.chosen: set[tuple[str | int, ...]] = set()
         self.joins: set[tuple[str | int, ...]] = set()
-        # By scope: what each of its nodes waits for, and where it stands.
+        # By scope: the dependencies of each node, and its index.
         self._before: dict[int, list[int]] = {}
         self._places: dict[int, dict[str, int]] = {}
         self.scope = Scope(workflow.nodes)
@@ -84,11 +84,11 @@ class Blocks:
                 self.named[node.path] = self.new(node.id)
                 self.wanted |= set(scope.implied.get(index, ()))
                 if workflow.dialect is not Dialect.NATIVE:
-                    # Any of them may be read of the context.
+                    # The context may be read for any of them.
                     self.wanted.add(node.id)
 
     def new(self, wanted: str) -> str:
-        """A name that no other state has."""
+        """Return a unique state name."""
         name, number = wanted, 1
         while name in self._names:
             number += 1
@@ -101,7 +101,7 @@ class Blocks:
         return name
 
     def block(self, scope: Scope) -> Block | None:
-        """The graph as blocks; None where it cannot be, which is noted."""
+        """Return the graph as blocks; None if it is not series-parallel, which is noted."""
         try:
             return blocks_of(scope.graph)
         except UnstructuredGraph as tangled:
@@ -110,12 +110,14 @@ class Blocks:
             return None
 
     def leaf(self, scope: Scope) -> str:
-        """The only leaf of a graph; empty where there are several."""
+        """Return the only leaf of a graph; empty if there are several."""
         leaves = scope.graph.leaves
         return scope.graph.ids[leaves[0]] if len(leaves) == 1 else ""
 
     def emit(self, block: Block, level: Level, following: str) -> str:
-        """Adds the states of a block; the name of the first. An empty `following` ends it."""
+        """Add the states of a block and return the name of the first. An empty `following` ends the
+        machine.
+        """
         match block:
             case Series():
                 return self._row(list(block.blocks), level, following)
@@ -142,7 +144,7 @@ class Blocks:
         return following
 
     def _check(self, node: Node, level: Level) -> None:
-        """Notes what is said of any node and has no place."""
+        """Note the unsupported features of a node."""
         add_refused(node, self.unsupported, node.id)
         add_refused(node.outcome, self.unsupported, node.id)
         settles = node.join is Join.ALL and self._all_settle(level)
@@ -150,7 +152,7 @@ class Blocks:
             joins = node.path in self.joins
             add_unsupported_edges(node, self.unsupported, all_settle=settles or joins, chosen=joins)
 
-    # --- nodes side by side ---
+    # --- parallel nodes ---
 
     def _parallel(self, block: Branches, level: Level, following: str) -> str:
         if len(block.blocks) > _BRANCHES_MAX:
@@ -165,7 +167,7 @@ class Blocks:
             branches.append(made)
             ends |= marked
         numbers = list(range(len(branches)))
-        # The first of two that have failed is told.
+        # The first of two failures is reported.
         calls = {"tasks": merged("tasks", numbers), "marks": merged("marks", numbers[::-1])}
         kept = {f"{name}.$": f"$[0].{name}" for name in self._kept(level)}
         selector = kept | {f"{name}.$": call for name, call in calls.items()}
@@ -182,7 +184,7 @@ class Blocks:
         return ["input", *(sorted(ITEM_NAMES) if in_map else ())]
 
     def _branch(self, block: Block, level: Level) -> tuple[Document, set[str]]:
-        """A branch, and which marks it may leave."""
+        """Return a branch, and the marks it may set."""
         marked: set[str] = set()
         names: dict[str, str] = {}
 
@@ -205,7 +207,7 @@ class Blocks:
         return inner.ordered(start) if start else {}, marked
 
     def _checked(self, name: str, marks: set[str], level: Level, following: str) -> str:
-        """Where it goes on behind branches: elsewhere if one was skipped or has failed."""
+        """Return the state after branches: another one if a branch was skipped or failed."""
         choices: list[Document] = []
         if "failed" in marks:
             rule = {"Variable": _FAILURE, "IsPresent": True}
@@ -232,7 +234,7 @@ class Blocks:
             state = {"Type": state.get("Type"), "Comment": comment, **state}
         if state.get("Type") in ("Task", "Parallel", "Map"):
             wanted = node.id in self.wanted
-            # What the selector has made is an object with the output already.
+            # The result of the selector is an object with the output already.
             place = path_to("tasks", node.id) if "ResultSelector" in state else output_path(node.id)
             state["ResultPath"] = place if wanted else None
             if catch := self._caught(node, level, following):
@@ -254,7 +256,7 @@ class Blocks:
         return ": ".join(filter(None, (named, shown.get("description", ""))))
 
     def _all_settle(self, level: Level) -> bool:
-        """Whether nothing goes on in a graph where a node was skipped or has failed."""
+        """Return whether a graph ends when a node was skipped or failed."""
         conditions = any(node.condition or node.edges for node in level.scope.nodes)
         body = level.scope.owner.body if level.scope.owner is not None else None
         canceled = self._workflow.on_failure is FailurePolicy.CANCEL
@@ -276,7 +278,7 @@ class Blocks:
         return {"Type": "Pass"}
 
     def _outputs(self, node: Node, level: Level) -> HasEnded | None:
-        """Of a node that reads the context: which outputs are there by then."""
+        """Return a test for available outputs, for a node that reads the context."""
         if self._workflow.dialect is Dialect.NATIVE:
             return None
         scope = level.scope
@@ -288,7 +290,7 @@ class Blocks:
         return lambda name: bool(mine >> places[name] & 1) if name in places else None
 
     def _caught(self, node: Node, level: Level, following: str) -> Document:
-        """Where it goes on when the node fails; empty where its machine fails with it."""
+        """Return the catcher of a node; empty if the machine fails with it."""
         outcome = node.outcome
         if outcome.on_failure is OnFailure.CONTINUE:
             name = self.new(f"{self.named[node.path]}:fallback")
@@ -300,14 +302,14 @@ class Blocks:
         if outcome.on_failure is not OnFailure.FAIL:
             self.unsupported.add(f"onFailure: {outcome.on_failure.name} of a node", node.id)
         elif outcome.fallback is not None:
-            self.unsupported.add("a fallback of a node that does not go on (onFailure: CONTINUE)",
+            self.unsupported.add("a fallback of a node without onFailure: CONTINUE",
                             node.id)  # fmt: skip
         return {"ResultPath": _FAILURE, "Next": level.fail()} if level.marks else {}
 
     def _answer(
         self, name: str, value: object, node: Node, level: Level, following: str, named: str = ""
     ) -> str:
-        """A state that answers for a node."""
+        """Add a state that provides the output of a node."""
         named = named or self.new(f"{name}:output")
         place = output_path(node.id)
         made = {"Type": "Pass", "Result": value, "ResultPath": place}
@@ -315,7 +317,7 @@ class Blocks:
         return named
 
     def _guarded(self, node: Node, level: Level, name: str) -> str:
-        """The choice before a node with a condition."""
+        """Add the choice before a node with a condition."""
         rules = self.rules(node, node.condition)
         if rules is None:
             return name
@@ -331,7 +333,7 @@ class Blocks:
         return choice
 
     def rules(self, node: Node, source: str) -> Rules | None:
-        """A condition of a node as rules; None where it cannot be, which is noted."""
+        """Return a condition of a node as rules; None if unsupported, which is noted."""
         values = Values(self.unsupported, node.id)
         roots = condition_roots_of(node)
 
@@ -346,13 +348,16 @@ class Blocks:
             return None
         for rule in (found.holds, found.fails):
             for _, why in problems_of(rule):
-                self.unsupported.add(f"a condition that is no choice rule ({why})", node.id)
+                self.unsupported.add(f"a condition that no choice rule expresses ({why})", node.id)
         return found
 
     def condition_failure(self, node: Node, level: Level, choice: str) -> str:
-        """Where a condition leads that is neither true nor false."""
+        """Return the state for a condition that is neither true nor false."""
         name = self.new(f"{choice}-failed")
-        told = {"Error": "ValidationError", "Cause": f"the condition of {node.id} cannot be told"}
+        told = {
+            "Error": "ValidationError",
+            "Cause": f"the condition of {node.id} is neither true nor false",
+        }
         level.states[name] = {"Type": "Fail", **told}
         if level.marks:
             level.states[name] = {
@@ -410,10 +415,10 @@ class Blocks:
         finishes: bool,
         first: Document | None = None,
     ) -> Document:
-        """A machine of its own, whose last state gives the `answer`.
+        """Return a machine whose last state returns the `answer`.
 
-        Where a node is skipped, what is behind it is, and `skipped` is the answer unless that is
-        an answer all the same (`...`). `first` is the state it begins with.
+        If a node is skipped, its successors are too, and `skipped` is the answer unless it is
+        `...`. `first` is the first state.
         """
         if leaf := self.leaf(scope):
             self.wanted.add(leaf) if output_path(leaf) in answer.values() else None

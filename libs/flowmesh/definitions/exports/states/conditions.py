@@ -1,8 +1,8 @@
-"""Conditions in CEL as choice rules: comparisons of a place with a constant, and what joins them.
+"""Conditions in CEL as choice rules: comparisons of a path with a constant, combined.
 
-A comparison of CEL fails where the place is missing or of another type, unless what stands beside
-it decides alone; a rule simply does not hold. So a condition is two rules, one for true and one for
-false, and where neither holds it has failed.
+A comparison of CEL fails if the value is missing or of another type, unless the other operand
+decides alone; a rule is then just false. So a condition becomes two rules, one for true and one for
+false; if neither holds, it has failed.
 """
 
 import json
@@ -23,7 +23,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When a condition is true, and when it is false."""
+    """The rules for a condition that is true, and for one that is false."""
 
     holds: Rule
     fails: Rule
@@ -50,7 +50,7 @@ def rules_of(source: str, path_to: PathTo) -> Rules:
 
 
 class _Reader:
-    """Recursive descent over the tokens, whose nesting is bounded."""
+    """Recursive descent over the tokens; nesting is bounded."""
 
     def __init__(self, source: str, path_to: PathTo) -> None:
         self._source = source
@@ -155,7 +155,7 @@ class _Reader:
         return _Place(path)
 
     def _name(self, *, hyphens: bool) -> str:
-        """A member; of a task with the hyphens that stand in its id without blanks."""
+        """Return a member name; a task id may contain hyphens without blanks."""
         token = self._next()
         name = token.text
         while hyphens and self.word == "-" and self._at(0) == token.offset + len(name):
@@ -213,7 +213,7 @@ def _number(text: str, negative: bool) -> int | float:
 
 
 def _text(text: str) -> str:
-    """A string of CEL that is written as JSON has it, in either kind of quotes."""
+    """Return a string of CEL written as in JSON, in either kind of quotes."""
     quote = text[0]
     body = text[1:-1]
     if quote not in "'\"" or text.startswith(quote * 3):

@@ -1,4 +1,4 @@
-"""A decision and what it chooses among, as a Choice: of the branches behind it one runs."""
+"""Decisions as Choice states: one of the following branches runs."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def decision_in(block: Block, level: Level) -> Node | None:
-    """The decision that a block is, if edges go by what it answers."""
+    """Return the decision of a block if its edges have outcomes."""
     if not isinstance(block, int):
         return None
     node = level.scope.nodes[block]
@@ -27,7 +27,7 @@ def decision_in(block: Block, level: Level) -> Node | None:
 def write_decision(
     blocks: "Blocks", node: Node, behind: Block, level: Level, following: str
 ) -> str:
-    """Adds a decision with the block behind it; the name of its first state."""
+    """Add a decision with the following block; return the name of its first state."""
     task = node.task
     assert task is not None
     _note(blocks, node, task)
@@ -49,7 +49,7 @@ def write_decision(
 
 
 def add_unsupported_joins(blocks: "Blocks", node: Node, behind: Block, level: Level) -> None:
-    """Notes what waits for several branches of which one runs, and for anything else."""
+    """Note nodes that join chosen branches with other branches."""
     if not isinstance(behind, Branches):
         return
     inside = set(_nodes(behind))
@@ -78,7 +78,7 @@ def _nodes(block: Block) -> Iterator[int]:
 
 
 def _begins(block: Block) -> int | None:
-    """The one node that a block begins with."""
+    """Return the only first node of a block."""
     while isinstance(block, Series):
         block = block.blocks[0]
     return block if isinstance(block, int) else None
@@ -87,18 +87,18 @@ def _begins(block: Block) -> int | None:
 def _note(blocks: "Blocks", node: Node, task: Task) -> None:
     add_refused(task, blocks.unsupported, node.id)
     if task.config["match"] != "first":
-        blocks.unsupported.add("a decision that takes all that hold", node.id)
+        blocks.unsupported.add("a decision with match: all", node.id)
     if node.id in blocks.wanted:
-        blocks.unsupported.add("the output of a decision, which something reads", node.id)
+        blocks.unsupported.add("the output of a decision that is read", node.id)
     outcome = node.outcome
     if outcome.on_failure is not OnFailure.FAIL or outcome.fallback is not None:
-        blocks.unsupported.add("what follows from the failure of a decision", node.id)
+        blocks.unsupported.add("failure handling of a decision", node.id)
     if node.retry is not None or node.timeout_ms or node.has_input:
         blocks.unsupported.add("retries, timeouts and inputs of a decision", node.id)
 
 
 def _choice(blocks: "Blocks", node: Node, task: Task, targets: dict[str, str], level: Level) -> str:
-    """The conditions in their order; each is tried where those before it are false."""
+    """Return the Choice: each condition is tried if those before it are false."""
     choices: list[Document] = []
     before: list[Document] = []
     for one in task.config["conditions"]:

@@ -1,8 +1,8 @@
-"""A workflow as an Amazon States Language document, in the flavour of JSONPath.
+"""A workflow as an Amazon States Language document in JSONPath.
 
-Steps after one another are states in a row, branches a Parallel, maps a Map, conditions a Choice.
-What follows from a failure is written out: where a workflow finishes the others first, branches
-catch what fails in them and say so in their value.
+Steps in sequence are consecutive states, branches a Parallel, maps a Map, conditions a Choice.
+Failure policies are written out: if a workflow finishes the other branches first, branches catch
+their failures and return them as values.
 """
 
 import orjson
@@ -29,7 +29,7 @@ _FIRST = {
 def states_documents(
     workflow: Workflow, document: Document, unsupported: UnsupportedFeatures, resolve: Resolve
 ) -> list[Document]:
-    """`resolve` gives those tasks of the library that are at hand."""
+    """Return the document; `resolve` finds available tasks of the library."""
     add_refused(workflow, unsupported)
     metadata = document.get("metadata") or {}
     if workflow.dialect is Dialect.NATIVE:
@@ -55,18 +55,18 @@ def states_documents(
 
 
 def _note_problems(document: Document, unsupported: UnsupportedFeatures) -> None:
-    """Limits that what was written would be over, such as how long a text may be."""
+    """Note the limits that the written document exceeds, such as text lengths."""
     reading = read_source(orjson.dumps(document))
     for problem in errors_in([*reading.problems, *check(reading, lambda _name: None)]):
         if problem.code != "TASK_NOT_FOUND":
             place = f"{problem.place}: " if problem.place else ""
-            unsupported.add(f"what this would be ({place}{problem.message})")
+            unsupported.add(f"the resulting document ({place}{problem.message})")
 
 
 def _answer(
     workflow: Workflow, blocks: Blocks, unsupported: UnsupportedFeatures
 ) -> tuple[Document, object]:
-    """How the last state makes the output, and what it is where the end was skipped."""
+    """Return the last state's output, and the output if the end was skipped."""
     if not workflow.has_output:
         leaf = blocks.leaf(blocks.scope)
         return ({"InputPath": output_path(leaf)} if leaf else {"Result": None}), None

@@ -1,4 +1,4 @@
-"""Retries and times of a node as the Amazon States Language has them: in whole seconds."""
+"""Retries and durations of a node in the Amazon States Language: whole seconds."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ _ERRORS = {
         "ClientError",
         *(f"{_STATUS}{n}" for n in range(400, 500) if n not in (401, 403, 408, 429)),
     ),
-    # A template that cannot be filled is a path that leads nowhere.
+    # A template that cannot be rendered is a path to a missing value.
     "ValidationError": (
         "ValidationError",
         "States.ParameterPathFailure",
@@ -33,29 +33,29 @@ _MS = 1_000
 
 def whole_seconds(ms: int, what: str, unsupported: UnsupportedFeatures, node_id: str = "") -> int:
     if ms % _MS:
-        unsupported.add(f"{what} of {ms} ms, which are no whole seconds", node_id)
+        unsupported.add(f"{what} of {ms} ms, not in whole seconds", node_id)
     return ms // _MS
 
 
 def retriers_of(
     retry: Retry, unsupported: UnsupportedFeatures, node_id: str, *, http: bool
 ) -> list[Document]:
-    """The `Retry` of a task, which may be a request; empty where it is tried once."""
+    """Return the `Retry` of a task; empty for a single attempt. `http` means a request."""
     if retry.max_attempts == 1:
         return []
     if retry.max_elapsed_ms:
-        unsupported.add("retries for so long (maxElapsed)", node_id)
+        unsupported.add("a time limit of retries (maxElapsed)", node_id)
     for each in (*retry.retry_on, *retry.never_on):
         if each == "ChildFailed" or each.startswith("States."):
             unsupported.add(f"the failure class {each} in a retry", node_id)
     if retry.jitter not in (0, 1):
-        unsupported.add(f"a jitter of {retry.jitter} (0 and 1 can be said)", node_id)
+        unsupported.add(f"a jitter of {retry.jitter} (only 0 and 1 are possible)", node_id)
     first, most = retry.initial_delay_ms, retry.max_delay_ms or 0
     capped = bool(most) and most <= first
     first = most if capped else first
     if first < _MS or first % _MS:
         unsupported.add(
-            f"a first pause of {first} ms between attempts, which is no whole second (say a retry "
+            f"a first delay of {first} ms between attempts, not in whole seconds (set a retry "
             "from 1s on, or maxAttempts: 1)",
             node_id,
         )
@@ -66,7 +66,7 @@ def retriers_of(
     }
     longest = first * found["BackoffRate"] ** min(retry.max_attempts - 2, 64)
     if most and longest > most:
-        found["MaxDelaySeconds"] = whole_seconds(most, "a longest pause", unsupported, node_id)
+        found["MaxDelaySeconds"] = whole_seconds(most, "a maximum delay", unsupported, node_id)
     if retry.jitter:
         found["JitterStrategy"] = "FULL"
     never = tuple(dict.fromkeys((*NEVER_RETRIED, *retry.never_on)))

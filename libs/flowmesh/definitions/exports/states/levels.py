@@ -1,4 +1,4 @@
-"""Machines of states that are being written, and the values of branches merged into one."""
+"""State machines under construction, and merged values of branches."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from flowmesh.definitions.scopes import Scope
 
 @dataclass(slots=True)
 class Level:
-    """One machine: its states, and where one of them goes on that is not followed.
+    """One machine: its states, and the states after a skipped or failed node.
 
-    A failure is marked in the value of a branch where the others are finished first (`finishes` of
-    what it stands in), and `marks` says that this is such a branch.
+    With `finishes`, a failure is marked in the value of a branch and the others finish first;
+    `marks` is True for such a branch.
     """
 
     scope: Scope
@@ -23,7 +23,7 @@ class Level:
     states: dict[str, Document] = field(default_factory=dict)
 
     def ordered(self, start: str) -> Document:
-        """The machine with its states as they follow from the first."""
+        """Return the machine with its states in order of their transitions."""
         found: dict[str, Document] = {}
         waiting = [start]
         while waiting:
@@ -48,7 +48,7 @@ def transition(following: str) -> Document:
 
 
 def merged(member: str, numbers: list[int]) -> str:
-    """A call that merges this member of the values of branches; of one twice, the last is left."""
+    """Return a call that merges this member of the branches' values; the last one wins."""
     if len(numbers) == 1:
         return f"$[{numbers[0]}].{member}"
     half = len(numbers) // 2

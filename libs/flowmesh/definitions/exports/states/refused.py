@@ -1,7 +1,7 @@
-"""What of a workflow the Amazon States Language cannot say, by the member of the model.
+"""Members of the model that the Amazon States Language does not support.
 
-A member that is neither written nor named here is refused by its own name wherever it is not as by
-default: nothing is left out because nobody thought of it.
+A member that is neither written nor named here is refused by its own name if it differs from the
+default, so no member is left out by accident.
 """
 
 from collections.abc import Collection, Mapping
@@ -39,8 +39,8 @@ REFUSED: Mapping[type[object], Mapping[str, str]] = {
     Workflow: {
         "input_schema": "an input schema",
         "output_schema": "an output schema",
-        "parallelism": "a limit of what runs at once",
-        "callbacks": "webhooks that are told how an execution goes",
+        "parallelism": "a limit of parallel nodes",
+        "callbacks": "callbacks of executions",
         "labels": "labels",
         "compensation": "a compensation",
         "triggers": "triggers",
@@ -52,23 +52,23 @@ REFUSED: Mapping[type[object], Mapping[str, str]] = {
     },
     Node: {
         "heartbeat_ms": "a heartbeat",
-        "critical": "a node that is not critical (onFailure: CONTINUE can be said)",
+        "critical": "a node that is not critical (use onFailure: CONTINUE)",
         "priority": "a priority",
         "queue": "a queue",
         "join_count": "a join by count",
-        "join_required": "a join that requires some",
-        "hidden": "a node that another one brings along",
+        "join_required": "a join with required nodes",
+        "hidden": "a node that is not in the document",
         "follow": "a node of a state machine",
         "cache": "a cache",
         "limits": "limits of a node",
-        "requires": "labels that a worker must have",
+        "requires": "required labels of a worker",
         "permissions": "permissions",
     },
     Task: {
         "input_schema": "a schema of a node",
         "output_schema": "a schema of a node",
-        "retry": "retries of a task that its node does not say",
-        "timeout_ms": "a timeout of a task that its node does not say",
+        "retry": "retries of a task that its node does not repeat",
+        "timeout_ms": "a timeout of a task that its node does not repeat",
         "queue": "a queue",
         "permissions": "permissions",
         "labels": "labels of a task",
@@ -95,7 +95,7 @@ REFUSED: Mapping[type[object], Mapping[str, str]] = {
 
 
 def add_refused(part: Any, unsupported: UnsupportedFeatures, node_id: str = "") -> None:
-    """Notes what is said in a part of the model and has no place."""
+    """Add the unsupported members of a part of the model."""
     kind = type(part)
     words = REFUSED[kind]
     noted = {
@@ -112,7 +112,7 @@ def _is_default(part: Any, each: Field[Any]) -> bool:
     if isinstance(part, Workflow) and each.name == "triggers":
         return not list(listed(value))
     if isinstance(part, Task) and each.name == "retry" and value is not None:
-        # What is written into a node and tried once by its kind is not said by anybody.
+        # Single attempts are the default of tasks written into a node.
         return bool(value.max_attempts == 1)
     if each.default_factory is not MISSING:
         return bool(value == each.default_factory())
@@ -122,10 +122,10 @@ def _is_default(part: Any, each: Field[Any]) -> bool:
 def add_unsupported_edges(
     node: Node, unsupported: UnsupportedFeatures, *, all_settle: bool, chosen: bool
 ) -> None:
-    """Notes what is said of the ways to a node, of which a state has one.
+    """Add the unsupported edges and joins of a node; a state has one predecessor.
 
-    `all_settle` says that the node is not reached where one before it was skipped or has failed,
-    `chosen` that a decision has begun one of those before it.
+    `all_settle` means that the node is not reached if one before it was skipped or failed, `chosen`
+    that a decision chose one of those before it.
     """
     for edge in node.edges:
         if edge.on_failure:

@@ -1,4 +1,4 @@
-"""What a node does as a state, but for what it is put together with: tasks, timers, nothing."""
+"""Single nodes as states: tasks, timers, and nodes without work."""
 
 import re
 
@@ -22,18 +22,18 @@ _BODY_OF_TEXT = re.compile(r"\s*[{\[]")
 
 
 class Tasks:
-    """The states of single nodes of one workflow, with what is lost of them."""
+    """The writer of single nodes of one workflow."""
 
     def __init__(
         self, unsupported: UnsupportedFeatures, resolve: Resolve, *, foreign: bool
     ) -> None:
         self._unsupported = unsupported
         self._resolve = resolve
-        # Whether the tasks that are written into nodes are those of step JSON.
+        # True if tasks written into nodes are those of step JSON.
         self._foreign = foreign
 
     def state(self, node: Node, has_ended: HasEnded | None) -> Document:
-        """The state of a node that has no body, without where it goes on."""
+        """Return the state of a node without a body, without its transition."""
         task = node.task
         if task is not None:
             add_refused(task, self._unsupported, node.id)
@@ -61,10 +61,10 @@ class Tasks:
         if node.retry is not None or node.timeout_ms:
             self._add_unsupported(f"retries and timeouts of a {executor}", node)
         if node.outcome.on_failure is not OnFailure.FAIL or node.outcome.fallback is not None:
-            self._add_unsupported(f"what follows from the failure of a {executor}", node)
+            self._add_unsupported(f"failure handling of a {executor}", node)
         if executor == "noop":
             if node.has_input:
-                self._add_unsupported("an input of what does nothing", node)
+                self._add_unsupported("an input of a node without work", node)
             return {"Type": "Pass"}
         written = task or Task("delay", "delay", {}, Dialect.NATIVE)
         said = written.config.get("duration")
@@ -84,7 +84,7 @@ class Tasks:
         }
 
     def _limits(self, node: Node, task: Task | None) -> Document:
-        """Its timeout and its retries."""
+        """Return the timeout and the retries."""
         found: Document = {}
         limit = node.timeout_ms
         if task is not None and task.executor != "subworkflow":
@@ -95,7 +95,7 @@ class Tasks:
         native = not self._foreign and (task is None or task.executor != "subworkflow")
         if node.retry is None and (task is None or native):
             self._add_unsupported(
-                "the retries of a task that its node does not say, by default from 100 ms on (say "
+                "the retries of a task that its node does not repeat, by default from 100 ms (set "
                 "a retry from 1s on, or maxAttempts: 1)",
                 node,
             )
@@ -173,7 +173,9 @@ class Tasks:
         }
 
     def _check_body(self, body: Json, kind: str, node: Node) -> None:
-        """A body that is text is written as JSON where it looks like it; a form has its own way."""
+        """Note unsupported bodies. A text that looks like JSON is written as JSON, and forms have
+        no counterpart.
+        """
         if isinstance(body, str):
             if has_template(body) or (not kind and _BODY_OF_TEXT.match(body)):
                 self._add_unsupported(
@@ -184,7 +186,7 @@ class Tasks:
 
 
 def _called(resource: str, given: Json, values: Values) -> Document:
-    """A task of ours; what it gets is an object, or all of a value that is there."""
+    """Return a task of Flowmesh; its input is an object, or one reference."""
     found: Document = {"Type": "Task", "Resource": resource}
     if isinstance(given, dict):
         return found | {"Parameters": values.payload(given)}

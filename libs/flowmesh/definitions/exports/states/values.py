@@ -1,7 +1,7 @@
-"""Templates as what the Amazon States Language looks up: paths, and calls of its functions.
+"""Templates as lookups of the Amazon States Language: paths, and calls of its functions.
 
 The value between states is `{"input": …, "tasks": {"<id>": {"output": …}}}`, in a map with `item`
-and `index`, so that a reference leads to the same place as in our templates.
+and `index`, so that a reference has the same path as in templates.
 """
 
 import json
@@ -25,15 +25,15 @@ _PLAIN = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _OF_EXECUTION = {"id": "$$.Execution.Id", "startedAt": "$$.Execution.StartTime"}
 _ROOTS = frozenset({"input", "tasks", "execution", "context", "variables", "undo", "cursor"})
 _KNOWN = _ROOTS | ITEM_NAMES | {"state", "error"}
-# What they do is exactly what ours does.
+# Functions with exactly equal results.
 _FUNCTIONS = {"toJson": "JsonToString"}
 
-# Whether a node of this id has ended by then; None where there is no such node.
+# True if the node of this id has ended by then; None if it does not exist.
 HasEnded = Callable[[str], bool | None]
 
 
 def path_to(*keys: str | int) -> str:
-    """The path to a place in the value between states."""
+    """Return the path to a place in the value between states."""
     return "$" + "".join(map(_step, keys))
 
 
@@ -50,10 +50,10 @@ def output_path(node_id: str) -> str:
 
 
 class Values:
-    """Writes the templates of one node, `node_id`, or of the workflow where that is empty.
+    """The writer of the templates of one node, or of the workflow if `node_id` is empty.
 
-    `has_ended` is given where `context` stands for the input with the outputs of nodes, and with
-    `input_too` so does `input`.
+    `has_ended` is given if `context` means the input with the outputs of nodes; with `input_too`,
+    `input` means the same.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Values:
         self._unsupported.add(feature, self._node_id)
 
     def path(self, reference: Reference) -> str:
-        """Where a reference leads; empty where it cannot be said, which is noted."""
+        """Return the path of a reference; empty if unsupported, which is noted."""
         root, keys = reference.root, reference.path
         if root == "context" or (root == "input" and self.input_too):
             return self._in_context(reference)
@@ -100,7 +100,7 @@ class Values:
         return path_to("tasks", keys[0], "output", *keys[1:])
 
     def whole(self, value: Json) -> str:
-        """The path that a value is, if it is one reference and nothing else; else empty."""
+        """Return the path of a value that is one reference; else empty."""
         parts = self._parts(value) if isinstance(value, str) and OPEN in value else []
         if len(parts) == 1 and not isinstance(parts[0], str):
             expression = parts[0].expression
@@ -109,7 +109,7 @@ class Values:
         return ""
 
     def payload(self, value: dict[str, Json]) -> dict[str, Json]:
-        """An object as a payload template."""
+        """Return an object as a payload template."""
         made: dict[str, Json] = {}
         for key, item in value.items():
             if key.endswith(_SUFFIX):
@@ -132,7 +132,7 @@ class Values:
         return value
 
     def _lookup(self, value: Json) -> tuple[str, Json]:
-        """A text or a list with templates as what is looked up, or the constant that it is."""
+        """Return the lookup of a text or list with templates, or the constant."""
         if isinstance(value, str):
             parts = self._parts(value)
             if all(isinstance(p, str) or isinstance(p.expression, Literal) for p in parts):
@@ -144,11 +144,11 @@ class Values:
             if lookup:
                 compile_lookup(lookup)
         except PathInvalid as error:
-            self.add_unsupported(f"a template that no function call can say ({error})")
+            self.add_unsupported(f"a template that no function call expresses ({error})")
         return lookup, None
 
     def _argument(self, value: Json) -> str:
-        """A value as the argument of a call."""
+        """Return a value as the argument of a call."""
         if isinstance(value, str) and OPEN in value:
             lookup, constant = self._lookup(value)
             return lookup or self._argument(constant)
@@ -195,19 +195,21 @@ class Values:
 
 
 def quoted(text: str, *, escaped: bool = False) -> str:
-    """A text as a function call has it; `escaped` of one whose backslashes are escapes already."""
+    """Return a text quoted for a function call; `escaped` if its backslashes are already
+    escapes.
+    """
     if not escaped:
         text = text.replace("\\", "\\\\")
     return "'" + text.replace("'", "\\'") + "'"
 
 
 def _braced(text: str) -> str:
-    """A text within the template of States.Format, but for its quotes."""
+    """Return a text for the template of States.Format without its quotes."""
     return re.sub(r"[\\{}]", lambda found: "\\" + found[0], text)
 
 
 def _constant_of(parts: list[Part]) -> Json:
-    """What constant parts come to: a value where they are one, else a text."""
+    """Return the value of constant parts: a single value, else a text."""
     values = [part if isinstance(part, str) else part.expression for part in parts]
     if len(values) == 1 and isinstance(values[0], Literal):
         return values[0].value
@@ -216,7 +218,7 @@ def _constant_of(parts: list[Part]) -> Json:
 
 
 def _is_called(items: list[Json]) -> bool:
-    """Whether a list can only be made by a function: a text in it has a template."""
+    """Return whether a list needs a function call because a text in it has a template."""
     return any(
         (isinstance(each, str) and OPEN in each) or (isinstance(each, list) and has_template(each))
         for each in items

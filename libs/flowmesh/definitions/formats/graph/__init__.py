@@ -1,1 +1,1 @@
-"""Graph JSON."""
+"""Reader of graph JSON."""

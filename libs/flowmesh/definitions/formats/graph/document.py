@@ -1,6 +1,6 @@
 """Graph JSON: `nodes[]` of eight types with positions and data, `edges[]` with conditions.
 
-The dialect is open: unknown members are kept and returned, with a warning outside of `data`.
+Unknown members are kept and returned, with a warning outside of `data`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -59,18 +59,18 @@ _PRIORITIES = tuple(priority.name for priority in Priority)
 _JOINS = tuple(join.value for join in Join)
 N_OF_M = "n-of-m"
 _INVALID = "DEFINITION_INVALID"
-# Where runs begin, if a graph has one of them.
+# Types of nodes that start runs, if a graph has one.
 _ENTRANCES = frozenset({"trigger", "webhook"})
-# What a transformation behind them would have nothing of.
+# Types of nodes without an output for a following transformation.
 _WITHOUT_OUTPUT = frozenset({"", "decision", "trigger", "delay"})
-# Members of a node that a native task in its data has too, and what it may not say itself.
+# Members of a node, also known to a native task, that the task may not repeat.
 _NODE_MEMBERS = ("critical", "priority", "queue", "limits", "requires", "permissions")
 _EDGE_MEMBERS = ("dependsOn", "join")
 
 
 @dataclass(slots=True)
 class _Found:
-    """A node as written, with what is known of it before the edges are."""
+    """A node as written, before the edges are read."""
 
     id: str
     kind: str
@@ -81,18 +81,18 @@ class _Found:
 
 @dataclass(slots=True)
 class _Graph:
-    """The graph of a document while it is read."""
+    """The graph of a document that is being read."""
 
     reader: Reader
     workflow_id: str
-    # What the templates of its nodes see besides the usual names.
+    # Additional names for the templates of its nodes.
     bound: frozenset[str]
     found: list[_Found] = field(default_factory=list)
     paths: dict[str, Path] = field(default_factory=dict)
 
 
 def load(reader: Reader) -> Workflow:
-    workflow_id = reader.identifier("id", "the name the workflow is started by")
+    workflow_id = reader.identifier("id", "the id of the workflow")
     reader.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
     for key in ("version", "metadata", "processedGraph"):
         reader.has(key)
@@ -131,7 +131,7 @@ def load(reader: Reader) -> Workflow:
 
 
 def _triggers(graph: _Graph, nodes: tuple[Node, ...]) -> Iterator[Trigger]:
-    """What starts runs: triggers that say when, and receivers that nothing comes before."""
+    """Yield the triggers: trigger nodes, and receivers without a predecessor."""
     first = {node.id.removesuffix(BEFORE_SUFFIX) for node in nodes if not node.dependencies}
     for each in graph.found:
         if each.kind == "trigger" and each.id:
@@ -151,7 +151,7 @@ def _metadata(metadata: Reader) -> None:
 
 
 def _nodes(graph: _Graph) -> tuple[Node, ...]:
-    """The nodes of a graph in order, with hidden ones next to those they belong to."""
+    """Return the nodes of a graph in order, hidden ones next to their owners."""
     _read_nodes(graph)
     problems = graph.reader.problems
     drawn = read_edges(graph.reader, graph.paths)
@@ -202,7 +202,7 @@ def _kind(reader: Reader) -> str:
 
 
 def _descriptive(reader: Reader, graph: _Graph) -> None:
-    """What is said of a node and does not change what it does."""
+    """Read the descriptive members of a node, which have no effect."""
     reader.text("description", most=limits.DESCRIPTION_CHARACTERS_MAX)
     owner = reader.raw("workflowId")
     if owner is not None and owner != graph.workflow_id:
@@ -220,7 +220,7 @@ def _descriptive(reader: Reader, graph: _Graph) -> None:
 
 
 def _made(each: _Found, wiring: Wiring, kinds: dict[str, str], bound: frozenset[str]) -> list[Node]:
-    """A node with those that are hidden before, behind and on the edges to it."""
+    """Return a node with the hidden ones before it, after it and on its edges."""
     edges = tuple(wiring.edges.get(each.id, ())) if each.id else ()
     previous = edges[0].source.removesuffix(AFTER_SUFFIX) if len(edges) == 1 else ""
     if kinds.get(previous, "") in _WITHOUT_OUTPUT:
@@ -267,7 +267,7 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str], bound: frozenset[
 
 
 def _node(each: _Found, node_task: NodeTask, bound: frozenset[str]) -> Node:
-    """A node of one of the types; its edges are not known here."""
+    """Return a node of one of the types, without its edges."""
     reader, data = each.reader, each.data
     return Node(
         id=each.id,
@@ -291,13 +291,13 @@ def _node(each: _Found, node_task: NodeTask, bound: frozenset[str]) -> Node:
 
 
 def _native(each: _Found, bound: frozenset[str]) -> Node:
-    """A custom node whose data is a task as native resources have it."""
+    """Return a custom node whose data is a native task."""
     reader, data = each.reader, each.data
     said = {key: reader.raw(key) for key in ("name", *_NODE_MEMBERS) if reader.has(key)}
     value = {**data.value, **said, "id": each.id or "unknown"}
     for key in _EDGE_MEMBERS:
         if value.pop(key, None) is not None:
-            message = f"{key} is said by edges, and by the join of the node"
+            message = f"{key} is set by edges and by the join of the node"
             data.problems.add(_INVALID, message, (*data.path, key), at_key=True)
     task = Reader(value, data.path, data.problems)
     node = read_task(task, native_bodies.Place(bound=bound))
@@ -306,11 +306,11 @@ def _native(each: _Found, bound: frozenset[str]) -> Node:
 
 
 def _with_native_retries(node: Node) -> Node:
-    """What is tried again in a native workflow, said or not, is tried again here too."""
+    """Return the node with the default retries of native workflows."""
     if node.body is not None:
         nodes = tuple(_with_native_retries(inner) for inner in node.body.nodes)
         return replace(node, body=replace(node.body, nodes=nodes))
-    # A workflow that is started is tried once, there too.
+    # A started workflow runs once, as there.
     if node.task is None or node.retry is not None or node.task.executor == "subworkflow":
         return node
     return replace(node, retry=NATIVE_RETRY)
@@ -333,7 +333,9 @@ def _join(reader: Reader, edges: tuple[Edge, ...]) -> Join:
 
 
 def _with_count(node: Node, reader: Reader) -> Node:
-    """How many of its edges a join needs, and which, where it says so in an object."""
+    """Return the node with the count and the required sources of its join, if the join is an
+    object.
+    """
     if not isinstance(reader.raw("join"), dict):
         return node
     said = reader.object("join")
@@ -352,12 +354,12 @@ def _with_count(node: Node, reader: Reader) -> Node:
 
 
 def _sources_of(name: str, sources: Iterable[str]) -> list[str]:
-    """The edges from a node, which may come from a hidden one behind it."""
+    """Return the sources of the edges from a node, hidden ones behind it included."""
     return [source for source in sources if source in (name, name + AFTER_SUFFIX)]
 
 
 def _check_entrances(graph: _Graph, drawn: list[Drawn]) -> None:
-    """Where triggers say how runs begin, a node that none of them leads to would never run."""
+    """Refuse nodes that no trigger leads to, if the graph has triggers."""
     problems = graph.reader.problems
     after: dict[str, list[str]] = {}
     for edge in drawn:
@@ -366,7 +368,7 @@ def _check_entrances(graph: _Graph, drawn: list[Drawn]) -> None:
     kinds = {each.id: each.kind for each in graph.found if each.id}
     for edge in drawn:
         if kinds.get(edge.target) == "trigger":
-            message = f"{edge.id} leads to the trigger {edge.target}; runs begin at triggers"
+            message = f"{edge.id} leads to the trigger {edge.target}; runs start at triggers"
             problems.add(_INVALID, message, (*edge.path, "target"))
     if "trigger" not in kinds.values():
         return
@@ -380,13 +382,13 @@ def _check_entrances(graph: _Graph, drawn: list[Drawn]) -> None:
     circles = _only_in_circles(kinds, drawn)
     for name in kinds:
         if name not in reached and name not in circles:
-            message = f"no trigger leads to {name}, so it would never run"
+            message = f"no trigger leads to {name}, so it never runs"
             path = (*graph.paths[name][:-1], "id")
             problems.add("GRAPH_UNREACHABLE_NODE", message, path)
 
 
 def _only_in_circles(kinds: dict[str, str], drawn: list[Drawn]) -> set[str]:
-    """Nodes in a circle or behind one, of which another check tells."""
+    """Return nodes in a cycle or behind one, which another check reports."""
     before = dict.fromkeys(kinds, 0)
     after: dict[str, list[str]] = {}
     for edge in drawn:

@@ -1,7 +1,7 @@
-"""The edges of graph JSON: where they lead, when they are taken, and what decides it.
+"""Edges of graph JSON: targets, conditions, and the decisions that evaluate them.
 
-An edge's condition names a condition of the decision it comes from, or is an expression of its
-own. Expressions on the edges of any other node are evaluated by a decision that stands behind it.
+The condition of an edge is the id of a condition of its source decision, or an expression.
+Expressions on edges of other nodes are evaluated by a decision added behind the node.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ _LAST = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """An edge as it is written."""
+    """An edge as written."""
 
     id: str
     source: str
     target: str
     path: Path
     condition: str
-    # What the output of its source names for it to be taken.
+    # Outcome in the source's output that takes this edge.
     outcome: str
     on_failure: bool
     priority: float
@@ -36,7 +36,7 @@ class Drawn:
 
 @dataclass(slots=True)
 class Decision:
-    """What is known of a node that decides: its conditions by id, and its default edge."""
+    """A decision node: its conditions by id, and its default edge."""
 
     data: Reader
     conditions: dict[str, dict[str, Json]] = field(default_factory=dict)
@@ -47,9 +47,9 @@ class Decision:
 
 @dataclass(slots=True)
 class Wiring:
-    """The edges to each node, the configurations of decisions by node, and hidden nodes.
+    """The edges of each node, the configurations of decisions by node, and hidden nodes.
 
-    `behind` are decisions that stand behind a node; `between` stand on an edge.
+    `behind` are decisions behind a node; `between` are nodes on an edge.
     """
 
     edges: dict[str, list[Edge]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Wiring:
 
 
 def read_edges(reader: Reader, ids: Mapping[str, Path]) -> list[Drawn]:
-    """The edges between nodes that exist, each with an id of its own; all else is noted."""
+    """Return the edges between existing nodes, each with a unique id; other edges are noted."""
     problems, found = reader.problems, []
     taken: set[str] = set()
     given = reader.items("edges")
@@ -98,7 +98,7 @@ def _read_edge(reader: Reader, ids: Mapping[str, Path]) -> Drawn:
         reader.problems.add(_INVALID, message, (*reader.path, "outcome"), at_key=True)
     priority = reader.number("priority", _LAST, -1e9, 1e9)
     kind = reader.text("type")
-    # Read by editors.
+    # Members for editors.
     for key in ("name", "label", "description", "data", "metadata", "sourceHandle", "targetHandle"):
         reader.has(key)
     reader.warn_of_unknown()
@@ -115,7 +115,7 @@ def _read_edge(reader: Reader, ids: Mapping[str, Path]) -> Drawn:
 
 
 def read_decision(data: Reader) -> Decision:
-    """The conditions of a decision node."""
+    """Return the conditions of a decision node."""
     found = Decision(data, default=data.text("defaultPath"))
     if data.has("match") and data.raw("match") not in ("first", "all"):
         data.problems.add(_INVALID, "match must be first or all", (*data.path, "match"))
@@ -149,7 +149,7 @@ def read_decision(data: Reader) -> Decision:
 
 
 def language_of(expression: str) -> str:
-    """JSONPath begins with `$`; everything else is JavaScript."""
+    """Return the language of an expression: JSONPath begins with `$`, the rest is JavaScript."""
     text = expression.strip()
     return "jsonpath" if text == "$" or text.startswith(("$.", "$[")) else "javascript"
 
@@ -157,7 +157,7 @@ def language_of(expression: str) -> str:
 def wire(
     drawn: list[Drawn], decisions: Mapping[str, Decision], nodes: Mapping[str, Path], out: Problems
 ) -> Wiring:
-    """What the edges come to."""
+    """Return the wiring of the edges."""
     wiring = Wiring()
     leaving: dict[str, list[Drawn]] = {}
     for edge in drawn:
@@ -171,7 +171,7 @@ def wire(
 
 
 def _add(wiring: Wiring, edge: Drawn, source: str, label: str = "") -> None:
-    """One more edge to its target; a second one between the same nodes leads over a hidden one."""
+    """Add an edge to its target; a second edge between the same nodes passes a hidden node."""
     to = wiring.edges.setdefault(edge.target, [])
     default = "default" if label else ""
     made = Edge(
@@ -204,7 +204,9 @@ def _add(wiring: Wiring, edge: Drawn, source: str, label: str = "") -> None:
 def _decide(
     wiring: Wiring, source: str, decision: Decision, edges: list[Drawn], out: Problems
 ) -> None:
-    """A decision node: each edge has the id of a condition, its own one, or is the default."""
+    """Wire the edges of a decision: each has the id of a condition, its own one, or is the
+    default.
+    """
     if decision.default and decision.default not in {edge.id for edge in edges}:
         message = f"defaultPath {decision.default!r} is no edge that leaves {source}"
         message += nearest(decision.default, [edge.id for edge in edges])
@@ -246,7 +248,7 @@ def _decide(
 
 
 def _guard(wiring: Wiring, source: str, edges: list[Drawn], path: Path) -> None:
-    """Any other node: expressions on its edges are evaluated by a decision behind it."""
+    """Wire the edges of another node: a decision behind it evaluates their expressions."""
     own = [edge for edge in edges if edge.condition and not edge.on_failure]
     hidden = source + AFTER_SUFFIX
     for edge in edges:
@@ -286,7 +288,7 @@ def _config(
     match: str,
     written: Mapping[str, Json],
 ) -> tuple[dict[str, Json], dict[Path, Path]]:
-    """The conditions in the order in which they are tried, and where each stands."""
+    """Return the configuration with the conditions in evaluation order, and their paths."""
     names = sorted(conditions, key=lambda name: order.get(name, _LAST))
     where: dict[Path, Path] = {}
     for index, name in enumerate(names):

@@ -1,6 +1,6 @@
-"""The eight types of nodes of graph JSON: what the `data` of each says that it does.
+"""The eight types of nodes of graph JSON, by the `data` of each.
 
-`data` is open: what is not known here is kept and has no effect, but for a custom worker's node.
+`data` is open: unknown members are kept and have no effect, except in a custom worker's node.
 """
 
 import re
@@ -21,22 +21,22 @@ from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader
 
-# Appended to the id of a node: what runs before it, and what runs behind it.
+# Suffixes of the nodes added before and after a node.
 BEFORE_SUFFIX = ":before"
 AFTER_SUFFIX = ":after"
 CONTEXT = frozenset({"context"})
 _UNSUPPORTED = "FEATURE_UNSUPPORTED"
 OPERATIONS = {"map": "map", "filter": "filter", "reduce": "reduce", "enrichment": "enrich"}
-# What JavaScript makes of one item, or of a whole list, by the type of the transformation.
+# JavaScript for one item or for a whole list, by type of transformation.
 _EXPRESSIONS = {
     "map": "return input.map((item, index) => ({code}))",
     "filter": "return input.filter((item, index) => ({code}))",
     "reduce": "return input.reduce((result, item, index) => ({code}), {initial})",
     "enrichment": "return input.map((item, index) => ({{...item, ...({code})}}))",
 }
-# Marks of data that is a task as native resources have it.
+# Members that mark `data` as a native task.
 NATIVE_KEYS = ("taskRef", *native_links.KINDS, *native_bodies.KINDS)
-# Of the data of a custom node: what is said to us, all else being for its worker.
+# Own members in the data of a custom node; the rest is passed to its worker.
 _OWN_MEMBERS = frozenset(
     {"taskType", "handlerId", "timeout", "retryPolicy", "inputSchema", "outputSchema"}
 )
@@ -45,7 +45,7 @@ _PAYLOAD = re.compile(r"\{\{\s*payload\b")
 
 @dataclass(frozen=True, slots=True)
 class NodeTask:
-    """What a node does; `before` runs first and has the edges that lead to it."""
+    """The task of a node; `before` runs first and takes the incoming edges."""
 
     task: Task | None = None
     input: Json = None
@@ -55,7 +55,9 @@ class NodeTask:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A node that is read: its id, its data, and the node whose output it continues, if one."""
+    """A node that is being read: its id, its data, and its predecessor if it continues an
+    output.
+    """
 
     id: str
     data: Reader
@@ -82,7 +84,7 @@ class Place:
         )
 
     def given(self, task: Task, default: str) -> NodeTask:
-        """A task that gets `data.input`, or else what `default` renders to."""
+        """Return a task with `data.input` as its input, by default the template `default`."""
         value = self.data.raw("input") if self.data.has("input") else default
         return NodeTask(replace(task, dialect=Dialect.NATIVE), input=value, has_input=True)
 
@@ -154,7 +156,7 @@ def _delay(place: Place) -> NodeTask:
 
 
 def _computed_delay(place: Place, code: str, places: dict[Path, Path]) -> NodeTask:
-    """JavaScript that tells how long: a function before the timer."""
+    """Return a delay computed by JavaScript: a function before the timer."""
     hidden = place.id + BEFORE_SUFFIX
     config = {"code": f"return ({code}\n)"}
     found: dict[Path, Path] = {("code",): places["duration",]}
@@ -190,12 +192,14 @@ def _transformation(place: Place) -> NodeTask:
 
 
 def _decision(place: Place) -> NodeTask:
-    # Its conditions are known when its edges have been read.
+    # Its conditions are known once its edges are read.
     return NodeTask(place.task("decision", "decision", {}))
 
 
 def _webhook(place: Place) -> NodeTask:
-    """A receiver: it waits for a signal; what came is checked and turned by a task behind that."""
+    """Return a receiver: it waits for a signal; a task behind it checks and transforms the
+    payload.
+    """
     data = place.data
     signal_name = data.identifier("webhookId", "", required=False) or place.id
     does = {"name": signal_name, "receiver": asdict(read_receiver(data))}
@@ -212,7 +216,7 @@ def _webhook(place: Place) -> NodeTask:
     if template is not None:
         value = {"payload": value, "value": _with_payload(template, f"{{{{{received}")}
         config["input_key"] = "value"
-        # A schema of its own, so that what refers into it still does.
+        # Its own schema, so that references into it still resolve.
         within = (
             {"$id": "urn:payload", **schema} if isinstance(schema, dict) else schema is not False
         )
@@ -223,8 +227,8 @@ def _webhook(place: Place) -> NodeTask:
 
 
 def _payload_schema(data: Reader) -> Json:
-    """None where there is none, or where it is wrong, which is told with all of the receiver."""
-    # The checks read definitions, which the formats are part of.
+    """Return the schema, or None if it is missing or wrong, which the receiver reports."""
+    # Imported here: the checks read definitions, and the formats belong to those.
     from flowmesh.definitions.checks.schemas import check_schema
 
     schema = data.raw("payloadSchema")
@@ -264,7 +268,7 @@ def _custom(place: Place) -> NodeTask:
 
 
 def _word(place: Place, key: str, words: tuple[str, ...]) -> str:
-    """One of a few words; the first where it is missing or wrong, which is noted."""
+    """Return one of the words; the first if missing or wrong, which is noted."""
     value = place.data.raw(key)
     if value in words and isinstance(value, str):
         return value

@@ -1,1 +1,1 @@
-"""The resources `Workflow` and `WorkflowTask` of `workflow.io/v1`."""
+"""Readers of the resources `Workflow` and `WorkflowTask` of `workflow.io/v1`."""

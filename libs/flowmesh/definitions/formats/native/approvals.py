@@ -1,4 +1,4 @@
-"""A task of a native workflow that asks people: `approval`."""
+"""Approvals of native workflows: the member `approval`."""
 
 from flowmesh.definitions.formats.native.times import read_duration
 from flowmesh.definitions.limits import TIMEOUT_MS_MAX
@@ -9,12 +9,12 @@ NEEDS = ("ALL", "ANY")
 DEADLINES = ("FAIL", "APPROVE", "REJECT")
 REJECTIONS = ("FAIL", "CONTINUE")
 ASSIGNEES_MAX = 100
-# What is rendered when it begins; all else is constant.
+# Members rendered at the start; others are constant.
 _RENDERED = ("assignees", "escalateTo", "title", "data")
 
 
 def read_approval(reader: Reader) -> tuple[Task, Json]:
-    """The task, and the template of what people are told and who they are."""
+    """Return the task, and the template of the question and of the deciders."""
     body = reader.object("approval")
     given = {key: body.raw(key) for key in _RENDERED if body.has(key)}
     for key in ("assignees", "escalateTo"):
@@ -30,14 +30,14 @@ def read_approval(reader: Reader) -> tuple[Task, Json]:
         "on_reject": body.choice("onReject", REJECTIONS, REJECTIONS[0]),
     }
     if body.has("escalateTo") and not body.has("deadline"):
-        body.missing("deadline", "when those in escalateTo are asked, such as 2h")
+        body.missing("deadline", "the time until those in escalateTo are asked, such as 2h")
     body.refuse_unknown()
     task = Task(APPROVAL, APPROVAL, config, Dialect.NATIVE, path=body.path, config_path=body.path)
     return task, given
 
 
 def _needed(body: Reader) -> int:
-    """How many must approve; 0 is all."""
+    """Return the number of required approvals; 0 means all."""
     if not isinstance(body.raw("needs"), int) or isinstance(body.raw("needs"), bool):
         return 1 if body.choice("needs", NEEDS, NEEDS[0]) == "ANY" else 0
     return body.integer("needs", 1, 1, ASSIGNEES_MAX)

@@ -1,7 +1,7 @@
-"""What a task of a native workflow can be besides a call: a map, a group, a race, a loop, a try.
+"""Tasks of native workflows with a body: a map, a group, a race, a loop, a try.
 
-Loops and tries are state machines: one node of them evaluates, runs the tasks, or handles what
-failed. The nodes that are not in the document are named after the one that is: `poll:while`.
+Loops and tries are state machines: nodes that evaluate, run the tasks, or handle failures. Nodes
+that are not in the document are named after the one that is: `poll:while`.
 """
 
 import re
@@ -31,20 +31,20 @@ from flowmesh.definitions.problems import Path, nearest
 from flowmesh.definitions.reading.reader import Reader, kind_of
 
 KINDS = ("map", "group", "race", "loop", "try")
-# What a map answers.
+# Outputs of a map.
 RESULTS = ("LIST", "COUNT")
-# What a page is fetched with, where nothing is said.
+# Default input of the task that fetches a page.
 CURSOR_INPUT = {"cursor": "{{cursor}}"}
 _PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*\Z", re.ASCII)
-# What is said of the tasks in a body and not of the body, and where it goes instead.
+# Members that belong to the tasks in a body, with the place to write them instead.
 _NOT_OF_A_BODY = {
     "taskRef": "what runs goes into {kind}.tasks",
     "input": "inputs go to the tasks in {kind}.tasks",
-    "retry": "say it of the tasks in {kind}.tasks",
-    "timeout": "say it of the tasks in {kind}.tasks",
-    "queue": "say it of the tasks in {kind}.tasks",
-    "priority": "say it of the tasks in {kind}.tasks",
-    "permissions": "say it of the tasks in {kind}.tasks",
+    "retry": "write it at the tasks in {kind}.tasks",
+    "timeout": "write it at the tasks in {kind}.tasks",
+    "queue": "write it at the tasks in {kind}.tasks",
+    "priority": "write it at the tasks in {kind}.tasks",
+    "permissions": "write it at the tasks in {kind}.tasks",
 }
 _NOT_OF_A_MAP = {
     "taskRef": "what runs for each item goes into map.tasks",
@@ -57,7 +57,7 @@ _FAILURE, _SUCCESS = "failure", "success"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a graph stands: in how many bodies, and what these give names to."""
+    """The place of a graph: its depth in bodies, and the names that these bind."""
 
     depth: int = 0
     bound: frozenset[str] = frozenset()
@@ -68,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """What a node waits for."""
+    """The dependencies of a node and their join."""
 
     dependencies: tuple[str, ...]
     edges: tuple[Edge, ...]
@@ -81,12 +81,12 @@ ReadNodes = Callable[[Reader, str, Place], tuple[Node, ...]]
 
 
 def body_kind(reader: Reader) -> str:
-    """Which body a task has; empty where it has none."""
+    """Return the kind of body of a task; empty if it has none."""
     return next((kind for kind in KINDS if kind in reader.value), "")
 
 
 def read_body(reader: Reader, kind: str, place: Place, read_nodes: ReadNodes) -> Node:
-    """A task that is a body of tasks."""
+    """Return a task with a body."""
     node_id = reader.identifier("id", f"the name of the {kind} in this workflow")
     elsewhere = _NOT_OF_A_BODY | (_NOT_OF_A_MAP if kind == "map" else {})
     for key, instead in elsewhere.items():
@@ -120,7 +120,7 @@ def read_body(reader: Reader, kind: str, place: Place, read_nodes: ReadNodes) ->
 
 
 def read_edges(reader: Reader) -> Edges:
-    """`dependsOn`: ids, or objects that say on which outcome; and how they join."""
+    """Return the edges of `dependsOn` (ids, or objects with an outcome) and their join."""
     edges: list[Edge] = []
 
     def edge(one: Reader) -> str:
@@ -141,13 +141,13 @@ def read_edges(reader: Reader) -> Edges:
 
 
 def _joined(said: Reader, names: tuple[str, ...], edges: tuple[Edge, ...]) -> Edges:
-    """A join by how many edges are taken, or by which."""
+    """Return a join by the number of taken edges, or with required edges."""
     join = Join[said.choice("mode", ("ANY", "ALL"), "ANY")]
     count = said.integer("count", 1, 1, max(1, len(set(names))), "DEFINITION_INVALID")
     required = said.identifiers("required")
     for number, name in enumerate(required):
         if name and name not in names:
-            message = f"{name!r} is required and not among what it depends on"
+            message = f"{name!r} is required but not in dependsOn"
             path = (*said.path, "required", number)
             said.problems.add("GRAPH_UNKNOWN_NODE", message + nearest(name, names), path)
     said.refuse_unknown()
@@ -155,7 +155,7 @@ def _joined(said: Reader, names: tuple[str, ...], edges: tuple[Edge, ...]) -> Ed
 
 
 def read_decision(reader: Reader) -> Task:
-    """A node whose output are the ids of those conditions that hold."""
+    """Return a node whose output is the ids of the conditions that hold."""
     body = reader.object("decision")
     conditions: list[Json] = []
     if not body.has("conditions"):
@@ -205,9 +205,9 @@ def _over_items(body: Reader, place: Place, read_nodes: ReadNodes) -> MapBody:
 
 
 def _by_pages(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
-    """A map over pages: for each a task fetches it, and a map runs for its items."""
+    """Return a map over pages: a task fetches each page, and a map runs for its items."""
     if body.has("items"):
-        message = "items are the whole list, and pages bring it piece by piece; say one of them"
+        message = "items is the whole list, pages fetches it in parts; write one of them"
         body.problems.add("DEFINITION_INVALID", message, (*body.path, "items"), at_key=True)
     inside = place.inside()
     over = _over_items(body, inside, read_nodes)
@@ -239,16 +239,16 @@ def _by_pages(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> 
 
 
 def _path(pages: Reader, key: str) -> tuple[str, ...]:
-    """Where the output of the task that fetches a page has something: `data.orders`."""
+    """Return the path of a member in the output of the fetching task: `data.orders`."""
     text = pages.text(key) or key
     if not _PATH.match(text):
-        pages.wrong(key, "names of members with dots between them, such as data.orders")
+        pages.wrong(key, "member names separated by dots, such as data.orders")
         return (key,)
     return tuple(text.split("."))
 
 
 def _tolerated(body: Reader) -> tuple[int, float]:
-    """How many items may fail: a number of them, or a share."""
+    """Return the number or the share of items that may fail."""
     if body.raw("tolerate") is None:
         return 0, 0.0
     said = body.object("tolerate")
@@ -269,7 +269,9 @@ def _race(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node
 
 
 def _loop(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
-    """Tests, runs the tasks, and again: what they give is the state of the next round."""
+    """Return a loop: it tests the condition and runs the tasks; their output is the state of the
+    next round.
+    """
     inside = place.inside(STATE_NAMES)
     when = body.required_text("while", "a CEL expression over state, input and tasks")
     config: dict[str, Json] = {
@@ -298,9 +300,7 @@ def _loop(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node
 
 
 def _try(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
-    """The tasks, for what fails in them other tasks by the class of the failure, and tasks that run
-    in the end however it went.
-    """
+    """Return a try: its tasks, handlers by failure class, and tasks that always run at the end."""
     inside = place.inside(STATE_NAMES)
     catches: list[Catch] = []
     handlers: list[Node] = []

@@ -1,6 +1,6 @@
-"""The blocks of tasks that call databases and gRPC services, publish, log, or run Python.
+"""Task blocks for databases, gRPC services, publishing, logs and Python.
 
-All formats of ours read them alike; what is read here is what the executors get.
+All native formats read them alike; the results are passed to the executors.
 """
 
 import re
@@ -24,12 +24,12 @@ TtlOf = Callable[[Reader, str, int, int, int, str], int]
 
 
 def read_cache(node: Reader, ttl_of: TtlOf) -> Cache | None:
-    """The `cache` of a node, where it has one; `ttl_of` reads a duration as the format has it."""
+    """Return the `cache` of a node, if any; `ttl_of` reads a duration in the format's notation."""
     if node.raw("cache") is None:
         return None
     body = node.object("cache")
     if not body.has("ttl"):
-        body.missing("ttl", "how long a result is good")
+        body.missing("ttl", "the validity of a result")
     least, most = limits.CACHE_TTL_MS_MIN, limits.CACHE_TTL_MS_MAX
     cache = Cache(
         ttl_ms=ttl_of(body, "ttl", least, least, most, "TIMEOUT_INVALID"),
@@ -42,7 +42,7 @@ def read_cache(node: Reader, ttl_of: TtlOf) -> Cache | None:
 
 
 def database(body: Reader) -> dict[str, Json]:
-    """Of `db.query` and `db.exec`."""
+    """Return the configuration of `db.query` and `db.exec`."""
     config: dict[str, Json] = {
         "connection": body.identifier("connection", "the name of a database of the worker"),
         "statement": _statement(body),
@@ -58,7 +58,7 @@ def database(body: Reader) -> dict[str, Json]:
 
 
 def unary(body: Reader) -> dict[str, Json]:
-    """Of `grpc.call`."""
+    """Return the configuration of `grpc.call`."""
     config: dict[str, Json] = {
         "target": body.required_text("target", "host:port of the service"),
         "method": body.required_text("method", "package.Service/Method"),
@@ -90,7 +90,7 @@ def _check_descriptors(body: Reader, text: str) -> None:
 
 
 def python(body: Reader) -> dict[str, Json]:
-    """Of `python`."""
+    """Return the configuration of `python`."""
     config: dict[str, Json] = {
         "code": body.required_text("code", "Python that returns the output"),
     }
@@ -107,8 +107,8 @@ def python(body: Reader) -> dict[str, Json]:
 
 
 def publish(body: Reader) -> dict[str, Json]:
-    """Of `publish`."""
-    subject = body.required_text("subject", "words with dots between them, as in orders.paid")
+    """Return the configuration of `publish`."""
+    subject = body.required_text("subject", "words separated by dots, as in orders.paid")
     if subject and "{{" not in subject and not SUBJECT.match(subject):
         message = f"subject is {SUBJECT_FORM}"
         body.problems.add("DEFINITION_INVALID", message, (*body.path, "subject"))
@@ -136,9 +136,9 @@ def nothing(_body: Reader) -> dict[str, Json]:
 
 
 def log(body: Reader) -> dict[str, Json]:
-    """Of `log`."""
+    """Return the configuration of `log`."""
     config: dict[str, Json] = {
-        "message": body.required_text("message", "what is said; a template"),
+        "message": body.required_text("message", "the message; a template"),
         "level": body.choice("level", LEVELS, "INFO").lower(),
     }
     if fields := body.object("fields").value:
@@ -166,11 +166,11 @@ def _identifiers(given: Reader) -> dict[str, Json]:
             continue
         each = Reader(value, path, given.problems)
         found[name] = {
-            "value": each.required_text("value", "what chooses it, as in {{input.sort}}"),
+            "value": each.required_text("value", "the selecting value, as in {{input.sort}}"),
             "of": list(each.identifiers("of")),
         }
         if not each.has("of") or each.value["of"] == []:
-            each.missing("of", "the list of the names that there are")
+            each.missing("of", "the list of allowed names")
         each.refuse_unknown()
     return found
 

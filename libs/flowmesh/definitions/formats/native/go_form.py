@@ -1,7 +1,7 @@
-"""Native resources whose templates are in the Go form (`templates: go`), as the usual ones.
+"""Rewrites templates in the Go form (`templates: go`) of native resources.
 
-In a workflow `.steps.<id>.<field>` reads the output of a task, the names a body binds are what they
-are, and every other field is one of the workflow's input. In a task every field is one of its
+In a workflow, `.steps.<id>.<field>` reads the output of a task, names bound by a body keep their
+meaning, and every other field is one of the workflow's input. In a task, every field is one of its
 input. Conditions are CEL in either form.
 """
 
@@ -30,7 +30,7 @@ def from_go(resource: Workflow | Task, problems: Problems) -> Workflow | Task:
 
 
 def _workflow(workflow: Workflow, problems: Problems) -> Workflow:
-    """The workflow with every template of its graph rewritten."""
+    """Return the workflow with every template of its graph rewritten."""
     return replace(
         workflow,
         nodes=tuple(_node(node, problems) for node in workflow.nodes),
@@ -50,7 +50,7 @@ def _workflow(workflow: Workflow, problems: Problems) -> Workflow:
 
 
 def _task(task: Task, problems: Problems) -> Task:
-    """The task with the templates of its configuration rewritten."""
+    """Return the task with the templates of its configuration rewritten."""
     config = {
         key: _value(value, _of_task, (*task.config_path, key), problems) if key in _HTTP else value
         for key, value in task.config.items()
@@ -62,11 +62,11 @@ def _node(node: Node, problems: Problems) -> Node:
     locate = _of_workflow(node.bound)
     given: Any = node.input
     if node.task_ref == TRANSFORM and isinstance(given, dict):
-        # The pipeline has templates of its own, over the items it sees.
+        # The pipeline has its own templates, over the items it sees.
         source = {key: value for key, value in given.items() if key != "pipeline"}
         given = {**given, **_value(source, locate, node.input_path, problems)}
     elif not (node.map is not None and node.map.next_path) and given is not CURSOR_INPUT:
-        # Those are in no document.
+        # Hidden nodes are in no document.
         given = _value(given, locate, node.input_path, problems)
     body = node.body
     if body is not None:

@@ -1,6 +1,6 @@
-"""Native tasks that reach beyond their execution: another workflow, the next run, an awaited event.
+"""Native tasks that link to other executions: another workflow, the next run, an awaited event.
 
-What each says stands under its own word; the planner makes a node of the plan of it.
+Each has a member of its own; the planner makes a plan node of it.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _INPUT = ("input",)
 
 @dataclass(frozen=True, slots=True)
 class InlineTask:
-    """A task that is written into its node, and the template of what it gets."""
+    """A task written into its node, and the template of its input."""
 
     task: Task
     input: Json = None
@@ -30,12 +30,12 @@ class InlineTask:
 
 
 def inline_kind(reader: Reader) -> str:
-    """Which of these a task is; empty where it is none."""
+    """Return the kind of an inline task; empty if it is none."""
     return next((kind for kind in KINDS if reader.has(kind)), "")
 
 
 def read_inline_task(reader: Reader, kind: str, place: Place) -> InlineTask:
-    """The task under the word `kind`."""
+    """Return the task under the member `kind`."""
     if kind == DECISION:
         given = reader.raw("input")
         return InlineTask(read_decision(reader), given, reader.has("input"))
@@ -56,11 +56,11 @@ def _subworkflow(body: Reader, _place: Place) -> InlineTask:
     waits = body.flag("wait", True)
     path: Path
     if not waits and body.has("onCancel"):
-        message = "a workflow that is not waited for goes on by itself; onCancel has no meaning"
+        message = "with wait: false the workflow runs independently; onCancel has no meaning"
         path = (*body.path, "onCancel")
         body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     if waits and body.has("id"):
-        message = "only a workflow that is not waited for has an id that others may give it too"
+        message = "an id that several tasks may use needs wait: false"
         path = (*body.path, "id")
         body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
     config: dict[str, Json] = {
@@ -75,7 +75,7 @@ def _subworkflow(body: Reader, _place: Place) -> InlineTask:
 
 
 def _workflow(body: Reader) -> str:
-    """The name of a workflow, or a template of one."""
+    """Return the name of a workflow, or a template of one."""
     given = body.value.get("workflow")
     if isinstance(given, str) and has_template(given):
         return body.required_text("workflow", "the name of the workflow to start")
@@ -110,7 +110,7 @@ def _made(kind: str, config: dict[str, Json], body: Reader, key: str) -> InlineT
 
 
 def _version(body: Reader) -> Json:
-    """A number, a label, or the newest."""
+    """Return a number, a label, or None for the newest version."""
     value = body.raw("version")
     if isinstance(value, str):
         return body.identifier("version", "a number, a label or latest")
@@ -123,7 +123,7 @@ def _version(body: Reader) -> Json:
 
 
 def version_of(config: dict[str, Json]) -> tuple[int, str]:
-    """The version as its number, or 0, and its label."""
+    """Return the version as its number, or 0, and its label."""
     value = config.get("version")
     if isinstance(value, int):
         return value, ""

@@ -1,4 +1,4 @@
-"""What a native workflow says of failures: how it goes on, and what undoes what was done."""
+"""Failure handling of native workflows: policies, fallbacks and compensation."""
 
 from flowmesh.definitions.builtins import BUILT_IN_NAMES, TRANSFORM
 from flowmesh.definitions.formats.native.times import read_retry, read_timeout
@@ -20,11 +20,11 @@ ORDERS = ("REVERSE", "PARALLEL")
 
 
 def read_outcome(reader: Reader, node_id: str, bound: frozenset[str]) -> Outcome:
-    """`onFailure`, `fallback`, `undo`, `totalTimeout` and `scheduleToStart` of a task."""
+    """Return `onFailure`, `fallback`, `undo`, `totalTimeout` and `scheduleToStart` of a task."""
     default = OnFailure.CONTINUE if reader.has("fallback") else OnFailure.FAIL
     on_failure = OnFailure[reader.choice("onFailure", ON_FAILURE, default.name)]
     if reader.has("fallback") and on_failure is not OnFailure.CONTINUE:
-        message = f"a fallback is what onFailure CONTINUE goes on with, not {on_failure.name}"
+        message = f"a fallback needs onFailure: CONTINUE, not {on_failure.name}"
         reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "fallback"), at_key=True)
     return Outcome(
         on_failure=on_failure,
@@ -36,10 +36,10 @@ def read_outcome(reader: Reader, node_id: str, bound: frozenset[str]) -> Outcome
 
 
 def _undo(reader: Reader, node_id: str, bound: frozenset[str]) -> Node:
-    """The task that undoes another; it runs when that one has completed and it comes to it."""
+    """Return the compensating task of another; it runs after that one has completed."""
     task_ref = reader.task_ref("taskRef")
     if task_ref in BUILT_IN_NAMES - {TRANSFORM}:
-        message = f"{task_ref} undoes nothing; name a task that does"
+        message = f"{task_ref} cannot compensate; name another task"
         reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "taskRef"))
     node = Node(
         id=node_id + UNDO_SUFFIX,
@@ -59,12 +59,12 @@ def _undo(reader: Reader, node_id: str, bound: frozenset[str]) -> Node:
 
 
 def read_policy(reader: Reader) -> FailurePolicy:
-    """`onFailure` of a workflow."""
+    """Return `onFailure` of a workflow."""
     return FailurePolicy[reader.choice("onFailure", POLICIES, FailurePolicy.FINISH_OTHERS.name)]
 
 
 def read_compensation(reader: Reader) -> Compensation:
-    """`compensation` of a workflow."""
+    """Return `compensation` of a workflow."""
     if reader.raw("compensation") is None:
         return Compensation()
     said = reader.object("compensation")

@@ -1,4 +1,6 @@
-"""The resources `Workflow` and `WorkflowTask` of `workflow.io/v1`. Unknown members are refused."""
+"""Reader of the resources `Workflow` and `WorkflowTask` of `workflow.io/v1`. Unknown members are
+refused.
+"""
 
 from collections.abc import Callable
 from types import NoneType
@@ -53,9 +55,9 @@ from flowmesh.tasktypes.builtin.code import FUNCTION
 API_VERSION = "workflow.io/v1"
 _VISIBILITIES = tuple(visibility.name for visibility in Visibility)
 _PRIORITIES = tuple(priority.name for priority in Priority)
-# How templates are written.
+# Syntaxes of templates.
 FORMS = ("NATIVE", "GO")
-# In which the conditions of a decision may be.
+# Languages of a decision's conditions.
 LANGUAGES = ("CEL", "JAVASCRIPT", "JSONPATH", "JQ")
 
 
@@ -70,7 +72,7 @@ def load(reader: Reader) -> Workflow | Task | WorkflowTemplate | None:
         reader.problems.add("DEFINITION_INVALID", message, ("kind",))
         return None
     if not reader.has("spec"):
-        reader.missing("spec", f"what the {kind} is")
+        reader.missing("spec", f"the content of the {kind}")
     name, labels = _metadata(reader.object("metadata"))
     spec = reader.object("spec")
     resource = _KINDS[kind](name, labels, spec)
@@ -120,7 +122,7 @@ def _workflow(name: str, labels: dict[str, str], spec: Reader) -> Workflow:
 
 
 def _nodes(graph: Reader, what: str, place: Place) -> tuple[Node, ...]:
-    """The tasks of one graph."""
+    """Return the tasks of one graph."""
     found = []
     for index, task in enumerate(node_list(graph, "tasks", what)):
         path: Path = (*graph.path, "tasks", index)
@@ -135,7 +137,7 @@ def _nodes(graph: Reader, what: str, place: Place) -> tuple[Node, ...]:
 
 
 def read_task(reader: Reader, place: Place) -> Node:
-    """One task of a graph: a call, a decision, or a body of tasks."""
+    """Return one task of a graph: a call, a decision, or a body of tasks."""
     kind = body_kind(reader)
     return read_body(reader, kind, place, _nodes) if kind else _node(reader, place)
 
@@ -184,7 +186,7 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
     block = "config" if found is None else found.block
     missing = found is not None and found.block_required and spec.raw(block) is None
     if missing:
-        spec.missing(block, f"what the {task_type} does")
+        spec.missing(block, f"the configuration of the {task_type}")
     body = spec.object(block)
     wrong = missing or not isinstance(spec.raw(block), dict | NoneType)
     config = {} if wrong else dict(body.value) if found is None else reader_of(found)(body)
@@ -284,7 +286,7 @@ def read_decision(body: Reader) -> dict[str, Json]:
             body.problems.add("DEFINITION_INVALID", message, (*path, "id"))
         conditions.append(
             {
-                "id": each.required_text("id", "what the output names the condition"),
+                "id": each.required_text("id", "the name of the condition in the output"),
                 "expression": each.required_text("expression", "a condition over input"),
                 "language": each.choice("language", LANGUAGES, LANGUAGES[0]).lower(),
             }

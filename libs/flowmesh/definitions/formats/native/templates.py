@@ -1,4 +1,4 @@
-"""`WorkflowTemplate` of `workflow.io/v1`: resources with parameters, to make workflows from."""
+"""Reader of `WorkflowTemplate` of `workflow.io/v1`: resources with parameters."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.model import WorkflowTemplate
@@ -9,7 +9,7 @@ def load(name: str, labels: dict[str, str], spec: Reader) -> WorkflowTemplate:
     resources = spec.items("resources")
     path = (*spec.path, "resources")
     if not spec.has("resources"):
-        spec.missing("resources", "the list of what is made of it")
+        spec.missing("resources", "the list of resources to make")
     elif not 0 < len(resources) <= limits.TEMPLATE_RESOURCES_MAX:
         message = f"a template holds 1 to {limits.TEMPLATE_RESOURCES_MAX} resources"
         spec.problems.add("DEFINITION_INVALID", message, path)

@@ -1,4 +1,4 @@
-"""Durations and retry policies as native resources have them."""
+"""Durations and retry policies of native resources."""
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.durations import duration_ms

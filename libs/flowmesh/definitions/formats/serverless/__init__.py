@@ -1,1 +1,1 @@
-"""Serverless Workflow DSL 1.0."""
+"""Reader of Serverless Workflow DSL 1.0."""

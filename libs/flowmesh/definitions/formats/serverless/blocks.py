@@ -1,4 +1,4 @@
-"""Tasks of Serverless Workflow with tasks in them: do, for, fork, try, and calls of functions."""
+"""Compound tasks of Serverless Workflow: do, for, fork, try, and calls of functions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import is_variable
 
-# Lays the inside of a block out in a machine; given what follows, it answers its first node.
+# Compiles the tasks of a block into a machine and returns the first node, given the successor.
 CompileBody = Callable[[Machine, EnclosingScope], str]
 BACKOFFS = ("constant", "exponential", "linear")
 ERROR_MEMBERS = ("type", "status", "instance", "title", "detail", "details")
@@ -25,7 +25,7 @@ def block(
     opens: bool = False,
     begins: JsonObject | None = None,
 ) -> None:
-    """A block of tasks; one that is opened has a frame, which its end closes."""
+    """Compile a block of tasks; an opened block has a frame, which its end closes."""
     enclosing = context.enclosing
     if context.limit_ms:
         whole = compile_body
@@ -50,7 +50,7 @@ def block(
 def _with_timeout(
     context: TaskContext, compile_body: CompileBody, machine: Machine, enclosing: EnclosingScope
 ) -> str:
-    """The inside of a block against the clock: whichever is first ends the other.
+    """Compile a block with a timeout: the block races with a timer.
 
     A failure would not end the race, so it is held back until the race is over.
     """
@@ -87,7 +87,7 @@ def compile_do(context: TaskContext) -> None:
 
 
 def compile_for(context: TaskContext) -> None:
-    """A loop: one node for the next item, then the tasks, and back."""
+    """Compile a loop: a node for the next item, then the tasks, and back."""
     loop = context.reader.object("for")
     each, position = loop.text("each") or "item", loop.text("at") or "index"
     for key, name in (("each", each), ("at", position)):
@@ -161,9 +161,9 @@ def _branch(context: TaskContext, machine: Machine, enclosing: EnclosingScope, i
 
 
 def compile_try(context: TaskContext) -> None:
-    """Its tasks, and behind them a node that decides what becomes of their errors."""
+    """Compile the tasks of a try, and a node behind them that handles their errors."""
     if not context.reader.has("catch"):
-        context.reader.missing("catch", "the errors to catch and what to do then")
+        context.reader.missing("catch", "the errors to catch and the tasks to run then")
     catch = context.reader.object("catch")
     error = catch.text("as") or "error"
     if not is_variable(error):
@@ -281,7 +281,7 @@ def _constant(context: TaskContext, reader: Reader, key: str) -> int:
 
 
 def call_function(context: TaskContext, name: str) -> None:
-    """A function of the document, written out where it is called, over its arguments."""
+    """Compile a call of a document's function: its task is expanded over the arguments."""
     functions = context.compiler.use.functions
     definition = functions.raw(name)
     path = (*functions.path, name)
@@ -314,7 +314,7 @@ def call_task(
     answered: str,
     retry: Retry | None = None,
 ) -> None:
-    """A task that is elsewhere beside the value it is called with, which its answer goes into."""
+    """Compile a call of another task; its output is merged into the value it is called with."""
     before = {key: value for key, value in context.shape.items() if key in BEFORE}
     behind = {key: value for key, value in context.shape.items() if key not in BEFORE}
     call, answer = context.new("call"), context.new("answer")

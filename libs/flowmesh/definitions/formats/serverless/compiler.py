@@ -1,7 +1,7 @@
-"""How lists of Serverless Workflow tasks are laid out as nodes of a state machine.
+"""Compiler from lists of Serverless Workflow tasks to nodes of a state machine.
 
-Every task is one node or several, of which the first has its name; what follows is known before
-the task is read, because a directive may lead anywhere in its list.
+Every task becomes one or several nodes; the first has its name. Successors are known before a task
+is read, because a directive may lead anywhere in its list.
 """
 
 import difflib
@@ -22,16 +22,16 @@ from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import secrets_in, single, variables_in
 
-# What is read before the work of a task, and what after it.
+# Parts of a task's configuration that are evaluated before its work.
 BEFORE = ("input_schema", "from")
-# What sends its input to somewhere else, and stores nothing of it.
+# Kinds that send their input to another service and store none of it.
 _CALLING = ("call", "run")
 _COMMON = ("if", "input", "output", "export", "timeout", "then", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a document defines to be used by name."""
+    """Reusable definitions of a document."""
 
     authentications: Reader
     errors: Reader
@@ -42,10 +42,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class EnclosingScope:
-    """Where a list of tasks stands: what follows it, where `end` leads, who handles errors.
+    """The scope of a list of tasks: its successor, the target of `end`, and the handler of errors.
 
-    `depth` is the number of blocks that are open, `names` are the variables there are. In a body
-    of its own a list cannot end the workflow (`ends`).
+    `depth` is the number of open blocks, `names` the available variables. A list in a body of its
+    own cannot end the workflow (`ends`).
     """
 
     after: str = ""
@@ -59,7 +59,7 @@ class EnclosingScope:
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """One task to be laid out: `entry` is the id of its first node, `after` of what follows it."""
+    """One task to compile: `entry` is the id of its first node, `after` that of its successor."""
 
     compiler: "Compiler"
     machine: Machine
@@ -83,12 +83,12 @@ class TaskContext:
 
     @property
     def names(self) -> frozenset[str]:
-        """Variables that the definition of the task may name."""
+        """Return the variables that the task's definition may use."""
         return IN_TASK | self.enclosing.names | {"input"}
 
     @property
     def call_names(self) -> frozenset[str]:
-        """Variables that what is sent to a service may name: nothing of it is stored."""
+        """Return the variables that a request to a service may use, which is not stored."""
         return self.names | {"secrets"}
 
     @property
@@ -102,7 +102,7 @@ class TaskContext:
         unsupported(self.problems, feature, (*self.path, *below), why)
 
     def work(self, config: JsonObject) -> None:
-        """The task as one node, with all that is around its work."""
+        """Add the task as one node, with its input and output processing."""
         config = {**self.shape, **config}
         used = [secrets_in(program) for program in programs_of(config)]
         if any(names is None or names for names in used):
@@ -124,7 +124,7 @@ class TaskContext:
         timeout_ms: int = 0,
         catch: str | None = None,
     ) -> None:
-        """A node for the worker; one with `among` decides which of them follows."""
+        """Add a node for the worker; with `among` its output chooses the successor."""
         catches = catch_all(self.enclosing.catch if catch is None else catch)
         follow = Follow(following, catches)
         if among:
@@ -146,7 +146,7 @@ class TaskContext:
 
 
 def programs_of(config: JsonObject) -> list[str]:
-    """The jq programs of a task's configuration, which stand at its top or one level down."""
+    """Return the jq programs of a task's configuration, at its top or one level below."""
     found = []
     for value in config.values():
         if isinstance(value, dict):
@@ -159,8 +159,8 @@ CompileTask = Callable[[TaskContext], None]
 
 
 class Compiler:
-    """Lays out the tasks of one document. `kinds` says how, by the member that names the kind;
-    `decides_itself` which are one node that decides whether it runs.
+    """The compiler of one document. `kinds` holds the function per kind of task, by the member that
+    names it; `decides_itself` tests for single nodes with a condition.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Compiler:
         self.problems = expressions.problems
         self._kinds = kinds
         self._decides_itself = decides_itself
-        # Pointers of all tasks by the ids of their nodes.
+        # JSON pointers of all tasks by the ids of their nodes.
         self.places: dict[str, str] = {}
 
     def place(self, node_id: str, path: Path) -> str:
@@ -185,7 +185,7 @@ class Compiler:
         return self.places.setdefault(node_id, "/" + "/".join(parts))
 
     def tasks(self, machine: Machine, given: Json, path: Path, enclosing: EnclosingScope) -> str:
-        """Lays out a list; the id of its first node, empty where there is none."""
+        """Compile a list; return the id of its first node, empty if there is none."""
         items = self._items(given, path)
         if not items:
             return enclosing.after
@@ -201,7 +201,7 @@ class Compiler:
     def single(
         self, machine: Machine, name: str, definition: Json, path: Path, enclosing: EnclosingScope
     ) -> str:
-        """Lays out one task; the id of its first node."""
+        """Compile one task; return the id of its first node."""
         entry = machine.names.new(name)
         self._one(machine, name, definition, path, {name: entry}, enclosing.after, enclosing)
         return entry
@@ -272,16 +272,16 @@ class Compiler:
             return found[0]
         if not found:
             named = ", ".join(self._kinds)
-            message = f"this task does nothing that is known; it needs one of {named}"
+            message = f"this task is of no known kind; it needs one of {named}"
         else:
-            message = f"a task does one thing, this one {' and '.join(found)}"
+            message = f"a task is of one kind, this one of {' and '.join(found)}"
         self.problems.add("DEFINITION_INVALID", message, reader.path)
         for key in found:
             reader.has(key)
         return ""
 
     def _shape(self, reader: Reader, kind: str, enclosing: EnclosingScope) -> JsonObject:
-        """What is around the work of every task."""
+        """Return the input and output processing of a task."""
         make, names, path = self.expressions, IN_TASK | enclosing.names, reader.path
         shape: JsonObject = {}
         if condition := reader.text("if", most=1 << 16):
@@ -312,7 +312,7 @@ class Compiler:
         following: str,
         enclosing: EnclosingScope,
     ) -> str:
-        """The node that the `then` of a task or of a case leads to."""
+        """Return the node that the `then` of a task or of a case leads to."""
         then = holder.text("then")
         path = (*holder.path, "then")
         match then:
@@ -337,7 +337,7 @@ class Compiler:
 
 
 def _guarded(context: TaskContext, otherwise: str) -> TaskContext:
-    """The task behind a node that decides whether it runs."""
+    """Return the task behind an added node that tests its condition."""
     shape = dict(context.shape)
     program = shape.pop("if")["jq"]
     entry = context.new("run")
@@ -349,7 +349,9 @@ def _guarded(context: TaskContext, otherwise: str) -> TaskContext:
 
 
 def case_program(conditions: list[str]) -> str:
-    """The index of the first condition that holds, and their number if none does."""
+    """Return the program of the index of the first condition that holds; their number if none
+    does.
+    """
     program = str(len(conditions))
     for index in range(len(conditions) - 1, -1, -1):
         program = f"if {single(conditions[index])} then {index} else {program} end"

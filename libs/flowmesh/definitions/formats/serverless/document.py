@@ -1,7 +1,7 @@
 """Serverless Workflow DSL 1.0: a document with `document.dsl` and `do`, as one state machine.
 
-Data flows from task to task, so the `do` list is a machine whose value holds the data, the
-context and the variables. Tasks run on workers, with the expressions around them.
+Data flows from task to task, so the `do` list is a machine whose value holds the data, the context
+and the variables. Tasks and their expressions run on workers.
 """
 
 import re
@@ -32,7 +32,7 @@ from flowmesh.standards.jq_values import variables_in
 EXECUTOR = "serverless.task"
 _VERSION = re.compile(r"1\.0\.\d+(?:[-+].*)?\Z")
 _REUSABLE = ("authentications", "errors", "functions", "retries", "timeouts")
-# What is refused, and what to do instead.
+# Refused members with the alternative.
 _NOT_YET = {
     "catalogs": "define the function in use.functions",
     "extensions": "write the tasks before and after each task",
@@ -80,7 +80,7 @@ _FIRST = {"data": "{{input}}", "context": {}, "vars": {}, "frames": []}
 
 
 def _document(reader: Reader) -> tuple[str, dict[str, str]]:
-    """The id and the labels of the workflow."""
+    """Return the id and the labels of the workflow."""
     if not reader.has("document"):
         reader.missing("document", "dsl, namespace, name and version of the workflow")
     document = reader.object("document")
@@ -111,7 +111,7 @@ def _evaluate(reader: Reader) -> None:
 
 
 def _use(reader: Reader) -> tuple[Use, frozenset[str]]:
-    """What is defined to be used by name, and the names of the secrets."""
+    """Return the reusable definitions, and the names of the secrets."""
     use = reader.object("use")
     for key, instead in _NOT_YET.items():
         if use.raw(key):
@@ -125,7 +125,9 @@ def _use(reader: Reader) -> tuple[Use, frozenset[str]]:
 def _whole(
     compiler: Compiler, machine: Machine, reader: Reader, begin: JsonObject, end: JsonObject
 ) -> str:
-    """The machine of the document; the id of its first node, empty where there is none."""
+    """Compile the machine of the document; return the id of its first node, empty if there is
+    none.
+    """
     after = machine.names.new("output") if end else ""
     first = compiler.tasks(
         machine, reader.raw("do"), ("do",), EnclosingScope(after=after, end=after)
@@ -144,7 +146,7 @@ def _whole(
 def _shape(
     compiler: Compiler, machine: Machine, node_id: str, name: str, made: JsonObject, following: str
 ) -> None:
-    """A node before or behind all tasks that gives the data another shape."""
+    """Add a node before or after all tasks that transforms the data."""
     config: JsonObject = {"op": "set", "name": name, "at": f"/{name}", "set": made}
     given = {}
     if any("workflow" in variables_in(program) for program in programs_of(config)):

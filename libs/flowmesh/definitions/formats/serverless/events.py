@@ -1,4 +1,4 @@
-"""`emit` of Serverless Workflow: an event that is sent to the subject its type names."""
+"""`emit` of Serverless Workflow: an event sent to the subject that its type names."""
 
 from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.values import unsupported
@@ -18,7 +18,7 @@ def compile_emit(context: TaskContext) -> None:
     emit = context.reader.object("emit")
     event = emit.object("event")
     given = event.object("with")
-    for key, what in (("source", "where the event happened"), ("type", "what happened")):
+    for key, what in (("source", "the source of the event"), ("type", "the type of the event")):
         if not given.has(key):
             given.missing(key, what)
     for key, value in given.value.items():
@@ -30,7 +30,7 @@ def compile_emit(context: TaskContext) -> None:
 
 
 def _check(context: TaskContext, given: Reader, key: str, value: Json) -> None:
-    """An attribute; those with expressions are known only when the event is sent."""
+    """Check an attribute; an attribute with expressions is known only when the event is sent."""
     path = (*given.path, key)
     if not NAME.match(key):
         message = f"the attribute {key[:64]!r} of an event has a name of {NAME_FORM}"

@@ -1,7 +1,7 @@
 """`call: grpc` of Serverless Workflow: one unary call by the task `grpc.call`.
 
-`proto` says what the messages look like: a compiled descriptor set in a `data:` URI, or the address
-of the service itself, `grpc://host:port`, which is asked then.
+`proto` describes the messages: a compiled descriptor set in a `data:` URI, or the address of a
+service with reflection, `grpc://host:port`.
 """
 
 from flowmesh.definitions.formats.native import calls
@@ -13,12 +13,12 @@ from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader
 
 PORT_MAX = 65_535
-# In the metadata of a call: false where the service has no TLS.
+# Key in the metadata of a call: false for a service without TLS.
 TLS = "flowmesh.io/tls"
 _DESCRIPTORS = "data:application/octet-stream;base64,"
 _COMPILE = (
     "write grpc://host:port of a service with reflection, or "
-    f"{_DESCRIPTORS}… with what `protoc --include_imports --descriptor_set_out` makes"
+    f"{_DESCRIPTORS}… with the output of `protoc --include_imports --descriptor_set_out`"
 )
 
 
@@ -55,7 +55,7 @@ def compile_grpc(context: TaskContext) -> None:
 
 
 def _service(context: TaskContext, given: Reader) -> tuple[JsonObject, dict[Path, Path]]:
-    """What `grpc.call` is configured with, and where its parts stand."""
+    """Return the configuration of `grpc.call`, and the paths of its parts."""
     service = given.object("service")
     name = service.required_text("name", "the service with its package, such as shop.Orders")
     host = service.required_text("host", "the name of the host")

@@ -13,12 +13,12 @@ from flowmesh.definitions.reading.reader import Reader
 from flowmesh.tasktypes.builtin.http import TIMEOUT_MS as HTTP_TIMEOUT_MS
 
 ANSWERS = ("content", "response", "raw")
-# What is refused, and what to do instead.
+# Refused authentication schemes with the alternative.
 _OTHER_SCHEMES = {
     "certificate": "use basic, bearer, oauth2 or oidc, or a proxy that has the certificate",
     "digest": "use basic, bearer, oauth2 or oidc",
 }
-# A text is `username:password`, or the token.
+# A secret that is a text is `username:password`, or the token.
 _OF_SECRET = {
     "basic": '($secret|if type=="object" then {username,password} else split(":")'
     '|{username:.[0],password:(.[1:]|join(":"))} end)',
@@ -33,7 +33,7 @@ def compile_http(context: TaskContext) -> None:
     if not given.has("method"):
         given.missing("method", "get, post, put …")
     method = given.choice("method", METHODS, "GET")
-    # The parts become the members of one program, so that one evaluation makes the request.
+    # The parts become members of one program, so that one evaluation makes the request.
     parts = {"uri": _endpoint(context, given)}
     _check_headers(context, given)
     for key in ("headers", "query", "body"):
@@ -45,7 +45,7 @@ def compile_http(context: TaskContext) -> None:
 
 
 def compile_openapi(context: TaskContext) -> None:
-    """An operation of a document that is fetched when the task runs."""
+    """Compile a call of an OpenAPI operation; its document is fetched when the task runs."""
     if not context.reader.has("with"):
         context.reader.missing("with", "document and operationId of the operation")
     given = context.reader.object("with")
@@ -56,7 +56,7 @@ def compile_openapi(context: TaskContext) -> None:
     if isinstance(document.raw("endpoint"), dict):
         endpoint = document.object("endpoint")
         if endpoint.has("authentication"):
-            why = "documents are fetched without: serve it where the worker may read it"
+            why = "documents are fetched without it: serve them where the worker has access"
             path = (*endpoint.path, "authentication")
             unsupported(context.problems, "authentication for an OpenAPI document", path, why)
     parts = {"document": _endpoint(context, document)}
@@ -70,7 +70,7 @@ def compile_openapi(context: TaskContext) -> None:
 
 
 def _send(context: TaskContext, given: Reader, config: JsonObject, parts: dict[str, str]) -> None:
-    """The task as a node that sends a request and answers as `output` says."""
+    """Add a node that sends a request and returns the part that `output` names."""
     answer = given.text("output") or "content"
     if answer not in ANSWERS:
         given.wrong("output", "one of " + ", ".join(ANSWERS))
@@ -85,7 +85,7 @@ def _send(context: TaskContext, given: Reader, config: JsonObject, parts: dict[s
 
 
 def _check_headers(context: TaskContext, given: Reader) -> None:
-    """Of the request as it is written: an expression may be anything."""
+    """Check the constant headers of the request; expressions are not checked."""
     headers = given.raw("headers")
     if isinstance(headers, dict):
         constant = {name: "" if _computed(value) else value for name, value in headers.items()}
@@ -98,7 +98,7 @@ def _computed(value: Json) -> bool:
 
 
 def _part(context: TaskContext, value: Json, reader: Reader, key: str) -> str:
-    """A member of the request as a program."""
+    """Return a member of the request as a program."""
     path = (*reader.path, key)
     if key != "body" and not isinstance(value, dict | str):
         reader.wrong(key, "an object or an expression")
@@ -125,7 +125,7 @@ def _check_endpoint(context: TaskContext, uri: str, path: Path) -> None:
 
 
 def _authentication(context: TaskContext, given: Reader) -> str:
-    """The program of what the request is signed with; empty where it is not."""
+    """Return the program of the request's credentials; empty if there are none."""
     endpoint = given.raw("endpoint")
     if not isinstance(endpoint, dict):
         return ""
@@ -137,7 +137,7 @@ def _authentication(context: TaskContext, given: Reader) -> str:
 
 
 def _signed(context: TaskContext, holder: Reader) -> str:
-    """The program of the member `authentication`."""
+    """Return the program of the member `authentication`."""
     policy = _policy(context, holder)
     if policy is None:
         return ""
@@ -188,7 +188,7 @@ def _credentials(
 
 
 def _of_secret(context: TaskContext, reader: Reader, scheme: str) -> str:
-    """The program of credentials that are a secret as a whole."""
+    """Return the program of credentials that are one secret."""
     name = reader.required_text("use", "the name of a secret in use.secrets")
     reader.refuse_unknown()
     if name and name not in context.expressions.secrets:

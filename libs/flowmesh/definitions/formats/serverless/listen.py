@@ -1,9 +1,9 @@
 """`listen` of Serverless Workflow: waits for events that are published in its namespace.
 
-While a `listen` is open, a node for each type registers the execution for events of that type; it
-never completes. Events arrive as signals. A `listen` that names types only takes the signals of
-those names, whose payload is the data. Any other has a signal of its own, whose payload is the
-whole event: a loop of a wait and a task that evaluates the filters.
+While a `listen` is open, a node per type registers the execution for events of that type; it never
+completes. Events arrive as signals. A `listen` by types alone takes the signals of those names,
+whose payload is the data. Any other `listen` has a signal of its own, whose payload is the whole
+event: a loop of a wait and a task that evaluates the filters.
 """
 
 from collections.abc import Iterator
@@ -29,13 +29,14 @@ from flowmesh.standards.events import (
 
 STRATEGIES = ("one", "any", "all")
 READS = ("data", "envelope")
-# What makes a text a regular expression. A dot is none: types and sources are full of them.
+# Characters that make a text a regular expression. A dot is not one: types and sources contain
+# dots.
 PATTERN_CHARACTERS = r"\^$*+?()[]{}|"
 
 
 @dataclass(frozen=True, slots=True)
 class _Strategy:
-    """Which events are waited for. `program` gives `{ok, keys}` for each filter, over an event."""
+    """The awaited events. `program` returns `{ok, keys}` for each filter, over an event."""
 
     kind: str
     types: tuple[str, ...]
@@ -80,7 +81,7 @@ def compile_listen(context: TaskContext) -> None:
 
 
 def _until(context: TaskContext, to: Reader) -> JsonObject | _Strategy | None:
-    """The condition, or the events, that end a `listen` to any."""
+    """Return the condition, or the events, that end a `listen` to any."""
     if not to.has("until"):
         return None
     given = to.raw("until")
@@ -129,7 +130,7 @@ class _Filter:
         if not event.has("with"):
             event.missing("with", "the attributes of the event, such as its type")
         wanted = event.object("with")
-        # The data last: an expression over it holds for events of the right type only.
+        # The data last: an expression over it assumes an event of the right type.
         keys_in_order = sorted(wanted.value, key=lambda key: (key == "data", key != "type"))
         tests = [self._attribute(wanted, key) for key in keys_in_order]
         if event.raw("with") == {}:
@@ -147,7 +148,7 @@ class _Filter:
         self.program = f"(if {ok} then {{ok:true,keys:{{{keys}}}}} else {{ok:false}} end)"
 
     def _attribute(self, wanted: Reader, key: str) -> str:
-        """The program of whether the attribute is as it is wanted; empty where it is refused."""
+        """Return the program that tests an attribute; empty if it is refused."""
         value, path = wanted.raw(key), (*wanted.path, key)
         if not NAME.match(key):
             message = f"an attribute of an event has a name of {NAME_FORM}"
@@ -179,7 +180,7 @@ class _Filter:
         return True
 
     def _correlation(self, correlate: Reader, name: str) -> str:
-        """The value of the event, and whether it is the one that is expected."""
+        """Return the programs of the event's value and of its comparison with the expected one."""
         key = correlate.object(name)
         source = key.required_text("from", "an expression over the event")
         make, names = self._at.expressions, self._at.names
@@ -196,7 +197,7 @@ class _Filter:
 def _registrations(
     context: TaskContext, types: tuple[str, ...], signals: dict[str, str]
 ) -> Iterator[Node]:
-    """A node for each type, which never completes."""
+    """Yield a node per type that never completes."""
     for name in dict.fromkeys(types):
         task = Task("signal", "signal", {"name": LISTENING}, Dialect.NATIVE)
         node_id = context.new("registration")
@@ -214,7 +215,7 @@ def _registrations(
 def _plain(
     context: TaskContext, machine: Machine, enclosing: EnclosingScope, wanted: _Strategy
 ) -> str:
-    """Signals that are named as the types of the events are."""
+    """Compile a wait for signals named like the types of the events."""
     wait, heard, path = (
         context.new("events"),
         context.new("heard"),
@@ -249,7 +250,7 @@ def _filtered(
     types: tuple[str, ...],
     config: JsonObject,
 ) -> str:
-    """A loop over the events, in a race with their registrations, which end with it.
+    """Compile a loop over the events in a race with their registrations, which end with it.
 
     A failure would not end the race, so it is held back until the race is over.
     """

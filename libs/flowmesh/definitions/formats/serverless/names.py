@@ -1,7 +1,7 @@
-"""Names of Serverless Workflow documents as ids of workflows, and back.
+"""Names of Serverless Workflow documents as workflow ids, and back.
 
 A document of the namespace `default` has its name as id, any other `<namespace>.<name>`. Neither
-part holds a dot, so no two names share an id, and an id has at most 127 characters.
+part holds a dot, so ids are unique, and an id has at most 127 characters.
 """
 
 import re
@@ -14,12 +14,12 @@ NAME_FORM = "letters, digits and -, at most 63"
 
 
 def workflow_id(namespace: str, name: str) -> str:
-    """The id of the workflow that a document of this namespace and name becomes."""
+    """Return the workflow id of a document's namespace and name."""
     return name if namespace == DEFAULT_NAMESPACE else f"{namespace}.{name}"
 
 
 def document_name(workflow: str) -> tuple[str, str]:
-    """The namespace and the name of the document that becomes this workflow."""
+    """Return the namespace and the name of a workflow's document."""
     namespace, dot, name = workflow.partition(".")
     if not dot or namespace == DEFAULT_NAMESPACE:
         return DEFAULT_NAMESPACE, workflow
@@ -27,7 +27,7 @@ def document_name(workflow: str) -> tuple[str, str]:
 
 
 def read_name(reader: Reader, key: str, what: str) -> str:
-    """A namespace or a name; empty where it is missing or wrong, which is noted."""
+    """Return a namespace or a name; empty if missing or wrong, which is noted."""
     value = reader.required_text(key, what)
     if value and not NAME.match(value):
         message = f"{key} {value[:64]!r} is not a name: {NAME_FORM}"

@@ -1,6 +1,6 @@
-"""`oauth2` and `oidc` of Serverless Workflow: a token for the client itself, by RFC 6749, 4.4.
+"""`oauth2` and `oidc` of Serverless Workflow: a client's own token, RFC 6749, 4.4.
 
-The program that is made of it answers what `flowmesh.executors.http.authentication` takes.
+The resulting program returns the input of `flowmesh.executors.http.authentication`.
 """
 
 from flowmesh.definitions.constant_parts import check_url
@@ -11,19 +11,19 @@ from flowmesh.definitions.reading.reader import Reader
 
 GRANT = "client_credentials"
 ENCODING = "application/x-www-form-urlencoded"
-# The first is what the standard takes where nothing is said.
+# The first is the default of the standard.
 CLIENT_AUTHENTICATIONS = ("client_secret_post", "client_secret_basic")
 _TOKEN_ENDPOINT = "/oauth2/token"  # noqa: S105 - a path
-# Where an authority tells its endpoints: OpenID Connect Discovery 1.0, 4.
+# Path of an authority's configuration: OpenID Connect Discovery 1.0, 4.
 _DISCOVERY = "/.well-known/openid-configuration"
-# A client's own token has no user, and its issuer is not looked at.
+# A client's own token has no user, and its issuer is not checked.
 NOT_TAKEN = ("username", "password", "subject", "actor", "issuers")
 
 
 def oauth2_program(context: TaskContext, reader: Reader, *, discovers: bool = False) -> str:
-    """A program for `{"oauth2": …}`; empty where it is refused.
+    """Return the program of `{"oauth2": …}`; empty if it is refused.
 
-    With `oidc` the authority tells the endpoint for tokens itself.
+    With `oidc` the authority publishes its token endpoint.
     """
     if reader.has("use"):
         why = "name the parts of it: secret: ${ $secrets.name }"
@@ -62,7 +62,7 @@ def oauth2_program(context: TaskContext, reader: Reader, *, discovers: bool = Fa
 
 
 def _authority(context: TaskContext, reader: Reader) -> str:
-    """The program of the address of the authority, without a slash at its end."""
+    """Return the program of the authority's address without a trailing slash."""
     authority = reader.required_text("authority", "the http or https URI of the authority")
     begins = ("http://", "https://", "${", "{")
     if authority and not authority.lower().startswith(begins):
@@ -74,17 +74,19 @@ def _authority(context: TaskContext, reader: Reader) -> str:
 
 
 def _discovery_url(context: TaskContext, reader: Reader) -> dict[str, str]:
-    """The address of the authority's configuration, which the authority may be written as."""
+    """Return the address of the authority's configuration, which the authority may be written
+    as.
+    """
     program = f'({_authority(context, reader)}|rtrimstr("{_DISCOVERY}")+"{_DISCOVERY}")'
     return {"discoveryUrl": program}
 
 
 def _token_url(context: TaskContext, reader: Reader) -> dict[str, str]:
-    """The address of the authority, and below it the path for tokens."""
+    """Return the address of the authority, and the path of its token endpoint."""
     base = _authority(context, reader)
     endpoints = reader.object("endpoints")
     token = endpoints.text("token") or _TOKEN_ENDPOINT
-    # A token is used until it ends and never shown to these.
+    # A token is used until it expires and never sent to these endpoints.
     for key in ("revocation", "introspection"):
         endpoints.text(key)
     endpoints.refuse_unknown()

@@ -1,6 +1,6 @@
-"""`schedule` of Serverless Workflow, as triggers: a schedule, an interval that a clock has, events.
+"""`schedule` of Serverless Workflow as triggers: a cron expression, an interval, events.
 
-What an event starts has the list of that one event as its input, what a clock starts has `{}`.
+The input of an execution is `{}` for schedules, and a list with the one event for events.
 """
 
 import json
@@ -13,25 +13,25 @@ from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.definitions.triggers import TRIGGERS_MAX, Cron, Events, Trigger
 
-# Attributes of an event that a trigger is chosen by.
+# Event attributes that select a trigger.
 ATTRIBUTES = ("type", "source")
 _EVENT = """{{merge(fromJson('{"specversion": "1.0"}'), event)}}"""
 _CLOCKS = (
-    # ms of a unit, how many of it the next larger one has, and the expression
+    # ms of a unit, its number in the next larger unit, and the expression
     (86_400_000, 1, "0 0 * * *"),
     (3_600_000, 24, "0 */{} * * *"),
     (60_000, 60, "*/{} * * * *"),
     (1_000, 60, "*/{} * * * * *"),
 )
 
-# What to do in place of filters that only listen has.
+# Alternative for filters that only listen supports.
 _IN_THE_WORKFLOW = "start by type and source, and decide in the workflow with switch"
 
 _Wanted = Mapping[str, str]
 
 
 def triggers_of(reader: Reader) -> tuple[Trigger, ...]:
-    """The member `schedule` of a document."""
+    """Return the member `schedule` of a document."""
     if reader.raw("schedule") is None:
         return ()
     schedule = reader.object("schedule")
@@ -39,7 +39,7 @@ def triggers_of(reader: Reader) -> tuple[Trigger, ...]:
     if schedule.has("on"):
         found += _events(schedule.object("on"))
     if schedule.has("after"):
-        why = "nothing starts a workflow again because it has ended"
+        why = "a workflow does not restart when it ends"
         unsupported(schedule.problems, "schedule.after", (*schedule.path, "after"), why)
     if reader.raw("schedule") == {}:
         message = "a schedule has one of every, cron, on"
@@ -71,7 +71,7 @@ def _clocks(schedule: Reader) -> Iterator[tuple[Cron, Path]]:
 
 
 def _interval(schedule: Reader) -> str:
-    """The cron expression of an interval; empty where it has none, which is noted."""
+    """Return the cron expression of an interval; empty if there is none, which is noted."""
     problems, path = schedule.problems, (*schedule.path, "every")
     told = len(problems.found)
     every_ms = duration_of(schedule, "every")
@@ -84,7 +84,7 @@ def _interval(schedule: Reader) -> str:
         if rest == 0 and count and whole % count == 0:
             return expression.format(count)
     if every_ms:
-        why = "what divides no minute, hour or day evenly has no place on a clock"
+        why = "the interval must divide a minute, an hour or a day evenly"
         unsupported(problems, f"schedule.every of {every_ms} ms", path, why)
     return ""
 
@@ -92,7 +92,7 @@ def _interval(schedule: Reader) -> str:
 def _events(strategy: Reader) -> Iterator[tuple[Events, Path]]:
     problems, path = strategy.problems, strategy.path
     for key, why in (
-        ("all", "one event starts an execution, and no other is waited for before"),
+        ("all", "one event starts an execution, without waiting for others"),
         ("until", "one event starts an execution"),
     ):
         if strategy.has(key):
@@ -109,7 +109,9 @@ def _events(strategy: Reader) -> Iterator[tuple[Events, Path]]:
 
 
 def _any(strategy: Reader) -> Iterator[tuple[Events, Path]]:
-    """A trigger for each filter; what an earlier one takes is left to it, so it starts once."""
+    """Yield a trigger per filter; an event starts one execution, by the first filter that
+    matches.
+    """
     items, path = strategy.items("any"), (*strategy.path, "any")
     if not items and strategy.value["any"] == []:
         yield Events(type="*"), path
@@ -127,7 +129,7 @@ def _any(strategy: Reader) -> Iterator[tuple[Events, Path]]:
 
 
 def _filter(event: Reader) -> tuple[dict[str, str], Path]:
-    """The attributes that an event must have, and where they stand."""
+    """Return the required attributes of an event, and their path."""
     if event.raw("with") is None:
         event.missing("with", "the type or the source of the event")
     given = event.object("with")
@@ -161,12 +163,12 @@ def _attribute(given: Reader, key: str) -> str:
 
 
 def _may_meet(one: _Wanted, other: _Wanted) -> bool:
-    """Whether an event may be what both want."""
+    """Return whether an event may match both filters."""
     return all(other.get(key, text) == text for key, text in one.items())
 
 
 def _condition(wanted: _Wanted) -> str:
-    """CEL for an event that has these attributes."""
+    """Return the CEL condition for an event with these attributes."""
     return " && ".join(
         f"event.{key} == {json.dumps(text, ensure_ascii=False)}" for key, text in wanted.items()
     )

@@ -1,4 +1,4 @@
-"""Tasks of Serverless Workflow that do one thing: set, raise, switch, call, run, wait."""
+"""Simple tasks of Serverless Workflow: set, raise, switch, call, run, wait."""
 
 from flowmesh.definitions.formats.machines import Machine, subworkflow
 from flowmesh.definitions.formats.serverless.blocks import (
@@ -33,19 +33,19 @@ from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import is_variable, unwrap
 
 _REQUESTS: dict[str, CompileTask] = {"http": compile_http, "openapi": compile_openapi}
-# What is refused, and what to do instead.
+# Refused protocols with the alternative.
 _PROTOCOLS = {
     "asyncapi": "publish with emit, wait with listen",
     "a2a": "call the agent over HTTP: call: http",
     "mcp": "call a task of a worker that is the client",
 }
-# What is refused, and what to do instead.
+# Refused kinds of runs with the alternative.
 _INSTEAD = {
     "container": "run it in a worker of your own, and `call` its task",
     "shell": "run it in a worker of your own, and `call` its task",
 }
 _JAVASCRIPT = frozenset({"js", "javascript"})
-# In the metadata of a call: 1 where the task of the library is tried once, whatever it says.
+# Key in the metadata of a call: 1 runs the task of the library once, regardless of its policy.
 ATTEMPTS = "flowmesh.io/attempts"
 
 
@@ -90,14 +90,14 @@ def compile_raise(context: TaskContext) -> None:
 
 
 def compile_switch(context: TaskContext) -> None:
-    """A node that decides; where it has data to shape too, that is done before and behind it."""
+    """Compile a switch; if it also transforms data, nodes before and behind it do that."""
     conditions: list[str] = []
     targets: list[str] = []
     default = context.after
     for case in _cases(context):
         target = context.target_of(case, context.after)
         if not case.has("then"):
-            case.missing("then", "the task to go on with, or continue, exit or end")
+            case.missing("then", "the next task, or continue, exit or end")
         if when := case.text("when", most=CODE_CHARACTERS_MAX):
             context.expressions.expression(when, (*case.path, "when"), context.names)
             conditions.append(unwrap(when))
@@ -175,7 +175,7 @@ def compile_wait(context: TaskContext) -> None:
 
 
 def compile_call(context: TaskContext) -> None:
-    """HTTP, OpenAPI, gRPC, a function of the document, or a task of the library."""
+    """Compile a call: HTTP, OpenAPI, gRPC, a function of the document, or a task of the library."""
     name = context.reader.required_text(
         "call", "http, openapi, grpc, a function, or the name of a WorkflowTask"
     )
@@ -209,12 +209,14 @@ def compile_call(context: TaskContext) -> None:
 
 
 def _retry_of_call(context: TaskContext) -> Retry | None:
-    """Once where the `try` around the call has the retries; else as the library says."""
+    """Return a single attempt if a `try` around the call retries; else None, the library's
+    policy.
+    """
     about = context.reader.raw("metadata")
     if not isinstance(about, dict) or ATTEMPTS not in about:
         return None
     if about[ATTEMPTS] != 1:
-        message = f"{ATTEMPTS} is 1, or not there: write a try with retry for more"
+        message = f"{ATTEMPTS} must be 1 if present; write a try with retry for more"
         context.problems.add("RETRY_INVALID", message, (*context.path, "metadata", ATTEMPTS))
     return NO_RETRY
 
@@ -268,7 +270,9 @@ def _run_script(context: TaskContext, run: Reader) -> None:
 
 
 def _run_workflow(context: TaskContext, run: Reader) -> None:
-    """Another workflow; the task has its output, or that of the task where nobody waits for it."""
+    """Compile a started workflow; the output is that of the workflow, or the task's input if it is
+    not awaited.
+    """
     waits = run.flag("await", True)
     if run.has("return"):
         context.refuse("run.return", "run", "return", why="a workflow's result is its output")
@@ -289,14 +293,14 @@ def _run_workflow(context: TaskContext, run: Reader) -> None:
 
 
 def _not_javascript(code: str) -> str:
-    # The interpreter is an extra; only who has scripts needs it.
+    # The interpreter is an optional dependency of documents with scripts.
     from flowmesh.sandbox.syntax import check_syntax
 
     return check_syntax("javascript", code)
 
 
 def _arguments(context: TaskContext, script: Reader) -> JsonObject:
-    """A list, which is `process.argv`, or an object, each member a variable."""
+    """Return the arguments: a list for `process.argv`, or an object of variables."""
     given, path = script.raw("arguments"), (*script.path, "arguments")
     if not isinstance(given, list):
         given = script.object("arguments").value
@@ -324,7 +328,7 @@ KINDS: dict[str, CompileTask] = {
 
 
 def decides_itself(kind: str, task: dict[str, Json]) -> bool:
-    """Whether the one node that a task is decides by itself whether it runs."""
+    """Return whether the task is one node that evaluates its own condition."""
     if kind == "run":
         return isinstance(task["run"], dict) and "workflow" not in task["run"]
     return kind in ("emit", "raise", "set") or task.get("call") in _REQUESTS

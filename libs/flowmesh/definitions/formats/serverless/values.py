@@ -24,7 +24,7 @@ from flowmesh.standards.jq_values import (
 
 JsonObject = dict[str, Json]
 
-# What expressions may name besides the variables of the blocks around them.
+# Names available to expressions besides variables of enclosing blocks.
 ALWAYS = frozenset({"workflow", "runtime"})
 IN_TASK = ALWAYS | {"context", "task"}
 ISO_DURATION = re.compile(
@@ -41,28 +41,28 @@ UNITS_MS = {
 
 
 def unsupported(problems: Problems, feature: str, path: Path, why: str) -> None:
-    """Refuses a feature of the standard by its name, with the reason or what to do instead."""
+    """Refuse a feature of the standard by its name, with the reason or the alternative."""
     problems.add("FEATURE_UNSUPPORTED", f"{feature} is not supported: {why}", path)
 
 
 @dataclass(slots=True)
 class Expressions:
-    """Turns values into what the worker evaluates; all programs are compiled at the end."""
+    """Compiler of values for the worker; all programs are checked at the end."""
 
     problems: Problems
     # Names that `use.secrets` declares.
     secrets: frozenset[str] = frozenset()
-    # Sources, where they stand, and the variables there.
+    # Sources, their paths, and the variables available there.
     _waiting: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
 
     def expression(self, text: str, path: Path, names: Collection[str]) -> JsonObject:
-        """A text that is an expression, with or without `${ }`."""
+        """Return a text that is an expression, with or without `${ }`."""
         source = unwrap(text)
         self._check(source, path, names)
         return {"jq": single(source)}
 
     def value(self, value: Json, path: Path, names: Collection[str]) -> JsonObject:
-        """A value that may hold expressions in `${ }`."""
+        """Return a value that may hold expressions in `${ }`."""
         try:
             found = expressions_in(value)
         except MalformedExpression as error:
@@ -76,18 +76,18 @@ class Expressions:
         return {"jq": program_of(value)}
 
     def program(self, value: Json, path: Path, names: Collection[str]) -> str:
-        """The same as a program, to be a part of another one."""
+        """Return a value as a program, to be part of another one."""
         made = self.value(value, path, names)
         return str(made["jq"]) if "jq" in made else orjson.dumps(made["value"]).decode()
 
     def mapped(self, value: Json, path: Path, names: Collection[str]) -> JsonObject:
-        """Where the standard takes one expression, or an object with expressions in it."""
+        """Return one expression, or an object with expressions in it."""
         if isinstance(value, str):
             return self.expression(value, path, names)
         return self.value(value, path, names)
 
     def uri(self, text: str, path: Path, names: Collection[str]) -> str:
-        """The program of an endpoint."""
+        """Return the program of an endpoint."""
         if "${" in text:
             return str(self.value(text, path, names).get("jq", "null"))
         return uri_program(text)
@@ -102,7 +102,7 @@ class Expressions:
             self._waiting.append((source, path, frozenset(names)))
 
     def _is_about_secrets(self, source: str, path: Path, names: Collection[str]) -> bool:
-        """Whether it names secrets that are not there, or where they would be stored."""
+        """Return whether it uses unknown secrets, or secrets where they would be stored."""
         used = secrets_in(source)
         if used is not None and not used:
             return False
@@ -120,9 +120,10 @@ class Expressions:
         return True
 
     def check_all(self) -> None:
-        """Compiles what was collected, with every variable that is somewhere.
+        """Compile the collected programs with all variables of the document.
 
-        Who names a variable that is elsewhere is compiled again, with its own.
+        A program that uses a variable unavailable at its place is compiled again with its own
+        variables.
         """
         if self.problems.checked:
             return
@@ -140,11 +141,11 @@ class Expressions:
 
 
 def _errors(programs: list[str], names: list[str]) -> dict[str, str]:
-    """Why each program is not jq, empty where it is one.
+    """Return the compile error of each program, empty if there is none.
 
-    Compiling takes about as long for many as for one, so it is done for many at once.
+    Compiling many programs takes about as long as one, so they are compiled together.
     """
-    # The interpreter is an extra that only documents with expressions need.
+    # The interpreter is an optional dependency of documents with expressions.
     from flowmesh.sandbox import jq_errors
 
     errors = dict.fromkeys(programs, "")
@@ -162,7 +163,7 @@ def _errors(programs: list[str], names: list[str]) -> dict[str, str]:
 
 
 def duration_of(reader: Reader, key: str) -> int | None:
-    """A constant duration in ms, 0 where it is missing or wrong; None where it is an expression."""
+    """Return a constant duration in ms, 0 if missing or wrong; None if it is an expression."""
     value = reader.raw(key)
     if isinstance(value, str):
         if "${" in value:
@@ -194,7 +195,7 @@ def duration_of(reader: Reader, key: str) -> int | None:
 
 
 def iso_duration_ms(text: str) -> int | None:
-    """Milliseconds of an ISO 8601 duration without years and months; None for anything else."""
+    """Return the ms of an ISO 8601 duration without years and months; None for other texts."""
     match = ISO_DURATION.match(text) if len(text) <= limits.ID_CHARACTERS_MAX else None
     if match is None or text.endswith(("P", "T")):
         return None
@@ -206,7 +207,7 @@ def iso_duration_ms(text: str) -> int | None:
 
 
 def timeout_of(reader: Reader, timeouts: Reader) -> int:
-    """The `timeout` of a workflow or task in ms, written there or named in `use.timeouts`."""
+    """Return the `timeout` of a workflow or task in ms, inline or named in `use.timeouts`."""
     value = reader.raw("timeout")
     if value is None:
         return 0
@@ -235,8 +236,8 @@ def timeout_of(reader: Reader, timeouts: Reader) -> int:
 
 
 def schema_of(reader: Reader, key: str = "schema") -> Json:
-    """The JSON Schema in a `schema` member, None where there is none or where it is wrong."""
-    # The checks read definitions, which the formats are part of.
+    """Return the JSON Schema of a `schema` member; None if missing or wrong."""
+    # Imported here: the checks read definitions, and the formats belong to those.
     from flowmesh.definitions.checks.schemas import check_schema
 
     if not reader.has(key):

@@ -1,1 +1,1 @@
-"""The Amazon States Language."""
+"""Reader of the Amazon States Language."""

@@ -1,7 +1,7 @@
-"""How the states of an Amazon States Language document are laid out as nodes.
+"""Compiler from Amazon States Language documents to nodes.
 
-Every state is one node or several, of which the first has its name. Behind one that may fail stands
-a node that decides what becomes of the error, with a timer for retries.
+Every state becomes one or several nodes; the first has its name. Behind a state that may fail
+stands a node that handles the error, with a timer for retries.
 """
 
 import difflib
@@ -26,7 +26,7 @@ from flowmesh.standards.payloads import compile_lookup, problems_of
 
 JsonObject = dict[str, Json]
 _INVALID = "EXPRESSION_INVALID"
-# Says of a configuration that its templates are JSONata.
+# Marks a configuration whose templates are JSONata.
 JSONATA = "jsonata"
 _EXPRESSIONS = {"Arguments": "arguments", "Output": "output", "Assign": "assign"}
 _BEFORE = ("input_path", "parameters", "arguments")
@@ -37,7 +37,7 @@ _TEMPLATES = {
     "Assign": "assign",
 }
 _SECONDS_MAX = limits.RETRY_DELAY_MS_MAX // 1_000
-# Of a resource whose result somebody else sends.
+# Suffix of resources whose result is sent with a task token.
 TOKEN_SUFFIX = ".waitForTaskToken"  # noqa: S105 - no password
 
 
@@ -47,16 +47,16 @@ def has_token(state: Reader) -> bool:
 
 
 def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> None:
-    """Refuses a feature of the language by its name."""
+    """Refuse a feature of the language by its name."""
     message = f"{feature} is not supported" + (f": {why}" if why else "")
     problems.add("FEATURE_UNSUPPORTED", message, path)
 
 
 @dataclass(frozen=True, slots=True)
 class StateContext:
-    """One state to be laid out; `entry` is the id of its first node, `after` of what follows it.
+    """One state to compile; `entry` is the id of its first node, `after` that of its successor.
 
-    `catch` is the id of the node that decides about its errors, empty where nothing does.
+    `catch` is the id of the node that handles its errors, empty if there is none.
     """
 
     compiler: "Compiler"
@@ -82,7 +82,7 @@ class StateContext:
 
     @property
     def has_token(self) -> bool:
-        """Whether the result of this task is sent by somebody who has its token."""
+        """Return whether the result of this task is sent with its token."""
         return has_token(self.reader)
 
     def refuse(self, feature: str, *below: str | int, why: str = "") -> None:
@@ -90,18 +90,18 @@ class StateContext:
 
     @property
     def parameters(self) -> str:
-        """The member with what a task is called with."""
+        """Return the name of the member with a task's parameters."""
         return "Arguments" if self.jsonata else "Parameters"
 
     def shape(self, *keys: str, assigns: bool = True) -> JsonObject:
-        """Those of the fields of input and output processing that this kind of state has."""
+        """Return the input and output processing of a state with these members."""
         if self.jsonata:
             called = ("Arguments",) if "ResultSelector" in keys and "Parameters" in keys else ()
             return expressions_of(self.reader, (*called, "Output", *("Assign",) * assigns))
         return shape_of(self.reader, (*keys, *("Assign",) * assigns))
 
     def split(self, shape: JsonObject) -> tuple[JsonObject, JsonObject]:
-        """What is done with the input of a state, and with the result that is behind it."""
+        """Split the processing into that of the input and that of the result."""
         before: JsonObject = {key: shape[key] for key in _BEFORE if key in shape}
         behind = {key: value for key, value in shape.items() if key not in before}
         if "arguments" in before:
@@ -139,20 +139,22 @@ class StateContext:
         )
 
     def timer(self, node_id: str, duration: int | str, following: str) -> None:
-        """A timer of this state."""
+        """Add a timer of this state."""
         self.machine.timer(node_id, duration, following, self.path, self.name)
 
     def run_with_input(
         self, node_id: str, nodes: tuple[Node, ...], config: JsonObject, answer: str
     ) -> None:
-        """Nodes beside the value before them; behind them what puts their outputs into it."""
+        """Add nodes together with the value before them; a node behind them merges their
+        outputs.
+        """
         group = self.machine.group_with_input(nodes, self.path, self.name)
         follow = Follow(answer, catch_all(self.catch))
         self.machine.body(node_id, group, follow, self.path, self.name)
         self.node(answer, config, self.after)
 
     def target(self, holder: Reader, key: str) -> str:
-        """The node of the state that a member names."""
+        """Return the node of the state that a member names."""
         name = holder.required_text(key, "the name of a state")
         if not name:
             return ""
@@ -162,9 +164,10 @@ class StateContext:
         return ""
 
     def error_handling(self, again: str, *, function: bool = False) -> None:
-        """The nodes behind a state that may fail: what decides, and the timer of its retries.
+        """Add the nodes behind a state that may fail: the error handler, and the timer of retries.
 
-        `again` is where a retry begins; `function` says that the errors are those of a function.
+        `again` is the first node of a retry; `function` means that the errors are those of a
+        function.
         """
         retriers = [_retrier(each) for each in self._objects("Retry")]
         catchers = [self._catcher(each) for each in self._objects("Catch")]
@@ -185,7 +188,7 @@ class StateContext:
         self.machine.route(route, targets, self.path)
 
     def _check_order(self, key: str, found: list[JsonObject]) -> None:
-        """Nothing that stands behind States.ALL is ever asked."""
+        """Refuse entries behind States.ALL, which are never reached."""
         for index, each in enumerate(found[:-1]):
             if "States.ALL" in each["errors"]:
                 message = f"States.ALL stands in the last of {key}; it hides what is behind it"
@@ -218,7 +221,7 @@ CompileState = Callable[[StateContext], None]
 
 
 class Compiler:
-    """Lays out the machines of one document; `kinds` says how, by the type of the state."""
+    """The compiler of one document's machines; `kinds` holds the function per type of state."""
 
     def __init__(
         self, problems: Problems, kinds: Mapping[str, CompileState], workflow: str
@@ -236,13 +239,13 @@ class Compiler:
         return bool(self._variables)
 
     def document(self, machine: Machine, reader: Reader) -> str:
-        """Lays out the machine of a whole document, which says how its states are written."""
+        """Compile the machine of a document, which sets the query language."""
         self._jsonata = _query_language(reader, False)
         self._variables = assigned_in(reader.value)
         return self.machine(machine, reader)
 
     def machine(self, machine: Machine, reader: Reader) -> str:
-        """Lays out `States`; the id of the first one, empty where there is none."""
+        """Compile `States`; return the id of the first node, empty if there is none."""
         if not reader.has("StartAt"):
             reader.missing("StartAt", "the name of the first state")
         if not reader.has("States"):
@@ -285,7 +288,7 @@ class Compiler:
         if not in_jsonata:
             tokens = has_token(state)
             check_lookups(state, self._variables, in_map=machine.in_map, has_token=tokens)
-        # The errors of a task are named by what stands behind it.
+        # The names of errors depend on the task, so its node adds the handler.
         has_handler = bool(state.value.get("Retry") or state.value.get("Catch") or kind == "Task")
         catch = machine.names.new(f"{name}:catch") if has_handler else ""
         lay(StateContext(self, machine, state, name, ids[name], after, catch, ids, in_jsonata))
@@ -314,7 +317,7 @@ def unknown_state(name: str, states: Mapping[str, Any], path: Path, problems: Pr
 
 
 def _query_language(reader: Reader, jsonata: bool) -> bool:
-    """Whether JSONata is said, or is what holds where nothing is said."""
+    """Return whether the query language is JSONata; `jsonata` is the default."""
     language = reader.text("QueryLanguage")
     if language not in ("", "JSONPath", "JSONata"):
         reader.wrong("QueryLanguage", "JSONPath or JSONata")
@@ -326,14 +329,14 @@ def _query_language(reader: Reader, jsonata: bool) -> bool:
 
 
 def expressions_of(reader: Reader, keys: tuple[str, ...]) -> JsonObject:
-    """Members with JSONata, checked; empty where there are none of them."""
+    """Return the checked members with JSONata; empty if there are none."""
     found: JsonObject = {name: expression_of(reader, key) for key, name in _EXPRESSIONS.items()
                    if key in keys and reader.has(key)}  # fmt: skip
     return found | {JSONATA: True} if found else found
 
 
 def expression_of(reader: Reader, key: str) -> Json:
-    """A template with JSONata."""
+    """Return a template with JSONata."""
     template = reader.raw(key)
     for path, why in jsonata.problems_of(template):
         reader.problems.add(_INVALID, why, (*reader.path, key, *path))
@@ -343,7 +346,7 @@ def expression_of(reader: Reader, key: str) -> Json:
 
 
 def shape_of(reader: Reader, keys: tuple[str, ...]) -> JsonObject:
-    """The fields of input and output processing, checked."""
+    """Return the checked fields of input and output processing."""
     found: JsonObject = {}
     for key in keys:
         if not reader.has(key):
@@ -358,7 +361,7 @@ def shape_of(reader: Reader, keys: tuple[str, ...]) -> JsonObject:
 
 
 def path_of(reader: Reader, key: str, *, null: bool = True) -> str | None:
-    """A path, or null where the language has that."""
+    """Return a path, or None for null if allowed."""
     value = reader.raw(key)
     if value is None and null:
         return None
@@ -387,7 +390,7 @@ def reference_of(reader: Reader, key: str) -> str | None:
 
 
 def template_of(reader: Reader, key: str) -> Json:
-    """A payload template."""
+    """Return a payload template."""
     template = reader.raw(key)
     for path, why in problems_of(template):
         reader.problems.add(_INVALID, why, (*reader.path, key, *path))
@@ -395,7 +398,7 @@ def template_of(reader: Reader, key: str) -> Json:
 
 
 def lookup_of(reader: Reader, key: str) -> str:
-    """A path or a call of a function."""
+    """Return a path or a call of a function."""
     text = reader.required_text(key, "a path or a function call")
     try:
         if text:
@@ -406,7 +409,7 @@ def lookup_of(reader: Reader, key: str) -> str:
 
 
 def rule_problems(reader: Reader) -> bool:
-    """Notes what is wrong with a choice rule; whether nothing is."""
+    """Note the problems of a choice rule; return True if there are none."""
     found = list(choices.problems_of(reader.value))
     for path, why in found:
         reader.problems.add(_INVALID, why, (*reader.path, *path))
@@ -446,7 +449,7 @@ def _retrier(reader: Reader) -> JsonObject:
 
 
 def _mentions_context(value: Json) -> bool:
-    """Whether something in a configuration may look into the context object."""
+    """Return whether a configuration may read the context object."""
     waiting = [value]
     while waiting:
         item = waiting.pop()

@@ -1,7 +1,7 @@
 """Amazon States Language: a document with `StartAt` and `States`, as one state machine.
 
-Its states run on workers, with the paths around them. The language has no name for a workflow:
-it is the member `Name` that Flowmesh adds, or else made from the content.
+Its states and their paths run on workers. The language has no name for a workflow: the id is the
+member `Name` that Flowmesh adds, or a digest of the content.
 """
 
 from flowmesh.definitions.canonical import digest_of_document

@@ -36,7 +36,7 @@ _IN_OUT = ("InputPath", "OutputPath")
 _HTTP_KNOWN = frozenset(
     {"ApiEndpoint", "Method", "Headers", "QueryParameters", "RequestBody"}
 )  # fmt: skip
-# How long a Wait is, and what a Map runs: one of each.
+# Members of which a Wait has exactly one, and those of which a Map has exactly one.
 WAITS = ("Seconds", "Timestamp", "SecondsPath", "TimestampPath")
 PROCESSORS = ("ItemProcessor", "Iterator")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z")
@@ -112,14 +112,14 @@ def compile_wait(context: StateContext) -> None:
 
 
 def compile_choice(context: StateContext) -> None:
-    """A node that decides; where something is made of the data, nodes behind it do that."""
+    """Compile a Choice; if a choice transforms data, a node behind it does that."""
     shape = context.shape(*_IN_OUT)
     rules: list[Json] = []
     to: list[str] = []
     behind: dict[str, str] = {}
 
     def go(target: str, made: JsonObject) -> None:
-        """One more end of the choice: a state, or the node in front of it."""
+        """Add a target of the choice: a state, or the node in front of it."""
         key = repr((target, made))
         if made and target and key not in behind:
             behind[key] = context.new("then")
@@ -174,7 +174,7 @@ def compile_task(context: StateContext) -> None:
     reader = context.reader
     shape = context.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
     limit, heartbeat = _limits(context)
-    said = reader.required_text("Resource", "what runs the task")
+    said = reader.required_text("Resource", "the task to run")
     resource = without_placeholders(said)
     if HTTP_RESOURCE.match(resource):
         context.error_handling(context.entry)
@@ -195,7 +195,7 @@ def compile_task(context: StateContext) -> None:
 
 
 def _limits(context: StateContext) -> tuple[int, int]:
-    """The timeout and the heartbeat in ms, 0 where there is none."""
+    """Return the timeout and the heartbeat in ms, 0 if not set."""
     for key in ("TimeoutSecondsPath", "HeartbeatSecondsPath", "Credentials"):
         if context.reader.has(key):
             context.refuse(key, key)
@@ -215,7 +215,7 @@ def _check_http(context: StateContext) -> None:
     parameters = context.reader.raw(context.parameters)
     if not isinstance(parameters, dict):
         context.reader.missing(
-            context.parameters, "ApiEndpoint, Method and what else the request has"
+            context.parameters, "ApiEndpoint, Method and other parts of the request"
         )
         return
     names = {key.removesuffix(".$"): key for key in parameters}
@@ -251,12 +251,12 @@ def _check_request(context: StateContext, parameters: dict[str, Json]) -> None:
 
 
 def _computed(value: Json) -> bool:
-    """Whether a value is a JSONata expression."""
+    """Return whether a value is a JSONata expression."""
     return isinstance(value, str) and value.startswith("{%")
 
 
 def _first_value(context: StateContext, prepared: bool) -> JsonObject:
-    """The value that a machine inside of this state begins with."""
+    """Return the initial value of a machine inside this state."""
     value: JsonObject = {"data": "{{state.call}}" if prepared else "{{state.data}}"}
     if context.machine.in_map:
         value["map"] = "{{state.map}}"
@@ -313,7 +313,7 @@ _MAP_UNSUPPORTED = (
 
 
 def compile_map(context: StateContext) -> None:
-    """The items are made first; each is the first value of a machine of its own."""
+    """Compile a Map: the items are computed first; each is the initial value of its own machine."""
     reader = context.reader
     shape = context.shape(*_IN_OUT, "ResultSelector", "ResultPath")
     for key in _MAP_UNSUPPORTED:
@@ -347,7 +347,7 @@ def compile_map(context: StateContext) -> None:
 
 
 def _items(context: StateContext) -> JsonObject:
-    """Where the items of a Map are, and what is made of each."""
+    """Return the configuration of a Map's items."""
     reader = context.reader
     found: JsonObject = {}
     if context.jsonata:
@@ -371,7 +371,9 @@ def _items(context: StateContext) -> JsonObject:
 def _processor(context: StateContext, inner: Machine) -> str:
     keys = [key for key in PROCESSORS if context.reader.has(key)]
     if len(keys) != 1:
-        context.reader.missing("ItemProcessor", "StartAt and States of what runs for each item")
+        context.reader.missing(
+            "ItemProcessor", "StartAt and States of the machine to run for each item"
+        )
         return ""
     processor = context.reader.object(keys[0])
     configuration = processor.object("ProcessorConfig")

@@ -1,7 +1,7 @@
-"""What the Amazon States Language asks of a document beyond the members of each state.
+"""Rules of the Amazon States Language for whole documents.
 
-Names are unique in the whole document, every state is reached from the first of its machine, one
-of them ends it, and paths into the context object name fields that are there.
+Names are unique in the document, every state is reachable in its machine, a state ends each
+machine, and paths into the context object name existing fields.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ _Found = Iterator[tuple[Path, str]]
 
 
 def check_names(states: Reader, taken: set[str]) -> None:
-    """State names are short, and no two states of a document have the same one."""
+    """Check that state names are short and unique in the document."""
     for name in states.value:
         path = (*states.path, name)
         if len(name) > STATE_NAME_CHARACTERS_MAX:
@@ -43,7 +43,7 @@ def check_names(states: Reader, taken: set[str]) -> None:
 
 
 def check_transitions(states: Reader, start: str) -> None:
-    """Every state is reached from the first, and one that is reached ends the machine."""
+    """Check that every state is reachable, and that a reachable state ends the machine."""
     if start not in states.value:
         return
     reached, waiting = {start}, [start]
@@ -65,7 +65,7 @@ def check_transitions(states: Reader, start: str) -> None:
 
 
 def _targets(state: Json) -> Iterator[str]:
-    """The names of the states that may follow one, as far as it is a state."""
+    """Yield the names of the successors of a state, if it is one."""
     if not isinstance(state, dict):
         return
     listed = [state.get("Choices"), state.get("Catch")]
@@ -77,14 +77,14 @@ def _targets(state: Json) -> Iterator[str]:
 
 
 def _ends(state: Json) -> bool:
-    # What is no state is reported by itself.
+    # Values that are no states are reported elsewhere.
     if not isinstance(state, dict):
         return True
     return state.get("End") is True or state.get("Type") in _ENDS
 
 
 def assigned_in(document: Json) -> frozenset[str]:
-    """The names of the variables that the states of a document assign."""
+    """Return the names of the variables that the states of a document assign."""
     found: set[str] = set()
     waiting = [document]
     while waiting:
@@ -102,9 +102,9 @@ def assigned_in(document: Json) -> frozenset[str]:
 def check_lookups(
     state: Reader, variables: frozenset[str], *, in_map: bool, has_token: bool
 ) -> None:
-    """Paths lead to variables that are assigned, and to fields that the context object has."""
+    """Check that paths lead to assigned variables and to fields of the context object."""
     fields = ContextFields(in_map=in_map, has_token=has_token)
-    # What a Map makes its items of has an item, also where the Map itself is in none.
+    # The item processing of a Map has an item even if the Map itself is in none.
     of_items = ContextFields(in_map=True, has_token=has_token)
     makes_items = state.value.get("Type") == "Map"
     for path, text in _lookups(state.value, state.path):
@@ -126,7 +126,7 @@ def _check_lookup(
 
 
 def _lookups(state: Mapping[str, Json], path: Path) -> _Found:
-    """The paths and function calls of a state, without those of the machines in it."""
+    """Yield the paths and function calls of a state, without those of nested machines."""
     for key, value in state.items():
         if key in _PATHS and isinstance(value, str):
             yield (*path, key), value

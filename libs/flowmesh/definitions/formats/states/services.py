@@ -1,7 +1,7 @@
-"""Tasks of the Amazon States Language that workers run, and events that they publish.
+"""Worker tasks of the Amazon States Language, and events that they publish.
 
-A Lambda function, an activity and every service that Flowmesh has nothing of its own for are tasks
-of a worker. What names them gives the type of the task.
+A Lambda function, an activity and every service that Flowmesh does not implement are worker tasks.
+The resource names the task type.
 """
 
 import re
@@ -14,7 +14,7 @@ from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, Outcome, T
 from flowmesh.definitions.reading.reader import is_id
 from flowmesh.standards.arns import function_of, without_placeholders
 
-# What the result of a task with a token is sent as.
+# Signal that carries the result of a task with a token.
 TOKEN_SIGNAL = "states.task-token"  # noqa: S105 - a name
 _SERVICE = re.compile(
     r"arn:aws[\w-]*:states:[\w-]*:\w*:([\w-]+:(?:[\w-]+:)?\w+(?:\.sync(?::2)?)?)\Z", re.ASCII
@@ -24,7 +24,7 @@ _FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]*:\w*:function:", re.ASCII)
 _LIBRARY = "flowmesh:"
 _INVOKE = frozenset({"lambda:invoke", "aws-sdk:lambda:invoke"})
 _EVENTS = frozenset({"events:putEvents", "aws-sdk:eventbridge:putEvents"})
-# Nothing runs them here, and no worker of anybody could stand for them.
+# Implemented elsewhere or not at all; a worker cannot take their place.
 _OWN = frozenset({"http:invoke", "states:startExecution", "aws-sdk:sfn:startExecution"})
 _ONE_TYPE = "a task of a worker has one type, which is known when the document is registered"
 _CALL = frozenset({"FunctionName", "Payload", "InvocationType", "Qualifier", "LogType"})
@@ -34,10 +34,10 @@ _ENTRY = frozenset({"Source", "DetailType", "Detail", "EventBusName", "Time"})
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What a resource names: a task of the library or of a worker, and how it is called.
+    """The task of a resource: one of the library or of a worker, with its parameters.
 
-    `before` and `behind` are added to the configurations of the states around it; `function` says
-    that it is a Lambda function, whose errors have names of their own.
+    `before` and `behind` are added to the configurations of the states around it; `function` means
+    a Lambda function, whose errors have their own names.
     """
 
     type: str
@@ -48,7 +48,7 @@ class Called:
 
 
 def called_by(context: StateContext, resource: str) -> Called | None:
-    """What runs the task; None of what is refused, which is noted."""
+    """Return the task of a resource; None if it is refused, which is noted."""
     name = without_placeholders(resource)
     if resource.startswith(_LIBRARY):
         return Called(resource.removeprefix(_LIBRARY), library=True)
@@ -78,14 +78,14 @@ def _warn_of(context: StateContext, service: str) -> None:
 
 
 def _parameters(context: StateContext) -> tuple[dict[str, Json], dict[str, str]]:
-    """The parameters, and the keys they stand at by their names."""
+    """Return the parameters, and their keys by name."""
     given = context.reader.raw(context.parameters)
     parameters = given if isinstance(given, dict) else {}
     return parameters, {key.removesuffix(".$"): key for key in parameters}
 
 
 def _invoked(context: StateContext) -> Called | None:
-    """A function that `lambda:invoke` names in its parameters."""
+    """Return the function that `lambda:invoke` names in its parameters."""
     parameters, names = _parameters(context)
     for name, key in names.items():
         if name not in _CALL:
@@ -95,7 +95,7 @@ def _invoked(context: StateContext) -> Called | None:
             context.refuse(f"another {name} of lambda:invoke", context.parameters, key, why=why)
     if "FunctionName" not in names:
         path = (*context.path, context.parameters, "FunctionName")
-        message = "FunctionName is missing; it says which function is invoked"
+        message = "FunctionName is missing; it is the function to invoke"
         context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
         return None
     for name in ("FunctionName", "Qualifier"):
@@ -118,9 +118,9 @@ def _invoked(context: StateContext) -> Called | None:
 def compile_called(
     context: StateContext, called: Called, shape: JsonObject, limit_ms: int, heartbeat_ms: int
 ) -> None:
-    """A task that a worker or the library has, beside the value it is called with.
+    """Compile a task of a worker or of the library together with its input value.
 
-    With a token, the result is that of a signal with the token as its key.
+    With a token, the result is a signal with the token as its key.
     """
     if not is_id(called.type):
         message = f"{called.type[:64]!r} is no name of a task"
@@ -149,7 +149,7 @@ def compile_called(
         retry=NO_RETRY,
         timeout_ms=limit_ms,
         heartbeat_ms=0 if has_token else heartbeat_ms,
-        # The time that it waits for a worker counts too.
+        # The time in the queue counts too.
         outcome=Outcome(total_timeout_ms=limit_ms),
         bound=context.machine.bound,
     )
@@ -164,7 +164,7 @@ def compile_called(
 
 
 def _sent(context: StateContext, limit_ms: int) -> Node:
-    """Waits for what is sent with the token."""
+    """Return a node that waits for the result sent with the token."""
     if context.reader.has("HeartbeatSeconds"):
         why = "no heartbeats are sent with a token; TimeoutSeconds limits the wait"
         context.refuse("HeartbeatSeconds of a task with a token", "HeartbeatSeconds", why=why)
@@ -181,13 +181,13 @@ def _sent(context: StateContext, limit_ms: int) -> Node:
 
 
 def publishes(resource: str) -> bool:
-    """Whether a resource puts events on a bus, and does not wait for a token."""
+    """Return whether a resource publishes events without waiting for a token."""
     match = _SERVICE.match(resource)
     return match is not None and match[1] in _EVENTS
 
 
 def compile_events(context: StateContext, shape: JsonObject) -> None:
-    """A task that publishes the events of its parameters."""
+    """Compile a task that publishes the events of its parameters."""
     parameters, names = _parameters(context)
     if "Entries" not in names:
         path = (*context.path, context.parameters, "Entries")

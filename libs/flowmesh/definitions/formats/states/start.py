@@ -1,6 +1,6 @@
-"""A task of the Amazon States Language that starts another state machine.
+"""Tasks of the Amazon States Language that start another state machine.
 
-What it starts is named by an ARN or a name, which may be known only when the state is entered.
+The state machine is an ARN or a name, which may be computed when the state is entered.
 """
 
 import re
@@ -20,9 +20,9 @@ _ARN = "StateMachineArn"
 
 
 def compile_start(context: StateContext, how: str, shape: JsonObject, limit_ms: int) -> None:
-    """A task that starts one and goes on, or with `.sync` waits for its end.
+    """Compile a task that starts a state machine, with `.sync` also waits for its end.
 
-    `.sync` answers the output as text, `.sync:2` as it is.
+    `.sync` returns the output as text, `.sync:2` as JSON.
     """
     if context.reader.has("HeartbeatSeconds"):
         context.refuse("HeartbeatSeconds of startExecution", "HeartbeatSeconds")
@@ -33,12 +33,12 @@ def compile_start(context: StateContext, how: str, shape: JsonObject, limit_ms: 
         if name not in _KNOWN:
             context.refuse(f"{name[:64]} of startExecution", context.parameters, key)
     if "Name" in names and how:
-        why = "only what is not waited for has a name that others may give it too"
+        why = "a name that several tasks may use needs an execution that is not awaited"
         feature = "the Name of an execution that is waited for"
         context.refuse(feature, context.parameters, names["Name"], why=why)
     if _ARN not in names:
         path = (*context.path, context.parameters, _ARN)
-        message = f"{_ARN} is missing; it says which state machine is started"
+        message = f"{_ARN} is missing; it is the state machine to start"
         context.problems.add("DEFINITION_INVALID", message, path, at_key=True)
         return
     workflow, version = "{{state.call.workflow}}", "latest"
@@ -72,7 +72,7 @@ def compile_start(context: StateContext, how: str, shape: JsonObject, limit_ms: 
 
 
 def _named(context: StateContext, arn: object) -> tuple[str, str]:
-    """The workflow and the version of a constant ARN."""
+    """Return the workflow and the version of a constant ARN."""
     workflow, version = machine_of(arn) if isinstance(arn, str) else ("", "")
     if not is_id(workflow) or (version and not is_id(version)):
         message = f"expected the ARN or the name of a state machine, got {str(arn)[:64]!r}"
