@@ -1,4 +1,4 @@
-"""Cases that others maintain; nothing here is collected unless their folder is named."""
+"""External conformance cases; collected only if their folder is configured."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ collect_ignore_glob = [] if os.environ.get(VARIABLE) else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def conformance_data() -> Path:
-    """The folder with the cases; a relative one is relative to the repository."""
+    """Return the folder with the cases, relative to the repository."""
     folder = Path(__file__).parents[2] / os.environ[VARIABLE]
     assert folder.is_dir(), f"{VARIABLE} names {folder}, which is no folder"
     return folder
@@ -19,7 +19,7 @@ def conformance_data() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They are never part of `make test`, even where the folder is named."""
+    """Exclude the cases from `make test`, even if the folder is configured."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the tests recorded as `conformance`, a line each."""
+    """Print the recorded `conformance` properties, one per line."""
     lines = [
         str(value)
         for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed")

@@ -1,4 +1,4 @@
-"""The part of Gherkin that the conformance scenarios of Serverless Workflow are written in."""
+"""Reader of the part of Gherkin that the Serverless Workflow scenarios use."""
 
 import re
 import textwrap
@@ -16,7 +16,7 @@ _FENCE = '"""'
 
 @dataclass(slots=True)
 class Step:
-    """A line and the YAML value below it, if there is one."""
+    """A line and the YAML value below it, if any."""
 
     text: str
     block: str = ""
@@ -34,7 +34,7 @@ class Scenario:
 
 
 def scenarios(folder: Path) -> list[Scenario]:
-    """Every scenario in the `.feature` files of a folder, in order."""
+    """Return every scenario in the `.feature` files of a folder, in order."""
     found: list[Scenario] = []
     for file in sorted(folder.glob("*.feature")):
         found += _read(file.stem, file.read_text())

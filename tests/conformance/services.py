@@ -1,4 +1,4 @@
-"""The services that the examples and scenarios of Serverless Workflow call, on this machine."""
+"""Local services for the examples and scenarios of Serverless Workflow."""
 
 import base64
 import re
@@ -9,7 +9,7 @@ from aiohttp import web
 
 Json = Any
 PET = {"id": 1, "name": "Rex", "status": "available"}
-# The operations that are called; addresses without a host are those of the document itself.
+# The called operations; addresses without a host are those of the document itself.
 PETSTORE = {
     "swagger": "2.0",
     "basePath": "/petstore.swagger.io/v2",
@@ -33,7 +33,7 @@ _SECRET = base64.b64encode(b"serverless-workflow:conformance-test").decode()
 
 
 class Services:
-    """One server for all hosts; an URL of another host leads here with the host as first part."""
+    """One server for all hosts; the host of a URL becomes the first part of its path."""
 
     def __init__(self) -> None:
         self._runner: web.AppRunner | None = None
@@ -58,7 +58,7 @@ class Services:
         await self._runner.cleanup()
 
     def local(self, value: Json, key: str = "") -> Json:
-        """A document whose endpoints are here instead."""
+        """Return the document with its endpoints on this server."""
         if isinstance(value, dict):
             return {name: self.local(item, name) for name, item in value.items()}
         if isinstance(value, list):

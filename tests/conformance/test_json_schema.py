@@ -1,4 +1,4 @@
-"""The official JSON Schema test suite through the checks of registration and those of values."""
+"""The official JSON Schema test suite against the checks of registration and of values."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,13 +20,13 @@ Record = Callable[[str, object], None]
 SUITE = "json-schema-test-suite"
 REMOTE = "http://localhost:1234/"
 DRAFTS = dict(zip(("draft7", "draft2019-09", "draft2020-12"), DRAFT_NAMES[2:], strict=True))
-# What each draft has today; a suite that lost its files would agree with everything.
+# Number of cases per draft; a suite that lost its files would pass silently.
 CASES_MIN = {"draft7": 900, "draft2019-09": 1_200, "draft2020-12": 1_250}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A schema and the values that do and do not fit it."""
+    """A schema with valid and invalid values."""
 
     file: str
     name: str
@@ -34,13 +34,13 @@ class Group:
     tests: tuple[Json, ...]
 
     def refusal(self) -> str:
-        """Why the schema may not be registered; empty where it may."""
+        """Return the reason why the schema is refused; empty if it is accepted."""
         problems = Problems()
         check_schema(self.schema, ("inputSchema",), problems)
         return " ".join(sorted({problem.code for problem in problems.found}))
 
     def disagreements(self, remotes: Path | None) -> list[str]:
-        """The values of which our validator says what the suite does not."""
+        """Return the values where the validator and the suite disagree."""
 
         def retrieve(uri: str) -> Json:
             assert remotes is not None
@@ -72,10 +72,8 @@ def _read(folder: Path, draft: str, *, optional: bool) -> Iterator[Group]:
 
 
 @pytest.mark.parametrize("draft", DRAFTS)
-def test_what_the_suite_requires_is_done(
-    conformance_data: Path, draft: str, record_property: Record
-) -> None:
-    """Every value of every schema; those that are refused for what they fetch, with it at hand."""
+def test_required_cases_pass(conformance_data: Path, draft: str, record_property: Record) -> None:
+    """Every value of every schema; remote references are provided locally."""
     wrong: list[str] = []
     refused: list[tuple[Group, str]] = []
     cases = 0
@@ -99,7 +97,7 @@ def test_what_the_suite_requires_is_done(
 
 
 @pytest.mark.parametrize("draft", DRAFTS)
-def test_what_the_suite_leaves_open_is_counted(
+def test_optional_cases_are_counted(
     conformance_data: Path, draft: str, record_property: Record
 ) -> None:
     """Formats, huge numbers, other regular expressions: nothing breaks, and most agrees."""
@@ -121,7 +119,7 @@ def test_what_the_suite_leaves_open_is_counted(
 
 
 def _refusal_of_optional(group: Group) -> str:
-    """Why it may not be registered, or that it holds numbers that cannot be kept."""
+    """Return the reason for a refusal, or that the schema holds inexact numbers."""
     try:
         orjson.dumps(group.schema)
     except orjson.JSONEncodeError:

@@ -24,12 +24,12 @@ Record = Callable[[str, object], None]
 ROOT = Path(__file__).parents[2] / os.environ["CONFORMANCE_DATA"] / "serverless-workflow"
 SCENARIOS = scenarios(ROOT / "ctk" / "features")
 EXAMPLES = {
-    # YAML 1.2, as the suite reads it; to others `on` is no name.
+    # YAML 1.2 as in the suite; in YAML 1.1 `on` is a boolean.
     file.stem: read_yaml(file.read_text())[0]
     for file in sorted((ROOT / "examples").glob("*.yaml"))
 }
 
-# What cannot run, and the features that the refusal names.
+# Unsupported examples, and the features that the refusal names.
 REFUSED_SCENARIOS: dict[str, str] = {}
 REFUSED_EXAMPLES = {
     "call-asyncapi-publish": "call asyncapi",
@@ -43,7 +43,7 @@ REFUSED_EXAMPLES = {
     "run-return-stderr": "run.container",
     "run-shell-stdin-and-arguments": "run.shell",
 }
-# What the examples are started with, and the status they end in.
+# Inputs of the examples, and their final status.
 INPUTS: dict[str, Json] = {
     "authentication-bearer": {"petId": 1, "token": "secret"},
     "call-http-query-headers-expressions": {"searchQuery": "R2-D2"},
@@ -53,9 +53,9 @@ INPUTS: dict[str, Json] = {
     "star-wars-homeworld": {"id": 1},
     "try-catch-then": {"petId": "none"},
 }
-# The event that starts one in place of a call.
+# The event that starts an example instead of a call.
 STARTED_BY = {"set-expression": {"type": "io.serverlessworkflow.samples.events.trigger.v1"}}
-# The events that those take which listen.
+# Events for the examples that listen.
 _ROOM = {"source": "https://my.home.com/sensor", "extensions": {"roomid": 1}}
 _VITALS = "com.fake-hospital.vitals.measurements"
 _HOT, _FAST = (
@@ -74,7 +74,7 @@ EVENTS: dict[str, list[Json]] = {
 }
 FAILS = {
     "raise-reusable": "https://serverlessworkflow.io/errors/not-implemented",
-    # Its `output.as` takes the list of events for one of them.
+    # Its `output.as` uses the list of events as one event.
     "accumulate-room-readings": "https://serverlessworkflow.io/spec/1.0.0/errors/expression",
 }
 
@@ -86,7 +86,7 @@ async def services() -> AsyncIterator[Services]:
 
 
 class Run:
-    """One execution of a document, from its registration to its end."""
+    """One execution of a document from registration to end."""
 
     def __init__(self, suite: Suite, services: Services) -> None:
         self._suite = suite
@@ -95,7 +95,7 @@ class Run:
         self.order: list[str] = []
 
     async def register(self, document: Json) -> str:
-        """The id of the workflow, or why it was refused behind a `!`."""
+        """Return the id of the workflow, or the refusal with a leading `!`."""
         answer = await self._suite.post("/workflows", self._services.local(document))
         if answer.status in (200, 201):
             return str(answer.json["id"])
@@ -106,7 +106,7 @@ class Run:
         return "!" + "; ".join(told)
 
     async def begun_by(self, workflow_id: str, event: Json) -> str:
-        """The execution that the event starts, published until the trigger is there."""
+        """Return the execution started by the event, published until the trigger exists."""
 
         async def fires() -> bool:
             answer = await self._suite.post("/api/v1/events", event)
@@ -126,7 +126,7 @@ class Run:
         return (await executions())[0]
 
     async def tell(self, execution_id: str, events: list[Json]) -> None:
-        """Publishes events as soon as the execution listens."""
+        """Publish events as soon as the execution listens."""
 
         async def listens() -> bool:
             answer = await self._suite.get(f"/api/v1/executions/{execution_id}/history")
@@ -172,7 +172,7 @@ class Run:
 async def test_scenario(
     scenario: Scenario, suite: Suite, services: Services, record_property: Record
 ) -> None:
-    """The workflow of a scenario does what the scenario says, or is refused by feature."""
+    """The workflow of a scenario behaves as described, or is refused by feature."""
     run = Run(suite, services)
     document = next(s.value for s in scenario.steps if "with definition" in s.text)
     given = next((s.value for s in scenario.steps if "workflow input is" in s.text), {})
@@ -191,7 +191,7 @@ async def test_scenario(
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - REFUSED_EXAMPLES.keys()))
-def test_an_editor_marks_nothing_in_what_is_imported(name: str) -> None:
+def test_the_editor_schema_accepts_every_example(name: str) -> None:
     """The schema of the format takes every example that runs."""
     document = json.loads(json.dumps(EXAMPLES[name]))
     errors = jsonschema_rs.validator_for(SCHEMAS["serverless"]()).iter_errors(document)
@@ -228,7 +228,7 @@ def _check_end(run: Run, failure: str | None) -> None:
 
 
 def _in_milliseconds(value: Json) -> Json:
-    """The document with its waits a thousand times shorter."""
+    """Return the document with its waits shortened by a factor of a thousand."""
     if isinstance(value, list):
         return [_in_milliseconds(item) for item in value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Workflows that are drawn, and runs of them in which each task answers as it is told."""
+"""Generated workflows, and their runs with prepared answers of tasks."""
 
 import random
 from collections import Counter
@@ -43,12 +43,12 @@ RETRIES = (
 
 
 class Drawn:
-    """A series-parallel workflow, as native resources."""
+    """A generated series-parallel workflow as native resources."""
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
         self.nodes: list[Json] = []
-        # Of all that is drawn, in groups too.
+        # All generated nodes, including those in groups.
         self.count = 0
         self.tasks: list[str] = []
         self.groups = 0
@@ -66,7 +66,7 @@ class Drawn:
         ]
 
     def _block(self, before: list[str], depth: int) -> list[str]:
-        """Draws a block behind nodes; its leaves."""
+        """Generate a block behind nodes; return its leaves."""
         kind = self.draw.choice(["one", "one", "series", "branches"]) if depth < 3 else "one"
         if depth == 0:
             kind = "series"
@@ -124,7 +124,7 @@ class Drawn:
             node["condition"] = self._condition()
 
     def _edges(self, node: Json, before: list[str]) -> None:
-        """Outcomes on edges, and a join of what is side by side."""
+        """Return outcomes on edges, and a join of parallel nodes."""
         chance = self.draw.random
         if len(before) > 1 and chance() < 0.4:
             node["join"] = "ALL"
@@ -156,7 +156,7 @@ class Drawn:
         return next(each for each in self.nodes if each["id"] == name)
 
     def answers(self, seed: int) -> dict[str, list[Json]]:
-        """Of each task its outputs and failures, one after the other."""
+        """Generate the outputs and failures of each task."""
         draw = random.Random(seed)
         found = {}
         classes = ["Timeout", "ServerError", "RateLimitError", "Mine", "NetworkError"]
@@ -170,7 +170,7 @@ class Drawn:
 
 
 class Answers(Mocks):
-    """Each task answers in turn, wherever its node stands and however often it is begun anew."""
+    """Prepared answers of tasks, consumed in order across nodes and retries."""
 
     def __init__(self, given: dict[str, list[Json]]) -> None:
         super().__init__(answers=read_mocks(Reader(given, (), Problems())))
@@ -191,19 +191,17 @@ async def ran(source: bytes, given: Json, answers: dict[str, list[Json]], box: S
 
 
 def same(drawn: Drawn, before: Report, after: Report) -> bool:
-    """Whether two runs came to the same.
-
-    Where a failure ends what runs beside it, what else had begun by then is up to the order of
-    what happens at one moment.
+    """Return whether two runs have equal results. After a failure that cancels parallel nodes, the
+    order of simultaneous starts is ignored.
     """
-    one, other = told(before), told(after)
+    one, other = outcome(before), outcome(after)
     failed = before.status == "failed" or any(node.error for node in before.nodes)
     if failed and (drawn.policy == "CANCEL" or drawn.groups):
         return one[:2] == other[:2]
     return one == other
 
 
-def told(report: Report) -> tuple[Json, ...]:
-    """What a run came to: its end, its output, when it ended, and what each task was asked."""
+def outcome(report: Report) -> tuple[Json, ...]:
+    """Return the result of a run: status, output, end time, and the inputs of each task."""
     calls = sorted((call.type, repr(call.input), call.at_ms) for call in report.calls)
     return report.status, report.output, report.duration_ms, calls

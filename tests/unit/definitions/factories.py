@@ -1,4 +1,4 @@
-"""Small sources and what is wrong with them, a line each."""
+"""Small sources, and their problems as lines."""
 
 import json
 from collections.abc import Mapping
@@ -50,13 +50,13 @@ def documents(*resources: dict[str, Any]) -> bytes:
 
 
 def problems(source: bytes, library: Mapping[str, Task] | None = None) -> list[Problem]:
-    """Everything that is wrong with a source, warnings included."""
+    """Return all problems of a source, including warnings."""
     reading = read_source(source)
     return [*reading.problems, *check(reading, (library or {}).get)]
 
 
 def refusals(source: bytes) -> list[tuple[str, str]]:
-    """Code and place of each error."""
+    """Return code and place of each error."""
     return [(problem.code, problem.place) for problem in errors_in(problems(source))]
 
 

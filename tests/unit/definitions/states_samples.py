@@ -1,6 +1,5 @@
-"""Definitions of our own that need what typical public ones of Step Functions need.
-
-Placeholders such as `${OrderFunctionArn}` stand where a deployment tool would fill an ARN in.
+"""Own definitions with the features of typical public Step Functions definitions. Placeholders such
+as `${OrderFunctionArn}` stand for ARNs that a deployment tool fills in.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What analysis says of large graphs and of graphs with conditions."""
+"""Analysis of large graphs and of graphs with conditions."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ def analysed(source: bytes, **options: Any) -> pb.Analysis:
 
 
 def steps_document(count: int) -> Json:
-    """Each step depends on two earlier ones."""
+    """Return a document whose steps each depend on two earlier ones."""
     steps = [
         {"id": f"n{i}", "dependencies": [f"n{j}" for j in {i - 1, i - 1 - i % BACK} if j >= 0]}
         for i in range(count)
@@ -25,7 +25,7 @@ def steps_document(count: int) -> Json:
 
 
 def test_hidden_nodes_are_not_in_the_picture() -> None:
-    """Edges that lead over them lead from node to node, under their own ids."""
+    """Edges through them connect visible nodes, under their own ids."""
     analysis = analysed(
         graph(
             decision(("yes", "context.x"), defaultPath="d>w"),
@@ -51,7 +51,7 @@ def test_hidden_nodes_are_not_in_the_picture() -> None:
 
 
 def test_two_edges_between_the_same_nodes_are_one_way() -> None:
-    """The second one leads over a hidden node."""
+    """The second one passes a hidden node."""
     edges = (edge("d>a", condition="one"), {**edge("d>a", condition="two"), "id": "again"})
     analysis = analysed(graph(decision(("one", "true"), ("two", "true")), made("a"), edges=edges))
     assert [list(path.nodes) for path in analysis.paths] == [["d", "a"]]
@@ -77,7 +77,7 @@ def test_the_critical_path_goes_by_durations_where_there_are_some() -> None:
 
 
 def test_paths_are_counted_exactly_and_listed_up_to_a_cap() -> None:
-    """However many there are, and it says so."""
+    """Any number is counted; the result tells if the list is cut."""
     small = analysed(json.dumps(steps_document(3)).encode())
     assert (small.path_count, small.paths_capped) == (len(small.paths), False)
     layers = [

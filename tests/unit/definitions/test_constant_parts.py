@@ -1,4 +1,4 @@
-"""A configuration that cannot work is refused when it is registered, in every format."""
+"""A configuration that always fails is refused at registration, in every format."""
 
 import json
 from base64 import b64encode
@@ -83,7 +83,7 @@ every_format = pytest.mark.parametrize("name", FORMATS)
 
 
 def refusals(document: Json) -> list[tuple[str, str]]:
-    """Code and place of everything that is wrong."""
+    """Return code and place of every problem."""
     try:
         compile_source(json.dumps(document).encode())
     except FlowmeshError as error:
@@ -92,7 +92,7 @@ def refusals(document: Json) -> list[tuple[str, str]]:
 
 
 def only(document: Json) -> tuple[str, str, str]:
-    """Code, place and message of the only thing that is wrong."""
+    """Return code, place and message of the only problem."""
     with pytest.raises(FlowmeshError) as raised:
         compile_source(json.dumps(document).encode())
     (found,) = raised.value.violations
@@ -120,7 +120,7 @@ def test_addresses_that_cannot_be_called_are_refused(name: str, url: str) -> Non
 
 @pytest.mark.parametrize("name", ["native", "steps", "graph"])
 def test_templates_stay_a_matter_of_the_run(name: str) -> None:
-    """Of an address and of a header's value."""
+    """In an address and in a header's value."""
     root = "input" if name == "native" else "context"
     request = {
         "url": f"http://{{{{{root}.host}}}}:99999/",
@@ -141,7 +141,7 @@ def test_expressions_of_the_standards_stay_a_matter_of_the_run() -> None:
 
 
 def test_headers_are_bounded_together() -> None:
-    """More than a request may have are refused at their object."""
+    """Headers above the limit of a request are refused at their object."""
     headers = {f"X-{number}": "x" for number in range(101)}
     code, place, message = only(in_native({"url": "http://service.example/", "headers": headers}))
     assert (code, place) == ("HEADER_INVALID", "http.headers")
@@ -149,7 +149,7 @@ def test_headers_are_bounded_together() -> None:
 
 
 def test_a_method_that_is_none_is_refused() -> None:
-    """Also where the standard takes any text."""
+    """Also if the standard allows any text."""
     document = in_states({"url": "http://service.example/", "method": "FETCH"})
     assert only(document)[1] == "States.a.Parameters.Method"
 
@@ -171,7 +171,7 @@ def test_a_method_that_is_none_is_refused() -> None:
 def test_an_authentication_that_cannot_be_sent_is_refused(
     kind: str, config: Json, key: str
 ) -> None:
-    """What is written into it goes into a header or to an address."""
+    """Its values become a header or an address."""
     authentication = {"type": kind, "config": config}
     document = in_native({"url": "http://service.example/", "authentication": authentication})
     assert only(document)[1].endswith(f".config.{key}")

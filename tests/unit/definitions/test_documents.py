@@ -1,4 +1,4 @@
-"""Text in, documents out: nothing is lost, rounded, guessed or followed."""
+"""Text to documents: nothing is lost, rounded, guessed or fetched."""
 
 import time
 
@@ -49,14 +49,14 @@ def test_json_that_is_not_strict_is_refused_where_it_is_wrong(
     "number", ["123456789012345678901234567890", str(2**64), str(-(2**63) - 1)]
 )
 def test_integers_are_never_rounded(number: str) -> None:
-    """What 64 bits do not hold is refused."""
+    """Integers beyond 64 bits are refused."""
     assert refusal(f'{{"a": {number}}}')[0] == "JSON_INVALID"
     assert refusal(f"a: {number}")[0] == "JSON_INVALID"
 
 
 @pytest.mark.parametrize("number", [2**53 + 1, 2**64 - 1, -(2**63)])
 def test_integers_of_64_bits_are_kept_exactly(number: int) -> None:
-    """Beyond what a float holds."""
+    """Beyond the precision of a float."""
     assert document(f'{{"a": {number}}}') == {"a": number}
     assert document(f"a: {number}") == {"a": number}
 
@@ -77,7 +77,7 @@ def test_deep_nesting_is_refused_without_recursion(source: str, content_type: st
 
 
 def test_a_string_that_nothing_closes_is_looked_through_once() -> None:
-    """However many escaped quotes are in it: each could be where another one begins."""
+    """With any number of escaped quotes, each of which could begin another string."""
     started = time.perf_counter()
     assert refusal('{"' + '\\"' * 80_000, JSON)[0] == "JSON_INVALID"
     assert refusal('{"' + '\\"' * 80_000 + "[" * 100, JSON)[0] == "JSON_INVALID"
@@ -168,7 +168,7 @@ def test_surrogate_pairs_and_order_survive() -> None:
 
 
 def test_yaml_flow_collections_are_yaml_when_they_are_called_so() -> None:
-    """Without a content type they are taken for JSON."""
+    """Without a content type they are read as JSON."""
     assert document("{a: b}", YAML) == {"a": "b"}
     assert refusal("{a: b}")[0] == "JSON_INVALID"
 

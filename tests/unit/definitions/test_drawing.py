@@ -1,4 +1,4 @@
-"""Drawings: where boxes and arrows go, and that every kind of them can be read by its tools."""
+"""Drawings: layout of boxes and arrows, and formats that other tools can read."""
 
 import json
 import time
@@ -46,7 +46,7 @@ def sample() -> Workflow:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[list[tuple[float, float]], list[tuple[int, int]]]:
-    """Boxes of many sizes with arrows between any of them, circles and loops included."""
+    """Generate boxes of many sizes with any arrows, including cycles and loops."""
     sizes = draw(st.lists(st.tuples(st.floats(20, 300), st.floats(20, 200)), max_size=12))
     index = st.integers(0, max(0, len(sizes) - 1))
     arrows = draw(st.lists(st.tuples(index, index), max_size=30)) if sizes else []
@@ -56,7 +56,7 @@ def graphs(draw: st.DrawFn) -> tuple[list[tuple[float, float]], list[tuple[int, 
 @settings(max_examples=150, deadline=None)
 @given(graphs())
 def test_boxes_never_overlap_and_arrows_lead_from_box_to_box(drawn: Any) -> None:
-    """Whatever the graph; what is beside each other keeps its distance, all is on the paper."""
+    """For any graph: neighbors keep their distance, and everything is on the page."""
     sizes, arrows = drawn
     layout = lay_out(sizes, arrows)
     boxes = list(zip(layout.centers, sizes, strict=True))
@@ -71,7 +71,7 @@ def test_boxes_never_overlap_and_arrows_lead_from_box_to_box(drawn: Any) -> None
 
 
 def test_dependencies_stand_below_what_they_depend_on() -> None:
-    """And what can run together stands side by side."""
+    """And parallel nodes are side by side."""
     layout = lay_out([(50, 40)] * 4, [(0, 1), (0, 2), (1, 3), (2, 3)])
     heights = [y for _, y in layout.centers]
     assert heights[0] < heights[1] == heights[2] < heights[3]
@@ -89,7 +89,7 @@ def test_an_svg_is_xml_with_a_box_for_each_node() -> None:
 
 
 def test_control_characters_of_names_are_not_in_the_picture() -> None:
-    """XML has no way to write them."""
+    """XML cannot express them."""
     strange = loaded(graph(made("a", name="bell\x07 \ufffe end")))
     ElementTree.fromstring(draw(strange, "svg"))
     assert "\x07" not in draw(strange, "mermaid") + draw(strange, "dot")
@@ -118,8 +118,8 @@ def test_a_loop_is_drawn_as_the_machine_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", DRAWINGS)
-def test_what_nobody_could_read_is_not_drawn(kind: str) -> None:
-    """The bound is named; what is within it is drawn while somebody waits."""
+def test_a_drawing_above_the_limit_is_refused(kind: str) -> None:
+    """The limit is named; a graph within it is drawn quickly."""
     most = [{"id": f"n{i}", "dependencies": [f"n{i // 2}"] if i else []} for i in range(2_000)]
     workflow = load_workflow({"id": "w", "steps": most})
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""The pages of errors: each example is refused with its code, and its mended form is not."""
+"""Pages of errors: each wrong example gets its code, and the corrected one does not."""
 
 import pytest
 

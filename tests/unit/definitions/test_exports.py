@@ -1,4 +1,4 @@
-"""A definition in another format is the same plan, or it is refused with what has no place."""
+"""A definition in another format has the same plan, or is refused with its unsupported features."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def documents(*given: Json) -> bytes:
 
 
 def bare(plan: plan_pb2.Plan) -> plan_pb2.Plan:
-    """The plan without what names its document."""
+    """Return the plan without the names of its document."""
     plan.dialect = plan_pb2.DIALECT_UNSPECIFIED
     plan.digest = plan.version_digest = ""
     return plan
@@ -54,7 +54,7 @@ CHOICE = {"conditions": [{"id": "yes", "expression": "input.n > 1"}], "default":
 
 @st.composite
 def native_nodes(draw: st.DrawFn, ids: list[str], depth: int = 0) -> list[Json]:
-    """Tasks of a graph: each after some of those before it, with outcomes and joins."""
+    """Generate tasks of a graph: each after some earlier ones, with outcomes and joins."""
     found: list[Json] = []
     for index, name in enumerate(ids[: draw(st.integers(1, len(ids)))]):
         before = draw(st.lists(st.sampled_from(ids[:index]), unique=True)) if index else []
@@ -146,7 +146,7 @@ def step_documents(draw: st.DrawFn) -> Json:
 @settings(max_examples=60, deadline=None)
 @given(native_nodes(IDS), st.booleans())
 def test_native_to_graph_json_and_back_is_the_same_plan(nodes: list[Json], more: bool) -> None:
-    """Whatever is said of its nodes; resources of tasks stay what they are."""
+    """With any members of nodes; resources of tasks are unchanged."""
     spec: Json = {"output": {"a": "{{input.n}}"}, "timeout": "1h", "parallelism": 2} if more else {}
     source = documents(task("shared", timeout="9s"), workflow(*nodes, **spec))
     as_graph = converted(source, "graph")
@@ -157,7 +157,7 @@ def test_native_to_graph_json_and_back_is_the_same_plan(nodes: list[Json], more:
 @settings(max_examples=60, deadline=None)
 @given(step_documents())
 def test_step_json_to_graph_json_and_back_is_the_same_plan(document: Json) -> None:
-    """And the same document in all that people read."""
+    """And the same document in all descriptive members."""
     source = json.dumps(document).encode()
     as_graph = converted(source, "graph")
     assert plan_of(as_graph) == plan_of(source)
@@ -168,7 +168,7 @@ def test_step_json_to_graph_json_and_back_is_the_same_plan(document: Json) -> No
         assert step["metadata"].get("owner") == written.get("metadata", {}).get("owner")
 
 
-def test_what_is_in_its_format_already_stays_as_it_is() -> None:
+def test_a_document_in_its_format_is_unchanged() -> None:
     """Unknown members included."""
     document = json.loads(graph(made("a", colour="red"), mine=[1]))
     assert export_source(json.dumps(document).encode(), "", "graph") == [document]
@@ -249,7 +249,7 @@ def test_yaml_is_read_back_as_what_was_written(value: Json) -> None:
         ),
     ],
 )
-def test_what_has_no_place_in_a_format_is_refused_by_name(
+def test_unsupported_features_of_a_format_are_refused_by_name(
     source: bytes, target: str, what: list[tuple[str, str]]
 ) -> None:
     """All of it at once; nothing is left out silently."""

@@ -1,4 +1,4 @@
-"""Definitions as Python: run, it makes the documents it was written from."""
+"""Definitions as Python code that makes the same documents when it runs."""
 
 import json
 from itertools import pairwise
@@ -43,7 +43,7 @@ def python(source: bytes) -> str:
 
 
 def built(text: str) -> list[Json]:
-    """The resources that the module makes."""
+    """Return the resources that the module makes."""
     names: dict[str, Any] = {}
     exec(compile(text, "flows.py", "exec"), names)
     made_of = [value for value in names.values() if isinstance(value, Workflow | WorkflowTask)]
@@ -56,12 +56,12 @@ def built(text: str) -> list[Json]:
 
 
 def canonical(resources: list[Json]) -> list[str]:
-    """Each with its keys sorted, as its digest has them; 2 and 2.0 are two."""
+    """Return each document with sorted keys, as in its digest; 2 and 2.0 differ."""
     return sorted(json.dumps(each, sort_keys=True) for each in resources)
 
 
 def same_again(*resources: Json) -> str:
-    """The text, which makes these very documents."""
+    """Return the code after checking that it makes these documents."""
     text = python(documents(*resources))
     assert canonical(built(text)) == canonical(list(resources))
     return text
@@ -70,7 +70,7 @@ def same_again(*resources: Json) -> str:
 @settings(max_examples=draws(60), deadline=None)
 @given(native_nodes(IDS), st.booleans())
 def test_native_to_python_and_back_is_the_same_document(nodes: list[Json], more: bool) -> None:
-    """Whatever is said of its nodes."""
+    """With any members of nodes."""
     spec: Json = {"output": {"a": "{{input.n}}"}, "timeout": "1h", "parallelism": 2} if more else {}
     same_again(task("shared", timeout="9s"), workflow(*nodes, **spec))
 
@@ -103,7 +103,7 @@ RETRIES = [
 
 @st.composite
 def said_nodes(draw: st.DrawFn, depth: int = 0, prefix: str = "n") -> list[Json]:
-    """Nodes for which the builder has words, with inputs that refer to those before them."""
+    """Generate nodes with builder options, whose inputs refer to earlier nodes."""
     found: list[Json] = []
     for index in range(draw(st.integers(1, 3))):
         ids = [each["id"] for each in found]
@@ -188,10 +188,10 @@ METADATA = st.fixed_dictionaries({}, optional={
 
 @settings(max_examples=draws(150), deadline=None)
 @given(said_nodes(), WORKFLOW, METADATA)
-def test_what_is_written_is_run_to_the_same_document(
+def test_written_code_makes_the_same_document(
     nodes: list[Json], spec: Json, metadata: Json
 ) -> None:
-    """Of what need not be sound: nothing is lost before it is checked."""
+    """Also for invalid definitions: nothing is lost before the checks."""
     flow = workflow(*nodes, **spec)
     flow["metadata"] |= metadata
     tasks = [task("shared", timeout="9s"), resource("WorkflowTask", "worker", type="worker")]
@@ -211,8 +211,8 @@ def test_values_are_read_back_as_what_was_written(value: Json, key: str) -> None
     assert canonical(built(write_python([found]))) == canonical([found])
 
 
-def test_the_text_is_that_of_somebody_who_knows_the_builder() -> None:
-    """References in place of templates where the document says the dependency."""
+def test_the_code_is_idiomatic() -> None:
+    """References replace templates where the document declares the dependency."""
     text = same_again(
         resource("WorkflowTask", "charge-card", type="charge-card"),
         resource("WorkflowTask", "w.cart", type="http", http={"method": "GET", "url": "http://x/"}),
@@ -290,7 +290,7 @@ def test_any_id_is_a_name_of_its_own(names: list[str]) -> None:
     assert "{{" not in text
 
 
-def test_what_comes_later_may_be_waited_for() -> None:
+def test_a_later_node_may_be_a_dependency() -> None:
     """Nodes stand in any order, in maps too."""
     inner = [node("x", dependsOn=["y"]), node("y")]
     same_again(
@@ -337,7 +337,9 @@ def test_deep_values_are_python() -> None:
         ),
     ],
 )
-def test_what_has_no_place_is_refused_by_name(source: bytes, what: list[tuple[str, str]]) -> None:
+def test_unsupported_features_are_refused_by_name(
+    source: bytes, what: list[tuple[str, str]]
+) -> None:
     """As it is for native resources."""
     assert sorted(refused(source, "python")) == sorted(what)
 

@@ -1,4 +1,4 @@
-"""Workflows as documents of Serverless Workflow: they do the same, or what is lost is named."""
+"""Workflows as documents of Serverless Workflow: equal behavior, or a named refusal."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.sandbox import Sandbox, SandboxFailure
 from flowmesh.standards.jq_values import unwrap
 from tests.draws import draws
-from tests.unit.definitions.cncf import Drawn, ran, same, told
+from tests.unit.definitions.cncf import Drawn, outcome, ran, same
 from tests.unit.definitions.factories import documents, http, node, problems, steps, task, workflow
 from tests.unit.definitions.test_exports import converted, refused
 from tests.unit.definitions.test_graph_json import edge, graph, made
@@ -34,7 +34,7 @@ async def box() -> AsyncIterator[Sandbox]:
 
 
 def written(*nodes: Json, **spec: Json) -> Json:
-    """The document of a native workflow whose tasks are in the library."""
+    """Return the document of a native workflow whose tasks are in the library."""
     source = documents(workflow(*nodes, **spec))
     return export_source(source, "", "serverless")[0]
 
@@ -44,8 +44,8 @@ def tasks(document: Json) -> dict[str, Json]:
 
 
 @pytest.mark.parametrize("seed", range(draws(24)))
-async def test_what_is_written_does_the_same(seed: int, box: Sandbox) -> None:
-    """The same end and output at the same time, and each task is asked the same."""
+async def test_written_documents_behave_alike(seed: int, box: Sandbox) -> None:
+    """The same status and output at the same time, and the same inputs of tasks."""
     drawn = Drawn(seed)
     source = write_yaml(drawn.resources).encode()
     out = converted(source, "serverless")
@@ -55,7 +55,7 @@ async def test_what_is_written_does_the_same(seed: int, box: Sandbox) -> None:
         answers = drawn.answers(seed * 10 + number)
         before = await ran(source, given, answers, box)
         after = await ran(out, given, answers, box)
-        assert same(drawn, before, after), (told(before), told(after))
+        assert same(drawn, before, after), (outcome(before), outcome(after))
 
 
 RACE = [
@@ -75,7 +75,7 @@ RACE = [
 @pytest.mark.parametrize("slow_s", [1, 5])
 @pytest.mark.parametrize("fails", ["", "slow", "quick", "late", "all"])
 async def test_a_race_is_won_by_the_same(slow_s: int, fails: str, box: Sandbox) -> None:
-    """Whoever fails before; one that nobody wins fails."""
+    """Also after failures; a race without a winner fails."""
     source = write_yaml(RACE).encode()
     answers: dict[str, list[Json]] = {
         "slow": [{"output": "slow", "after": f"{slow_s}s"}],
@@ -87,12 +87,12 @@ async def test_a_race_is_won_by_the_same(slow_s: int, fails: str, box: Sandbox) 
             answers[name] = [{"failure": {"class": "Mine"}, "after": "500ms"}]
     before = await ran(source, {"n": 1}, answers, box)
     after = await ran(converted(source, "serverless"), {"n": 1}, answers, box)
-    assert told(before) == told(after)
+    assert outcome(before) == outcome(after)
     assert before.status == ("failed" if fails == "all" else "completed")
 
 
 async def test_requests_of_steps_are_sent_as_they_were(box: Sandbox) -> None:
-    """Values in paths, queries, headers and bodies, each as it is written there."""
+    """Values in paths, queries, headers and bodies, with their encoding."""
     source = steps(
         http(
             "a", params={"url": "http://x/{b}/1?q={{context.s}}#{{context.s}}", "method": "DELETE"}
@@ -158,7 +158,7 @@ def condition(draw: random.Random, depth: int = 0) -> str:
 
 
 async def test_conditions_hold_and_fail_for_the_same_data(box: Sandbox) -> None:
-    """Whatever their values are; what cannot be compared is an error in both."""
+    """For any values; incomparable values are an error in both."""
     draw = random.Random(7)
     for _ in range(400):
         source = condition(draw)
@@ -187,13 +187,13 @@ async def test_conditions_hold_and_fail_for_the_same_data(box: Sandbox) -> None:
      "[1] == [1]", "tasks.a.status == 'x'", "input.l[input.a] == 1"],
 )  # fmt: skip
 def test_other_conditions_are_refused(source: str) -> None:
-    """What has no counterpart, or another one than people think."""
+    """Conditions without a counterpart, or with a surprising one."""
     with pytest.raises(UnsupportedExpression):
         condition_program(source, ["a"])
 
 
 def test_a_chain_and_a_fork() -> None:
-    """Steps in a row are the list, those side by side a fork of its own."""
+    """Steps in sequence are the list, parallel steps a fork."""
     document = written(
         node("a"), node("b", dependsOn=["a"]), node("c", dependsOn=["a"]),
         node("d", dependsOn=["b", "c"]), onFailure="CANCEL",
@@ -217,7 +217,7 @@ def test_a_call_with_templates_and_a_limit() -> None:
 
 
 def test_retries_are_a_try_around_one_attempt() -> None:
-    """Without any, a call is tried as the library says."""
+    """Without any, the policy of the library applies."""
     assert "metadata" not in tasks(written(node("a", "t")))["a"]
     policy = {"maxAttempts": 4, "initialDelay": "1s", "multiplier": 1, "jitter": 0.5}
     found = tasks(written(node("a", "t", retry=policy)))["a"]
@@ -233,7 +233,7 @@ def test_retries_are_a_try_around_one_attempt() -> None:
 
 
 def test_attempts_in_the_metadata_of_a_call_are_one() -> None:
-    """More of them are said by a try."""
+    """More attempts need a try."""
     document = written(node("a", "t", retry={"maxAttempts": 1}))
     tasks(document)["a"]["metadata"]["flowmesh.io/attempts"] = 2
     found = [problem.code for problem in problems(json.dumps(document).encode())]
@@ -270,7 +270,7 @@ def test_the_id_of_a_workflow_says_the_namespace_of_the_document() -> None:
     assert read.resource.id == "shop.order"
 
 
-def test_what_people_read_and_the_whole_are_said() -> None:
+def test_descriptions_and_settings_are_written() -> None:
     """And read back as they were."""
     spec = {
         "description": "What it does", "timeout": "2m", "output": "{{input}}",
@@ -371,13 +371,13 @@ REFUSED: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("source", "what"), REFUSED, ids=[what for _, what in REFUSED])
-def test_what_has_no_place_is_refused_by_name(source: bytes, what: str) -> None:
-    """Whatever a workflow may say and a document may not."""
+def test_unsupported_features_are_refused_by_name(source: bytes, what: str) -> None:
+    """Each feature of workflows that documents lack."""
     found = [text for _, text in refused(source, "serverless")]
     assert any(what in text for text in found), found
 
 
-def test_everything_that_is_lost_is_told_at_once() -> None:
+def test_all_unsupported_features_are_reported_at_once() -> None:
     """With the nodes concerned."""
     source = documents(
         workflow(node("a", "x@1"), node("b", "t", queue="q", priority="HIGH"), parallelism=2)

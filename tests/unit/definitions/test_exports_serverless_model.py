@@ -1,4 +1,4 @@
-"""Whatever the model says of a workflow is in its Serverless Workflow document, or refused."""
+"""Every member of the model is in its Serverless Workflow document, or refused."""
 
 from dataclasses import Field, fields, replace
 from typing import Any
@@ -38,7 +38,7 @@ from flowmesh.definitions.triggers import Cron, Trigger
 from flowmesh.errors import Invalid
 
 Json = Any
-# What the model says of a workflow, each other than by default.
+# Members of the model, each with a value other than the default.
 NODE = Node("b", ("b",), name="b", task_ref="t", dependencies=("a",))
 BASE = Workflow("w", "w", Dialect.NATIVE, (Node("a", ("a",), name="a", task_ref="t"), NODE))
 STEP = Node("b", ("b",), name="b", task=Task("delay", "delay", {"duration": 1}, Dialect.STEPS))
@@ -73,7 +73,7 @@ OF_TASK: dict[str, Json] = {
     "output_schema": {"a": 1}, "retry": NATIVE_RETRY, "timeout_ms": 5, "queue": "q",
     "permissions": ("p",), "labels": {"a": "b"},
 }  # fmt: skip
-# Where things stand, how the document calls them, and what goes with another member.
+# Positions, names in the document, and members tied to another one.
 NOT_SAID = {
     Workflow: {"dialect", "nodes_path", "schema_path", "output", "has_output"},
     Node: {"path", "dependencies_key", "bound", "input", "has_input"},
@@ -89,7 +89,7 @@ MEMBERS = [(of, each) for of, _ in EVERYTHING for each in fields(of)]
 
 
 def attempted(whole: Workflow) -> Json:
-    """The document, or the refusal."""
+    """Return the document, or the refusal."""
     document = {"spec": {"tasks": [{"id": each.id} for each in whole.nodes]}}
     unsupported = UnsupportedFeatures("x")
     (found,) = serverless_documents(whole, document, unsupported, lambda _name: None)
@@ -101,7 +101,7 @@ def attempted(whole: Workflow) -> Json:
 
 
 def around(of: type, changes: dict[str, Json]) -> Workflow:
-    """The workflow with one part of it changed."""
+    """Return the workflow with one changed part."""
     if of is Workflow:
         return replace(BASE, **changes)
     node = NODE
@@ -120,7 +120,7 @@ def around(of: type, changes: dict[str, Json]) -> Workflow:
     ("of", "member"), MEMBERS, ids=[f"{o.__name__}.{m.name}" for o, m in MEMBERS]
 )
 def test_no_member_of_the_model_is_left_out(of: type, member: "Field[Json]") -> None:
-    """Each is written or refused; whoever adds one decides here what becomes of it."""
+    """Each is written or refused; a new member must be added to one of the lists here."""
     if member.name in NOT_SAID[of]:
         return
     changes = dict(EVERYTHING)[of]

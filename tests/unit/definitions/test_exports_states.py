@@ -1,4 +1,4 @@
-"""Workflows in the Amazon States Language: what is written, and what is refused by its name."""
+"""Workflows in the Amazon States Language: written documents and named refusals."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ SPACE = "the Amazon States Language has no place for "
 
 
 def once(node_id: str, ref: str = "t", **more: Json) -> Json:
-    """A task of the library that is tried once."""
+    """Return a task of the library with a single attempt."""
     return node(node_id, ref, **{"retry": {"maxAttempts": 1}, **more})
 
 
@@ -33,7 +33,7 @@ def source_of(*resources: Json) -> bytes:
 
 
 def written(source: bytes) -> Json:
-    """The document, which is read back without a problem but for tasks of the library."""
+    """Return the document, which reads back without problems except for tasks of the library."""
     document = export_source(source, "", "states")[-1]
     reading = read_source(json.dumps(document).encode())
     found = [*reading.problems, *check(reading, lambda _name: None)]
@@ -49,9 +49,9 @@ def refused(source: bytes) -> list[tuple[str, str]]:
     with pytest.raises(Invalid) as caught:
         export_source(source, "", "states")
     assert caught.value.reason == "FEATURE_UNSUPPORTED"
-    told = caught.value.violations
-    assert all(each.description.startswith(SPACE) for each in told)
-    return [(each.field, each.description.removeprefix(SPACE)) for each in told]
+    violations = caught.value.violations
+    assert all(each.description.startswith(SPACE) for each in violations)
+    return [(each.field, each.description.removeprefix(SPACE)) for each in violations]
 
 
 def test_tasks_after_one_another_are_states_in_a_row() -> None:
@@ -86,8 +86,8 @@ def test_tasks_after_one_another_are_states_in_a_row() -> None:
     assert made_of["w:output"]["Parameters"] == {"b.$": "$.tasks['b-1'].output"}
 
 
-def test_what_is_side_by_side_is_a_parallel() -> None:
-    """By default the others are finished when one fails, which its branch then tells."""
+def test_parallel_nodes_are_a_parallel() -> None:
+    """By default the other branches finish after a failure, which their branch returns."""
     tasks = (once("a"), once("b"), once("c", dependsOn=["a", "b"]))
     found = states(*tasks)
     assert [next(iter(each["States"])) for each in found["branches"]["Branches"]] == ["a", "b"]
@@ -154,7 +154,7 @@ def test_maps_groups_delays_and_other_workflows() -> None:
 
 
 def route(**more: Json) -> Json:
-    """A decision between x and y, and z where neither is so."""
+    """Return a decision between x and y, and z otherwise."""
     conditions = [
         {"id": "x", "expression": "input.n > 1"},
         {"id": "y", "expression": "input.n == 1"},
@@ -210,7 +210,7 @@ def test_a_decision_chooses_one_of_its_branches() -> None:
 def test_decisions_that_are_no_choice_are_refused(
     tasks: tuple[Json, ...], what: tuple[str, str]
 ) -> None:
-    """Where not exactly one branch runs, or something waits for more than that."""
+    """If not exactly one branch runs, or a node waits for other branches too."""
     assert what in refused(source_of(workflow(*tasks)))
 
 
@@ -276,7 +276,7 @@ def test_graph_json_is_written_by_its_edges() -> None:
 
 
 def test_a_document_stays_as_it_is() -> None:
-    """What was written is in its format already."""
+    """A written document is already in its format."""
     document = written(source_of(workflow(once("a"))))
     assert export_source(json.dumps(document).encode(), "", "states") == [document]
 
@@ -370,8 +370,10 @@ TANGLED = (once("a"), once("b"), once("c", dependsOn=["a"]), once("d", dependsOn
         ),
     ],
 )  # fmt: skip
-def test_what_has_no_place_is_refused_by_name(source: bytes, what: list[tuple[str, str]]) -> None:
-    """All of it at once; nothing is left out silently."""
+def test_unsupported_features_are_refused_by_name(
+    source: bytes, what: list[tuple[str, str]]
+) -> None:
+    """All features at once; none is dropped silently."""
     assert sorted(refused(source)) == sorted(what)
 
 
@@ -402,7 +404,7 @@ DATA = st.fixed_dictionaries(
 @settings(max_examples=draws(500), deadline=None)
 @given(CEL, DATA)
 def test_a_condition_and_its_rules_come_to_the_same(source: str, data: Json) -> None:
-    """True, false, or neither where it fails."""
+    """True, false, or neither if it fails."""
     rules = rules_of(source, lambda keys: path_to(*keys))
     scope = {"input": data}
     found = (holds(rules.holds, scope, {}), holds(rules.fails, scope, {}))

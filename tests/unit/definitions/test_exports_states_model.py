@@ -43,9 +43,8 @@ MAP = MapBody((INNER,), 2, ("a", "map"))
 GROUP = GroupBody((INNER,), ("a", "group"))
 LIMITS = Limits(concurrency=1)
 TRIGGER = Trigger("x", Events("t", "s", ""), path=())
-# What is not as by default, by the member of the model; of those that are written, None where
-# that is a matter of another test.
-SAID: dict[type[Any], dict[str, Json]] = {
+# Values other than the default, by member of the model; None for written members of another test.
+CHANGED: dict[type[Any], dict[str, Json]] = {
     Workflow: {
         "input_schema": {}, "output_schema": {}, "parallelism": 1, "callbacks": Callbacks("http"),
         "labels": {"a": "b"}, "compensation": Compensation(parallel=True), "triggers": (TRIGGER,),
@@ -72,37 +71,37 @@ SAID: dict[type[Any], dict[str, Json]] = {
 }  # fmt: skip
 
 
-def saying(kind: type[Any], name: str) -> Workflow:
-    """A workflow with one member that is not as by default."""
-    said = {name: SAID[kind][name]}
+def workflow_with(kind: type[Any], name: str) -> Workflow:
+    """Return a workflow with one member other than the default."""
+    changes = {name: CHANGED[kind][name]}
     of = CALL
     if kind is Node:
-        of = replace(CALL, **said)
+        of = replace(CALL, **changes)
     elif kind is Task:
-        of = replace(CALL, task_ref="", task=replace(MINE, **said))
+        of = replace(CALL, task_ref="", task=replace(MINE, **changes))
     elif kind is Outcome:
-        of = replace(CALL, outcome=Outcome(**said))
+        of = replace(CALL, outcome=Outcome(**changes))
     elif kind in (MapBody, GroupBody):
-        body = replace(MAP if kind is MapBody else GROUP, **said)
+        body = replace(MAP if kind is MapBody else GROUP, **changes)
         given_to = {"input": "{{input.xs}}", "has_input": True} if kind is MapBody else {}
         of = replace(CALL, task_ref="", retry=None, body=body, **given_to)
     found = Workflow("w", "w", Dialect.NATIVE, (of,))
-    return replace(found, **said) if kind is Workflow else found
+    return replace(found, **changes) if kind is Workflow else found
 
 
 @pytest.mark.parametrize("kind", REFUSED, ids=lambda kind: kind.__name__)
 def test_every_member_of_the_model_is_written_or_refused(kind: type[Any]) -> None:
-    """One that is new fails here until somebody has decided about it."""
+    """A new member fails this test until it is written or refused."""
     names = {each.name for each in fields(kind)}
     assert names == {*WRITTEN[kind], *REFUSED[kind]}
     assert not set(WRITTEN[kind]) & set(REFUSED[kind])
     for name in REFUSED[kind]:
         unsupported = UnsupportedFeatures("x")
-        states_documents(saying(kind, name), {"spec": {}}, unsupported, lambda _name: None)
+        states_documents(workflow_with(kind, name), {"spec": {}}, unsupported, lambda _name: None)
         with pytest.raises(Invalid) as caught:
             unsupported.raise_if_any()
-        told = [each.description for each in caught.value.violations]
-        assert f"x has no place for {REFUSED[kind][name]}" in told, name
+        descriptions = [each.description for each in caught.value.violations]
+        assert f"x has no place for {REFUSED[kind][name]}" in descriptions, name
 
 
 @pytest.mark.parametrize(
@@ -116,7 +115,7 @@ def test_every_member_of_the_model_is_written_or_refused(kind: type[Any]) -> Non
     ],
     ids=lambda changed: next(iter(changed)),
 )  # fmt: skip
-def test_what_is_written_of_a_node_changes_the_document(changed: Json) -> None:
+def test_each_written_member_of_a_node_changes_the_document(changed: Json) -> None:
     """Each member of a node that is not refused."""
     made_of = []
     for each in (CALL, replace(CALL, **changed)):
@@ -127,7 +126,7 @@ def test_what_is_written_of_a_node_changes_the_document(changed: Json) -> None:
     assert made_of[0] != made_of[1]
 
 
-def test_how_it_fails_is_written() -> None:
+def test_the_failure_policy_is_written() -> None:
     """A workflow that cancels is another document than one that finishes the others."""
     two = (CALL, replace(CALL, id="b", path=("b",)))
     made_of = [

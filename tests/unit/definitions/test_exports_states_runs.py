@@ -1,4 +1,4 @@
-"""Workflows and what is written of them in the Amazon States Language run to the same."""
+"""Workflows and their Amazon States Language documents run to equal results."""
 
 import random
 import re
@@ -42,14 +42,14 @@ LEAVES = [
 
 
 class Writer:
-    """Makes a workflow whose graph is steps in a row and side by side, and mocks for its tasks."""
+    """Generator of a workflow with sequences and branches, and of mocks for its tasks."""
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
         self.count = 0
         self.groups = 0
         self.mocks: dict[str, Json] = {}
-        # Whether one that fails cancels those beside it, so that none may fail as they begin.
+        # True if a failure cancels parallel nodes, so that none may fail at its start.
         self.cancels = self.draw.random() < 0.3
 
     def new(self) -> str:
@@ -57,7 +57,7 @@ class Writer:
         return self.draw.choice(["t{}", "t-{}", "t.{}"]).format(self.count)
 
     def graph(self, size: int, depth: int, around: list[str]) -> tuple[list[Json], list[str]]:
-        """Nodes, and the ids of those that whatever follows waits for."""
+        """Generate nodes; return them with the ids that a successor waits for."""
         nodes: list[Json] = []
         waits: list[str] = []
         done = list(around)
@@ -85,7 +85,7 @@ class Writer:
     def decision(
         self, depth: int, done: list[str], waits: list[str]
     ) -> tuple[list[Json], list[str]]:
-        """One that chooses among branches, and what joins them, which reads nothing else."""
+        """Generate a decision between branches, and a join that reads only them."""
         name = self.new()
         labels = self.draw.sample(["x", "y", "z"], self.draw.randint(1, 3))
         least = 1 if self.cancels else 0
@@ -196,7 +196,7 @@ class Writer:
 
 
 class StatesMocks(Mocks):
-    """A state that is tried again is another node: its answers follow by the items it is in."""
+    """Mocks for states: a retried state is another node, so answers follow the items."""
 
     def of(self, node: NodeState) -> Mock | None:
         name = node.planned.id
@@ -223,13 +223,13 @@ async def dry_run_of(source: bytes, mocks: Json, sandbox: Sandbox) -> Report:
 
 
 def written(*resources: Json) -> tuple[bytes, bytes]:
-    """The source, and the same with its workflow as states."""
+    """Return the source, and the source with its workflow as states."""
     source = write_yaml(resources).encode()
     return source, write_yaml(export_source(source, "", "states")).encode()
 
 
 def story(report: Report) -> Json:
-    """What is the same of two executions: how they end, and what which task was given when."""
+    """Return the comparable part of an execution: its end, and the inputs of tasks with times."""
     calls = sorted(
         (call.node.rpartition("/")[2].removesuffix(":task"), call.at_ms, repr(call.input))
         for call in report.calls
@@ -237,22 +237,22 @@ def story(report: Report) -> Json:
     return report.status, report.output, calls
 
 
-async def test_what_is_written_runs_to_the_same(sandbox: Sandbox) -> None:
+async def test_written_documents_run_to_the_same_result(sandbox: Sandbox) -> None:
     """Seeded workflows with failing tasks, conditions, maps: status, output, times and inputs."""
     seen: dict[str, int] = {}
     for seed in SEEDS:
         writer = Writer(seed)
         source, states = written(task("work", type="mine"), writer.document())
-        told = await dry_run_of(source, writer.mocks, sandbox)
+        first = await dry_run_of(source, writer.mocks, sandbox)
         mocks = {f"{name}:task": mock for name, mock in writer.mocks.items()}
         again = await dry_run_of(states, mocks, sandbox)
-        assert story(again) == story(told), f"seed {seed}\n{states.decode()}"
-        seen[told.status] = seen.get(told.status, 0) + 1
+        assert story(again) == story(first), f"seed {seed}\n{states.decode()}"
+        seen[first.status] = seen.get(first.status, 0) + 1
     assert min(seen["completed"], seen["failed"]) > len(SEEDS) / 10
 
 
 def sent_in(report: Report) -> Json:
-    """The requests, but for the key that has the name of the node in it."""
+    """Return the requests without the key that holds the name of the node."""
     return [
         (call.method, call.url, call.body, {**call.headers, "Idempotency-Key": ""})
         for call in report.calls
@@ -272,12 +272,12 @@ async def test_step_json_runs_to_the_same(sandbox: Sandbox) -> None:
     )  # fmt: skip
     states = write_yaml(export_source(document, "", "states")).encode()
     answer = {"output": {"v": [1]}}
-    told = await dry_run_of(document, {"a": answer, "b": answer}, sandbox)
+    first = await dry_run_of(document, {"a": answer, "b": answer}, sandbox)
     again = await dry_run_of(states, {"a": answer, "b:task": answer}, sandbox)
-    assert told.status == again.status == "completed"
-    assert len(sent_in(told)) == 2
-    assert sent_in(again) == sent_in(told)
-    assert [c.input for c in told.calls if not c.method] == [
+    assert first.status == again.status == "completed"
+    assert len(sent_in(first)) == 2
+    assert sent_in(again) == sent_in(first)
+    assert [c.input for c in first.calls if not c.method] == [
         c.input for c in again.calls if not c.method
     ]
 
@@ -292,7 +292,7 @@ async def test_another_workflow_is_started_alike(sandbox: Sandbox, answer: Json)
             output={"v": "{{tasks.s.output.v}}"},
         )
     )
-    told = await dry_run_of(source, {"s": answer}, sandbox)
+    first = await dry_run_of(source, {"s": answer}, sandbox)
     again = await dry_run_of(states, {"s:task": answer}, sandbox)
-    assert (told.status, told.output) == (again.status, again.output)
-    assert told.status == ("completed" if "output" in answer else "failed")
+    assert (first.status, first.output) == (again.status, again.output)
+    assert first.status == ("completed" if "output" in answer else "failed")

@@ -1,4 +1,4 @@
-"""Templates, conditions, code, and whether what flows into a task fits it."""
+"""Templates, conditions, code, and the types of values passed to tasks."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def test_an_input_that_may_hold_more_is_taken_at_its_word(schema: dict[str, Any]
     "schema", [USER, {"allOf": [USER]}, {"$ref": "#/$defs/user", "$defs": {"user": USER}}]
 )
 def test_an_input_that_lists_its_fields_has_no_others(schema: dict[str, Any]) -> None:
-    """Wherever it lists them; the nearest one is named."""
+    """At any depth; the nearest one is suggested."""
     source = documents(workflow(node("b", input="{{input.userIdd}}"), inputSchema=schema))
     (found,) = problems(source)
     assert (found.code, found.place) == ("TEMPLATE_UNKNOWN_REFERENCE", "tasks[0].input")
@@ -171,7 +171,7 @@ def test_conditions_of_tasks_are_checked(condition: str) -> None:
 
 
 def test_a_task_that_is_nowhere_is_refused() -> None:
-    """One in the same source is somewhere."""
+    """A task in the same source is found."""
     source = workflow(node("a", "charge-payment"))
     assert refusals(documents(source)) == [("TASK_NOT_FOUND", "tasks[0].taskRef")]
     assert refusals(documents(source, task("charge-payment"))) == []
@@ -222,7 +222,7 @@ AMOUNT = object_schema("amount", amount="number", note="string")
         ("{{execution.id}}", []),
     ],
 )
-def test_what_flows_into_a_task_fits_what_it_declares(given: Any, places: list[str]) -> None:
+def test_the_input_of_a_task_fits_its_schema(given: Any, places: list[str]) -> None:
     """References, constants, text, what is missing, and the whole input at once."""
     found = [
         problem.place.removeprefix("documents[2].tasks[1].input") for problem in flow(given, AMOUNT)
@@ -270,13 +270,13 @@ def test_fields_that_a_closed_input_does_not_have_are_refused() -> None:
     [{"oneOf": [{"type": "null"}]}, {"$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}],
 )
 def test_alternatives_and_references_are_followed(need: dict[str, Any]) -> None:
-    """A mismatch behind them is one."""
+    """A mismatch behind them is found."""
     (found,) = flow("{{input.name}}", need)
     assert found.message.startswith("string does not fit null")
 
 
 @pytest.mark.parametrize("need", [{}, {"not": {"type": "null"}}, {"if": {"const": 1}, "then": {}}])
-def test_what_a_schema_does_not_say_plainly_is_not_refused(need: dict[str, Any]) -> None:
+def test_undecided_schemas_are_not_refused(need: dict[str, Any]) -> None:
     """It is validated when it runs."""
     assert flow("{{input.name}}", need) == []
 
@@ -300,7 +300,7 @@ def test_the_four_refusals_are_distinct() -> None:
         assert refused.value.reason == reason
 
 
-def test_problems_of_several_kinds_are_told_together() -> None:
+def test_problems_of_several_kinds_are_reported_together() -> None:
     """One pass finds them all; each detail has its own code, place, line and column."""
     source = documents(
         workflow(

@@ -1,4 +1,4 @@
-"""What each document may hold, and what is said where it holds something else."""
+"""Members of documents, and the problems of wrong ones."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def test_unknown_members_of_step_json_are_kept_with_a_warning() -> None:
     ],
 )
 def test_unknown_members_of_resources_are_refused(source: dict[str, Any], place: str) -> None:
-    """At the key that nobody knows."""
+    """At the unknown key."""
     assert refusals(documents(source)) == [("DEFINITION_INVALID", place)]
 
 
@@ -155,8 +155,8 @@ def test_step_json_of_wrong_types_is_refused_where_it_is_wrong(
     assert refusals(source) == [expected]
 
 
-def test_times_of_step_json_are_told_in_their_unit() -> None:
-    """A text, which other formats take, is refused with what would be right here."""
+def test_times_of_step_json_are_in_ms() -> None:
+    """A text, as in other formats, is refused with the right form."""
     source = steps({"id": "a", "action": "delay", "params": {"duration": "5s"}, "timeout": "1m"})
     assert {problem.message for problem in errors_in(problems(source))} == {
         "duration must be a whole number of ms such as 5000, not '5s'",
@@ -230,7 +230,7 @@ def test_times_of_step_json_are_told_in_their_unit() -> None:
 def test_resources_of_wrong_types_are_refused_where_they_are_wrong(
     source: dict[str, Any], expected: tuple[str, str]
 ) -> None:
-    """Paths leave the `spec` out that all of them have."""
+    """Paths leave out the `spec` that all resources have."""
     assert refusals(documents(source)) == [expected]
 
 
@@ -252,7 +252,7 @@ def test_places_in_one_of_several_documents_name_it() -> None:
 
 
 def test_a_resource_may_be_in_a_source_once() -> None:
-    """Which of two would count?"""
+    """A duplicate would be ambiguous."""
     assert codes(documents(task("t"), task("t"))) == {"DEFINITION_INVALID"}
 
 

@@ -1,4 +1,4 @@
-"""Circles, unknown and repeated names, and what analysis says of sound graphs."""
+"""Cycles, unknown and repeated names, and the analysis of valid graphs."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from tests.unit.definitions.factories import (
 
 
 def chain(*edges: str) -> bytes:
-    """Steps from `a:b,c` (a depends on b and c)."""
+    """Return steps from `a:b,c` (a depends on b and c)."""
     given = []
     for edge in edges:
         name, _, dependencies = edge.partition(":")
@@ -139,7 +139,7 @@ def test_the_sample_has_exactly_its_three_groups() -> None:
 
 
 def layers(count: int) -> bytes:
-    """Layers of two nodes, each node behind both of the layer before: 2^count paths."""
+    """Return layers of two nodes, each behind both of the layer before: 2^count paths."""
     edges = ["a0", "b0"]
     for layer in range(1, count):
         edges += [f"{name}{layer}:a{layer - 1},b{layer - 1}" for name in "ab"]

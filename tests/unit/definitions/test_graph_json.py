@@ -1,4 +1,4 @@
-"""Graph JSON as the plan it comes to, and what is refused of it."""
+"""Graph JSON: its plan, and its refusals."""
 
 import json
 from typing import Any
@@ -41,7 +41,7 @@ def made(node_id: str, kind: str = "custom", **more: Json) -> Json:
 
 
 def edge(between: str, **more: Json) -> Json:
-    """`a>b` as an edge of that id."""
+    """Return the edge `a>b` with that id."""
     source, _, target = between.partition(">")
     return {"id": between, "source": source, "target": target, **more}
 
@@ -176,13 +176,13 @@ def test_edges_lead_from_node_to_node(changed: Json, code: str, place: str) -> N
         ),
     ],
 )
-def test_what_is_wrong_with_a_node_is_told_where_it_is(node: Json, code: str, place: str) -> None:
+def test_problems_of_a_node_have_its_place(node: Json, code: str, place: str) -> None:
     """With its path in the document as it was written."""
     assert refusals(graph(node)) == [(code, place)]
 
 
 def test_a_node_that_no_trigger_leads_to_is_refused() -> None:
-    """It would never run; without triggers every node without edges to it is a root."""
+    """It never runs; without triggers every node without incoming edges is a root."""
     nodes = (made("t", "trigger"), made("a"), made("lost"))
     (refused,) = refusals(graph(*nodes, edges=(edge("t>a"),)))
     assert refused == ("GRAPH_UNREACHABLE_NODE", "nodes[2].id")
@@ -228,7 +228,7 @@ def test_priorities_of_edges_order_what_is_tried() -> None:
 
 
 def test_an_edge_may_have_an_expression_of_its_own() -> None:
-    """On a decision it is one more condition; behind another node a hidden decision has it."""
+    """On a decision it is an additional condition; elsewhere a hidden decision has it."""
     source = graph(
         decision(("high", "context.x > 1")),
         made("a"),
@@ -266,7 +266,7 @@ def test_an_edge_may_have_an_expression_of_its_own() -> None:
     ],
 )
 def test_a_mistyped_condition_is_refused(node: Json, edges: tuple[Json, ...], place: str) -> None:
-    """It would be a branch that never runs."""
+    """Its branch would never run."""
     assert ("DEFINITION_INVALID", place) in refusals(graph(node, made("a"), edges=edges))
 
 
@@ -359,7 +359,7 @@ def test_a_handler_is_a_remote_worker_that_gets_the_context() -> None:
     assert json.loads(planned(given)["n"].input_template) == {"a": "{{input.b}}"}
 
 
-def test_a_transformation_goes_on_from_the_node_before_it() -> None:
+def test_a_transformation_reads_the_node_before_it() -> None:
     """Parameters of an operation, or JavaScript over the items."""
     where = {"field": "n", "operator": "gt", "value": 1}
     source = graph(
@@ -409,7 +409,7 @@ def test_a_custom_node_may_have_a_body_of_native_tasks() -> None:
 
 
 def test_an_edge_may_name_an_outcome_of_its_source() -> None:
-    """What the output names, of whatever kind the node is; not beside a condition."""
+    """An outcome in the output of any node; not together with a condition."""
     source = graph(made("a"), made("b"), edges=(edge("a>b", outcome="large"),))
     assert rules(planned(source)["b"]) == [(0, "large", False)]
     both = graph(made("a"), made("b"), edges=(edge("a>b", outcome="x", condition="context.a"),))
@@ -426,6 +426,6 @@ def test_an_edge_may_name_an_outcome_of_its_source() -> None:
     ],
 )
 def test_authentication_is_checked_by_its_kind(given: Json, place: str) -> None:
-    """A member that is missing or mistyped would be a refused call at night."""
+    """A missing or mistyped member would fail the call at run time."""
     found = refusals(graph(made("n", "http", data={"authentication": given})))
     assert found == [("DEFINITION_INVALID", f"nodes[0].data.authentication.{place}")]

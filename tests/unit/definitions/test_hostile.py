@@ -1,4 +1,4 @@
-"""Whatever the input: an answer or a refusal with a known reason, never another exception."""
+"""Any input gives a result or a refusal with a known reason, never another exception."""
 
 import contextlib
 import json
@@ -97,7 +97,7 @@ def test_any_map_is_answered(items: Any, given_nodes: Any, more: Any) -> None:
 @given(values, values, values)
 @settings(max_examples=draws(200), deadline=None)
 def test_any_flow_between_any_schemas_is_answered(need: Any, produced: Any, flowing: Any) -> None:
-    """Data flow checks meet whatever schemas say."""
+    """Data flow checks accept any schema."""
 
     def resource(kind: str, name: str, spec: Any) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""What comes with Flowmesh is right before anybody installs it."""
+"""The bundled library is valid."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_four_tasks_make_six_workflows() -> None:
 
 
 def test_everything_together_has_nothing_wrong() -> None:
-    """Not even a warning; every file says its own name and what it is for."""
+    """Not even a warning; every file states its name and purpose."""
     source = "\n---\n".join(item.text for item in items()).encode()
     reading = read_source(source)
     assert [*reading.problems, *check(reading, no_library)] == []
@@ -55,7 +55,7 @@ def test_a_workflow_brings_the_tasks_it_needs() -> None:
 
 @pytest.mark.parametrize("name", [item.name for item in of("WorkflowTemplate")])
 def test_a_template_makes_what_passes_every_check(name: str) -> None:
-    """With its examples, its defaults, and the tasks of the library at hand."""
+    """With its examples, its defaults, and the tasks of the library."""
     text = next(item.text for item in of("WorkflowTemplate") if item.name == name)
     template = read_source(text.encode()).resources[0].resource
     assert isinstance(template, WorkflowTemplate)
@@ -94,7 +94,7 @@ def test_a_place_that_cannot_be_filled_is_found_when_it_is_applied(text: str, co
     assert (problem.code, problem.place) == (code, "resources[0].steps[0].id")
 
 
-def test_what_the_defaults_make_of_a_template_is_read() -> None:
+def test_resources_made_from_defaults_are_checked() -> None:
     """A mistake beside the places is found at its path."""
     wrong = {"id": "w", "steps": [{"id": "${{ param.x }}", "dependencies": 7}]}
     reading = read_source(template_of(wrong, x={"default": "a"}))

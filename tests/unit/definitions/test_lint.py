@@ -1,4 +1,4 @@
-"""Warnings of what is allowed: when they are given, and when they are not."""
+"""Lint warnings: given and not given."""
 
 import time
 
@@ -29,11 +29,11 @@ def native(*items: str, more: str = "") -> list[str]:
 
 
 def test_a_task_of_the_library_may_bring_the_timeout() -> None:
-    """Or the node; a task that calls nobody needs none."""
+    """Or the node; a task without an external call needs none."""
     calling = Task("http", "http.request", {"method": "GET", "url": "http://a"}, Dialect.NATIVE)
     source = (NATIVE % "") + "    - {id: a, taskRef: calling}\n    - {id: b, taskRef: noop}\n"
-    (told,) = lint(read_source(source.encode()), {"calling": calling}.get)
-    assert (told.code, told.place, told.warning) == ("LINT_TIMEOUT", "tasks[0]", True)
+    (found,) = lint(read_source(source.encode()), {"calling": calling}.get)
+    assert (found.code, found.place, found.warning) == ("LINT_TIMEOUT", "tasks[0]", True)
     limited = source.replace("calling}", "calling, timeout: 1s}")
     assert lint(read_source(limited.encode()), {"calling": calling}.get) == ()
 
@@ -51,7 +51,7 @@ def test_a_last_effect_needs_no_compensation() -> None:
 
 
 def test_a_workflow_that_handles_failures_is_left_alone() -> None:
-    """An edge for failures says that somebody has thought of it."""
+    """An edge for failures counts as handling."""
     task = "apiVersion: workflow.io/v1\nkind: WorkflowTask\nmetadata: {name: t}\nspec: "
     task += "{type: http, timeout: 9s, http: {method: POST, url: 'http://a'}}\n---\n"
     flow = task + NATIVE % "" + "    - {id: a, taskRef: t}\n"
@@ -119,7 +119,7 @@ def test_warnings_come_in_the_order_of_the_text() -> None:
     ],
 )  # fmt: skip
 def test_names_of_secrets(name: str, secret: bool) -> None:
-    """What stands under them is taken for one."""
+    """Values under them count as secrets."""
     assert names_secret(name) is secret
 
 
@@ -129,8 +129,8 @@ def test_names_of_secrets(name: str, secret: bool) -> None:
         "{{input.token}}", "Bearer {{input.token}}", "", "${TOKEN}", "<your token>", "***", 7, None,
     ],
 )  # fmt: skip
-def test_what_is_no_secret_under_such_a_name(value: object) -> None:
-    """Templates, placeholders, and what is no text."""
+def test_harmless_values_under_secret_names(value: object) -> None:
+    """Templates, placeholders, and values that are no text."""
     document = {"id": "w", "steps": [{"id": "a", "params": {"token": value}}]}
     reading = read_source(orjson.dumps(document))
     assert lint(reading, no_library) == ()
@@ -159,7 +159,7 @@ def test_a_signed_token_is_found_wherever_it_begins(before: str) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", ".eyJ", ".eyJzdWIiOiIxIn0.", " "])
-def test_what_begins_like_a_token_many_times_is_looked_through_once(rest: str) -> None:
+def test_repeated_token_prefixes_are_scanned_once(rest: str) -> None:
     """A text of a definition has up to 8 MiB, and nothing else happens meanwhile."""
     text = "-eyJhbGciOiJI" * 40_000 + rest
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Maps: what may stand in one, what its tasks see, and how each mistake in one is told."""
+"""Maps: allowed members, names in bodies, and the problem of each mistake."""
 
 import json
 from typing import Any
@@ -25,12 +25,12 @@ ORDERS = {"type": "object", "properties": {"orders": LIST, "name": {"type": "str
 def each(
     *tasks: dict[str, Any], items: Any = "{{input.orders}}", body: Any = None, **more: Any
 ) -> dict[str, Any]:
-    """A map `each`; `body` are further members of `map`, `more` of the node."""
+    """Return a map `each`; `body` are further members of `map`, `more` of the node."""
     return {"id": "each", "map": {"items": items, "tasks": list(tasks), **(body or {})}, **more}
 
 
 def found(*tasks: dict[str, Any], tasks_of: tuple[dict[str, Any], ...] = (), **spec: Any) -> str:
-    """The errors of a workflow, a line each: code, place, message."""
+    """Return the errors of a workflow as lines: code, place, message."""
     source = documents(*tasks_of, workflow(*tasks, **spec))
     errors = errors_in(problems(source))
     return "\n".join(f"{p.code} {p.place}: {p.message}" for p in errors)
@@ -77,7 +77,7 @@ def test_a_map_is_a_node_with_a_graph_of_its_own() -> None:
     assert len(plan.specs) == 1
 
 
-def test_a_bound_that_is_not_said_is_a_hundred() -> None:
+def test_the_default_bound_is_a_hundred() -> None:
     """And what else is not said is as with any task."""
     planned = compile_source(documents(workflow(each(node("a"), items=[1, 2])))).nodes[0]
     assert (planned.map.concurrency, planned.critical, planned.name) == (100, True, "each")
@@ -123,7 +123,7 @@ def test_tasks_around_are_read_in_bodies_and_waited_for_by_the_map() -> None:
 
 
 def test_a_condition_in_a_map_is_a_gate_in_it() -> None:
-    """Which is given what it reads, the item included."""
+    """The gate's input holds the values it reads, including the item."""
     plan = compile_source(
         documents(
             workflow(
@@ -197,7 +197,7 @@ def test_analysis_shows_bodies_as_graphs_of_their_own() -> None:
         ({"priority": "LOW"}, "priority", "write it at the tasks in map.tasks"),
     ],
 )
-def test_what_belongs_to_tasks_is_refused_beside_a_map(
+def test_members_of_tasks_are_refused_at_a_map(
     members: dict[str, Any], place: str, message: str
 ) -> None:
     """With where it belongs."""
@@ -225,7 +225,7 @@ def test_what_belongs_to_tasks_is_refused_beside_a_map(
         ({"items": "{{"}, ("TEMPLATE_INVALID", "tasks[0].map.items")),
     ],
 )
-def test_what_a_map_is_made_of_is_checked(body: Any, refusal: tuple[str, str]) -> None:
+def test_the_members_of_a_map_are_checked(body: Any, refusal: tuple[str, str]) -> None:
     """Its members one by one."""
     assert refusals(documents(workflow(each(node("a"), body=body), inputSchema=ORDERS))) == [
         refusal
@@ -244,7 +244,7 @@ def test_a_map_needs_items_and_tasks() -> None:
 
 
 def test_step_json_has_no_map() -> None:
-    """There it is one of the members that have no effect, which is said."""
+    """There `map` is an ignored member, with a warning."""
     given = {"id": "w", "steps": [{"id": "a", "map": {"items": [1], "tasks": []}}]}
     (warning,) = problems(json.dumps(given).encode())
     assert (warning.warning, warning.place) == (True, "steps[0].map")
@@ -337,7 +337,7 @@ def test_maps_beside_each_other_may_use_the_same_ids() -> None:
     assert found(each(node("a")), other) == ""
 
 
-def test_dependencies_are_said_inside_one_graph() -> None:
+def test_dependencies_stay_inside_one_graph() -> None:
     """One on a task around the map belongs to the map."""
     assert found(node("first"), each(node("a", dependsOn=["first"]))) == (
         "GRAPH_UNKNOWN_NODE tasks[1].map.tasks[0].dependsOn[0]: a depends on 'first', "
@@ -389,7 +389,7 @@ TASKS = (
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("{{index}}", ""),
         ("{{item.n}}", ""),
@@ -398,7 +398,7 @@ TASKS = (
         ("{{tasks.text.output}}", "string does not fit integer expected by number"),
     ],
 )
-def test_what_flows_into_a_task_in_a_map_is_checked(given: str, told: str) -> None:
+def test_the_input_of_a_task_in_a_map_is_checked(given: str, message: str) -> None:
     """The item has the type of the list's elements, where that is known."""
     orders = {"type": "array", "items": object_schema(id="string", n="integer")}
     text = found(
@@ -406,8 +406,8 @@ def test_what_flows_into_a_task_in_a_map_is_checked(given: str, told: str) -> No
         tasks_of=TASKS,
         inputSchema={"type": "object", "properties": {"orders": orders}},
     )
-    assert told in text
-    assert bool(text) == bool(told)
+    assert message in text
+    assert bool(text) == bool(message)
 
 
 def test_the_item_of_an_inner_map_is_the_innermost() -> None:

@@ -1,4 +1,4 @@
-"""What a workflow says besides its graph, from native to graph JSON and back."""
+"""Policies of a workflow from native to graph JSON and back."""
 
 import json
 from typing import Any
@@ -62,7 +62,7 @@ spec:
 
 
 def node_task(plan: plan_pb2.Plan) -> plan_pb2.Plan:
-    """The plan without the names that its source and format give it."""
+    """Return the plan without the names that its source and format give it."""
     bare = plan_pb2.Plan()
     bare.CopyFrom(plan)
     bare.digest = bare.version_digest = ""
@@ -83,7 +83,7 @@ def triggers(source: bytes) -> list[Any]:
     return [trigger_message(each) for each in read.resource.triggers]
 
 
-def test_nothing_of_it_is_lost_on_the_way_to_graph_json_and_back() -> None:
+def test_policies_survive_graph_json_and_back() -> None:
     """Policies, undoing, fallbacks, holds, joins by count, finally, approvals: the same plan."""
     graph = converted(SOURCE, "application/yaml", "graph")
     native = converted(graph, "application/json", "native")
@@ -119,7 +119,7 @@ STEPS = {
 }
 
 
-def test_what_step_json_says_of_a_task_goes_to_graph_json_and_back() -> None:
+def test_settings_of_steps_survive_graph_json_and_back() -> None:
     """Limits, labels, permissions, a cache, failures, and what starts the workflow."""
     steps = json.dumps(STEPS).encode()
     graph = converted(steps, "application/json", "graph")

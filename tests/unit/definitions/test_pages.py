@@ -1,4 +1,4 @@
-"""Maps whose items come page by page: what they become, and how each mistake in one is told."""
+"""Maps by pages: their plan, and the problem of each mistake."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from tests.unit.definitions.factories import documents, node, problems, task, wo
 
 
 def found(*tasks: dict[str, Any], tasks_of: tuple[dict[str, Any], ...] = ()) -> str:
-    """The errors of a workflow, a line each: code, place, message."""
+    """Return the errors of a workflow as lines: code, place, message."""
     errors = errors_in(problems(documents(*tasks_of, workflow(*tasks))))
     return "\n".join(f"{p.code} {p.place}: {p.message}" for p in errors)
 
 
 def by_pages(**more: Any) -> dict[str, Any]:
-    """A map over the pages that the task `t` brings."""
+    """Return a map over the pages that the task `t` fetches."""
     pages = {"taskRef": "t", **more.pop("pages", {})}
     tasks = [node("ship", "t", input={"order": "{{item}}"})]
     return {"id": "each", "map": {"pages": pages, "tasks": tasks, **more}}
@@ -41,7 +41,7 @@ def test_a_map_by_pages_is_a_task_and_a_map_for_each_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (
             {"items": [1]},
@@ -58,9 +58,9 @@ def test_a_map_by_pages_is_a_task_and_a_map_for_each_page() -> None:
         ({"results": "SOME"}, "DEFINITION_INVALID documents[1].tasks[0].map.results"),
     ],
 )
-def test_what_is_wrong_with_pages_is_told_with_its_place(more: dict[str, Any], told: str) -> None:
+def test_problems_of_pages_have_their_place(more: dict[str, Any], message: str) -> None:
     """Each mistake once."""
-    assert found(by_pages(**more), tasks_of=(task("t"),)).startswith(told)
+    assert found(by_pages(**more), tasks_of=(task("t"),)).startswith(message)
 
 
 def test_the_output_of_a_map_by_pages_is_known() -> None:
@@ -78,5 +78,7 @@ def test_a_map_by_pages_has_so_many_pages_at_most() -> None:
     most = limits.MAP_PAGES_MAX
     assert found(by_pages(pages={"maxPages": most}), tasks_of=(task("t"),)) == ""
     for more in (most + 1, most * 100):
-        told = found(by_pages(pages={"maxPages": more}), tasks_of=(task("t"),))
-        assert told.startswith("DEFINITION_INVALID documents[1].tasks[0].map.pages.maxPages"), told
+        message = found(by_pages(pages={"maxPages": more}), tasks_of=(task("t"),))
+        assert message.startswith("DEFINITION_INVALID documents[1].tasks[0].map.pages.maxPages"), (
+            message
+        )

@@ -1,4 +1,4 @@
-"""A problem inside a string is told at its line and column, however the string is written."""
+"""A problem inside a string has its own line and column in any string style."""
 
 import json
 from typing import Any
@@ -38,13 +38,13 @@ STYLES = {
 }
 
 
-def told(source: str, kind: str) -> list[Problem]:
+def problems_of(source: str, kind: str) -> list[Problem]:
     reading = read_source(source.encode(), kind)
     return [*reading.problems, *check(reading, no_library)]
 
 
 def rest_of_line(source: str, problem: Problem) -> str:
-    """What stands from the problem on."""
+    """Return the text from the problem on."""
     return source.split("\n")[problem.line - 1][problem.column - 1 :]
 
 
@@ -52,7 +52,7 @@ def rest_of_line(source: str, problem: Problem) -> str:
 def test_every_style_of_yaml(style: str) -> None:
     """The reference that leads nowhere is where the caret is put."""
     source = f"{HEAD}      {STYLES[style]}\n"
-    (problem,) = told(source, "application/yaml")
+    (problem,) = problems_of(source, "application/yaml")
     assert problem.code == "TEMPLATE_UNKNOWN_REFERENCE"
     assert rest_of_line(source, problem).startswith(WRONG)
 
@@ -69,16 +69,18 @@ def test_the_escapes_of_json(options: dict[str, Any]) -> None:
         "spec": {"tasks": [node]},
     }
     source = json.dumps(document, **options)
-    found = {problem.place: rest_of_line(source, problem) for problem in told(source, "json")}
+    found = {
+        problem.place: rest_of_line(source, problem) for problem in problems_of(source, "json")
+    }
     assert found["tasks[0].input.y"].startswith("}}")
     assert found["tasks[0].condition"].startswith("~")
     del node["condition"], given_["y"]
     source = json.dumps(document, **options)
-    (problem,) = told(source, "json")
+    (problem,) = problems_of(source, "json")
     assert rest_of_line(source, problem).startswith(WRONG)
 
 
-def test_a_condition_that_was_trimmed_is_pointed_into_all_the_same() -> None:
+def test_a_trimmed_condition_keeps_its_positions() -> None:
     """Offsets count in what was compiled, which is a part of the string."""
     source = parse(b"x: '  a > ~  '\n", "application/yaml")
     (placed,) = source.place([Problem("", "", ("x",), offset=4, inside="a > ~")])
@@ -91,7 +93,7 @@ def test_a_condition_that_was_trimmed_is_pointed_into_all_the_same() -> None:
     Problem("", "", ("x",), offset=0, inside="a"),
     Problem("", "", ("x",)),
 ])  # fmt: skip
-def test_where_the_place_inside_is_not_known_the_string_is_pointed_at(problem: Problem) -> None:
+def test_an_unknown_position_points_at_the_string(problem: Problem) -> None:
     """Behind its end, in another text, in one that is there twice, in none."""
     (placed,) = parse(b"x: 'a b a'\n", "application/yaml").place([problem])
     assert (placed.line, placed.column) == (1, 4)
@@ -109,7 +111,7 @@ texts = st.text(PLAIN, max_size=40)
     unicode=st.booleans(),
     width=st.sampled_from([10, 80]),
 )
-def test_whatever_stands_around_it(
+def test_any_surrounding_text_keeps_positions(
     before: str, after: str, style: str, unicode: bool, width: int
 ) -> None:
     """Blanks, breaks, quotes and escapes of every kind, written by a YAML and a JSON writer."""
@@ -128,7 +130,7 @@ def test_whatever_stands_around_it(
 
 
 def pointed(read: Source, offset: int) -> str:
-    """What stands at a character of the first item; lines end as YAML says."""
+    """Return the text at a character of the first item; lines end as in YAML."""
     (placed,) = read.place([Problem("", "", (0,), offset=offset)])
     text = read.text.replace("\r\n", "\n")
     for other in "\r\x85\u2028\u2029":

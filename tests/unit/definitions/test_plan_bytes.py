@@ -1,4 +1,4 @@
-"""Plans are named by their bytes: they stay what they were, from release to release."""
+"""Plans are identified by their bytes, which stay equal across releases."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def digest(sources: list[bytes]) -> str:
 
 
 def native(draw: random.Random) -> bytes:
-    """A workflow of every kind of node, with what may be said of one."""
+    """Return a workflow with every kind of node and member."""
     given = []
     for index in range(draw.randint(1, NODES_MAX)):
         before = [f"n{number}" for number in range(index) if draw.random() < 0.3]

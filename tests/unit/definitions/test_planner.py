@@ -1,4 +1,4 @@
-"""What executions run: nodes, inputs, specs, limits, and a digest that names it all."""
+"""Plans of executions: nodes, inputs, specs, limits, and the digest."""
 
 import hashlib
 from typing import Any, TypeVar
@@ -97,20 +97,20 @@ def step(action: str, **params: Any) -> bytes:
 def test_steps_get_the_context_only_where_they_need_it(
     source: bytes, mode: int, executor: str, config: dict[str, Any]
 ) -> None:
-    """Each built-in action with what its executor is told."""
-    planned, spec, told = only(source)
-    assert (planned.input_mode, spec.task_type, told) == (mode, executor, config)
+    """Each built-in action with the configuration of its executor."""
+    planned, spec, config = only(source)
+    assert (planned.input_mode, spec.task_type, config) == (mode, executor, config)
     assert planned.kind == plan_pb2.NODE_KIND_TASK
     assert planned.gate == (executor == "condition")
 
 
 def test_an_unknown_action_is_a_remote_workers_task() -> None:
     """It gets its parameters, rendered over the context."""
-    planned, spec, told = only(step("custom-action", to="{{context.email}}", n=1))
+    planned, spec, config = only(step("custom-action", to="{{context.email}}", n=1))
     assert spec.task_type == "custom-action"
-    assert told == {"to": "{{context.email}}", "n": 1}
+    assert config == {"to": "{{context.email}}", "n": 1}
     assert planned.input_mode == TEMPLATE
-    assert orjson.loads(planned.input_template) == told
+    assert orjson.loads(planned.input_template) == config
 
 
 def test_a_step_without_action_and_a_delay_need_no_worker() -> None:
@@ -171,7 +171,7 @@ def test_limits_come_from_the_node_then_the_task_then_the_dialect() -> None:
     ]
 
 
-def test_equal_tasks_are_told_once() -> None:
+def test_equal_tasks_share_one_spec() -> None:
     """Four nodes, two specs; each is named by the digest of itself."""
     plan = compile_source(
         documents(
@@ -229,20 +229,20 @@ def test_a_literal_pipeline_travels_unrendered() -> None:
     """Its templates are over the items it sees; one that reads the workflow is rendered first."""
     own = {"operation": "filter", "field": "name", "operator": "eq", "value": "{{name}}"}
     given = {"source": "{{input.users}}", "pipeline": [own, {"operation": "limit", "count": 10}]}
-    planned, spec, told = only(documents(workflow(node("a", "transform", input=given))))
-    assert (spec.task_type, told) == (
+    planned, spec, config = only(documents(workflow(node("a", "transform", input=given))))
+    assert (spec.task_type, config) == (
         "transform",
         {"pipeline": given["pipeline"], "input_key": "source"},
     )
     assert orjson.loads(planned.input_template) == {"source": "{{input.users}}"}
     rendered = {**given, "pipeline": [{"operation": "limit", "count": "{{input.count}}"}]}
-    planned, _, told = only(documents(workflow(node("a", "transform", input=rendered))))
-    assert told == {}
+    planned, _, config = only(documents(workflow(node("a", "transform", input=rendered))))
+    assert config == {}
     assert orjson.loads(planned.input_template) == rendered
 
 
 def test_a_condition_of_a_task_becomes_a_gate_before_it() -> None:
-    """Which waits for what the task waits for, and is given what it reads."""
+    """The gate waits for the dependencies of the task, and its input holds the values it reads."""
     plan = compile_source(
         documents(
             task("t"),
@@ -327,7 +327,7 @@ def test_a_source_without_exactly_one_workflow_has_no_plan() -> None:
             compile_source(source)
 
 
-def test_what_is_too_large_is_told_as_such() -> None:
+def test_too_large_sources_raise_too_large() -> None:
     """With the class of errors that means so."""
     with pytest.raises(TooLarge) as refused:
         compile_source(b" " * (8 * 1024 * 1024 + 1))

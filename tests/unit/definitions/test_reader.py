@@ -1,4 +1,4 @@
-"""What a definition is told about a member that is not what it should be."""
+"""Messages for members of the wrong type."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.features.natives import text, workflow
 Json = Any
 
 
-def told(**task: Json) -> str:
+def message_of(**task: Json) -> str:
     with pytest.raises(Invalid) as refused:
         compile_source(text(workflow("w", {"id": "a", "taskRef": "noop", **task})).encode())
     return refused.value.violations[0].description
@@ -34,10 +34,10 @@ def told(**task: Json) -> str:
 def test_a_duration_that_is_none_is_named(value: Json, words: str) -> None:
     """In the timeout of a task, in its retries and in the input of a delay."""
     expected = 'a duration such as "500ms", "30s", "5m" or "1h"'
-    assert told(timeout=value) == f"timeout must be {expected}, {words}"
-    assert told(retry={"maxDelay": value}) == f"maxDelay must be {expected}, {words}"
+    assert message_of(timeout=value) == f"timeout must be {expected}, {words}"
+    assert message_of(retry={"maxDelay": value}) == f"maxDelay must be {expected}, {words}"
     if value != 5:
-        delay = told(taskRef="delay", input={"duration": value})
+        delay = message_of(taskRef="delay", input={"duration": value})
         more = "a whole number of ms, or an instant such as 2030-01-31T08:00:00Z"
         assert delay == f"duration must be {expected}, {more}, {words}"
 
@@ -49,7 +49,7 @@ def test_a_delay_may_be_a_number_or_a_template() -> None:
         task = {"id": "a", "taskRef": "delay", "input": {"duration": value}}
         compile_source(text(workflow("w", task)).encode())
     for value in (-1, 366 * 86_400_000 + 1, "8785h", 2**63):
-        assert "it must be from 0 to 31622400000" in told(
+        assert "it must be from 0 to 31622400000" in message_of(
             taskRef="delay", input={"duration": value}
         )
 
@@ -64,6 +64,6 @@ def test_a_delay_may_be_a_number_or_a_template() -> None:
         ([], "an array"),
     ],
 )
-def test_any_value_is_shown_in_few_words(value: Json, words: str) -> None:
-    """As whoever wrote it will recognize it."""
+def test_any_value_is_shown_shortened(value: Json, words: str) -> None:
+    """In a form that its author recognizes."""
     assert shown(value) == words

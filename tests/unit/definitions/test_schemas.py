@@ -1,4 +1,4 @@
-"""Which JSON Schemas may be declared."""
+"""Accepted and refused JSON Schemas."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ def test_schemas_that_are_well_formed_may_be_declared(schema: Any) -> None:
 def test_schemas_that_are_not_are_refused_where_they_are_wrong(
     schema: Any, expected: tuple[str, str]
 ) -> None:
-    """Nothing is fetched, whatever they point at."""
+    """Nothing is fetched, for any reference."""
     assert refused(schema) == [expected]
 
 
@@ -102,8 +102,8 @@ def test_references_that_double_sixty_times_are_refused() -> None:
     assert code == "SCHEMA_TOO_COMPLEX"
 
 
-def test_each_problem_of_a_schema_is_told_in_our_words() -> None:
-    """What it must be and what it is."""
+def test_each_problem_of_a_schema_has_a_plain_message() -> None:
+    """The message names the expected and the given type."""
     found = problems(documents(task("t", outputSchema={"type": "strin", "required": "a"})))
     messages = {problem.place: problem.message for problem in found}
     assert messages["outputSchema.type"].startswith("type 'strin' must be array, boolean, ")

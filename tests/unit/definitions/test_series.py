@@ -31,7 +31,7 @@ def test_a_diamond_with_a_tail():
 
 
 def test_dependencies_that_others_imply_change_nothing():
-    """What counts is who waits for whom, directly or not."""
+    """Only direct and indirect order counts."""
     assert blocks_of(graph("", "0", "01", "012")) == Series((0, 1, 2, 3))
 
 
@@ -73,7 +73,7 @@ def test_ten_thousand_side_by_side_and_in_a_row():
 
 
 def order_of(block: Block) -> tuple[list[int], set[tuple[int, int]]]:
-    """The nodes of a block, and who waits for whom by it."""
+    """Return the nodes of a block with the order that it implies."""
     if isinstance(block, int):
         return [block], set()
     nodes, waits = [], set()
@@ -88,7 +88,7 @@ def order_of(block: Block) -> tuple[list[int], set[tuple[int, int]]]:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_blocks_say_what_their_graph_says(seed):
-    """Any graph of six nodes: the blocks mean the same order, or there are none and an N is."""
+    """For any graph of six nodes: the blocks mean the same order, or the graph contains an N."""
     chance = random.Random(seed)
     waits = [[str(b) for b in range(n) if chance.random() < 0.4] for n in range(6)]
     made = graph(*waits)

@@ -1,4 +1,4 @@
-"""Serverless Workflow documents as plans, and what is wrong with those that are wrong."""
+"""Serverless Workflow documents: their plans, and the problems of wrong ones."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def emitted(**attributes: Json) -> Json:
 
 
 def signed(**more: Json) -> Json:
-    """A request of a client that gets tokens; a member that is null is left out."""
+    """Return a request of a client with tokens; members that are null are left out."""
     client = {"id": "me", "secret": "s", **more.pop("client", {})}
     oauth2 = {"authority": "http://a", "grant": "client_credentials", "client": client, **more}
     policy = {"oauth2": {key: value for key, value in oauth2.items() if value is not None}}
@@ -36,7 +36,7 @@ def signed(**more: Json) -> Json:
 
 
 def remote(endpoint: str = "grpc://h:5000", **service: Json) -> Json:
-    """A call of a gRPC service."""
+    """Return a call of a gRPC service."""
     service = {"name": "a.Greeter", "host": "h", "port": 5000, **service}
     given = {"proto": {"endpoint": endpoint}, "service": service, "method": "Greet"}
     return {"call": "grpc", "with": given}
@@ -46,14 +46,14 @@ asked = {"call": "http", "with": {"method": "get", "endpoint": "http://x"}}
 
 
 def nodes(*tasks: Json, **more: Json) -> dict[str, Any]:
-    """The nodes of the machine that a document becomes, by id."""
+    """Return the nodes of a document's machine by id."""
     plan = compile_source(source(*tasks, **more))
     [root] = plan.nodes
     return {node.id: node for node in root.states.nodes}
 
 
 def following(found: dict[str, Any], name: str) -> str:
-    """The id of what follows a node, empty at the end."""
+    """Return the id of a node's successor, empty at the end."""
     index = found[name].follow.next
     return list(found)[index - 1] if index else ""
 
@@ -65,14 +65,14 @@ def test_a_list_of_tasks_is_a_machine_in_its_order() -> None:
     assert [following(found, name) for name in found] == ["c", "", ""]
 
 
-def test_a_task_is_one_node_whatever_stands_around_it() -> None:
+def test_a_task_with_processing_is_one_node() -> None:
     """Conditions, input, output and export of a simple task cost no node of their own."""
     shaped = {"if": ".x", "input": {"from": ".y"}, "output": {"as": ".z"}, "export": {"as": "."}}
     assert list(nodes({"a": {**SET, **shaped}})) == ["a"]
 
 
 def test_names_that_are_no_ids_become_ids() -> None:
-    """A name may be any text; two that become the same id are told apart."""
+    """A name may be any text; equal ids are made unique."""
     found = nodes({"an order": SET}, {"an.order!": {"do": [{"an order": SET}]}})
     assert list(found) == ["an-order", "an-order-2", "an.order-"]
     assert found["an-order"].name == "an order"
@@ -238,7 +238,7 @@ def test_features_that_cannot_run_are_refused_by_name(task: Json, feature: str) 
     ],
 )
 def test_wrong_documents_are_refused(more: Json, code: str, place: str) -> None:
-    """What is wrong outside of the tasks has its code and place too."""
+    """Problems outside of the tasks have a code and a place too."""
     assert refusals(source({"t": SET}, **more)) == [(code, place)]
 
 
@@ -251,7 +251,7 @@ def test_a_name_with_a_dot_is_refused(key: str) -> None:
 
 
 def test_a_document_without_its_parts_says_which() -> None:
-    """All that is missing is told in one pass."""
+    """All missing members are reported in one pass."""
     found = refusals(b"document: {}\n")
     assert [place for _, place in found] == [
         "document.dsl", "document.name", "document.namespace", "document.version", "do",

@@ -95,7 +95,7 @@ def test_an_event_starts_one_execution(
         ({"on": {"one": {**wanted(type="a"), "correlate": {}}}}, "event correlation"),
     ],
 )
-def test_what_no_trigger_is_exactly_is_refused_by_name(schedule: Json, feature: str) -> None:
+def test_inexact_schedules_are_refused_by_name(schedule: Json, feature: str) -> None:
     """Nothing is taken for something like it."""
     [problem] = errors_in(problems(scheduled(schedule)))
     assert problem.code == "FEATURE_UNSUPPORTED"

@@ -1,4 +1,4 @@
-"""Amazon States Language documents as plans, and what is wrong with those that are wrong."""
+"""Amazon States Language documents: their plans, and the problems of wrong ones."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ def nodes(state: Json) -> dict[str, Any]:
     return {node.id: node for node in root.states.nodes}
 
 
-def test_a_state_is_one_node_whatever_stands_around_it() -> None:
+def test_a_state_with_processing_is_one_node() -> None:
     """Paths, parameters and results of a state cost no node of their own."""
     state = {**PASS, "InputPath": "$.a", "Parameters": {"b.$": "$.c"}, "ResultPath": "$.d"}
     assert list(nodes(state)) == ["S"]
@@ -66,7 +66,7 @@ def test_another_state_machine_is_a_sub_workflow(
     assert (child.child.version, child.child.version_label) == version
 
 
-def test_what_may_fail_has_a_node_that_decides() -> None:
+def test_a_fallible_state_has_an_error_handler() -> None:
     """Retriers and catchers are decided in order by one node, behind which are their targets."""
     state = {"Type": "Task", "Resource": HTTP, "End": True,
              "Parameters": {"ApiEndpoint": "http://x", "Method": "GET"},
@@ -182,5 +182,5 @@ def test_features_that_cannot_run_are_refused_by_name(state: Json, feature: str)
     ],
 )  # fmt: skip
 def test_wrong_documents_are_refused(document: Json, expected: list[tuple[str, str]]) -> None:
-    """What is wrong outside of the states has its code and place too."""
+    """Problems outside of the states have a code and a place too."""
     assert refusals(json.dumps(document).encode()) == expected

@@ -16,12 +16,12 @@ ALL = {"ErrorEquals": ["States.ALL"]}
 
 
 def machine(**states: Json) -> bytes:
-    """A machine whose first state is S."""
+    """Return a machine whose first state is S."""
     return json.dumps({"StartAt": "S", "States": states}).encode()
 
 
 def refused(source: bytes) -> tuple[str, str]:
-    """The code and the place of the only thing wrong."""
+    """Return the code and the place of the only problem."""
     [found] = refusals(source)
     return found
 
@@ -87,8 +87,8 @@ def test_no_transition_leads_into_another_machine() -> None:
 
 
 @pytest.mark.parametrize("key", ["Retry", "Catch"])
-def test_states_all_stands_alone_and_last(key: str) -> None:
-    """What stands beside or behind it would never be asked."""
+def test_states_all_is_alone_and_last(key: str) -> None:
+    """Entries beside or behind it would never be reached."""
     more = {"Next": "Told"} if key == "Catch" else {}
     mixed = {"ErrorEquals": ["States.ALL", "A"], **more}
     one = {"ErrorEquals": ["A"], **more}
@@ -153,7 +153,7 @@ def test_members_of_states_follow_the_rules(state: Json, code: str, place: str) 
 
 @pytest.mark.parametrize("member", ["End", "ResultPath", "Parameters"])
 def test_a_choice_has_no_members_of_other_states(member: str) -> None:
-    """It goes on by its rules, and changes nothing."""
+    """It has only rules and transitions, and changes nothing."""
     choice = {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": "B"}]}
     source = machine(S={**choice, member: True if member == "End" else "$.a"}, B=PASS)
     assert refused(source) == ("DEFINITION_INVALID", f"States.S.{member}")
@@ -189,7 +189,7 @@ def test_fields_that_the_context_object_has_not_are_refused(lookup: str) -> None
          "ItemsPath"),
     ],
 )  # fmt: skip
-def test_the_context_object_is_checked_wherever_a_path_stands(state: Json, place: str) -> None:
+def test_the_context_object_is_checked_in_every_path(state: Json, place: str) -> None:
     """Paths of every member of a state are looked at."""
     assert refused(machine(S=state)) == ("FEATURE_UNSUPPORTED", f"States.S.{place}")
 
@@ -238,7 +238,7 @@ def test_a_token_is_in_the_context_object_of_its_task_only() -> None:
 
 
 @pytest.mark.parametrize("path", ["$.a b", "$.", "$.a[", "$.a]", "$..", "$.x:y", "$.\\uD800"])
-def test_what_is_no_path_of_the_language_stays_refused(path: str) -> None:
+def test_invalid_paths_are_refused(path: str) -> None:
     """More names are paths; what is none is refused wherever a path stands."""
     for key in ("InputPath", "ResultPath"):
         assert refused(machine(S={**PASS, key: path})) == ("EXPRESSION_INVALID", f"States.S.{key}")

@@ -1,4 +1,4 @@
-"""Definitions that need what public ones need: which are accepted, and why the others are not."""
+"""Typical definitions: accepted ones, and the reasons for refusals."""
 
 import json
 
@@ -9,7 +9,7 @@ from flowmesh.definitions.planning.compile import compile_source
 from tests.unit.definitions.factories import problems, refusals
 from tests.unit.definitions.states_samples import SAMPLES
 
-# What cannot run here: the code and the place of the first thing that is refused.
+# Refused definitions: the code and the place of the first refusal.
 REFUSED = {
     "a batch that is distributed": "States.Each.ToleratedFailurePercentage",
     "objects of a bucket": "States.Each.ItemReader",
@@ -26,7 +26,7 @@ def test_typical_definitions_are_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_run_is_refused_with_a_reason_and_its_place(name: str) -> None:
+def test_unsupported_definitions_are_refused_with_reason_and_place(name: str) -> None:
     """Items from a bucket, tolerated failures and connections of AWS have nothing here."""
     source = json.dumps(SAMPLES[name]).encode()
     found = refusals(source)

@@ -1,4 +1,4 @@
-"""Which words are a built-in task type mistyped, and which are words of their own."""
+"""Mistyped built-in task types, and names of other tasks."""
 
 import orjson
 import pytest
@@ -32,12 +32,12 @@ def test_a_word_that_is_mistyped_has_one_that_was_meant(word: str, meant: str) -
     ],
 )  # fmt: skip
 def test_a_word_of_its_own_is_none_mistyped(word: str) -> None:
-    """What has a digit or another beginning, is short or differs by more than that."""
+    """A digit, another first letter, a short word, or more differences."""
     assert not any(is_typo_of(word, each) for each in ACTIONS)
 
 
-def test_an_error_behind_many_warnings_is_told() -> None:
-    """However much there is to warn of, a document is not right because of it."""
+def test_an_error_behind_many_warnings_is_reported() -> None:
+    """Also behind more warnings than the limit."""
     warned = [{"id": f"s{n}", "action": "noops"} for n in range(100)]
     steps = [*warned, {"id": "last", "timeout": "soon"}]
     reading = read_source(orjson.dumps({"id": "w", "steps": steps}), "application/json")

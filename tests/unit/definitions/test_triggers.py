@@ -1,4 +1,4 @@
-"""Triggers of documents as the suite keeps them, compares them and writes them out."""
+"""Triggers of documents: as messages, in differences, and as written."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def loaded(document: Json) -> Workflow:
 
 
 def test_the_url_of_a_webhook_is_one_that_can_be_called() -> None:
-    """Made of two names, it is an id as they are; a path makes it shorter."""
+    """It is the two names if they form an id; a path makes it shorter."""
     webhooks: Json = {name: {"id": name, "webhook": {}} for name in ("h" * 126, "h" * 127)}
     assert loaded(native(webhooks["h" * 126])).triggers
     reading = read_source(orjson.dumps(native(webhooks["h" * 127])))
@@ -100,7 +100,7 @@ def test_the_plan_says_which_calls_a_waiting_node_takes() -> None:
     assert node.receiver.secret == "s"
 
 
-def test_a_schedule_knows_what_its_input_can_be_made_of() -> None:
+def test_the_input_template_of_a_schedule_is_checked() -> None:
     """A member that is never there is found before it fires."""
     cron = {"expression": "@daily", "input": "{{trigger.scheduled}}"}
     reading = read_source(orjson.dumps(native({"id": "c", "cron": cron})))
@@ -112,7 +112,7 @@ def test_a_schedule_knows_what_its_input_can_be_made_of() -> None:
 
 
 def test_differences_tell_of_triggers_and_of_no_secret() -> None:
-    """What changed of one, that a secret is another one, and not which."""
+    """Changed fields of a trigger; for a secret only that it changed."""
     webhook = {"id": "h", "webhook": {"secret": SECRET}}
     other = {"id": "h", "webhook": {"secret": f"{SECRET[:-4]}LaLa"}}
     cron = {"id": "c", "cron": {"expression": "@daily"}}

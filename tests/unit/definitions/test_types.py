@@ -1,4 +1,4 @@
-"""What flows from node to node, against what the nodes declare: refusals and warnings."""
+"""Types of values passed between nodes, against schemas: refusals and warnings."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ ORDER = {
 MEMBER = {"type": "object", "required": ["x"]}
 
 
-def told(given: Json, need: Json, **more: Json) -> list[tuple[str, str, str]]:
-    """Code, place below the input, and message of what is told of one flow."""
+def problems_of_flow(given: Json, need: Json, **more: Json) -> list[tuple[str, str, str]]:
+    """Return code, place below the input, and message for each problem of one flow."""
     source = documents(
         task("take", inputSchema=need),
         task("order", outputSchema=ORDER),
@@ -63,9 +63,9 @@ def given(path: str) -> Json:
         ("", {}),
     ],
 )
-def test_what_fits_or_is_not_declared_is_silent(path: str, need: Json) -> None:
-    """Nobody is warned where one side says nothing."""
-    assert told(given(path), of_member(need)) == []
+def test_matching_or_undeclared_types_give_no_warning(path: str, need: Json) -> None:
+    """No warning if one side has no schema."""
+    assert problems_of_flow(given(path), of_member(need)) == []
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,17 @@ def test_what_fits_or_is_not_declared_is_silent(path: str, need: Json) -> None:
         ({"x": {}}, of_member({"oneOf": [{"type": "string"}]}), ".x", "object does not fit string"),
     ],
 )
-def test_what_never_fits_is_refused(value: Json, need: Json, place: str, message: str) -> None:
+def test_a_certain_mismatch_is_refused(value: Json, need: Json, place: str, message: str) -> None:
     """At its place, with what is given and what is needed."""
-    ((code, at, text),) = told(value, need)
+    ((code, at, text),) = problems_of_flow(value, need)
     assert (code, at) == ("TYPE_MISMATCH", place)
     assert message in text
 
 
 def test_both_paths_and_both_types_are_named() -> None:
-    """Where it comes from in the message, where it goes as the place."""
+    """The message names the source, the place is the target."""
     need = of_member({"type": "array", "items": object_schema(sku="number")})
-    ((_, place, message),) = told(given(".lines"), need)
+    ((_, place, message),) = problems_of_flow(given(".lines"), need)
     assert place == ".x[0].sku"
     assert message == (
         "string does not fit number expected by take (from tasks.order.output.lines[0].sku)"
@@ -129,9 +129,9 @@ def test_both_paths_and_both_types_are_named() -> None:
         ("", {"properties": {"id": {"minLength": 1}, "total": {"multipleOf": 2}}}, "characters"),
     ],
 )
-def test_what_may_not_fit_is_one_warning(path: str, need: Json, reason: str) -> None:
+def test_a_possible_mismatch_is_one_warning(path: str, need: Json, reason: str) -> None:
     """With the reason; one for each flow, and nothing is refused."""
-    ((code, place, message),) = told(given(path), of_member(need))
+    ((code, place, message),) = problems_of_flow(given(path), of_member(need))
     assert code == "TYPE_UNKNOWN"
     assert place.startswith(".x")
     assert reason in message
@@ -150,7 +150,7 @@ def test_an_optional_field_that_is_needed_may_be_missing(
     value: Json, need: Json, place: str
 ) -> None:
     """Alone, inside of what flows, and as the whole input."""
-    ((code, at, message),) = told(value, need)
+    ((code, at, message),) = problems_of_flow(value, need)
     assert (code, at) == ("OUTPUT_MAY_BE_MISSING", place)
     assert "tasks.order.output.note may be missing" in message
 
@@ -163,7 +163,7 @@ def test_an_optional_field_that_is_needed_may_be_missing(
         ({"properties": {}}, ""),
     ],
 )
-def test_a_field_that_an_output_does_not_list_is_told(more: Json, message: str) -> None:
+def test_an_unlisted_output_field_is_reported(more: Json, message: str) -> None:
     """A typing error would show when it runs; an open schema says that there may be more."""
     output = object_schema(total="number") | more
     source = documents(
@@ -188,17 +188,17 @@ def test_a_field_that_an_output_does_not_list_is_told(more: Json, message: str) 
 )
 def test_functions_yield_what_they_declare(text: str, need: Json, expected: str) -> None:
     """Of a choice any of its arguments, as far as their schemas tell; nothing is missing then."""
-    found = [message for _, _, message in told({"x": text}, of_member(need))]
+    found = [message for _, _, message in problems_of_flow({"x": text}, of_member(need))]
     assert len(found) == bool(expected)
     assert all(expected in message for message in found)
 
 
 def test_an_optional_field_for_an_optional_one_is_silent() -> None:
     """It is only used where it is."""
-    assert told(given(".note"), {"properties": {"x": {"type": "string"}}}) == []
+    assert problems_of_flow(given(".note"), {"properties": {"x": {"type": "string"}}}) == []
 
 
-def test_what_runs_over_and_comes_out_of_maps_is_followed() -> None:
+def test_types_are_followed_through_maps() -> None:
     """Items of the list that flows in, the list of what its leaf gives."""
     each = {
         "id": "each",
@@ -223,7 +223,7 @@ def test_what_runs_over_and_comes_out_of_maps_is_followed() -> None:
     }
 
 
-def test_a_schema_that_judges_no_output_is_told() -> None:
+def test_an_unused_output_schema_is_reported() -> None:
     """Of a workflow that ends in several tasks and puts nothing together."""
     both = (node("a", "noop"), node("b", "noop"))
     (found,) = problems(documents(workflow(*both, outputSchema={"type": "object"})))
@@ -270,7 +270,7 @@ def missing(first: Json, second: Json, **spec: Json) -> list[str]:
 def test_the_output_of_a_node_that_may_be_skipped_may_be_missing(
     first: Json, second: Json, reason: str
 ) -> None:
-    """Unless whoever uses it hangs on the same."""
+    """Unless its reader depends on the same condition."""
     found = missing(first, second)
     assert found == ([f"the output of used may be missing: {reason}"] if reason else [])
 
@@ -288,7 +288,7 @@ def test_the_output_of_the_workflow_needs_what_it_reads() -> None:
 
 
 def test_a_value_to_fall_back_on_is_one() -> None:
-    """Where the user runs without: who depends on what is skipped is skipped all the same."""
+    """If the reader runs without it; a strict dependent is skipped too."""
     fallen = missing(
         {"condition": CONDITION}, {}, output={"a": "{{default(tasks.used.output, 1)}}"}
     )
@@ -297,7 +297,7 @@ def test_a_value_to_fall_back_on_is_one() -> None:
     ]
 
 
-def test_a_schema_that_is_unsound_is_told_once() -> None:
-    """What flows into it is not compared with it."""
-    found = told(given(".id"), {"type": "strin", "required": ["y"]})
+def test_an_unsound_schema_is_reported_once() -> None:
+    """Values passed to it are not compared."""
+    found = problems_of_flow(given(".id"), {"type": "strin", "required": ["y"]})
     assert [code for code, _, _ in found] == ["SCHEMA_INVALID"]

@@ -1,4 +1,4 @@
-"""Variables of a workflow: what may be declared, and who may refer to it."""
+"""Variables of a workflow: declarations and references."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ def test_a_workflow_without_variables_has_no_such_name() -> None:
         ([1], ("DEFINITION_INVALID", "variables")),
     ],
 )
-def test_what_cannot_be_a_variable_is_refused_with_its_place(
+def test_invalid_variables_are_refused_with_their_place(
     variables: Any, expected: tuple[str, str]
 ) -> None:
     """Names, schemas, first values."""

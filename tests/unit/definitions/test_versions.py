@@ -1,4 +1,4 @@
-"""Two versions side by side, without a server: differences, callers, what could move."""
+"""Comparison of two versions without a server: differences, callers, moves."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ def test_a_reference_says_what_it_means(text: str, ref: TaskRef) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "@1", "a@", "a@0", "a@01", "a@x", "a/", "/a", "a/b/c", "a b"])
-def test_what_is_no_reference_is_told_so(text: str) -> None:
+def test_an_invalid_reference_is_reported(text: str) -> None:
     """With the path and what would be right."""
     assert not is_task_ref(text)
     reading = read_source(native("Workflow", tasks=[{"id": "a", "taskRef": text}]))
@@ -77,7 +77,7 @@ def test_the_same_in_another_order_does_not_differ() -> None:
     assert lines(one, workflow(node("b", "a", input={"y": 2, "x": 1}), node("a"))) == []
 
 
-def test_differences_are_told_part_by_part() -> None:
+def test_differences_are_listed_by_part() -> None:
     """Of nodes, edges and policies, in bodies too; 1 is not 1.0."""
     inner = node("ship", input={"n": 1})
     each = {"id": "each", "map": {"items": [1], "concurrency": 5, "tasks": [inner]}}
@@ -151,9 +151,7 @@ def test_tasks_differ_by_what_they_do_and_take() -> None:
         (None, shape(a=TEXT), Verdict.UNKNOWN),
     ],
 )
-def test_what_the_old_input_took_the_new_one_must_take(
-    old: Json, new: Json, verdict: Verdict
-) -> None:
+def test_the_new_input_must_accept_old_values(old: Json, new: Json, verdict: Verdict) -> None:
     """Wider is compatible; narrower and newly required breaks callers."""
     found = compatibility_of(workflow(inputSchema=old), workflow(inputSchema=new))
     assert (found.input, found.verdict) == (verdict, verdict), found.reasons
@@ -176,9 +174,7 @@ def test_what_the_old_input_took_the_new_one_must_take(
         (shape(a=TEXT), None, Verdict.UNKNOWN),
     ],
 )
-def test_what_the_new_output_may_be_the_old_one_must_have_allowed(
-    old: Json, new: Json, verdict: Verdict
-) -> None:
+def test_the_new_output_must_fit_the_old_schema(old: Json, new: Json, verdict: Verdict) -> None:
     """Narrower and more is compatible; less breaks callers."""
     found = compatibility_of(workflow(outputSchema=old), workflow(outputSchema=new))
     assert (found.output, found.verdict) == (verdict, verdict), found.reasons
@@ -201,7 +197,7 @@ def plan(*tasks: Json) -> plan_pb2.Plan:
 
 
 def test_an_execution_moves_where_what_has_started_is_unchanged() -> None:
-    """What has not started may be anything."""
+    """Nodes that have not started may differ."""
     old = plan(node("a"), node("b", "a"), node("c", "b"))
     new = plan(node("x"), node("c"), node("b", "a"), node("a"), node("d", "c"))
     assert obstacles_to_move(old, new, ["a", "b"]) == []
@@ -213,7 +209,7 @@ def test_an_execution_moves_where_what_has_started_is_unchanged() -> None:
     ]
 
 
-def test_a_body_that_has_begun_must_be_the_same() -> None:
+def test_a_started_body_must_be_unchanged() -> None:
     """Named once, however many of its items have started."""
 
     def each(value: int) -> Json:
@@ -227,8 +223,8 @@ def test_a_body_that_has_begun_must_be_the_same() -> None:
     ]
 
 
-def test_what_follows_from_failures_differs_and_keeps_an_execution_where_it_is() -> None:
-    """Policies, undoing and joins are told; what has begun with others cannot move."""
+def test_changed_failure_handling_keeps_an_execution_on_its_plan() -> None:
+    """Policies, compensation and joins are compared; a started execution cannot move."""
     undo = {"taskRef": "transform", "input": {"source": 1, "pipeline": []}}
     old = workflow(node("a"), node("b", "a", join="ANY"))
     new = workflow(
