@@ -278,7 +278,7 @@ async def test_a_workflow_of_somebody_else_is_left_alone(client: Client) -> None
     await client.register(flow)
     worker = Worker(client)
     worker.durable("taken")(_nothing)
-    with pytest.raises(errors.Invalid, match="is not that of the durable handler"):
+    with pytest.raises(errors.Invalid, match="is not of a durable handler"):
         await worker.start()
 
 

@@ -1,9 +1,10 @@
-"""Durable handlers: code whose every step is journaled, so that it can run again from where it was.
+"""Durable handlers: code whose steps are journaled, so that it resumes after a crash.
 
-loop      the event loop a handler runs on: nothing in it comes from outside of the journal
-run       one handler being run: replays its journal, then asks for more
-context   what a handler is given
-host      a handler at a worker
+loop      the deterministic event loop of a handler
+run       a running handler: replays its journal, then records new operations
+context   the `ctx` argument of a handler
+steps     the steps of a handler on a worker
+host      a handler on a worker
 flows     the workflow of a single handler
 """
 
@@ -14,7 +15,7 @@ from flowmesh.sdk.durable.failures import (
     OperationFailed,
     StepFailed,
 )
-from flowmesh.sdk.durable.host import step_key
+from flowmesh.sdk.durable.steps import step_key
 
 __all__ = [
     "CallFailed",

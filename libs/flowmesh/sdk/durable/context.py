@@ -1,4 +1,4 @@
-"""What a durable handler is given: what it may ask for, journaled before it is acted on."""
+"""The context of a durable handler: its journaled operations and the facts of its task."""
 
 import random
 from collections.abc import Callable
@@ -26,7 +26,7 @@ NAME_CHARS_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A function of the handler's own, with how it is tried again."""
+    """A function of the handler with its retry policy and time limit."""
 
     function: Callable[..., Any]
     mode: Mode
@@ -37,10 +37,10 @@ class Step:
 
 
 class DurableContext:
-    """`ctx` of `async def handler(ctx, input)`. What it returns is awaited, gathered, raced.
+    """The `ctx` of `async def handler(ctx, input)`. Its futures can be awaited, gathered, raced.
 
-    Ask for the same things in the same order whenever the handler runs: decide by its input, by
-    what was awaited, by `now()`, `random` and `uuid()`, and by nothing else.
+    A handler must request the same operations in the same order in each run. Its decisions may
+    depend only on its input, on awaited results, and on `now()`, `random` and `uuid()`.
     """
 
     def __init__(self, run: Run, task: TaskContext) -> None:
@@ -56,10 +56,10 @@ class DurableContext:
         timeout: Duration | None = None,
         **kwargs: Any,
     ) -> "asyncio.Future[Any]":
-        """Runs `function(*args, **kwargs)`, async or not, and journals what it returns.
+        """Run `function(*args, **kwargs)`, async or not, and journal its result.
 
-        It may run again if its worker dies before that is committed; `step_key()` in it is the same
-        then. Raises StepFailed when it raises, once `retry` is used up.
+        It may run again if its worker dies before the commit; `step_key()` then returns the same
+        key. Raises StepFailed if the function raises and `retry` is exhausted.
         """
         _check_name(name)
         timeout_ms = milliseconds(timeout) if timeout is not None else 0
@@ -67,11 +67,11 @@ class DurableContext:
         return self._run.ask(JournalRecord(kind=STEP, name=name), step)
 
     def sleep(self, duration: Duration | timedelta) -> "asyncio.Future[Any]":
-        """Sleeps durably: seconds as a number, `"90s"`, `"1h"`, or a timedelta."""
+        """Sleep durably for a duration: seconds as a number, `"90s"`, `"1h"`, or a timedelta."""
         return self._run.ask(JournalRecord(kind=SLEEP, delay_ms=max(1, _ms(duration))))
 
     def sleep_until(self, instant: datetime) -> "asyncio.Future[Any]":
-        """Sleeps durably until an instant, which has a time zone."""
+        """Sleep durably until an instant, which must have a time zone."""
         if instant.tzinfo is None:
             raise Invalid("REQUEST_INVALID", f"the instant {instant.isoformat()} has no time zone")
         fire_at_us = max(1, int(instant.timestamp() * 1e6))
@@ -80,7 +80,7 @@ class DurableContext:
     def wait_signal(
         self, name: str, timeout: Duration | timedelta | None = None
     ) -> "asyncio.Future[Any]":
-        """The payload of the next signal of this name; TimeoutError where none comes in time."""
+        """Wait for the payload of the next signal of this name; TimeoutError after `timeout`."""
         _check_name(name)
         delay_ms = max(1, _ms(timeout)) if timeout is not None else 0
         return self._run.ask(JournalRecord(kind=SIGNAL, name=name, delay_ms=delay_ms))
@@ -94,10 +94,10 @@ class DurableContext:
         timeout: Duration | None = None,
         config: Json = None,
     ) -> "asyncio.Future[Any]":
-        """Runs a task of another type, at any worker that handles it; CallFailed when it fails.
+        """Run a task of another type on any worker that handles it; raises CallFailed.
 
-        It has the queue and the priority of this handler's node. Without `timeout` an attempt has
-        the time of any task. `config` is what a definition gives such a task beside its input.
+        It has the queue and the priority of this handler's node. `timeout` limits an attempt and
+        defaults to that of any task. `config` holds the `params` of the task in a definition.
         """
         call = JournalCall(input=payload_inline(encode(input), "input"))
         if retry is not None:
@@ -108,25 +108,26 @@ class DurableContext:
             call.config = encode(config)
         return self._run.ask(JournalRecord(kind=CALL, name=task_type, call=call))
 
-    # What is the same whenever the handler runs ----------------------------------------------
+    # Values that are equal in every run ------------------------------------------------------
 
     def now(self) -> datetime:
-        """When the last thing happened that the handler knows of."""
+        """Return the time of the last record that the handler has received."""
         return datetime.fromtimestamp(self._run.now_us / 1e6, UTC)
 
     @cached_property
     def random(self) -> random.Random:
-        """Randomness by the name of the node in its execution."""
+        """A random generator seeded by the execution and the node."""
         return random.Random(self.idempotency_key)
 
     def uuid(self) -> UUID:
+        """Return a random UUID that is equal in every run."""
         return UUID(int=self.random.getrandbits(128), version=4)
 
-    # What it is told -------------------------------------------------------------------------
+    # Facts of the task -----------------------------------------------------------------------
 
     @property
     def replaying(self) -> bool:
-        """Whether it is being given what it has done before."""
+        """True while the handler receives records of earlier runs."""
         return self._run.replaying
 
     @property
@@ -147,20 +148,20 @@ class DurableContext:
 
     @property
     def idempotency_key(self) -> str:
-        """The same whenever this handler runs for this node."""
+        """A key that all runs of this handler for this node share."""
         return self.task.idempotency_key
 
     def log(self, message: str, level: str = "info", **fields: Json) -> None:
-        """As TaskContext.log; said again by a handler that runs again, it is kept once."""
+        """Add a line to the log of the node, once for all runs; see TaskContext.log."""
         self.task.log(message, level, **fields)
 
     def metric(self, name: str, value: float = 1) -> None:
-        """As TaskContext.metric; of a handler that runs again it counts once."""
+        """Add to a metric of the node, once for all runs; see TaskContext.metric."""
         self.task.metric(name, value)
 
     @property
     def logger(self) -> "FilteringBoundLogger":
-        """A structlog logger with the task's ids bound; silent while replaying."""
+        """A structlog logger with the ids of the task bound; silent while replaying."""
         return self._silent if self.replaying else self.task.logger
 
     @cached_property

@@ -1,10 +1,10 @@
-"""What goes wrong in durable handlers.
+"""Exceptions of durable handlers.
 
 Exception
-├── OperationFailed      what the handler asked for failed; `.failure` says why
-│   ├── StepFailed       a step, its retries included
-│   └── CallFailed       a task that it called
-└── NonDeterministic     the handler does not do again what its journal says that it did
+├── OperationFailed      an operation of the handler failed; `.failure` has the reason
+│   ├── StepFailed       a step failed after its retries
+│   └── CallFailed       a called task failed after its retries
+└── NonDeterministic     the handler differs from its journal
 """
 
 from flowmesh.sdk.failures import Failure
@@ -13,7 +13,7 @@ NON_DETERMINISTIC = "NON_DETERMINISTIC"
 
 
 class OperationFailed(Exception):
-    """What a handler asked for failed and is not tried again; `name` is what it was called."""
+    """An operation of a handler failed after its retries; `name` is the name of the operation."""
 
     def __init__(self, name: str, failure: Failure) -> None:
         super().__init__(f"{name}: {failure}")
@@ -22,17 +22,17 @@ class OperationFailed(Exception):
 
 
 class StepFailed(OperationFailed):
-    """A step failed, its retries included."""
+    """A step failed after its retries."""
 
 
 class CallFailed(OperationFailed):
-    """A task that the handler called failed, its retries included."""
+    """A called task failed after its retries."""
 
 
 class NonDeterministic(Exception):
-    """The journal and the handler differ: it was changed, or it does what it does by chance.
+    """The handler differs from its journal: its code was changed, or it is not deterministic.
 
-    `position` is that of the record in the journal, from 0.
+    `position` is the position of the record in the journal, from 0.
     """
 
     def __init__(self, position: int, recorded: str, asked: str) -> None:

@@ -1,11 +1,9 @@
-"""A durable handler at a worker: commits what it asks for, runs its steps, lets it leave."""
+"""A durable handler on a worker: commits its records, runs its steps and suspends it."""
 
 import asyncio
-import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
@@ -14,33 +12,22 @@ from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import limits
-from flowmesh.sdk.durable.context import DurableContext, Step
+from flowmesh.sdk.durable.context import DurableContext
 from flowmesh.sdk.durable.failures import NON_DETERMINISTIC, NonDeterministic, OperationFailed
 from flowmesh.sdk.durable.run import SLEEP, Operation, Run
+from flowmesh.sdk.durable.steps import InThread, StepRunner, packed
 from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
 from flowmesh.sdk.worker.context import TaskContext
-from flowmesh.sdk.worker.handlers import Mode
-from flowmesh.sdk.worker.interrupts import raise_ctrl_c
-from flowmesh.sdk.worker.results import failed, result_of_attempt, result_of_error, transfer_failed
+from flowmesh.sdk.worker.results import failed, result_of_attempt, transfer_failed
 from flowmesh.sdk.worker.task_log import with_task_log
-from flowmesh.sdk.workflows.declarations import Retry, milliseconds
-
-_key: contextvars.ContextVar[str] = contextvars.ContextVar("flowmesh_step_key")
-
-InThread = Callable[[Callable[..., Any], tuple[Any, ...]], Coroutine[Any, Any, Json]]
-
-
-def step_key() -> str:
-    """In a step: its name for others, the same however often it runs; LookupError elsewhere."""
-    return _key.get()
 
 
 class DurableTask:
-    """One attempt of a durable handler. `say` sends records, `finished` the result, once; None is
-    that of an attempt that another worker has.
+    """One attempt of a durable handler.
 
-    With `patience_s` a handler that only waits stays so long before it leaves its worker; one that
-    sleeps for longer leaves at once.
+    Calls `send` with records and `finished` once with the result, or with None if another worker
+    has the attempt. A handler that only waits is suspended after `patience_s`; one that sleeps
+    longer than this is suspended at once.
     """
 
     def __init__(
@@ -61,7 +48,6 @@ class DurableTask:
         self._token = task.token
         self._context = context
         self._payloads = payloads
-        self._in_thread = in_thread
         self._send_records = send
         self._finished = finished
         self._now_us = now_us
@@ -69,17 +55,22 @@ class DurableTask:
         self._loop = asyncio.get_running_loop()
         self._run: Run | None = None
         self._over = False
-        self._steps: dict[int, asyncio.Task[None]] = {}
+        self._steps = StepRunner(
+            idempotency_key=task.idempotency_key,
+            payloads=payloads,
+            in_thread=in_thread,
+            ended=self._step_ended,
+        )
         self._fetched: dict[str, Json] = {}
         self._updates: deque[task_pb2.TaskRecorded] = deque()
         self._fetching: asyncio.Task[None] | None = None
-        self._to_say: list[JournalRecord] = []
-        self._turn_due = self._say_due = False
-        self._leaves: asyncio.TimerHandle | None = None
-        self._again: asyncio.TimerHandle | None = None
+        self._outgoing: list[JournalRecord] = []
+        self._turn_due = self._send_due = False
+        self._suspension: asyncio.TimerHandle | None = None
+        self._resend: asyncio.TimerHandle | None = None
         self._loop.call_soon(self._begin)
 
-    # --- life ---
+    # --- start and end ---
 
     def _begin(self) -> None:
         journal = self._task.journal
@@ -87,44 +78,44 @@ class DurableTask:
         payloads = [self._task.input, *_payloads_of(start)]
         missing = [each for each in payloads if each.HasField("reference")]
         if missing:
-            self._fetch(missing, self._run_from)
+            self._fetch(missing, self._start_run)
         else:
-            self._run_from()
+            self._start_run()
 
-    def _run_from(self) -> None:
+    def _start_run(self) -> None:
         if self._over:
             return
         journal = self._task.journal
         self._run = Run(
-            handler=self._from_the_beginning,
+            handler=self._handler,
             host=self,
             began_at_us=journal.began_at_us or self._now_us(),
             read=self._read,
         )
         self._run.committed(journal.records)
         self._turn()
-        # What was said of the journal meanwhile.
+        # Apply updates of the journal that arrived in the meantime.
         self._apply()
 
-    def _from_the_beginning(self, run: Run) -> Coroutine[Any, Any, Json]:
-        """The handler once more: with its input as it came, and nothing noted yet."""
+    def _handler(self, run: Run) -> Coroutine[Any, Any, Json]:
+        """Start a pass of the handler with its original input and an empty task log."""
         self._context.task_log = None
         return self._function(DurableContext(run, self._context), self._read(self._task.input))
 
     def cancel(self, class_: str = "Cancelled", message: str = "the task was canceled") -> None:
-        """Ends the attempt: it is not wanted any more, or over its time."""
+        """End the attempt with a failure: it is canceled or over its time limit."""
         if self._run is not None:
             self._run.leave()
         self._finish(failed(self._token, class_, message))
 
     def abandon(self) -> None:
-        """Ends the attempt here without a result: another worker has it."""
+        """End the attempt here without a result, as another worker has it."""
         if self._run is not None:
             self._run.leave()
         self._finish(None)
 
     def recorded(self, recorded: task_pb2.TaskRecorded) -> None:
-        """What the suite says of the journal."""
+        """Receive committed records, or the end of the attempt."""
         if recorded.stale:
             self.cancel()
             return
@@ -134,27 +125,25 @@ class DurableTask:
         self._updates.append(recorded)
         self._apply()
 
-    # --- as the host of a run ---
+    # --- host of a run ---
 
     def commit(self, records: Sequence[JournalRecord]) -> None:
-        self._to_say.extend(records)
-        if not self._say_due:
-            self._say_due = True
+        """Send records to be committed."""
+        self._outgoing.extend(records)
+        if not self._send_due:
+            self._send_due = True
             self._loop.call_soon(self._send)
 
     def begin(self, operation: Operation) -> None:
-        step: Step = operation.work
-        if step.mode is Mode.INLINE and step.retry is None:
-            self._run_inline(operation, step)
-        else:
-            self._steps[operation.index] = self._loop.create_task(self._step(operation, step))
+        """Start a step."""
+        self._steps.start(operation)
 
     def stop(self, index: int) -> None:
-        task = self._steps.pop(index, None)
-        if task is not None:
-            task.cancel()
+        """Cancel a step."""
+        self._steps.cancel(index)
 
     def ended(self, value: Json, error: BaseException | None) -> None:
+        """Finish the attempt with the output or the error of the handler."""
         if error is None:
             self._complete(value)
         elif isinstance(error, NonDeterministic):
@@ -170,6 +159,7 @@ class DurableTask:
             self._finish(result_of_attempt(self._task, error))
 
     def waits(self) -> None:
+        """Suspend the handler, at once or after `patience_s`."""
         run = self._run
         assert run is not None
         if any(over for _, over in run.unanswered):
@@ -177,19 +167,17 @@ class DurableTask:
         limit_ms = self._patience_s * 1000
         long = [each.ask.kind == SLEEP and each.ask.delay_ms > limit_ms for each in run.open]
         if not limit_ms or (long and all(long)):
-            self._leave()
-        elif self._leaves is None:
-            self._leaves = self._loop.call_later(self._patience_s, self._leave)
-
-    # --- inside ---
+            self._suspend()
+        elif self._suspension is None:
+            self._suspension = self._loop.call_later(self._patience_s, self._suspend)
 
     def _turn(self) -> None:
         self._turn_due = False
         if self._run is None or self._over:
             return
-        if self._leaves is not None:
-            self._leaves.cancel()
-            self._leaves = None
+        if self._suspension is not None:
+            self._suspension.cancel()
+            self._suspension = None
         self._run.turn()
 
     def _turn_soon(self) -> None:
@@ -197,16 +185,16 @@ class DurableTask:
             self._turn_due = True
             self._loop.call_soon(self._turn)
 
-    def _leave(self) -> None:
-        """Suspends the handler, with what it has just asked for."""
-        self._leaves = None
+    def _suspend(self) -> None:
+        """Suspend the handler, together with its uncommitted records."""
+        self._suspension = None
         run = self._run
         if self._over or run is None or run.running or self._updates or self._turn_due:
             return
-        riding = list(run.unanswered.values())
-        if sum(each.ByteSize() for each in riding) > limits.DURABLE_RIDING_BYTES_MAX:
+        uncommitted = list(run.unanswered.values())
+        if sum(each.ByteSize() for each in uncommitted) > limits.DURABLE_RIDING_BYTES_MAX:
             return
-        records = self._records(riding)
+        records = self._records(uncommitted)
         result = task_pb2.TaskResult(token=self._token, suspended=records)
         run.leave()
         self._finish(result)
@@ -221,21 +209,21 @@ class DurableTask:
         )
 
     def _send(self) -> None:
-        self._say_due = False
+        self._send_due = False
         if self._over:
             return
-        to_say, self._to_say = self._to_say, []
-        for records in _in_frames(to_say):
+        outgoing, self._outgoing = self._outgoing, []
+        for records in _in_frames(outgoing):
             self._send_records(self._records(records))
-        if self._again is None:
-            self._again = self._loop.call_later(limits.DURABLE_RESEND_S, self._send_again)
+        if self._resend is None:
+            self._resend = self._loop.call_later(limits.DURABLE_RESEND_S, self._send_again)
 
     def _send_again(self) -> None:
-        """What nobody has answered may have been lost with a stream."""
-        self._again = None
+        """Send unacknowledged records again, as they may be lost with a stream."""
+        self._resend = None
         if self._over or self._run is None or not self._run.unanswered:
             return
-        self._to_say = list(self._run.unanswered.values())
+        self._outgoing = list(self._run.unanswered.values())
         self._send()
 
     def _apply(self) -> None:
@@ -252,7 +240,7 @@ class DurableTask:
             self._updates.popleft()
             known = len(self._run.journal)
             if update.start > known:
-                # Something before it was lost on its way: ask for all of it.
+                # An earlier update was lost: request the whole journal.
                 self.commit([])
                 continue
             self._run.committed(update.records[known - update.start :])
@@ -274,72 +262,9 @@ class DurableTask:
 
     def _read(self, payload: payload_pb2.Payload) -> Json:
         if payload.HasField("reference"):
-            # What the handler makes of it is not what it is given the next time.
+            # Copy, as the handler may change the value before its next pass.
             return deepcopy(self._fetched[payload.reference.digest])
         return decode_inline(payload)
-
-    # --- steps ---
-
-    def _run_inline(self, operation: Operation, step: Step) -> None:
-        """Without an asyncio task: the function has no await, so its first step is its last."""
-        context = contextvars.copy_context()
-        context.run(_key.set, self._key_of(operation))
-        try:
-            context.run(step.function(*step.args, **step.kwargs).send, None)
-        except StopIteration as stop:
-            self._inline_ended(operation.index, stop.value)
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises
-            raise_ctrl_c(error)
-            self._step_ended(operation.index, None, result_of_error("", error).failure)
-
-    def _inline_ended(self, index: int, value: Json) -> None:
-        try:
-            data = encode(value)
-        except FlowmeshError as error:
-            self._step_ended(index, None, failed("", "ValidationError", error.message).failure)
-            return
-        if len(data) <= INLINE_BYTES_MAX:
-            self._step_ended(index, payload_pb2.Payload(data=data), None)
-        else:
-            self._steps[index] = self._loop.create_task(self._store(index, value))
-
-    async def _store(self, index: int, value: Json) -> None:
-        output, failure = await self._packed(value)
-        self._step_ended(index, output, failure)
-
-    async def _packed(
-        self, value: Json
-    ) -> tuple[payload_pb2.Payload | None, failure_pb2.Failure | None]:
-        try:
-            return await self._payloads.pack(value), None
-        except FlowmeshError as error:
-            return None, transfer_failed("", "output", error).failure
-
-    def _key_of(self, operation: Operation) -> str:
-        return f"{self._task.idempotency_key}/{operation.index}"
-
-    async def _step(self, operation: Operation, step: Step) -> None:
-        _key.set(self._key_of(operation))
-        tried = 0
-        while True:
-            tried += 1
-            try:
-                async with asyncio.timeout(step.timeout_ms / 1000 if step.timeout_ms else None):
-                    value = await self._called(step)
-                output, failure = await self._packed(value)
-            except BaseException as error:  # whatever user code raises
-                raise_ctrl_c(error)
-                if _is_stopped(error):
-                    raise
-                output, failure = None, result_of_error("", error).failure
-            if failure is None or (delay_s := _delay_s(step.retry, tried, failure)) is None:
-                self._step_ended(operation.index, output, failure)
-                return
-            await asyncio.sleep(delay_s)
-
-    async def _called(self, step: Step) -> Json:
-        call = partial(step.function, *step.args, **step.kwargs)
-        return await (self._in_thread(call, ()) if step.mode is Mode.THREAD else call())
 
     def _step_ended(
         self,
@@ -347,14 +272,11 @@ class DurableTask:
         output: payload_pb2.Payload | None,
         failure: failure_pb2.Failure | None,
     ) -> None:
-        self._steps.pop(index, None)
         if self._run is None or self._over:
             return
         self._run.step_ended(index, output, failure)
         if failure is not None:
             self._turn_soon()
-
-    # --- the end ---
 
     def _complete(self, value: Json) -> None:
         try:
@@ -369,7 +291,7 @@ class DurableTask:
             return
 
         async def store() -> None:
-            output, failure = await self._packed(value)
+            output, failure = await packed(self._payloads, value)
             self._finish(task_pb2.TaskResult(token=self._token, output=output, failure=failure))
 
         self._fetching = self._loop.create_task(store())
@@ -380,22 +302,15 @@ class DurableTask:
         self._over = True
         if result is not None and not result.HasField("suspended"):
             result = with_task_log(result, self._context.task_log)
-        for task in self._steps.values():
-            task.cancel()
-        for timer in (self._leaves, self._again):
+        self._steps.cancel_all()
+        for timer in (self._suspension, self._resend):
             if timer is not None:
                 timer.cancel()
         self._finished(result)
 
 
-def _is_stopped(error: BaseException) -> bool:
-    """Whether this task is to end; a function may meet the end of a task of its own."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-
-
 def _in_frames(records: Iterable[JournalRecord]) -> Iterator[list[JournalRecord]]:
-    """Records in their order, so many at a time as a message holds."""
+    """Split records into messages of bounded size, in order."""
     frame: list[JournalRecord] = []
     size = 0
     for record in records:
@@ -409,14 +324,3 @@ def _in_frames(records: Iterable[JournalRecord]) -> Iterator[list[JournalRecord]
 
 def _payloads_of(recorded: task_pb2.TaskRecorded) -> list[payload_pb2.Payload]:
     return [each.output for each in recorded.records if each.HasField("output")]
-
-
-def _delay_s(retry: Retry | None, tried: int, failure: failure_pb2.Failure) -> float | None:
-    """How long before the step is tried again; None where it is not."""
-    class_ = getattr(failure, "class")
-    if retry is None or tried >= retry.attempts or class_ == "Cancelled":
-        return None
-    if "*" not in retry.on and class_ not in retry.on:
-        return None
-    delay_ms = milliseconds(retry.initial) * retry.multiplier ** min(tried - 1, 64)
-    return max(min(delay_ms, milliseconds(retry.max)), failure.retry_after_ms) / 1000

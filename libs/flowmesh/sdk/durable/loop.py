@@ -1,8 +1,8 @@
-"""The event loop a durable handler runs on.
+"""The event loop of a durable handler.
 
-It does no I/O and has no clock of its own: callbacks run in their order until none is ready, then
-the handler waits for its journal. So tasks, gather, wait, timeouts and queues of asyncio behave the
-same each time the handler runs. Timers are durable sleeps.
+It does no I/O and has no clock: callbacks run in order until none is ready, then the handler waits
+for its journal. Therefore tasks, gather, wait, timeouts and queues of asyncio behave the same in
+every run. Timers are durable sleeps.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from flowmesh.sdk.worker.interrupts import raise_ctrl_c
 _log = logging.getLogger("flowmesh.sdk")
 
 CALLBACKS_MAX = 1_000_000
-"""Callbacks in one go; a handler that goes round for ever is stopped."""
+"""The limit of callbacks without a wait, which stops a handler in an endless loop."""
 
 
 @contextmanager
 def running(loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
-    """Sets aside the loop that this thread is in and its task, which a thread has one of."""
+    """Make `loop` the running loop of this thread, in place of the current loop and task."""
     outer = events._get_running_loop()
     task = asyncio.current_task(outer) if outer is not None else None
     if outer is not None and task is not None:
@@ -39,14 +39,14 @@ def running(loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
 
 
 class Timers(Protocol):
-    """Durable sleeps for the loop's timers."""
+    """The clock and the durable sleeps of the timers of a loop."""
 
     def now_s(self) -> float: ...
     def sleeps(self, delay_s: float) -> "asyncio.Future[Any]": ...
 
 
 def _run(handle: asyncio.Handle) -> None:
-    """A callback; what ends the program elsewhere is how a task has ended here."""
+    """Run a callback; SystemExit and KeyboardInterrupt end only its task, except for Ctrl-C."""
     try:
         handle._run()
     except (SystemExit, KeyboardInterrupt) as error:
@@ -56,25 +56,25 @@ def _run(handle: asyncio.Handle) -> None:
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:
     raise RuntimeError(
-        "this reaches out of a durable handler, which would do it again whenever it runs again;"
+        "a durable handler must not do I/O, as it would be repeated in every run;"
         " do it in a function given to ctx.step"
     )
 
 
 class HandlerLoop(asyncio.AbstractEventLoop):
-    """Callbacks in order, and nothing else."""
+    """Runs callbacks in order, without I/O."""
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
         self._ready: deque[asyncio.Handle] = deque()
-        # By identity: two timers of one callback at one time are equal.
+        # By identity, as two timers of one callback at one time are equal.
         self._timed: dict[int, asyncio.Future[Any]] = {}
         self._running = False
-        # Those that have not ended.
+        # The tasks that have not ended.
         self.tasks: set[asyncio.Task[Any]] = set()
 
     def run_ready(self) -> None:
-        """Runs callbacks until none is ready."""
+        """Run callbacks until none is ready."""
         with running(self):
             self._running = True
             try:
@@ -126,7 +126,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, **options: Any) -> "asyncio.Task[Any]":
         task = asyncio.Task(coro, loop=self, **options)
-        # One that is let go is no mistake of the handler's.
+        # An abandoned task is not an error of the handler.
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -150,7 +150,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
     async def shutdown_asyncgens(self) -> None:
         return None
 
-    # What reaches out of a handler.
+    # Calls that do I/O or leave the loop.
     create_connection = create_server = create_datagram_endpoint = getaddrinfo = _refuse
     create_unix_connection = sock_connect = subprocess_exec = subprocess_shell = _refuse
     run_in_executor = _refuse  # type: ignore[assignment]

@@ -1,11 +1,11 @@
-"""One durable handler being run: its journal first, then what it asks for beyond that.
+"""A running durable handler: replays its journal, then records new operations.
 
-Everything a handler asks for is an operation, numbered in the order of asking. What is committed
-comes back as records in one order, and is given to the handler one by one, each when it has nothing
-left to do but wait: so it asks for the same things in the same order whenever it runs again.
+Each request of a handler is an operation, numbered in the order of requests. Committed records are
+delivered to the handler one by one in the order of the journal, each once the handler only waits.
+Therefore the handler requests the same operations in the same order in every run.
 
-A step that failed is told to the handler before that is committed. Only when the handler goes on
-it is: what ends a handler may be tried again with it.
+The failure of a step is delivered to the handler before its commit, and committed only if the
+handler continues. A failure that ends the handler is not committed, so a retry runs the step again.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ SLEEP = journal_pb2.JOURNAL_KIND_SLEEP
 SIGNAL = journal_pb2.JOURNAL_KIND_SIGNAL
 CALL = journal_pb2.JOURNAL_KIND_CALL
 TIMER = "asyncio"
-"""The name of sleeps that timers of asyncio are."""
+"""The name of a sleep that is a timer of asyncio."""
 
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """What a handler asked for; `ask` is how that is recorded, `work` what a step is to do."""
+    """An operation: `ask` is its record, `work` the function of a step."""
 
     ask: JournalRecord
     future: "asyncio.Future[Any]"
@@ -42,27 +42,27 @@ class Operation:
 
 
 class Host(Protocol):
-    """Where a handler runs."""
+    """The environment of a handler."""
 
     def commit(self, records: Sequence[JournalRecord]) -> None:
-        """Has records committed; `Run.committed` follows."""
+        """Commit records; `Run.committed` follows."""
 
     def begin(self, operation: Operation) -> None:
-        """Runs a step; `Run.step_ended` follows."""
+        """Run a step; `Run.step_ended` follows."""
 
     def stop(self, index: int) -> None:
-        """The step is not wanted any more; nothing need follow."""
+        """Cancel a step; no call needs to follow."""
 
     def ended(self, value: Json, error: BaseException | None) -> None:
-        """The handler has ended."""
+        """Receive the outcome of the handler."""
 
     def waits(self) -> None:
-        """Nothing happens until more is committed by others."""
+        """React to a handler that only waits for records of other origin."""
 
 
 @dataclass(slots=True)
 class _Pass:
-    """The handler from its beginning: one pass over the journal."""
+    """One pass of the handler over the journal, from its start."""
 
     loop: HandlerLoop
     task: "asyncio.Task[Json]"
@@ -72,7 +72,7 @@ class _Pass:
 
 
 class Run:
-    """Runs a handler on behalf of a host, which calls it on one thread only."""
+    """Runs a handler for a host, which must call it on a single thread."""
 
     def __init__(
         self,
@@ -89,30 +89,30 @@ class Run:
         self.journal: list[JournalRecord] = []
         self._first: dict[int, int] = {}
         self._over: set[int] = set()
-        # Sent and not committed yet, by index and whether it says the end.
+        # Records sent and not committed yet, by index and True for an outcome.
         self.unanswered: dict[tuple[int, bool], JournalRecord] = {}
         self.running: set[int] = set()
         self._failures: dict[int, JournalRecord] = {}
-        self._gate = -1
+        self._early_failure = -1
         self._ended = False
-        self._wrong: NonDeterministic | None = None
+        self._mismatch: NonDeterministic | None = None
         self._begin()
 
     def _begin(self) -> None:
         self.now_us = self.began_at_us
-        loop = HandlerLoop(self)  # type: ignore[abstract] # what it lacks is not for handlers
+        loop = HandlerLoop(self)  # type: ignore[abstract] # handlers do not need the rest
         self._pass = _Pass(loop, loop.create_task(self._handler(self)))
 
-    # --- what the handler asks for ---
+    # --- operations of the handler ---
 
     @property
     def replaying(self) -> bool:
-        """Whether the handler is being given what is in the journal already."""
+        """True while records of the journal are left to deliver."""
         return self._pass.delivered < len(self.journal)
 
     @property
     def open(self) -> list[Operation]:
-        """What it waits for, steps left out."""
+        """The open operations, without steps."""
         return [
             each
             for each in self._pass.operations
@@ -120,30 +120,32 @@ class Run:
         ]
 
     def ask(self, ask: JournalRecord, work: Any = None) -> "asyncio.Future[Any]":
-        """An operation; its future has what becomes of it. `work` is what the host does of it."""
-        now = self._pass
-        ask.index = len(now.operations)
-        operation = Operation(ask, now.loop.create_future(), work)
-        now.operations.append(operation)
-        now.asked.append(operation)
+        """Request an operation and return the future of its outcome; `work` is for the host."""
+        current = self._pass
+        ask.index = len(current.operations)
+        operation = Operation(ask, current.loop.create_future(), work)
+        current.operations.append(operation)
+        current.asked.append(operation)
         position = self._first.get(ask.index)
-        if position is not None and self._wrong is None:
+        if position is not None and self._mismatch is None:
             recorded = self.journal[position]
             if (recorded.kind, recorded.name) != (ask.kind, ask.name):
-                self._wrong = NonDeterministic(position, _said(recorded), _said(ask))
+                self._mismatch = NonDeterministic(position, _described(recorded), _described(ask))
         return operation.future
 
     def now_s(self) -> float:
+        """Return the time of the last delivered record in seconds."""
         return self.now_us / 1e6
 
     def sleeps(self, delay_s: float) -> "asyncio.Future[Any]":
+        """Request a durable sleep for a timer of asyncio."""
         delay_ms = max(1, round(delay_s * 1000))
         return self.ask(JournalRecord(kind=SLEEP, name=TIMER, delay_ms=delay_ms))
 
-    # --- what the host says ---
+    # --- calls of the host ---
 
     def committed(self, records: Iterable[JournalRecord]) -> None:
-        """The next records of the journal."""
+        """Append committed records to the journal."""
         for record in records:
             over = record.WhichOneof("outcome") is not None
             self._first.setdefault(record.index, len(self.journal))
@@ -153,14 +155,14 @@ class Run:
                 self._over.add(record.index)
                 self._failures.pop(record.index, None)
                 if record.index in self.running:
-                    # Another worker, which had the task as well, was first.
+                    # Another worker with the same task committed the step first.
                     self.running.discard(record.index)
                     self._host.stop(record.index)
 
     def step_ended(
         self, index: int, output: payload_pb2.Payload | None, failure: failure_pb2.Failure | None
     ) -> None:
-        """A step that was begun has ended."""
+        """Receive the output or the failure of a started step."""
         self.running.discard(index)
         if index in self._over or index >= len(self._pass.operations):
             return
@@ -174,67 +176,69 @@ class Run:
             self._send([record])
 
     def turn(self) -> None:
-        """Lets the handler go on as far as it can."""
+        """Run the handler until it waits for further records or ends."""
         while not self._ended:
-            now = self._pass
+            current = self._pass
             try:
-                now.loop.run_ready()
+                current.loop.run_ready()
             except RuntimeError as error:
                 self._end(None, error)
                 return
-            if self._wrong is not None:
-                self._end(None, self._wrong)
-            elif now.task.done():
-                self._close(now.task)
-            elif not self._deliver(now):
-                self._act(now)
+            if self._mismatch is not None:
+                self._end(None, self._mismatch)
+            elif current.task.done():
+                self._close(current.task)
+            elif not self._deliver(current):
+                self._start_operations(current)
                 return
 
     def leave(self) -> None:
-        """Nothing more of the handler is wanted here; the host hears no more of it."""
+        """Stop the handler without a further call of the host."""
         self._ended = True
         _abandon(self._pass)
 
-    # --- inside ---
-
-    def _deliver(self, now: _Pass) -> bool:
-        """Gives the handler the next thing it does not know; False if there is none."""
+    def _deliver(self, current: _Pass) -> bool:
+        """Deliver the next record or failure to the handler; return False if there is none."""
         if self.replaying:
-            record = self.journal[now.delivered]
-            now.delivered += 1
-            if record.index >= len(now.operations):
-                self._wrong = NonDeterministic(now.delivered - 1, _said(record), "nothing more")
+            record = self.journal[current.delivered]
+            current.delivered += 1
+            if record.index >= len(current.operations):
+                self._mismatch = NonDeterministic(
+                    current.delivered - 1, _described(record), "no further operation"
+                )
                 return True
-            self._give(now, now.operations[record.index], record)
+            self._apply(current, current.operations[record.index], record)
             return True
-        if self._gate < 0 and self._failures:
+        if self._early_failure < 0 and self._failures:
             index, record = self._failures.popitem()
-            operation = now.operations[index]
+            operation = current.operations[index]
             if operation.future.done():
                 return True
             self._settle(operation, record)
-            now.loop.run_ready()
-            if not now.task.done():
-                self._gate = index
+            current.loop.run_ready()
+            if not current.task.done():
+                self._early_failure = index
                 self._send([record])
             return True
         return False
 
-    def _give(self, now: _Pass, operation: Operation, record: JournalRecord) -> None:
+    def _apply(self, current: _Pass, operation: Operation, record: JournalRecord) -> None:
         over = record.WhichOneof("outcome") is not None
-        if record.index == self._gate and over:
-            self._gate = -1
+        if record.index == self._early_failure and over:
+            self._early_failure = -1
             return
-        if over and self._gate >= 0:
-            # Committed before a failure that the handler knew first: not what it will see again.
-            self._gate = -1
-            self._again(now)
+        if over and self._early_failure >= 0:
+            # The journal has this record before a failure that the handler received first: replay.
+            self._early_failure = -1
+            self._restart(current)
             return
         if record.kind != STEP or not record.HasField("failure"):
             self.now_us = record.at_us
         if over and not operation.future.done():
             if record.canceled:
-                self._wrong = NonDeterministic(now.delivered - 1, _said(record), "its outcome")
+                self._mismatch = NonDeterministic(
+                    current.delivered - 1, _described(record), "its outcome"
+                )
             else:
                 self._settle(operation, record)
 
@@ -244,21 +248,21 @@ class Run:
             case "output":
                 future.set_result(self._read(record.output))
             case "timed_out":
-                future.set_exception(TimeoutError(f"no signal {record.name!r} came in time"))
+                future.set_exception(TimeoutError(f"no signal {record.name!r} arrived in time"))
             case _:
                 kind = StepFailed if record.kind == STEP else CallFailed
                 future.set_exception(kind(record.name, failure_of(record.failure)))
 
-    def _again(self, now: _Pass) -> None:
-        """Runs the handler from its beginning, with the journal as it is now."""
-        _abandon(now)
+    def _restart(self, current: _Pass) -> None:
+        """Start a new pass of the handler over the current journal."""
+        _abandon(current)
         self._begin()
 
-    def _act(self, now: _Pass) -> None:
-        """Does what the handler asked for: it waits, and knows all there is to know."""
-        if self._gate >= 0:
+    def _start_operations(self, current: _Pass) -> None:
+        """Start the new operations of a handler that has received all records and waits."""
+        if self._early_failure >= 0:
             return
-        asked, now.asked = now.asked, []
+        asked, current.asked = current.asked, []
         new = []
         for each in asked:
             if each.index in self._first or each.future.done() or each.index in self.running:
@@ -269,30 +273,30 @@ class Run:
             elif (each.index, True) not in self.unanswered:
                 self.running.add(each.index)
                 self._host.begin(each)
-        new += self._canceled(now)
+        new += self._canceled(current)
         if new:
             self._send(new)
         if not self.running and not self._failures:
             if self.open or self.unanswered:
                 self._host.waits()
             else:
-                text = "the handler waits for something that is neither a step nor of ctx"
+                text = "the handler waits for a future that is neither of a step nor of ctx"
                 self._end(None, RuntimeError(text))
 
-    def _canceled(self, now: _Pass) -> list[JournalRecord]:
-        """The ends of what was begun and is not wanted any more."""
+    def _canceled(self, current: _Pass) -> list[JournalRecord]:
+        """Return the records that cancel started operations whose futures are canceled."""
         records = []
-        for each in now.operations:
+        for each in current.operations:
             if not each.future.cancelled() or each.index in self._over:
                 continue
             if (each.index, True) in self.unanswered:
                 continue
-            begun = each.index in self._first or (each.index, False) in self.unanswered
+            started = each.index in self._first or (each.index, False) in self.unanswered
             if each.index in self.running:
                 self.running.discard(each.index)
                 self._host.stop(each.index)
-                begun = True
-            if begun:
+                started = True
+            if started:
                 ask = each.ask
                 record = JournalRecord(index=ask.index, kind=ask.kind, name=ask.name)
                 record.canceled = True
@@ -306,11 +310,11 @@ class Run:
         self._host.commit(records)
 
     def _close(self, task: "asyncio.Task[Json]") -> None:
-        """The handler has ended; all it has ever asked for it has asked for again."""
+        """End the run; an operation of the journal that was not requested again is an error."""
         asked = len(self._pass.operations)
         for position, record in enumerate(self.journal):
             if record.index >= asked:
-                self._end(None, NonDeterministic(position, _said(record), "its end"))
+                self._end(None, NonDeterministic(position, _described(record), "its end"))
                 return
         if task.cancelled():
             self._end(None, asyncio.CancelledError())
@@ -325,19 +329,19 @@ class Run:
         self._host.ended(value, error)
 
 
-def _abandon(now: _Pass) -> None:
-    """Closes what still runs of a handler: its `finally` blocks run, and ask in vain."""
-    if not now.loop.tasks:
+def _abandon(current: _Pass) -> None:
+    """Cancel the tasks of a pass; their `finally` blocks run, and their requests are ignored."""
+    if not current.loop.tasks:
         return
-    for each in list(now.loop.tasks):
+    for each in list(current.loop.tasks):
         each.cancel()
     try:
-        now.loop.run_ready()
+        current.loop.run_ready()
     except RuntimeError:
         return
 
 
-def _said(record: JournalRecord) -> str:
-    """`step 'reserve'`, as messages name an operation."""
+def _described(record: JournalRecord) -> str:
+    """Describe an operation for messages, such as `step 'reserve'`."""
     kind = journal_pb2.JournalKind.Name(record.kind).removeprefix("JOURNAL_KIND_").lower()
     return f"{kind} {record.name!r}" if record.name else kind
