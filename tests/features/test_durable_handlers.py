@@ -212,7 +212,10 @@ async def test_a_changed_handler_is_refused_with_the_place(client: Client) -> No
     failure = failed.value.failure
     assert failure is not None
     assert failure.error_class == "NON_DETERMINISTIC"
-    assert "journal record 0 is step 'reserve', the handler came to step 'check'" in failure.message
+    assert (
+        "journal record 0 is step 'reserve', but the handler requested step 'check'"
+        in failure.message
+    )
 
 
 async def _suspended(client: Client, handle: Handle) -> bool:

@@ -36,7 +36,8 @@ INTERNAL: dict[str, str] = {
         orchestrator.operations.limit_operations.USES_MAX dryrun.limits.EXAMPLE_DEPTH_MAX
         dryrun.limits.EXAMPLE_ITEMS_MAX rpc.limits.STATUS_BYTES_MAX
         rpc.limits.STATUS_MESSAGE_CHARS_MAX sandbox.syntax.MESSAGE_CHARACTERS_MAX
-        sdk.limits.MESSAGE_CHARS_MAX sdk.limits.NOTES_BYTES_MAX sdk.limits.NOTE_CHARS_MAX
+        sdk.limits.MESSAGE_CHARS_MAX sdk.limits.TASK_LOG_BYTES_MAX
+        sdk.limits.TASK_LOG_LINE_CHARS_MAX
         sdk.limits.TRACEBACK_CHARS_MAX
     """,
     "a page, a part or a frame is no larger, and another one follows": """
@@ -54,7 +55,7 @@ INTERNAL: dict[str, str] = {
         event.triggers.published.COMPILED_MAX executors.limits.COMPILED_PIPELINES_MAX
         executors.limits.COMPILED_SPECS_MAX executors.limits.LOOP_BYTES_MAX
         expressions.parser.CONSTANT_BYTES_MAX orchestrator.model.plans.PLANS_MAX
-        orchestrator.storage.payloads.CACHE_BYTES_MAX sdk.limits.DURABLE_RIDING_BYTES_MAX
+        orchestrator.storage.payloads.CACHE_BYTES_MAX sdk.limits.DURABLE_SUSPEND_BYTES_MAX
         sdk.limits.WORKER_SPECS_MAX worker.limits.SPECS_PER_STREAM_MAX
     """,
     "what is beyond waits, or is tried again by itself": """

@@ -1,4 +1,4 @@
-"""Talking on a bidirectional stream: one reader, one writer, and both end together."""
+"""A bidirectional stream with a reader and writers that end together."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,7 +8,7 @@ import grpc
 
 
 class StreamBroken(Exception):
-    """The stream was given up on this side, so it is opened again."""
+    """This side canceled the stream in order to reopen it."""
 
 
 async def converse(
@@ -16,10 +16,10 @@ async def converse(
     receive: Callable[[Any], bool],
     *helpers: Coroutine[Any, Any, None],
 ) -> None:
-    """Hands every message to `receive` until it answers False or the peer ends the stream.
+    """Pass every message to `receive` until it returns False or the peer ends the stream.
 
-    `helpers` write; when one fails the stream is canceled. Raises AioRpcError as the peer's
-    status says, StreamBroken when this side canceled it.
+    `helpers` write; the failure of one cancels the stream. Raises AioRpcError with the status of
+    the peer, or StreamBroken if this side canceled the stream.
     """
     tasks = [asyncio.create_task(helper) for helper in helpers]
     for task in tasks:
@@ -33,7 +33,7 @@ async def converse(
         current = asyncio.current_task()
         if current is not None and current.cancelling():
             raise
-        raise StreamBroken from None  # grpc.aio says so when the call was canceled locally
+        raise StreamBroken from None  # grpc.aio raises CancelledError for a locally canceled call
     finally:
         for task in tasks:
             task.cancel()
@@ -44,7 +44,7 @@ async def converse(
 
 
 def _raise_defect(outcome: BaseException | None) -> None:
-    """What a writer meets when the stream breaks is the reader's to tell; the rest is a defect."""
+    """Raise the error of a writer, unless it follows from the break that the reader reports."""
     expected = (asyncio.CancelledError, asyncio.InvalidStateError, grpc.aio.AioRpcError)
     if outcome is not None and not isinstance(outcome, expected):
         raise outcome

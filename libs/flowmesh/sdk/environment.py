@@ -1,8 +1,8 @@
-"""Defaults of a client: the environment, then a suite that runs in this folder, as the command.
+"""Defaults of a client and the command: the environment, then a suite running in this folder.
 
-`flowmesh dev` writes its addresses to `.flowmesh/dev.json`. The file is looked for in the working
-folder and its parents, as Git looks for `.git`. A file of another user or of a process that has
-ended is ignored.
+`flowmesh dev` writes its addresses to `.flowmesh/dev.json`. The file is searched in the working
+folder and its parents, as Git does for `.git`. A file of another user or of an ended process is
+ignored.
 """
 
 import os
@@ -18,14 +18,14 @@ DEV_FILE = Path(".flowmesh") / "dev.json"
 
 @dataclass(frozen=True, slots=True)
 class RunningSuite:
-    """A suite of `flowmesh dev`, and the file that names it."""
+    """A running suite of `flowmesh dev`, with its file."""
 
     address: str
     file: Path
 
 
 def running_suite(folder: Path | None = None) -> RunningSuite | None:
-    """The suite that runs in the folder or the nearest of its parents; None if there is none."""
+    """Return the suite that runs in the folder or its nearest parent, or None."""
     try:
         start = (folder or Path.cwd()).absolute()
     except FileNotFoundError:  # the working folder was removed
@@ -38,7 +38,7 @@ def running_suite(folder: Path | None = None) -> RunningSuite | None:
 
 
 def _address_in(file: Path) -> str:
-    """The gRPC address of a file whose process runs; empty otherwise."""
+    """Return the gRPC address in the file if its process runs, else an empty text."""
     try:
         if file.stat().st_uid != os.geteuid():
             return ""
@@ -61,6 +61,7 @@ def _runs(pid: int) -> bool:
 
 
 def address_or_default(address: str) -> str:
+    """Return the address, or else FLOWMESH_ADDRESS, a running suite or 127.0.0.1:7450."""
     if chosen := address or os.environ.get("FLOWMESH_ADDRESS"):
         return chosen
     found = running_suite()
@@ -68,8 +69,10 @@ def address_or_default(address: str) -> str:
 
 
 def namespace_or_default(namespace: str) -> str:
+    """Return the namespace, or else FLOWMESH_NAMESPACE or `default`."""
     return namespace or os.environ.get("FLOWMESH_NAMESPACE") or DEFAULT_NAMESPACE
 
 
 def actor_or_default(actor: str) -> str:
+    """Return the actor, or else FLOWMESH_ACTOR."""
     return actor or os.environ.get("FLOWMESH_ACTOR") or ""

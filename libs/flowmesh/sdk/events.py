@@ -1,4 +1,4 @@
-"""Lifecycle events of executions as a subscriber sees them, with the names REST uses."""
+"""Lifecycle events of executions, with the names of REST."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,9 +12,9 @@ from flowmesh.views import END_TYPES, SIGNAL_FLOW, event_view
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact in an execution's history; `sequence` counts 1, 2, 3 … without gap.
+    """An event of an execution's history; `sequence` counts from 1 without gap.
 
-    `data` has the members REST shows; a value above 256 KiB is `{"$payload": …}` in it.
+    `data` has the same members as in REST; a value above 256 KiB is `{"$payload": …}`.
     """
 
     type: str
@@ -25,26 +25,27 @@ class Event:
     attempt: int
     at: datetime | None
     data: dict[str, Json]
-    # Resumes a stream over many executions behind this event.
+    # The cursor that resumes a stream over all executions after this event.
     cursor: str = ""
     _view: dict[str, Json] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def last(self) -> bool:
-        """Whether nothing follows it."""
+        """True for the last event of an execution."""
         return self.type in END_TYPES
 
     @property
     def derived(self) -> bool:
-        """Whether it is not stored: it has the sequence of the event it was derived from."""
+        """True if it is not stored; it has the sequence of the event from which it is derived."""
         return self.type == SIGNAL_FLOW
 
     def as_json(self) -> dict[str, Json]:
-        """The event as REST shows it."""
+        """Return the event in the form of REST."""
         return self._view
 
 
 def event_of(message: pb.LifecycleEvent, cursor: str = "") -> Event:
+    """Convert an event of a stream."""
     view = event_view(message)
     return Event(
         type=view["type"],
@@ -63,7 +64,7 @@ def event_of(message: pb.LifecycleEvent, cursor: str = "") -> Event:
 def history_event_of(
     event: history_event_pb2.HistoryEvent, execution_id: str, workflow_id: str
 ) -> Event:
-    """An event read from the history instead of a stream."""
+    """Convert an event of the history."""
     return event_of(
         pb.LifecycleEvent(execution_id=execution_id, workflow_id=workflow_id, event=event)
     )

@@ -1,4 +1,4 @@
-"""Executions and their events as a caller sees them: plain values instead of messages."""
+"""Executions and their nodes as plain values, converted from messages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Status(StrEnum):
-    """How an execution is."""
+    """The status of an execution."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELED = "canceled"
     TERMINATED = "terminated"
-    # It has ended and goes on as a new execution.
+    # Ended, and continued as a new execution.
     CONTINUED = "continued"
     COMPENSATING = "compensating"
 
@@ -45,7 +45,7 @@ _ENDED = frozenset(
 
 
 class NodeStatus(StrEnum):
-    """How one node of an execution is."""
+    """The status of a node."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -61,7 +61,7 @@ class NodeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredValue:
-    """A value above 256 KiB that was not fetched; `client.fetch(value)` gets it."""
+    """A value above 256 KiB that was not fetched; `client.fetch(value)` returns it."""
 
     digest: str
     size_bytes: int
@@ -69,7 +69,7 @@ class StoredValue:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """How far a map is."""
+    """The progress of a map."""
 
     total: int
     running: int
@@ -79,7 +79,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: attempts begun, times (UTC), output or failure."""
+    """A node with its started attempts, times (UTC), output or failure."""
 
     id: str
     name: str
@@ -95,17 +95,17 @@ class Node:
     output: Json | StoredValue
     failure: Failure | None
     metadata: Json
-    # Of one that starts a workflow: what it started last.
+    # The last started execution, of a node that starts a workflow.
     child_execution_id: str = ""
     child_workflow_id: str = ""
     child_version: int = 0
-    # It waits for somebody: its last attempt failed, or it stopped at a breakpoint.
+    # It waits for a manual action: its last attempt failed, or it is at a breakpoint.
     held: bool = False
-    # The node whose work this one undoes.
+    # The node that this one compensates.
     undoes: str = ""
-    # Those who are asked to approve; nobody is anybody.
+    # The assignees of an approval; empty means any person.
     assignees: tuple[str, ...] = ()
-    # Of a map whose items are known.
+    # The progress of a map with known items.
     items: Items | None = None
 
     @property
@@ -115,7 +115,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class SignalReceived:
-    """A signal as it was received."""
+    """A received signal."""
 
     name: str
     payload: Json | StoredValue
@@ -124,7 +124,7 @@ class SignalReceived:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Who had the values of an execution erased, when and why."""
+    """The erasure of the values of an execution: its time, actor and reason."""
 
     at: datetime | None
     actor: str
@@ -133,7 +133,7 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What an execution waits for to begin: `delay` or `debounce` until a time, or its `turn`."""
+    """The wait before an execution begins: `delay` or `debounce` until a time, or `turn`."""
 
     reason: str
     until: datetime | None
@@ -159,30 +159,30 @@ class Execution:
     request_id: str
     nodes: tuple[Node, ...] = ()
     signals: tuple[SignalReceived, ...] = ()
-    # The execution that started it, and its node; the runs before and after it of a workflow that
-    # continues as new, and the first of them.
+    # The parent execution and its node. The previous, next and first run of a workflow that
+    # continues as new.
     parent_id: str = ""
     parent_node: str = ""
     continued_from: str = ""
     continued_as: str = ""
     first_run: str = ""
-    # How far what was done has been undone: "", "compensating", "compensated", "failed".
+    # The state of compensation: "", "compensating", "compensated", "failed".
     compensation: str = ""
-    # The execution it repeats.
+    # The execution of which it is a rerun.
     rerun_of: str = ""
-    # Labels, attributes and input values it is found by, under their full names.
+    # Searchable labels, attributes and input values by their full names.
     search: dict[str, str | float | bool | datetime | None] = field(default_factory=dict)
-    # As they are now, of a workflow that declares some.
+    # The current values of declared variables.
     variables: dict[str, Json] = field(default_factory=dict)
-    # It is past its retention: this is its copy in the archive.
+    # True for a copy of the archive, after the retention.
     archived: bool = False
     erasure: "Erasure | None" = None
-    # Set as long as it has not begun, where its workflow has a start policy.
+    # Set until it begins, if its workflow has a start policy.
     hold: Hold | None = None
     _by_id: dict[str, Node] = field(default_factory=dict, repr=False, compare=False)
 
     def node(self, node_id: str) -> Node:
-        """The node of this id; KeyError if the workflow has none."""
+        """Return a node by its id; KeyError if it does not exist."""
         if not self._by_id:
             self._by_id.update((node.id, node) for node in self.nodes)
         return self._by_id[node_id]
@@ -197,7 +197,7 @@ def duration_ms(start: datetime | None, end: datetime | None) -> float | None:
 
 
 def moment(at_us: int) -> datetime | None:
-    """Microseconds since the epoch as a UTC time; 0 is none."""
+    """Convert microseconds since the epoch to a UTC time; 0 becomes None."""
     if not at_us:
         return None
     seconds, micros = divmod(at_us, 1_000_000)
@@ -224,7 +224,7 @@ def status_of(number: int) -> Status:
 
 
 def number_of(status: Status | str) -> execution_pb2.ExecutionStatus.ValueType:
-    """The contract's number; ValueError names what would be right."""
+    """Return the number of a status in the contract; ValueError for an unknown status."""
     return execution_pb2.ExecutionStatus.Value(f"EXECUTION_STATUS_{Status(status).name}")
 
 

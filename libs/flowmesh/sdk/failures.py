@@ -1,12 +1,12 @@
-"""What goes wrong with a run or a task, as exceptions of the SDK.
+"""Failures of executions and tasks, and the exceptions for them.
 
 Exception
-├── ExecutionFailed     the execution ended and did not complete; `.failure` says why
-├── TaskFailure         raised by a handler to choose the failure's class and retry delay
-└── TaskCancelled       raised in a handler whose task is no longer wanted
+├── ExecutionFailed     the execution ended and did not complete; `.failure` has the reason
+├── TaskFailure         raised by a handler to choose the class and retry delay of the failure
+└── TaskCancelled       raised in a handler whose task is canceled
 
-Errors of calls are `flowmesh.errors`. A failed execution is data for those who ask for the
-execution; it is an exception only for those who asked for its result.
+Errors of calls are `flowmesh.errors`. A failed execution is data for a caller that reads the
+execution, and an exception for a caller that waits for its result.
 """
 
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from flowmesh.sdk.payloads import Json, decode_bytes
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt, a node or an execution failed."""
+    """The failure of an attempt, a node or an execution."""
 
     error_class: str
     message: str
     node: str = ""
     retry_after_ms: int = 0
     details: Json = None
-    # Of a state machine in a standard format: the state that the node is a part of.
+    # The state of the node, in a state machine of a standard format.
     state: str = ""
 
     def __str__(self) -> str:
         place = f"state {self.state}" if self.state else self.node
-        where = f" in {place}" if place else ""
-        return f"{self.error_class}{where}: {self.message}"
+        location = f" in {place}" if place else ""
+        return f"{self.error_class}{location}: {self.message}"
 
 
 def failure_of(message: failure_pb2.Failure) -> Failure:
@@ -45,20 +45,20 @@ def failure_of(message: failure_pb2.Failure) -> Failure:
 
 
 class ExecutionFailed(Exception):
-    """The execution ended as failed, canceled or terminated, so there is no result."""
+    """The execution failed or was canceled or terminated, and has no result."""
 
     def __init__(self, execution_id: str, status: str, failure: Failure | None) -> None:
-        because = f": {failure}" if failure is not None else ""
-        super().__init__(f"execution {execution_id} {status}{because}")
+        cause = f": {failure}" if failure is not None else ""
+        super().__init__(f"execution {execution_id} {status}{cause}")
         self.execution_id = execution_id
         self.status = status
         self.failure = failure
 
 
 class TaskFailure(Exception):
-    """Raise it in a handler to choose the class that retry policies look at.
+    """Raised by a handler to choose the class on which retry policies decide.
 
-    `retry_after_ms` is the earliest time before the next attempt; `details` any JSON value.
+    `retry_after_ms` is the minimum delay before the next attempt; `details` is any JSON value.
     """
 
     def __init__(
@@ -76,4 +76,4 @@ class TaskFailure(Exception):
 
 
 class TaskCancelled(Exception):
-    """The task is no longer wanted: canceled, timed out, or its worker stops."""
+    """The task was canceled or timed out, or its worker stops."""

@@ -1,4 +1,4 @@
-"""A recorded history as a value: kept as JSON beside the tests that replay it."""
+"""A recorded history, stored as JSON for replay tests."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ class History:
     events: tuple[HistoryEvent, ...]
 
     def to_json(self) -> bytes:
+        """Encode the history as JSON."""
         document = {
             "executionId": self.execution_id,
             "workflowId": self.workflow_id,
@@ -28,13 +29,16 @@ class History:
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Self:
+        """Decode a history from JSON."""
         document = orjson.loads(data)
         events = (json_format.ParseDict(event, HistoryEvent()) for event in document["events"])
         return cls(document["executionId"], document["workflowId"], tuple(events))
 
     def save(self, path: str | Path) -> None:
+        """Write the history to a JSON file."""
         Path(path).write_bytes(self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
+        """Read a history from a JSON file."""
         return cls.from_json(Path(path).read_bytes())

@@ -1,4 +1,4 @@
-"""Ids the SDK makes where the caller gives none."""
+"""Ids that the SDK generates by default."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""When a broken stream is opened again, and when that is given up."""
+"""The policy that reopens a broken stream or fails it for good."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from flowmesh.errors import FlowmeshError, Unavailable
 from flowmesh.rpc import error_of, stream_retry_s
 from flowmesh.sdk import limits
 
-# A server that dies or stops ends its streams with one of these; they say nothing of the caller.
+# A server that dies or stops ends its streams with one of these statuses.
 _TRANSIENT = frozenset(
     (
         grpc.StatusCode.UNAVAILABLE,
@@ -24,7 +24,7 @@ _TRANSIENT = frozenset(
 
 
 class Reconnect:
-    """Counts the time since the stream last worked; `monotonic` gives seconds."""
+    """Tracks the time since the stream last worked; `monotonic` returns seconds."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -34,43 +34,50 @@ class Reconnect:
         self._transient = True
 
     def opening(self) -> None:
-        """The stream is opened, again perhaps."""
+        """Record the start of an attempt to open the stream."""
         self._opened_at = self._monotonic()
 
     def ended(self) -> None:
-        """It has ended, however. One that lasted was open, though nothing came on it."""
+        """Record the end of the stream; a long-lived one counts as connected without a message."""
         if self._monotonic() - self._opened_at > limits.STREAM_LASTED_S:
             self._down_since = None
 
     def connected(self) -> None:
+        """Record a received message."""
         self._down_since = None
         self._last = None
         self._transient = True
 
     def broken(self, error: grpc.aio.AioRpcError) -> None:
+        """Record the error that ended the stream."""
         self._last = error_of(error)
         self._transient = error.code() in _TRANSIENT
 
     @property
     def down_s(self) -> float:
+        """The seconds since the stream broke; 0 while it works."""
         return 0.0 if self._down_since is None else self._monotonic() - self._down_since
 
     @property
     def refused(self) -> bool:
-        """The server answered, and opening the stream again would get the same answer."""
+        """True if the server refused the stream and would refuse it again."""
         return not self._transient
 
     @property
     def hopeless(self) -> bool:
-        """Opening it again cannot help, or did not for too long."""
+        """True if the stream was refused, or could not be reopened for too long."""
         return self.refused or self.down_s > limits.RECONNECT_BUDGET_S
 
     def error(self) -> FlowmeshError:
+        """Return the error for callers after the stream is given up."""
         if self._last is not None:
             return self._last
-        return Unavailable("SERVICE_UNAVAILABLE", "the server closed the stream and stays away")
+        return Unavailable(
+            "SERVICE_UNAVAILABLE", "the server closed the stream and does not respond"
+        )
 
     async def pause(self) -> None:
+        """Wait before the next attempt."""
         if self._down_since is None:
             self._down_since = self._monotonic()
         await asyncio.sleep(stream_retry_s(self.down_s))

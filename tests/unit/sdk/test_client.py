@@ -174,7 +174,7 @@ async def test_a_call_to_nothing_names_the_address_and_says_so_once(
                 lambda: stub.GetExecution(GetExecutionRequest()), budget_s=1.2
             )
     assert [record.getMessage() for record in caplog.records] == [
-        "127.0.0.1:9 does not answer; trying for 1 s"
+        "127.0.0.1:9 does not respond; retrying for 1 s"
     ]
 
 

@@ -63,5 +63,7 @@ async def test_an_output_that_is_stored_elsewhere_is_no_difference() -> None:
     async def other(ctx: DurableContext, given: Any) -> Any:
         await ctx.step("others", str)
 
-    with pytest.raises(ReplayMismatch, match="step 'rows', the handler came to step 'others'"):
+    with pytest.raises(
+        ReplayMismatch, match="step 'rows', but the handler requested step 'others'"
+    ):
         await LocalEnvironment(durable={"sums": other}).replay(history)

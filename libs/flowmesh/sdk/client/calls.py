@@ -1,7 +1,7 @@
-"""A client's connections and the calls on them: deadlines, bounded retries, errors of ours.
+"""Unary calls of a client, with deadlines, bounded retries and translated errors.
 
-Every call may be repeated: reads are repeatable, and whatever changes something carries a
-request_id that stays the same over its retries.
+Every call can be retried: a read has no effect, and a change carries a request_id that all its
+retries share.
 """
 
 import asyncio
@@ -42,14 +42,15 @@ class Caller:
 
     @property
     def channel(self) -> grpc.aio.Channel:
-        """What stubs are made of; they see no difference."""
+        """The channel for stubs, which spreads their calls over several connections."""
         return cast(grpc.aio.Channel, self._channels)
 
     async def ready(self) -> None:
-        """Returns when the server answers."""
+        """Wait for the server."""
         await self._channels.channel_ready()
 
     async def close(self) -> None:
+        """Close the connections and cancel open calls."""
         await self._channels.close()
 
     async def call(
@@ -60,7 +61,7 @@ class Caller:
         timeout_s: float = limits.CALL_TIMEOUT_S,
         within_s: float = math.inf,
     ) -> Response:
-        """The answer to `request`; each try gets `timeout_s`, none begins after `within_s`."""
+        """Make a call; each attempt has `timeout_s`, and none starts after `within_s`."""
 
         async def once() -> Response:
             return await method(request, timeout=timeout_s)
@@ -74,7 +75,7 @@ class Caller:
         *,
         budget_s: float = limits.RETRY_BUDGET_S,
     ) -> Response:
-        """What `once` answers, tried again while the server says that helps."""
+        """Return the result of `once`, retried on errors that a retry may resolve."""
         loop = asyncio.get_running_loop()
         until = loop.time() + budget_s
         wait_s = limits.RETRY_WAIT_INITIAL_S
@@ -82,20 +83,20 @@ class Caller:
             try:
                 return await once()
             except grpc.aio.AioRpcError as error:
-                failure = placed(error_of(error), self.address)
+                failure = with_address(error_of(error), self.address)
             delay_s = retry_delay_s(failure, wait_s)
             if delay_s is None or loop.time() + delay_s > until:
                 break
             if attempt == 0 and isinstance(failure, Unreachable):
-                _log.warning("%s does not answer; trying for %.0f s", self.address, budget_s)
-            # Those who failed together do not come back together.
+                _log.warning("%s does not respond; retrying for %.0f s", self.address, budget_s)
+            # Add jitter, so that clients that failed together do not retry together.
             await asyncio.sleep(delay_s + wait_s * self._draw())
             wait_s = min(2 * wait_s, limits.RETRY_WAIT_MAX_S)
         raise failure from None
 
 
 def retry_delay_s(error: FlowmeshError, wait_s: float) -> float | None:
-    """After which delay to try again, the server's own or else `wait_s`; None for never."""
+    """Return the delay before a retry: the server's or `wait_s`; None for no retry."""
     if not isinstance(error, Unavailable | Overloaded):
         return None
     if error.retry_after_ms > 0:
@@ -103,9 +104,9 @@ def retry_delay_s(error: FlowmeshError, wait_s: float) -> float | None:
     return wait_s if isinstance(error, Unavailable) else None
 
 
-def placed(error: FlowmeshError, address: str) -> FlowmeshError:
-    """The error, naming the address where that is what is wrong."""
+def with_address(error: FlowmeshError, address: str) -> FlowmeshError:
+    """Return the error; an unreachable server is named by its address."""
     if not isinstance(error, Unreachable):
         return error
-    text = f"nothing answers at {address}; `flowmesh dev` starts a suite"
+    text = f"no server responds at {address}; `flowmesh dev` starts a suite"
     return Unreachable(error.reason, text, never_sent=error.never_sent)

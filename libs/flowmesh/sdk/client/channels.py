@@ -1,7 +1,7 @@
-"""One address, and as many connections to it as its calls need.
+"""Several connections to one address, opened as its calls need them.
 
-A server takes a bounded number of calls at a time on each connection; further ones would wait in
-this process, unseen, behind those that last long.
+A server accepts a bounded number of concurrent calls per connection. Further calls would wait in
+this process behind long ones.
 """
 
 from collections.abc import Callable
@@ -14,34 +14,34 @@ from flowmesh.sdk import limits
 
 
 class _Connection:
-    """A channel of its own, its methods, and how many calls are open on it."""
+    """A gRPC channel with its methods and its number of open calls."""
 
     def __init__(self, address: str) -> None:
-        # An address that resolves to several servers spreads calls over those that answer.
+        # Spread calls over all servers that the address resolves to.
         options = [*CHANNEL_OPTIONS, ("grpc.lb_policy_name", "round_robin")]
         self.channel = grpc.aio.insecure_channel(address, options=options)
         self.calls = 0
         self._methods: dict[str, Any] = {}
 
-    def call(self, make: str, path: str, codec: dict[str, Any], *args: Any, **about: Any) -> Any:
+    def call(self, make: str, path: str, codec: dict[str, Any], *args: Any, **options: Any) -> Any:
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = getattr(self.channel, make)(path, **codec)
-        call = method(*args, **about)
+        call = method(*args, **options)
         self.calls += 1
-        call.add_done_callback(self._over)
+        call.add_done_callback(self._call_ended)
         return call
 
-    def _over(self, _call: Any) -> None:
+    def _call_ended(self, _call: Any) -> None:
         self.calls -= 1
 
 
 def _multi_callable(make: str) -> Callable[..., Any]:
-    """The channel's method for calls of one kind."""
+    """Return the channel method that creates callables of one kind."""
 
     def of(channels: "Channels", path: str, **codec: Any) -> Any:
-        def call(*args: Any, **about: Any) -> Any:
-            return channels.pick().call(make, path, codec, *args, **about)
+        def call(*args: Any, **options: Any) -> Any:
+            return channels.pick().call(make, path, codec, *args, **options)
 
         return call
 
@@ -49,7 +49,7 @@ def _multi_callable(make: str) -> Callable[..., Any]:
 
 
 class Channels:
-    """What stubs are made of, in place of a channel."""
+    """A channel for stubs that spreads calls over connections."""
 
     unary_unary = _multi_callable("unary_unary")
     unary_stream = _multi_callable("unary_stream")
@@ -61,7 +61,7 @@ class Channels:
         self._connections = [_Connection(address)]
 
     def pick(self) -> _Connection:
-        """The first connection with room; else a new one, or that with the fewest calls."""
+        """Return the first connection with capacity, a new one, or the least used one."""
         for connection in self._connections:
             if connection.calls < limits.CONNECTION_CALLS:
                 return connection
@@ -71,10 +71,10 @@ class Channels:
         return min(self._connections, key=lambda connection: connection.calls)
 
     async def channel_ready(self) -> None:
-        """Returns when the server answers."""
+        """Wait for the server."""
         await self._connections[0].channel.channel_ready()
 
     async def close(self) -> None:
-        """Cancels the calls that are open."""
+        """Close the connections and cancel open calls."""
         for connection in self._connections:
             await connection.channel.close()

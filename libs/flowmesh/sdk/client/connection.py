@@ -11,7 +11,7 @@ from flowmesh.sdk.payloads import PayloadStore
 
 
 class Connection:
-    """The connections to one address, with the defaults of requests."""
+    """The connections to one address, with the namespace and actor of requests."""
 
     def __init__(
         self, address: str, namespace: str, *, actor: str, new_id: Callable[[], str]
@@ -31,7 +31,7 @@ class Connection:
         except TimeoutError as error:
             raise errors.Unavailable(
                 "SERVICE_UNAVAILABLE",
-                f"nothing answers at {self.address} within {timeout:g} s;"
+                f"no server responds at {self.address} within {timeout:g} s;"
                 " `flowmesh dev` starts a suite",
             ) from error
 

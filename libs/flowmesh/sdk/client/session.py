@@ -1,9 +1,9 @@
-"""Many starts over one stream: acknowledgements after the commit, results when they come.
+"""Many starts over one stream, with acknowledgements after the commit, and results.
 
-What waits is kept by call_id. A broken stream is opened again; starts that were not
-acknowledged go out once more under their request_ids, and results still wanted are watched.
-One write per pass of the event loop carries everything that was submitted in it. Starts that the
-server refuses for being too many go out again, in their order, and fewer at a time (`window`).
+Open calls are kept by call_id. A broken stream is reopened: unacknowledged starts are sent again
+with their request_ids, and pending results are watched. One write per iteration of the event loop
+carries all starts submitted in it. Starts that the server refuses because of overload are sent
+again in their order, with fewer in flight (see `window`).
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _COMPLETED = "completed"
 
 
 class SessionCall:
-    """One start on its way: await `started()` for the id, `result()` for the output."""
+    """A submitted start: await `started()` for the id and `result()` for the output."""
 
     __slots__ = (
         "_error",
@@ -45,7 +45,7 @@ class SessionCall:
         "_start_waiters",
         "call_id",
         "execution_id",
-        "on_its_way",
+        "in_flight",
         "refused_at",
         "request",
         "want_result",
@@ -64,7 +64,7 @@ class SessionCall:
         self.request = request
         self.want_result = want_result
         self.execution_id = execution_id
-        self.on_its_way = False
+        self.in_flight = False
         self.refused_at: float | None = None
         self._payloads = payloads
         self._start_waiters: list[asyncio.Future[None]] = []
@@ -73,19 +73,21 @@ class SessionCall:
         self._error: Exception | None = None
 
     async def started(self) -> str:
-        """The execution's id, once its start is committed; raises what refused it."""
+        """Wait for the commit of the start and return the execution id; raises its refusal."""
         if not self.execution_id and self._error is None:
-            await _woken(self._start_waiters)
+            await _wait(self._start_waiters)
         if not self.execution_id:
             raise self._error or AssertionError("woken without an outcome")
         return self.execution_id
 
     async def result(self) -> Json:
-        """The output, once the execution has ended; ExecutionFailed if it did not complete."""
+        """Wait for the end and return the output; raise ExecutionFailed if it did not complete."""
         if self._outcome is None and self._error is None:
             if not self.want_result:
-                raise errors.Invalid("REQUEST_INVALID", "this start did not ask for its result")
-            await _woken(self._result_waiters)
+                raise errors.Invalid(
+                    "REQUEST_INVALID", "the start was submitted with want_result=False"
+                )
+            await _wait(self._result_waiters)
         if self._outcome is None:
             raise self._error or AssertionError("woken without an outcome")
         return await self._value(self._outcome)
@@ -115,8 +117,8 @@ class SessionCall:
         _wake(self._result_waiters)
 
 
-def _woken(waiters: list[asyncio.Future[None]]) -> asyncio.Future[None]:
-    """One future per caller, so that a canceled caller wakes nobody else."""
+def _wait(waiters: list[asyncio.Future[None]]) -> asyncio.Future[None]:
+    """Return a future for one caller, so that its cancellation does not affect others."""
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     waiters.append(waiter)
     return waiter
@@ -149,8 +151,8 @@ class Session:
         self._window = Window()
         self._outgoing: deque[SessionCall] = deque()
         self._watching: deque[SessionCall] = deque()
-        # Starts that were refused for being too many; none is sent before they are.
-        self._too_many: list[SessionCall] = []
+        # Starts refused because of overload; they are sent before all others.
+        self._overloaded: list[SessionCall] = []
         self._last_call_id = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -162,7 +164,7 @@ class Session:
 
     async def __aenter__(self) -> Self:
         self._runner = asyncio.create_task(self._run(), name="flowmesh-session")
-        self._runner.add_done_callback(self._over)
+        self._runner.add_done_callback(self._ended)
         return self
 
     async def __aexit__(
@@ -174,25 +176,25 @@ class Session:
         await self.close(flush=error is None)
 
     async def close(self, *, flush: bool = True) -> None:
-        """Waits (at most 10 s) until every start is acknowledged, then ends the stream."""
+        """Wait at most 10 s until every start is acknowledged, then end the stream."""
         self._closed = True
         try:
             if flush and self._unacknowledged:
                 async with asyncio.timeout(limits.SESSION_FLUSH_S):
                     await self._settled.wait()
         except TimeoutError:
-            pass  # the callers of these starts are told when the stream has ended
+            pass  # the end of the stream fails these starts
         finally:
             if self._runner is not None:
                 self._runner.cancel()
         if self._runner is not None:
             await asyncio.gather(self._runner, return_exceptions=True)
 
-    def _over(self, _runner: asyncio.Task[None]) -> None:
-        """However the stream has ended, nobody waits for what cannot come any more."""
-        what = "session" if self._closed else "client"
+    def _ended(self, _runner: asyncio.Task[None]) -> None:
+        """Fail all open calls after the end of the stream."""
+        closed = "session" if self._closed else "client"
         self._closed = True
-        self._fail_all(errors.Unavailable("DRAINING", f"the {what} was closed"))
+        self._fail_all(errors.Unavailable("DRAINING", f"the {closed} was closed"))
 
     # Starting -------------------------------------------------------------------------------
 
@@ -205,7 +207,7 @@ class Session:
         version: Version = 0,
         want_result: bool = True,
     ) -> SessionCall:
-        """Queues a start without waiting; Overloaded when 10,000 are not acknowledged yet."""
+        """Queue a start without waiting; raises Overloaded if 10,000 are unacknowledged."""
         payload = payload_inline(encode(input), "input")
         return self._submit(workflow_id, payload, request_id, version, want_result)
 
@@ -218,7 +220,7 @@ class Session:
         version: Version = 0,
         want_result: bool = True,
     ) -> SessionCall:
-        """Starts, and returns once the start is committed."""
+        """Start an execution and wait for the commit of the start."""
         call = await self._send(workflow_id, input, request_id, version, want_result)
         await call.started()
         return call
@@ -226,12 +228,12 @@ class Session:
     async def run(
         self, workflow_id: str, input: Json = None, *, request_id: str = "", version: Version = 0
     ) -> Json:
-        """Starts, waits for the end, and returns the output."""
+        """Start an execution, wait for the end and return the output."""
         call = await self._send(workflow_id, input, request_id, version, True)
         return await call.result()
 
     def watch(self, execution_id: str) -> SessionCall:
-        """The result of an execution that was started elsewhere."""
+        """Watch an existing execution; its `result()` returns the output."""
         self._check_open()
         self._last_call_id += 1
         call = SessionCall(
@@ -265,7 +267,7 @@ class Session:
         if self._unacknowledged >= limits.SESSION_UNACKNOWLEDGED_MAX:
             raise errors.Overloaded(
                 "OVERLOADED",
-                f"{self._unacknowledged} starts of this session wait for their acknowledgement",
+                f"{self._unacknowledged} starts of this session are unacknowledged, the maximum",
                 retry_after_ms=100,
             )
         request = pb.StartExecutionRequest(
@@ -330,16 +332,16 @@ class Session:
                 await stream.write(frame)
 
     def _take_frame(self) -> pb.SessionRequest | None:
-        """As much of what waits as one frame and the window hold."""
+        """Return the next frame of queued starts and watches, within the limits and the window."""
         starts: list[pb.SessionStart] = []
         watches: list[pb.SessionWatch] = []
         size = 0
         outgoing, watching = self._outgoing, self._watching
-        room = 0 if self._too_many else min(self._window.room, limits.FRAME_ITEMS_MAX)
+        room = 0 if self._overloaded else min(self._window.room, limits.FRAME_ITEMS_MAX)
         while outgoing and len(starts) < room and size < limits.FRAME_BYTES_MAX:
             call = outgoing.popleft()
-            if call.request is not None and not call.on_its_way:
-                call.on_its_way = True
+            if call.request is not None and not call.in_flight:
+                call.in_flight = True
                 self._window.sent()
                 size += len(call.request.input.data) + 128
                 starts.append(
@@ -365,7 +367,7 @@ class Session:
             call = calls.get(started.call_id)
             if call is None or call.request is None:
                 continue
-            self._taken_on(call)
+            self._accepted(call)
             call.acknowledge(started.execution_id)
             if not call.want_result:
                 del calls[started.call_id]
@@ -374,19 +376,19 @@ class Session:
             if call is None:
                 continue
             if call.request is not None:
-                self._taken_on(call)
+                self._accepted(call)
             call.finish(result)
         for refused in response.refused:
             self._refused(refused)
-        if self._too_many and response.started:
-            # Where some were taken on there is room for others.
-            self._try_again()
+        if self._overloaded and response.started:
+            # The server has capacity again.
+            self._retry_overloaded()
         elif self._outgoing:
             self._wake.set()
 
-    def _taken_on(self, call: SessionCall) -> None:
-        self._window.taken()
-        call.on_its_way = False
+    def _accepted(self, call: SessionCall) -> None:
+        self._window.accepted()
+        call.in_flight = False
         self._count_unacknowledged(-1)
 
     def _refused(self, refused: pb.SessionRefused) -> None:
@@ -394,10 +396,10 @@ class Session:
         if call is None:
             return
         error = error_of_refusal(refused)
-        too_many = error.reason == "OVERLOADED"
-        if call.on_its_way:
-            self._window.refused(too_many=too_many)
-            call.on_its_way = False
+        overloaded = error.reason == "OVERLOADED"
+        if call.in_flight:
+            self._window.refused(overloaded=overloaded)
+            call.in_flight = False
         loop = asyncio.get_running_loop()
         if call.refused_at is None:
             call.refused_at = loop.time()
@@ -406,21 +408,21 @@ class Session:
             self._drop(call, error)
         elif call.request is None:
             loop.call_later(delay_s, self._queue, self._watching, call)
-        elif not too_many:
+        elif not overloaded:
             loop.call_later(delay_s, self._queue, self._outgoing, call)
         else:
-            if not self._too_many:
-                loop.call_later(delay_s, self._try_again)
-            self._too_many.append(call)
+            if not self._overloaded:
+                loop.call_later(delay_s, self._retry_overloaded)
+            self._overloaded.append(call)
 
     def _queue(self, queue: deque[SessionCall], call: SessionCall) -> None:
         queue.append(call)
         self._wake.set()
 
-    def _try_again(self) -> None:
-        """What was refused goes before what was never sent."""
-        again = sorted(self._too_many, key=lambda call: call.call_id, reverse=True)
-        self._too_many.clear()
+    def _retry_overloaded(self) -> None:
+        """Queue the refused starts before those that were never sent."""
+        again = sorted(self._overloaded, key=lambda call: call.call_id, reverse=True)
+        self._overloaded.clear()
         self._outgoing.extendleft(again)
         self._wake.set()
 
@@ -432,12 +434,12 @@ class Session:
         call.fail(error)
 
     def _resend(self) -> None:
-        """After a break: everything still open, unacknowledged starts and wanted results."""
-        self._window.cleared()
-        self._too_many.clear()
+        """Queue all unacknowledged starts and pending results again, after a reconnect."""
+        self._window.reset()
+        self._overloaded.clear()
         calls = self._calls.values()
         for call in calls:
-            call.on_its_way = False
+            call.in_flight = False
         self._outgoing = deque(call for call in calls if call.request is not None)
         self._watching = deque(call for call in calls if call.request is None)
         self._wake.set()

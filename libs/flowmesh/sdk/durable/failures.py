@@ -37,9 +37,9 @@ class NonDeterministic(Exception):
 
     def __init__(self, position: int, recorded: str, asked: str) -> None:
         super().__init__(
-            f"journal record {position} is {recorded}, the handler came to {asked}; a handler that"
-            " has begun must go on as it did, so put the change behind what it has done, or give"
-            " the new one a name of its own"
+            f"journal record {position} is {recorded}, but the handler requested {asked}; a handler"
+            " with running executions must repeat its operations: make the change after them, or"
+            " give the changed handler another name"
         )
         self.position = position
         self.recorded = recorded

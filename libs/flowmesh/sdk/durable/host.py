@@ -192,7 +192,7 @@ class DurableTask:
         if self._over or run is None or run.running or self._updates or self._turn_due:
             return
         uncommitted = list(run.unanswered.values())
-        if sum(each.ByteSize() for each in uncommitted) > limits.DURABLE_RIDING_BYTES_MAX:
+        if sum(each.ByteSize() for each in uncommitted) > limits.DURABLE_SUSPEND_BYTES_MAX:
             return
         records = self._records(uncommitted)
         result = task_pb2.TaskResult(token=self._token, suspended=records)

@@ -1,4 +1,4 @@
-"""Tests of workflows and handlers without a server: the real engine, a virtual clock.
+"""Tests of workflows and handlers without a server, with the real engine and a virtual clock.
 
 env = LocalEnvironment(worker)
 run = await env.run("charge-order", order, signals=[Signal("approved", {}, after="2h")])

@@ -1,4 +1,4 @@
-"""What a test holds: handlers and definitions, run here as the suite would run them."""
+"""The local environment of a test: runs definitions and handlers in this process."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A signal that comes so long after the start, on the virtual clock."""
+    """A signal that is sent at a time after the start, on the virtual clock."""
 
     name: str
     payload: Json = None
@@ -44,7 +44,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class LocalExecution:
-    """How an execution went. Times are virtual."""
+    """The outcome of an execution. Times are virtual."""
 
     report: Report
     history: History
@@ -53,7 +53,7 @@ class LocalExecution:
 
     @property
     def status(self) -> str:
-        """`completed`, `failed`, or `running` where it waits for what never comes."""
+        """`completed`, `failed`, or `running` if it waits for an event that never happens."""
         return self.report.status
 
     @property
@@ -69,11 +69,11 @@ class LocalExecution:
 
 
 class LocalEnvironment:
-    """Runs workflows without a server; as good in plain tests (`run_sync`) as in async ones.
+    """Runs workflows without a server, in async and in plain tests (`run_sync`).
 
-    `worker` brings its handlers, `tasks` and `durable` bring more; `definitions` are workflows that
-    are run by their names, built in code or as documents. `mocks` stand in for tasks by the name of
-    their node, their WorkflowTask or their type, as those of a dry run do.
+    `worker`, `tasks` and `durable` provide handlers. `definitions`, built in code or as documents,
+    can be run by their names. `mocks` replace tasks by the name of their node, WorkflowTask or
+    type, as in a dry run.
     """
 
     def __init__(
@@ -114,29 +114,29 @@ class LocalEnvironment:
         mocks: Mapping[str, Json] | None = None,
         signals: Sequence[Signal] = (),
     ) -> LocalExecution:
-        """Runs an execution to its end, or until nothing more can happen.
+        """Run an execution to its end, or until no further event can happen.
 
-        `workflow` is the name of one that the environment has, or a definition. Sleeps, timeouts
-        and retries take no time; handlers, and the functions of steps, run as they are.
+        `workflow` is a definition, or the name of one in this environment. Sleeps, timeouts and
+        retry delays take no time; handlers and the functions of steps run for real.
         """
         plan = self._plan(workflow)
         return await self._run(plan, given, mocks, signals, no_faults())
 
     def run_sync(self, workflow: Definition, given: Json = None, **options: Any) -> LocalExecution:
-        """The same, for tests without an event loop."""
+        """Call `run` from a test without an event loop."""
         return asyncio.run(self.run(workflow, given, **options))
 
     async def replay(self, history: History, workflow: Definition | None = None) -> None:
-        """Whether an execution that runs by this history would go on with what is there now.
+        """Check that an execution with this history can continue with the current code.
 
-        `workflow` is the definition as it is now, that of the history's name unless said. Raises
-        ReplayMismatch with the place where the definition or a durable handler differs by now.
+        `workflow` is the current definition, by default the one of the same name. Raises
+        ReplayMismatch at the first difference of the definition or of a durable handler.
         """
         plan = self._plan(workflow if workflow is not None else history.workflow_id)
         await Replay(plan, history, self._durable()).run()
 
     def replay_sync(self, history: History, workflow: Definition | None = None) -> None:
-        """The same, for tests without an event loop."""
+        """Call `replay` from a test without an event loop."""
         asyncio.run(self.replay(history, workflow))
 
     async def simulate(
@@ -151,10 +151,11 @@ class LocalEnvironment:
         signals: Sequence[Signal] = (),
         check: Callable[[LocalExecution], None] | None = None,
     ) -> None:
-        """Runs it again and again under faults, each run by a seed of its own, from `seed` on.
+        """Run an execution several times under faults, with the seeds `seed`, `seed + 1` and so on.
 
-        Without faults that are failures each run must end as an undisturbed one does. `check` is
-        called with every run and raises what is wrong with it. SimulationFailed names the seed.
+        Unless `faults` include failures, each run must have the outcome of a run without faults.
+        `check` is called with every run and raises an error if it is wrong. Raises
+        SimulationFailed with the seed.
         """
         plan = self._plan(workflow)
 
@@ -164,7 +165,7 @@ class LocalEnvironment:
         await simulated(once, runs=runs, seed=seed, faults=faults or Faults(), check=check)
 
     def simulate_sync(self, workflow: Definition, given: Json = None, **options: Any) -> None:
-        """The same, for tests without an event loop."""
+        """Call `simulate` from a test without an event loop."""
         asyncio.run(self.simulate(workflow, given, **options))
 
     def _durable(self) -> dict[str, Callable[..., Coroutine[Any, Any, Json]]]:
@@ -194,14 +195,14 @@ class LocalEnvironment:
         chance: Chance,
     ) -> LocalExecution:
         check_input(plan, given)
-        found = self._stand_ins(plan, {**self._mocks, **(mocks or {})})
-        coming = [
+        found = self._read_mocks(plan, {**self._mocks, **(mocks or {})})
+        scheduled = [
             dryrun_mocks.Signal(each.name, each.payload, milliseconds(each.after) * 1000)
             for each in signals
         ]
         async with Sandbox() as sandbox:
             local = LocalRun(
-                plan, found, coming, sandbox, START_US, handlers=self._handlers, chance=chance
+                plan, found, scheduled, sandbox, START_US, handlers=self._handlers, chance=chance
             )
             try:
                 report = await local.run(given)
@@ -210,11 +211,11 @@ class LocalEnvironment:
         history = History(EXECUTION_ID, plan.workflow_id, tuple(local.events))
         return LocalExecution(report, history, _steps(history))
 
-    def _stand_ins(self, plan: Plan, mocks: Mapping[str, Json]) -> Mocks:
+    def _read_mocks(self, plan: Plan, mocks: Mapping[str, Json]) -> Mocks:
         problems = Problems()
         found = read_mocks(Reader(dict(mocks), ("mocks",), problems))
         if not self._durable():
-            # What a handler calls is in no plan, so its names cannot be checked.
+            # Names cannot be checked, as the calls of durable handlers are not in the plan.
             check_names(found, known_names(plan), ("mocks",), problems)
         refuse([placed(problem, documents=1) for problem in problems.found])
         return Mocks(found)

@@ -1,4 +1,4 @@
-"""Faults by chance, and by a seed: the same seed makes the same faults."""
+"""Random faults; the same seed gives the same faults."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from random import Random
 from flowmesh.api.common.v1 import failure_pb2
 
 DEATHS_MAX = 4
-"""Workers that one attempt loses: with the fifth it would be given up as poison."""
+"""The maximum of worker deaths per attempt; a fifth would fail it as a poison task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How often, from 0 to 1: at each point where it can be.
+    """The probability of each fault, from 0 to 1, at every point where it can occur.
 
-    `crashes`: the worker dies, before or after a commit; the owner dies after one. `repeats`: a
-    result comes twice. `failures`: a task that succeeded fails with ServerError instead.
+    `crashes`: the worker dies before or after a commit, or the owner dies after one. `repeats`: a
+    result is received twice. `failures`: a completed task fails with ServerError instead.
     """
 
     crashes: float = 0.1
@@ -51,8 +51,8 @@ class Chance:
         setattr(failure, "class", "ServerError")
         return failure
 
-    def _hit(self, share: float) -> bool:
-        return share > 0 and self._random.random() < share
+    def _hit(self, probability: float) -> bool:
+        return probability > 0 and self._random.random() < probability
 
 
 def no_faults() -> Chance:

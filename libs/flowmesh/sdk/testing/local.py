@@ -1,4 +1,4 @@
-"""An execution in this process: the dry run's engine and clock, the real handlers."""
+"""A local execution: the engine and clock of a dry run with real handlers."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ PROCESSES = 2
 
 
 class LocalPayloads:
-    """Large values by their digest, in memory."""
+    """Large values in memory, by digest."""
 
     def __init__(self) -> None:
         self._stored: dict[str, bytes] = {}
@@ -59,7 +59,7 @@ class LocalPayloads:
 
 
 class LocalRun(DryRun):
-    """One execution whose tasks are mocked, or run by their handlers; `chance` makes faults."""
+    """An execution whose tasks are mocked or run by handlers; `chance` injects faults."""
 
     def __init__(
         self,
@@ -95,12 +95,12 @@ class LocalRun(DryRun):
     async def _do(self, command: Any) -> None:
         await super()._do(command)
         if self._chance.owner_dies() and not self._state.ended:
-            # Whoever owns it next knows what was committed, and nothing else.
+            # The next owner has only the committed history.
             self._state = replay(EXECUTION_ID, self._plan, self.events)
-            self._bring_items()
+            self._render_items()
 
-    def _bring_items(self) -> None:
-        """The items of maps are in no history: they are rendered again."""
+    def _render_items(self) -> None:
+        """Render the items of maps again, as the history does not contain them."""
         for scope in self._state.all_scopes():
             for node in scope.nodes.values():
                 if node.map is not None and node.planned.kind == plan_pb2.NODE_KIND_MAP:
@@ -127,7 +127,7 @@ class LocalRun(DryRun):
     async def _run(
         self, task: task_pb2.Task, config: bytes
     ) -> tuple[task_pb2.TaskResult | None, list[Transition]]:
-        """What a task comes to, and what was decided on the way; no result where it died."""
+        """Run a task; return its result (None if the worker died) and its transitions."""
         token = task.token
         self._results[token] = asyncio.get_running_loop().create_future()
         decided = self._decided[token] = []
@@ -170,7 +170,7 @@ class LocalRun(DryRun):
             waiting.set_result(result)
 
     def _recorded(self, asked: task_pb2.TaskRecords) -> None:
-        """Commits what a handler asks for, and tells it so."""
+        """Commit the records of a handler and deliver them to it."""
         token = asked.token
         decided = self._decided.get(token)
         if decided is None:
@@ -201,7 +201,7 @@ class LocalRun(DryRun):
             self._runner.cancel(token)
 
     def _die(self, token: str) -> None:
-        """The worker is gone, with all it knew."""
+        """End a task as by the death of its worker."""
         result = task_pb2.TaskResult(token=token)
         setattr(result.failure, "class", _DIED)
         self._finished_task(result)

@@ -1,7 +1,7 @@
-"""A recorded history against what is there now: the definition decides again, handlers run again.
+"""Replay of a recorded history with the current definition and durable handlers.
 
-What came from outside (results, signals, time) is taken from the history; what followed from it is
-decided anew and must be what was recorded. Then each durable handler is given its journal.
+External inputs (results, signals, time) are taken from the history. The engine derives all other
+events again, which must equal the recorded ones. Then each durable handler replays its journal.
 """
 
 from collections import deque
@@ -69,10 +69,10 @@ DurableHandler = Callable[..., Coroutine[Any, Any, Json]]
 
 
 class ReplayMismatch(AssertionError):
-    """What is there now does not go on as was recorded.
+    """The current code does not reproduce the recorded history.
 
-    `sequence` is that of the recorded event, `node` the durable handler's where it is one's journal
-    that does not match.
+    `sequence` is the sequence of the recorded event; `node` is the node of the durable handler if
+    its journal does not match.
     """
 
     def __init__(self, message: str, *, sequence: int = 0, node: str = "") -> None:
@@ -82,11 +82,11 @@ class ReplayMismatch(AssertionError):
 
 
 class _StoredElsewhere(Exception):
-    """A value is above 256 KiB, and the history has its name only."""
+    """A value above 256 KiB is needed, of which the history has only the digest."""
 
 
 class Replay:
-    """One history being replayed."""
+    """The replay of one history."""
 
     def __init__(
         self, plan: Plan, history: History, handlers: Mapping[str, DurableHandler]
@@ -101,7 +101,7 @@ class Replay:
         self._journals: dict[str, _Journal] = {}
 
     async def run(self) -> None:
-        """Raises ReplayMismatch at the first difference."""
+        """Replay all events; raise ReplayMismatch at the first difference."""
         events = self._history.events
         for place, event in enumerate(events):
             if not self._decided:
@@ -109,28 +109,28 @@ class Replay:
                 self._follow(event, following)
             if not self._decided:
                 raise ReplayMismatch(
-                    f"event {event.sequence} is {_named(event)}, which cannot happen any more",
+                    f"event {event.sequence} is {_named(event)}, which can no longer happen",
                     sequence=event.sequence,
                 )
             self._compare(event, self._decided.popleft())
-            self._note(event)
+            self._track(event)
         if self._decided:
             extra = _named(self._decided[0])
             raise ReplayMismatch(
-                f"the history ends with event {len(events)}; now {extra} follows",
+                f"the history ends with event {len(events)}; the current code adds {extra}",
                 sequence=len(events),
             )
         for node_id, journal in self._journals.items():
             journal.replay(node_id, self._history.execution_id, self._plan)
 
     def _follow(self, event: HistoryEvent, following: HistoryEvent | None) -> None:
-        """Decides what an event says has come from outside."""
+        """Apply the external input that an event records."""
         try:
             command = self._command(event, following)
             if command is not None:
                 self._decide(command, event.at_us)
         except PayloadNeeded:
-            # What the output is made of is stored elsewhere: what it came to stands.
+            # The output needs a value that is not in the history: accept the recorded event.
             self._decided.append(event)
         except (KeyError, ValueError) as error:
             raise ReplayMismatch(
@@ -181,7 +181,7 @@ class Replay:
             case "journal_appended" | "task_suspended":
                 return self._asked(event, following)
             case "node_steered" | "breakpoints_set" | "approval_decided" | "compensation_started":
-                return _by_hand(event, following)
+                return _manual_command(event, following)
             case "variable_set":
                 return SetVariable(body.name, body.value, body.reason, body.request_id, body.actor)
             case "search_attributes_set":
@@ -232,12 +232,13 @@ class Replay:
         if _facts(recorded) == _facts(decided):
             return
         raise ReplayMismatch(
-            f"event {recorded.sequence} is {_named(recorded)}; now {_named(decided)} comes instead",
+            f"event {recorded.sequence} is {_named(recorded)}; the current code produces"
+            f" {_named(decided)}",
             sequence=recorded.sequence,
         )
 
-    def _note(self, event: HistoryEvent) -> None:
-        """Keeps the journals of handlers, and what the handlers came to."""
+    def _track(self, event: HistoryEvent) -> None:
+        """Collect the journals and outputs of durable handlers."""
         kind = event.WhichOneof("event")
         if kind == "task_scheduled":
             node = self._state.node(event.task_scheduled.node)
@@ -257,18 +258,18 @@ class Replay:
             ended = self._journals.get(body.node)
             if ended is not None and kind == "task_completed":
                 ended.output = body.output
-            self._note_call(body, event.at_us)
+            self._track_call(body, event.at_us)
 
     def _given(self, node: NodeState) -> payload_pb2.Payload | None:
-        """The input of a handler; None where it, or what it is made of, is stored elsewhere."""
+        """Return the input of a handler; None if the history does not contain its values."""
         try:
             given = render_input(self._state, node)
         except PayloadNeeded:
             return None
         return None if given.HasField("reference") else given
 
-    def _note_call(self, body: Any, at_us: int) -> None:
-        """The end of a task that a handler called is a record of the handler's journal."""
+    def _track_call(self, body: Any, at_us: int) -> None:
+        """Add the end of a task called by a handler to the journal of the handler."""
         owner, _, rest = body.node.rpartition("[")
         index, _, name = rest.partition("]/")
         journal = self._journals.get(owner)
@@ -283,7 +284,7 @@ class Replay:
 
 
 def _started(body: WorkflowStarted, following: HistoryEvent | None) -> Start:
-    """The start, with what its owner knew of the others with its key."""
+    """Return the start command, with the state of its concurrency key."""
     start = Start(body.input, body.request_id, body.actor, body.traceparent)
     if following is not None and following.HasField("workflow_held"):
         hold = following.workflow_held.hold
@@ -293,19 +294,26 @@ def _started(body: WorkflowStarted, following: HistoryEvent | None) -> Start:
     return start
 
 
-def _by_hand(event: HistoryEvent, following: HistoryEvent | None) -> Command:
-    """What somebody said was to happen."""
+def _manual_command(event: HistoryEvent, following: HistoryEvent | None) -> Command:
+    """Return the command of a manual change."""
     if event.HasField("breakpoints_set"):
         stops = event.breakpoints_set
         return Breakpoints(stops.all, frozenset(stops.nodes), stops.request_id, stops.actor)
     if event.HasField("approval_decided"):
-        said = event.approval_decided
-        form = said.form if said.HasField("form") else None
-        return Decide(said.node, said.by, said.approved, said.comment, form, said.request_id)
+        decision = event.approval_decided
+        form = decision.form if decision.HasField("form") else None
+        return Decide(
+            decision.node,
+            decision.by,
+            decision.approved,
+            decision.comment,
+            form,
+            decision.request_id,
+        )
     if event.HasField("compensation_started"):
         closing = event.compensation_started
-        stops_it = Cancel if closing.outcome == EXECUTION_CANCELED else Terminate
-        return stops_it(closing.reason, closing.request_id, closing.actor, compensate=True)
+        command = Cancel if closing.outcome == EXECUTION_CANCELED else Terminate
+        return command(closing.reason, closing.request_id, closing.actor, compensate=True)
     steered = event.node_steered
     output = steered.output if steered.HasField("output") else None
     if steered.action == execution_pb2.NODE_ACTION_COMPLETE and following is not None:
@@ -322,7 +330,7 @@ def _by_hand(event: HistoryEvent, following: HistoryEvent | None) -> Command:
 
 
 class _Journal:
-    """A durable handler with what is recorded of it; the host of a run that does nothing."""
+    """A durable handler with its recorded journal; a host that runs no steps."""
 
     def __init__(self, handler: DurableHandler, given: payload_pb2.Payload, config: bytes) -> None:
         self._handler = handler
@@ -345,7 +353,7 @@ class _Journal:
             self.records.append(record)
 
     def replay(self, node_id: str, execution_id: str, plan: Plan) -> None:
-        """Raises ReplayMismatch where the handler does not do what is recorded."""
+        """Replay the journal; raise ReplayMismatch if the handler does not reproduce it."""
         task = task_pb2.Task(
             namespace=plan.namespace,
             execution_id=execution_id,
@@ -370,7 +378,7 @@ class _Journal:
         try:
             run.turn()
         except _StoredElsewhere:
-            return  # what the handler does with that is not in the history
+            return  # the history does not contain the value that the handler needs
         finally:
             run.leave()
         if isinstance(self._error, NonDeterministic):
@@ -378,53 +386,55 @@ class _Journal:
         if self.output is None or self.output.HasField("reference"):
             return
         if not self._over:
-            message = f"{node_id}: it completed, and now it goes on asking after its whole journal"
+            message = (
+                f"{node_id}: it completed, and now it requests more operations than its journal has"
+            )
             raise ReplayMismatch(message, node=node_id)
         if self._error is not None:
             message = f"{node_id}: it completed, and now it fails: {self._error}"
             raise ReplayMismatch(message, node=node_id) from self._error
         recorded = decode_inline(self.output)
-        now = decode_bytes(encode(self._value))
-        if now != recorded:
-            message = f"{node_id}: its output was {recorded!r}, and now it is {now!r}"
+        current = decode_bytes(encode(self._value))
+        if current != recorded:
+            message = f"{node_id}: its output was {recorded!r}, and now it is {current!r}"
             raise ReplayMismatch(message, node=node_id)
 
     def commit(self, records: Sequence[JournalRecord]) -> None:
-        """Nothing is committed here."""
+        """Ignore records; a replay commits none."""
 
     def begin(self, operation: Operation) -> None:
-        """No step runs here."""
+        """Ignore steps; a replay runs none."""
 
     def stop(self, index: int) -> None:
-        """No step runs here."""
+        """Ignore steps; a replay runs none."""
 
     def waits(self) -> None:
-        """The journal is at its end."""
+        """Ignore the end of the journal."""
 
     def ended(self, value: Json, error: BaseException | None) -> None:
         self._over, self._value, self._error = True, value, error
 
 
 def _read(payload: payload_pb2.Payload) -> Json:
-    """A value that is in the history."""
+    """Decode a value of the history."""
     if payload.HasField("reference"):
         raise _StoredElsewhere
     return decode_inline(payload)
 
 
 def _named(event: HistoryEvent) -> str:
-    """`TaskScheduled charge`, as messages name an event."""
+    """Describe an event for messages, such as `TaskScheduled charge`."""
     kind = event.WhichOneof("event") or ""
     body = getattr(event, kind)
     name = "".join(part.capitalize() for part in kind.split("_"))
     of = getattr(body, "node", "") or getattr(body, "name", "")
     failure = getattr(body, "failure", None) if kind == "workflow_failed" else None
-    because = f": {failure.message}" if failure is not None else ""
-    return f"{name} {of}".strip() + because
+    cause = f": {failure.message}" if failure is not None else ""
+    return f"{name} {of}".strip() + cause
 
 
 def _facts(event: HistoryEvent) -> tuple[Any, ...]:
-    """What must be the same of an event; when things happen may differ, and by chance."""
+    """Return the parts of an event that must be equal; times and random values may differ."""
     kind = event.WhichOneof("event") or ""
     body = getattr(event, kind)
     facts: list[Any] = [kind, getattr(body, "node", ""), getattr(body, "attempt", 0)]

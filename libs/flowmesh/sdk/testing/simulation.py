@@ -1,4 +1,4 @@
-"""A workflow under faults, many times: each run by a seed that makes the same faults again."""
+"""Repeated runs of a workflow under random faults, reproducible by their seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Faults", "SimulationFailed", "simulated"]
 
 
 class SimulationFailed(AssertionError):
-    """A run under faults went wrong; `seed` makes the same run again, with `runs=1`."""
+    """A run under faults failed; `seed` with `runs=1` reproduces it."""
 
     def __init__(self, seed: int, problem: str, execution: LocalExecution | None) -> None:
         super().__init__(f"seed {seed}: {problem}")
@@ -32,8 +32,8 @@ async def simulated(
     faults: Faults,
     check: Callable[[LocalExecution], None] | None,
 ) -> None:
-    """Raises SimulationFailed at the first run that is not as it should be."""
-    calm = await once(no_faults())
+    """Run under faults; raise SimulationFailed at the first wrong run."""
+    expected = await once(no_faults())
     for number in range(seed, seed + runs):
         execution = None
         try:
@@ -43,27 +43,27 @@ async def simulated(
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
             raise SimulationFailed(number, problem, execution) from error
-        problem = _wrong(execution, calm, faults)
+        problem = _difference(execution, expected, faults)
         if problem:
             raise SimulationFailed(number, problem, execution)
 
 
-def _wrong(execution: LocalExecution, calm: LocalExecution, faults: Faults) -> str:
-    """What a run has that crashes and repeats must not bring about."""
+def _difference(execution: LocalExecution, expected: LocalExecution, faults: Faults) -> str:
+    """Describe an effect that crashes and repeats must not have; empty if there is none."""
     ended: Counter[tuple[str, int]] = Counter()
     for event in execution.history.events:
         if event.HasField("journal_appended"):
             body = event.journal_appended
-            ended.update((body.node, one.index) for one in body.records if not is_open(one))
+            ended.update((body.node, each.index) for each in body.records if not is_open(each))
     twice = [f"{node}: operation {index}" for (node, index), count in ended.items() if count > 1]
     if twice:
         return f"journaled twice: {', '.join(twice)}"
     if faults.failures:
         return ""
-    if execution.status != calm.status:
+    if execution.status != expected.status:
         error = execution.report.error
-        because = f" ({error.class_}: {error.message})" if error else ""
-        return f"it is {execution.status}{because}; without faults it is {calm.status}"
-    if execution.output != calm.output:
-        return f"its output is {execution.output!r}; without faults it is {calm.output!r}"
+        cause = f" ({error.class_}: {error.message})" if error else ""
+        return f"it is {execution.status}{cause}; without faults it is {expected.status}"
+    if execution.output != expected.output:
+        return f"its output is {execution.output!r}; without faults it is {expected.output!r}"
     return ""

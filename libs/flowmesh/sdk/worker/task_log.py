@@ -19,7 +19,7 @@ class TaskLog:
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._metrics: dict[str, float] = {}
-        self._free_bytes = limits.NOTES_BYTES_MAX
+        self._free_bytes = limits.TASK_LOG_BYTES_MAX
         self._dropped = 0
 
     def log(self, level: str, message: str, fields: dict[str, Json]) -> None:
@@ -28,7 +28,7 @@ class TaskLog:
             raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
         line: dict[str, Json] = {
             "level": level,
-            "message": _unicode(message[: limits.NOTE_CHARS_MAX]),
+            "message": _unicode(message[: limits.TASK_LOG_LINE_CHARS_MAX]),
         }
         if fields:
             line["fields"] = fields
@@ -78,7 +78,7 @@ def _encoded(line: dict[str, Json]) -> bytes:
         check_finite(text, line)
         return text
     except (TypeError, ValueError):
-        fields = ascii(line["fields"])[: limits.NOTE_CHARS_MAX]
+        fields = ascii(line["fields"])[: limits.TASK_LOG_LINE_CHARS_MAX]
         return orjson.dumps({**line, "fields": {"told": fields}})
 
 

@@ -17,7 +17,7 @@ from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2 as pb
 from flowmesh.api.worker.v1 import worker_service_pb2_grpc as rpc
 from flowmesh.sdk import limits
-from flowmesh.sdk.client.calls import Caller, placed
+from flowmesh.sdk.client.calls import Caller, with_address
 from flowmesh.sdk.duplex import StreamBroken, converse
 from flowmesh.sdk.reconnect import Reconnect
 from flowmesh.sdk.worker.results import result_of_error
@@ -180,7 +180,7 @@ class WorkStream:
             except StreamBroken:
                 pass  # the server was silent for too long, or another hello is due
             if reconnect.refused or (reconnect.hopeless and not self._ready.done()):
-                raise placed(reconnect.error(), self._address)
+                raise with_address(reconnect.error(), self._address)
             if not self._announcing:
                 await reconnect.pause()
             self._announcing = False

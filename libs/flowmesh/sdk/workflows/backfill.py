@@ -1,7 +1,7 @@
-"""Many executions of a workflow, some at a time, each under a request id made of what it is for.
+"""Backfills: many executions of a workflow with bounded concurrency.
 
-So a backfill that is run again goes on where it was: what was started is not started again, only
-waited for.
+The request id of each execution is derived from its item. Therefore a repeated backfill resumes: it
+waits for executions that are already started and starts the rest.
 """
 
 import asyncio
@@ -25,19 +25,21 @@ REFUSED_SHOWN_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class BackfillItem:
-    """One execution to be: what it is for, and under which request id it is started."""
+    """One execution to start, with its name and request id."""
 
     name: str
     request_id: str
     input: Json = None
-    # Why it cannot be started.
+    # The reason if the item is invalid; empty otherwise.
     error: str = ""
 
 
 @dataclass(slots=True)
 class Backfill:
-    """How far it is. `repeated` were started by an earlier run, or by what they are made of;
-    `joined` have no execution of their own: the start policy answered with that of another start.
+    """The progress of a backfill.
+
+    `repeated` executions were started before, by an earlier run or by their source. `joined` items
+    have no execution of their own, as the start policy returned that of another start.
     """
 
     total: int = 0
@@ -47,7 +49,7 @@ class Backfill:
     completed: int = 0
     failed: int = 0
     refused: int = 0
-    # What was refused and why, the first of them.
+    # The first refused items with their reasons.
     refusals: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -58,16 +60,16 @@ class Backfill:
     def good(self) -> bool:
         return not (self.failed or self.refused)
 
-    def refuse(self, name: str, why: str) -> None:
+    def refuse(self, name: str, reason: str) -> None:
         self.refused += 1
         if len(self.refusals) < REFUSED_SHOWN_MAX:
-            self.refusals.append((name, why))
+            self.refusals.append((name, reason))
 
 
 def items_of(inputs: Iterable[Json], backfill_id: str = "") -> Iterable[BackfillItem]:
-    """Inputs as items: the same input has the same request id each time, the n-th of it another.
+    """Create items with request ids from the digests of the inputs and their repetitions.
 
-    Another `backfill_id` makes other executions of the same inputs.
+    Another `backfill_id` gives other request ids, and so new executions of the same inputs.
     """
     seen: Counter[bytes] = Counter()
     for number, value in enumerate(inputs, start=1):
@@ -79,7 +81,7 @@ def items_of(inputs: Iterable[Json], backfill_id: str = "") -> Iterable[Backfill
 
 
 def renamed(item: BackfillItem, backfill_id: str) -> BackfillItem:
-    """The same item for a backfill that is to start it again."""
+    """Return the item with a request id of its own for this backfill."""
     if not backfill_id:
         return item
     return BackfillItem(
@@ -99,16 +101,16 @@ async def run_backfill(
     concurrency: int = CONCURRENCY_DEFAULT,
     on_progress: Callable[[Backfill], None] = lambda _: None,
 ) -> Backfill:
-    """Runs all of them, at most `concurrency` at a time; returns how it went.
+    """Run all items, at most `concurrency` at a time, and return the result.
 
-    An item that is refused, or fails, does not stop the others; a suite that is away does.
+    A refused or failed item does not stop the others; an unreachable suite does.
     """
     if not 1 <= concurrency <= CONCURRENCY_MAX:
         raise ValueError(f"concurrency must be from 1 to {CONCURRENCY_MAX}, not {concurrency}")
     state = Backfill()
     free = asyncio.Semaphore(concurrency)
 
-    async def one(item: BackfillItem) -> None:
+    async def run_item(item: BackfillItem) -> None:
         try:
             await _run(client, workflow_id, item, state)
         finally:
@@ -119,7 +121,7 @@ async def run_backfill(
         async for item in items:
             await free.acquire()
             state.total += 1
-            group.create_task(one(item))
+            group.create_task(run_item(item))
     return state
 
 
@@ -138,7 +140,7 @@ async def _run(client: "Client", workflow_id: str, item: BackfillItem, state: Ba
         state.started += 1
     execution = await handle.wait()
     if not handle.created:
-        # The end of a chain is that of its last run.
+        # `wait` returns the last run of a chain.
         first = execution if execution.id == handle.id else await handle.describe()
         if first.request_id == item.request_id:
             state.repeated += 1

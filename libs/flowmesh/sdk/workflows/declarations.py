@@ -1,6 +1,6 @@
-"""What a function says of the task type it handles: `@task` and what it is told.
+"""Declarations of task handlers: the `@task` decorator with its options.
 
-Not here: workflows. They are made of such functions in `flowmesh.sdk.workflows.flow`.
+`flowmesh.sdk.workflows.flow` builds workflows from such functions.
 """
 
 import re
@@ -23,7 +23,7 @@ Duration = str | int | float
 
 
 def duration_text(duration: Duration) -> str:
-    """The duration as resources write it."""
+    """Return the duration in the form of resources."""
     if isinstance(duration, str):
         return duration
     milliseconds = round(duration * 1000)
@@ -33,20 +33,22 @@ def duration_text(duration: Duration) -> str:
 
 
 def milliseconds(duration: Duration) -> int:
-    """The duration in ms; raises Invalid for a text that is none."""
+    """Return the duration in ms; raises Invalid for a malformed text."""
     if isinstance(duration, str):
         found = duration_ms(duration)
         if found is None:
-            raise Invalid("REQUEST_INVALID", f"{duration!r} is no duration such as 500ms or 1h30m")
+            raise Invalid(
+                "REQUEST_INVALID", f"{duration!r} is not a duration such as 500ms or 1h30m"
+            )
         return found
     return max(0, round(duration * 1000))
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a failed attempt is tried again; `attempts` counts the first.
+    """A retry policy; `attempts` includes the first attempt.
 
-    Any exception of a handler is retried unless `on` names classes.
+    `on` names the retried failure classes; the default retries any exception of a handler.
     """
 
     attempts: int = DEFAULT_RETRY.max_attempts
@@ -76,7 +78,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class TaskType:
-    """What `@task` says of a handler."""
+    """The declaration of a handler by `@task`."""
 
     name: str
     retry: Retry | None = None
@@ -100,9 +102,9 @@ def task(
     output_schema: dict[str, Any] | None = None,
     pool: Pool = "",
 ) -> Callable[[H], H]:
-    """Decorator: the function is the handler of task type `name` (its own name by default).
+    """Return a decorator that declares a handler of task type `name`, by default its own name.
 
-    `pool="process"` is for work on the CPU: each call has one of the worker's processes.
+    `pool="process"` runs CPU-bound calls in processes of the worker.
     """
 
     def mark(function: H) -> H:
@@ -122,7 +124,7 @@ def task(
 
 
 def task_type_of(function: TaskHandler) -> TaskType | None:
-    """What `@task` said of it; None where it was not used."""
+    """Return the declaration of a function by `@task`, or None."""
     found = getattr(function, _TASK_TYPE, None)
     return found if isinstance(found, TaskType) else None
 

@@ -1,4 +1,4 @@
-"""Workflows defined in code: tasks, dependencies, handlers; compiled to native resources.
+"""Workflows built in code from tasks, dependencies and handlers; compiled to resources.
 
     @task("charge-card", retry=Retry(attempts=3), timeout="30s")
     async def charge(input, context): ...
@@ -10,7 +10,7 @@
         each = flow.map("each", cart.output["parcels"], concurrency=50)
         each.task("ship", ship, input={"parcel": each.item, "position": each.index})
 
-Not here: checks. The definition service makes them all, with places in the compiled source.
+The definition service validates them, with positions in the compiled source.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,45 +36,46 @@ _OPTIONS_SHOWN = ", ".join(sorted(OPTIONS))
 
 
 class _Node:
-    """What those behind it refer to and wait for."""
+    """A node that other nodes refer to and depend on."""
 
     __slots__ = ()
     id: str
 
     @property
     def output(self) -> Ref:
-        """What it returns, for the input of tasks behind it; of a map, the list of what its only
-        last task returned for each item, in order.
+        """A reference to its output, for the inputs of its successors.
+
+        The output of a map is the list of the outputs of its last task for each item, in order.
         """
         return output_of(self.id)
 
     def on(self, outcome: str) -> After:
-        """For `depends_on`: its failure, its success, or a label its output names."""
+        """Return a dependency on its failure, its success, or a label of its output."""
         return After(self.id, outcome)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskNode(_Node):
-    """A task of a workflow that is being built."""
+    """A task of a workflow."""
 
     id: str
     task_ref: str
     depends_on: tuple[str, ...]
     fields: dict[str, Json] = field(default_factory=dict)
-    # Nodes around the map it is part of whose output it reads.
+    # Nodes outside of its map whose output it reads.
     outside: tuple[str, ...] = ()
-    # What is to have come of those it depends on, where that is said.
+    # The required outcomes of its dependencies, if given.
     outcomes: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Json]:
         document: dict[str, Json] = {"id": self.id, **self.fields}
         if self.task_ref:
             document["taskRef"] = self.task_ref
-        return document | _waited_for(self.depends_on, self.outcomes)
+        return document | _dependencies_json(self.depends_on, self.outcomes)
 
 
 class Graph:
-    """Tasks and maps that depend on each other: those of a workflow, or those of a map in it."""
+    """A graph of tasks and maps: a workflow or the body of a map."""
 
     def __init__(
         self,
@@ -89,21 +90,21 @@ class Graph:
 
     @property
     def input(self) -> Ref:
-        """The input the workflow is started with."""
+        """A reference to the input of the execution."""
         return Ref("input")
 
     @property
     def variables(self) -> Ref:
-        """The variables the workflow declares: `flow.variables["limit"]`."""
+        """A reference to the declared variables: `flow.variables["limit"]`."""
         return Ref("variables")
 
     def task(self, id: str, run: TaskHandler | str, **options: Unpack[TaskOptions]) -> TaskNode:
-        """Adds a task that `run` does: a function, or the type a worker handles.
+        """Add a task with a handler function or the task type of a worker.
 
-        Without `input` it gets the workflow's input, in a map the item.
+        `input` defaults to the input of the workflow, or to the item in a map.
         """
         task_type = self._task_type(id, run)
-        name = self._bring(WorkflowTask(task_type.name, _task_spec(task_type)))
+        name = self._add_resource(WorkflowTask(task_type.name, _task_spec(task_type)))
         given: TaskOptions = {
             "input": self._given,
             "retry": task_type.retry,
@@ -113,7 +114,7 @@ class Graph:
         return self._add(id, name, given | options)
 
     def use(self, id: str, task_ref: str, **options: Unpack[TaskOptions]) -> TaskNode:
-        """Adds a task of the library by its name."""
+        """Add a reusable task by its name."""
         return self._add(id, task_ref, options)
 
     def http(
@@ -126,13 +127,13 @@ class Graph:
         body: Json = None,
         **options: Unpack[TaskOptions],
     ) -> TaskNode:
-        """Adds an HTTP call; templates in url, headers and body see the task's `input`."""
+        """Add an HTTP call; templates in url, headers and body can use the `input` of the task."""
         http: dict[str, Json] = {"method": method, "url": url}
         if headers:
             http["headers"] = dict(headers)
         if body is not None:
             http["body"] = plain(body)
-        name = self._bring(WorkflowTask(f"{self.name}.{id}", {"type": "http", "http": http}))
+        name = self._add_resource(WorkflowTask(f"{self.name}.{id}", {"type": "http", "http": http}))
         return self._add(id, name, options)
 
     def transform(
@@ -142,7 +143,7 @@ class Graph:
         *operations: Mapping[str, Json],
         **options: Unpack[TaskOptions],
     ) -> TaskNode:
-        """Adds a pipeline over a value: `{"operation": "limit", "count": 3}` and so on."""
+        """Add a pipeline of operations on a value, such as `{"operation": "limit", "count": 3}`."""
         given: TaskOptions = {"input": {"source": source, "pipeline": list(operations)}}
         return self._add(id, "transform", options | given)
 
@@ -157,33 +158,33 @@ class Graph:
         child_id: Json = None,
         **options: Unpack[TaskOptions],
     ) -> TaskNode:
-        """Adds a task that starts another workflow with its `input`, and has its output.
+        """Add a task that starts another workflow with its `input` and returns the output.
 
-        Without `wait` it completes when that has started, which is once under a `child_id`;
-        `on_cancel` says what becomes of it when the task is canceled: CANCEL (the default),
-        TERMINATE or ABANDON. The name of the workflow and the id may be templates.
+        Without `wait`, it completes once the child has started. A `child_id` starts the child at
+        most once. `on_cancel` applies to the child if the task is canceled: CANCEL (the default),
+        TERMINATE or ABANDON. `workflow` and `child_id` may be templates.
         """
-        said: dict[str, Json] = {"workflow": workflow, "version": version, "wait": wait}
+        fields: dict[str, Json] = {"workflow": workflow, "version": version, "wait": wait}
         if on_cancel:
-            said["onCancel"] = on_cancel
+            fields["onCancel"] = on_cancel
         if child_id is not None:
-            said["id"] = plain(child_id)
-        return self._written(id, "subworkflow", said, "input", options)
+            fields["id"] = plain(child_id)
+        return self._add_kind(id, "subworkflow", fields, "input", options)
 
     def continue_as_new(self, id: str, **options: Unpack[TaskOptions]) -> TaskNode:
-        """Adds the end of a run: the workflow goes on as a new execution with this `input`."""
-        return self._written(id, "continueAsNew", {}, "input", options)
+        """Add the end of a run: the workflow continues as a new execution with this `input`."""
+        return self._add_kind(id, "continueAsNew", {}, "input", options)
 
     def wait_for(self, id: str, event: str, **options: Unpack[TaskOptions]) -> TaskNode:
-        """Adds a wait for a signal; `input` is the key it must come with, where there is one."""
-        return self._written(id, "wait", {"event": event}, "correlate", options)
+        """Add a wait for a signal; `input` is its correlation key, if any."""
+        return self._add_kind(id, "wait", {"event": event}, "correlate", options)
 
     def node(self, id: str, does: Mapping[str, Json], **options: Unpack[TaskOptions]) -> TaskNode:
-        """Adds a node in the words of a resource: `{"decision": ...}`, an approval, a group, a
-        race, a loop, a try, or a `taskRef` with all that may be said of it.
+        """Add a node in the form of resources: `{"decision": ...}`, an approval, a group, a race,
+        a loop, a try, or a `taskRef` with any fields.
         """
         before = self._before(id, options, [dict(does), options.get("input")])
-        return self._made(id, "", before, plain(does) | task_fields(options), options)
+        return self._add_node(id, "", before, plain(does) | task_fields(options), options)
 
     def map(
         self,
@@ -197,12 +198,12 @@ class Graph:
         tolerate: Mapping[str, Json] | None = None,
         **options: Unpack[MapOptions],
     ) -> "MapNode":
-        """Adds a map: the tasks added to it run once for each of `items`, a list or a reference
-        to one, `concurrency` items at a time (100 unless said).
+        """Add a map: its tasks run once for each of `items`, a list or a reference to a list.
 
-        Instead of `items`, `pages` says which task brings them page by page, as a document does:
-        `{"taskRef": "list-orders"}`. If `counted` its output says how many there were. With a
-        `batch` an item is a list of so many; `tolerate` says how many may fail, `{"count": 3}`.
+        At most `concurrency` items run at a time, 100 by default. Instead of `items`, `pages` names
+        a task that returns them page by page: `{"taskRef": "list-orders"}`. With `counted` the
+        output is the count of items. With `batch` an item is a list of that many items. `tolerate`
+        limits the failed items, as in `{"count": 3}`.
         """
         before = self._before(id, options, items if pages is None else dict(pages))
         body: dict[str, Json] = {"items": plain(items)}
@@ -221,7 +222,7 @@ class Graph:
         return node
 
     def holds(self, id: str) -> bool:
-        """Whether a dependency on this node can be said here, and not only around."""
+        """Return whether a node is part of this graph, so that its nodes can depend on it."""
         return True
 
     # Building -------------------------------------------------------------------------------
@@ -239,7 +240,7 @@ class Graph:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"task type {task_type.name!r} has two handlers")
         return task_type
 
-    def _bring(self, task: WorkflowTask) -> str:
+    def _add_resource(self, task: WorkflowTask) -> str:
         known = self._resources.setdefault(task.name, task)
         if known.spec != task.spec:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"task {task.name!r} is defined in two ways")
@@ -247,9 +248,9 @@ class Graph:
 
     def _add(self, id: str, task_ref: str, options: TaskOptions) -> TaskNode:
         before = self._before(id, options, options.get("input"))
-        return self._made(id, task_ref, before, task_fields(options), options)
+        return self._add_node(id, task_ref, before, task_fields(options), options)
 
-    def _made(
+    def _add_node(
         self,
         id: str,
         task_ref: str,
@@ -267,22 +268,22 @@ class Graph:
         found = {n.id: n.outcome for n in options.get("depends_on", ()) if isinstance(n, After)}
         for name in found:
             if not self.holds(name):
-                message = f"{id!r} cannot wait for an outcome of {name!r}: only {self.name} can"
+                message = f"{id!r} cannot depend on an outcome of {name!r}: only {self.name} can"
                 raise Invalid("GRAPH_UNKNOWN_NODE", message)
         return found
 
-    def _written(
-        self, id: str, kind: str, said: dict[str, Json], key: str, options: TaskOptions
+    def _add_kind(
+        self, id: str, kind: str, fields: dict[str, Json], key: str, options: TaskOptions
     ) -> TaskNode:
-        """Adds a task that says what it does under a word of its own."""
+        """Add a task of a kind that has its own field in resources."""
         node = self._add(id, "", options)
         if "input" in node.fields:
-            said[key] = node.fields.pop("input")
-        node.fields[kind] = said
+            fields[key] = node.fields.pop("input")
+        node.fields[kind] = fields
         return node
 
     def _before(self, id: str, options: MapOptions, given: Json) -> tuple[str, ...]:
-        """What a new node depends on, as it says and by what its input refers to."""
+        """Return the dependencies of a new node: the given ones and those of its references."""
         if id in self.tasks:
             raise Invalid("GRAPH_DUPLICATE_NODE", f"workflow {self.name} has two tasks {id!r}")
         for name in options.keys() - OPTIONS:
@@ -298,7 +299,7 @@ class Graph:
 
 
 class MapNode(Graph, _Node):
-    """A map of a workflow that is being built; tasks are added to it as to the workflow."""
+    """A map of a workflow; tasks are added to it as to the workflow."""
 
     def __init__(
         self,
@@ -319,21 +320,21 @@ class MapNode(Graph, _Node):
 
     @property
     def item(self) -> Ref:
-        """The item its tasks run for."""
+        """A reference to the current item."""
         return Ref("item", item_of=self.name)
 
     @property
     def index(self) -> Ref:
-        """The item's position, from 0."""
+        """A reference to the position of the item, from 0."""
         return Ref("index", item_of=self.name)
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        return tuple(name for name in self._around() if self._outer.holds(name))
+        return tuple(name for name in self._dependencies() if self._outer.holds(name))
 
     @property
     def outside(self) -> tuple[str, ...]:
-        return tuple(name for name in self._around() if not self._outer.holds(name))
+        return tuple(name for name in self._dependencies() if not self._outer.holds(name))
 
     def holds(self, id: str) -> bool:
         return id in self.tasks
@@ -345,14 +346,14 @@ class MapNode(Graph, _Node):
             "map": {**self._body, "tasks": tasks},
             **self._fields,
         }
-        return document | _waited_for(self.depends_on, self._outcomes_of)
+        return document | _dependencies_json(self.depends_on, self._outcomes_of)
 
     @property
     def _given(self) -> Ref:
         return self.item
 
-    def _around(self) -> dict[str, None]:
-        """What it depends on: what it says, and what its tasks read that is not in it."""
+    def _dependencies(self) -> dict[str, None]:
+        """Return its given dependencies and the outside nodes that its tasks read."""
         inner = (name for node in self.tasks.values() for name in node.outside)
         return dict.fromkeys((*self._named, *inner))
 
@@ -361,7 +362,7 @@ _START_TIMES = frozenset({"delay", "debounce", "maxWait", "dedupWindow"})
 
 
 class Workflow(Graph):
-    """A workflow built step by step; `client.register(flow)` compiles and registers it."""
+    """A workflow built in code; `client.register(flow)` compiles and registers it."""
 
     def __init__(
         self,
@@ -379,14 +380,14 @@ class Workflow(Graph):
         brings: Sequence[WorkflowTask] = (),
         also: Mapping[str, Json] | None = None,
     ) -> None:
-        """`start` says when executions begin, and `variables` what people may change while they
-        run, in the words of a resource; times may be seconds. `brings` are tasks it uses by name
-        that are registered with it. `also` is what else a resource says of a workflow: limits,
-        onFailure, compensation, triggers …
+        """`start` is the start policy and `variables` the variables that can be changed during a
+        run, both in the form of resources; times may be seconds. `brings` are reusable tasks that
+        are registered with it. `also` holds further fields of the resource: limits, onFailure,
+        compensation, triggers …
         """
         super().__init__(name, {}, {})
         for task in brings:
-            self._bring(task)
+            self._add_resource(task)
         self.output = output
         self._input_schema = input_schema
         self._parallelism = parallelism
@@ -403,7 +404,7 @@ class Workflow(Graph):
         return self.name
 
     def as_resources(self) -> list[dict[str, Json]]:
-        """The workflow and the tasks it brings, as native resources; tasks first."""
+        """Return the workflow and its own tasks as native resources, tasks first."""
         spec: dict[str, Json] = {"tasks": [node.as_json() for node in self.tasks.values()]}
         if self._input_schema is not None:
             spec["inputSchema"] = self._input_schema
@@ -426,12 +427,12 @@ class Workflow(Graph):
         return [*tasks, resource("Workflow", self.name, spec, *more)]
 
     def source(self) -> bytes:
-        """The resources as YAML documents (each of them JSON)."""
+        """Encode the resources as YAML documents, each of which is JSON."""
         return source_text(self.as_resources())
 
 
 def workflow(name: str, **options: Any) -> Callable[[Callable[[Workflow], Any]], Workflow]:
-    """Decorator: the function adds the tasks; what it returns, if anything, is the output."""
+    """Return a decorator of a function that adds the tasks and may return the output."""
 
     def build(function: Callable[[Workflow], Any]) -> Workflow:
         flow = Workflow(name, **options)
@@ -452,7 +453,7 @@ def _task_spec(task_type: TaskType) -> dict[str, Json]:
     return spec
 
 
-def _waited_for(names: Sequence[str], outcomes: Mapping[str, str]) -> dict[str, Json]:
-    """`dependsOn`, where there is something."""
-    waited = [{"task": n, "on": outcomes[n]} if n in outcomes else n for n in names]
-    return {"dependsOn": waited} if waited else {}
+def _dependencies_json(names: Sequence[str], outcomes: Mapping[str, str]) -> dict[str, Json]:
+    """Return the field `dependsOn`, or no field without dependencies."""
+    dependencies = [{"task": n, "on": outcomes[n]} if n in outcomes else n for n in names]
+    return {"dependsOn": dependencies} if dependencies else {}

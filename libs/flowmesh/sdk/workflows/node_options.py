@@ -1,4 +1,4 @@
-"""What may be said of the nodes of a workflow that is defined in code."""
+"""Options of the nodes of a workflow built in code."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypedDict
@@ -9,49 +9,49 @@ from flowmesh.sdk.workflows.refs import plain
 
 
 class Named(Protocol):
-    """A node of a workflow that is being built."""
+    """A node of a workflow."""
 
     @property
     def id(self) -> str: ...
 
 
 class After(NamedTuple):
-    """A dependency that is met when the node has ended like this: failure, success, a label."""
+    """A dependency on an outcome of a node: failure, success or a label."""
 
     id: str
     outcome: str
 
 
 class MapOptions(TypedDict, total=False):
-    """What may be said of a map in a workflow, and of a task."""
+    """Options of a map or a task."""
 
-    # Nodes, their ids, or what is to have come of them: `pay.on("failure")`.
+    # Nodes, node ids, or required outcomes such as `pay.on("failure")`.
     depends_on: Sequence["After | Named | str"]
-    # STRICT, ALL, ANY, or how many of its dependencies and which, as in a resource.
+    # STRICT, ALL, ANY, or a number of dependencies, in the form of resources.
     join: Json
     name: str
-    # A CEL expression; false skips the node and what depends on it.
+    # A CEL expression; false skips the node and its dependents.
     condition: str
-    # False: its failure does not fail the workflow.
+    # False if its failure does not fail the workflow.
     critical: bool
-    # What else a resource says of it: onFailure, fallback, undo, limits, requires, cache …
+    # Further fields of the resource: onFailure, fallback, undo, limits, requires, cache …
     also: Mapping[str, Json]
 
 
 class TaskOptions(MapOptions, total=False):
-    """What may be said of a task in a workflow, whatever runs it."""
+    """Options of a task."""
 
-    # Any JSON value; references at any depth are dependencies too.
+    # Any JSON value; contained references add dependencies.
     input: Json
     retry: Retry | None
-    # Limit of one attempt.
+    # The time limit of one attempt.
     timeout: Duration | None
-    # Limit of the wait of an attempt for a worker that begins it.
+    # The limit of the wait of an attempt for a worker.
     schedule_to_start: Duration | None
-    # LOW, NORMAL, HIGH or CRITICAL: which ready task leaves first.
+    # LOW, NORMAL, HIGH or CRITICAL: the order in which ready tasks are dispatched.
     priority: str
     queue: str
-    # What whoever starts the execution must be permitted for it to run.
+    # The permissions that the caller of the start must have.
     permissions: Sequence[str]
 
 
@@ -59,7 +59,7 @@ OPTIONS = frozenset(TaskOptions.__annotations__)
 
 
 def map_fields(options: MapOptions) -> dict[str, Json]:
-    """The options of any node as a resource writes them; what is not said is left out."""
+    """Return the options of any node in the form of resources, without defaults."""
     fields: dict[str, Json] = {}
     if name := options.get("name"):
         fields["name"] = name
@@ -73,7 +73,7 @@ def map_fields(options: MapOptions) -> dict[str, Json]:
 
 
 def task_fields(options: TaskOptions) -> dict[str, Json]:
-    """The options of a task as a resource writes them."""
+    """Return the options of a task in the form of resources, without defaults."""
     fields: dict[str, Json] = {}
     if options.get("input") is not None:
         fields["input"] = plain(options["input"])

@@ -1,4 +1,4 @@
-"""References into data that exists when a workflow runs, wherever a definition has a value."""
+"""References to data of a running workflow, usable wherever a definition has a value."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,20 +7,20 @@ from flowmesh.sdk.payloads import Json
 
 
 def output_of(node: str) -> "Ref":
-    """What a node returns."""
+    """Return a reference to the output of a node."""
     return Ref(path_text("tasks", (node, "output")), node)
 
 
 class Ref:
-    """A reference into data that exists when the workflow runs: `cart.output["total"]`."""
+    """A reference to data of a running workflow, such as `cart.output["total"]`."""
 
     __slots__ = ("_path", "item_of", "node")
 
     def __init__(self, path: str, node: str = "", item_of: str = "") -> None:
         self._path = path
-        # The node whose output it is; empty for the workflow's input.
+        # The node whose output is referenced; empty for the input of the workflow.
         self.node = node
-        # The map whose item, or its index, it is.
+        # The map whose item or index is referenced.
         self.item_of = item_of
 
     def __getitem__(self, key: str | int) -> "Ref":
@@ -34,7 +34,7 @@ class Ref:
 
 
 def plain(value: Json) -> Json:
-    """References as templates, at any depth."""
+    """Replace references by templates, at any depth."""
     match value:
         case Ref():
             return str(value)
@@ -47,7 +47,7 @@ def plain(value: Json) -> Json:
 
 
 def refs_in(value: Json) -> Iterator[Ref]:
-    """The references in `value`, at any depth."""
+    """Iterate over the references in a value, at any depth."""
     match value:
         case Ref():
             yield value

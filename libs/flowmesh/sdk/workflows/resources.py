@@ -1,4 +1,4 @@
-"""Resources that are written in code: the tasks of a library, and the form all of them have."""
+"""Resources built in code: reusable tasks and the common form of all resources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ def resource(
     annotations: Mapping[str, Json] | None = None,
     namespace: str | None = None,
 ) -> dict[str, Any]:
-    """A native resource; what is None is left out of its metadata."""
+    """Return a native resource; its metadata omits arguments that are None."""
     metadata: dict[str, Any] = {"name": name}
     if labels is not None:
         metadata["labels"] = dict(labels)
@@ -30,16 +30,16 @@ def resource(
 
 
 def source_text(resources: list[dict[str, Any]]) -> bytes:
-    """The resources as YAML documents (each of them JSON)."""
+    """Encode resources as YAML documents, each of which is JSON."""
     return b"\n---\n".join(encode(document) for document in resources)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowTask:
-    """A task that workflows use by its name; `spec` is that of the resource.
+    """A reusable task that workflows refer to by name; `spec` is that of the resource.
 
-    Workflows that use it bring it along: `Workflow("order", brings=[charge])`. Alone it is
-    registered with `client.apply(charge)`.
+    `Workflow("order", brings=[charge])` registers it together with the workflow,
+    `client.apply(charge)` by itself.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""WorkflowEngine: build a workflow task by task, run it, see its progress.
+"""WorkflowEngine: build a workflow task by task, run it and watch its progress.
 
-The handlers run in this process, at most `max_concurrent_tasks` at once; everything else
-(order, priorities, retries, timeouts, what is done already) is kept by the suite. Ids come from
-names, so a program that is started again finds its unfinished work and goes on with it.
+The handlers run in this process, at most `max_concurrent_tasks` at once. The suite handles order,
+priorities, retries, timeouts and progress. Ids are derived from names, so a restarted program finds
+its unfinished work and continues it.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ DEFAULT_TIMEOUT = "5m"
 
 
 class WorkflowStatus(StrEnum):
-    """How a workflow of the engine is."""
+    """The status of a workflow."""
 
     CREATED = "CREATED"
     RUNNING = "RUNNING"
@@ -45,7 +45,7 @@ class WorkflowStatus(StrEnum):
 
 
 class TaskStatus(StrEnum):
-    """How a task of the engine is; one that is never reached stays PENDING."""
+    """The status of a task; a task that is never reached stays PENDING."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -54,7 +54,7 @@ class TaskStatus(StrEnum):
 
 
 class Priority(StrEnum):
-    """Which of the ready tasks leaves first."""
+    """The priority of a task among ready tasks."""
 
     LOW = "LOW"
     NORMAL = "NORMAL"
@@ -64,7 +64,7 @@ class Priority(StrEnum):
 
 @dataclass(slots=True)
 class EngineTask:
-    """A task and how it is."""
+    """A task with its status."""
 
     id: str
     name: str
@@ -79,12 +79,13 @@ class EngineTask:
     error: str = ""
 
     def reset(self) -> None:
+        """Reset the status for another run."""
         self.status, self.attempts, self.result, self.error = TaskStatus.PENDING, 0, None, ""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a workflow is."""
+    """The progress of a workflow, as counts of tasks."""
 
     total: int
     pending: int
@@ -94,13 +95,13 @@ class Progress:
 
     @property
     def percentage(self) -> float:
-        """Of the tasks, how many have ended."""
+        """The share of ended tasks in percent."""
         return 100.0 * (self.completed + self.failed) / self.total if self.total else 0.0
 
 
 @dataclass(slots=True)
 class EngineWorkflow:
-    """A workflow and how it is."""
+    """A workflow with its status."""
 
     id: str
     name: str
@@ -126,7 +127,7 @@ class EngineWorkflow:
 
 @dataclass(slots=True)
 class EngineMetrics:
-    """What this engine has done; times in seconds."""
+    """Totals of this engine; times in seconds."""
 
     workflows_completed: int = 0
     workflows_failed: int = 0
@@ -138,9 +139,9 @@ class WorkflowEngine:
     """`async with WorkflowEngine() as engine: ...`; connects at the first `execute`.
 
     A handler is called with `{"input": <the workflow's input>, "results": {task id: output}}`,
-    the results being those of its dependencies, and a TaskContext if it takes two arguments.
+    with the results of its dependencies, and a TaskContext if it takes two arguments.
     A handler given as text is a name (see `register_handler`) or an `http(s)://` address, which
-    gets the same by POST. `on_progress` is called whenever a workflow has got further.
+    receives the same by POST. `on_progress` is called after each event of a workflow.
     """
 
     def __init__(
@@ -177,7 +178,7 @@ class WorkflowEngine:
         await self.close()
 
     async def close(self) -> None:
-        """Lets open tasks end, then disconnects."""
+        """Wait for running tasks, then disconnect."""
         worker, self._worker = self._worker, None
         if worker is not None:
             await worker.stop()
@@ -188,10 +189,11 @@ class WorkflowEngine:
     # Building -------------------------------------------------------------------------------
 
     def register_handler(self, name: str, handler: TaskHandler) -> None:
-        """Gives a handler the name that tasks call it by."""
+        """Register a handler under the name that tasks use."""
         self._handlers[name] = handler
 
     def create_workflow(self, name: str) -> EngineWorkflow:
+        """Create an empty workflow."""
         workflow = EngineWorkflow(_free_id(name, self._workflows), name)
         self._workflows[workflow.id] = workflow
         return workflow
@@ -207,14 +209,14 @@ class WorkflowEngine:
         timeout: Duration = DEFAULT_TIMEOUT,
         retry: Retry = DEFAULT_RETRY,
     ) -> EngineTask:
-        """Adds a task behind the tasks whose ids are `dependencies`."""
+        """Add a task that depends on the tasks with the ids `dependencies`."""
         workflow = self.get_workflow(workflow_id)
         for dependency in dependencies:
             if dependency not in workflow.tasks:
                 known = ", ".join(workflow.tasks) or "none yet"
                 raise Invalid(
                     "GRAPH_UNKNOWN_NODE",
-                    f"task {name!r} depends on {dependency!r}, which is no task of"
+                    f"task {name!r} depends on {dependency!r}, which is not a task of"
                     f" {workflow.name!r} (tasks: {known})",
                 )
         task = EngineTask(
@@ -239,10 +241,10 @@ class WorkflowEngine:
     def progress(self, workflow_id: str) -> Progress:
         return self.get_workflow(workflow_id).progress
 
-    # Custom executors and definitions from elsewhere ----------------------------------------
+    # Custom executors and other definitions -------------------------------------------------
 
     def register_executor(self, action: str, handler: TaskHandler) -> None:
-        """The handler of steps with this `action`: `async (params, context) -> result`."""
+        """Register the handler of a step action: `async (params, context) -> result`."""
 
         async def describe(execution_id: str) -> Execution:
             return await (await self._connected({})).get_execution(execution_id)
@@ -253,14 +255,14 @@ class WorkflowEngine:
         self._executors[action] = with_shared_data(action, handler, describe, fetch)
 
     async def register_workflow(self, definition: Definition) -> Registered:
-        """Registers a definition (step JSON, resources, YAML), and runs its custom actions here."""
+        """Register a definition (step JSON, resources, YAML) and run its custom actions here."""
         client = await self._connected(self._executors)
         return await client.register(definition)
 
     async def run(
         self, workflow_id: str, input: Json = None, *, timeout: float = limits.RUN_TIMEOUT_S
     ) -> dict[str, Json]:
-        """Runs a registered definition; the outputs of its steps by id."""
+        """Run a registered definition and return the outputs of its steps by id."""
         client = await self._connected(self._executors)
         handle = await client.start(workflow_id, input)
         await handle.result(timeout)
@@ -271,7 +273,7 @@ class WorkflowEngine:
     async def execute(
         self, workflow_id: str, input: Json = None, *, request_id: str = ""
     ) -> dict[str, Json]:
-        """Runs the workflow; the outputs of its tasks by id. ExecutionFailed if it failed."""
+        """Run a workflow and return the outputs of its tasks by id; raises ExecutionFailed."""
         workflow = self.get_workflow(workflow_id)
         if workflow.id in self._followed:
             raise Invalid("REQUEST_INVALID", f"workflow {workflow.name!r} is running already")
@@ -295,7 +297,7 @@ class WorkflowEngine:
         workflow.status = WorkflowStatus.RUNNING
         try:
             async for event in handle.events():
-                self._note(workflow, event)
+                self._update(workflow, event)
                 if self._on_progress is not None:
                     self._on_progress(workflow)
             await handle.result()
@@ -314,7 +316,7 @@ class WorkflowEngine:
         return outputs
 
     def compile(self, workflow_id: str) -> Workflow:
-        """The workflow as a definition; Invalid names a handler that is missing."""
+        """Compile the workflow; raises Invalid if a handler is missing."""
         workflow = self.get_workflow(workflow_id)
         if not workflow.tasks:
             raise Invalid("GRAPH_EMPTY", f"workflow {workflow.name!r} has no tasks")
@@ -346,14 +348,14 @@ class WorkflowEngine:
             known = ", ".join(sorted(self._handlers)) or "none"
             raise Invalid(
                 "HANDLER_MISSING",
-                f"task {task.name!r} of workflow {workflow.name!r} names handler"
+                f"task {task.name!r} of workflow {workflow.name!r} uses handler"
                 f" {task.handler!r}, which is not registered (registered: {known});"
                 f" call engine.register_handler({task.handler!r}, function)",
             )
         return handler
 
     async def _connected(self, handlers: Mapping[str, TaskHandler]) -> Client:
-        """The client, with a worker that handles at least `handlers`."""
+        """Return the client, with a running worker that has at least these handlers."""
         async with self._worker_lock:
             if self._client is None:
                 self._client = await Client.connect(self._address, self._namespace)
@@ -373,8 +375,8 @@ class WorkflowEngine:
         if new:
             await self._worker.add(new)
 
-    def _note(self, workflow: EngineWorkflow, event: Event) -> None:
-        """What an event says of the workflow and its tasks."""
+    def _update(self, workflow: EngineWorkflow, event: Event) -> None:
+        """Update the status of the workflow and its tasks by an event."""
         if event.type == "WorkflowStarted":
             workflow.started_at = event.at
         elif event.last:
@@ -400,7 +402,7 @@ def _output(task_id: str) -> Ref:
 
 
 def _free_id(name: str, taken: Mapping[str, object]) -> str:
-    """A readable id from the name, with a number where it is taken."""
+    """Return a readable id from the name, with a number if it is taken."""
     base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:100] or "task"
     found, number = base, 1
     while found in taken:

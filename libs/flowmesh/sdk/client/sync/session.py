@@ -13,7 +13,7 @@ from flowmesh.sdk.payloads import Json
 
 
 class SyncSessionCall:
-    """One start on its way: `started()` for the id, `result()` for the output."""
+    """A submitted start: `started()` for the id and `result()` for the output."""
 
     def __init__(self, loop: BackgroundLoop, wrapped: SessionCall) -> None:
         self._loop = loop
@@ -28,11 +28,11 @@ class SyncSessionCall:
         return self._wrapped.execution_id
 
     def started(self) -> str:
-        """The execution's id, once its start is committed; raises what refused it."""
+        """Wait for the commit of the start and return the execution id; raises its refusal."""
         return self._loop.call(self._wrapped.started())
 
     def result(self) -> Json:
-        """The output, once the execution has ended; ExecutionFailed if it did not complete."""
+        """Wait for the end and return the output; raise ExecutionFailed if it did not complete."""
         return self._loop.call(self._wrapped.result())
 
 
@@ -56,7 +56,7 @@ class SyncSession:
         self._loop.call(self._wrapped.__aexit__(kind, error, traceback))
 
     def close(self, *, flush: bool = True) -> None:
-        """Waits (at most 10 s) until every start is acknowledged, then ends the stream."""
+        """Wait at most 10 s until every start is acknowledged, then end the stream."""
         self._loop.call(self._wrapped.close(flush=flush))
 
     def submit(
@@ -68,7 +68,7 @@ class SyncSession:
         version: Version = 0,
         want_result: bool = True,
     ) -> SyncSessionCall:
-        """Queues a start without waiting; Overloaded when 10,000 are not acknowledged yet."""
+        """Queue a start without waiting; raises Overloaded if 10,000 are unacknowledged."""
         return SyncSessionCall(
             self._loop,
             self._loop.invoke(
@@ -90,7 +90,7 @@ class SyncSession:
         version: Version = 0,
         want_result: bool = True,
     ) -> SyncSessionCall:
-        """Starts, and returns once the start is committed."""
+        """Start an execution and wait for the commit of the start."""
         return SyncSessionCall(
             self._loop,
             self._loop.call(
@@ -107,11 +107,11 @@ class SyncSession:
     def run(
         self, workflow_id: str, input: Json = None, *, request_id: str = "", version: Version = 0
     ) -> Json:
-        """Starts, waits for the end, and returns the output."""
+        """Start an execution, wait for the end and return the output."""
         return self._loop.call(
             self._wrapped.run(workflow_id, input, request_id=request_id, version=version)
         )
 
     def watch(self, execution_id: str) -> SyncSessionCall:
-        """The result of an execution that was started elsewhere."""
+        """Watch an existing execution; its `result()` returns the output."""
         return SyncSessionCall(self._loop, self._loop.invoke(self._wrapped.watch, execution_id))
