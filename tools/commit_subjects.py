@@ -1,7 +1,7 @@
-"""Checks subjects of commits: `area: imperative subject`, at most 72 characters, and a body.
+"""Check commit messages: `area: imperative subject`, at most 72 characters, and a body.
 
-Without arguments all commits since the last release tag are checked, or since this check exists;
-`--message FILE` checks the message of one commit, as a hook of git calls it.
+Without arguments, check all commits since the last release tag, or since the introduction of this
+check; `--message FILE` checks a single message, as git hooks do.
 """
 
 import re
@@ -21,7 +21,7 @@ NO_IMPERATIVE = re.compile(
 
 
 def problems(message: str) -> Iterator[str]:
-    """What is wrong with a commit message."""
+    """Yield the problems of a commit message."""
     subject, _, body = message.partition("\n")
     if subject.startswith(GENERATED):
         return
@@ -32,7 +32,7 @@ def problems(message: str) -> Iterator[str]:
     elif NO_IMPERATIVE.match(subject.partition(": ")[2]):
         yield "the subject does not begin with a verb in the imperative (add, fix, move, ...)"
     if not body.strip():
-        yield "the body is missing: say why"
+        yield "the body is missing: give the reason"
 
 
 def _git(*arguments: str) -> str:
@@ -41,7 +41,7 @@ def _git(*arguments: str) -> str:
 
 
 def _since() -> str:
-    """The last release tag, else the commit that added this check."""
+    """Return the last release tag, or the commit that added this check."""
     tags = _git("tag", "--list", "v*", "--merged", "HEAD", "--sort=-creatordate").split()
     if tags:
         return tags[0]

@@ -90,7 +90,7 @@ def main() -> int:
 
 
 def _stage_of() -> Callable[[str], str]:
-    """Reads the stage off the output of `build`."""
+    """Return a function that extracts the stage from output lines of `build`."""
     built = count(1)
 
     def stage_of(line: str) -> str:
@@ -102,7 +102,7 @@ def _stage_of() -> Callable[[str], str]:
 
 
 def _packages() -> list[str]:
-    """The packages that what is compiled lives in or imports from: constants are compiled in."""
+    """Return the packages of compiled modules and of their imports, whose constants are inlined."""
     text = "\n".join((core.ROOT / source).read_text() for source in SOURCES)
     names = set(re.findall(r"^\s*from flowmesh\.(\w+)", text, re.MULTILINE))
     folders = [f"{root}/flowmesh/{name}" for root in ("libs", "services") for name in names]
@@ -110,7 +110,7 @@ def _packages() -> list[str]:
 
 
 def build() -> int:
-    """In a process of its own, whose output is shown when it fails."""
+    """Build in a separate process; its output is shown on failure."""
     from mypyc.build import mypycify
     from setuptools import setup  # type: ignore[import-untyped]
 

@@ -1,6 +1,6 @@
-"""Which features have a test: compares tests/features.toml with the marks in tests/.
+"""Compare tests/features.toml with the marks in tests/ and write docs/features.md.
 
-Prints the coverage and writes docs/features.md. Reads sources, runs no test.
+Prints the coverage. Reads the sources without running tests.
 """
 
 import ast
@@ -21,12 +21,12 @@ SOURCES = {
 
 
 def known() -> dict[str, str]:
-    """Every feature by its ID, in the order of the list."""
+    """Return all features by ID, in the order of the list."""
     return tomllib.loads((ROOT / "tests" / "features.toml").read_text())
 
 
 def _marks(tree: ast.AST) -> Iterator[str]:
-    """The IDs in every `pytest.mark.feature(...)`, as decorator, in `pytestmark` or in a param."""
+    """Yield the IDs of every `pytest.mark.feature(...)`: decorator, `pytestmark` or param."""
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Call)
@@ -37,12 +37,12 @@ def _marks(tree: ast.AST) -> Iterator[str]:
         ):
             for argument in node.args:
                 if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
-                    raise SystemExit(f"line {node.lineno}: a feature's ID is written out, as text")
+                    raise SystemExit(f"line {node.lineno}: a feature ID must be a string literal")
                 yield argument.value
 
 
 def marked() -> dict[str, list[str]]:
-    """For each ID in use, the files (relative to the repository) whose tests carry it."""
+    """Return the test files of each marked ID, relative to the repository."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for feature in _marks(ast.parse(path.read_text(), str(path))):
@@ -54,7 +54,7 @@ def marked() -> dict[str, list[str]]:
 
 
 def page() -> str:
-    """docs/features.md: the list with the tests that show each feature."""
+    """Return docs/features.md: all features with their tests."""
     features, tests = known(), marked()
     lines = [
         "# Features",

@@ -1,4 +1,4 @@
-"""Installs a lock file into this environment with pip and shows how far it is.
+"""Install a lock file into this environment with pip and show the progress.
 
 python -m tools.install "what Flowmesh needs" requirements.lock
 """
@@ -14,7 +14,7 @@ LOCKED = ("--require-hashes", "--only-binary", ":all:")
 
 
 def main(what: str, lock: str) -> int:
-    """The exit code of pip, whose own output is shown when it fails."""
+    """Return the exit code of pip; its output is shown on failure."""
     packages = sum("==" in line for line in Path(lock).read_text().splitlines())
     seen = count(1)
 

@@ -1,4 +1,4 @@
-"""Shows on standard error that a long step works: its stage, a count and the elapsed seconds.
+"""Show the progress of a long step on standard error: stage, count and elapsed seconds.
 
 A terminal has one line that is rewritten each second; a log gets a line every ten seconds.
 """
@@ -16,7 +16,7 @@ LOG_S = 10.0
 
 
 class Progress:
-    """Reports until its block ends; `stage` and `failed` may be set at any time."""
+    """Report until the block ends; `stage` and `failed` can be set at any time."""
 
     def __init__(self, what: str) -> None:
         self.stage = ""
@@ -62,7 +62,7 @@ def run(
     stage_of: Callable[[str], str],
     environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
-    """The exit code and the output of a command; `stage_of` reads a stage off a line, or ""."""
+    """Return exit code and output of a command; `stage_of` extracts a stage from a line, or ""."""
     lines: list[str] = []
     with (
         Progress(what) as progress,

@@ -1,7 +1,7 @@
-"""The picture of the services and the table of libraries in docs/architecture.md.
+"""The diagram of services and the table of libraries in docs/architecture.md.
 
-Both are read from the sources: which gRPC services a package serves, whose it calls, which
-libraries it imports. The prose of the page is written by hand.
+Both are derived from the sources: the gRPC services that a package serves and calls, and the
+libraries that it imports. The prose of the page is hand-written.
 """
 
 import ast
@@ -21,7 +21,7 @@ _SERVED: Final = re.compile(r"\badd_(\w+Service)Servicer_to_server\b")
 _CALLED: Final = re.compile(r"\b(\w+Service)Stub\b")
 _PART: Final = "<!-- {name} -->\n"
 _END: Final = "<!-- end -->\n"
-# The servers behind the services, each with what a service that uses it mentions in its sources.
+# The servers, each with a pattern that occurs in the sources of services that use it.
 SERVERS: Final = {
     "postgres[(PostgreSQL)]": re.compile(r"\bimport asyncpg\b"),
     "nats[(NATS JetStream)]": re.compile(r"\bfrom flowmesh\.bus\b"),
@@ -30,7 +30,7 @@ SERVERS: Final = {
 
 
 def page() -> str:
-    """Return the page as it stands, with the parts that are made of the sources."""
+    """Return the page with its generated parts updated."""
     text = PAGE.read_text()
     for name, part in (("services", services_part), ("libraries", libraries_part)):
         begin = _PART.format(name=name)

@@ -1,4 +1,4 @@
-"""The figures in docs/comparison.md, of the last whole benchmark; the prose is by hand."""
+"""Update the figures in docs/comparison.md from the last whole benchmark."""
 
 import json
 from pathlib import Path
@@ -15,8 +15,8 @@ BEGIN, END = "<!-- measured -->\n", "<!-- end -->\n"
 SYSTEMS: Final = {
     "flowmesh": "Flowmesh",
     "flowmesh-stream": "Flowmesh, session stream",
-    "roofline": "its roofline",
-    "roofline-stream": "its roofline, session stream",
+    "roofline": "roofline of Flowmesh",
+    "roofline-stream": "roofline, session stream",
     "temporal-dev": "Temporal, development server",
     "dbos": "DBOS, direct call",
     "dbos-enqueued": "DBOS, enqueued",
@@ -34,11 +34,11 @@ COLUMNS: Final = {
     "W2, p99 ms": (("W2",), "latency_p99_ms"),
     "W4, steps/s": (("W4",), "steps_per_s"),
 }
-"""What is shown, by the workloads that measure it; W1s is W1 over the session stream."""
+"""The columns with their workloads; W1s is W1 over the session stream."""
 
 
 def page() -> str:
-    """The page as it stands, with the figures of now."""
+    """Return the page with the current figures."""
     before, rest = PAGE.read_text().split(BEGIN)
     _, after = rest.split(END)
     return before + BEGIN + _measured(json.loads(LATEST.read_text())) + END + after
@@ -55,7 +55,7 @@ def _measured(document: dict[str, Any]) -> str:
 
 
 def rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
-    """One for each system that the run measured; empty where it has no such figure."""
+    """Return a row per measured system, with empty cells for missing figures."""
     values = values_of(document)
     found = []
     for system, name in SYSTEMS.items():
@@ -69,5 +69,5 @@ def rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _figure(value: float) -> str:
-    """Three significant digits, or whole where it is larger."""
+    """Return three significant digits, or an integer from 1,000 on."""
     return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"

@@ -7,15 +7,15 @@ from tools.pages import markdown
 def page() -> str:
     lines = markdown.title("Errors", source="`libs/flowmesh/errors`")
     lines += [
-        "Every error has a class, which decides its HTTP status and its gRPC code,",
-        "and a reason, which never changes and is what a program should look at.",
+        "Every error has a class, which determines its HTTP status and gRPC code,",
+        "and a stable reason for programs.",
         "",
         'Over REST an error is `{"error": {"code", "reason", "message", "details"}}`;',
         "over gRPC it is a `google.rpc.Status` with an `ErrorInfo` of the domain `flowmesh`,",
-        "`BadRequest` violations where several places are wrong,",
-        "and `RetryInfo` where coming back later helps.",
+        "`BadRequest` violations for several problems,",
+        "and `RetryInfo` if a retry helps.",
         "",
-        "Those of definitions have [a page each](errors/README.md) with an example;",
+        "Each error of definitions has [a page](errors/README.md) with an example;",
         "`flowmesh errors CODE` prints it.",
         "",
     ]

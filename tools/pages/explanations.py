@@ -1,4 +1,4 @@
-"""docs/errors/ from the table of reasons and its explanations: one page a code, and their list."""
+"""Write docs/errors/ from the reasons and their explanations: a page per code, and an index."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,7 @@ _SOURCE = "`libs/flowmesh/errors/explanations/`"
 
 
 def pages() -> dict[str, Callable[[], str]]:
-    """Every page by its name below docs/."""
+    """Return all pages by their path in docs/."""
     found: dict[str, Callable[[], str]] = {"errors/README.md": _index}
     for code, explanation in explanations().items():
         found[f"errors/{code}.md"] = partial(_page, code, explanation)
@@ -21,8 +21,8 @@ def pages() -> dict[str, Callable[[], str]]:
 def _index() -> str:
     lines = markdown.title("Errors of definitions", source=_SOURCE)
     lines += [
-        "What `flowmesh errors CODE` prints. [All reasons](../errors.md) are in one table;",
-        "codes that begin with `LINT_` are warnings of `flowmesh lint`.",
+        "`flowmesh errors CODE` prints these pages. [Errors](../errors.md) lists all reasons.",
+        "Codes that begin with `LINT_` are warnings of `flowmesh lint`.",
         "",
     ]
     rows = ((f"[{code}]({code}.md)", REASONS[code].meaning) for code in explanations())

@@ -10,13 +10,11 @@ _SCOPE = {MOMENT: Moment("execution/task", 1_767_225_600_000_000)}
 
 
 def page() -> str:
-    lines = markdown.title("Functions of templates", source="`flowmesh.expressions.functions`")
+    lines = markdown.title("Template functions", source="`flowmesh.expressions.functions`")
     lines += [
-        "How they are called, and what else stands between the braces: "
-        "[expressions](expressions.md).",
-        "A parameter with `?` may be left out, one with `...` be given again and again.",
-        "What an argument must be is checked at registration where it is written out,",
-        "and when the task begins where it is data.",
+        "[Expressions](expressions.md) describes the syntax of templates.",
+        "A parameter with `?` is optional; one with `...` can be repeated.",
+        "Literal arguments are checked at registration, other arguments when the task starts.",
         "",
     ]
     for heading, functions in GROUPS.items():
@@ -30,7 +28,7 @@ def page() -> str:
             )
             for function in functions
         )
-        lines += markdown.table(("function", "what it yields", "example", "result"), rows)
+        lines += markdown.table(("function", "value", "example", "result"), rows)
     return markdown.join(lines)
 
 

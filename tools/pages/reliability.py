@@ -1,4 +1,4 @@
-"""docs/reliability.md: which fault is proved by which test, and what the runs have measured."""
+"""Write docs/reliability.md: faults with their tests, and the measurements of all runs."""
 
 import ast
 import json
@@ -17,16 +17,17 @@ BENCH = ROOT / "benchmarks" / "results" / "latest.json"
 # 10,000 due in one second, 500 in each of ten.
 TIMERS = 15_000
 INTRODUCTION = """
-`make faults` breaks a cluster of real processes on real servers, on purpose and in every way of
-the table below, while orders are under way and subscribers follow them.
-After each fault one checker reads the whole database, the receiver's file of effects (one synced
-line per effect), what every subscriber got and what every caller was told, and evaluates these.
+`make faults` injects every fault of the table below into a cluster of real processes and servers,
+while orders run and subscribers follow them.
+After each fault a checker reads the whole database, the receiver's file of effects (one synced
+line per effect), the events of every subscriber and the responses to every caller, and evaluates
+the invariants.
 
-The seed of everything that is drawn is `FAULTS_SEED` (7 unless said); `FAULTS_RUNS=file` adds what
-a run found to a file as one line.
-It tries some of the boundaries of N2, drawn; `make faults-boundaries` tries all of them.
-N3 is by `make simulate` ([simulation.md](simulation.md)), N13 by `make bench`.
-Zero failures in n faults only show a rate below 3/n, so every row has its n, summed over the runs
+`FAULTS_SEED` (default 7) is the seed of all random choices; `FAULTS_RUNS=file` appends the results
+of a run to a file as one line.
+`make faults` tries random boundaries of N2; `make faults-boundaries` tries all of them.
+`make simulate` measures N3 ([simulation.md](simulation.md)), `make bench` measures N13.
+Zero failures in n faults prove only a rate below 3/n, so every row has its n, summed over the runs
 in `tests/faults/runs.jsonl`.
 """
 
@@ -37,7 +38,7 @@ def page() -> str:
     tests = marked()
     lines = markdown.title("Reliability", source="the tests and `tests/faults/runs.jsonl`")
     lines += [*INTRODUCTION.strip().splitlines(), ""]
-    lines += markdown.table(("invariant", "what holds"), INVARIANTS.items())
+    lines += markdown.table(("invariant", "statement"), INVARIANTS.items())
     lines += ["## Faults", ""]
     lines += markdown.table(
         ("row", "fault", "proved by", "n", "executions", "failures", "recovery p50 / p99"),
@@ -48,8 +49,11 @@ def page() -> str:
         ("figure", "measure", "target", "measured"),
         ((name, what, target, _figure(measured[name])) for name, (what, target) in FIGURES.items()),
     )
-    lines += ["## Points at which a process can be broken", ""]
-    lines += ["Set by `FLOWMESH_FAILPOINTS`; one that is off costs a look at a variable.", ""]
+    lines += ["## Failpoints", ""]
+    lines += [
+        "Set them by `FLOWMESH_FAILPOINTS`; a disabled failpoint costs one check of a variable.",
+        "",
+    ]
     lines += markdown.table(
         ("point", "moment"), ((markdown.code(name), text) for name, text in POINTS.items())
     )
@@ -57,7 +61,7 @@ def page() -> str:
 
 
 def marked() -> dict[str, list[tuple[str, str]]]:
-    """For each row of the matrix the tests that carry its mark: file and name."""
+    """Return the marked tests of each row of the matrix: file and name."""
     found: dict[str, list[tuple[str, str]]] = {name: [] for name in ROWS}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(), str(path))):
@@ -102,11 +106,11 @@ def _lines(file: Path) -> list[dict[str, Any]]:
 
 
 def _measured(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Each figure as it was measured, by run."""
+    """Return the measurements of each figure by run."""
     found = {
         name: [run["figures"][name] for run in runs if name in run["figures"]] for name in FIGURES
     }
-    # The last run that tried every boundary says more than a later one that tried some.
+    # The last run over all boundaries precedes later partial runs.
     found["N2"].sort(key=lambda figure: figure["n"] == figure.get("boundaries"))
     counts = ("failed", "events", "commits", "executions", "distinct_states")
     found["N3"] = [
@@ -117,7 +121,7 @@ def _measured(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]
 
 
 def _timers(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """What `make bench` has measured of timers."""
+    """Return the figures of timers from `make bench`."""
     values = {
         (result["workload"], result["metric"]): result["value"]
         for result in results
@@ -132,7 +136,7 @@ def _timers(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _figure(values: list[dict[str, Any]]) -> str:
-    """The last measurement; n and failures of all runs behind it."""
+    """Return the last measurement, followed by n and failures of all runs."""
     if not values:
         return "-"
     shown = dict(values[-1])
@@ -145,14 +149,14 @@ def _figure(values: list[dict[str, Any]]) -> str:
 
 def _about(runs: list[dict[str, Any]]) -> list[str]:
     if not runs:
-        return ["No run has been written down yet."]
+        return ["No run is recorded yet."]
     last = runs[-1]
     seeds = sorted({run["seed"] for run in runs})
     return [
         f"{len(runs)} runs with the seeds {', '.join(map(str, seeds))};"
         f" the last one on commit {last['commit']}, {last['at']},",
-        "on two cores that others may have used meanwhile.",
-        "Recovery is from the fault to the next committed transition of what it hit,",
-        "the worst of all runs; in row F1 that is of rounds in which both owners die",
-        "and wait for a supervisor that has seen them die before. A single owner's is N4.",
+        "on two cores shared with other processes.",
+        "Recovery is the time from the fault to the next committed transition of an affected",
+        "execution, the worst of all runs. In row F1 both owners die and wait for the backoff of",
+        "their supervisor; N4 has the recovery of a single owner.",
     ]

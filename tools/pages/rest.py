@@ -11,21 +11,21 @@ METHODS = ("get", "post", "put", "patch", "delete")
 FIRST_ERROR = 400
 JSON = "application/json"
 
-# Said once at the top instead of at every operation.
+# Headers that the page describes once instead of at every operation.
 COMMON_HEADERS = ("Flowmesh-Namespace", "Idempotency-Key")
 
 
 def page() -> str:
-    """One section a tag, one heading an operation, in the document's order; then the bodies."""
+    """Return a section per tag and a heading per operation, followed by the bodies."""
     document = openapi.document()
     lines = markdown.title("REST", source="the OpenAPI document that the gateway serves")
     lines += [
-        "`flowmesh dev` serves it on port 3000, with the document itself at `/openapi.json`",
-        "and a page to try it at `/swagger`.",
-        "The header `Flowmesh-Namespace` names the namespace, `default` without one.",
-        "Where a body has a `requestId`, the header `Idempotency-Key` says the same:",
-        "again with the same key answers as the first time.",
-        "The reasons of errors are explained in [errors.md](errors.md).",
+        "`flowmesh dev` serves the API on port 3000, with the document at `/openapi.json` and an",
+        "interactive page at `/swagger`.",
+        "The header `Flowmesh-Namespace` selects the namespace; the default is `default`.",
+        "The header `Idempotency-Key` is equivalent to `requestId` of a body:",
+        "a repeated request with the same key returns the first response.",
+        "[errors.md](errors.md) explains the reasons of errors.",
         "",
     ]
     tags: dict[str, list[str]] = {}
@@ -91,7 +91,7 @@ def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _content(body: dict[str, Any]) -> str:
-    """What is in a body, and in which media types."""
+    """Return the type of a body and its media types."""
     kinds: dict[str, list[str]] = {}
     for media, entry in body.get("content", {}).items():
         kinds.setdefault(_type(entry.get("schema", {})), []).append(media)
@@ -101,7 +101,7 @@ def _content(body: dict[str, Any]) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """A schema in a few words: its name or its type."""
+    """Return a short form of a schema: its name or its type."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
         return f"[{name}](#{name.lower().replace('.', '')})"

@@ -9,8 +9,8 @@ from tools.pages import markdown
 def page() -> str:
     lines = markdown.title("Settings", source="`flowmesh.runtime.Settings`")
     lines += [
-        "Each is a variable of the environment; `flowmesh serve` and `flowmesh dev` take most of",
-        "them as flags too, and `flowmesh config` prints the values in force.",
+        "Each setting is an environment variable. `flowmesh serve` and `flowmesh dev` accept most",
+        "of them as options; `flowmesh config` prints the effective values.",
         "",
     ]
     rows = (

@@ -11,15 +11,15 @@ _TITLES = {
     "data": "Arrays",
     "objects": "Objects",
     "aggregation": "Aggregation",
-    "strings": "Texts",
+    "strings": "Strings",
     "math": "Numbers",
     "random": "Random",
-    "control": "Pipelines inside",
+    "control": "Nested pipelines",
     "programs": "jq and JMESPath",
 }
 _ABOUT = """\
 The built-in task `transform` needs no definition. Its input is a `source`, any JSON value, and a
-`pipeline`: operations that are applied to it one after another.
+`pipeline`: operations that are applied in order.
 
 ```yaml
 - id: transform-users
@@ -34,37 +34,36 @@ The built-in task `transform` needs no definition. Its input is a `source`, any 
 ```
 
 A step of type `transform` and a `WorkflowTask` of that type have the same `pipeline`.
-`GET /api/v1/transform/operations` answers what stands here, with a JSON Schema of the parameters;
-`flowmesh list operations` and `flowmesh get operation filter` print it;
-`flowmesh transform @pipeline.json --input @rows.json` tries a pipeline without a suite.
-In Python, `flowmesh.transforms.compile_pipeline([...]).apply(rows)` does the same in a worker of
-your own.
+`GET /api/v1/transform/operations` returns this catalog with a JSON Schema of the parameters;
+`flowmesh list operations` and `flowmesh get operation filter` print it.
+`flowmesh transform @pipeline.json --input @rows.json` runs a pipeline without a suite.
+In Python workers, use `flowmesh.transforms.compile_pipeline([...]).apply(rows)`.
 
 **Fields** are paths: `name`, `address.city`, `lines[0].price`, `["a b"].c`. Where an operation has
-a `field` it works on that member of each object, and on the items themselves without it. Text
-and number operations take an array or a single value; `target` puts the result under another name.
+a `field`, it works on that member of each object, otherwise on the items themselves. String and
+number operations accept an array or a single value; `target` stores the result by another name.
 
-**Texts** in `template` and `enrich` hold fields as `${name}`, the element itself as `${}`; `$${`
-writes `${`. They are not the templates of workflows: `{{input.greeting}} ${name}` is rendered by
-the workflow first, then for each item.
+**Strings** in `template` and `enrich` refer to fields as `${name}` and to the element as `${}`;
+`$${` is a literal `${`. They are not workflow templates: `{{input.greeting}} ${name}` is rendered
+by the workflow first, then for each item.
 
-**Values** compare as JSON does: 1 equals 1.0, `true` is not 1, numbers are in order with numbers
-and texts with texts. Nothing is converted unless `convert` is told to.
+**Values** compare as in JSON: 1 equals 1.0, `true` differs from 1, numbers are ordered among
+numbers and strings among strings. Only `convert` converts values.
 
-**Pipelines inside**: `map`, `flatMap`, `reduce`, `object` and `when` hold pipelines, which may hold
-further ones.
+**Nested pipelines**: `map`, `flatMap`, `reduce`, `object` and `when` contain pipelines, at any
+depth within the limits.
 
-**Random** operations choose the same again for the same `seed`; without one each task has a seed of
-its own, so that a retry of the task chooses the same.
+**Random** operations repeat their choices for the same `seed`. By default each task has its own
+seed, so a retry of the task makes the same choices.
 
-**Errors**: a pipeline is checked when it is registered, all problems at once, each with its place
-(`pipeline[2].operator`). Data that an operation cannot work with fails the task with a
-`ValidationError` that names the operation and the item, as in `operation 2 (uppercase): item [3]:
-needs texts, got a number`. What stands in a template is checked once it is rendered.
+**Errors**: a pipeline is checked at registration; every problem has its position
+(`pipeline[2].operator`). Unsuitable data fails the task with a `ValidationError` that names the
+operation and the item, such as `operation 2 (uppercase): item [3]: needs texts, got a number`.
+Templates are checked after they are rendered.
 
-**Speed**: a million rows of five fields go through `filter`, `map`, `sort` and `groupBy` in 1.6 s
-of one core, with 180 MiB beside the rows. Pipelines inside cost about 1 µs for each item and
-operation, jq and JMESPath 2 ms for each call: apply them to all items at once, not inside `map`.
+**Speed**: `filter`, `map`, `sort` and `groupBy` of a million rows with five fields take 1.6 s on
+one core and 180 MiB in addition to the rows. Nested pipelines cost about 1 µs per item and
+operation, jq and JMESPath 2 ms per call: apply them to all items at once, not inside `map`.
 """
 _GRAPHS = """\
 A transformation node of graph JSON is one operation over its input:
@@ -76,9 +75,9 @@ A transformation node of graph JSON is one operation over its input:
 | `reduce` | `reduce` | `function` with `field` and `initial`, or `pipeline` with `initial` |
 | `enrichment` | `enrich` | `values`, `mappings`, `texts`, or `from` with `field` and `target` |
 
-Its `template` is the `template` of the operation of that name, applied after it.
-`reduce` with a `pipeline` applies it to `{accumulator, item, index}` for each item; what it makes
-is the next accumulator:
+Its `template` is applied afterwards, as the operation `template`.
+`reduce` with a `pipeline` applies it to `{accumulator, item, index}` of each item; the result is
+the next accumulator:
 
 ```yaml
 - operation: reduce
@@ -128,12 +127,12 @@ def _operation(operation: Operation) -> list[str]:
 
 def _limits() -> list[str]:
     rows = (
-        ("operations of a pipeline, inner ones counted", f"{limits.OPERATIONS_MAX:,}"),
-        ("pipelines in each other", f"{limits.PIPELINE_DEPTH_MAX:,}"),
+        ("operations of a pipeline, including nested ones", f"{limits.OPERATIONS_MAX:,}"),
+        ("nesting depth of pipelines", f"{limits.PIPELINE_DEPTH_MAX:,}"),
         ("items of the source and of each result", f"{limits.ITEMS_MAX:,}"),
-        ("text that one operation writes", f"{limits.TEXT_CHARACTERS_MAX:,} characters"),
-        ("a result as JSON, where values may stand in it twice",
+        ("characters that one operation writes", f"{limits.TEXT_CHARACTERS_MAX:,} characters"),
+        ("size of a result as JSON, including repeated values",
          f"{limits.VALUE_BYTES_MAX // 2**20} MiB"),
-        ("items that all operations yield together", f"{limits.WORK_ITEMS_MAX:,}"),
+        ("items that all operations produce in total", f"{limits.WORK_ITEMS_MAX:,}"),
     )  # fmt: skip
-    return markdown.table(("what", "at most"), rows)
+    return markdown.table(("limit", "value"), rows)

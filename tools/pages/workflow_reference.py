@@ -1,6 +1,6 @@
-"""docs/workflow-reference.md from the schemas of the native format that editors check with.
+"""Write docs/workflow-reference.md from the schemas of the native format for editors.
 
-Sentences are those of the schemas; for members that need none in an editor they stand here.
+This module describes the members whose schema has no description.
 """
 
 from collections.abc import Iterator
@@ -16,97 +16,97 @@ from flowmesh.tasktypes.builtin.http import TIMEOUT_MS as HTTP_TIMEOUT_MS
 from tools.pages import markdown
 
 Schema = dict[str, Any]
-# By the name of the member, or by its object and name where one name has several meanings.
+# Keyed by member, or by object and member if the name is ambiguous.
 SENTENCES = {
     "apiVersion": "The version of the format.",
-    "kind": "What the document describes.",
-    "metadata": "What names the resource.",
-    "metadata.name": "The name; registering it again makes a new version.",
-    "labels": "Words to find definitions by, of your choice.",
-    "annotations": "Anything that tools keep with the resource; Flowmesh does not read it.",
-    "namespace": "The namespace; that of the request unless said.",
-    "spec": "What it is made of.",
-    "description": "A text for people.",
-    "tasks": "The tasks, each with an id of its own; they run as their dependencies allow.",
+    "kind": "The kind of the resource.",
+    "metadata": "The identity of the resource.",
+    "metadata.name": "The name; registering it again creates a new version.",
+    "labels": "Labels by which definitions are found.",
+    "annotations": "Data of other tools; ignored by Flowmesh.",
+    "namespace": "The namespace; by default that of the request.",
+    "spec": "The content of the resource.",
+    "description": "A description for people.",
+    "tasks": "The tasks, each with its own id; they run in the order of their dependencies.",
     "inputSchema": "JSON Schema of the input, checked before anything runs.",
     "outputSchema": "JSON Schema of the output, checked before it is used.",
-    "start": "When executions begin, and how many of a key at once.",
-    "limits": "What holds its tasks back although workers are free.",
-    "triggers": "What starts executions: schedules, events, webhooks.",
-    "compensation.onFailure": "Whether a failure of the execution undoes what was done.",
-    "compensation.onCancel": "Whether a cancel does.",
-    "compensation.onTerminate": "Whether a terminate does.",
-    "compensation.order": "The order in which tasks are undone.",
-    "type": "The kind of it.",
-    "start.onConflict": "What happens to a start for which there is no room.",
-    "schema": "JSON Schema of its values.",
-    "id": "Its name in the workflow: others refer to it, events and errors name it.",
-    "name": "A name for people.",
-    "join": "How many of the edges that lead here must be taken for it to run.",
-    "join.mode": "Whether one taken edge is enough.",
-    "undo": "The task that undoes this one once it has completed.",
-    "retry": "How often a failed attempt is tried again, and after what pause.",
-    "priority": "Which of the ready tasks go first.",
-    "queue": "The queue it waits in; workers choose the queues they serve.",
-    "approval.deadline": "How long people have.",
-    "approval.onDeadline": "What happens when nobody has decided by then.",
-    "approval.onReject": "What a rejection does.",
-    "initialDelay": "The pause before the second attempt.",
-    "multiplier": "Each pause is so many times the one before.",
-    "maxDelay": "No pause is longer.",
-    "maxPages": "Pages that are read at most.",
-    "pages.taskRef": "The task that reads a page.",
+    "start": "The start policy: delays, and the number of executions per key.",
+    "limits": "Limits on the dispatch of its tasks.",
+    "triggers": "Triggers that start executions: schedules, events, webhooks.",
+    "compensation.onFailure": "Compensate completed tasks if the execution fails.",
+    "compensation.onCancel": "Compensate if the execution is canceled.",
+    "compensation.onTerminate": "Compensate if the execution is terminated.",
+    "compensation.order": "The order of compensation.",
+    "type": "The type.",
+    "start.onConflict": "Treatment of a start that exceeds `concurrency`.",
+    "schema": "JSON Schema of the values.",
+    "id": "The id in the workflow, used in references, events and errors.",
+    "name": "A display name.",
+    "join": "The condition of a task with several incoming edges.",
+    "join.mode": "Start at one taken edge, or wait for all.",
+    "undo": "The task that compensates this one after its completion.",
+    "retry": "The number and delays of retries.",
+    "priority": "The priority among ready tasks.",
+    "queue": "The queue of the task; workers choose the queues that they serve.",
+    "approval.deadline": "The time for a decision.",
+    "approval.onDeadline": "The outcome without a decision before the deadline.",
+    "approval.onReject": "The effect of a rejection.",
+    "initialDelay": "The delay before the second attempt.",
+    "multiplier": "The factor between consecutive delays.",
+    "maxDelay": "The maximum delay.",
+    "maxPages": "The maximum number of pages.",
+    "pages.taskRef": "The task that fetches a page.",
     "undo.taskRef": "The task to run.",
-    "concurrency": "Items that run at once.",
-    "tolerate.count": "So many items may fail.",
-    "tolerate.share": "This share of the items may fail.",
-    "rounds": "Rounds that are run at most.",
-    "catch": "What runs for the failures of its tasks.",
-    "errors": "Failure classes it is for; all without it.",
-    "cron": "Starts by the clock.",
-    "cron.catchUp": "Which missed instants still fire.",
-    "cron.catchUpMax": "How many of them, at most.",
-    "event": "Starts for events.",
-    "webhook": "Starts for calls of a URL.",
-    "path": "The last part of the URL; workflow and id unless said.",
-    "provider": "Who calls, which decides how calls are signed.",
-    "payloadSchema": "JSON Schema of the body; others are refused.",
+    "concurrency": "The number of items that run at once.",
+    "tolerate.count": "The number of items that may fail.",
+    "tolerate.share": "The share of the items that may fail.",
+    "rounds": "The maximum number of rounds.",
+    "catch": "The handlers for failures of the tasks.",
+    "errors": "The failure classes of the handler; all by default.",
+    "cron": "Starts executions by a schedule.",
+    "cron.catchUp": "The missed instants that still fire.",
+    "cron.catchUpMax": "The maximum number of missed instants that fire.",
+    "event": "Starts executions for events.",
+    "webhook": "Starts executions for calls of a URL.",
+    "path": "The last segment of the URL; by default workflow and id.",
+    "provider": "The sender, which determines the signature scheme.",
+    "payloadSchema": "JSON Schema of the body; other bodies are rejected.",
     "method": "The HTTP method.",
     "grpc.method": "The method, as package.Service/Method.",
-    "url": "Where to; a template.",
+    "url": "The URL; a template.",
     "headers": "Headers by name; values are templates.",
-    "body": "The body; templates, sent as JSON unless a text.",
-    "config": "What the type asks for.",
-    "transform.pipeline": "Operations, one after another: see [transforms](transforms.md).",
-    "duration": "How long to wait; a template may say it.",
+    "body": "The body; templates, sent as JSON unless it is a string.",
+    "config": "The configuration of the type.",
+    "transform.pipeline": "Operations, applied in order: see [transforms](transforms.md).",
+    "duration": "The duration of the wait, optionally a template.",
     "webhook.payload": "The body; templates.",
     "conditions": "The conditions, in order.",
-    "match": "Whether the first that holds is named, or all.",
-    "language": "The language it is written in.",
-    "level": "How severe it is.",
-    "fields": "Further values of the line; templates.",
+    "match": "Name the first condition that holds, or all of them.",
+    "language": "The language of the code or expression.",
+    "level": "The log level.",
+    "fields": "Additional fields of the log line; templates.",
     "grpc.metadata": "Metadata by name; values are templates.",
-    "task": "The node that is waited for.",
-    "of": "The names it may be.",
+    "task": "The node to depend on.",
+    "of": "The allowed names.",
     "authentication.type": "The scheme.",
-    "authentication.config": "What the scheme needs.",
-    "username": "Who sends it.",
+    "authentication.config": "The configuration of the scheme.",
+    "username": "The user name; a template.",
     "password": "The password; a template.",
     "token": "The token; a template.",
-    "authentication.name": "The header or the query parameter that carries the key.",
+    "authentication.name": "The header or query parameter for the key.",
     "value": "The key; a template.",
-    "in": "Where the key goes: header or query.",
-    "tokenUrl": "Where tokens are fetched.",
-    "clientId": "Who asks for a token.",
+    "in": "The place of the key: header or query.",
+    "tokenUrl": "The URL that issues tokens.",
+    "clientId": "The id of the client.",
     "clientSecret": "The secret of the client; a template.",
-    "authentication.scope": "What the token is to allow.",
-    "audience": "Whom the token is for.",
-    "grantType": "How a token is asked for.",
-    "tls": "Whether the connection is encrypted.",
-    "memoryMiB": "Memory it may use, in MiB.",
-    "cpuSeconds": "Processor time it may use, in seconds.",
-    "outputBytes": "Bytes its output may have.",
-    "cache.scope": "Who shares the result.",
+    "authentication.scope": "The requested scope of the token.",
+    "audience": "The audience of the token.",
+    "grantType": "The grant type of the token request.",
+    "tls": "Encrypt the connection.",
+    "memoryMiB": "The memory limit, in MiB.",
+    "cpuSeconds": "The CPU time limit, in seconds.",
+    "outputBytes": "The size limit of the output, in bytes.",
+    "cache.scope": "The tasks that share the result.",
 }
 for task_type in TASK_TYPES.values():
     if task_type.block:
@@ -126,17 +126,17 @@ DEFAULTS = {
 _SIZES = (("maxLength", "characters"), ("maxItems", "items"), ("maxProperties", "names"))
 _ABOUT = """\
 Every member of the native format (`apiVersion: workflow.io/v1`), from the schemas that
-`flowmesh schema` writes for editors. How the pieces work together is in [concepts](concepts.md);
-retries have [a page](retries.md) with examples.
+`flowmesh schema` writes for editors. [Concepts](concepts.md) explains them together; retries
+have [a page](retries.md) with examples.
 
-Unknown members are refused with their place. `null` is as if the member were not there.
-A **duration** is a text such as `500ms`, `30s` or `1h30m`; an **id** has 1 to 128 characters of
-`A-Z a-z 0-9 . _ : -`; **anything** is any JSON value, with templates in its texts.
+Unknown members are rejected with their position. `null` equals a missing member.
+A **duration** is a string such as `500ms`, `30s` or `1h30m`; an **id** has 1 to 128 characters of
+`A-Z a-z 0-9 . _ : -`; **anything** is any JSON value, with templates in its strings.
 """
 
 
 class _Page:
-    """Collects the sections of one resource; an object that occurs twice has one section."""
+    """The sections of one resource; a repeated object has one section."""
 
     def __init__(self, root: Schema) -> None:
         self._defs: dict[str, Schema] = root.get("$defs", {})
@@ -145,7 +145,7 @@ class _Page:
         self.used: set[str] = set()
 
     def write(self, path: str, schema: Schema, level: int = 3) -> None:
-        """The section of an object, then those of the objects in it."""
+        """Write the section of an object and of the objects in it."""
         self.anchors[_key(schema)] = path
         required = set(schema.get("required", ()))
         about = schema.get("description", "")
@@ -156,7 +156,7 @@ class _Page:
             given = member if isinstance(member, dict) else {}
             rows.append(
                 (
-                    f"`{name}`" + (" (needed)" if name in required else ""),
+                    f"`{name}`" + (" (required)" if name in required else ""),
                     self._type(f"{path}.{name}", given, inside),
                     self._default(path, name, given),
                     _bounds(given),
@@ -186,7 +186,7 @@ class _Page:
             found = [
                 self._type(path + _scheme(each), each, inside)
                 for each in schema["anyOf"]
-                if _told(each)
+                if _is_shown(each)
             ]
             return " or ".join(dict.fromkeys(found)) or "anything"
         if "enum" in schema:
@@ -210,16 +210,18 @@ class _Page:
             return "duration"
         if schema.get("pattern") == ID["pattern"]:
             return "id"
-        return {"string": "text", "boolean": "true or false"}.get(kind or "", kind or "anything")
+        return {"string": "string", "boolean": "true or false"}.get(kind or "", kind or "anything")
 
     def _sentence(self, path: str, name: str, schema: Schema) -> str:
-        """Of the schema where it has one, else of this module. Raises KeyError without any."""
+        """Return the description of the schema or of this module; raise KeyError without one."""
         if "description" in schema:
             return str(schema["description"]).replace("<", "&lt;")
         parent = _parent(path)
         key = f"{parent}.{name}" if f"{parent}.{name}" in SENTENCES else name
         if key not in SENTENCES:
-            raise KeyError(f"{path}.{name} has no sentence, in the schema or in this module")
+            raise KeyError(
+                f"{path}.{name} has no description, neither in the schema nor in this module"
+            )
         self.used.add(key)
         return SENTENCES[key]
 
@@ -243,7 +245,7 @@ def page() -> str:
     written = _Page(workflow)
     written.write("Workflow", workflow, level=2)
     written.lines += ["## Bodies of tasks", ""]
-    written.lines += ["A task with one of these words holds further tasks.", ""]
+    written.lines += ["A task with one of these members contains further tasks.", ""]
     for name, schema in workflow["$defs"].items():
         if "properties" in schema and _key(schema) not in written.anchors:
             written.write(name, schema)
@@ -256,7 +258,7 @@ def page() -> str:
     lines += written.lines
     unused = SENTENCES.keys() - used
     if unused:
-        raise KeyError(f"sentences for members that there are not: {sorted(unused)}")
+        raise KeyError(f"sentences for unknown members: {sorted(unused)}")
     return markdown.join(lines)
 
 
@@ -264,26 +266,26 @@ def _key(schema: Schema) -> bytes:
     return orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)
 
 
-def _told(schema: Schema) -> bool:
-    """Whether an alternative says something to a reader: not null, not other spellings."""
+def _is_shown(schema: Schema) -> bool:
+    """Return whether the page shows an alternative: neither null nor another spelling."""
     spelling = schema.get("type") == "string" and str(schema.get("pattern", "")).startswith("^(")
     return schema.get("type") != "null" and not spelling
 
 
 def _scheme(alternative: Schema) -> str:
-    """What tells alternatives apart that are objects: the constant of their type."""
+    """Return the constant type of an object alternative, which distinguishes it."""
     kind = alternative.get("properties", {}).get("type", {}).get("const")
     return f" ({kind})" if kind else ""
 
 
 def _parent(path: str) -> str:
-    """The member that an object is, without what tells it from others of its name."""
+    """Return the member name of an object, without its distinguishing suffix."""
     words = path.replace("[]", "").replace(".*", "").split(" ")[0]
     return words.rpartition(".")[2]
 
 
 def _slug(heading: str) -> str:
-    """The anchor that a heading gets."""
+    """Return the anchor of a heading."""
     return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
