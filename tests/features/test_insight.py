@@ -130,7 +130,7 @@ async def test_two_executions_are_compared(suite: Suite, world: World, flowmesh:
     shown = await flowmesh("compare", *ids)
     assert shown.code == 1
     assert shown.lines[0].split() == ids
-    assert "first divergence: first put out something else" in shown.lines
+    assert "first divergence: first has another output" in shown.lines
     async with Client(suite.grpc_address) as client:
         assert (await client.compare(ids[0], ids[0])).same
     assert (await flowmesh("compare", ids[0], ids[0])).code == 0

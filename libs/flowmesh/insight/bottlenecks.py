@@ -1,7 +1,7 @@
-"""Where the time of many executions of a workflow went: percentiles by node, and a ranking.
+"""Time per node over many executions of a workflow: percentiles and a ranking.
 
-Each execution counts for a node what it cost on the critical path of that execution; nodes are
-ranked by the sum. Items of a map, and rounds of a loop, count as the node they are made of.
+The cost of a node is its time on the critical path, summed over the executions. Items of a map and
+rounds of a loop count for their planned node.
 """
 
 import re
@@ -13,13 +13,13 @@ from flowmesh.insight.times import CANCELED, FAILED, SKIPPED
 from flowmesh.insight.traces import COST_TEXTS, CostReason, Tracing
 
 SAMPLES_MAX = 100_000
-"""Samples kept of one node; later ones count and are not among the percentiles."""
+"""Samples kept per node; later ones are counted but left out of the percentiles."""
 
 _ITEM = re.compile(r"\[\d+\]")
 
 
 class Percentiles(Part, kw_only=True):
-    """Of a duration, in milliseconds."""
+    """Percentiles of a duration, in milliseconds."""
 
     count: int
     p50_ms: float
@@ -32,8 +32,8 @@ class Percentiles(Part, kw_only=True):
 class NodeCost(Part, kw_only=True):
     """A task over all executions: `map[]/a` stands for the items of a map.
 
-    `criticalMs` is what it cost on critical paths, `share` that of the time of all executions;
-    `criticalIn` of them it was on the critical path. `reason` is what cost most of it.
+    `criticalMs` is its time on critical paths, `share` its part of the time of all executions,
+    `criticalIn` the number of executions with it on the critical path, `reason` its largest cost.
     """
 
     id: str
@@ -52,7 +52,7 @@ class NodeCost(Part, kw_only=True):
 
 
 class Bottlenecks(Part, kw_only=True):
-    """The tasks of a workflow, the one that costs most first."""
+    """The tasks of a workflow, the most expensive first."""
 
     workflow: str
     executions: int
@@ -64,7 +64,7 @@ class Bottlenecks(Part, kw_only=True):
 
 @dataclass(slots=True)
 class _Node:
-    """What has been counted of one node."""
+    """Counts and samples of one node."""
 
     run_ms: list[float] = field(default_factory=list)
     wait_ms: list[float] = field(default_factory=list)
@@ -77,7 +77,7 @@ class _Node:
 
 
 class Ranking:
-    """Takes one execution after the other; keeps no history."""
+    """Aggregates executions one by one without keeping their histories."""
 
     def __init__(self, workflow_id: str) -> None:
         self._workflow_id = workflow_id
@@ -162,7 +162,7 @@ class Ranking:
 
 
 def percentiles(samples: Sequence[float]) -> Percentiles:
-    """By nearest rank: each is one of the samples; all 0 where there are none."""
+    """Return percentiles by nearest rank; all 0 without samples."""
     ordered = sorted(samples)
 
     def at(share: float) -> float:

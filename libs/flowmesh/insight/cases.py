@@ -1,4 +1,4 @@
-"""An execution to explain, what its owner knows of the workers, and what has been found."""
+"""An execution to explain, the live data of its owner, and the findings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from flowmesh.insight.causes import Finding
 from flowmesh.plan import Plan, PlanNode
 
 FINDINGS_MAX = 200
-"""Findings of one explanation; the counts are of all."""
+"""Findings in one explanation; `counts` includes all."""
 
 NAMES_SHOWN_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who has a task: since when and until when; `there` says whether its worker answers."""
+    """The lease of a task. `there` is true if its worker is connected."""
 
     worker_id: str
     since_us: int
@@ -27,7 +27,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Workers that take a kind of task, their free slots, and tasks of the kind that wait."""
+    """Workers for a task type and queue, their free slots, and the waiting tasks."""
 
     workers: int
     free: int
@@ -35,22 +35,22 @@ class Queue:
 
 
 class Live(Protocol):
-    """What the owner of an execution knows beside its state."""
+    """Live data of the owner of an execution."""
 
     def lease(self, state: State, node: NodeState) -> Lease | None:
-        """Who has the current attempt of a node."""
+        """Return the lease of the current attempt of a node."""
 
     def held_by(self, state: State, node: NodeState) -> str:
-        """The limit, or the stop, that keeps its task from being sent; empty for none."""
+        """Return the limit or dispatch stop that holds a task; empty for none."""
 
     def queue(self, plan: Plan, node: PlanNode) -> Queue:
-        """Who could have it."""
+        """Return the workers for a node."""
 
 
 @dataclass(slots=True)
 class Case:
-    """An execution to explain. `live` is None where nobody owns it, `pause` the last one of it;
-    `line` has the executions whose end it waits for to begin, and how many wait before it.
+    """An execution to explain. `live` is None without an owner, `pause` the last pause event;
+    `line` has the executions that must end before its turn, and the number queued before it.
     """
 
     state: State
@@ -63,7 +63,7 @@ class Case:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, findings: Iterator[Finding]) -> bool:
-        """Keeps what a rule has found; False if that is nothing."""
+        """Add the findings of a rule. Return whether there was one."""
         any_ = False
         for each in findings:
             any_ = True
@@ -74,7 +74,7 @@ class Case:
 
 
 def listed(names: list[str]) -> str:
-    """Names in a sentence, the first ones."""
+    """Return the first names, comma-separated, with the number of the others."""
     shown = ", ".join(names[:NAMES_SHOWN_MAX])
     left = len(names) - NAMES_SHOWN_MAX
     return f"{shown} and {left} more" if left > 0 else shown

@@ -1,7 +1,6 @@
-"""Every reason for which an execution, or one node of it, waits: with a sentence and a remedy.
+"""The causes for which an execution or a node waits, each with a sentence and a remedy.
 
-A cause is a row: its name, what is said of it, what helps. Who adds one adds a rule that finds it
-in `flowmesh.insight.rules`.
+A cause is a row of the table. Add its rule in `flowmesh.insight.rules`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from flowmesh.insight.parts import ExecutionWord, Json, Part
 
 
 class Cause(StrEnum):
-    """Why something waits, or would."""
+    """A cause of waiting, now or in executions to come."""
 
     # of an execution
     ENDED = "ENDED"
@@ -69,68 +68,69 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """`says` and `helps` are format strings over what the rule has found."""
+    """Format strings over the details of a finding."""
 
-    says: str
-    helps: str
+    sentence: str
+    remedy: str
 
 
 TEXTS: Mapping[Cause, Texts] = MappingProxyType(
     {
         Cause.ENDED: Texts("it has ended: {status}{because}", "{helps}"),
         Cause.PARTITION_UNOWNED: Texts(
-            "no orchestrator owns partition {partition}, so nothing of it goes on",
-            "wait some seconds for another to take it over; start one if none runs",
+            "no orchestrator owns partition {partition}, so the execution makes no progress",
+            "wait some seconds until another one takes it over; start one if none runs",
         ),
         Cause.PAUSED: Texts(
-            "it is paused{by}{reason}", "`flowmesh resume` lets it go on with all that waited"
+            "it is paused{by}{reason}", "`flowmesh resume` continues it with all waiting nodes"
         ),
         Cause.COMPENSATING: Texts(
-            "what was done is undone before it ends, {left} tasks are left", "wait for it"
+            "it compensates completed work before it ends, {left} tasks are left", "wait for it"
         ),
         Cause.STOPPING: Texts(
-            "{task} has failed: nothing further begins, and it ends when workers are done",
-            "wait for them",
+            "{task} has failed: no further node begins, and it ends after the running tasks",
+            "wait for the running tasks",
         ),
-        Cause.START_DELAY: Texts("it was started to begin later", "wait for it"),
+        Cause.START_DELAY: Texts("its start is delayed", "wait for it"),
         Cause.START_DEBOUNCE: Texts(
-            "it begins once nothing is started{key} for a while", "wait, or start nothing more"
+            "it is debounced: it begins after a time without further starts{key}",
+            "wait, and start no more executions of the same key",
         ),
         Cause.START_TURN: Texts(
-            "it waits for its turn{key}: {names} must end first, and {before} wait before it",
+            "it waits for its turn{key}: {names} must end first, and {before} are queued before it",
             "wait for them, cancel one, or raise the concurrency of the workflow's `start`",
         ),
         Cause.NOTHING_OPEN: Texts(
-            "it is open and nothing of it is: no task, no timer, no signal", "report this as a bug"
+            "it is open without an open task, timer or signal", "report this as a bug"
         ),
         Cause.NO_WORKER: Texts(
             "no worker takes {type} from queue {queue}",
-            "start a worker for {type}; if that is built in, a worker service whose"
-            " FLOWMESH_WORKER_TASK_TYPES and FLOWMESH_WORKER_QUEUES take it;"
-            " `flowmesh list services` shows those that are there",
+            "start a worker for {type}; for a built-in type, a worker service whose"
+            " FLOWMESH_WORKER_TASK_TYPES and FLOWMESH_WORKER_QUEUES include it;"
+            " `flowmesh list services` shows the running ones",
         ),
         Cause.WORKERS_BUSY: Texts(
             "all {workers} workers for {type} in queue {queue} are busy, {waiting} tasks wait",
-            "wait, or start more workers or give them more slots",
+            "wait, start more workers, or give them more slots",
         ),
         Cause.LIMIT: Texts(
-            "it is ready, and {limit} keeps it from being sent",
-            "`flowmesh limit list` shows what is set and who uses it",
+            "it is ready, and {limit} prevents its dispatch",
+            "`flowmesh limit list` shows the limits and their use",
         ),
         Cause.DISPATCHING: Texts("it is about to be sent to a worker", "wait a moment"),
         Cause.RUNNING: Texts("attempt {attempt} runs at {worker}", "wait for it"),
         Cause.RUNNING_WITHOUT_LIMIT: Texts(
-            "attempt {attempt} runs at {worker}, and nothing ends it: it has neither a timeout nor"
+            "attempt {attempt} runs at {worker} without a limit: it has neither a timeout nor"
             " heartbeats",
-            "look at the worker; give the task a timeout or a heartbeat timeout",
+            "check the worker; give the task a timeout or a heartbeat timeout",
         ),
         Cause.WORKER_AWAY: Texts(
-            "attempt {attempt} was at {worker}, which does not answer now",
-            "wait: it comes back within some seconds, or the attempt goes to another worker",
+            "attempt {attempt} was sent to {worker}, which does not answer",
+            "wait: it reconnects within some seconds, or the attempt goes to another worker",
         ),
         Cause.RETRY_BACKOFF: Texts(
             "attempt {attempt} of {attempts} failed ({error}); the next one is due",
-            "wait, or mend what it calls",
+            "wait, or fix the called service",
         ),
         Cause.TIMER: Texts("its timer is due", "wait for it"),
         Cause.SIGNAL: Texts(
@@ -138,57 +138,53 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "send it with `flowmesh signal {execution} {signal}`",
         ),
         Cause.CHILD: Texts(
-            "it waits for the end of {child}", "`flowmesh explain {child}` says why that waits"
+            "it waits for the end of {child}", "`flowmesh explain {child}` shows why that waits"
         ),
-        Cause.HANDLER: Texts(
-            "its handler waits for {names}", "wait, or send the signal that it waits for"
-        ),
+        Cause.HANDLER: Texts("its handler waits for {names}", "wait, or send the awaited signal"),
         Cause.APPROVAL: Texts(
-            "it waits for {left} more of {names} to approve",
+            "it waits for approval by {names} ({left} left)",
             "`flowmesh approve {execution} {task}`, or `reject`",
         ),
         Cause.ON_HOLD: Texts(
-            "it failed ({error}) and waits for somebody to say how it goes on",
+            "it failed ({error}) and is held until a caller decides its outcome",
             "`flowmesh retry {execution} {task}`, or `skip`, `complete`, `fail`",
         ),
         Cause.UNDO_FAILED: Texts(
-            "it could not be undone ({error}), and waits for somebody",
+            "its compensation failed ({error}) and is held until a caller decides its outcome",
             "`flowmesh retry {execution} {task}`, or `skip`, `complete`",
         ),
-        Cause.INPUT_PREPARED: Texts("its items or its input are being made ready", "wait a moment"),
+        Cause.INPUT_PREPARED: Texts("its items or its input are being prepared", "wait a moment"),
         Cause.BODY_RUNS: Texts("{running} of its {total} items run, {done} are done", "wait"),
         Cause.GOES_ROUND: Texts(
-            "it has run {begun} states and goes round among {states}",
-            "look at the condition that is to end it; `steps_max` bounds how often it goes round",
+            "it has run {begun} states and loops among {states}",
+            "check the condition that ends the loop; `steps_max` limits the number of states",
         ),
-        Cause.DEPENDENCY: Texts("it waits for {names}", "see what these wait for"),
-        Cause.JOIN: Texts("it waits until one of {names} leads to it", "see what these wait for"),
+        Cause.DEPENDENCY: Texts("it waits for {names}", "explain these nodes"),
+        Cause.JOIN: Texts("it waits until an edge from {names} is taken", "explain these nodes"),
         Cause.BREAKPOINT: Texts(
-            "it is ready and stands at a breakpoint", "`flowmesh step {execution}` lets it go on"
+            "it is ready and stopped at a breakpoint", "`flowmesh step {execution}` continues it"
         ),
         Cause.PARALLELISM: Texts(
-            "it is ready, but {running} tasks run already, as many as may at once",
+            "it is ready, but {running} tasks run, the limit of the workflow",
             "wait for one to end, or raise the workflow's parallelism",
         ),
         Cause.MAP_CONCURRENCY: Texts(
-            "{left} items of {map} have not begun: {running} run, as many as may at once",
+            "{left} items of {map} have not begun: {running} run, the limit of the map",
             "wait for one to end, or raise the map's concurrency",
         ),
-        Cause.NOT_REACHED: Texts(
-            "what it is in, {owner}, has not come to it", "see what {owner} waits for"
-        ),
-        Cause.UNDO: Texts("it runs only when {task} has to be undone", "nothing is to be done"),
+        Cause.NOT_REACHED: Texts("its container {owner} has not reached it", "explain {owner}"),
+        Cause.UNDO: Texts("it runs only when {task} is compensated", "no action is needed"),
         Cause.NODE_ENDED: Texts("it has ended: {status}{because}", "{helps}"),
         Cause.PERMISSION_DENIED: Texts(
-            "it was not let run: {reason}",
-            "start the workflow with what is missing; the definition says what a task needs",
+            "its dispatch was denied: {reason}",
+            "start the workflow with the missing permissions, which the definition lists",
         ),
-        Cause.OTHER: Texts("it is open: {status}", "`flowmesh history` shows what happened last"),
-        Cause.GRAPH_CYCLE: Texts("{problem}", "take away one of the dependencies"),
+        Cause.OTHER: Texts("it is open: {status}", "`flowmesh history` shows the last events"),
+        Cause.GRAPH_CYCLE: Texts("{problem}", "remove one of the dependencies"),
         Cause.DEFINITION_INVALID: Texts("{problem}", "`flowmesh errors {code}` explains it"),
         Cause.LIMIT_MISSING: Texts(
-            "neither it nor the workflow has a timeout, and it sends no heartbeats: a worker that"
-            " hangs is waited for without end",
+            "neither it nor the workflow has a timeout, and it sends no heartbeats: a"
+            " hanging worker is never detected",
             "give the task a timeout",
         ),
         Cause.LIMIT_TOO_SHORT: Texts(
@@ -204,9 +200,9 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
 
 
 class Finding(Part, kw_only=True):
-    """One cause, of a task or of the whole; `until` is when it is over by itself.
+    """A cause, of a task or of the execution; `until` is the time at which it ends by itself.
 
-    `becauseOf` names the tasks it is about, `details` holds what the text is made of.
+    `becauseOf` names the tasks concerned, `details` holds the values in the text.
     """
 
     cause: Cause
@@ -220,9 +216,9 @@ class Finding(Part, kw_only=True):
 
 
 class Explanation(Part, kw_only=True):
-    """Why an execution, or a task of it, waits now; the innermost causes, those of tasks first.
+    """The causes for which an execution, or one task of it, waits: the innermost first.
 
-    `nextAt` is when the next timer of it is due, `endsBy` when its own limit ends it.
+    `nextAt` is the due time of the next timer, `endsBy` the time of the execution's timeout.
     """
 
     execution_id: str
@@ -238,7 +234,7 @@ class Explanation(Part, kw_only=True):
 
 
 class Diagnosis(Part, kw_only=True):
-    """What would keep executions of a workflow from ending."""
+    """The causes that would prevent executions of a workflow from ending."""
 
     workflow: str
     version: int
@@ -254,13 +250,13 @@ def finding(
     because_of: list[str] | None = None,
     **details: Any,
 ) -> Finding:
-    """A cause with its texts made of the details."""
+    """Return a finding with its texts filled from the details."""
     texts = TEXTS[cause]
     return Finding(
         cause=cause,
         task_id=task_id or UNSET,
-        text=texts.says.format_map(details),
-        remedy=texts.helps.format_map(details),
+        text=texts.sentence.format_map(details),
+        remedy=texts.remedy.format_map(details),
         since=since,
         until=until,
         because_of=because_of or UNSET,

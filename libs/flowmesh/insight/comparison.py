@@ -1,7 +1,7 @@
-"""What differs between two executions: what they ran, the way they took, each node's fate.
+"""Comparison of two executions: versions, paths, and the outcome of each node.
 
-The first divergence is the first node, in the order in which the first execution came to them, that
-went another way although all it depends on went the same: where to look for why they differ.
+The first divergence is the first node, in the order of the first execution, whose outcome differs
+although all its dependencies agree. It is the place to look for the reason.
 """
 
 import contextlib
@@ -37,11 +37,11 @@ from flowmesh.views import json_value
 
 NODES_COMPARED_MAX = 10_000
 DIFFERENCES_MAX = 20
-"""Differences shown of one value."""
+"""Differences shown per value."""
 
 
 class Compared:
-    """One execution, read to be compared."""
+    """One side of a comparison."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Compared:
         )
 
     def path(self) -> list[str]:
-        """The tasks of the workflow itself that ran, in the order in which they ended."""
+        """Return the tasks of the plan's graph that ran, in the order of their ends."""
         ran = [
             node
             for node in self.history.nodes.values()
@@ -96,7 +96,7 @@ class Compared:
         return [node.id for node in sorted(ran, key=lambda node: node.ended_us)]
 
     def value(self, payload: payload_pb2.Payload) -> object:
-        """The value of a payload, that of a stored one too where it is at hand."""
+        """Return the value of a payload, inline or fetched."""
         if payload.HasField("reference"):
             with contextlib.suppress(PayloadNeeded, RenderError):
                 return decode(payload, self.stored)
@@ -104,7 +104,7 @@ class Compared:
 
 
 def compare(left: Compared, right: Compared) -> Comparison:
-    """Both sides; stored payloads that are not at hand are compared by their digests."""
+    """Compare two executions; stored payloads that are not fetched compare by digest."""
     ids = dict.fromkeys([*left.history.nodes, *right.history.nodes])
     nodes = [_node(left, right, node_id) for node_id in islice(ids, NODES_COMPARED_MAX)]
     input_ = _payloads(left, right, left.history.input, right.history.input)
@@ -189,7 +189,7 @@ def _named(plan: Plan) -> str:
 
 
 def _before(left: Compared, right: Compared, node_id: str) -> list[str]:
-    """What a node depends on, in whichever execution has it."""
+    """Return the dependencies of a node in the execution that has it."""
     side: History = left.history if node_id in left.history.nodes else right.history
     plan = left.plan if side is left.history else right.plan
     prefix = prefix_of(node_id)
@@ -202,11 +202,11 @@ def _before(left: Compared, right: Compared, node_id: str) -> list[str]:
 def _parted(node: NodeComparison, what: What) -> str:
     if isinstance(node.left, UnsetType) or isinstance(node.right, UnsetType):
         side = "right" if isinstance(node.left, UnsetType) else "left"
-        return f"only the {side} one came to {node.id}"
+        return f"only the {side} one reached {node.id}"
     texts: dict[str, str] = {
         "status": f"{node.id} is {node.left.status} left and {node.right.status} right",
         "nodeInput": f"{node.id} got another input",
-        "output": f"{node.id} put out something else",
+        "output": f"{node.id} has another output",
         "attempts": f"{node.id} took {node.left.attempts} attempts and {node.right.attempts}",
     }
     return texts[what]

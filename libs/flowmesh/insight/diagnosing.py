@@ -1,4 +1,4 @@
-"""What would keep executions of a workflow from ending, known before any has begun."""
+"""Diagnosis of a plan: causes that would prevent executions from ending."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from flowmesh.standards.events import LISTENING
 
 
 def diagnose(plan: Plan, live: Live | None) -> Diagnosis:
-    """What would keep executions of a plan from ending; workers only where they are known."""
+    """Return the findings of a plan; those about workers only with `live`."""
     found = [each for node in plan.all_nodes() for each in _wrong_with(plan, node, live)]
     return Diagnosis(workflow=plan.workflow_id, version=plan.version, findings=found[:FINDINGS_MAX])
 

@@ -1,4 +1,4 @@
-"""What differs between two JSON values, as a list of paths with both sides."""
+"""Differences between two JSON values, as paths with both sides."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -22,7 +22,7 @@ class Difference(Part, kw_only=True):
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
-    """Objects are compared by member and lists by place; numbers by value, `true` is no number."""
+    """Compare objects by member, lists by index, numbers by value; `true` is not a number."""
     stack: list[tuple[Place, Any, Any]] = [(None, before, after)]
     while stack:
         place, one, other = stack.pop()

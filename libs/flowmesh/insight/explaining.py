@@ -1,4 +1,4 @@
-"""Why an execution waits, now: goes to what is innermost, and asks the rules about it."""
+"""Explanation of a waiting execution: applies the rules to its innermost open nodes."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ class NoSuchNode(Exception):
 
 
 def explain(case: Case, node_id: str = "") -> Explanation:
-    """Why the execution, or one node of it, waits; raises NoSuchNode."""
+    """Explain the execution, or one node of it. Raises NoSuchNode."""
     if node_id:
         _explain_node(case, node_id)
     else:
@@ -75,7 +75,7 @@ def _explain_execution(case: Case) -> None:
 
 
 def _innermost(state: State) -> Iterator[NodeState]:
-    """Nodes that have begun and have nothing in progress below them."""
+    """Yield the running nodes without a graph in progress below them."""
     for scope in state.all_scopes():
         for node in scope.nodes.values():
             if node.status == RUNNING and (not node.scopes or goes_round(node)):
@@ -114,7 +114,7 @@ def _explain_node(case: Case, node_id: str) -> None:
 
 
 def _explain_begun(case: Case, node: NodeState) -> None:
-    """A node with a body waits for what is below it."""
+    """Explain a running node, and the running nodes in its body."""
     _explain_open(case, node)
     for scope in node.scopes.values():
         for inner in scope.nodes.values():
@@ -123,7 +123,7 @@ def _explain_begun(case: Case, node: NodeState) -> None:
 
 
 def _explain_unreached(case: Case, node_id: str) -> None:
-    """A node of an item that has not begun, or that has ended: only the history has it then."""
+    """Explain a node of an item that has not begun, or has ended and left the state."""
     prefix = prefix_of(node_id)
     owner = owner_of(prefix)
     around = case.state.node(owner)
@@ -137,7 +137,7 @@ def _explain_unreached(case: Case, node_id: str) -> None:
                         node_id,
                         status=ended,
                         because="",
-                        helps="nothing is to be done",
+                        helps="no action is needed",
                     )
                 ]
             )
@@ -149,7 +149,7 @@ def _explain_unreached(case: Case, node_id: str) -> None:
 
 
 def _begun(owner: NodeState) -> int:
-    """Items of a container that have begun."""
+    """Return the number of begun items of a container."""
     inner = owner.map or owner.machine
     return inner.begun if inner is not None else 0
 
@@ -159,7 +159,7 @@ def _item_of(prefix: str) -> int:
 
 
 def _explain_pending(case: Case, scope: Scope, planned: PlanNode) -> None:
-    """A node that has not begun waits for others: for which, and for what those wait."""
+    """Explain a node that has not begun, and the nodes that it waits for."""
     seen: set[int] = set()
     waiting = [planned]
     while waiting:

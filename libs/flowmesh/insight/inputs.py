@@ -1,7 +1,7 @@
-"""What each node got as its input: rendered again from the history, which does not keep it.
+"""Inputs of nodes, rendered again from the history, which does not store them.
 
-A history replayed sees what the templates saw, so what comes out is what a worker was sent. What
-needs a stored payload that is not at hand is left out and named, so that a caller can bring it.
+A replay sees the same values as the templates did, so the result is the input sent to the worker.
+Inputs that need a payload that is not fetched are left out; `missing` names the payload.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -24,17 +24,17 @@ from flowmesh.plan import (
 from flowmesh.views import raw_value
 
 INPUT_BYTES_MAX = 32 << 20
-"""Rendered inputs of one history, in all; later ones are left out."""
+"""Bytes of the rendered inputs of one history; later ones are left out."""
 
 SHOWN_BYTES_MAX = 4 << 20
-"""Of those that one report shows."""
+"""Bytes of the inputs in one report."""
 
 NEEDED_MAX = 200
-"""Stored payloads that are asked for."""
+"""Missing payloads that are named."""
 
 
 class Stored:
-    """Reads payloads; those stored elsewhere from what was `fetched`, and notes what is missing."""
+    """A reader of inline and `fetched` payloads that records the missing ones."""
 
     def __init__(self, fetched: dict[str, bytes] | None = None) -> None:
         self.fetched = fetched if fetched is not None else {}
@@ -57,17 +57,17 @@ def replayed(
     read: Stored,
     after: Callable[[State, pb.HistoryEvent], None],
 ) -> State:
-    """Replays a history with the items of its maps, and calls `after` behind each event."""
+    """Replay a history with the items of its maps. Calls `after` after each event."""
     state = State(execution_id, plan)
     for event in events:
         apply(state, event)
         if event.HasField("map_started"):
-            _bring_items(state, event.map_started.node, read)
+            _render_items(state, event.map_started.node, read)
         after(state, event)
     return state
 
 
-def _bring_items(state: State, node_id: str, read: Stored) -> None:
+def _render_items(state: State, node_id: str, read: Stored) -> None:
     node = state.node(node_id)
     if node is None or node.map is None or node.is_group or node.planned.pages_max:
         return
@@ -78,10 +78,10 @@ def _bring_items(state: State, node_id: str, read: Stored) -> None:
 
 
 class Inputs:
-    """Inputs by node, gathered while a history is replayed, up to so many bytes.
+    """Inputs by node, collected during a replay, up to `bytes_max`.
 
-    Those made of the whole context are the outputs of all nodes before, and left out unless they
-    are asked for. With `nodes` all others are left out.
+    Inputs made of the whole context are left out unless `contexts` is set. `nodes` restricts the
+    inputs to some nodes.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Inputs:
         self._bytes = 0
 
     def note(self, state: State, event: pb.HistoryEvent) -> None:
-        """Renders the input of a node that has just become ready."""
+        """Render the input of a node after the event that scheduled it."""
         if not event.HasField("task_scheduled"):
             return
         node = state.node(event.task_scheduled.node)
@@ -112,7 +112,7 @@ class Inputs:
         if self._bytes > self._bytes_max:
             self.truncated = True
             return
-        if self._contexts and not renders(node.planned) and not _context_at_hand(state, self._read):
+        if self._contexts and not renders(node.planned) and not _context_fetched(state, self._read):
             return
         rendered = input_of(state, node, self._read)
         if rendered is not None:
@@ -127,9 +127,9 @@ def node_inputs(
     read: Stored,
     nodes: Collection[str] = (),
 ) -> NodeInputs:
-    """The report on some nodes, or on all; of an execution whose values were erased there is none.
+    """Return the inputs of some or all nodes; none for an erased execution.
 
-    A stored payload that is handed on whole is shown as what it holds, if that is at hand.
+    An input that is a stored payload is shown as its value, if that is fetched.
     """
     found = Inputs(read, nodes=nodes, contexts=True, bytes_max=SHOWN_BYTES_MAX)
     state = replayed(execution_id, plan, events, read, found.note)
@@ -147,27 +147,27 @@ def has_input(planned: PlanNode) -> bool:
 
 
 def renders(planned: PlanNode) -> bool:
-    """Whether a node has an input of its own that is worth showing."""
+    """Return whether a node has an input template that does not read the context."""
     if planned.input is None or planned.input_mode == plan_pb2.INPUT_MODE_CONTEXT:
         return False
     return all(reference.root != "context" for reference in planned.input.references)
 
 
-def _context_at_hand(state: State, read: Stored) -> bool:
-    """Whether all that the context is made of can be read; notes all that is missing."""
-    at_hand = True
+def _context_fetched(state: State, read: Stored) -> bool:
+    """Return whether all payloads of the context can be read; record the missing ones."""
+    fetched = True
     outputs = (state.scope.output_of(node.index) for node in state.plan.nodes)
     for payload in (state.input, *outputs):
         try:
             if payload is not None:
                 read(payload)
         except PayloadNeeded:
-            at_hand = False
-    return at_hand
+            fetched = False
+    return fetched
 
 
 def input_of(state: State, node: NodeState, read: Stored) -> payload_pb2.Payload | None:
-    """The rendered input of a node; None where it cannot be rendered."""
+    """Return the rendered input of a node; None if the rendering fails."""
     try:
         return render_input(state, node, read)
     except (PayloadNeeded, RenderError, LookupError):

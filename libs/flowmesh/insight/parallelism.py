@@ -1,4 +1,4 @@
-"""Tasks that could run together by the graph, and those that did by the clock."""
+"""Parallel tasks: groups planned by the graph, and groups observed in time."""
 
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from flowmesh.plan import Plan
 
 GROUP_IDS_MAX = 100_000
-"""Ids that the groups of one answer may list in all."""
+"""Ids in the groups of one report."""
 
 
 class TraceGroups(Part, kw_only=True):
-    """Groups of the tasks of the workflow itself; what is below a map counts as the map."""
+    """Groups of the tasks of the plan's graph; tasks in a map count as the map."""
 
     planned: list[list[str]]
     actual: list[list[str]]
@@ -33,7 +33,7 @@ def groups_of(plan: "Plan", history: History, now_us: int) -> TraceGroups:
 
 
 def _levels(plan: "Plan") -> list[list[str]]:
-    """Tasks by the length of the longest way to them."""
+    """Return the tasks by the length of the longest path to them."""
     waiting = [len(node.dependencies) for node in plan.nodes]
     levels: list[list[str]] = []
     level = list(plan.roots)
@@ -50,12 +50,12 @@ def _levels(plan: "Plan") -> list[list[str]]:
 
 
 def _overlaps(plan: "Plan", history: History, now_us: int) -> list[list[str]]:
-    """The largest sets of tasks that ran at one time, in order of time."""
+    """Return the maximal sets of tasks that ran at the same time, in order of time."""
     moments = sorted(
         moment
         for planned in plan.nodes
         if (node := history.node(planned.id)).started_us
-        # At one moment ends come first: one after the other is not together.
+        # Ends sort before starts of the same time: consecutive tasks do not overlap.
         for moment in (
             (node.started_us, 1, node.id),
             (max(node.ended_us or now_us, node.started_us + 1), 0, node.id),

@@ -1,4 +1,4 @@
-"""What all reports are made of: one shape for the command line, REST and the SDK.
+"""Parts of all reports: one shape for the command line, REST and the SDK.
 
 Times are UTC; members that end in `_ms` are milliseconds, offsets those since the execution began.
 """
@@ -27,11 +27,11 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Part(msgspec.Struct, rename="camel", kw_only=True, gc=False):
-    """Base of all parts of a report, which is never part of a circle."""
+    """The base of all parts of a report. Parts form no reference cycle."""
 
 
 class ErrorPart(Part, kw_only=True):
-    """Why an attempt, a task or the execution failed."""
+    """The failure of an attempt, a task or the execution."""
 
     class_: str = msgspec.field(name="class")
     message: str
@@ -48,7 +48,7 @@ def encode(report: Part) -> bytes:
 
 
 def decode(data: bytes, shape: type[R]) -> R:
-    """The report of a service; raises msgspec.DecodeError where it is none."""
+    """Decode the report of a service. Raises msgspec.DecodeError."""
     return msgspec.json.decode(data, type=shape)
 
 
@@ -78,7 +78,7 @@ def node_word(status: execution_pb2.NodeStatus.ValueType) -> NodeWord:
 
 
 def type_of(planned: "PlanNode") -> str:
-    """The word for what a node does: the type of its task, or what it is in place of one."""
+    """Return the type of a node's task, or the kind of a node without a task."""
     if planned.spec is not None:
         return planned.spec.task_type
     word = plan_pb2.NodeKind.Name(planned.kind).removeprefix("NODE_KIND_").lower()

@@ -1,6 +1,6 @@
-"""Shapes of the reports that clients read: a comparison, the inputs of nodes, a watch.
+"""Shapes of the reports for clients: a comparison, the inputs of nodes, a watch.
 
-How they are made is in `comparison`, `inputs` and `watching`, which need the engine.
+The modules `comparison`, `inputs` and `watching` create them; those need the engine.
 """
 
 from datetime import datetime
@@ -29,7 +29,7 @@ class Side(Part, kw_only=True):
 
 
 class NodeSide(Part, kw_only=True):
-    """A task in one of them."""
+    """A task in one of the two executions."""
 
     status: NodeWord
     attempts: int
@@ -38,7 +38,7 @@ class NodeSide(Part, kw_only=True):
 
 
 class NodeComparison(Part, kw_only=True):
-    """A task of both, or of one; `differs` says in what."""
+    """A task of one or both executions; `differs` lists the differing aspects."""
 
     id: str
     left: NodeSide | UnsetType = UNSET
@@ -49,7 +49,7 @@ class NodeComparison(Part, kw_only=True):
 
 
 class Divergence(Part, kw_only=True):
-    """Where they first part: in what they are, or at a task."""
+    """The first difference: in version or input, or at a task."""
 
     what: What
     task_id: str | UnsetType = UNSET
@@ -57,7 +57,7 @@ class Divergence(Part, kw_only=True):
 
 
 class Comparison(Part, kw_only=True):
-    """Two executions side by side. Durations are shown and never make a difference."""
+    """Two executions side by side. Durations are shown but not compared."""
 
     left: Side
     right: Side
@@ -67,14 +67,14 @@ class Comparison(Part, kw_only=True):
     right_path: list[str]
     input: list[Difference]
     output: list[Difference]
-    # As they were in the end.
+    # The final values.
     variables: list[Difference]
     nodes: list[NodeComparison]
     truncated: bool
 
 
 class NodeInputs(Part, kw_only=True):
-    """What nodes got as their input in their last attempt; `truncated` leaves later ones out."""
+    """Inputs of nodes in their last attempt; with `truncated` later ones are left out."""
 
     execution_id: str
     inputs: dict[str, Json]
@@ -82,10 +82,10 @@ class NodeInputs(Part, kw_only=True):
 
 
 class WatchStep(Part, kw_only=True):
-    """A moment in which a task set the value, read it, or ended (`pass`).
+    """An event at which a task set the value, read it, or ended (`pass`).
 
-    `value` is what it was then, left out where there was none; `changed` says whether it had
-    been another before.
+    `value` is the value at that event, left out if absent; `changed` is true if it differs from
+    the value before.
     """
 
     sequence: int
@@ -98,7 +98,7 @@ class WatchStep(Part, kw_only=True):
 
 
 class Watch(Part, kw_only=True):
-    """The history of one value; `readers` are all tasks whose templates refer to it."""
+    """The history of one value; `readers` are the tasks with templates that refer to it."""
 
     execution_id: str
     path: str

@@ -1,6 +1,6 @@
-"""The rules that find causes. `NODE_RULES` are asked in order; the first that has one wins.
+"""The rules that find causes. `NODE_RULES` apply in order; the first finding wins.
 
-What other parts of the engine let a node wait for gets a rule here, and a row in `causes`.
+A new kind of waiting in the engine needs a rule here and a row in `causes`.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from flowmesh.standards.events import LISTENING
 _DENIED = "PERMISSION_DENIED"
 ROUNDS_MIN = 10
 STATES_MIN = 100
-"""A state machine goes round that has run so many states, and each so often on average."""
+"""A state machine with this many states run, and this many rounds on average, is looping."""
 
 
 def dependencies(scope: Scope, planned: PlanNode, before: list[PlanNode]) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def not_permitted(node: NodeState) -> Iterator[Finding]:
 
 
 def node_ended(case: Case, node: NodeState) -> Iterator[Finding]:
-    """How a node ended, and why where it failed."""
+    """Report the outcome of a node with its failure."""
     failed = node.status == FAILED
     error = _error_of(node) if failed else ""
     yield finding(
@@ -73,7 +73,7 @@ def node_ended(case: Case, node: NodeState) -> Iterator[Finding]:
         because=f" after attempt {node.attempt}: {error}" if error else "",
         helps=f"`flowmesh logs {case.state.execution_id} --task {node.id}` shows its log lines"
         if failed
-        else "nothing is to be done",
+        else "no action is needed",
     )
 
 
@@ -100,9 +100,9 @@ def _ended(case: Case) -> Iterator[Finding]:
         because_of=[where] if where else None,
         status=execution_word(state.status),
         because=f", {where or 'the execution'} failed with {_text_of(failure)}" if failure else "",
-        helps=f"mend the cause, then `flowmesh rerun {state.execution_id} --from-failed`"
+        helps=f"fix the cause, then `flowmesh rerun {state.execution_id} --from-failed`"
         if failure
-        else "`flowmesh get execution` shows how",
+        else "`flowmesh get execution` shows the result",
     )
 
 
@@ -114,12 +114,12 @@ def _unowned(case: Case) -> Iterator[Finding]:
 def _paused(case: Case) -> Iterator[Finding]:
     if not case.state.paused:
         return
-    said, since_us = case.pause, 0
+    pause, since_us = case.pause, 0
     by = reason = ""
-    if said is not None:
-        since_us = said.at_us
-        by = f" by {said.workflow_paused.actor}" if said.workflow_paused.actor else ""
-        reason = f" ({said.workflow_paused.reason})" if said.workflow_paused.reason else ""
+    if pause is not None:
+        since_us = pause.at_us
+        by = f" by {pause.workflow_paused.actor}" if pause.workflow_paused.actor else ""
+        reason = f" ({pause.workflow_paused.reason})" if pause.workflow_paused.reason else ""
     yield finding(Cause.PAUSED, since=moment_or_unset(since_us), by=by, reason=reason)
 
 
@@ -256,7 +256,7 @@ def _timer(_case: Case, node: NodeState) -> Iterator[Finding]:
 
 
 def _signal(case: Case, node: NodeState) -> Iterator[Finding]:
-    # What registers for events never ends by itself; the node beside it waits for them.
+    # An event listener never ends by itself; the node beside it waits for the events.
     if node.planned.signal not in ("", LISTENING):
         yield finding(
             Cause.SIGNAL,
@@ -279,7 +279,7 @@ def _approval(case: Case, node: NodeState) -> Iterator[Finding]:
             since=moment_or_unset(node.scheduled_at_us),
             until=moment_or_unset(asked.due_at_us),
             left=left,
-            names=listed(names) or "anybody",
+            names=listed(names) or "any person",
             execution=case.state.execution_id,
             task=node.id,
         )

@@ -1,4 +1,4 @@
-"""The report of an execution as it was after one of its events."""
+"""The report of an execution after one of its events."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from flowmesh.insight.parts import ErrorPart, ExecutionWord, HoldWord, Json, Nod
 
 
 class NodeAt(Part, kw_only=True):
-    """A node that had begun or ended."""
+    """A node that has begun or ended."""
 
     status: NodeWord
     attempt: int
@@ -22,7 +22,7 @@ class NodeAt(Part, kw_only=True):
 
 
 class SignalAt(Part, kw_only=True):
-    """A signal that had been received."""
+    """A received signal."""
 
     name: str
     payload: Json
@@ -30,8 +30,8 @@ class SignalAt(Part, kw_only=True):
 
 
 class Variables(Part, kw_only=True):
-    """What templates saw: the input, outputs by task, the values of state machines, signals, and
-    what the workflow declares as variables.
+    """Values for templates: the input, outputs by task, the values of state machines, signals, and
+    the declared variables.
     """
 
     input: Json
@@ -42,22 +42,22 @@ class Variables(Part, kw_only=True):
 
 
 class TimerAt(Part, kw_only=True):
-    """A node with a time to come: a timer, the next attempt of a task, the limit of a node."""
+    """A node with a due time: of a timer, of the next attempt, or of a timeout."""
 
     task_id: str
     due_at: datetime
 
 
 class StateAt(Part, kw_only=True):
-    """An execution after event `sequence` of the `lastSequence` it had when this was asked.
+    """An execution after event `sequence`; `lastSequence` is that of its latest event.
 
-    `held` were ready and waited because of a pause or a limit of the execution, `queued` waited
-    for a worker, `atWorkers` were with one; `awaiting` has the nodes that waited for each signal.
-    `children` are the executions that nodes waited for, empty until they have started.
-    `hold` is what the execution itself waited for to begin.
-    `onHold` had failed and waited for somebody, as did those `stopped` by a breakpoint and those
-    `asking` for approval; `undo` were to be undone.
-    A start of a task that is over within 50 ms is written down with its end.
+    `held` are ready nodes that a pause or a limit of the execution holds, `queued` wait for a
+    worker, `atWorkers` are sent to one; `awaiting` are the waiting nodes by signal.
+    `children` are the executions that nodes wait for, empty until their start.
+    `hold` is the hold before the start of the execution.
+    `onHold` are failed nodes that are held, `stopped` nodes at a breakpoint, `asking` nodes with an
+    open approval, `undo` nodes to compensate.
+    The start of a task that ends within 50 ms is recorded with its end.
     """
 
     execution_id: str

@@ -1,4 +1,4 @@
-"""When each node of an execution was ready, began and ended, as its history has it."""
+"""Times of nodes and attempts, read from a history."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ CANCELED = execution_pb2.NODE_STATUS_CANCELED
 
 @dataclass(slots=True)
 class AttemptTimes:
-    """When an attempt was ready, began and ended, in microseconds; 0 is not yet.
+    """Times of an attempt: ready, started, ended, in microseconds; 0 means not yet.
 
-    One that was `suspended` ended because its handler waits.
+    A `suspended` attempt ended because its handler waits.
     """
 
     number: int
@@ -33,16 +33,16 @@ class AttemptTimes:
 
     @property
     def begins_us(self) -> int:
-        """A node that needs no worker begins when it is ready."""
+        """The start; for a node without a worker the time at which it was ready."""
         return self.started_us or (self.ready_us if self.ended_us else 0)
 
 
 @dataclass(slots=True)
 class NodeTimes:
-    """What became of a node: its attempts by number, and how it ended.
+    """The attempts of a node by number, and its outcome.
 
-    `expanded_us` is when the items of a map, or the first value of a machine, were known,
-    `held_us` since when it waits, or waited last, for somebody to say how it goes on.
+    `expanded_us` is the time at which the items of a map, or the first value of a machine, were
+    known, `held_us` the start of its last hold.
     """
 
     id: str = ""
@@ -65,13 +65,13 @@ class NodeTimes:
 
 @dataclass(slots=True)
 class History:
-    """A history, read: its nodes in the order in which they first appear, and its pauses.
+    """The nodes of a history in order of appearance, and its pauses.
 
-    `undone_us` is since when what was done was undone.
+    `undone_us` is the start of the compensation.
     """
 
     nodes: dict[str, NodeTimes] = field(default_factory=dict)
-    # From and to, in microseconds; 0 is not yet.
+    # Start and end, in microseconds; 0 means not yet.
     pauses: list[tuple[int, int]] = field(default_factory=list)
     held_us: int = 0
     begun_us: int = 0
@@ -84,12 +84,12 @@ class History:
     failure: failure_pb2.Failure | None = None
 
     def node(self, node_id: str) -> NodeTimes:
-        """That of a node, which has no times where no event names it."""
+        """Return the times of a node; empty ones if no event names it."""
         return self.nodes.get(node_id) or NodeTimes(node_id)
 
 
 def read(events: Iterable[pb.HistoryEvent]) -> History:
-    """What the events say of every node, those below maps included."""
+    """Read the times of all nodes, those in bodies included."""
     history = History()
     for event in events:
         kind = event.WhichOneof("event")
@@ -155,14 +155,14 @@ def _resume(history: History, at_us: int) -> None:
 
 
 def _reopen(history: History, node: NodeTimes, body: pb.NodeSteered) -> None:
-    """A node that failed goes on, and so do those that were skipped because of it."""
+    """Reopen a failed node and the successors that were skipped because of it."""
     if body.action == execution_pb2.NODE_ACTION_OVERRIDE:
         node.output = body.output
         return
     if node.status == FAILED:
         node.status, node.ended_us = RUNNING, 0
-    for behind in map(history.node, body.reopened):
-        behind.status, behind.ended_us, behind.because_of = PENDING, 0, ""
+    for skipped in map(history.node, body.reopened):
+        skipped.status, skipped.ended_us, skipped.because_of = PENDING, 0, ""
 
 
 def _end(history: History, status: execution_pb2.ExecutionStatus.ValueType, at_us: int) -> None:

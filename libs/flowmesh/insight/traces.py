@@ -1,8 +1,8 @@
-"""Where the time of an execution went.
+"""The trace of an execution: times of its tasks, critical path, bottleneck.
 
-A task is *ready* when its dependencies have ended, *waits* until a worker has it, and *runs* until
-its attempt ends. The critical path leads from the task that ended last back over those that each
-waited for; what cost most on it is the bottleneck.
+A task is *ready* when its dependencies have ended, *waits* until a worker starts it, and *runs*
+until its attempt ends. The critical path leads from the last ended task back over the dependencies
+that each waited for; its largest cost is the bottleneck.
 """
 
 from collections.abc import Iterable
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 CostReason = WaitReason | Literal["run"]
 
 TASKS_SHOWN_MAX = 10_000
-"""Tasks below maps, groups and state machines that one trace shows."""
+"""Tasks inside maps, groups and state machines in one trace."""
 
 TREE_DEPTH_MAX = 24
-"""JSON that is nested deeper is refused by many readers, ours included."""
+"""Levels of the tree. Many JSON readers, ours included, reject deeper nesting."""
 
 
 class WaitPart(Part, kw_only=True):
-    """A stretch in which a task waited, and why."""
+    """A period in which a task waited, with its reason."""
 
     reason: WaitReason
     from_ms: float
@@ -53,7 +53,7 @@ class WaitPart(Part, kw_only=True):
 
 
 class AttemptTrace(Part, kw_only=True):
-    """One attempt: ready, with a worker, ended."""
+    """Times of one attempt: ready, started, ended."""
 
     attempt: int
     ready_ms: float
@@ -69,8 +69,8 @@ class AttemptTrace(Part, kw_only=True):
 class TaskTrace(Part, kw_only=True):
     """A task and its attempts; `releasedBy` is the dependency that ended last.
 
-    `queuedMs` is when its dependencies had ended, `waits` has all that kept it from running;
-    by `slackMs` it could have ended later without the execution ending later.
+    `queuedMs` is the end of its dependencies, `waits` are its waiting periods, `slackMs` the delay
+    that would not have delayed the execution.
     """
 
     id: str
@@ -89,20 +89,20 @@ class TaskTrace(Part, kw_only=True):
     slack_ms: float | UnsetType = UNSET
     critical: bool
     waits: list[WaitPart]
-    # What was told besides the output: lines logged, figures, whether it is an earlier result.
+    # Metadata beside the output: log lines, measurements, a mark for a reused result.
     metadata: Json | UnsetType = UNSET
     attempts: list[AttemptTrace]
 
 
 class TraceBranch(Part, kw_only=True):
-    """A task and those it released."""
+    """A task and the tasks that it released."""
 
     id: str
     children: list["TraceBranch"]
 
 
 class Bottleneck(Part, kw_only=True):
-    """What cost most on the critical path: a task that ran, or what it waited for."""
+    """The largest cost on the critical path: the run of a task, or a reason of its waiting."""
 
     task_id: str
     reason: CostReason
@@ -112,7 +112,7 @@ class Bottleneck(Part, kw_only=True):
 
 
 class Trace(Part, kw_only=True):
-    """Where the time of an execution went."""
+    """The trace of an execution."""
 
     execution_id: str
     workflow: str
@@ -139,13 +139,13 @@ def trace_of(
     now_us: int,
     truncated: bool = False,
 ) -> Trace:
-    """The trace; `now_us` ends what still runs."""
+    """Return the trace; running attempts count until `now_us`."""
     return Tracing(plan, read(events), now_us).trace(execution_id, truncated=truncated)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a task on the critical path cost, and by what."""
+    """The time that a task on the critical path spent for one reason."""
 
     task_id: str
     reason: CostReason
@@ -153,7 +153,7 @@ class Cost:
 
 
 class Tracing:
-    """One history, and what follows from its times."""
+    """Computations over the times of one history."""
 
     def __init__(self, plan: "Plan", history: History, now_us: int) -> None:
         self.plan = plan
@@ -186,7 +186,7 @@ class Tracing:
         places = {id_: place for place, id_ in enumerate(order, 1)}
         critical = frozenset(path)
         shown = [self._task(id_, places.get(id_), slack, id_ in critical) for id_ in self.ids]
-        # What is around others is as slow as they are.
+        # The time of a container is that of the tasks inside.
         began = [
             task for task in shown if task.ready_ms is not UNSET and task.id not in self._last_below
         ]
@@ -211,7 +211,7 @@ class Tracing:
     # --- the critical path ---
 
     def critical_path(self) -> list[str]:
-        """From the first task to the one that ended last, each released by the one before."""
+        """Return the path to the last ended task, each task released by the one before."""
         ended = [
             node.id
             for node in map(self.history.node, self.ids)
@@ -219,25 +219,25 @@ class Tracing:
         ]
         if not ended:
             return []
-        # Of several that ended at one moment the one that was ready last, and of these the last.
+        # Ties are broken by the latest ready time, then by the latest position.
         last = max(reversed(ended), key=self._ended_and_ready)
-        return self._way_to(last)
+        return self._path_to(last)
 
     def _ended_and_ready(self, node_id: str) -> tuple[int, int]:
         node = self.history.node(node_id)
         return node.ended_us, node.ready_us
 
-    def _way_to(self, node_id: str) -> list[str]:
-        """Backwards to the beginning of its graph; the way through a body follows its owner."""
-        ways: list[list[str]] = []
+    def _path_to(self, node_id: str) -> list[str]:
+        """Return the path from the start of a node's graph; a body's path follows its owner."""
+        paths: list[list[str]] = []
         while node_id:
             inner = self._last_below.get(node_id, "")
-            ways.append([node_id, *(self._way_to(inner) if inner else ())])
+            paths.append([node_id, *(self._path_to(inner) if inner else ())])
             node_id = self.released.get(node_id, "")
-        return [each for way in reversed(ways) for each in way]
+        return [each for path in reversed(paths) for each in path]
 
     def costs(self, node_id: str) -> list[Cost]:
-        """What a task cost, apart from what it waited for others; nothing for who is around any."""
+        """Return the costs of a task except waits for dependencies; none for a container."""
         if node_id in self._last_below:
             return []
         costs = [
@@ -270,16 +270,16 @@ class Tracing:
         )
 
     def slack_us(self) -> dict[str, int]:
-        """By how much each task that ended could have ended later and delayed nothing else."""
+        """Return for each ended task the delay that would have delayed nothing else."""
         history = self.history
         slack: dict[str, int] = {}
         followers: dict[str, list[str]] = {}
         for node_id in self.ids:
             for dependency in self.waits.dependencies(node_id):
                 followers.setdefault(dependency, []).append(node_id)
-        # Of each once: to find it looks at all that a task depends on.
+        # Computed once per task: it reads all dependencies.
         eligible_us = {node_id: self.waits.eligible_us(node_id) for node_id in self.ids}
-        # Who ended later comes first: what follows a task, and what is around it, ends after it.
+        # The latest ends first: successors and containers of a task end after it.
         for node in sorted(
             map(history.node, self.ids), key=lambda each: (-each.ended_us, len(each.id))
         ):
@@ -348,12 +348,12 @@ class Tracing:
         )
 
     def _tree(self, order: list[str]) -> list[TraceBranch]:
-        """Tasks under the one that released them, or that they are below of.
+        """Return the tasks as a tree under the tasks that released or contain them.
 
-        Below the deepest level they stand side by side.
+        Tasks below the deepest level are added to that level.
         """
         roots: list[TraceBranch] = []
-        # Of each task: where the tasks that it releases are put, and on which level that is.
+        # For each task the list for the tasks that it releases, and its level.
         places: dict[str, tuple[list[TraceBranch], int]] = {"": (roots, 0)}
         for id_ in order:
             parent = self.released[id_] or owner_of(prefix_of(id_))
@@ -374,7 +374,7 @@ COST_TEXTS: dict[CostReason, str] = {
     "items": "waited for the concurrency of its map",
     "worker": "waited for a worker",
     "retry": "waited between attempts",
-    "handler": "waited for what its handler asked for",
+    "handler": "waited for the requests of its handler",
     "signal": "waited for a signal",
     "child": "waited for another execution",
     "people": "waited for people",

@@ -1,8 +1,8 @@
-"""What each node waited for, and whom: the time before it ran, cut by its reasons.
+"""The waiting time of each node before it ran, divided by reason.
 
-The history says when a node was ready and when its dependencies had ended; what lies between is
-the doing of a pause, of a limit, or of the orchestrator. What a worker did not take in time waited
-for a worker, whatever kept that one busy: no history knows it.
+A history has the time at which a node was ready and the ends of its dependencies; a gap between
+them is a pause, a limit, or the orchestrator. The time from ready to started counts as waiting for
+a worker: a history does not record the load of workers.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,11 @@ from flowmesh.insight.times import RUNNING, SKIPPED, History, NodeTimes
 if TYPE_CHECKING:
     from flowmesh.plan import Plan, PlanNode
 
-# `dependency`: others had to end first. `start`: the execution waited to begin. `pause`: it was
-# paused. `parallelism`: as many
-# tasks ran as may. `items`: as many items of the map ran as may. `worker`: no worker had it yet.
-# `retry`: the pause before another attempt. `handler`: its durable handler had asked for something.
-# `signal`: it was awaited. `child`: another execution. `people`: somebody had to approve, or to say
-# how it goes on. `engine`: the orchestrator had not come to it.
+# `dependency`: open dependencies. `start`: the hold before the start. `pause`: a pause.
+# `parallelism`: the limit of the workflow. `items`: the limit of the map. `worker`: no worker
+# started it. `retry`: the delay before another attempt. `handler`: open requests of its durable
+# handler. `signal`: an awaited signal. `child`: another execution. `people`: an approval, or a
+# decision on a held node. `engine`: the orchestrator had not processed it.
 WaitReason = Literal[
     "dependency",
     "start",
@@ -39,7 +38,7 @@ WaitReason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A stretch of time, in microseconds, in which a node waited; `because_of` names a node."""
+    """A waiting period of a node, in microseconds; `because_of` names the cause node."""
 
     reason: WaitReason
     from_us: int
@@ -52,13 +51,13 @@ class Wait:
 
 
 class Waits:
-    """The waits of the nodes of one history. `now_us` ends those that are not over."""
+    """The waits of the nodes of one history. Open waits count until `now_us`."""
 
     def __init__(self, plan: "Plan", history: History, now_us: int) -> None:
         self._plan = plan
         self._history = history
         self._now_us = history.ended_us or now_us
-        # The last node of each body, by its prefix, which is what a state machine goes on from.
+        # The last ended node of each body by prefix: the predecessor in a state machine.
         self._last: dict[str, NodeTimes] = {}
         for node in history.nodes.values():
             if node.ended_us:
@@ -68,7 +67,7 @@ class Waits:
         return self._plan.at(node_id)
 
     def dependencies(self, node_id: str) -> list[str]:
-        """Ids of the nodes that a node depends on, where it is."""
+        """Return the ids of the dependencies of a node, with its prefix."""
         prefix = prefix_of(node_id)
         graph = self._plan if not prefix else self._plan.at(owner_of(prefix)).body
         if graph is None:
@@ -76,7 +75,7 @@ class Waits:
         return [prefix + graph.nodes[i].id for i in self.planned(node_id).dependencies]
 
     def released_by(self, node_id: str) -> str:
-        """The node whose end let this one begin: a dependency, or the state before it."""
+        """Return the node whose end released this one: a dependency, or the previous state."""
         ended = [
             node
             for node in map(self._history.node, self.dependencies(node_id))
@@ -97,7 +96,7 @@ class Waits:
         return self._last.get(f"{owner}[{item - 1}]/")
 
     def begins_us(self, node_id: str) -> int:
-        """When the graph began that a node is in, or the undoing of what was done."""
+        """Return the start of the node's graph, or of the compensation for an undo node."""
         if self.planned(node_id).undoes is not None:
             return self._history.undone_us
         owner = owner_of(prefix_of(node_id))
@@ -107,14 +106,14 @@ class Waits:
         return around.expanded_us or around.ready_us
 
     def eligible_us(self, node_id: str) -> int:
-        """When nothing of the graph held a node back any more; 0 is not yet."""
+        """Return the time at which the last dependency of a node ended; 0 means not yet."""
         released = self.released_by(node_id)
         if released:
             return self._history.node(released).ended_us
         return 0 if self.dependencies(node_id) else self.begins_us(node_id)
 
     def of(self, node_id: str) -> list[Wait]:
-        """All waits of a node, in order of time."""
+        """Return all waits of a node in order of time."""
         return [wait for wait in self._all(node_id) if wait.to_us > wait.from_us]
 
     def _all(self, node_id: str) -> Iterator[Wait]:
@@ -146,7 +145,7 @@ class Waits:
 
     def _gap_reason(self, node_id: str, planned: "PlanNode") -> WaitReason:
         if planned.undoes is not None:
-            return "dependency"  # what was built on it is undone before
+            return "dependency"  # dependent work is undone first
         owner = owner_of(prefix_of(node_id))
         of_map = owner and self._plan.at(owner).kind == plan_pb2.NODE_KIND_MAP
         if of_map and not planned.dependencies:
@@ -154,7 +153,7 @@ class Waits:
         return "parallelism" if self._plan.parallelism else "engine"
 
     def _cut(self, reason: WaitReason, from_us: int, to_us: int) -> Iterator[Wait]:
-        """The stretch, with the wait to begin and the pauses in it told apart."""
+        """Yield a period, split at the start hold and at pauses."""
         history = self._history
         begun_us = min((history.begun_us or self._now_us) if history.held_us else 0, to_us)
         if begun_us > from_us:
@@ -170,7 +169,7 @@ class Waits:
 
 
 def waited_for(planned: "PlanNode") -> WaitReason | None:
-    """What a node waits for all the time that it is open; None for one that works."""
+    """Return the reason for which a node waits while it is open; None for a working node."""
     if planned.signal:
         return "signal"
     if planned.kind == plan_pb2.NODE_KIND_CHILD:

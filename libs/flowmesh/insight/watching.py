@@ -1,7 +1,7 @@
-"""One value followed along the chain of tasks: who set it, who read it, what it was after each.
+"""A watch on one value: the tasks that set and read it, and its value after each task.
 
-Who reads it is known from the templates of the plan: whoever refers to the value, to a part of it
-or to what it is a part of.
+Readers are the nodes with templates that refer to the value, to a part of it, or to a value that
+contains it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,18 +27,18 @@ from flowmesh.views import event_type, json_value
 ROOTS = ("input", "variables", "tasks", "context", "states", "signals")
 STEPS_MAX = 5_000
 VALUE_BYTES_MAX = 4 << 20
-"""Values shown of one watch, in all, about; beyond it they are left out."""
+"""Approximate bytes of the values in one report; further values are left out."""
 
 Path = tuple[str | int, ...]
 _MISSING: Any = UNSET
 
 
 class PathInvalid(ValueError):
-    """The path is none, or begins with nothing that is known."""
+    """The path is malformed or has an unknown root."""
 
 
 def parsed(path: str) -> Reference:
-    """The path as a reference. Raises PathInvalid."""
+    """Parse a path as a reference. Raises PathInvalid."""
     try:
         reference = parse_reference(path, 0, len(path), "")
     except ReferenceInvalid as error:
@@ -59,7 +59,7 @@ def watch(
     *,
     truncated: bool = False,
 ) -> Watch:
-    """Follows a value through a history; raises PathInvalid."""
+    """Follow a value through a history. Raises PathInvalid."""
     watched = parsed(path)
     watcher = _Watcher(plan, watched, stored)
     replayed(execution_id, plan, events, stored, watcher.note)
@@ -78,14 +78,14 @@ class _Watcher:
     watched: Reference
     stored: Stored
     steps: list[WatchStep] = field(default_factory=list)
-    # Whether a node reads it, by its id in the plan.
+    # True for nodes that read it, by their id in the plan.
     reads: dict[str, bool] = field(default_factory=dict)
     last: Any = _MISSING
     cut: bool = False
     _bytes: int = 0
-    # Decoding the same output for each event would cost more than all else.
+    # The last decoded payload: decoding an output for each event would dominate the cost.
     _decoded: tuple[payload_pb2.Payload | None, Any] = (None, _MISSING)
-    # The signals, how many were looked at, and the last of these that has the name.
+    # The signals, the number already searched, and the last one with the name.
     _signals: list[execution_pb2.Signal] = field(default_factory=list)
     _looked_at: int = 0
     _of_name: execution_pb2.Signal | None = None
@@ -125,7 +125,7 @@ class _Watcher:
             return
         shown = value
         if action != "pass" or changed:
-            # To measure a large value takes a while: not once nothing more is shown.
+            # Measuring a large value is slow: skipped above the limit.
             if self._bytes <= VALUE_BYTES_MAX:
                 self._bytes += len(repr(value)) if isinstance(value, dict | list | str) else 8
             if self._bytes > VALUE_BYTES_MAX:
@@ -178,7 +178,7 @@ class _Watcher:
         return _within(self._decode(state.input), path)
 
     def _signal(self, state: State, path: Path) -> Any:
-        """The payload of the last signal of a name."""
+        """Return the payload of the last signal of a name."""
         if state.signals is not self._signals:
             self._signals, self._looked_at, self._of_name = state.signals, 0, None
         for signal in state.signals[self._looked_at :]:
@@ -212,11 +212,11 @@ def _within(value: Any, path: Path) -> Any:
     return value
 
 
-# --- who reads it ---
+# --- readers ---
 
 
 def _named(graph: Any, prefix: str) -> Iterator[tuple[str, PlanNode]]:
-    """All nodes by their ids with the items left out: `map/a`."""
+    """Yield all nodes by their ids without items: `map/a`."""
     for node in graph.nodes:
         yield prefix + node.id, node
         if node.body is not None:
@@ -243,7 +243,7 @@ def _reads(watched: Reference, template: Template | None) -> bool:
 
 
 def _touch(watched: Reference, reference: Reference) -> bool:
-    """Whether one of two paths leads to the other, the context being the input and all outputs."""
+    """Return whether one of two paths contains the other; the context is the input and all outputs."""
     return any(
         one[: len(other)] == other[: len(one)]
         for one in _places(watched)
@@ -253,7 +253,7 @@ def _touch(watched: Reference, reference: Reference) -> bool:
 
 def _places(reference: Reference) -> Iterator[Path]:
     if reference.root != "context":
-        # In a machine `state` is its value, whichever machine that is.
+        # `state` is the value of the nearest machine; all machines count.
         root = "states" if reference.root == "state" else reference.root
         path = () if reference.root == "state" else reference.path
         yield (root, *path)

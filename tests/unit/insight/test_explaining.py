@@ -266,7 +266,7 @@ def test_people_are_waited_for_by_name() -> None:
     (found,) = why(run).findings
     assert (found.cause, found.text) == (
         Cause.APPROVAL,
-        "it waits for 1 more of bob to approve",
+        "it waits for approval by bob (1 left)",
     )
     assert "flowmesh approve exec-1 ok" in found.remedy
 

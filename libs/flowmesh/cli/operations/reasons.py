@@ -30,7 +30,7 @@ def causes() -> dict[str, tuple[str, str]]:
 
     waits = {name.upper(): (f"The task {text}.", "") for name, text in COST_TEXTS.items()}
     told = {
-        str(cause): (texts.says.format_map(_Named()), texts.helps.format_map(_Named()))
+        str(cause): (texts.sentence.format_map(_Named()), texts.remedy.format_map(_Named()))
         for cause, texts in TEXTS.items()
     }
     return waits | told
