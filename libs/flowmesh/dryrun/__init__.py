@@ -1,7 +1,7 @@
-"""DryRuns: executions in memory, by the real engine, on a virtual clock. No call leaves.
+"""Dry runs: executions in memory with the real engine and a virtual clock. No call is sent.
 
-run.dry_run(plan, input, …)       one execution; every attempt is answered by a mock, by the code
-                                   that workers run where that has no effect, or from its schema
-report.Report                      what happened: the path, inputs, outputs and calls of every node
-suites.read_suite, suites.run_case what a `*.test.yaml` asks for, and how it went
+run.dry_run(plan, input, …)        run one execution; attempts are answered by mocks, by the real
+                                   executors without side effects, or from the output schema
+report.Report                      the path, and inputs, outputs and calls of every node
+suites.read_suite, suites.run_case read a `*.test.yaml` and run its tests
 """

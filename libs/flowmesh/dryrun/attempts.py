@@ -1,8 +1,8 @@
-"""One attempt of a task in a dry run: the code that workers run, with nobody at the other end.
+"""Attempts of tasks in a dry run: the executors of workers, without calls to other systems.
 
-Its input is rendered and checked as it would be, and so is the call it makes; then a mock answers,
-or the code itself where it has no effect, or a value that fits the output's schema. Of tasks of the
-open standards the call is answered, and the rest of the task is done with that.
+The input is rendered and checked, and the call is recorded. Then a mock answers, or the executor
+itself if it has no side effects, or a value of the output schema. Tasks of the open standards run
+completely; only their calls are answered.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,17 +47,17 @@ _INSIDE = frozenset(name for name in _RUN if TASK_TYPES[name].stays_inside)
 _COMPOSITE = frozenset(name for name in _RUN if TASK_TYPES[name].composite)
 # Types whose executors make the call that is recorded and not sent.
 _CALLING = _RUN - _INSIDE - _COMPOSITE
-# What asks an authorization server for a token, which it is given.
+# A token request to an authorization server; it is answered with a token.
 _TOKEN_ASKED = b"grant_type=client_credentials"
 _TOKEN = b'{"access_token": "token"}'
-# What asks an authority for its endpoints.
+# The discovery path of an authorization server.
 _DISCOVERY = "/.well-known/openid-configuration"
 _JSON = {"content-type": "application/json"}
 
 
 @dataclass(slots=True)
 class Answer:
-    """How an attempt ends, so long after it began, and where its output is from."""
+    """The result of an attempt, its duration, and the source of its output."""
 
     output: payload_pb2.Payload | None = None
     failure: failure_pb2.Failure | None = None
@@ -90,11 +90,11 @@ class _Attempt:
 
 
 class _NotSent(Exception):
-    """The call has been noted; it goes no further."""
+    """The call is recorded and not sent."""
 
 
-class _NoWayOut:
-    """Takes the place of the client that makes calls: notes them, and answers where it is told."""
+class _RecordingClient:
+    """A client that records calls instead of sending them; `reply` provides the answers."""
 
     def __init__(self) -> None:
         self.attempt: _Attempt | None = None
@@ -112,7 +112,7 @@ class _NoWayOut:
     ) -> Response:
         assert self.attempt is not None
         if body is not None and body.startswith(_TOKEN_ASKED):
-            self._note(method, masked_url(url), UNSET)
+            self._record(method, masked_url(url), UNSET)
             return Response(200, _JSON, _TOKEN, url)
         if url.endswith(_DISCOVERY):
             endpoint = url.removesuffix(_DISCOVERY) + "/token"
@@ -128,23 +128,23 @@ class _NoWayOut:
 
     async def run(self, call: DatabaseCall) -> Rows:
         body = {"statement": call.statement, "parameters": masked(dict(call.values))}
-        self._note("EXEC" if call.writes else "QUERY", f"db:{call.connection}", body)
+        self._record("EXEC" if call.writes else "QUERY", f"db:{call.connection}", body)
         raise _NotSent
 
     async def call(self, rpc: Rpc) -> RpcAnswer:
         url = f"grpc://{rpc.target.address}/{rpc.method}"
-        self._note("CALL", url, masked(rpc.request), masked(dict(rpc.metadata)))
+        self._record("CALL", url, masked(rpc.request), masked(dict(rpc.metadata)))
         raise _NotSent
 
     async def publish(
         self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
     ) -> None:
-        self._note("PUBLISH", f"nats:{subject}", masked(event))
+        self._record("PUBLISH", f"nats:{subject}", masked(event))
         if self.reply is None:
             raise _NotSent
         self.reply()
 
-    def _note(self, method: str, url: str, body: Json, headers: Json = UNSET) -> None:
+    def _record(self, method: str, url: str, body: Json, headers: Json = UNSET) -> None:
         assert self.attempt is not None
         call = self.attempt.call()
         call.method, call.url, call.body, call.headers = method, url, body, headers
@@ -152,7 +152,7 @@ class _NoWayOut:
 
 
 class _Unfetched:
-    """Operations of documents that are not fetched: all parameters are sent as the body."""
+    """Operations of OpenAPI documents that are not fetched; parameters form the body."""
 
     async def find(self, url: str, operation_id: str, _attempt: Attempt) -> Operation:
         return _UnknownOperation(operation_id, "POST", f"{url}#{operation_id}", {})
@@ -164,14 +164,14 @@ class _UnknownOperation(Operation):
 
 
 class Attempts:
-    """Answers the attempts of one dry run."""
+    """The answers to the attempts of one dry run."""
 
     def __init__(
         self, plan: Plan, mocks: Mocks, sandbox: Sandbox, now_us: Callable[[], int]
     ) -> None:
         self._mocks = mocks
         self._uses = uses_of(plan)
-        self._out = _NoWayOut()
+        self._out = _RecordingClient()
         numbers = count(1)
         self._specs = ReadySpecs(
             builtin_executors(
@@ -210,7 +210,7 @@ class Attempts:
         return answer
 
     async def child(self, state: State, node: NodeState, data: bytes) -> Answer:
-        """What a mock answers for a workflow that is started; null where there is none."""
+        """Answer the start of a child workflow from its mock; null without one."""
         answer = Answer(input=orjson.loads(data) if data else None)
         mock = self._mocks.of(node)
         if mock is None:
@@ -237,14 +237,14 @@ class Attempts:
         answer.output = payload_pb2.Payload(data=output.data)
 
     async def _output(self, attempt: _Attempt) -> Output:
-        """The output; raises TaskFailure."""
+        """Return the output. Raises TaskFailure."""
         kind, answer = attempt.spec.task_type, attempt.answer
         if kind in _COMPOSITE:
             answer.source = "run"
             return await self._run(attempt, lambda: dump_json(self._replied(attempt)))
         mock = self._mocks.of(attempt.node)
         if kind not in _INSIDE:
-            await self._note_call(attempt)
+            await self._record_call(attempt)
         elif mock is None:
             answer.source = "run"
             return await self._run(attempt)
@@ -279,7 +279,7 @@ class Attempts:
         )
 
     def _replied(self, attempt: _Attempt) -> Json:
-        """What a call of a standard's task is answered with; null where nothing is said."""
+        """Return the mocked answer to a call of a composite task; null without a mock."""
         mock = self._mocks.of(attempt.node)
         return None if mock is None else self._mocked(mock, attempt)
 
@@ -293,7 +293,7 @@ class Attempts:
             return await ready.step.run_off_loop(one)
         return await ready.step.run(one)
 
-    async def _note_call(self, attempt: _Attempt) -> None:
+    async def _record_call(self, attempt: _Attempt) -> None:
         if attempt.spec.task_type not in _CALLING:
             attempt.answer.calls.append(attempt.call())
             return
@@ -308,7 +308,7 @@ def _failure_of(error: TaskFailure) -> failure_pb2.Failure:
 
 
 def _shown(body: bytes) -> Json:
-    """A body as a person reads it: JSON as such, everything else as text."""
+    """Return a body for display: JSON as a value, other content as text."""
     try:
         return masked(orjson.loads(body))
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Which nodes of a workflow tests have run, and which ways its decisions have gone."""
+"""Coverage of tests: nodes that ran, and branches that decisions took."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from flowmesh.dryrun.timeline import branches_of
 
 @dataclass(slots=True)
 class Coverage:
-    """Of one workflow. A branch is a condition or a decision, and one of the ways it may go."""
+    """The coverage of one workflow. A branch is a condition or decision with one of its outcomes."""
 
     workflow: str
     nodes: set[str] = field(default_factory=set)
@@ -20,7 +20,7 @@ class Coverage:
     branches_taken: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, report: Report) -> None:
-        """Counts what a dry run did."""
+        """Add the nodes and branches of a dry run."""
         for name, step in _steps(report.plan, ""):
             self.branches |= {(_asked(name), way) for way in step.branches or ()}
             if not is_made(name):
@@ -34,13 +34,13 @@ class Coverage:
 
     @property
     def missed(self) -> list[str]:
-        """Nodes that never ran, and ways that were never gone."""
+        """Nodes that never ran, and branches never taken."""
         ways = sorted(self.branches - self.branches_taken)
         return [*sorted(self.nodes - self.nodes_run), *(f"{name} is {way}" for name, way in ways)]
 
 
 def percent(coverages: Iterable[Coverage]) -> float:
-    """Of all nodes and branches of all workflows; 100 where there are none."""
+    """Return the covered percentage of all nodes and branches; 100 without any."""
     every, seen = 0, 0
     for coverage in coverages:
         every += len(coverage.nodes) + len(coverage.branches)

@@ -1,4 +1,4 @@
-"""The schemas that `flowmesh schema` prints: of definitions, and of files of tests."""
+"""JSON Schemas for `flowmesh schema`: of definitions and of test files."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,12 +29,12 @@ _FILE_OF_TESTS = "Tests of workflows (*.test.yaml)"
 
 
 def tests_schema() -> Schema:
-    """Of a file of workflow tests."""
+    """Return the schema of a file of workflow tests."""
     shared: dict[str, Schema] = {
-        "workflow": text(about="Which workflow, where the files hold several."),
+        "workflow": text(about="The workflow under test; required if the files contain several."),
         "mocks": {"$ref": "#/$defs/mocks"},
         "signals": {"type": "array", "items": _signal()},
-        "now": text(about="When the clock begins, such as 2026-01-01T00:00:00Z."),
+        "now": text(about="The start time of the clock, such as 2026-01-01T00:00:00Z."),
     }
     case = members(
         {
@@ -49,9 +49,9 @@ def tests_schema() -> Schema:
         {
             **shared,
             "description": text(),
-            "files": described("Definitions, files or folders, from here.", _NAMES),
+            "files": described("Definition files or folders, relative to this file.", _NAMES),
             "fixtures": described(
-                'Values by name, for "{{fixtures.name}}"; "@file" is what a file holds.',
+                'Values by name, for "{{fixtures.name}}"; "@file" reads a file.',
                 {"type": ["object", "null"]},
             ),
             "tests": {"type": "array", "items": case},
@@ -69,7 +69,7 @@ def tests_schema() -> Schema:
                     {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/mock"}},
                 ]
             },
-            "description": "Answers by node, WorkflowTask or task type; of a list one an attempt.",
+            "description": "Answers by node, WorkflowTask or task type; a list by attempt.",
         },
         "mock": _mock(),
         "expect": _expect(),
@@ -79,7 +79,7 @@ def tests_schema() -> Schema:
 
 
 def _signal() -> Schema:
-    key = text(about="What it is waited for with.")
+    key = text(about="The key of the wait.")
     return members({"name": ID, "key": key, "payload": ANYTHING, "after": _TIME}, "name")
 
 
@@ -108,7 +108,7 @@ def _expect() -> Schema:
             **_values("input"),
             **_values("output"),
             "call": described(
-                "What one of its calls must hold: method, url, headers, body.", ANYTHING
+                "Members that one of its calls must have: method, url, headers, body.", ANYTHING
             ),
             "failure": {"anyOf": [{"$ref": "#/$defs/failure"}, {"type": "null"}]},
         }
@@ -139,7 +139,7 @@ def _expect() -> Schema:
 def _values(name: str) -> dict[str, Schema]:
     return {
         name: described(f"The {name}, equal to this.", ANYTHING),
-        f"{name}Matches": described(f"What the {name} must hold, among more.", ANYTHING),
+        f"{name}Matches": described(f"Members that the {name} must have, among others.", ANYTHING),
     }
 
 

@@ -1,4 +1,4 @@
-"""A value that fits a JSON Schema, made without chance: what a task without a mock answers."""
+"""Deterministic example values of a JSON Schema: the outputs of tasks without a mock."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,9 +23,9 @@ _ORDER = ("object", "array", "string", "integer", "number", "boolean", "null")
 
 
 def example_of(schema: Json) -> Json:
-    """A value of the schema: its own example, default or first choice, else the plainest one.
+    """Return a value of the schema: its example, default or first choice, else a simple one.
 
-    Patterns, `not` and conditions are not looked at: check the value where that matters.
+    Patterns, `not` and conditions are ignored: validate the value if they matter.
     """
     return _Maker(schema).value(schema, 0)
 
@@ -63,7 +63,7 @@ class _Maker:
         return None
 
     def _whole(self, schema: Mapping[str, Json], depth: int) -> dict[str, Json]:
-        """The schema with what it refers to, all of `allOf` and the first of other choices."""
+        """Return the schema merged with its reference, all of `allOf` and each first choice."""
         found = dict(schema)
         parts: list[Json] = []
         reference = found.pop("$ref", None)
@@ -91,7 +91,7 @@ class _Maker:
         more = schema.get("additionalProperties")
         for name in required:
             members.setdefault(name, more if isinstance(more, Mapping) else {"type": "string"})
-        # Deep down only what must be there: a schema that refers to itself ends.
+        # Only required members below half the depth, so that a recursive schema ends.
         if depth > EXAMPLE_DEPTH_MAX // 2:
             members = {name: members[name] for name in required}
         return {name: self.value(member, depth + 1) for name, member in members.items()}
@@ -111,7 +111,7 @@ class _Maker:
 
 
 def _joined(one: dict[str, Json], other: Mapping[str, Json]) -> dict[str, Json]:
-    """Both schemas at once; where they differ in one keyword, the one that comes first."""
+    """Merge two schemas; the first one wins where a keyword differs."""
     found = {**other, **one}
     for keyword in ("properties", "required"):
         mine, theirs = one.get(keyword), other.get(keyword)
@@ -142,7 +142,7 @@ def _string(schema: Mapping[str, Json]) -> str:
 
 
 def _number(schema: Mapping[str, Json], step: float) -> float:
-    """The smallest number that fits where there is a least one; else the largest, 1 or nothing."""
+    """Return the minimum if there is one, else 1 or the maximum if that is lower."""
 
     def bound(keyword: str) -> float | None:
         value = schema.get(keyword)

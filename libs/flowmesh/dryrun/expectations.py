@@ -1,4 +1,4 @@
-"""What a test expects of a dry run, read from its file and held against the report."""
+"""Expectations of a test, read from its file and compared with the report of a dry run."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value that is expected: as it is, or as a part of what is there."""
+    """An expected value, to be equal or contained."""
 
     equal: Json = _ABSENT
     part: Json = _ABSENT
@@ -41,7 +41,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A failure that is expected; of the message a part."""
+    """An expected failure, with a part of its message."""
 
     class_: str = ""
     message: str = ""
@@ -49,14 +49,13 @@ class Failing:
 
     def against(self, name: str, found: Failure | UnsetType) -> list[str]:
         if not isinstance(found, Failure):
-            return [f"{name}: expected a failure, there is none"]
+            return [f"{name}: expected a failure, found none"]
         told = []
         if self.class_ and self.class_ != found.class_:
             told.append(f"{name}.class: expected {self.class_}, is {found.class_}")
         if self.message not in found.message:
-            told.append(
-                f"{name}.message: expected to hold {shown(self.message)}, is {shown(found.message)}"
-            )
+            expected, message = shown(self.message), shown(found.message)
+            told.append(f"{name}.message: expected to contain {expected}, is {message}")
         if self.task and self.task != found.task_id:
             told.append(f"{name}.node: expected {self.task}, is {found.task_id or 'none'}")
         return told
@@ -64,7 +63,7 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class NodeExpected:
-    """What is expected of one node."""
+    """The expectations of one node."""
 
     status: str = ""
     attempts: int = -1
@@ -89,8 +88,8 @@ class NodeExpected:
             yield from self._call(name, node_id, report)
 
     def _call(self, name: str, node_id: str, report: Report) -> Iterator[str]:
-        """One of its calls must fit; of those that do not, the last one is told."""
-        told = [f"{name}.call: expected a call, there is none"]
+        """Yield the differences of the last call, unless one call matches."""
+        told = [f"{name}.call: expected a call, found none"]
         for call in report.calls:
             if call.node == node_id:
                 told = self.call.against(f"{name}.call", msgspec.to_builtins(call))
@@ -101,7 +100,7 @@ class NodeExpected:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Everything that one test expects. Empty members say nothing."""
+    """The expectations of one test. Empty members are not checked."""
 
     status: str = "completed"
     path: tuple[str, ...] | None = None
@@ -115,7 +114,7 @@ class Expected:
     checks: tuple[tuple[str, Condition], ...] = ()
 
     def against(self, report: Report, given: Json) -> list[str]:
-        """Every way in which the dry run is not as expected."""
+        """Return all differences between the report and the expectations."""
         told = []
         if self.status != report.status:
             why = f" ({report.error.class_}: {report.error.message})" if report.error else ""
@@ -174,7 +173,7 @@ def _listed(names: Collection[str]) -> str:
 
 
 def read_expected(reader: Reader, known: Collection[str] | None) -> Expected:
-    """The `expect` of a test; `known` are the nodes there are, where that is known."""
+    """Read the `expect` of a test; `known` are the existing nodes, if known."""
     failing = _failing(reader.object("failure")) if reader.has("failure") else None
     status = _word(reader, "status", STATUSES, "failed" if failing else "completed")
     least_us, most_us = _duration(reader)
@@ -213,7 +212,7 @@ def _failing(reader: Reader) -> Failing:
 
 
 def _duration(reader: Reader) -> tuple[int, int | None]:
-    """A duration is exact; `atLeast` and `atMost` are its bounds."""
+    """Read an exact duration, or the bounds `atLeast` and `atMost`."""
     if not isinstance(reader.raw("duration"), dict):
         exact = duration_us(reader, "duration")
         return exact, exact if reader.raw("duration") is not None else None
@@ -232,13 +231,13 @@ def _names(reader: Reader, key: str, known: Collection[str] | None) -> tuple[str
             check_node(name, known, path, reader.problems)
             found.append(name)
         else:
-            message = f"{key} holds ids of nodes, not {kind_of(name)}"
+            message = f"{key} must contain ids of nodes, not {kind_of(name)}"
             reader.problems.add("DEFINITION_INVALID", message, path)
     return tuple(found)
 
 
 def check_node(name: str, known: Collection[str] | None, path: Path, problems: Problems) -> None:
-    """Notes a name that no node has: `a`, below a map `each[0]/a`."""
+    """Report an unknown node. Names have the form `a`, inside a map `each[0]/a`."""
     if known is not None and plain(name) not in known:
         message = f"there is no node {name!r}{nearest(name, known)}"
         problems.add("GRAPH_UNKNOWN_NODE", message, path, at_key=True)
@@ -266,7 +265,7 @@ def _checks(reader: Reader) -> Iterator[tuple[str, Condition]]:
     for number, source in enumerate(reader.items("check")):
         path = (*reader.path, "check", number)
         if not isinstance(source, str):
-            message = f"a check is a CEL expression, not {kind_of(source)}"
+            message = f"a check must be a CEL expression, not {kind_of(source)}"
             reader.problems.add("DEFINITION_INVALID", message, path)
             continue
         try:

@@ -1,4 +1,4 @@
-"""Outcomes of tests as JUnit XML, which every CI reads."""
+"""Results of tests as JUnit XML, for CI systems."""
 
 import re
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 
 from flowmesh.dryrun.suites import Outcome, Suite
 
-# What XML 1.0 cannot hold.
+# Characters that XML 1.0 does not allow.
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(suites: Iterable[tuple[Suite, list[tuple[Outcome, float]]]]) -> bytes:
-    """The document; each outcome stands with the seconds that it took."""
+    """Return the document of outcomes with their durations in seconds."""
     root = ElementTree.Element("testsuites", name="flowmesh")
     for suite, outcomes in suites:
         element = ElementTree.SubElement(

@@ -1,11 +1,11 @@
-"""Bounds of dry runs."""
+"""Limits of dry runs."""
 
-# Commands to the engine in one dry run, and attempts of tasks among them.
+# Engine commands in one dry run, and attempts of tasks.
 COMMANDS_MAX = 200_000
 ATTEMPTS_MAX = 20_000
-# How long a dry run may take on a real clock before whoever asked is told to do it himself.
+# Real time after which the service ends a dry run; the command line has no such limit.
 SERVED_S = 10.0
-# A commit happens this often: elsewhere work is going on.
+# Commands between two yields to the event loop.
 YIELD_COMMANDS = 100
 MOCKS_MAX = 10_000
 EXAMPLE_DEPTH_MAX = 12

@@ -1,4 +1,4 @@
-"""What stands in for tasks: an output, a failure, or one after another, each after a while."""
+"""Mocks of tasks: outputs and failures, each with a delay."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from flowmesh.plan import Graph, PlanNode
 
 Json = Any
 _CODE = "MOCKS_INVALID"
-# What the template of a mocked output may refer to.
+# Roots in the template of a mocked output.
 ROOTS = frozenset({"input", "attempt", "fixtures"})
 _DURATION = 'a duration such as "200ms" or "1h", or a number of ms'
 
 
 @dataclass(frozen=True, slots=True)
 class Mock:
-    """One answer: an output, which may hold templates over `input`, or a failure."""
+    """One answer: an output with templates over `input`, or a failure."""
 
     output: Template | None = None
     failure: failure_pb2.Failure | None = None
@@ -32,7 +32,7 @@ class Mock:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A signal that comes so long after the start."""
+    """A signal, sent at a time after the start."""
 
     name: str
     payload: Json
@@ -42,10 +42,10 @@ class Signal:
 
 @dataclass(slots=True)
 class Mocks:
-    """Answers by name; of several the last one is given again and again.
+    """Answers by name, one per attempt; the last one repeats.
 
-    A name is that of a node (`charge`, below a map `each/charge`, of one item `each[2]/charge`),
-    of a WorkflowTask, or of a task type; the first that is there counts, in this order.
+    A name is that of a node (`charge`, in a map `each/charge`, for one item `each[2]/charge`), of a
+    WorkflowTask, or of a task type; the first match in this order applies.
     """
 
     answers: Mapping[str, Sequence[Mock]] = field(default_factory=dict)
@@ -54,22 +54,22 @@ class Mocks:
     _given: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def has(self, node: NodeState) -> bool:
-        """Whether anything is said of the node."""
+        """Return whether a mock matches the node; does not count as use."""
         return any(self.answers.get(name) for name in _names(node))
 
     def of(self, node: NodeState) -> Mock | None:
-        """The answer to the node's current attempt; None where nothing is said."""
+        """Return the answer to the node's current attempt; None without a mock."""
         for name in _names(node):
             if answers := self.answers.get(name):
                 self.used.add(name)
-                # Items of a map do not take answers from each other.
+                # Each item of a map has its own sequence of answers.
                 count = self._given.get((name, node.id), 0)
                 self._given[name, node.id] = count + 1
                 return answers[min(count, len(answers) - 1)]
         return None
 
     def answers_for(self, node: NodeState) -> bool:
-        """Whether something is said of a node."""
+        """Return whether a mock matches the node, and count it as used."""
         return any(name in self.answers for name in _names(node))
 
     @property
@@ -90,7 +90,7 @@ def _names(node: NodeState) -> Iterator[str]:
 
 
 def known_names(plan: Graph) -> set[str]:
-    """Every name that a mock for this plan may have, but for single items of a map."""
+    """Return all valid names of mocks for a plan, except single items of a map."""
     return set(_known(plan, ""))
 
 
@@ -111,7 +111,7 @@ def _kinds(node: PlanNode) -> Iterator[str]:
 
 
 def check_names(mocks: Mapping[str, Json], known: Collection[str], at: Path, to: Problems) -> None:
-    """Notes the mocks for what does not exist: they would be passed over in silence."""
+    """Report mocks with unknown names, which would be ignored otherwise."""
     for name in mocks:
         if plain(name) not in known:
             message = f"no node, task or task type is named {name!r}{nearest(name, known)}"
@@ -119,17 +119,17 @@ def check_names(mocks: Mapping[str, Json], known: Collection[str], at: Path, to:
 
 
 def read_mocks(reader: Reader) -> dict[str, tuple[Mock, ...]]:
-    """The members of an object as mocks by name; what is wrong is noted."""
+    """Read the members of an object as mocks by name and report problems."""
     found: dict[str, tuple[Mock, ...]] = {}
     if len(reader.value) > MOCKS_MAX:
-        message = f"at most {MOCKS_MAX:,} mocks, these are {len(reader.value):,}"
+        message = f"at most {MOCKS_MAX:,} mocks, found {len(reader.value):,}"
         reader.problems.add(_CODE, message, reader.path)
         return found
     for name, value in reader.value.items():
         path = (*reader.path, name)
         given = value if isinstance(value, list) else [value]
         if not given:
-            reader.problems.add(_CODE, f"the mock of {name} answers nothing", path)
+            reader.problems.add(_CODE, f"the mock of {name} has no answer", path)
         found[name] = tuple(
             _mock(item, (*path, number) if isinstance(value, list) else path, reader.problems)
             for number, item in enumerate(given)
@@ -139,7 +139,7 @@ def read_mocks(reader: Reader) -> dict[str, tuple[Mock, ...]]:
 
 def _mock(value: Json, path: Path, problems: Problems) -> Mock:
     if not isinstance(value, dict):
-        message = f"a mock is an object with output or failure, not {kind_of(value)}"
+        message = f"a mock must be an object with output or failure, not {kind_of(value)}"
         problems.add(_CODE, message, path)
         return Mock()
     reader = Reader(value, path, problems)
@@ -180,12 +180,12 @@ def duration_us(reader: Reader, key: str) -> int:
 
 
 def read_signals(reader: Reader, key: str = "signals") -> tuple[Signal, ...]:
-    """The list of signals under a key."""
+    """Read the list of signals under a key."""
     found = []
     for number, item in enumerate(reader.items(key)):
         path = (*reader.path, key, number)
         if not isinstance(item, dict):
-            reader.problems.add(_CODE, f"a signal is an object, not {kind_of(item)}", path)
+            reader.problems.add(_CODE, f"a signal must be an object, not {kind_of(item)}", path)
             continue
         one = Reader(item, path, reader.problems)
         name = one.identifier("name", "the name of the signal")

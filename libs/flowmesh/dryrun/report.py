@@ -1,4 +1,4 @@
-"""What a dry run tells: one shape for the command line, REST and the SDK."""
+"""The report of a dry run: one shape for the command line, REST and the SDK."""
 
 from typing import Any, Literal
 
@@ -10,11 +10,11 @@ Source = Literal["mock", "run", "schema", "use", "none"]
 
 
 class Part(msgspec.Struct, rename="camel", kw_only=True):
-    """Base of all parts of a report; times are in ms of the virtual clock from the start."""
+    """The base of all parts of a report. Times are ms of the virtual clock since the start."""
 
 
 class Failure(Part, kw_only=True):
-    """Why an attempt, a node or the execution failed."""
+    """The failure of an attempt, a node or the execution."""
 
     class_: str = msgspec.field(name="class")
     message: str
@@ -23,9 +23,9 @@ class Failure(Part, kw_only=True):
 
 
 class Call(Part, kw_only=True):
-    """A call that an execution would make: over HTTP, or to the worker of a task type.
+    """A call that was recorded and not sent: over HTTP, or to the worker of a task type.
 
-    Values of headers, members and query parameters that look secret are masked.
+    Values of headers, members and query parameters with secret-like names are masked.
     """
 
     node: str
@@ -40,10 +40,10 @@ class Call(Part, kw_only=True):
 
 
 class Node(Part, kw_only=True):
-    """What became of one node.
+    """The outcome of one node.
 
-    `outputFrom` says where its output is from: a mock, the code that workers run, its schema, what
-    others read of it (`use`), or nothing that is known of it.
+    `outputFrom` is the source of its output: a mock, the executor (`run`), its schema, the members
+    that templates read (`use`), or none.
     """
 
     id: str
@@ -60,7 +60,7 @@ class Node(Part, kw_only=True):
 
 
 class PlanStep(Part, kw_only=True):
-    """A node as it is planned; `body` holds the nodes of a map, a group or a machine."""
+    """A planned node; `body` has the nodes of a map, a group or a state machine."""
 
     id: str
     kind: str
@@ -71,13 +71,13 @@ class PlanStep(Part, kw_only=True):
     max_attempts: int | UnsetType = UNSET
     queue: str | UnsetType = UNSET
     critical: bool | UnsetType = UNSET
-    # Ways in which it may decide, by the words that tests and coverage have for them.
+    # Outcomes of a condition or decision, by the names in tests and coverage.
     branches: list[str] | UnsetType = UNSET
     body: list["PlanStep"] | UnsetType = UNSET
 
 
 class Report(Part, kw_only=True):
-    """A dry run. `status` is `running` where it waits for what is not mocked (`waitingFor`)."""
+    """A dry run. `status` is `running` if it waits for nodes without a mock (`waitingFor`)."""
 
     workflow: str
     version: int
@@ -102,5 +102,5 @@ def encode(report: Report) -> bytes:
 
 
 def decode(data: bytes) -> Report:
-    """The report of a service; raises msgspec.DecodeError where it is none."""
+    """Decode the report of a service. Raises msgspec.DecodeError."""
     return msgspec.json.decode(data, type=Report)

@@ -1,4 +1,4 @@
-"""One execution in memory: the engine decides, a virtual clock runs, mocks answer."""
+"""One execution in memory with the engine, a virtual clock and mocks."""
 
 import asyncio
 import heapq
@@ -59,7 +59,7 @@ from flowmesh.plan import (
 from flowmesh.sandbox import Sandbox
 
 Json = Any
-# Where the virtual clock begins: 1 January 2026, 00:00 UTC.
+# The start of the virtual clock: 1 January 2026, 00:00 UTC.
 START_US = 1_767_225_600_000_000
 EXECUTION_ID = "dry-run"
 _COMPLETE = execution_pb2.NODE_ACTION_COMPLETE
@@ -69,7 +69,7 @@ Workflows = Callable[[str], plan_pb2.Plan | None]
 
 
 def no_workflows(_workflow_id: str) -> plan_pb2.Plan | None:
-    """None is known: mocks answer for those that are started, or nothing does."""
+    """Resolve no child workflow; only mocks answer their starts."""
     return None
 
 
@@ -83,9 +83,9 @@ async def dry_run(
     start_us: int = START_US,
     workflows: Workflows = no_workflows,
 ) -> Report:
-    """What an execution of the plan would do; `workflows` gives the plans of those it starts.
+    """Run a plan and return the report; `workflows` resolves the plans of child workflows.
 
-    Raises Invalid INPUT_INVALID where the input does not fit the workflow's schema.
+    Raises Invalid INPUT_INVALID for an input that does not fit the workflow's schema.
     """
     plan = compile_plan(message)
     check_input(plan, given)
@@ -94,7 +94,7 @@ async def dry_run(
 
 
 def check_input(plan: Plan, given: Json) -> None:
-    """Raises Invalid INPUT_INVALID where the input does not fit the workflow's schema."""
+    """Raise Invalid INPUT_INVALID for an input that does not fit the workflow's schema."""
     violations = tuple(
         Violation(f"input{problem.path}", problem.message, "INPUT_INVALID")
         for problem in plan.input_schema.problems(given)
@@ -106,7 +106,7 @@ def check_input(plan: Plan, given: Json) -> None:
 
 
 class DryRun:
-    """One execution; what a task comes to is what `dispatch` says, which others may say better."""
+    """One execution. Subclasses override `dispatch` to run tasks differently."""
 
     def __init__(
         self,
@@ -147,19 +147,19 @@ class DryRun:
             if commands % YIELD_COMMANDS == 0:
                 await asyncio.sleep(0)
             if commands > COMMANDS_MAX or self._begun > ATTEMPTS_MAX:
-                message = f"a dry run is over after {ATTEMPTS_MAX:,} attempts of tasks"
-                raise Invalid("MOCKS_INVALID", f"{message}; this one would go on")
+                message = f"the dry run exceeds {ATTEMPTS_MAX:,} attempts of tasks"
+                raise Invalid("MOCKS_INVALID", f"{message}; mock the output that ends its loop")
         return self._timeline.report(self._state, self._mocks)
 
     def _refused(self, signal: SignalCommand) -> bool:
-        """Whether nobody waits for a signal with a key: the sender would be told so."""
+        """Return whether a keyed signal has no waiting node; the sender would get an error."""
         return " " in signal.name and signal.name not in self._state.awaiting
 
     def _next(self) -> Command | None:
-        """What happens next, the clock moved on to it; None where nothing ever will."""
+        """Advance the clock and return the next command; None if nothing follows."""
         wake_us, hold = self._state.wake_at_us, self._state.hold
         if hold is not None and hold.reason == TURN:
-            # A dry run is alone: nobody is before it.
+            # No other execution is queued before a dry run.
             return Begin()
         if self._due and (not wake_us or self._due[0][0] <= wake_us):
             at_us, _, command = heapq.heappop(self._due)
@@ -171,17 +171,17 @@ class DryRun:
         return TimersDue()
 
     def decide(self, command: Command) -> Transition:
-        """Decides a command; what follows is for `settle`."""
+        """Decide a command; `_settle` handles its effects."""
         done = Transition(self._state)
         decide(self._state, command, self._now, done)
         for event in done.history.events:
             self._timeline.add(event)
-            self._stand_in(event)
+            self._act_for_people(event)
         self.events.extend(done.history.events)
         return done
 
-    def _stand_in(self, event: HistoryEvent) -> None:
-        """Does what people would: approves, and fails what is held for them."""
+    def _act_for_people(self, event: HistoryEvent) -> None:
+        """Approve requested approvals and fail held nodes."""
         if event.HasField("approval_requested"):
             node, action, output = event.approval_requested.node, _COMPLETE, _APPROVED
             self._later(0, Steer(node, action, output=output))
@@ -192,7 +192,7 @@ class DryRun:
         await self._settle([self.decide(command)])
 
     async def _settle(self, waiting: list[Transition]) -> None:
-        """Serves what was decided, and what is decided of that."""
+        """Handle the effects of decisions, and of the decisions that follow."""
         while waiting:
             done = waiting.pop(0)
             for node in done.dispatch:
@@ -205,7 +205,7 @@ class DryRun:
                 waiting.append(self.decide(self._finished()))
 
     async def dispatch(self, node: NodeState) -> list[Transition]:
-        """Has the node's attempt answered; returns what was decided already."""
+        """Answer the attempt of a node. Return the transitions already decided."""
         self._begun += 1
         at_ms = (self._now - self._start_us) / 1000
         answer = await self._attempts.answer(self._state, node, at_ms)
@@ -223,7 +223,7 @@ class DryRun:
         return [self.decide(TaskRuns(node.id, node.attempt, "", self._now))]
 
     async def _child(self, asked: execution_service_pb2.StartRequested) -> None:
-        """Starts a workflow: a mock answers for it, or it runs here, where it is known."""
+        """Start a child workflow: answer from a mock, or run it here if its plan is known."""
         node = self._state.node(asked.node)
         assert node is not None
         self._begun += 1
@@ -254,7 +254,7 @@ class DryRun:
         return self._now - self._start_us
 
     def _served(self, node: NodeState) -> Expand | Collect | Rendered:
-        """What a body begins with, that it goes on, or the outputs of all items as one."""
+        """Return the items or value that a body needs, or the outputs of all its items."""
         if node.planned.waits:
             return self._rendered(node)
         of = node.map
@@ -284,7 +284,7 @@ class DryRun:
             return Rendered(node.id, node.attempt, failure=failure)
 
     def _finished(self) -> Finish:
-        """The output is at hand here however large it is."""
+        """Render the output; any size is kept in memory."""
         output = self._plan.output
         assert output is not None
         value = output.render(values_of(self._state, payload_reader({})))

@@ -1,4 +1,4 @@
-"""A dry run from what people write: a source of definitions, mocks and signals as JSON."""
+"""Inputs of a dry run: a source of definitions, and mocks and signals as JSON."""
 
 from functools import cache
 from typing import Any
@@ -26,7 +26,7 @@ Json = Any
 
 @cache
 def bundled_task(name: str) -> Task | None:
-    """The resolver of the tasks that come with Flowmesh, for where no suite is asked."""
+    """Resolve a bundled task, without a running suite."""
     for read in read_source(_bundled_texts().get(name, "").encode()).resources:
         if isinstance(read.resource, Task):
             return read.resource
@@ -39,7 +39,7 @@ def _bundled_texts() -> dict[str, str]:
 
 
 def workflow_in(reading: Reading, name: str = "") -> Read:
-    """The workflow of a source: the one of that name, or the only one."""
+    """Return the named workflow of a source, or the only one."""
     found = [read for read in reading.resources if isinstance(read.resource, Workflow)]
     names = ", ".join(read.name for read in found[:8])
     if name:
@@ -55,7 +55,7 @@ def workflow_in(reading: Reading, name: str = "") -> Read:
 
 
 def plan_in(reading: Reading, resolve: Resolve, name: str = "") -> plan_pb2.Plan:
-    """The plan of a workflow of a checked source, as version 1 of the namespace `default`."""
+    """Return the plan of a checked workflow, as version 1 in the namespace `default`."""
     read = workflow_in(reading, name)
     assert isinstance(read.resource, Workflow)
     return plan_workflow(
@@ -70,12 +70,12 @@ def plan_in(reading: Reading, resolve: Resolve, name: str = "") -> plan_pb2.Plan
 def read_stand_ins(
     mocks: Json, signals: Json, plan: plan_pb2.Plan
 ) -> tuple[Mocks, tuple[Signal, ...], list[Problem]]:
-    """Mocks and signals for a plan, and what is wrong with them, without places in a text."""
+    """Read mocks and signals for a plan and report problems, without text positions."""
     problems = Problems()
     given = {"mocks": mocks or {}, "signals": signals or []}
     reader = Reader(given, (), problems)
     if mocks and not isinstance(mocks, dict):
-        message = f"mocks are an object of answers by name, not {kind_of(mocks)}"
+        message = f"mocks must be an object of answers by name, not {kind_of(mocks)}"
         problems.add("MOCKS_INVALID", message, ("mocks",))
     answers = reader.object("mocks") if isinstance(given["mocks"], dict) else None
     found = read_mocks(answers) if answers is not None else {}
@@ -84,7 +84,7 @@ def read_stand_ins(
 
 
 def stand_ins(mocks: Json, signals: Json, plan: plan_pb2.Plan) -> tuple[Mocks, tuple[Signal, ...]]:
-    """The same, refused with every problem."""
+    """Read mocks and signals for a plan. Raises Invalid with all problems."""
     found, after, problems = read_stand_ins(mocks, signals, plan)
     refuse([placed(problem, documents=1) for problem in problems])
     return found, after

@@ -1,4 +1,4 @@
-"""Files of workflow tests (`*.test.yaml`): what they hold, what is wrong with them, how they go."""
+"""Files of workflow tests (`*.test.yaml`): reading, checking, running."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,13 +62,13 @@ class Case:
     expected: Expected
     start_us: int
     line: int
-    # The plans of workflows that it starts.
+    # The plans of its child workflows.
     workflows: Workflows
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a test went: what is not as expected, or why it could not run at all."""
+    """The result of a test: its differences, or the error that prevented the run."""
 
     case: Case
     report: Report | None
@@ -82,7 +82,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A problem with the file it is in."""
+    """A problem with its file."""
 
     file: FilePath
     text: str
@@ -91,7 +91,7 @@ class Told:
 
 @dataclass(slots=True)
 class Suite:
-    """One file of tests; without problems it can run."""
+    """One file of tests; it runs only without problems."""
 
     file: FilePath
     cases: list[Case] = field(default_factory=list)
@@ -99,7 +99,7 @@ class Suite:
 
 
 async def run_case(case: Case, sandbox: Sandbox) -> Outcome:
-    """One dry run, held against what is expected."""
+    """Run one test and compare its report with the expectations."""
     mocks = Mocks(case.mocks, case.fixtures)
     try:
         report = await dry_run(
@@ -117,7 +117,7 @@ async def run_case(case: Case, sandbox: Sandbox) -> Outcome:
 
 
 def read_suite(file: FilePath) -> Suite:
-    """A file of tests with the definitions it names. Raises OSError where it cannot be read."""
+    """Read a file of tests with its definitions. Raises OSError."""
     suite = Suite(file)
     data = file.read_bytes()
     text = data.decode("utf-8", "replace")
@@ -135,7 +135,7 @@ def read_suite(file: FilePath) -> Suite:
 
 
 class _Loader:
-    """Reads one file; what its tests share is read once."""
+    """A reader of one file; shared members are read once."""
 
     def __init__(self, suite: Suite, source: Source, problems: Problems) -> None:
         self._suite = suite
@@ -150,7 +150,7 @@ class _Loader:
         documents = self._source.documents
         if len(documents) != 1 or not isinstance(documents[0], dict):
             what = kind_of(documents[0]) if len(documents) == 1 else f"{len(documents)} documents"
-            self._problems.add(_CODE, f"a file of tests is one object with tests, not {what}")
+            self._problems.add(_CODE, f"a test file must be one object with tests, not {what}")
             return
         reader = Reader(documents[0], (), self._problems)
         reader.text("description")
@@ -169,7 +169,7 @@ class _Loader:
             if isinstance(item, dict):
                 self._case(Reader(item, path, self._problems), shared)
             else:
-                self._problems.add(_CODE, f"a test is an object, not {kind_of(item)}", path)
+                self._problems.add(_CODE, f"a test must be an object, not {kind_of(item)}", path)
         reader.refuse_unknown()
         known = frozenset[str]().union(
             *(known_names(compile_plan(plan)) for plan in self._plans.values())
@@ -186,7 +186,7 @@ class _Loader:
         for number, name in enumerate(reader.items("files")):
             path = ("files", number)
             if not isinstance(name, str):
-                self._problems.add(_CODE, f"files are names, not {kind_of(name)}", path)
+                self._problems.add(_CODE, f"files must be file names, not {kind_of(name)}", path)
                 continue
             files = self._named(name)
             if not files:
@@ -232,7 +232,7 @@ class _Loader:
         return self._plans[name]
 
     def _fixtures(self, reader: Reader) -> dict[str, Json]:
-        """Values by name; `@file` is what a file holds."""
+        """Read values by name; `@file` reads the value from a file."""
         found = dict(reader.object("fixtures").value)
         for name, value in found.items():
             if isinstance(value, str) and value.startswith("@"):
@@ -243,7 +243,7 @@ class _Loader:
                 except OSError:
                     self._problems.add(_CODE, f"there is no file {value[1:]}", path)
                 except (Unreadable, ValueError):
-                    self._problems.add(_CODE, f"{value[1:]} is not one value", path)
+                    self._problems.add(_CODE, f"{value[1:]} must contain one value", path)
         return found
 
     # --- tests ---
@@ -306,7 +306,7 @@ class _Loader:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What a file says for all of its tests."""
+    """Members of a file that apply to all its tests."""
 
     workflow: str
     fixtures: Mapping[str, Json]
@@ -321,7 +321,7 @@ def _reading(file: FilePath) -> Reading:
 
 
 def _nodes_of(plan: plan_pb2.Plan) -> frozenset[str]:
-    """Nodes of a plan by the names that tests use: `a`, below a map `each/a`."""
+    """Return the node names of a plan as tests use them: `a`, in a map `each/a`."""
     found: set[str] = set()
     waiting = [("", compile_plan(plan).nodes)]
     while waiting:
@@ -335,7 +335,7 @@ def _nodes_of(plan: plan_pb2.Plan) -> frozenset[str]:
 
 
 def _start_us(reader: Reader) -> int:
-    """When the virtual clock begins: `now`, an RFC 3339 instant."""
+    """Read the start of the virtual clock: `now`, an RFC 3339 instant."""
     text = reader.text("now")
     if not text:
         return START_US

@@ -1,4 +1,4 @@
-"""The events of a dry run as what became of each node: what a report is made of."""
+"""The timeline of each node in a dry run, from its events, for the report."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ Json = Any
 
 
 class NodeTimeline:
-    """Collects events in their order; nodes are in the order in which they began or ended."""
+    """Nodes in the order of their first events."""
 
     def __init__(self, plan: Plan, start_us: int) -> None:
         self._plan = plan
@@ -29,10 +29,8 @@ class NodeTimeline:
         self._path: list[str] = []
         self._calls: list[Call] = []
 
-    # --- what happens ---
-
     def attempt_started(self, node_id: str, answer: Answer) -> None:
-        """An attempt was handed out; what will come of it is known already."""
+        """Record the input, the source of the output and the calls of an attempt."""
         node = self._nodes[node_id]
         node.input = answer.input
         node.output_from = answer.source
@@ -72,8 +70,6 @@ class NodeTimeline:
         if node.status == "pending":
             node.status, node.started_ms = "running", at_ms
             self._path.append(node.id)
-
-    # --- what it adds up to ---
 
     def report(self, state: State, mocks: Mocks) -> Report:
         ended_us = state.ended_at_us or state.started_at_us
@@ -118,7 +114,7 @@ def _value(data: bytes) -> Json:
 
 
 def planned(graph: Graph) -> list[PlanStep]:
-    """The nodes of a graph as they are planned."""
+    """Return the planned nodes of a graph."""
     steps = []
     for node in graph.nodes:
         step = PlanStep(
@@ -144,7 +140,7 @@ def planned(graph: Graph) -> list[PlanStep]:
 
 
 def _branches(spec: plan_pb2.TaskSpec) -> list[str]:
-    """The ways in which a condition or a decision may go."""
+    """Return the outcomes of a condition or decision."""
     if spec.task_type == CONDITION.name:
         return ["true", "false"]
     if spec.task_type != DECISION.name:
@@ -155,11 +151,11 @@ def _branches(spec: plan_pb2.TaskSpec) -> list[str]:
 
 
 def branches_of(output: Json) -> list[str]:
-    """The ways that an output says were taken."""
+    """Return the outcomes that the output of a condition or decision names."""
     if isinstance(output, bool):
         return [str(output).lower()]
     return [str(each) for each in output] or [NONE] if isinstance(output, list) else []
 
 
 NONE = "none"
-"""The way of a decision of which no condition holds."""
+"""The outcome of a decision without a true condition."""

@@ -1,4 +1,4 @@
-"""What others read of an output that no schema describes: a value in which it is all there."""
+"""Example outputs without a schema, built from the members that templates read."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ _LEAF = "text"
 
 
 def uses_of(plan: Plan) -> dict[PlanNode, Json]:
-    """For each node of which a template reads members, a value that has them."""
+    """Return for each node an output with the members that templates read."""
     found: dict[PlanNode, Json] = {}
     references = plan.output.references if plan.output is not None else ()
     for graphs, reference in (*(((plan,), one) for one in references), *_references(plan, ())):
@@ -27,7 +27,7 @@ def uses_of(plan: Plan) -> dict[PlanNode, Json]:
 def _references(
     graph: Graph, around: tuple[Graph, ...]
 ) -> Iterator[tuple[tuple[Graph, ...], Reference]]:
-    """Each reference of a node's input with the graphs it looks in, the nearest first."""
+    """Yield the references of a node's input with the graphs around it, nearest first."""
     graphs = (graph, *around)
     for node in graph.nodes:
         if node.input is not None:
@@ -37,7 +37,7 @@ def _references(
 
 
 def _with(value: Json, keys: tuple[str | int, ...]) -> Json:
-    """The value with a place under these keys; where two uses disagree the first one stays."""
+    """Return the value with an entry under these keys; an earlier conflicting one stays."""
     if not keys:
         return _LEAF if value is None else value
     key = keys[0]

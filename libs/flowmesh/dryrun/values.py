@@ -1,4 +1,4 @@
-"""Values compared: what is expected, what is there, and where they differ, for people."""
+"""Comparison of expected and actual values, as readable differences."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +12,13 @@ DIFFERENCES_MAX = 20
 
 
 def shown(value: Json) -> str:
-    """A value on one line, cut where it is long."""
+    """Return a value on one line, cut at the limit."""
     text = dump_json(value).decode()
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
 
 
 def differences(name: str, expected: Json, found: Json, *, subset: bool = False) -> list[str]:
-    """Every difference with its path; of a subset, what is more in objects does not count."""
+    """Return all differences with their paths; with `subset` extra members are ignored."""
     told = []
     for line in _differences(name, expected, found, subset):
         told.append(line)
@@ -37,7 +37,7 @@ def _differences(name: str, expected: Json, found: Json, subset: bool) -> Iterat
             for key in expected.keys() | (frozenset() if subset else found.keys()):
                 if key not in found:
                     where = place_text((place, key), name)
-                    yield f"{where}: expected {shown(expected[key])}, not there"
+                    yield f"{where}: expected {shown(expected[key])}, missing"
                 elif key not in expected:
                     where = place_text((place, key), name)
                     yield f"{where}: not expected, is {shown(found[key])}"
@@ -48,7 +48,7 @@ def _differences(name: str, expected: Json, found: Json, subset: bool) -> Iterat
         elif isinstance(expected, list) and isinstance(found, list):
             if len(expected) != len(found):
                 path = place_text(place, name)
-                yield f"{path}: expected {len(expected)} items, there are {len(found)}"
+                yield f"{path}: expected {len(expected)} items, found {len(found)}"
                 yield f"{path}: expected {shown(expected)}, is {shown(found)}"
                 continue
             pairs = list(zip(expected, found, strict=True))
@@ -58,7 +58,7 @@ def _differences(name: str, expected: Json, found: Json, subset: bool) -> Iterat
 
 
 def _equal(one: Json, other: Json) -> bool:
-    """`1` is `1.0`, and neither is `true`."""
+    """Return whether two values are equal: `1` equals `1.0`, neither equals `true`."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     return bool(one == other)

@@ -243,7 +243,7 @@ def _reads(watched: Reference, template: Template | None) -> bool:
 
 
 def _touch(watched: Reference, reference: Reference) -> bool:
-    """Return whether one of two paths contains the other; the context is the input and all outputs."""
+    """Return whether one path contains the other; the context is the input and all outputs."""
     return any(
         one[: len(other)] == other[: len(one)]
         for one in _places(watched)

@@ -288,6 +288,6 @@ async def test_a_run_without_end_is_refused(run: Run, monkeypatch: pytest.Monkey
         + '  tasks: [{id: poll, loop: {while: "true", tasks: [{id: ask, taskRef: ask}]}}]\n'
     )
     monkeypatch.setattr(running, "ATTEMPTS_MAX", 20)
-    with pytest.raises(Invalid, match="over after 20 attempts") as refused:
+    with pytest.raises(Invalid, match="exceeds 20 attempts") as refused:
         await run(source, mocks={"ask": {"output": 1}})
     assert refused.value.reason == "MOCKS_INVALID"

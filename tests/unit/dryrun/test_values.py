@@ -12,7 +12,7 @@ from flowmesh.dryrun.values import DIFFERENCES_MAX, differences
     ("expected", "found", "told"),
     [
         ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}, ["output.a[1].b: expected 2, is 3"]),
-        ({"a": {"b": 1}}, {"a": {}}, ["output.a.b: expected 1, not there"]),
+        ({"a": {"b": 1}}, {"a": {}}, ["output.a.b: expected 1, missing"]),
         ({"a": {}}, {"a": {"b": 1}}, ["output.a.b: not expected, is 1"]),
         (1, True, ["output: expected 1, is true"]),
         ([[1], 2], [[3], 4], ["output[0][0]: expected 1, is 3", "output[1]: expected 2, is 4"]),
