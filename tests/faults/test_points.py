@@ -115,7 +115,9 @@ async def test_the_gateway_dies_at(scenario: Scenario, point: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.fault("F6")
-@pytest.mark.parametrize("point", ["definition.checked", "definition.committed", "definition.told"])
+@pytest.mark.parametrize(
+    "point", ["definition.checked", "definition.committed", "definition.notified"]
+)
 async def test_the_definition_service_dies_at(scenario: Scenario, point: str) -> None:
     """Registering again brings one version, whether the first try was committed or not."""
     rig = scenario.rig

@@ -38,8 +38,8 @@ def definitions(suffix: str) -> list[object]:
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param("orchestrator.telling", id="telling"),
-        pytest.param("orchestrator.told", id="told", marks=pytest.mark.slow),
+        pytest.param("orchestrator.delivering", id="telling"),
+        pytest.param("orchestrator.delivered", id="told", marks=pytest.mark.slow),
     ],
 )
 async def test_a_message_survives_the_death_of_its_sender(
@@ -76,8 +76,8 @@ async def test_a_message_survives_the_death_of_its_sender(
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param("orchestrator.telling", id="telling"),
-        pytest.param("orchestrator.told", id="told", marks=pytest.mark.slow),
+        pytest.param("orchestrator.delivering", id="telling"),
+        pytest.param("orchestrator.delivered", id="told", marks=pytest.mark.slow),
     ],
 )
 async def test_who_joined_an_execution_hears_of_its_end(

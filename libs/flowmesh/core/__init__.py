@@ -1,9 +1,9 @@
-"""Which execution core runs: the sources as they are, or what mypyc compiled from them.
+"""The choice of the execution core: its Python sources, or the modules compiled by mypyc.
 
-The compiled core is in `build/compiled` of a checkout (`make compile`), or beside this file where
-a platform wheel is installed (`make wheel`). `install` is called before any of its modules is
-loaded: by `flowmesh-dev.pth` of a checkout at every start of Python, and by the command `flowmesh`.
-It is used only while its sources are those it was made from; see docs/decisions/0007.
+The compiled core is in `build/compiled` of a checkout (`make compile`), or beside this file in a
+platform wheel (`make wheel`). `install` runs before any of its modules is imported: from
+`flowmesh-dev.pth` of a checkout at every start of Python, and from the command `flowmesh`.
+The compiled core is used only if its sources are unchanged; see docs/decisions/0007.
 """
 
 import os
@@ -30,7 +30,7 @@ MEND = (
 
 
 class Finder:
-    """Finds the compiled modules where they are; everything else is found as always."""
+    """A finder of the compiled modules."""
 
     def __init__(self, modules: Mapping[str, str]) -> None:
         self._modules = modules
@@ -46,47 +46,46 @@ class Finder:
 
 
 def kind() -> str:
-    """What this process runs, in words."""
+    """Return the core of this process: "compiled" or "pure Python"."""
     found = any(isinstance(finder, Finder) for finder in sys.meta_path)
     return "compiled" if found else "pure Python"
 
 
 @cache
 def install() -> None:
-    """Puts the compiled core in front of its sources: if it is there, fresh, and wanted.
+    """Put the compiled core in front of its sources, if it exists, is fresh and wanted.
 
-    Only the first call of a process decides.
+    Later calls in a process have no effect.
     """
     wanted = os.environ.get(VARIABLE, "")
     if wanted == "pure" or (wanted == "" and not MANIFEST.exists()):
         return
-    problem = "" if wanted in CHOICES else f"{VARIABLE} is pure or compiled, not {wanted!r}"
+    problem = "" if wanted in CHOICES else f"{VARIABLE} must be pure or compiled, not {wanted!r}"
     problem = problem or _use()
     if problem:
-        with suppress(OSError):  # whatever takes no line
+        with suppress(OSError):  # stderr may be closed
             sys.stderr.write(f"flowmesh: {problem}\n")
         if wanted:
-            os._exit(1)  # an exit of the usual kind would be a traceback this early
+            os._exit(1)  # SystemExit would print a traceback at this stage of the start
 
 
 def _use() -> str:
-    """Why the compiled core cannot be used; empty when it is, from now on."""
+    """Activate the compiled core. Return the reason if it cannot be used, else an empty text."""
     import json
 
     if not MANIFEST.exists():
         return f"there is no compiled core: {MEND}"
     made = json.loads(MANIFEST.read_text())
     if made["digest"] != digest(made["packages"]):
-        return f"the compiled core is older than its sources and left out: {MEND}"
+        return f"the compiled core is older than its sources and not used: {MEND}"
     sys.meta_path.insert(0, Finder(made["modules"]))
     return ""
 
 
 def digest(packages: Iterable[str]) -> str:
-    """Of every source of these packages, and of the interpreter that they are compiled for.
+    """Return the digest of all sources of these packages and of the interpreter version.
 
-    It is the same in a checkout, whose packages are in several folders, and where a wheel is
-    installed.
+    A checkout, with packages in several folders, and an installed wheel have the same digest.
     """
     from hashlib import sha256
 
@@ -101,7 +100,7 @@ def digest(packages: Iterable[str]) -> str:
 
 
 def folder_of(package: str) -> Path:
-    """The folder of `flowmesh.<package>`: the one that Python imports it from."""
+    """Return the folder from which Python imports `flowmesh.<package>`."""
     import flowmesh
 
     folders = [Path(folder, package) for folder in flowmesh.__path__]

@@ -11,7 +11,7 @@ from flowmesh.dryrun.timeline import branches_of
 
 @dataclass(slots=True)
 class Coverage:
-    """The coverage of one workflow. A branch is a condition or decision with one of its outcomes."""
+    """The coverage of one workflow. A branch is a decision with one outcome."""
 
     workflow: str
     nodes: set[str] = field(default_factory=set)

@@ -31,12 +31,12 @@ class Value:
     part: Json = _ABSENT
 
     def against(self, name: str, found: Json) -> list[str]:
-        told = []
+        differing = []
         if self.equal is not _ABSENT:
-            told += differences(name, self.equal, found)
+            differing += differences(name, self.equal, found)
         if self.part is not _ABSENT:
-            told += differences(name, self.part, found, subset=True)
-        return told
+            differing += differences(name, self.part, found, subset=True)
+        return differing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class Failing:
     def against(self, name: str, found: Failure | UnsetType) -> list[str]:
         if not isinstance(found, Failure):
             return [f"{name}: expected a failure, found none"]
-        told = []
+        differing = []
         if self.class_ and self.class_ != found.class_:
-            told.append(f"{name}.class: expected {self.class_}, is {found.class_}")
+            differing.append(f"{name}.class: expected {self.class_}, is {found.class_}")
         if self.message not in found.message:
             expected, message = shown(self.message), shown(found.message)
-            told.append(f"{name}.message: expected to contain {expected}, is {message}")
+            differing.append(f"{name}.message: expected to contain {expected}, is {message}")
         if self.task and self.task != found.task_id:
-            told.append(f"{name}.node: expected {self.task}, is {found.task_id or 'none'}")
-        return told
+            differing.append(f"{name}.node: expected {self.task}, is {found.task_id or 'none'}")
+        return differing
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,13 @@ class NodeExpected:
 
     def _call(self, name: str, node_id: str, report: Report) -> Iterator[str]:
         """Yield the differences of the last call, unless one call matches."""
-        told = [f"{name}.call: expected a call, found none"]
+        differing = [f"{name}.call: expected a call, found none"]
         for call in report.calls:
             if call.node == node_id:
-                told = self.call.against(f"{name}.call", msgspec.to_builtins(call))
-                if not told:
+                differing = self.call.against(f"{name}.call", msgspec.to_builtins(call))
+                if not differing:
                     return
-        yield from told
+        yield from differing
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +115,21 @@ class Expected:
 
     def against(self, report: Report, given: Json) -> list[str]:
         """Return all differences between the report and the expectations."""
-        told = []
+        differing = []
         if self.status != report.status:
             why = f" ({report.error.class_}: {report.error.message})" if report.error else ""
             if report.waiting_for:
                 why += f"; it waits for {', '.join(report.waiting_for)}"
-            told.append(f"status: expected {self.status}, is {report.status}{why}")
-        told += self._ways(report)
-        told += self.output.against("output", report.output)
+            differing.append(f"status: expected {self.status}, is {report.status}{why}")
+        differing += self._path_differences(report)
+        differing += self.output.against("output", report.output)
         if self.failure is not None:
-            told += self.failure.against("failure", report.error)
+            differing += self.failure.against("failure", report.error)
         for node_id, node in self.nodes.items():
-            told += node.against(node_id, report)
-        return told + self._checked(report, given)
+            differing += node.against(node_id, report)
+        return differing + self._checked(report, given)
 
-    def _ways(self, report: Report) -> Iterator[str]:
+    def _path_differences(self, report: Report) -> Iterator[str]:
         if self.path is not None and list(self.path) != report.path:
             yield f"path: expected {' → '.join(self.path) or 'nothing'}"
             yield f"path: is       {' → '.join(report.path) or 'nothing'}"
@@ -158,14 +158,14 @@ class Expected:
             "durationMs": report.duration_ms,
             "nodes": {node["id"]: node for node in shape["nodes"]},
         }
-        told = []
+        differing = []
         for source, condition in self.checks:
             try:
                 if not condition.evaluate(scope):
-                    told.append(f"check: {source}: is false")
+                    differing.append(f"check: {source}: is false")
             except RenderError as error:
-                told.append(f"check: {source}: {error}")
-        return told
+                differing.append(f"check: {source}: {error}")
+        return differing
 
 
 def _listed(names: Collection[str]) -> str:

@@ -26,7 +26,7 @@ def junit(suites: Iterable[tuple[Suite, list[tuple[Outcome, float]]]]) -> bytes:
         )
         if suite.problems:
             case = _case(element, suite.file, str(suite.file), 0.0)
-            lines = (f"{told.file}: {told.problem.text()}" for told in suite.problems)
+            lines = (f"{each.file}: {each.problem.text()}" for each in suite.problems)
             _failed(case, "error", "the file cannot be run", lines)
         for outcome, seconds in outcomes:
             case = _case(element, suite.file, outcome.case.name, seconds)

@@ -81,7 +81,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FileProblem:
     """A problem with its file."""
 
     file: FilePath
@@ -95,7 +95,7 @@ class Suite:
 
     file: FilePath
     cases: list[Case] = field(default_factory=list)
-    problems: list[Told] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
 
 
 async def run_case(case: Case, sandbox: Sandbox) -> Outcome:
@@ -124,12 +124,12 @@ def read_suite(file: FilePath) -> Suite:
     try:
         source = parse(data, "application/json" if file.suffix == ".json" else "application/yaml")
     except Unreadable as error:
-        suite.problems.append(Told(file, text, error.problem))
+        suite.problems.append(FileProblem(file, text, error.problem))
         return suite
     problems = Problems()
     _Loader(suite, source, problems).load()
-    suite.problems += (Told(file, text, found) for found in source.place(problems.found))
-    if any(not told.problem.warning for told in suite.problems):
+    suite.problems += (FileProblem(file, text, found) for found in source.place(problems.found))
+    if any(not each.problem.warning for each in suite.problems):
         suite.cases.clear()
     return suite
 
@@ -215,7 +215,7 @@ class _Loader:
         problems = errors_in([*reading.problems, *check(reading, self._resolve)])
         if problems:
             text = file.read_text(encoding="utf-8", errors="replace")
-            self._suite.problems += (Told(file, text, problem) for problem in problems)
+            self._suite.problems += (FileProblem(file, text, problem) for problem in problems)
 
     def _plan(self, name: str) -> plan_pb2.Plan | None:
         read = self._workflows.get(name)

@@ -19,13 +19,13 @@ def shown(value: Json) -> str:
 
 def differences(name: str, expected: Json, found: Json, *, subset: bool = False) -> list[str]:
     """Return all differences with their paths; with `subset` extra members are ignored."""
-    told = []
+    differing = []
     for line in _differences(name, expected, found, subset):
-        told.append(line)
-        if len(told) == DIFFERENCES_MAX:
-            told.append("… and more")
+        differing.append(line)
+        if len(differing) == DIFFERENCES_MAX:
+            differing.append("… and more")
             break
-    return told
+    return differing
 
 
 def _differences(name: str, expected: Json, found: Json, subset: bool) -> Iterator[str]:

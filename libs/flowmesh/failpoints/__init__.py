@@ -1,16 +1,16 @@
-"""Points at which a process breaks when a test asks for it: killed, stopped, delayed, failed.
+"""Failpoints: places at which a test kills, stops, delays or fails a process.
 
-`failpoint("orchestrator.committed")` does nothing until `arm` was called, which a process does
-when the setting `failpoints` names some: `name=action` with commas between, where an action is
+`failpoint("orchestrator.committed")` does nothing unless `arm` was called. A process calls it for
+the setting `failpoints`: a comma-separated list of `name=action` with the actions
 
     kill9      SIGKILL, as if the machine had lost the process
     stop       SIGSTOP, until a test sends SIGCONT
-    delay:50   blocks the whole process for so many milliseconds
+    delay:50   blocks the whole process for 50 milliseconds
     error      raises `Injected`
 
-`@3` behind it means the third time only, `/20` every twentieth time. Without either a process
-is broken every time. `@path` instead of names is a file of such a text, read and deleted when the
-process starts and on each SIGUSR2; the name of a point is added to `path.hit` before it breaks.
+The suffix `@3` restricts an action to the third hit, `/20` to every twentieth hit. `@path` in place
+of the list names a file with it, which is read and deleted at the start of the process and on each
+SIGUSR2; the name of a failpoint is appended to `path.hit` before its action.
 """
 
 import os
@@ -27,12 +27,12 @@ __all__ = ["POINTS", "Injected", "arm", "arm_from", "failpoint", "parse"]
 
 
 class Injected(Exception):
-    """A failure that was asked for."""
+    """The failure of the action `error`."""
 
 
 @dataclass(slots=True)
 class Armed:
-    """What happens at a point: `once` at that hit only, else at every `every`th."""
+    """The action of a failpoint: at hit number `once`, else at every `every`th hit."""
 
     act: Callable[[str], None]
     once: int = 0
@@ -45,38 +45,38 @@ class Armed:
 
 
 _armed: dict[str, Armed] | None = None
-_told: Path | None = None
+_hits: Path | None = None
 
 
 def failpoint(name: str) -> None:
-    """Breaks the process here if it is asked to; costs one look at a variable otherwise."""
+    """Perform the armed action, if any. Unarmed it costs the read of one variable."""
     if _armed is not None:
         _hit(name)
 
 
 def arm(text: str) -> None:
-    """Arms the named points instead of those armed before; none for an empty text."""
+    """Replace the armed failpoints; an empty text disarms all."""
     global _armed
     _armed = parse(text) or None
 
 
 def arm_from(path: Path) -> None:
-    """Arms what a file says and deletes it, so that the next start is a whole one."""
-    global _told
+    """Arm the failpoints listed in a file and delete it, so that a restart runs undisturbed."""
+    global _hits
     with suppress(FileNotFoundError):
         text = path.read_text()
         path.unlink()
-        _told = path.with_name(f"{path.name}.hit")
+        _hits = path.with_name(f"{path.name}.hit")
         arm(text.strip())
 
 
 def parse(text: str) -> dict[str, Armed]:
-    """What a text asks for; raises ValueError where it is wrong."""
+    """Parse a list of failpoints with actions. Raises ValueError."""
     armed = {}
     for part in filter(None, text.split(",")):
         name, equals, action = part.strip().partition("=")
         if name not in POINTS or not equals:
-            raise ValueError(f"{part!r} names no failpoint; there are {', '.join(POINTS)}")
+            raise ValueError(f"{part!r} names no failpoint; known are {', '.join(POINTS)}")
         action, once, count = action.partition("@")
         action, every, nth = action.partition("/")
         one = Armed(_action(action))
@@ -90,7 +90,7 @@ def parse(text: str) -> dict[str, Armed]:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{text!r} is not a number of times")
+        raise ValueError(f"{text!r} is not a positive integer")
     return int(text)
 
 
@@ -105,7 +105,7 @@ def _action(text: str) -> Callable[[str], None]:
         return lambda _: time.sleep(seconds)
     if kind == "error":
         return _fail
-    raise ValueError(f"{text!r} is no action; there are kill9, stop, delay:MS, error")
+    raise ValueError(f"{text!r} is not an action; expected kill9, stop, delay:MS or error")
 
 
 def _fail(name: str) -> None:
@@ -116,7 +116,7 @@ def _hit(name: str) -> None:
     one = (_armed or {}).get(name)
     if one is None or not one.hit():
         return
-    if _told is not None:
-        with _told.open("a") as file:
+    if _hits is not None:
+        with _hits.open("a") as file:
             file.write(f"{name}\n")
     one.act(name)

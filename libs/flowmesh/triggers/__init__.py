@@ -1,4 +1,4 @@
-"""What triggers are made of, without a server: instants, signatures, inputs. Pure, no I/O."""
+"""Parts of triggers: schedules, signatures of webhooks, inputs. No I/O."""
 
 from flowmesh.triggers.inputs import CRON_ROOTS, EVENT_ROOTS, WEBHOOK_ROOTS, Inputs, Matcher
 from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone

@@ -1,4 +1,4 @@
-"""What a trigger makes of what it fires for: whether an event matches, and the input."""
+"""Filters of event triggers, and inputs of the executions that triggers start."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,12 +15,12 @@ EVENT_ROOTS: Final = frozenset({"trigger", "event"})
 WEBHOOK_ROOTS: Final = frozenset({"trigger", "payload"})
 FILTER_ROOTS: Final = ("event",)
 _ROOTS: Final = {"cron": CRON_ROOTS, "event": EVENT_ROOTS, "webhook": WEBHOOK_ROOTS}
-# What the input is where a trigger says nothing of it.
+# The default input of each kind of trigger.
 _DEFAULTS: Final = {"cron": "trigger", "event": "event", "webhook": "payload"}
 
 
 class Inputs:
-    """The template of a trigger, compiled."""
+    """The compiled input template of a trigger."""
 
     def __init__(self, trigger: pb.Trigger) -> None:
         kind = trigger.WhichOneof("kind") or ""
@@ -29,12 +29,12 @@ class Inputs:
         self._template = compile_template(template, _ROOTS[kind])
 
     def of(self, scope: Mapping[str, Json]) -> bytes:
-        """The input as JSON. Raises RenderError."""
+        """Render the input as JSON. Raises RenderError."""
         return dump_json(self._template.render(scope))
 
 
 class Matcher:
-    """Whether an event is one that a trigger fires for."""
+    """The compiled match of an event trigger."""
 
     def __init__(self, trigger: pb.EventTrigger) -> None:
         self._type, self._source = trigger.type, trigger.source
@@ -43,13 +43,13 @@ class Matcher:
             self._filter = compile_condition(trigger.filter, dialect="cel", roots=FILTER_ROOTS)
 
     def wants(self, event: Mapping[str, Json]) -> bool:
-        """Whether it is of the type and from the source that the trigger asks for."""
+        """Return whether type and source of the event match."""
         return _fits(self._type, event["type"]) and _fits(self._source, event["source"])
 
     def passes(self, event: Mapping[str, Json]) -> bool:
-        """Whether the filter lets it through, tens of ms where it goes over much data.
+        """Return whether the filter holds; False if its evaluation fails.
 
-        One that cannot be evaluated does not.
+        Takes tens of ms for large events.
         """
         if self._filter is None:
             return True

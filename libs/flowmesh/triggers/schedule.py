@@ -1,8 +1,8 @@
-"""Instants of cron expressions in a time zone, as Debian's cron has them on days of DST.
+"""Instants of cron expressions in a time zone, with the DST rules of Debian's cron.
 
-A job at an hour that is skipped runs right after it, one at an hour that comes twice runs once,
-with five fields and with six (seconds first). One of every hour or minute goes on as it is.
-Instants are microseconds since the epoch.
+A job in a skipped hour runs right after it, a job in a repeated hour runs once. Jobs of every hour
+or minute are not adjusted. Expressions have five fields, or six with seconds first. Instants are
+microseconds since the epoch.
 """
 
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ _ALIASES: Final = {
     "@hourly": "0 * * * *",
 }
 ALIASES: Final = tuple(_ALIASES)
-# Names that the databases of some machines have, each for something else, or that are of none.
-_OF_A_MACHINE: Final = ("localtime", "posixrules", "Factory", "posix/", "right/")
+# Names in the time zone databases of some machines with a machine-specific meaning.
+_MACHINE_SPECIFIC: Final = ("localtime", "posixrules", "Factory", "posix/", "right/")
 _FIELDS: Final = 5
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND_US: Final = 1_000_000
-# Beyond what dates can be computed with, in every zone.
+# The end of the computable dates in every zone.
 _LAST_US: Final = int(datetime(9_900, 1, 1, tzinfo=UTC).timestamp()) * _SECOND_US
 _WINDOW_FIRST_US: Final = 60 * _SECOND_US
-# More than fall on one second, be it that after an hour that is skipped.
+# More instants than fall on one second, even after a skipped hour.
 _OTHERS_MAX: Final = 256
 
 
 class ScheduleInvalid(ValueError):
-    """The expression or the zone is none; the message says what would be right."""
+    """The expression or the zone is invalid; the message names the expected form."""
 
 
 class Schedule:
@@ -52,7 +52,9 @@ class Schedule:
             )
         if text.startswith("@"):
             if text.lower() not in _ALIASES:
-                raise ScheduleInvalid(f"{text[:64]!r} is no alias; there are {', '.join(ALIASES)}")
+                raise ScheduleInvalid(
+                    f"{text[:64]!r} is not an alias; known are {', '.join(ALIASES)}"
+                )
             text = _ALIASES[text.lower()]
         try:
             self._seconds = CronSim(text, _EPOCH).seconds
@@ -60,24 +62,24 @@ class Schedule:
             what = f"{error}; " if isinstance(error, CronSimError) else ""
             form = "five fields, minute hour day month weekday, or six with seconds first"
             raise ScheduleInvalid(f"{what}a cron expression has {form}") from error
-        # The library has the rules of DST for five fields: seconds are set beside them.
+        # The library applies the DST rules to five fields only: seconds are set separately.
         self._expression = " ".join(text.split()[-_FIELDS:])
 
     def next_after(self, at_us: int) -> int | None:
-        """The first instant after this one; None where there is none for decades."""
+        """Return the first instant after a time; None if there is none for decades."""
         return next(self._after(at_us), None)
 
     def between(self, from_us: int, to_us: int) -> Iterator[int]:
-        """Instants from the first time (inclusive) to the second (exclusive)."""
+        """Yield the instants in [from_us, to_us)."""
         for instant in self._after(from_us - 1):
             if instant >= to_us:
                 return
             yield instant
 
     def last_between(self, from_us: int, to_us: int, count: int) -> list[int]:
-        """The latest of them, at most `count`; looks at few others, however long the time is."""
+        """Return the last `count` instants in [from_us, to_us) without listing all of them."""
         start_us = max(from_us, to_us - _WINDOW_FIRST_US)
-        # After the one there are too few, after the other more than are looked at.
+        # A binary search of the start: after late_us there are too few, after early_us too many.
         late_us, early_us = to_us, None
         most = 2 * count + _OTHERS_MAX
         while True:
@@ -102,7 +104,7 @@ class Schedule:
                 yield instant
 
     def _from(self, at_us: int) -> CronSim:
-        # A second earlier: what falls on the very second that a fraction belongs to is after it.
+        # Round down: an instant on the second of a fractional time can still be after it.
         moment = datetime.fromtimestamp(max(at_us // _SECOND_US, 0), UTC)
         found = CronSim(self._expression, moment.astimezone(self._zone))
         found.seconds = self._seconds
@@ -114,17 +116,17 @@ def _zone(name: str) -> tzinfo:
         return UTC
     try:
         return ZoneInfo(name)
-    # Names lead to files, and some of those are folders or no zones.
+    # Names are paths of files; some are folders or not zones.
     except (KeyError, ValueError, OSError) as error:
         raise _no_zone(name) from error
 
 
 def check_zone(name: str) -> None:
-    """Raises ScheduleInvalid where a zone is not the same one on every machine.
+    """Raise ScheduleInvalid for a zone whose meaning differs between machines.
 
-    Not part of `Schedule`, which goes on with what was accepted before.
+    Not part of `Schedule`, which continues to accept stored zones.
     """
-    if name.startswith(_OF_A_MACHINE):
+    if name.startswith(_MACHINE_SPECIFIC):
         raise _no_zone(name)
 
 
@@ -132,4 +134,4 @@ def _no_zone(name: str) -> ScheduleInvalid:
     wanted = name.lower()
     alike = (each for each in sorted(available_timezones()) if each.lower() == wanted)
     example = next(alike, "Europe/Berlin")
-    return ScheduleInvalid(f"{name[:64]!r} is no time zone; one is named as {example}")
+    return ScheduleInvalid(f"{name[:64]!r} is not a time zone; expected a name like {example}")

@@ -1,7 +1,7 @@
-"""Whether a call of a webhook is signed as its provider signs, and what names it.
+"""Verification of webhook signatures by provider, and the identity of each call.
 
-Compared in constant time. Where the provider signs a time, calls further than the tolerance from
-now are refused; what names a call is signed too, so that nobody can send it again as another one.
+Comparisons take constant time. If the provider signs a time, calls outside the tolerance are
+rejected. The identity of a call is signed too, so a replay cannot pass as another call.
 """
 
 import binascii
@@ -20,7 +20,7 @@ from flowmesh.errors import Invalid, Unauthenticated, UnsupportedMediaType
 from flowmesh.jsontext import dump_json, parse_json
 
 TOLERANCE_S: Final = 300
-# Senders have two secrets while they change one.
+# Senders sign with two secrets during a rotation.
 SIGNATURES_MAX: Final = 16
 _ID: Final = re.compile(r"[A-Za-z0-9_:-]{1,128}\Z")
 _NAMED: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
@@ -32,15 +32,15 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that may be taken; those of one name are the same. No name: nothing is known."""
+    """A verified call. Calls with equal names are duplicates; an empty name identifies none."""
 
     name: str
     payload: Any
 
 
 def verified(receiver: pb.Receiver, headers: Headers, body: bytes, now_s: int) -> Call:
-    """The call; header names in lower case. Raises WEBHOOK_UNAUTHENTICATED, and
-    CONTENT_TYPE_UNSUPPORTED for what is not declared to be JSON."""
+    """Verify a call; header names are in lower case. Raises WEBHOOK_UNAUTHENTICATED, and
+    CONTENT_TYPE_UNSUPPORTED for another content type than JSON."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         what = (
@@ -57,7 +57,7 @@ def verified(receiver: pb.Receiver, headers: Headers, body: bytes, now_s: int) -
 
 @dataclass(frozen=True, slots=True)
 class NotJson:
-    """What a body holds that is no JSON, and why; whoever asks for the payload tells of it."""
+    """A body that is not JSON. A template that reads the payload fails with `problem`."""
 
     problem: str
 
@@ -74,12 +74,12 @@ def _unsigned(_receiver: pb.Receiver, headers: Headers, _body: bytes, _now_s: in
 
 def _standard(receiver: pb.Receiver, headers: Headers, body: bytes, now_s: int) -> str:
     name, given = headers.get("webhook-id", ""), headers.get("webhook-signature", "")
-    # A dot would let id and time be divided in another way under the same signature.
+    # Without a dot the signed text `id.time.body` is unambiguous.
     if not _ID.match(name):
-        raise _refused("webhook-id is missing or no id")
+        raise _refused("webhook-id is missing or malformed")
     moment = datetime.fromtimestamp(_time(headers, "webhook-timestamp", now_s), UTC)
     try:
-        # Bytes that are no text have no signature.
+        # A body that is not UTF-8 cannot be signed.
         signed = Webhook(receiver.secret).sign(name, moment, body.decode())
     except (UnicodeDecodeError, binascii.Error, ValueError, RuntimeError):
         raise _refused("webhook-signature does not fit") from None
@@ -90,7 +90,7 @@ def _standard(receiver: pb.Receiver, headers: Headers, body: bytes, now_s: int) 
 def _github(receiver: pb.Receiver, headers: Headers, body: bytes, _now_s: int) -> str:
     signed = "sha256=" + _hmac(receiver, body)
     _one_of([headers.get("x-hub-signature-256", "")], signed, "x-hub-signature-256")
-    # The id of a delivery is not signed, so it does not name the call.
+    # The id of a delivery is not signed, so it does not identify the call.
     return signed
 
 
@@ -128,7 +128,7 @@ _CHECKS: Final = {
     pb.WEBHOOK_PROVIDER_TYPE_SLACK: _slack,
     pb.WEBHOOK_PROVIDER_TYPE_HMAC: _generic,
 }
-# Members of the signed body that name a call, which may be sent again with another time.
+# Members of the signed body that identify a call; a retry has another time.
 _NAMES: Final = {
     pb.WEBHOOK_PROVIDER_TYPE_STRIPE: "id",
     pb.WEBHOOK_PROVIDER_TYPE_SLACK: "event_id",
@@ -159,7 +159,7 @@ def _hmac(receiver: pb.Receiver, signed: bytes) -> str:
 
 def _one_of(given: list[str], signed: str, header: str) -> None:
     if len(given) > SIGNATURES_MAX:
-        raise _refused(f"{header} holds more than {SIGNATURES_MAX} signatures")
+        raise _refused(f"{header} has more than {SIGNATURES_MAX} signatures")
     expected = signed.encode()
     found = [hmac.compare_digest(each.encode("utf-8", "replace"), expected) for each in given]
     if not any(found):
@@ -167,4 +167,4 @@ def _one_of(given: list[str], signed: str, header: str) -> None:
 
 
 def _refused(what: str) -> Unauthenticated:
-    return Unauthenticated("WEBHOOK_UNAUTHENTICATED", f"the call is not taken: {what}")
+    return Unauthenticated("WEBHOOK_UNAUTHENTICATED", f"the webhook call is rejected: {what}")

@@ -36,7 +36,7 @@ END_TYPES = frozenset(
 
 
 def event_type(event: pb.HistoryEvent) -> str:
-    """The public name (`TaskCompleted`); empty for an event of a newer version."""
+    """Return the public name (`TaskCompleted`); empty for an event of a newer version."""
     field = event.WhichOneof("event")
     return EVENT_TYPES[field] if field else ""
 
@@ -44,7 +44,7 @@ def event_type(event: pb.HistoryEvent) -> str:
 def event_view(
     lifecycle: event_service_pb2.LifecycleEvent, *, read: Read = json_value
 ) -> dict[str, Any]:
-    """The REST event; a derived SignalFlow carries the sequence of its TaskScheduled."""
+    """Return the REST event. A derived SignalFlow has the sequence of its TaskScheduled."""
     event = lifecycle.event
     field = event.WhichOneof("event")
     derived = lifecycle.HasField("signal_flow")
@@ -88,7 +88,7 @@ def _failed(body: pb.WorkflowFailed | pb.TaskFailed | pb.TaskHeld, _read: Read) 
 
 
 def _steered(body: Any, _read: Read) -> dict[str, Any]:
-    """Canceled, terminated, paused or resumed: why, and by whom."""
+    """Return reason, actor and request id of a cancel, terminate, pause or resume event."""
     return _present(reason=body.reason, actor=body.actor, requestId=body.request_id)
 
 
@@ -262,7 +262,7 @@ def _present(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-# What is left out says nothing beside its node and attempt.
+# Events without an entry have no data besides node and attempt.
 _DATA: Mapping[str, Callable[[Any, Read], dict[str, Any]]] = MappingProxyType(
     {
         "workflow_started": _workflow_started,

@@ -1,4 +1,4 @@
-"""An execution in the step-JSON shape: details, and the picture of its steps."""
+"""An execution in the step-JSON shape: details, and the visualization of its steps."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -50,17 +50,17 @@ _STEP_LISTS = MappingProxyType(
 
 
 def execution_status(status: int) -> str:
-    """The word REST uses; a status this version does not know is still running."""
+    """Return the REST word of a status; an unknown status counts as running."""
     return EXECUTION_STATUS_WORDS.get(status, "running")
 
 
 def node_status(status: int) -> str:
-    """The word REST uses; a status this version does not know is still running."""
+    """Return the REST word of a status; an unknown status counts as running."""
     return NODE_STATUS_WORDS.get(status, "running")
 
 
 def execution_view(execution: pb.Execution, *, read: Read = json_value) -> dict[str, Any]:
-    """The body of `GET /executions/{id}`; without nodes (from a list) the step parts are empty."""
+    """Return the body of `GET /executions/{id}`. Without nodes (in a list) it has no steps."""
     view: dict[str, Any] = {
         "executionId": execution.execution_id,
         "workflowId": execution.workflow_id,
@@ -88,7 +88,7 @@ def execution_view(execution: pb.Execution, *, read: Read = json_value) -> dict[
 
 
 def link_view(execution: pb.Execution) -> dict[str, Any]:
-    """Where an execution comes from and goes on: its parent, the runs before and after it."""
+    """Return the links of an execution: its parent, the previous and the next run."""
     link = execution.link
     view: dict[str, Any] = {}
     if link.parent_id:
@@ -106,7 +106,7 @@ def link_view(execution: pb.Execution) -> dict[str, Any]:
 
 
 def _about(execution: pb.Execution, read: Read) -> dict[str, Any]:
-    """What the canonical shape tells of an execution too, under the same names."""
+    """Return the members shared with the canonical shape, under the same names."""
     view: dict[str, Any] = {}
     for name, value in (
         ("version", execution.workflow_version),
@@ -135,12 +135,12 @@ def _about(execution: pb.Execution, read: Read) -> dict[str, Any]:
 
 
 def compensation_word(execution: pb.Execution) -> str:
-    """How far what was done has been undone; empty where nothing was to be."""
+    """Return the progress of the compensation; empty without one."""
     return _COMPENSATION_WORDS.get(execution.compensation, "")
 
 
 def hold_view(hold: pb.Hold) -> dict[str, Any]:
-    """What an execution waits for to begin."""
+    """Return the hold before the start of an execution."""
     view: dict[str, Any] = {
         "reason": pb.HoldReason.Name(hold.reason).removeprefix("HOLD_REASON_").lower()
     }
@@ -154,9 +154,9 @@ def hold_view(hold: pb.Hold) -> dict[str, Any]:
 def visualize_view(
     execution: pb.Execution, *, now_us: int, all_steps: bool = False
 ) -> dict[str, Any]:
-    """The body of `GET /executions/{id}/visualize`: steps that have begun, or all of them.
+    """Return the body of `GET /executions/{id}/visualize`: begun steps, or all.
 
-    `now_us` ends the duration of an execution that still runs.
+    The duration of a running execution counts until `now_us`.
     """
     ended_us = execution.ended_at_us or now_us
     steps = [
@@ -206,7 +206,7 @@ def _picture(node: pb.Node, word: str) -> dict[str, Any]:
 
 
 def _context(execution: pb.Execution, read: Read) -> dict[str, Any]:
-    """The input with the results of completed steps under their ids."""
+    """Return the input with the results of completed steps under their ids."""
     given = read(execution.input)
     context: dict[str, Any] = {}
     if isinstance(given, dict) and not execution.input.HasField("reference"):
@@ -225,7 +225,7 @@ def _add_duration(view: dict[str, Any], node: pb.Node) -> None:
 
 
 def _begun_us(node: pb.Node) -> int:
-    # Timers and steps without an action are never at a worker: they begin when they are ready.
+    # Timers and steps without an action have no worker: they begin when they are ready.
     return node.started_at_us or node.scheduled_at_us
 
 

@@ -14,16 +14,16 @@ from flowmesh.api.common.v1 import failure_pb2, payload_pb2, search_pb2
 JSON_ENCODING = "application/json"
 _NULL = Raw(b"null")
 _AS_IT_IS = msgspec.json.Decoder(Raw)
-# How a view takes the value of a payload; an object must come out as a dict.
+# Decodes the value of a payload for a view; an object becomes a dict.
 Read = Callable[[payload_pb2.Payload], Any]
 
 
 def json_value(payload: payload_pb2.Payload) -> Any:
-    """The value a payload holds.
+    """Return the value of a payload.
 
     JSON is parsed, text is a string, other bytes are `{"$bytes": base64, "encoding"}`. A value
-    stored by reference is `{"$payload": {"digest", "sizeBytes", "encoding"}}`: whoever needs it
-    reads it from PayloadService.
+    stored by reference is `{"$payload": {"digest", "sizeBytes", "encoding"}}`: a reader fetches
+    it from PayloadService.
     """
     encoding = payload.encoding or JSON_ENCODING
     if payload.HasField("reference"):
@@ -43,19 +43,19 @@ def json_value(payload: payload_pb2.Payload) -> Any:
 
 
 def exact_value(payload: payload_pb2.Payload) -> Any:
-    """As `json_value`, with integers of any size as they are; `dump_json` writes them so."""
+    """Return the same as `json_value`, with exact integers of any size, for `dump_json`."""
     value = raw_value(payload)
     if not isinstance(value, Raw):
         return value
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError):
-        # A number of thousands of digits, or a thousand levels.
+        # A number with thousands of digits, or a thousand levels.
         return json_value(payload)
 
 
 def raw_value(payload: payload_pb2.Payload) -> Any:
-    """The value of a payload; JSON is passed on as it is, never parsed and written again."""
+    """Return the value of a payload; JSON is embedded without decoding."""
     data, encoding = payload.data, payload.encoding
     if (encoding and encoding != JSON_ENCODING) or (not data and payload.HasField("reference")):
         return json_value(payload)
@@ -63,8 +63,8 @@ def raw_value(payload: payload_pb2.Payload) -> Any:
 
 
 def json_or_text(data: bytes) -> Any:
-    """Parsed JSON, or the text where it is none; `None` for no bytes."""
-    # A value was checked where it entered; one broken row must still not hide its execution.
+    """Return parsed JSON, or the text if it is not JSON; None for no bytes."""
+    # Values are validated on entry; a corrupt row must still not hide its execution.
     if not data:
         return None
     try:
@@ -74,7 +74,7 @@ def json_or_text(data: bytes) -> Any:
 
 
 def raw_json(data: bytes) -> Any:
-    """JSON text to embed; null for none, the text itself where it is no JSON after all."""
+    """Return JSON text to embed; null for no bytes, a string if it is not JSON."""
     if not data:
         return _NULL
     try:
@@ -86,7 +86,7 @@ def raw_json(data: bytes) -> Any:
 
 
 def failure_view(failure: failure_pb2.Failure, *, node_key: str = "taskId") -> dict[str, Any]:
-    """`{"class", "message"}`, the node that failed under `node_key`, its state, `details`."""
+    """Return `class` and `message`, the failed node under `node_key`, its state, `details`."""
     view: dict[str, Any] = {"class": getattr(failure, "class"), "message": failure.message}
     if failure.node:
         view[node_key] = failure.node
@@ -98,18 +98,18 @@ def failure_view(failure: failure_pb2.Failure, *, node_key: str = "taskId") -> d
 
 
 def search_view(value: search_pb2.SearchValue) -> Any:
-    """What an execution is found by: text, a number, a flag, or a time as RFC 3339."""
+    """Return a search value: a text, a number, a flag, or a time as RFC 3339."""
     kind = value.WhichOneof("value") or "text"
     return instant(value.time_us) if kind == "time_us" else getattr(value, kind)
 
 
 def seconds(at_us: int) -> int:
-    """Epoch seconds, as the step-JSON clients expect times."""
+    """Return epoch seconds, the time format of step JSON."""
     return at_us // 1_000_000
 
 
 def instant(at_us: int) -> str:
-    """RFC 3339 in UTC with microseconds."""
+    """Return RFC 3339 in UTC with microseconds."""
     whole, micros = divmod(at_us, 1_000_000)
     moment = datetime.fromtimestamp(whole, UTC).replace(microsecond=micros)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -125,7 +125,7 @@ class DefinitionCatalog:
             failpoint("definition.committed")
             self._count(reading, applied)
             await self._notify(namespace, applied, checked)
-            failpoint("definition.told")
+            failpoint("definition.notified")
             return applied, checked
         message = "the tasks that the source refers to keep changing; apply it again"
         raise Overloaded("OVERLOADED", message, retry_after_ms=100)

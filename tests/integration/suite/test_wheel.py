@@ -196,5 +196,5 @@ def test_the_command_says_which_core_runs(base: Installed, full: Installed) -> N
     (source,) = full.folder.glob("lib/*/site-packages/flowmesh/engine/decide.py")
     source.write_text(source.read_text() + "\n# changed\n")
     said = full.flowmesh("--version")
-    assert "the compiled core is older than its sources and left out" in said
+    assert "the compiled core is older than its sources and not used" in said
     assert "(core: pure Python)" in said

@@ -97,7 +97,7 @@ def test_another_word_is_refused(checkout: Checkout) -> None:
     """A misspelled wish is not taken for none."""
     code, ran, said = checkout.start("complied")
     assert (code, ran) == (1, "")
-    assert "FLOWMESH_CORE is pure or compiled" in said
+    assert "FLOWMESH_CORE must be pure or compiled" in said
 
 
 def test_an_installed_compiled_core_runs(tmp_path: Path) -> None:

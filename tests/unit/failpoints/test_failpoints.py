@@ -73,7 +73,7 @@ def test_a_point_breaks_when_it_is_asked_to(text: str, expected: list[int]) -> N
 )
 def test_a_wrong_text_is_refused(text: str) -> None:
     """A test that misspells a point must not pass because nothing broke."""
-    with pytest.raises(ValueError, match=r"failpoint|action|number"):
+    with pytest.raises(ValueError, match=r"failpoint|action|integer"):
         parse(text)
 
 

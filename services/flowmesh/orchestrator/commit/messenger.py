@@ -104,7 +104,7 @@ class Messenger:
         command = pb.ExecutionMessage.FromString(message.command)
         tries = 0
         while message.partition in self._epochs:
-            failpoint("orchestrator.telling")
+            failpoint("orchestrator.delivering")
             try:
                 async with self._in_flight, asyncio.timeout(DELIVERY_TIMEOUT_S):
                     with trace(command.traceparent):
@@ -112,7 +112,7 @@ class Messenger:
             except (FlowmeshError, *CONNECTION_LOST) as error:
                 self._log.info("message_waits", id=message.id, problem=str(error))
             else:
-                failpoint("orchestrator.told")
+                failpoint("orchestrator.delivered")
                 self._answered(message)
                 return
             await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
