@@ -1,4 +1,4 @@
-"""A catalog of definitions on a database of its own, with the real bus."""
+"""A catalog of definitions on its own database, with a real bus."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -45,12 +45,12 @@ def catalog(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> DefinitionCatalog
 
 @pytest.fixture
 def other_catalog(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> DefinitionCatalog:
-    """That of another process, on the same rows."""
+    """The catalog of another process on the same database."""
     return _catalog(pool, bus)
 
 
 class OvertakenStore(DefinitionStore):
-    """One whose next change waits until another process has done something."""
+    """A store whose next change waits for a change of another process."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         super().__init__(pool)
@@ -70,7 +70,7 @@ class OvertakenStore(DefinitionStore):
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """A process on the same rows as that of `catalog`, which overtakes it."""
+    """A process on the database of `catalog` that loses a race against it."""
 
     store: OvertakenStore
     catalog: DefinitionCatalog

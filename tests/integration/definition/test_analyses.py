@@ -1,4 +1,4 @@
-"""What the graph of a version looks like is made once, stored with it and read from there."""
+"""Analyses of the graph of a version are stored with it."""
 
 import json
 
@@ -19,7 +19,7 @@ async def test_an_analysis_is_stored_with_its_version_and_served_from_there(
     pool: "asyncpg.Pool[asyncpg.Record]",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And goes with it; the same content again makes no other one."""
+    """It is deleted with the version; unchanged content makes no other analysis."""
     for _ in range(2):
         await catalog.apply(NS, steps("w", "a", "b"), JSON, "")
 
@@ -35,7 +35,7 @@ async def test_an_analysis_is_stored_with_its_version_and_served_from_there(
 
 
 async def test_other_durations_and_more_paths_are_analysed_anew(catalog: DefinitionCatalog) -> None:
-    """What is stored is what the definition alone says."""
+    """The stored analysis has the default parameters."""
     await catalog.apply(NS, steps("w", "a", "b"), JSON, "")
     _, analysis = await catalog.analysis(NS, "w", 0, 0, {"a": 7})
     assert analysis.critical_path_ms == 7
@@ -44,20 +44,20 @@ async def test_other_durations_and_more_paths_are_analysed_anew(catalog: Definit
 
 
 @pytest.mark.parametrize("duration_ms", [-1, 2**63 - 1])
-async def test_durations_that_nothing_has_are_refused(
+async def test_durations_of_unknown_nodes_are_rejected(
     catalog: DefinitionCatalog, duration_ms: int
 ) -> None:
-    """With the node they are told of."""
+    """The violation names the node."""
     await catalog.apply(NS, steps("w", "a", "b"), JSON, "")
     with pytest.raises(Invalid) as refused:
         await catalog.analysis(NS, "w", 0, 0, dict.fromkeys("ab", duration_ms))
     assert [each.field for each in refused.value.violations] == ["durations_ms[a]"]
 
 
-async def test_a_version_of_before_is_analysed_when_it_is_asked_for(
+async def test_an_old_version_is_analysed_on_demand(
     catalog: DefinitionCatalog, pool: "asyncpg.Pool[asyncpg.Record]"
 ) -> None:
-    """It was registered when nothing was stored."""
+    """It was registered before analyses were stored."""
     await catalog.apply(NS, steps("w", "a"), JSON, "")
     await pool.execute("delete from analyses")
     _, analysis = await catalog.analysis(NS, "w", 0, 0, {})

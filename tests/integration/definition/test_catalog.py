@@ -31,7 +31,7 @@ async def apply(
 async def test_unchanged_content_keeps_its_version_and_changed_content_gets_the_next(
     catalog: DefinitionCatalog,
 ) -> None:
-    """Whatever the order of keys, the same content is the same version."""
+    """Content is compared independently of the order of keys."""
     assert await apply(catalog, steps("w", "a")) == [("w", 1, True)]
     turned = json.dumps(dict(reversed(json.loads(steps("w", "a")).items()))).encode()
     assert await apply(catalog, turned) == [("w", 1, False)]
@@ -41,7 +41,7 @@ async def test_unchanged_content_keeps_its_version_and_changed_content_gets_the_
 async def test_a_rollback_is_a_new_version_with_the_digest_of_the_old_one(
     catalog: DefinitionCatalog,
 ) -> None:
-    """What was registered last is what starts, and content has one digest for ever."""
+    """The last registered version is the newest, and equal content has an equal digest."""
     await apply(catalog, steps("w", "a"))
     await apply(catalog, steps("w", "b"))
     assert await apply(catalog, steps("w", "a")) == [("w", 3, True)]
@@ -51,7 +51,7 @@ async def test_a_rollback_is_a_new_version_with_the_digest_of_the_old_one(
 
 
 async def test_a_definition_comes_back_as_it_was_posted(catalog: DefinitionCatalog) -> None:
-    """Unknown members and the order of keys included."""
+    """With unknown members and the order of keys."""
     posted = {"steps": [{"zeta": 1, "id": "a", "ui": {"x": 1.5}}], "id": "w", "extra": [None]}
     await apply(catalog, json.dumps(posted).encode())
     found = await catalog.workflow(NS, "w", 0)
@@ -59,7 +59,7 @@ async def test_a_definition_comes_back_as_it_was_posted(catalog: DefinitionCatal
 
 
 async def test_numbers_are_not_used_again_after_a_deletion(catalog: DefinitionCatalog) -> None:
-    """A deleted name is gone, and comes back with the next number."""
+    """A deleted name is not found; registered again, it gets the next number."""
     await apply(catalog, steps("w", "a"))
     await catalog.delete_workflow(NS, "w", "")
     with pytest.raises(NotFound) as gone:
@@ -75,7 +75,7 @@ async def test_numbers_are_not_used_again_after_a_deletion(catalog: DefinitionCa
 async def test_concurrent_registrations_of_one_name_get_numbers_without_gap(
     catalog: DefinitionCatalog,
 ) -> None:
-    """Twenty at once: 1 to 20, each once."""
+    """Twenty concurrent registrations get 1 to 20, each once."""
     applied = await asyncio.gather(
         *(apply(catalog, steps("w", f"step-{number}")) for number in range(20))
     )
@@ -85,16 +85,16 @@ async def test_concurrent_registrations_of_one_name_get_numbers_without_gap(
 async def test_concurrent_registrations_of_the_same_content_make_one_version(
     catalog: DefinitionCatalog,
 ) -> None:
-    """One of them creates it, the others find it."""
+    """One of them creates the version, the others return it."""
     applied = await asyncio.gather(*(apply(catalog, steps("w", "a")) for _ in range(10)))
     assert {version for ((_, version, _),) in applied} == {1}
     assert sum(created for ((_, _, created),) in applied) == 1
 
 
-async def test_concurrent_applies_of_overlapping_sources_do_not_block_each_other_for_ever(
+async def test_concurrent_applies_of_overlapping_sources_do_not_deadlock(
     catalog: DefinitionCatalog,
 ) -> None:
-    """Names are locked in one order, whatever the order in the source."""
+    """Names are locked in one order, independent of the source."""
     one = [task(name, timeout="1s") for name in "abcd"]
     other = [task(name, timeout="2s") for name in "dcba"]
     await asyncio.gather(*(apply(catalog, documents(*resources)) for resources in (one, other) * 5))
@@ -103,15 +103,15 @@ async def test_concurrent_applies_of_overlapping_sources_do_not_block_each_other
 
 
 async def test_an_apply_with_one_bad_resource_stores_nothing(catalog: DefinitionCatalog) -> None:
-    """All or none."""
+    """An apply is atomic."""
     with pytest.raises(Invalid):
         await apply(catalog, documents(task("good"), workflow("w", "good", "missing")))
     with pytest.raises(NotFound):
         await catalog.task(NS, "good", 0)
 
 
-async def test_a_request_id_answers_the_same_again(catalog: DefinitionCatalog) -> None:
-    """The first answer, `created` included; other content under the id is refused."""
+async def test_a_repeated_request_id_returns_the_first_answer(catalog: DefinitionCatalog) -> None:
+    """With the first answer, including `created`; other content with the id is rejected."""
     source = steps("w", "a")
     assert await apply(catalog, source, request_id="r1") == [("w", 1, True)]
     assert await apply(catalog, source, request_id="r1") == [("w", 1, True)]
@@ -165,22 +165,22 @@ async def test_filters_select_by_id_and_label(catalog: DefinitionCatalog) -> Non
 async def test_a_filter_outside_the_grammar_is_refused(
     catalog: DefinitionCatalog, text: str
 ) -> None:
-    """With the term that does not fit."""
+    """The violation names the first term that does not match."""
     with pytest.raises(Invalid) as refused:
         await catalog.workflows(NS, filter_text=text, size=0, token="")
     assert refused.value.reason == "FILTER_INVALID"
 
 
 @pytest.mark.parametrize("token", ["x", "€", "bnVsbA", "W10", "x" * 5000])
-async def test_a_token_of_nobody_is_refused(catalog: DefinitionCatalog, token: str) -> None:
-    """Tokens are the list's own."""
+async def test_a_foreign_page_token_is_rejected(catalog: DefinitionCatalog, token: str) -> None:
+    """A token is valid for its own list only."""
     with pytest.raises(Invalid) as refused:
         await catalog.workflows(NS, filter_text="", size=0, token=token)
     assert refused.value.reason == "PAGE_TOKEN_INVALID"
 
 
 async def test_versions_are_listed_newest_first(catalog: DefinitionCatalog) -> None:
-    """Of a name that exists; another one is not found."""
+    """For an existing name; another one is not found."""
     for step in "abc":
         await apply(catalog, steps("w", step))
     page, token = await catalog.versions(NS, "w", size=2, token="")
@@ -192,7 +192,7 @@ async def test_versions_are_listed_newest_first(catalog: DefinitionCatalog) -> N
 
 
 async def test_usages_are_those_of_newest_versions(catalog: DefinitionCatalog) -> None:
-    """A workflow that no longer refers to a task does not keep it from being deleted."""
+    """A task can be deleted if only old versions refer to it."""
     await apply(catalog, documents(task("pay"), workflow("w1", "pay"), workflow("w2", "pay")))
     assert await used_by(catalog, "pay") == ["w1", "w2"]
     with pytest.raises(WrongState) as used:
@@ -208,7 +208,7 @@ async def test_usages_are_those_of_newest_versions(catalog: DefinitionCatalog) -
 
 
 async def test_a_plan_follows_the_tasks_it_refers_to(catalog: DefinitionCatalog) -> None:
-    """A changed retry policy of a shared task is in the next plan of every workflow."""
+    """A changed retry policy of a shared task is in the next plan of each workflow."""
     await apply(catalog, documents(task("pay"), workflow("w1", "pay"), workflow("w2", "pay")))
     before = await catalog.plan(NS, "w1", 0)
     assert await catalog.plan(NS, "w1", 0) is before
@@ -220,10 +220,10 @@ async def test_a_plan_follows_the_tasks_it_refers_to(catalog: DefinitionCatalog)
     assert (await catalog.plan(NS, "w1", 0)).digest != before.digest
 
 
-async def test_the_plan_of_an_old_version_has_no_hole_where_its_task_is_gone(
+async def test_the_plan_of_an_old_version_with_a_deleted_task_is_rejected(
     catalog: DefinitionCatalog,
 ) -> None:
-    """It is refused and the task named."""
+    """The plan is rejected with the name of the task."""
     await apply(catalog, documents(task("pay"), workflow("w", "pay")))
     await apply(catalog, documents(workflow("w", "noop")))
     await catalog.delete_task(NS, "pay", "")
@@ -234,7 +234,7 @@ async def test_the_plan_of_an_old_version_has_no_hole_where_its_task_is_gone(
 
 
 async def test_namespaces_do_not_see_each_other(catalog: DefinitionCatalog) -> None:
-    """The same name is another workflow."""
+    """The same name in another namespace is another workflow."""
     await apply(catalog, steps("w", "a"))
     with pytest.raises(NotFound):
         await catalog.workflow("other", "w", 0)
@@ -242,8 +242,8 @@ async def test_namespaces_do_not_see_each_other(catalog: DefinitionCatalog) -> N
     assert applied[0].version == 1
 
 
-async def test_changes_are_told_on_the_bus(catalog: DefinitionCatalog, bus: Bus) -> None:
-    """One message with the names; an apply that changes nothing tells nothing."""
+async def test_changes_are_published_on_the_bus(catalog: DefinitionCatalog, bus: Bus) -> None:
+    """One message with the names; an apply without changes sends none."""
     heard: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def hear(message: object) -> None:
@@ -260,8 +260,8 @@ async def test_changes_are_told_on_the_bus(catalog: DefinitionCatalog, bus: Bus)
     assert heard.empty()
 
 
-async def test_no_workflow_and_two_workflows_are_not_one(catalog: DefinitionCatalog) -> None:
-    """RegisterWorkflow takes exactly one."""
+async def test_a_registration_requires_exactly_one_workflow(catalog: DefinitionCatalog) -> None:
+    """RegisterWorkflow requires exactly one workflow."""
     for source in (documents(task("a")), documents(workflow("a", "noop"), workflow("b", "noop"))):
         with pytest.raises(Invalid) as refused:
             await catalog.apply(NS, source, YAML, "", one_workflow=True)

@@ -1,4 +1,4 @@
-"""Labels, and changes of tasks that meet each other, on a real database."""
+"""Labels, and concurrent changes of tasks, on a real database."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ def flow(name: str) -> dict[str, object]:
 
 
 async def refused(change: object) -> str:
-    """The reason of a refusal; empty for none."""
+    """Return the reason of a rejection, or an empty text."""
     try:
         await change  # type: ignore[misc]
     except FlowmeshError as error:
@@ -62,10 +62,10 @@ async def refused(change: object) -> str:
     return ""
 
 
-async def test_two_changes_that_are_right_alone_are_not_wrong_together(
+async def test_two_valid_changes_cannot_be_invalid_together(
     catalog: DefinitionCatalog,
 ) -> None:
-    """One of them is checked again with the other, and refused."""
+    """One of them is checked again together with the other, and rejected."""
     for number in range(ROUNDS):
         give, take = task("give", outputSchema=shape("number")), task("take")
         take["spec"]["inputSchema"] = shape("number", "string")
@@ -78,10 +78,10 @@ async def test_two_changes_that_are_right_alone_are_not_wrong_together(
         assert sorted(reasons) == ["", "TYPE_MISMATCH"]
 
 
-async def test_a_workflow_that_comes_while_a_task_changes_is_checked_with_what_stays(
+async def test_a_workflow_is_checked_with_a_concurrently_changed_task(
     catalog: DefinitionCatalog,
 ) -> None:
-    """Whoever is first, the other one is refused or fits."""
+    """In either order, the second one is rejected or fits."""
     for number in range(ROUNDS):
         await apply(
             catalog,
@@ -97,18 +97,18 @@ async def test_a_workflow_that_comes_while_a_task_changes_is_checked_with_what_s
             await catalog.delete_workflow(NS, f"w{number}", "", ADA)
 
 
-async def test_only_who_floats_is_affected(catalog: DefinitionCatalog) -> None:
-    """A workflow that is pinned, and a version that nobody uses any more, do not count."""
+async def test_only_unpinned_workflows_are_affected(catalog: DefinitionCatalog) -> None:
+    """Pinned workflows and unused versions do not count."""
     await apply(catalog, task("t"), workflow("floats", "t"), workflow("left", "t"))
     await apply(catalog, workflow("pinned", "t@1"), workflow("left", "noop"))
     checked = await catalog.validate(NS, documents(task("t", timeout="5s")), YAML)
     assert [workflow_id for _, workflow_id, _ in checked.affected] == ["floats"]
 
 
-async def test_a_task_that_only_goes_elsewhere_is_not_checked_again(
+async def test_a_changed_url_of_a_task_needs_no_recheck(
     catalog: DefinitionCatalog,
 ) -> None:
-    """What was wrong before stays as wrong as it was."""
+    """An existing problem of a workflow does not block the change."""
     await apply(catalog, task("t"), workflow("w", "t"))
     await apply(catalog, task("t", http={"url": "http://elsewhere/"}))
     assert (await catalog.plan(NS, "w", 0)).specs[0].config == (
@@ -119,7 +119,7 @@ async def test_a_task_that_only_goes_elsewhere_is_not_checked_again(
 async def test_a_move_that_is_repeated_is_made_once(
     catalog: DefinitionCatalog, versions: Versions
 ) -> None:
-    """By its request id; other content under the id is refused."""
+    """A repeated request id returns the first answer; other content with the id is rejected."""
     for step in "abc":
         await register(catalog, step)
     await versions.set_label(NS, "w", "live", "1", ADA, "r1")
@@ -139,7 +139,7 @@ async def test_a_move_that_is_repeated_is_made_once(
 async def test_moves_at_once_are_made_one_by_one(
     catalog: DefinitionCatalog, versions: Versions
 ) -> None:
-    """None is lost: each begins where another one ended."""
+    """No move is lost: each starts at the result of another one."""
     for number in range(6):
         await register(catalog, f"s{number}")
     await asyncio.gather(
@@ -152,7 +152,7 @@ async def test_moves_at_once_are_made_one_by_one(
 
 
 async def test_labels_are_bounded(catalog: DefinitionCatalog, versions: Versions) -> None:
-    """A workflow has at most so many."""
+    """A workflow has a maximum number of labels."""
     await register(catalog, "a")
     for number in range(limits.LABELS_MAX):
         await versions.set_label(NS, "w", f"l{number}", "1", ADA, "")
@@ -162,10 +162,10 @@ async def test_labels_are_bounded(catalog: DefinitionCatalog, versions: Versions
     await versions.set_label(NS, "w", "l0", "1", ADA, "")
 
 
-async def test_labels_that_come_at_once_are_bounded_too(
+async def test_concurrent_labels_are_bounded_too(
     catalog: DefinitionCatalog, versions: Versions, overtaken: Overtaken
 ) -> None:
-    """The last place is given once."""
+    """Concurrent new labels cannot exceed the maximum."""
     await register(catalog, "a")
     for number in range(limits.LABELS_MAX - 1):
         await versions.set_label(NS, "w", f"l{number}", "1", ADA, "")
@@ -177,10 +177,10 @@ async def test_labels_that_come_at_once_are_bounded_too(
         await versions.rollback_label(NS, "w", "one-more", ADA, "")
 
 
-async def test_a_label_finds_no_version_of_a_workflow_that_is_made_again_meanwhile(
+async def test_a_label_is_not_set_on_a_recreated_workflow(
     catalog: DefinitionCatalog, overtaken: Overtaken
 ) -> None:
-    """As if it had come later."""
+    """The result is that of a later call."""
     await register(catalog, "a")
 
     async def make_again() -> None:
@@ -193,8 +193,10 @@ async def test_a_label_finds_no_version_of_a_workflow_that_is_made_again_meanwhi
     assert gone.value.reason == "WORKFLOW_NOT_FOUND"
 
 
-async def test_labels_go_with_the_workflow(catalog: DefinitionCatalog, versions: Versions) -> None:
-    """Made again, it has none; what was done stays written."""
+async def test_labels_are_deleted_with_the_workflow(
+    catalog: DefinitionCatalog, versions: Versions
+) -> None:
+    """A recreated workflow has no labels; recorded changes are kept."""
     await register(catalog, "a")
     await versions.set_label(NS, "w", "live", "1", ADA, "")
     await catalog.delete_workflow(NS, "w", "", ADA)
@@ -209,10 +211,10 @@ async def test_labels_go_with_the_workflow(catalog: DefinitionCatalog, versions:
     ]
 
 
-async def test_a_large_change_is_cut_and_says_so(
+async def test_a_large_change_is_truncated_and_marked(
     catalog: DefinitionCatalog, versions: Versions
 ) -> None:
-    """At most so many differences are kept, and so much of a value."""
+    """The number of differences and the size of a value are limited."""
     many = limits.DIFFERENCES_KEPT_MAX + 50
     await catalog.apply(NS, steps("w", "a", note=""), "", "", ADA)
     await register(catalog, "a", *(f"s{number}" for number in range(many)))
@@ -221,8 +223,8 @@ async def test_a_large_change_is_cut_and_says_so(
     assert changes[0].details.truncated
 
 
-async def test_a_kind_that_is_none_is_refused(versions: Versions) -> None:
-    """With those there are."""
+async def test_an_unknown_kind_is_rejected(versions: Versions) -> None:
+    """The error lists the valid kinds."""
     with pytest.raises(Invalid) as wrong:
         await versions.changes(NS, "Cat", "w", label="", size=0, token="")
     assert "WorkflowTask" in wrong.value.message
@@ -231,7 +233,7 @@ async def test_a_kind_that_is_none_is_refused(versions: Versions) -> None:
 async def test_a_page_of_large_changes_ends_before_it_grows_too_large(
     catalog: DefinitionCatalog, versions: Versions
 ) -> None:
-    """Each stands on one page, and no page is empty."""
+    """Each change is on one page, and no page is empty."""
     for number in range(4):
         body = {"url": "http://service/", "method": "POST", "body": f"{number}" * 4_000}
         many = [{"id": f"s{each}", "action": "http.request", "params": body} for each in range(150)]

@@ -1,4 +1,4 @@
-"""A text is compiled once, and again when something changed that its outcome depends on."""
+"""A text is compiled once, and again when an input of its compilation has changed."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ STAGES = (
 
 @pytest.fixture
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The stages that really ran, in order."""
+    """The executed stages, in order."""
     ran: list[str] = []
 
     def noted(name: str, stage: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +47,7 @@ def taking(name: str, kind: str | list[str]) -> dict[str, Any]:
 
 
 def giving(name: str, text: str, ref: str = "") -> bytes:
-    """A workflow that gives a task that input."""
+    """A workflow that passes an output to that input."""
     node = {"id": "a", "taskRef": ref or name, "input": {"x": text}}
     return documents(workflow("w") | {"spec": {"tasks": [node]}})
 
@@ -60,7 +60,7 @@ async def codes(catalog: DefinitionCatalog, source: bytes, namespace: str = NS) 
 async def test_the_second_time_compiles_nothing(
     catalog: DefinitionCatalog, compilations: list[str]
 ) -> None:
-    """Whether a text is validated, linted, applied, planned or analysed."""
+    """For validation, linting, applying, planning and analyzing."""
     source = steps("w", "a", "b")
     applied = []
     for _ in range(2):
@@ -74,10 +74,10 @@ async def test_the_second_time_compiles_nothing(
     assert compilations == ["read_source", "check", "lint", "analyse", "plan_in", "analyse"]
 
 
-async def test_what_was_registered_is_planned_without_loading_it(
+async def test_a_registered_workflow_is_planned_without_loading_it(
     catalog: DefinitionCatalog, other_catalog: DefinitionCatalog, compilations: list[str]
 ) -> None:
-    """For the first start; a service that knows of it only what is stored loads it, once."""
+    """The first plan uses the registered object; another process loads it once."""
     await catalog.apply(NS, steps("w", "a", "b"), JSON, "")
     plan = await catalog.plan(NS, "w", 0)
     assert "load_workflow" not in compilations
@@ -85,8 +85,8 @@ async def test_what_was_registered_is_planned_without_loading_it(
     assert compilations.count("load_workflow") == 1
 
 
-async def test_what_a_text_refers_to_is_looked_at_every_time(catalog: DefinitionCatalog) -> None:
-    """A task that is there, another one, made private, as it was, and gone."""
+async def test_references_of_a_text_are_resolved_every_time(catalog: DefinitionCatalog) -> None:
+    """For an added, changed, hidden, restored and deleted task."""
     source = giving("take", "abc")
     assert await codes(catalog, source) == ["TASK_NOT_FOUND"]
     await catalog.apply(NS, documents(taking("take", "string")), YAML, "")
@@ -103,8 +103,8 @@ async def test_what_a_text_refers_to_is_looked_at_every_time(catalog: Definition
     assert await codes(catalog, source) == ["TASK_NOT_FOUND"]
 
 
-async def test_a_dry_run_has_the_tasks_of_now(catalog: DefinitionCatalog) -> None:
-    """Its plan is another one when a task is."""
+async def test_a_dry_run_uses_the_current_tasks(catalog: DefinitionCatalog) -> None:
+    """A changed task changes the plan."""
     source = giving("take", "abc")
     kinds: list[str | list[str]] = ["string", ["string", "null"]]
     plans = set()
@@ -118,7 +118,7 @@ async def test_a_dry_run_has_the_tasks_of_now(catalog: DefinitionCatalog) -> Non
 async def test_a_pinned_task_stays_what_it_is(
     catalog: DefinitionCatalog, compilations: list[str]
 ) -> None:
-    """Another version of it changes nothing for who names the version."""
+    """A new version of the task does not affect it."""
     await catalog.apply(NS, documents(taking("take", "string")), YAML, "")
     source = giving("take", "abc", "take@1")
     assert await codes(catalog, source) == []
@@ -129,17 +129,17 @@ async def test_a_pinned_task_stays_what_it_is(
 
 
 async def test_a_namespace_has_its_own_tasks(catalog: DefinitionCatalog) -> None:
-    """The same text means something else there."""
+    """The same text resolves to other tasks there."""
     await catalog.apply(NS, documents(taking("take", "string")), YAML, "")
     source = giving("take", "abc")
     assert await codes(catalog, source) == []
     assert await codes(catalog, source, "other") == ["TASK_NOT_FOUND"]
 
 
-async def test_a_text_is_compiled_once_for_all_who_send_it_at_once(
+async def test_concurrent_requests_compile_a_text_once(
     catalog: DefinitionCatalog, compilations: list[str]
 ) -> None:
-    """One works, the others wait for it; one that goes away takes nothing from them."""
+    """Concurrent requests share one compilation; a canceled one does not cancel it."""
     source = steps("w", *(f"s{number}" for number in range(200)))
     waiting = [asyncio.create_task(catalog.validate(NS, source, JSON)) for _ in range(10)]
     await asyncio.sleep(0)
@@ -149,16 +149,16 @@ async def test_a_text_is_compiled_once_for_all_who_send_it_at_once(
     assert sorted(compilations) == ["check", "read_source"]
 
 
-async def test_a_text_reads_as_what_it_is_sent_as(catalog: DefinitionCatalog) -> None:
-    """What is wrong as JSON may be right as YAML."""
+async def test_a_text_is_read_by_its_content_type(catalog: DefinitionCatalog) -> None:
+    """An error as JSON may be valid as YAML."""
     source = b"{id: w, steps: [{id: a}]}"
     for _ in range(2):
         assert errors_in((await catalog.validate(NS, source, JSON)).problems)
         assert not errors_in((await catalog.validate(NS, source, YAML)).problems)
 
 
-async def test_what_is_kept_is_bounded_by_count_and_by_bytes() -> None:
-    """What was used longest ago goes first; what alone is too large is never kept."""
+async def test_a_cache_is_bounded_by_count_and_by_bytes() -> None:
+    """Least recently used entries are evicted; too large ones are never added."""
     cache: Cache[str, str] = Cache("test", CacheMetrics(Metrics()), count_max=3, bytes_max=10)
 
     async def made(key: str, size: int) -> bool:

@@ -1,4 +1,4 @@
-"""URLs of webhooks: one workflow of a namespace has each, on a real database."""
+"""Webhook URLs are unique in a namespace, on a real database."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def apply(catalog: DefinitionCatalog, *resources: dict[str, object]) -> No
 async def test_workflows_of_one_source_exchange_their_urls(
     catalog: DefinitionCatalog, names: str
 ) -> None:
-    """In either order; what a workflow outside of it has stays its own."""
+    """In either order; URLs of other workflows are unaffected."""
     first, second = names
     await apply(catalog, called(first, "x", "y"), called(second, "z"), called("c", "taken"))
     await apply(catalog, called(first, "z"), called(second, "x"))
@@ -36,10 +36,10 @@ async def test_workflows_of_one_source_exchange_their_urls(
         await apply(catalog, called(first, "both"), called(second, "both"))
 
 
-async def test_sources_that_want_the_same_urls_at_once_do_not_wait_for_each_other_for_ever(
+async def test_concurrent_sources_with_the_same_urls_do_not_deadlock(
     catalog: DefinitionCatalog, other_catalog: DefinitionCatalog
 ) -> None:
-    """One has them, the other is told who."""
+    """One of them gets the URLs, the other an error that names it."""
     wants = [("a", "x"), ("b", "y"), ("c", "y"), ("d", "x")]
     one, other = [called(*want) for want in wants[:2]], [called(*want) for want in wants[2:]]
     for _ in range(10):

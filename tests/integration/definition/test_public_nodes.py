@@ -1,4 +1,4 @@
-"""Nodes of graph JSON that others may copy, on a real database."""
+"""Public nodes of graph JSON, on a real database."""
 
 import json
 
@@ -28,7 +28,7 @@ def graph(workflow_id: str, *nodes: str) -> bytes:
 async def test_a_page_of_large_nodes_ends_before_it_grows_too_large(
     catalog: DefinitionCatalog,
 ) -> None:
-    """Between workflows; each node stands on one page, in its place."""
+    """Pages break between workflows; each node is on one page, in order."""
     for number in range(3):
         await catalog.apply(NS, graph(f"g{number}", "large", "a", "b"), JSON, "")
     seen, token, pages = [], "", 0

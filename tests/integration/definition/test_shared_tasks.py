@@ -1,4 +1,4 @@
-"""Tasks that others use: what a change of theirs may not break, on a real database."""
+"""Rejected changes of shared tasks, on a real database."""
 
 from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.errors import FlowmeshError
@@ -13,7 +13,7 @@ def shape(kind: str) -> dict[str, object]:
 
 
 async def outcome(catalog: DefinitionCatalog, namespace: str, *resources: dict[str, object]) -> str:
-    """The reason why a source is refused; empty where it is applied."""
+    """Return the reason of a rejection, or an empty text."""
     try:
         await catalog.apply(namespace, documents(*resources), YAML, "")
     except FlowmeshError as error:
@@ -24,7 +24,7 @@ async def outcome(catalog: DefinitionCatalog, namespace: str, *resources: dict[s
 async def test_a_workflow_that_uses_two_changed_tasks_is_checked_with_both(
     catalog: DefinitionCatalog,
 ) -> None:
-    """That the one behind it in the alphabet breaks nothing does not hide the other."""
+    """A harmless change of one task does not hide a breaking change of another."""
     flow = workflow("w", "give", "take", "unlike")
     flow["spec"]["tasks"][1]["input"] = {"x": "{{tasks.t0.output.x}}"}
     give, take = task("give", outputSchema=shape("number")), task("take")
@@ -36,10 +36,10 @@ async def test_a_workflow_that_uses_two_changed_tasks_is_checked_with_both(
     assert await outcome(catalog, HERE, broken, task("unlike", http=elsewhere)) == "TYPE_MISMATCH"
 
 
-async def test_a_task_stays_public_for_those_who_are_pinned_to_it(
+async def test_a_task_with_pinned_users_stays_public(
     catalog: DefinitionCatalog,
 ) -> None:
-    """As for those who float: their plans could not be made any more."""
+    """Like for unpinned workflows: their plans could no longer be made."""
     for ref in ("default/t", "default/t@1"):
         assert await outcome(catalog, HERE, task("t", visibility="public")) == ""
         assert await outcome(catalog, THERE, workflow("w", ref)) == ""
@@ -48,20 +48,20 @@ async def test_a_task_stays_public_for_those_who_are_pinned_to_it(
         await catalog.delete_workflow(THERE, "w", "")
 
 
-async def test_who_brings_a_private_task_may_be_pinned_to_an_older_version(
+async def test_a_source_may_pin_an_older_version_of_its_private_task(
     catalog: DefinitionCatalog,
 ) -> None:
-    """However often: private tasks are for the sources that hold them."""
+    """Repeatedly: private tasks are visible to the sources that contain them."""
     assert await outcome(catalog, HERE, task("t")) == ""
     source = (task("t", visibility="private"), workflow("w", "t@1"))
     assert await outcome(catalog, HERE, *source) == ""
     assert await outcome(catalog, HERE, *source) == ""
 
 
-async def test_a_task_that_is_closed_while_a_workflow_comes_is_closed_to_it(
+async def test_a_concurrently_hidden_task_is_hidden_from_a_new_workflow(
     catalog: DefinitionCatalog, overtaken: Overtaken
 ) -> None:
-    """Also to one that is pinned: the versions of its tasks are those that it was checked with."""
+    """Also for a pinned reference, which was checked with the public version."""
     assert await outcome(catalog, HERE, task("t", visibility="public")) == ""
 
     async def close() -> None:
@@ -71,8 +71,8 @@ async def test_a_task_that_is_closed_while_a_workflow_comes_is_closed_to_it(
     assert await outcome(overtaken.catalog, THERE, workflow("w", "default/t@1")) == "TASK_NOT_FOUND"
 
 
-async def test_what_a_task_breaks_is_told_of_the_task(catalog: DefinitionCatalog) -> None:
-    """Also where a workflow of the same name stands before it in the source."""
+async def test_a_broken_workflow_is_reported_at_the_task(catalog: DefinitionCatalog) -> None:
+    """Also if a workflow of the same name precedes it in the source."""
     flow = workflow("w", "give", "take")
     flow["spec"]["tasks"][1]["input"] = {"x": "{{tasks.t0.output.x}}"}
     give, take = task("give", outputSchema=shape("number")), task("take")

@@ -30,10 +30,10 @@ def templates(pool: "asyncpg.Pool[asyncpg.Record]", catalog: DefinitionCatalog) 
     return Templates(store=DefinitionStore(pool), catalog=catalog)
 
 
-async def test_what_is_made_of_a_template_is_answered_again_whatever_became_of_it(
+async def test_a_repeated_instantiation_returns_the_first_answer(
     catalog: DefinitionCatalog, templates: Templates
 ) -> None:
-    """By the request id: as it was made, also when the template is another one now, or gone."""
+    """The first answer is returned after a change or deletion of the template."""
 
     async def make(target: str = "w", parameters: bytes = b"") -> object:
         return await templates.instantiate(
@@ -57,7 +57,7 @@ async def test_workflows_of_more_templates_than_are_listed_are_counted(
     pool: "asyncpg.Pool[asyncpg.Record]",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Those of the templates used most are listed."""
+    """Only the most used templates are listed."""
     monkeypatch.setattr("flowmesh.definition.limits.TEMPLATES_COUNTED_MAX", 2)
     for name, made_of in (("a", "x"), ("b", "x"), ("c", "y"), ("d", "z"), ("e", "")):
         labels = {TEMPLATE_LABEL: made_of} if made_of else {}

@@ -1,4 +1,4 @@
-"""What the event service is told of triggers, on a real database."""
+"""Triggers for the event service, on a real database."""
 
 import asyncpg
 

@@ -1,4 +1,4 @@
-"""The event service in a process of its own kind: real servers, a stand-in for the orchestrator."""
+"""The event service on real servers, with a stand-in for the orchestrator."""
 
 import asyncio
 import uuid
@@ -23,7 +23,7 @@ PATIENCE_S = 20
 
 
 class Events:
-    """A running event service with an orchestrator beside it, reached over a socket."""
+    """A running event service and an orchestrator, reached over a socket."""
 
     def __init__(self, settings: Settings, book: Book) -> None:
         self.book = book
@@ -63,7 +63,7 @@ class Events:
         return Owner(self._runtime, self.book, incarnation)
 
     def stub(self) -> "event_service_pb2_grpc.EventServiceAsyncStub":
-        """Over a connection of its own, so that one reader's windows are not another's."""
+        """A stub with its own connection, so that readers do not share flow control windows."""
         target = RemoteTarget(f"127.0.0.1:{self._process.grpc_port}")
         self._targets.append(target)
         return event_service_pb2_grpc.EventServiceStub(fixed(target))

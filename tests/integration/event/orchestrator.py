@@ -1,6 +1,6 @@
-"""A small orchestrator for the event service's tests: histories and an outbox in memory.
+"""A minimal orchestrator for tests: histories and an outbox in memory.
 
-It speaks the real contracts over the real bus, and loses messages on demand.
+It uses the real contracts and the real bus, and loses messages on demand.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ def ended(output: str = "true") -> Event:
 
 @dataclass
 class Book:
-    """What is committed: by execution, and by position of an incarnation."""
+    """The committed events by execution, and by position of an incarnation."""
 
     histories: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
     outbox: dict[int, list[history_service_pb2.EventBatch]] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Book:
 
 
 class Owner:
-    """One incarnation that commits and publishes."""
+    """An incarnation that commits and publishes."""
 
     def __init__(self, runtime: Runtime, book: Book, incarnation: int) -> None:
         self._runtime = runtime
@@ -85,7 +85,7 @@ class Owner:
         after: dict[int, int] | None = None,
         lose: bool = False,
     ) -> history_service_pb2.EventBatch:
-        """Appends the events in one commit; a lost one is committed and never published."""
+        """Append the events in one commit; a lost commit is never published."""
         history = self._book.histories.setdefault((namespace, execution_id), [])
         first = len(history) + 1
         now_us = self._runtime.clock.now_us()
@@ -119,7 +119,7 @@ class Owner:
         await self._runtime.bus.publish(subject, batch.SerializeToString())
 
     async def until_connected(self) -> None:
-        """Returns when the bus takes messages, also just after its server died."""
+        """Return when the bus accepts messages, also after a restart of its server."""
         async with asyncio.timeout(RECONNECT_S):
             while True:
                 try:
@@ -210,11 +210,11 @@ def _history(book: Book, namespace: str, execution_id: str) -> Sequence[Event]:
 
 
 def serve(runtime: Runtime, book: Book) -> None:
-    """Serves the three services on the runtime."""
+    """Serve the three services on the runtime."""
     add_history = history_service_pb2_grpc.add_HistoryServiceServicer_to_server
     add_outbox = history_service_pb2_grpc.add_OutboxServiceServicer_to_server
     add_executions = execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server
     runtime.serve(_History(book), add_history)
     runtime.serve(_Outbox(book), add_outbox)
-    # Of the service only what the event service calls.
+    # The methods of the service that the event service calls.
     runtime.serve(_Executions(book), add_executions)  # type: ignore[abstract]

@@ -1,4 +1,4 @@
-"""A real HTTP server that takes callbacks and answers as told."""
+"""A real HTTP server that receives callbacks and returns configured statuses."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Call:
 
 
 class Receiver:
-    """Answers 200, or the statuses it was given for a path, one after the other."""
+    """Returns 200, or the statuses configured for a path, in order."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -54,7 +54,7 @@ class Receiver:
         self._statuses[f"/{path}"] = list(statuses)
 
     async def until(self, count: int) -> list[Call]:
-        """The calls, when there are so many."""
+        """Return the calls when there are `count`."""
         async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(lambda: len(self.calls) >= count)
         return self.calls

@@ -1,4 +1,4 @@
-"""Callbacks reach their receivers: each once, again after failures, over restarts."""
+"""Delivery of callbacks: once, with retries, across restarts."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ def callbacks(receiver: Receiver, **more: str) -> plan_pb2.Callbacks:
 
 
 async def deliveries(events: Events, status: "pb.DeliveryStatus.ValueType") -> list[pb.Delivery]:
-    """All deliveries, when all have the status."""
+    """Return all deliveries when all have the status."""
     stub = events.stub()
     async with asyncio.timeout(PATIENCE_S):
         while True:
@@ -39,10 +39,10 @@ async def deliveries(events: Events, status: "pb.DeliveryStatus.ValueType") -> l
                 return found
 
 
-async def test_each_finished_step_and_the_end_are_told_once(
+async def test_each_finished_step_and_the_end_have_one_callback(
     events: Events, receiver: Receiver
 ) -> None:
-    """With the documented body, the execution as it is included."""
+    """With the documented body, including the execution."""
     owner = events.owner(1)
     urls = callbacks(receiver)
     await owner.commit("exec-1", started(), scheduled("a"), callbacks=urls)
@@ -71,7 +71,7 @@ async def test_each_finished_step_and_the_end_are_told_once(
 async def test_a_secret_signs_every_attempt_under_one_id(
     events: Events, receiver: Receiver
 ) -> None:
-    """A receiver can verify each and drop the repeat."""
+    """A receiver can verify each attempt and drop repeats."""
     receiver.answers("complete", 500, 302)
     urls = callbacks(receiver, secret=SECRET)
     await events.owner(1).commit("exec-1", started(), ended(), callbacks=urls)
@@ -86,10 +86,10 @@ async def test_a_secret_signs_every_attempt_under_one_id(
 
 
 @pytest.mark.parametrize("url", ["gone", "", "http://[broken"])
-async def test_what_can_never_be_delivered_is_dead_at_once(
+async def test_undeliverable_callbacks_are_dead_at_once(
     events: Events, receiver: Receiver, url: str
 ) -> None:
-    """A receiver that says 410, and urls that are none, with the reason in the list."""
+    """For a receiver that returns 410 and for malformed URLs, with the reason in the list."""
     receiver.answers("gone", 410)
     target = receiver.url(url) if url == "gone" else url or "ftp://example.org/x"
     urls = plan_pb2.Callbacks(on_complete_url=target)
@@ -101,10 +101,10 @@ async def test_what_can_never_be_delivered_is_dead_at_once(
 
 
 @pytest.mark.fault("F19")
-async def test_who_refuses_every_attempt_is_listed_as_dead(
+async def test_a_callback_with_only_failed_attempts_is_dead(
     events: Events, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the last attempt of all, under one id, with what the receiver answered; counted for
+    """After the last attempt, under one id, with the response of the receiver; counted for
     the alert of `deploy/alerts.yml`.
     """
     monkeypatch.setattr(deliver, "DELAY_FIRST_MS", 1)
@@ -121,7 +121,7 @@ async def test_who_refuses_every_attempt_is_listed_as_dead(
 async def test_repeats_of_a_message_deliver_nothing_twice(
     events: Events, receiver: Receiver
 ) -> None:
-    """Neither a publisher that repeats itself, nor a second reader of the same commit."""
+    """For a publisher that repeats messages, and a second reader of the commit."""
     owner = events.owner(1)
     first = await owner.commit("exec-1", started(), ended(), callbacks=callbacks(receiver))
     await owner.publish(first)
@@ -133,7 +133,7 @@ async def test_repeats_of_a_message_deliver_nothing_twice(
 
 
 async def test_stored_positions_are_reported(events: Events) -> None:
-    """The orchestrator hears up to where it may empty its outbox."""
+    """The orchestrator gets the position up to which it may delete its outbox."""
     owner = events.owner(7)
     for number in range(20):
         await owner.commit(f"exec-{number}", started())
@@ -142,8 +142,10 @@ async def test_stored_positions_are_reported(events: Events) -> None:
             await events.stub().ListDeliveries(pb.ListDeliveriesRequest())
 
 
-async def test_a_restart_goes_on_where_it_was(settings: Settings, receiver: Receiver) -> None:
-    """What was committed while nobody listened is delivered, what was delivered is not."""
+async def test_a_restart_continues_at_the_stored_position(
+    settings: Settings, receiver: Receiver
+) -> None:
+    """Commits during the downtime are delivered, delivered ones are not repeated."""
     book, urls = Book(), callbacks(receiver)
     async with Events(settings, book) as first:
         owner = first.owner(1)
@@ -163,10 +165,10 @@ async def test_a_restart_goes_on_where_it_was(settings: Settings, receiver: Rece
     assert told == ["exec-1", "exec-2", "exec-3"]
 
 
-async def test_an_attempt_that_died_is_made_again_by_its_id(
+async def test_an_interrupted_attempt_is_repeated_with_its_id(
     settings: Settings, events: Events, receiver: Receiver
 ) -> None:
-    """Claimed, perhaps posted, and never recorded: due again when the lease is over."""
+    """It was claimed and never recorded: due again after the lease."""
     receiver.answers("complete", 503)
     await events.owner(1).commit("exec-1", started(), ended(), callbacks=callbacks(receiver))
     (first,) = await receiver.until(1)
@@ -199,7 +201,7 @@ async def test_two_event_services_deliver_each_callback_once(
 
 
 async def test_deliveries_are_listed_by_page(events: Events, receiver: Receiver) -> None:
-    """Newest first, of one execution where one is named."""
+    """Newest first, optionally of one execution."""
     owner, stub = events.owner(1), events.stub()
     for number in range(5):
         urls = callbacks(receiver)

@@ -1,4 +1,4 @@
-"""What a trigger would have started, read page by page from a real database."""
+"""Causes of a trigger, read page by page from a real database."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -36,7 +36,7 @@ def row_of(trigger: trigger_pb2.Trigger) -> dict[str, Any]:
 
 
 async def pages_of(causes: Causes, trigger: trigger_pb2.Trigger, to_us: int) -> list[pb.Cause]:
-    """All of them, after a notify at the size of each page."""
+    """Return all causes, checking the size of each page."""
     seen: list[pb.Cause] = []
     place: Any = None
     while True:
@@ -49,7 +49,7 @@ async def pages_of(causes: Causes, trigger: trigger_pb2.Trigger, to_us: int) -> 
 
 
 async def test_a_page_of_large_events_ends_before_it_grows_too_large(store: TriggerStore) -> None:
-    """Each of them stands on one page, also where a page is read to its last event."""
+    """Each is on one page, also if a page ends with the last scanned event."""
     for number in range(EVENTS):
         event = pb.Event(id=f"e{number:02}", source="/", type="t")
         event.data.CopyFrom(payload_pb2.Payload(data=b'"%s"' % (b"x" * 200_000)))
@@ -65,7 +65,7 @@ async def test_a_page_of_large_events_ends_before_it_grows_too_large(store: Trig
 
 
 async def test_a_page_of_large_inputs_ends_before_it_grows_too_large(store: TriggerStore) -> None:
-    """Those of a schedule, which are as large as its template."""
+    """The inputs of a schedule are as large as its template."""
     template = orjson.dumps({"text": "x" * 200_000})
     cron = trigger_pb2.CronTrigger(expression="0 * * * *")
     trigger = trigger_pb2.Trigger(id="t", cron=cron, input_template=template)

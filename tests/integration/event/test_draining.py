@@ -1,4 +1,4 @@
-"""A delivery loop that is told to stop."""
+"""Draining of the delivery loop."""
 
 import asyncio
 from typing import Any
@@ -18,8 +18,8 @@ from flowmesh.telemetry import Metrics
 NOBODY: Any = None
 
 
-async def test_what_is_claimed_while_draining_is_given_back(settings: Settings) -> None:
-    """It is not posted through what is about to close: whoever looks next has it at once."""
+async def test_deliveries_claimed_while_draining_are_returned(settings: Settings) -> None:
+    """It is not posted by a closing client, and another process can claim it at once."""
     due = Callback(
         namespace="default",
         execution_id="exec-1",

@@ -1,4 +1,4 @@
-"""Firings over a real database: each start once, whoever dies or asks twice in between."""
+"""Firings on a real database: each start once, despite crashes and repeats."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ PATIENCE_S = 20
 
 
 class Orchestrator:
-    """Starts what it is asked to, once for each request id; refuses on demand."""
+    """Starts executions, once per request id; rejects on demand."""
 
     def __init__(self) -> None:
         self.asked: list[pb.StartExecutionRequest] = []
@@ -48,7 +48,7 @@ class Orchestrator:
 
 
 class Definitions:
-    """What the definition service would answer."""
+    """The responses of the definition service."""
 
     def __init__(self) -> None:
         self.workflows: dict[str, trigger_pb2.WorkflowTriggers] = {}
@@ -67,7 +67,7 @@ class Definitions:
 
 
 class Process:
-    """What one process of the event service has of triggers."""
+    """The trigger components of a process of the event service."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Process:
         return await self.catalog.run_once()
 
     async def until_started(self, orchestrator: Orchestrator, count: int) -> None:
-        """Runs the loop until the orchestrator has started so many."""
+        """Run the loop until the orchestrator has started `count` executions."""
         async with asyncio.timeout(PATIENCE_S):
             while len(orchestrator.started) < count:
                 await self.loop.run_once()
@@ -108,7 +108,7 @@ class Process:
 
 
 class World:
-    """A database with as many processes on it as a test wants."""
+    """A database with several processes on it."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self.pool = pool
@@ -119,7 +119,7 @@ class World:
         return Process(self.pool, self.orchestrator, self.definitions)
 
     async def overdue(self, seconds: int) -> None:
-        """Makes the next instant of each schedule one of the past."""
+        """Move the next instant of each schedule into the past."""
         await self.pool.execute(
             "update triggers set next_us = next_us - 1000000 * $1::bigint"
             " where next_us is not null",
@@ -139,7 +139,7 @@ async def world(database: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 def broken() -> Any:
-    """Arms failpoints for one test."""
+    """Arm failpoints for one test."""
     yield failpoints.arm
     failpoints.arm("")
 
@@ -159,8 +159,8 @@ async def publish(process: Process, number: int = 1) -> None:
     await process.publisher.publish("default", event)
 
 
-async def test_processes_that_fire_the_same_instants_start_each_once(world: World) -> None:
-    """Two of them, at the same time, three missed hours."""
+async def test_concurrent_processes_start_each_instant_once(world: World) -> None:
+    """Two concurrent processes, three missed hours."""
     world.definitions.put(1, hourly(catch_up=trigger_pb2.CATCH_UP_ALL, catch_up_max=3))
     one, two = world.process(), world.process()
     await one.learn()
@@ -176,10 +176,10 @@ async def test_processes_that_fire_the_same_instants_start_each_once(world: Worl
 
 
 @pytest.mark.parametrize("point", ["event.published", "event.started"])
-async def test_who_dies_between_committing_and_starting_loses_nothing(
+async def test_a_crash_between_commit_and_start_loses_nothing(
     world: World, broken: Any, point: str
 ) -> None:
-    """The next process asks under the same request id, so nothing is started twice either."""
+    """The next process uses the same request id, so nothing is started twice."""
     world.definitions.put(1, paid())
     one = world.process()
     await one.learn()
@@ -194,7 +194,7 @@ async def test_who_dies_between_committing_and_starting_loses_nothing(
         assert len(world.orchestrator.started) == 1
     assert await world.firings() == 1
     broken("")
-    # The lease of the dead one is over.
+    # The lease of the dead process has expired.
     await world.pool.execute("update firings set next_attempt_at = now()")
     two = world.process()
     await two.loop.run_once()
@@ -202,13 +202,13 @@ async def test_who_dies_between_committing_and_starting_loses_nothing(
     assert len(world.orchestrator.started) == 1
     assert len({request.request_id for request in world.orchestrator.asked}) == 1
     assert await world.firings() == 0
-    # Nor does the publisher, who heard nothing, change anything by publishing it again.
+    # A repeated publication, for a lost response, changes nothing.
     await publish(two)
     assert await world.firings() == 0
 
 
-async def test_a_start_is_tried_again_while_the_orchestrator_is_away(world: World) -> None:
-    """And given up, visibly, when it is refused for good."""
+async def test_a_start_is_retried_while_the_orchestrator_is_unavailable(world: World) -> None:
+    """A rejected start is given up and reported."""
     world.definitions.put(1, paid())
     process = world.process()
     await process.learn()
@@ -229,7 +229,7 @@ async def test_a_start_is_tried_again_while_the_orchestrator_is_away(world: Worl
 
 
 async def test_triggers_are_those_of_the_newest_version(world: World) -> None:
-    """What is heard late changes nothing; what is gone fires nothing; a pause outlives versions."""
+    """Late changes are ignored; removed triggers do not fire; a pause outlives versions."""
     process = world.process()
 
     async def ids() -> list[str]:
@@ -257,7 +257,7 @@ async def test_triggers_are_those_of_the_newest_version(world: World) -> None:
 
 
 async def test_a_pause_keeps_the_instants_for_the_resumption(world: World) -> None:
-    """What `catchUp` says of the time in between holds then."""
+    """`catchUp` then applies to the paused time."""
     world.definitions.put(1, hourly(catch_up=trigger_pb2.CATCH_UP_ONE))
     process = world.process()
     await process.learn()
@@ -270,8 +270,8 @@ async def test_a_pause_keeps_the_instants_for_the_resumption(world: World) -> No
     assert (row["fired"], row["missed"]) == (1, 4)
 
 
-async def test_nothing_is_asked_while_nothing_is_due(world: World) -> None:
-    """A schedule that is hours away costs no query until then."""
+async def test_no_query_runs_while_nothing_is_due(world: World) -> None:
+    """A schedule that is due in hours causes no query until then."""
     world.definitions.put(1, hourly())
     process = world.process()
     await process.learn()
@@ -284,8 +284,8 @@ async def test_nothing_is_asked_while_nothing_is_due(world: World) -> None:
     assert await waiting == 0
 
 
-async def test_a_schedule_that_cannot_be_fired_here_holds_up_no_other(world: World) -> None:
-    """One of a zone that this machine does not know; it is looked at again a minute later."""
+async def test_a_broken_schedule_does_not_block_others(world: World) -> None:
+    """Its time zone is unknown on this machine; it is retried a minute later."""
     nowhere = hourly(time_zone="Nowhere/Here")
     nowhere.id = "nowhere"
     world.definitions.put(1, nowhere, hourly(catch_up=trigger_pb2.CATCH_UP_ONE))

@@ -1,4 +1,4 @@
-"""Calls of the URL of a node that waits, over a real database."""
+"""Webhook calls of waiting nodes, on a real database."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,7 +18,7 @@ NOBODY: Any = None
 
 
 class Orchestrator:
-    """One node that waits until it has its signal; loses answers on demand."""
+    """A node that waits for its signal; loses responses on demand."""
 
     def __init__(self) -> None:
         self.signals: set[str] = set()
@@ -68,7 +68,7 @@ class Caller:
         )
 
     async def call(self, name: str) -> bool:
-        """Whether it did something now."""
+        """Return whether the call was applied."""
         token = self._hooks.token("default", "exec-1", "pay")
         headers = {"content-type": "application/json", "webhook-id": name}
         response = await self._hooks.resume(token, headers, b"1")
@@ -76,10 +76,10 @@ class Caller:
         return response.created
 
 
-async def test_a_call_whose_answer_was_lost_has_its_outcome_when_it_comes_again(
+async def test_a_repeated_call_returns_the_outcome_of_a_lost_response(
     store: TriggerStore,
 ) -> None:
-    """The node has had it and waits no more; another call is told so."""
+    """The node has got the call and no longer waits; another call is rejected."""
     orchestrator = Orchestrator()
     caller = Caller(store, orchestrator)
     orchestrator.failure, orchestrator.lost = Unavailable("SERVICE_UNAVAILABLE", "away"), True
@@ -93,8 +93,8 @@ async def test_a_call_whose_answer_was_lost_has_its_outcome_when_it_comes_again(
         await caller.call("two")
 
 
-async def test_a_call_that_was_refused_leaves_nothing_behind(store: TriggerStore) -> None:
-    """Nor does it reach a node that has had its call meanwhile."""
+async def test_a_rejected_call_leaves_no_record(store: TriggerStore) -> None:
+    """It is not applied later either."""
     orchestrator = Orchestrator()
     caller = Caller(store, orchestrator)
     orchestrator.failure = WrongState("EXECUTION_ENDED", "ended")

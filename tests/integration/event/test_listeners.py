@@ -1,4 +1,4 @@
-"""Published events on their way to the executions that listen, on a real database."""
+"""Delivery of published events to listening executions, on a real database."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,7 +19,7 @@ LARGE = BYTES_MAX // 10
 
 
 class Orchestrator:
-    """Notes what is sent to it, and can be away; then the request is lost or was heard."""
+    """Records requests; when unavailable, it loses the request or the response."""
 
     def __init__(self) -> None:
         self.calls: list[list[pb.DeliveredEvent]] = []
@@ -64,8 +64,8 @@ def event(number: int, size: int = 1) -> trigger_service_pb2.Event:
     return made
 
 
-async def test_an_event_is_sent_until_it_was_heard(store: TriggerStore) -> None:
-    """Under the same request id, so that who heard it already takes it once; then no more."""
+async def test_an_event_is_sent_until_it_is_acknowledged(store: TriggerStore) -> None:
+    """With the same request id, so that a repeat has no effect; then no more."""
     orchestrator = Orchestrator()
     loop = loop_of(store, orchestrator)
     await publish(store, event(1), event(2))
@@ -83,7 +83,7 @@ async def test_an_event_is_sent_until_it_was_heard(store: TriggerStore) -> None:
 
 
 async def test_many_large_events_are_sent_in_several_calls(store: TriggerStore) -> None:
-    """In their order, none twice and none left."""
+    """In order, each once."""
     orchestrator = Orchestrator()
     loop = loop_of(store, orchestrator)
     await publish(store, *(event(number, LARGE) for number in range(14)))

@@ -1,4 +1,4 @@
-"""What a process keeps of triggers in memory, and what it deletes, over a real database."""
+"""Triggers in memory, and deletion of expired rows, on a real database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ from tests.integration.event.test_firing import PATIENCE_S, Definitions
 
 
 class Time:
-    """Stands still until told."""
+    """A clock that is advanced by the test."""
 
     def __init__(self) -> None:
         self.ms = 0
@@ -32,14 +32,14 @@ class Time:
 
 
 class Firing:
-    """Would notify at what is due."""
+    """Stands in for the firing loop."""
 
     def notify(self) -> None:
         pass
 
 
 class Process:
-    """One of those that learn of triggers and fire for what executions tell."""
+    """A process that synchronizes triggers and fires for lifecycle events."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", definitions: Definitions) -> None:
         self.store = TriggerStore(pool)
@@ -65,7 +65,7 @@ class Process:
         )
 
     async def learn(self) -> None:
-        """Asks for all triggers, and looks at them where there is a reason to."""
+        """Synchronize all triggers, and refresh memory if notified."""
         self.catalog.request_full_sync()
         await self.catalog.run_once()
         await self.notify()
@@ -75,7 +75,7 @@ class Process:
             await self.maintenance.run_once()
 
     async def hear(self) -> None:
-        """Another workflow has started."""
+        """Process the start of another workflow."""
         started = history_event_pb2.HistoryEvent(
             sequence=1, at_us=7, workflow_started=history_event_pb2.WorkflowStarted()
         )
@@ -105,10 +105,10 @@ async def count(pool: "asyncpg.Pool[asyncpg.Record]", table: str) -> int:
     return rows
 
 
-async def test_who_learns_of_a_change_after_another_process_fires_by_it_too(
+async def test_a_change_stored_by_another_process_is_used_too(
     pool: "asyncpg.Pool[asyncpg.Record]",
 ) -> None:
-    """By the new filter, not by the one before."""
+    """By the new filter, not by the old one."""
     definitions = Definitions()
     definitions.put(1, started())
     one, two = Process(pool, definitions), Process(pool, definitions)
@@ -122,10 +122,10 @@ async def test_who_learns_of_a_change_after_another_process_fires_by_it_too(
     assert await count(pool, "firings") == 0
 
 
-async def test_a_look_at_triggers_that_failed_is_made_again(
+async def test_a_failed_load_of_triggers_is_retried(
     pool: "asyncpg.Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Although nothing else changes."""
+    """Without a further change."""
     definitions = Definitions()
     definitions.put(1, started())
     process = Process(pool, definitions)
@@ -142,10 +142,10 @@ async def test_a_look_at_triggers_that_failed_is_made_again(
     assert await count(pool, "firings") == 1
 
 
-async def test_what_is_past_its_time_is_deleted_while_no_trigger_changes(
+async def test_expired_rows_are_deleted_without_changes_of_triggers(
     pool: "asyncpg.Pool[asyncpg.Record]",
 ) -> None:
-    """Published events and the names of calls, every hour."""
+    """Published events and names of calls, every hour."""
     process = Process(pool, Definitions())
     async with process.store.change() as change:
         await change.add_published("default", trigger_service_pb2.Event(id="e", type="t"), 1)

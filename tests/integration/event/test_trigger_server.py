@@ -38,7 +38,7 @@ def server_of(store: TriggerStore) -> TriggerServer:
 
 
 async def put(store: TriggerStore, *triggers: trigger_pb2.Trigger) -> None:
-    """As the triggers of one workflow."""
+    """Store as the triggers of one workflow."""
     found = trigger_pb2.WorkflowTriggers(
         namespace="default", workflow_id="w", version=1, live=True, triggers=triggers
     )
@@ -54,7 +54,7 @@ def paid(trigger_id: str, template: bytes = b"") -> trigger_pb2.Trigger:
 
 
 async def test_a_page_of_large_triggers_ends_before_it_grows_too_large(store: TriggerStore) -> None:
-    """Each of them stands on one page."""
+    """Each is on one page."""
     names = [f"t{number:02}" for number in range(TRIGGERS)]
     await put(store, *(paid(name, b'"%s"' % (b"x" * 200_000)) for name in names))
     server = server_of(store)
@@ -69,10 +69,10 @@ async def test_a_page_of_large_triggers_ends_before_it_grows_too_large(store: Tr
     assert seen == names
 
 
-async def test_a_schedule_without_an_input_of_its_own_is_fired_with_one_that_is_given(
+async def test_a_schedule_without_input_is_fired_with_a_given_one(
     store: TriggerStore,
 ) -> None:
-    """Without one the caller is told why."""
+    """Without an input the error explains the reason."""
     cron = trigger_pb2.CronTrigger(expression="* * * * *")
     template = b'"{{trigger.nothing.of}}"'
     await put(store, trigger_pb2.Trigger(id="t", cron=cron, input_template=template))
@@ -83,7 +83,7 @@ async def test_a_schedule_without_an_input_of_its_own_is_fired_with_one_that_is_
 
 
 async def test_the_longest_names_of_an_event_are_kept_or_refused(store: TriggerStore) -> None:
-    """By what the database can find again, not by characters alone."""
+    """By their bytes, which the database index limits."""
     publisher = Publisher(
         store=store,
         trigger_cache=TriggerCache(),

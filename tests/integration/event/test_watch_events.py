@@ -1,4 +1,4 @@
-"""The events of a namespace, live and from a cursor on."""
+"""The events of a namespace, live and from a cursor."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -72,7 +72,7 @@ async def test_filters_let_only_matches_pass(events: Events) -> None:
 
 
 async def test_a_cursor_resumes_in_the_middle_of_a_commit(events: Events) -> None:
-    """Every event's cursor leads to exactly those behind it, and on to what comes."""
+    """The cursor of each event resumes exactly after it, up to live events."""
     owner = events.owner(1)
     stream = events.watch_events()
     start = await begin(stream)
@@ -91,8 +91,8 @@ async def test_a_cursor_resumes_in_the_middle_of_a_commit(events: Events) -> Non
     assert keys(await take(live, 1)) == [("exec-3", 1)]
 
 
-async def test_a_cursor_resumes_while_much_is_coming(events: Events) -> None:
-    """Going over from the stream to the live events loses nothing and repeats nothing."""
+async def test_a_cursor_resumes_under_load(events: Events) -> None:
+    """The switch from the stream to live events neither loses nor repeats events."""
     owner = events.owner(1)
     stream = events.watch_events()
     start = await begin(stream)
@@ -113,12 +113,12 @@ async def test_a_cursor_resumes_while_much_is_coming(events: Events) -> None:
 
 @pytest.mark.parametrize("cursor", ["x", "é", "MS4y", "!!!!", "A" * 5000])
 async def test_a_foreign_cursor_is_invalid(events: Events, cursor: str) -> None:
-    """It is refused before anything is sent."""
+    """It is rejected before anything is sent."""
     assert await refusal(events.watch_events(cursor=cursor)) == "CURSOR_INVALID"
 
 
-async def test_a_cursor_behind_which_something_is_gone_has_expired(events: Events) -> None:
-    """The stream has dropped what follows, or is not the one the cursor came from."""
+async def test_a_cursor_whose_next_events_are_deleted_has_expired(events: Events) -> None:
+    """The stream no longer holds the next events, or was recreated."""
     owner = events.owner(1)
     stream = events.watch_events()
     start = await begin(stream)
@@ -133,8 +133,8 @@ async def test_a_cursor_behind_which_something_is_gone_has_expired(events: Event
     assert await refusal(events.watch_events(cursor=response.cursor)) == "CURSOR_EXPIRED"
 
 
-async def test_a_stream_made_anew_goes_on_to_whoever_resumed(events: Events) -> None:
-    """Its messages count from one again, below the cursor from which a subscriber resumed."""
+async def test_a_recreated_stream_continues_for_a_resumed_subscriber(events: Events) -> None:
+    """Its messages count from one again, below the cursor of a subscriber."""
     owner = events.owner(1)
     stream = events.watch_events()
     await begin(stream)

@@ -1,4 +1,4 @@
-"""The events of one execution: in order, without gap or repeat, whatever gets lost."""
+"""The events of an execution: in order, without gap or repeat, despite losses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def take(stream: AsyncIterator[Any], count: int) -> list[int]:
         return [(await anext(stream)).event.event.sequence for _ in range(count)]
 
 
-async def test_a_subscriber_sees_the_past_and_what_comes(events: Events) -> None:
+async def test_a_subscriber_gets_past_and_live_events(events: Events) -> None:
     """From the first event to the last, then the stream ends."""
     owner = events.owner(1)
     await owner.commit("exec-1", started(), *(scheduled(f"n{i}") for i in range(9)))
@@ -38,7 +38,7 @@ async def test_a_subscriber_sees_the_past_and_what_comes(events: Events) -> None
 
 
 async def test_an_event_carries_names_and_its_body(events: Events) -> None:
-    """Namespace, execution and workflow are named, live and from history."""
+    """Namespace, execution and workflow are included, live and from history."""
     owner = events.owner(1)
     await owner.commit("exec-1", started("invoices"), namespace="team", workflow_id="invoices")
     stream = events.watch_execution("exec-1", namespace="team")
@@ -52,8 +52,8 @@ async def test_an_event_carries_names_and_its_body(events: Events) -> None:
     assert last.event.workflow_completed.output.data == b"7"
 
 
-async def test_a_subscriber_resumes_behind_what_it_knows(events: Events) -> None:
-    """After a sequence, only what follows; at the end of an ended execution, nothing."""
+async def test_a_subscriber_resumes_after_its_last_event(events: Events) -> None:
+    """Only later events; after the last event of an ended execution, none."""
     owner = events.owner(1)
     await owner.commit("exec-1", started(), scheduled("a"), completed("a"), ended())
 
@@ -63,7 +63,7 @@ async def test_a_subscriber_resumes_behind_what_it_knows(events: Events) -> None
 
 
 async def test_types_narrow_the_stream_to_them_and_the_end(events: Events) -> None:
-    """The last event always comes."""
+    """The last event is always sent."""
     owner = events.owner(1)
     await owner.commit("exec-1", started(), scheduled("a"), completed("a"), ended())
 
@@ -71,8 +71,8 @@ async def test_types_narrow_the_stream_to_them_and_the_end(events: Events) -> No
     assert await rest(events.watch_execution("exec-1", types=["Unheard"])) == [4]
 
 
-async def test_signal_flow_comes_per_dependency_when_asked_for(events: Events) -> None:
-    """Derived from the schedule of a node, with its sequence, for each edge into it."""
+async def test_signal_flow_is_sent_per_dependency_if_requested(events: Events) -> None:
+    """Derived from the schedule of a node, with its sequence, for each incoming edge."""
     owner = events.owner(1)
     await owner.commit("exec-1", started(), scheduled("a"), scheduled("c"), ended())
     async with asyncio.timeout(PATIENCE_S):
@@ -93,7 +93,7 @@ async def test_an_unknown_execution_is_not_found(events: Events) -> None:
 
 
 async def test_a_message_that_nats_lost_is_read_from_the_outbox(events: Events) -> None:
-    """The next commit of the incarnation shows the gap, and nothing is missing."""
+    """The next commit of the incarnation reveals the gap, and nothing is missing."""
     owner = events.owner(1)
     await owner.commit("exec-1", started())
     stream = events.watch_execution("exec-1")
@@ -109,7 +109,7 @@ async def test_a_message_that_nats_lost_is_read_from_the_outbox(events: Events) 
 
 
 async def test_repeated_and_malformed_messages_change_nothing(events: Events) -> None:
-    """A publisher may send again after a reconnect; bytes that are no batch are counted."""
+    """A publisher may repeat after a reconnect; malformed messages are counted."""
     owner = events.owner(1)
     first = await owner.commit("exec-1", started())
     stream = events.watch_execution("exec-1")
@@ -125,7 +125,7 @@ async def test_repeated_and_malformed_messages_change_nothing(events: Events) ->
 
 
 async def test_a_new_owner_waits_for_the_former_ones_events(events: Events) -> None:
-    """After a take-over the order is total, although the former owner's message came last."""
+    """After a take-over the order is total, although the former owner's message was last."""
     former, owner = events.owner(1), events.owner(2)
     await former.commit("exec-1", started())
     stream = events.watch_execution("exec-1")
@@ -137,8 +137,8 @@ async def test_a_new_owner_waits_for_the_former_ones_events(events: Events) -> N
     assert await rest(stream) == [2, 3, 4]
 
 
-async def test_a_stream_made_anew_stops_nobody(events: Events) -> None:
-    """A NATS store that was lost is made again, and what came meanwhile is not missed."""
+async def test_a_recreated_stream_does_not_stop_subscribers(events: Events) -> None:
+    """A lost NATS store is recreated, and events in between are delivered."""
     owner = events.owner(1)
     await owner.commit("exec-1", started())
     stream = events.watch_execution("exec-1")
@@ -152,7 +152,7 @@ async def test_a_stream_made_anew_stops_nobody(events: Events) -> None:
 
 
 async def test_a_subscriber_that_does_not_read_slows_only_itself(events: Events) -> None:
-    """Its stream ends with SLOW_CONSUMER; another one gets everything meanwhile."""
+    """Its stream ends with SLOW_CONSUMER; another one gets all events."""
     owner = events.owner(1)
     await owner.commit("exec-1", started())
     slow, quick = events.watch_execution("exec-1"), events.watch_execution("exec-1")
@@ -173,7 +173,7 @@ async def test_a_subscriber_that_does_not_read_slows_only_itself(events: Events)
 async def test_a_killed_nats_server_loses_no_event(
     events: Events, servers: EmbeddedServers
 ) -> None:
-    """What was committed while it was away comes by the outbox, and the stream goes on."""
+    """Commits during the outage are read from the outbox, and the stream continues."""
     owner = events.owner(1)
     await owner.commit("exec-1", started())
     stream = events.watch_execution("exec-1")

@@ -1,4 +1,4 @@
-"""The gateway on a real HTTP server, before servicers that keep the services' contracts."""
+"""The gateway on a real HTTP server, with stand-ins for the services."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,9 +45,9 @@ from tests.integration.gateway.standin import (
 
 @dataclass
 class Rest:
-    """The gateway as a client sees it, and what stands behind it.
+    """A client of the gateway, and the stand-ins behind it.
 
-    Every JSON answer that goes through `call` is checked against the OpenAPI document.
+    Every JSON response to `call` is checked against the OpenAPI document.
     """
 
     url: str
@@ -61,7 +61,7 @@ class Rest:
     registry: Registry
 
     async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        """Status and parsed JSON of an answer; `None` for an empty one."""
+        """Return status and parsed JSON of a response; `None` for an empty one."""
         async with self.http.request(method, self.url + path, **options) as response:
             text = await response.text()
             value = await response.json() if text else None
@@ -81,7 +81,7 @@ class Rest:
 
 
 class _Stubs:
-    """The part of the runtime that hands out stubs, all to one process."""
+    """The part of the runtime that creates stubs, all of one process."""
 
     def __init__(self, handlers: Handlers) -> None:
         self.clock = Clock()
@@ -121,7 +121,7 @@ async def rest() -> AsyncIterator[Rest]:
 
 @asynccontextmanager
 async def _served(gateway: Gateway, metrics: Metrics) -> AsyncIterator[str]:
-    """The gateway behind the HTTP server of the runtime, on a free port."""
+    """Serve the gateway on the HTTP server of the runtime, on a free port."""
     server = HttpServer(checks=Checks(), metrics=metrics, about=dict, access=OpenAccess())
     server.mount(cast("Any", gateway))
     listener = listen("127.0.0.1", 0)

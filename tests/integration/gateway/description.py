@@ -1,4 +1,4 @@
-"""Answers held against the OpenAPI document of the gateway."""
+"""Checks of responses against the OpenAPI document of the gateway."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from flowmesh.gateway.openapi import document
 
 
 class Description:
-    """The document, ready to be asked whether an answer is one that it describes."""
+    """The document, prepared for checks of responses."""
 
     def __init__(self) -> None:
         self._document = document()
@@ -20,7 +20,7 @@ class Description:
         )
 
     def check(self, method: str, path: str, status: int, value: Any) -> None:
-        """Fails where a path, a status or a JSON body is not described."""
+        """Fail if a path, a status or a JSON body is not described."""
         match = self._router.match(path.partition("?")[0])
         if match is None or method not in match.methods:
             assert status in (404, 405), f"{method} {path} is not described"

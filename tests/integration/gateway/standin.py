@@ -1,7 +1,7 @@
-"""Small servicers that keep the contracts of the services behind the gateway, in memory.
+"""Stand-ins in memory for the services behind the gateway.
 
-They run behind the same guarded handlers and in-process channel as the real ones, so errors,
-streams and cancellation take the real way; what they decide is only as much as a test needs.
+They use the guarded handlers and the in-process channel of the real services, so errors, streams
+and cancellation are realistic; their logic is only that of the tests.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ from flowmesh.errors import (
     WrongState,
 )
 
-# No double holds it.
+# No double holds it exactly.
 HUGE = 12345678901234567891
 STARTED_US = 1_700_000_000_000_000
 
 
 async def _never_called(*_: Any) -> Any:
-    """What the generated base class asks for and the gateway does not."""
+    """A method that the generated base class requires and the gateway does not call."""
     raise AssertionError
 
 
@@ -52,7 +52,7 @@ def json_payload(value: Any) -> payload_pb2.Payload:
 
 
 class Definitions(definition_grpc.DefinitionServiceServicer):
-    """Knows JSON documents with an `id`; one that holds `problem` has a circle."""
+    """Stores JSON documents with an `id`; one that holds `problem` has a cycle."""
 
     GetPlan = NEVER_CALLED
 
@@ -188,7 +188,7 @@ class Definitions(definition_grpc.DefinitionServiceServicer):
 
 
 class Executions(execution_grpc.ExecutionServiceServicer):
-    """Ends an execution at once, unless the workflow is called `slow`; `failing` fails."""
+    """Ends executions at once, except of the workflow `slow`; `failing` fails."""
 
     GetStats = NEVER_CALLED
     Session = NEVER_CALLED
@@ -255,7 +255,7 @@ class Executions(execution_grpc.ExecutionServiceServicer):
         )
 
     async def append(self, execution_id: str, **event: Any) -> int:
-        """Adds an event to a history and wakes who watches it."""
+        """Add an event to a history and wake its subscribers."""
         events = self.events[execution_id]
         made = history_event_pb2.HistoryEvent(
             sequence=len(events) + 1, at_us=STARTED_US + len(events), **event
@@ -266,7 +266,7 @@ class Executions(execution_grpc.ExecutionServiceServicer):
         return made.sequence
 
     async def beyond(self, execution_id: str, known: int) -> None:
-        """Returns when the history holds more than `known` events."""
+        """Return when the history holds more than `known` events."""
         events = self.events[execution_id]
         async with self.appended:
             await self.appended.wait_for(lambda: len(events) > known)
@@ -357,7 +357,7 @@ class Histories(history_grpc.HistoryServiceServicer):
 
 
 class Events(event_grpc.EventServiceServicer):
-    """Streams histories as they grow; the cursor `old` is no longer held."""
+    """Streams histories as they grow; the cursor `old` has expired."""
 
     ListDeliveries = NEVER_CALLED
 

@@ -1,4 +1,4 @@
-"""Events over Server-Sent Events and WebSockets, with resume."""
+"""Events over Server-Sent Events and WebSockets, with resumption."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from tests.integration.gateway.conftest import Rest
 
 
 def parsed(text: str) -> list[dict[str, str]]:
-    """The events of a stream that has ended, comments and retry hints left out."""
+    """Return the events of an ended stream, without comments and retry hints."""
     events = []
     for block in text.split("\n\n"):
         lines = [line.split(": ", 1) for line in block.split("\n") if line and line[0] != ":"]
@@ -30,8 +30,8 @@ async def finished(rest: Rest) -> str:
     return execution_id
 
 
-async def test_events_begin_with_the_first_and_end_after_the_last(rest: Rest) -> None:
-    """A subscriber without a cursor gets every event, each with its sequence as id."""
+async def test_events_start_with_the_first_and_end_after_the_last(rest: Rest) -> None:
+    """A subscriber without a cursor gets all events, with the sequence as id."""
     execution_id = await finished(rest)
     url = f"{rest.url}/api/v1/executions/{execution_id}/events"
     async with rest.http.get(url) as response:
@@ -47,8 +47,8 @@ async def test_events_begin_with_the_first_and_end_after_the_last(rest: Rest) ->
     assert (data["executionId"], data["taskId"], data["sequence"]) == (execution_id, "a", 2)
 
 
-async def test_a_subscriber_resumes_after_what_it_knows(rest: Rest) -> None:
-    """By header or by query; a browser that knows the last event is told not to come back."""
+async def test_a_subscriber_resumes_after_its_last_event_id(rest: Rest) -> None:
+    """By header or by query; 204 stops the reconnection of a browser after the last event."""
     execution_id = await finished(rest)
     url = f"{rest.url}/api/v1/executions/{execution_id}/events"
     async with rest.http.get(url, headers={"Last-Event-ID": "1"}) as response:
@@ -63,8 +63,8 @@ async def test_a_subscriber_resumes_after_what_it_knows(rest: Rest) -> None:
     assert (status, answer["error"]["details"][0]["field"]) == (400, "after")
 
 
-async def test_a_browser_that_comes_back_goes_on_where_it_was(rest: Rest) -> None:
-    """Its address still has where it began; what it has heard since is the header."""
+async def test_a_reconnecting_browser_resumes(rest: Rest) -> None:
+    """Its URL has the initial place; the header has the last event."""
     execution_id = await finished(rest)
     url = f"{rest.url}/api/v1/executions/{execution_id}/events?after=1"
     async with rest.http.get(url, headers={"Last-Event-ID": "2"}) as response:
@@ -77,7 +77,7 @@ async def test_a_browser_that_comes_back_goes_on_where_it_was(rest: Rest) -> Non
 
 
 async def test_events_arrive_while_the_execution_runs(rest: Rest) -> None:
-    """What happens is sent at once; a client that leaves ends the subscription behind it."""
+    """Events are sent at once; a disconnect ends the subscription."""
     await rest.register("slow")
     execution_id = await rest.start("slow")
     response = await rest.http.get(f"{rest.url}/api/v1/executions/{execution_id}/events")
@@ -94,7 +94,7 @@ async def test_events_arrive_while_the_execution_runs(rest: Rest) -> None:
 
 
 async def test_an_unknown_execution_is_404_on_both_ways(rest: Rest) -> None:
-    """Neither a stream nor a WebSocket opens for an execution that is not there."""
+    """Neither a stream nor a WebSocket opens for an unknown execution."""
     path = "/api/v1/executions/exec-none/events"
     status, answer = await rest.call("GET", path)
     assert (status, answer["error"]["reason"]) == (404, "EXECUTION_NOT_FOUND")
@@ -107,7 +107,7 @@ async def test_an_unknown_execution_is_404_on_both_ways(rest: Rest) -> None:
 
 
 async def test_a_websocket_carries_an_event_a_message_and_closes(rest: Rest) -> None:
-    """After the last event the socket closes normally."""
+    """The socket closes normally after the last event."""
     execution_id = await finished(rest)
     url = f"{rest.url}/api/v1/executions/{execution_id}/events/ws?after=1"
     async with rest.http.ws_connect(url) as socket:
@@ -117,7 +117,7 @@ async def test_a_websocket_carries_an_event_a_message_and_closes(rest: Rest) -> 
 
 
 async def test_a_websocket_that_closes_ends_the_subscription(rest: Rest) -> None:
-    """What a client says is dropped; when it leaves nothing watches for it any more."""
+    """Client messages are discarded; a disconnect ends the subscription."""
     await rest.register("slow")
     execution_id = await rest.start("slow")
     url = f"{rest.url}/api/v1/executions/{execution_id}/events/ws"
@@ -129,7 +129,7 @@ async def test_a_websocket_that_closes_ends_the_subscription(rest: Rest) -> None
 
 
 async def test_events_of_the_namespace_carry_cursors(rest: Rest) -> None:
-    """A stream that ends before its time says why, and an old cursor is 410."""
+    """A stream that ends early reports the error, and an expired cursor is 410."""
     execution_id = await finished(rest)
     async with rest.http.get(f"{rest.url}/api/v1/events?type=TaskStarted") as response:
         events = parsed(await response.text())
@@ -147,8 +147,8 @@ async def test_events_of_the_namespace_carry_cursors(rest: Rest) -> None:
         assert socket.close_code == aiohttp.WSCloseCode.TRY_AGAIN_LATER
 
 
-async def test_silence_is_filled_with_heartbeats() -> None:
-    """After each silence a beat is due, and items are not lost to it."""
+async def test_heartbeats_are_sent_during_silence() -> None:
+    """A heartbeat follows each silence, and no item is lost."""
     items: asyncio.Queue[int] = asyncio.Queue()
 
     async def each() -> Any:

@@ -1,4 +1,4 @@
-"""Bad requests: each gets the documented JSON error, never an internal one."""
+"""Bad requests get the documented JSON error, never an internal one."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 
 async def refused(rest: Rest, method: str, path: str, **options: Any) -> dict[str, Any]:
-    """The error of a refused request; its status is that of the connection."""
+    """Return the error of a rejected request; check the status."""
     async with rest.http.request(method, rest.url + path, **options) as response:
         assert response.headers["Content-Type"] == "application/json"
         error: dict[str, Any] = (await response.json())["error"]
@@ -33,13 +33,13 @@ async def refused(rest: Rest, method: str, path: str, **options: Any) -> dict[st
     ["/nothing", "/workflows/", "//workflows", "/api/v1", "/api/v1/executions/x:explode/y"],
 )
 async def test_unknown_paths_are_404(rest: Rest, path: str) -> None:
-    """A path that nobody serves is refused as JSON."""
+    """An unknown path returns a JSON error."""
     error = await refused(rest, "GET", path)
     assert (error["code"], error["reason"]) == (404, "ROUTE_NOT_FOUND")
 
 
 async def test_sockets_without_an_upgrade_are_426(rest: Rest) -> None:
-    """A path that is there for WebSockets says so to whoever only gets it."""
+    """A WebSocket path says so to a plain GET."""
     for path in ("/api/v1/events/ws", "/api/v1/executions/exec-1/events/ws"):
         async with rest.http.get(rest.url + path) as response:
             error = (await response.json())["error"]
@@ -48,7 +48,7 @@ async def test_sockets_without_an_upgrade_are_426(rest: Rest) -> None:
 
 
 async def test_other_methods_are_405(rest: Rest) -> None:
-    """A path that is there for another method says for which."""
+    """The error lists the allowed methods."""
     error = await refused(rest, "PATCH", "/workflows")
     assert (error["code"], error["reason"]) == (405, "METHOD_NOT_ALLOWED")
     error = await refused(rest, "GET", "/api/v1/executions/exec-1:cancel")
@@ -81,7 +81,7 @@ async def test_other_methods_are_405(rest: Rest) -> None:
     ],
 )
 async def test_bad_bodies_are_400(rest: Rest, body: bytes, reason: str) -> None:
-    """A body that is no envelope starts nothing."""
+    """An invalid body starts nothing."""
     error = await refused(rest, "POST", "/executions/start", data=body, headers=JSON)
     assert (error["code"], error["reason"]) == (400, reason)
     assert rest.executions.starts == []
@@ -97,13 +97,13 @@ async def test_bad_bodies_are_400(rest: Rest, body: bytes, reason: str) -> None:
     ],
 )
 async def test_the_field_is_named(rest: Rest, body: Any, field: str, says: str) -> None:
-    """A refusal says which member is wrong and how."""
+    """The error names the member and the problem."""
     error = await refused(rest, "POST", "/executions/start", json=body)
     assert error["details"][0]["field"] == field
     assert error["details"][0]["description"] == says
 
 
-async def test_the_place_of_a_syntax_error_is_told(rest: Rest) -> None:
+async def test_the_place_of_a_syntax_error_is_reported(rest: Rest) -> None:
     """Line and column count from 1."""
     body = '{\n  "workflowId" "a"}'
     error = await refused(rest, "POST", "/executions/start", data=body, headers=JSON)
@@ -111,7 +111,7 @@ async def test_the_place_of_a_syntax_error_is_told(rest: Rest) -> None:
 
 
 async def test_other_content_types_are_415(rest: Rest) -> None:
-    """What curl sends without -H is refused where there is a body, and nothing else is."""
+    """The default type of curl is rejected only if there is a body."""
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for path in ("/executions/start", "/workflows", "/api/v1/workflows:validate"):
         for options in ({"headers": form}, {"skip_auto_headers": ["Content-Type"]}):
@@ -126,7 +126,7 @@ async def test_other_content_types_are_415(rest: Rest) -> None:
 
 
 async def test_bodies_above_8_mib_are_413(rest: Rest) -> None:
-    """Counted while they are read, also where no length is declared."""
+    """Counted while reading, also without a declared length."""
     body = json.dumps({"id": "a", "x": "x" * 8 * MIB}).encode()
     error = await refused(rest, "POST", "/workflows", data=body, headers=JSON)
     assert (error["code"], error["reason"]) == (413, "BODY_TOO_LARGE")
@@ -140,10 +140,8 @@ async def test_bodies_above_8_mib_are_413(rest: Rest) -> None:
     assert rest.definitions.requests == []
 
 
-async def test_a_body_that_does_not_come_is_given_up(
-    rest: Rest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever sends a byte now and then does not hold a request open."""
+async def test_a_slow_body_is_aborted(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow sender cannot hold a request open."""
     monkeypatch.setattr(messages, "BODY_READ_S", 0.1)
     answered = asyncio.Event()
 
@@ -160,7 +158,7 @@ async def test_a_body_that_does_not_come_is_given_up(
 
 
 async def test_payloads_above_64_mib_are_413_and_not_stored(rest: Rest) -> None:
-    """Half a payload is never taken for a whole one."""
+    """A partial payload is never stored."""
 
     async def pieces() -> Any:
         for _ in range(65):
@@ -185,7 +183,7 @@ async def test_payloads_above_64_mib_are_413_and_not_stored(rest: Rest) -> None:
     ],
 )
 async def test_bad_ids_in_paths_are_400(rest: Rest, path: str) -> None:
-    """An id in a path is decoded and then held to the pattern of ids."""
+    """An id in a path is decoded and then checked against the pattern."""
     async with rest.http.get(_raw(rest.url + path)) as response:
         answer = await response.json()
     assert (response.status, answer["error"]["reason"]) == (400, "ID_INVALID")
@@ -213,7 +211,7 @@ def _raw(url: str) -> Any:
     ],
 )
 async def test_bad_queries_are_400(rest: Rest, path: str, reason: str) -> None:
-    """A filter that is wrong is refused instead of ignored."""
+    """An invalid filter is rejected, not ignored."""
     error = await refused(rest, "GET", path)
     assert (error["code"], error["reason"]) == (400, reason)
 
@@ -231,7 +229,7 @@ async def test_bad_queries_are_400(rest: Rest, path: str, reason: str) -> None:
     ],
 )
 async def test_a_repeated_query_parameter_is_refused(rest: Rest, path: str, field: str) -> None:
-    """Where one value is meant, two are refused by name; of step JSON too."""
+    """A repeated single-valued parameter is rejected by name, also in step JSON."""
     method = "POST" if ":validate" in path else "GET"
     error = await refused(rest, method, path)
     assert (error["code"], error["reason"]) == (400, "REQUEST_INVALID")
@@ -240,7 +238,7 @@ async def test_a_repeated_query_parameter_is_refused(rest: Rest, path: str, fiel
 
 
 def test_only_lists_of_the_query_may_be_repeated() -> None:
-    """Of every route: what may be given twice is a list in the OpenAPI document."""
+    """For each route, exactly the list parameters of the OpenAPI document."""
     for route in (*ROUTES, *SOCKETS):
         for query in route.operation.query:
             rules = Rules(queries={query.name: replace(query, kind=TEXT)})
@@ -253,7 +251,7 @@ def test_only_lists_of_the_query_may_be_repeated() -> None:
 
 
 async def test_bad_namespaces_are_400(rest: Rest) -> None:
-    """The namespace header is held to the pattern of ids."""
+    """The namespace header is checked against the pattern of ids."""
     headers = {"Flowmesh-Namespace": "a b"}
     error = await refused(rest, "GET", "/workflows", headers=headers)
     assert (error["code"], error["reason"]) == (400, "ID_INVALID")
@@ -261,7 +259,7 @@ async def test_bad_namespaces_are_400(rest: Rest) -> None:
 
 @pytest.mark.parametrize("timeout_ms", [0, -1, 30_001, 10**30, 1.5, "1", True])
 async def test_the_time_to_wait_is_bounded(rest: Rest, timeout_ms: Any) -> None:
-    """Waiting is from 1 ms to 30 s, as a whole number."""
+    """The waiting time is from 1 ms to 30 s, as an integer."""
     body = {"timeoutMs": timeout_ms}
     error = await refused(rest, "POST", "/workflows/a/execute", json=body)
     assert (error["code"], error["details"][0]["field"]) == (400, "timeoutMs")
@@ -282,8 +280,8 @@ async def test_problems_of_a_definition_keep_their_place(rest: Rest) -> None:
     ]
 
 
-async def test_what_is_away_or_full_says_when_to_come_back(rest: Rest) -> None:
-    """503 and 429 carry Retry-After in whole seconds."""
+async def test_unavailable_and_overloaded_services_send_retry_after(rest: Rest) -> None:
+    """503 and 429 have Retry-After in whole seconds."""
     async with rest.http.post(rest.url + "/workflows", json={"id": "away"}) as response:
         assert response.status == 503
         assert int(response.headers["Retry-After"]) >= 1
@@ -293,15 +291,15 @@ async def test_what_is_away_or_full_says_when_to_come_back(rest: Rest) -> None:
         assert response.headers["Retry-After"] == "2"
 
 
-async def test_a_fault_of_ours_tells_nothing_of_itself(rest: Rest) -> None:
+async def test_an_internal_error_reveals_no_details(rest: Rest) -> None:
     """The text of an exception never leaves the process."""
     error = await refused(rest, "POST", "/workflows", json={"id": "broken"})
     assert (error["code"], error["reason"]) == (500, "INTERNAL")
     assert "secret" not in error["message"]
 
 
-async def test_a_client_that_leaves_within_its_body_leaves_nothing(rest: Rest) -> None:
-    """Half a body is never taken for a whole one, and others are served."""
+async def test_a_disconnect_within_a_body_has_no_effect(rest: Rest) -> None:
+    """A partial body is never used, and other requests are served."""
     host, port = rest.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
     head = "PUT /api/v1/payloads HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf"

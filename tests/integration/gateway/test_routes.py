@@ -1,4 +1,4 @@
-"""Requests over a real HTTP connection, one promise each."""
+"""Requests over a real HTTP connection."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.integration.gateway.standin import HUGE
 
 
 async def test_a_definition_comes_back_as_it_was_posted(rest: Rest) -> None:
-    """Registering answers 201, the same content 200; the definition is returned byte for byte."""
+    """Registration returns 201, the same content 200; the definition is returned byte for byte."""
     text = '{"id": "order-processing",  "big": 1180591620717411303424, "x": 1.50}'
     headers = {"Content-Type": "application/json"}
     first = await rest.call("POST", "/workflows", data=text, headers=headers)
@@ -27,14 +27,14 @@ async def test_a_definition_comes_back_as_it_was_posted(rest: Rest) -> None:
     assert [each["id"] for each in listed["workflows"]] == ["order-processing"]
 
 
-async def test_the_root_leads_to_the_page(rest: Rest) -> None:
-    """Who types the address alone into a browser finds the reference."""
+async def test_the_root_redirects_to_the_page(rest: Rest) -> None:
+    """A browser at the root is redirected to the API page."""
     async with rest.http.get(rest.url + "/", allow_redirects=False) as response:
         assert (response.status, response.headers["Location"]) == (302, "/swagger")
 
 
 async def test_start_get_list_and_visualize(rest: Rest) -> None:
-    """The step-JSON routes answer with their fixed spellings."""
+    """The step-JSON routes use their fixed spellings."""
     await rest.register("order-processing", "slow")
     execution_id = await rest.start("order-processing")
     await rest.start("slow")
@@ -52,8 +52,8 @@ async def test_start_get_list_and_visualize(rest: Rest) -> None:
     assert none["executions"] == []
 
 
-async def test_execute_answers_outputs(rest: Rest) -> None:
-    """A synchronous run answers 200 with outputs, big integers exactly, under both paths."""
+async def test_execute_returns_outputs(rest: Rest) -> None:
+    """A synchronous run returns 200 with outputs and exact integers, under both paths."""
     await rest.register("order-checkout")
     for path in ("/workflows/order-checkout/execute", "/api/v1/workflows/order-checkout/execute"):
         status, answer = await rest.call("POST", path, json={"input": {"amount": HUGE}})
@@ -65,7 +65,7 @@ async def test_execute_answers_outputs(rest: Rest) -> None:
 
 
 async def test_a_failed_run_answers_422_with_the_same_shape(rest: Rest) -> None:
-    """A run that failed says which task, with the class and the message."""
+    """A failed run names the task, with the class and the message."""
     await rest.register("failing")
     status, answer = await rest.call("POST", "/workflows/failing/execute", json={"input": {}})
     assert status == 422
@@ -79,7 +79,7 @@ async def test_a_failed_run_answers_422_with_the_same_shape(rest: Rest) -> None:
 
 
 async def test_a_run_that_takes_too_long_answers_504_with_its_id(rest: Rest) -> None:
-    """At the limit the answer is 504, or 202 for a client that prefers it."""
+    """After the waiting time the status is 504, or 202 if preferred."""
     await rest.register("slow")
     body = {"input": {}, "timeoutMs": 20}
     status, answer = await rest.call("POST", "/workflows/slow/execute", json=body)
@@ -90,8 +90,8 @@ async def test_a_run_that_takes_too_long_answers_504_with_its_id(rest: Rest) -> 
     assert (status, answer) == (202, {"executionId": "exec-2"})
 
 
-async def test_a_client_that_leaves_ends_the_waiting(rest: Rest) -> None:
-    """The call behind a synchronous run is dropped when its client has gone."""
+async def test_a_disconnect_cancels_the_call(rest: Rest) -> None:
+    """The call of a synchronous run is canceled when its client disconnects."""
     await rest.register("slow")
     reader, writer = await open_connection(rest)
     writer.write(b"POST /workflows/slow/execute HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
@@ -110,7 +110,7 @@ async def open_connection(rest: Rest) -> Any:
 
 
 async def test_invalid_input_answers_400_and_names_the_field(rest: Rest) -> None:
-    """Input that does not fit is refused with its violations."""
+    """Invalid input is rejected with its violations."""
     status, answer = await rest.call("POST", "/workflows/strict/execute", json={"input": {}})
     assert status == 400
     assert answer["error"]["reason"] == "INPUT_INVALID"
@@ -120,7 +120,7 @@ async def test_invalid_input_answers_400_and_names_the_field(rest: Rest) -> None
 
 
 async def test_start_by_key_answers_the_first_execution(rest: Rest) -> None:
-    """The Idempotency-Key header is the request id; a different one in the body is refused."""
+    """The Idempotency-Key header is the request id; a different one in the body is rejected."""
     await rest.register("order")
     body = {"workflowId": "order", "context": {}}
     key = {"Idempotency-Key": '"k-1"'}
@@ -135,7 +135,7 @@ async def test_start_by_key_answers_the_first_execution(rest: Rest) -> None:
 
 @pytest.mark.parametrize("path", ["/executions/{}/cancel", "/api/v1/executions/{}:cancel"])
 async def test_cancel_answers_202_then_409_with_the_state(rest: Rest, path: str) -> None:
-    """The second cancel says in which state the execution is."""
+    """The second cancellation returns the state of the execution."""
     await rest.register("slow")
     execution_id = await rest.start("slow")
     status, answer = await rest.call("POST", path.format(execution_id), json={"reason": "no"})
@@ -146,7 +146,7 @@ async def test_cancel_answers_202_then_409_with_the_state(rest: Rest, path: str)
 
 
 async def test_signal_and_terminate(rest: Rest) -> None:
-    """A signal is in the history with its value; terminating ends it."""
+    """A signal is in the history with its value; a termination ends the execution."""
     await rest.register("slow")
     execution_id = await rest.start("slow")
     path = f"/api/v1/executions/{execution_id}"
@@ -162,7 +162,7 @@ async def test_signal_and_terminate(rest: Rest) -> None:
 
 
 async def test_canonical_execution_shows_its_tasks(rest: Rest) -> None:
-    """The canonical state holds input, tasks and times; the list finds it."""
+    """The canonical state holds input, tasks and times; the list contains it."""
     await rest.register("order")
     execution_id = await rest.start("order")
     _, answer = await rest.call("GET", f"/api/v1/executions/{execution_id}")
@@ -175,7 +175,7 @@ async def test_canonical_execution_shows_its_tasks(rest: Rest) -> None:
 
 
 async def test_resources(rest: Rest) -> None:
-    """Apply, read, check, analyse and delete under the canonical paths."""
+    """Apply, read, check, analyze and delete with the canonical paths."""
     path = "/api/v1/workflows"
     yaml = {"Content-Type": "application/x-yaml; charset=utf-8"}
     status, answer = await rest.call("POST", path, data='{"id": "flow"}', headers=yaml)
@@ -211,7 +211,7 @@ async def test_services_are_listed_with_their_state(rest: Rest) -> None:
 
 
 async def test_large_values_travel_by_reference(rest: Rest) -> None:
-    """An input above 256 KiB is stored first, and comes back whole in the answer."""
+    """An input above 256 KiB is stored first, and inlined in the response."""
     await rest.register("order")
     context = {"text": "x" * 300_000}
     body = {"workflowId": "order", "context": context}
@@ -222,7 +222,7 @@ async def test_large_values_travel_by_reference(rest: Rest) -> None:
 
 
 async def test_a_stored_payload_can_be_the_input(rest: Rest) -> None:
-    """What a payload upload answers goes where an input is expected."""
+    """The result of an upload is usable as an input."""
     await rest.register("order")
     status, stored = await rest.call("PUT", "/api/v1/payloads", json={"amount": 4})
     assert status == 201
@@ -235,7 +235,7 @@ async def test_a_stored_payload_can_be_the_input(rest: Rest) -> None:
 
 
 async def test_namespaces_are_named_by_a_header(rest: Rest) -> None:
-    """What one namespace registers, another does not see."""
+    """Definitions of a namespace are invisible in others."""
     one = {"Flowmesh-Namespace": "one"}
     await rest.call("POST", "/workflows", json={"id": "flow"}, headers=one)
     assert (await rest.call("GET", "/workflows/flow", headers=one))[0] == 200
@@ -254,7 +254,7 @@ async def test_head_and_options_are_answered(rest: Rest) -> None:
 
 
 async def test_requests_are_counted_by_route(rest: Rest) -> None:
-    """Labels are templates and never what a client sent."""
+    """Labels are templates, never client data."""
     await rest.call("GET", "/workflows/secret-id")
     await rest.call("GET", "/secret-path")
     text = rest.metrics.text().decode()

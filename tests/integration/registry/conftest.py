@@ -1,4 +1,4 @@
-"""A registry on a real Redis, with two processes' worth of it where a test needs them."""
+"""A registry on a real Redis, as two processes if a test needs them."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ class Registry:
         self.watchers = Watchers(store=store, log=structlog.get_logger())
 
     async def lose_everything(self) -> None:
-        """What a flushed Redis does, to the keys of this registry only."""
+        """Delete all keys of this registry, like a flushed Redis."""
         keys = [key async for key in self._redis.scan_iter(f"{self.prefix}:*")]
         await self._redis.delete(*keys)
 

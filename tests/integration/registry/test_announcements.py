@@ -1,4 +1,4 @@
-"""What watchers make of announcements: many at once, lost ones, and such as nobody understands."""
+"""Announcements: many at once, lost ones, malformed ones."""
 
 import asyncio
 from collections import Counter
@@ -34,7 +34,7 @@ async def until_heard(
 
 
 class SlowStore(InstanceStore):
-    """Counts its reads of a namespace; they wait while the gate is shut."""
+    """Counts its reads of a namespace; they wait while the gate is closed."""
 
     def __init__(self, *, redis: Redis, prefix: str) -> None:
         super().__init__(redis=redis, prefix=prefix)
@@ -53,8 +53,8 @@ class SlowStore(InstanceStore):
         return await super().read(namespace, instance_ids)
 
 
-async def test_many_that_come_at_once_are_read_at_once(registry: Registry, redis: Redis) -> None:
-    """Not once each: a thousand instances that register would be read a thousand times."""
+async def test_concurrent_announcements_are_read_at_once(registry: Registry, redis: Redis) -> None:
+    """A thousand registrations do not cause a thousand reads."""
     store = SlowStore(redis=redis, prefix=registry.prefix)
     watchers = Watchers(store=store, log=structlog.get_logger())
     stream, behind = watchers.watch(Filter("default")), watchers.watch(Filter("behind"))
@@ -79,16 +79,16 @@ async def test_many_that_come_at_once_are_read_at_once(registry: Registry, redis
 
 
 class UnheardStore(InstanceStore):
-    """Its announcements are lost."""
+    """A store whose announcements are lost."""
 
     async def _announce(self, namespace: str) -> None:
         pass
 
 
-async def test_what_was_not_announced_is_found_nevertheless(
+async def test_a_lost_announcement_is_found_later(
     registry: Registry, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis announces at most once; also where there was nobody whose silence would be noticed."""
+    """Redis announces at most once; the periodic read finds the change."""
     monkeypatch.setattr("flowmesh.registry.watch.READ_AGAIN_S", 0.1)
     unheard = Instances(store=UnheardStore(redis=redis, prefix=registry.prefix))
     stream = registry.watchers.watch(Filter("default"))
@@ -101,10 +101,10 @@ async def test_what_was_not_announced_is_found_nevertheless(
     await until_heard(stream, "orders")
 
 
-async def test_what_nobody_understands_does_not_end_the_watch(
+async def test_a_malformed_announcement_does_not_end_the_watch(
     registry: Registry, redis: Redis
 ) -> None:
-    """Watchers hear what comes behind it."""
+    """Watchers get later changes."""
     stream = registry.watchers.watch(Filter("default"))
     await anext(stream)
     await registry.instances.register(instance("before"), interval_ms=INTERVAL_MS)

@@ -47,7 +47,7 @@ async def until(
 
 
 async def test_a_registered_instance_is_found_healthy(registry: Registry) -> None:
-    """Get and list show it at once, with its times."""
+    """Get and list return it at once, with its times."""
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
     found = await registry.instances.get(SPACE, "orders")
     page, token = await registry.instances.page(Filter(SPACE), size=0, token="", list_name="all")
@@ -83,7 +83,7 @@ async def test_a_filter_lets_only_matches_pass(
     assert [each.id for each in page] == ids
 
 
-async def test_pages_go_on_where_the_last_one_ended(registry: Registry) -> None:
+async def test_pages_continue_after_the_previous_one(registry: Registry) -> None:
     """By name and id, each instance once."""
     names = ["a", "b", "c", "d", "e"]
     for name in reversed(names):
@@ -101,14 +101,14 @@ async def test_pages_go_on_where_the_last_one_ended(registry: Registry) -> None:
 
 @pytest.mark.parametrize("token", ["!", "YQ==", "é", "a"])
 async def test_a_foreign_page_token_is_refused(registry: Registry, token: str) -> None:
-    """It is the caller's mistake, with a reason."""
+    """The error is one of the caller, with a reason."""
     with pytest.raises(FlowmeshError) as refused:
         await registry.instances.page(Filter(SPACE), size=2, token=token, list_name="all")
     assert refused.value.reason == "PAGE_TOKEN_INVALID"
 
 
 async def test_every_bad_field_is_named(registry: Registry) -> None:
-    """One violation per field that is missing or out of range."""
+    """One violation per missing or invalid field."""
     with pytest.raises(FlowmeshError) as refused:
         await registry.instances.register(pb.Instance(namespace=SPACE, id="a b"), interval_ms=1)
     assert refused.value.reason == "INSTANCE_INVALID"
@@ -120,8 +120,8 @@ async def test_every_bad_field_is_named(registry: Registry) -> None:
     }
 
 
-async def test_a_heartbeat_of_nobody_asks_to_register(registry: Registry) -> None:
-    """After Redis lost everything, and after leaving, a heartbeat answers not found."""
+async def test_a_heartbeat_of_an_unknown_instance_is_rejected(registry: Registry) -> None:
+    """After a data loss of Redis, and after deregistration, a heartbeat returns not found."""
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
     await registry.lose_everything()
     for act in ("lost", "left"):
@@ -136,8 +136,8 @@ async def test_a_heartbeat_of_nobody_asks_to_register(registry: Registry) -> Non
         await registry.instances.deregister(SPACE, "orders")
 
 
-async def test_who_left_is_still_seen_offline(registry: Registry) -> None:
-    """Its record stays for an hour."""
+async def test_a_deregistered_instance_is_listed_as_offline(registry: Registry) -> None:
+    """Its record is kept for an hour."""
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
     await registry.instances.deregister(SPACE, "orders")
     found = await registry.instances.get(SPACE, "orders")
@@ -146,7 +146,7 @@ async def test_who_left_is_still_seen_offline(registry: Registry) -> None:
 
 
 async def test_records_end_with_their_time(registry: Registry, redis: Redis) -> None:
-    """Every key has an end, an hour after the lease; nobody needs to sweep."""
+    """Every key expires an hour after the lease; no cleanup is needed."""
     await registry.instances.register(instance("orders"), interval_ms=1_000)
     left_ms = await redis.pttl(f"{registry.prefix}:registry/{{default}}/orders")
 
@@ -154,7 +154,7 @@ async def test_records_end_with_their_time(registry: Registry, redis: Redis) -> 
 
 
 async def test_a_silent_instance_passes_through_all_statuses(registry: Registry) -> None:
-    """A watcher hears degraded, unhealthy, offline, without anybody asking."""
+    """A watcher gets degraded, unhealthy and offline without a read by a client."""
     stream = registry.watchers.watch(Filter(SPACE))
     assert await next_of(stream) == []
     await registry.instances.register(instance("orders"), interval_ms=FAST_MS)
@@ -169,7 +169,7 @@ async def test_a_silent_instance_passes_through_all_statuses(registry: Registry)
 
 
 async def test_a_late_heartbeat_brings_an_instance_back(registry: Registry) -> None:
-    """Offline is not final while the record is there."""
+    """Offline is not final while the record exists."""
     stream = registry.watchers.watch(Filter(SPACE))
     await next_of(stream)
     await registry.instances.register(instance("orders"), interval_ms=FAST_MS)
@@ -179,10 +179,10 @@ async def test_a_late_heartbeat_brings_an_instance_back(registry: Registry) -> N
     assert (await next_of(stream))[0].status == pb.INSTANCE_STATUS_HEALTHY
 
 
-async def test_watchers_of_another_process_hear_at_once(
+async def test_watchers_of_another_process_are_notified_at_once(
     registry: Registry, other: Registry
 ) -> None:
-    """Registering, a change of what is said, and leaving are announced between processes."""
+    """Registration, a changed report and deregistration are announced between processes."""
     stream = other.watchers.watch(Filter(SPACE, name="orders"))
     await next_of(stream)
     await registry.instances.register(instance("unrelated"), interval_ms=SLOW_MS)
@@ -195,7 +195,7 @@ async def test_watchers_of_another_process_hear_at_once(
 
 
 async def test_the_snapshot_comes_first(registry: Registry) -> None:
-    """Who is there already stands in the first message, marked as the snapshot."""
+    """The first message holds the existing instances and is marked as the snapshot."""
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
     stream = registry.watchers.watch(Filter(SPACE))
     async with asyncio.timeout(PATIENCE_S):
@@ -205,7 +205,7 @@ async def test_the_snapshot_comes_first(registry: Registry) -> None:
     assert [each.id for each in there] == ["orders"]
 
 
-async def test_a_flushed_redis_does_not_say_that_all_are_gone(registry: Registry) -> None:
+async def test_a_flushed_redis_does_not_report_all_as_offline(registry: Registry) -> None:
     """Instances that register again within their lease are never reported offline."""
     await registry.instances.register(instance("orders"), interval_ms=SLOW_MS)
     stream = registry.watchers.watch(Filter(SPACE))
@@ -218,7 +218,7 @@ async def test_a_flushed_redis_does_not_say_that_all_are_gone(registry: Registry
 
 
 async def test_nothing_runs_without_watchers(registry: Registry) -> None:
-    """The last watcher's end ends the task that follows changes."""
+    """The end of the last watcher ends the task that follows changes."""
     stream = registry.watchers.watch(Filter(SPACE))
     async with aclosing(stream):
         await next_of(stream)
@@ -226,10 +226,10 @@ async def test_nothing_runs_without_watchers(registry: Registry) -> None:
     assert registry.watchers.count == 0
 
 
-async def test_who_is_gone_makes_room_for_who_comes(
+async def test_offline_instances_make_room_for_new_ones(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a full namespace; who is there keeps its place, and one too many is refused."""
+    """In a full namespace live instances keep their places, and one too many is rejected."""
     monkeypatch.setattr("flowmesh.registry.store.INSTANCES_MAX", 3)
     for name in "abc":
         await registry.instances.register(instance(name), interval_ms=SLOW_MS)
@@ -247,7 +247,7 @@ async def test_who_is_gone_makes_room_for_who_comes(
 
 
 class DeafStore(InstanceStore):
-    """Loses one cancel, as a command to Redis does that has just been sent."""
+    """Loses one cancellation, like a Redis command that was just sent."""
 
     def __init__(self, *, redis: Redis, prefix: str) -> None:
         super().__init__(redis=redis, prefix=prefix)
@@ -267,7 +267,7 @@ class DeafStore(InstanceStore):
 
 
 async def test_closing_ends_a_task_that_has_lost_a_cancel(registry: Registry, redis: Redis) -> None:
-    """While somebody watches it would go on for ever."""
+    """A lost cancellation does not leave the task running."""
     store = DeafStore(redis=redis, prefix=registry.prefix)
     watchers = Watchers(store=store, log=structlog.get_logger())
     async with aclosing(watchers.watch(Filter(SPACE))) as stream:

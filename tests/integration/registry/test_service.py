@@ -1,4 +1,4 @@
-"""RegistryService as other processes see it: over a socket, by its contract."""
+"""RegistryService over a socket, as other processes use it."""
 
 import asyncio
 import uuid
@@ -20,7 +20,7 @@ PATIENCE_S = 20
 
 @pytest.fixture
 async def registry(servers: EmbeddedServers) -> AsyncIterator[Any]:
-    """A stub of a registry in a process that is its own instance, too."""
+    """A stub of a registry whose process registers itself."""
     settings = Settings(  # type: ignore[call-arg]  # the rest has defaults
         postgres=servers.postgres,
         nats=servers.nats,
@@ -61,7 +61,7 @@ async def until(stream: AsyncIterator[Any], name: str, status: int) -> pb.Instan
 
 
 async def test_the_process_registers_itself(registry: Any) -> None:
-    """Found by type and by what it serves, without anybody's help."""
+    """It is found by type and capability."""
     stream = aiter(registry.WatchInstances(pb.WatchInstancesRequest(type="core")))
     found = await until(stream, "registry", pb.INSTANCE_STATUS_HEALTHY)
     assert "flowmesh.api.registry.v1.RegistryService" in found.capabilities
@@ -72,7 +72,7 @@ async def test_the_process_registers_itself(registry: Any) -> None:
 
 
 async def test_an_instance_lives_through_the_contract(registry: Any) -> None:
-    """Register, say degraded, list by status, deregister: every call answers and is watched."""
+    """Register, report degraded, list by status, deregister: each call succeeds and is watched."""
     stream = aiter(registry.WatchInstances(pb.WatchInstancesRequest(name="orders")))
     stored = (await registry.RegisterInstance(request("orders", capabilities=["charge"]))).instance
     assert (stored.namespace, stored.status) == ("default", pb.INSTANCE_STATUS_HEALTHY)
@@ -89,7 +89,7 @@ async def test_an_instance_lives_through_the_contract(registry: Any) -> None:
 
 
 async def test_refusals_carry_their_reasons(registry: Any) -> None:
-    """Unknown instances, fields out of range, namespaces that are none."""
+    """Unknown instances, fields out of range, invalid namespaces."""
     unknown = pb.GetInstanceRequest(id="nobody")
     calls = {
         "INSTANCE_NOT_FOUND": registry.GetInstance(unknown),
@@ -102,10 +102,10 @@ async def test_refusals_carry_their_reasons(registry: Any) -> None:
         assert refused.value.reason == reason
 
 
-async def test_a_killed_redis_is_not_the_end_of_anybody(
+async def test_the_registry_survives_a_killed_redis(
     registry: Any, servers: EmbeddedServers
 ) -> None:
-    """The process registers again, watchers are not told that it had gone, and changes come on."""
+    """The process registers again, is not reported offline, and changes continue."""
     stream = aiter(registry.WatchInstances(pb.WatchInstancesRequest()))
     await until(stream, "registry", pb.INSTANCE_STATUS_HEALTHY)
     servers.kill("redis")

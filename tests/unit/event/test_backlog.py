@@ -1,4 +1,4 @@
-"""What waits for one subscriber is bounded."""
+"""The pending items of a subscriber are bounded."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from flowmesh.errors import Overloaded
 from flowmesh.event.subscriptions.backlog import BYTES_MAX, EVENTS_MAX, Backlog
 
 
-async def test_everything_that_waits_is_taken_at_once() -> None:
-    """In the order in which it came."""
+async def test_all_pending_items_are_taken_at_once() -> None:
+    """In the order of their arrival."""
     backlog: Backlog[str] = Backlog()
     backlog.put("a", events=1, size=1)
     backlog.put("b", events=1, size=1)
@@ -15,8 +15,8 @@ async def test_everything_that_waits_is_taken_at_once() -> None:
 
 
 @pytest.mark.parametrize(("events", "size"), [(EVENTS_MAX, 1), (1, BYTES_MAX)])
-async def test_too_many_events_or_bytes_end_it(events: int, size: int) -> None:
-    """What waits is given up, and the reader is told the reason."""
+async def test_too_many_events_or_bytes_overflow(events: int, size: int) -> None:
+    """Pending items are dropped, and the reader gets the reason."""
     backlog: Backlog[str] = Backlog()
     backlog.put("a", events=events, size=size)
     backlog.put("b", events=1, size=1)
@@ -26,15 +26,15 @@ async def test_too_many_events_or_bytes_end_it(events: int, size: int) -> None:
     assert refused.value.reason == "SLOW_CONSUMER"
 
 
-async def test_one_large_item_is_not_too_much() -> None:
-    """A reader that waits for it gets it."""
+async def test_one_large_item_does_not_overflow() -> None:
+    """A waiting reader gets it."""
     backlog: Backlog[str] = Backlog()
     backlog.put("a", events=EVENTS_MAX + 1, size=BYTES_MAX + 1)
     assert await backlog.take() == ["a"]
 
 
 async def test_a_cleared_backlog_is_as_new() -> None:
-    """Nothing is left of an overflow."""
+    """The overflow is reset."""
     backlog: Backlog[str] = Backlog()
     for _ in range(2):
         backlog.put("a", events=EVENTS_MAX, size=1)

@@ -1,4 +1,4 @@
-"""Which callbacks follow from events, and what is sent."""
+"""Callbacks that follow from events, and their bodies."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -62,16 +62,16 @@ def due(happened: pb.HistoryEvent, *, kind: str = "onStep", secret: str = "") ->
         (FAILED, "onFailure", "a"),
     ],
 )
-def test_ends_of_steps_and_workflows_are_told(
+def test_ends_of_steps_and_workflows_have_callbacks(
     happened: pb.HistoryEvent, kind: str, host: str
 ) -> None:
-    """Each to the url that the plan gives for it."""
+    """Each to the URL in the plan."""
     (callback,) = derived([happened])
     assert (callback.kind, callback.host) == (kind, host)
 
 
-def test_other_events_are_not_told() -> None:
-    """A step that waits, retries or never ran has not finished; a canceled workflow has no hook."""
+def test_other_events_have_no_callback() -> None:
+    """A waiting, retried or skipped step has not finished; canceled workflows have no callback."""
     others = [
         event(workflow_started=pb.WorkflowStarted()),
         event(task_scheduled=pb.TaskScheduled()),
@@ -83,7 +83,7 @@ def test_other_events_are_not_told() -> None:
 
 
 def test_only_hooks_that_are_set_are_called() -> None:
-    """A plan with onFailure alone hears nothing of success."""
+    """A plan with only onFailure gets no callback of a success."""
     only_failure = plan_pb2.Callbacks(on_failure_url="http://a/")
     assert derived([TASK_COMPLETED, COMPLETED], only_failure) == []
     assert len(derived([FAILED], only_failure)) == 1
@@ -91,23 +91,23 @@ def test_only_hooks_that_are_set_are_called() -> None:
 
 
 def test_the_id_depends_on_the_event_alone() -> None:
-    """Derived again it is the same; of another event it is another one."""
+    """Repeated derivation returns the same id; another event has another id."""
     first, again = derived([COMPLETED]), derived([COMPLETED])
     assert first[0].id == again[0].id
     other = event(2, task_completed=pb.TaskCompleted(node="ship"))
     assert len({each.id for each in derived([TASK_COMPLETED, other, COMPLETED])}) == 3
 
 
-def test_what_the_database_cannot_hold_does_not_stop_the_rest() -> None:
-    """A NUL in a url ends in a delivery that fails, a broken url in one without a host."""
+def test_text_that_the_database_cannot_store_does_not_block_the_rest() -> None:
+    """A NUL in a URL causes a failing delivery, a malformed URL one without a host."""
     hooks = plan_pb2.Callbacks(on_complete_url="http://[a\0", secret="\0")
     (callback,) = derived([COMPLETED], hooks)
     assert "\0" not in callback.url + callback.secret
     assert callback.host == ""
 
 
-def test_the_body_says_what_happened() -> None:
-    """Status, step, result or error, and the ids where the execution cannot be read."""
+def test_the_body_describes_the_event() -> None:
+    """Status, step, result or error, and the ids if the execution cannot be read."""
     assert callback_body(due(TASK_FAILED), None) == {
         "event": "onStep",
         "executionId": "exec-1",
@@ -123,7 +123,7 @@ def test_the_body_says_what_happened() -> None:
     assert (failed["status"], failed["error"]["stepId"]) == ("failed", "ship")
 
 
-def test_integers_of_any_size_are_told_as_they_are() -> None:
+def test_integers_of_any_size_are_exact() -> None:
     """In a result and in the execution."""
     large = payload_pb2.Payload(data=b"100000000000000000000001")
     ended = event(workflow_completed=pb.WorkflowCompleted(output=large))
@@ -133,15 +133,15 @@ def test_integers_of_any_size_are_told_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("result", [b"1e999", b"1" * 5_000, b"[" * 2_000 + b"]" * 2_000])
-def test_a_result_that_is_no_value_is_told_as_text(result: bytes) -> None:
-    """Nobody waits for its callback in vain."""
+def test_a_malformed_result_is_sent_as_text(result: bytes) -> None:
+    """The callback is sent anyway."""
     output = payload_pb2.Payload(data=result)
     ended = event(workflow_completed=pb.WorkflowCompleted(output=output))
     assert callback_body(due(ended, kind="onComplete"), None)["result"] == result.decode()
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:
-    """With a secret; without one there are id and time only."""
+    """With a secret; without one, only id and time are sent."""
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     headers = signed_headers(due(COMPLETED, secret=secret), b"{}", 1_700_000_000)
     expected = signed_headers(due(COMPLETED), b"{}", 1_700_000_000)

@@ -1,4 +1,4 @@
-"""What a trigger would have started, asked for while others have work to do."""
+"""Counting of causes yields to other tasks."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from tests.unit.event.turns import counted
 SECOND = 1_000_000
 
 
-async def test_others_have_their_turn_while_instants_are_counted() -> None:
-    """Of a schedule of every second, a day of them."""
+async def test_counting_instants_yields_to_other_tasks() -> None:
+    """For a day of a schedule with an instant per second."""
     cron = trigger_pb2.CronTrigger(expression="* * * * * *")
     body = trigger_pb2.Trigger(id="t", cron=cron).SerializeToString()
     row = {"namespace": "default", "workflow": "w", "id": "t", "kind": "cron", "body": body}

@@ -1,4 +1,4 @@
-"""What a schedule fires for when its instant has come late, or has not been late at all."""
+"""Firings of a schedule whose instant is due, or overdue."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,7 @@ def fired(found: Due) -> list[int]:
 
 
 def test_an_instant_fires_and_the_next_one_is_set() -> None:
-    """With an input that says which one it is."""
+    """With an input that contains the instant."""
     found = due(NOON + 5)
     assert (fired(found), found.missed, found.next_us) == ([0], 0, NOON + MINUTE)
     assert orjson.loads(found.firings[0].input)["scheduledAt"] == "2027-01-01T12:00:00.000000Z"
@@ -46,10 +46,10 @@ def test_an_instant_fires_and_the_next_one_is_set() -> None:
         (pb.CATCH_UP_ALL, 100, list(range(61)), 0),
     ],
 )
-def test_missed_instants_are_made_up_for_as_the_trigger_says(
+def test_missed_instants_fire_by_the_catch_up_policy(
     policy: int, most: int, expected: list[int], missed: int
 ) -> None:
-    """After an hour in which nobody fired; those in the last minute were not missed."""
+    """After an outage of an hour; instants in the last minute are not missed."""
     found = due(NOON + 60 * MINUTE, catch_up=policy, catch_up_max=most)
     assert (fired(found), found.missed) == (expected, missed)
     assert found.next_us == NOON + 61 * MINUTE
@@ -63,8 +63,8 @@ def test_a_rare_schedule_that_is_hours_late_fires_nothing_unless_it_catches_up()
     assert fired(due(late, expression="0 12 * * *", catch_up=pb.CATCH_UP_ONE)) == [0]
 
 
-def test_a_clock_that_went_back_fires_no_instant_again() -> None:
-    """The next instant is after the last one, whatever time it is."""
+def test_a_clock_set_back_repeats_no_instant() -> None:
+    """The next instant is after the last one, independent of the clock."""
     found = due(NOON + 5)
     assert found.next_us is not None
     back = due(found.next_us, first_us=found.next_us)
@@ -72,14 +72,14 @@ def test_a_clock_that_went_back_fires_no_instant_again() -> None:
 
 
 def test_years_of_seconds_are_bounded() -> None:
-    """Neither the firings nor the count of the others has no end."""
+    """Both the firings and the count of missed instants are limited."""
     year = 365 * 24 * 60 * MINUTE
     found = due(NOON + year, expression="* * * * * *", catch_up=pb.CATCH_UP_ALL, catch_up_max=1_000)
     assert (len(found.firings), found.missed) == (1_000, 1_000)
 
 
 def test_the_same_instant_is_the_same_start() -> None:
-    """Its request id is made of the trigger and the instant."""
+    """The request id is derived from the trigger and the instant."""
     (first,), (again,) = due(NOON).firings, due(NOON + 3).firings
     assert first.id == again.id
     (other,) = due(NOON + MINUTE, first_us=NOON + MINUTE).firings

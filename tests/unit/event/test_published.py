@@ -1,4 +1,4 @@
-"""Filters of triggers are evaluated between the turns of others."""
+"""Evaluation of filters yields to other tasks."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def trigger(number: int, condition: str = "") -> dict[str, Any]:
 
 
 class Stored:
-    """Takes what fires in place of the database."""
+    """Collects firings in place of the database."""
 
     def __init__(self, *triggers: dict[str, Any]) -> None:
         self.triggers = triggers
@@ -59,8 +59,8 @@ async def lifecycle_of(stored: Any) -> LifecycleTriggers:
     return lifecycle
 
 
-async def test_others_have_their_turn_between_filters() -> None:
-    """As often as there are filters, however long each of them takes."""
+async def test_filters_yield_to_other_tasks() -> None:
+    """Once per filter."""
     stored = Stored(*(trigger(number, "event.type != ''") for number in range(TRIGGERS)))
     lifecycle = await lifecycle_of(stored)
     async with counted() as turns:
@@ -69,8 +69,8 @@ async def test_others_have_their_turn_between_filters() -> None:
     assert turns.count >= TRIGGERS
 
 
-async def test_only_rows_that_somebody_asks_for_are_kept() -> None:
-    """Those of another namespace and of the trigger's own workflow fire nothing."""
+async def test_only_rows_with_triggers_are_kept() -> None:
+    """Rows of other namespaces and of the workflow of the trigger fire nothing."""
     stored = Stored(trigger(1), trigger(2, "event.subject == 'nobody'"))
     lifecycle = await lifecycle_of(stored)
     rows = [row_of("orders"), row_of("orders", "other"), row_of("w1"), row_of("w2")]
@@ -81,15 +81,15 @@ async def test_only_rows_that_somebody_asks_for_are_kept() -> None:
     assert fired == [("w1", "exec-1/1"), ("w1", "exec-1/1")]
 
 
-async def test_nothing_is_kept_where_nobody_asks() -> None:
-    """Not even a namespace is looked up."""
+async def test_without_triggers_no_row_is_kept() -> None:
+    """The namespace is not looked up."""
     lifecycle = await lifecycle_of(Stored())
     assert lifecycle.matching([row_of("orders")]) == []
 
 
 @pytest.mark.parametrize("condition", ["", "event.data.n > 3"])
 async def test_an_integer_of_any_size_reaches_the_input_as_it_is(condition: str) -> None:
-    """Where a filter cannot work with it, that lets nothing through."""
+    """A filter that cannot handle it does not match."""
     wanted = trigger_pb2.EventTrigger(type="t", filter=condition)
     template = b'{"n": "{{event.data.n}}"}'
     body = trigger_pb2.Trigger(id="t", event=wanted, input_template=template).SerializeToString()
@@ -101,16 +101,16 @@ async def test_an_integer_of_any_size_reaches_the_input_as_it_is(condition: str)
     assert fired or condition
 
 
-async def test_a_trigger_that_cannot_be_compiled_any_more_holds_up_no_other() -> None:
-    """One that an earlier version took; the others fire."""
+async def test_a_broken_trigger_does_not_block_others() -> None:
+    """A trigger stored by an earlier version; the others fire."""
     stored = Stored(trigger(1, "event.("), trigger(2))
     lifecycle = await lifecycle_of(stored)
     await lifecycle.store(lifecycle.matching([row_of("orders")]))
     assert [fired.trigger for fired in stored.firings] == ["t2"]
 
 
-async def test_others_have_their_turn_while_triggers_are_read() -> None:
-    """Each of them may have to be compiled."""
+async def test_loading_triggers_yields_to_other_tasks() -> None:
+    """Each may have to be compiled."""
     stored: Any = Stored(*(trigger(number, "event.type != ''") for number in range(TRIGGERS)))
     async with counted() as turns:
         await lifecycle_of(stored)

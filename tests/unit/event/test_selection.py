@@ -1,4 +1,4 @@
-"""What a subscriber asked for passes, and nothing else."""
+"""A subscriber gets exactly the selected events."""
 
 import pytest
 
@@ -13,26 +13,26 @@ END = pb.HistoryEvent(workflow_failed=pb.WorkflowFailed())
 
 
 def test_no_types_are_all_of_them_without_derived_ones() -> None:
-    """SignalFlow is sent only when asked for."""
+    """SignalFlow is sent only if requested."""
     everything = Selection.of([], ends=True)
     assert everything.wants(SCHEDULED)
     assert not everything.derives(SCHEDULED)
 
 
 def test_named_types_pass_and_the_end_where_it_is_due() -> None:
-    """The last event comes on the stream of one execution only."""
+    """The last event is sent on streams of one execution only."""
     named = Selection.of(["TaskCompleted"], ends=True)
     assert [named.wants(each) for each in (SCHEDULED, COMPLETED, END)] == [False, True, True]
     assert not Selection.of(["TaskCompleted"], ends=False).wants(END)
 
 
-def test_a_name_nobody_knows_selects_nothing() -> None:
-    """It does not turn into everything."""
+def test_an_unknown_name_selects_nothing() -> None:
+    """It does not select everything."""
     assert not Selection.of(["Unheard"], ends=False).wants(COMPLETED)
 
 
 def test_a_flow_is_derived_from_the_first_schedule_only() -> None:
-    """A retry moves no data; the schedule itself is not sent unless asked for."""
+    """A retry moves no data; the schedule itself is sent only if requested."""
     flows = Selection.of(["SignalFlow"], ends=False)
     assert (flows.derives(SCHEDULED), flows.derives(AGAIN)) == (True, False)
     assert not flows.wants_itself(SCHEDULED)
@@ -40,7 +40,7 @@ def test_a_flow_is_derived_from_the_first_schedule_only() -> None:
 
 @pytest.mark.parametrize("field", list(EVENT_TYPES))
 def test_exactly_the_workflow_ends_end_a_stream(field: str) -> None:
-    """Completed, failed, canceled, terminated, and gone on as a new execution."""
+    """Completed, failed, canceled, terminated, and continued as a new execution."""
     event = pb.HistoryEvent()
     getattr(event, field).SetInParent()
     ends = ("completed", "failed", "canceled", "terminated", "continued")
@@ -48,7 +48,7 @@ def test_exactly_the_workflow_ends_end_a_stream(field: str) -> None:
 
 
 def test_workflow_and_execution_narrow_rows() -> None:
-    """Empty members let all pass."""
+    """Empty fields match all."""
     selection = Selection.of([], workflow_id="w", execution_id="e", ends=False)
     assert selection.wants_row("w", "e")
     assert not selection.wants_row("w", "other")

@@ -1,4 +1,4 @@
-"""Commits come out in order, each once, whatever order and gaps they came in."""
+"""Commits are returned in order, each once, for any order of arrival and any gaps."""
 
 import random
 
@@ -33,7 +33,7 @@ def keys(arrivals: list[Arrival]) -> list[tuple[int, int, int]]:
 
 
 def test_commits_in_order_pass_at_once() -> None:
-    """Nothing is held where nothing is missing, but the parts of a commit until all are there."""
+    """Only incomplete commits are held."""
     line = Sequencer({})
     assert keys(line.offer(arrival(batch(7, 1)))) == [(7, 1, 0)]
     assert keys(line.offer(arrival(batch(7, 2, 0, last=False), 5))) == []
@@ -42,8 +42,8 @@ def test_commits_in_order_pass_at_once() -> None:
     assert (line.done(7), line.gaps(), line.waiting) == (2, [], False)
 
 
-def test_a_commit_of_which_the_rest_was_served_is_passed() -> None:
-    """By another event service: neither the stream nor the outbox has its last part."""
+def test_a_commit_whose_rest_was_delivered_is_skipped() -> None:
+    """It was delivered by another event service: neither stream nor outbox have its last part."""
     line = Sequencer({})
     line.offer(arrival(batch(7, 1, 0, last=False)))
     line.offer(arrival(batch(7, 3)))
@@ -53,8 +53,8 @@ def test_a_commit_of_which_the_rest_was_served_is_passed() -> None:
     assert (line.done(7), line.waiting) == (3, False)
 
 
-def test_the_place_stays_before_what_the_outbox_gave_until_it_is_given_back() -> None:
-    """Whether its message came before the outbox's answer or after it."""
+def test_the_place_stays_before_commits_of_the_outbox_until_they_are_returned() -> None:
+    """If its message precedes or follows the response of the outbox."""
     line = Sequencer({})
     taken = batch(2, 1, after={1: 5, 3: 1})
     line.offer(arrival(taken, 4))
@@ -68,8 +68,8 @@ def test_the_place_stays_before_what_the_outbox_gave_until_it_is_given_back() ->
     assert (line.stream_sequence_held(), line.repeated) == (4, 1)
 
 
-def test_what_was_processed_is_dropped() -> None:
-    """A position at or below the stored one, or a part that was given back, is not repeated."""
+def test_processed_commits_are_dropped() -> None:
+    """A position up to the stored one, or a returned part, is not repeated."""
     line = Sequencer({7: 5})
     assert line.offer(arrival(batch(7, 5))) == []
     line.offer(arrival(batch(7, 6, 0, last=False)))
@@ -77,7 +77,7 @@ def test_what_was_processed_is_dropped() -> None:
     assert line.repeated == 2
 
 
-def test_a_gap_holds_what_is_behind_it_until_the_outbox_fills_it() -> None:
+def test_commits_after_a_gap_are_held_until_the_outbox_fills_it() -> None:
     """Held commits follow the filled ones, in order."""
     line = Sequencer({7: 1})
     assert line.offer(arrival(batch(7, 4))) == []
@@ -90,14 +90,14 @@ def test_a_gap_holds_what_is_behind_it_until_the_outbox_fills_it() -> None:
 
 
 def test_an_unknown_incarnation_is_read_from_its_first_position() -> None:
-    """Nothing stored and a later position: the outbox is asked from 0."""
+    """Without a stored position the outbox is read from 0."""
     line = Sequencer({})
     line.offer(arrival(batch(9, 3)))
     assert line.gaps() == [Gap(9, 0)]
 
 
-def test_positions_that_were_served_and_deleted_are_skipped() -> None:
-    """An outbox that holds no more what is missing ends the waiting."""
+def test_delivered_and_deleted_positions_are_skipped() -> None:
+    """The wait ends if the outbox no longer holds the missing positions."""
     line = Sequencer({})
     line.offer(arrival(batch(9, 30)))
     ready = line.filled(Gap(9, 0), [], last_position=30)
@@ -106,8 +106,8 @@ def test_positions_that_were_served_and_deleted_are_skipped() -> None:
     assert line.skipped == 29
 
 
-def test_what_was_not_committed_when_the_outbox_was_asked_is_not_skipped() -> None:
-    """An answer older than the missing position proves nothing about it."""
+def test_positions_committed_after_the_read_of_the_outbox_are_not_skipped() -> None:
+    """A response from before the missing position proves nothing."""
     line = Sequencer({9: 5})
     line.offer(arrival(batch(9, 7)))
     assert line.filled(Gap(9, 5), [], last_position=5) == []
@@ -115,7 +115,7 @@ def test_what_was_not_committed_when_the_outbox_was_asked_is_not_skipped() -> No
 
 
 def test_a_take_over_waits_for_the_former_owner() -> None:
-    """The first commit with taken partitions follows the last one of the former owner."""
+    """The first commit of a new owner follows the last one of the former owner."""
     line = Sequencer({1: 3})
     assert line.offer(arrival(batch(2, 1, after={1: 5}))) == []
     assert line.gaps() == [Gap(1, 3)]
@@ -123,15 +123,15 @@ def test_a_take_over_waits_for_the_former_owner() -> None:
     assert keys(line.offer(arrival(batch(1, 5)))) == [(1, 5, 0), (2, 1, 0)]
 
 
-def test_a_former_owner_that_was_served_is_passed() -> None:
-    """Where the outbox holds nothing more of it, the take-over goes on."""
+def test_a_former_owner_whose_commits_were_delivered_is_skipped() -> None:
+    """If the outbox holds nothing more of it, the take-over continues."""
     line = Sequencer({})
     line.offer(arrival(batch(2, 1, after={1: 5})))
     assert keys(line.filled(Gap(1, 0), [], last_position=5)) == [(2, 1, 0)]
 
 
-def test_the_outbox_replaces_parts_that_came() -> None:
-    """A position filled whole ends the wait for its other parts."""
+def test_the_outbox_replaces_received_parts() -> None:
+    """A complete position ends the wait for its other parts."""
     line = Sequencer({7: 1})
     line.offer(arrival(batch(7, 2, 1)))
     ready = line.filled(Gap(7, 1), [batch(7, 2)], last_position=2)
@@ -140,8 +140,8 @@ def test_the_outbox_replaces_parts_that_came() -> None:
     assert line.offer(arrival(batch(7, 2, 0, last=False))) == []
 
 
-def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound arrivals are dropped and come from the outbox in the end."""
+def test_held_commits_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit commits are dropped and later read from the outbox."""
     monkeypatch.setattr(sequencer, "HELD_COUNT_MAX", 3)
     line = Sequencer({})
     for position in range(2, 12):
@@ -157,13 +157,13 @@ def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_any_schedule_gives_every_position_once_and_in_order(seed: int) -> None:
-    """Losses, repeats, reordering between incarnations, parts and take-overs change nothing."""
+    """With losses, repeats, reordering between incarnations, parts and take-overs."""
     random_ = random.Random(seed)
     committed = _history(random_)
     sent = [each for each in committed if random_.random() > 0.2]
     sent += random_.sample(sent, len(sent) // 3)
     by_key = {(each.incarnation, each.position, each.part): each for each in committed}
-    # Each publisher's order is kept as a rule, and broken now and then.
+    # The order of each publisher is kept mostly, and broken sometimes.
     sent.sort(key=lambda each: (each.position + random_.randrange(4), each.incarnation))
 
     line, got = Sequencer({}), []
@@ -229,8 +229,8 @@ def _assert_ordered(
         seen[incarnation] = position
 
 
-def test_it_says_how_far_the_incarnations_are_that_moved_last() -> None:
-    """Behind the last commit that was given back, of so many; nothing of those that never moved."""
+def test_spots_are_those_of_the_last_advanced_incarnations() -> None:
+    """The last returned commits of some incarnations; without those that never advanced."""
     line = Sequencer({1: 4, 2: 5, 3: 0})
     line.offer(arrival(batch(1, 5)))
     line.offer(arrival(batch(4, 1, 0, last=False)))

@@ -1,4 +1,4 @@
-"""Who follows a namespace gets every event once, whatever is held back and whoever restarts."""
+"""A subscriber of a namespace gets every event once, despite held commits and restarts."""
 
 import asyncio
 import random
@@ -36,7 +36,7 @@ A, B, C = 1, 2, 3
 
 
 def commit(incarnation: int, position: int) -> pb.EventBatch:
-    """One event of one execution, which says whose and which it is."""
+    """A commit with one event, which names its incarnation and position."""
     event = history_event_pb2.HistoryEvent(sequence=position)
     event.task_scheduled.node = f"{incarnation}/{position}"
     row = pb.EventRow(
@@ -49,7 +49,7 @@ def commit(incarnation: int, position: int) -> pb.EventBatch:
 
 
 class Stream:
-    """Messages by their sequence, of a stream that can be made anew."""
+    """Messages by sequence, of a stream that can be recreated."""
 
     def __init__(self, *batches: pb.EventBatch) -> None:
         self.name, self.made_us = "S", MADE_US
@@ -59,7 +59,7 @@ class Stream:
         self.bus: Any = SimpleNamespace(until_connected=self.ensure)
 
     async def ensure(self) -> None:
-        """It is there."""
+        """The stream exists."""
 
     async def state(self) -> StreamState:
         return StreamState(self.made_us, 1, len(self.batches))
@@ -69,7 +69,7 @@ class Stream:
         self.more.set()
 
     def lose(self, *batches: pb.EventBatch) -> None:
-        """Another one of the same name holds these."""
+        """Recreate the stream with these messages."""
         self.made_us, self.batches = self.made_us + 1, []
         self.put(*batches)
 
@@ -87,7 +87,7 @@ class Stream:
 
 
 class Service:
-    """An event service that goes on where one before it was."""
+    """An event service that continues where an earlier one ended."""
 
     def __init__(self, stream: Stream, positions: dict[int, int], settled: int) -> None:
         metrics, log, unused = EventMetrics(Metrics()), structlog.get_logger(), Any
@@ -134,20 +134,20 @@ class Service:
                 self.got.append(_name(response))
 
     def fill(self, *batches: pb.EventBatch) -> None:
-        """The outbox answers what is needed."""
+        """Fill gaps from the outbox."""
         (gap,) = self.intake.gaps()
         last = max(batch.position for batch in batches)
         self.intake.filled(gap, pb.ReadOutboxResponse(batches=batches, last_position=last))
 
     def another(self) -> "Service":
-        """One more follower of the same process."""
+        """Add a subscriber to the process."""
         made = copy(self)
         made.got, made.cursors = [], []
         self.others.append(made)
         return made
 
     async def has(self, *names: str) -> None:
-        """These have come, and once all is still no others."""
+        """Assert that exactly these events arrive."""
         await done(f"{names}", lambda: len(self.got) >= len(names), within_s=5)
         await rest()
         assert self.got == [*names]
@@ -159,7 +159,7 @@ class Service:
 
 
 async def rest() -> None:
-    """All that can go on has gone on."""
+    """Wait until all tasks are idle."""
     for _ in range(50):
         await asyncio.sleep(0)
 
@@ -168,8 +168,8 @@ def _name(response: event_service_pb2.WatchEventsResponse) -> str:
     return response.event.event.task_scheduled.node
 
 
-async def test_what_was_processed_before_a_restart_is_replayed() -> None:
-    """The former process was further than the place before which nothing is held."""
+async def test_events_processed_before_a_restart_are_replayed() -> None:
+    """The former process had processed more than the stored position."""
     stream = Stream(commit(A, 1), commit(B, 2), commit(A, 2), commit(A, 3))
     service = Service(stream, {A: 3}, settled=1)
     await service.intake._begin()
@@ -183,8 +183,8 @@ async def test_what_was_processed_before_a_restart_is_replayed() -> None:
     await service.close()
 
 
-async def test_what_is_held_while_somebody_resumes_comes_once_and_in_order() -> None:
-    """The replay leaves it to the live events, into which the outbox's version goes."""
+async def test_held_commits_are_sent_once_and_in_order_to_a_resumed_subscriber() -> None:
+    """The replay leaves them to the live events, which include the outbox's version."""
     stream = Stream(commit(A, 1), commit(B, 2), commit(A, 2))
     service = Service(stream, {}, settled=0)
     service.begin()
@@ -198,8 +198,8 @@ async def test_what_is_held_while_somebody_resumes_comes_once_and_in_order() -> 
     await service.close()
 
 
-async def test_each_cursor_given_while_something_is_held_leads_to_what_follows_it() -> None:
-    """In the same process and in the next, before and after the gap is filled."""
+async def test_each_cursor_issued_while_commits_are_held_resumes_after_it() -> None:
+    """In the same and the next process, before and after the gap is filled."""
     for restarted, filled in product((False, True), repeat=2):
         stream = Stream(commit(A, 1), commit(B, 1), commit(B, 3), commit(A, 2), commit(C, 1))
         service = Service(stream, {}, settled=0)
@@ -225,8 +225,8 @@ async def test_each_cursor_given_while_something_is_held_leads_to_what_follows_i
         await service.close()
 
 
-async def test_what_an_outbox_gave_stays_before_the_place_while_it_is_held() -> None:
-    """Its message is in the stream: a place behind it would leave it out after a restart."""
+async def test_the_place_stays_before_held_commits_of_an_outbox() -> None:
+    """Its message is in the stream: a later place would skip it after a restart."""
     heir = commit(B, 1)
     heir.after.add(incarnation=C, position=1)
     heir.after.add(incarnation=A, position=9)
@@ -239,8 +239,8 @@ async def test_what_an_outbox_gave_stays_before_the_place_while_it_is_held() -> 
     await service.close()
 
 
-async def test_a_commit_of_which_a_part_was_lost_comes_once() -> None:
-    """The outbox has all of it; who follows has got none of it before."""
+async def test_a_commit_with_a_lost_part_is_sent_once() -> None:
+    """The outbox has all parts; the subscriber has got none before."""
     whole = commit(A, 1)
     whole.rows.append(commit(A, 2).rows[0])
     first = pb.EventBatch(incarnation=A, position=1, rows=[whole.rows[0]])
@@ -256,8 +256,8 @@ async def test_a_commit_of_which_a_part_was_lost_comes_once() -> None:
     await service.close()
 
 
-async def test_nobody_joins_a_process_that_is_behind_its_cursor() -> None:
-    """Another process had filled the gap and given the cursor; this one does so again."""
+async def test_a_subscriber_waits_for_a_process_that_is_behind_its_cursor() -> None:
+    """Another process had filled the gap and issued the cursor; this one fills it again."""
     stream = Stream(commit(A, 1), commit(A, 3), commit(B, 1))
     service = Service(stream, {}, settled=0)
     service.begin()
@@ -270,8 +270,8 @@ async def test_nobody_joins_a_process_that_is_behind_its_cursor() -> None:
     await service.close()
 
 
-async def test_an_intake_that_begins_again_goes_on_where_it_was() -> None:
-    """Not where it had stored that it was: whoever resumes gets what was processed since."""
+async def test_a_restarted_intake_continues_at_its_position() -> None:
+    """Not at the stored position: a resumed subscriber gets the events in between."""
     stream = Stream(commit(A, 1), commit(A, 2), commit(A, 3))
     service = Service(stream, {}, settled=0)
     service.begin()
@@ -286,7 +286,7 @@ async def test_an_intake_that_begins_again_goes_on_where_it_was() -> None:
 
 
 class Life:
-    """Commits, lost messages, late outboxes, restarts, and one who follows through it all."""
+    """Commits, lost messages, late outboxes, restarts, and a subscriber during all of it."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -315,7 +315,7 @@ class Life:
             self.service.intake.filled(gap, answer)
 
     async def restart(self) -> None:
-        """What was processed is stored by then."""
+        """Processed commits are stored before."""
         await self.service.close()
         positions = {each: self.service.sequencer.done(each) for each in (A, B, C)}
         self.service = Service(self.stream, positions, self.service.buffer.settled)
@@ -342,8 +342,8 @@ class Life:
 
 
 @pytest.mark.parametrize("seed", range(100))
-async def test_whoever_resumes_at_any_time_gets_every_event_once_and_in_order(seed: int) -> None:
-    """Messages are lost, outboxes answer late, processes go on where others ended."""
+async def test_a_subscriber_resumed_at_any_time_gets_every_event_once_in_order(seed: int) -> None:
+    """With lost messages, late outboxes and restarts."""
     life = Life(seed)
     life.service.begin()
     life.follower.follow("")
@@ -367,8 +367,8 @@ async def test_whoever_resumes_at_any_time_gets_every_event_once_and_in_order(se
         assert all(at[each] < at[f"{batch.incarnation}/{batch.position}"] for each in former)
 
 
-async def test_a_gap_that_the_stream_keeps_is_told() -> None:
-    """An outbox gave what it lacks, after the cursor; it is served there no more."""
+async def test_a_permanent_gap_of_the_stream_is_reported() -> None:
+    """An outbox provided the gap after the cursor, and no longer holds it."""
     stream = Stream(commit(A, 1), commit(A, 3), commit(B, 1))
     service = Service(stream, {A: 3, B: 1}, settled=3)
     service.begin()
@@ -381,8 +381,8 @@ async def test_a_gap_that_the_stream_keeps_is_told() -> None:
     await service.close()
 
 
-async def test_the_place_of_a_lost_stream_is_none_in_the_next() -> None:
-    """Also of what was held from it: nothing of the next is settled as long as that waits."""
+async def test_places_of_a_lost_stream_are_invalid_in_the_next() -> None:
+    """Nothing of the new stream is settled while commits of the old one are held."""
     stream = Stream(commit(A, 1), commit(A, 2), commit(B, 2))
     service = Service(stream, {}, settled=0)
     service.begin()

@@ -1,4 +1,4 @@
-"""Whether work leaves others on the same loop their turn."""
+"""A counter of the turns of other tasks on the event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """How many turns somebody else has had."""
+    """The number of turns of another task."""
 
     count = 0
 
 
 @asynccontextmanager
 async def counted() -> AsyncIterator[Turns]:
-    """Counts them from its first one on, as long as this lasts."""
+    """Count turns until the end of the context."""
     turns = Turns()
 
     async def other() -> None:

@@ -1,4 +1,4 @@
-"""Forms of approvals as inputs of a page, and back as JSON."""
+"""Conversion of approval forms to inputs, and of submitted values to JSON."""
 
 import json
 from typing import Any
@@ -48,7 +48,7 @@ def link(form: Any = None, details: Any = None, **more: Any) -> pb.ReadApprovalL
 
 
 def test_members_have_inputs_of_their_types() -> None:
-    """In the order of the schema; what is no plain value is JSON."""
+    """In the order of the schema; complex values are JSON."""
     kinds = {each.name: each.kind for each in fields(FORM)}
     assert kinds == {
         "limit": "integer",
@@ -61,8 +61,8 @@ def test_members_have_inputs_of_their_types() -> None:
     }
 
 
-def test_what_is_filled_in_becomes_json() -> None:
-    """What was left empty is left out, unless a text is required."""
+def test_submitted_values_become_json() -> None:
+    """Empty values are omitted, except required text."""
     given = {
         "form.limit": "50",
         "form.share": "0.5",
@@ -83,32 +83,32 @@ def test_what_is_filled_in_becomes_json() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "1e", "true", '"1"', "[1]"])
-def test_what_is_no_number_is_left_to_the_schema(text: str) -> None:
-    """Which says where it is wrong."""
+def test_invalid_numbers_are_left_to_the_schema(text: str) -> None:
+    """The schema check reports it."""
     assert filled_in(fields(FORM), {"form.limit": text})["limit"] == text
 
 
 def test_json_that_does_not_parse_is_refused_with_its_place() -> None:
-    """And never read as text."""
+    """It is not kept as text."""
     with pytest.raises(Invalid, match=r"form\.lines: is not JSON"):
         filled_in(fields(FORM), {"form.lines": "[1"})
 
 
 @pytest.mark.parametrize("form", [{"type": "string"}, {"type": "object"}, True, {"properties": 1}])
 def test_another_form_is_one_input(form: Any) -> None:
-    """Of JSON."""
+    """A JSON input."""
     assert [each.kind for each in fields(form)] == ["json"]
     assert filled_in(fields(form), {"form.": '"x"'}) == "x"
 
 
-def test_without_a_form_there_is_nothing_to_fill_in() -> None:
-    """And nothing is sent."""
+def test_without_a_form_there_are_no_inputs() -> None:
+    """No value is submitted."""
     assert fields_of(b"") == []
     assert filled_in([], {"form.x": "1"}) is None
 
 
-def test_a_page_escapes_all_that_others_wrote() -> None:
-    """Names, titles, data, choices, and what was filled in before."""
+def test_a_page_escapes_all_foreign_text() -> None:
+    """Names, titles, data, choices, and submitted values."""
     form = {
         "properties": {
             HOSTILE: {"type": "string", "title": HOSTILE, "description": HOSTILE},
@@ -134,8 +134,8 @@ def test_a_page_escapes_all_that_others_wrote() -> None:
     assert text.count("&lt;script&gt;") >= 10
 
 
-def test_a_page_loads_nothing_and_is_kept_by_nobody() -> None:
-    """No scripts, no addresses; its own address is not handed on."""
+def test_a_page_loads_nothing_and_is_not_cached() -> None:
+    """No scripts, no external URLs; the URL of the page is not sent as referrer."""
     page = decision_page(link(FORM), fields(FORM))
     headers = dict(page.headers)
     assert headers[b"cache-control"] == b"no-store"

@@ -1,4 +1,4 @@
-"""The description of what is served."""
+"""The OpenAPI document."""
 
 import re
 from typing import Any
@@ -35,8 +35,8 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def test_everything_that_is_served_is_described() -> None:
-    """Routes, WebSockets and probes are there, and nothing else is."""
+def test_all_routes_are_described() -> None:
+    """Exactly the routes, WebSockets and probes."""
     served = {(route.path, route.method.lower()) for route in ROUTES}
     served |= {(socket.path, "get") for socket in SOCKETS}
     served |= {(path, "get") for path in PROBES}
@@ -44,7 +44,7 @@ def test_everything_that_is_served_is_described() -> None:
 
 
 def test_operations_fall_into_three_groups() -> None:
-    """Execute, Test and Manage, as the source documents name them; ids are there once."""
+    """Execute, Test and Manage, as in the requirements; operation ids are unique."""
     assert [tag["name"] for tag in DOCUMENT["tags"]] == ["Execute", "Test", "Manage"]
     assert {operation["tags"][0] for _, _, operation in operations()} == {
         "Execute",
@@ -56,7 +56,7 @@ def test_operations_fall_into_three_groups() -> None:
 
 
 def test_references_and_schemas_hold() -> None:
-    """Every reference leads to a component, and every component is a JSON Schema."""
+    """Each reference resolves, and each component is a JSON Schema."""
     components = DOCUMENT["components"]["schemas"]
     named = set(re.findall(r"#/components/schemas/([\w.]+)", str(DOCUMENT)))
     assert named <= set(components)
@@ -65,7 +65,7 @@ def test_references_and_schemas_hold() -> None:
 
 
 def test_path_parameters_are_described_and_errors_have_one_shape() -> None:
-    """Whatever stands in braces is a parameter; every refusal is an ErrorAnswer."""
+    """Each name in braces is a parameter; each error is an ErrorAnswer."""
     for path, _, operation in operations():
         named = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
         assert named == set(re.findall(r"\{(\w+)\}", path))
@@ -79,12 +79,12 @@ def test_path_parameters_are_described_and_errors_have_one_shape() -> None:
 
 
 def test_drawings_are_those_of_the_library() -> None:
-    """The gateway names them without importing the code that draws."""
+    """The gateway lists them without importing the drawing code."""
     assert formats.DRAWINGS == DRAWINGS
 
 
 def test_the_document_is_valid() -> None:
-    """By the schemas of OpenAPI 3.1 and of JSON Schema, defaults and examples included."""
+    """Against the schemas of OpenAPI 3.1 and of JSON Schema, with defaults and examples."""
     decoded = msgspec.json.decode(msgspec.json.encode(DOCUMENT))
     assert list(OpenAPIV31SpecValidator(decoded).iter_errors()) == []
     for path, _, operation in operations():
@@ -105,7 +105,7 @@ def test_credentials_are_declared_and_not_required() -> None:
 
 @pytest.mark.parametrize("route", [*ROUTES, *SOCKETS], ids=lambda route: route.operation_id)
 def test_parameters_are_described_as_they_are_checked(route: Route | SocketRoute) -> None:
-    """Each value that is tried is taken by the check exactly if the schema takes it."""
+    """The check accepts a value exactly if the schema does."""
     rules = route.rules()
     kinds = rules.paths | {query.name: query.kind for query in rules.queries.values()}
     for name, kind in kinds.items():
@@ -116,7 +116,7 @@ def test_parameters_are_described_as_they_are_checked(route: Route | SocketRoute
 
 
 def readings(text: str) -> list[Any]:
-    """What a parameter's text can mean: a string, or the number or flag that it spells."""
+    """The possible values of a parameter text: a string, a number or a flag."""
     flags = {"true": True, "1": True, "false": False, "0": False}
     numbers = [int(text)] if re.fullmatch("0|[1-9][0-9]*", text) else []
     return [text, *numbers, *([flags[text]] if text in flags else [])]

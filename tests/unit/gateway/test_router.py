@@ -1,4 +1,4 @@
-"""Paths to routes."""
+"""Matching of paths to routes."""
 
 import pytest
 
@@ -31,7 +31,7 @@ ROUTER = Router(
     ],
 )
 def test_a_path_finds_its_route(path: str, template: str, params: dict[str, str]) -> None:
-    """Literals win over parameters, a verb that exists over an id with a colon."""
+    """Literals take precedence over parameters, a known verb over an id with a colon."""
     match = ROUTER.match(path)
     assert match is not None
     assert (match.template, match.params) == (template, params)
@@ -41,12 +41,12 @@ def test_a_path_finds_its_route(path: str, template: str, params: dict[str, str]
     "path", ["", "/", "/things/", "/things/a/", "//things", "/things/a/b", "x"]
 )
 def test_other_paths_find_nothing(path: str) -> None:
-    """Nothing is guessed: no slash too many, no prefix, no empty parameter."""
+    """Additional slashes, prefixes and empty parameters do not match."""
     assert ROUTER.match(path) is None
 
 
-def test_a_route_that_is_there_twice_is_refused() -> None:
-    """Two handlers for one method and path are a mistake of ours, found at start."""
+def test_a_duplicate_route_is_rejected() -> None:
+    """Two handlers of a method and path are a bug, found at startup."""
     with pytest.raises(ValueError, match="twice"):
         Router([("GET", "/a", 1), ("GET", "/a", 2)])
 

@@ -1,4 +1,4 @@
-"""The two shapes of an execution tell the same."""
+"""Both shapes of an execution contain the same data."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def failure(node: str) -> failure_pb2.Failure:
 
 
 def nodes() -> list[pb.Node]:
-    """One of each status, with everything that a node tells."""
+    """Nodes with each status, and with all fields."""
     whole: dict[str, Any] = {
         "attempts": 2,
         "scheduled_at_us": 5 * SECOND_US,
@@ -58,7 +58,7 @@ def nodes() -> list[pb.Node]:
 
 
 def whole_execution() -> pb.Execution:
-    """One that has every field set, also such as exclude each other."""
+    """An execution with all fields set, including exclusive ones."""
     return pb.Execution(
         execution_id="exec-1",
         workflow_id="order",
@@ -101,8 +101,8 @@ def members(shape: type[msgspec.Struct]) -> set[str]:
     return {each.encode_name for each in msgspec.structs.fields(shape)}
 
 
-def test_both_shapes_tell_the_same_field_by_field() -> None:
-    """Of an execution with everything set; what one shape has no room for is listed."""
+def test_both_shapes_have_the_same_values() -> None:
+    """Fields that only one shape has are listed."""
     execution = whole_execution()
     shown = decoded(execution_view(execution, read=read_members))
     canonical = decoded(execution_answer(execution, {"node-2": "/hook"}))
@@ -113,7 +113,7 @@ def test_both_shapes_tell_the_same_field_by_field() -> None:
 
 
 def test_every_member_is_compared() -> None:
-    """The execution above has each member of both shapes, so that a new one is compared too."""
+    """The execution has all members of both shapes, so that new ones are compared too."""
     execution = whole_execution()
     shown = decoded(execution_view(execution, read=read_members))
     canonical = decoded(execution_answer(execution, {"node-2": "/hook"}))

@@ -1,4 +1,4 @@
-"""Messages of the services as canonical answers."""
+"""Conversion of service messages to canonical responses."""
 
 import json
 from typing import Any
@@ -33,22 +33,22 @@ def shown(value: Any) -> Any:
         ),
     ],
 )
-def test_a_payload_is_shown_whatever_it_holds(payload: Any, value: Any) -> None:
-    """A value that is broken does not break the answer it is in."""
+def test_any_payload_is_shown(payload: Any, value: Any) -> None:
+    """A broken value does not break the response."""
     assert shown(raw_value(payload)) == value
     assert shown(read_members(payload)) == value
 
 
 def test_json_is_embedded_as_it_is_stored() -> None:
-    """Numbers leave with the digits they came with."""
+    """Numbers keep their digits."""
     digits = b"123456789012345678901234567890.10"
     payload = payload_pb2.Payload(data=b'{"n": %s}' % digits)
     assert digits in msgspec.json.encode(raw_value(payload))
     assert digits in msgspec.json.encode(read_members(payload))
 
 
-def test_a_canceled_run_says_so() -> None:
-    """Whoever waits for a run that is stopped from outside gets an error class."""
+def test_a_canceled_run_has_a_failure() -> None:
+    """A caller that waits for a canceled run gets an error class."""
     execution = execution_pb2.Execution(
         execution_id="exec-1", status=execution_pb2.EXECUTION_STATUS_TERMINATED
     )
@@ -58,14 +58,14 @@ def test_a_canceled_run_says_so() -> None:
 
 @pytest.mark.parametrize("status", execution_pb2.ExecutionStatus.values())
 def test_every_status_has_a_word(status: execution_pb2.ExecutionStatus.ValueType) -> None:
-    """The answer's type knows every word that a status is shown by."""
+    """The response type has a word for each status."""
     execution = execution_pb2.Execution(execution_id="e", workflow_id="w", status=status)
     msgspec.convert(shown(execution_answer(execution)), type(execution_answer(execution)))
 
 
 @pytest.mark.parametrize("reason", REASONS.values(), ids=REASONS.keys())
 def test_every_reason_is_answered_with_its_status(reason: Any) -> None:
-    """The JSON of an error carries its class's status, the reason and the details."""
+    """The JSON of an error has the status of its class, the reason and the details."""
     place = Violation("a.b", "is wrong", "CODE", 2, 3)
     error: FlowmeshError = reason.error(reason.name, "text", violations=(place,))
     response = error_response(error, executionId="exec-1")
@@ -77,8 +77,8 @@ def test_every_reason_is_answered_with_its_status(reason: Any) -> None:
     assert body["executionId"] == "exec-1"
 
 
-def test_coming_back_is_told_in_whole_seconds() -> None:
-    """A delay is rounded up, and 429 and 503 always name one."""
+def test_retry_after_is_in_whole_seconds() -> None:
+    """Delays are rounded up; 429 and 503 always have one."""
     busy = error_response(Overloaded("OVERLOADED", "full", retry_after_ms=1_001))
     away = error_response(Unavailable("DRAINING", "stopping"))
     assert busy.headers == ((b"retry-after", b"2"),)

@@ -1,4 +1,4 @@
-"""Health is derived from what an instance says and from its silence."""
+"""Health is derived from the reported status and the age of the heartbeat."""
 
 from typing import cast
 
@@ -29,33 +29,33 @@ def record(
     ],
 )
 def test_silence_makes_an_instance_worse(intervals: float, status: int) -> None:
-    """One missed heartbeat degrades, three make unhealthy, the end of the lease offline."""
+    """One missed heartbeat means degraded, three unhealthy, the end of the lease offline."""
     assert derive(record(), BEAT_US + int(intervals * INTERVAL_US)) == status
 
 
 @pytest.mark.parametrize("said", pb.InstanceStatus.values())
-def test_an_instance_is_believed_when_it_says_it_is_worse(said: int) -> None:
-    """A fresh heartbeat carries the instance's own word; unspecified is healthy."""
+def test_a_worse_reported_status_is_used(said: int) -> None:
+    """A fresh heartbeat carries the reported status; unspecified means healthy."""
     expected = said or pb.INSTANCE_STATUS_HEALTHY
     assert derive(record(cast("pb.InstanceStatus.ValueType", said)), BEAT_US) == expected
 
 
-def test_silence_outweighs_a_good_word() -> None:
-    """Who said healthy long ago is not."""
+def test_silence_outweighs_a_healthy_report() -> None:
+    """An old healthy report does not count."""
     assert (
         derive(record(pb.INSTANCE_STATUS_HEALTHY), BEAT_US + 5 * INTERVAL_US)
         == pb.INSTANCE_STATUS_UNHEALTHY
     )
 
 
-def test_who_left_is_offline_at_once() -> None:
+def test_a_deregistered_instance_is_offline_at_once() -> None:
     """Deregistration does not wait for the lease."""
     assert derive(record(left=True), BEAT_US) == pb.INSTANCE_STATUS_OFFLINE
     assert next_change_us(record(left=True), BEAT_US) is None
 
 
 def test_the_next_change_is_the_moment_the_status_differs() -> None:
-    """Looking exactly then, and not before, shows the next status."""
+    """The status changes exactly then, not before."""
     now_us, seen = BEAT_US, []
     while (change_us := next_change_us(record(), now_us)) is not None:
         assert derive(record(), change_us - 1) == derive(record(), now_us)

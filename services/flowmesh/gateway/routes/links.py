@@ -107,12 +107,12 @@ async def _decide(
             problems=problems or (error.message,),
         )
     word = "approved" if approved else "rejected"
-    told = (
+    shown = (
         f"{link.approval.node} is {decided.outcome}."
         if decided.outcome
         else "Further decisions are pending."
     )
-    return pages.notice(HTTPStatus.OK, f"You have {word} this", told)
+    return pages.notice(HTTPStatus.OK, f"You have {word} this", shown)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -70,16 +70,16 @@ async def review(backends: Backends, request: Request) -> Response:
                 content_type=JSON,
             )
         )
-        told = {True: list[str](), False: list[str]()}
+        messages = {True: list[str](), False: list[str]()}
         for problem in checked.problems:
             error = problem.severity == definition_pb2.SEVERITY_ERROR
-            told[error].append(f"{problem.path}: {problem.message} [{problem.code}]")
-        if told[True]:
+            messages[error].append(f"{problem.path}: {problem.message} [{problem.code}]")
+        if messages[True]:
             verdict.allowed = False
-            message = "\n".join(told[True])
+            message = "\n".join(messages[True])
             verdict.status = AdmissionStatus(code=422, reason="Invalid", message=message)
-        if told[False]:
-            verdict.warnings = told[False]
+        if messages[False]:
+            verdict.warnings = messages[False]
     return json_response(AdmissionAnswer(response=verdict))
 
 

@@ -1,4 +1,4 @@
-"""What comes in the stream a second time is not sent a second time to whoever resumes."""
+"""A resumed subscriber gets no event twice that the stream holds twice."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from .test_watch_events import begin, keys, take
 
 
 async def made_anew(events: Events) -> None:
-    """The stream is lost and made again."""
+    """Lose and recreate the stream."""
     await events.stream.bus.jetstream.delete_stream(events.stream.name)
     await events.stream.ensure()
 
@@ -21,8 +21,8 @@ async def resumed(events: Events, cursor: str, count: int) -> list[Any]:
     return await take(stream, count)
 
 
-async def test_what_the_lost_stream_held_is_not_sent_again(events: Events) -> None:
-    """Its publisher comes behind another one's, whose events gave the cursor to resume from."""
+async def test_events_of_the_lost_stream_are_not_sent_again(events: Events) -> None:
+    """Its publisher repeats events after those of the cursor."""
     late, early = events.owner(1), events.owner(2)
     stream = events.watch_events()
     await begin(stream)
@@ -39,8 +39,8 @@ async def test_what_the_lost_stream_held_is_not_sent_again(events: Events) -> No
     assert keys(await resumed(events, told.cursor, 1)) == [("exec-1", 3)]
 
 
-async def test_who_resumes_and_resumes_again_gets_nothing_twice(events: Events) -> None:
-    """Cursors of what was replayed, and of what came live after it, know as much."""
+async def test_a_subscriber_that_resumes_twice_gets_nothing_twice(events: Events) -> None:
+    """For cursors of replayed and of live events."""
     late, early = events.owner(1), events.owner(2)
     stream = events.watch_events()
     await begin(stream)
@@ -63,8 +63,8 @@ async def test_who_resumes_and_resumes_again_gets_nothing_twice(events: Events) 
     assert keys(await resumed(events, live.cursor, 1)) == [("exec-2", 4)]
 
 
-async def test_who_begins_on_a_stream_made_anew_gets_nothing_of_before(events: Events) -> None:
-    """The first cursor says how far everybody was."""
+async def test_a_new_subscriber_of_a_recreated_stream_gets_no_old_events(events: Events) -> None:
+    """The first cursor includes the progress of all incarnations."""
     late, early = events.owner(1), events.owner(2)
     stream = events.watch_events()
     await begin(stream)
@@ -81,8 +81,8 @@ async def test_who_begins_on_a_stream_made_anew_gets_nothing_of_before(events: E
     assert keys(await resumed(events, start, 1)) == [("exec-2", 2)]
 
 
-async def test_what_an_outbox_gave_is_not_sent_again_out_of_the_stream(events: Events) -> None:
-    """Whichever event of it a subscriber resumes behind, also in the middle of a commit."""
+async def test_events_of_an_outbox_are_not_repeated_from_the_stream(events: Events) -> None:
+    """After each event of it, also within a commit."""
     former, heir = events.owner(1), events.owner(2)
     stream = events.watch_events()
     start = await begin(stream)
@@ -100,6 +100,6 @@ async def test_what_an_outbox_gave_is_not_sent_again_out_of_the_stream(events: E
 
     for known, response in enumerate(responses[:-1], start=1):
         got = keys(await resumed(events, response.cursor, 6 - known))
-        # In the order of the stream, which is not that of the commits where a publisher was late.
+        # In the order of the stream, not of the commits, if a publisher was late.
         assert sorted(got) == everything[known:]
     assert sorted(keys(await resumed(events, start, 6))) == everything
