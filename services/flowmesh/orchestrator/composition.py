@@ -1,4 +1,4 @@
-"""The parts of one orchestrator, composed: every collaborator is made before its consumers."""
+"""Composition of one orchestrator: every collaborator is created before its consumers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What an orchestrator gets from its process: storage, time, other processes, settings."""
+    """Dependencies that the process passes in: storage, time, other processes, settings."""
 
     store: OrchestratorStore
     plans: PlanCache
@@ -99,7 +99,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What the process knows and what waits to be committed."""
+    """State in memory and commands that wait for their commit."""
 
     background: BackgroundTasks
     payloads: Payloads
@@ -120,7 +120,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """What sends tasks to worker services, and the limits it keeps."""
+    """Dispatch of tasks to worker services, with its limits."""
 
     permits: PermitClient
     preparation: Preparer
@@ -135,7 +135,7 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
-    """What callers and other executions ask for."""
+    """Calls of clients and messages of other executions."""
 
     peers: Peers
     router: OwnerRouter
@@ -153,7 +153,7 @@ class Calls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
-    """What commits, and what begins and ends with the incarnation and its partitions."""
+    """The committer, and the parts that follow the incarnation and its partitions."""
 
     messenger: Messenger
     keeper: LeaseKeeper
@@ -163,7 +163,7 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """An orchestrator without its lifecycle. Composition roots alone reach through it."""
+    """An orchestrator without its lifecycle, for composition roots only."""
 
     given: Environment
     memory: Memory
@@ -374,7 +374,7 @@ def _control(
 def compose_lifecycle(
     core: Core, recovered: Sequence[Callable[[list[int]], Awaitable[None]]] = ()
 ) -> Lifecycle:
-    """`recovered` are called with partitions whose tasks have been read."""
+    """Compose the lifecycle; `recovered` are called with partitions whose tasks are known."""
     given, memory, dispatch, calls = core.given, core.memory, core.dispatch, core.calls
     ownership, background = memory.ownership, memory.background
     messenger = Messenger(

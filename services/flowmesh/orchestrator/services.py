@@ -1,4 +1,4 @@
-"""The gRPC services of an orchestrator, composed of its parts."""
+"""Composition of the gRPC services of an orchestrator."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def permit_server(core: Core) -> PermitServer:
 
 
 def serve_control(runtime: Runtime, core: Core) -> None:
-    """Serve what people do to single nodes, and the links by which they decide."""
+    """Serve actions on single nodes, and the links by which people decide approvals."""
     control = core.calls.control
     links = Links(
         keys=LinkKeys(store=core.given.store.link_keys, new_secret=secrets.token_bytes),
@@ -179,7 +179,7 @@ def serve_control(runtime: Runtime, core: Core) -> None:
 
 
 async def _public_url(runtime: Runtime) -> str:
-    """The URL at which people reach a gateway; empty where none is known."""
+    """Return the public URL of a gateway; empty if none is known."""
     if runtime.settings.public_url:
         return runtime.settings.public_url
     registry = runtime.stub(RegistryServiceStub, "registry")
@@ -278,7 +278,7 @@ def dispatch_server(core: Core, lifecycle: Lifecycle) -> DispatchServer:
 
 
 def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> HousekeepingLoop:
-    """Serve deletion, archive and erasure; returns the loop that applies retention."""
+    """Serve deletion, archive and erasure; return the loop that applies retention."""
     given, memory, calls = core.given, core.memory, core.calls
     archiving, retention_days = calls.archiving, runtime.settings.retention_days
 

@@ -119,4 +119,4 @@ async def test_a_stream_that_breaks_tells_whoever_waits(store: OrchestratorStore
             await until(lambda: session.pending == 1)
         with pytest.raises(Unavailable):
             await waiting
-        assert peer.over
+        assert peer.closed

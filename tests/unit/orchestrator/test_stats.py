@@ -7,7 +7,7 @@ import pytest
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import State
 from flowmesh.orchestrator.dispatch.statistics.workflow_stats import (
-    SAMPLES_TOLD_MAX,
+    SAMPLES_SENT_MAX,
     Latency,
     merged,
     overhead,
@@ -57,7 +57,7 @@ def test_several_processes_weigh_by_what_they_measured() -> None:
     assert abs(latency.p95_ms - everything[950]) < 5
     assert abs(latency.p99_ms - everything[990]) < 5
     assert workflow.tasks[0].completed == 1_000
-    assert len(told(fast).latency.samples_ms) == SAMPLES_TOLD_MAX
+    assert len(told(fast).latency.samples_ms) == SAMPLES_SENT_MAX
 
 
 @pytest.mark.parametrize(

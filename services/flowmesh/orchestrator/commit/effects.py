@@ -93,7 +93,7 @@ class CommitEffects:
             if transition.handler_updates is not None:
                 self._send_journals(state, transition)
             self._settle(execution, state, soon_us)
-        self._stats.tell()
+        self._stats.flush_metrics()
         self._metrics.states_cached.set(len(self._states))
         self._metrics.states_bytes.set(self._states.size)
         self._metrics.history_bytes.inc(sum(len(execution.events) for execution in batch))

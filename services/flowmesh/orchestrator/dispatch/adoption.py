@@ -1,8 +1,7 @@
-"""Tasks that workers bring along: whoever owns their executions now makes leases of them.
+"""Adoption of tasks that workers already hold: their owner creates leases for them.
 
-A lease that was made of a token alone has no limits of time and holds no permits until its
-execution is known: when a new owner reads what is open, at once if it has that in memory, else as
-soon as it was fetched.
+A lease that is created from a token alone has no timeouts and no permits until its execution is
+known: at once if it is in memory, otherwise after it was loaded.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,9 +26,10 @@ _NOTHING: Mapping[str, Entry] = MappingProxyType({})
 
 
 class Adoption:
-    """Makes leases of what runs already. `ending` are tasks whose end waits for its commit,
-    `undecided` executions of which something does; `fetch` has executions read, and `fetched`
-    called when nothing of them does any more.
+    """Creates leases for running tasks.
+
+    `fetch` loads executions in the background, and calls `fetched` when no decision about them is
+    uncommitted.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Adoption:
         self._fetch = fetch
 
     def adopt(self, stream: WorkerStream, held: Iterable[pb.HeldTask]) -> None:
-        """These tasks are with this worker service now, as far as they are ours and open."""
-        cold: set[str] = set()
-        warm: list[Lease] = []
+        """Adopt the tasks that a worker service holds, if they are open and owned here."""
+        missing: set[str] = set()
+        known: list[Lease] = []
         for task in held:
             parsed = parse_token(task.token)
             if parsed is None:
@@ -67,11 +67,11 @@ class Adoption:
             if partition is None or partition not in self._ownership.epochs:
                 continue
             if task.token in self._uncommitted_ends:
-                # A lease of it would never end.
+                # Its lease would never end.
                 continue
             lease = self._leases.get(task.token)
             if task.away and lease is not None and lease.stream not in (stream, None):
-                # Its worker has come back through another worker service.
+                # Its worker reconnected through another worker service.
                 continue
             if lease is None:
                 now_us = self._ownership.now_us()
@@ -80,27 +80,27 @@ class Adoption:
                     self._clock.monotonic_ms(), now_us, 0, 0,
                 )  # fmt: skip
             self._leases.adopt(lease, stream, task.worker_id)
-            undecided = lease.execution_id in self._uncommitted
-            if undecided or self._states.get(lease.execution_id) is None:
-                cold.add(lease.execution_id)
+            is_uncommitted = lease.execution_id in self._uncommitted
+            if is_uncommitted or self._states.get(lease.execution_id) is None:
+                missing.add(lease.execution_id)
             else:
-                warm.append(lease)
-        self._review(warm)
-        if cold:
-            self._fetch(cold)
+                known.append(lease)
+        self._review(known)
+        if missing:
+            self._fetch(missing)
 
     def fetched(self, found: Mapping[str, Entry]) -> None:
-        """These executions were read; one that sleeps by now is in memory no more."""
+        """Review the leases of loaded executions; evicted ones are passed in `found`."""
         self._review(self._leases.of_executions(found), found)
 
     def resumed(self) -> None:
-        """The lease holds again: so does what is in memory."""
+        """Review adopted tasks after this process has renewed an expired lease."""
         self._review([lease for lease in self._leases.all() if lease.key is None])
 
     def _review(self, leases: Iterable[Lease], found: Mapping[str, Entry] = _NOTHING) -> None:
-        """Lets go of tasks that have ended, under whatever owner, and bounds the others."""
+        """Cancel tasks that have ended; give the others their timeouts and permits."""
         if not self._ownership.lease_valid:
-            # What is in memory may be of before: somebody else may own it by now.
+            # Memory may be outdated: another process may own the execution by now.
             return
         limited = False
         for lease in leases:
@@ -111,10 +111,10 @@ class Adoption:
             if node is None or node.attempt != lease.attempt:
                 self._leases.pop(lease.token)
                 if lease.stream is not None:
-                    # Whoever owned it before may have had no time to say so.
+                    # A former owner may not have canceled it.
                     lease.stream.cancel(lease.token)
             elif lease.key is None:
-                # It may wait here for what it has without asking.
+                # A running task needs no permit: drop its request.
                 self._limiter.canceled(lease.token)
                 self.recognize(lease, entry.state, node)
                 limited |= lease.permitted
@@ -122,7 +122,7 @@ class Adoption:
             self._limiter.permits.report_held()
 
     def running(self, rules: Rules) -> list[tuple[str, str, tuple[Need, ...]]]:
-        """Namespace and token of tasks at workers, with the permits they need by these rules."""
+        """Return namespace, token and needed permits, by these rules, of tasks at workers."""
         found = []
         for lease in self._leases.all():
             entry = self._states.get(lease.execution_id)
@@ -137,7 +137,7 @@ class Adoption:
         return found
 
     def recognize(self, lease: Lease, state: State, node: NodeState) -> None:
-        """A task that runs already is known now: it has its time, and holds its permits."""
+        """Give a running task its timeouts and permits: its execution is known now."""
         limiter = self._limiter
         lease.key = key_of(state.plan, node.planned)
         needs = limiter.rules.needs(state.plan, node.planned, limiter.declared.of(state, node)[1])

@@ -1,4 +1,4 @@
-"""One attached worker service: its worker sets, their credit, and what is to be written to it."""
+"""The stream of one attached worker service: its worker sets, their credit, outgoing frames."""
 
 import asyncio
 from collections import deque
@@ -12,14 +12,14 @@ FRAME_BYTES_MAX = 1 << 20
 """A frame of tasks is closed above this; one task is at most 256 KiB."""
 
 ACKNOWLEDGED_WITHIN_S = 0.005
-"""So long an acknowledgement may wait for tasks to travel with: nobody waits for it."""
+"""Longest delay of an acknowledgment, which travels with tasks if there are any."""
 
 SPECS_REMEMBERED_MAX = 10_000
-"""Specs a receiver keeps of one stream; when so many were sent, all are sent anew."""
+"""Specs that the receiver keeps per stream; after this number all specs are sent again."""
 
 
 class WorkerSet:
-    """Workers that take the same tasks. `credit` is what may still be sent to them."""
+    """Workers that take the same tasks. `credit` is the number of tasks they still accept."""
 
     __slots__ = (
         "backlog_sent",
@@ -56,13 +56,13 @@ class WorkerSet:
 
 
 class WorkerStream:
-    """What is collected for one stream until its writer takes it: one write per loop pass."""
+    """Collects output for one stream: one frame per pass of the event loop."""
 
     def __init__(self, *, local: bool = False) -> None:
-        # A worker service of this very process, which ends with it.
+        # The worker service runs in this process and ends with it.
         self.local = local
         self.worker_service_id = ""
-        # Those that have credit or hold tasks here.
+        # Workers that gave credit or hold tasks.
         self.workers: set[str] = set()
         self._arriving: set[str] = set()
         self.sets: dict[str, WorkerSet] = {}
@@ -74,7 +74,7 @@ class WorkerStream:
         self._specs_sent: set[str] = set()
 
     def cancel(self, token: str) -> None:
-        """Has the worker stop a task."""
+        """Send the worker the cancellation of a task."""
         self.out.cancels.append(token)
         self.flush_soon()
 
@@ -82,7 +82,7 @@ class WorkerStream:
         self._wake.set()
 
     def arrived(self, hello: pb.AttachHello) -> set[str] | None:
-        """Who came with the tasks of a hello; None while parts of it are still to come."""
+        """Return the workers of a complete hello; None while parts of it are missing."""
         self._arriving.update(task.worker_id for task in hello.held)
         if hello.more:
             return None
@@ -91,7 +91,7 @@ class WorkerStream:
         return arrived
 
     def acknowledge(self, frame: int) -> None:
-        """Says, with what leaves next, that all results up to this frame are settled."""
+        """Acknowledge all results up to this frame with the next output."""
         self.out.acknowledged_frame = frame
         if not self._acknowledging:
             self._acknowledging = True
@@ -104,7 +104,7 @@ class WorkerStream:
             self._wake.set()
 
     async def next_frame(self) -> pb.AttachResponse:
-        """What has been collected, as soon as there is anything."""
+        """Wait for output and return it."""
         await self._wake.wait()
         if self._full:
             return self._full.popleft()
@@ -114,7 +114,7 @@ class WorkerStream:
         return frame
 
     def task_added(self, size: int) -> None:
-        """Says that a task of this size was added; a frame that is large enough is closed."""
+        """Count the bytes of an added task; close the frame once it is large enough."""
         self._bytes += size
         if self._bytes > FRAME_BYTES_MAX:
             self._full.append(self.out)
@@ -122,7 +122,7 @@ class WorkerStream:
             self._bytes = 0
 
     def send_spec(self, spec: plan_pb2.TaskSpec) -> None:
-        """Adds a spec unless the receiver has it."""
+        """Add a spec unless the receiver has it."""
         if spec.digest in self._specs_sent:
             return
         if len(self._specs_sent) >= SPECS_REMEMBERED_MAX:
@@ -131,7 +131,7 @@ class WorkerStream:
         self.out.specs.append(spec)
 
     def grant(self, grant: pb.Grant, keys: Iterable[Key]) -> bool:
-        """Adds credit; whether it is that of a worker that was not here."""
+        """Add credit. Return True if it belongs to a worker that is new on this stream."""
         arrived = False
         worker_set = self.sets.get(grant.set_id)
         if worker_set is None:
@@ -144,7 +144,7 @@ class WorkerStream:
         return arrived
 
     def recall(self, set_id: str) -> None:
-        """Gives back the credit of a set that is unused, and says how much that was."""
+        """Return the unused credit of a set to the worker service."""
         worker_set = self.sets.get(set_id)
         left = worker_set.credit if worker_set is not None else 0
         if worker_set is not None:
@@ -153,28 +153,28 @@ class WorkerStream:
         self.flush_soon()
 
     def _remove_worker(self, worker_id: str) -> None:
-        """A worker that reconnected comes with a new set; its earlier one is never used again."""
+        """Remove the earlier sets of a worker that reconnected with a new one."""
         if worker_id and worker_id != self.worker_service_id:
             gone = [i for i, one in self.sets.items() if one.worker_id == worker_id]
             for set_id in gone:
                 del self.sets[set_id]
 
     def remove_sets(self, set_ids: Iterable[str]) -> None:
-        """Workers have left for good, with the credit of their sets."""
+        """Remove sets, with their credit, whose workers have left."""
         for set_id in set_ids:
             if (gone := self.sets.pop(set_id, None)) is not None:
                 self.workers.discard(gone.worker_id)
 
     def add_key(self, key: Key) -> None:
-        """A kind of task was seen for the first time."""
+        """Add a new kind of task to the sets that take it."""
         for worker_set in self.sets.values():
             if key not in worker_set.keys and worker_set.takes(key):
                 worker_set.keys[key] = None
 
     def report_backlog(self, ready: ReadyQueues) -> None:
-        """Says how much waits for sets without credit, when that begins and when it ends.
+        """Report the backlog of sets without credit, when it begins and when it ends.
 
-        Again when what was granted meanwhile was not enough: nobody else would ask for more.
+        Report it again if credit that was granted meanwhile is used up.
         """
         for worker_set in self.sets.values():
             waiting = 0 if worker_set.credit else ready.waiting(worker_set.keys)

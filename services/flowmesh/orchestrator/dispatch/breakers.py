@@ -1,4 +1,4 @@
-"""What worker services say of their circuit breakers, kept to be shown and passed on."""
+"""Circuit breakers of worker services, for lists and for other worker services."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.runtime import Clock
 
 BREAKERS_MAX = 10_000
-"""Kept of one worker service."""
+"""Limit of breakers per worker service."""
 
 
 class Breakers:
-    """By stream: what is not closed, and when that was heard."""
+    """Breakers that are not closed, by stream, with the time of their report."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class Breakers:
         breakers: Iterable[worker_pb.Breaker],
         others: Iterable[WorkerStream],
     ) -> None:
-        """Keeps what has changed at a worker service, and tells the others what it has opened."""
+        """Record changed breakers of a worker service, and send opened ones to the others."""
         known = self._known.setdefault(stream, {})
         peers = [other for other in others if other is not stream]
         for breaker in breakers:
@@ -47,7 +47,7 @@ class Breakers:
         return sum(len(known) for known in self._known.values())
 
     def listed(self) -> list[pb.UpstreamBreaker]:
-        """All that are not closed, by upstream; how long they wait is counted on."""
+        """Return the breakers that are not closed, by upstream, with their remaining times."""
         now_ms = self._clock.monotonic_ms()
         listed = []
         for stream, known in self._known.items():

@@ -1,4 +1,4 @@
-"""What a new owner of partitions asks of worker services: which of their tasks they hold."""
+"""Claims: requests of a new owner to worker services for the tasks that they hold."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -7,10 +7,10 @@ from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 
 
 class Claim:
-    """Partitions that were asked about. `settled` is set when nobody is left who could hold tasks.
+    """A claim of partitions. `settled` is set when no worker is left that could hold tasks.
 
-    `asked` are streams that have not answered for some of them, `awaited` workers of the former
-    owner that are not back; None is whoever comes, so that nobody can say when all are there.
+    `asked` are streams with unanswered partitions. `awaited` are workers of the former owner that
+    have not reconnected; None if they are unknown, so that the claim is never settled early.
     """
 
     def __init__(self, asked: dict[WorkerStream, set[int]], awaited: set[str] | None) -> None:
@@ -25,7 +25,7 @@ class Claim:
 
 
 class Claims:
-    """Claims that may still wait for somebody."""
+    """Open claims."""
 
     def __init__(self) -> None:
         self._open: list[Claim] = []
@@ -37,7 +37,7 @@ class Claims:
         epochs: Mapping[int, int],
         awaited: Iterable[str] | None,
     ) -> Claim:
-        """Asks each of the streams; `awaited` are workers that are not there."""
+        """Send a claim to each stream; `awaited` are workers that are not connected."""
         mine = [partition for partition in partitions if partition in epochs]
         asked: dict[WorkerStream, set[int]] = {}
         for stream in streams if mine else ():
@@ -50,9 +50,9 @@ class Claims:
         return claim
 
     def answered(self, stream: WorkerStream, partitions: set[int] | None = None) -> None:
-        """A stream has answered for these partitions, or is gone and answers for none.
+        """Record the answer of a stream for these partitions; None stands for a closed stream.
 
-        Partitions are handed over one by one: the answer about one says nothing of the next.
+        Partitions are handed over one by one, so each of them needs its own answer.
         """
         for claim in self._open:
             if stream in claim.asked:
@@ -62,19 +62,19 @@ class Claims:
                     claim.check()
 
     def workers_arrived(self, workers: Iterable[str]) -> None:
-        """These workers are there, and what they hold is known."""
+        """Record workers that reconnected and reported their tasks."""
         for claim in self._open:
             if claim.awaited:
                 claim.awaited.difference_update(workers)
                 claim.check()
 
     def end(self, claim: Claim) -> None:
-        """Nobody waits for it any more."""
+        """Remove a claim."""
         self._open.remove(claim)
 
     @property
     def awaited(self) -> set[str] | None:
-        """Workers that may still come back; None while nobody knows who does."""
+        """Workers that may still reconnect; None while they are unknown."""
         found: set[str] = set()
         for claim in self._open:
             if claim.awaited is None:

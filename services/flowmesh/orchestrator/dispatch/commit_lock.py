@@ -9,7 +9,7 @@ from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 
 
 class CommitLock:
-    """Held by the committer from the first decision of a batch until its effects have left."""
+    """Held by the committer from the first decision of a batch until its effects are sent."""
 
     def __init__(self, uncommitted: UncommittedExecutions) -> None:
         self._uncommitted = uncommitted
@@ -20,10 +20,10 @@ class CommitLock:
         async with self.lock:
             return
 
-    async def exclusively(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` while nothing is decided or committed."""
+    async def exclusively(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Run a function while nothing is decided or committed."""
         async with self.lock:
-            await work()
+            await function()
 
     async def settled(self, execution_id: str) -> None:
         """Wait until every decision about an execution is committed or discarded."""

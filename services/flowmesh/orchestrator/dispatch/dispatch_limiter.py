@@ -1,7 +1,7 @@
-"""Whether a ready task may leave now although a worker is free: stops and limits.
+"""Stops and limits: tasks that must not be sent although a worker is free.
 
-What may not is kept here, and comes back to the ready queues when that has changed: nothing is
-polled. Who says how many may leave is `lending.py`; what is set at run time is `rules.py`.
+Such tasks are kept here and return to the ready queues when the stop or the limit allows it; there
+is no polling. `PermitClient` acquires permits; `Rules` holds the limits that are set at run time.
 """
 
 from collections import Counter
@@ -16,10 +16,10 @@ from flowmesh.plan.policies import Limits
 
 WAITING_MAX = 100_000
 WAITING_OF_ONE_MAX = 10_000
-"""Tasks kept here, and those held back by one limit or stop; the rest stays in the rows."""
+"""Limits of tasks kept here, in all and per limit or stop; others stay in the rows."""
 
 KEY_CHARACTERS_MAX = 256
-"""Of a limit's key; what is longer is cut, and what begins alike is limited together."""
+"""Length limit of a limit's key; longer keys are cut, and equal beginnings share the limit."""
 
 EXECUTIONS_REMEMBERED = 10_000
 
@@ -29,10 +29,10 @@ _Group = tuple[str, str]
 _Declared = tuple[str, tuple[Need, ...]]
 
 
-class Declared:
-    """What definitions ask for: the fair key of a task, and the permits it needs.
+class DeclaredLimits:
+    """The fairness keys and permits that definitions declare for tasks.
 
-    That of a workflow is the same for all tasks of an execution, and remembered for a while.
+    The limits of a workflow are the same for all tasks of an execution and are cached.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ def _need(limits: Limits, rule: str, key: str) -> Need:
 
 
 def _key_of(limits: Limits, state: State) -> str:
-    """The value of a limit's key; all that have none are limited together."""
+    """Return the value of a limit's key; empty if there is none, which is a value too."""
     if limits.key is None:
         return ""
     try:
@@ -76,7 +76,7 @@ def _key_of(limits: Limits, state: State) -> str:
 
 
 class DispatchLimiter:
-    """What is held back, and why."""
+    """Keeps tasks that wait for permits, and stopped ones."""
 
     def __init__(
         self, *, permits: PermitClient, release: Callable[[list[ReadyTask]], None]
@@ -84,22 +84,23 @@ class DispatchLimiter:
         self.permits = permits
         self.rules = Rules()
         self._came_free = release
-        self.declared = Declared()
-        # Tasks that wait for permits, and those that are stopped, by token.
+        self.declared = DeclaredLimits()
+        # Tasks that wait for permits, by token.
         self._waiting: dict[str, tuple[ReadyTask, _Group, tuple[Need, ...]]] = {}
-        # How many of the former, by namespace and queue.
+        # Their number by namespace and queue.
         self._waiting_in: Counter[tuple[str, str]] = Counter()
+        # Stopped tasks by stop and token.
         self._stopped: dict[tuple[str, str], dict[str, ReadyTask]] = {}
         self._counts: dict[_Group, int] = {}
-        # Kinds of which some had no room here.
+        # Kinds of tasks that were left to the rows for lack of room.
         self._left: set[tuple[Key, int]] = set()
 
     def weight(self, namespace: str) -> int:
-        """Tasks that a namespace has in a turn."""
+        """Return the number of tasks that a namespace sends per turn."""
         return self.rules.weight(namespace)
 
     def admits(self, task: ReadyTask, node: PlanNode, plan: Plan, token: str) -> bool:
-        """Whether a task may leave now; if not, it is kept here."""
+        """Return whether a task may be sent now; otherwise keep it."""
         if self.rules.stops:
             stop = self.rules.stop_of(plan.namespace, plan.workflow_id)
             if stop is not None:
@@ -109,7 +110,7 @@ class DispatchLimiter:
         needs = self.rules.needs(plan, node, task.needs)
         if task.holds == needs:
             return True
-        # Of limits that were others then.
+        # Its permits belong to limits that have changed since.
         self.withdraw(task, token)
         if not needs:
             return True
@@ -137,16 +138,16 @@ class DispatchLimiter:
             self._left.add((task.key, task.priority))
 
     def granted(self, token: str) -> bool:
-        """A task has its permits; False if it does not want them any more."""
+        """Release a waiting task that got its permits; False if it is not needed any more."""
         waiting = self._waiting.get(token)
-        task = self._take(token)
+        task = self._remove(token)
         if waiting is None or task is None:
             return False
         task.holds = waiting[2]
         self._came_free([task])
         return True
 
-    def _take(self, token: str) -> ReadyTask | None:
+    def _remove(self, token: str) -> ReadyTask | None:
         found = self._waiting.pop(token, None)
         if found is None:
             return None
@@ -160,18 +161,18 @@ class DispatchLimiter:
         return task
 
     def withdraw(self, task: ReadyTask, token: str) -> None:
-        """A task that has its permits is not sent after all."""
+        """Release the permits of a task that is not sent after all."""
         if task.permitted:
             task.holds = ()
             self.permits.release(token)
 
     def canceled(self, token: str) -> None:
-        """A task that may wait here is not wanted any more."""
-        if self._waiting and self._take(token) is not None:
+        """Remove a canceled task that may wait here."""
+        if self._waiting and self._remove(token) is not None:
             self.permits.release(token)
 
     def take_left(self) -> set[tuple[Key, int]]:
-        """Kinds that had no room, once there is some."""
+        """Return the kinds that had no room, once there is room."""
         if not self._left or len(self._waiting) > WAITING_MAX // 2 or self._full():
             return set()
         left, self._left = self._left, set()
@@ -184,13 +185,13 @@ class DispatchLimiter:
     # --- changes ---
 
     def changed(self, rules: Rules, running: Iterable[tuple[str, str, tuple[Need, ...]]]) -> None:
-        """Other limits and stops hold: `running` are tasks at workers, with what they need now."""
+        """Apply changed limits and stops. `running` are tasks at workers with their needs."""
         self.rules = rules
         self.permits.use_rules(rules)
         tasks = [task for kept in self._stopped.values() for task in kept.values()]
         self._stopped.clear()
         for token in list(self._waiting):
-            task = self._take(token)
+            task = self._remove(token)
             if task is not None:
                 self.permits.release(token)
                 tasks.append(task)
@@ -203,16 +204,16 @@ class DispatchLimiter:
 
     def drop_partitions(self, gone: set[int]) -> None:
         for token in [t for t, (task, *_) in self._waiting.items() if task.partition in gone]:
-            self._take(token)
+            self._remove(token)
         for kept in self._stopped.values():
             for token in [t for t, task in kept.items() if task.partition in gone]:
                 del kept[token]
         self.permits.drop_partitions(gone)
 
-    # --- to look at ---
+    # --- reads ---
 
     def held_by(self, token: str) -> str:
-        """What keeps a task here: a stop, or the limit that it has no permit of; empty if none."""
+        """Return the stop or the limit that holds a task back; empty if none does."""
         for (namespace, workflow), kept in self._stopped.items():
             if token in kept:
                 return f"the emergency stop of {workflow or f'namespace {namespace}'}"
@@ -221,21 +222,21 @@ class DispatchLimiter:
 
     @property
     def held_count(self) -> int:
-        """All tasks that are kept here."""
+        """The number of tasks that are kept here."""
         return len(self._waiting) + sum(map(len, self._stopped.values()))
 
     def held_in(self, namespace: str, queue: str) -> int:
-        """Those of one queue."""
+        """Return the number of tasks of one queue that are kept here."""
         place = (namespace, queue)
         return self._waiting_in[place] + sum(task.key[:2] == place for _, task in self.stopped())
 
     def waiting(self) -> Iterator[ReadyTask]:
-        """Those that wait for permits."""
+        """Return the tasks that wait for permits."""
         for task, *_ in self._waiting.values():
             yield task
 
     def stopped(self) -> Iterator[tuple[tuple[str, str], ReadyTask]]:
-        """Those that are stopped, each with the stop that holds it back."""
+        """Return the stopped tasks, each with its stop."""
         for stop, kept in self._stopped.items():
             for task in kept.values():
                 yield stop, task

@@ -1,7 +1,7 @@
-"""Hands ready tasks to worker services, as late as possible: when one has credit for them.
+"""Dispatch of ready tasks to worker services, as late as possible: against their credit.
 
-The ready queues and leases live in memory and can be lost: open tasks are part of the committed
-state. This is the one admission point, where priority is decided and limits will be.
+Ready queues and leases are in memory only and may be lost: open tasks are part of the committed
+state. Every task passes here, so priorities, limits and permissions apply at one place.
 """
 
 import asyncio
@@ -40,14 +40,17 @@ from flowmesh.plan import FetchNeeded, render_input
 from flowmesh.runtime import Clock
 
 PREPARING_MAX = 64
-"""Tasks whose execution or payloads are being fetched at a time."""
+"""Limit of tasks whose execution or payloads are being fetched."""
 
 TASK_BYTES = 300
-"""What a task weighs in a frame beside its input, about."""
+"""Estimated bytes of a task in a frame without its input."""
 
 
 class Dispatcher:
-    """Ready queues on one side, attached worker services on the other."""
+    """Ready queues on one side, attached worker services on the other.
+
+    `services` keeps the attached worker services, `results` takes their reports.
+    """
 
     def __init__(
         self,
@@ -132,10 +135,10 @@ class Dispatcher:
             return 0.0
         return max(0.0, self._ownership.now_us() / 1000 - since_ms) / 1000
 
-    # --- tasks in ---
+    # --- queueing ---
 
     def add(self, state: State, node: NodeState, partition: int) -> None:
-        """Queues the current attempt of a node whose scheduling has been committed."""
+        """Queue the current attempt of a node whose scheduling is committed."""
         if node.planned.permissions or self.permission_check.checks_every_task:
             refused = self.permission_check.refusal(state, node)
             if refused is not None:
@@ -153,7 +156,7 @@ class Dispatcher:
                 stream.add_key(key)
 
     def cancel(self, execution_id: str, node_id: str, attempt: int) -> None:
-        """Tells the worker that has an attempt to stop it."""
+        """Cancel an attempt: remove its lease and notify its worker."""
         token = token_of(execution_id, node_id, attempt)
         lease = self.leases.pop(token)
         self.limiter.canceled(token)
@@ -168,10 +171,10 @@ class Dispatcher:
         for stream in self._streams:
             stream.report_backlog(self.ready)
 
-    # --- out ---
+    # --- sending ---
 
     def pump(self) -> None:
-        """Sends what credit allows, the highest priority first, in turn to the worker sets."""
+        """Send the tasks that credit allows, highest priority first, to worker sets in turn."""
         if not self._ownership.lease_valid:
             return
         if self.ready.count:
@@ -194,7 +197,7 @@ class Dispatcher:
             stream.report_backlog(self.ready)
 
     def _serve(self, worker_set: WorkerSet, share: int) -> bool:
-        """Sends at most `share` tasks; False when the set can take no more now."""
+        """Send up to `share` tasks to a set. Return False if it takes no more now."""
         for _ in range(min(share, worker_set.credit)):
             task = self.ready.pop(worker_set.keys)
             if task is None or not self._send(task, worker_set):
@@ -202,19 +205,19 @@ class Dispatcher:
         return worker_set.credit > 0
 
     def release(self, tasks: list[ReadyTask]) -> None:
-        """Queue tasks that nothing holds back any more, and send all released ones together."""
+        """Queue tasks that are no longer held back; send all released ones together."""
         for task in reversed(tasks):
             self.ready.push_front(task, its_turn=False)
         if not self._pump_due:
             self._pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump_freed)
+            asyncio.get_running_loop().call_soon(self._pump_released)
 
-    def _pump_freed(self) -> None:
+    def _pump_released(self) -> None:
         self._pump_due = False
         self.pump()
 
-    def _bring_to_hand(self, task: ReadyTask) -> bool:
-        """Has what a task needs fetched, some at a time; False if it must wait for its turn."""
+    def _prepare(self, task: ReadyTask) -> bool:
+        """Fetch the inputs of a task. Return False if too many are being fetched."""
         if self._preparing >= PREPARING_MAX:
             self.ready.push_front(task)
             return False
@@ -223,7 +226,7 @@ class Dispatcher:
         return True
 
     def prepared(self, task: ReadyTask, *, is_ready: bool) -> None:
-        """A task has what it needs, or is not to be sent any more."""
+        """Queue a prepared task; drop it if it is not to be sent any more."""
         self._preparing -= 1
         if is_ready:
             self.ready.push_front(task)
@@ -232,10 +235,10 @@ class Dispatcher:
         self.pump()
 
     def _send(self, task: ReadyTask, worker_set: WorkerSet) -> bool:
-        """Sends a task if it is still to be sent; False if nothing can be sent for now."""
+        """Send a task unless it is obsolete. Return False if no task can be sent now."""
         token = token_of(task.execution_id, task.node_id, task.attempt)
         if (lease := self.leases.get(token)) is not None:
-            # A worker has brought it along: what runs has the permits that came meanwhile.
+            # A worker already holds it: the lease takes permits that were granted meanwhile.
             lease.permitted |= task.permitted
             return True
         if (
@@ -245,7 +248,7 @@ class Dispatcher:
             return self._not_sent(task, token)
         entry = self._states.get(task.execution_id)
         if entry is None:
-            return self._bring_to_hand(task)
+            return self._prepare(task)
         state = entry.state
         node = state.at_workers.get(task.node_id)
         if node is None or node.attempt != task.attempt or state.paused:
@@ -254,12 +257,12 @@ class Dispatcher:
         try:
             payload = task.rendered or render_input(state, node)
         except FetchNeeded:
-            return self._bring_to_hand(task)
+            return self._prepare(task)
         except RenderError as error:
             self.render_failed(task, str(error))
             return self._not_sent(task, token)
         if len(payload.data) > INLINE_BYTES_MAX:
-            return self._bring_to_hand(task)
+            return self._prepare(task)
         limiter, planned = self.limiter, node.planned
         if (task.needs or limiter.rules.any) and not limiter.admits(
             task, planned, state.plan, token
@@ -269,7 +272,7 @@ class Dispatcher:
         return True
 
     def _not_sent(self, task: ReadyTask, token: str) -> bool:
-        """A task that nobody wants any more; the next one may be sent."""
+        """Drop an obsolete task. Return True: the next one may be sent."""
         self.limiter.withdraw(task, token)
         return True
 
@@ -341,12 +344,12 @@ class Dispatcher:
         self._submit(PendingCommand(task.execution_id, task.partition, command))
 
     def limits_changed(self, rules: Rules) -> None:
-        """Limits and stops that were set at run time are others now; what runs counts too."""
+        """Apply changed limits and stops; running tasks count too."""
         self.limiter.changed(rules, self.adoption.running(rules))
         self.pump()
 
     def _overdue(self, lease: Lease) -> bool:
-        """Ends an attempt over its time, unless others may have heard what was not heard here."""
+        """End an attempt that is over its time. Return False if this process may not own it."""
         if not self._ownership.lease_valid:
             return False
         self.cancel(lease.execution_id, lease.node_id, lease.attempt)

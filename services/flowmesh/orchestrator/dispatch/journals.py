@@ -1,4 +1,4 @@
-"""Journals of durable handlers on their way: what workers ask for in, what was committed out."""
+"""Journals of durable handlers: records that workers submit, and committed records for workers."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,11 +16,11 @@ from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
 from flowmesh.orchestrator.storage.states import States
 
 FRAME_BYTES = 300
-"""What records weigh in a frame beside their values, about."""
+"""Estimated bytes of records in a frame without their values."""
 
 
 class Journals:
-    """Submits records and tells workers of them, by the leases of the dispatcher."""
+    """Submits records of handlers, and sends committed ones to the workers that hold the leases."""
 
     def __init__(
         self,
@@ -35,21 +35,21 @@ class Journals:
         self._adopt = adopt
 
     def record(self, stream: WorkerStream, asked: Iterable[task_pb2.TaskRecords]) -> None:
-        """Submits what durable handlers ask for; `grew` answers after the commit."""
+        """Submit records of durable handlers; `send_added` answers after the commit."""
         for each in asked:
             parsed = parse_token(each.token)
             partition = partition_of(parsed[0]) if parsed is not None else None
             if parsed is None or partition is None:
                 continue
             if each.token not in self._leases:
-                # Given up for lost, and it runs: who has it is not to be sent it again.
+                # Its lease was lost although it runs: adopt it instead of sending it again.
                 self._adopt(stream, [pb.HeldTask(token=each.token)])
             command = _command(Record, each, parsed, self._leases.get(each.token))
             reply = partial(self._answer, stream, each.token, each.known)
             self._submit(PendingCommand(parsed[0], partition, command, reply))
 
     def send_added(self, state: State, node: NodeState, known: int) -> None:
-        """Tells the worker that has a handler what its journal has beyond what it knows."""
+        """Send the records of a journal that the handler's worker lacks."""
         lease = self._leases.get(token_of(state.execution_id, node.id, node.attempt))
         if lease is not None and lease.stream is not None and node.journal is not None:
             _send_records(lease.stream, lease.token, node.journal, known)
@@ -57,7 +57,7 @@ class Journals:
     def _answer(
         self, stream: WorkerStream, token: str, known: int, answer: Answer | Exception
     ) -> None:
-        """Answers who asked, where that is not who has the lease."""
+        """Answer the sender of records if it does not hold the lease."""
         if isinstance(answer, Stale | Exception):
             moved = isinstance(answer, Moved)
             if moved or isinstance(answer, Stale | NotFound):
@@ -76,12 +76,12 @@ class Journals:
 def suspend_of(
     asked: task_pb2.TaskRecords, parsed: tuple[str, str, int], of: Lease | None
 ) -> Record:
-    """The command of a handler that leaves its worker."""
+    """Return the command of a handler that suspends."""
     return _command(Suspend, asked, parsed, of)
 
 
 def journal_of(node: NodeState) -> task_pb2.TaskJournal | None:
-    """A node's journal as a worker gets it; None where it has none."""
+    """Return a node's journal as a message for a worker; None if it has none."""
     journal = node.journal
     if journal is None:
         return None

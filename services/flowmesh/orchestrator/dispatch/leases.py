@@ -1,4 +1,4 @@
-"""Who has which task. In memory only: a new owner learns it from the worker services."""
+"""Leases of tasks at workers; in memory only, a new owner learns them from worker services."""
 
 import asyncio
 from collections.abc import Callable, Container, Iterable
@@ -9,10 +9,10 @@ from flowmesh.orchestrator.limits.ready_queues import Key
 from flowmesh.runtime import Clock
 
 BUILTIN_GRACE_MS = 400
-"""So long a worker service may take to come back before its own tasks go out again."""
+"""Time for a worker service to reconnect before its built-in tasks are sent again."""
 
 SERVICE_GRACE_MS = 3_000
-"""The same for tasks of remote workers, which may come back through another worker service."""
+"""The same for tasks of remote workers, which may reconnect through another worker service."""
 
 
 @dataclass(slots=True)
@@ -31,13 +31,13 @@ class Lease:
     timeout_ms: int
     heartbeat_timeout_ms: int
     heartbeat_at_ms: float = 0.0
-    # None of a task that was adopted and whose execution has not been read yet.
+    # None for an adopted task whose execution is not known yet.
     key: Key | None = None
     # Holds permits of limits.
     permitted: bool = False
 
     def deadline_ms(self, grace_ms: int) -> float:
-        """When the attempt is over its time or its heartbeats; 0 is never."""
+        """Return the time at which the attempt or its heartbeats time out; 0 means never."""
         deadlines = []
         if self.timeout_ms:
             deadlines.append(self.sent_at_ms + self.timeout_ms + grace_ms)
@@ -48,7 +48,7 @@ class Lease:
 
 
 class Leases:
-    """All tasks that are out, and those whose worker service is gone for the moment."""
+    """Leases of all tasks at workers, including those whose worker service is disconnected."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Leases:
         return [each for each in self._leases.values() if each.execution_id in execution_ids]
 
     def record_heartbeats(self, tokens: Iterable[str]) -> None:
-        """The handlers of these tasks have said that they live."""
+        """Record heartbeats of the handlers of these tasks."""
         now_ms = self._clock.monotonic_ms()
         for token in tokens:
             if (lease := self._leases.get(token)) is not None:
@@ -95,7 +95,7 @@ class Leases:
         return lease
 
     def adopt(self, lease: Lease, stream: WorkerStream, worker_id: str) -> None:
-        """The task is with this worker service now, whoever had it before."""
+        """Move a task to this worker service."""
         lease.stream = stream
         lease.worker_id = worker_id or lease.worker_id
         self.put(lease)
@@ -105,7 +105,7 @@ class Leases:
             del self._leases[token]
 
     def orphan(self, stream: WorkerStream) -> None:
-        """The stream broke: its tasks wait a while for the worker service to come back."""
+        """Keep the tasks of a broken stream until its worker service should be back."""
         mine = [lease for lease in self._leases.values() if lease.stream is stream]
         for lease in mine:
             lease.stream = None
@@ -116,13 +116,13 @@ class Leases:
         loop.call_later(SERVICE_GRACE_MS / 1000, self._expire, service, mine, False)
 
     def reattached(self, worker_service_id: str) -> None:
-        """It came back: what it does not hold any more goes out again at once."""
+        """Give up tasks that a worker service does not hold any more after a reconnect."""
         for orphans in self._orphans.pop(worker_service_id, []):
             for lease in orphans:
                 self._give_up(lease)
 
     def _expire(self, service: str, mine: list[Lease], builtin_only: bool) -> None:
-        """The grace of one break is over; a later break has its own."""
+        """End the grace period of one disconnect; a later one has its own."""
         waiting = self._orphans.get(service, [])
         if not any(orphans is mine for orphans in waiting):
             return

@@ -1,4 +1,4 @@
-"""Tasks that are at workers for long: they are marked as started, and end at their time."""
+"""Long-running tasks: their start is recorded, and they end at their timeout."""
 
 import asyncio
 import heapq
@@ -12,22 +12,22 @@ from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.runtime import Clock
 
 MARK_RUNNING_AFTER_MS = 50
-"""A task that is still out so long after dispatch gets its TaskStarted in the next batch."""
+"""A task that still runs this long after its dispatch gets its TaskStarted in the next batch."""
 
 SWEEP_EVERY_MS = 10
-"""Not one by one: under load a task is sent every few microseconds."""
+"""Minimum pause between sweeps: under load a task is sent every few microseconds."""
 
-LOOK_AGAIN_MS = 100
-"""At an attempt that is over its time while it is not known whose it is."""
+RECHECK_MS = 100
+"""Pause before the next check of an overdue attempt while the lease is not valid."""
 
 TIMEOUT_GRACE_MS = 1_000
-"""The worker ends an attempt at its timeout; the orchestrator so much later, if it does not."""
+"""The worker ends an attempt at its timeout; otherwise the orchestrator does after this grace."""
 
 
 class LongRuns:
-    """Looks at what is out when there is something to see.
+    """Sweeps the leases at the next time at which one needs a mark or a timeout.
 
-    `overdue` ends an attempt; false where that cannot be told now.
+    `overdue` ends an attempt; it returns False if the attempt must be checked again later.
     """
 
     def __init__(
@@ -48,23 +48,23 @@ class LongRuns:
         self._sweep_at_ms = math.inf
 
     def sent(self, lease: Lease, node: NodeState) -> None:
-        """A task has left; one whose time to begin is limited is marked at once."""
-        self._begun_in_time(lease, node)
+        """Watch a sent task; mark it as started at once if it has a start timeout."""
+        self._mark_if_start_limited(lease, node)
         self._fresh.append(lease)
         self._sweep_by(lease.sent_at_ms + MARK_RUNNING_AFTER_MS)
 
-    def _begun_in_time(self, lease: Lease, node: NodeState) -> None:
+    def _mark_if_start_limited(self, lease: Lease, node: NodeState) -> None:
         if node.planned.start_timeout_us and not node.delivery:
-            self._begun(lease)
+            self._mark_started(lease)
 
-    def _begun(self, lease: Lease) -> None:
-        """The attempt has its TaskStarted in the next batch, if it has none yet."""
+    def _mark_started(self, lease: Lease) -> None:
+        """Submit TaskStarted for an attempt; ignored if it has one."""
         command = TaskRuns(lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us)
         self._submit(PendingCommand(lease.execution_id, lease.partition, command))
 
     def watch(self, lease: Lease, node: NodeState) -> None:
-        """Bounds an adopted task by the limits of its node, counted from now."""
-        self._begun_in_time(lease, node)
+        """Give an adopted task the timeouts of its node, from now on."""
+        self._mark_if_start_limited(lease, node)
         if lease.timeout_ms or lease.heartbeat_timeout_ms:
             return
         lease.timeout_ms = node.planned.timeout_ms
@@ -75,23 +75,23 @@ class LongRuns:
             self._sweep_by(deadline)
 
     def _sweep_by(self, at_ms: float) -> None:
-        """Looks at what runs long at this time, or earlier if that is planned already."""
+        """Schedule a sweep at this time unless an earlier one is scheduled."""
         if self._sweep is not None:
             if self._sweep_at_ms <= at_ms:
                 return
             self._sweep.cancel()
         self._sweep_at_ms = at_ms
         delay_s = max(at_ms - self._clock.monotonic_ms(), 1) / 1000
-        self._sweep = asyncio.get_running_loop().call_later(delay_s, self._swept)
+        self._sweep = asyncio.get_running_loop().call_later(delay_s, self._run_sweep)
 
-    def _swept(self) -> None:
-        """Marks what still runs as started, and ends attempts that are over their time."""
+    def _run_sweep(self) -> None:
+        """Mark running tasks as started, and end attempts that are over their time."""
         self._sweep = None
         now_ms = self._clock.monotonic_ms()
         while self._fresh and self._fresh[0].sent_at_ms <= now_ms - MARK_RUNNING_AFTER_MS:
             lease = self._fresh.popleft()
             if self._leases.get(lease.token) is lease:
-                self._mark_running(lease)
+                self._mark_and_bound(lease)
         while self._deadlines and self._deadlines[0][0] <= now_ms:
             _, token = heapq.heappop(self._deadlines)
             self._check_deadline(token, now_ms)
@@ -104,8 +104,8 @@ class LongRuns:
         if waits:
             self._sweep_by(now_ms + min(waits))
 
-    def _mark_running(self, lease: Lease) -> None:
-        self._begun(lease)
+    def _mark_and_bound(self, lease: Lease) -> None:
+        self._mark_started(lease)
         deadline = lease.deadline_ms(TIMEOUT_GRACE_MS)
         if deadline:
             heapq.heappush(self._deadlines, (deadline, lease.token))
@@ -118,5 +118,5 @@ class LongRuns:
         if deadline <= now_ms:
             if self._overdue(lease):
                 return
-            deadline = now_ms + LOOK_AGAIN_MS
+            deadline = now_ms + RECHECK_MS
         heapq.heappush(self._deadlines, (deadline, token))

@@ -1,4 +1,4 @@
-"""Keeps what a policy has said of the tasks of an execution, so that it is asked once of a kind."""
+"""Permission check of tasks: the decisions of a policy, cached by execution and kind of task."""
 
 from flowmesh.engine import NodeState, State, TaskEnded
 from flowmesh.orchestrator.model.failures import failure
@@ -10,36 +10,37 @@ EXECUTIONS_REMEMBERED = 10_000
 
 
 class PermissionCheck:
-    """Without a policy of its own only tasks that declare permissions are looked at."""
+    """Checks tasks against a policy. The default checks only tasks that declare permissions."""
 
     def __init__(self, policy: Policy | None) -> None:
         self._policy = policy or DeclaredPermissions()
         self.checks_every_task = policy is not None
-        self._said: dict[str, dict[tuple[str, tuple[str, ...]], str]] = {}
+        self._denials: dict[str, dict[tuple[str, tuple[str, ...]], str]] = {}
 
     def refusal(self, state: State, node: NodeState) -> TaskEnded | None:
-        """How a task ends that may not run; None where it may."""
+        """Return the end of a task that is not permitted; None if it is permitted."""
         denied = self._denied(state, node)
         if not denied:
             return None
-        told = failure(PERMISSION_DENIED, denied)
-        return TaskEnded(node.id, node.attempt, failure=told, begun=False)
+        return TaskEnded(
+            node.id, node.attempt, failure=failure(PERMISSION_DENIED, denied), begun=False
+        )
 
     def _denied(self, state: State, node: NodeState) -> str:
-        said = self._said.get(state.execution_id)
-        if said is None:
-            if len(self._said) >= EXECUTIONS_REMEMBERED:
-                self._said.clear()
-            said = self._said[state.execution_id] = {}
+        known = self._denials.get(state.execution_id)
+        if known is None:
+            if len(self._denials) >= EXECUTIONS_REMEMBERED:
+                self._denials.clear()
+            known = self._denials[state.execution_id] = {}
         spec, needed = node.planned.spec, node.planned.permissions
         assert spec is not None
         kind = (spec.task_type, needed)
-        denied = said.get(kind)
+        denied = known.get(kind)
         if denied is None:
-            denied = said[kind] = self._asked(state, spec.task_type, needed)
+            denied = known[kind] = self._ask_policy(state, spec.task_type, needed)
         return denied
 
-    def _asked(self, state: State, task_type: str, needed: tuple[str, ...]) -> str:
+    def _ask_policy(self, state: State, task_type: str, needed: tuple[str, ...]) -> str:
         plan = state.plan
         asked = PermissionRequest(
             namespace=plan.namespace,
@@ -52,5 +53,5 @@ class PermissionCheck:
         )
         try:
             return self._policy.denies(asked)
-        except Exception as error:  # noqa: BLE001 what cannot be decided does not run
+        except Exception as error:  # noqa: BLE001 an undecided task is denied
             return f"the policy failed: {type(error).__name__}: {error}"[:1_000]

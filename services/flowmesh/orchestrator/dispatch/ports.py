@@ -1,4 +1,4 @@
-"""What a dispatcher asks of others: reading open tasks, and fetching what a task needs."""
+"""Collaborators of a dispatcher: readers of open tasks and of task inputs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class OpenTasks(Protocol):
-    """Reads open tasks for the dispatcher that asks; the answers arrive in the background."""
+    """Reads open tasks for a dispatcher in the background."""
 
     def refill(self, dispatcher: Dispatcher, kinds: set[tuple[Key, int]]) -> None:
         """Queue tasks of these kinds and priorities that had no room before."""
 
     def fetch_adopted(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
-        """Load executions whose tasks were adopted without knowing their state."""
+        """Load executions whose tasks were adopted by their tokens."""
 
     def requeue(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
-        """Queue tasks that came back while their execution was not in memory as stored."""
+        """Queue returned tasks whose execution is not in memory as stored."""
 
 
 class Preparation(Protocol):
-    """Fetches what a task needs before it can be sent."""
+    """Fetches the execution and the input of tasks."""
 
     def task(self, task: ReadyTask, dispatcher: Dispatcher) -> None:
         """Fetch the execution and the input of a task, then call `dispatcher.prepared`."""

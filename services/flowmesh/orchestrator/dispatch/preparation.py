@@ -1,7 +1,7 @@
-"""What has to be fetched before it can be rendered: inputs, outputs, what bodies begin with.
+"""Preparation of values that need the database: inputs, outputs, first values of bodies.
 
-The engine renders what is at hand; here is the rest, one execution at a time, as often as the
-database has to be asked.
+The engine renders values that are in memory. This module fetches the missing payloads of one
+execution at a time and renders the others.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class Preparer:
-    """Fetches and renders in the background; what comes of it is submitted or sent."""
+    """Fetches and renders values in the background, and submits or queues the result."""
 
     def __init__(
         self,
@@ -64,24 +64,24 @@ class Preparer:
         self._epochs = epochs
         self._submit = submit
         self._spawn = spawn
-        # Nodes whose bodies are being served; they ask again every second until they are.
-        self._served: set[tuple[str, str]] = set()
+        # Nodes whose bodies are being prepared; the engine repeats its request every second.
+        self._in_progress: set[tuple[str, str]] = set()
 
     # --- inputs of tasks ---
 
     def task(self, task: ReadyTask, dispatcher: Dispatcher) -> None:
-        """Brings a task's execution and input to hand, and queues it again."""
+        """Fetch a task's execution and input, and queue it again."""
         self._spawn(self._prepared(task, dispatcher))
 
     async def _prepared(self, task: ReadyTask, dispatcher: Dispatcher) -> None:
         is_ready = False
         try:
-            is_ready = await self._is_ready(task, dispatcher)
+            is_ready = await self._prepare_input(task, dispatcher)
         finally:
             dispatcher.prepared(task, is_ready=is_ready)
 
-    async def _is_ready(self, task: ReadyTask, dispatcher: Dispatcher) -> bool:
-        """False where the task is not to be sent any more."""
+    async def _prepare_input(self, task: ReadyTask, dispatcher: Dispatcher) -> bool:
+        """Render the input of a task. Return False if the task is not to be sent any more."""
         entry = await self._entry(task)
         node = entry.state.at_workers.get(task.node_id) if entry is not None else None
         if entry is None or node is None:
@@ -98,7 +98,7 @@ class Preparer:
         return True
 
     async def _entry(self, task: ReadyTask) -> Entry | None:
-        """The task's execution; None once that is somebody else's."""
+        """Return the task's execution; None once another process owns it."""
         while task.partition in self._epochs:
             try:
                 return (await self._states.fetch([task.execution_id])).get(task.execution_id)
@@ -109,7 +109,7 @@ class Preparer:
     # --- the output of an execution ---
 
     def output(self, state: State, partition: int) -> None:
-        """Fetches what the output template refers to, and lets the engine render it then."""
+        """Fetch the payloads of the output template; the engine then renders the output."""
         self._spawn(self._output(state, partition))
 
     async def _output(self, state: State, partition: int) -> None:
@@ -127,7 +127,7 @@ class Preparer:
             except (NotFound, TooLarge) as error:
                 missing = error.message
             except RenderError:
-                # The engine meets the same problem and says so in the execution's failure.
+                # The engine meets the same problem and reports it in the execution's failure.
                 missing = ""
         self._submit(
             PendingCommand(state.execution_id, partition, Finish(payloads, missing, stored))
@@ -136,12 +136,13 @@ class Preparer:
     # --- bodies ---
 
     def body(self, state: State, node: NodeState, partition: int) -> None:
-        """Gives a map its items or a state machine its first value, or stores the outputs of all
-        items as one.
+        """Give a map its items or a state machine its first value.
+
+        For a map whose items have all ended, store their outputs as one value.
         """
         key = (state.execution_id, node.id)
-        if key not in self._served:
-            self._served.add(key)
+        if key not in self._in_progress:
+            self._in_progress.add(key)
             self._spawn(self._body(state, node, partition))
 
     async def _body(self, state: State, node: NodeState, partition: int) -> None:
@@ -158,7 +159,7 @@ class Preparer:
             else:
                 command = await self._expanded(state, node)
         finally:
-            self._served.discard((state.execution_id, node.id))
+            self._in_progress.discard((state.execution_id, node.id))
         self._submit(PendingCommand(state.execution_id, partition, command))
 
     async def _expanded(self, state: State, node: NodeState) -> Expand:
@@ -179,7 +180,7 @@ class Preparer:
             return Expand(node.id, failure=_invalid(f"input of {node.id}: {error}"))
 
     async def _linked(self, state: State, node: NodeState) -> Rendered:
-        """The input of a child or of the next run, or the key of a wait."""
+        """Render the input of a child or of the next run, or the key of a wait."""
         begun, names = await self._begun(state, node), NO_NAMES
         if begun.failure is None:
             try:
@@ -222,7 +223,7 @@ class Preparer:
     async def _rendered(
         self, state: State, fetched: dict[str, bytes], render: Callable[[PayloadReader], T]
     ) -> T:
-        """Renders, fetching each thing when it is first needed."""
+        """Render a value; fetch each payload when it is first needed."""
         read = payload_reader(fetched)
         while True:
             try:

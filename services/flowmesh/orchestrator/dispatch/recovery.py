@@ -1,9 +1,8 @@
-"""Open tasks read back from the rows, by a new owner or when the ready queues have run dry.
+"""Recovery of open tasks from the rows, by a new owner or when the ready queues are empty.
 
-A new owner of partitions adopts what still runs there and sends the rest.
-
-After a crash it waits for the workers of the former owner to come back and say what they hold, for
-a second at most; after a planned hand-over only until the worker services attached have answered.
+A new owner of partitions adopts tasks that still run and sends the others. After a crash it waits
+up to a second for the workers of the former owner to reconnect and report their tasks. After a
+planned hand-over it waits for the answers of the attached worker services only.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ PAGE = 500
 
 
 class Recovery:
-    """Reads open tasks of owned partitions back from the rows."""
+    """Reads open tasks of owned partitions from the rows."""
 
     def __init__(
         self,
@@ -43,15 +42,15 @@ class Recovery:
         self._barrier = barrier
         self._submit = submit
         self._spawn = spawn
-        # Kinds and priorities with more tasks in the rows than there was room for.
+        # Kinds and priorities that left tasks in the rows for lack of room.
         self._wanted: set[tuple[Key, int]] = set()
         self._refilling = False
-        # Partitions whose open tasks are all known, at these epochs; and kinds that were read again
-        # while those of others were not.
+        # Epochs of partitions whose open tasks are all known; kinds that were read again while
+        # other partitions were not recovered.
         self._recovered: dict[int, int] = {}
-        self._passed_over: set[tuple[Key, int]] = set()
-        # Executions to be looked at once that is so of their partitions.
-        self._early: set[str] = set()
+        self._incomplete: set[tuple[Key, int]] = set()
+        # Executions to queue once their partitions are recovered.
+        self._deferred: set[str] = set()
 
     async def recover(
         self,
@@ -59,48 +58,48 @@ class Recovery:
         partitions: Mapping[int, int],
         awaited: frozenset[str] | None,
     ) -> int:
-        """Adopts or sends every open task of partitions that are ours at these epochs; returns how
-        many were open. One that is lost meanwhile is left alone, though it may be ours again.
+        """Adopt or send every open task of partitions owned at these epochs; return their number.
 
-        `awaited` are workers that may hold some; None where nobody knows who does.
+        A partition that is lost meanwhile is skipped, even if it is gained again. `awaited` are
+        workers that may hold tasks; None if they are unknown.
         """
-        found = await self._found(dispatcher, partitions, awaited)
+        found = await self._recover_all(dispatcher, partitions, awaited)
         mine = self.still_ours(partitions)
         dispatcher.limiter.permits.recovered(mine)
         self._recovered.update((partition, partitions[partition]) for partition in mine)
-        dispatcher.ready.left_to_rows(self._passed_over)
-        self._passed_over.clear()
+        dispatcher.ready.left_to_rows(self._incomplete)
+        self._incomplete.clear()
         dispatcher.pump()
-        early, self._early = self._early, set()
-        if early:
-            await self._look_again(dispatcher, early)
+        deferred, self._deferred = self._deferred, set()
+        if deferred:
+            await self._requeue(dispatcher, deferred)
         return found
 
     def still_ours(self, partitions: Mapping[int, int]) -> list[int]:
-        """Those that are ours at these epochs."""
+        """Return the partitions that this process owns at these epochs."""
         return [p for p, epoch in partitions.items() if self._epochs.get(p) == epoch]
 
-    async def _found(
+    async def _recover_all(
         self,
         dispatcher: Dispatcher,
         partitions: Mapping[int, int],
         awaited: frozenset[str] | None,
     ) -> int:
         mine = list(partitions)
-        waits = bool(await self._lanes(mine))
-        # What runs of executions that have ended is heard of too, and stopped.
+        has_open_tasks = bool(await self._lanes(mine))
+        # Running tasks of ended executions are reported too, and canceled.
         claim = dispatcher.services.claim(self.still_ours(partitions), awaited)
         try:
             async with asyncio.timeout(CLAIM_WAIT_S):
-                if waits:
+                if has_open_tasks:
                     await claim.settled.wait()
         except TimeoutError:
             pass
         finally:
             dispatcher.services.end_claim(claim)
-        if not waits:
+        if not has_open_tasks:
             return 0
-        # An execution may have several lanes, and others by the time they are read.
+        # An execution may be in several lanes, and in other ones by the time they are read.
         seen: set[str] = set()
         found = 0
         for lane in await self._lanes(mine):
@@ -111,21 +110,21 @@ class Recovery:
                 dispatcher.pump()
         return found
 
-    # --- what dispatchers ask for ---
+    # --- requests of dispatchers ---
 
     def fetch_adopted(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
-        """Load executions whose tasks were adopted by their tokens: some may not be open."""
+        """Load executions whose tasks were adopted by their tokens; some may have ended."""
         self._spawn(self._fetch_adopted(dispatcher, execution_ids))
 
     async def _fetch_adopted(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
         dispatcher.adoption.fetched(await self._settled(execution_ids))
 
     def requeue(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
-        """Queue tasks without a lease of executions that were not in memory as stored."""
-        self._spawn(self._look_again(dispatcher, execution_ids))
+        """Queue tasks without a lease of executions that are not in memory as stored."""
+        self._spawn(self._requeue(dispatcher, execution_ids))
 
     def refill(self, dispatcher: Dispatcher, kinds: set[tuple[Key, int]]) -> None:
-        """Queue tasks for which there was no room, one kind and priority at a time."""
+        """Queue tasks that had no room, one kind and priority at a time."""
         self._wanted |= kinds
         if not self._refilling:
             self._refilling = True
@@ -139,26 +138,26 @@ class Recovery:
         finally:
             self._refilling = False
 
-    async def _look_again(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
-        """Queue open tasks without a lease once nothing about their executions is uncommitted."""
+    async def _requeue(self, dispatcher: Dispatcher, execution_ids: set[str]) -> None:
+        """Queue open tasks without a lease once no decision about them is uncommitted."""
         found = await self._settled(execution_ids)
         for execution_id in execution_ids:
             entry, partition = found.get(execution_id), partition_of(execution_id)
             epoch = self._epochs.get(partition if partition is not None else -1)
             if epoch is not None and self._recovered.get(partition or 0) != epoch:
-                self._early.add(execution_id)
+                self._deferred.add(execution_id)
             elif entry is not None and not entry.state.paused:
                 self._queue(dispatcher, entry.state, list(entry.state.at_workers.values()))
         dispatcher.pump()
 
     async def refill_kind(self, dispatcher: Dispatcher, key: Key, priority: int) -> None:
-        """Queues tasks of one kind that nobody holds, as many as there is room for.
+        """Queue tasks of one kind without a lease, as many as there is room for.
 
-        Who holds those of a partition that is being taken over is not known yet.
+        Partitions that are being taken over are skipped: their leases are not known yet.
         """
         partitions = self.still_ours(self._recovered)
         if len(partitions) < len(self._epochs):
-            self._passed_over.add((key, priority))
+            self._incomplete.add((key, priority))
         namespace, queue, *_ = key
         lane = Lane(namespace, queue, priority)
         async for states in self._executions(partitions, lane):
@@ -172,7 +171,7 @@ class Recovery:
         return await until_answered(partial(self._store.ready_lanes, partitions))
 
     async def _executions(self, partitions: list[int], lane: Lane) -> AsyncIterator[list[State]]:
-        """Executions with open tasks in a lane, by pages, when nothing about them is on its way."""
+        """Read executions with open tasks in a lane, by pages, without uncommitted decisions."""
         last = ReadyExecution("", 0)
         while True:
             rows = await until_answered(
@@ -186,9 +185,9 @@ class Recovery:
             last = rows[-1]
 
     async def _settled(self, execution_ids: Iterable[str]) -> dict[str, Entry]:
-        """Executions as they are when nothing about them is decided and not committed.
+        """Load executions in a state without uncommitted decisions.
 
-        What was decided while they were read, and came to nothing, was in what was read.
+        A decision that is discarded during the read may be part of the result: read it again.
         """
         ids = sorted(execution_ids)
         while True:
@@ -199,14 +198,14 @@ class Recovery:
                 return {i: self._states.get(i) or entry for i, entry in found.items()}
 
     def _partition(self, state: State, partitions: Mapping[int, int]) -> int | None:
-        """That of an execution, if it is ours as it was when these were."""
+        """Return an execution's partition if it is owned at the epoch in `partitions`."""
         partition = partition_of(state.execution_id)
         if partition is None or self._epochs.get(partition, -1) != partitions.get(partition):
             return None
         return partition
 
     def _recover(self, dispatcher: Dispatcher, state: State, partitions: Mapping[int, int]) -> int:
-        """Adopts what workers hold of an execution's open tasks, sends the rest; counts them."""
+        """Adopt or queue an execution's open tasks; return their number."""
         partition = self._partition(state, partitions)
         if partition is None:
             return 0
@@ -231,7 +230,7 @@ class Recovery:
         self._queue(dispatcher, state, nodes)
 
     def _queue(self, dispatcher: Dispatcher, state: State, nodes: Iterable[NodeState]) -> None:
-        """Those of an execution's open tasks that nobody holds."""
+        """Queue those of an execution's open tasks that have no lease."""
         partition = self._partition(state, self._recovered)
         if partition is None:
             return
@@ -241,7 +240,7 @@ class Recovery:
                 dispatcher.add(state, node, partition)
 
     async def finish_stranded(self, partitions: Iterable[int]) -> None:
-        """Ends executions whose nodes have all ended but whose output was not rendered yet."""
+        """End executions whose nodes have all ended but whose output is not rendered."""
         for execution_id in await self._store.stranded_executions(list(partitions)):
             partition = partition_of(execution_id)
             if partition is not None:

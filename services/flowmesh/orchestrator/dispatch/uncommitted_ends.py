@@ -1,4 +1,4 @@
-"""Tasks whose end waits for its commit."""
+"""Tasks whose end is not committed yet."""
 
 from collections import Counter
 
@@ -6,10 +6,10 @@ from flowmesh.orchestrator.model.commands import Answer, Reply
 
 
 class UncommittedEnds:
-    """Such a task has no lease any more, and must not go out again.
+    """Tokens of such tasks: they have no lease any more and must not be sent again.
 
-    Whoever looks for open tasks meanwhile still finds it in its execution's state. A result that
-    is sent again ends its task twice, and the first of them may come to nothing.
+    Until the commit, the state of the execution still lists the task as open. A result that is sent
+    twice ends its task twice, and the first end may be discarded, so ends are counted.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class UncommittedEnds:
         return token in self._ends
 
     def track(self, token: str, reply: Reply) -> Reply:
-        """The task ends until this reply is called, which is passed on."""
+        """Track an end until the returned reply is called, which calls `reply`."""
         self._ends[token] += 1
 
         def ended(answer: Answer | Exception) -> None:

@@ -1,9 +1,8 @@
-"""Tasks that wait for credit, and who of them is next.
+"""Queues of tasks that wait for credit.
 
-Namespaces take turns, each with as many tasks as it has weight (deficit round robin; a task costs
-one). Within a namespace the priority decides, and how long a task has waited: each level of
-priority is worth `AGING_MS` of waiting, so that nothing waits for ever. Equals take turns by kind
-and by the key of their workflow's limits, and leave in the order they came.
+Namespaces take turns by their weights (deficit round robin; a task costs one). Within a namespace
+the priority and the waiting time decide: each level of priority counts as `AGING_MS` of waiting, so
+no task waits forever. Equal tasks take turns by kind and by fairness key, in the order of arrival.
 """
 
 from collections import OrderedDict, deque
@@ -15,27 +14,29 @@ from flowmesh.engine import NodeState
 from flowmesh.plan import Plan, PlanNode
 
 READY_MAX = 50_000
-"""Ready tasks kept in memory; the rest is read again from the rows when these have left."""
+"""Limit of ready tasks in memory; others are read from the rows when these are sent."""
 
 READY_KEY_MIN = 1_000
-"""So many of each key and priority have room however many others wait, which may be for ever."""
+"""Tasks per key and priority that always have room, since others may wait forever."""
 
 AGING_MS = 30_000
-"""A task goes before those of the next higher priority that came so much later than it."""
+"""A task precedes tasks of the next higher priority that came this much later."""
 
 Key = tuple[str, str, str, str]
 """Namespace, queue, task type, and the labels that a worker must have."""
 
 
 def key_of(plan: Plan, node: PlanNode) -> Key:
-    """What decides which workers may take a node's tasks."""
+    """Return the key that decides which workers may take a node's tasks."""
     assert node.spec is not None
     return plan.namespace, node.queue, node.spec.task_type, node.requires
 
 
 def urgent_first(nodes: Iterable[NodeState]) -> list[NodeState]:
-    """Tasks of one execution that are ready together: those with the longest way to the end first,
-    of equals those whose failure fails the execution."""
+    """Sort tasks of one execution that are ready together by the length of the path to the end.
+
+    Of equal paths, tasks whose failure fails the execution come first.
+    """
     return sorted(
         nodes,
         key=lambda node: (
@@ -47,11 +48,11 @@ def urgent_first(nodes: Iterable[NodeState]) -> list[NodeState]:
 
 @dataclass(slots=True)
 class Need:
-    """A permit of one limit that a task needs before it leaves.
+    """A permit of one limit that a task needs before it is sent.
 
-    `rule` names the limit where it can be set at run time, `counter` what is counted: the rule, and
-    the value of its key. The numbers are those of the definition; 0 is none. `version` is of what
-    was set at run time when it was needed.
+    `rule` names the limit, which can be set at run time. `counter` is the rule with the value of
+    its key. The numbers are those of the definition; 0 means no limit. `version` is the version of
+    the limits that were set at run time.
     """
 
     rule: str
@@ -64,12 +65,11 @@ class Need:
 
 @dataclass(slots=True)
 class ReadyTask:
-    """One attempt that waits for a worker; `rendered` is its input where that took a fetch.
+    """One attempt that waits for a worker.
 
-    It is to be sent as long as its partition is ours at this epoch.
-
-    `fair` is what takes turns within a kind. `needs` are the permits that its definition asks for,
-    `holds` those that it has been given.
+    It may be sent while this process owns its partition at `epoch`. `rendered` is its input if that
+    needed a fetch. Tasks of a kind take turns by `fair`. `needs` are the permits that its
+    definition declares, `holds` the granted ones.
     """
 
     execution_id: str
@@ -87,20 +87,20 @@ class ReadyTask:
 
     @property
     def permitted(self) -> bool:
-        """Whether it has been given what it needed when it asked."""
+        """True if it holds permits."""
         return bool(self.holds)
 
     @property
     def due_ms(self) -> float:
-        """Who comes first: the time since when it waits, less what its priority is worth."""
+        """The sort key: the start of its waiting, less the bonus of its priority."""
         return self.since_ms - self.priority * AGING_MS
 
 
 class _Kind:
-    """Tasks of one key and priority; those with different values of a limit's key take turns.
+    """Tasks of one key and priority; tasks with different fairness keys take turns.
 
-    The queue that was emptied last stays for the next task, as do a namespace's last kind and the
-    last namespace: most tasks leave at once, and each would make all of them anew.
+    The last empty queue is kept for the next task, like the last kind of a namespace and the last
+    namespace: most tasks are sent at once, and each would create all of them again.
     """
 
     __slots__ = ("count", "queues")
@@ -143,7 +143,7 @@ class _Kind:
 
 
 class _Namespace:
-    """What waits of one namespace: by priority, and within it by key in turn."""
+    """Waiting tasks of one namespace, by priority and key; keys of a priority take turns."""
 
     __slots__ = ("count", "levels", "turns")
 
@@ -153,7 +153,7 @@ class _Namespace:
         self.count = 0
 
     def next(self, keys: Collection[Key]) -> tuple[int, Key] | None:
-        """Priority and key of the task that is next among these keys."""
+        """Return priority and key of the next task among these keys; None if there is none."""
         best: tuple[int, Key] | None = None
         if not self.count:
             return None
@@ -209,7 +209,7 @@ def _same_weight(_namespace: str) -> int:
 
 
 class ReadyQueues:
-    """All tasks that are ready here. `weight` says how many tasks a namespace has a turn."""
+    """All ready tasks. `weight` returns the number of tasks that a namespace sends per turn."""
 
     def __init__(self, weight: Callable[[str], int] = _same_weight) -> None:
         self._weight = weight
@@ -220,7 +220,7 @@ class ReadyQueues:
         self._overflowed: set[tuple[Key, int]] = set()
 
     def push(self, task: ReadyTask) -> bool:
-        """Queues a task; True when nothing with its key was ever queued before."""
+        """Queue a task. Return True if it is the first task of its key."""
         of = self._of(task.key[0])
         if self.count >= READY_MAX and of.waiting(task.priority, task.key) >= READY_KEY_MIN:
             self._overflowed.add((task.key, task.priority))
@@ -233,7 +233,7 @@ class ReadyQueues:
         return True
 
     def push_front(self, task: ReadyTask, *, its_turn: bool = True) -> None:
-        """Puts a task that was popped back to where it was; with `its_turn` it is the next."""
+        """Return a popped task to its place; with `its_turn` it is the next of all."""
         namespace = task.key[0]
         of = self._of(namespace)
         of.push_front(task)
@@ -255,19 +255,19 @@ class ReadyQueues:
         self.counts[task.key] = self.counts.get(task.key, 0) + 1
 
     def has_room(self, key: Key, priority: int) -> bool:
-        """Whether none of these had to be left to the rows since they were last read."""
+        """Return whether no task of this kind was left to the rows since the last read."""
         return (key, priority) not in self._overflowed
 
     def has_more(self, key: Key) -> bool:
-        """Whether the rows have tasks of a key that had no room."""
+        """Return whether the rows hold tasks of a key that had no room."""
         return any(each == key for each, _ in self._overflowed)
 
     def left_to_rows(self, kinds: Iterable[tuple[Key, int]]) -> None:
-        """More of these is in the rows, and is read again when none of them is left here."""
+        """Record kinds with tasks in the rows; they are read when none of them is left here."""
         self._overflowed.update(kinds)
 
     def take_drained(self) -> set[tuple[Key, int]]:
-        """Keys and priorities of which some had no room and none is left: the rows have more."""
+        """Return kinds that had no room and have no task left here: the rows hold more."""
         if not self._overflowed:
             return set()
         drained = {each for each in self._overflowed if not self._waits(*each)}
@@ -279,7 +279,7 @@ class ReadyQueues:
         return of is not None and of.waiting(priority, key) > 0
 
     def pop(self, keys: Collection[Key]) -> ReadyTask | None:
-        """The next task of any of the keys; None if they have none."""
+        """Return the next task of these keys; None if there is none."""
         for namespace, of in self._namespaces.items():
             found = of.next(keys)
             if found is None:
@@ -308,7 +308,7 @@ class ReadyQueues:
         return sum(self.counts.get(key, 0) for key in keys)
 
     def tasks(self) -> Iterable[ReadyTask]:
-        """All of them, in no order that means anything."""
+        """Yield all tasks in no particular order."""
         for of in self._namespaces.values():
             for kinds in of.levels.values():
                 for kind in kinds.values():
@@ -316,7 +316,7 @@ class ReadyQueues:
                         yield from queue
 
     def oldest_ms(self) -> float | None:
-        """Since when the first of each queue waits, the smallest; None where nothing waits."""
+        """Return the earliest start of waiting, in ms, of all tasks; None if there are none."""
         firsts = (
             queue[0].since_ms
             for of in self._namespaces.values()
@@ -335,6 +335,6 @@ class ReadyQueues:
         self.counts.clear()
         self.count = 0
         for task in kept:
-            # What had room has it still.
+            # Tasks that had room keep it.
             self._of(task.key[0]).push(task)
             self._counted(task)

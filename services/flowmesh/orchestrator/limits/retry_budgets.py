@@ -1,7 +1,6 @@
-"""How many retries a workflow, or all that call a host, may make: a share of the tasks that began,
-in the last minute.
+"""Retry budgets of workflows and called hosts: a share of the tasks that began in the last minute.
 
-Kept by each orchestrator for the executions it owns; what it knew is gone with it.
+Each orchestrator counts for the executions that it owns, in memory only.
 """
 
 from collections import OrderedDict
@@ -15,14 +14,14 @@ from flowmesh.runtime import Clock
 
 WINDOW_MS = 60_000
 RETRIES_MIN = 10
-"""So many retries in a window are always made: a share of little says nothing."""
+"""Retries per window that are always allowed: a share of few tasks is not meaningful."""
 
 RULES_MAX = 1_000
 
 
 @dataclass(slots=True)
 class _Counts:
-    """Of this half of the window and of the one before."""
+    """Counts of this half of the window and of the one before."""
 
     since_ms: float
     begun: int = 0
@@ -44,23 +43,23 @@ class _Counts:
 
 
 class RetryBudgets:
-    """Counts of the rules that say how many retries there may be."""
+    """Counts of tasks and retries, by namespace and rule."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._counts: OrderedDict[tuple[str, str], _Counts] = OrderedDict()
 
     def begun(self, rules: Rules, plan: Plan, node: PlanNode) -> None:
-        """A task of the node has left."""
+        """Count a sent task of the node."""
         for rule, _ in rules.budgets(plan, node):
             self._of(plan.namespace, rule).begun += 1
 
     def spent(
         self, rules: Rules, plan: Plan, node: NodeState, failure: failure_pb2.Failure
     ) -> bool:
-        """Whether a retry that would follow may not; where one may, all that limit it count it.
+        """Return whether the next retry exceeds a budget; otherwise count it in all budgets.
 
-        What undoes is always tried again: it would wait for somebody, who could do no more.
+        Compensations are always retried: a person could do no more for a failed one.
         """
         retry = node.planned.retry
         if tries(node) >= retry.max_attempts or not retry.allows(getattr(failure, "class")):

@@ -1,4 +1,4 @@
-"""Limits and emergency stops, read from the database when they have changed."""
+"""Loader of limits and emergency stops that have changed in the database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RuleLoader:
 
     async def load(self) -> None:
         async with self._lock:
-            # The version first: a change in between is read again.
+            # The version first: a later change leads to another load.
             version = await until_answered(self._store.version)
             if version == self.version:
                 return

@@ -1,4 +1,4 @@
-"""Limits and stops that are set at run time, as this process knows them."""
+"""Limits and stops that are set at run time."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _WORDS = {
 }
 _KINDS = {word: kind for kind, word in _WORDS.items()}
 UPSTREAMS_MAX = 10_000
-"""Task specs whose host is remembered."""
+"""Limit of task specs whose host is cached."""
 
 
 def rule_name(kind: Kind, subject: str) -> str:
-    """What a limit is called: `workflow:orders`."""
+    """Return the name of a limit, such as `workflow:orders`."""
     return f"{_WORDS[kind]}:{subject}"
 
 
@@ -45,7 +45,7 @@ def rule_parts(name: str) -> tuple[Kind, str]:
 
 
 def upstream_of(spec: plan_pb2.TaskSpec) -> str:
-    """Host and port that an HTTP or gRPC task calls; empty where they are not written out."""
+    """Return host and port that an HTTP or gRPC task calls; empty if they are not literal."""
     task_type = TASK_TYPES.get(spec.task_type)
     upstream = None if task_type is None else task_type.upstream
     if upstream is None or upstream.kind not in ("url", "target") or not spec.config:
@@ -59,7 +59,7 @@ def upstream_of(spec: plan_pb2.TaskSpec) -> str:
 
 
 class Rules:
-    """Replaced as a whole whenever anything has changed, which their version tells."""
+    """Immutable set of limits and stops with its version; replaced as a whole."""
 
     def __init__(
         self,
@@ -81,12 +81,12 @@ class Rules:
         }
         self._words = {rule.partition(":")[0] for _, rule in self.limits}
         self._upstreams: dict[str, str] = {}
-        # Whether a task's upstream has to be looked up for them.
+        # True if a retry budget depends on the upstream of a task.
         self._upstream_retries = any(
             row.retries and row.kind == pb.LIMIT_KIND_UPSTREAM for row in self.limits.values()
         )
         counted = any(row.concurrency or row.rate for row in self.limits.values())
-        # Whether any task has to be looked at that its definition says nothing of.
+        # True if tasks without declared limits must be checked.
         self.any = counted or bool(self.stops)
 
     def weight(self, namespace: str) -> int:
@@ -94,9 +94,9 @@ class Rules:
         return (row.weight if row is not None else 0) or 1
 
     def limit_values(self, namespace: str, need: Need) -> LimitValues | None:
-        """What holds of a need: what is set, else what its definition says.
+        """Return the values of a need's limit: those set at run time, or of its definition.
 
-        None where whoever has it knows of a change that is not known here.
+        None if the need is of a later version than this one.
         """
         if need.version > self.version:
             return None
@@ -106,14 +106,14 @@ class Rules:
         return row.concurrency, row.rate, row.burst
 
     def stop_of(self, namespace: str, workflow_id: str) -> tuple[str, str] | None:
-        """The stop that holds a workflow back, if there is one."""
+        """Return the stop that holds a workflow back; None if there is none."""
         for stop in ((namespace, ""), (namespace, workflow_id)):
             if stop in self.stops:
                 return stop
         return None
 
     def needs(self, plan: Plan, node: PlanNode, declared: tuple[Need, ...]) -> tuple[Need, ...]:
-        """Every permit a task needs, the widest first."""
+        """Return every permit a task needs, the widest first."""
         if not self.version:
             return declared
         if not self.limits:
@@ -139,11 +139,11 @@ class Rules:
         return tuple(found)
 
     def _now(self, need: Need) -> Need:
-        """What a definition asks for, beside what is set now."""
+        """Return a declared need with the version of these rules."""
         return Need(need.rule, need.counter, need.concurrency, need.rate, need.burst, self.version)
 
     def budgets(self, plan: Plan, node: PlanNode) -> tuple[tuple[str, float], ...]:
-        """The rules that say how many retries a task may make, each with the share it allows."""
+        """Return the rules with a retry budget for a task, each with the share it allows."""
         found = []
         rule = f"workflow:{plan.workflow_id}"
         row = self.limits.get((plan.namespace, rule)) if self.limits else None

@@ -1,4 +1,4 @@
-"""Which workers are attached to this owner, written down for the next one to wait for."""
+"""The list of workers attached to this owner, stored for the next owner to wait for."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -8,17 +8,17 @@ from flowmesh.orchestrator.storage.database import CONNECTION_LOST
 from flowmesh.orchestrator.storage.stores.partition_store import PartitionStore
 from flowmesh.rpc import is_id
 
-Noted = tuple[int, list[str] | None]
-"""An incarnation and its workers; None where they are too many, or not all known by proper names.
+StoredList = tuple[int, list[str] | None]
+"""An incarnation and its workers; None if they are too many, unknown or have malformed names.
 
-An owner that finds no list waits as long as it ever does.
+Without a list the new owner waits the full grace period.
 """
 
 NAMES_MAX = 10_000
 
 
 class AttachedWorkers:
-    """Writes the list whenever it is another one. `workers` says who is on it now."""
+    """Stores the list of workers whenever it changes."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class AttachedWorkers:
         self._store = store
         self._ownership = ownership
         self._spawn = spawn
-        self._written: Noted = (0, None)
+        self._written: StoredList = (0, None)
         self._writing = False
 
     def note(self, attached: Callable[[], set[str] | None]) -> None:
@@ -42,7 +42,7 @@ class AttachedWorkers:
             self._writing = True
             self._spawn(self._write(attached))
 
-    def _now(self, attached: Callable[[], set[str] | None]) -> Noted:
+    def _now(self, attached: Callable[[], set[str] | None]) -> StoredList:
         workers = attached()
         if workers is None or len(workers) > NAMES_MAX or not all(map(is_id, workers)):
             return self._ownership.incarnation, None
@@ -55,6 +55,6 @@ class AttachedWorkers:
                 await self._store.record_workers(incarnation, workers)
                 self._written = now
         except CONNECTION_LOST:
-            return  # the next renewal of the lease notes it again
+            return  # stored at the next renewal of the lease
         finally:
             self._writing = False

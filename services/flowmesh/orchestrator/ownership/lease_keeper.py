@@ -1,4 +1,4 @@
-"""The lease of this process: registered, renewed once a second, and what follows from it.
+"""The lease of this process: registration, renewal once a second, and their consequences.
 
 A process is an incarnation with one lease on the database clock. With each renewal it takes free
 partitions, hands over a surplus, and drops partitions that another owner has by then.
@@ -27,7 +27,7 @@ from flowmesh.orchestrator.storage.stores.partition_store import (
 from flowmesh.runtime import Clock, Loop
 
 EPOCH_MAX = 1 << 62
-"""Epochs from here on were never given to an owner."""
+"""Epochs from here on are never assigned to an owner."""
 
 RENEW_RETRY_S = 0.2
 RECEIVE_TIMEOUT_S = 1.0
@@ -39,16 +39,16 @@ LEASE_MS = 3_000
 
 
 class Owner(Protocol):
-    """What follows in this process from a change of its partitions."""
+    """Reactions of this process to changes of its partitions."""
 
     async def gained(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
         """Take over partitions, given with their epochs.
 
-        `workers` may hold their tasks and be about to attach; None where they are not known.
+        `workers` may hold their tasks and be about to attach; None if they are unknown.
         """
 
     def lost(self, partitions: Iterable[int]) -> None:
-        """Drop partitions that are no longer owned: nothing about them may leave."""
+        """Drop lost partitions: no task, answer or event of them may leave."""
 
     def resumed(self) -> None:
         """Continue after an expired lease was renewed."""
@@ -89,11 +89,11 @@ class LeaseKeeper:
         self._lock = asyncio.Lock()
         self._calls: set[asyncio.Task[None]] = set()
         self._draining = False
-        # Between the end of one incarnation and the registration of the next.
+        # True between the end of one incarnation and the registration of the next.
         self._over = False
-        # The lease expired at some time, and the owner has not been resumed since.
+        # True if the lease has expired and the owner has not been resumed since.
         self._lapsed = False
-        # A claim was sent and its outcome is unknown.
+        # True if a claim was sent and its outcome is unknown.
         self._claiming = False
         self.next_claim_ms = math.inf
 
@@ -102,7 +102,7 @@ class LeaseKeeper:
         return self._ownership.lease_valid
 
     async def register(self) -> int:
-        """Becomes a new incarnation that owns nothing yet."""
+        """Register a new incarnation without partitions; return its id."""
         asked_ms = self._clock.monotonic_ms()
         incarnation = await self._store.register(self._address, self._data_dir_id, LEASE_MS)
         self._ownership.begin(incarnation, asked_ms, asked_ms + LEASE_MS)
@@ -110,7 +110,7 @@ class LeaseKeeper:
         return incarnation
 
     async def renew(self) -> Tenure | None:
-        """Renew the lease, then take, hand over and drop partitions as the answer says.
+        """Renew the lease, then take, hand over and drop partitions according to the answer.
 
         Returns None once this incarnation has handed everything over and needs no lease. The
         incarnation is over if the answer is not `renewed`: the caller registers a new one.
@@ -123,20 +123,20 @@ class LeaseKeeper:
         tenure = await self._store.renew(incarnation, LEASE_MS)
         failpoint("orchestrator.renewing")
         ownership.observe_time(tenure.now_us)
-        # Kept until the owner is resumed: a step between may fail and be repeated.
+        # Kept until the owner is resumed: a step in between may fail and be repeated.
         self._lapsed |= not ownership.lease_valid
         if tenure.renewed and incarnation == ownership.incarnation and ownership.lease_valid:
             ownership.extend_lease(asked_ms + LEASE_MS)
         async with self._lock:
             if self._ended() or incarnation != ownership.incarnation:
-                # No other owner should wait for a lease that was renewed after its end.
+                # Other owners must not wait for a lease that was renewed after its end.
                 await self._store.end_lease(incarnation)
                 return None
             if not tenure.renewed:
                 return tenure
             current = changes == ownership.changes
             self.lost(self._overtaken(tenure))
-            # After the drop: an expired lease must not revive partitions that others took.
+            # After the drop: the renewal of an expired lease must not revive lost partitions.
             ownership.extend_lease(asked_ms + LEASE_MS)
             if current:
                 await self._follow(tenure)
@@ -147,7 +147,10 @@ class LeaseKeeper:
         return tenure
 
     def _overtaken(self, tenure: Tenure) -> list[int]:
-        """Partitions that somebody else has at a higher epoch, however late the answer comes."""
+        """Return owned partitions that another incarnation has at a higher epoch.
+
+        This holds however late the answer arrives.
+        """
         incarnation, epochs = self._ownership.incarnation, self._ownership.epochs
         return [
             partition
@@ -170,7 +173,7 @@ class LeaseKeeper:
             self.lost(gone)
         received = {p: e for p, e in mine.items() if ownership.epochs.get(p, -1) < e}
         if received:
-            await self._gain(received, None if self._claiming else self._on_their_way())
+            await self._gain(received, None if self._claiming else self._attaching_workers())
         self._claiming = False
         others = [left for i, (_, left) in tenure.alive.items() if i != ownership.incarnation]
         self.next_claim_ms = self._clock.monotonic_ms() + min(others, default=math.inf) + 20
@@ -180,7 +183,7 @@ class LeaseKeeper:
         await self._hand_over_surplus(tenure)
 
     async def claim_if_due(self) -> None:
-        """Tries for the partitions of an owner whose lease has just ended."""
+        """Claim the partitions of an owner whose lease has just ended."""
         if self._ended() or self._clock.monotonic_ms() < self.next_claim_ms:
             return
         self.next_claim_ms = math.inf
@@ -201,8 +204,8 @@ class LeaseKeeper:
         self._claiming = False
 
     async def _gain(self, partitions: dict[int, int], workers: frozenset[str] | None) -> None:
-        """The epoch is raised and committed: only now state may be read."""
-        # Owned at an older epoch means that another owner had it since: forget what is known.
+        """Take partitions whose raised epochs are committed: state may be read from now on."""
+        # A partition owned at an older epoch had another owner since: drop its state.
         ownership = self._ownership
         self.lost([p for p in partitions if p in ownership.epochs])
         failpoint("orchestrator.epoch_raised")
@@ -212,24 +215,24 @@ class LeaseKeeper:
         self._log.info("partitions_gained", count=len(partitions))
         await self._owner.gained(partitions, workers)
 
-    def _on_their_way(self) -> frozenset[str] | None:
-        """Workers that may still come with tasks after a hand-over: none, unless this is young."""
+    def _attaching_workers(self) -> frozenset[str] | None:
+        """Return workers that may still attach after a hand-over: none; None while young."""
         return None if self._ownership.young else frozenset()
 
     def lost(self, partitions: Iterable[int]) -> None:
-        """Drops partitions that another owner has, or is about to have."""
+        """Drop partitions that another owner has, or is about to have."""
         gone = self._ownership.drop(partitions)
         if gone:
             self._log.info("partitions_lost", count=len(gone))
             self._owner.lost(gone)
 
     async def raise_epoch(self, partition: int, epoch_seen: int) -> None:
-        """A worker has seen a higher epoch: go above it if the partition is really ours."""
+        """Raise the epoch of an owned partition above one that a worker has seen."""
         async with self._lock:
             mine = self._ownership.epochs.get(partition)
             if mine is None or mine > epoch_seen or epoch_seen >= EPOCH_MAX:
                 return
-            # As if handed over to ourselves: what is in flight under the old epoch is done first.
+            # A hand-over to itself: commits in flight under the old epoch end first.
             self.lost([partition])
             await self._barrier()
             try:
@@ -237,15 +240,15 @@ class LeaseKeeper:
                     partition, epoch=epoch_seen, incarnation=self._ownership.incarnation
                 )
                 if epoch is not None:
-                    await self._gain({partition: epoch}, self._on_their_way())
+                    await self._gain({partition: epoch}, self._attaching_workers())
             except CONNECTION_LOST as error:
-                # The next renewal finds it ours, at whatever epoch it has by then.
+                # The next renewal finds the partition with its present epoch.
                 self._log.info("raise_epoch_failed", error=type(error).__name__)
 
     # --- handing over ---
 
     async def _hand_over_surplus(self, tenure: Tenure) -> None:
-        """Gives one partition to an owner that has fewer than its share, if there is one."""
+        """Hand surplus partitions to owners that have fewer than their share."""
         share = math.ceil(PARTITION_COUNT / max(len(tenure.alive), 1))
         counts = dict.fromkeys(tenure.alive, 0)
         for incarnation in self._ownership.owners.values():
@@ -276,7 +279,7 @@ class LeaseKeeper:
             if raised is not None:
                 self._ownership.assign(partition, receiver)
                 handed.partitions.add(partition=partition, epoch=raised)
-        # Nothing waits for the call: a receiver that does not answer must not cost us our lease.
+        # Not awaited: a receiver that does not answer must not delay the renewal of the lease.
         call = asyncio.create_task(self._notify(self._ownership.addresses[receiver], handed))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
@@ -285,11 +288,11 @@ class LeaseKeeper:
         try:
             await self._partition_stub(address).ReceivePartitions(handed, timeout=RECEIVE_TIMEOUT_S)
         except FlowmeshError as error:
-            # The receiver finds out with its next renewal, a second later at most.
+            # The next renewal of the receiver finds it, a second later at most.
             self._log.info("hand_over_call_failed", reason=error.reason)
 
     async def receive(self) -> None:
-        """Partitions were handed to this incarnation; the database is asked, not the caller."""
+        """Take partitions that were handed to this incarnation, according to the database."""
         async with self._lock:
             if self._ended():
                 return
@@ -301,10 +304,10 @@ class LeaseKeeper:
                 if i == ownership.incarnation and ownership.epochs.get(p, -1) < e
             }
             if mine:
-                await self._gain(mine, self._on_their_way())
+                await self._gain(mine, self._attaching_workers())
 
     async def drain(self) -> None:
-        """Hands everything over at once, or frees it when nobody else is there."""
+        """Hand all partitions over at once, or free them if there is no other owner."""
         self._draining = True
         async with self._lock:
             ownership = self._ownership
@@ -321,14 +324,14 @@ class LeaseKeeper:
             await self._store.end_lease(self._ownership.incarnation)
 
     def forget_all(self) -> None:
-        """The incarnation is over: nothing here is ours any more."""
+        """Drop all partitions: the incarnation is over."""
         self._over = True
         self.lost(list(self._ownership.epochs))
         self._ownership.forget_positions()
 
 
 def _workers_of(claimed: Iterable[ClaimedPartition]) -> frozenset[str] | None:
-    """Workers of all former owners of partitions that were claimed; None if one named none."""
+    """Return the workers of all former owners of claimed partitions; None if any are unknown."""
     found: set[str] = set()
     for row in claimed:
         if row.workers is None:
@@ -338,9 +341,9 @@ def _workers_of(claimed: Iterable[ClaimedPartition]) -> frozenset[str] | None:
 
 
 class LeaseLoop(Loop):
-    """Renews the lease, the only periodic query; retries at once after a lost connection.
+    """Renews the lease, the only periodic query; retries soon after a lost connection.
 
-    `expired` is called when the lease is over by the clock of this process, `over` when the
+    `expired` is called when the lease has expired by the clock of this process, `over` when the
     database does not know the incarnation any more.
     """
 

@@ -1,7 +1,7 @@
 """The incarnation of this process, its partitions and its lease, and the owners of the others.
 
 Every commit checks the epoch of its partitions, so an owner that was paused cannot commit. This
-module only holds what the process knows; `lease_keeper.py` renews the lease and changes it.
+module holds the knowledge of the process; `lease_keeper.py` renews the lease and updates it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.runtime import Clock
 
 OFFSET_STEP_US = 200
-"""The most that one answer moves the known database time back."""
+"""Largest step by which one answer sets the known database time back."""
 
 YOUNG_MS = 3_000
 """Time after its start during which an incarnation takes partitions over as after a crash."""
@@ -35,16 +35,16 @@ class Ownership:
         self.incarnation = 0
         self.epochs: dict[int, int] = {}
         self.inherited: dict[int, int] = {}
-        # Number of changes of the epochs, to recognise an answer from before the last one.
+        # Number of changes of the epochs, to recognize an answer from before the last one.
         self.changes = 0
 
     # --- time ---
 
     def observe_time(self, database_us: int) -> None:
-        """Learns how far the database clock is ahead of ours from an answer that has just come.
+        """Update the offset of the database clock from an answer that has just come.
 
-        An answer that was late on its way makes the clock look slow, never fast: a smaller
-        offset is believed only little by little.
+        A delayed answer makes that clock look slow, never fast, so a smaller offset is adopted in
+        small steps.
         """
         offset_us = database_us - self._ticks_us()
         if self._offset_us is None or offset_us > self._offset_us:
@@ -53,43 +53,43 @@ class Ownership:
             self._offset_us -= min(self._offset_us - offset_us, OFFSET_STEP_US)
 
     def now_us(self) -> int:
-        """The database clock as known here; never goes back."""
+        """Return the time of the database clock as known here; monotonic."""
         self._last_now_us = max(self._last_now_us, self._ticks_us() + (self._offset_us or 0))
         return self._last_now_us
 
     def _ticks_us(self) -> int:
-        # Not the wall clock: somebody may set that, and no timer must fire early for it.
+        # Not the wall clock, which can be set: no timer may fire early.
         return int(self._clock.monotonic_ms() * 1_000)
 
     @property
     def lease_valid(self) -> bool:
-        """Whether this process may still believe that it owns anything, by its own clock."""
+        """True if the lease of this process has not expired, by its own clock."""
         return self._clock.monotonic_ms() < self._lease_until_ms
 
     @property
     def young(self) -> bool:
-        """Whether worker services may not have found this incarnation yet."""
+        """True if worker services may not have found this incarnation yet."""
         return self._clock.monotonic_ms() - self._began_ms < YOUNG_MS
 
     # --- owners ---
 
     def owner_address(self, partition: int) -> str | None:
-        """Address of the live owner of a partition as last seen; None while it has none."""
+        """Return the address of another live owner of a partition, as last seen; None if none."""
         incarnation = self._owners.get(partition)
         if incarnation is None or incarnation == self.incarnation:
             return None
         return self._addresses.get(incarnation)
 
     def peers(self) -> list[str]:
-        """Addresses of the other live incarnations, as last seen."""
+        """Return the addresses of the other live incarnations, as last seen."""
         return [at for i, at in sorted(self._addresses.items()) if i != self.incarnation]
 
     def is_alive(self, incarnation: int) -> bool:
-        """Whether an incarnation had a lease when this process looked last."""
+        """Return whether an incarnation had a lease, as last seen."""
         return incarnation in self._addresses
 
     def take_after(self) -> bytes | None:
-        """Positions of earlier owners that events of the next commit must wait for."""
+        """Take the positions of earlier owners that events of the next commit must wait for."""
         if not self._after:
             return None
         batch = history_service_pb2.EventBatch()
@@ -99,7 +99,7 @@ class Ownership:
         return batch.SerializeToString()
 
     def give_back_after(self, after: bytes | None) -> None:
-        """What was taken was not committed: the next commit carries it."""
+        """Return taken positions that were not committed to the next commit."""
         if after is not None:
             for former in history_service_pb2.EventBatch.FromString(after).after:
                 self._after.setdefault(former.incarnation, former.position)
@@ -107,7 +107,7 @@ class Ownership:
     # --- changes ---
 
     def begin(self, incarnation: int, began_ms: float, lease_until_ms: float) -> None:
-        """Become a new incarnation that owns nothing yet."""
+        """Become a new incarnation without partitions."""
         self.incarnation = incarnation
         self._began_ms = began_ms
         self._lease_until_ms = lease_until_ms
@@ -121,11 +121,11 @@ class Ownership:
         self._owners = owners
 
     def assign(self, partition: int, incarnation: int) -> None:
-        """Note that a partition was handed to another incarnation."""
+        """Record that a partition was handed to another incarnation."""
         self._owners[partition] = incarnation
 
     def gain(self, partitions: Mapping[int, int], inherited: dict[int, int]) -> None:
-        """Own these partitions at these epochs.
+        """Add partitions with their epochs.
 
         `inherited` are outbox positions of earlier incarnations that are not published yet.
         """
@@ -138,7 +138,7 @@ class Ownership:
         self._metrics.partitions_owned.set(len(self.epochs))
 
     def drop(self, partitions: Iterable[int]) -> list[int]:
-        """Own these partitions no longer; returns those that were owned."""
+        """Remove partitions; return those that were owned."""
         gone = [p for p in partitions if self.epochs.pop(p, None) is not None]
         if gone:
             self.changes += 1
@@ -146,12 +146,12 @@ class Ownership:
         return gone
 
     def forget_positions(self) -> None:
-        """Forget the positions that events of the next commit would wait for."""
+        """Drop the positions that events of the next commit would wait for."""
         self._after = {}
 
     @property
     def owners(self) -> Mapping[int, int | None]:
-        """Incarnation of the owner of each partition as last seen; None where it has none."""
+        """The owner's incarnation of each partition, as last seen; None if it has none."""
         return self._owners
 
     @property

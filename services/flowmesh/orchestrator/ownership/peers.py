@@ -1,8 +1,8 @@
-"""Calls to other orchestrators that come in thousands: one stream to each, batched by loop pass.
+"""Frequent calls to other orchestrators: one stream to each, batched per pass of the event loop.
 
-A start whose partition another one owns and the wait for its end cost a message in a frame there,
-not a call. When a stream breaks, whoever waits on it is told and asks again; so are all who wait
-for an orchestrator that has lost its lease: it may stand still, with its connections open.
+A forwarded start and the wait for its end cost a message in a frame, not a call. When a stream
+breaks, its callers get an error and repeat the call. The same holds for calls to an orchestrator
+that has lost its lease: it may hang with open connections.
 """
 
 import asyncio
@@ -24,18 +24,16 @@ FRAME_BYTES_MAX = 1 << 20
 """A frame is closed above this."""
 
 FORWARDED = (("flowmesh-forwarded", "1"),)
+"""Metadata of a call that an orchestrator forwards: the receiver must not forward it again."""
 
 
 def was_forwarded(context: Any) -> bool:
-    """Whether another orchestrator passed the call on."""
+    """Return whether another orchestrator forwarded the call."""
     return any(key == FORWARDED[0][0] for key, _ in context.invocation_metadata() or ())
 
 
-"""Marks a call that an orchestrator passed on: the receiver answers it or refuses it."""
-
-
 class _Watch:
-    """An execution whose end is waited for, under the call's id."""
+    """The callers that wait for the end of one execution, and the id of their call."""
 
     __slots__ = ("call_id", "futures")
 
@@ -51,18 +49,18 @@ class Peer:
         self._stub = stub
         self._last_call = 0
         self._starts: dict[int, asyncio.Future[Started]] = {}
-        # One watch of an execution, however many wait for it, and none when nobody does.
+        # One watch per execution, shared by all of its callers.
         self._watches: dict[bytes, _Watch] = {}
         self._watched: dict[int, bytes] = {}
         self._queue: deque[pb.SessionStart | pb.SessionWatch] = deque()
-        self._forgotten: list[int] = []
+        self._canceled: list[int] = []
         self._wake = asyncio.Event()
-        self.over = False
+        self.closed = False
 
     async def start(self, request: pb.StartExecutionRequest) -> Started:
-        """Starts an execution there; what else the request asks for is left to the caller."""
+        """Start an execution at the peer; other parts of the request are left to the caller."""
         future: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
-        call_id = self._say(pb.SessionStart(start=request))
+        call_id = self._send(pb.SessionStart(start=request))
         self._starts[call_id] = future
         try:
             return await future
@@ -70,11 +68,11 @@ class Peer:
             self._starts.pop(call_id, None)
 
     async def outcome(self, wanted: pb.SessionWatch) -> pb.SessionResult:
-        """How an execution of that orchestrator ended, once it has; `call_id` is not set."""
+        """Return the result of the peer's execution after its end; `call_id` is not set."""
         key = wanted.SerializeToString()
         watch = self._watches.get(key)
         if watch is None:
-            watch = self._watches[key] = _Watch(self._say(pb.SessionWatch.FromString(key)))
+            watch = self._watches[key] = _Watch(self._send(pb.SessionWatch.FromString(key)))
             self._watched[watch.call_id] = key
         future: asyncio.Future[pb.SessionResult] = asyncio.get_running_loop().create_future()
         watch.futures.append(future)
@@ -84,12 +82,12 @@ class Peer:
             watch.futures.remove(future)
             if not watch.futures and self._watches.get(key) is watch:
                 del self._watches[key], self._watched[watch.call_id]
-                self._forgotten.append(watch.call_id)
+                self._canceled.append(watch.call_id)
                 self._wake.set()
 
-    def _say(self, message: pb.SessionStart | pb.SessionWatch) -> int:
-        if self.over:
-            raise _gone()
+    def _send(self, message: pb.SessionStart | pb.SessionWatch) -> int:
+        if self.closed:
+            raise _unavailable()
         self._last_call += 1
         message.call_id = self._last_call
         self._queue.append(message)
@@ -97,8 +95,8 @@ class Peer:
         return self._last_call
 
     async def run(self) -> None:
-        """Lives as long as the stream does."""
-        error: FlowmeshError = _gone()
+        """Run the stream until it ends."""
+        error: FlowmeshError = _unavailable()
         try:
             responses = self._stub.Session(self._requests(), metadata=FORWARDED)
             async for response in responses:
@@ -106,7 +104,7 @@ class Peer:
         except FlowmeshError as broken:
             error = broken if isinstance(broken, Unavailable) else error
         finally:
-            self.over = True
+            self.closed = True
             waiting: list[asyncio.Future[Any]] = list(self._starts.values())
             for watch in self._watches.values():
                 waiting.extend(watch.futures)
@@ -118,7 +116,7 @@ class Peer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue or self._forgotten:
+            while self._queue or self._canceled:
                 yield self._next_frame()
 
     def _next_frame(self) -> pb.SessionRequest:
@@ -131,9 +129,9 @@ class Peer:
             else:
                 frame.watches.append(message)
         if not self._queue:
-            # Behind the watches they are about.
-            frame.forgotten.extend(self._forgotten)
-            self._forgotten.clear()
+            # After the watches that they cancel.
+            frame.forgotten.extend(self._canceled)
+            self._canceled.clear()
         return frame
 
     def _take(self, response: pb.SessionResponse) -> None:
@@ -159,51 +157,51 @@ class Peer:
 
 
 class Peers:
-    """The streams of this process, made when they are first needed, and its single calls."""
+    """The streams to other orchestrators, opened on first use, and single calls to them."""
 
     def __init__(self, stub_at: Callable[[str], "Stub"]) -> None:
         self._stub_at = stub_at
         self._peers: dict[str, Peer] = {}
-        # What ends when an orchestrator does, by its address and as it began: the stream, calls.
-        self._asking: defaultdict[str, dict[asyncio.Future[Any], None]] = defaultdict(dict)
+        # Tasks that end with an orchestrator, by address and in order of start: streams and calls.
+        self._tasks: defaultdict[str, dict[asyncio.Future[Any], None]] = defaultdict(dict)
 
     def at(self, address: str) -> Peer:
         peer = self._peers.get(address)
-        if peer is None or peer.over:
+        if peer is None or peer.closed:
             peer = self._peers[address] = Peer(self._stub_at(address))
-            self._asked(address, peer.run())
+            self._track(address, peer.run())
         return peer
 
-    async def call(self, address: str, made: Awaitable[M]) -> M:
-        """A call to one of them; Unavailable once that is none any more."""
-        asked = self._asked(address, made)
+    async def call(self, address: str, call: Awaitable[M]) -> M:
+        """Await a call to an orchestrator; raise Unavailable once it is removed."""
+        tracked = self._track(address, call)
         try:
-            return await asked
+            return await tracked
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            raise _gone() from None
+            raise _unavailable() from None
 
-    def _asked(self, address: str, made: Awaitable[M]) -> "asyncio.Future[M]":
-        asked = asyncio.ensure_future(made)
-        asking = self._asking[address]
-        asking[asked] = None
-        asked.add_done_callback(asking.pop)
-        return asked
+    def _track(self, address: str, call: Awaitable[M]) -> "asyncio.Future[M]":
+        task = asyncio.ensure_future(call)
+        tasks = self._tasks[address]
+        tasks[task] = None
+        task.add_done_callback(tasks.pop)
+        return task
 
     def keep(self, addresses: Container[str]) -> None:
-        """These are orchestrators; nobody waits for any other one."""
-        for address in [gone for gone in self._asking if gone not in addresses]:
+        """Cancel calls and streams to all other addresses."""
+        for address in [gone for gone in self._tasks if gone not in addresses]:
             self._peers.pop(address, None)
-            for asked in self._asking.pop(address):
-                asked.cancel()
+            for task in self._tasks.pop(address):
+                task.cancel()
 
     async def close(self) -> None:
-        asking = [one for asked in self._asking.values() for one in asked]
+        tasks = [each for tasks in self._tasks.values() for each in tasks]
         self.keep(())
-        await asyncio.gather(*asking, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _gone() -> Unavailable:
+def _unavailable() -> Unavailable:
     return Unavailable("SERVICE_UNAVAILABLE", "the orchestrator does not answer")

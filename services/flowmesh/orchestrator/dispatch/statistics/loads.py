@@ -1,4 +1,4 @@
-"""What each kind of task had to do in the last minute, from samples of what is counted anyway."""
+"""Load of each kind of task in the last minute, from samples of existing counters."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from flowmesh.orchestrator.limits.ready_queues import Key
 SAMPLE_MS = 5_000
 SAMPLES = 13
 BUSY_SHARE = 0.8
-"""Of their time that slots should be busy: with all of it the shortest burst makes a queue."""
+"""Share of time that slots should be busy; at 1 the shortest burst would fill the queue."""
 
 WAIT_S = 30
-"""A queue of the recommended size is worked off in so long."""
+"""Time to work off a queue of the recommended size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class _Sample:
 
 
 class Loads:
-    """Samples over a minute; `sample` is called whenever there is occasion."""
+    """Samples of the last minute. `sample` is called often; it takes a sample when one is due."""
 
     def __init__(self, *, dispatcher: Dispatcher, stats: Stats) -> None:
         self._dispatcher = dispatcher
@@ -38,7 +38,7 @@ class Loads:
     def sample(self, now_ms: float) -> None:
         if now_ms < self._due_ms:
             return
-        # Multiples of it, so that samples which come a little late still span a minute.
+        # Due at multiples of the interval: slightly late samples still span a minute.
         self._due_ms = (now_ms // SAMPLE_MS + 1) * SAMPLE_MS
         waiting = Counter(self._dispatcher.ready.counts)
         waiting.update(task.key for task in self._dispatcher.limiter.waiting())
@@ -46,7 +46,7 @@ class Loads:
         self._samples.append(_Sample(now_ms, self._stats.ended(), waiting))
 
     def put(self, key: Key, stats: pb.QueueStats) -> None:
-        """Sets how many tasks came in a second, and how long each took; 0 where that is unknown."""
+        """Set the arrivals per second and the duration of a task in ms; 0 if unknown."""
         if len(self._samples) < 2:
             return
         first, last = self._samples[0], self._samples[-1]
@@ -60,7 +60,7 @@ class Loads:
 
 
 def recommend(stats: pb.QueueStats) -> None:
-    """By Little's law: as many are in a place as come in a second, times the seconds they stay."""
+    """Set recommended slots and queue size, by Little's law: arrivals times duration."""
     arrivals = stats.arrivals_per_second
     if arrivals and stats.service_ms:
         stats.recommended_slots = ceil(arrivals * stats.service_ms / 1_000 / BUSY_SHARE)

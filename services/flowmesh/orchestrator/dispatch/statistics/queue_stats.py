@@ -1,4 +1,4 @@
-"""How full the queues are, and why tasks wait: what the dispatcher of one process has."""
+"""Statistics of queues in one process: waiting tasks by cause, running tasks, credit."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -10,14 +10,14 @@ from flowmesh.orchestrator.limits.ready_queues import Key, ReadyTask
 
 
 class Queues:
-    """Counts when asked; only loads are sampled before."""
+    """Counts on request; only loads are sampled in advance."""
 
     def __init__(self, dispatcher: Dispatcher, loads: Loads) -> None:
         self._dispatcher = dispatcher
         self._loads = loads
 
     def of(self, namespace: str, now_ms: float) -> list[pb.QueueStats]:
-        """The queues of a namespace that this process knows, by name and task type."""
+        """Return the queues of a namespace in this process, by name and task type."""
         dispatcher = self._dispatcher
         found: dict[Key, pb.QueueStats] = {}
 
@@ -57,7 +57,7 @@ class Queues:
         return [found[key] for key in sorted(found)]
 
     def merged(self, queues: Iterable[pb.QueueStats]) -> list[pb.QueueStats]:
-        """What several processes have, as one."""
+        """Return the sums of the statistics of several processes."""
         found: dict[tuple[str, str, str], pb.QueueStats] = {}
         for part in queues:
             name = (part.queue, part.task_type, part.requires)
@@ -67,7 +67,7 @@ class Queues:
                 continue
             for field in ("ready", "waiting_for_limits", "stopped", "running", "failed", "credit"):
                 setattr(known, field, getattr(known, field) + getattr(part, field))
-            # Every worker set is known to every orchestrator.
+            # Every worker set is attached to every orchestrator.
             known.worker_sets = max(known.worker_sets, part.worker_sets)
             known.oldest_ms = max(known.oldest_ms, part.oldest_ms)
             if part.highest > known.highest:

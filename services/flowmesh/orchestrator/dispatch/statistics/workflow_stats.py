@@ -14,8 +14,8 @@ from flowmesh.plan import PlanNode
 WORKFLOWS_MAX = 1_000
 TASKS_MAX = 200
 SAMPLES_MAX = 1_000
-SAMPLES_TOLD_MAX = 100
-"""A process tells another so many of its samples, evenly taken from the sorted ones."""
+SAMPLES_SENT_MAX = 100
+"""Samples that a process sends to another one, evenly taken from the sorted ones."""
 
 
 _OUTCOMES = {s.EXECUTION_COMPLETED: "completed", s.EXECUTION_FAILED: "failed"}
@@ -46,14 +46,14 @@ class Latency:
 
 
 def _thinned(ordered: list[float]) -> list[float]:
-    if len(ordered) <= SAMPLES_TOLD_MAX:
+    if len(ordered) <= SAMPLES_SENT_MAX:
         return ordered
-    step = (len(ordered) - 1) / (SAMPLES_TOLD_MAX - 1)
-    return [ordered[round(number * step)] for number in range(SAMPLES_TOLD_MAX)]
+    step = (len(ordered) - 1) / (SAMPLES_SENT_MAX - 1)
+    return [ordered[round(number * step)] for number in range(SAMPLES_SENT_MAX)]
 
 
 def _set_quantiles(message: execution_pb2.LatencyStats, ordered: list[tuple[float, float]]) -> None:
-    """Sets the percentiles from sorted samples, each with its weight."""
+    """Set the percentiles from sorted samples with weights."""
     total = sum(weight for _, weight in ordered)
     for field, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
         reached = 0.0
@@ -65,7 +65,7 @@ def _set_quantiles(message: execution_pb2.LatencyStats, ordered: list[tuple[floa
 
 
 def merged(parts: Iterable[execution_pb2.WorkflowStats]) -> list[execution_pb2.WorkflowStats]:
-    """What several processes counted, as one; they told their samples."""
+    """Return the sums of several processes' statistics, which contain samples."""
     workflows: dict[str, list[execution_pb2.WorkflowStats]] = {}
     for part in parts:
         workflows.setdefault(part.workflow_id, []).append(part)
@@ -113,9 +113,9 @@ def _merged_latency(parts: list[execution_pb2.LatencyStats]) -> execution_pb2.La
 
 
 def overhead(state: State) -> float:
-    """The share of an execution's time in which none of its tasks ran, 0 to 1.
+    """Return the share of an execution's time in which none of its tasks ran, 0 to 1.
 
-    A task runs from its first dispatch to its end, retries and the way to its worker included.
+    A task runs from its first dispatch to its end, including retries and transport.
     """
     wall_us = state.ended_at_us - state.started_at_us
     ran_us, until_us = 0, state.started_at_us
@@ -131,7 +131,7 @@ class _Task:
     __slots__ = ("completed", "failed", "kind", "latency", "retried")
 
     def __init__(self, planned: PlanNode) -> None:
-        # What decides, with the namespace, which workers take it; None of what none does.
+        # Decides, with the namespace, which workers take it; None for a node without a task.
         self.kind = (
             (planned.queue, planned.spec.task_type, planned.requires)
             if planned.spec is not None
@@ -151,25 +151,25 @@ class _Workflow:
 
 
 class Stats:
-    """What the committed transitions of this process add up to; bounded, oldest names dropped."""
+    """Counters of committed transitions by workflow; bounded, the oldest workflows are dropped."""
 
     def __init__(self, metrics: OrchestratorMetrics) -> None:
         self._metrics = metrics
-        # Counted and not yet told to the metrics, which cost more than the counting.
-        self._untold: dict[Any, float] = {}
+        # Counts not yet added to the metrics, whose updates are slower.
+        self._pending_counts: dict[Any, float] = {}
         self._workflows: OrderedDict[tuple[str, str], _Workflow] = OrderedDict()
 
     def _count(self, counter: Any, amount: float = 1) -> None:
-        self._untold[counter] = self._untold.get(counter, 0) + amount
+        self._pending_counts[counter] = self._pending_counts.get(counter, 0) + amount
 
-    def tell(self) -> None:
-        """Brings the metrics up to date, once per commit."""
-        for counter, amount in self._untold.items():
+    def flush_metrics(self) -> None:
+        """Add the counts to the metrics, once per commit."""
+        for counter, amount in self._pending_counts.items():
             counter.inc(amount)
-        self._untold.clear()
+        self._pending_counts.clear()
 
     def observe(self, state: State, transition: Transition, *, started: bool) -> None:
-        """Counts one committed transition."""
+        """Count one committed transition."""
         key = (state.plan.namespace, state.plan.workflow_id)
         workflow = self._workflows.get(key)
         if workflow is None:
@@ -224,7 +224,7 @@ class Stats:
             self._count(self._metrics.canceled)
 
     def ended(self) -> dict[Key, tuple[int, float]]:
-        """How many tasks of each kind have ended, and the milliseconds that they took together."""
+        """Return the number of ended tasks of each kind, and their total duration in ms."""
         found: dict[Key, tuple[int, float]] = {}
         for (namespace, _), workflow in self._workflows.items():
             for task in workflow.tasks.values():
@@ -235,11 +235,11 @@ class Stats:
         return found
 
     def workflows(self) -> list[tuple[str, str]]:
-        """Namespace and id of those that are counted."""
+        """Return namespace and id of the counted workflows."""
         return list(self._workflows)
 
     def durations(self, key: tuple[str, str]) -> list[tuple[str, Latency]]:
-        """What the tasks of one workflow took that workers run."""
+        """Return the durations of one workflow's worker tasks, by node."""
         workflow = self._workflows.get(key)
         if workflow is None:
             return []
@@ -275,7 +275,7 @@ class Stats:
 
 
 def given_up(state: State) -> Iterator[NodeState]:
-    """The dead letters of an execution that failed: its tasks whose last attempt failed."""
+    """Yield the dead letters of a failed execution: its tasks whose last attempt failed."""
     for scope in state.all_scopes():
         for _, node in sorted(scope.nodes.items()):
             if node.status == s.FAILED and node.planned.is_task and node.planned.spec is not None:
@@ -283,7 +283,7 @@ def given_up(state: State) -> Iterator[NodeState]:
 
 
 def _task(workflow: _Workflow, node: NodeState) -> _Task | None:
-    """The counters of a task; those of a map are of all its items together."""
+    """Return the counters of a task; all items of a map share them."""
     name = node.planned.id
     task = workflow.tasks.get(name)
     if task is None and len(workflow.tasks) < TASKS_MAX:
