@@ -1,4 +1,4 @@
-"""The client without async: register, start, follow the events, read the history.
+"""The blocking client: register a workflow, start it, watch its events.
 
 Run it beside `flowmesh dev`: python examples/sdk_blocking.py
 """

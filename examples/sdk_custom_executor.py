@@ -24,9 +24,9 @@ DISCOUNT = {
 
 
 async def rebate(params: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """`params` are those of the step, rendered; `context` holds what the workflow knows so far.
+    """`params` are the rendered parameters of the step; `context` holds the shared data.
 
-    It also tells of the attempt, the idempotency key, the time left …
+    `context` also has the attempt, the idempotency key, the remaining time …
     """
     saved = params["amount"] * params["percent"] / 100
     pay = params["amount"] - saved

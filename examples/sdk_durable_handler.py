@@ -1,4 +1,4 @@
-"""A durable handler: code that goes on where it was, whatever happens to its worker.
+"""A durable handler: code that resumes at its last step after a crash of its worker.
 
 Run it beside `flowmesh dev`: python examples/sdk_durable_handler.py
 """
@@ -14,7 +14,7 @@ async def reserve(item: str) -> str:
 
 
 def charge(card: str, amount: int) -> dict[str, Any]:
-    """Steps may be plain functions too; they run in threads."""
+    """A step can be a plain function, which runs in a thread."""
     return {"card": card, "charged": amount}
 
 
@@ -23,7 +23,7 @@ async def ship(parcel: dict[str, Any]) -> str:
 
 
 async def order(ctx: DurableContext, given: dict[str, Any]) -> dict[str, Any]:
-    """What each step returned is journaled: should it run again, it skips what it has done."""
+    """The results of steps are journaled; a repeated run skips the completed ones."""
     reserved, paid = await asyncio.gather(
         ctx.step("reserve", reserve, given["item"]),
         ctx.step("charge", charge, given["card"], given["amount"], retry=Retry(attempts=3)),

@@ -17,7 +17,7 @@ async def split(data: dict[str, Any]) -> list[list[int]]:
 
 
 async def add(data: dict[str, Any], context: TaskContext) -> int:
-    """Its own part is the one with the number at the end of its name."""
+    """Add the part whose number is at the end of the node id."""
     number = int(context.node.rpartition("-")[2])
     return sum(data["results"]["splitter"][number])
 

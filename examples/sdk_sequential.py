@@ -1,4 +1,4 @@
-"""Sequential tasks with the WorkflowEngine: one after the other, results passed on.
+"""Sequential tasks with the WorkflowEngine: each uses the result of the previous one.
 
 Run it beside `flowmesh dev`: python examples/sdk_sequential.py
 """
@@ -14,7 +14,7 @@ async def fetch_order(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def count_items(data: dict[str, Any]) -> int:
-    """Handlers may be plain functions too; they run in threads."""
+    """A handler can be a plain function, which runs in a thread."""
     return len(data["results"]["task-1"]["items"])
 
 

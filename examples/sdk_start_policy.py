@@ -1,4 +1,4 @@
-"""A start policy: each customer is synchronized by one execution at a time, in order.
+"""A start policy: executions of one customer run one at a time, in order.
 
 Run it beside `flowmesh dev`: python examples/sdk_start_policy.py
 """
@@ -13,7 +13,7 @@ running: set[str] = set()
 
 
 async def sync(customer: dict[str, Any]) -> dict[str, Any]:
-    """Nobody else synchronizes this customer meanwhile."""
+    """Check that no other execution synchronizes this customer."""
     assert customer["id"] not in running
     running.add(customer["id"])
     await asyncio.sleep(0.05)
@@ -31,7 +31,7 @@ async def main(address: str = "") -> list[Any]:
         changes = [{"id": f"c{number % 2}", "change": number} for number in range(6)]
         handles = [await client.start(flow.id, change) for change in changes]
         last = await handles[-1].describe()
-        print(last.status, "since it waits for its turn" if last.hold else "")
+        print(last.status, "because it waits for its turn" if last.hold else "")
         return [await handle.result() for handle in handles]
 
 

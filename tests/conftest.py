@@ -12,7 +12,7 @@ import structlog
 
 from flowmesh import core
 from flowmesh.embedded import EmbeddedServers
-from flowmesh.testing.databases import Initialised, fresh_database
+from flowmesh.testing.databases import InitialDatabase, fresh_database
 from flowmesh.testing.suite import Suite, raw_channel
 
 
@@ -22,9 +22,9 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """New suites get a copy of an initialised database, but for those that set this to None."""
-    Suite.initialised = Initialised(tmp_path_factory.mktemp("initialised"))
+def initial_database(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """New suites copy an initialized database, unless a test sets this to None."""
+    Suite.initial_database = InitialDatabase(tmp_path_factory.mktemp("initialized"))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -65,7 +65,7 @@ async def timed_start(suite: Suite) -> float:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def unused(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Started]:
     suite = Suite(tmp_path_factory.mktemp("speed") / "data")
-    suite.initialised = None
+    suite.initial_database = None
     try:
         first_s = await timed_start(suite)
         await suite.stop()

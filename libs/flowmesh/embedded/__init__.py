@@ -1,7 +1,7 @@
 """PostgreSQL, NATS JetStream and Redis as supervised children of this process.
 
-The real servers from wheels, with their data under one data directory. They die with the
-process that started them and are restarted when they crash. Not used where addresses are given.
+The servers come from wheels and keep their data in one data directory. They die with the process
+that started them and restart after a crash. They are not used if addresses are given.
 """
 
 from flowmesh.embedded.datadir import DataDir

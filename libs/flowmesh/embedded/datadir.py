@@ -1,4 +1,4 @@
-"""The data directory: one owner at a time, told by a lock that dies with its process."""
+"""The data directory, locked by one process at a time."""
 
 import fcntl
 import os
@@ -18,8 +18,8 @@ DIRECTORY_MODE = 0o755
 class DataDir:
     """A locked data directory.
 
-    `identity` is written once and never changes: whoever holds the lock of the same identity
-    knows that earlier holders are dead.
+    `identity` is written once and never changes. The holder of the lock knows that earlier holders
+    of the same identity are dead.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +29,7 @@ class DataDir:
         self._socket_dirs: list[Path] = []
 
     def acquire(self) -> None:
-        """Takes the lock; raises DataDirLocked with the pid of the process that has it."""
+        """Acquire the lock; raises DataDirLocked with the pid of its holder."""
         try:
             self.path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -46,10 +46,10 @@ class DataDir:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         self._lock = lock
-        self.identity = self._once("identity", lambda: secrets.token_hex(16))
+        self.identity = self._stored("identity", lambda: secrets.token_hex(16))
 
     def release(self) -> None:
-        """Gives the lock back; the file stays, so that no two processes lock different files."""
+        """Release the lock; its file stays, so that all processes lock the same file."""
         for directory in self._socket_dirs:
             shutil.rmtree(directory, ignore_errors=True)
         self._socket_dirs.clear()
@@ -58,29 +58,29 @@ class DataDir:
             self._lock = -1
 
     def secret(self, name: str) -> str:
-        """A random word kept in the data directory, readable by its owner only."""
-        return self._once(name, lambda: secrets.token_urlsafe(24))
+        """Return a random secret, stored in the data directory and readable by its owner only."""
+        return self._stored(name, lambda: secrets.token_urlsafe(24))
 
     def folder(self, name: str, mode: int = 0o700) -> Path:
-        """A folder of the data directory, made when it is not there."""
+        """Return a folder of the data directory and create it if needed."""
         folder = self.path / name
         folder.mkdir(mode=mode, exist_ok=True)
         return folder
 
     def socket_dir(self, folder: Path, socket_name: str) -> Path:
-        """Where a socket goes: its folder, or a short private one when that path is too long."""
+        """Return the folder for a socket: `folder`, or a short one if its path is too long."""
         if len(os.fsencode(folder / socket_name)) <= SOCKET_PATH_BYTES_MAX:
             return folder
         short = Path(tempfile.mkdtemp(prefix="flowmesh-"))
         self._socket_dirs.append(short)
         return short
 
-    def _once(self, name: str, make: Callable[[], str]) -> str:
+    def _stored(self, name: str, generate: Callable[[], str]) -> str:
         path = self.path / name
         try:
             return path.read_text().strip()
         except FileNotFoundError:
-            value = make()
+            value = generate()
         draft = path.with_suffix(".new")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(value + "\n")

@@ -1,13 +1,13 @@
 """Errors of the embedded servers.
 
-EmbeddedError            the message is one line and says what to do
+EmbeddedError            the message is one line with the remedy
 ├── DataDirLocked        another process uses the data directory; its pid is in the message
 └── ServerFailed         a server did not become ready; its last log lines are in the message
 """
 
 
 class EmbeddedError(Exception):
-    """Something about the embedded servers that a person has to mend."""
+    """A problem of the embedded servers that the user must resolve."""
 
 
 class DataDirLocked(EmbeddedError):
@@ -21,4 +21,4 @@ class DataDirLocked(EmbeddedError):
 
 
 class ServerFailed(EmbeddedError):
-    """A server did not come up."""
+    """A server did not become ready."""

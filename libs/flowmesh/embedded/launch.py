@@ -1,12 +1,12 @@
-"""Becomes another program that dies with its parent, as another user where asked.
+"""Executes a program that dies with its parent, optionally as another user.
 
-Run as a script by an isolated interpreter between fork and exec, because none of this is safe in
-a forked copy of a process with threads. Imports nothing of ours, and nothing late: the other user
-may not be able to read the interpreter's library.
+An isolated interpreter runs this script between fork and exec, as these steps are not safe in a
+forked process with threads. It imports only the standard library, and all of it early: the other
+user may have no right to read the library of the interpreter.
 
     launch.py PARENT_PID DEATH_SIGNAL UID GID READ_ANYWHERE program arguments...
 
-UID -1 keeps the user. READ_ANYWHERE 1 keeps the right to pass folders of other users.
+UID -1 keeps the user. READ_ANYWHERE 1 keeps the capability to enter folders of other users.
 """
 
 import ctypes
@@ -15,13 +15,13 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 PR_SET_SECUREBITS = 28
-# Without it access(2) ignores capabilities of an ordinary user, and the programs ask access(2).
+# The programs call access(2), which otherwise ignores capabilities of an ordinary user.
 SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 REFUSED = (
-    "PostgreSQL does not run as root, and this root may not let it pass closed folders: install"
-    " where every parent folder has mode 711 or more, or start as an ordinary user"
+    "PostgreSQL does not run as root, and this root lacks the capability to enter closed folders:"
+    " install where every parent folder has mode 711 or more, or start as an ordinary user"
 )
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
@@ -34,7 +34,7 @@ def main() -> None:
     if uid >= 0:
         _become(uid, gid, read_anywhere=bool(read_anywhere))
     if sys.platform == "linux":
-        # After the change of user: that clears the setting.
+        # After the change of the user, which resets it.
         _prctl(PR_SET_PDEATHSIG, death_signal)
         if os.getppid() != parent:
             sys.exit(1)
@@ -52,7 +52,7 @@ def _become(uid: int, gid: int, *, read_anywhere: bool) -> None:
 
 
 def _keep(capability: int) -> bool:
-    """Keeps one capability over exec, nothing else; false where the process never had it."""
+    """Keep one capability over exec and drop all others; return False if it is not held."""
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     bit = 1 << capability

@@ -1,7 +1,7 @@
-"""Ends servers that a killed owner of this data directory left behind, and no others.
+"""Stops orphaned servers of a killed owner of this data directory.
 
-A leftover has a program name of ours and its working directory inside the directory whose lock
-this process holds; both are read from the kernel, so a reused pid is never taken for one.
+An orphaned server has a known program name, and its working directory is in the data directory that
+this process has locked. Both are read from the kernel, so a reused pid is not mistaken for one.
 """
 
 import signal
@@ -16,8 +16,8 @@ END_TIMEOUT_S = 5.0
 
 
 def end_leftovers(folder: Path) -> int:
-    """Ends what still runs in the folder and waits until it is gone; says how many there were."""
-    found = [process for process in psutil.process_iter() if _is_ours(process, folder)]
+    """Stop the orphaned servers of a folder, wait for their end and return their number."""
+    found = [process for process in psutil.process_iter() if _is_orphan(process, folder)]
     if not found:
         return 0
     log = structlog.get_logger("flowmesh.embedded")
@@ -32,7 +32,7 @@ def end_leftovers(folder: Path) -> int:
     return len(found)
 
 
-def _is_ours(process: psutil.Process, folder: Path) -> bool:
+def _is_orphan(process: psutil.Process, folder: Path) -> bool:
     try:
         return process.name() in PROGRAMS and Path(process.cwd()).is_relative_to(folder)
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""NATS with JetStream as a child: file storage, a token, one port on loopback."""
+"""NATS with JetStream as a child process: file storage, a token, one port on loopback."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from flowmesh.embedded.datadir import DataDir
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
-# Every stream reserves its own bound; this only has to hold all of them.
+# Every stream reserves its own maximum; this must hold all of them.
 FILE_STORE_BYTES_MAX = 1024 * 1024**3
 MEMORY_STORE_BYTES_MAX = 64 * 1024**2
 PROBE_TIMEOUT_S = 1.0
 
 
 class Nats:
-    """Where the embedded NATS is and how it is run. The port stays that of the last start."""
+    """The embedded NATS: its address and program. It reuses the port of the last start."""
 
     def __init__(self, data_dir: DataDir) -> None:
         self._binary = binaries.nats_server()
@@ -32,6 +32,7 @@ class Nats:
         self.address = f"nats://{self._token}@127.0.0.1:{self._port}"
 
     async def prepare(self) -> None:
+        """Write the configuration file."""
         config = {
             "listen": f"127.0.0.1:{self._port}",
             "server_name": "flowmesh",
@@ -49,17 +50,18 @@ class Nats:
             json.dump(config, file, indent=1)
 
     def program(self) -> Program:
+        """Return the program of the server."""
         return Program(
             name="nats",
             argv=(str(self._binary), "-c", "nats.conf"),
             folder=self._folder,
             log=self._log,
-            ready=self._answers,
+            ready=self._is_ready,
             before_start=lambda: None,
             death_signal=signal.SIGTERM,
         )
 
-    async def _answers(self) -> bool:
+    async def _is_ready(self) -> bool:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -73,12 +75,12 @@ class Nats:
 
 
 def _port(folder: Path) -> int:
-    """The port of the last start when it is free, else another, kept for the next start."""
+    """Return the port of the last start if it is free, else a new one, and store it."""
     path = folder / "port"
-    kept = 0
+    previous = 0
     with contextlib.suppress(OSError, ValueError):
-        kept = int(path.read_text())
-    port = kept if kept and _is_free(kept) else free_port()
+        previous = int(path.read_text())
+    port = previous if previous and _is_free(previous) else free_port()
     path.write_text(f"{port}\n")
     return port
 
@@ -94,7 +96,7 @@ def _is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

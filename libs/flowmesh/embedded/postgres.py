@@ -1,9 +1,8 @@
-"""PostgreSQL 18 as a child: initialised once, durable, reachable by a unix socket only.
+"""PostgreSQL 18 as a child process: initialized once, durable, with a unix socket only.
 
-PostgreSQL refuses to run as root. Started by root it runs as an unprivileged user and reaches
-its data through its working directory (`/proc/self/cwd`), so the folders above may stay closed
-to that user. Only where the programs themselves lie in a closed folder does it keep the one
-capability to pass folders.
+PostgreSQL refuses to run as root. If root starts it, it runs as an unprivileged user and opens its
+data through its working directory (`/proc/self/cwd`), so parent folders can stay closed to that
+user. It keeps the capability to enter folders only if its programs are in a closed folder.
 """
 
 import asyncio
@@ -39,7 +38,7 @@ PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"
 INIT_TIMEOUT_S = 60.0
 PROBE_TIMEOUT_S = 1.0
-# Preferred owners of the data when root starts the server.
+# Accounts that own the data if root starts the server, in order of preference.
 ACCOUNTS = ("pgserver", "nobody")
 SETTINGS = {
     "listen_addresses": "",
@@ -51,7 +50,7 @@ SETTINGS = {
     "jit": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # What is read again after a crash: 64 MB take 0.2 to 0.4 s, whatever was done before.
+    # The maximum replayed after a crash: 64 MB take 0.2 to 0.4 s.
     "max_wal_size": "64MB",
     "min_wal_size": "64MB",
     "checkpoint_warning": "0",
@@ -71,7 +70,7 @@ SETTINGS = {
 
 
 class Postgres:
-    """Where the embedded PostgreSQL is and how it is run."""
+    """The embedded PostgreSQL: its address and program."""
 
     def __init__(self, data_dir: DataDir) -> None:
         self._bin = binaries.postgres_bin()
@@ -79,14 +78,14 @@ class Postgres:
         self._log = data_dir.folder("logs", 0o755) / "postgres.log"
         self._sockets = data_dir.socket_dir(self._folder, SOCKET)
         self._run_as = _unprivileged(self._bin / "postgres")
-        # An absolute path would have to be passable for the other user.
+        # The other user may have no right to enter the folders of an absolute path.
         self._data_argument = "/proc/self/cwd" if self._run_as.uid >= 0 else str(self._folder)
         self.address = (
             f"postgresql://{USER}@/{DATABASE}?host={quote(str(self._sockets))}&port={PORT}"
         )
 
     async def prepare(self) -> None:
-        """Initialises the data once; an initialisation that was cut off starts over."""
+        """Initialize the data once; an interrupted initialization is repeated."""
         self._own(self._folder)
         if self._sockets != self._folder:
             self._own(self._sockets)
@@ -94,10 +93,11 @@ class Postgres:
             return
         for entry in self._folder.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        await self._initialise()
+        await self._initialize()
         (self._folder / ".complete").touch()
 
     def program(self) -> Program:
+        """Return the program of the server."""
         settings = dict(SETTINGS, unix_socket_directories=self._socket_argument())
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return Program(
@@ -112,7 +112,7 @@ class Postgres:
             ),
             folder=self._folder,
             log=self._log,
-            ready=self._answers,
+            ready=self._is_ready,
             before_start=self._clear_stale,
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGQUIT,
@@ -128,7 +128,7 @@ class Postgres:
                 os.chown(path, self._run_as.uid, self._run_as.gid, follow_symlinks=False)
         folder.chmod(0o700)
 
-    async def _initialise(self) -> None:
+    async def _initialize(self) -> None:
         argv = (
             *(str(self._bin / "initdb"), "-D", self._data_argument, "-U", USER),
             *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"),
@@ -145,10 +145,10 @@ class Postgres:
         async with asyncio.timeout(INIT_TIMEOUT_S):
             code = await process.wait()
         if code != 0:
-            raise ServerFailed(f"postgres could not be initialised: {last_lines(self._log)}")
+            raise ServerFailed(f"postgres could not be initialized: {last_lines(self._log)}")
 
     def _clear_stale(self) -> None:
-        """Ends what a killed postmaster left behind before its pid file goes."""
+        """Stop orphaned servers and delete the stale files of a killed postmaster."""
         pid_file = self._folder / "postmaster.pid"
         if pid_file.exists():
             end_leftovers(self._folder)
@@ -156,7 +156,7 @@ class Postgres:
         for name in (SOCKET, f"{SOCKET}.lock"):
             (self._sockets / name).unlink(missing_ok=True)
 
-    async def _answers(self) -> bool:
+    async def _is_ready(self) -> bool:
         if not (self._sockets / SOCKET).exists():
             return False
         try:
@@ -174,14 +174,14 @@ class Postgres:
         return self.address.replace(f"/{DATABASE}?", "/postgres?")
 
     async def _ensure_database(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        there = await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE)
-        if there is None:
+        found = await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE)
+        if found is None:
             with contextlib.suppress(asyncpg.DuplicateDatabaseError):
                 await connection.execute(f'create database "{DATABASE}"')
 
 
 def _unprivileged(program: Path) -> RunAs:
-    """Who runs the server: this user, or for root an account that is not."""
+    """Return the user of the server: this user, or an unprivileged account for root."""
     if os.geteuid() != 0:
         return RunAs()
     if sys.platform != "linux":
@@ -196,6 +196,6 @@ def _unprivileged(program: Path) -> RunAs:
         closed = any(not parent.stat().st_mode & stat.S_IXOTH for parent in program.parents)
         return RunAs(uid=account.pw_uid, gid=account.pw_gid, read_anywhere=closed)
     raise EmbeddedError(
-        'PostgreSQL does not run as root and there is no account "nobody" to run it as;'
+        'PostgreSQL does not run as root, and there is no account "nobody" for it;'
         " start as an ordinary user, or pass --postgres ADDRESS"
     )

@@ -1,4 +1,4 @@
-"""Redis as a child: in memory only, by a unix socket. What it holds may be lost at any time."""
+"""Redis as a child process: in memory, with a unix socket; its data is not durable."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ PROBE_TIMEOUT_S = 1.0
 
 
 class Redis:
-    """Where the embedded Redis is and how it is run."""
+    """The embedded Redis: its address and program."""
 
     def __init__(self, data_dir: DataDir) -> None:
         self._binary = binaries.redis_server()
@@ -23,9 +23,10 @@ class Redis:
         self.address = f"unix://{self._socket}"
 
     async def prepare(self) -> None:
-        """Nothing to prepare: the settings are arguments and there is no data."""
+        """Do nothing: the settings are arguments, and there is no data."""
 
     def program(self) -> Program:
+        """Return the program of the server."""
         settings = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -43,11 +44,11 @@ class Redis:
             argv=(str(self._binary), *options),
             folder=self._folder,
             log=self._log,
-            ready=self._answers,
+            ready=self._is_ready,
             before_start=lambda: self._socket.unlink(missing_ok=True),
         )
 
-    async def _answers(self) -> bool:
+    async def _is_ready(self) -> bool:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 reader, writer = await asyncio.open_unix_connection(str(self._socket))

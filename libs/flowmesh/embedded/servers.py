@@ -1,4 +1,4 @@
-"""The set of embedded servers of one data directory."""
+"""The embedded servers of one data directory."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ RUNNING_FILE = "servers.json"
 
 
 class Server(Protocol):
-    """What the set needs of a server."""
+    """A server: its address, preparation and program."""
 
     address: str
 
@@ -31,10 +31,10 @@ class Server(Protocol):
 
 
 class EmbeddedServers:
-    """Starts the servers on entry, all at once, and stops them on exit.
+    """A context manager that starts the servers concurrently and stops them.
 
-    The addresses are those of the settings: `postgres`, `nats`, `redis`; empty for a server that
-    is not among `only`. Raises DataDirLocked when another process uses the data directory.
+    The attributes `postgres`, `nats` and `redis` are their addresses, empty for a server that is
+    not in `only`. Raises DataDirLocked if another process uses the data directory.
     """
 
     def __init__(self, data_dir: str | Path, *, only: Collection[str] = NAMES) -> None:
@@ -72,28 +72,28 @@ class EmbeddedServers:
         return self.data_dir.identity
 
     def pids(self) -> dict[str, int]:
-        """The pid of each server; 0 while one is down."""
+        """Return the pid of each server; 0 while it is down."""
         return {name: child.pid for name, child in self._children.items()}
 
     def restarts(self, name: str) -> int:
-        """How often a server was started again after it died."""
+        """Return the number of restarts of a server after crashes."""
         return self._children[name].restarts
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Kills one server; its supervisor starts it again (see until_ready)."""
+        """Kill one server; its supervisor restarts it (see until_ready)."""
         self._children[name].mark_down()
         self._children[name].send(number)
 
     async def until_ready(self, name: str) -> None:
-        """Returns when the server answers, again after a kill."""
+        """Wait until a server is ready, also after a kill."""
         await self._children[name].until_ready()
 
     async def stop(self, name: str) -> None:
-        """Takes one server down until it is started."""
+        """Stop one server until `start`."""
         await self._children[name].stop()
 
     async def start(self, name: str) -> None:
-        """Brings a stopped server back at its address."""
+        """Start a stopped server at its previous address."""
         await self._children[name].start()
 
     async def _start_all(self) -> None:
@@ -118,7 +118,7 @@ class EmbeddedServers:
             await server.prepare()
         except PermissionError as error:
             raise EmbeddedError(
-                f"no right to {error.filename}, which another user has made;"
+                f"no permission for {error.filename}, which another user owns;"
                 " start as that user, or choose another folder with --data-dir"
             ) from error
         self._children[name] = Child(server.program(), self._write_running)
@@ -128,7 +128,7 @@ class EmbeddedServers:
         await asyncio.gather(*(child.stop() for child in self._children.values()))
 
     def _end_leftovers(self) -> None:
-        """Only after an end that was not orderly: then the file is still there."""
+        """Stop orphaned servers if the last owner crashed, which leaves the file of pids."""
         if (self.data_dir.path / RUNNING_FILE).exists():
             end_leftovers(self.data_dir.path)
 

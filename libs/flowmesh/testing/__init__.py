@@ -1,1 +1,1 @@
-"""What tests of the suite and of things built on it stand on: real servers, the real suite."""
+"""Support for tests of the suite and of programs that use it: real servers, a running suite."""

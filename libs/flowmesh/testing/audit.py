@@ -1,8 +1,7 @@
-"""Who owned which partition when, and who committed what: written down by the database itself.
+"""An audit of partition owners and commits, recorded by triggers of the database.
 
-Triggers note every change of an owner and every commit in the order in which their locks were
-held. That is the recorded history for I5: epochs only rise, and nobody commits to a partition
-that is somebody else's by then.
+The triggers record every change of an owner and every commit in the order of their locks. The
+record proves the invariant I5: epochs only rise, and only the owner of a partition commits to it.
 """
 
 from collections.abc import Iterable
@@ -44,7 +43,7 @@ from audit.commits c order by c.moment"""
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A partition has this epoch and owner (None: nobody) from this moment on."""
+    """The epoch and owner (None if unowned) of a partition from a moment on."""
 
     moment: int
     partition: int
@@ -54,7 +53,7 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """An incarnation has committed a position: rows of history by execution and sequence."""
+    """A commit of an incarnation: its position and rows by execution and sequence."""
 
     moment: int
     at_us: int
@@ -65,7 +64,7 @@ class Commit:
 
 
 async def install(postgres: str) -> None:
-    """Begins to write down; before there is any load."""
+    """Start to record; call it before any load."""
     connection = await asyncpg.connect(postgres, timeout=TIMEOUT_S)
     try:
         async with connection.transaction():
@@ -76,7 +75,7 @@ async def install(postgres: str) -> None:
 
 
 async def read(connection: asyncpg.Connection) -> tuple[list[Owned], list[Commit]]:
-    """All that was written down, as one consistent read."""
+    """Read all records in one consistent snapshot."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         owners = [Owned(*row) for row in await connection.fetch(_OWNERS)]
         commits = [_commit(row) for row in await connection.fetch(_COMMITS)]
@@ -95,23 +94,23 @@ def _commit(row: asyncpg.Record) -> Commit:
 
 
 def check_epochs(owners: Iterable[Owned], commits: Iterable[Commit]) -> list[str]:
-    """I5: epochs never fall, only the owner of the time commits, each position is there once."""
+    """Check I5: epochs never fall, only the current owner commits, positions have no gap."""
     problems: list[str] = []
-    now: dict[int, Owned] = {}
+    owner_of: dict[int, Owned] = {}
     last: dict[int, int] = {}
     entries: list[Owned | Commit] = [*owners, *commits]
     for entry in sorted(entries, key=lambda entry: entry.moment):
         if isinstance(entry, Owned):
-            before = now.get(entry.partition)
+            before = owner_of.get(entry.partition)
             if before is not None and entry.epoch < before.epoch:
                 problems.append(f"I5 partition {entry.partition}: {before.epoch}, then {entry}")
-            now[entry.partition] = entry
+            owner_of[entry.partition] = entry
             continue
         if entry.position != last.get(entry.incarnation, entry.position - 1) + 1:
             problems.append(f"I5 position {last.get(entry.incarnation)}, then {entry}")
         last[entry.incarnation] = entry.position
         for partition in entry.partitions:
-            owner = now.get(partition)
+            owner = owner_of.get(partition)
             if owner is not None and owner.incarnation != entry.incarnation:
                 problems.append(f"I5 {entry} commits to a partition of {owner}")
     return problems

@@ -1,7 +1,7 @@
-"""Checks what must hold after any fault, from what was recorded: the invariants I1 to I9.
+"""Checks of the invariants I1 to I9, which must hold after any fault.
 
-Works on the rows of the database, the calls a receiver saw, the events a subscriber got and the
-answers a caller got. It says what is wrong and changes nothing; nothing found is an empty list.
+The checks read the rows of the database, the calls of a receiver, the events of a subscriber and
+the responses of callers. Each returns a list of problems, which is empty if the invariant holds.
 """
 
 from collections import Counter, defaultdict
@@ -29,7 +29,7 @@ TERMINAL = (
 )
 NODE_ENDED = ("task_completed", "task_failed", "task_skipped", "task_canceled")
 RESULTS = ("task_completed", "task_failed", "task_retrying")
-# Event times are the database's clock as a process knows it; the sink's are the machine's.
+# Event times are of the database clock as a process estimates it; the sink has the machine clock.
 CLOCK_TOLERANCE_US = 20_000
 
 _EXECUTIONS = """
@@ -46,7 +46,7 @@ where digest in (select plan_digest from orchestrator.executions where workflow_
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An execution as the database holds it. `rows` are first sequence and events per commit."""
+    """A stored execution; `rows` has the first sequence and the events of each commit."""
 
     id: str
     request_id: str
@@ -66,13 +66,13 @@ class Stored:
         return has_ended(self.status)
 
     def replayed(self) -> State:
-        """The state that its history adds up to; raises ValueError when it does not add up."""
+        """Replay the history and return its state; raises ValueError if it is inconsistent."""
         return replay(self.id, self.plan, self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class SinkCall:
-    """A call that reached the receiver: which step it was for, under which key, when."""
+    """A call received by the sink: its step, Idempotency-Key and time."""
 
     step: str
     key: str
@@ -80,15 +80,15 @@ class SinkCall:
 
 
 async def reader(postgres: str) -> asyncpg.Connection:
-    """A connection that can only read."""
-    only_read = {"default_transaction_read_only": "on"}
-    return await asyncpg.connect(postgres, timeout=TIMEOUT_S, server_settings=only_read)
+    """Open a read-only connection."""
+    settings = {"default_transaction_read_only": "on"}
+    return await asyncpg.connect(postgres, timeout=TIMEOUT_S, server_settings=settings)
 
 
 async def read_stored(
     connection: asyncpg.Connection, workflow_ids: Sequence[str]
 ) -> dict[str, Stored]:
-    """All executions of these workflows with their histories, as one consistent read."""
+    """Read all executions of these workflows with their histories in one snapshot."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         executions = await connection.fetch(_EXECUTIONS, workflow_ids)
         histories = await connection.fetch(_HISTORY, workflow_ids)
@@ -117,9 +117,9 @@ async def read_stored(
 
 
 def check_starts(stored: Mapping[str, Stored], answers: Mapping[str, Iterable[str]]) -> list[str]:
-    """Each acknowledged start is one execution; each request id has one, whatever was answered.
+    """Check that each acknowledged start and each request id has exactly one execution.
 
-    `answers` are the execution ids that were answered per request id, of every try.
+    `answers` has the execution ids returned for each request id, including retries.
     """
     found = Counter(one.request_id for one in stored.values())
     problems = [f"I1 {key}: {count} executions" for key, count in found.items() if count > 1]
@@ -135,7 +135,7 @@ def check_starts(stored: Mapping[str, Stored], answers: Mapping[str, Iterable[st
 
 
 def check_history(one: Stored) -> list[str]:
-    """One history by itself: complete, in order, adding up to what is stored, and ended."""
+    """Check that a history is complete, ordered, ended, and consistent with its stored row."""
     problems: list[str] = []
     events = one.events
     sequences = [event.sequence for event in events]
@@ -148,7 +148,7 @@ def check_history(one: Stored) -> list[str]:
     if len(terminal) > 1 or (terminal and kinds[-1] != terminal[0]):
         problems.append(f"I2 terminal events {terminal}, last {kinds[-1]}")
     if not terminal:
-        problems.append(f"I9 stuck behind {kinds[-1] if kinds else 'nothing'}")
+        problems.append(f"I9 stuck after {kinds[-1] if kinds else 'no event'}")
     if not problems:
         problems += _check_replay(one)
     return [f"{one.id}: {problem}" for problem in problems + _check_nodes(one, events)]
@@ -212,11 +212,11 @@ def check_sink(
     *,
     extra_deliveries: int,
 ) -> list[str]:
-    """What the receiver saw fits what was accepted.
+    """Check the calls of the receiver against the accepted results.
 
-    Every completed step was called under one key of its own, never before its dependencies'
-    results, and no more often than its history has deliveries, plus those that a crash may have
-    cost before they were committed.
+    Every completed step was called with one key of its own, after the results of its dependencies,
+    and at most once per delivery in its history, plus `extra_deliveries` for crashes before a
+    commit.
     """
     problems: list[str] = []
     seen: dict[tuple[str, str], list[SinkCall]] = defaultdict(list)
@@ -227,12 +227,14 @@ def check_sink(
         keys = {key for name, key in seen if name == step}
         lost, unknown = expected.keys() - keys, keys - expected.keys()
         if lost or unknown:
-            problems.append(f"I3 {step}: {len(lost)} accepted but never called, strange {unknown}")
+            problems.append(
+                f"I3 {step}: {len(lost)} accepted but never called, unexpected {unknown}"
+            )
         for key in expected.keys() & keys:
             of_key = seen[step, key]
-            most = _deliveries(expected[key], step) + extra_deliveries
-            if len(of_key) > most:
-                problems.append(f"I3 {key}: called {len(of_key)} times, at most {most}")
+            maximum = _deliveries(expected[key], step) + extra_deliveries
+            if len(of_key) > maximum:
+                problems.append(f"I3 {key}: called {len(of_key)} times, at most {maximum}")
             ready_us = _ready_at_us(expected[key], step)
             if min(call.at_us for call in of_key) < ready_us - CLOCK_TOLERANCE_US:
                 problems.append(f"I4 {key}: called before its dependencies had ended")
@@ -242,7 +244,7 @@ def check_sink(
 def check_effects(
     stored: Mapping[str, Stored], effects: Iterable[Mapping[str, Any]], steps: Iterable[str]
 ) -> list[str]:
-    """The receiver's file holds each accepted step's effect exactly once, and no other one's."""
+    """Check that the file of effects has each accepted step exactly once and no other step."""
     keyed = [line for line in effects if line["key"] and line["applied"]]
     applied = Counter((line["route"], line["key"]) for line in keyed)
     problems = [f"I3 {key} of {step}: {n} effects" for (step, key), n in applied.items() if n > 1]
@@ -250,18 +252,20 @@ def check_effects(
         expected = {key_of(one.id, step) for one in stored.values() if completed(one, step)}
         found = {key for route, key in applied if route == step}
         if expected != found:
-            lost, strange = len(expected - found), sorted(found - expected)[:5]
-            problems.append(f"I3 {step}: {lost} accepted without an effect, strange {strange}")
+            lost, unexpected = len(expected - found), sorted(found - expected)[:5]
+            problems.append(
+                f"I3 {step}: {lost} accepted without an effect, unexpected {unexpected}"
+            )
     return problems
 
 
 def key_of(execution_id: str, step: str) -> str:
-    """The Idempotency-Key of a step's calls, the same on every attempt."""
+    """Return the Idempotency-Key of a step, which all its attempts share."""
     return f"{execution_id}/{step}"
 
 
 def completed(one: Stored, step: str) -> bool:
-    """Whether the result of a step was accepted."""
+    """Return whether the result of a step was accepted."""
     return any(
         event.HasField("task_completed") and event.task_completed.node == step
         for event in one.events
@@ -269,15 +273,15 @@ def completed(one: Stored, step: str) -> bool:
 
 
 def _deliveries(one: Stored, step: str) -> int:
-    """How often the history says that attempts of the step were handed out."""
-    handed: dict[int, int] = {}
+    """Return the number of deliveries of a step in its history."""
+    deliveries: dict[int, int] = {}
     for event in one.events:
         if event.HasField("task_started") and event.task_started.node == step:
             started = event.task_started
-            handed[started.attempt] = max(started.delivery, handed.get(started.attempt, 1))
+            deliveries[started.attempt] = max(started.delivery, deliveries.get(started.attempt, 1))
         elif event.HasField("task_scheduled") and event.task_scheduled.node == step:
-            handed.setdefault(event.task_scheduled.attempt, 1)
-    return sum(handed.values())
+            deliveries.setdefault(event.task_scheduled.attempt, 1)
+    return sum(deliveries.values())
 
 
 def _ready_at_us(one: Stored, step: str) -> int:
@@ -298,7 +302,7 @@ def _ready_at_us(one: Stored, step: str) -> int:
 def check_watched(
     stored: Mapping[str, Stored], watched: Mapping[str, Sequence[int]], ids: Iterable[str]
 ) -> list[str]:
-    """A subscriber got every event of these executions once, in order, whatever broke meanwhile."""
+    """Check that a subscriber received every event of these executions once and in order."""
     problems = []
     for execution_id in ids:
         expected = [event.sequence for event in stored[execution_id].events]
@@ -308,23 +312,23 @@ def check_watched(
     return problems
 
 
-# --- what callers are told ---
+# --- responses of reads ---
 
 
-def check_answer(one: Stored, told: execution_pb2.Execution) -> list[str]:
-    """What a caller is told of an execution is what its history adds up to."""
+def check_answer(one: Stored, answer: execution_pb2.Execution) -> list[str]:
+    """Check that a response equals the state replayed from the history."""
     state = one.replayed()
     problems = []
-    if (told.status, told.last_sequence) != (state.status, state.sequence):
-        problems.append(f"{one.id}: told {told.status} at {told.last_sequence}")
-    for node in told.nodes:
+    if (answer.status, answer.last_sequence) != (state.status, state.sequence):
+        problems.append(f"{one.id}: answered {answer.status} at {answer.last_sequence}")
+    for node in answer.nodes:
         known = state.node(node.id)
-        mine: tuple[Any, ...] = (execution_pb2.NODE_STATUS_PENDING, 0, b"")
+        expected: tuple[Any, ...] = (execution_pb2.NODE_STATUS_PENDING, 0, b"")
         if known is not None:
             output = known.output.data if known.output is not None else b""
-            mine = (known.status, known.attempt, output)
-        if (node.status, node.attempts, node.output.data) != mine:
-            problems.append(f"{one.id}: told another state of {node.id}")
+            expected = (known.status, known.attempt, output)
+        if (node.status, node.attempts, node.output.data) != expected:
+            problems.append(f"{one.id}: answered another state of {node.id}")
     return problems
 
 
@@ -333,5 +337,5 @@ def kind_of(event: history.HistoryEvent) -> str:
 
 
 def value_of(payload: payload_pb2.Payload | None) -> Any:
-    """The JSON of an inline payload; None without one."""
+    """Decode the JSON of an inline payload; None without one."""
     return orjson.loads(payload.data) if payload is not None and payload.data else None

@@ -1,4 +1,4 @@
-"""The running cluster as tests see it: each service a process, to be killed one by one."""
+"""A running cluster for tests; each service is a process that can be killed separately."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from typing import Any
 from flowmesh.rpc import RemoteTarget, fixed
 from flowmesh.testing.suite import Suite
 
-# Below the ports that connections get, so that none of them takes a restarted process's port.
+# Below the ephemeral ports, so that no connection takes the port of a restarted process.
 PORT_FIRST = 20_000
 PORT_LAST = 32_000
 PORTS_PER_KIND = 12
@@ -21,7 +21,7 @@ PORT_TRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One process of the cluster; `pid` is 0 while it is down."""
+    """A process of the cluster; `pid` is 0 while it is down."""
 
     name: str
     service: str
@@ -31,15 +31,15 @@ class Member:
 
 
 class Cluster(Suite):
-    """`flowmesh cluster` as a child process, its members restarted on the same ports.
+    """`flowmesh cluster` as a child process; its members restart on the same ports.
 
-    REST goes to the gateway; gRPC goes to one member (`channel_to`), so that a test says whom it
-    talks to and whom it kills.
+    REST calls reach the gateway. gRPC calls reach the member given to `channel_to`, so that a test
+    controls the member that it calls and kills.
     """
 
     command = "cluster"
     ready_line = b"REST: "
-    # Its processes drain one kind after the other.
+    # Its services drain one after the other.
     stop_timeout_s = 25.0
 
     def __init__(
@@ -52,24 +52,25 @@ class Cluster(Suite):
 
     @property
     def postgres(self) -> str:
-        """Where the database is for who looks into it."""
+        """The address of the database."""
         return str(self.about["postgres"])
 
     def members(self) -> dict[str, Member]:
-        """The processes by name, as they are now."""
+        """Return the current processes by name."""
         return {row["name"]: Member(**row) for row in self._read_about()["processes"]}
 
     def member(self, name: str) -> Member:
+        """Return the current process of this name."""
         return self.members()[name]
 
     def channel_to(self, name: str) -> Any:
-        """A channel for stubs to one member; its address outlives its restarts."""
+        """Return a channel to one member, which stays valid over its restarts."""
         if name not in self._targets:
             self._targets[name] = RemoteTarget(self.member(name).grpc)
         return fixed(self._targets[name])
 
     def send(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-        """Signals one member; returns the pid that got it."""
+        """Send a signal to one member and return its pid."""
         pid = self.member(name).pid
         assert pid, f"{name} is down"
         os.kill(pid, number)
@@ -83,7 +84,7 @@ class Cluster(Suite):
 
 
 def spare_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody listens on."""
+    """Return the first of `count` consecutive free ports."""
     draw = random.Random(os.getpid())
     for _ in range(PORT_TRIES):
         first = draw.randrange(PORT_FIRST, PORT_LAST - count)

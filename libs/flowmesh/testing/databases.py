@@ -1,4 +1,4 @@
-"""A database of its own for each test on one running PostgreSQL, and one for each new suite."""
+"""Databases for tests: a fresh one on a running PostgreSQL, or one for a new suite."""
 
 import asyncio
 import shutil
@@ -17,7 +17,7 @@ TIMEOUT_S = 10.0
 
 @asynccontextmanager
 async def fresh_database(address: str) -> AsyncIterator[str]:
-    """Makes an empty database beside the one of the address; drops it at the end."""
+    """Create an empty database on the server of the address; drop it at the end."""
     name = f"t_{uuid.uuid4().hex[:16]}"
     await _execute(address, f'create database "{name}"')
     before, _, query = address.partition("?")
@@ -27,23 +27,20 @@ async def fresh_database(address: str) -> AsyncIterator[str]:
         await _execute(address, f'drop database "{name}" with (force)')
 
 
-class Initialised:
-    """Data of a PostgreSQL as `initdb` leaves it, made below a folder when it is first needed.
-
-    A copy of it is there in a tenth of the time.
-    """
+class InitialDatabase:
+    """A data directory after `initdb`, created on first use; copying it is ten times faster."""
 
     def __init__(self, folder: Path) -> None:
         self._data_dir = DataDir(folder)
         self._lock = asyncio.Lock()
-        self._made = False
+        self._created = False
 
     async def copy_to(self, data_dir: Path) -> None:
-        """Into a data directory that is not there yet."""
+        """Copy it into a data directory that does not exist yet."""
         async with self._lock:
-            if not self._made:
+            if not self._created:
                 await Postgres(self._data_dir).prepare()
-                self._made = True
+                self._created = True
         await asyncio.to_thread(
             shutil.copytree, self._data_dir.folder("postgres"), data_dir / "postgres"
         )

@@ -1,6 +1,6 @@
-"""Waiting on points that can be observed: bounded, and it says what it waited for.
+"""Bounded waits for observable conditions, and the speed of the machine.
 
-The one place of the tests where time is let pass, always between two looks or two tries.
+The only module of the tests that sleeps, always between two checks or two attempts.
 """
 
 import asyncio
@@ -12,40 +12,40 @@ from contextlib import asynccontextmanager
 POLL_S = 0.02
 TURNS = 1_000_000
 TURNS_S = 0.025
-"""What so many turns of a loop take on the machine that targets are meant for."""
-LOOK_TURNS = 40_000
-LOOK_EVERY_S = 0.05
+"""The duration of that many turns of a loop on the reference machine."""
+SAMPLE_TURNS = 40_000
+SAMPLE_EVERY_S = 0.05
 
 
 def slowness() -> float:
-    """How many times slower than that machine this one is just now; at least 1."""
+    """Return how much slower this machine is than the reference machine now, at least 1."""
     return max(1.0, 1 / max(_speed(TURNS) for _ in range(3)))
 
 
 @asynccontextmanager
 async def speeds() -> AsyncIterator[list[float]]:
-    """How fast a core is while the block runs, one figure for each look; 1: as that machine's.
+    """Sample the speed of a core during the block, relative to the reference machine.
 
-    Others on this machine do not change it, the host of the machine does. Costs 2 % of such a core.
+    Other processes of this machine do not affect it, but its host does. It costs 2 % of a core.
     """
     seen: list[float] = []
 
-    async def look() -> None:
+    async def sample() -> None:
         while True:
-            seen.append(_speed(LOOK_TURNS))
-            await pause(LOOK_EVERY_S)
+            seen.append(_speed(SAMPLE_TURNS))
+            await pause(SAMPLE_EVERY_S)
 
-    looking = asyncio.create_task(look())
+    sampling = asyncio.create_task(sample())
     try:
         yield seen
     finally:
-        looking.cancel()
+        sampling.cancel()
 
 
 def target_s(job: Callable[[], object], tries: int) -> float:
-    """What a job would take of a core of that machine: the best of some tries.
+    """Return the CPU time of a job on the reference machine: the best of some runs.
 
-    Each is divided by how slow the machine was right before it, since that changes by the second.
+    Each run is divided by the slowness measured right before it, as that changes by the second.
     """
     spent = []
     for _ in range(tries):
@@ -65,35 +65,35 @@ def _speed(turns: int) -> float:
 
 
 def allowed_s(target_s: float) -> float:
-    """A target for a machine of our own, stretched by how many others want each core now."""
+    """Stretch a target by the current load per core."""
     return target_s * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def pause(seconds: float) -> None:
-    """What a client lets pass before it tries again."""
+    """Sleep before another attempt, as a client does."""
     await asyncio.sleep(seconds)
 
 
 async def until(
-    what: str,
+    expected: str,
     condition: Callable[[], Awaitable[object]],
     *,
     within_s: float,
     poll_s: float = POLL_S,
 ) -> float:
-    """Returns how many seconds it took; fails with `what` when the time is over."""
+    """Wait for a condition and return the seconds; fail with `expected` after `within_s`."""
     started = time.monotonic()
     while not await condition():
         took = time.monotonic() - started
-        assert took < within_s, f"not {what} within {within_s} s"
+        assert took < within_s, f"not {expected} within {within_s} s"
         await pause(poll_s)
     return time.monotonic() - started
 
 
-async def done(what: str, condition: Callable[[], object], *, within_s: float) -> float:
-    """As `until`, for a condition that needs no waiting."""
+async def done(expected: str, condition: Callable[[], object], *, within_s: float) -> float:
+    """Wait as `until` does, for a synchronous condition."""
 
     async def holds() -> object:
         return condition()
 
-    return await until(what, holds, within_s=within_s)
+    return await until(expected, holds, within_s=within_s)

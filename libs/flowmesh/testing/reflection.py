@@ -1,4 +1,4 @@
-"""gRPC reflection as a client of any language asks it."""
+"""A client of gRPC reflection."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,7 +8,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 
 async def reflected_services(channel: grpc.aio.Channel, version: str = "v1") -> list[str]:
-    """The full names of the services that reflection tells of; `version` is v1 or v1alpha."""
+    """Return the full names of the reflected services; `version` is v1 or v1alpha."""
     call: Any = channel.stream_stream(
         f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,

@@ -1,4 +1,4 @@
-"""The running suite as tests see it: a process of its own, reached by REST and gRPC only."""
+"""A running suite for tests: a separate process, used through REST and gRPC only."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partialmethod
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import Unavailable
 from flowmesh.rpc import RemoteTarget, fixed
-from flowmesh.testing.databases import Initialised
+from flowmesh.testing.databases import InitialDatabase
 
 Json = Any
 READY_TIMEOUT_S = 60.0
@@ -31,12 +32,12 @@ CALLS_END_S = 1.0
 
 
 class SuiteFailed(Exception):
-    """The suite did not start; holds what it wrote."""
+    """The suite did not start; the message has its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer, read whole."""
+    """An HTTP response with its body."""
 
     status: int
     headers: Mapping[str, str]
@@ -52,16 +53,16 @@ class Response:
 
 
 class Suite:
-    """`flowmesh dev` as a child process on free ports. Enter it to start it, leave it to stop it.
+    """`flowmesh dev` as a child process on free ports, a context manager.
 
-    `kill` and `start` again on the same data directory is how tests break and mend it.
+    Tests of crashes call `kill`, and `start` again with the same data directory.
     """
 
     command = "dev"
     ready_line = b"Flowmesh is ready"
     stop_timeout_s = 12.0
-    initialised: Initialised | None = None
-    """Spares new suites the initialisation of their databases, where it is set."""
+    initial_database: InitialDatabase | None = None
+    """If set, new suites copy this initialized database instead of creating one."""
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class Suite:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it was started with."""
+        """The environment variables of the process."""
         return dict(self._environment)
 
     @property
@@ -115,29 +116,29 @@ class Suite:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The pids of the servers, 0 for one that is down; new ones after a restart."""
+        """The current pids of the servers; 0 for one that is down."""
         return dict(json.loads((self.data_dir / "servers.json").read_text()))
 
     @property
     def processes(self) -> list[dict[str, Any]]:
-        """The processes of services beside the first, as they are now."""
+        """The current processes of services besides the first."""
         return list(self._read_about()["processes"])
 
     def pid_of(self, name: str) -> int:
-        """The pid of one of them, 0 while it is down."""
+        """Return the pid of one of these processes; 0 while it is down."""
         return next(int(row["pid"]) for row in self.processes if row["name"] == name)
 
     @property
     def channel(self) -> Any:
-        """A channel for stubs; calls raise FlowmeshError, as does this while the suite is down."""
+        """A channel for stubs; calls raise FlowmeshError, also while the suite is down."""
         if self._target is None:
             raise Unavailable("SERVICE_UNAVAILABLE", "the suite is not running")
         return fixed(self._target)
 
     async def start(self) -> None:
-        """Returns when the suite is ready; raises SuiteFailed with its output when it is not."""
-        if self.initialised is not None and not self.data_dir.exists():
-            await self.initialised.copy_to(self.data_dir)
+        """Start the suite and wait until it is ready; raises SuiteFailed with its log."""
+        if self.initial_database is not None and not self.data_dir.exists():
+            await self.initial_database.copy_to(self.data_dir)
         argv = ("-m", "flowmesh.suite", self.command, "--data-dir", str(self.data_dir))
         http_port, grpc_port = self._ports
         ports = ("--http-port", str(http_port), "--grpc-port", str(grpc_port))
@@ -153,7 +154,7 @@ class Suite:
                 start_new_session=True,
             )
         ready = asyncio.Event()
-        self._reader = asyncio.create_task(self._read(ready))
+        self._reader = asyncio.create_task(_read_output(self._process, self.ready_line, ready))
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 await ready.wait()
@@ -167,7 +168,7 @@ class Suite:
         self._target = RemoteTarget(self.grpc_address)
 
     async def stop(self) -> int:
-        """Asks the suite to stop and returns its exit code."""
+        """Stop the suite and return its exit code."""
         await self._disconnect()
         process = self._process
         if process is None:
@@ -182,17 +183,17 @@ class Suite:
         return await process.wait()
 
     async def kill(self) -> None:
-        """Kills the whole process group with SIGKILL; the servers die with it."""
+        """Kill the process group with SIGKILL; the servers die with it."""
         assert self._process is not None
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
-        # Whoever reads from it is to be told that it died, not that the channel was closed.
+        # Open calls must fail by the death of the process before the channel is closed.
         await self._disconnect(CALLS_END_S)
 
     async def kill_everything(self) -> None:
-        """Kills the process and all its children, servers included, at once with SIGKILL."""
+        """Kill the process and all its children, including servers, with SIGKILL."""
         process = psutil.Process(self.pid)
         for victim in (process, *process.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
@@ -208,7 +209,7 @@ class Suite:
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
     ) -> Response:
-        """One HTTP request; `body` goes as JSON, `data` as it is."""
+        """Make an HTTP request; `body` is sent as JSON, `data` unchanged."""
         assert self._http is not None
         sent = dict(headers or {})
         if data is None and body is not None:
@@ -218,25 +219,18 @@ class Suite:
         async with self._http.request(method, url, data=data, headers=sent) as answer:
             return Response(answer.status, dict(answer.headers), await answer.read())
 
-    async def get(self, path: str, **options: Any) -> Response:
-        return await self.request("GET", path, **options)
-
-    async def post(self, path: str, body: Json = None, **options: Any) -> Response:
-        return await self.request("POST", path, body, **options)
-
-    async def put(self, path: str, body: Json = None, **options: Any) -> Response:
-        return await self.request("PUT", path, body, **options)
-
-    async def delete(self, path: str, **options: Any) -> Response:
-        return await self.request("DELETE", path, **options)
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
+    put = partialmethod(request, "PUT")
+    delete = partialmethod(request, "DELETE")
 
     def websocket(self, path: str) -> Any:
-        """An async context manager that yields aiohttp's WebSocket."""
+        """Return an async context manager of an aiohttp WebSocket."""
         assert self._http is not None
         return self._http.ws_connect(f"{self.http_url}{path}")
 
     async def events(self, execution_id: str, after: int = 0) -> list[Json]:
-        """All events of an execution, read to the end of its stream."""
+        """Return all events of an execution, read to the end of its stream."""
         assert self._http is not None
         url = f"{self.http_url}/api/v1/executions/{execution_id}/events?after={after}"
         found = []
@@ -247,30 +241,30 @@ class Suite:
         return found
 
     async def define(self, definition: Json) -> str:
-        """Registers a step-JSON definition and returns its id; raises on a refusal."""
+        """Register a step-JSON definition and return its id; fails if it is refused."""
         answer = await self.post("/workflows", definition)
         assert answer.status in (200, 201), answer.text
         return str(answer.json["id"])
 
     async def begin(self, workflow_id: str, context: Json = None) -> str:
-        """Starts an execution and returns its id."""
+        """Start an execution and return its id."""
         body = {"workflowId": workflow_id, "context": context or {}, "requestId": uuid.uuid4().hex}
         answer = await self.post("/executions/start", body)
         assert answer.status == 200, answer.text
         return str(answer.json["executionId"])
 
     async def wait(self, execution_id: str, timeout_s: float = RUN_TIMEOUT_S) -> Json:
-        """The execution's JSON once it has ended."""
+        """Wait for the end of an execution and return its JSON."""
         stub = pb_grpc.ExecutionServiceStub(self.channel)
         request = pb.WaitExecutionRequest(
             execution_id=execution_id, timeout_ms=int(timeout_s * 1_000)
         )
         answer = await stub.WaitExecution(request, timeout=timeout_s + 5)
-        assert answer.ended, f"{execution_id} still runs after {timeout_s} s"
+        assert answer.ended, f"{execution_id} is still running after {timeout_s} s"
         return await self.execution(execution_id)
 
     async def execution(self, execution_id: str) -> Json:
-        """The execution's JSON as it is now."""
+        """Return the current JSON of an execution."""
         answer = await self.get(f"/executions/{execution_id}")
         assert answer.status == 200, answer.text
         return answer.json
@@ -278,23 +272,13 @@ class Suite:
     async def run(
         self, definition: Json, context: Json = None, *, timeout_s: float = RUN_TIMEOUT_S
     ) -> Json:
-        """Registers, starts, waits; the execution's JSON."""
+        """Register a definition, start it, wait for the end and return its JSON."""
         workflow_id = await self.define(definition)
         return await self.wait(await self.begin(workflow_id, context), timeout_s)
 
     def _read_about(self) -> dict[str, Json]:
-        """What the command wrote of itself: where it is reached, where its servers are."""
+        """Read the file of the command, with its addresses and those of its servers."""
         return dict(json.loads((self.data_dir / f"{self.command}.json").read_text()))
-
-    async def _read(self, ready: asyncio.Event) -> None:
-        """Notes the line that says it is ready, and keeps the pipe empty."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            if line.startswith(self.ready_line):
-                ready.set()
-        await self._process.wait()
-        ready.set()
 
     async def _disconnect(self, grace_s: float | None = None) -> None:
         if self._http is not None:
@@ -305,10 +289,22 @@ class Suite:
             await target.close(grace_s)
 
 
-def raw_channel(suite: Suite) -> grpc.aio.Channel:
-    """A plain gRPC channel to the suite, for tests that look at statuses as clients get them.
+async def _read_output(
+    process: asyncio.subprocess.Process, ready_line: bytes, ready: asyncio.Event
+) -> None:
+    """Set `ready` at the ready line or at the end, and keep the pipe empty."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if line.startswith(ready_line):
+            ready.set()
+    await process.wait()
+    ready.set()
 
-    Its connection is its own, as a connection takes a bounded number of calls.
+
+def raw_channel(suite: Suite) -> grpc.aio.Channel:
+    """Return a plain gRPC channel to the suite, for tests of gRPC statuses.
+
+    It has its own connection, as a connection accepts a bounded number of calls.
     """
     options = [("grpc.use_local_subchannel_pool", 1)]
     return grpc.aio.insecure_channel(suite.grpc_address, options)

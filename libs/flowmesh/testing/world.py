@@ -1,9 +1,9 @@
-"""A small real HTTP world on loopback: the services that workflows call, scripted and recorded.
+"""A real HTTP server on loopback with the services that workflows call, scripted and recorded.
 
 In a test it is a fixture: `world.answers("charge", status=402)`, `world.calls("ship")`. As a
-process of its own (`python -m flowmesh.testing.world`) it also keeps a file of effects, one
-synced line per call, which proves after any crash what was applied, and how often, by
-Idempotency-Key. It is not a mock of anything of the suite's own.
+separate process (`python -m flowmesh.testing.world`) it also keeps a file of effects with one
+synced line per call. After a crash the file proves how often each effect was applied, by
+Idempotency-Key.
 """
 
 import argparse
@@ -30,7 +30,7 @@ CALLS_MAX = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that came in. Header names are lower case; `at_ms` is monotonic."""
+    """A received request. Header names are lower case; `at_ms` is monotonic."""
 
     route: str
     method: str
@@ -56,7 +56,7 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """What a route says; `times` 0 is from now on."""
+    """A scripted response; `times` 0 means for all further calls."""
 
     status: int = 200
     body: bytes = b""
@@ -64,7 +64,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_ms: int = 0
     times: int = 0
-    # Makes the JSON from the call; wins over `body`.
+    # Creates the JSON from the call; takes precedence over `body`.
     make: Callable[[Call], Json] | None = None
 
 
@@ -97,7 +97,7 @@ class World:
     async def __aenter__(self) -> "World":
         application = web.Application(client_max_size=BODY_BYTES_MAX)
         application.router.add_route("*", "/{route:.*}", self._serve)
-        # A handler goes on when its caller hangs up, as most real services do.
+        # As in most services, a handler continues after its caller disconnects.
         self._runner = web.AppRunner(
             application, handler_cancellation=False, access_log=None, shutdown_timeout=0.5
         )
@@ -143,9 +143,9 @@ class World:
         times: int = 0,
         make: Callable[[Call], Json] | None = None,
     ) -> None:
-        """Scripts a route. Scripts with `times` are used up in order, one without stays.
+        """Script a route. Scripts with `times` are consumed in order; one without stays.
 
-        Without any script a route answers `{"ok": true, "route": name}`.
+        Without a script, a route responds `{"ok": true, "route": name}`.
         """
         kind = "application/json"
         if xml is not None:
@@ -171,19 +171,20 @@ class World:
         scripts.append(answer)
 
     def hold(self, route: str) -> None:
-        """Calls of the route get no answer until `release`."""
+        """Block the calls of a route until `release`."""
         self._gates[route] = asyncio.Event()
 
     def release(self, route: str) -> None:
+        """Respond to the blocked calls of a route."""
         if gate := self._gates.pop(route, None):
             gate.set()
 
     def calls(self, route: str = "") -> list[Call]:
-        """What came in, in order; of all routes when none is named."""
+        """Return the received calls in order, of one route or of all."""
         return [call for call in self._calls if not route or call.route == route]
 
     async def called(self, route: str, times: int = 1, timeout_s: float = 40.0) -> list[Call]:
-        """Waits until the route was called so often."""
+        """Wait until a route has been called this many times."""
         async with asyncio.timeout(timeout_s), self._called:
             await self._called.wait_for(lambda: len(self.calls(route)) >= times)
         return self.calls(route)
@@ -207,7 +208,7 @@ class World:
         answer = self._next(route)
         await self._wait(answer)
         if answer.status < 400 and self._random.random() < self._failure_rate:
-            # Half of the failures hit before the effect, half after it.
+            # Half of the failures occur before the effect, half after it.
             if self._random.random() < 0.5:
                 await self._apply(call, answer)
             return web.json_response({"error": "try again"}, status=self._failure_status)
@@ -218,7 +219,7 @@ class World:
         return web.Response(status=answer.status, body=body, headers=headers)
 
     def _route_of(self, path: str) -> str:
-        """The scripted route of a path: all of it, or its first part."""
+        """Return the scripted route of a path: the whole path or its first segment."""
         first = path.partition("/")[0]
         return first if path not in self._answers and first in self._answers else path
 
@@ -245,7 +246,7 @@ class World:
 
 
 class Effects:
-    """The append-only file of what was done: a line per call, on disk before the answer."""
+    """The append-only file of effects: one line per call, synced before the response."""
 
     def __init__(self, path: Path) -> None:
         self._keys = {(effect["route"], effect["key"]) for effect in read_effects(path)}
@@ -253,7 +254,7 @@ class Effects:
         self._lock = asyncio.Lock()
 
     async def apply(self, call: Call, status: int) -> None:
-        """Applies the effect once per route and key; a repeat is written down as such."""
+        """Apply an effect once per route and key; a repeat is recorded as such."""
         async with self._lock:
             identity = (call.route, call.key)
             line = {
@@ -276,7 +277,7 @@ class Effects:
 
 
 def read_effects(path: Path) -> list[dict[str, Json]]:
-    """All complete lines of an effects file."""
+    """Read all complete lines of an effects file."""
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")
@@ -284,7 +285,7 @@ def read_effects(path: Path) -> list[dict[str, Json]]:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """The world as a process: says where it listens and stays until it is killed."""
+    """Run the server as a process: print its address and serve until it is killed."""
     low, _, high = arguments.latency_ms.partition("-")
     world = World(
         port=arguments.port,
@@ -303,7 +304,7 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Reads the flags and serves."""
+    """Parse the options and serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--failure-rate", type=float, default=0.0)
@@ -311,7 +312,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--effects", type=Path, default=None, help="append-only file")
     parser.add_argument(
-        "--answers", type=Path, default=None, help="file with a JSON object: route to answer"
+        "--answers", type=Path, default=None, help="file with a JSON object from route to response"
     )
     asyncio.run(serve(parser.parse_args()))
 
