@@ -1,4 +1,4 @@
-"""Which core runs: a compiled one is used while it is fresh, and only then."""
+"""The choice of the core: a compiled core is used only while it is fresh."""
 
 import json
 import os
@@ -45,7 +45,7 @@ class Checkout:
         self.write(f"{where}/manifest.json", json.dumps(manifest))
 
     def start(self, wanted: str = "") -> tuple[int, str, str]:
-        """Exit code, what ran, and what was said about it."""
+        """Return the exit code, the core that ran, and the output on stderr."""
         done = self.python(START, FLOWMESH_CORE=wanted)
         return done.returncode, done.stdout.strip(), done.stderr.strip()
 
@@ -67,7 +67,7 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 def test_without_a_compiled_core_the_sources_run(checkout: Checkout) -> None:
-    """Nothing is said, unless the compiled one was asked for: then nothing starts."""
+    """Without a message, unless the compiled core was requested: then the start fails."""
     assert checkout.start() == (0, "pure Python source", "")
     code, ran, said = checkout.start("compiled")
     assert (code, ran) == (1, "")

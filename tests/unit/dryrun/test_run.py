@@ -240,7 +240,7 @@ async def test_tasks_of_the_standards_run_around_their_call(run: Run) -> None:
 
 
 async def test_people_are_stood_in_for(run: Run) -> None:
-    """What is to be approved is, and what would be held for somebody fails."""
+    """Approvals are given, and held nodes fail."""
     source = (
         TASK % ("ask", "{type: asker, retry: {maxAttempts: 1}}")
         + WORKFLOW
@@ -274,7 +274,7 @@ async def test_a_map_by_pages_runs(run: Run) -> None:
 
 
 async def test_one_that_begins_later_takes_as_long_and_has_its_turn(run: Run) -> None:
-    """A dry run is alone: nobody is before it."""
+    """No other execution is queued before a dry run."""
     delayed = ONE.replace("  tasks:", "  start: {delay: 10s, concurrency: 1}\n  tasks:")
     done = await run(delayed, {"total": 20}, mocks={"pay": {"output": 1}})
     assert (done.status, done.duration_ms) == ("completed", 10_000)

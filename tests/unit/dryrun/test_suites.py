@@ -56,7 +56,7 @@ def written(folder: Path, tests: str, head: str = HEAD) -> Path:
 
 async def outcomes(folder: Path, tests: str) -> list[Outcome]:
     suite = read_suite(written(folder, tests))
-    assert [told.problem.text() for told in suite.problems] == []
+    assert [each.problem.text() for each in suite.problems] == []
     async with Sandbox() as sandbox:
         return [await run_case(case, sandbox) for case in suite.cases]
 
@@ -180,7 +180,7 @@ def test_a_wrong_file_says_where(
 
 
 def test_definitions_are_checked_first(folder: Path) -> None:
-    """Their problems are told with their own file."""
+    """Their problems are reported with their own file."""
     (folder / "order.yaml").write_text(DEFINITION.replace("taskRef: delay", "taskRef: dely"))
     suite = read_suite(written(folder, "  - {name: a}\n"))
     (told,) = suite.problems

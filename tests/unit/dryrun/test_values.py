@@ -30,7 +30,7 @@ def test_each_difference_is_told_with_its_path(expected: Any, found: Any, told: 
 
 
 def test_values_below_a_long_key_are_compared_in_little_memory() -> None:
-    """The key is not copied for each of them, and no more are told than are of use."""
+    """The key is not copied for each difference, and their number is limited."""
     key, most = "k" * 20_000, 20_000
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Plans and schedules that a seed draws: nodes of all kinds, and whatever is done to them."""
+"""Plans and schedules drawn from a seed: nodes of all kinds, and actions on them."""
 
 import contextlib
 import random
@@ -76,7 +76,7 @@ def random_plan(rng: random.Random) -> Plan:
 
 
 def random_policy(rng: random.Random) -> plan_pb2.StartPolicy | None:
-    """Begins later, when it is quiet, in its turn, or at once; most do at once."""
+    """Delay, debounce or queue some starts; most begin at once."""
     if rng.random() < 0.7:
         return None
     times = {rng.choice(["delay_ms", "debounce_ms"]): rng.choice([0, 10])}
@@ -154,12 +154,12 @@ def random_leaf(
 
 
 def random_hold(rng: random.Random) -> int:
-    """Some wait for somebody when they have failed."""
+    """Some nodes are held after a failure."""
     return plan_pb2.NODE_FAILURE_POLICY_HOLD if rng.random() < 0.3 else 0
 
 
 def random_approval(rng: random.Random, name: str, after: tuple[str, ...]) -> dict[str, Any]:
-    """Ann and Bob are asked, and somebody else or nobody when they take too long."""
+    """Ann and Bob are asked; the deadline escalates to another person or to none."""
     escalates = ', "escalateTo": ["cem"]' if rng.random() < 0.5 else ""
     return node(
         name,
@@ -189,7 +189,7 @@ def random_signal(rng: random.Random) -> dict[str, Any]:
 
 
 def random_task(rng: random.Random, name: str) -> dict[str, Any]:
-    """What only a task may have."""
+    """Draw the options of tasks only."""
     fields: dict[str, Any] = {}
     if rng.random() < 0.4:
         fields["priority"] = rng.choice(priority_pb2.Priority.values())
@@ -340,7 +340,7 @@ def ask(run: Run, rng: random.Random, node_id: str, attempt: int) -> None:
 
 
 def steered(run: Run, rng: random.Random) -> None:
-    """Somebody does anything to any node; what is refused changes nothing."""
+    """Apply any action to any node; a rejected action changes nothing."""
     state = run.state
     known = [one.id for scope in state.all_scopes() for one in scope.nodes.values()]
     listed = [*known, *state.stopped, *state.on_hold, *(one.id for one in state.plan.nodes)]
@@ -353,7 +353,7 @@ def steered(run: Run, rng: random.Random) -> None:
 
 
 def people(run: Run, rng: random.Random) -> None:
-    """Whoever is waited for does something."""
+    """One of the awaited parties acts."""
     state = run.state
     if not state.ended and (state.breakpoints or state.stops_everywhere):
         run.do(Breakpoints())

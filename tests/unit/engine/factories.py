@@ -143,7 +143,7 @@ def child(node_id: str, *after: str, workflow: str = "c", **fields: Any) -> dict
 
 
 def again(node_id: str, *after: str, given: Any = None, **fields: Any) -> dict[str, Any]:
-    """A node that lets the execution go on as a new one."""
+    """Return a node that continues the execution as new."""
     return node(
         node_id,
         *after,
@@ -230,7 +230,7 @@ class Run:
         self.do(Start(json(start), link=link))
 
     def steer(self, node_id: str, action: str, **fields: Any) -> bool:
-        """Says what becomes of a node."""
+        """Apply an action to a node."""
         return self.do(Steer(node_id, NodeAction.Value(f"NODE_ACTION_{action}"), **fields))
 
     def do(self, command: Command, *, after_us: int = 0) -> bool:

@@ -54,7 +54,7 @@ def test_all_of_those_asked_must_approve() -> None:
 
 
 def test_one_rejection_is_enough_where_all_must_approve() -> None:
-    """The node fails as Rejected, with all that was said."""
+    """The node fails as Rejected, with all decisions."""
     run = Run(plan(approval()))
     decide(run, "bob", False)
     assert run.state.failure is not None
@@ -78,7 +78,7 @@ def test_so_many_of_them_are_enough() -> None:
 
 
 def test_where_nobody_is_named_anybody_decides() -> None:
-    """Whoever is first."""
+    """The first decision counts."""
     run = Run(plan(approval(given={"assignees": []})))
     decide(run, "eve")
     assert output(run)["decisions"] == [{"by": "eve", "approved": True}]
@@ -144,7 +144,7 @@ def test_names_that_are_none_fail_the_node() -> None:
 
 
 def test_what_was_asked_and_said_is_in_history_and_snapshot() -> None:
-    """Somebody else goes on alike."""
+    """A replay ends in the same state."""
     run = Run(plan(approval(given={"escalateTo": "boss"}, deadline_ms=HOUR_MS)))
     decide(run, "ann")
     for other in (run.replayed(), restore("exec-1", run.state.plan, snapshot(run.state))):
@@ -168,7 +168,7 @@ def test_a_decision_on_what_was_asked_before_is_refused() -> None:
 
 
 def test_a_held_approval_takes_no_decision() -> None:
-    """It was rejected and waits for somebody to say how it goes on; tried again, it asks anew."""
+    """After the rejection it is held; a retry requests approval again."""
     held = plan_pb2.NODE_FAILURE_POLICY_HOLD
     run = Run(plan(approval() | {"on_failure": held}))
     decide(run, "ann", False)

@@ -48,7 +48,7 @@ def decision(*labels: str, join: Any = plan_pb2.JOIN_ALL) -> Run:
 
 
 def test_only_the_edges_that_a_decision_names_are_taken() -> None:
-    """What is not chosen is skipped, and a join behind goes on with what was."""
+    """Other branches are skipped, and the join continues with the chosen one."""
     run = decision("A")
     assert run.dispatched == ["a"]
     assert status(run, "b") == s.SKIPPED
@@ -67,7 +67,7 @@ def test_a_join_of_all_waits_for_every_edge_that_was_taken() -> None:
 
 
 def test_a_join_of_any_runs_at_the_first_and_only_once() -> None:
-    """The other branch goes on, and the execution ends after it."""
+    """The other branch continues, and the execution ends after it."""
     run = decision("A", "B", join=plan_pb2.JOIN_ANY)
     run.complete("b")
     assert run.dispatched == ["z"]
@@ -111,7 +111,7 @@ def test_an_edge_on_failure_is_not_taken_by_success() -> None:
 
 
 def test_a_group_answers_the_outputs_of_its_leaves_in_their_order() -> None:
-    """Whatever the order in which they end; what is behind the group waits for all of them."""
+    """In any order of their ends; successors of the group wait for all of them."""
     run = Run(plan(group("g", node("a"), node("b"), node("c", "a")), node("z", "g")))
     assert run.dispatched == ["g[0]/a", "g[0]/b"]
     run.complete("g[0]/a", b"1")
@@ -122,7 +122,7 @@ def test_a_group_answers_the_outputs_of_its_leaves_in_their_order() -> None:
 
 
 def test_a_node_that_fails_fails_its_group_at_once() -> None:
-    """What runs beside it is canceled, nothing behind begins, and the failure names the node."""
+    """Other nodes are canceled, no successor begins, and the failure names the node."""
     run = Run(plan(group("g", node("a"), node("b"), node("c", "b")), node("z", "g")))
     run.fail("g[0]/a", "ClientError")
     assert run.last.cancel == [("g[0]/b", 1)]
@@ -217,7 +217,7 @@ def test_a_single_group_answers_the_output_of_its_only_leaf() -> None:
 
 @pytest.mark.parametrize("choice", [b'{"next":"nowhere"}', b"3", b'{"next":1}', b"{}"])
 def test_a_choice_of_what_is_not_there_fails_the_machine(choice: bytes) -> None:
-    """The failure says what was chosen, and by whom."""
+    """The failure names the choice and its node."""
     run = Run(plan(machine("m", 7, state("test", chooses=True))))
     run.complete("m[0]/test", choice)
     assert run.state.failure is not None
@@ -226,7 +226,7 @@ def test_a_choice_of_what_is_not_there_fails_the_machine(choice: bytes) -> None:
 
 
 def test_a_failure_goes_on_where_it_is_caught() -> None:
-    """The handler sees the value from before and the failure; a class nobody catches fails."""
+    """The handler sees the earlier value and the failure; an uncaught class fails."""
     catching = state("a", "b", {"ClientError": "h"})
     run = Run(plan(machine("m", {"n": 1}, catching, state("b"), state("h"))))
     run.fail("m[0]/a", "ClientError")
@@ -247,7 +247,7 @@ def test_a_failure_goes_on_where_it_is_caught() -> None:
 
 
 def test_a_node_that_keeps_leaves_the_value_as_it_is() -> None:
-    """Its own output is not seen by anybody."""
+    """Its own output is not visible to other nodes."""
     run = Run(plan(machine("m", 7, state("wait", "", keeps=True, delay_ms=5, **TIMER))))
     run.do(TimersDue(), after_us=5_000)
     assert output(run, "m") == 7
@@ -275,7 +275,7 @@ def test_a_timer_ends_at_an_instant_that_is_rendered() -> None:
     ],
 )
 def test_a_timer_that_has_no_end_fails_with_what_would_be_right(value: Any, message: str) -> None:
-    """What is neither a duration nor an instant, and what is further off than a delay may be."""
+    """Neither a duration nor an instant, or beyond the longest delay."""
     wait = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "input_template": b'"{{state}}"', **TIMER}
     run = Run(plan(machine("m", value, state("wait", keeps=True, **wait))))
     failure = run.state.reach("m").failure
@@ -310,7 +310,7 @@ def test_bodies_stand_in_bodies() -> None:
 def test_a_machine_that_goes_round_without_work_lets_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It pauses, asks to go on, and can be canceled in between."""
+    """It pauses, continues in a later command, and can be canceled in between."""
     monkeypatch.setattr(progress, "BEGUN_PER_STEP_MAX", 10)
     run = Run(plan(machine("m", 7, state("a", "b", **NOOP), state("b", "a", **NOOP))))
     assert len(run.events) < 60

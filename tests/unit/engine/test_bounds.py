@@ -44,7 +44,7 @@ def signaled(run: Run, count: int, payload: payload_pb2.Payload | None = None) -
 
 
 def refused(run: Run, payload: payload_pb2.Payload) -> bool:
-    """Whether one more is, and nothing is different after it."""
+    """Return whether one more is accepted, and check that nothing changes after it."""
     before, events = snapshot(run.state), len(run.events)
     try:
         run.do(Signal("s", payload))
@@ -165,7 +165,7 @@ def most_events_of_a_command(run: Run, length: int) -> int:
 
 
 def test_a_map_of_100_000_items_stays_far_below_the_limit() -> None:
-    """And it goes on in steps."""
+    """And it continues in steps."""
     run = Run(plan(each("m", "{{input}}", node("a", **NOOP), concurrency=10)))
     assert most_events_of_a_command(run, 100_000) <= 3 * BEGUN_PER_STEP_MAX + 10
     assert run.state.sequence < HISTORY_EVENTS_MAX / 6
@@ -182,7 +182,7 @@ def test_one_command_begins_so_many_nodes_however_many_an_item_has() -> None:
 
 
 def test_an_execution_takes_so_many_signals() -> None:
-    """The last that fits is kept, one more is refused, and the execution goes on."""
+    """The last allowed one is kept, one more is rejected, and the execution continues."""
     run = Run(plan(node("a")))
     signaled(run, SIGNALS_MAX)
     assert all(refused(run, json(b"")) for _ in range(3))

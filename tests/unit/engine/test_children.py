@@ -1,4 +1,4 @@
-"""Nodes that start an execution, that go on as a new one, and that wait for a signal with a key."""
+"""Nodes that start an execution, continue as new, or wait for a keyed signal."""
 
 import hashlib
 
@@ -30,7 +30,7 @@ CANCELED = execution_pb2.EXECUTION_STATUS_CANCELED
 
 
 def told(run: Run) -> list[pb.ExecutionMessage]:
-    """What the last command told other executions."""
+    """Return the messages of the last command to other executions."""
     return run.last.messages
 
 
@@ -58,7 +58,7 @@ def test_a_child_is_asked_for_with_its_input_and_where_it_comes_from() -> None:
 
 
 def test_a_node_completes_with_the_output_of_its_child() -> None:
-    """The node ends with the child, and what is behind it goes on."""
+    """The node ends with the child, and its successors begin."""
     run = Run(plan(child("pay"), node("then", "pay")))
     run.do(ChildBegan("pay", 1, "exec-c", 3))
     assert run.state.node("pay").child.version == 3  # type: ignore[union-attr]
@@ -88,7 +88,7 @@ def test_what_is_told_twice_counts_once() -> None:
 
 
 def test_a_detached_child_completes_its_node_when_it_has_started() -> None:
-    """The node answers the id and the version; the child tells nobody how it ends."""
+    """The node returns the id and the version; the child reports no outcome."""
     run = Run(plan(child("pay", detached=True)))
     assert told(run)[0].start.request.link.detached
     run.do(ChildBegan("pay", 1, "exec-c", 2))
@@ -108,7 +108,7 @@ def test_a_child_that_cannot_be_started_fails_its_node() -> None:
 
 
 def test_a_workflow_may_be_named_by_a_template() -> None:
-    """What was rendered is in the history, and in what is said of a failure."""
+    """The rendered value is in the history, and in the message of a failure."""
     run = Run(plan(child("pay", names=b'{"workflow":"pay-{{input.kind}}"}')), b'{"kind":"card"}')
     assert told(run)[0].start.request.workflow_id == "pay-card"
     fails(run)
@@ -118,7 +118,7 @@ def test_a_workflow_may_be_named_by_a_template() -> None:
 
 @pytest.mark.parametrize("kind", [b"null", b'""', b"[]", b"true"])
 def test_what_is_no_name_fails_the_node(kind: bytes) -> None:
-    """The failure says what was expected, and nobody is asked for anything."""
+    """The failure names the expected form, and no request is sent."""
     run = Run(plan(child("pay", names=b'{"workflow":"{{input.kind}}"}')), b'{"kind":%b}' % kind)
     assert not told(run)
     assert run.state.failure is not None
@@ -126,7 +126,7 @@ def test_what_is_no_name_fails_the_node(kind: bytes) -> None:
 
 
 def test_a_detached_child_may_have_an_id() -> None:
-    """It is asked for under that id, whoever asks and however often."""
+    """The request has that id, with every sender and repeat."""
     run = Run(plan(child("pay", detached=True, names=b'{"id":"{{input.order}}"}')), b'{"order":7}')
     assert told(run)[0].start.request.request_id == "7"
 
@@ -162,7 +162,7 @@ def test_the_retry_policy_of_the_node_starts_a_new_child() -> None:
 
 
 def test_a_workflow_that_starts_itself_ends_at_a_depth() -> None:
-    """The limit fails the node with a class that nobody above tries again."""
+    """The limit fails the node with a class that no parent retries."""
     deep = link_pb2.Link(parent_id="exec-0", parent_node="a", parent_attempt=1, depth=DEPTH_MAX)
     retry = {"max_attempts": 3, "retry_on": ["*"]}
     run = Run(plan(child("pay", retry=retry)), link=deep)
@@ -205,7 +205,7 @@ def test_an_end_of_the_parent_stops_its_child_by_policy(
 
 
 def test_a_child_that_loses_a_race_is_stopped() -> None:
-    """So is one in a group that fails: whatever cancels the node cancels the child."""
+    """Every cancellation of the node cancels the child, as in a failed group."""
     run = Run(plan(group("first", child("pay"), node("quick"), race=True)))
     run.do(ChildBegan("first[0]/pay", 1, "exec-c", 1))
     run.complete("first[0]/quick")
@@ -213,7 +213,7 @@ def test_a_child_that_loses_a_race_is_stopped() -> None:
 
 
 def test_a_child_tells_its_parent_how_it_ended() -> None:
-    """Output or failure, once; a detached one tells nobody."""
+    """Output or failure, once; a detached execution reports nothing."""
     link = link_pb2.Link(parent_id="exec-0", parent_node="pay", parent_attempt=2, depth=1)
     run = Run(plan(node("a")), link=link)
     run.complete("a", b'"done"')
@@ -274,7 +274,7 @@ def test_the_end_of_a_later_run_may_come_before_the_beginning() -> None:
 
 
 def test_what_else_runs_is_canceled_and_nothing_begins_after() -> None:
-    """The end is the end: nodes at workers are told, those that could begin do not."""
+    """Nodes at workers are canceled, ready nodes do not begin."""
     run = Run(plan(node("busy"), node("a"), again("next", "a"), node("late", "a")))
     run.complete("a")
     assert run.last.cancel == [("busy", 1)]
@@ -313,7 +313,7 @@ def keyed(**fields: object) -> dict[str, object]:
 
 
 def test_a_wait_with_a_key_takes_the_signal_of_that_key() -> None:
-    """Signals of the same name with another key, or without one, are for somebody else."""
+    """Signals of the same name with another key, or without one, do not match."""
     run = Run(plan(keyed()), b'{"order": 7}')
     assert run.kinds[1:] == ["task_scheduled paid", "wait_keyed paid"]
     run.do(Signal("paid", json(b"1")))
@@ -349,14 +349,14 @@ def test_a_wait_may_end_with_a_value_instead() -> None:
 
 
 def test_a_signal_in_time_stops_the_clock() -> None:
-    """The limit of a wait that is over wakes nobody."""
+    """The timer of an ended wait wakes no node."""
     run = Run(plan(waits(timeout_ms=50), node("then", "paid")))
     run.do(Signal("paid", json(b"1")))
     assert run.state.wake_at_us == 0
 
 
 def test_what_was_rendered_late_is_stale() -> None:
-    """A value for a node that has gone on already changes nothing."""
+    """A value for a node that has continued changes nothing."""
     run = Run(plan(child("pay")))
     assert not run.do(Rendered("pay", 1, json(b"1")))
     assert not run.do(Rendered("pay", 2, json(b"1")))

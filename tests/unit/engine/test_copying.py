@@ -1,4 +1,4 @@
-"""A copy of a state is all of it, and goes on by itself."""
+"""A copy of a state is complete and independent."""
 
 import random
 
@@ -21,7 +21,7 @@ REFERRING = {
 
 @pytest.fixture(autouse=True)
 def _short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that goes round without work asks early whether to go on."""
+    """A machine that loops without work continues early in a later command."""
     monkeypatch.setattr(progress, "BEGUN_PER_STEP_MAX", 5)
     monkeypatch.setattr(factories, "SERVED_MAX", 20)
 

@@ -1,4 +1,4 @@
-"""What follows from each command."""
+"""The decision on each command."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_a_task_that_runs_long_is_marked_once() -> None:
 
 
 def test_an_attempt_that_no_worker_begins_in_time_fails() -> None:
-    """For good unless its policy names the class, whatever else that tries again."""
+    """Without a retry, unless its policy names the class."""
     run = Run(plan(node("a", retry={"max_attempts": 3}, start_timeout_ms=20)))
     assert run.state.wake_at_us == run.now + 20_000
     run.do(TimersDue(), after_us=20_000)
@@ -81,7 +81,7 @@ def test_a_policy_may_try_again_what_no_worker_began() -> None:
 
 
 def test_a_pause_counts_for_the_wait_for_a_worker() -> None:
-    """It fails when the execution goes on, if its time was over by then."""
+    """It fails at the resume if its time is over by then."""
     run = Run(plan(node("a", start_timeout_ms=20)))
     run.do(Pause())
     run.do(TimersDue(), after_us=30_000)
@@ -161,7 +161,7 @@ def test_dependents_of_a_failed_node_are_skipped_and_others_finish() -> None:
 
 
 def test_a_failure_that_is_not_critical_does_not_fail_the_execution() -> None:
-    """Its dependents are skipped all the same."""
+    """Its dependents are skipped nevertheless."""
     run = Run(plan(node("a", critical=False), node("b", "a"), node("c")))
     run.fail("a")
     run.complete("c")
@@ -177,7 +177,7 @@ def test_a_false_gate_skips_what_is_behind_it() -> None:
 
 
 def test_a_task_held_back_runs_once_though_two_dependencies_ended_together() -> None:
-    """Both were told in the same step that it is ready."""
+    """Both dependencies ended in the same step."""
     timer = {"kind": plan_pb2.NODE_KIND_TIMER, "delay_ms": 1}
     run = Run(
         plan(node("a"), node("t", **timer), node("u", **timer), node("b", "t", "u"), parallelism=1)
@@ -278,7 +278,7 @@ def test_an_output_that_cannot_be_rendered_fails_the_execution() -> None:
 
 
 def test_a_task_that_was_refused_never_began_and_is_not_tried_again() -> None:
-    """Its failure stands alone, whatever its retry policy says."""
+    """It fails alone, with any retry policy."""
     run = Run(plan(node("a", retry={**RETRY, "retry_on": ["*"]})))
     run.do(TaskEnded("a", 1, failure=failed("PERMISSION_DENIED"), begun=False))
     assert run.kinds[-2:] == ["task_failed a", "workflow_failed"]

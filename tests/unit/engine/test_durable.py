@@ -59,7 +59,7 @@ class Handled(Run):
 
     @property
     def told(self) -> list[tuple[int, str]]:
-        """Of what the worker is told: index and what became of it."""
+        """Return the updates for the worker: index and outcome."""
         if self.last.handler_updates is None:
             return []
         ((of, known),) = self.last.handler_updates.values()
@@ -202,14 +202,14 @@ def test_a_call_is_a_task_below_the_handler() -> None:
 
 
 def test_a_call_has_a_limit_of_time_whether_it_says_one_or_not() -> None:
-    """That of a task for which nobody said one."""
+    """The default timeout of a task."""
     run = Handled()
     run.ask(calls(0), calls(1, "http.request"), calls(2, timeout_ms=7))
     assert [sent.planned.timeout_ms for sent in run.last.dispatch] == [300_000, 30_000, 7]
 
 
 def test_a_failed_call_is_an_outcome() -> None:
-    """The handler is told and decides."""
+    """The handler gets the failure and decides."""
     run = Handled()
     run.ask(calls(0))
     run.fail("h[0]/other")
@@ -218,7 +218,7 @@ def test_a_failed_call_is_an_outcome() -> None:
 
 
 def test_a_handler_that_ends_takes_its_calls_with_it() -> None:
-    """Their workers are told to stop; nothing of them is left."""
+    """Their workers are requested to stop; nothing of them is left."""
     run = Handled()
     run.ask(calls(0), waits(1), sleeps(2))
     run.complete("h")
@@ -238,7 +238,7 @@ def test_a_canceled_call_stops() -> None:
 
 
 def test_a_cancel_ends_a_suspended_handler() -> None:
-    """It is at no worker; its node is canceled all the same."""
+    """It is at no worker; its node is canceled nevertheless."""
     run = Handled()
     run.leave(waits(0))
     run.do(Cancel())
@@ -246,7 +246,7 @@ def test_a_cancel_ends_a_suspended_handler() -> None:
 
 
 def test_a_paused_execution_sends_no_handler_on() -> None:
-    """What it waits for comes, and it goes on after the resumption."""
+    """The awaited records arrive, and it continues after the resume."""
     run = Handled()
     run.leave(waits(0))
     run.do(Pause())
@@ -271,7 +271,7 @@ def test_a_paused_execution_sends_no_handler_on() -> None:
     ],
 )
 def test_what_is_no_record_fails_the_handler(record: JournalRecord) -> None:
-    """With a message; its worker is told to stop."""
+    """With a message; its worker is requested to stop."""
     run = Handled()
     run.ask(record)
     failure = run.state.reach("h").failure
@@ -298,7 +298,7 @@ def test_a_journal_is_bounded() -> None:
 
 
 def test_who_suspends_and_waits_for_nothing_fails() -> None:
-    """It would never go on."""
+    """It would never resume."""
     run = Handled()
     run.leave(stepped(0))
     assert run.state.reach("h").status == FAILED
@@ -322,7 +322,7 @@ def test_a_handler_that_is_tried_again_by_hand_goes_on() -> None:
 
 
 def test_a_handler_that_is_held_waits_for_somebody() -> None:
-    """What it called goes on; nothing sends it on but a person."""
+    """Its calls continue; only a retry by a caller sends the handler again."""
     run = Handled(on_failure=plan_pb2.NODE_FAILURE_POLICY_HOLD)
     run.ask(calls(0))
     run.fail("h", "Broken")

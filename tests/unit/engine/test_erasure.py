@@ -1,4 +1,4 @@
-"""What an execution is found by, and the erasure of its values."""
+"""Search attributes, and the erasure of values."""
 
 import pytest
 

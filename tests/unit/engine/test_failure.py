@@ -1,4 +1,4 @@
-"""What follows when a node fails: for those behind it, for the others, for what was done before."""
+"""The failure of a node: its effect on successors, on other nodes, and on completed work."""
 
 from typing import Any
 
@@ -109,7 +109,7 @@ def test_stop_lets_workers_end_and_begins_nothing() -> None:
 
 
 def test_cancel_ends_at_once() -> None:
-    """The workers of the others are told."""
+    """The workers of the others are requested to stop."""
     run = Run(plan(node("a"), node("b"), on_failure=CANCEL))
     run.fail("a")
     assert run.last.cancel == [("b", 1)]
@@ -118,7 +118,7 @@ def test_cancel_ends_at_once() -> None:
 
 @pytest.mark.parametrize("policy", [STOP, CANCEL])
 def test_a_failure_that_is_handled_stops_nobody(policy: int) -> None:
-    """One with an error edge, one that is not critical, one that goes on with a fallback."""
+    """With an error edge, not critical, or continuing with a fallback."""
     run = Run(plan(
         node("a"), node("h", "a", edges=[edge(0, on_failure=True)]), node("b", critical=False),
         node("c", on_failure=CONTINUE), on_failure=policy,
@@ -130,7 +130,7 @@ def test_a_failure_that_is_handled_stops_nobody(policy: int) -> None:
 
 
 def test_those_behind_a_node_that_continues_see_its_fallback() -> None:
-    """It has failed all the same, and its failure is kept."""
+    """It has failed nevertheless, and its failure is kept."""
     given = {"input_mode": 2, "input_template": b'"{{tasks.a.output.price}}"'}
     first = node("a", on_failure=CONTINUE, fallback=b'{"price": 0}')
     run = Run(plan(first, node("b", "a", **given)))
@@ -171,7 +171,7 @@ def test_no_attempt_begins_once_the_retries_have_taken_too_long() -> None:
 
 
 def test_a_class_that_is_never_retried_fails_at_once() -> None:
-    """Whatever else the policy says."""
+    """With any other setting of the policy."""
     retry = {"max_attempts": 9, "retry_on": ["*"], "never_on": ["CardDeclined"]}
     run = Run(plan(node("a", retry=retry)))
     run.fail("a", "CardDeclined")
@@ -179,7 +179,7 @@ def test_a_class_that_is_never_retried_fails_at_once() -> None:
 
 
 def test_all_attempts_together_have_a_limit() -> None:
-    """Also while one is at a worker, which is told."""
+    """Also while one is at a worker, which is canceled."""
     retry = {"max_attempts": 9, "initial_delay_ms": 10}
     run = Run(plan(node("a", retry=retry, total_timeout_ms=50)))
     run.fail("a")
@@ -230,7 +230,7 @@ def test_an_undo_sees_what_its_node_got_and_answered() -> None:
 
 
 def test_only_what_completed_is_undone() -> None:
-    """What failed, was canceled or never began has done nothing to be undone."""
+    """Failed, canceled and unbegun nodes need no compensation."""
     run = Run(plan(undoable("a"), undoable("b"), undoable("c", "b"),
                    on_failure=CANCEL))  # fmt: skip
     run.complete("a")
@@ -290,7 +290,7 @@ def test_the_policy_says_when_nothing_is_undone() -> None:
 
 
 def test_a_node_may_undo_all_at_once_when_it_fails() -> None:
-    """Whatever else runs is canceled."""
+    """All other running nodes are canceled."""
     run = Run(plan(undoable("a"), node("b", on_failure=COMPENSATE), node("c")))
     run.complete("a")
     run.fail("b")
@@ -299,7 +299,7 @@ def test_a_node_may_undo_all_at_once_when_it_fails() -> None:
 
 
 def test_an_undo_is_tried_again_and_waits_for_somebody_in_the_end() -> None:
-    """Nothing before it is undone until somebody says how it goes on."""
+    """Nothing before it is compensated until a caller decides its outcome."""
     retry = {"max_attempts": 2, "initial_delay_ms": 10}
     run = Run(plan(undoable("a"), node("b", "a", undo=undo("b", retry=retry)), node("z", "b")))
     run.complete("a")

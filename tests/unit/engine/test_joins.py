@@ -1,4 +1,4 @@
-"""Nodes whose child is an execution that was there: who asks whom, and who is told of the end."""
+"""Nodes whose child is an existing execution: join requests, and reports of the outcome."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def joining(**fields: Any) -> Run:
 
 
 def joins(run: Run) -> list[pb.JoinRequested]:
-    """Whom the last command asked to be told of an end, and for whom."""
+    """Return the execution that the last command requested a join of, and the requesting node."""
     return [message.join for message in run.last.messages if message.HasField("join")]
 
 
@@ -59,7 +59,7 @@ def test_what_is_joined_is_not_stopped(command: Cancel | Terminate) -> None:
 
 
 def test_a_node_waits_so_long_for_what_it_joined() -> None:
-    """Its limit is over like that of one with a child; what it waited for goes on."""
+    """Its timeout ends the wait as for a child; the joined execution continues."""
     run = joining(timeout_ms=1_000)
     run.do(TimersDue(), after_us=1_000_000)
     failure = run.state.node("pay").failure  # type: ignore[union-attr]

@@ -31,7 +31,7 @@ def output(run: Run, node_id: str) -> Any:
 
 
 def test_items_run_so_many_at_a_time_and_answer_in_their_order() -> None:
-    """Whatever the order in which they end; what is behind the map gets the list."""
+    """In any order of their ends; successors of the map get the list."""
     run = begun(each("m", [7, 8, 9], node("a"), concurrency=2), node("z", "m"))
     assert run.dispatched == ["m[0]/a", "m[1]/a"]
     run.complete("m[1]/a", b'"second"')
@@ -119,7 +119,7 @@ def test_maps_nest() -> None:
 
 
 def test_a_body_without_work_ends_in_one_step() -> None:
-    """Also with thousands of items: the map asks to go on, nothing recurses."""
+    """Also with thousands of items: the map continues in later commands, without recursion."""
     run = begun(each("m", list(range(25_000)), node("a", **NOOP), concurrency=1))
     assert run.state.status == s.EXECUTION_COMPLETED
     assert len(output(run, "m")) == 25_000
@@ -140,7 +140,7 @@ def test_parallelism_holds_back_items_too() -> None:
 
 
 def test_a_cancel_ends_what_runs_in_all_graphs() -> None:
-    """Workers are told; a result that comes later is refused."""
+    """Workers are requested to stop; a later result is rejected."""
     run = begun(each("m", [1, 2, 3], node("a")))
     run.do(Cancel("enough"))
     assert sorted(run.last.cancel) == [("m[0]/a", 1), ("m[1]/a", 1)]
@@ -149,7 +149,7 @@ def test_a_cancel_ends_what_runs_in_all_graphs() -> None:
 
 
 def test_a_map_asks_again_until_it_is_served() -> None:
-    """Whoever should have served it may be gone; served twice, nothing happens twice."""
+    """The first server may be gone; a second answer changes nothing."""
     run = Run(plan(each("m", [1], node("a"))))
     assert [one.id for one in run.last.asks] == ["m"]
     assert run.state.wake_at_us == run.now + s.ASK_AGAIN_US
@@ -167,7 +167,7 @@ def test_a_map_asks_again_until_it_is_served() -> None:
 
 
 def test_items_that_cannot_be_had_fail_the_map() -> None:
-    """What is behind it is skipped."""
+    """Its successors are skipped."""
     run = Run(plan(each("m", "{{input.n}}", node("a")), node("z", "m")), b'{"n": 3}')
     (asking,) = run.last.asks
     with pytest.raises(RenderError, match="expected a list, got a number"):

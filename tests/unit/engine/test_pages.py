@@ -21,7 +21,7 @@ def begun(*nodes: dict[str, Any], **fields: Any) -> Run:
 
 
 def page(run: Run, number: int, items: list[Any], after: Any = None, **more: Any) -> None:
-    """The fetch of a page is answered; then its items are at hand."""
+    """Answer the fetch of a page, then provide its items."""
     answer = {"items": items, "next": after, **more}
     run.complete(f"m[{number}]/m:page", orjson.dumps(answer))
     run.serve()
@@ -60,7 +60,7 @@ def test_pages_are_fetched_one_after_the_other_with_the_cursor_of_the_one_before
 
 
 def test_the_next_page_is_fetched_when_items_run_low() -> None:
-    """Once what has not begun is no more than runs at once; a third page waits for the first."""
+    """Once the items left are at most the concurrency; a third page waits for the first."""
     run = begun(paged("m", node("a"), concurrency=1))
     page(run, 0, [1, 2, 3], "p2")
     assert run.dispatched == [item(0, 0)]
@@ -115,7 +115,7 @@ def test_a_map_by_pages_has_so_many_pages() -> None:
 
 
 def test_a_page_that_cannot_be_fetched_fails_the_map() -> None:
-    """When the items in progress have ended."""
+    """After the items in progress have ended."""
     run = begun(paged("m", node("a"), concurrency=2))
     page(run, 0, [1], "p2")
     run.fail("m[1]/m:page")
@@ -159,7 +159,7 @@ def test_failures_of_all_pages_are_tolerated_together() -> None:
 
 
 def test_a_share_of_all_items_is_tolerated_once_the_last_page_is_there() -> None:
-    """Until then nobody knows what a share is, and all failures are."""
+    """Until then the share is unknown, and all failures are tolerated."""
     run = begun(paged("m", node("a"), concurrency=4, tolerated_share=0.5, counted=True))
     page(run, 0, [1, 2], "p2")
     run.fail(item(0, 0))
@@ -200,7 +200,7 @@ def test_an_item_of_the_last_page_that_is_too_many_fails_the_map() -> None:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_map_by_pages_tolerates_what_a_map_of_the_same_list_does(seed: int) -> None:
-    """However the items lie in pages, and whichever fail, in whatever order they end."""
+    """With any items per page, any failures, and any order of ends."""
     rng = Random(seed)
     sizes = [rng.randint(0, 4) for _ in range(rng.randint(1, 5))]
     fails = [[rng.random() < 0.4 for _ in range(size)] for size in sizes]
@@ -223,7 +223,7 @@ def test_a_map_by_pages_tolerates_what_a_map_of_the_same_list_does(seed: int) ->
 
 
 def test_a_page_whose_result_was_accepted_is_not_fetched_again() -> None:
-    """Whoever takes over goes on with its items, and with the cursor of the next."""
+    """A new owner continues with its items, and with the cursor of the next page."""
     run = begun(paged("m", node("a"), concurrency=1))
     run.complete("m[0]/m:page", b'{"items":[1,2,3],"next":"p2"}')
     replayed = run.replayed()
@@ -260,7 +260,7 @@ def test_outputs_too_large_for_one_event_are_collected() -> None:
 
 
 def test_nothing_is_fetched_while_it_is_paused() -> None:
-    """All of it goes on after."""
+    """All of it continues after the resume."""
     run = begun(paged("m", node("a"), concurrency=2))
     run.do(Pause())
     page(run, 0, [1, 2], "p2")
@@ -273,7 +273,7 @@ def test_nothing_is_fetched_while_it_is_paused() -> None:
 
 @pytest.mark.parametrize("times", [1, 100])
 def test_a_cursor_is_small(times: int) -> None:
-    """One at the limit goes on, one above it fails the map."""
+    """A cursor at the limit is accepted, one above it fails the map."""
     fits = "x" * (CURSOR_BYTES_MAX - 2)
     run = begun(paged("m", node("a")))
     page(run, 0, [], fits)

@@ -1,4 +1,4 @@
-"""A paused execution begins nothing, forgets nothing, and goes on where it was."""
+"""A paused execution begins nothing, loses nothing, and resumes in the same place."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_nothing_begins_while_it_is_paused_and_all_of_it_after() -> None:
 
 
 def test_what_no_worker_has_had_is_sent_again() -> None:
-    """The queue in memory let go of it while it was paused."""
+    """The queue in memory dropped it during the pause."""
     run = Run(plan(node("a")))
     run.do(Pause())
     run.do(Resume())
@@ -44,7 +44,7 @@ def test_what_no_worker_has_had_is_sent_again() -> None:
 
 
 def test_timers_and_attempts_that_are_due_wait() -> None:
-    """They fire at once when it goes on; until then nothing wakes it."""
+    """They fire at once after the resume; until then nothing wakes the execution."""
     retry = {"max_attempts": 2, "initial_delay_ms": 10}
     run = Run(plan(node("t", **TIMER), node("a", retry=retry)))
     run.fail("a")
@@ -58,7 +58,7 @@ def test_timers_and_attempts_that_are_due_wait() -> None:
 
 
 def test_its_own_limit_still_ends_it() -> None:
-    """However long somebody looks."""
+    """With a pause of any length."""
     run = Run(plan(node("a"), timeout_ms=10))
     run.do(Pause())
     assert run.state.wake_at_us == run.now + 10_000
@@ -75,7 +75,7 @@ def test_it_ends_when_nothing_is_left_to_begin() -> None:
 
 
 def test_a_pause_does_not_undo_a_stop() -> None:
-    """What waits because a node has failed begins as little after it."""
+    """Nodes waiting because of a failure do not begin after the resume either."""
     nodes = (node("a"), node("b"), node("c", "b"), node("d"))
     run = Run(plan(*nodes, parallelism=3, on_failure=plan_pb2.FAILURE_POLICY_STOP))
     run.fail("a")
@@ -124,7 +124,7 @@ def test_the_wrong_command_is_refused_and_changes_nothing() -> None:
 
 
 def test_a_repeat_under_its_request_id_changes_nothing() -> None:
-    """Whatever was done since."""
+    """With any commands since."""
     run = Run(plan(node("a")))
     run.do(Pause(request_id="r1"))
     run.do(Resume(request_id="r2"))
@@ -133,7 +133,7 @@ def test_a_repeat_under_its_request_id_changes_nothing() -> None:
 
 
 def test_a_snapshot_of_a_paused_execution_goes_on() -> None:
-    """What waits is found again, and a worker that was lost meanwhile costs nothing."""
+    """Waiting nodes are restored, and a worker lost meanwhile costs no attempt."""
     run = Run(plan(node("a"), node("b", "a"), node("c")))
     run.do(Pause())
     run.complete("a")
@@ -147,7 +147,7 @@ def test_a_snapshot_of_a_paused_execution_goes_on() -> None:
 
 
 def found_again(run: Run) -> list[str]:
-    """What waits to begin after a crash."""
+    """Nodes that wait to begin after a crash."""
     run.state = restore("exec-1", run.state.plan, snapshot(run.state))
     restore_held(run.state)
     return list(run.state.held)

@@ -1,4 +1,4 @@
-"""Where an execution has too few slots, ready tasks start by priority, then by how they wait."""
+"""Ready tasks start by priority, then by waiting time, if slots are scarce."""
 
 import random
 from typing import Any
@@ -87,14 +87,14 @@ def test_a_resumed_execution_starts_by_priority() -> None:
 
 
 def test_a_plan_of_one_priority_keeps_its_order() -> None:
-    """What follows the node that ended takes its slot, as it always did."""
+    """The successor of the ended node takes its slot."""
     run = Run(plan(node("a"), node("b"), node("after", "a"), parallelism=1))
     assert started(run) == ["a", "after", "b"]
 
 
 @pytest.mark.parametrize("seed", range(draws(100)))
 def test_no_task_starts_before_a_ready_one_above_it(seed: int) -> None:
-    """Whatever the graph: the task that starts has the highest priority of those that are ready."""
+    """In any graph: the task that starts has the highest priority of the ready ones."""
     rng = random.Random(seed)
     nodes = []
     for number in range(12):

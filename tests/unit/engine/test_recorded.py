@@ -26,7 +26,7 @@ def from_bytes(state: State, event: history.HistoryEvent, *behind: bytes) -> Non
 
 
 def outcome(state: State, applied: object) -> tuple[object, object, int]:
-    """What became of a state, or what was refused."""
+    """Return the resulting state, or the rejection."""
     return applied, facts(state), state.sequence
 
 
@@ -75,7 +75,7 @@ def test_every_value_of_a_field_is_read_alike(
     output: bytes | None,
     timed_out: bool,
 ) -> None:
-    """Also those that nobody writes: times before 1970, nodes that are not there, gaps."""
+    """Also events that are never written: times before 1970, unknown nodes, gaps."""
     attempt, delivery, started_at_us = numbers
     event = history.HistoryEvent(sequence=sequence, at_us=at_us)
     body = getattr(event, kind)

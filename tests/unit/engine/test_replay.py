@@ -1,4 +1,4 @@
-"""Replaying a history gives the state that live execution had, whatever the schedule."""
+"""The replay of a history gives the same state as the live execution, for any schedule."""
 
 import inspect
 import random
@@ -33,8 +33,8 @@ from tests.unit.engine.factories import (
 def facts(state: State) -> object:
     """Everything about a state that decisions depend on.
 
-    When a map asks again, or whether it is held instead, is nobody's business but its own; what it
-    asks with is fetched again. Nor is what waits while nothing begins because a node has failed.
+    Left out: the time at which a map repeats its request, a hold in place of a request, fetched
+    items, and nodes that wait while a failure stops the execution.
     """
     nodes = [one for scope in state.all_scopes() for one in scope.nodes.values()]
     maps = {
@@ -61,7 +61,7 @@ def facts(state: State) -> object:
 
 
 def not_once(run: Run) -> list[tuple[str, int]]:
-    """Attempts that were begun twice: what is told of the one would be taken for the other's."""
+    """Attempts that began twice: a message on the first could be taken for the second."""
     begun = [one.task_scheduled for one in run.events if one.HasField("task_scheduled")]
     planned = ((one, run.state.plan.at(one.node)) for one in begun)
     named = Counter((one.node, one.attempt) for one, of in planned if of.is_task or of.waits)
@@ -111,7 +111,7 @@ def history_of(seed: int) -> Run:
 
 @pytest.fixture(autouse=True)
 def _short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that goes round without work asks early whether to go on."""
+    """A machine that loops without work continues early in a later command."""
     monkeypatch.setattr(progress, "BEGUN_PER_STEP_MAX", 5)
     monkeypatch.setattr(factories, "SERVED_MAX", 20)
 

@@ -61,7 +61,7 @@ def test_one_with_a_delay_begins_when_it_is_over() -> None:
 
 
 def test_after_its_delay_it_waits_for_its_turn() -> None:
-    """Whose turn it is the engine does not know: it is told."""
+    """The turn comes from outside: the engine does not know the queue."""
     run = Run(one(delay_ms=10, concurrency=1))
     run.do(TimersDue(), after_us=10 * MS)
     assert hold(run) == (TURN, 0)
@@ -165,7 +165,7 @@ def test_what_it_is_told_before_it_begins_is_kept() -> None:
 
 
 def test_the_next_run_of_a_chain_waits_for_its_turn_alone() -> None:
-    """It goes on with what the one before it left."""
+    """It continues with the result of the previous run."""
     link = link_pb2.Link(continued_from="exec-0", first_run="exec-0")
     run = Run(one(delay_ms=10, debounce_ms=10), link=link)
     assert run.dispatched == ["a"]

@@ -1,4 +1,4 @@
-"""What people do to single nodes, where an execution stops, and what runs again."""
+"""Actions on single nodes, breakpoints, and the plan of a rerun."""
 
 import pytest
 
@@ -46,7 +46,7 @@ TIMER = {"kind": plan_pb2.NODE_KIND_TIMER, "delay_ms": 10}
 
 
 def test_a_node_that_is_held_waits_for_somebody() -> None:
-    """What does not depend on it goes on; the execution does not end."""
+    """Independent nodes continue; the execution does not end."""
     run = Run(plan(node("a", on_failure=HOLD), node("b"), node("c", "a")))
     run.fail("a")
     run.complete("b")
@@ -56,7 +56,7 @@ def test_a_node_that_is_held_waits_for_somebody() -> None:
 
 
 def test_a_held_node_leaves_its_slot_to_others() -> None:
-    """It does nothing as long as nobody says so."""
+    """It does nothing until a caller continues it."""
     run = Run(plan(node("a", on_failure=HOLD), node("b"), parallelism=1))
     run.fail("a")
     assert run.dispatched == ["b"]
@@ -67,7 +67,7 @@ def test_a_held_node_leaves_its_slot_to_others() -> None:
 
 
 def test_a_retry_is_a_further_attempt_with_the_input_somebody_wrote() -> None:
-    """Who did it and why is in the history."""
+    """Actor and reason are in the history."""
     run = Run(plan(node("a", on_failure=HOLD, input_mode=2, input_template=b'"{{input.x}}"')))
     run.fail("a")
     run.steer("a", "RETRY", input=json(b'"right"'), actor="ann", reason="typo")
@@ -121,7 +121,7 @@ def test_a_failed_node_is_not_tried_again_once_something_began_because_of_it() -
 
 
 def test_a_skipped_node_lets_those_behind_it_begin() -> None:
-    """Whether it waits, runs, is held or has failed; its worker is told."""
+    """A waiting, running, held or failed node; its worker is canceled."""
     for prepared in ("waits", "runs", "is held", "failed"):
         hold = {"on_failure": HOLD} if prepared == "is held" else {}
         run = Run(plan(node("first"), node("a", "first", **hold), node("b", "a"), node("other")))
@@ -255,7 +255,7 @@ def test_all_that_failed_is_tried_again_at_once() -> None:
 
 
 def test_where_nothing_failed_nothing_is_tried_again() -> None:
-    """What began because of a failure keeps the node from it; the others are tried."""
+    """A node whose failure began others cannot be retried; the others are."""
     run = Run(plan(node("a"), node("h", "a", edges=[edge(0, on_failure=True)]), node("other")))
     run.fail("a")
     with pytest.raises(NodeUnfit, match="the execution has no failed node that can be retried"):
@@ -266,7 +266,7 @@ def test_where_nothing_failed_nothing_is_tried_again() -> None:
 
 
 def test_what_failed_is_where_a_rerun_goes_on() -> None:
-    """What was canceled with it too, and nothing of what completed."""
+    """Nodes canceled with it too, and no completed node."""
     of = plan(node("done"), node("a", "done"), node("b", "a"), node("open"))
     run = Run(of)
     run.complete("done")
@@ -331,7 +331,7 @@ def test_again_under_the_same_request_id_it_changes_nothing() -> None:
 
 
 def test_it_stops_before_every_node() -> None:
-    """Each begins when somebody lets it, with the input they wrote."""
+    """Each begins when a caller continues it, with the edited input."""
     run = Run(plan(node("a"), node("b", "a")))
     run.do(Breakpoints(everywhere=True))
     run.complete("a")
@@ -368,7 +368,7 @@ def test_a_loop_stops_in_each_round() -> None:
 
 
 def test_without_breakpoints_all_goes_on() -> None:
-    """What has stopped begins."""
+    """The stopped nodes begin."""
     run = Run(plan(node("x"), node("a", "x"), node("b", "x")))
     run.do(Breakpoints(nodes=frozenset({"a", "b"})))
     run.complete("x")
@@ -378,7 +378,7 @@ def test_without_breakpoints_all_goes_on() -> None:
 
 
 def test_one_that_waits_for_a_slot_stops_once() -> None:
-    """Let go on while all slots are taken, it begins when one is free."""
+    """Continued while all slots are taken, it begins when one is free."""
     run = Run(plan(node("x"), node("a"), parallelism=1))
     run.do(Breakpoints(nodes=frozenset({"a"})))
     run.complete("x")

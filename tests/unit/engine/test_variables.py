@@ -39,7 +39,7 @@ def put(run: Run, value: bytes, **fields: str) -> bool:
 
 
 def seen(state: State, node_id: str) -> object:
-    """What the attempt of a node gets as its input."""
+    """Return the input of a node's attempt."""
     one = state.node(node_id)
     assert one is not None
     return orjson.loads(render_input(state, one).data)
@@ -139,7 +139,7 @@ def test_changes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_erasure_leaves_what_the_definition_says() -> None:
-    """And nothing that somebody wrote."""
+    """And no edited input."""
     run = Run(made(node("a", **READS)))
     put(run, b"6")
     run.complete("a")

@@ -84,7 +84,7 @@ def test_a_delay_holds_the_process() -> None:
 
 
 def test_a_kill_is_a_kill() -> None:
-    """The process dies of SIGKILL at the point, and says nothing."""
+    """The process dies of SIGKILL at the failpoint, without output."""
     code = f"from flowmesh.failpoints import *; arm('{POINT}=kill9@2')\n" + (
         f"failpoint('{POINT}'); print('once', flush=True); failpoint('{POINT}'); print('twice')"
     )
@@ -95,7 +95,7 @@ def test_a_kill_is_a_kill() -> None:
 
 
 def test_a_file_is_used_up_and_tells_what_broke(tmp_path: Path) -> None:
-    """Who starts again after the kill finds no file; the hit is on disk before the break."""
+    """A restart after the kill finds no file; the hit is on disk before the action."""
     file = tmp_path / "failpoints"
     arm_from(file)
     file.write_text(f"{POINT}=error@1\n")

@@ -50,7 +50,7 @@ def compared(left: Run, right: Run, stored: Stored | None = None) -> Comparison:
 
 
 def test_equal_executions_are_the_same() -> None:
-    """Whatever time they took."""
+    """With any durations."""
     outputs = {"a": b"1", "b": b"2", "c": b"3"}
     left, right = ran(plan(*CHAIN), b'{"n":1}', **outputs), Run(plan(*CHAIN), b'{"n":1}')
     for name, output in outputs.items():
@@ -122,7 +122,7 @@ def test_items_of_maps_are_compared_one_by_one() -> None:
 
 
 def test_stored_payloads_are_asked_for_and_compared_by_value() -> None:
-    """First by their digests; with the bytes at hand by what they hold."""
+    """Without fetched payloads by digest; with them by value."""
 
     def run(digest: str) -> Run:
         one = Run(plan(*CHAIN), b'{"n":1}')
@@ -168,7 +168,7 @@ def test_values_below_a_long_key_differ_in_little_memory() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_every_execution_is_the_same_as_itself(seed: int) -> None:
-    """Whatever happened in it; and the report can always be written."""
+    """With any history; and the report can always be encoded."""
     rng = random.Random(seed)
     run = Run(random_plan(rng))
     for _ in range(STEPS_MAX):

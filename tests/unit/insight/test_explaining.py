@@ -1,4 +1,4 @@
-"""Why an execution waits: each cause, found where it is and nowhere else."""
+"""Explanations: each cause is found in its case and in no other."""
 
 import random
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ RETRY = {"max_attempts": 3, "initial_delay_ms": 60_000}
 
 @dataclass
 class Owner:
-    """What an orchestrator would know: one queue for all, and who has which task."""
+    """The live data of an orchestrator: one queue for all tasks, and the leases."""
 
     workers: int = 1
     free: int = 1
@@ -62,7 +62,7 @@ def causes(report: Explanation) -> list[tuple[Cause, str]]:
 
 
 def test_a_task_without_a_worker_names_its_queue_and_type() -> None:
-    """Nobody takes it: the text says of which queue, the remedy what to start."""
+    """Without a worker the text names the queue, the remedy the worker to start."""
     report = why(Run(plan(node("a", queue="gpu"))), live=Owner(workers=0))
     assert causes(report) == [(Cause.NO_WORKER, "a")]
     assert report.findings[0].text == "no worker takes work from queue gpu"
@@ -77,7 +77,7 @@ def test_busy_workers_and_a_free_one_are_told_apart() -> None:
 
 
 def test_a_limit_that_holds_a_task_back_is_named() -> None:
-    """It is told before the workers, who may be free."""
+    """The limit precedes the workers, which may be free."""
     (found,) = why(Run(plan(node("a"))), live=Owner(limit="the limit key/ada")).findings
     assert (found.cause, "the limit key/ada" in found.text) == (Cause.LIMIT, True)
 
@@ -117,7 +117,7 @@ def test_timers_and_signals_are_named() -> None:
 
 
 def test_a_pause_names_who_and_why() -> None:
-    """Only the pause is told: what waits because of it is no cause."""
+    """Only the pause is reported, not the nodes that wait because of it."""
     run = Run(plan(node("a")))
     run.do(Pause("a look", "", "ada"))
     report = why(run, pause=run.events[-1])
@@ -126,7 +126,7 @@ def test_a_pause_names_who_and_why() -> None:
 
 
 def test_a_partition_without_owner_is_the_cause() -> None:
-    """Nobody can say more of the workers then."""
+    """Without an owner nothing more is known of the workers."""
     run = Run(plan(node("a")))
     report = explain(Case(run.state, run.now, None, partition=7))
     assert causes(report) == [(Cause.PARTITION_UNOWNED, "")]
@@ -229,7 +229,7 @@ def test_every_cause_has_its_texts() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_every_open_execution_has_a_cause(seed: int) -> None:
-    """Whatever the schedule: never nothing, never a state that no rule knows."""
+    """For any schedule: never no finding, never an unknown state."""
     rng = random.Random(seed)
     run = Run(random_plan(rng))
     for _ in range(STEPS_MAX):
@@ -253,14 +253,14 @@ def test_one_long_explanation_is_cut() -> None:
 
 
 def test_a_started_task_without_a_lease_is_queued_again() -> None:
-    """Its owner changed and nobody claimed it: it waits for a worker."""
+    """After a change of owner without a claim it waits for a worker."""
     run = Run(plan(node("a")))
     run.do(TaskRuns("a", 1, "w", run.now))
     assert causes(why(run)) == [(Cause.DISPATCHING, "a")]
 
 
 def test_people_are_waited_for_by_name() -> None:
-    """Who has not approved yet, and the command that does."""
+    """The people left, and the command to approve."""
     run = Run(plan(approval()))
     decide(run, "ann")
     (found,) = why(run).findings
@@ -285,7 +285,7 @@ def test_what_waits_for_hands_says_so() -> None:
 
 
 def test_what_is_undone_holds_back_the_end() -> None:
-    """What is left to undo, who undoes it, and who could not."""
+    """The nodes left to compensate, their undo nodes, and the failed one."""
     run = Run(plan(node("a", undo=undo("a")), node("b", "a")))
     assert causes(why(run, "a:undo")) == [(Cause.UNDO, "a:undo")]
     run.complete("a")

@@ -15,7 +15,7 @@ from tests.unit.engine.test_replay import facts, history_of
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_moment_is_the_replay_of_the_events_before_it(seed: int) -> None:
-    """Whatever was looked at before, forwards and backwards, in any order."""
+    """After any jumps, forward and backward."""
     run = history_of(seed)
     replayer = HistoryReplayer("exec-1", run.state.plan, Recorded.of(run.events), apart=7)
     rng = random.Random(seed)
@@ -40,7 +40,7 @@ def test_a_moment_is_the_replay_of_the_events_before_it(seed: int) -> None:
 def test_every_order_of_jumps_shows_what_a_replay_does(
     seed: int, apart: int, jumps: list[float]
 ) -> None:
-    """However far apart the copies were that are kept; too many of them are thinned out."""
+    """With any distance of the copies; surplus copies are removed."""
     run = history_of(seed)
     made = run.state.plan
     replayer = HistoryReplayer("exec-1", made, Recorded.of(run.events), apart)
@@ -88,7 +88,7 @@ def test_a_time_is_the_last_event_before_it() -> None:
 
 
 def test_what_no_history_is_leaves_nothing_behind() -> None:
-    """A broken event is told, and the next question begins anew."""
+    """A broken event is reported, and the next request starts from scratch."""
     run = Run(plan(node("a")))
     replayer = HistoryReplayer(
         "exec-1", run.state.plan, Recorded.of([run.events[0], run.events[0]])

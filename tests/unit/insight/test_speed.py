@@ -1,4 +1,4 @@
-"""How long it takes to show an execution as it was after any of its events."""
+"""The time to show an execution after any of its events."""
 
 import gc
 import statistics
@@ -72,7 +72,7 @@ def test_any_state_of_ten_thousand_events_is_there_soon() -> None:
     ids=["forward", "backward", "to and fro"],
 )
 def test_stepping_through_ten_thousand_events_is_quick(jumps: list[int]) -> None:
-    """Any jump in a history at hand, back or forth, takes no longer."""
+    """Any jump in a loaded history, forward or backward, takes no longer."""
     run = long_history()
     replayer = replayer_of(run, rows_of(run))
     replayer.at(EVENTS)
@@ -82,8 +82,8 @@ def test_stepping_through_ten_thousand_events_is_quick(jumps: list[int]) -> None
 
 @pytest.fixture
 def _quick_turns() -> Iterator[None]:
-    """Threads ask for their turn after a millisecond, a part of what any machine takes here, and
-    no collection of garbage, which gives nobody a turn, comes in between.
+    """Switch threads every millisecond, a fraction of the measured times, and collect garbage
+    before, because a collection blocks all threads.
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.001)

@@ -1,4 +1,4 @@
-"""Where the time of an execution went."""
+"""Traces: times, critical path and bottleneck of an execution."""
 
 import time
 from typing import Any
@@ -61,7 +61,7 @@ def test_a_diamond_shows_waits_runs_and_the_critical_path() -> None:
 
 
 def test_planned_and_actual_groups_differ_under_a_limit() -> None:
-    """Tasks that could run together and did not are told apart by the clock."""
+    """Tasks that could run together but did not are separate groups in time."""
     together = [
         *ran("a", 0, 0, 10),
         *ran("b", 10, 12, 20),
@@ -141,7 +141,7 @@ def test_nothing_yet_is_a_trace_too() -> None:
 
 
 def test_many_tasks_that_wait_for_many_are_traced_at_once() -> None:
-    """What each waits for is looked at some times, and not again for each that it waits for."""
+    """The waits of each node are computed a few times, not once per successor."""
     names = [f"n{number}" for number in range(1_500)]
     joins = [f"join{number}" for number in range(100)]
     events = [each for name in names for each in ran(name, 0, 1, 10)]

@@ -1,4 +1,4 @@
-"""What each node waited for, and what many executions cost."""
+"""The waits of each node, and the costs over many executions."""
 
 import random
 from itertools import pairwise
@@ -44,7 +44,7 @@ def waits(run: Run, name: str) -> list[tuple[str, float]]:
 
 
 def test_a_task_waits_for_others_and_for_a_worker() -> None:
-    """Until its dependency ended, then until somebody had it."""
+    """Until the end of its dependency, then until a worker starts it."""
     run = Run(plan(node("a"), node("b", "a")))
     work(run, "a", waits=5, runs=20)
     work(run, "b", waits=7, runs=3)
@@ -66,7 +66,7 @@ def test_limits_of_parallelism_and_of_maps_are_waits() -> None:
 
 
 def test_retries_pauses_and_signals_are_waits() -> None:
-    """Each stretch has one reason; a pause is told apart from what it lengthened."""
+    """Each period has one reason; a pause is separate from the wait that it extends."""
     run = Run(plan(node("a", retry=RETRY), signal("s", name="go")))
     run.fail("a")
     run.do(TimersDue(), after_us=40 * MS)
@@ -99,7 +99,7 @@ def test_the_bottleneck_is_what_cost_most_on_the_critical_path() -> None:
 
 
 def test_the_critical_path_goes_through_the_item_that_ended_last() -> None:
-    """What is around others costs nothing itself."""
+    """A container costs nothing itself."""
     run = Run(plan(each("m", [1, 2], node("x"), concurrency=2), node("z", "m")))
     run.serve()
     work(run, "m[1]/x", runs=5)

@@ -58,7 +58,7 @@ def test_who_set_it_who_read_it_and_what_it_was() -> None:
 
 
 def test_the_input_is_set_at_the_start() -> None:
-    """And read by whoever refers to it, to a part of it, or to all that it is in."""
+    """And read by nodes that refer to it, to a part of it, or to a value that contains it."""
     run = Run(
         plan(
             node("part", **reads("{{input.order.id}}")),

@@ -1,4 +1,4 @@
-"""What does not fit a JSON Schema, told in a time and a memory that do not depend on how much."""
+"""Problems of JSON Schemas, with bounded time and memory for any value."""
 
 import time
 from typing import Any

@@ -76,7 +76,7 @@ def test_six_fields_follow_the_rules_of_five_when_the_clock_changes() -> None:
 
 @pytest.mark.parametrize("five", ["30 2 * * *", "15,45 2 * * SUN", "0 */2 * * *", "*/20 1-3 * * *"])
 def test_a_second_of_zero_changes_nothing(five: str) -> None:
-    """Over both nights, whatever the hours and minutes."""
+    """Over both nights, for any hours and minutes."""
     for zone in (BERLIN, "America/New_York", "UTC"):
         with_seconds = Schedule(f"0 {five}", zone)
         for night in NIGHTS:
@@ -134,7 +134,7 @@ def test_the_latest_instants_are_found_without_looking_at_all_that_are_as_near()
 
 
 def test_times_beyond_all_calendars_have_no_instants() -> None:
-    """No overflow, whatever is asked for."""
+    """No overflow for any request."""
     schedule = Schedule("* * * * *", BERLIN)
     assert schedule.next_after(2**63 - 1) is None
     assert schedule.next_after(-5) is None

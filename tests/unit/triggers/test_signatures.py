@@ -73,7 +73,7 @@ def signed(provider: str, at: int = NOW) -> Headers:
 
 @ALL
 def test_what_is_signed_right_is_taken(provider: str) -> None:
-    """With its payload, and a name that is the same when it comes again."""
+    """With its payload, and with the same name on a redelivery."""
     first = call(provider, signed(provider))
     assert first.payload == json.loads(BODY)
     assert first.name
@@ -112,7 +112,7 @@ def test_what_is_not_declared_to_be_json_is_of_another_media_type(
 @pytest.mark.parametrize("provider", [name for name, about in PROVIDERS.items() if about[2]])
 @pytest.mark.parametrize("off", [-301, 301, 10**9])
 def test_times_far_from_now_are_refused(provider: str, off: int) -> None:
-    """Where a time is signed; five minutes either way are taken."""
+    """A signed time may differ by five minutes."""
     with pytest.raises(Unauthenticated):
         call(provider, signed(provider, NOW + off))
     assert call(provider, signed(provider, NOW - 300)).name
@@ -140,7 +140,7 @@ def test_a_thousand_signatures_are_refused_unseen() -> None:
 
 
 def test_a_delivery_id_that_is_not_signed_does_not_name_a_call() -> None:
-    """Else whoever has one call could send it again under another name."""
+    """Otherwise a replay of one call could pass as another."""
     first = call("github", signed("github"))
     again = call("github", signed("github") | {"x-github-delivery": "d-2"})
     assert again.name == first.name
@@ -153,7 +153,7 @@ def test_stripe_and_slack_name_their_calls_in_the_body() -> None:
 
 
 def test_without_a_secret_the_caller_names_the_call() -> None:
-    """Or nobody does, and each is another one; what is no JSON is told of by who reads it."""
+    """Without a name each call is distinct; a body that is not JSON fails where it is read."""
     receiver = pb.Receiver()
     assert verified(receiver, JSON, BODY, NOW).name == ""
     named = verified(receiver, JSON | {"idempotency-key": '"k-1"'}, BODY, NOW)
@@ -162,7 +162,7 @@ def test_without_a_secret_the_caller_names_the_call() -> None:
 
 
 def test_nothing_of_a_body_is_dropped_or_rounded() -> None:
-    """A key that is there twice is told of with its place, and an integer beyond 64 bits."""
+    """A duplicate key is reported with its path, and so is an integer beyond 64 bits."""
     receiver = pb.Receiver()
     twice = verified(receiver, JSON, b'{"order": {"n": 1, "n": 2}}', NOW).payload
     assert isinstance(twice, NotJson)
