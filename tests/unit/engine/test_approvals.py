@@ -144,7 +144,7 @@ def test_names_that_are_none_fail_the_node() -> None:
 
 
 def test_what_was_asked_and_said_is_in_history_and_snapshot() -> None:
-    """A replay ends in the same state."""
+    """A replay and a restored snapshot continue alike."""
     run = Run(plan(approval(given={"escalateTo": "boss"}, deadline_ms=HOUR_MS)))
     decide(run, "ann")
     for other in (run.replayed(), restore("exec-1", run.state.plan, snapshot(run.state))):
