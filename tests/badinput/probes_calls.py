@@ -63,7 +63,7 @@ async def _(bench: Bench, n: int) -> str:
     return refused(str(answer.json["error"]["reason"]))
 
 
-@probe("name of who decides")
+@probe("name of the person who decides")
 async def _(bench: Bench, n: int) -> str:
     request = control.DecideApprovalRequest(execution_id=NOBODY, node="a", by="x" * n)
     return refused(await bench.call(f"{API}.execution.v1.ControlService/DecideApproval", request))

@@ -35,7 +35,7 @@ ELSEWHERE = {
     "executions of a key that wait to begin": (
         "tests/unit/orchestrator/test_lines.py::test_a_line_is_bounded"
     ),
-    "executions in lines with a key": (
+    "executions with a concurrency key": (
         "tests/unit/orchestrator/test_lines.py::test_a_line_is_bounded"
     ),
     "events of a history": (

@@ -232,7 +232,7 @@ async def test_a_link_is_of_one_question(suite: Suite, world: World) -> None:
     await suite.post(f"/api/v1/executions/{execution}/nodes/ok:retry")
     await reached(suite, execution, ok="running")
     answer = await sent(suite, old, decision="approve")
-    assert (answer.status, "does not ask this any more" in answer.text) == (409, True)
+    assert (answer.status, "does not wait for this decision any more" in answer.text) == (409, True)
     assert await decisions(suite, execution) == []
     new = await link(suite, execution, "rob")
     await suite.post(f"/api/v1/executions/{execution}:cancel")

@@ -1,1 +1,1 @@
-"""The whole suite as a person starts it: `flowmesh dev`, `serve` and `cluster`."""
+"""The whole suite as commands: `flowmesh dev`, `serve` and `cluster`."""

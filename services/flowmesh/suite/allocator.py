@@ -1,8 +1,8 @@
-"""Memory of large messages goes back to the machine when they are done with.
+"""Settings of malloc that return the memory of large messages to the system.
 
-glibc keeps what was freed: up to 64 MiB for each of many threads, blocks of any size once one as
-large was freed, and whatever lies below a block that is still used. Floods of a hundred messages
-of 4 MiB leave up to 1.8 GiB with the process that way.
+glibc keeps freed memory: up to 64 MiB for each of many threads, blocks of any size once one as
+large was freed, and everything below a block in use. Floods of a hundred messages of 4 MiB leave up
+to 1.8 GiB in the process.
 """
 
 import ctypes
@@ -12,19 +12,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-# From malloc.h of glibc; mallopt(3) says what they do.
+# From malloc.h of glibc; see mallopt(3).
 _MMAP_THRESHOLD = -3
 _ARENA_MAX = -8
 
-# From so many bytes on, a block comes from the machine and goes back to it by itself.
+# Blocks of this size and above are mapped, and unmapped when they are freed.
 LARGE_BYTES = 2**20
-# Areas that threads take smaller blocks from; each keeps what was freed in its middle.
+# Arenas for smaller blocks of threads; each keeps freed memory in its middle.
 ARENAS = 1
 
 LOOK_EVERY_S = 5.0
-# A process that has grown by so much since its free pages were given back has them looked for.
+# Growth of the process since the last trim after which free pages are returned again.
 GROWTH_BYTES = 64 * 2**20
-# What is worth another try soon.
+# Returned bytes that make another trim worthwhile soon.
 HELP_BYTES = 16 * 2**20
 LOOKS_MAX = 64
 
@@ -32,7 +32,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def give_back_large_blocks() -> None:
-    """For this process, called before it starts threads. Other C libraries are left alone."""
+    """Configure malloc of this process before it starts threads; no effect on other C libraries."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(_MMAP_THRESHOLD, LARGE_BYTES)
@@ -41,9 +41,9 @@ def give_back_large_blocks() -> None:
 
 
 def _give_back_pages(libc: Any) -> None:
-    """Whenever the process has grown; then again, at twice the distance as long as it is no help.
+    """Trim when the process has grown; double the distance as long as a trim returns little.
 
-    What is in use at one time may be free at the next.
+    Memory in use at one time may be free at the next.
     """
     settled, looks, wait = _resident_bytes(), 0, LOOKS_MAX
     while True:

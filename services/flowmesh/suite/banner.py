@@ -1,4 +1,4 @@
-"""What a person is told once everything runs."""
+"""The text that `flowmesh dev` prints once everything runs."""
 
 from collections.abc import Container, Iterable
 from typing import Any
@@ -32,7 +32,7 @@ def dev_banner(
     took_s: float,
     ephemeral: bool,
 ) -> str:
-    """Where each thing is and whether it is there, what is stored where, something to try."""
+    """Return the addresses and their state, the places of the data, and a first command."""
     settings = process.settings
     http = f"http://{settings.host}:{process.http_port}"
     folder = settings.data_dir
@@ -51,7 +51,7 @@ def dev_banner(
         ("execution core", core.kind(), ""),
         ("PostgreSQL", place("postgres"), "definitions, executions, history, payloads"),
         ("NATS JetStream", place("nats"), "events of the last 24 hours"),
-        ("Redis", place("redis"), "who is there; nothing that must last"),
+        ("Redis", place("redis"), "service instances; no durable data"),
         ("logs of servers", f"{folder}/logs", ""),
         ("addresses, pids", f"{folder}/dev.json", ""),
     )

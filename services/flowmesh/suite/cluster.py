@@ -14,7 +14,8 @@ from flowmesh.suite.processes import Member, Processes
 
 CLUSTER_FILE = "cluster.json"
 SERVERS = ("postgres", "nats", "redis")
-# Who brings work in and who runs it, then who keeps what came of it, then what these need.
+# The order of draining: services that accept work, then those that run and store it, then those
+# that these depend on.
 STOP_ORDER = (("gateway", "worker"), ("orchestrator",), ("event", "registry", "definition"))
 
 
@@ -36,7 +37,7 @@ def layout(settings: Settings, *, orchestrators: int, workers: int) -> list[Memb
 
 
 async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -> None:
-    """Runs the cluster until a signal; raises ServerFailed when a process does not come up."""
+    """Run the cluster until a signal. Raises ServerFailed if a process does not start."""
     members = layout(settings, orchestrators=orchestrators, workers=workers)
     for member in members:
         check_port("HTTP", settings.host, member.http_port)
@@ -54,7 +55,7 @@ async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -
 
 
 class Cluster:
-    """The processes and the file that names them."""
+    """The processes and the file with their addresses."""
 
     def __init__(self, settings: Settings, servers: EmbeddedServers, members: list[Member]) -> None:
         self._settings = settings
@@ -70,18 +71,18 @@ class Cluster:
         )
 
     async def start(self) -> None:
-        """Returns when all are ready."""
+        """Return when all processes are ready."""
         await self._processes.start()
         self.write()
 
     async def stop(self) -> None:
-        """Drains the services in the order in which work flows, those of one stage at once."""
+        """Drain the services in the order of work, those of one stage together."""
         for services in STOP_ORDER:
             await self._processes.stop(services)
         self._file.unlink(missing_ok=True)
 
     def write(self) -> None:
-        """Writes who runs where; again after each restart of a process."""
+        """Write the addresses; again after each restart of a process."""
         rows = self._processes.rows()
         write_private(
             self._file,
@@ -98,7 +99,7 @@ class Cluster:
         )
 
     def table(self) -> str:
-        """The processes for a person."""
+        """Return the processes as text."""
         rows = self._processes.rows()
         lines = [f"  {'process':<16} {'pid':>7}  {'gRPC':<21} health and metrics"]
         lines += [

@@ -1,6 +1,6 @@
 """The commands `dev`, `serve` and `cluster`: flags to settings, errors to one line.
 
-Their signatures are read for help and completion too, where no server code is installed.
+Help and completion read the signatures too, on installations without server code.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ Egress = Literal["open", "public"]
 DEV_LOG_LEVEL = "warning"
 # A page of another site reaches a developer's machine by a name that resolves to it.
 LOCAL_HOSTS = "localhost"
-# Of one service; each partition has one owner, and there are 64.
+# Of one service; there are 64 partitions with one owner each.
 PROCESSES_MAX = 64
 
 
 def _from(variable: str, *, shown: bool = True) -> Parameter:
-    """A flag that FLOWMESH_* sets too; an empty default is not worth showing."""
+    """A flag with a FLOWMESH_* setting of the same meaning; help hides an empty default."""
     return Parameter(env_var=f"FLOWMESH_{variable}", show_default=shown)
 
 
@@ -224,7 +224,7 @@ def _given(**flags: Any) -> dict[str, Any]:
 
 
 def _run(flags: dict[str, Any], work: Any) -> int:
-    """Runs a command to its end; every foreseeable failure is one line and exit code 1."""
+    """Run a command to its end; each foreseeable failure is one line and exit code 1."""
     import uvloop
 
     from flowmesh.runtime import Settings, unknown_variables
@@ -250,7 +250,7 @@ def _run(flags: dict[str, Any], work: Any) -> int:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    """Errors whose text is one line that says what to do; loaded where there is one."""
+    """Errors whose text is one line with a remedy; imported only when an error is handled."""
     from flowmesh.embedded import EmbeddedError
     from flowmesh.runtime import StartError
     from flowmesh.storage import StorageError
@@ -259,7 +259,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
 
 
 async def _cancellable(work: Coroutine[Any, Any, None]) -> None:
-    """Ends the work in an orderly way on a signal that comes before it handles signals itself."""
+    """End the process in order on a signal before it handles signals itself."""
     import signal
 
     task = asyncio.ensure_future(work)

@@ -1,4 +1,4 @@
-"""`flowmesh dev`: the three servers and all services, one command, nothing installed before."""
+"""`flowmesh dev`: the three servers and all services with one command."""
 
 import asyncio
 import os
@@ -20,14 +20,14 @@ from flowmesh.suite.services import CORE, load
 
 DEV_FILE = "dev.json"
 SERVERS = ("postgres", "nats", "redis")
-# Of which there may be more than one, in the order in which they drain.
+# Services of which there may be several, in the order in which they drain.
 SCALED = ("worker", "orchestrator")
 
 
 async def run_dev(
     settings: Settings, *, ephemeral: bool, orchestrators: int = 1, workers: int = 1
 ) -> None:
-    """Runs the suite until a signal; raises StartError or EmbeddedError when it cannot start."""
+    """Run the suite until a signal. Raises StartError or EmbeddedError if it cannot start."""
     started = time.monotonic()
     check_port("HTTP", settings.host, settings.http_port)
     check_port("gRPC", settings.host, settings.grpc_port)
@@ -38,7 +38,7 @@ async def run_dev(
             stack.callback(shutil.rmtree, data_dir, ignore_errors=True)
         wanted = [name for name in SERVERS if not getattr(settings, name)]
         servers = EmbeddedServers(data_dir, only=wanted)
-        # The servers come up while this process imports the services.
+        # The servers start while this process imports the services.
         starting = asyncio.ensure_future(stack.enter_async_context(servers))
         try:
             services = await asyncio.to_thread(load, CORE)
@@ -64,7 +64,7 @@ async def run_dev(
             )
             for service in SCALED:
                 stack.push_async_callback(processes.stop, (service,))
-                # Before this process drains the same service: it takes over what they leave.
+                # Drain them before this process drains the same service: it takes over their work.
                 process.drain_callbacks.insert(0, (service, partial(processes.stop, (service,))))
             await processes.start()
             described(processes)
@@ -79,14 +79,14 @@ async def run_dev(
 
 
 def _others(*, orchestrators: int, workers: int) -> list[Member]:
-    """The processes beside the first one, which has a service of each kind itself."""
+    """The processes beside the first one, which has one service of each kind itself."""
     names = [(f"orchestrator-{n}", "orchestrator") for n in range(2, orchestrators + 1)]
     names += [(f"worker-{n}", "worker") for n in range(2, workers + 1)]
     return [Member(name, service, free_port(), free_port()) for name, service in names]
 
 
 def _describe(file: Path, process: Process, servers: EmbeddedServers, processes: Processes) -> None:
-    """Writes who runs where; again after each restart of a process."""
+    """Write the addresses; again after each restart of a process."""
     settings = process.settings
     write_private(
         file,

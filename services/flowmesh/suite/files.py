@@ -1,4 +1,4 @@
-"""What a command tells: people on standard output, programs in files."""
+"""Output of commands: text on standard output, JSON files for programs."""
 
 import json
 import os
@@ -11,22 +11,22 @@ from flowmesh.telemetry import Unfailing
 
 
 def say(text: str) -> None:
-    """Writes to standard output at once; servers go on where that takes nothing."""
+    """Write to standard output at once; ignore a closed output, so that servers keep running."""
     print(text, file=Unfailing(sys.stdout), flush=True)
 
 
 def complain(text: str) -> None:
-    """A line for a person on standard error, where that takes one."""
+    """Write a line to standard error; ignore a closed one."""
     print(f"flowmesh: {text}", file=Unfailing(sys.stderr), flush=True)
 
 
 def data_folder(settings: Settings) -> Path:
-    """The data directory as an absolute path."""
+    """Return the data directory as an absolute path."""
     return Path(settings.data_dir).absolute()
 
 
 def write_private(path: Path, content: dict[str, Any]) -> None:
-    """Writes JSON whole or not at all, readable by its owner only: addresses hold secrets."""
+    """Write JSON atomically, readable by its owner only: addresses contain secrets."""
     draft = path.with_suffix(".new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(content, file, indent=2)

@@ -1,8 +1,8 @@
-"""Loads libraries without those optional parts of theirs that the suite does not use.
+"""Imports libraries without optional parts that the suite does not use.
 
-Each of them would load another large library, in every process, to have it at hand: redis the
-metrics of OpenTelemetry, nats the HTTP client for its WebSocket transport, structlog the pretty
-tracebacks of rich. What they miss here can still be imported afterwards by who needs it.
+Each part would load another large library in every process: redis the metrics of OpenTelemetry,
+nats the HTTP client for its WebSocket transport, structlog the pretty tracebacks of rich. The parts
+can still be imported afterwards.
 """
 
 import importlib
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A library, and what it is not to find.
+# A library and the modules that are hidden from it.
 OPTIONAL = (
     ("structlog", ("rich",)),
     ("redis.asyncio", ("opentelemetry.sdk",)),
@@ -19,7 +19,7 @@ OPTIONAL = (
 
 
 def load_libraries() -> None:
-    """Called first thing by a command that starts servers, before anything loads these."""
+    """Import the libraries; called first by a command that starts servers."""
     for library, unused in OPTIONAL:
         with without(*unused):
             importlib.import_module(library)
@@ -27,7 +27,7 @@ def load_libraries() -> None:
 
 @contextmanager
 def without(*modules: str) -> Iterator[None]:
-    """Inside the block, these modules are not there for who imports them for the first time."""
+    """Hide these modules from first imports inside the block."""
     hidden = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not importable
     try:

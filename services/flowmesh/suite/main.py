@@ -1,7 +1,7 @@
 """The console script: the client commands, and the three that start servers.
 
-Everything heavy is imported by the command that needs it, so that `flowmesh --help` is quick, and
-so that client commands run on the base install.
+Each command imports what it needs, so that `flowmesh --help` is quick and client commands run on
+the base install.
 """
 
 import gc
@@ -24,14 +24,14 @@ COMMANDS = (
     ("serve", "Run services against given servers."),
     ("cluster", "Start each service as a process of its own."),
 )
-# Those that run services in their own process.
+# Commands that run services in their own process.
 SERVERS = frozenset({"dev", "serve"})
-# The extras that these need; for others, the one that brings the module that is missing.
+# The extras of these commands; for others, the one that contains the missing module.
 EXTRAS = {"dev": "dev", "cluster": "dev", "serve": "server"}
 
 
 def main() -> None:
-    """Entry point of `flowmesh`."""
+    """Run `flowmesh`."""
     core.install()
     # gRPC reads these once, when it is loaded.
     for name, value in GRPC_ENVIRONMENT.items():
@@ -47,16 +47,17 @@ def main() -> None:
 def _run(command: str) -> Any:
     if command in SERVERS:
         give_back_large_blocks()
-        # Nothing that is loaded now ever becomes garbage; the process turns it on once it serves.
+        # No object that is loaded now becomes garbage; collection is enabled when the process
+        # serves.
         gc.disable()
         load_libraries()
     return make_app()()
 
 
 def make_app() -> App:
-    """The command line with all its commands."""
+    """Return the command line with all its commands."""
     app: App = client_app
-    # Help in Markdown would load a parser and a highlighter that it does not need.
+    # Help in Markdown would load a parser and a highlighter without need.
     app.help_format = "plaintext"
     for name, text in COMMANDS:
         app.command(f"flowmesh.suite.commands:{name}", name=name, help=text, group=SUITE)

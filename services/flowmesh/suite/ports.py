@@ -1,4 +1,4 @@
-"""Ports that are taken, told before anything is started."""
+"""Checks of ports before anything is started."""
 
 import socket
 
@@ -8,7 +8,7 @@ FLAGS = {"HTTP": "--http-port", "gRPC": "--grpc-port"}
 
 
 def check_port(kind: str, host: str, port: int) -> None:
-    """Raises StartError for one that cannot be had; 0 always can."""
+    """Raise StartError if a port is taken; port 0 never is."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:

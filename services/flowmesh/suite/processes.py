@@ -1,4 +1,4 @@
-"""Services as processes of their own on this machine: started, watched, restarted, drained."""
+"""Services as processes on this machine: started, watched, restarted, drained."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ SIGTERM_TIMEOUT_S = 11.0
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One process."""
+    """A process with its service and addresses."""
 
     name: str
     service: str
@@ -28,7 +28,7 @@ class Member:
 
 
 class Processes:
-    """The members, each restarted when it dies; all die with this process."""
+    """The processes, each restarted when it dies; all of them end with this process."""
 
     def __init__(
         self,
@@ -47,19 +47,19 @@ class Processes:
         }
 
     async def start(self) -> None:
-        """Returns when all are ready; raises ServerFailed when one does not come up."""
+        """Return when all are ready. Raises ServerFailed if one does not start."""
         starts = (child.start() for child in self._children.values())
         for result in await asyncio.gather(*starts, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
     async def stop(self, services: Collection[str]) -> None:
-        """Drains all processes of these services at once."""
+        """Drain all processes of these services together."""
         leaving = [member.name for member in self._members if member.service in services]
         await asyncio.gather(*(self._children[name].stop() for name in leaving))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Who runs where now, for programs; pid 0 while one is down."""
+        """Return the addresses of the processes; pid 0 while one is down."""
         return [
             {
                 "name": member.name,
@@ -80,7 +80,7 @@ def _program(member: Member, settings: Settings, data_dir: DataDir, registry: st
         "grpc_port": member.grpc_port,
         "http_port": member.http_port,
         "data_dir": folder,
-        # Addresses of the process that starts them; the lock of the data directory is its own too.
+        # Addresses and data directory lock belong to the process that starts them.
         "advertise": "",
         "data_dir_id": "",
     }

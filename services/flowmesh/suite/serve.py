@@ -1,4 +1,4 @@
-"""`flowmesh serve`: some services in this process, the servers elsewhere."""
+"""`flowmesh serve`: some services in this process, with servers elsewhere."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from flowmesh.suite.services import CORE, load
 
 
 async def run_serve(settings: Settings, names: Sequence[str]) -> None:
-    """Runs the services until a signal; raises StartError when something is missing."""
+    """Run the services until a signal. Raises StartError if a setting is missing."""
     if not names:
         raise StartError(f"say which services to serve: {', '.join(CORE)}")
     for name in ("postgres", "nats", "redis"):

@@ -1,4 +1,4 @@
-"""The core services by name, imported only where they run."""
+"""The core services by name, imported only in the processes that run them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from flowmesh.runtime import StartError
 if TYPE_CHECKING:
     from flowmesh.runtime.process import ServiceRun
 
-# In the order in which they are composed; they drain in the opposite one. Who takes work from
-# outside goes first, then who runs it, then who keeps what came of it, then who tells of it.
+# The order of composition; services drain in the opposite order: those that accept work from
+# outside first, then those that run and store it, then those that report it.
 CORE = ("definition", "registry", "event", "orchestrator", "worker", "gateway")
 
 
 def load(names: Sequence[str]) -> dict[str, ServiceRun]:
-    """The `run` of each service in the order of CORE; raises StartError for a name that is none."""
+    """Return each `run` in the order of CORE. Raises StartError for an unknown name."""
     for name in names:
         if name not in CORE:
             raise StartError(f"no service {name!r}; there are {', '.join(CORE)}")

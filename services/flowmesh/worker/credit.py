@@ -1,18 +1,18 @@
-"""Where the slots of one worker set are: free, granted to an orchestrator, or running a task.
+"""The slots of one worker set: free, granted to an orchestrator, or running a task.
 
-Pure bookkeeping: it decides how many slots each stream may be granted, and from which stream
-unused ones should be called back. Slots are conserved: free + granted + running = slots, but for
-a while after there were made fewer of them.
+Bookkeeping without I/O. It decides the slots granted to each stream, and the streams whose unused
+slots are recalled. Slots are conserved: free + granted + running = slots, except for a while after
+the number of slots is reduced.
 """
 
 from collections.abc import Sequence
 
 KEEPS_ONE_OF = 8
-"""Who has no tasks keeps a slot, so that its next one leaves at once, if it is one of so many."""
+"""A stream without tasks keeps one slot for its next task if there are this many slots for each."""
 
 
 class Credit:
-    """The slots of one set; streams are named by their link id."""
+    """The slots of one set, by stream."""
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
@@ -32,7 +32,7 @@ class Credit:
 
     @property
     def overdrawn(self) -> bool:
-        """More is granted than there are slots for: there were more of them before."""
+        """True if more is granted than there are slots, after their number was reduced."""
         granted = sum(self._granted.values())
         return granted > 0 and self.running + granted > self.slots
 
@@ -40,7 +40,7 @@ class Credit:
         return self._granted.get(stream_id, 0)
 
     def spend(self, stream_id: str) -> bool:
-        """A task came on this stream; false where it had no credit left."""
+        """Use a slot for a task of a stream; return False if the stream has no credit."""
         if self._granted.get(stream_id, 0) < 1:
             return False
         self._granted[stream_id] -= 1
@@ -48,15 +48,15 @@ class Credit:
         return True
 
     def adopt(self) -> None:
-        """A task that was running already uses a slot."""
+        """Use a slot for a task that runs already."""
         self.running += 1
 
     def release(self) -> None:
-        """A task's result is on its way, or the task is not ours any more."""
+        """Free the slot of a task that has ended or moved."""
         self.running -= 1
 
     def forget(self, stream_id: str) -> None:
-        """The stream is gone, and with it everything granted on it."""
+        """Take back everything that was granted on a broken stream."""
         self._granted.pop(stream_id, None)
         self._backlog.pop(stream_id, None)
         self._recalled_at.pop(stream_id, None)
@@ -68,12 +68,12 @@ class Credit:
         self._backlog[stream_id] = tasks
 
     def grant(self, stream_ids: Sequence[str]) -> dict[str, int]:
-        """Grants free slots to these streams and says how many each gets.
+        """Grant free slots to these streams; return the number for each.
 
-        One stream gets everything. Of several, each gets one if there are plenty, else who has
-        tasks; then those whose orchestrator has tasks waiting, in proportion; the rest fills
-        everyone's equal share. A stream that the set
-        is new to gets a grant of none at least, so that its orchestrator can report a backlog.
+        A single stream gets all. Of several, each gets one if there are plenty, else those with
+        waiting tasks. Then streams with waiting tasks get slots in proportion; the rest fills equal
+        shares. A stream to which the set is new gets a grant, of 0 at least, so that its
+        orchestrator reports a backlog.
         """
         grants: dict[str, int] = {}
         if len(stream_ids) == 1:
@@ -87,7 +87,7 @@ class Credit:
         return grants
 
     def _share(self, grants: dict[str, int], stream_ids: Sequence[str]) -> None:
-        # Where there are few slots they go round among those with tasks.
+        # Few slots rotate among the streams with tasks.
         turns = sorted(
             stream_ids, key=lambda one: (self._need(one) == 0, self._last_turn.get(one, 0))
         )
@@ -107,7 +107,7 @@ class Credit:
                 self._give(grants, stream_id, share - self.granted(stream_id))
 
     def recall(self, stream_ids: Sequence[str], now_ms: float) -> list[str]:
-        """Streams whose unused credit should come back, because others need some and have none."""
+        """Return streams whose unused slots are recalled for others that need some."""
         if self.free or not any(self._starved(stream_id) for stream_id in stream_ids):
             return []
         kept = self._kept(stream_ids)
@@ -123,16 +123,17 @@ class Credit:
         return idle
 
     def recall_all(self, now_ms: float) -> list[str]:
-        """Every stream that holds credit: the set takes no more tasks."""
+        """Recall all unused slots of a set that takes no more tasks; return the streams."""
         holders = [stream_id for stream_id, slots in self._granted.items() if slots]
         for stream_id in holders:
             self._recalled_at.setdefault(stream_id, now_ms)
         return holders
 
     def answer(self, stream_id: str, left: int) -> None:
-        """A recall's answer: so much was unused and is ours again.
+        """Take back the unused slots that a stream returns.
 
-        What waits there could not be sent, if anything does: it is said again when it can.
+        Its backlog is cleared if there were any, because it could not use them; it reports a new
+        one when it can.
         """
         self._recalled_at.pop(stream_id, None)
         if left:
@@ -143,11 +144,11 @@ class Credit:
         return [stream_id for stream_id, at in self._recalled_at.items() if at < before_ms]
 
     def _kept(self, stream_ids: Sequence[str]) -> int:
-        """What everyone keeps, whoever else has tasks."""
+        """Return the slots that each stream keeps even while others have waiting tasks."""
         return 1 if self.slots >= KEEPS_ONE_OF * len(stream_ids) else 0
 
     def _starved(self, stream_id: str) -> bool:
-        """Without credit, and with tasks waiting or new here."""
+        """Return whether a stream has no credit, and is new or has waiting tasks."""
         if self.granted(stream_id) or stream_id in self._recalled_at:
             return False
         return self._need(stream_id) > 0 or stream_id not in self._served

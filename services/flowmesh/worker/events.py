@@ -1,4 +1,4 @@
-"""Events of tasks: to the triggers of their namespace, durably, then to whoever subscribes."""
+"""Events published by tasks: durably to the triggers of their namespace, then to subscribers."""
 
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
@@ -15,13 +15,13 @@ Json = Any
 
 
 class Triggers(Protocol):
-    """The call of TriggerService that it takes."""
+    """The call of TriggerService that publishes events."""
 
     def PublishEvent(self, request: PublishEventRequest) -> Awaitable[Any]: ...
 
 
 class Events:
-    """The same event again, with its source and id, fires nothing again."""
+    """Publishes events; a repeat with the same source and id fires no trigger again."""
 
     def __init__(self, triggers: Triggers, subscribers: Publisher) -> None:
         self._triggers = triggers

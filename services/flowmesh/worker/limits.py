@@ -1,4 +1,4 @@
-"""Every bound of the worker service, with its unit."""
+"""The bounds of the worker service, with their units."""
 
 # payloads
 STORED_PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
@@ -13,8 +13,8 @@ FRAME_BYTES_MAX = 1024 * 1024
 SPECS_PER_STREAM_MAX = 10_000
 PING_AFTER_MS = 3_000
 RECALL_ANSWER_MS = 1_000
-# A result waits so long for its own orchestrator before another one is asked, and so long
-# before all are asked again when each has said that it is not the owner.
+# Time that a result waits for its own orchestrator before others are tried, and before all are
+# tried again after each has refused it as not the owner.
 ORCHESTRATOR_AWAY_MS = 2_000
 MOVED_RETRY_MS = 500
 
@@ -22,15 +22,15 @@ MOVED_RETRY_MS = 500
 WORKER_SLOTS_MAX = 10_000
 WORKER_LABELS_MAX = 64
 WORKER_NAMES_MAX = 100
-# Results of one worker that wait for an acknowledgement.
+# Unacknowledged results of one worker.
 WORKER_RESULTS_MAX = 20_000
-# What runs, and results that were not acknowledged.
+# Running tasks and unacknowledged results.
 HELD_TOKENS_MAX = WORKER_SLOTS_MAX + WORKER_RESULTS_MAX
 WORKER_SILENCE_MS = 10_000
 REATTACH_GRACE_MS = 500
 
-# The process as a whole has 7 s for such work of all its services, 5 s for each.
+# The process has 7 s to drain all of its services, 5 s for each.
 DRAIN_MS = 4_000
-# After the drain: for the last frames to leave.
+# Time after the drain in which the last frames are sent.
 FINISH_MS = 500
 TICK_MS = 250

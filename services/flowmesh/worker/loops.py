@@ -1,4 +1,4 @@
-"""The one background loop of the worker service."""
+"""The background loop of the worker service."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from flowmesh.worker.relay import Relay
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What the relay held at that moment."""
+    """The counts of the relay at one tick."""
 
     orchestrators: int
     worker_sets: int
@@ -18,7 +18,7 @@ class Tick:
 
 
 class RelayLoop(Loop):
-    """Lets time pass for the relay: pings, silence, recalls, results that wait."""
+    """Drives the relay: pings, silent workers, recalls, waiting results."""
 
     interval_ms = TICK_MS
 

@@ -40,7 +40,7 @@ SERVICE = "flowmesh.api.worker.v1.WorkerService"
 
 
 async def run(runtime: Runtime) -> None:
-    """Serves workers and runs built-in tasks until the process drains."""
+    """Serve workers and run built-in tasks until the process drains."""
     async with AsyncExitStack() as stack:
         settings = runtime.settings
         policy = Policy.named(settings.egress, settings.egress_networks)
@@ -87,7 +87,7 @@ async def run(runtime: Runtime) -> None:
         runtime.serve(server, add_WorkerServiceServicer_to_server, SERVICE)
         runtime.add_loop(RelayLoop(relay, runtime.metrics))
         open_breakers = runtime.metrics.gauge(
-            "flowmesh_breakers_open", "Circuit breakers that let no call leave, or one that tries."
+            "flowmesh_breakers_open", "Circuit breakers that are open or half open."
         )
         open_breakers.set_function(lambda: len(breakers.not_closed()))
 
@@ -118,7 +118,7 @@ def _connections(path: str) -> Connections:
 
 @asynccontextmanager
 async def _interpreters(settings: Settings) -> AsyncIterator[Interpreters]:
-    """Processes of their own for Python, so that what computes long holds up nobody else."""
+    """Separate processes for Python, so that long computations block nothing else."""
     processes = settings.python_processes or os.cpu_count() or 1
     async with Sandbox(children_max=processes) as sandbox:
         most = Limits(settings.python_memory_mib * MIB, settings.python_cpu_s)
@@ -135,7 +135,7 @@ async def _follow(
 async def drain(
     relay: Relay, pool: BuiltinPool, server: WorkServer, orchestrators: Orchestrators
 ) -> None:
-    """Takes no more tasks, lets running ones end, and gives back what does not end in time."""
+    """Stop taking tasks, let running ones end, and return those that do not end in time."""
     relay.drain_set(pool)
     server.ask_all_to_leave()
     with suppress(TimeoutError):

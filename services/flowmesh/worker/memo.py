@@ -1,6 +1,6 @@
-"""Results that stand for later ones, in Redis: looked up before a task runs, kept after it did.
+"""Cached results of tasks in Redis: read before a task runs, written after it has run.
 
-Nothing depends on it: what is not there, or cannot be asked for in time, is done again.
+Nothing depends on the cache: a task runs if its result is missing or Redis does not answer.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,20 +13,20 @@ from flowmesh.executors.base import Attempt, Output
 from flowmesh.executors.memo import MemoRule
 from flowmesh.telemetry import Metrics
 
-# Larger results are done again.
+# Larger results are not cached.
 CACHED_BYTES_MAX = 256 * 1024
 _STAMP_BYTES = 8
 
 
 class Store(Protocol):
-    """The part of a Redis client that it takes."""
+    """The used part of a Redis client."""
 
     def get(self, name: str) -> Awaitable[Any]: ...
     def set(self, name: str, value: bytes, *, px: int) -> Awaitable[Any]: ...
 
 
 class Memo:
-    """The results of one worker and of all others on the same Redis."""
+    """The results of all workers on the same Redis."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class Memo:
         self._prefix = f"{prefix}:result:"
         self._now_us = now_us
         self._counted = metrics.counter(
-            "flowmesh_result_cache_total", "Tasks with a cache, by what it had.", ("outcome",)
+            "flowmesh_result_cache_total", "Lookups of cached results, by outcome.", ("outcome",)
         )
         self._aside = Aside(monotonic_ms, lambda: self._counted.labels("unavailable").inc())
 
     async def through(
         self, rule: MemoRule, attempt: Attempt, run: Callable[[], Awaitable[Output]]
     ) -> Output:
-        """The result that is kept, or the one of running it, kept from now on. Failures are not."""
+        """Return the cached result, or run the task and cache its result unless it fails."""
         key = self._prefix + rule.key(attempt)
         found = await self._aside.asked(lambda: self._store.get(key))
         if isinstance(found, bytes) and len(found) > _STAMP_BYTES:

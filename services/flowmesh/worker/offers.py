@@ -1,4 +1,4 @@
-"""What the built-in worker takes, as the settings of its service say."""
+"""The task types and queues of the built-in worker, as set by its settings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from flowmesh.worker import limits
 
 
 def offered(executors: Mapping[str, Executor], names: Sequence[str]) -> Mapping[str, Executor]:
-    """The executors that are named, all of them without names. Raises StartError."""
+    """Return the named executors, all of them without names. Raises StartError."""
     for name in names:
         if name not in executors:
             raise StartError(
@@ -22,7 +22,7 @@ def offered(executors: Mapping[str, Executor], names: Sequence[str]) -> Mapping[
 
 
 def checked_queues(names: Sequence[str]) -> Sequence[str]:
-    """The names, if they can be those of queues. Raises StartError."""
+    """Return the names if they are valid names of queues. Raises StartError."""
     if len(names) > limits.WORKER_NAMES_MAX:
         most = limits.WORKER_NAMES_MAX
         raise StartError(f"FLOWMESH_WORKER_QUEUES: at most {most} queues, not {len(names)}")

@@ -1,4 +1,4 @@
-"""Large inputs and outputs: above 256 KiB a value is stored and travels as a reference."""
+"""Large inputs and outputs: a value above 256 KiB is stored and sent as a reference."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ from flowmesh.worker import limits
 
 
 class PayloadCalls(Protocol):
-    """The two calls of PayloadService."""
+    """The calls of PayloadService."""
 
     async def PutPayload(
         self, requests: AsyncIterator[PutPayloadRequest]
@@ -31,13 +31,13 @@ class PayloadCalls(Protocol):
 
 
 class Payloads:
-    """Values of one namespace at a time, in and out of the store."""
+    """Reads and stores values."""
 
     def __init__(self, calls: PayloadCalls) -> None:
         self._calls = calls
 
     async def read(self, namespace: str, payload: Payload) -> bytes:
-        """The bytes of a payload, fetched where it is a reference."""
+        """Return the bytes of a payload; fetch them if it is a reference."""
         if not payload.HasField("reference"):
             return payload.data
         try:
@@ -46,7 +46,9 @@ class Payloads:
             raise TaskFailure(NETWORK, "the task's stored input could not be read") from error
 
     async def write(self, namespace: str, data: bytes) -> Payload:
-        """A payload of these bytes, stored first where they are too many to travel inline."""
+        """Return a payload of these bytes; store them first if they are too large to be sent
+        inline.
+        """
         if len(data) <= INLINE_BYTES_MAX:
             return Payload(data=data)
         if len(data) > limits.STORED_PAYLOAD_BYTES_MAX:

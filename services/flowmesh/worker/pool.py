@@ -1,6 +1,6 @@
 """The built-in executors as a worker set: a pool of slots inside the worker service.
 
-Cheap steps run at once and their results leave together; the others get an asyncio task each.
+Cheap steps run at once and their results are sent together; the others get an asyncio task each.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from flowmesh.worker.sets import WorkerSet
 from flowmesh.worker.telemetry import COMPLETED, PoolTelemetry
 
 AT_ONCE_MS = 10.0
-"""So long steps of one frame run one after the other; then others have their turn in between."""
+"""Time for which steps of one frame run without a break; others run in tasks of their own."""
 
 
 class ResultSink(Protocol):
-    """Where results and heartbeats of the pool go: the relay."""
+    """The receiver of results and heartbeats of the pool: the relay."""
 
     def complete(self, worker_set: WorkerSet, results: Sequence[TaskResult]) -> None: ...
     def heartbeats(self, heartbeats: Sequence[Heartbeat]) -> None: ...
 
 
 class BuiltinPool(WorkerSet):
-    """Runs attempts of built-in task types and hands their results to the sink."""
+    """Runs attempts of built-in task types and passes their results to the sink."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class BuiltinPool(WorkerSet):
         self._telemetry = telemetry
         self._turn = asyncio.Lock()
         self._running: dict[str, asyncio.Task[None]] = {}
-        # Running tasks that must be heard of: token to interval and time of the last heartbeat.
+        # Running tasks with a heartbeat timeout: token to interval and time of the last heartbeat.
         self._beating: dict[str, tuple[float, float]] = {}
 
     def grant(self, slots: int) -> Grant:
@@ -95,11 +95,11 @@ class BuiltinPool(WorkerSet):
         loop = asyncio.get_running_loop()
         for token in tokens:
             if running := self._running.get(token):
-                # Not before its first step: a task canceled earlier would never answer.
+                # Not before its first step: a task canceled earlier would send no result.
                 loop.call_soon(running.cancel)
 
     def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
-        """The pool keeps nothing of a result."""
+        """Do nothing: the pool keeps no results."""
 
     def check_alive(self, now_ms: float) -> None:
         due = [t for t, (every, last) in self._beating.items() if now_ms - last >= every]
@@ -113,7 +113,7 @@ class BuiltinPool(WorkerSet):
         return tuple(self._running)
 
     async def stop(self) -> None:
-        """Stops what still runs, without results."""
+        """Stop running tasks without results."""
         running = list(self._running.values())
         self._running.clear()
         for task in running:
@@ -139,7 +139,7 @@ class BuiltinPool(WorkerSet):
     def _start(self, task: Task, spec: ReadySpec) -> None:
         if task.heartbeat_timeout_ms:
             self._beating[task.token] = (task.heartbeat_timeout_ms / 3, self._monotonic_ms())
-        # The message belongs to a frame; the task keeps it alive by itself.
+        # The message belongs to a frame; the task keeps it alive.
         self._running[task.token] = asyncio.create_task(self._run(task, spec))
         failpoint("worker.started")
 
@@ -188,7 +188,7 @@ class BuiltinPool(WorkerSet):
             failpoint("worker.effect_done")
             return output
         async with self._turn:
-            # Whatever else there is to do has its turn between two of them.
+            # Let other work run between two inline steps.
             await asyncio.sleep(0)
             if step.is_prompt(attempt):
                 return step.run(attempt)
@@ -204,7 +204,7 @@ class BuiltinPool(WorkerSet):
 
 
 def _inline_attempt(task: Task, spec: ReadySpec) -> Attempt | None:
-    """What runs at once; None is for a task of its own."""
+    """Return the attempt of a step that runs at once; None if it needs a task of its own."""
     step = spec.step
     if not isinstance(step, InlineStep) or spec.memo is not None:
         return None

@@ -1,4 +1,4 @@
-"""A remote worker as a worker set: one stream, its slots, its frames."""
+"""A remote worker as a worker set: one stream with its slots and frames."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -27,7 +27,7 @@ from flowmesh.worker.sets import WorkerSet
 
 
 class RemoteWorker(WorkerSet):
-    """One stream of one worker. A worker that reconnects is a new set with the same worker id."""
+    """A stream of a worker. A worker that reconnects is a new set with the same worker id."""
 
     def __init__(
         self, *, set_id: str, hello: WorkHello, relay: Relay, monotonic_ms: Callable[[], float]
@@ -88,23 +88,23 @@ class RemoteWorker(WorkerSet):
     def check_alive(self, now_ms: float) -> None:
         if now_ms - self._heard_at_ms > limits.WORKER_SILENCE_MS:
             self.close()
-            # Its stream may be stuck in a message that the worker does not read.
+            # Its stream may be blocked by a message that the worker does not read.
             self._relay.remove_set(self)
 
     def ask_to_leave(self) -> None:
-        """The worker service is about to stop."""
+        """Ask the worker to drain: the worker service is about to stop."""
         self._say.drain = True
         self._wake.set()
 
     def close(self) -> None:
-        """Ends the stream."""
+        """End the stream."""
         self._closed = True
         self._wake.set()
 
     # the stream
 
     async def read(self, requests: AsyncIterator[WorkRequest]) -> None:
-        """Takes what the worker sends until it stops sending."""
+        """Process the requests of the worker until it ends them."""
         try:
             async for request in requests:
                 self.received(request)
@@ -134,7 +134,7 @@ class RemoteWorker(WorkerSet):
             self._wake.set()
 
     async def responses(self) -> AsyncIterator[WorkResponse]:
-        """What the worker is told, one message per pass of the loop."""
+        """Yield the responses to the worker, one message per pass of the loop."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -148,7 +148,7 @@ class RemoteWorker(WorkerSet):
         response, self._say = self._say, WorkResponse()
         size = 0
         if not self._tasks:
-            # Behind the tasks they are about, whatever a worker looks at first.
+            # After the tasks that they cancel, in any order in which a worker reads a message.
             response.cancels.extend(self._cancels)
             self._cancels.clear()
         while self._tasks and size < limits.FRAME_BYTES_MAX:
@@ -165,7 +165,7 @@ class RemoteWorker(WorkerSet):
 
 
 def _bounded(request: WorkRequest) -> Iterable[TaskResult]:
-    """The results of a frame; one that may not travel fails its attempt."""
+    """Yield the results of a frame; a result that is too large or not exact fails its attempt."""
     results: Iterable[TaskResult] = request.results
     if request.ByteSize() > INLINE_BYTES_MAX:
         results = [_fitting(result) for result in results]
@@ -199,9 +199,11 @@ def _fitting(result: TaskResult) -> TaskResult:
             "PayloadService.PutPayload and sent by reference"
         )
     elif around > limit:
-        message = f"what is around the output (failure, metadata) has {around} bytes, not {limit}"
+        message = (
+            f"the result without its output (failure, metadata) has {around} bytes, not {limit}"
+        )
     else:
         return result
     failure = TaskFailure(VALIDATION, message, details={"reason": "PAYLOAD_TOO_LARGE"})
-    # The lease knows the worker too.
+    # The lease has the id of the worker too.
     return failure.result(result.token, "")

@@ -66,7 +66,7 @@ class ResultRouter:
     def disconnected(self, results: Iterable[Lease], *, heard: bool) -> None:
         """Keep the unacknowledged results of a broken stream.
 
-        The time since which a result waits goes on if the orchestrator sent nothing on it.
+        The waiting time restarts only if the orchestrator sent anything on that stream.
         """
         for lease in results:
             self._wait(lease, restart=heard)

@@ -11,33 +11,33 @@ from flowmesh.worker.leases import Receipt
 
 
 class WorkerSet(ABC):
-    """What the relay hands tasks to: the built-in executors, or one stream of a remote worker."""
+    """A receiver of tasks: the built-in executors, or one stream of a remote worker."""
 
     def __init__(self, *, set_id: str, worker_id: str, slots: int) -> None:
         self.set_id = set_id
         self.worker_id = worker_id
         self.credit = Credit(slots)
-        # True: takes no more tasks.
+        # True if the set takes no more tasks.
         self.draining = False
 
     @abstractmethod
     def grant(self, slots: int) -> Grant:
-        """The message that grants slots of this set."""
+        """Return the message that grants slots of this set."""
 
     @abstractmethod
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
-        """Takes tasks whose credit is spent; must not block."""
+        """Run tasks whose credit is spent; must not block."""
 
     @abstractmethod
     def cancel(self, tokens: Sequence[str]) -> None:
-        """Stops these tasks; each still answers with a result."""
+        """Cancel these tasks; each still returns a result."""
 
     @abstractmethod
     def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
-        """These frames of results are settled as a whole; these tokens were not applied."""
+        """Confirm frames as settled; `stale` are tokens whose results were not applied."""
 
     def recorded(self, recorded: TaskRecorded) -> None:  # noqa: B027 (most sets keep no journals)
-        """The journal of a handler that runs here grew."""
+        """Confirm journal records of a handler that runs here."""
 
     def check_alive(self, now_ms: float) -> None:  # noqa: B027 (most sets cannot fall silent)
-        """Called every tick; a set that has gone silent ends itself."""
+        """End the set if it is silent for too long; called every tick."""

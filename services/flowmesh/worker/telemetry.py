@@ -1,4 +1,4 @@
-"""What is counted and traced of built-in attempts; labels are task types and failure classes."""
+"""Metrics and spans of built-in attempts; labels are task types and failure classes."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from flowmesh.api.worker.v1.task_pb2 import Task
 from flowmesh.executors import failures
 from flowmesh.telemetry import Metrics, Spans, child_traceparent, trace
 
-# User code fails with names of its own; those are one label.
+# User code has its own names of failures; they share one label.
 _CLASSES = frozenset(
     {
         failures.TIMEOUT, failures.NETWORK, failures.RATE_LIMIT, failures.AUTHENTICATION,
@@ -44,7 +44,7 @@ class PoolTelemetry:
 
     @contextmanager
     def attempt(self, task: Task) -> Iterator[None]:
-        """Around an attempt with a life of its own: its time and span; its calls belong to it."""
+        """Measure an attempt and open its span; calls inside belong to it."""
         timed = self._timed.get(task.task_type)
         if timed is None:
             timed = self._timed[task.task_type] = self._seconds.labels(task.task_type)
@@ -58,7 +58,7 @@ class PoolTelemetry:
             timed.observe(time.perf_counter() - started)
 
     def fault(self, task: Task, error: Exception) -> None:
-        """An executor raised what it should not."""
+        """Log an unexpected error of an executor."""
         self._log.error("executor_fault", task_type=task.task_type, exc_info=error)
 
     def _contexts(self, task: Task) -> tuple[AbstractContextManager[object], ...]:

@@ -1,4 +1,4 @@
-"""`WorkerService`: remote workers come in here; what they say goes to the relay."""
+"""`WorkerService`: the streams of remote workers, whose messages go to the relay."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +20,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
-    """Turns streams of workers into worker sets; knows which of them are connected."""
+    """Turns streams of workers into worker sets, by worker id."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
             async for response in worker.responses():
                 yield response
             if reader.done():
-                # What the worker sent may be the reason that its stream ends.
+                # An invalid message of the worker may have ended its stream.
                 reader.result()
         finally:
             reader.cancel()
@@ -73,7 +73,7 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
         self._workers[hello.worker_id] = worker
         self._relay.add_set(worker, hello.held)
         if before is not None:
-            # It came back before its old stream was seen to be broken.
+            # The worker reconnected before its former stream was seen to be broken.
             self._relay.remove_set(before)
             before.close()
         return worker
@@ -85,9 +85,9 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
 
 
 def _checked(request: WorkRequest) -> WorkHello:
-    """The hello of a first message; raises HELLO_INVALID with every problem."""
+    """Return the hello of a first message. Raises HELLO_INVALID with every problem."""
     if not request.HasField("hello"):
-        raise Invalid("HELLO_INVALID", "the first message of a worker holds `hello`")
+        raise Invalid("HELLO_INVALID", "the first message of a worker must contain `hello`")
     hello = request.hello
     problems = [Violation(*problem) for problem in _problems(hello)]
     if problems:
@@ -104,7 +104,7 @@ def _checked(request: WorkRequest) -> WorkHello:
 def _problems(hello: WorkHello) -> list[tuple[str, str]]:
     problems = []
     if not hello.worker_id:
-        problems.append(("worker_id", "a worker has an id"))
+        problems.append(("worker_id", "a worker id is required"))
     if not hello.task_types:
         problems.append(("task_types", "a worker offers at least one task type"))
     for task_type in hello.task_types:

@@ -1,7 +1,7 @@
--- The one statement of a batch. Everything depends on `me`: the incarnation's position is n, and
--- becomes n + 1; each row depends on its partition's fence. Answers whether it applied, which
--- partitions it committed for, and which executions it created. What else a batch has to write is
--- in parts (`statements.py`), where `fence` and `started` mean those of here.
+-- The one statement of a batch. Everything depends on `me`: the position of the incarnation is n
+-- and becomes n + 1; each row depends on the fence of its partition. Returns whether it applied,
+-- the partitions it applied to, and the executions it created. Further parts (`statements.py`)
+-- write other rows; they refer to `fence` and `started` of this one.
 --
 --  $1 incarnation  $2 position n  $3 partitions  $4 epochs
 --  $5 history: start_day[], $6 execution_id[], $7 seq[], $8 events[], $9 partition[],

@@ -1,1 +1,1 @@
-"""gRPC services: messages to calls and back."""
+"""gRPC services of the orchestrator: translation of messages to calls and back."""

@@ -1,4 +1,4 @@
-"""Turns messages of BulkService into calls and back; decides nothing."""
+"""Translates BulkService messages; contains no logic."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from flowmesh.rpc import namespace_of
 
 
 class BulkServer(pb_grpc.BulkServiceServicer):
-    """Begins, shows and stops bulks."""
+    """Starts, shows and cancels bulk operations."""
 
     def __init__(self, bulks: Bulks) -> None:
         self._bulks = bulks

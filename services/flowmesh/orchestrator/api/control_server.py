@@ -1,4 +1,4 @@
-"""Turns messages of ControlService into calls and back; decides nothing."""
+"""Translates ControlService messages; contains no logic."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from flowmesh.orchestrator.ownership.peers import was_forwarded
 
 
 class ControlServer(pb_grpc.ControlServiceServicer):
-    """What people do to single nodes, and with executions that have ended."""
+    """Control of single nodes, reruns of executions, and approval links."""
 
     def __init__(self, *, control: Control, links: Links) -> None:
         self._control = control

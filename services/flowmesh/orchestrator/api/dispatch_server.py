@@ -1,4 +1,4 @@
-"""DispatchService: one stream per worker service, read and written side by side."""
+"""DispatchService: one stream per worker service, read and written concurrently."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flowmesh.rpc import LOCAL_PEER
 
 
 class _Frame:
-    """One frame of results on its way through commits."""
+    """A frame of results whose commits are pending."""
 
     __slots__ = ("number", "open")
 
@@ -31,7 +31,7 @@ class _Frame:
 
 
 class _Acknowledger:
-    """Acknowledges frames in order, each when all of its results are settled."""
+    """Acknowledges frames in order, each once all of its results are settled."""
 
     def __init__(self, stream: WorkerStream) -> None:
         self._stream = stream
@@ -71,7 +71,7 @@ def _exception_of(answer: Answer | Exception) -> task_pb2.ResultExceptionKind.Va
 
 
 class DispatchServer(pb_grpc.DispatchServiceServicer):
-    """Where worker services attach."""
+    """The streams of worker services."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         acknowledger = _Acknowledger(stream)
         async for request in requests:
             if not stream.worker_service_id and not request.hello.worker_service_id:
-                raise Invalid("HELLO_INVALID", "the first message must hold a hello with an id")
+                raise Invalid("HELLO_INVALID", "the first message must contain a hello with an id")
             self._take(stream, acknowledger, request)
 
     def _take(
@@ -116,7 +116,7 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
         if request.breakers:
             dispatcher.services.update_breakers(stream, request.breakers)
         if request.held:
-            # Before what the same frame says of their end.
+            # Before results of the same frame.
             dispatcher.services.held(stream, request.held)
         if request.records:
             dispatcher.journals.record(stream, request.records)
@@ -127,7 +127,8 @@ class DispatchServer(pb_grpc.DispatchServiceServicer):
                 dispatcher.results.result(result, acknowledger.settler(frame, result.token))
         dispatcher.services.grant(stream, request.grants)
         if request.recalls:
-            # What was granted in the same frame is used first, or it would go to and fro for ever.
+            # Credit granted in the same frame is used before it is returned; otherwise both sides
+            # would exchange grant and recall without end.
             dispatcher.pump()
         dispatcher.results.heartbeat(request.heartbeats)
         dispatcher.results.lost(stream, request.lost)

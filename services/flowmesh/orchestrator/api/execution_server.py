@@ -1,4 +1,4 @@
-"""Turns messages into calls on the orchestrator and back; decides nothing."""
+"""Translates messages about executions, payloads, partitions and histories; contains no logic."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -34,7 +34,7 @@ OUTBOX_POSITIONS_MAX = 1_000
 
 
 class ExecutionServer(pb_grpc.ExecutionServiceServicer):
-    """Starts, shows and changes executions."""
+    """Starts, reads and changes executions."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class ExecutionServer(pb_grpc.ExecutionServiceServicer):
         self, request_iterator: AsyncIterator[pb.SessionRequest], context: Any
     ) -> AsyncIterator[pb.SessionResponse]:
         session = self._sessions.open(forwarded=was_forwarded(context))
-        # The caller knows by it that the stream is open: the first result may be hours away.
+        # An empty response confirms that the stream is open: the first result may be hours away.
         yield pb.SessionResponse()
         async for response in answers(session, request_iterator):
             yield response
@@ -150,7 +150,7 @@ class PayloadServer(pb_grpc.PayloadServiceServicer):
 
 
 class PartitionServer(pb_grpc.PartitionServiceServicer):
-    """Hand-over between orchestrators."""
+    """Messages and hand-over of partitions between orchestrators."""
 
     def __init__(self, *, keeper: LeaseKeeper, deliveries: Deliveries) -> None:
         self._keeper = keeper
@@ -176,7 +176,7 @@ class PartitionServer(pb_grpc.PartitionServiceServicer):
 
 
 class HistoryServer(history_grpc.HistoryServiceServicer):
-    """Histories, of any execution."""
+    """Histories of executions."""
 
     def __init__(self, *, histories: Histories, archiving: Archiving) -> None:
         self._histories = histories
@@ -206,7 +206,7 @@ class OutboxServer(history_grpc.OutboxServiceServicer):
         self, request: history.ReadOutboxRequest, context: Any
     ) -> history.ReadOutboxResponse:
         size = min(request.position_count_max or OUTBOX_POSITIONS_DEFAULT, OUTBOX_POSITIONS_MAX)
-        # The position first: a later commit is found by the next call.
+        # Read the position first: a later commit is returned by the next call.
         last = await self._store.last_position(request.incarnation)
         batches = await self._outbox.read(request.incarnation, request.after, size)
         return history.ReadOutboxResponse(batches=batches, last_position=last or 0)

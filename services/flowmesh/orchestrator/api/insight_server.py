@@ -1,4 +1,4 @@
-"""Turns messages into questions about histories and back; decides nothing."""
+"""Translates InsightService messages; contains no logic."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from flowmesh.orchestrator.ownership.peers import was_forwarded
 
 
 class InsightServer(pb_grpc.InsightServiceServicer):
-    """Shows, compares and explains executions."""
+    """Reports on histories and explanations of executions."""
 
     def __init__(self, *, insights: Insights) -> None:
         self._insights = insights

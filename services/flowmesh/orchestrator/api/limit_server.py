@@ -1,4 +1,4 @@
-"""Turns messages about limits, stops and permits into calls; decides nothing."""
+"""Translates messages about limits, dispatch stops and permits; contains no logic."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from flowmesh.orchestrator.ownership.peers import was_forwarded
 
 
 class LimitServer(pb_grpc.LimitServiceServicer):
-    """Limits, stops, queues and breakers."""
+    """Limits, dispatch stops, queues and breakers."""
 
     def __init__(self, *, limits: Limits, dead_letters: DeadLetters) -> None:
         self._limits = limits

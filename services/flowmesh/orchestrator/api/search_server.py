@@ -1,4 +1,4 @@
-"""Turns messages of SearchService into calls and back; decides nothing."""
+"""Translates SearchService messages; contains no logic."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SearchServer(pb_grpc.SearchServiceServicer):
-    """Counts executions, and changes what they are found by."""
+    """Counts executions, and changes their labels and search attributes."""
 
     def __init__(
         self,

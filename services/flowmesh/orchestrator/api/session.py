@@ -1,6 +1,6 @@
-"""One client stream for many starts: acknowledgements after the commit, results when they come.
+"""A client stream for many starts: acknowledgements after the commit, results at the end.
 
-What there is to say is collected and written once per loop pass.
+Responses are collected and written once per pass of the event loop.
 """
 
 import asyncio
@@ -31,16 +31,18 @@ from flowmesh.rpc import namespace_of
 from flowmesh.telemetry.context import enter_trace
 
 PENDING_MAX = 20_000
-"""Calls of one session that may be open; further ones are refused with OVERLOADED."""
+"""Open calls of one session; further calls are refused with OVERLOADED."""
 
 FRAME_BYTES_MAX = 1 << 20
-"""A frame is closed above this."""
+"""Size above which a frame is closed."""
 
 UNREAD_BYTES_MAX = 32 << 20
-"""What may wait for a client that does not read; it can watch again for what it missed."""
+"""Responses that wait for a client that does not read; the client can watch again for the rest."""
 
 REFUSED_WITHIN_S = 0.01
-"""So long those who are too many wait for more to be said: a frame each costs what others need."""
+"""Time that a session waits for more responses while there are too many sessions: a frame for each
+response costs CPU that other sessions need.
+"""
 
 ANSWER_BYTES = 100
 CODES = {code.name: code.value[0] for code in grpc.StatusCode}
@@ -66,7 +68,7 @@ class Session:
         self._runs = runs
         self._waiters = waiters
         self._states = states
-        # From another orchestrator: what is not owned here is refused, it knows where to go.
+        # Calls of other orchestrators are refused if not owned here: the caller finds the owner.
         self._forwarded = forwarded
         self._out = pb.SessionResponse()
         self._wake = asyncio.Event()
@@ -81,14 +83,14 @@ class Session:
         self._watches: dict[int, asyncio.Task[None]] = {}
 
     def read(self, requests: AsyncIterator[pb.SessionRequest]) -> None:
-        """Takes calls from now on, as they come."""
+        """Take calls from the client as they arrive."""
         self._reader = asyncio.create_task(self._read(requests))
         self._reader.add_done_callback(lambda _: self._wake.set())
 
     async def more(self) -> bool:
-        """Waits until there is something to send; False once all is said.
+        """Wait until there is something to send; return False once everything is sent.
 
-        Raises SLOW_CONSUMER, and whatever ended what the client sends.
+        Raises SLOW_CONSUMER, and any error of the client's stream.
         """
         reader = self._reader
         assert reader is not None
@@ -97,13 +99,13 @@ class Session:
             await self._wake.wait()
             self._wake.clear()
         if self._closed:
-            raise Overloaded("SLOW_CONSUMER", "what was answered has not been read")
+            raise Overloaded("SLOW_CONSUMER", "the client does not read its responses")
         if reader.done():
             reader.result()
         return not is_over
 
     def close(self) -> None:
-        """Nobody listens any more: nothing is kept for this session, nor waited for."""
+        """Drop everything that waits: the client is gone."""
         self._closed = True
         if self._reader is not None:
             self._reader.cancel()
@@ -116,7 +118,7 @@ class Session:
         self._watched.clear()
 
     def next_frame(self) -> pb.SessionResponse | None:
-        """What is sent next, if there is anything."""
+        """Return the next frame, None if nothing waits."""
         if self._frames:
             frame = self._frames.popleft()
         else:
@@ -129,12 +131,12 @@ class Session:
         return frame
 
     def _said(self, size: int = ANSWER_BYTES) -> None:
-        """Something was added, and goes out in this loop pass."""
+        """Schedule a frame for this pass of the loop."""
         self._kept(size)
         self._wake.set()
 
     def _kept(self, size: int) -> None:
-        """Something was added to what goes out next."""
+        """Count a response that is part of the next frame."""
         self._frame_bytes += size
         self._unread_bytes += size
         if self._unread_bytes > UNREAD_BYTES_MAX:
@@ -145,14 +147,15 @@ class Session:
             self._frame_bytes = 0
 
     async def _read(self, requests: AsyncIterator[pb.SessionRequest]) -> None:
-        # The trace of a stream that lives on is no execution's.
+        # A stream outlives executions: none of them inherits its trace.
         enter_trace("")
         async for request in requests:
             starts = iter(request.starts)
             for start in starts:
                 refusal = self._quick_starts.refusal()
                 if refusal is not None:
-                    # Nothing is begun before the frame is done: the rest of it fares the same.
+                    # No start is submitted before the whole frame is read: all of its starts share
+                    # one batch.
                     rest = (start.call_id, *(one.call_id for one in starts))
                     self._refuse(rest, refusal, within_s=REFUSED_WITHIN_S)
                 elif self._admitted(start.call_id):
@@ -215,7 +218,7 @@ class Session:
         return reply
 
     async def _start_slowly(self, start: pb.SessionStart) -> None:
-        """A start whose plan must be fetched, of another instance, or that may be a repeat."""
+        """Start with a plan that must be fetched, at another owner, or as a possible repeat."""
         enter_trace("")
         try:
             response = await self._executions.start(start.start, forwarded=self._forwarded)
@@ -238,7 +241,7 @@ class Session:
             self._done()
             return
         entry = self._states.get(answer.execution_id)
-        # An end in memory may have been decided and not committed: who waits is told after that.
+        # An end in memory may be decided and not committed: wait for the commit.
         if entry is None or entry.state.ended or not answer.created:
             watch = _watch_of(start.call_id, namespace, answer.execution_id)
             self._spawn(self._wait(watch, begun=answer.created))
@@ -258,9 +261,9 @@ class Session:
             self._result(call_id, namespace, execution_id, state)
 
     async def _wait(self, watch: pb.SessionWatch, *, begun: bool = False) -> None:
-        """Waits wherever the execution is owned, as long as it takes.
+        """Wait for the end of an execution, at any owner and for any time.
 
-        The result of one that continued as new is that of its last run.
+        The result of an execution that continued as new is the result of its last run.
         """
         call_id = watch.call_id
         watch.call_id = 0
@@ -324,7 +327,7 @@ class Session:
     def _refuse(
         self, call_ids: Sequence[int], error: FlowmeshError, *, within_s: float = 0.0
     ) -> None:
-        """Says of each call why it is not done."""
+        """Report the error of each call that is not done."""
         refused = pb.SessionRefused(
             code=CODES[error.grpc_code],
             reason=error.reason,
@@ -350,7 +353,7 @@ class Session:
 
 
 class Sessions:
-    """Opens sessions; all of them share the same collaborators."""
+    """Opens sessions that share the same collaborators."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from flowmesh.orchestrator.api.session import Session
 async def answers(
     session: Session, requests: AsyncIterator[pb.SessionRequest]
 ) -> AsyncIterator[pb.SessionResponse]:
-    """What a session says, until its client has sent all and heard all, or goes."""
+    """Yield the responses of a session until all calls are answered or the client is gone."""
     session.read(requests)
     try:
         while await session.more():

@@ -1,1 +1,1 @@
-"""One action on every execution that a filter matches."""
+"""Bulk operations: one action on every execution that a filter matches."""

@@ -1,4 +1,4 @@
-"""What a bulk can do to an execution, by the name that asks for it."""
+"""The actions of bulk operations by name."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from flowmesh.rpc import valid_id
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Where the calls for an action go."""
+    """The operations that actions call."""
 
     changes: ExecutionChanges
     control: Control
@@ -29,7 +29,7 @@ Act = Callable[[Calls, pb.Bulk, str], Awaitable[object]]
 
 
 def _steering(method: str, message: Callable[..., Any]) -> Act:
-    """A call with a reason."""
+    """Return an action that calls a method with a reason."""
 
     def act(calls: Calls, bulk: pb.Bulk, execution_id: str) -> Awaitable[object]:
         call: Callable[..., Awaitable[object]] = getattr(calls.changes, method)
@@ -67,7 +67,7 @@ def _rerun(calls: Calls, bulk: pb.Bulk, execution_id: str) -> Awaitable[object]:
 
 
 def _common(bulk: pb.Bulk, execution_id: str) -> dict[str, Any]:
-    """The request id is that of this bulk and this execution: a repeat changes nothing."""
+    """The request id names the bulk and the execution, so a repeat changes nothing."""
     return {
         "namespace": bulk.namespace,
         "execution_id": execution_id,
@@ -88,7 +88,7 @@ ACTIONS: dict[str, Act] = {
 
 
 def check_action(action: pb.BulkAction) -> None:
-    """Refuses what no execution could be told."""
+    """Refuse an action that no execution accepts. Raises REQUEST_INVALID."""
     if action.name not in ACTIONS:
         near = suggestion(action.name, ACTIONS)
         text = f"{action.name[:64]!r} is no action; known: {', '.join(ACTIONS)}{near}"

@@ -1,9 +1,8 @@
-"""One action on every execution that a filter takes: durable, paced, done once to each.
+"""Bulk operations: one action on every execution that a filter matches, durable and rate limited.
 
-The owner of a bulk's partition runs it, page by page. A page is decided and stored before anything
-is done to it, and counted in the statement that moves the cursor behind it; a new owner does a page
-that was not counted again, under the same request ids. Whoever finds that another one went on
-stops.
+The owner of a bulk's partition runs it page by page. A page is stored before its executions are
+changed, and counted in the statement that moves the cursor behind it. A new owner repeats a page
+that was not counted, with the same request ids. A runner stops if another one has moved the cursor.
 """
 
 import asyncio
@@ -38,10 +37,12 @@ from flowmesh.rpc import namespace_of
 from flowmesh.runtime import Clock
 
 PAGE_MAX = 100
-"""Of executions at a time, and no more than a second of them: then it is counted, or stopped."""
+"""Executions of a page, and no more than one second of them: then the page is counted, and a cancel
+takes effect.
+"""
 
 AT_ONCE = 20
-"""Actions of one bulk that are on their way at the same time."""
+"""Concurrent actions of one bulk."""
 
 RATE_DEFAULT = 100
 RATE_MAX = 1_000
@@ -50,7 +51,7 @@ PREVIEW_IDS = 10
 FAILURES_KEPT = 20
 AGAIN_S = 0.2
 TOO_BROAD_S = 2.0
-"""Pause before a page that took too long to be found is looked for again."""
+"""Pause before the search for a page is repeated that took too long."""
 
 BULK_PREFIX = "bulk-"
 
@@ -58,7 +59,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Bulks:
-    """The bulks of all namespaces; `owned` says which partitions are this process's."""
+    """The bulks of all namespaces; `owned` are the partitions of this process."""
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class Bulks:
         )
 
     async def begin(self, request: pb.StartBulkRequest) -> pb.Bulk:
-        """Stores a bulk and begins with it. Raises what is wrong with it."""
+        """Store a bulk and start it. Raises REQUEST_INVALID."""
         namespace = namespace_of(request)
         check_action(request.action)
         check_text(request.request_id, "request_id", 256)
@@ -143,7 +144,7 @@ class Bulks:
         return [bulk_message(row) for row in rows]
 
     async def cancel(self, namespace: str, bulk_id: str) -> pb.Bulk:
-        """Stops it before its next page. Raises BULK_ENDED."""
+        """Stop a bulk before its next page. Raises BULK_ENDED."""
         row = await self._end(await self._row(namespace, bulk_id), pb.BULK_STATUS_CANCELED)
         if row is None:
             ended = bulk_message(await self._row(namespace, bulk_id))
@@ -152,7 +153,7 @@ class Bulks:
         return bulk_message(row)
 
     async def gained(self, partitions: Iterable[int]) -> None:
-        """Goes on with the bulks of partitions that are this process's now."""
+        """Continue the bulks of partitions that this process has gained."""
         for row in await self._store.running(list(partitions)):
             self._go_on(row)
 
@@ -182,7 +183,7 @@ class Bulks:
     async def _page(
         self, namespace: str, text: str, now_us: int, after: str, size: int
     ) -> list[str]:
-        """The next executions that the filter takes, oldest first."""
+        """Return the next executions that match the filter, oldest first."""
         where = Where(namespace)
         condition = conditions(where, text, now_us)
         bounds = (
@@ -215,7 +216,7 @@ class Bulks:
             self._running.discard(bulk.id)
 
     async def _step(self, row: BulkRow) -> BulkRow | None:
-        """One page; None when there is nothing more to do, or somebody else does it."""
+        """Process one page; return None if the bulk has ended or another owner runs it."""
         page = list(row.page)
         if not page:
             size = min(PAGE_MAX, row.rate_per_second)
@@ -249,7 +250,7 @@ class Bulks:
         return counted_row
 
     async def _do(self, row: BulkRow, page: list[str]) -> dict[str, FlowmeshError | None]:
-        """Acts on a page at the pace that was asked for; how each came out."""
+        """Apply the action to a page at the requested rate; return the error of each, or None."""
         bulk = bulk_message(row)
         told: dict[str, FlowmeshError | None] = {}
         slots = asyncio.Semaphore(AT_ONCE)
@@ -265,7 +266,7 @@ class Bulks:
         return told
 
     async def _act(self, bulk: pb.Bulk, execution_id: str) -> FlowmeshError | None:
-        """Applies the action; goes on trying where the owner cannot answer now."""
+        """Apply the action; retry while the owner cannot answer."""
         while True:
             try:
                 await ACTIONS[bulk.action.name](self._calls, bulk, execution_id)
@@ -282,7 +283,7 @@ class Bulks:
 
 
 def _is_skip(error: FlowmeshError) -> bool:
-    """The action has no place in the state the execution is in, or it is gone by now."""
+    """Return whether the action does not apply to the state of the execution, or it is deleted."""
     return isinstance(error, WrongState | NotFound)
 
 
@@ -295,7 +296,7 @@ def _same(row: BulkRow, request: pb.StartBulkRequest) -> pb.Bulk:
 
 
 def bulk_message(row: BulkRow) -> pb.Bulk:
-    """A bulk as callers see it."""
+    """Return a bulk as callers see it."""
     return pb.Bulk(
         namespace=row.namespace,
         bulk_id=row.id,

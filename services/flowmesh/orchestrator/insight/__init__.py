@@ -1,1 +1,1 @@
-"""Questions about histories: states of the past, comparisons, explanations."""
+"""Reports on histories: past states, comparisons, explanations."""

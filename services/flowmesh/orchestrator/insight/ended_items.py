@@ -1,4 +1,4 @@
-"""Nodes of items that have ended: states keep those in progress only, histories have all."""
+"""Ended items of maps: a state has only those in progress, a history has all."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _Events = list[history_event_pb2.HistoryEvent]
 
 
 class EndedItems:
-    """Completes executions that are shown with what their histories say."""
+    """Adds ended nodes from histories to executions."""
 
     def __init__(self, subjects: Subjects) -> None:
         self._subjects = subjects
 
     async def add(self, execution: execution_pb2.Execution) -> bool:
-        """Adds nodes up to a bound, each behind its container; returns whether there are more."""
+        """Add nodes up to a bound, each behind its container; return whether there are more."""
         subject = await self._subjects.read(execution.namespace, execution.execution_id)
         return await asyncio.to_thread(_add, execution, subject)
 
     async def keep_one(self, execution: execution_pb2.Execution, node_id: str) -> None:
-        """Removes all nodes but one, which the history may have; raises NotFound."""
+        """Remove all nodes but one, which may be only in the history. Raises NotFound."""
         kept = next((node for node in execution.nodes if node.id == node_id), None)
         if kept is None and prefix_of(node_id):
             plan, events = await self._about(execution, node_id)
@@ -45,7 +45,7 @@ class EndedItems:
     async def _about(
         self, execution: execution_pb2.Execution, node_id: str
     ) -> tuple[Plan, _Events]:
-        """The events of a node, however long the history is."""
+        """Yield the events of a node from a history of any length."""
         namespace, execution_id = execution.namespace, execution.execution_id
         row = await self._subjects.find(namespace, execution_id)
         if row is None:
@@ -84,7 +84,7 @@ def _add(execution: execution_pb2.Execution, subject: Subject) -> bool:
 
 
 def _place(plan: Plan, node_id: str) -> tuple[int, ...]:
-    """Where a node stands: in the order of the definition, below a container by its item."""
+    """Return the sort key of a node: its place in the definition, below a container by item."""
     place: list[int] = []
     path = ""
     for part in node_id.split("/"):
@@ -97,7 +97,7 @@ def _place(plan: Plan, node_id: str) -> tuple[int, ...]:
 
 
 def _message(plan: Plan, times: NodeTimes) -> execution_pb2.Node:
-    """A node as its history has it."""
+    """Return a node as of its history."""
     planned, prefix = plan.at(times.id), prefix_of(times.id)
     owner = plan.at(prefix[: prefix.rindex("[")])
     graph = owner.body.nodes if owner.body is not None else ()

@@ -1,6 +1,6 @@
-"""What histories tell of executions: reads them, has them looked at, asks owners what they know.
+"""Reports made of histories, and explanations by the owners of executions.
 
-Looking at a long history takes a while: that is done beside the loop that commits.
+Reports are made in threads: a long history takes a while, and the event loop commits.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
 from flowmesh.rpc import namespace_of, valid_id
 
 REPORTS_AT_ONCE = 2
-"""Histories are large: those who ask for more reports wait for their turn."""
+"""Concurrent reports, because histories are large; further requests wait."""
 
 EXECUTIONS_DEFAULT = 100
 EXECUTIONS_MAX = 1_000
 ANALYZED_EVENTS_MAX = 500_000
-"""Executions that are analysed together, and their events in all."""
+"""Executions that are analyzed together, and the sum of their events."""
 
 PAYLOAD_BYTES_MAX = 32 << 20
-"""Stored payloads that one report reads."""
+"""Bytes of stored payloads that one report reads."""
 
 ENDED_STATUSES = [*range(EXECUTION_COMPLETED, EXECUTION_TERMINATED + 1), EXECUTION_CONTINUED]
 
 REPORT_BYTES_MAX = 8 << 20
-"""One message holds it."""
+"""Size of one response message."""
 
 
 class Insights:
-    """Reads what was committed; any instance serves any execution."""
+    """Reads committed events; any instance serves any execution."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Insights:
         self.state_at = HistoryReplays(self._subjects).state_at
 
     async def trace(self, request: pb.AnalyzeTraceRequest) -> bytes:
-        """Where the time of an execution went."""
+        """Report how an execution spent its time."""
         async with self._making:
             return await self._trace(request)
 
@@ -101,7 +101,7 @@ class Insights:
         )
 
     async def compare(self, request: pb.CompareExecutionsRequest) -> bytes:
-        """What differs between two executions of the namespace."""
+        """Report the differences between two executions of a namespace."""
         async with self._making:
             return await self._compare(request)
 
@@ -125,7 +125,7 @@ class Insights:
         return await self._with_payloads(namespace, make)
 
     async def watch(self, request: pb.WatchVariableRequest) -> bytes:
-        """One value along the chain of nodes."""
+        """Report the values of a path along the chain of nodes."""
         async with self._making:
             return await self._watch(request)
 
@@ -153,7 +153,7 @@ class Insights:
             ) from None
 
     async def inputs(self, request: pb.RenderInputsRequest) -> bytes:
-        """What nodes got as their input."""
+        """Report the inputs of nodes."""
         namespace = namespace_of(request)
         async with self._making:
             subject = await self._subjects.read(namespace, request.execution_id)
@@ -168,7 +168,7 @@ class Insights:
             return await self._with_payloads(namespace, make)
 
     async def _with_payloads(self, namespace: str, make: Callable[[Stored], Part]) -> bytes:
-        """A report that is made again with the stored payloads that it wanted, up to a size."""
+        """Make a report, and again with the stored payloads that it needs, up to a size."""
         stored = Stored()
         report = await self._report(lambda: make(stored))
         if not stored.missing:
@@ -183,7 +183,9 @@ class Insights:
         return await self._report(lambda: make(Stored(fetched)))
 
     async def bottlenecks(self, request: pb.RankBottlenecksRequest) -> bytes:
-        """Where the time of the last executions of a workflow went, one history after the other."""
+        """Report how the last executions of a workflow spent their time; reads one history at a
+        time.
+        """
         async with self._making:
             return await self._bottlenecks(request)
 
@@ -208,10 +210,10 @@ class Insights:
             await asyncio.to_thread(_add, ranking, subject)
         return await self._report(lambda: ranking.report(truncated=left <= 0))
 
-    # --- why ---
+    # --- explanations ---
 
     async def explain(self, request: pb.ExplainExecutionRequest, *, forwarded: bool) -> bytes:
-        """Answered where the execution is owned, as long as anybody answers there."""
+        """Explain an execution at its owner, or from its rows if the owner does not answer."""
         namespace, execution_id = namespace_of(request), request.execution_id
         state = await self._reader.state(namespace, execution_id)
         partition = partition_of(execution_id)
@@ -224,7 +226,7 @@ class Insights:
                 stub = self._stub_at(address)
                 return (await stub.ExplainExecution(request, metadata=FORWARDED)).report
             except Unavailable:
-                # What its rows say is left.
+                # Explain from the rows.
                 state = await self._reader.state(namespace, execution_id)
         live = self._workers if mine or state.ended else None
         case = Case(state, ownership.now_us(), live, partition)
@@ -247,14 +249,14 @@ class Insights:
         return next(pauses, None)
 
     async def diagnose(self, request: pb.ExplainWorkflowRequest) -> bytes:
-        """What would keep executions of a workflow from ending."""
+        """Report the reasons that would keep executions of a workflow from ending."""
         workflow_id = valid_id(request.workflow_id, "workflow_id")
         plan = await self._plans.resolve((namespace_of(request), workflow_id, request.version))
         return encode(diagnose(plan, self._workers))
 
     @staticmethod
     async def _report(make: Callable[[], Part]) -> bytes:
-        """A report as bytes, made beside the loop."""
+        """Encode a report in a thread. Raises REPORT_TOO_LARGE."""
         report = await asyncio.to_thread(lambda: encode(make()))
         if len(report) > REPORT_BYTES_MAX:
             size, most = len(report) >> 20, REPORT_BYTES_MAX >> 20

@@ -1,8 +1,7 @@
-"""States of the past, for those who go through a history step by step.
+"""Past states of executions, for readers who step through a history.
 
-The last histories looked at stay in memory with the state shown last and copies of earlier ones.
-One that is longer than a report takes is replayed from its rows each time, without being in memory
-as a whole.
+The last histories stay in memory with the state shown last and copies of earlier states. A history
+that is longer than a report allows is replayed from its rows each time, page by page.
 """
 
 import asyncio
@@ -22,11 +21,11 @@ from flowmesh.rpc import namespace_of
 
 KEPT_MAX = 4
 KEPT_BYTES_MAX = 64 << 20
-"""Histories kept, and their bytes as they are stored."""
+"""Cached histories, and their bytes as stored."""
 
 
 class HistoryReplays:
-    """Answers for one moment after the other; one question at a time."""
+    """Returns past states; one request at a time."""
 
     def __init__(self, subjects: Subjects) -> None:
         self._subjects = subjects
@@ -34,7 +33,7 @@ class HistoryReplays:
         self._lock = asyncio.Lock()
 
     async def state_at(self, request: pb.GetStateAtRequest) -> bytes:
-        """The report of the state after an event, or at a time."""
+        """Report the state after an event, or at a time."""
         if request.sequence and request.at_us:
             raise Invalid("REQUEST_INVALID", "give a sequence or a time, not both")
         if request.sequence < 0 or request.at_us < 0:
@@ -53,11 +52,11 @@ class HistoryReplays:
                     return await self._replayed(subject, row, request)
                 return await _shown(replayer, request)
             finally:
-                # Others are let go when the answer is on its way.
+                # Dispose of others after the response is sent.
                 asyncio.get_running_loop().call_soon(self._keep_few)
 
     async def _at_hand(self, namespace: str, row: ExecutionRow) -> tuple[Subject, HistoryReplayer]:
-        """A history with what was committed since it was looked at last."""
+        """Return a cached history with the events committed since."""
         execution_id = row.id
         known = self._kept.pop(execution_id, None)
         if known is None:
@@ -89,7 +88,7 @@ class HistoryReplays:
     async def _replayed(
         self, subject: Subject, row: ExecutionRow, request: pb.GetStateAtRequest
     ) -> bytes:
-        """From the rows, a page at a time, up to the moment."""
+        """Replay the rows up to the event, a page at a time."""
         state = State(subject.execution_id, subject.plan)
         shown: history_event_pb2.HistoryEvent | None = None
         last = 0
@@ -115,7 +114,7 @@ class HistoryReplays:
 
 
 async def _shown(replayer: HistoryReplayer, request: pb.GetStateAtRequest) -> bytes:
-    """The report, made beside the loop."""
+    """Encode the report in a thread."""
     last = len(replayer.events)
     sequence = min(request.sequence or last, last)
     if request.at_us:

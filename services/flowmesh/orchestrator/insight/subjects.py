@@ -1,4 +1,4 @@
-"""Executions to be looked at: their plans and their committed events, read from the rows."""
+"""Executions that are analyzed: their plans and committed events, read from the rows."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,16 +21,18 @@ from flowmesh.plan import Plan
 
 EVENTS_MAX = 100_000
 EVENTS_BYTES_MAX = 64 << 20
-"""Events of one execution that a report is made of, and their bytes; beyond, it says it is cut."""
+"""Events of one execution that a report uses, and their bytes; a longer history is truncated."""
 
 BYTES_ON_LOOP = 16 << 10
-"""More of them are taken apart beside the loop that commits."""
+"""Larger pages are decoded in a thread: the event loop commits."""
 
 
 @dataclass(slots=True)
 class Subject:
-    """An execution with its first events; `truncated` where there are more than a report takes,
-    `erased` once its values are: no event has any then.
+    """An execution with its first events.
+
+    `truncated` is set if there are more events than a report uses, `erased` once its values are
+    erased: no event has values then.
     """
 
     execution_id: str
@@ -41,12 +43,12 @@ class Subject:
 
     @property
     def events(self) -> list[history_event_pb2.HistoryEvent]:
-        """The messages of its events."""
+        """Decode the events."""
         return self.recorded.messages()
 
 
 class Subjects:
-    """Reads what was committed; any instance reads any execution."""
+    """Reads committed events; any instance reads any execution."""
 
     def __init__(
         self,
@@ -62,20 +64,20 @@ class Subjects:
         self._archiving = archiving
 
     async def find(self, namespace: str, execution_id: str) -> ExecutionRow | None:
-        """The row of an execution of which nothing is decided and not committed; None for none."""
+        """Return the row of an execution once its decisions are committed; None without row."""
         await self._lock.settled(execution_id)
         if partition_of(execution_id) is None:
             return None
         return await self._store.find(namespace, execution_id)
 
     async def plan(self, row: ExecutionRow) -> Plan:
-        """The plan that an execution has pinned."""
+        """Return the plan of an execution."""
         plans = self._plans
         await plans.fetch([row.plan_digest], self._store)
         return plans.by_digest[row.plan_digest]
 
     async def pages(self, row: ExecutionRow, after: int = 0) -> AsyncIterator[Recorded]:
-        """Its events behind `after`, some rows at a time."""
+        """Yield the events behind `after` in pages."""
         more = True
         while more:
             rows = await self._store.history_after(row.id, row.start_day, after)
@@ -91,7 +93,7 @@ class Subjects:
             yield page
 
     async def read(self, namespace: str, execution_id: str) -> Subject:
-        """An execution with its events, up to a bound."""
+        """Return an execution with its events, up to a bound."""
         row = await self.find(namespace, execution_id)
         if row is None:
             return await self.archived(namespace, execution_id)
@@ -100,7 +102,7 @@ class Subjects:
         return subject
 
     async def archived(self, namespace: str, execution_id: str) -> Subject:
-        """One that is in the archive and in no row any more."""
+        """Return an execution that is in the archive only."""
         found = None
         if partition_of(execution_id) is not None:
             found = await self._archiving.replayable(namespace, execution_id)
@@ -110,13 +112,13 @@ class Subjects:
         return Subject(execution_id, plan, Recorded.of(events))
 
     async def read_on(self, subject: Subject, row: ExecutionRow) -> None:
-        """Adds what was committed since; nothing once there is too much."""
+        """Add the events committed since; none once the subject is truncated."""
         if subject.truncated:
             return
         async for page in self.pages(row, subject.recorded.last_sequence):
             subject.recorded = subject.recorded.and_then(page) if len(subject.recorded) else page
             if not subject.erased and _is_erased(page):
-                # The rows may have the values for a moment longer, and were read with them before.
+                # The rows may have the values for a moment longer, and earlier pages contain them.
                 subject.erased = True
                 subject.recorded = Recorded.of(map(without_values, subject.recorded.messages()))
             if len(subject.recorded) > EVENTS_MAX or subject.recorded.size > EVENTS_BYTES_MAX:
@@ -125,7 +127,7 @@ class Subjects:
 
 
 def _is_erased(events: Recorded) -> bool:
-    """Whether the last of these say so; of what has been erased only what finds it changes."""
+    """Return whether the execution is erased: only search attributes change after that."""
     for place in range(len(events) - 1, -1, -1):
         kind = events.event(place).WhichOneof("event")
         if kind != "search_attributes_set":

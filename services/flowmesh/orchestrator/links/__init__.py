@@ -1,1 +1,1 @@
-"""Signed links by which people decide approvals."""
+"""Signed links to decide approvals."""

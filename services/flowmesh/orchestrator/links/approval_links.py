@@ -1,4 +1,4 @@
-"""Links by which people decide approvals."""
+"""Links to decide approvals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _APPROVED = {pb.LINK_SCOPE_APPROVE: True, pb.LINK_SCOPE_REJECT: False}
 
 
 class Links:
-    """Makes and reads them. Who decides by one does what the approval allows, and no more."""
+    """Creates and reads links. A decision by link passes the same checks as any other."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Links:
             days = VALID_MS_MAX * 1_000 // DAY_US
             raise Invalid("REQUEST_INVALID", f"valid_ms is 0, or up to {days} days")
         if not valid_text(request.by):
-            raise Invalid("REQUEST_INVALID", "by says who decides")
+            raise Invalid("REQUEST_INVALID", "by is required: the person who decides")
         namespace = namespace_of(request)
         state = await self._reader.state(namespace, request.execution_id)
         node = state.node(request.node)
@@ -85,12 +85,12 @@ class Links:
         return min(expires, due) if due else expires
 
     async def read(self, token: str) -> pb.ReadApprovalLinkResponse:
-        """What it is about. Raises Forbidden, Gone, WrongState."""
+        """Return the approval of a link. Raises Forbidden, Gone, WrongState."""
         link = await self._link(token)
         state = await self._reader.state(link.namespace, link.execution_id)
         node = state.node(link.node)
         if node is None or node.scheduled_at_us != link.asked_at_us:
-            raise WrongState("LINK_USED", f"{link.node} does not ask this any more")
+            raise WrongState("LINK_USED", f"{link.node} does not wait for this decision any more")
         if refusal := _unasked(state, node, link.by):
             raise WrongState("LINK_USED", refusal)
         return pb.ReadApprovalLinkResponse(
@@ -102,11 +102,13 @@ class Links:
         )
 
     async def decide(self, request: pb.DecideByLinkRequest) -> pb.DecideByLinkResponse:
-        """Decides as who the link was made for. Raises as `read`, and as any decision."""
+        """Decide as the person that the link was created for. Raises as `read`, and as any
+        decision.
+        """
         link = await self._link(request.token)
         if _APPROVED.get(pb.LinkScope.ValueType(link.scope), request.approved) != request.approved:
             word = "approve" if request.approved else "reject"
-            raise Forbidden("LINK_INVALID", f"this link does not let anybody {word}")
+            raise Forbidden("LINK_INVALID", f"this link does not permit to {word}")
         decision = pb.DecideApprovalRequest(
             namespace=link.namespace,
             execution_id=link.execution_id,
@@ -137,7 +139,7 @@ class Links:
             link = link_of(token, secret)
         except TokenInvalid:
             raise Forbidden(
-                "LINK_INVALID", "this link was not made here, or is not whole"
+                "LINK_INVALID", "the link is invalid: it was not created here, or is incomplete"
             ) from None
         if self._now_us() >= link.expires_at_us:
             raise Gone("LINK_EXPIRED", "this link has expired; ask for another one")
@@ -145,7 +147,7 @@ class Links:
 
 
 def _unasked(state: State, node: NodeState, by: str) -> str:
-    """Why somebody cannot decide; empty where they can."""
+    """Return the reason for which a person cannot decide; empty if they can."""
     asked = node.approval
     said = next((one for one in asked.decisions if one.by == by), None) if asked else None
     if said is not None:

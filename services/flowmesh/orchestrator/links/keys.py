@@ -1,7 +1,6 @@
-"""The keys that links are signed with. The newest signs, older ones are taken until their links
-have expired or somebody revokes them.
+"""The keys that sign links: the newest signs, older ones stay valid for links not yet expired.
 
-Each is read when it is needed: what one instance changes holds at every other one from then on.
+Keys are read from the database for each use, so a rotation takes effect on every instance.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ LISTED_MAX = 100
 
 
 class LinkKeys:
-    """Those of all namespaces."""
+    """The keys of all namespaces."""
 
     def __init__(self, *, store: LinkKeyStore, new_secret: Callable[[int], bytes]) -> None:
         self._store = store
@@ -32,11 +31,11 @@ class LinkKeys:
         return key.id, key.secret
 
     async def secret(self, key_id: int) -> bytes | None:
-        """None where there is no such key, or no link of it is good any more."""
+        """Return the secret of a key; None if there is no such key or it is not valid any more."""
         return await self._store.secret(key_id)
 
     async def rotate(self, request: pb.RotateLinkKeyRequest) -> pb.RotateLinkKeyResponse:
-        """Makes a new key, or finds the one that was made with this request."""
+        """Make a key, or return the one that an earlier call with this request id made."""
         check_text(request.actor, "actor", TEXT_MAX)
         check_text(request.reason, "reason", TEXT_MAX)
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)

@@ -1,7 +1,7 @@
-"""Links to decide one approval as text: what a link says, signed. Pure.
+"""Tokens of approval links: signed text. No I/O.
 
-A token is `<key>.<what it says>.<signature>`: the number of the key, JSON and the HMAC-SHA256 of
-all before it, the last two as base64url without padding.
+A token is `<key>.<content>.<signature>`: the number of the key, JSON, and the HMAC-SHA256 of
+everything before it, the last two as base64url without padding.
 """
 
 import base64
@@ -13,11 +13,11 @@ import msgspec
 
 TOKEN_CHARACTERS_MAX = 4_096
 _PURPOSE = b"flowmesh approval link 1\0"
-"""What else is signed with the same key one day cannot be taken for a link."""
+"""Purpose in the signed text: no other text signed with the same key is valid as a link."""
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Who may decide which approval how, and until when; `asked_at_us` is when it was asked."""
+    """The right to decide one approval until a time; `asked_at_us` is the time of the request."""
 
     namespace: str
     execution_id: str
@@ -29,7 +29,7 @@ class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 class TokenInvalid(Exception):
-    """The text is no token, or was not signed with this key."""
+    """The text is not a token, or was not signed with this key."""
 
 
 def token_of(link: Link, key_id: int, secret: bytes) -> str:
@@ -38,7 +38,7 @@ def token_of(link: Link, key_id: int, secret: bytes) -> str:
 
 
 def key_of(token: str) -> int:
-    """Which key a token says that it is signed with. Raises TokenInvalid."""
+    """Return the number of the key in a token. Raises TokenInvalid."""
     key, dot, _ = token.partition(".")
     known = key.isascii() and key.isdigit() and len(key) < 10
     if not (dot and known and len(token) <= TOKEN_CHARACTERS_MAX):
@@ -47,7 +47,7 @@ def key_of(token: str) -> int:
 
 
 def link_of(token: str, secret: bytes) -> Link:
-    """What a token says, once its signature is seen to be right. Raises TokenInvalid."""
+    """Return the content of a token after the check of its signature. Raises TokenInvalid."""
     said, _, signature = token.rpartition(".")
     if not hmac.compare_digest(_signature(said, secret).encode(), signature.encode()):
         raise TokenInvalid

@@ -1,1 +1,1 @@
-"""Operations of callers on executions: start, wait, steer, approve, bulk."""
+"""Operations on executions: start, wait, signal, control, approve, limit."""

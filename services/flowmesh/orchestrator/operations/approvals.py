@@ -1,4 +1,4 @@
-"""What waits for people, across executions."""
+"""Pending approvals of all executions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PAGE_MAX = 200
 
 
 class Approvals:
-    """Read from the rows of those who wait."""
+    """Lists approvals of the executions that wait for them."""
 
     def __init__(self, *, store: MessageStore, states: States) -> None:
         self._store = store
         self._states = states
 
     async def page(self, request: pb.ListApprovalsRequest) -> pb.ListApprovalsResponse:
-        """Those of one page of executions, by their ids, which begin with their time."""
+        """Return the approvals of one page of executions, in the order of their start."""
         size, name = min(request.page_size or PAGE_DEFAULT, PAGE_MAX), list_of(request)
         after = last_of(request.page_token, name)
         if after and partition_of(after) is None:

@@ -19,7 +19,7 @@ from flowmesh.rpc import namespace_of, valid_id
 
 
 class ExecutionChanges:
-    """Applies each command once, where its execution is owned."""
+    """Applies each command once, at the owner of its execution."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class ExecutionChanges:
         forwarded: bool,
         stub_at: Callable[[str], Any] | None = None,
     ) -> Any:
-        """Applies a command once, where its execution is owned; `call` asks another owner the same.
+        """Apply a command once, at the owner of its execution; `call` calls another owner.
 
-        One that came without a request id gets one: it may be sent again where no answer comes.
+        A command without request id gets one, because it may be repeated after a lost response.
         """
         namespace = namespace_of(request)
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)

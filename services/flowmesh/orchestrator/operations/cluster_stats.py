@@ -13,7 +13,7 @@ from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.rpc import namespace_of
 
 STATS_TIMEOUT_S = 1.0
-"""An orchestrator that does not answer within this time is named as unreachable."""
+"""Time after which an orchestrator is reported as unreachable."""
 
 if TYPE_CHECKING:
     Stub = pb_grpc.ExecutionServiceAsyncStub
@@ -30,7 +30,7 @@ class ClusterStats:
         self._stub_at = stub_at
 
     async def get(self, request: pb.GetStatsRequest, *, forwarded: bool) -> pb.GetStatsResponse:
-        """Statistics of this orchestrator alone where another one asks, else of all."""
+        """Return the statistics of this orchestrator if another one asks, else of all."""
         peers = [] if forwarded else self._ownership.peers()
         mine = self._stats.messages(
             namespace_of(request), request.workflow_id, samples=forwarded or bool(peers)

@@ -1,4 +1,4 @@
-"""What people do to single nodes, and with executions that have ended."""
+"""Control of single nodes, and reruns of ended executions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class Control:
-    """The calls of ControlService, without their messages' wire form."""
+    """The calls of ControlService."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class Control:
         self._stub_at = stub_at
 
     async def steer(self, request: pb.SteerNodeRequest, *, forwarded: bool) -> int:
-        """Sequence of the last event that came of it."""
+        """Apply an action to a node; return the sequence of the last event."""
         known_choices([request.action], execution_pb2.NodeAction, "action")
         check_text(request.reason, "reason", TEXT_MAX)
         if not request.action:
-            raise Invalid("REQUEST_INVALID", "action says what is to become of the node")
+            raise Invalid("REQUEST_INVALID", "action is required")
         of_all = request.action == execution_pb2.NODE_ACTION_RETRY_FAILED
         if of_all and (request.node or request.HasField("input")):
             raise Invalid("REQUEST_INVALID", "RETRY_FAILED takes neither a node nor an input")
@@ -106,7 +106,7 @@ class Control:
         return answer.sequence if isinstance(answer, pb.SteerNodeResponse) else int(answer)
 
     async def stop_at(self, request: pb.SetBreakpointsRequest, *, forwarded: bool) -> int:
-        """Sequence of the last event that came of it."""
+        """Change variables; return the sequence of the last event."""
         state = await self._reader.state(namespace_of(request), request.execution_id)
         check_breakpoints(state.plan, request.nodes)
         command = Breakpoints(
@@ -125,7 +125,7 @@ class Control:
         return answer.sequence if isinstance(answer, pb.SetBreakpointsResponse) else int(answer)
 
     async def set_variable(self, request: pb.SetVariableRequest, *, forwarded: bool) -> int:
-        """Sequence of the last event that came of it."""
+        """Set or remove breakpoints, or continue; return the sequence of the last event."""
         check_text(request.reason, "reason", TEXT_MAX)
         state = await self._reader.state(namespace_of(request), request.execution_id)
         _check_variable(state.plan, request)
@@ -148,10 +148,10 @@ class Control:
     async def approve(
         self, request: pb.DecideApprovalRequest, *, forwarded: bool
     ) -> pb.DecideApprovalResponse:
-        """Sequence of the last event that came of it, and what is decided by now."""
+        """Decide an approval; return the sequence of the last event and the approval."""
         check_text(request.comment, "comment", TEXT_MAX)
         if not valid_text(request.by):
-            raise Invalid("REQUEST_INVALID", "by says who decides")
+            raise Invalid("REQUEST_INVALID", "by is required: the person who decides")
         await self._check_payloads(request, {"form": request.form})
         state = await self._reader.state(namespace_of(request), request.execution_id)
         node = state.node(request.node)
@@ -183,7 +183,7 @@ class Control:
         return pb.DecideApprovalResponse(sequence=int(answer), outcome=outcome)
 
     async def planned(self, request: pb.PlanRerunRequest) -> pb.PlanRerunResponse:
-        """What a rerun would do."""
+        """Return the nodes that a rerun would run again."""
         _, plan, _, repeats = await self._repeats(request)
         return pb.PlanRerunResponse(
             plan_digest=plan.digest,
@@ -204,7 +204,7 @@ class Control:
     async def rerun(
         self, request: pb.RerunExecutionRequest, *, forwarded: bool
     ) -> pb.RerunExecutionResponse:
-        """Starts the new execution."""
+        """Start a new execution from an ended one."""
         self._inbox.admit()
         check_text(request.reason, "reason", TEXT_MAX)
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)
@@ -254,7 +254,7 @@ class Control:
     async def _canonical(
         self, namespace: str, request: pb.RerunExecutionRequest
     ) -> pb.RerunExecutionRequest:
-        """The request with the canonical text of its values, which a repeat may write otherwise."""
+        """Return the request with the canonical text of its values, to compare repeats."""
         known = pb.RerunExecutionRequest()
         known.CopyFrom(request)
         given = [known.input] if known.HasField("input") else []
@@ -263,7 +263,7 @@ class Control:
         return known
 
     async def _check_payloads(self, request: Any, given: Mapping[str, payload_pb2.Payload]) -> None:
-        """Refuses values that are too large to be sent inline, and references to nothing."""
+        """Refuse values too large to be sent inline, and references to missing payloads."""
         for field, payload in given.items():
             check_inline(payload, field)
         await self._payloads.require(namespace_of(request), *given.values())
@@ -277,7 +277,7 @@ class Control:
             message = f"execution {execution_id} is {status_name(state.status)}; cancel it first"
             raise WrongState("EXECUTION_RUNNING", message)
         if state.erasure is not None:
-            message = f"the values of {execution_id} were erased; nothing is left to begin with"
+            message = f"the values of {execution_id} were erased; it cannot be run again"
             raise WrongState("PAYLOAD_ERASED", message)
         plan = state.plan
         if request.newest_version:
@@ -298,7 +298,7 @@ def valid_text(name: str) -> bool:
 
 
 def _check_variable(plan: Plan, request: pb.SetVariableRequest) -> None:
-    """Raises VARIABLE_NOT_FOUND, PAYLOAD_TOO_LARGE and VARIABLE_INVALID."""
+    """Check new values. Raises VARIABLE_NOT_FOUND, PAYLOAD_TOO_LARGE and VARIABLE_INVALID."""
     schema = plan.variable_schemas.get(request.name)
     if schema is None:
         known = ", ".join(plan.variable_schemas) or "none"
@@ -321,7 +321,7 @@ def _check_variable(plan: Plan, request: pb.SetVariableRequest) -> None:
 
 
 def _check_form(node: NodeState, request: pb.DecideApprovalRequest, form: bytes) -> None:
-    """Raises FORM_INVALID where what was filled in does not fit; a rejection needs none."""
+    """Check a form. Raises FORM_INVALID if it does not match; a rejection needs none."""
     if not request.approved and not request.HasField("form"):
         return
     value = decode_if_json(form)

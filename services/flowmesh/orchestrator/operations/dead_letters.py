@@ -1,4 +1,4 @@
-"""Tasks that were given up: what failed, in which queue, after how many attempts."""
+"""Dead letters: tasks that failed for good, with their queue and number of attempts."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ PAGE_MAX = 200
 
 
 class DeadLetters:
-    """Read from the executions that failed; nothing is kept for it."""
+    """Reads dead letters from failed executions; they are stored nowhere else."""
 
     def __init__(self, *, listing: Listing, states: States) -> None:
         self._listing = listing
@@ -25,7 +25,7 @@ class DeadLetters:
     async def page(
         self, request: limits_pb.ListDeadLettersRequest
     ) -> limits_pb.ListDeadLettersResponse:
-        """Those of one page of failed executions, newest first."""
+        """Return the dead letters of one page of failed executions, newest first."""
         listed = await self._listing.list(
             pb.ListExecutionsRequest(
                 namespace=namespace_of(request),

@@ -1,7 +1,7 @@
-"""What a message from one execution to another asks, done: a start, a stop, the end of a child,
-or of one that a node waits for without being its parent.
+"""Delivery of messages between executions: start, stop, and end of a child or of a joined
+execution.
 
-Each can be done again: a start and a stop have a request id, the others count for one attempt.
+Each delivery can be repeated: starts and stops have a request id, the others count for one attempt.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 WAITING_LOOKED_AT_MAX = 100
-"""Executions that are looked at for a circle of some that would wait for each other."""
+"""Executions that are checked for a circle of joins."""
 
 
 class Deliveries:
@@ -60,7 +60,7 @@ class Deliveries:
         self._partition_stub = partition_stub
 
     async def deliver(self, message: pb.ExecutionMessage) -> None:
-        """Returns once it is committed, here or elsewhere; raises Unavailable to be asked again."""
+        """Return once the effect is committed; raise Unavailable to be retried."""
         match message.WhichOneof("command"):
             case "start":
                 await self._start(message)
@@ -81,7 +81,7 @@ class Deliveries:
             raise
         except FlowmeshError as error:
             if not message.start.node and not request.plan_digest:
-                # The next run goes on with the plan that this one had.
+                # The next run continues with the plan of this one.
                 request.plan_digest = message.start.plan_digest
                 await self._start(message)
                 return
@@ -93,10 +93,9 @@ class Deliveries:
             await self._tell(message.execution_id, command, _elsewhere, False)
 
     async def _started(self, request: pb.StartExecutionRequest) -> ChildBegan:
-        """Starts an execution for another one, or finds the one that answers it; once however
-        often asked.
+        """Start an execution for another one, or return the one that answers it; idempotent.
 
-        The version is chosen now and kept: whoever is asked again answers with the first.
+        The version is chosen once and kept: every later owner answers with it.
         """
         plan = await self._starts.plan_for(request)
         chosen = pb.StartExecutionRequest()
@@ -114,7 +113,7 @@ class Deliveries:
         return ChildBegan("", 0, joined.execution_id, joined.plan.version, joined=True)
 
     async def _refuse_circle(self, joined: State, request: pb.StartExecutionRequest) -> None:
-        """Raises where an execution waits for the one that is to wait for it now."""
+        """Raise WrongState if an execution waits for the one that would join it."""
         looked_at: set[str] = set()
         waiting = [request.link.parent_id]
         while waiting and len(looked_at) < WAITING_LOOKED_AT_MAX:
@@ -133,7 +132,7 @@ class Deliveries:
     # --- stops ---
 
     async def _stop(self, message: pb.ExecutionMessage) -> None:
-        """Stops a child, or the last run of one that has gone on as new."""
+        """Stop a child, or the last run of a child that continued as new."""
         stop = message.stop
         request_id = stop.request_id
         while True:
@@ -179,7 +178,7 @@ class Deliveries:
     # --- outcomes ---
 
     async def outcome(self, message: pb.ExecutionMessage, *, forwarded: bool) -> None:
-        """Tells a parent how its child ended; one that is gone need not know."""
+        """Report the end of a child to its parent; ignore a parent that is gone."""
         told = message.outcome
         command = ChildDone(
             told.node,
@@ -198,18 +197,18 @@ class Deliveries:
             forwarded,
         )
 
-    # --- ends of those that are nobody's child ---
+    # --- ends of joined executions ---
 
     async def join(self, message: pb.ExecutionMessage, *, forwarded: bool) -> None:
-        """Has an execution, or the last run of it, tell a node of its end; tells it here where
-        that has come.
+        """Register a node to be notified of the end of an execution or of its last run; notify it
+        now if it has ended.
         """
         later: pb.ExecutionMessage | None = message
         while later is not None and not await self._joined(later, forwarded=forwarded):
             later = await self._tell_joined(later)
 
     async def _joined(self, message: pb.ExecutionMessage, *, forwarded: bool) -> bool:
-        """Whether the execution will tell of its end; False where that has come."""
+        """Return whether the execution will report its end; False if it has ended."""
         asked = message.join
         partition = partition_of(asked.execution_id)
         if partition is None:
@@ -221,7 +220,9 @@ class Deliveries:
                 lambda reply: PendingCommand(asked.execution_id, partition, command, reply)
             )
             if answer is STALE:
-                raise Overloaded("OVERLOADED", "too many wait for its end", retry_after_ms=1_000)
+                raise Overloaded(
+                    "OVERLOADED", "too many executions wait for its end", retry_after_ms=1_000
+                )
 
         async def there(address: str) -> None:
             stub = self._partition_stub(address)
@@ -237,7 +238,7 @@ class Deliveries:
         return True
 
     async def _tell_joined(self, message: pb.ExecutionMessage) -> pb.ExecutionMessage | None:
-        """Tells a node of an end that has come; what to ask the next run where there is one."""
+        """Report an end to a node; return the message for the next run if there is one."""
         asked = message.join
         told = pb.ExecutionMessage(namespace=message.namespace, execution_id=asked.execution_id)
         outcome = told.outcome
@@ -266,7 +267,7 @@ class Deliveries:
         call: Callable[[PartitionStub], Awaitable[Any]],
         forwarded: bool,
     ) -> None:
-        """Has a command decided where the execution is owned; one that is gone need not know."""
+        """Have the owner of an execution decide a command; ignore an execution that is gone."""
         partition = partition_of(execution_id)
         if partition is None:
             return
@@ -285,12 +286,12 @@ class Deliveries:
 
 
 def _elsewhere(_stub: PartitionStub) -> Awaitable[Any]:
-    """Its owner reads the message itself."""
-    raise Unavailable("PARTITION_UNAVAILABLE", "the sender has another owner by now")
+    """The owner decodes the message itself."""
+    raise Unavailable("PARTITION_UNAVAILABLE", "the partition of the sender has another owner now")
 
 
 def _refusal(request: pb.StartExecutionRequest, error: FlowmeshError) -> failure_pb2.Failure:
-    """Why a child cannot be started, as the failure of its node."""
+    """Return the failure of the node whose child cannot be started."""
     class_ = "ValidationError" if isinstance(error, Invalid) else "ChildFailed"
     made = failure(class_, f"{request.workflow_id} cannot be started: {error.message}")
     made.details = orjson.dumps({"reason": error.reason})

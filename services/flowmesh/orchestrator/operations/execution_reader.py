@@ -10,11 +10,11 @@ from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.states import States
 
 ENDED_SHOWN_US = 60_000_000
-"""Time for which an ended execution is read from memory: no retention is shorter."""
+"""Time for which an ended execution is read from memory; no retention is shorter."""
 
 
 class ExecutionReader:
-    """Reads states from memory where this process owns them, else from their rows."""
+    """Reads states from memory if this process owns them, else from their rows."""
 
     def __init__(self, *, states: States, ownership: Ownership, lock: CommitLock) -> None:
         self._states = states
@@ -22,10 +22,10 @@ class ExecutionReader:
         self._lock = lock
 
     async def state(self, namespace: str, execution_id: str) -> State:
-        """The state of an execution as last committed, from memory or from its rows.
+        """Return the state of an execution as last committed, from memory or from its rows.
 
-        Memory is believed only while the lease is: somebody else may have gone on since. And of
-        what has ended only for a minute: after that anybody may have deleted it.
+        Memory is used only while the lease is valid: another owner may have continued since. An
+        ended execution is read from memory for one minute only: any process may delete it later.
         """
         await self._lock.settled(execution_id)
         partition, ownership = partition_of(execution_id), self._ownership
@@ -44,7 +44,7 @@ class ExecutionReader:
         return entry.state
 
     def runs_here(self, namespace: str, execution_id: str) -> bool:
-        """Whether it is ours, in memory, and its end is still to be decided and told."""
+        """Return whether an execution is owned here, in memory and running."""
         ownership = self._ownership
         entry = self._states.get(execution_id)
         if entry is None or not ownership.lease_valid:

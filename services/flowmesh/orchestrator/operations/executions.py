@@ -20,7 +20,7 @@ ONLY_BY_ORCHESTRATORS: tuple[Literal["link", "signals", "plan_digest"], ...] = (
     "signals",
     "plan_digest",
 )
-"""Fields of a start that say where an execution comes from; removed from calls of clients."""
+"""Fields of a start that name the origin of an execution; removed from calls of clients."""
 
 
 class Executions:
@@ -67,7 +67,9 @@ class Executions:
         )
 
     async def get(self, namespace: str, execution_id: str) -> execution_pb2.Execution:
-        """An execution with the id of its next run, from the archive once its rows are gone."""
+        """Return an execution with the id of its next run; from the archive once its rows are
+        deleted.
+        """
         try:
             state = await self._reader.state(namespace, execution_id)
         except NotFound:

@@ -1,4 +1,4 @@
-"""Limits and emergency stops as callers set and see them, by all orchestrators together."""
+"""Limits and dispatch stops of all orchestrators, as callers set and read them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USES_MAX = 1_000
 CHANGES_DEFAULT = 100
 CHANGES_MAX = 1_000
 PEER_TIMEOUT_S = 1.0
-"""An orchestrator that does not answer in time is named as unreachable."""
+"""Time after which an orchestrator is reported as unreachable."""
 
 M = TypeVar("M")
 
@@ -116,7 +116,7 @@ class Limits:
         return pb.StartDispatchResponse(unreachable=await self._made_known())
 
     async def _made_known(self) -> list[str]:
-        """Every orchestrator has read what was changed, but those that are named."""
+        """Reload limits on every orchestrator; return the addresses of unreachable ones."""
         await self._rules.load()
         _, unreachable = await self._of_peers(
             lambda peer: self._permit_stub(peer).ReloadLimits(
@@ -145,7 +145,7 @@ class Limits:
         )
         stops = {stop.workflow_id: stop for stop in response.stops}
         for part in parts:
-            # Whatever is counted is counted by one of them; what is stopped waits at each.
+            # Each counter belongs to one of them; stopped tasks wait at each.
             response.uses.extend(part.uses)
             for stop in part.stops:
                 if stop.workflow_id in stops:
@@ -229,11 +229,11 @@ class Limits:
         return pb.ListQueuesResponse(queues=self._queues.merged(every), unreachable=unreachable)
 
     def breakers(self) -> pb.ListBreakersResponse:
-        # Every worker service is attached to every orchestrator: any of them knows all.
+        # Every worker service is attached to every orchestrator, so each has all reports.
         return pb.ListBreakersResponse(breakers=self._dispatcher.services.breakers.listed())
 
     async def _of_peers(self, ask: Callable[[str], Awaitable[M]]) -> tuple[list[M], list[str]]:
-        """What the other orchestrators answer, and who did not."""
+        """Return the answers of the other orchestrators, and the addresses of unreachable ones."""
         peers = self._ownership.peers()
         answers = await asyncio.gather(*map(ask, peers), return_exceptions=True)
         found, unreachable = [], []
@@ -301,7 +301,7 @@ def _wrong(field: str, message: str) -> Invalid:
 def _subject(kind: Kind, subject: str) -> str:
     known_choices([kind], pb.LimitKind, "kind")
     if kind == pb.LIMIT_KIND_UNSPECIFIED:
-        raise _wrong("kind", "say what the limit is of: a namespace, a workflow, a task type …")
+        raise _wrong("kind", "kind is required: a namespace, a workflow, a task type …")
     if kind == pb.LIMIT_KIND_NAMESPACE:
         if subject:
             raise _wrong("subject", "the limit of a namespace has no subject")

@@ -1,4 +1,4 @@
-"""Leases, queues and limits of this process, as explanations of executions need them."""
+"""Leases, queues and limits of this process, for explanations of executions."""
 
 from flowmesh.engine import NodeState, State
 from flowmesh.insight.cases import Lease, Queue
@@ -36,6 +36,6 @@ class Workers:
         return Queue(workers=workers, free=free, waiting=waiting)
 
     def held_by(self, state: State, node: NodeState) -> str:
-        """The stop or the limit that holds a task back; empty if none."""
+        """Return the stop or the limit that holds a task back; empty if none."""
         token = token_of(state.execution_id, node.id, node.attempt)
         return self._dispatcher.limiter.held_by(token)

@@ -1,4 +1,4 @@
-"""Waiting for the end of an execution, wherever it is owned."""
+"""Waiting for the end of an execution, at any owner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WAIT_MAX_MS = 300_000
 
 
 class Outcomes:
-    """Waits for ends of executions, and of the last run where one continued as new."""
+    """Waits for the end of executions, and of the last run if one continued as new."""
 
     def __init__(
         self, *, waiters: Waiters, router: OwnerRouter, reader: ExecutionReader, runs: Runs
@@ -33,7 +33,7 @@ class Outcomes:
     async def wait(
         self, request: pb.WaitExecutionRequest, *, forwarded: bool, begun: bool = False
     ) -> pb.WaitExecutionResponse:
-        """Waits for the end of the last run, at most as long as the request says; see `outcome`."""
+        """Wait for the end of the last run, at most for the time in the request; see `outcome`."""
         namespace, execution_id = namespace_of(request), request.execution_id
         timeout_ms = min(request.timeout_ms or WAIT_DEFAULT_MS, WAIT_MAX_MS)
         until = asyncio.get_running_loop().time() + timeout_ms / 1000
@@ -55,7 +55,7 @@ class Outcomes:
         if isinstance(ended, pb.SessionResult):
             if ended.HasField("execution"):
                 return pb.WaitExecutionResponse(ended=True, execution=ended.execution)
-            # Its owner runs a version that does not send it.
+            # An owner of an older version does not send it.
             ended = await self._reader.state(namespace, execution_id)
         execution = execution_message(ended, nodes=not request.without_nodes)
         return pb.WaitExecutionResponse(ended=True, execution=execution)
@@ -63,10 +63,10 @@ class Outcomes:
     async def outcome(
         self, watch: pb.SessionWatch, timeout_ms: int, *, forwarded: bool, begun: bool = False
     ) -> State | pb.SessionResult | None:
-        """The end of an execution, as its owner has it; None if it has not come in time.
+        """Return the end of an execution from its owner; None if it did not end in time.
 
-        A new owner is asked when the partition moves meanwhile. Unless it has just `begun` it may
-        have ended long ago, or not be there: its rows say so, whoever owns it.
+        The call moves with the partition to a new owner. Unless the execution has just `begun`, it
+        may have ended long ago or not exist, so its rows are read first.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_ms / 1000

@@ -1,4 +1,4 @@
-"""Calls that run where their partition is owned, in this process or in another one."""
+"""Calls that run at the owner of a partition, in this process or in another one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class OwnerRouter:
-    """Finds the owner of a partition, and submits commands where that is this process."""
+    """Finds the owner of a partition, and submits commands if that is this process."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class OwnerRouter:
         forwarded: bool,
         until: float | None = None,
     ) -> M:
-        """Runs a call where the partition is owned, looking for the owner while it changes."""
+        """Run a call at the owner of a partition; retry while the owner changes."""
         ownership = self._ownership
         loop = asyncio.get_running_loop()
         limit = until or loop.time() + FORWARD_FOR_MS / 1000
@@ -90,7 +90,7 @@ class OwnerRouter:
 
 
 def partition_of_execution(execution_id: str) -> int:
-    """The partition in an execution id; raises EXECUTION_NOT_FOUND where the id has none."""
+    """Return the partition in an execution id. Raises EXECUTION_NOT_FOUND if it has none."""
     partition = partition_of(execution_id)
     if partition is None:
         raise execution_not_found(execution_id)

@@ -1,7 +1,7 @@
-"""Refuses starts of workflows whose tasks go to a queue in which as many wait as may.
+"""Refuses starts of workflows with a task for a full queue.
 
-What runs already is not held up by it: its tasks are part of what was promised. A process that owns
-some of the partitions has that share of the size.
+Running executions are not affected: their tasks were accepted with the start. An owner of some
+partitions has the same share of the size.
 """
 
 from collections.abc import Collection, Iterator
@@ -18,7 +18,7 @@ RETRY_AFTER_MS = 1_000
 
 
 class QueueSizes:
-    """Counts starts on their way to a commit as one waiting task in each queue they will use."""
+    """Counts starts that are not committed as one waiting task in each queue of their plan."""
 
     def __init__(self, *, dispatcher: Dispatcher, owned: Collection[int]) -> None:
         self._dispatcher = dispatcher
@@ -27,7 +27,7 @@ class QueueSizes:
         self._begun: dict[tuple[str, str], int] = {}
 
     def admitted(self, plan: Plan, reply: Reply) -> Reply:
-        """What to answer a start with that may go on. Raises QUEUE_FULL."""
+        """Return the reply of an accepted start. Raises QUEUE_FULL."""
         sizes = self._dispatcher.limiter.rules.sizes
         if not sizes:
             return reply

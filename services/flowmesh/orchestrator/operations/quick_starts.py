@@ -1,4 +1,4 @@
-"""Starts that need no fetch and no other process: checked and submitted without waiting."""
+"""Starts without fetch and without other process: checked and submitted without awaiting."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class QuickStarts:
         self._inbox = inbox
 
     def refusal(self) -> Overloaded | None:
-        """The error for starts while those before them wait too long for their commit."""
+        """Return the error for starts while earlier ones wait too long for their commit."""
         return self._inbox.refusal()
 
     def submit(self, request: pb.StartExecutionRequest, reply_in: Callable[[str], Reply]) -> bool:
-        """False if the start must go through `StartCalls`; raises what is wrong with it.
+        """Return False if the start must go through `StartCalls`; raise its errors.
 
         `reply_in` makes the reply for the namespace of the plan.
         """
-        # A text that is no id is not cached; `StartCalls` rejects it.
+        # A text that is not an id is never cached; `StartCalls` rejects it.
         chosen = request.version_label or request.version
         name = (request.namespace or "default", request.workflow_id, chosen)
         plan = self._plans.cached(name)

@@ -1,7 +1,7 @@
-"""Repeated starts: the same start is one with the same values, in whatever bytes they are written.
+"""Repeated starts: a repeat has the same values, whose bytes may differ.
 
-Digests of bytes are compared first. Only where they differ the first input is read again, and both
-are compared as values.
+Digests of the bytes are compared first. If they differ, the first input is read and both are
+compared as values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from flowmesh.plan import Plan
 
 
 def canonical(data: bytes) -> bytes:
-    """The one text of a JSON value: keys in order, no white space. What is not JSON stays."""
+    """Return the canonical text of a JSON value: sorted keys, no white space. Other data is
+    unchanged.
+    """
     try:
         return msgspec.json.encode(msgspec.json.decode(data), order="deterministic")
     except (msgspec.DecodeError, RecursionError):
@@ -28,17 +30,17 @@ def canonical(data: bytes) -> bytes:
 async def canonical_payload(
     payloads: Payloads, namespace: str, given: payload_pb2.Payload
 ) -> payload_pb2.Payload:
-    """The payload with the canonical text of its value, inline or stored."""
+    """Return the payload with the canonical text of its value, inline or stored."""
     return payload_pb2.Payload(data=canonical(await payloads.content(namespace, given)))
 
 
 async def known_input(
     payloads: Payloads, plan: Plan, given: payload_pb2.Payload
 ) -> payload_pb2.Payload:
-    """What the digest of a start is made of.
+    """Return the input for the digest of a start.
 
-    Another start may answer one of a workflow with a start policy. Its own input is not kept then,
-    so that the digest has to be that of the value.
+    A start of a workflow with a start policy may be answered with another execution. Its own input
+    is not kept then, so its digest must be that of the value.
     """
     if not plan.start_shared:
         return given
@@ -48,7 +50,7 @@ async def known_input(
 async def answer_of(
     reader: ExecutionReader, payloads: Payloads, start: PendingStart, reused: RequestReused
 ) -> Started:
-    """The execution of the first start if it had the same values; raises `reused` if not."""
+    """Return the execution of the first start if it had the same values; raise `reused` if not."""
     if not await _same(reader, payloads, start, reused):
         raise reused
     return Started(reused.execution_id, created=False)

@@ -1,4 +1,4 @@
-"""The runs of an execution that continues as new, one after the other."""
+"""The runs of an execution that continues as new."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore, RunRow
 
 RUNS_AT_ONCE = 1_000
-"""Runs that one statement goes through to find the last one; a caller asks again for more."""
+"""Runs that one statement follows; a caller asks again for more."""
 
 NEXT_RUN_PAUSE_S = 0.05
-"""Pause between two looks for a run that is about to start."""
+"""Pause between two reads while the next run is about to start."""
 
 
 class Runs:
-    """Finds later runs, and executions that others started, by their request ids."""
+    """Finds later runs, and executions started by others, by their request ids."""
 
     def __init__(self, *, store: ExecutionStore) -> None:
         self._store = store
 
     async def started_under(self, namespace: str, request_id: str) -> RunRow | None:
-        """The execution that another one asked for under this request id, as it is stored."""
+        """Return the execution that another one started with this request id."""
         return await self._store.started_by(namespace, request_id)
 
     async def last(self, namespace: str, execution_id: str, until: float) -> str:
-        """What one goes on as in the end, or has by now; the next run starts right after its end.
+        """Return the last run of an execution; the next run starts right after the end of one.
 
-        Raises Unavailable where none has by then.
+        Raises Unavailable if there is none in time.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -47,7 +47,7 @@ class Runs:
         return last
 
     async def continued_as(self, state: State) -> str:
-        """The id of the run after this one; empty where there is none, or not yet."""
+        """Return the id of the run after this one; empty if there is none, or not yet."""
         if state.status != EXECUTION_CONTINUED:
             return ""
         row = await self.started_under(state.plan.namespace, f"{state.execution_id}/next")

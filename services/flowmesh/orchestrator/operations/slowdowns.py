@@ -1,7 +1,7 @@
-"""Notices tasks that take several times as long as they did, from durations that are kept anyway.
+"""Detects tasks that take several times their usual duration.
 
-The median of the latest durations of a task is compared with the median of those before. What is
-slow does not count as usual, unless it stays so for long: then that is the new normal.
+The median of the latest durations of a task is compared with the median of those before. Slow
+durations do not count as usual ones until they last long enough to be the new normal.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from flowmesh.api.event.v1.alert_service_pb2_grpc import AlertServiceAsyncStub
 
 RECENT_MIN: Final = 10
-"""Durations that are judged together, at least; at most `USUAL_MAX` of the latest."""
+"""Least number of durations that are judged together; at most `USUAL_MAX` of the latest."""
 
 USUAL_MIN: Final = 20
 USUAL_MAX: Final = 100
 SLOWER_MS_MIN: Final = 50
-"""A task that is slower by less raises no alert, by whatever factor."""
+"""A smaller slowdown in milliseconds raises no alert, at any factor."""
 
 SLOW_ROUNDS_MAX: Final = 30
-"""After so many slow judgements in a row the slow durations are the usual ones."""
+"""Number of consecutive slow judgements after which slow durations are the usual ones."""
 
 SERIES_MAX: Final = 10_000
 WAITING_MAX: Final = 100
@@ -49,16 +49,16 @@ class Series:
         self.slow_rounds = 0
 
     def read(self, latency: Latency) -> None:
-        """Takes what has come since it was last read."""
+        """Take the durations that were added since the last call."""
         new = latency.count - self.seen
         if new < 0:
-            # The statistics began anew: what was dropped there for others is back.
+            # The statistics dropped the task to make room, and have started it again.
             new = latency.count
         self.seen = latency.count
         self.fresh.extend(reversed(list(islice(reversed(latency.samples), new))))
 
     def judge(self, factor: float) -> pb.RaiseAlertRequest | None:
-        """The alert that follows from enough fresh durations, if one does."""
+        """Return the alert that enough new durations cause, None if they cause none."""
         if len(self.fresh) < RECENT_MIN:
             return None
         recent = list(self.fresh)
@@ -85,14 +85,14 @@ class Series:
 
 
 class Slowdowns:
-    """The tasks of all workflows of this process; those that came last have no series if full."""
+    """The tasks of all workflows of this process; at the limit, further ones are not watched."""
 
     def __init__(self, factor: float) -> None:
         self._factor = factor
         self._series: dict[Name, Series] = {}
 
     def alert(self, name: Name, latency: Latency) -> pb.RaiseAlertRequest | None:
-        """The alert that follows from what a task took since it was last looked at."""
+        """Return the alert that the new durations of a task cause."""
         series = self._series.get(name)
         if series is None:
             if len(self._series) >= SERIES_MAX:
@@ -108,7 +108,7 @@ class Slowdowns:
 
 
 class SlowdownLoop(Loop):
-    """Looks every five seconds, and raises what it finds at the event service."""
+    """Checks durations every five seconds, and raises alerts at the event service."""
 
     interval_ms = 5_000
 
@@ -128,7 +128,7 @@ class SlowdownLoop(Loop):
         self._now_us = now_us
         self._metrics = metrics
         self._log = log
-        # Not raised yet; the oldest are dropped where the event service is away for long.
+        # Alerts not raised yet; the oldest are dropped while the event service is away.
         self._waiting: deque[pb.RaiseAlertRequest] = deque(maxlen=WAITING_MAX)
 
     async def run_once(self) -> None:

@@ -1,4 +1,4 @@
-"""Starts of executions: their plan, their partition, their search values, their command."""
+"""Starts of executions: their plan, partition, search values and command."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class StartCalls:
         self._new_id = new_id
 
     async def plan_for(self, request: pb.StartExecutionRequest) -> Plan:
-        """The plan a start uses; refuses what is wrong with the request itself."""
+        """Return the plan of a start; refuse an invalid request."""
         plans = self._plans
         name = name_of(request)
         plan = None
@@ -71,7 +71,7 @@ class StartCalls:
         plan = plan or plans.cached(name) or await plans.resolve(name)
         check_start(request)
         if request.plan_digest:
-            # What it begins with was checked by the run before it.
+            # The run before this one has checked its input.
             return plan
         if request.breakpoints:
             check_breakpoints(plan, request.breakpoints)
@@ -106,10 +106,10 @@ class StartCalls:
         return await self._router.at_owner(partition, here, there, forwarded=forwarded)
 
     def partition_for(self, request: Any, plan: Plan) -> int:
-        """Where an execution lives that has no line: by its request id.
+        """Return the partition of a start without concurrency key: by its request id.
 
-        A start that came without gets an id that belongs to us: it may be sent again where no
-        answer comes, or elsewhere, and creates one execution.
+        A start without request id gets one that belongs to an owned partition: it may be repeated
+        after a lost response, or elsewhere, and still creates one execution.
         """
         if not request.request_id:
             request.request_id = self._id_of_ours(plan.namespace)
@@ -127,9 +127,9 @@ class StartCalls:
     async def place_for(
         self, request: Any, plan: Plan, given: payload_pb2.Payload
     ) -> tuple[int, str]:
-        """Where the execution will live, and its key where its workflow's starts are ordered.
+        """Return the partition of a start, and its key if starts of the workflow are ordered.
 
-        Whoever came without a request id has one afterwards, as with `partition_for`.
+        A start without request id gets one, as in `partition_for`.
         """
         if plan.start is None or not plan.start_shared:
             return self.partition_for(request, plan), ""
@@ -142,7 +142,7 @@ class StartCalls:
         return partition, key
 
     async def begun(self, plan: Plan, made: Callable[[Reply], PendingStart]) -> Started:
-        """Start an execution here, or find the one that answers it. Raises QUEUE_FULL."""
+        """Start an execution here, or return the one that answers it. Raises QUEUE_FULL."""
         try:
             return await self._begun(plan, made)
         except RequestReused as reused:
@@ -167,7 +167,7 @@ class StartCalls:
     async def search_values(
         self, labels: Mapping[str, str], plan: Plan, given: payload_pb2.Payload
     ) -> Values:
-        """What an execution with this input is found by from its start on."""
+        """Return the search values of an execution with this input."""
         data = given.data
         if plan.search and given.HasField("reference"):
             data = await self._payloads.read(plan.namespace, given.reference.digest)

@@ -1,4 +1,4 @@
-"""Deletion of ended executions: where they are owned, for their owner may have them in memory."""
+"""Deletion of ended executions, at their owner: it may have them in memory."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Deleting:
-    """Deletes executions with all that belongs to them, here and in the archive."""
+    """Deletes executions with all their rows, and from the archive."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Deleting:
     async def delete(
         self, request: pb.DeleteExecutionRequest, *, forwarded: bool
     ) -> pb.DeleteExecutionResponse:
-        """Raises EXECUTION_RUNNING of one that has not ended, and deletes nothing of it."""
+        """Delete an execution. Raises EXECUTION_RUNNING if it has not ended."""
         execution_id = request.execution_id
         partition = partition_of(execution_id)
         if partition is None:

@@ -1,8 +1,7 @@
-"""Erasure of the values of ended executions on request: from rows, payloads and search values.
+"""Erasure of the values of ended executions: from rows, payloads and search values.
 
-The tombstone is committed first, as an event like any other; from then on no reader gets a value.
-What is to be removed is noted before, so that whoever does the housekeeping next finishes what a
-crash left.
+The tombstone is committed first, as an event; from then on no reader gets a value. The request is
+stored before, so that housekeeping of any process finishes an interrupted erasure.
 """
 
 from collections.abc import Callable
@@ -34,7 +33,7 @@ ROUND_MAX = 100
 
 
 class Erasing:
-    """Erases executions; `finish` completes what was begun."""
+    """Erases executions; `finish` completes interrupted erasures."""
 
     def __init__(
         self,
@@ -62,8 +61,10 @@ class Erasing:
         self._stub_at = stub_at
 
     async def erase(self, request: pb.EraseExecutionRequest, *, forwarded: bool) -> None:
-        """Raises EXECUTION_RUNNING of one that has not ended. Nothing is erased if it raises."""
-        # All that `change` would refuse: what is noted is done, whatever its caller was told.
+        """Erase an execution. Raises EXECUTION_RUNNING if it has not ended; an error erases
+        nothing.
+        """
+        # All checks of `change`: a stored request is executed even if its caller got an error.
         check_text(request.reason, "reason", TEXT_MAX)
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)
         check_text(request.actor, "actor", TEXT_MAX)
@@ -114,9 +115,9 @@ class Erasing:
         await self._finished.forget(execution_id)
 
     async def finish(self) -> int:
-        """Completes erasures that a crash interrupted; how many there were.
+        """Complete interrupted erasures; return their number.
 
-        One that cannot be done now keeps neither the others waiting nor who asked for this.
+        One that fails now does not delay the others.
         """
         rows = await self._store.unfinished(ROUND_MAX)
         for row in rows:

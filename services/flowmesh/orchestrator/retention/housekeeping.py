@@ -1,6 +1,6 @@
-"""What must be done now and then: days made ahead, and what is past its retention deleted.
+"""Periodic maintenance: creates tables of coming days, and deletes expired rows.
 
-How long an ended execution is kept its workflow says, else its namespace, else a setting.
+The retention of an execution is set by its workflow, else by its namespace, else by a setting.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ from flowmesh.orchestrator.storage.stores.retention_store import Expiry
 from flowmesh.runtime import Loop
 
 DELETE_ROWS_MAX = 200
-"""Executions deleted, and before that archived as one file, in one statement."""
+"""Executions deleted in one statement, and archived as one file before."""
 
 PLANS_READ_MAX = 500
 BULKS_KEPT_US = 30 * DAY_US
@@ -26,7 +26,7 @@ BULKS_KEPT_US = 30 * DAY_US
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What one round deleted."""
+    """The numbers of deleted rows and tables in one round."""
 
     executions: int
     snapshots: int
@@ -35,10 +35,9 @@ class Cleaned:
 
 
 class HousekeepingLoop(Loop):
-    """Every ten minutes; nothing waits for it, and any number of processes may do it. `now_us` asks
-    the database for its time.
+    """Runs every ten minutes in any number of processes; nothing depends on its timing.
 
-    `finish_erasures` completes what a crash interrupted.
+    `now_us` reads the time of the database. `finish_erasures` completes interrupted erasures.
     """
 
     interval_ms = 600_000
@@ -70,14 +69,14 @@ class HousekeepingLoop(Loop):
         try:
             executions = await self._delete_expired(now_us)
         except OSError as error:
-            # What cannot be archived is not deleted either; the next round tries again.
+            # Do not delete executions that could not be archived; the next round retries.
             self._log.error("archive_failed", problem=type(error).__name__)
             executions = 0
         cleaned = Cleaned(
             executions=executions,
             snapshots=await self._store.retention.delete_snapshots(),
             payloads=await self._store.payloads.collect(),
-            # Nothing is added to a day before yesterday; what is empty there stays empty.
+            # Nothing is added to a day before yesterday, so an empty table stays empty.
             days=await self._store.history_days.drop_empty(now_us // DAY_US - 1),
         )
         await self._store.bulks.delete_ended(now_us - BULKS_KEPT_US)
@@ -86,7 +85,7 @@ class HousekeepingLoop(Loop):
         return cleaned
 
     async def _read_plans(self) -> None:
-        """Writes beside each new plan how long it asks to keep its executions."""
+        """Store the retention of each new plan in its row."""
         while rows := await self._store.retention.unread_plans(PLANS_READ_MAX):
             for row in rows:
                 plan = plan_pb2.Plan.FromString(row.body)
@@ -108,7 +107,7 @@ class HousekeepingLoop(Loop):
         return total + await self._delete(store.expired_by_default, now_us - self._retention_us)
 
     async def _delete(self, find: Callable[[Expiry], Awaitable[list[str]]], expired_us: int) -> int:
-        """In small statements, so that no commit waits long for a lock; archived before."""
+        """Archive and delete in small statements, so that no commit waits long for a lock."""
         total, last = 0, ""
         while True:
             ids = await find(Expiry(last, first_id_of(expired_us), expired_us, DELETE_ROWS_MAX))

@@ -1,7 +1,7 @@
-"""Filters as SQL: parameters only, over `executions e`. What users wrote is never part of the text.
+"""Filters as SQL over `executions e`. Values are parameters only: no input is part of the text.
 
-What is said of labels, attributes, input values and errors becomes a set of execution ids; the
-database then chooses whether it begins with the set or with the executions.
+Conditions on labels, attributes, input values and errors become a set of execution ids; the
+database chooses whether to start with the set or with the executions.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from flowmesh.orchestrator.model.ids import first_id_of
 from flowmesh.orchestrator.model.search_values import instant_text
 
 ID_TIME_US_MAX = 32**9 * 1_000
-"""Ids hold times below this one."""
+"""Upper bound of times in ids."""
 
 _COLUMNS = {"id": "e.id", "workflow": "e.workflow_id", "requestId": "e.request_id"}
 _STATUSES = status_names()
@@ -20,19 +20,19 @@ _SET = "select s.execution_id from search_values s where"
 
 
 class Where:
-    """Conditions of one statement, and the values of its parameters."""
+    """The conditions of one statement, and the values of its parameters."""
 
     def __init__(self, namespace: str) -> None:
         self.values: list[object] = []
         self.namespace = self.put(namespace, "text")
 
     def put(self, value: object, kind: str) -> str:
-        """A parameter of the statement."""
+        """Add a parameter; return its place in the statement."""
         self.values.append(value)
         return f"${len(self.values)}::{kind}"
 
     def condition(self, part: Filter) -> str:
-        """A condition on a row of executions. One on what is not there is false."""
+        """Return a condition on a row of executions. A condition on a missing value is false."""
         ids = self._ids(part)
         if ids is not None:
             return f"e.id in ({ids})"
@@ -80,7 +80,7 @@ class Where:
         return f"{column} {op} {self.put(term.value, kind)}"
 
     def _started(self, term: Term) -> str:
-        """Ids are in the order of starts, so that an index leads to a span of time."""
+        """Ids are in the order of starts, so the index finds a span of time."""
         at_us = _at_us(term.value)
         found = f"e.started_at {term.op.value} {self.put(at_us, 'bigint')}"
         if not 0 <= at_us < ID_TIME_US_MAX - 1_000:
@@ -94,14 +94,16 @@ class Where:
     # --- search values ---
 
     def _ids(self, part: Filter) -> str | None:
-        """A query for the ids a part takes, where it is about search values and names some."""
+        """Return a query for the ids that match conditions on search values; None if there are
+        none.
+        """
         if isinstance(part, AnyOf):
             sets = [self._ids(each) for each in part.parts] if _all_stored(part.parts) else []
             return " union all ".join(each for each in sets if each) or None
         if not _is_stored(part):
             return None
         assert isinstance(part, Term)
-        # A literal, so that the index of the words of errors is known to hold it.
+        # A literal, so that the planner can use the index of words of errors.
         words = part.op is Op.WORDS
         name = "'error'" if words else self.put(part.field.stored_name, "text")
         return (
@@ -141,14 +143,14 @@ class Where:
         return f"({' or '.join(found)})"
 
     def _one_of(self, column: str, values: list[Any], kind: str) -> str:
-        """A single value is compared as one: its ids come from the index in their order then."""
+        """Compare a single value with `=`: its ids then come from the index in their order."""
         if len(values) == 1:
             return f"{column} = {self.put(values[0], kind)}"
         return f"{column} = any ({self.put(values, f'{kind}[]')})"
 
 
 def _is_stored(part: Filter) -> bool:
-    """Whether ids can be told by search values alone."""
+    """Return whether search values alone determine the ids."""
     if isinstance(part, AnyOf):
         return _all_stored(part.parts)
     if not isinstance(part, Term) or not part.field.stored_name:
@@ -170,10 +172,10 @@ def _text(value: Value) -> str:
 
 
 def _bound(value: Instant, op: Op) -> str:
-    """The bound that is right for times, and for days that are kept as text.
+    """Return the bound for a comparison with times, and with days stored as text.
 
-    A day alone is the beginning of its first moment: it is before it where that is to be taken,
-    and the moment itself where it is not.
+    A day stands for its first moment: the bound is just before it if the day itself matches, and
+    the moment itself if not.
     """
     whole = instant_text(value.at_us)
     return value.text if not value.exact and op in (Op.LT, Op.GE) else whole

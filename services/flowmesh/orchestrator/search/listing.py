@@ -1,4 +1,4 @@
-"""Pages of executions as callers see them: by their rows, or whole."""
+"""Pages of executions as callers see them: their columns, or whole."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -13,7 +13,7 @@ WHOLE_PAGE_BYTES_MAX = 4 << 20
 
 
 class Listing:
-    """`state_of` gives one execution of a namespace as last committed."""
+    """Lists executions; `state_of` returns one of a namespace as last committed."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Listing:
     async def list(
         self, request: pb.ListExecutionsRequest, list_name: str = ""
     ) -> pb.ListExecutionsResponse:
-        """One page; its tokens go with another list where that is named."""
+        """Return a page; `list_name` keeps its tokens apart from those of other lists."""
         namespace = namespace_of(request)
         page = await self._searches.page(request, list_name)
         response = pb.ListExecutionsResponse()
@@ -45,7 +45,7 @@ class Listing:
     async def _add_whole(
         self, namespace: str, response: pb.ListExecutionsResponse, ids: Sequence[str]
     ) -> None:
-        """Adds executions with their nodes, in order, until the page is heavy; at least one."""
+        """Add executions with their nodes, in order, until the page is full; at least one."""
         states = self._states
         loaded = await states.load([i for i in ids if states.get(i) is None])
         weight = 0

@@ -1,4 +1,4 @@
-"""Lists and counts of executions: filters, orders and pages, each one bounded statement."""
+"""Lists and counts of executions: filters, orders and pages, each in one bounded statement."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ PAGE_MAX = 1_000
 GROUPS_SHOWN_MAX = 1_000
 STATEMENT_TIMEOUT_MS = 5_000
 OPEN_US = 2**63 - 1
-"""Stands for the end of what has not ended, where lists are ordered by it."""
+"""Stands for the end of open executions in lists that are ordered by it."""
 
 _COLUMNS = (
     "e.id, e.workflow_id, e.workflow_name, e.workflow_version, e.plan_digest, e.status,"
@@ -48,7 +48,7 @@ _GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a list; `token` of each leads to what follows it."""
+    """The rows of a page; `token` of a row leads to the following rows."""
 
     rows: list[Any]
     more: bool
@@ -59,14 +59,14 @@ class Page:
 
 
 class Searches:
-    """Answers filters from the rows; what is committed is found at once."""
+    """Answers filters from the rows; committed changes are found at once."""
 
     def __init__(self, *, pool: asyncpg.Pool, now_us: Callable[[], int]) -> None:
         self._pool = pool
         self._now_us = now_us
 
     async def page(self, request: pb.ListExecutionsRequest, list_name: str = "") -> Page:
-        """The rows of one page, in order; of another list than that of executions by its name."""
+        """Return the rows of one page, in order; `list_name` keeps tokens of other lists apart."""
         query = PageQuery(request, self._now_us(), list_name)
         rows = await self.fetch(query.text, query.where.values)
         return Page(rows[: query.size], len(rows) > query.size, query)
@@ -74,7 +74,7 @@ class Searches:
     async def count(
         self, request: search_service_pb2.CountExecutionsRequest
     ) -> search_service_pb2.CountExecutionsResponse:
-        """How many there are, in groups; the largest group first."""
+        """Count executions in groups, the largest group first."""
         names = parse_groups(request.group_by)
         where = Where(namespace_of(request))
         condition = conditions(where, request.filter, self._now_us())
@@ -105,7 +105,7 @@ class Searches:
         return response
 
     async def fetch(self, text: str, values: Sequence[object]) -> list[Any]:
-        """Rows of a statement that may not take long, planned for these very values.
+        """Return the rows of a statement with a short timeout, planned for its values.
 
         Raises SEARCH_TOO_BROAD.
         """
@@ -123,14 +123,14 @@ class Searches:
 
 
 def conditions(where: Where, text: str, now_us: int) -> str:
-    """The condition of a filter, within its namespace."""
+    """Return the condition of a filter within its namespace."""
     tree = parse_filter(text, now_us)
     found = f"e.namespace = {where.namespace}"
     return f"{found} and {where.condition(tree)}" if tree is not None else found
 
 
 class PageQuery:
-    """One page of a list as a statement, and what leads to the next one."""
+    """A page of a list as a statement, and the token of the next one."""
 
     def __init__(self, request: pb.ListExecutionsRequest, now_us: int, list_name: str = "") -> None:
         self.size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
@@ -170,7 +170,7 @@ class PageQuery:
         return found
 
     def _key(self) -> tuple[str, list[str]]:
-        """What the list is ordered by, the id last."""
+        """Return the join and the columns of the order; the id is the last one."""
         name = self.order.field.stored_name
         if not name:
             key = [f"coalesce(e.ended_at, {OPEN_US})"] if self.order.field.name == "ended" else []
@@ -182,15 +182,15 @@ class PageQuery:
         return join, ["coalesce(o.number, '-infinity')", "coalesce(o.text, '')", "e.id"]
 
     def _kinds(self) -> tuple[str, ...]:
-        """Of the parts of the key."""
+        """Return the types of the order columns."""
         if self.order.field.stored_name:
             return ("double precision", "text", "text")
         return ("bigint", "text") if self.order.field.name == "ended" else ("text",)
 
     def token(self, row: Any) -> str:
-        """Leads to what follows this row."""
+        """Return the token of the rows behind this one."""
         names = [name for name in row.keys() if name.startswith("key_")]  # noqa: SIM118
-        # JSON has no infinities; what has no number is below all numbers.
+        # JSON has no infinity; a missing number sorts below all numbers.
         key = [None if row[name] == float("-inf") else row[name] for name in names]
         return page_token(self._list, msgspec.json.encode(key).decode())
 

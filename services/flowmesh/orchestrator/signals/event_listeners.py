@@ -1,7 +1,7 @@
 """Sends published events to the executions that listen to their types.
 
-An execution that listens waits for `LISTENING` with a key of the type and of the name of a signal;
-see `flowmesh.definitions.formats.serverless.listen`. The event is sent to it as that signal.
+A listening execution waits for `LISTENING` with a key of the type and of the name of a signal; see
+`flowmesh.definitions.formats.serverless.listen`. The event is sent to it as that signal.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from flowmesh.orchestrator.storage.stores.message_store import MessageStore
 from flowmesh.standards.events import EVERY_TYPE, LISTENING
 
 PASSING = (Unavailable, Overloaded, Timeout)
-"""Errors of an execution that can be reached later."""
+"""Transient errors: the execution can be reached later."""
 
 ACTOR = "event"
 
@@ -31,7 +31,7 @@ Event = receiver_service_pb2.DeliveredEvent
 
 
 class Listeners:
-    """Finds who listens, and sends each event once as each signal it is awaited as."""
+    """Finds listening executions, and sends each event once as each awaited signal."""
 
     def __init__(
         self, *, changes: ExecutionChanges, payloads: Payloads, store: MessageStore
@@ -42,9 +42,9 @@ class Listeners:
         self._log = structlog.get_logger("flowmesh.listeners")
 
     async def deliver(self, events: Sequence[Event]) -> int:
-        """Sends events one after the other, each to all its listeners; counts the signals.
+        """Send events one after the other to all their listeners; return the number of signals.
 
-        Raises what is PASSING; the same events are to come again then.
+        Raises an error of PASSING; the caller then delivers the same events again.
         """
         listening = await self._listening(events)
         sent = 0
@@ -60,7 +60,7 @@ class Listeners:
     async def _listening(
         self, events: Iterable[Event]
     ) -> dict[tuple[str, str], list[tuple[str, str]]]:
-        """Executions and the signals they wait for, by namespace and type."""
+        """Return executions and the signals that they wait for, by namespace and type."""
         asked = {(event.namespace, event.type) for event in events}
         asked |= {(namespace, EVERY_TYPE) for namespace, _ in asked}
         rows = await self._store.listening(
@@ -113,7 +113,7 @@ class Listeners:
         return True
 
     async def _payload(self, event: Event, signal: str) -> payload_pb2.Payload:
-        """The data for a signal that is named as the type, the whole event for any other."""
+        """Return the data for a signal named like the type, the whole event for any other."""
         data = event.event
         if signal == event.type:
             data = orjson.dumps(orjson.loads(data).get("data"))

@@ -1,7 +1,7 @@
-"""Signals for whoever waits for them with a key, not for an execution that the sender knows.
+"""Signals by key: sent to all executions that wait for the name and the key.
 
-Nothing is kept for those who will wait later: the sender is told that nobody does, and may come
-again. Whom a signal went to is noted before it goes, so that a repeat goes to the same.
+A signal without waiting execution is refused and not stored; the sender may retry. The receivers
+are stored before the signal is sent, so that a repeated request has the same ones.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from flowmesh.orchestrator.storage.stores.message_store import MessageStore
 from flowmesh.rpc import namespace_of, valid_id
 
 WAITING_MAX = 1_000
-"""Executions that one signal goes to."""
+"""Receivers of one signal."""
 
 AT_ONCE_MAX = 50
 
 GONE = frozenset({"EXECUTION_NOT_FOUND", "EXECUTION_ENDED"})
-"""Refusals that mean that nobody waits there any more."""
+"""Refusals that mean that the execution does not wait any more."""
 
 
 class KeyedSignals:
-    """Finds who waits, and sends them the signal."""
+    """Finds the waiting executions and sends them the signal."""
 
     def __init__(
         self, *, changes: ExecutionChanges, payloads: Payloads, store: MessageStore
@@ -51,7 +51,7 @@ class KeyedSignals:
         keyed = signal_with_key(name, request.key)
         waiting = await self._waiting(namespace, keyed, request.request_id)
         if not waiting:
-            message = f"nobody waits for {name} with the key {request.key!r}"
+            message = f"no execution waits for the signal {name} with the key {request.key!r}"
             raise NotFound("WAIT_NOT_FOUND", message)
         at_once = asyncio.Semaphore(AT_ONCE_MAX)
 
@@ -81,7 +81,7 @@ class KeyedSignals:
             return await self._store.waiting_for(namespace, keyed, WAITING_MAX)
         sent = None
         for _ in range(2):
-            # The first time nothing is seen of what the same call noted at the same moment.
+            # Repeat once: the first statement does not see a concurrent insert of the same request.
             sent = sent or await self._store.send_keyed_signal(
                 namespace, request_id, keyed, WAITING_MAX
             )

@@ -13,7 +13,7 @@ from flowmesh.rpc import namespace_of
 
 
 class ReceiverServer(rpc.ReceiverServiceServicer):
-    """Messages to arguments and back."""
+    """Translates ReceiverService messages."""
 
     def __init__(self, *, reader: ExecutionReader, listeners: Listeners) -> None:
         self._reader = reader
@@ -44,7 +44,7 @@ class ReceiverServer(rpc.ReceiverServiceServicer):
 
 
 def _receivers(scope: Scope) -> Iterator[NodeState]:
-    """Those that were scheduled."""
+    """Yield the scheduled nodes with a receiver."""
     for node in scope.nodes.values():
         if node.planned.receiver is not None:
             yield node

@@ -1,1 +1,1 @@
-"""Executions, histories and payloads as rows, and in memory. The only package that speaks SQL."""
+"""Executions, histories and payloads as rows and in memory. The only package that contains SQL."""

@@ -1,10 +1,10 @@
-"""The archive: files of executions that are past their retention, each whole and for itself.
+"""The archive: files of executions past their retention, one gzip member for each execution.
 
-    <folder>/ns=<namespace>/<day of start>/<first id>_<last id>.<n>.jsonl.gz  a member for each
-    <folder>/ns=<namespace>/<day of start>/<first id>_<last id>.index     where each member is
+    <folder>/ns=<namespace>/<day of start>/<first id>_<last id>.<n>.jsonl.gz  the members
+    <folder>/ns=<namespace>/<day of start>/<first id>_<last id>.index         their places
 
 A member is JSON lines: the execution, its plan, its events, the payloads it refers to. Any tool
-reads the whole file with gzip. A file is never changed: another one is written, and counts from
+reads the whole file with gzip. A file is never changed: a new one is written, and is valid from
 the moment at which the index names it. Any number of processes may write; functions here block.
 """
 
@@ -29,7 +29,7 @@ FILES = ".jsonl.gz"
 INDEXES = ".index"
 UNFINISHED = ".new"
 UNFINISHED_S = 3_600
-"""Nobody writes a file for so long: one that has not changed since was left by a crash."""
+"""A file that has not changed for this long was left by a crash: no write takes as long."""
 
 CHUNK_BYTES = 1 << 20
 LAST_DAY_S = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
@@ -39,14 +39,14 @@ Summary = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """One execution on its way into the archive: what the index says of it, and its lines."""
+    """An execution to be archived: its entry in the index, and its lines."""
 
     summary: Summary
     lines: Iterable[bytes]
 
 
 class Vanished(Exception):
-    """Raised by lines: their execution is not there any more, and is left out."""
+    """Raised by lines if their execution is deleted meanwhile; it is left out."""
 
 
 class _File:
@@ -70,14 +70,14 @@ class _File:
             self._listed(filed.summary, begin)
 
     def copy(self, entry: Summary, source: BinaryIO) -> None:
-        """Takes over a member of another file."""
+        """Copy a member of another file."""
         begin = self._file.tell()
         for chunk in _chunks(source, entry):
             self._file.write(chunk)
         self._listed(entry, begin)
 
     def sync(self) -> None:
-        """Returns when all of it is on disk."""
+        """Return when the whole file is on disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -95,9 +95,9 @@ class Archive:
     def write(
         self, namespace: str, started_at_us: int, ids: Iterable[str], filed: Iterable[Filed]
     ) -> None:
-        """One file of executions that were started on the same day; on disk when it returns.
+        """Write a file of executions that were started on the same day; return when it is on disk.
 
-        `ids` are those it may hold; those that have vanished are left out.
+        `ids` are the executions it may contain; those that have vanished are left out.
         """
         folder = self._folder / f"ns={namespace}" / _day_of(started_at_us)
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,9 +111,9 @@ class Archive:
                     _name(stem, path, file)
 
     def find(self, namespace: str, execution_id: str) -> Iterator[bytes] | None:
-        """The document of an execution in pieces of up to 1 MiB; None where there is none.
+        """Return the document of an execution in pieces of up to 1 MiB; None if there is none.
 
-        What is read is the document as it was when this returned.
+        The pieces are those of the document at the time of the call.
         """
         if not self._folder.is_dir():
             return None
@@ -130,9 +130,9 @@ class Archive:
         most: int,
         fits: Callable[[Summary], bool],
     ) -> list[Summary]:
-        """What the indexes say of executions started in a span of time, oldest first.
+        """Return the index entries of executions started in a span of time, oldest first.
 
-        Of days: none is looked into once there are more than `most` that fit.
+        Further days are skipped once more than `most` entries match.
         """
         found: dict[str, Summary] = {}
         home = self._folder / f"ns={namespace}"
@@ -157,9 +157,9 @@ class Archive:
         execution_id: str,
         change: Callable[[Iterator[bytes]], Iterable[bytes] | None],
     ) -> bool:
-        """Writes the files that hold an execution anew; without it where `change` gives None.
+        """Rewrite the files that contain an execution; leave it out if `change` returns None.
 
-        `change` gets the document in pieces, and gives lines.
+        `change` gets the document in pieces and returns lines.
         """
         if not self._folder.is_dir():
             return False
@@ -187,7 +187,7 @@ class Archive:
             _name(stem, path, file)
 
     def _entries(self, namespace: str, execution_id: str) -> Iterator[tuple[Path, Summary]]:
-        """Where an execution is; twice where a crash came between archive and deletion."""
+        """Return the places of an execution; two if a crash came between archiving and deletion."""
         if partition_of(execution_id) is None:
             return
         home = self._folder / f"ns={namespace}"
@@ -203,7 +203,7 @@ class Archive:
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
-        """Alone, or among readers: among threads and processes."""
+        """Lock exclusively, or shared among readers: among threads and processes."""
         with (self._folder / "lock").open("ab") as file:
             fcntl.flock(file, how)
             yield
@@ -211,7 +211,7 @@ class Archive:
 
 @contextmanager
 def _written(stem: Path) -> Iterator[tuple[Path, _File]]:
-    """A new file beside those that are there; gone again unless it was given its name."""
+    """Create a file beside the existing ones; remove it unless it is published."""
     name = f"{stem.name}.{secrets.token_hex(4)}{FILES}"
     path = stem.with_name(name + UNFINISHED)
     try:
@@ -222,7 +222,7 @@ def _written(stem: Path) -> Iterator[tuple[Path, _File]]:
 
 
 def _name(stem: Path, path: Path, file: _File) -> None:
-    """Has the index name a new file, from one moment to the next; then those of before go."""
+    """Replace the index atomically by one that names a new file; remove the former files then."""
     if file.index:
         file.sync()
         listing = stem.with_name(stem.name + INDEXES + UNFINISHED)
@@ -255,7 +255,7 @@ def _index_of(stem: Path) -> Path:
 
 
 def _file_of(stem: Path, entry: Summary) -> Path:
-    """The file of an entry; indexes of before had one file, of their own name."""
+    """Return the file of an entry; older indexes had one file, with the name of the index."""
     return stem.with_name(entry.get("file") or stem.name + FILES)
 
 
@@ -265,7 +265,7 @@ def _document(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
 
 
 def _chunks(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
-    """A member as it is in its file."""
+    """A member of a file."""
     file.seek(entry["offset"])
     left = entry["length"]
     while left and (chunk := file.read(min(left, CHUNK_BYTES))):
@@ -274,7 +274,7 @@ def _chunks(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
 
 
 def _unpacked(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
-    """A member's document, in pieces of up to 1 MiB."""
+    """Yield the document of a member in pieces of up to 1 MiB."""
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     for chunk in _chunks(file, entry):
         while chunk:

@@ -30,7 +30,7 @@ LISTED_MAX = 1_000
 PAGE_EVENTS_MAX = 10_000
 
 PIECE_BYTES = 3 << 18
-"""Of a value that is written: a multiple of three, as base64 has it."""
+"""Size of the pieces in which a value is written: a multiple of three, as base64 requires."""
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ _PAYLOAD = b'{"kind":"payload"'
 
 
 class Archiving:
-    """Takes executions into the archive and gives them back; `archive` is None where it is off."""
+    """Archives executions and reads them back; `archive` is None if the archive is off."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Archiving:
     # --- in ---
 
     async def take(self, execution_ids: Sequence[str]) -> None:
-        """Writes ended executions to files, which are on disk when this returns.
+        """Write ended executions to files; return when the files are on disk.
 
-        One value of one execution is in memory at a time, and some rows of its history.
+        Only one value of one execution and a page of its history are in memory at a time.
         """
         if self._archive is None:
             return
@@ -95,7 +95,9 @@ class Archiving:
             )
 
     def _lines(self, row: ArchivedRow, ask: Ask) -> Iterator[bytes]:
-        """The document of an execution, read as it is written. Raises Vanished at its end."""
+        """Yield the document of an execution while it is read. Raises Vanished at the end if
+        deleted.
+        """
         yield _line("execution", **_about(row))
         for body in ask(self._executions.plan_bodies([row.plan_digest])).values():
             plan = plan_pb2.Plan.FromString(body)
@@ -113,7 +115,7 @@ class Archiving:
             raise Vanished
 
     async def _history(self, row: ArchivedRow, after: int) -> list[history_event_pb2.HistoryEvent]:
-        """The next events of an execution behind a sequence."""
+        """Return the next events of an execution behind a sequence."""
         return [
             event
             for stored in await self._executions.history_after(row.id, row.start_day, after)
@@ -124,14 +126,14 @@ class Archiving:
     # --- back ---
 
     async def document(self, namespace: str, execution_id: str) -> AsyncIterator[bytes] | None:
-        """The document of an execution as it is in its file, in pieces of up to 1 MiB."""
+        """Return the document of an execution as stored, in pieces of up to 1 MiB."""
         if self._archive is None:
             return None
         found = await asyncio.to_thread(self._archive.find, namespace, execution_id)
         return _beside(found) if found is not None else None
 
     async def execution(self, namespace: str, execution_id: str) -> execution_pb2.Execution | None:
-        """An archived execution as it was shown before, with a mark."""
+        """Return an archived execution as callers see it, marked as archived."""
         found = await self.replayable(namespace, execution_id)
         if found is None:
             return None
@@ -143,7 +145,7 @@ class Archiving:
     async def replayable(
         self, namespace: str, execution_id: str
     ) -> tuple[Plan, list[history_event_pb2.HistoryEvent]] | None:
-        """An archived execution as its plan and its events."""
+        """Return the plan and the events of an archived execution."""
         if self._archive is None:
             return None
         found = await asyncio.to_thread(self._archive.find, namespace, execution_id)
@@ -155,7 +157,7 @@ class Archiving:
     async def history(
         self, request: history_service_pb2.ListHistoryEventsRequest, namespace: str
     ) -> history_service_pb2.ListHistoryEventsResponse | None:
-        """A page of the events of an archived execution."""
+        """Return a page of the events of an archived execution."""
         found = await self.replayable(namespace, request.execution_id)
         if found is None:
             return None
@@ -172,7 +174,7 @@ class Archiving:
     async def list(
         self, request: pb.ListArchivedRequest, namespace: str
     ) -> pb.ListArchivedResponse:
-        """Raises ARCHIVE_OFF."""
+        """List archived executions. Raises ARCHIVE_OFF."""
         archive = self.required()
         wanted = request.workflow_id
         found = await asyncio.to_thread(
@@ -201,7 +203,7 @@ class Archiving:
     async def erase(
         self, namespace: str, execution_id: str, tombstone: history_event_pb2.HistoryEvent
     ) -> bool:
-        """Removes the values from the document of an execution; False where there is none."""
+        """Remove the values from the document of an execution; return False if there is none."""
         if self._archive is None:
             return False
         return await asyncio.to_thread(
@@ -220,7 +222,7 @@ class Archiving:
 
     def required(self) -> Archive:
         if self._archive is None:
-            text = "nothing is archived here; FLOWMESH_ARCHIVE_DIR says where to"
+            text = "the archive is off; set FLOWMESH_ARCHIVE_DIR to a folder"
             raise WrongState("ARCHIVE_OFF", text)
         return self._archive
 
@@ -250,7 +252,7 @@ def _line(kind: str, **of: Any) -> bytes:
 
 
 def _payload_line(digest: str, encoding: str, data: bytes) -> Iterator[bytes]:
-    """In pieces: a value as one text is many times as large while it is made."""
+    """Yield in pieces: a value as one text needs many times its size in memory."""
     about = orjson.dumps({"kind": "payload", "digest": digest, "encoding": encoding, "data": ""})
     yield about.removesuffix(b'"}')
     for begin in range(0, len(data), PIECE_BYTES):
@@ -259,7 +261,7 @@ def _payload_line(digest: str, encoding: str, data: bytes) -> Iterator[bytes]:
 
 
 async def _beside(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """What is read from a disk, read in a thread."""
+    """Read from a disk in a thread."""
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
 
@@ -267,7 +269,7 @@ async def _beside(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 def _recorded(
     pieces: Iterator[bytes],
 ) -> tuple[plan_pb2.Plan, list[history_event_pb2.HistoryEvent]]:
-    """The plan and the events of a document."""
+    """Return the plan and the events of a document."""
     plan, events = plan_pb2.Plan(), []
     for line in _read(pieces):
         if line["kind"] == "plan":
@@ -278,7 +280,7 @@ def _recorded(
 
 
 def _read(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    """The lines of a document up to its payloads, which come last and may be large."""
+    """Yield the lines of a document up to its payloads, which come last and may be large."""
     rest = b""
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
@@ -294,7 +296,7 @@ def _read(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
 def _without_values(
     pieces: Iterator[bytes], tombstone: history_event_pb2.HistoryEvent
 ) -> Iterator[bytes]:
-    """The document after its execution was erased; one that was before stays as it is."""
+    """Yield the document of an erased execution; one that was erased before is not changed."""
     before = list(_read(pieces))
     for line in before:
         if line["kind"] != "event":

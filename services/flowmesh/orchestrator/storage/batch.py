@@ -1,4 +1,4 @@
-"""The columns of one commit, collected row by row and handed to the one statement."""
+"""The columns of one commit, collected row by row for its statement."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -17,23 +17,23 @@ _NO_LANES: Mapping[int, int] = {}
 _NO_WAITS: frozenset[str] = frozenset()
 _Found = tuple[int | None, int | None, int | None, str | None, int | None]
 _DIGEST_BEGINS = payload_pb2.PayloadReference(digest="0" * 64).SerializeToString()[:2]
-"""Tag and length of a digest: bytes of events without them refer to no stored payload."""
+"""Tag and length of a digest: encoded events without these bytes refer to no stored payload."""
 
 
 def approval_name(assignee: str) -> str:
-    """Under which an execution waits for somebody's approval; no signal begins with a blank."""
+    """Return the name of the wait for an approval; no signal begins with a blank."""
     return f" approval {assignee}"
 
 
 def approvals_of(state: State) -> frozenset[str]:
-    """Everybody who can approve something; where nobody is named, the one without a name."""
+    """Return the waits for all approvals of an execution; without assignees, one for any person."""
     asked = (node.approval for node in state.asking.values())
     names = (name for one in asked if one is not None for name in one.assignees or ("",))
     return frozenset(map(approval_name, names))
 
 
 class StartRow:
-    """What only a start writes."""
+    """The columns that only a start writes."""
 
     __slots__ = ("request_id", "start_digest")
 
@@ -43,8 +43,10 @@ class StartRow:
 
 
 class Message:
-    """What an execution has to tell another one. `target` is the execution or, as long as that has
-    not begun, the request it begins with; messages to one target are told in order.
+    """A message from one execution to another.
+
+    `target` is the execution or, before it has started, its start request; messages to one target
+    are delivered in order.
     """
 
     __slots__ = ("command", "id", "partition", "target")
@@ -57,11 +59,11 @@ class Message:
 
 
 class Row:
-    """The queryable columns of an execution, as last written; compared to know what changed.
+    """The queryable columns of an execution as last written, compared to find changes.
 
-    `lanes` are the lanes of its plan in which it has open tasks, each with the time since when: the
-    first is in the execution's row, each further one a row of `ready`. `waits` are the signals with
-    a key it waits for and the people it asks, each a row of `waits`.
+    `lanes` are the lanes of its plan with open tasks, each with the time since which it has some:
+    the first is in the row of the execution, each further one in a row of `ready`. `waits` are the
+    signals with key and the approvals that it waits for, each in a row of `waits`.
     """
 
     __slots__ = ("failure", "lanes", "search", "status", "waits", "wake_at_us")
@@ -79,7 +81,7 @@ class Row:
             self.waits |= approvals_of(state)
         if state.open_lanes and not state.ended:
             known = previous.lanes if previous is not None else _NO_LANES
-            # In the plan's order: the same however the state was come by.
+            # In the order of the plan, independent of how the state was built.
             lanes = sorted(state.open_lanes)
             self.lanes = {lane: known.get(lane, ready_since) for lane in lanes}
 
@@ -88,7 +90,7 @@ class Row:
         return next(iter(self.lanes), None)
 
     def same_as(self, other: "Row | None") -> bool:
-        """Whether the execution's own row is; its further lanes may differ."""
+        """Return whether the row of the execution is unchanged; its further lanes may differ."""
         return (
             other is not None
             and self.status == other.status
@@ -97,7 +99,7 @@ class Row:
         )
 
     def found_as(self, other: "Row | None") -> bool:
-        """Whether what the execution is found by is as it was."""
+        """Return whether labels, search attributes and failure are unchanged."""
         if other is None:
             return self.search is NO_SEARCH_VALUES and self.failure is None
         return self.search is other.search and self.failure is other.failure
@@ -107,11 +109,11 @@ class Row:
 
 
 class CommitBatch:
-    """Rows of one statement, as columns in the order of `sql/commit.sql` and its parts."""
+    """The rows of one statement, as columns in the order of `sql/commit.sql` and its parts."""
 
     def __init__(self) -> None:
         self.plans: dict[str, bytes] = {}
-        # Both end in what queries find an execution by.
+        # Both end with the columns of `_found`.
         self.starts: list[
             tuple[
                 str, int, str, str, str, int, str, str, bytes, int, int,
@@ -161,7 +163,7 @@ class CommitBatch:
         self.changes.append((state.execution_id, partition, row.status, *_found(state, row)))
 
     def add_lanes(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
-        """Adds what changed of the further lanes: those opened, and without a time those closed."""
+        """Add the changes of the further lanes; a closed lane has no time."""
         before = previous.further_lanes() if previous is not None else {}
         after = row.further_lanes()
         changed: dict[int, int | None] = {lane: None for lane in before if lane not in after}
@@ -183,7 +185,7 @@ class CommitBatch:
     def add_history(
         self, state: State, partition: int, transition: Transition, *, is_start: bool
     ) -> bytes:
-        """Adds the events of a transition; returns them as stored."""
+        """Add the events of a transition; return them as stored."""
         events = transition.history.SerializeToString()
         self.bytes += len(events)
         self.histories.append(
@@ -199,7 +201,7 @@ class CommitBatch:
         return events
 
     def add_reference(self, state: State, partition: int, payload: payload_pb2.Payload) -> None:
-        # What is no digest names nothing; NUL characters in it would fail the whole commit.
+        # Skip a text that is no digest; a NUL character in it would fail the whole commit.
         if payload.HasField("reference") and is_digest(payload.reference.digest):
             self.references.append(
                 (state.plan.namespace, payload.reference.digest, state.execution_id, partition)
@@ -208,7 +210,7 @@ class CommitBatch:
     def add_references(
         self, state: State, partition: int, transition: Transition, stored: bytes
     ) -> None:
-        """Adds the stored payloads that events refer to; `stored` is what is stored of them."""
+        """Add the stored payloads that events refer to; `stored` are the encoded events."""
         if _DIGEST_BEGINS not in stored:
             return
         for event in transition.history.events:
@@ -232,7 +234,7 @@ class CommitBatch:
                         self.add_reference(state, partition, record.call.input)
 
     def add_values(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
-        """Adds what changed of what an execution is found by."""
+        """Add the changes of labels, search attributes and failure."""
         before = search_rows(previous.search, previous.failure) if previous is not None else {}
         after = search_rows(row.search, row.failure)
         changed: dict[str, Stored] = {n: (None, None) for n in before if n not in after}
@@ -248,10 +250,10 @@ class CommitBatch:
     def add_messages(
         self, state: State, partition: int, transition: Transition, *, is_start: bool
     ) -> list[Message]:
-        """Adds what a transition has to tell; returns it as stored."""
+        """Add the messages of a transition; return them as stored."""
         told = []
         for number, message in enumerate(transition.messages):
-            # In the order of what they follow from, as texts too.
+            # Text order of the ids is the order of the events that cause them.
             message_id = f"{state.execution_id}:{state.sequence:010d}:{number:05d}"
             kind = message.WhichOneof("command")
             if kind == "start":
@@ -259,7 +261,7 @@ class CommitBatch:
             elif kind == "stop":
                 target = message.stop.request_id
             elif kind == "join":
-                # What is told of it waits for nobody: one that is full is asked again and again.
+                # A queue of their own: a join is repeated while its target refuses further waiters.
                 target = f"{message.join.execution_id}/join"
             else:
                 target = message.outcome.parent_id
@@ -272,7 +274,7 @@ class CommitBatch:
         return told
 
     def add_waits(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
-        """Adds what changed of the signals with a key that an execution waits for."""
+        """Add the changes of the signals with key that an execution waits for."""
         before = previous.waits if previous is not None else _NO_WAITS
         for name in sorted(row.waits ^ before):
             one = (state.plan.namespace, name, state.execution_id, partition)
@@ -281,7 +283,7 @@ class CommitBatch:
     def add_place(
         self, partition: int, entry: GroupEntry, phase: int, now_us: int, *, is_new: bool = False
     ) -> None:
-        """Adds what has become of an execution in the line of its key."""
+        """Add the phase of an execution in its concurrency group."""
         self.places.append(
             (
                 entry.execution_id,
@@ -299,14 +301,14 @@ class CommitBatch:
         )
 
     def add_join(self, start: PendingStart, execution_id: str, *, is_new: bool) -> None:
-        """Adds a start that the execution of another one answers."""
+        """Add a start that is answered with an existing execution."""
         if start.request_id:
             who = (start.namespace, start.request_id, execution_id, start.start_digest)
             self.joins.append((*who, start.partition, is_new))
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What the statement has to do besides, in the order of `statements.PARTS`."""
+        """The parts that have rows, in the order of `statements.PARTS`."""
         needed = (
             self.starts,
             self.changes,
@@ -319,7 +321,7 @@ class CommitBatch:
         return tuple(name for name, of in zip(PARTS, needed, strict=True) if of)
 
     def arguments(self, incarnation: int, position: int, epochs: Mapping[int, int]) -> list[object]:
-        """The parameters of the statement with the parts that are needed."""
+        """Return the parameters of the statement with these parts."""
         arguments: list[object] = [
             incarnation,
             position,
@@ -354,7 +356,7 @@ class CommitBatch:
 
 
 def _found(state: State, row: Row) -> _Found:
-    """The columns of an execution that queries find it by."""
+    """Return the columns by which queries find an execution."""
     queue = priority = ready_since = None
     if row.lanes:
         lane, ready_since = next(iter(row.lanes.items()))

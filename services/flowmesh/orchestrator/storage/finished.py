@@ -1,7 +1,7 @@
-"""States of executions that have ended, in Redis for a time: read again, they are not replayed.
+"""States of ended executions, cached in Redis so that they are not replayed again.
 
-What is there stands for the history up to its sequence and no further: events behind it, as an
-erasure, are read from the rows and applied as ever. Nothing depends on it.
+A cached state stands for the history up to its sequence. Later events, such as an erasure, are read
+from the rows and applied. Nothing depends on the cache.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 FINISHED_BYTES_MAX = 256 * 1024
-"""Larger ones are replayed each time."""
+"""Larger states are not cached; they are replayed each time."""
 
 KEPT_BYTES_MAX = 8 << 20
-"""So much is kept by one orchestrator in the time for which it is kept: Redis is small, and what
-the registry has there must find room.
+"""Bytes that one orchestrator caches within the lifetime of an entry: Redis is small, and the
+registry needs room in it.
 """
 
 _SEQUENCE_BYTES = 8
 
 
 class FinishedStates:
-    """Those of all orchestrators on the same Redis; `seconds` is how long each is kept, 0 not."""
+    """The cache of all orchestrators on a Redis; entries live for `seconds`, 0 is off."""
 
     def __init__(
         self,
@@ -46,13 +46,13 @@ class FinishedStates:
         self._bytes_left = 0
         self._counted = metrics.counter(
             "flowmesh_finished_states_total",
-            "Ended executions that were read from rows, by what Redis had of them.",
+            "Lookups of cached states of ended executions, by outcome.",
             ("outcome",),
         )
         self._aside = Aside(monotonic_ms, lambda: self._counted.labels("unavailable").inc())
 
     async def kept(self, execution_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
-        """Sequence and snapshot of those that are there."""
+        """Return sequence and snapshot of the cached executions."""
         if not self._seconds or not execution_ids:
             return {}
         keys = [self._prefix + execution_id for execution_id in execution_ids]
@@ -67,7 +67,7 @@ class FinishedStates:
         return found
 
     async def keep(self, states: Iterable[State]) -> None:
-        """From now on they are there, for a time, as long as there is room."""
+        """Cache states, as long as there is room."""
         if not self._seconds:
             return
         now_ms = self._monotonic_ms()
@@ -83,6 +83,6 @@ class FinishedStates:
         await self._aside.asked(pipeline.execute)
 
     async def forget(self, execution_id: str) -> None:
-        """Where Redis does not answer it goes at the end of its time."""
+        """Remove a state; if Redis does not answer, the entry expires."""
         if self._seconds:
             await self._aside.asked(lambda: self._cache.delete(self._prefix + execution_id))

@@ -1,4 +1,4 @@
-"""Histories of executions, paged by sequence, read from the rows."""
+"""Histories of executions, read from the rows and paged by sequence."""
 
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.api.history.v1 import history_service_pb2 as pb
@@ -15,13 +15,13 @@ ROWS_AT_ONCE = 500
 
 
 class Histories:
-    """Reads what was committed; any instance serves any execution."""
+    """Reads committed events; any instance serves any execution."""
 
     def __init__(self, *, store: ExecutionStore) -> None:
         self._store = store
 
     async def page(self, request: pb.ListHistoryEventsRequest) -> pb.ListHistoryEventsResponse:
-        """Events after a sequence, as many as the page holds."""
+        """Return events behind a sequence, as many as fit in the page."""
         namespace = namespace_of(request)
         row = None
         if partition_of(request.execution_id) is not None:

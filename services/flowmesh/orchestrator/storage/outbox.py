@@ -1,4 +1,4 @@
-"""The outbox as batches of events, the same messages as those that are published."""
+"""The outbox as batches of events, the same messages as the published ones."""
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.engine import State
@@ -7,11 +7,11 @@ from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
 from flowmesh.orchestrator.storage.stores.outbox_store import OutboxStore
 
 READ_BYTES_MAX = 4 << 20
-"""Events that one answer holds, except where a single commit has more."""
+"""Bytes of events in one response; a single commit may have more."""
 
 
 def add_events(batch: pb.EventBatch, state: State, first_sequence: int, events: bytes) -> None:
-    """Adds the events of one execution as subscribers get them."""
+    """Add the events of one execution in the form that subscribers get."""
     batch.rows.add(
         namespace=state.plan.namespace,
         execution_id=state.execution_id,
@@ -23,7 +23,7 @@ def add_events(batch: pb.EventBatch, state: State, first_sequence: int, events: 
 
 
 class Outbox:
-    """Reads what was committed by any incarnation and not yet served."""
+    """Reads committed batches of any incarnation that are not yet served."""
 
     def __init__(self, *, store: OutboxStore, executions: ExecutionStore, plans: PlanCache) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class Outbox:
         self._plans = plans
 
     async def read(self, incarnation: int, after: int, positions_max: int) -> list[pb.EventBatch]:
-        """Batches above `after` in order of position."""
+        """Return the batches above `after` in the order of their positions."""
         rows = await self._store.read(
             incarnation, after=after, positions_max=positions_max, bytes_max=READ_BYTES_MAX
         )

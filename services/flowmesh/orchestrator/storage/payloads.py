@@ -1,4 +1,4 @@
-"""Large payloads: stored once by content, read back with a small cache."""
+"""Large payloads: stored once by content, read through a small cache."""
 
 import hashlib
 from collections import OrderedDict
@@ -18,7 +18,7 @@ CACHE_BYTES_MAX = 64 << 20
 
 
 class Payloads:
-    """Stored payloads of all namespaces."""
+    """The stored payloads of all namespaces."""
 
     def __init__(self, *, store: PayloadStore) -> None:
         self._store = store
@@ -26,7 +26,7 @@ class Payloads:
         self._cached_bytes = 0
 
     async def put(self, namespace: str, encoding: str, data: bytes) -> payload_pb2.Payload:
-        """Stores bytes and answers their reference; the same bytes are stored once."""
+        """Store bytes and return a reference; the same bytes are stored once."""
         if len(data) > STORED_BYTES_MAX:
             raise too_large("payload", len(data), STORED_BYTES_MAX)
         digest = hashlib.sha256(data).hexdigest()
@@ -35,7 +35,7 @@ class Payloads:
         return payload_pb2.Payload(encoding=encoding, reference=reference)
 
     async def receive(self, chunks: AsyncIterator[pb.PutPayloadRequest]) -> payload_pb2.Payload:
-        """Stores what a stream of chunks adds up to; refuses it as soon as it is too large."""
+        """Store the content of a stream of chunks; refuse it as soon as it is too large."""
         namespace, encoding = "default", ""
         data = bytearray()
         first = True
@@ -51,16 +51,16 @@ class Payloads:
         return await self.put(namespace, encoding, content)
 
     async def get(self, namespace: str, digest: str) -> tuple[str, bytes]:
-        """Encoding and bytes of a stored payload."""
+        """Return the encoding and the bytes of a stored payload."""
         stored = await self._store.get(namespace, digest) if is_digest(digest) else None
         if stored is None:
             raise NotFound("PAYLOAD_NOT_FOUND", f"no payload {digest[:64]!r} in this namespace")
         return stored.encoding, stored.data
 
     async def require(self, namespace: str, *given: payload_pb2.Payload) -> None:
-        """Keeps what callers refer to for another day, long enough to commit that.
+        """Keep referenced payloads for another day, long enough to commit the reference.
 
-        Raises PAYLOAD_MISSING for what is not stored any more, whatever is cached.
+        Raises PAYLOAD_MISSING if one is not stored any more, even if it is cached.
         """
         for payload in given:
             if not payload.HasField("reference"):
@@ -71,18 +71,18 @@ class Payloads:
                 raise WrongState("PAYLOAD_MISSING", message)
 
     async def given(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
-        """Bytes of what a caller gives or refers to. Raises PAYLOAD_MISSING."""
+        """Return the bytes that a caller sends or refers to. Raises PAYLOAD_MISSING."""
         await self.require(namespace, payload)
         return await self.content(namespace, payload)
 
     async def content(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
-        """Bytes of a payload, inline or stored."""
+        """Return the bytes of a payload, inline or stored."""
         if not payload.HasField("reference"):
             return payload.data
         return await self.read(namespace, payload.reference.digest)
 
     async def read(self, namespace: str, digest: str) -> bytes:
-        """Bytes of a payload for rendering, cached."""
+        """Return the bytes of a stored payload, from the cache if possible."""
         key = (namespace, digest)
         if key not in self._cache:
             _, data = await self.get(namespace, digest)
@@ -94,12 +94,12 @@ class Payloads:
         return self._cache[key]
 
     def forget(self, namespace: str, digests: Iterable[str]) -> None:
-        """Lets payloads that were erased go from memory."""
+        """Remove erased payloads from the cache."""
         for digest in digests:
             self._cached_bytes -= len(self._cache.pop((namespace, digest), b""))
 
     def at_hand(self, namespace: str, payload: payload_pb2.Payload) -> bytes | None:
-        """Bytes of a payload without asking the database; None if that is needed."""
+        """Return the bytes of a payload without a query; None if a query is needed."""
         if not payload.HasField("reference"):
             return payload.data
         return self._cache.get((namespace, payload.reference.digest))

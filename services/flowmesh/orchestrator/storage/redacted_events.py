@@ -1,4 +1,4 @@
-"""Events of an execution without what it was about."""
+"""Events of executions without their values."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _NULL = payload_pb2.Payload(data=b"null")
 
 
 def without_values(event: history_event_pb2.HistoryEvent) -> history_event_pb2.HistoryEvent:
-    """The event with nothing of what its execution was about: it can still be replayed."""
+    """Return the event without values; the history can still be replayed."""
     bare = history_event_pb2.HistoryEvent()
     bare.CopyFrom(event)
     _strip(bare)

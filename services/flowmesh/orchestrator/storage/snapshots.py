@@ -23,15 +23,16 @@ from flowmesh.engine.variables import apply_set
 from flowmesh.plan import Plan
 
 EVENTS_BETWEEN_SNAPSHOTS = 2_000
-"""An open execution gets a new snapshot when its history grew by so many events."""
+"""An open execution gets a new snapshot when its history has grown by this many events."""
 
 GROWTH_BETWEEN_SNAPSHOTS = 4
-"""A long history must grow by this part of itself, so that snapshots cost no more than it does."""
+"""A long history must grow by this part of itself, so that snapshots cost no more than events."""
 
 EVENTS_A_NODE = 2.5
-"""It must also grow by so many events for each node of the execution: a snapshot holds them all,
-and reading one of 10,000 nodes takes longer (72 ms) than applying the three events that each of
-them has in a graph without loops (55 ms)."""
+"""The history must also grow by this many events for each node: a snapshot contains all nodes, and
+reading one of 10,000 nodes takes longer (72 ms) than applying the three events that each node has
+in a graph without loops (55 ms).
+"""
 
 _NODE_FIELDS = (
     "status",
@@ -65,7 +66,7 @@ _STATE_FIELDS = (
 
 
 def snapshot_due(state: State, last_sequence: int) -> bool:
-    """Whether an execution whose last snapshot was at `last_sequence` should get a new one."""
+    """Return whether an execution whose last snapshot was at `last_sequence` needs a new one."""
     least = max(
         EVENTS_BETWEEN_SNAPSHOTS,
         state.sequence // GROWTH_BETWEEN_SNAPSHOTS,
@@ -75,7 +76,7 @@ def snapshot_due(state: State, last_sequence: int) -> bool:
 
 
 def snapshot(state: State) -> bytes:
-    """The state as bytes that `restore` understands."""
+    """Encode a state for `restore`."""
     message = snapshot_pb2.ExecutionSnapshot(
         input=state.input,
         output=state.output,
@@ -180,7 +181,7 @@ def _failed(scope: Scope) -> int:
 
 
 def _at_workers(state: State, scope: Scope) -> list[int]:
-    """Indices in the graph of this scope; in the execution's own, oldest first."""
+    """Return indices in the graph of this scope; in the graph of the execution, oldest first."""
     if scope.owner is None:
         nodes: Iterable[NodeState] = state.at_workers.values()
         return [node.planned.index for node in nodes if node.scope is scope]
@@ -188,7 +189,7 @@ def _at_workers(state: State, scope: Scope) -> list[int]:
 
 
 def restore(execution_id: str, plan: Plan, body: bytes) -> State:
-    """The state that `snapshot` was taken of."""
+    """Decode a state that `snapshot` encoded."""
     message = snapshot_pb2.ExecutionSnapshot.FromString(body)
     state = State(execution_id, plan)
     for field in _STATE_FIELDS:
@@ -295,7 +296,7 @@ def _fill_journal(state: State, node: NodeState, message: snapshot_pb2.JournalSn
 
 
 def _fill_kept(state: State, message: snapshot_pb2.KeptScope) -> None:
-    """A graph that has ended, with what may have to be undone in it."""
+    """Restore a graph that has ended and may have to be compensated."""
     owner = state.reach(message.owner)
     assert owner.planned.body is not None
     scope = Scope(owner.planned.body, owner, message.scope.index)
@@ -305,7 +306,7 @@ def _fill_kept(state: State, message: snapshot_pb2.KeptScope) -> None:
 
 
 def _count(state: State, node: NodeState, *, held: bool) -> None:
-    """Brings the counters to what this node's events had made of them."""
+    """Update the counters as the events of this node did."""
     scope = node.scope
     if node.status == PENDING:
         return

@@ -1,4 +1,4 @@
-"""Executions in memory: the states this process owns, bounded, rebuilt from rows when cold."""
+"""Executions in memory: a bounded cache of the states this process owns, rebuilt from rows."""
 
 import asyncio
 import sys
@@ -23,10 +23,10 @@ from flowmesh.orchestrator.storage.stores.execution_store import (
 from flowmesh.plan import Plan
 
 STATE_BYTES_MAX = 256 << 20
-"""Estimated bytes of states kept; beyond it the least recently used ones are dropped."""
+"""Estimated bytes of cached states; beyond it the least recently used ones are evicted."""
 
 ENDED_MAX = 1_000
-"""Ended executions kept for those who look at them right after."""
+"""Ended executions that stay cached for readers right after their end."""
 
 LOAD_BATCH = 200
 _BASE_BYTES = 3_500
@@ -34,9 +34,10 @@ _FACTOR = 3
 
 
 class Entry:
-    """A state with the columns last written of it.
+    """A state with its columns as last written.
 
-    `size` is an estimate in bytes: of its last snapshot, of `snapshot_bytes`, and the events since.
+    `size` is an estimate in bytes: of the last snapshot, of `snapshot_bytes`, and of the events
+    since.
     """
 
     __slots__ = ("row", "size", "snapshot_bytes", "snapshot_sequence", "state")
@@ -50,15 +51,15 @@ class Entry:
 
 
 def _events(rows: Iterable[bytes]) -> Iterator[history_event_pb2.HistoryEvent]:
-    """One row at a time: a long history is never whole in memory."""
+    """Decode one row at a time: a long history is never in memory as a whole."""
     for row in rows:
         yield from history_event_pb2.HistoryEvents.FromString(row).events
 
 
 def _let_go(entry: Entry | None, alone: int) -> int:
-    """Takes an entry apart that nobody else has; references to it and to its state.
+    """Dispose of an entry without other references; return the references to it and its state.
 
-    Else the garbage collector has to find it, which holds up everything.
+    Without this the garbage collector has to find it, which delays everything else.
     """
     if entry is None:
         return 0
@@ -69,11 +70,11 @@ def _let_go(entry: Entry | None, alone: int) -> int:
 
 
 _ALONE = _let_go(Entry(State("", Plan(plan_pb2.Plan(), [], None)), None), 0)
-"""References to an entry that nobody else has, and to its state."""
+"""References to an entry and its state that nothing else refers to."""
 
 
 class Found(dict[str, Entry]):
-    """Executions by id. `broken` are those whose rows this program cannot make a state of."""
+    """Executions by id. `broken` are those whose rows cannot be decoded into a state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class Found(dict[str, Entry]):
 
 
 class States:
-    """The cache of states, and how a cold one is rebuilt."""
+    """The cache of states."""
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class States:
         self._finished_kept: CachedSnapshots = (
             finished.kept if finished is not None else no_snapshots
         )
-        # What was committed while each read of rows was on its way.
+        # The executions that were committed during each running read of rows.
         self._reads: dict[object, set[str]] = {}
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._ended: deque[str] = deque()
@@ -112,14 +113,14 @@ class States:
 
     @property
     def size(self) -> int:
-        """Of all that is kept, in bytes, estimated."""
+        """Estimated bytes of all cached states."""
         return self._size
 
     def get(self, execution_id: str) -> Entry | None:
         return self._entries.get(execution_id)
 
     def put(self, entry: Entry, grown_bytes: int) -> None:
-        """Keeps an entry that has just been committed, in place of any other of its execution."""
+        """Cache an entry that was just committed, in place of a former one of its execution."""
         for changed in self._reads.values():
             changed.add(entry.state.execution_id)
         self._keep(entry, grown_bytes)
@@ -143,25 +144,25 @@ class States:
             self._size -= oldest.size
 
     def ended(self, execution_id: str) -> None:
-        """Nothing more happens to it: it stays a while for those who look, then goes first."""
+        """Mark an execution as ended: it stays cached for a while, then it is evicted first."""
         self._ended.append(execution_id)
         if len(self._ended) > ENDED_MAX:
             _let_go(self.evict(self._ended.popleft()), _ALONE)
 
     def evict(self, execution_id: str) -> Entry | None:
-        """Lets an execution go; what was known of it."""
+        """Evict an execution; return its entry."""
         entry = self._entries.pop(execution_id, None)
         if entry is not None:
             self._size -= entry.size
         return entry
 
     def discard(self, execution_id: str) -> None:
-        """What is in memory of an execution was decided and is not so: the rows are."""
+        """Evict an execution whose decision was not committed: only its rows are valid."""
         self.discarded += 1
         self.evict(execution_id)
 
     def deleted(self, execution_id: str) -> None:
-        """It has no rows any more: whoever is just reading them reads again."""
+        """Evict a deleted execution; running reads of its rows are repeated."""
         for changed in self._reads.values():
             changed.add(execution_id)
         self.evict(execution_id)
@@ -172,11 +173,11 @@ class States:
             self.evict(execution_id)
 
     async def fetch(self, execution_ids: Iterable[str]) -> Found:
-        """Executions from memory or from rows; those of owned partitions are kept.
+        """Return executions from memory or from rows; cache those of owned partitions.
 
-        One that was committed while it was read is read again, and one whose partition was lost
-        and is ours again; one whose partition is another's by then is left out: what is kept is
-        never older than the rows.
+        An execution that was committed while its rows were read is read again, as is one whose
+        partition was lost and regained. One whose partition has another owner by then is left out,
+        so that the cache is never older than the rows.
         """
         found = Found()
         wanted = list(execution_ids)
@@ -208,7 +209,7 @@ class States:
         return found
 
     async def load(self, execution_ids: Sequence[str]) -> Found:
-        """Rebuilds executions from rows, without keeping them. Unknown ids are left out."""
+        """Rebuild executions from rows without caching them. Unknown ids are left out."""
         found = Found()
         for start in range(0, len(execution_ids), LOAD_BATCH):
             ids = execution_ids[start : start + LOAD_BATCH]
@@ -218,7 +219,7 @@ class States:
         return found
 
     async def _add(self, found: Found, ids: Sequence[str], kept: CachedSnapshots) -> list[str]:
-        """Rebuilds some; returns those of which what is kept cannot be read."""
+        """Rebuild executions; return those whose cached snapshot cannot be decoded."""
         spoilt: list[str] = []
         ended: list[State] = []
         plans = dict(self._plans.by_digest)
@@ -226,7 +227,7 @@ class States:
             try:
                 entry = self._rebuild(stored, plans)
             except Exception:  # noqa: BLE001 (told to everybody who asks for it)
-                # One that cannot be read must not keep the others from being read.
+                # An execution that cannot be decoded must not keep others from being read.
                 if stored.snapshot_cached:
                     spoilt.append(stored.execution_id)
                     continue

@@ -1,7 +1,7 @@
-"""Every bound that a caller can meet, in one table: what, how much, which reason, and who says so.
+"""Every bound that a caller can meet, in one table: value, reason and enforcing component.
 
-The values are the named constants of the code that enforces them. `docs/limits.md` is made of
-this, and tests go to each limit, one above it, and a hundred times above.
+The values are the named constants of the code that enforces them. `docs/limits.md` is generated
+from this table, and tests go to each limit, one above it, and a hundred times above.
 """
 
 from flowmesh.suite.limits.calls import CALLS, PROCESSES

@@ -1,4 +1,4 @@
-"""Bounds of what one call may carry, and of what processes may say of themselves."""
+"""Bounds of calls, and of reports by processes about themselves."""
 
 from flowmesh import jsontext
 from flowmesh.contract import limits as contract
@@ -59,7 +59,7 @@ CALLS = (
         "connections",
         "",
         "gateway",
-        "further ones are answered 503",
+        "further ones are refused with 503",
     ),
     Limit("REST body", gateway.BODY_BYTES_MAX, "bytes", "BODY_TOO_LARGE", "gateway"),
     Limit(
@@ -153,7 +153,7 @@ CALLS = (
         "ms",
         "REQUEST_INVALID",
         "gateway",
-        "of one call; whoever waits longer asks again",
+        "of one call; a client that waits longer calls again",
     ),
     Limit("body of a webhook", gateway.WEBHOOK_BYTES_MAX, "bytes", "PAYLOAD_TOO_LARGE", "gateway"),
     Limit("form of an approval link", gateway.FORM_BYTES_MAX, "bytes", "BODY_TOO_LARGE", "gateway"),
@@ -172,7 +172,13 @@ CALLS = (
         "orchestrator",
         "and never longer than the deadline",
     ),
-    Limit("name of who decides", control.NAME_MAX, "characters", "REQUEST_INVALID", "orchestrator"),
+    Limit(
+        "name of the person who decides",
+        control.NAME_MAX,
+        "characters",
+        "REQUEST_INVALID",
+        "orchestrator",
+    ),
     Limit(
         "permissions of a start",
         requests.PERMISSIONS_MAX,

@@ -1,4 +1,4 @@
-"""Bounds of what is registered, checked with everything else that may be wrong with it."""
+"""Bounds of registered definitions, checked together with all other problems."""
 
 from flowmesh.definition import limits as definition
 from flowmesh.definitions import limits as definitions
@@ -87,7 +87,7 @@ DEFINITIONS = (
         definitions.DELAY_MS_MAX,
         "ms",
         "TIMEOUT_INVALID",
-        "an instant is looked at when the step begins: it comes nearer until then",
+        "an instant is checked when the step begins",
     ),
     _limit(
         "attempts of a retry policy", definitions.RETRY_ATTEMPTS_MAX, "attempts", "RETRY_INVALID"
@@ -214,7 +214,7 @@ DEFINITIONS = (
         "attempts",
         "MOCKS_INVALID",
         _DRY,
-        "one that would go on for ever ends so; its report has at most"
+        "stops runs without an end; the report has at most"
         f" {definition.REPORT_BYTES_MAX >> 20} MiB (`PAYLOAD_TOO_LARGE`)",
     ),
 )

@@ -1,14 +1,14 @@
-"""One bound that a caller can meet."""
+"""A bound that a caller can meet."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One bound: `value` is the largest that is accepted.
+    """A bound; `value` is the largest accepted one.
 
-    `reason` is that of the refusal, empty where a library below answers without one of ours, or a
-    failure class where a step fails of it. `note` says what the number alone does not.
+    `reason` is that of the refusal, empty if a library answers without one of ours, or the failure
+    class of a failing step. `note` adds facts to the number.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""Bounds of what a step may do, and of what an execution may add up to."""
+"""Bounds of steps, and of whole executions."""
 
 from flowmesh.definition import limits as definition
 from flowmesh.egress import bodies, client, headers
@@ -177,7 +177,7 @@ EXECUTIONS = (
         "signals",
         "SIGNALS_FULL",
         "orchestrator",
-        "the execution goes on without them",
+        "the execution continues without them",
     ),
     Limit(
         "inline payloads of the signals of an execution",
@@ -196,7 +196,7 @@ EXECUTIONS = (
         "by the start policy of their workflow",
     ),
     Limit(
-        "executions in lines with a key",
+        "executions with a concurrency key",
         lines.MEMBERS_MAX,
         "executions",
         "START_QUEUE_FULL",

@@ -1,5 +1,5 @@
 -- name: begin_bulk(id, partition, namespace, request_id, action, filter, now_us, matched, rate_per_second, actor, until_id)^
--- A new bulk; nothing where one was begun under the request id already.
+-- Stores a new bulk; no row if the request id began one before.
 insert into bulks (id, partition, namespace, request_id, action, filter, now_us, status, matched,
                    rate_per_second, actor, created_at, until_id)
 values (:id, :partition, :namespace, nullif(:request_id, ''), :action, :filter, :now_us, 1,
@@ -20,13 +20,13 @@ select * from bulks where namespace = :namespace order by created_at desc limit 
 select * from bulks where partition = any (:partitions::int[]) and status = 1 order by id;
 
 -- name: take_page(bulk_id, cursor, page)^
--- Decides which executions are next; nothing where somebody else went on, or it was stopped.
+-- Stores the executions to process next; no row if another runner moved on or the bulk has ended.
 update bulks set page = :page::text[]
 where id = :bulk_id and status = 1 and cursor = :cursor and page = '{}'
 returning *;
 
 -- name: count_page(bulk_id, cursor, next_cursor, applied, skipped, failed, failures)^
--- What became of the page, once.
+-- Counts the results of a page once and moves the cursor behind it.
 update bulks
 set page = '{}', cursor = :next_cursor, applied = applied + :applied, skipped = skipped + :skipped,
     failed = failed + :failed, failures = failures || :failures::text::jsonb

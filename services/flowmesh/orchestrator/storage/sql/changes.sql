@@ -1,4 +1,4 @@
--- Of a batch in which a column of an execution that queries need is another one now.
+-- Part for executions whose queryable columns have changed.
 --
 --  $1 executions: id[], $2 partition[], $3 status[], $4 ended_at[], $5 wake_at[],
 --     $6 ready_since[], $7 queue[], $8 priority[]

@@ -1,4 +1,4 @@
--- Of a batch in which an execution has open tasks in more than one lane, or is found by something.
+-- Part for executions with open tasks in further lanes, or with changed search values.
 --
 --  $1 further lanes: execution_id[], $2 partition[], $3 namespace[], $4 queue[], $5 priority[],
 --     $6 ready_since[] (null: no longer open), $7 is_start[]

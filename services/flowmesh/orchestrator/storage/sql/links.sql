@@ -1,10 +1,9 @@
 -- name: make_link_key(secret)!
--- The first key; whoever comes second finds that of the first.
+-- Stores the first key, unless there is one.
 insert into link_keys (id, secret) values (1, :secret) on conflict do nothing;
 
 -- name: rotate_link_key(secret, actor, reason, request_id, good_ms)^
--- None where another one was made just now, or with this request before. Keys that are taken no
--- more stay so.
+-- No row if another key was made just now, or with this request before. Expired keys stay expired.
 with made as (
     insert into link_keys (id, secret, actor, reason, request_id)
     select coalesce(max(id), 0) + 1, :secret, :actor, :reason, nullif(:request_id::text, '')

@@ -1,4 +1,4 @@
--- Of a batch with messages, answers to them, or waits with a key.
+-- Part for messages, acknowledgements of messages, and waits with a key.
 --
 --  $1 messages: partition[], $2 id[], $3 target[], $4 command[], $5 execution_id[],
 --      $6 is_start[]

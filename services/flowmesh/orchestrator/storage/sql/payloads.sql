@@ -1,4 +1,4 @@
--- Of a batch that refers to payloads, or in which the snapshot of an execution is due.
+-- Part for references to payloads, and for snapshots.
 --
 --  $1 references: namespace[], $2 digest[], $3 execution_id[], $4 partition[], $5 is_start[]
 --  $6 snapshots: execution_id[], $7 seq[], $8 body[], $9 partition[], $10 is_start[]

@@ -1,5 +1,5 @@
 -- name: register_incarnation(address, data_dir_id, lease_ms)$
--- A new incarnation with a fresh lease. Earlier ones of the same data directory are dead: this
+-- Adds an incarnation with a fresh lease. Earlier ones of the same data directory are dead: this
 -- process holds its lock.
 with dead as (
     update incarnations set lease_until = '-infinity'
@@ -10,7 +10,7 @@ values (:address, :data_dir_id, now() + :lease_ms::int * interval '1 millisecond
 returning id;
 
 -- name: renew_lease(incarnation, lease_ms)^
--- The only periodic query there is: renews the lease and answers how ownership stands.
+-- The only periodic query: renews the lease and returns the state of ownership.
 with renewed as (
     update incarnations
     set lease_until = clock_timestamp() + :lease_ms::int * interval '1 millisecond'
@@ -30,7 +30,7 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us,
 update incarnations set lease_until = '-infinity' where id = :incarnation;
 
 -- name: lock_free_partitions(partitions_max)
--- Locks partitions without an owner or whose owner's lease is over.
+-- Locks partitions without an owner, or whose owner's lease has expired.
 select p.id
 from partitions p left join incarnations i on i.id = p.incarnation
 where i.id is null or i.lease_until < clock_timestamp()
@@ -39,8 +39,8 @@ limit :partitions_max
 for update of p skip locked;
 
 -- name: claim_partitions(incarnation, locked)
--- Takes those of the locked partitions that are still free. A statement of its own: another owner
--- may have taken one between the snapshot of the first statement and its lock.
+-- Claims those of the locked partitions that are still free. A separate statement: another owner
+-- may have claimed one between the snapshot of the first statement and its lock.
 update partitions p
 set epoch = p.epoch + 1, incarnation = :incarnation
 from partitions before
@@ -51,7 +51,7 @@ where p.id = any (:locked::int[]) and before.id = p.id
 returning p.id, p.epoch, before.incarnation as previous, w.workers;
 
 -- name: note_workers(incarnation, workers)!
--- Those attached to an owner now. Lists that nobody will ask for any more go.
+-- Stores the workers attached to an owner; deletes lists of dead owners without partitions.
 with gone as (
     delete from attached_workers w using incarnations i
     where i.id = w.incarnation and i.id <> :incarnation and i.lease_until < clock_timestamp()
@@ -66,7 +66,7 @@ where id = :partition and epoch = :epoch and incarnation = :incarnation
 returning epoch;
 
 -- name: raise_epoch(partition, epoch, incarnation)$
--- A worker has seen a higher epoch than ours although we own the partition: go above it.
+-- Raises the epoch above one that a worker has seen, if the partition is still owned.
 update partitions set epoch = greatest(epoch, :epoch) + 1
 where id = :partition and incarnation = :incarnation
 returning epoch;
@@ -82,12 +82,12 @@ select execution_ids, partitions
 from outbox where incarnation = :incarnation and position = :position;
 
 -- name: unpublished_incarnations(incarnation)
--- Last position of every other incarnation that still has outbox rows.
+-- Returns the last position of every other incarnation that still has outbox rows.
 select incarnation, max(position) as position from outbox
 where incarnation <> :incarnation group by incarnation order by incarnation;
 
 -- name: read_outbox(incarnation, after, rows_max, bytes_max)
--- The next positions, as many as fit; the first of them whatever its size.
+-- Returns the next positions up to a size; at least one position.
 select * from (
 select o.position, o.after, h.execution_id, h.seq, h.events, e.namespace, e.workflow_id,
        e.plan_digest, r.ordinality,
@@ -98,8 +98,8 @@ from (select * from outbox where incarnation = :incarnation and position > :afte
 left join lateral unnest(o.execution_ids, o.seqs) with ordinality
           as r (execution_id, seq, ordinality) on true
 left join executions e on e.id = r.execution_id
--- A row at a time by the whole key: before the first statistics of a day, a plain join would take
--- the day alone from the index and go through all of its history for each row.
+-- One row at a time by the whole key: before the first statistics of a day, a plain join would use
+-- only the day of the index and read all of its history for each row.
 left join lateral (
     select h.execution_id, h.seq, h.events from history h
     where h.start_day = (e.started_at / 86400000000)::int
@@ -110,7 +110,7 @@ where position = first_position or bytes_so_far <= :bytes_max
 order by position, ordinality;
 
 -- name: execution_rows(ids)
--- What is needed to rebuild executions from their history.
+-- Returns the columns needed to rebuild executions from their history.
 select e.id, e.namespace, e.plan_digest, e.status,
        (e.started_at / 86400000000)::int as start_day,
        s.seq as snapshot_seq, s.body as snapshot
@@ -125,7 +125,7 @@ join history h on h.start_day = w.start_day and h.execution_id = w.execution_id
 order by h.execution_id, h.seq;
 
 -- name: history_page(start_day, execution_id, after, rows_max)
--- Rows whose last event may be above `after`: the row that holds it, and those behind.
+-- Returns rows whose last event may be above `after`: the row that contains it, and later ones.
 select seq, events from history
 where start_day = :start_day and execution_id = :execution_id
   and seq >= coalesce(
@@ -135,8 +135,7 @@ where start_day = :start_day and execution_id = :execution_id
 order by seq limit :rows_max;
 
 -- name: history_after(start_day, execution_id, after, rows_max, bytes_max)
--- The rows of `history_page`, up to the one with which they have so many bytes. To put them
--- together here would take longer than to send them.
+-- The rows of `history_page` up to a size. Concatenation here would take longer than sending.
 select events from (
     select seq, events,
            sum(octet_length(events)) over (order by seq rows unbounded preceding) as bytes
@@ -155,7 +154,7 @@ order by seq;
 select digest, body from plans where digest = any (:digests::text[]);
 
 -- name: ready_lanes(partitions)
--- Lanes in which executions have tasks for workers, the most urgent one first.
+-- Returns the lanes in which executions have tasks for workers, the most urgent one first.
 select namespace, queue, priority from executions
 where partition = any (:partitions::int[]) and ready_since is not null
 union
@@ -163,8 +162,8 @@ select namespace, queue, priority from ready where partition = any (:partitions:
 order by priority desc, namespace, queue;
 
 -- name: ready_executions(partitions, namespace, queue, priority, after_since, after_id, rows_max)
--- Executions with tasks for workers in one lane, in the order in which they are to leave: those
--- with it as their first lane and those with it as a further one.
+-- Returns executions with tasks for workers in one lane, in the order of dispatch: those with it as
+-- their first lane and those with it as a further lane.
 select r.id, r.ready_since
 from unnest(:partitions::int[]) as p (id), lateral (
     (select e.id, e.ready_since from executions e
@@ -193,7 +192,7 @@ select min(wake_at) from executions
 where partition = any (:partitions::int[]) and wake_at is not null and wake_at > :after;
 
 -- name: started_under(namespaces, request_ids)
--- Which executions starts were answered with before.
+-- Returns the executions with which earlier starts were answered.
 select namespace, request_id, id, start_digest
 from executions
 where (namespace, request_id) in (select * from unnest(:namespaces::text[], :request_ids::text[]))
@@ -209,7 +208,7 @@ from starts
 where partition = any (:partitions::int[]) and (phase < 5 or answers_until > :now_us);
 
 -- name: delete_starts(now_us)!
--- Those that have ended and answer no further start.
+-- Deletes entries of ended executions that answer no further start.
 delete from starts where phase = 5 and answers_until <= :now_us;
 
 -- name: execution_row(namespace, execution_id)^
@@ -229,7 +228,7 @@ values (:namespace, :digest, :encoding, :size_bytes, :data)
 on conflict (namespace, digest) do update set used_at = now();
 
 -- name: renew_payload(namespace, digest)$
--- Keeps a payload from being collected for another day; nothing if it is gone already.
+-- Keeps a payload for another day; no row if it is not stored.
 update payloads set used_at = now() where namespace = :namespace and digest = :digest
 returning true;
 
@@ -237,7 +236,7 @@ returning true;
 select encoding, data from payloads where namespace = :namespace and digest = :digest;
 
 -- name: collect_payloads()$
--- Deletes payloads that nothing refers to and nobody used for a day.
+-- Deletes payloads without references that were unused for a day.
 with gone as (
     delete from payloads p
     where p.used_at < now() - interval '24 hours'
@@ -248,8 +247,8 @@ with gone as (
 select count(*) from gone;
 
 -- name: history_days()
--- The tables of days, those too that a process had begun to drop when it died: half detached,
--- or detached and still there; and by the clock of the database, which day today is.
+-- Returns the tables of days, including those that a dead process has detached halfway or not yet
+-- dropped; and the current day by the clock of the database.
 select c.relname, i.inhrelid is not null as attached,
        coalesce(i.inhdetachpending, false) as pending, t.today
 from (select floor(extract(epoch from clock_timestamp()) / 86400)::int as today) t
@@ -258,18 +257,18 @@ left join pg_class c on c.relnamespace = 'orchestrator'::regnamespace and c.relk
 left join pg_inherits i on i.inhrelid = c.oid;
 
 -- name: now_us()$
--- By the clock that executions have their times of.
+-- The clock by which executions have their times.
 select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 
 -- name: stranded_executions(partitions)
--- Running executions that wait for nothing: what they waited for was in the memory of an owner.
+-- Returns running executions without open task and timer: they waited for the memory of an owner.
 select id from executions
 where partition = any (:partitions::int[]) and status = 2
   and ready_since is null and wake_at is null
 limit 10000;
 
 -- name: delete_snapshots()$
--- Nobody rebuilds an execution that has ended from a snapshot.
+-- Deletes snapshots of ended executions; these are not rebuilt from snapshots.
 with gone as (
     delete from snapshots s using executions e
     where e.id = s.execution_id and e.ended_at is not null
@@ -356,18 +355,18 @@ select id, action, subject, actor, reason, at from limit_changes
 where namespace = :namespace and (:before_id::bigint = 0 or id < :before_id)
 order by id desc limit :rows_max;
 -- name: pending_messages(partitions, rows_max)
--- What was committed to be told and is not known to have been, in the order it was.
+-- Returns messages that are not known to be delivered, in the order of their commits.
 select partition, id, target, command from messages
 where partition = any (:partitions::int[])
 order by partition, id limit :rows_max;
 
 -- name: linked_under(namespace, request_id)^
--- The execution that one of another asked for.
+-- Returns the execution that another one started with a request id.
 select id, workflow_version, status from executions
 where namespace = :namespace and request_id = :request_id;
 
 -- name: last_run(namespace, execution_id, runs_max)^
--- The last one of the runs that an execution has gone on as, so many of them at most.
+-- Returns the last run that continues an execution, at most `runs_max` runs later.
 with recursive runs (id, number) as (
   select id, 1 from executions
   where namespace = :namespace and request_id = :execution_id || '/next'
@@ -382,14 +381,14 @@ order by number desc
 limit 1;
 
 -- name: waiting_under(namespace, signal, rows_max)
--- Executions that wait for a signal with a key.
+-- Returns executions that wait for a signal with a key.
 select execution_id from waits
 where namespace = :namespace and name = :signal
 order by execution_id limit :rows_max;
 
 -- name: listening(namespaces, types, names, rows_max)
--- Executions that wait for events of these types, at most so many for each. A name ends with the
--- signal that they wait for, behind a space.
+-- Returns executions that wait for events of these types, at most `rows_max` for each. A name ends
+-- with a space and the signal that they wait for.
 select asked.namespace, asked.type, found.name, found.execution_id
 from unnest(:namespaces::text[], :types::text[], :names::text[]) as asked (namespace, type, name)
 cross join lateral (
@@ -400,8 +399,8 @@ cross join lateral (
 ) as found;
 
 -- name: send_keyed_signal(namespace, request_id, signal, rows_max)^
--- Notes to whom a signal goes; again under the same request it answers as the first time. Nothing
--- is noted where nobody waits.
+-- Stores the receivers of a signal; a repeated request returns those stored first. Stores nothing
+-- if no execution waits for it.
 with waiting as (
     select array_agg(execution_id order by execution_id) as ids
     from (select execution_id from waits

@@ -1,5 +1,5 @@
 -- name: unread_plans(rows_max)
--- Plans whose retention nobody has read from their body yet.
+-- Returns plans whose retention is not stored in their row yet.
 select digest, body from plans where retention_ms is null limit :rows_max;
 
 -- name: note_plan(digest, namespace, workflow_id, retention_ms)!
@@ -7,7 +7,7 @@ update plans set namespace = :namespace, workflow_id = :workflow_id, retention_m
 where digest = :digest;
 
 -- name: kept_by_plans()
--- Workflows that say how long their executions are kept, with the plans that say so.
+-- Returns workflows that set a retention, with the plans that set it.
 select namespace, workflow_id, retention_ms, array_agg(digest) as digests
 from plans where retention_ms > 0
 group by namespace, workflow_id, retention_ms;
@@ -40,7 +40,7 @@ where e.namespace = :namespace
 order by e.id limit :rows_max;
 
 -- name: expired_elsewhere(after_id, before_id, ended_before, rows_max)
--- Executions of which neither their workflow nor their namespace says how long they are kept.
+-- Returns expired executions whose retention is set neither by workflow nor by namespace.
 select e.id from executions e
 where e.id > :after_id collate "C" and e.id < :before_id collate "C" and e.ended_at < :ended_before
   and not exists (select from plans p where p.digest = e.plan_digest and p.retention_ms > 0)
@@ -48,7 +48,7 @@ where e.id > :after_id collate "C" and e.id < :before_id collate "C" and e.ended
 order by e.id limit :rows_max;
 
 -- name: delete_executions(ids)$
--- Deletes ended executions with all that belongs to them.
+-- Deletes ended executions with their rows in all tables.
 with gone as (
     select id, (started_at / 86400000000)::int as start_day from executions
     where id = any (:ids::text[]) and ended_at is not null
@@ -72,7 +72,7 @@ with gone as (
 select count(*) from ended;
 
 -- name: payloads_of(ids)
--- Stored payloads that executions refer to.
+-- Returns the stored payloads that executions refer to.
 select r.execution_id, p.digest, p.encoding, p.size_bytes
 from payload_refs r
 join executions e on e.id = r.execution_id
@@ -99,7 +99,7 @@ from unnest(:seqs::bigint[], :events::bytea[]) as n (seq, events)
 where h.start_day = :start_day and h.execution_id = :execution_id and h.seq = n.seq;
 
 -- name: forget_values(execution_id)$
--- Removes what an erased execution refers to and is found by, and that it is to be erased.
+-- Removes payloads, search values and snapshot of an erased execution, and its open erasure.
 with referred as (
     delete from payload_refs where execution_id = :execution_id returning namespace, digest
 ), payload as (

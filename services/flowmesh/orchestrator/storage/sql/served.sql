@@ -1,4 +1,4 @@
--- Of a batch that finds rows of the outbox served.
+-- Part for outbox rows that are served.
 --
 --  $1 incarnation[], $2 position[]
 served as (

@@ -1,4 +1,4 @@
--- Of a batch with starts that are about one another.
+-- Part for the entries of concurrency groups, and for starts that join another execution.
 --
 --  $1 places: execution_id[], $2 partition[], $3 namespace[], $4 workflow_id[], $5 key[],
 --     $6 phase[], $7 place[], $8 concurrency[], $9 replaces[], $10 debounces[],

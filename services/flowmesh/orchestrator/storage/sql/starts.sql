@@ -1,4 +1,4 @@
--- Of a batch that begins executions. Stands in front of what needs to know which of them began.
+-- Part for new executions. Precedes the parts that need to know which executions were created.
 --
 --  $1 plans: digest[], $2 body[]
 --  $3 starts: id[], $4 partition[], $5 namespace[], $6 workflow_id[], $7 workflow_name[],
