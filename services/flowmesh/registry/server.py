@@ -66,7 +66,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
             namespace=namespace_of(request),
             name=request.name,
             type=request.type,
-            capabilities=_given(*request.capabilities, request.capability),
+            capabilities=_without_empty(*request.capabilities, request.capability),
             statuses=frozenset(request.statuses),
         )
         page, token = await self._instances.page(
@@ -84,12 +84,12 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
             namespace=namespace_of(request),
             name=request.name,
             type=request.type,
-            capabilities=_given(request.capability),
+            capabilities=_without_empty(request.capability),
         )
         async with aclosing(self._watchers.watch(wanted)) as changes:
             async for snapshot, instances in changes:
                 yield pb.WatchInstancesResponse(instances=instances, snapshot=snapshot)
 
 
-def _given(*capabilities: str) -> tuple[str, ...]:
+def _without_empty(*capabilities: str) -> tuple[str, ...]:
     return tuple(filter(None, capabilities))

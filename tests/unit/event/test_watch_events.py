@@ -372,7 +372,7 @@ async def test_a_permanent_gap_of_the_stream_is_reported() -> None:
     stream = Stream(commit(A, 1), commit(A, 3), commit(B, 1))
     service = Service(stream, {A: 3, B: 1}, settled=3)
     service.begin()
-    await service.intake.until_begun()
+    await service.intake.until_started()
     cursor = encode(Cursor(MADE_US, Place(1), ((A, (1, END, END, END)),)))
     watched = service.watch.events("default", Selection(), cursor=cursor)
     assert (await anext(watched)).subscribed

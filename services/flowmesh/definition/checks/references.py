@@ -60,8 +60,8 @@ class References:
     def _visible(self, ref: TaskRef, visibility: Visibility) -> bool:
         if ref.namespace != self._namespace:
             return visibility is Visibility.PUBLIC
-        brought = replace(ref, version=0) in self._own
-        return visibility is not Visibility.PRIVATE or self._settled or brought
+        in_source = replace(ref, version=0) in self._own
+        return visibility is not Visibility.PRIVATE or self._settled or in_source
 
     def problem_with(self, text: str) -> str:
         """Describe why a reference does not resolve."""

@@ -45,13 +45,13 @@ class Intake:
         self._taken = metrics.messages.labels("taken")
         self._malformed = metrics.messages.labels("malformed")
         self._needed = asyncio.Event()
-        self._begun = asyncio.Event()
+        self._started = asyncio.Event()
         self.stream_created_us = 0
         # The last message received, and the last one before which nothing is held.
         self.last_sequence = 0
         self.settled = 0
         # The last message at the start: commits that were processed before are dropped up to it.
-        self._begun_at = 0
+        self._initial_last_sequence = 0
         self._moved = asyncio.Event()
         self._passed = Passed()
 
@@ -69,7 +69,7 @@ class Intake:
             async for message in messages:
                 if message.stream_sequence <= self.last_sequence:
                     # The stream was recreated; repeated commits are dropped by their position.
-                    await self._begin_anew()
+                    await self._restart_stream()
                 self._receive(message)
                 if self._buffer.full:
                     await self._buffer.until_room()
@@ -77,32 +77,32 @@ class Intake:
     async def _begin(self) -> None:
         state = await self._stream.state()
         known = self._buffer.place
-        reached, anew = 0, False
+        reached, new_stream = 0, False
         if self.stream_created_us == state.made_us:
             # Restarted after an error: the position is known in memory.
             reached = self.last_sequence
         elif known is not None and known.made_us == state.made_us:
             reached = known.sequence
         else:
-            anew = True
-        self._begun_at = state.last
-        self._is_in(state.made_us, max(state.first - 1, reached), anew=anew)
-        self._begun.set()
+            new_stream = True
+        self._initial_last_sequence = state.last
+        self._set_position(state.made_us, max(state.first - 1, reached), new_stream=new_stream)
+        self._started.set()
 
-    def _is_in(self, stream_created_us: int, reached: int, *, anew: bool) -> None:
+    def _set_position(self, stream_created_us: int, reached: int, *, new_stream: bool) -> None:
         """Set the position; positions of another stream do not apply to this one."""
         self.stream_created_us, self.last_sequence = stream_created_us, reached
-        if anew:
+        if new_stream:
             # Publishers repeat messages that were lost with the old stream.
             self._sequencer.stream_lost()
             self._passed.reset(self._sequencer.spots(PASSED_MAX))
         self._settle()
 
-    async def until_begun(self) -> None:
+    async def until_started(self) -> None:
         """Return when the position in the stream is known."""
-        await self._begun.wait()
+        await self._started.wait()
 
-    async def until_at(self, cursor: Cursor) -> None:
+    async def until_after(self, cursor: Cursor) -> None:
         """Return when all live events from now on are after the cursor.
 
         Nothing before the cursor is held any more, and all messages that existed at the start of
@@ -110,7 +110,10 @@ class Intake:
         """
         while self.stream_created_us < cursor.stream_created_us or (
             self.stream_created_us == cursor.stream_created_us
-            and (self.settled < cursor.place.sequence or self.last_sequence < self._begun_at)
+            and (
+                self.settled < cursor.place.sequence
+                or self.last_sequence < self._initial_last_sequence
+            )
         ):
             self._moved.clear()
             await self._moved.wait()
@@ -123,11 +126,11 @@ class Intake:
         """Return the incarnations with held commits, and the position after which they are held."""
         return self._sequencer.held_behind()
 
-    async def _begin_anew(self) -> None:
+    async def _restart_stream(self) -> None:
         self._log.warning("event_stream_made_anew")
         made_us = (await self._stream.state()).made_us
-        self._begun_at = 0
-        self._is_in(made_us, 0, anew=True)
+        self._initial_last_sequence = 0
+        self._set_position(made_us, 0, new_stream=True)
 
     def _receive(self, message: Message) -> None:
         failpoint("event.received")

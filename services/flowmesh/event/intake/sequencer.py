@@ -63,8 +63,8 @@ class _IncarnationQueue:
     @property
     def lacks(self) -> bool:
         """True if commits are missing, other than outstanding parts of the next commit."""
-        begun = {(self.done + 1, part) for part in range(len(self.held))}
-        return not self.head and (self.dropped > self.done or self.held.keys() != begun)
+        started = {(self.done + 1, part) for part in range(len(self.held))}
+        return not self.head and (self.dropped > self.done or self.held.keys() != started)
 
     def has_all_of(self, position: int) -> bool:
         """Return whether the outbox provided the whole position; further parts are repeats then."""

@@ -41,7 +41,7 @@ class NamespaceWatch:
         """Yield a confirmation, then events, each with a cursor; never ends by itself."""
         asked = decode(cursor) if cursor else Cursor(0, Place(0))
         # Before that, neither the live events nor a cursor to resume from are known.
-        await self._intake.until_begun()
+        await self._intake.until_started()
         after = await self._checked(asked) if cursor else asked
         with ExitStack() as stack:
             joined = _LiveSwitch(
@@ -76,7 +76,7 @@ class NamespaceWatch:
         Unprocessed messages become live events, which are joined before the first unprocessed
         message or at the end of the stream.
         """
-        await self._intake.until_at(after)
+        await self._intake.until_after(after)
         made_us, place = after.stream_created_us, after.place
         reached = place.sequence if place.row == END else place.sequence - 1
         if self._is_last(made_us, reached):

@@ -23,7 +23,7 @@ TYPES: Final = {
     pb.ALERT_KIND_SLOWDOWN: f"{LIFECYCLE}alert.slowdown",
     pb.ALERT_KIND_RECOVERED: f"{LIFECYCLE}alert.recovered",
 }
-_SAID: Final = {
+_TEXTS: Final = {
     pb.ALERT_KIND_SLOWDOWN: "takes {recent:,.0f} ms instead of {usual:,.0f} ms",
     pb.ALERT_KIND_RECOVERED: "is as fast as before again: {recent:,.0f} ms",
 }
@@ -108,9 +108,9 @@ def event_of(request: pb.RaiseAlertRequest) -> trigger_service_pb2.Event:
 
 def data_of(request: pb.RaiseAlertRequest) -> dict[str, Any]:
     """Return the data of the event and the notification; chat programs display `text`."""
-    said = _SAID[request.kind].format(recent=request.recent_ms, usual=request.usual_ms)
+    text = _TEXTS[request.kind].format(recent=request.recent_ms, usual=request.usual_ms)
     return {
-        "text": f"Task {request.node} of workflow {request.workflow_id} {said}.",
+        "text": f"Task {request.node} of workflow {request.workflow_id} {text}.",
         "workflowId": request.workflow_id,
         "taskId": request.node,
         "usualMs": request.usual_ms,

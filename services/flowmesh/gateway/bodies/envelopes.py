@@ -309,12 +309,14 @@ _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 def _refusal(message: str) -> Invalid:
     place = _PLACE.search(message)
     path = place["path"] if place else ""
-    said = _PLACE.sub("", message)
-    if member := _MEMBER.match(said):
+    problem = _PLACE.sub("", message)
+    if member := _MEMBER.match(problem):
         path = f"{path}.{member['name']}" if path else member["name"]
         unknown = member["what"].startswith("contains")
-        said = "unknown member" if unknown else "required member is missing"
-    said = _TYPE.sub(lambda found: _JSON_NAMES.get(found[1], found[1]), said)
-    said = said[0].lower() + said[1:]
-    text = f"{path or 'body'}: {said}."
-    return Invalid("REQUEST_INVALID", text, violations=(Violation(path, said, "REQUEST_INVALID"),))
+        problem = "unknown member" if unknown else "required member is missing"
+    problem = _TYPE.sub(lambda found: _JSON_NAMES.get(found[1], found[1]), problem)
+    problem = problem[0].lower() + problem[1:]
+    text = f"{path or 'body'}: {problem}."
+    return Invalid(
+        "REQUEST_INVALID", text, violations=(Violation(path, problem, "REQUEST_INVALID"),)
+    )

@@ -48,18 +48,18 @@ def fields_of(schema: bytes) -> list[Field]:
 
 
 def _field(name: str, schema: Json, required: bool) -> Field:
-    said = schema if isinstance(schema, dict) else {}
+    keywords = schema if isinstance(schema, dict) else {}
     choices: tuple[str, ...] = ()
-    if isinstance(said.get("enum"), list):
-        choices = tuple(json.dumps(each) for each in said["enum"])
-    value = said.get("default")
-    kind = "select" if choices else _kind(said)
+    if isinstance(keywords.get("enum"), list):
+        choices = tuple(json.dumps(each) for each in keywords["enum"])
+    value = keywords.get("default")
+    kind = "select" if choices else _kind(keywords)
     plain = isinstance(value, str) and kind not in ("select", "json")
     return Field(
         name=name,
         kind=kind,
-        title=str(said.get("title") or name),
-        description=str(said.get("description") or ""),
+        title=str(keywords.get("title") or name),
+        description=str(keywords.get("description") or ""),
         required=required,
         value="" if value is None else value if plain else json.dumps(value),
         choices=choices,

@@ -53,14 +53,14 @@ def decision_page(
     """Return the page of a decision with its inputs; `given` are submitted values."""
     asked = link.approval
     details = json_value(asked.approval.details)
-    said = details if isinstance(details, dict) else {}
-    title = str(said.get("title") or asked.name or asked.node)
+    members = details if isinstance(details, dict) else {}
+    title = str(members.get("title") or asked.name or asked.node)
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(link.by)}, please decide <b>{escape(asked.node)}</b> "
         f"of <b>{escape(asked.workflow_id)}</b>.</p>",
         *(f'<p class="problem">{escape(each)}</p>' for each in problems),
-        _shown(said.get("data")),
+        _shown(members.get("data")),
         '<form method="post">',
         *(_input(each, given) for each in fields),
         _comment(given or {}),

@@ -46,7 +46,7 @@ _ACTIONS = {
 }
 
 
-async def _given(
+async def _payload_or_none(
     backends: Backends, namespace: str, field: str, value: Any
 ) -> payload_pb2.Payload | None:
     return None if value is UNSET else await payload_of(backends, namespace, field, value)
@@ -61,8 +61,8 @@ def _node_action(action: str) -> Endpoint:
             execution_id=execution_id,
             node=request.param("node"),
             action=execution_pb2.NodeAction.Value(f"NODE_ACTION_{action.upper()}"),
-            input=await _given(backends, namespace, "input", envelope.input),
-            output=await _given(backends, namespace, "output", envelope.output),
+            input=await _payload_or_none(backends, namespace, "input", envelope.input),
+            output=await _payload_or_none(backends, namespace, "output", envelope.output),
             reason=checked_text("reason", envelope.reason),
             request_id=request_id_of(request, envelope.request_id),
             actor=actor_of(request),
@@ -89,7 +89,7 @@ async def decide_approval(backends: Backends, request: Request) -> Response:
         by=checked_text("by", envelope.by) or actor_of(request),
         approved=envelope.approved,
         comment=checked_text("comment", envelope.comment),
-        form=await _given(backends, namespace, "form", envelope.form),
+        form=await _payload_or_none(backends, namespace, "form", envelope.form),
         request_id=request_id_of(request, envelope.request_id),
         actor=actor_of(request),
     )
@@ -182,7 +182,7 @@ async def rerun(backends: Backends, request: Request) -> Response:
         execution_id=execution_id,
         from_nodes=envelope.from_nodes,
         from_failed=envelope.from_failed,
-        input=await _given(backends, namespace, "input", envelope.input),
+        input=await _payload_or_none(backends, namespace, "input", envelope.input),
         node_inputs={
             name: await payload_of(backends, namespace, f"nodeInputs.{name}", value)
             for name, value in envelope.node_inputs.items()

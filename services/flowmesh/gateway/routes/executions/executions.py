@@ -174,11 +174,11 @@ async def signal_by_key(backends: Backends, request: Request) -> Response:
             request_id=request_id_of(request, envelope.request_id),
         )
     )
-    told = [
+    signaled = [
         answers.Signaled(execution_id=one.execution_id, sequence=one.sequence)
         for one in response.executions
     ]
-    return json_response(answers.KeyedSignaled(executions=told), HTTPStatus.ACCEPTED)
+    return json_response(answers.KeyedSignaled(executions=signaled), HTTPStatus.ACCEPTED)
 
 
 async def _workflow_of(backends: Backends, namespace: str, execution_id: str) -> str:
