@@ -33,6 +33,8 @@ class InstallationKeys:
     pepper: bytes
     # Wraps the keys of projects and the signing keys of access tokens.
     wrapping: bytes
+    # Signs bootstrap tokens.
+    bootstrap: bytes
 
     @classmethod
     def derived(cls, secret: bytes) -> "InstallationKeys":
@@ -40,6 +42,7 @@ class InstallationKeys:
             services=Ed25519PrivateKey.from_private_bytes(_derived(secret, b"flowmesh services")),
             pepper=_derived(secret, b"flowmesh api keys"),
             wrapping=_derived(secret, b"flowmesh wrapping"),
+            bootstrap=_derived(secret, b"flowmesh bootstrap"),
         )
 
 
@@ -78,3 +81,7 @@ def read_key_file(path: Path) -> InstallationKeys:
 
 def _derived(secret: bytes, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(secret)
+
+
+OPEN_KEYS = InstallationKeys.derived(bytes(KEY_BYTES))
+"""Keys of an open installation. They are known to everyone and protect nothing."""

@@ -27,7 +27,7 @@ MODULES = {
     ),
     "otel": ("opentelemetry",),
     "server": (
-        *("argon2", "cryptography", "jwt"),
+        *("argon2", "cryptography", "jwt", "zxcvbn"),
         *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),
         *("pydantic_settings", "redis", "swagger_ui", "uvicorn", "uvloop", "websockets"),
     ),

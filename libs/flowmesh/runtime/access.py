@@ -26,6 +26,8 @@ IDENTITY = "identity"
 CLOSED = "closed"
 # The subject of revocations, below the prefix of the bus.
 REVOCATIONS = "identity.revocations"
+# In a revocation: all principals.
+EVERY_ID = "*"
 NOBODY = Principal(id="anonymous", kind="anonymous", name="anonymous")
 """The caller of public routes: it has no permission."""
 
@@ -95,12 +97,15 @@ class ProcessAccess:
         try:
             revoked = json.loads(message.data)
             ids = [str(each) for each in revoked["ids"]]
+            refresh = bool(revoked["refresh"])
         except (ValueError, KeyError, TypeError):
             self._log.warning("revocation_malformed")
             return
         self._authenticator.heard()
+        if refresh:
+            self._authenticator.revoke(())
         if ids:
-            self.wall.revoke(ids)
+            self.wall.revoke(() if EVERY_ID in ids else ids)
 
     async def admit_http(self, scope: Any, *, public: bool) -> None:
         """Set the principal of an HTTP request; raise Unauthenticated or Forbidden."""

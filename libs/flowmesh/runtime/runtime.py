@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
     from redis.asyncio import Redis
 
+    from flowmesh.access.keys import InstallationKeys
     from flowmesh.bus import Bus
     from flowmesh.runtime.clock import Clock
     from flowmesh.runtime.directory import Endpoint
@@ -128,6 +129,11 @@ class Runtime:
     def instances(self, service: str) -> AsyncIterator[tuple[Endpoint, ...]]:
         """The instances of a service now, then after every change; for ever."""
         return self._process.directory.watch(service)
+
+    @property
+    def keys(self) -> InstallationKeys | None:
+        """The keys of a closed installation."""
+        return self._process.access.keys if self._process.access else None
 
     @property
     def access(self) -> HttpAccess:

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
         description="file of the installation's key, made by `flowmesh identity init`; closed"
         " installations need it",
     )
+    registration: Literal["open", "invitation", "off"] = Field(
+        default="invitation", description="who may register as a user of the installation"
+    )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",

@@ -22,6 +22,12 @@ from flowmesh.api.execution.v1 import (
     search_service_pb2,
 )
 from flowmesh.api.history.v1 import history_service_pb2, insight_service_pb2
+from flowmesh.api.identity.v1 import (
+    auth_service_pb2,
+    key_service_pb2,
+    member_service_pb2,
+    tenant_service_pb2,
+)
 from flowmesh.api.registry.v1 import registry_service_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2
 
@@ -46,6 +52,10 @@ PUBLIC = (
     ("event", trigger_service_pb2, "TriggerService"),
     ("worker", worker_service_pb2, "WorkerService"),
     ("registry", registry_service_pb2, "RegistryService"),
+    ("identity", auth_service_pb2, "AuthService"),
+    ("identity", tenant_service_pb2, "TenantService"),
+    ("identity", member_service_pb2, "MemberService"),
+    ("identity", key_service_pb2, "KeyService"),
 )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # The order of composition; services drain in the opposite order: those that accept work from
 # outside first, then those that run and store it, then those that report it.
-CORE = ("definition", "registry", "event", "orchestrator", "worker", "gateway")
+CORE = ("identity", "definition", "registry", "event", "orchestrator", "worker", "gateway")
 
 
 def load(names: Sequence[str]) -> dict[str, ServiceRun]:

@@ -1,0 +1,200 @@
+"""Users register, log in, refresh their tokens and log out."""
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from flowmesh.access.bootstrap import is_bootstrap_token
+from flowmesh.access.keys import InstallationKeys
+from flowmesh.access.roles import Role
+from flowmesh.errors import Conflict, Forbidden, Invalid, Unauthenticated, Violation
+from flowmesh.identity.attempts import Attempts
+from flowmesh.identity.credentials import one_time
+from flowmesh.identity.credentials.access_tokens import AccessTokens
+from flowmesh.identity.credentials.passwords import Passwords, check_password
+from flowmesh.identity.limits import EMAIL_CHARS_MAX, NAME_CHARS_MAX, REFRESH_TOKEN_DAYS
+from flowmesh.identity.permissions import caller
+from flowmesh.identity.revocations import Revocations
+from flowmesh.identity.storage.records import Grant, Level, User
+from flowmesh.identity.storage.sessions import SessionStore
+from flowmesh.identity.storage.users import UserStore
+from flowmesh.runtime import Clock
+
+_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@.\x00-\x1f\x7f]+(\.[^\s@.\x00-\x1f\x7f]+)*")
+_DAY_US = 86_400 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    access: str
+    access_expires_at_us: int
+    refresh: str
+    refresh_expires_at_us: int
+
+
+class Accounts:
+    """Registration and sessions of users."""
+
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        sessions: SessionStore,
+        tokens: AccessTokens,
+        passwords: Passwords,
+        attempts: Attempts,
+        revocations: Revocations,
+        keys: InstallationKeys,
+        registration: str,
+        clock: Clock,
+    ) -> None:
+        self._users, self._sessions = users, sessions
+        self._tokens, self._passwords = tokens, passwords
+        self._attempts, self._revocations = attempts, revocations
+        self._pepper, self._bootstrap_key = keys.pepper, keys.bootstrap
+        self._registration = registration
+        self._clock = clock
+
+    async def register(
+        self, email: str, name: str, password: str, invitation: str
+    ) -> tuple[User, TokenPair]:
+        """Create a user, with the role of its invitation if there is one."""
+        closed = self._registration == "off"
+        if closed or (not invitation and self._registration != "open"):
+            text = "registration is off" if closed else "registration needs an invitation"
+            raise Forbidden("REGISTRATION_CLOSED", text)
+        email = valid_email(email)
+        check_password(password, email, name)
+        hashed = await self._passwords.hashed(password)
+        async with self._users.changing() as users:
+            granted = None
+            if invitation:
+                granted = await users.take_invitation(one_time.digest(invitation), email)
+                if granted is None:
+                    text = "the invitation is unknown, used, expired or for another address"
+                    raise Forbidden("REGISTRATION_CLOSED", text)
+            user = await _created(users, email, name, hashed)
+            if granted is not None:
+                await users.set_grant(user.id, granted.grant, granted.created_by)
+        return user, await self._opened(user.id)
+
+    async def bootstrap(
+        self, token: str, email: str, name: str, password: str
+    ) -> tuple[User, TokenPair]:
+        """Create the first owner of the installation."""
+        email = valid_email(email)
+        check_password(password, email, name)
+        hashed = await self._passwords.hashed(password)
+        async with self._users.changing() as users:
+            valid = is_bootstrap_token(token, self._bootstrap_key, self._clock.now_us())
+            if not valid or not await users.use_bootstrap(one_time.digest(token)):
+                text = "the bootstrap token is unknown, used or older than an hour"
+                raise Unauthenticated("CREDENTIALS_INVALID", text)
+            user = await _created(users, email, name, hashed)
+            owner = Grant(Level.INSTALLATION, "", Role.OWNER)
+            await users.set_grant(user.id, owner, "bootstrap")
+        return user, await self._opened(user.id)
+
+    async def login(self, email: str, password: str, address: str) -> tuple[User, TokenPair]:
+        """Open a session; a wrong password and an unknown user have the same answer and time."""
+        account = email.strip().lower()[:EMAIL_CHARS_MAX]
+        await self._attempts.check(account, address)
+        user = await self._users.user_of_email(account)
+        hashed = None if user is None or user.disabled else user.password_hash
+        if not await self._passwords.is_right(password, hashed) or user is None:
+            await self._attempts.failed(account, address)
+            raise Unauthenticated("CREDENTIALS_INVALID", "the email address or password is wrong")
+        await self._attempts.succeeded(account)
+        await self._users.note_login(user.id)
+        return user, await self._opened(user.id)
+
+    async def refresh(self, token: str, address: str) -> TokenPair:
+        """Exchange a refresh token; one that was used before revokes its session."""
+        await self._attempts.check("", address)
+        successor = one_time.successor(token, self._pepper)
+        async with self._sessions.changing() as sessions:
+            found = await sessions.lock_refresh_token(one_time.digest(token))
+            if found is not None and found.reused:
+                await sessions.revoke(found.session)
+            elif found is not None:
+                await sessions.use_refresh_token(one_time.digest(token))
+                await sessions.insert_refresh_token(one_time.digest(successor), found.session)
+        if found is None or found.reused:
+            await self._attempts.failed("", address)
+            if found is not None:
+                await self._revocations.announce(found.session)
+            text = "the refresh token is unknown, expired, used or revoked; log in again"
+            raise Unauthenticated("CREDENTIALS_INVALID", text)
+        return await self._pair(found.user_id, found.session, successor)
+
+    async def logout(self, *, all_sessions: bool) -> None:
+        """End the session of the caller, or all sessions of its user."""
+        principal = caller()
+        if principal.kind != "user":
+            return
+        if all_sessions:
+            ended = await self._sessions.revoke_all(principal.id)
+        else:
+            await self._sessions.revoke(principal.session)
+            ended = [principal.session]
+        await self._revocations.announce(*ended)
+
+    async def change_password(self, current: str, new: str) -> None:
+        """Change the password of the caller, and end its other sessions."""
+        principal = caller()
+        user = await self._users.user(principal.id)
+        if user is None:
+            raise Invalid("REQUEST_INVALID", "only users have a password")
+        await self._attempts.check(user.email, "")
+        if not await self._passwords.is_right(current, user.password_hash):
+            await self._attempts.failed(user.email, "")
+            raise Unauthenticated("CREDENTIALS_INVALID", "the current password is wrong")
+        check_password(new, user.email, user.name)
+        await self._users.set_password(user.id, await self._passwords.hashed(new))
+        ended = await self._sessions.revoke_all(user.id, except_id=principal.session)
+        await self._revocations.announce(*ended)
+
+    async def disable(self, user_id: str, *, disabled: bool) -> bool:
+        """Disable or enable a user; return whether there is one."""
+        if not await self._users.set_disabled(user_id, disabled):
+            return False
+        if disabled:
+            ended = await self._sessions.revoke_all(user_id)
+            await self._revocations.announce(user_id, *ended)
+        return True
+
+    async def _opened(self, user_id: str) -> TokenPair:
+        session, refresh = f"ses_{secrets.token_hex(10)}", one_time.new_token()
+        async with self._sessions.changing() as sessions:
+            await sessions.insert(session, user_id)
+            await sessions.insert_refresh_token(one_time.digest(refresh), session)
+        return await self._pair(user_id, session, refresh)
+
+    async def _pair(self, user_id: str, session: str, refresh: str) -> TokenPair:
+        access, expires_at_us = await self._tokens.issue(user_id, session)
+        refresh_until = self._clock.now_us() + REFRESH_TOKEN_DAYS * _DAY_US
+        return TokenPair(access, expires_at_us, refresh, refresh_until)
+
+
+async def _created(users: UserStore, email: str, name: str, hashed: str) -> User:
+    name = name.strip() or email.partition("@")[0]
+    if len(name) > NAME_CHARS_MAX:
+        raise _wrong("name", f"the name has more than {NAME_CHARS_MAX} characters")
+    user = await users.insert(f"usr_{secrets.token_hex(10)}", email, name, hashed)
+    if user is None:
+        raise Conflict("USER_EXISTS", f"the email address {email} is registered; log in instead")
+    return user
+
+
+def valid_email(text: str) -> str:
+    """Return an email address in lower case; raise REQUEST_INVALID if it is none."""
+    email = text.strip().lower()
+    if len(email) > EMAIL_CHARS_MAX or not _EMAIL.fullmatch(email):
+        raise _wrong("email", f"{text[:100]!r} is no email address; expected name@example.com")
+    return email
+
+
+def _wrong(field: str, message: str) -> Invalid:
+    return Invalid(
+        "REQUEST_INVALID", message, violations=(Violation(field, message, "REQUEST_INVALID"),)
+    )

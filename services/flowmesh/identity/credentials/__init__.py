@@ -1,0 +1,1 @@
+"""Formats, signatures and digests of credentials. No database."""

@@ -1,0 +1,62 @@
+"""Passwords: judged, hashed by Argon2id and verified, a bounded number at once."""
+
+import asyncio
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn
+
+from flowmesh.errors import Invalid, Violation
+from flowmesh.identity.limits import (
+    HASHES_AT_ONCE,
+    PASSWORD_BYTES_MAX,
+    PASSWORD_CHARS_JUDGED,
+    PASSWORD_CHARS_MIN,
+)
+
+# Below this a password is guessed in seconds.
+_SCORE_MIN = 2
+
+
+class Passwords:
+    """One hasher of the process. A hash takes 64 MiB, so few are made at once."""
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher()
+        self._free = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._unknown = self._hasher.hash("the password of a user that does not exist")
+
+    async def hashed(self, password: str) -> str:
+        async with self._free:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def is_right(self, password: str, password_hash: str | None) -> bool:
+        """Return whether a password fits; without a hash it takes as long and is wrong."""
+        if len(password.encode()) > PASSWORD_BYTES_MAX:
+            return False
+        async with self._free:
+            fits = await asyncio.to_thread(self._verify, password, password_hash or self._unknown)
+        return fits and password_hash is not None
+
+    def _verify(self, password: str, password_hash: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def check_password(password: str, *known: str) -> None:
+    """Raise PASSWORD_WEAK for a short or a common password; `known` are words of its user."""
+    if len(password.encode()) > PASSWORD_BYTES_MAX:
+        raise _weak(f"the password has more than {PASSWORD_BYTES_MAX:,} bytes")
+    if len(password) < PASSWORD_CHARS_MIN:
+        raise _weak(f"the password has fewer than {PASSWORD_CHARS_MIN} characters")
+    judged = zxcvbn(password[:PASSWORD_CHARS_JUDGED], user_inputs=list(known))
+    if judged["score"] < _SCORE_MIN:
+        raise _weak("the password is easy to guess; use several unrelated words")
+
+
+def _weak(message: str) -> Invalid:
+    return Invalid(
+        "PASSWORD_WEAK", message, violations=(Violation("password", message, "PASSWORD_WEAK"),)
+    )

@@ -1,0 +1,33 @@
+"""Background tasks of the identity service."""
+
+from flowmesh.identity.credentials.access_tokens import AccessTokens
+from flowmesh.identity.storage.sessions import SessionStore
+from flowmesh.identity.storage.tenants import TenantStore
+from flowmesh.runtime.loop import Loop
+
+_HOUR_MS = 3_600_000
+
+
+class SigningKeyLoop(Loop):
+    """Adds a signing key before the newest ends."""
+
+    interval_ms = _HOUR_MS
+
+    def __init__(self, tokens: AccessTokens) -> None:
+        self._tokens = tokens
+
+    async def run_once(self) -> bool:
+        return await self._tokens.rotate()
+
+
+class ExpiryLoop(Loop):
+    """Deletes expired sessions, and tenants whose tombstone is old."""
+
+    interval_ms = _HOUR_MS
+
+    def __init__(self, *, sessions: SessionStore, tenants: TenantStore) -> None:
+        self._sessions, self._tenants = sessions, tenants
+
+    async def run_once(self) -> int:
+        await self._tenants.erase()
+        return await self._sessions.delete_expired()

@@ -1,0 +1,120 @@
+"""Composition root of the identity service."""
+
+from contextlib import AsyncExitStack
+
+from flowmesh.access.keys import OPEN_KEYS
+from flowmesh.api.identity.v1 import (
+    access_service_pb2_grpc,
+    auth_service_pb2_grpc,
+    key_service_pb2_grpc,
+    member_service_pb2_grpc,
+    tenant_service_pb2_grpc,
+)
+from flowmesh.identity.accounts import Accounts
+from flowmesh.identity.api.access_server import AccessServer
+from flowmesh.identity.api.auth_server import AuthServer
+from flowmesh.identity.api.key_server import KeyServer
+from flowmesh.identity.api.member_server import MemberServer
+from flowmesh.identity.api.tenant_server import TenantServer
+from flowmesh.identity.api_keys import ApiKeys
+from flowmesh.identity.attempts import Attempts
+from flowmesh.identity.credentials.access_tokens import AccessTokens
+from flowmesh.identity.credentials.passwords import Passwords
+from flowmesh.identity.credentials.sealing import Sealer
+from flowmesh.identity.loops import ExpiryLoop, SigningKeyLoop
+from flowmesh.identity.members import Members
+from flowmesh.identity.permissions import Permissions
+from flowmesh.identity.principals import Principals
+from flowmesh.identity.revocations import HeartbeatLoop, Revocations
+from flowmesh.identity.storage.database import MIGRATIONS, Database
+from flowmesh.identity.storage.keys import KeyStore
+from flowmesh.identity.storage.sessions import SessionStore
+from flowmesh.identity.storage.tenants import TenantStore
+from flowmesh.identity.storage.users import UserStore
+from flowmesh.identity.tenants import Tenants
+from flowmesh.runtime import Runtime
+
+
+async def run(runtime: Runtime) -> None:
+    """Serve tenants, users and credentials until the process drains."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(runtime.database("identity", MIGRATIONS))
+        parts = _Parts(runtime, Database(pool))
+        await parts.tokens.rotate()
+        runtime.serve(parts.access(), access_service_pb2_grpc.add_AccessServiceServicer_to_server)
+        runtime.serve(parts.auth(), auth_service_pb2_grpc.add_AuthServiceServicer_to_server)
+        runtime.serve(
+            parts.tenant_server(), tenant_service_pb2_grpc.add_TenantServiceServicer_to_server
+        )
+        runtime.serve(parts.member(), member_service_pb2_grpc.add_MemberServiceServicer_to_server)
+        runtime.serve(parts.key(), key_service_pb2_grpc.add_KeyServiceServicer_to_server)
+        runtime.add_loop(SigningKeyLoop(parts.tokens))
+        runtime.add_loop(ExpiryLoop(sessions=parts.sessions, tenants=parts.tenants))
+        runtime.add_loop(HeartbeatLoop(parts.revocations))
+        await runtime.until_stopped()
+
+
+class _Parts:
+    """What several servers share."""
+
+    def __init__(self, runtime: Runtime, database: Database) -> None:
+        self._runtime = runtime
+        keys = runtime.keys or OPEN_KEYS
+        self._pepper = keys.pepper
+        self.users = UserStore(database)
+        self.tenants = TenantStore(database)
+        self.sessions = SessionStore(database)
+        self.keys = KeyStore(database)
+        self.tokens = AccessTokens(sessions=self.sessions, sealer=Sealer(keys.wrapping))
+        self.revocations = Revocations(runtime.bus, runtime.settings.bus_prefix)
+        self.permissions = Permissions(tenants=self.tenants, users=self.users)
+        self.accounts = Accounts(
+            users=self.users,
+            sessions=self.sessions,
+            tokens=self.tokens,
+            passwords=Passwords(),
+            attempts=Attempts(redis=runtime.cache, prefix=runtime.settings.bus_prefix),
+            revocations=self.revocations,
+            keys=keys,
+            registration=runtime.settings.registration,
+            clock=runtime.clock,
+        )
+
+    def access(self) -> AccessServer:
+        principals = Principals(
+            users=self.users,
+            sessions=self.sessions,
+            keys=self.keys,
+            tokens=self.tokens,
+            pepper=self._pepper,
+        )
+        return AccessServer(principals)
+
+    def auth(self) -> AuthServer:
+        return AuthServer(accounts=self.accounts, tokens=self.tokens, users=self.users)
+
+    def tenant_server(self) -> TenantServer:
+        tenants = Tenants(
+            store=self.tenants,
+            users=self.users,
+            permissions=self.permissions,
+            revocations=self.revocations,
+            registration=self._runtime.settings.registration,
+        )
+        return TenantServer(tenants)
+
+    def member(self) -> MemberServer:
+        members = Members(
+            users=self.users, permissions=self.permissions, revocations=self.revocations
+        )
+        return MemberServer(members=members, accounts=self.accounts)
+
+    def key(self) -> KeyServer:
+        keys = ApiKeys(
+            store=self.keys,
+            permissions=self.permissions,
+            revocations=self.revocations,
+            pepper=self._pepper,
+            clock=self._runtime.clock,
+        )
+        return KeyServer(keys)

@@ -1,0 +1,105 @@
+"""Roles of users, and invitations. No caller grants more than it has."""
+
+import secrets
+
+from flowmesh.access.roles import MANAGE, READ, Role
+from flowmesh.errors import Forbidden, Invalid, NotFound, WrongState
+from flowmesh.identity.accounts import valid_email
+from flowmesh.identity.credentials import one_time
+from flowmesh.identity.permissions import Permissions, caller
+from flowmesh.identity.revocations import Revocations
+from flowmesh.identity.storage.records import Grant, Invitation, Level, Member, Place, User
+from flowmesh.identity.storage.users import UserStore
+
+_ROLES = ", ".join(role.value for role in Role)
+
+
+class Members:
+    """Changes of roles on behalf of the caller."""
+
+    def __init__(
+        self, *, users: UserStore, permissions: Permissions, revocations: Revocations
+    ) -> None:
+        self._users = users
+        self._permissions = permissions
+        self._revocations = revocations
+
+    async def members(
+        self, level: Level, id: str, after_email: str, after_level: int, count: int
+    ) -> list[Member]:
+        """Return the users with a role on a level or above it."""
+        place = await self._permissions.place(level, id, READ)
+        return await self._users.members(place, after_email, after_level, count)
+
+    async def users(self, company: str, after: str, count: int) -> list[User]:
+        await self._permissions.company(company, MANAGE)
+        return await self._users.of_company(company, after, count)
+
+    async def set_member(self, user_id: str, level: Level, id: str, role: str) -> None:
+        """Give a user a role on a level, or take it away with an empty role."""
+        place = await self._permissions.place(level, id, MANAGE)
+        if role:
+            await self._permissions.check_grant(place, known_role(role))
+        async with self._users.changing() as users:
+            await users.lock_level(level, place.id)
+            if await users.user(user_id) is None:
+                raise NotFound("USER_NOT_FOUND", f"there is no user `{user_id}`")
+            await self._check_owner(users, user_id, place, role)
+            if role:
+                grant = Grant(level, place.id, known_role(role))
+                await users.set_grant(user_id, grant, caller().id)
+            else:
+                await users.delete_grant(user_id, level, place.id)
+        await self._revocations.announce(user_id)
+
+    async def invite(self, email: str, level: Level, id: str, role: str) -> tuple[Invitation, str]:
+        """Return an invitation and its token."""
+        place = await self._permissions.place(level, id, MANAGE)
+        await self._permissions.check_grant(place, known_role(role))
+        token = one_time.new_token()
+        invitation = await self._users.insert_invitation(
+            f"inv_{secrets.token_hex(8)}",
+            one_time.digest(token),
+            valid_email(email),
+            Grant(level, place.id, known_role(role)),
+            caller().id,
+        )
+        return invitation, token
+
+    async def invitations(self, level: Level, id: str) -> list[Invitation]:
+        place = await self._permissions.place(level, id, MANAGE)
+        return await self._users.invitations(level, place.id)
+
+    async def delete_invitation(self, id: str) -> None:
+        found = await self._users.invitation(id)
+        missing = NotFound("INVITATION_NOT_FOUND", f"there is no invitation `{id}`")
+        if found is None:
+            raise missing
+        try:
+            await self._permissions.place(found.grant.level, found.grant.level_id, MANAGE)
+        except (NotFound, Forbidden):
+            raise missing from None
+        await self._users.delete_invitation(id)
+
+    async def _check_owner(self, users: UserStore, user_id: str, place: Place, role: str) -> None:
+        """Refuse a change that takes the only owner, or an owner's role by a lesser caller."""
+        former = [
+            grant.role
+            for grant in await users.grants(user_id)
+            if (grant.level, grant.level_id) == (place.level, place.id)
+        ]
+        if Role.OWNER not in former or role == Role.OWNER:
+            return
+        await self._permissions.check_grant(place, Role.OWNER)
+        if not await users.other_owners(place.level, place.id, user_id):
+            text = f"`{user_id}` is the only owner; make another user an owner first"
+            raise WrongState("LAST_OWNER", text)
+
+
+def known_role(text: str) -> Role:
+    """Return a role by its name; raise REQUEST_INVALID for another one."""
+    try:
+        return Role(text)
+    except ValueError:
+        text = f"{text[:50]!r} is no role; the roles are {_ROLES}"
+        raise Invalid("REQUEST_INVALID", text) from None

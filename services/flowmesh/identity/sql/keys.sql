@@ -1,0 +1,54 @@
+-- name: insert-key(id, project, name, role, queues, task_types, networks, permissions, created_by, expires_at)^
+insert into api_keys
+    (id, project, name, role, queues, task_types, networks, permissions, created_by, expires_at)
+values (:id, :project, :name, :role, :queues, :task_types, :networks, :permissions, :created_by,
+    :expires_at)
+returning *;
+
+-- name: insert-secret(digest, key)!
+insert into api_key_secrets (digest, key) values (:digest, :key);
+
+-- name: end-secrets(key, seconds)!
+-- The secrets of a key end after a while; one that ends sooner keeps its end.
+update api_key_secrets
+set valid_until = least(valid_until, now() + make_interval(secs => :seconds))
+where key = :key;
+
+-- name: key-of-secret(id, digest)^
+select k.*, p.namespace from api_keys k
+join api_key_secrets s on s.key = k.id and s.digest = :digest
+join projects p on p.id = k.project
+join organizations o on o.id = p.organization
+join companies c on c.id = p.company
+where k.id = :id
+    and (s.valid_until is null or s.valid_until > now())
+    and (k.expires_at is null or k.expires_at > now())
+    and p.deleted_at is null and o.deleted_at is null and c.deleted_at is null;
+
+-- name: live-key(id)^
+select k.*, p.namespace from api_keys k
+join projects p on p.id = k.project
+join organizations o on o.id = p.organization
+join companies c on c.id = p.company
+where k.id = :id
+    and (k.expires_at is null or k.expires_at > now())
+    and p.deleted_at is null and o.deleted_at is null and c.deleted_at is null;
+
+-- name: key(id)^
+select * from api_keys where id = :id;
+
+-- name: keys(project, before_us, count)
+select * from api_keys
+where project = :project
+    and (:before_us::bigint is null
+        or created_at < timestamptz 'epoch' + :before_us * interval '1 microsecond')
+order by created_at desc
+limit :count;
+
+-- name: note-use(id)!
+-- At most once a minute.
+update api_keys set last_used_at = now()
+where id = :id and (last_used_at is null or last_used_at < now() - interval '1 minute');
+
+-- name: delete-key(id)$
+delete from api_keys where id = :id returning true;

@@ -1,0 +1,1 @@
+"""Rows of the identity service, each store by its subject."""

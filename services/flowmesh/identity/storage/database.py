@@ -1,0 +1,27 @@
+"""The pool, the queries and the transactions of the identity schema."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from flowmesh.storage import load_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+MIGRATIONS = files("flowmesh.identity").joinpath("migrations")
+
+
+class Database:
+    """Queries by name, on a connection of the pool or on that of a transaction."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.pool = pool
+        self.sql: Any = load_queries(files("flowmesh.identity").joinpath("sql"))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Commit all changes of the block, or none."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield connection

@@ -1,0 +1,69 @@
+"""API keys and the digests of their secrets as rows."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from flowmesh.identity.storage.database import Database
+from flowmesh.identity.storage.records import ApiKey, instant
+
+
+class KeyStore:
+    """Reads and changes of API keys. Inside `changing` all changes are one transaction."""
+
+    def __init__(self, database: Database, connection: object | None = None) -> None:
+        self._database = database
+        self._sql = database.sql
+        self._at = connection or database.pool
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator["KeyStore"]:
+        """Commit all changes of the block, or none."""
+        async with self._database.transaction() as connection:
+            yield KeyStore(self._database, connection)
+
+    async def insert(self, key: ApiKey) -> ApiKey:
+        row = await self._sql.insert_key(
+            self._at,
+            id=key.id,
+            project=key.project,
+            name=key.name,
+            role=key.role.value,
+            queues=list(key.queues),
+            task_types=list(key.task_types),
+            networks=list(key.networks),
+            permissions=list(key.permissions),
+            created_by=key.created_by,
+            expires_at=instant(key.expires_at_us),
+        )
+        return ApiKey.of(row)
+
+    async def insert_secret(self, digest: bytes, key: str) -> None:
+        await self._sql.insert_secret(self._at, digest=digest, key=key)
+
+    async def end_secrets(self, key: str, seconds: int) -> None:
+        """Let the present secrets of a key end after a while."""
+        await self._sql.end_secrets(self._at, key=key, seconds=seconds)
+
+    async def of_secret(self, id: str, digest: bytes) -> tuple[ApiKey, str] | None:
+        """Return a valid key and its namespace by the digest of a secret."""
+        row = await self._sql.key_of_secret(self._at, id=id, digest=digest)
+        return row and (ApiKey.of(row), row["namespace"])
+
+    async def live(self, id: str) -> tuple[ApiKey, str] | None:
+        """Return a valid key and its namespace."""
+        row = await self._sql.live_key(self._at, id=id)
+        return row and (ApiKey.of(row), row["namespace"])
+
+    async def key(self, id: str) -> ApiKey | None:
+        row = await self._sql.key(self._at, id=id)
+        return row and ApiKey.of(row)
+
+    async def of_project(self, project: str, before_us: int | None, count: int) -> list[ApiKey]:
+        rows = self._sql.keys(self._at, project=project, before_us=before_us, count=count)
+        return [ApiKey.of(row) async for row in rows]
+
+    async def note_use(self, id: str) -> None:
+        await self._sql.note_use(self._at, id=id)
+
+    async def delete(self, id: str) -> bool:
+        return bool(await self._sql.delete_key(self._at, id=id))

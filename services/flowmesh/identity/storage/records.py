@@ -1,0 +1,245 @@
+"""Rows of the identity schema as values. Times are microseconds since 1970, 0 for none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+
+from flowmesh.access.roles import Role
+
+Row = Mapping[str, Any]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Level(IntEnum):
+    """A level of the hierarchy, as the contracts number them."""
+
+    INSTALLATION = 0
+    COMPANY = 1
+    ORGANIZATION = 2
+    PROJECT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A company, an organization or a project with the ids above it; all empty is everything."""
+
+    company: str = ""
+    organization: str = ""
+    project: str = ""
+
+    @property
+    def level(self) -> Level:
+        if self.project:
+            return Level.PROJECT
+        if self.organization:
+            return Level.ORGANIZATION
+        return Level.COMPANY if self.company else Level.INSTALLATION
+
+    @property
+    def id(self) -> str:
+        return self.project or self.organization or self.company
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    id: str
+    slug: str
+    name: str
+    etag: int
+    created_at_us: int
+
+    @property
+    def place(self) -> Place:
+        return Place(company=self.id)
+
+    @classmethod
+    def of(cls, row: Row) -> "Company":
+        return cls(row["id"], row["slug"], row["name"], row["etag"], micros(row["created_at"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    id: str
+    company: str
+    slug: str
+    name: str
+    etag: int
+    created_at_us: int
+
+    @property
+    def place(self) -> Place:
+        return Place(company=self.company, organization=self.id)
+
+    @classmethod
+    def of(cls, row: Row) -> "Organization":
+        return cls(
+            row["id"],
+            row["company"],
+            row["slug"],
+            row["name"],
+            row["etag"],
+            micros(row["created_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    id: str
+    organization: str
+    company: str
+    slug: str
+    name: str
+    namespace: str
+    etag: int
+    created_at_us: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.company, self.organization, self.id)
+
+    @classmethod
+    def of(cls, row: Row) -> "Project":
+        return cls(
+            row["id"],
+            row["organization"],
+            row["company"],
+            row["slug"],
+            row["name"],
+            row["namespace"],
+            row["etag"],
+            micros(row["created_at"]),
+        )
+
+
+Tenant = Company | Organization | Project
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: str
+    email: str
+    name: str
+    password_hash: str
+    disabled: bool
+    created_at_us: int
+    last_login_at_us: int
+
+    @classmethod
+    def of(cls, row: Row) -> "User":
+        return cls(
+            row["id"],
+            row["email"],
+            row["name"],
+            row["password_hash"],
+            row["disabled"],
+            micros(row["created_at"]),
+            micros(row["last_login_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role on one level."""
+
+    level: Level
+    level_id: str
+    role: Role
+
+    @classmethod
+    def of(cls, row: Row) -> "Grant":
+        return cls(Level(row["level"]), row["level_id"], Role(row["role"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    user: User
+    role: Role
+    level: Level
+
+    @classmethod
+    def of(cls, row: Row) -> "Member":
+        return cls(User.of(row), Role(row["granted_role"]), Level(row["granted_level"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    id: str
+    email: str
+    grant: Grant
+    created_by: str
+    created_at_us: int
+    expires_at_us: int
+
+    @classmethod
+    def of(cls, row: Row) -> "Invitation":
+        return cls(
+            row["id"],
+            row["email"],
+            Grant.of(row),
+            row["created_by"],
+            micros(row["created_at"]),
+            micros(row["expires_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    id: str
+    project: str
+    name: str
+    role: Role
+    queues: tuple[str, ...]
+    task_types: tuple[str, ...]
+    networks: tuple[str, ...]
+    permissions: tuple[str, ...]
+    created_by: str
+    created_at_us: int
+    expires_at_us: int
+    last_used_at_us: int
+
+    @classmethod
+    def of(cls, row: Row) -> "ApiKey":
+        return cls(
+            row["id"],
+            row["project"],
+            row["name"],
+            Role(row["role"]),
+            tuple(row["queues"]),
+            tuple(row["task_types"]),
+            tuple(row["networks"]),
+            tuple(row["permissions"]),
+            row["created_by"],
+            micros(row["created_at"]),
+            micros(row["expires_at"]),
+            micros(row["last_used_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key of access tokens; the private part is sealed."""
+
+    kid: str
+    public: bytes
+    sealed: bytes
+    signs: bool
+    ends_soon: bool
+
+    @classmethod
+    def of(cls, row: Row) -> "SigningKey":
+        return cls(row["kid"], row["public_key"], row["sealed_key"], row["signs"], row["ends_soon"])
+
+
+def micros(instant: datetime | None) -> int:
+    """Return the microseconds since 1970; 0 for None."""
+    if instant is None:
+        return 0
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def instant(us: int) -> datetime | None:
+    """Return the time of microseconds since 1970; None for 0."""
+    return datetime.fromtimestamp(us / 1_000_000, UTC) if us else None

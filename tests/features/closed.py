@@ -1,0 +1,136 @@
+"""A closed suite with an owner, and callers with credentials."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import grpc.aio
+
+from flowmesh.access.bootstrap import bootstrap_token
+from flowmesh.access.keys import create_key_file, read_key_file
+from flowmesh.api.identity.v1 import (
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    key_service_pb2,
+    key_service_pb2_grpc,
+    member_service_pb2_grpc,
+    tenant_service_pb2,
+    tenant_service_pb2_grpc,
+)
+from flowmesh.testing.suite import Suite
+
+PASSWORD = "correct horse battery staple"
+
+
+class Call(grpc.aio.UnaryUnaryClientInterceptor, grpc.aio.UnaryStreamClientInterceptor):
+    """Adds a credential to every call."""
+
+    def __init__(self, credential: str) -> None:
+        self._metadata = ("authorization", f"Bearer {credential}")
+
+    def _with(self, details: Any) -> Any:
+        return details._replace(metadata=[*(details.metadata or ()), self._metadata])
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(self._with(details), request)
+
+    async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(self._with(details), request)
+
+
+class _Streams(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return await continuation(self._call._with(details), requests)
+
+
+class Caller:
+    """A client of the suite with one credential; empty for none."""
+
+    def __init__(self, suite: Suite, credential: str) -> None:
+        self.suite, self.credential = suite, credential
+        call = Call(credential) if credential else None
+        self.channel = grpc.aio.insecure_channel(
+            suite.grpc_address, interceptors=[call, _Streams(call)] if call else []
+        )
+
+    @property
+    def auth(self) -> Any:
+        return auth_service_pb2_grpc.AuthServiceStub(self.channel)
+
+    @property
+    def tenants(self) -> Any:
+        return tenant_service_pb2_grpc.TenantServiceStub(self.channel)
+
+    @property
+    def members(self) -> Any:
+        return member_service_pb2_grpc.MemberServiceStub(self.channel)
+
+    @property
+    def keys(self) -> Any:
+        return key_service_pb2_grpc.KeyServiceStub(self.channel)
+
+    async def rest(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, Any]:
+        """Send a request; return its status and its JSON."""
+        sent = {key.replace("_", "-"): value for key, value in headers.items()}
+        if self.credential:
+            sent["authorization"] = f"Bearer {self.credential}"
+        url = f"{self.suite.http_url}{path}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, url, json=body, headers=sent) as response,
+        ):
+            text = await response.read()
+            return response.status, await response.json() if text else None
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A closed suite, its owner, and ways to make other callers."""
+
+    suite: Suite
+    owner: Caller
+    session: Any
+
+    def caller(self, credential: str) -> Caller:
+        return Caller(self.suite, credential)
+
+    async def project(self, slug: str) -> Any:
+        """Create a project in the default organization."""
+        request = tenant_service_pb2.CreateProjectRequest(organization_id="org_default", slug=slug)
+        return (await self.owner.tenants.CreateProject(request)).project
+
+    async def key(self, project_id: str, role: str, **more: Any) -> Caller:
+        """Create an API key and return its caller."""
+        request = key_service_pb2.CreateApiKeyRequest(
+            project_id=project_id, name=f"{role} key", role=role, **more
+        )
+        made = await self.owner.keys.CreateApiKey(request)
+        return self.caller(made.secret)
+
+
+@asynccontextmanager
+async def closed_suite(folder: Path, *arguments: str, **environment: str) -> AsyncIterator[Closed]:
+    """Start a closed suite and register its owner."""
+    key_file = folder / "key"
+    create_key_file(key_file)
+    closed = {"FLOWMESH_AUTH": "closed", "FLOWMESH_KEY_FILE": str(key_file), **environment}
+    async with Suite(folder / "data", *arguments, environment=closed) as suite:
+        anyone = Caller(suite, "")
+        token = bootstrap_token(read_key_file(key_file).bootstrap, time.time_ns() // 1_000)
+        opened = await anyone.auth.Bootstrap(
+            auth_service_pb2.BootstrapRequest(
+                token=token, email="owner@example.com", password=PASSWORD
+            )
+        )
+        owner = Caller(suite, opened.tokens.access_token)
+        yield Closed(suite, owner, opened)
