@@ -1,10 +1,10 @@
 """The expression language: `{{ }}` templates for data, conditions for decisions.
 
 Everything here is compiled and checked at registration, bounded and free of side effects, so any
-service may evaluate it inline. It runs no user code: what needs a sandbox is told apart here and
-run by flowmesh.sandbox.
+service may evaluate it inline. It runs no user code: expressions that need a sandbox are detected
+here and run by flowmesh.sandbox.
 
-A name is loaded when it is asked for: the SDK needs durations and references, and no more.
+Names are imported at first use, because the SDK needs only durations and references.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What an expression between braces is: a reference, a literal, or a call over expressions."""
+"""Expressions in braces: references, literals, and calls over expressions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function and its arguments; `place` is where it stands in the value that was compiled."""
+    """A function and its arguments; `place` is its path in the compiled value."""
 
     function: Function
     arguments: tuple["Expression", ...]
     place: str
-    # Of the calls in it, its own among them.
+    # The nesting depth of calls, including this one.
     depth: int = 1
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ Expression = Reference | Literal | Call
 
 
 def references_in(expression: Expression) -> Iterator[Reference]:
-    """The references of an expression, from left to right."""
+    """Yield the references of an expression, from left to right."""
     if isinstance(expression, Reference):
         yield expression
     elif isinstance(expression, Call):
@@ -48,12 +48,12 @@ def references_in(expression: Expression) -> Iterator[Reference]:
             yield from references_in(argument)
 
 
-# What they do with arguments that are missing; the last of the first two has to be there.
+# Functions that tolerate missing arguments; the last argument of the first two is required.
 _FALLBACKS = frozenset({"default", "ifEmpty", "coalesce"})
 
 
 def needed_in(expression: Expression) -> Iterator[Reference]:
-    """Those of its references without which there is no value, whatever falls back on what."""
+    """Yield the references that are required in spite of all fallbacks."""
     if isinstance(expression, Reference):
         yield expression
     elif isinstance(expression, Call):
@@ -65,9 +65,9 @@ def needed_in(expression: Expression) -> Iterator[Reference]:
 
 
 def schema_of(expression: Expression, of_reference: Callable[[Reference], Json]) -> Json:
-    """JSON Schema of what an expression yields; of a reference it is what `of_reference` knows.
+    """Return the JSON Schema of the result; `of_reference` returns the schema of a reference.
 
-    `{}` and None are schemas of anything.
+    `{}` and None allow any value.
     """
     if isinstance(expression, Reference):
         return of_reference(expression)

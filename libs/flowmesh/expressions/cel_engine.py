@@ -1,7 +1,7 @@
-"""The CEL engine, without the command line that comes with it.
+"""The CEL engine without its command line.
 
 Importing the package `cel` also imports its interactive shell (0.5 s and 20 MiB of a terminal
-library), so the extension module is loaded from beside it. Who imports `cel` later gets the same.
+library), so the extension module is loaded directly. A later import of `cel` gets the same module.
 """
 
 import sys

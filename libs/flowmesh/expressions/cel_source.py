@@ -1,4 +1,4 @@
-"""What can be known of a CEL expression before it runs: its size, its names, what data it reads."""
+"""Static analysis of CEL expressions: size, names, and the data they read."""
 
 import re
 from collections.abc import Collection
@@ -63,14 +63,14 @@ class Token:
 
 @dataclass(slots=True)
 class Reads:
-    """Which data an expression reads: `members` of a root or of a member, or all of it."""
+    """The data an expression reads: `members` of a root or of a member, or all of it."""
 
     members: dict[str, "Reads"]
     whole: bool = False
 
 
 def tokenize(source: str) -> list[Token]:
-    """Tokens without blanks; raises ExpressionInvalid where the source is over a limit."""
+    """Return the tokens without blanks. Raises ExpressionInvalid above a limit."""
     tokens: list[Token] = []
     position = nesting = 0
     while position < len(source):
@@ -95,12 +95,12 @@ def _too_complex(limit: str, offset: int) -> ExpressionInvalid:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the cost of an expression with comprehensions depends on, beside its data.
+    """The cost factors of an expression with comprehensions, beside its data.
 
-    `nesting` is how deep they stand inside each other, 0 is none; `collects` is whether one builds
-    a list (the engine copies it for every item); `wide` whether a body reads more than its own
-    item; `names` how often data is named, `literals` how long a list in the source can be,
-    `growth` how many times longer than the data's a list can get by `+`.
+    `nesting`: depth of nested comprehensions, 0 without any. `collects`: one builds a list (the
+    engine copies it for every item). `wide`: a body reads more than its own item. `names`: number
+    of data references. `literals`: longest list in the source. `growth`: factor by which `+` can
+    lengthen a list of the data.
     """
 
     nesting: int
@@ -111,7 +111,7 @@ class Shape:
     growth: int
 
     def cost(self, length: int, size: int) -> int:
-        """Steps for data of so many values, of which the longest array has `length`."""
+        """Return the steps for data of `size` values whose longest array has `length`."""
         exponent = max(0, self.nesting - 1) + self.collects + self.wide
         longest = max(length, self.literals) * self.growth
         cost: int = (size + self.literals) * self.names * longest**exponent
@@ -119,7 +119,7 @@ class Shape:
 
 
 def shape(tokens: list[Token], roots: Collection[str]) -> Shape:
-    """Raises ExpressionInvalid above two levels: the cost is a power of the data's size."""
+    """Return the shape. Raises ExpressionInvalid above two levels of comprehensions."""
     bound = bound_names(tokens)
     nesting = names = 0
     collects = wide = False
@@ -144,7 +144,7 @@ def shape(tokens: list[Token], roots: Collection[str]) -> Shape:
 
 
 def with_quoted_steps(source: str, steps: Collection[str]) -> str:
-    """`tasks.fetch-user.output` as `tasks["fetch-user"].output`, where that id is a step."""
+    """Rewrite `tasks.fetch-user.output` to `tasks["fetch-user"].output` for ids of steps."""
 
     def quoted(found: re.Match[str]) -> str:
         words = found.group(2).split("-")
@@ -169,7 +169,7 @@ def with_quoted_steps(source: str, steps: Collection[str]) -> str:
 
 
 def reads(tokens: list[Token], roots: Collection[str]) -> Reads:
-    """The members that are read by constant paths; anything else reads all of its root."""
+    """Return the members read by constant paths; other accesses read all of their root."""
     result = Reads({})
     bound = bound_names(tokens)
     for index, token in enumerate(tokens):
@@ -183,7 +183,7 @@ def reads(tokens: list[Token], roots: Collection[str]) -> Reads:
 
 
 def bound_names(tokens: list[Token]) -> set[str]:
-    """Variables of comprehensions: `x` in `list.map(x, ...)`."""
+    """Return the variables of comprehensions: `x` in `list.map(x, ...)`."""
     return {
         tokens[index + 2].text
         for index in range(len(tokens) - 3)

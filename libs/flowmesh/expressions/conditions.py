@@ -1,8 +1,8 @@
-"""Conditions: compiled once at registration, evaluated often, in a service or a worker.
+"""Conditions: compiled once at registration, evaluated in services and workers.
 
 Four dialects. `cel` is CEL itself, bounded; `javascript` is the subset of JavaScript's expressions
-that CEL can express, and the rest of it is for the sandbox; `jsonpath` holds when it selects
-something that is neither false nor null; `jq` is for the sandbox altogether.
+that CEL can express, and other JavaScript runs in the sandbox; `jsonpath` holds if its first
+selected value is neither false nor null; `jq` always runs in the sandbox.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 SOURCE_CHARACTERS_MAX = 4_096
 ROOTS = ("context", "input", "tasks")
-# What an evaluation with comprehensions may cost in steps, each some 30 ns with the GIL held.
+# The cost limit of comprehensions in steps of about 30 ns, with the GIL held.
 COMPREHENSION_COST_MAX = 5_000_000
 VALUES_MAX = 50_000
-# What may be evaluated where others wait for it: 2 ms of values, 7 ms of comprehensions.
+# The limits of prompt evaluation: 2 ms of values, 7 ms of comprehensions.
 PROMPT_VALUES_MAX = 2_000
 PROMPT_COST_MAX = 500_000
 TEXT_CHARACTERS_PER_VALUE = 64
@@ -51,13 +51,13 @@ Dialect = Literal["cel", "javascript", "jsonpath", "jq"]
 
 
 class Condition(Protocol):
-    """A compiled condition; share it freely, it never changes."""
+    """A compiled condition; immutable, so it can be shared."""
 
     def evaluate(self, scope: Mapping[str, Any]) -> bool:
-        """Whether it holds for the data in `scope`; raises RenderError."""
+        """Return whether the condition holds for the scope. Raises RenderError."""
 
     def is_prompt(self, scope: Mapping[str, Any], among: int = 1) -> bool:
-        """Whether others may wait for it: some ms at most, of all of them `among` which it is."""
+        """Return whether it may block the event loop; `among` conditions share a few ms."""
 
 
 def compile_condition(
@@ -67,11 +67,11 @@ def compile_condition(
     steps: Collection[str] = (),
     roots: Collection[str] = ROOTS,
 ) -> Condition | None:
-    """Compiles a condition over the names in `roots`; None is JavaScript or jq for the sandbox.
+    """Compile a condition over the names in `roots`; None if it needs the sandbox.
 
-    `steps` are the ids whose value in `context` also answers to `.result`. JSONPath and jq have
-    no names: their `$` and `.` are the first of `roots`. A process of its own parses jq; whoever
-    has much of it calls `jq_errors` of the sandbox once.
+    `steps` are the ids whose value in `context` also has `.result`. JSONPath and jq have no names:
+    their `$` and `.` are the first of `roots`. A child process parses jq; to check many jq
+    programs, call `jq_errors` of the sandbox once.
     Raises ExpressionInvalid (EXPRESSION_INVALID, EXPRESSION_TOO_COMPLEX, EXPRESSION_FORBIDDEN).
     """
     if len(source) > SOURCE_CHARACTERS_MAX:
@@ -91,7 +91,7 @@ def compile_condition(
         compiled = compile_to_cel(source, roots, steps)
         return JavascriptCondition(cel.compile(compiled.cel), compiled)
     except (NotInSubset, ValueError):
-        # ValueError: the CEL is deeper than its parser goes; the sandbox has room for it.
+        # ValueError: the CEL exceeds the depth of its parser; the sandbox allows more.
         problem = expression_error(source)
     if problem:
         raise ExpressionInvalid("EXPRESSION_INVALID", f"not a JavaScript expression: {problem}")
@@ -100,7 +100,7 @@ def compile_condition(
 
 @dataclass(frozen=True, slots=True)
 class JsonPathCondition:
-    """A condition of the JSONPath dialect; `$` is what the scope holds under `root`."""
+    """A condition of the JSONPath dialect; `$` is the member `root` of the scope."""
 
     _path: JsonPath
     _root: str
@@ -113,7 +113,7 @@ class JsonPathCondition:
 
 
 def truthy(values: Sequence[Any]) -> bool:
-    """Whether a query or a program that yields values says yes: the first is not false or null."""
+    """Return whether the first of the values is neither false nor null."""
     return bool(values) and values[0] is not False and values[0] is not None
 
 
@@ -144,7 +144,7 @@ class JavascriptCondition:
         return all(_is_small(_read(lookup, scope), among) for _, lookup, _ in self._variables)
 
     def _evaluate_lazily(self, values: dict[str, Any], unreadable: dict[str, Unreadable]) -> bool:
-        """`a && a.b` must not fail where `a` is missing, so only what is reached counts."""
+        """Evaluate with values on demand, so that `a && a.b` does not fail for a missing `a`."""
         reached: list[Unreadable] = []
 
         def resolve(name: str) -> Any:
@@ -199,7 +199,7 @@ def _execute(program: "Program", values: Any) -> bool:
         message = f"no member {error.args[0]!s:.100}; has(...) tells whether one is there"
         raise RenderError("", message) from error
     except _FAILURES as error:
-        message = "the condition met values of types it cannot work with, or a number out of range"
+        message = "the condition has operands of wrong types, or a number out of range"
         raise RenderError("", message) from error
     if not isinstance(result, bool):
         raise RenderError("", f"the condition yields {kind_of(result)}, not true or false")
@@ -211,7 +211,7 @@ def _compile_cel(source: str, steps: Collection[str], roots: Collection[str]) ->
     try:
         return _compiled_cel(source, roots)
     except ExpressionInvalid as error:
-        # Offsets count in what was compiled.
+        # Offsets refer to the rewritten source.
         error.offset = error.offset if source == written else -1
         raise
 
@@ -246,7 +246,7 @@ def _check_names(program: "Program", tokens: list[Token], roots: Collection[str]
 
 @dataclass(frozen=True, slots=True)
 class CelCondition:
-    """A condition of the CEL dialect; hands CEL only the members it reads."""
+    """A condition of the CEL dialect; CEL gets only the members that it reads."""
 
     _program: "Program"
     _reads: Reads
@@ -289,7 +289,7 @@ def _pruned(value: Any, reads: Reads) -> Any:
 
 @dataclass(slots=True)
 class Measured:
-    """The size of a JSON value: all values in it, its longest array or object, its text."""
+    """The size of a JSON value: number of values, longest array or object, length of text."""
 
     values: int = 0
     length: int = 0
@@ -306,7 +306,7 @@ def _is_small(value: Any, among: int) -> bool:
 
 
 def _measure(value: Any, most: int) -> Measured:
-    """Counts until there are more values than that."""
+    """Measure a value; stop above `most` values."""
     measured = Measured()
     waiting = [value]
     while waiting and measured.values <= most:

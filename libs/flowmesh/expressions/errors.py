@@ -1,11 +1,11 @@
-"""Errors of expressions: what is wrong with a source, and what went wrong with one value.
+"""Errors of expressions, at compilation and at rendering.
 
 flowmesh.errors.Invalid
 ├── TemplateInvalid      every problem of a template, each with its place; found at registration
 └── ExpressionInvalid    a condition that does not parse, is forbidden or is over a limit
 Exception
-└── RenderError          a value does not fit; found at run time, fails the step
-    └── ValueMissing     a value is not there; `default` and its like go on without it
+└── RenderError          a value does not fit; raised at run time, fails the step
+    └── ValueMissing     a value is missing; `default` and similar functions handle it
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from flowmesh.errors import Invalid, Violation
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a template.
+    """A problem of a template.
 
-    `path` leads into the value that was compiled (`items[0].email`, empty for the value itself),
+    `path` leads into the compiled value (`items[0].email`, empty for the value itself),
     `offset` is the 0-based character in the string there or -1, `code` is one of the reasons
     TEMPLATE_INVALID, TEMPLATE_UNKNOWN_REFERENCE, TEMPLATE_UNKNOWN_FUNCTION,
     TEMPLATE_ARGUMENTS_INVALID, NESTING_TOO_DEEP.
@@ -30,7 +30,7 @@ class Problem:
 
 
 class TemplateInvalid(Invalid):
-    """A template that cannot be compiled; `problems` holds all that was found."""
+    """A template that cannot be compiled; `problems` has every problem."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         codes = {problem.code for problem in problems}
@@ -57,10 +57,10 @@ class ExpressionInvalid(Invalid):
 
 
 class RenderError(Exception):
-    """A compiled expression met a value it cannot work with.
+    """A compiled expression got a value that it cannot use.
 
-    `path` names what was asked for (`tasks.fetch-user.output.email`), the message says what is
-    there instead, never a value of the data. `code` is RENDER_FAILED, OUTPUT_TOO_LARGE,
+    `path` is the requested reference (`tasks.fetch-user.output.email`). The message describes the
+    actual type and never contains a value. `code` is RENDER_FAILED, OUTPUT_TOO_LARGE,
     HEADER_INVALID or URL_INVALID.
     """
 
@@ -72,4 +72,4 @@ class RenderError(Exception):
 
 
 class ValueMissing(RenderError):
-    """What a reference names is not there."""
+    """A reference without a value."""

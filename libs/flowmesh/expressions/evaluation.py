@@ -1,4 +1,4 @@
-"""Expressions as closures over a scope: compiled once, called for every render."""
+"""Compilation of expressions to closures that are called for each render."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,7 +24,7 @@ _ITEM_BYTES = 8
 
 
 class Budget:
-    """The text one render may still write, and functions may still work on, in bytes."""
+    """The remaining bytes of text that one render can write and functions can process."""
 
     __slots__ = ("left",)
 
@@ -49,7 +49,7 @@ PLAIN = frozenset({dict, list, str, int, float, bool, type(None)})
 
 
 def plain(value: Any, name: object, depth: int = 0) -> Json:
-    """The same value of dicts and lists only, where a scope looks its members up on demand."""
+    """Convert a value with lazy members to dicts and lists."""
     if depth > NESTING_MAX:
         raise RenderError(str(name), f"the value is nested more than {NESTING_MAX} levels deep")
     if isinstance(value, Mapping):
@@ -60,7 +60,7 @@ def plain(value: Any, name: object, depth: int = 0) -> Json:
 
 
 def renderer(expression: Expression) -> Render:
-    """What computes the value of an expression; it raises RenderError."""
+    """Return a closure that computes the expression. It raises RenderError."""
     if isinstance(expression, Reference):
         return getter(expression)
     if isinstance(expression, Literal):
@@ -120,12 +120,12 @@ def _lazy(call: Call) -> Render:
     return render
 
 
-# Unfit, and what unusual numbers and nesting do in the language this is written in.
+# Unfit values, and errors of Python for unusual numbers and nesting.
 _FAILURES = (ValueError, ArithmeticError, RecursionError)
 
 
 def _failed(call: Call, error: Exception) -> RenderError:
-    message = str(error) if isinstance(error, Unfit) else "it cannot work with these values"
+    message = str(error) if isinstance(error, Unfit) else "it cannot use these values"
     text = str(call)
     if len(text) > CALL_CHARACTERS_NAMED_MAX:
         text = f"{text[:CALL_CHARACTERS_NAMED_MAX]}…"
@@ -136,7 +136,7 @@ def _moment(scope: Scope) -> Any:
     try:
         return scope[MOMENT]
     except KeyError:
-        raise Unfit("there is no task here that it could be for") from None
+        raise Unfit("it is only available for a task") from None
 
 
 def _bounded(result: Json) -> Json:

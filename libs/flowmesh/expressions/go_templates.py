@@ -1,10 +1,9 @@
 """The Go form of templates: `{{ lower .name }}`, `{{ .steps.fetch-user.email | default "none" }}`.
 
-A front door to the one template language: what is written this way is rewritten as the same
-expressions (`{{ lower(input.name) }}`) and checked and rendered as those are. So a text that is
-one action keeps the type of its value, and a missing value is an error unless `default` is there;
-Go would write `<no value>`. There are actions, pipelines, parentheses and the functions below;
-`if`, `range`, variables and definitions are refused by their names.
+Go templates are rewritten to expressions (`{{ lower(input.name) }}`) and then checked and rendered
+like those. So a text that is one action keeps the type of its value, and a missing value without
+`default` is an error; Go would write `<no value>`. Supported are actions, pipelines, parentheses
+and the functions below; `if`, `range`, variables and definitions are rejected by name.
 """
 
 import re
@@ -38,7 +37,7 @@ from flowmesh.expressions.templates import Template, compile_template
 Json = Any
 
 DATA = "data"
-"""The root that fields are read of where nothing else is said."""
+"""The default root of fields."""
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+)
@@ -59,10 +58,10 @@ _KEYWORDS = frozenset(
 )
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 
-# The root of fields until it is known what they are.
+# The root of fields before their location is known.
 _FIELDS = "."
 
-# Functions of this form that only have another name, or take their arguments as they are.
+# Functions that differ only in name.
 _RENAMED = {
     "and": "and",
     "b64dec": "base64Decode",
@@ -89,7 +88,7 @@ _RENAMED = {
 
 Fields = tuple[str | int, ...]
 Locate = Callable[[Fields], Reference]
-"""Which reference fields of the data are: `("steps", "a", "x")` of `.steps.a.x`."""
+"""Returns the reference of fields: `("steps", "a", "x")` for `.steps.a.x`."""
 
 
 def in_data(fields: Fields) -> Reference:
@@ -97,7 +96,7 @@ def in_data(fields: Fields) -> Reference:
 
 
 def compile_go_template(value: Json) -> Template:
-    """A value whose strings are Go templates over the root DATA; raises TemplateInvalid."""
+    """Compile a value whose strings are Go templates over DATA. Raises TemplateInvalid."""
     problems: list[Problem] = []
     rewritten = rewrite_value(value, in_data, problems)
     if problems:
@@ -106,15 +105,15 @@ def compile_go_template(value: Json) -> Template:
 
 
 def rewrite_value(value: Json, locate: Locate, problems: list[Problem]) -> Json:
-    """The value with every template rewritten; what is wrong joins `problems`.
+    """Rewrite every template in a value; append errors to `problems`.
 
-    What is wrong is left out of the value, so that nobody finds it a second time.
+    Wrong templates are omitted from the result, so that they are reported once.
     """
     return _Rewriter(locate, problems).value(value, "", 0)
 
 
 class _Rewriter:
-    """One pass over a value, which goes no further than the first PROBLEMS_MAX problems."""
+    """One pass over a value; it stops after PROBLEMS_MAX problems."""
 
     def __init__(self, locate: Locate, problems: list[Problem]) -> None:
         self._locate = locate
@@ -139,7 +138,7 @@ class _Rewriter:
         return value
 
     def _text(self, text: str, path: str) -> str:
-        """A text with its actions rewritten; `{{-` and `-}}` take the blanks beside them away."""
+        """Rewrite the actions of a text; `{{-` and `-}}` trim the adjacent blanks."""
         written: list[str] = []
         position, trims = 0, False
         while (start := text.find(OPEN, position)) >= 0 and not self._full(path):
@@ -185,7 +184,7 @@ class _Rewriter:
 
 
 def _strip(written: list[str]) -> None:
-    """Takes the blanks at the end away, in however many parts they are."""
+    """Trim the blanks at the end, across parts."""
     while written:
         written[-1] = written[-1].rstrip()
         if written[-1]:
@@ -194,7 +193,7 @@ def _strip(written: list[str]) -> None:
 
 
 def _located(expression: Expression, locate: Locate) -> Expression:
-    """The expression with references to data in place of fields, whole paths at a time."""
+    """Replace the fields of an expression by references."""
     if isinstance(expression, Reference):
         return locate(expression.path)
     if isinstance(expression, Call):
@@ -248,7 +247,7 @@ class _Action:
         return expression
 
     def _next(self) -> _Token:
-        """The token to be read; at the end one that is nothing."""
+        """Return the next token; an empty one at the end."""
         if self._index < len(self._tokens):
             return self._tokens[self._index]
         return _Token("end", "", self._end)
@@ -264,11 +263,11 @@ class _Action:
         return expression
 
     def _command(self, depth: int, piped: Expression | None) -> Expression:
-        """What comes through the pipe is the last argument."""
+        """Parse a command; a piped value is its last argument."""
         token = self._next()
         if token.kind != "name" or token.text in _CONSTANTS:
             if piped is not None:
-                raise _Wrong("the name of a function goes behind '|'", token.offset)
+                raise _Wrong("the name of a function must follow '|'", token.offset)
             return self._operand(depth)
         self._index += 1
         arguments = []
@@ -326,7 +325,7 @@ def _called(token: _Token, arguments: list[Expression]) -> Expression:
         message = f"{name!r} of Go templates is not supported"
         raise _Wrong(message, offset, "FEATURE_UNSUPPORTED")
     if name == "default":
-        # The order of the pipe: `default "x" .name`, `.name | default "x"`.
+        # Arguments in the order of the pipe: `default "x" .name`, `.name | default "x"`.
         return _call("ifEmpty", arguments[::-1], token, "a default and a value")
     if name == "index":
         if not arguments:
@@ -359,7 +358,7 @@ def _call(name: str, arguments: Sequence[Expression], token: _Token, takes: str)
 
 
 def _entry(value: Expression, key: Expression, offset: int) -> Expression:
-    """A member or an item: part of the path where both are plain, else looked up."""
+    """Access a member or item: a path segment if both are plain, else a call of `get`."""
     name: Json = key.value if isinstance(key, Literal) else None
     plain = isinstance(name, str | int) and not isinstance(name, bool)
     if plain and isinstance(value, Reference):
@@ -388,5 +387,5 @@ def _number(token: _Token) -> float:
             raise ValueError
         value: float = orjson.loads(token.text)
     except ValueError:
-        raise _Wrong("that is no number", token.offset) from None
+        raise _Wrong("not a number", token.offset) from None
     return value

@@ -1,8 +1,8 @@
-"""JSONPath (RFC 9535): queries, compiled once, that count every step they take.
+"""JSONPath (RFC 9535): compiled queries with a limit on steps.
 
-jsonpath-rfc9535 parses and checks a query. What it then is gets evaluated here: a query such as
-`$..[?@..*]` takes a power of the data's size in steps, and whoever evaluates it has to be able to
-stop. Patterns of `match` and `search` are RE2, whose time is linear.
+jsonpath-rfc9535 parses and checks a query; this module evaluates it, because a query such as
+`$..[?@..*]` takes a power of the data's size in steps and must be stopped. Patterns of `match` and
+`search` are RE2, whose time is linear.
 """
 
 from collections.abc import Iterator
@@ -47,13 +47,13 @@ Json = Any
 SOURCE_CHARACTERS_MAX = 4_096
 TOKENS_MAX = 200
 STEPS_MAX = 250_000
-"""Of one evaluation, each well below a microsecond."""
+"""The steps of one evaluation, each well below a microsecond."""
 NESTING_MAX = 32
 PATTERNS_KEPT = 256
 
 
 class _Nothing:
-    """What a query for one value yields where there is none."""
+    """The result of a singular query without a value."""
 
 
 _NOTHING = _Nothing()
@@ -62,20 +62,20 @@ _TESTS = frozenset({"match", "search"})
 
 @dataclass(frozen=True, slots=True)
 class JsonPath:
-    """A compiled query; share it freely, it never changes."""
+    """A compiled query; immutable, so it can be shared."""
 
     source: str
     _query: JSONPathQuery
 
     @property
     def keys(self) -> tuple[str | int, ...] | None:
-        """Where the one value is that it can select; None of a query that can select more."""
+        """Return the path of a singular query; None for a query that can select more values."""
         if not self._query.singular_query():
             return None
         return tuple(_key(segment.selectors[0]) for segment in self._query.segments)
 
     def select(self, value: Json) -> list[Json]:
-        """The values it selects, in order; raises RenderError where it takes too many steps."""
+        """Return the selected values in order. Raises RenderError above the limit on steps."""
         return _Evaluation(value).query(self._query, value)
 
 
@@ -87,7 +87,7 @@ def _key(selector: JSONPathSelector) -> str | int:
 
 
 def compile_jsonpath(source: str) -> JsonPath:
-    """Raises ExpressionInvalid (EXPRESSION_INVALID, EXPRESSION_TOO_COMPLEX)."""
+    """Compile a query. Raises ExpressionInvalid (EXPRESSION_INVALID, EXPRESSION_TOO_COMPLEX)."""
     if len(source) > SOURCE_CHARACTERS_MAX:
         message = f"a JSONPath has at most {SOURCE_CHARACTERS_MAX} characters"
         raise ExpressionInvalid("EXPRESSION_TOO_COMPLEX", message)
@@ -109,7 +109,7 @@ def compile_jsonpath(source: str) -> JsonPath:
 
 
 def _check_nesting(source: str) -> None:
-    """The parser calls itself for what is nested; brackets in strings count too, to be simple."""
+    """Limit the nesting, because the parser is recursive; brackets in strings count too."""
     depth = 0
     for offset, character in enumerate(source):
         depth += (character in "([") - (character in ")]")
@@ -119,7 +119,7 @@ def _check_nesting(source: str) -> None:
 
 
 def _check_query(query: JSONPathQuery) -> None:
-    """Refuses what the parser lets through: a test where a value has to be, or the reverse."""
+    """Reject a test in place of a value and the reverse, which the parser accepts."""
     for segment in query.segments:
         for selector in segment.selectors:
             if isinstance(selector, FilterSelector):
@@ -142,7 +142,7 @@ def _check_test(expression: Expression) -> None:
             for argument in expression.args:
                 _check_value(argument)
         case _:
-            raise JSONPathTypeError("a value is no test", token=expression.token)
+            raise JSONPathTypeError("a value is not a test", token=expression.token)
 
 
 def _check_value(expression: Expression) -> None:
@@ -155,7 +155,7 @@ def _check_value(expression: Expression) -> None:
             for argument in expression.args:
                 _check_value(argument)
         case _:
-            raise JSONPathTypeError("a test is no value", token=expression.token)
+            raise JSONPathTypeError("a test is not a value", token=expression.token)
 
 
 class _Evaluation:
@@ -188,7 +188,7 @@ class _Evaluation:
         return found
 
     def _descendants(self, node: Json) -> Iterator[Json]:
-        """The node and everything in it, each before what is in it."""
+        """Yield the node and all its descendants, parents first."""
         waiting = [node]
         while waiting:
             each = waiting.pop()
@@ -216,7 +216,7 @@ class _Evaluation:
             case FilterSelector():
                 found = [each for each in _children(node) if self._holds(selector.expression, each)]
             case _:
-                raise AssertionError(f"{type(selector).__name__} is no selector of RFC 9535")
+                raise AssertionError(f"{type(selector).__name__} is not a selector of RFC 9535")
         self._step(len(found))
         return found
 
@@ -243,14 +243,14 @@ class _Evaluation:
                 return bool(self._nodes(expression, current))
             case FunctionExtension():
                 return self._function(expression, current) is True
-        raise AssertionError(f"{type(expression).__name__} is no test of RFC 9535")
+        raise AssertionError(f"{type(expression).__name__} is not a test of RFC 9535")
 
     def _nodes(self, expression: FilterQuery, current: Json) -> list[Json]:
         start = self._root if isinstance(expression, RootFilterQuery) else current
         return self.query(expression.query, start)
 
     def _value(self, expression: Expression, current: Json) -> Json:
-        """A literal, the result of a function, or the one value of a query."""
+        """Evaluate a literal, a function, or a singular query."""
         match expression:
             case FilterExpressionLiteral():
                 return expression.value
@@ -259,7 +259,7 @@ class _Evaluation:
             case FilterQuery():
                 nodes = self._nodes(expression, current)
                 return nodes[0] if len(nodes) == 1 else _NOTHING
-        raise AssertionError(f"{type(expression).__name__} is no value of RFC 9535")
+        raise AssertionError(f"{type(expression).__name__} is not a value of RFC 9535")
 
     def _function(self, call: FunctionExtension, current: Json) -> Json:
         if call.name in {"count", "value"}:
@@ -297,7 +297,7 @@ class _Evaluation:
         return _less(right, left) or self._equal(left, right)
 
     def _equal(self, left: Json, right: Json) -> bool:
-        """Equality of JSON, however deep, of as many steps as there are values."""
+        """Compare JSON values; each nested value is a step."""
         waiting = [(left, right)]
         while waiting:
             self._step()
@@ -335,7 +335,7 @@ def _is_number(value: Json) -> bool:
 
 @lru_cache(maxsize=PATTERNS_KEPT)
 def _pattern(source: str) -> Any:
-    """An I-Regexp compiled; None where it is none, and then nothing matches."""
+    """Compile an I-Regexp; an invalid one is None and matches nothing."""
     if len(source) > SOURCE_CHARACTERS_MAX or not is_iregexp(source):
         return None
     options = re2.Options()
@@ -347,7 +347,7 @@ def _pattern(source: str) -> Any:
 
 
 def _as_re2(source: str) -> str:
-    """An I-Regexp for RE2: a dot is anything but a line break of either kind."""
+    """Convert an I-Regexp to RE2; a dot excludes both kinds of line breaks."""
     written, escaped, in_class = "", False, False
     for character in source:
         if character == "." and not escaped and not in_class:

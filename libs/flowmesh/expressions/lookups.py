@@ -1,4 +1,4 @@
-"""Member access as JavaScript does it, over JSON data: what conditions read of their scope.
+"""Member access of JavaScript over JSON data, for the scope of conditions.
 
 Reads own members, array items and `length`; there are no prototypes and nothing can be called.
 """
@@ -12,7 +12,7 @@ from flowmesh.expressions.references import child_path
 
 
 class Unreadable(Exception):
-    """A member of undefined or null was asked for; JavaScript throws a TypeError."""
+    """An access to a member of undefined or null; JavaScript throws a TypeError."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(message)
@@ -46,9 +46,9 @@ class Lookup:
         return path
 
     def read(self, scope: Mapping[str, Any]) -> Any:
-        """The value, UNDEFINED where there is none; raises Unreadable."""
+        """Return the value, or UNDEFINED. Raises Unreadable."""
         if self.root not in scope:
-            raise Unreadable(self.root, f"{self.root} is not there")
+            raise Unreadable(self.root, f"{self.root} is missing")
         value = scope[self.root]
         for index, step in enumerate(self.steps):
             if value is None or value is UNDEFINED:

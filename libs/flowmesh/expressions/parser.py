@@ -1,10 +1,9 @@
-"""Reads what stands between the braces: references, calls of functions, literals and pipes.
+"""The parser of expressions in braces: references, function calls, literals and pipes.
 
     upper(tasks.a.output.b)     default(input.name, "x")     input.name | trim | padStart(8, "0")
 
-`a | f(b)` is `f(a, b)`. Everything that can be known is checked here: the names of functions, how
-many arguments they take, of which kinds literals are. What depends on no data is computed here
-too, so that a literal that does not fit is found at registration.
+`a | f(b)` is `f(a, b)`. The parser checks function names, argument counts and the kinds of
+literals. It also computes constant calls, so that a wrong literal is reported at registration.
 """
 
 import re
@@ -33,19 +32,19 @@ Json = Any
 CALLS_NESTING_MAX = 32
 NUMBER_CHARACTERS_MAX = 40
 CONSTANT_BYTES_MAX = 1024 * 1024
-"""Of the values that one compilation computes in advance."""
+"""The limit of constant values that one compilation computes."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _STRING = re.compile(r"""(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.DOTALL)
 _CONSTANTS = {"true": True, "false": False, "null": None}
-# Of calls that are refused: what is in them is looked at all the same.
+# Replaces rejected calls, so that their arguments are still checked.
 _WRONG = function("wrong() -> any", lambda: None, "", "")
 _BEYOND_REFERENCES = re.compile(r"""\A\s*["'\d-]|[(|]""")
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Something wrong in an expression that parses."""
+    """A semantic error in an expression."""
 
     code: str
     message: str
@@ -54,7 +53,7 @@ class Mistake:
 
 @dataclass(slots=True)
 class Compilation:
-    """What the expressions of one template share: what is wrong in them, and a budget."""
+    """Shared state of the expressions of one template: their errors and a budget."""
 
     mistakes: list[Mistake] = field(default_factory=list)
     budget: Budget = field(default_factory=lambda: Budget(CONSTANT_BYTES_MAX))
@@ -63,10 +62,9 @@ class Compilation:
 def parse_expression(
     text: str, start: int, end: int, at: str, compilation: Compilation
 ) -> Expression:
-    """The expression that fills text[start:end].
+    """Parse the expression in text[start:end].
 
-    What is wrong with its calls joins the mistakes; raises ReferenceInvalid where it does not
-    follow the grammar.
+    Errors in calls are appended to the mistakes. Raises ReferenceInvalid for syntax errors.
     """
     if not _BEYOND_REFERENCES.search(text[start:end]):
         return parse_reference(text, start, end, at)
@@ -95,7 +93,7 @@ class _Parser:
             offset = self._position
             name = root_at(self._text, offset, self._end)
             if name is None:
-                raise ReferenceInvalid("the name of a function goes behind '|'", offset)
+                raise ReferenceInvalid("the name of a function must follow '|'", offset)
             self._position += len(name)
             given = self._arguments(depth) if self._take("(") else []
             expression = self._call(name, [expression, *given], offset)
@@ -155,7 +153,7 @@ class _Parser:
     def _number(self) -> Literal:
         found = _NUMBER.match(self._text, self._position, self._end)
         if found is None or len(found.group()) > NUMBER_CHARACTERS_MAX:
-            raise ReferenceInvalid("that is no number", self._position)
+            raise ReferenceInvalid("not a number", self._position)
         try:
             value = orjson.loads(found.group())
         except orjson.JSONDecodeError:
@@ -193,7 +191,7 @@ class _Parser:
         return self._folded(Call(known, tuple(arguments), f"{self._at}:{offset}", depth), offset)
 
     def _folded(self, call: Call, offset: int) -> Expression:
-        """The call, or its value where nothing it depends on can change."""
+        """Return the call, or its value if it is constant."""
         function, budget = call.function, self._compilation.budget
         literals = [each for each in call.arguments if isinstance(each, Literal)]
         try:

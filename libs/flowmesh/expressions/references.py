@@ -1,7 +1,7 @@
-"""References such as `tasks.fetch-user.output.orders[0].items`: their grammar and their look-up.
+"""References such as `tasks.fetch-user.output.orders[0].items`: grammar and lookup.
 
 A reference is a root and a path of names and indexes; it cannot call, compute or reach anything
-but members of JSON objects and items of JSON arrays.
+other than members of JSON objects and items of JSON arrays.
 """
 
 import re
@@ -26,12 +26,12 @@ _PLAIN_NAME = re.compile(r"[\w$][\w$-]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One data reference; `at` is the path of the string that holds it in the compiled value."""
+    """A data reference; `at` is the path of its string in the compiled value."""
 
     root: str
     path: tuple[str | int, ...]
     at: str = ""
-    # The 0-based character in that string at which it begins, -1 if unknown.
+    # The 0-based offset in the string, -1 if unknown.
     offset: int = field(default=-1, compare=False)
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Reference:
 
 
 class ReferenceInvalid(ValueError):
-    """The text is not a reference; `offset` is the 0-based character that does not fit."""
+    """The text is not a reference; `offset` is the 0-based character of the error."""
 
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class ReferenceInvalid(ValueError):
 
 
 def child_path(base: str, key: str | int) -> str:
-    """The path of a member or an item of what is at `base`."""
+    """Return the path of a member or item below `base`."""
     if isinstance(key, int):
         return f"{base}[{key}]"
     if not _PLAIN_NAME.match(key):
@@ -64,18 +64,16 @@ def path_text(root: str, path: tuple[str | int, ...]) -> str:
 
 
 def parse_reference(text: str, start: int, end: int, at: str) -> Reference:
-    """The reference that fills text[start:end], blanks around it aside.
+    """Parse the reference in text[start:end], ignoring surrounding blanks.
 
-    Raises ReferenceInvalid where it is empty or does not follow the grammar.
+    Raises ReferenceInvalid for empty text or a syntax error.
     """
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
     if start == end:
-        raise ReferenceInvalid(
-            "the braces are empty; a reference such as input.name goes there", start
-        )
+        raise ReferenceInvalid("the braces are empty; write a reference such as input.name", start)
     root = _ROOT.match(text, start, end)
     if root is None:
         raise ReferenceInvalid(f"a reference cannot begin with {text[start]!r}", start)
@@ -88,13 +86,13 @@ def parse_reference(text: str, start: int, end: int, at: str) -> Reference:
 
 
 def root_at(text: str, position: int, end: int) -> str | None:
-    """The name that begins there, of a root or a function."""
+    """Return the name of a root or function at the position."""
     found = _ROOT.match(text, position, end)
     return found.group() if found is not None else None
 
 
 def next_segment(text: str, position: int, end: int, before: int) -> tuple[str | int, int]:
-    """The name or index that begins there, behind so many, and where it ends."""
+    """Return the name or index at the position and its end; `before` segments precede it."""
     if before == PATH_SEGMENTS_MAX:
         raise ReferenceInvalid(f"a reference has at most {PATH_SEGMENTS_MAX} steps", position)
     if found := _NAME.match(text, position, end):
@@ -115,7 +113,7 @@ def next_segment(text: str, position: int, end: int, before: int) -> tuple[str |
 
 
 def unquoted(found: re.Match[str], position: int) -> str:
-    """What a string in either kind of quotes holds, with JSON's escapes."""
+    """Return the content of a quoted string with JSON escapes."""
     double, single = found.group(1), found.group(2)
     body: str = double if double is not None else single
     if "\\" not in body:
@@ -132,9 +130,9 @@ def unquoted(found: re.Match[str], position: int) -> str:
 
 
 def getter(reference: Reference) -> Callable[..., Any]:
-    """A function that looks the reference up in a scope; raises ValueMissing.
+    """Return a function that looks up the reference in a scope. It raises ValueMissing.
 
-    It takes a budget too, as everything that renders does, and does not need it.
+    It ignores its second argument, the budget of all renderers.
     """
     root, path = reference.root, reference.path
     if not any(isinstance(key, int) for key in path):
@@ -165,7 +163,7 @@ def getter(reference: Reference) -> Callable[..., Any]:
 
 
 def _explain(reference: Reference, scope: Mapping[str, Any]) -> Any:
-    """Walks again, slowly and strictly, to say where a look-up ended."""
+    """Repeat a failed lookup step by step to report its place."""
     value: Any = scope
     passed = ""
     for key in (reference.root, *reference.path):
@@ -178,7 +176,7 @@ def _explain(reference: Reference, scope: Mapping[str, Any]) -> Any:
             raise ValueMissing(str(reference), f"{passed} is {kind_of(value)}, not an array")
         elif key >= len(value):
             held = f"{len(value)} item{'' if len(value) == 1 else 's'}"
-            raise ValueMissing(str(reference), f"{passed} has {held}, there is none at [{key}]")
+            raise ValueMissing(str(reference), f"{passed} has {held}, none at [{key}]")
         value = value[key]
         passed = child_path(passed, key)
     return value
@@ -187,14 +185,14 @@ def _explain(reference: Reference, scope: Mapping[str, Any]) -> Any:
 def _no_member(passed: str, key: str, value: Mapping[str, Any]) -> str:
     names = sorted(map(str, value))
     if key in names:
-        return f"{child_path(passed, key)} has nothing: it was skipped, has failed or goes on"
+        return f"{child_path(passed, key)} has no output: it was skipped, has failed or is running"
     shown = ", ".join(names[:MEMBERS_NAMED_MAX]) + (", …" if len(names) > MEMBERS_NAMED_MAX else "")
     there = f"it has {shown}" if names else "it is empty"
     return f"{passed or 'the scope'} has no member {key!r}; {there}"
 
 
 def kind_of(value: object) -> str:
-    """What JSON calls a value, with its article."""
+    """Return the JSON type of a value with its article."""
     if value is None:
         return "null"
     if isinstance(value, bool):

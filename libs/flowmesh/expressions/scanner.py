@@ -1,4 +1,4 @@
-"""Cuts a string with `{{ }}` into literal text and expressions. It knows no data and no output."""
+"""Splits a string with `{{ }}` into literal text and expressions."""
 
 import re
 from collections.abc import Collection
@@ -13,11 +13,11 @@ OPEN = "{{"
 CLOSE = "}}"
 EXPRESSION_CHARACTERS_MAX = 4_096
 EXPRESSIONS_MAX = 10_000
-"""Of one template; one with more is looked at no further."""
+"""The limit of one template; scanning stops above it."""
 PROBLEMS_MAX = 1_000
 ROOTS_NAMED_MAX = 8
-# All up to braces that open or close, or to a quote that nothing closes; nothing is tried twice,
-# without possessive quantifiers: before Python 3.11.5 they and a lookahead match too much.
+# Text up to braces or an unclosed quote, without backtracking. It uses no possessive quantifiers,
+# because with a lookahead they match too much before Python 3.11.5.
 _INSIDE = re.compile(
     r"""(?:[^"'{}]+|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|\}(?!\})|\{(?!\{))*""",
     re.DOTALL,
@@ -26,7 +26,7 @@ _INSIDE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An expression and the 0-based character of its opening braces."""
+    """An expression and the 0-based offset of its opening braces."""
 
     expression: Expression
     offset: int
@@ -42,7 +42,7 @@ def scan(
     problems: list[Problem],
     compilation: Compilation | None = None,
 ) -> list[Part]:
-    """The parts of `text` in order, no two literals in a row; what is wrong joins `problems`."""
+    """Return the parts of `text` in order; append errors to `problems`."""
     compilation = compilation or Compilation()
     parts: list[Part] = []
     literal = 0
@@ -68,7 +68,7 @@ _UNCLOSED, _TOO_LONG = -1, -2
 
 
 def _closing(text: str, position: int) -> int:
-    """Where the closing braces begin; braces inside a quoted key do not count."""
+    """Return the offset of the closing braces; braces in quoted keys do not count."""
     last = min(len(text), position + EXPRESSION_CHARACTERS_MAX + len(CLOSE))
     found = _INSIDE.match(text, position, last)
     end = found.end() if found is not None else position

@@ -1,8 +1,8 @@
 """Templates over JSON values: any string inside may hold `{{ expressions }}`.
 
-Compiled once at registration to closures, rendered often. A string that is one expression and
-nothing else keeps the value's type; in a longer string, strings are written raw and everything
-else as JSON. What an expression yields is data: it is never looked at for templates again.
+Templates are compiled to closures at registration. A string that is exactly one expression keeps
+the type of its value; in a longer string, strings are written raw and other values as JSON. The
+result of an expression is data and never parsed for templates.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -36,29 +36,29 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled value; share it freely, it never changes.
+    """A compiled value; immutable, so it can be shared.
 
     What `render` returns shares its constant parts with the template and its references with the
-    scope, so it is for reading and serialising, not for changing in place.
+    scope, so it must not be modified.
     """
 
     references: tuple[Reference, ...]
-    # Those without which it cannot be rendered.
+    # The references that are required for rendering.
     needed: tuple[Reference, ...]
-    # The expressions that are all of a string, by where it stands in the value, and the one that
-    # is the whole value, where it is a reference.
+    # The expressions that are a whole string, by its path, and the one that is the whole value, if
+    # it is a reference.
     wholes: Mapping[str, Expression]
     whole: Reference | None
     constant: bool
     _render: Render
 
     def render(self, scope: Scope) -> Json:
-        """The value with every reference replaced; raises RenderError."""
+        """Render the value. Raises RenderError."""
         return self._render(scope, Budget())
 
 
 def compile_template(value: Json, roots: Collection[str]) -> Template:
-    """Compiles a JSON value whose references may start at one of `roots`.
+    """Compile a JSON value whose references start at one of `roots`.
 
     Raises TemplateInvalid with every problem in the value.
     """
@@ -81,7 +81,7 @@ def compile_template(value: Json, roots: Collection[str]) -> Template:
 
 
 class _Compiler:
-    """One pass over a value; a part without references compiles to None and is kept as it is."""
+    """One pass over a value; a part without references compiles to None and stays unchanged."""
 
     def __init__(self, roots: Collection[str]) -> None:
         self._roots = roots
@@ -89,7 +89,7 @@ class _Compiler:
         self.needed: list[Reference] = []
         self.problems: list[Problem] = []
         self.wholes: dict[str, Expression] = {}
-        # Of references and calls.
+        # The number of references and calls.
         self.count = 0
         self._compilation = Compilation()
 
@@ -112,7 +112,7 @@ class _Compiler:
         for key, member in value.items():
             here = child_path(path, key)
             if OPEN in key:
-                self.problems.append(Problem(here, "a template cannot stand in a key"))
+                self.problems.append(Problem(here, "a key cannot hold a template"))
             render = self.value(member, here, depth + 1)
             if render is not None:
                 members[key] = render
@@ -176,7 +176,7 @@ Write = Callable[[Any, Expression], str]
 
 
 def write_text(value: Any, expression: Expression) -> str:
-    """How a value stands inside a longer string: strings raw, the rest as JSON."""
+    """Write a value inside a longer string: strings raw, other values as JSON."""
     return value if value.__class__ is str else json_text(value, expression)
 
 
@@ -194,7 +194,7 @@ def _serialise(value: Any) -> Any:
 
 
 def joined(parts: list[Part], writers: list[Write], path: str) -> Callable[[Scope, Budget], str]:
-    """Renders the parts of one string; `writers` holds how each part's value is written."""
+    """Return a renderer of the parts of one string; `writers` encode their values."""
     steps = tuple(
         (part, None, write, None)
         if isinstance(part, str)

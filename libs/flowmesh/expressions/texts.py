@@ -1,7 +1,7 @@
-"""Templates over text that is not JSON data: request bodies, urls, header values.
+"""Templates in text: request bodies, URLs, header values.
 
-Every mode says how a value is written so that it stays a value: in a JSON body it cannot leave
-its quotes, in a url it cannot start a new segment or parameter, in a header not a new line.
+Each mode encodes values against injection: a value cannot leave its quotes in a JSON body, start a
+segment or parameter in a URL, or start a line in a header.
 """
 
 import re
@@ -25,22 +25,22 @@ _HTTP_URL = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class TextTemplate:
-    """A compiled text; share it freely, it never changes."""
+    """A compiled text; immutable, so it can be shared."""
 
     references: tuple[Reference, ...]
     constant: bool
     _render: Render
 
     def render(self, scope: Scope) -> str:
-        """The text with every reference written for its mode; raises RenderError."""
+        """Render the text with values encoded for its mode. Raises RenderError."""
         text: str = self._render(scope, Budget())
         return text
 
 
 def compile_text(text: str, roots: Collection[str], mode: Mode, at: str = "") -> TextTemplate:
-    """Compiles a text whose references may start at one of `roots`; raises TemplateInvalid.
+    """Compile a text whose references start at one of `roots`. Raises TemplateInvalid.
 
-    `at` tells this text from others that are rendered at the same moment.
+    `at` distinguishes this text from others rendered at the same moment.
 
     json    inside quotes the value is escaped as part of that string, elsewhere it is JSON
     text    strings raw, anything else as JSON
@@ -80,7 +80,7 @@ def _names(parts: list[Part]) -> str:
 
 
 def _json_writers(parts: list[Part]) -> list[Write]:
-    """For each part, whether it stands inside a JSON string: found by walking the literals."""
+    """Choose the writer of each part by whether it is inside a JSON string."""
     writers: list[Write] = []
     quoted = escaped = False
     for part in parts:

@@ -1,8 +1,8 @@
 """The filter grammar of executions, the same over gRPC, REST, the SDK and the command line.
 
-`parse_filter` makes a tree of terms of a text, `parse_order` and `parse_groups` read the names
-lists are ordered and counted by. Nothing here knows how executions are stored. FILTER_INVALID
-says at which character something is wrong and what would be right.
+`parse_filter` parses a text to a tree of terms; `parse_order` and `parse_groups` parse the fields
+for ordering and counting. The grammar is independent of the storage. FILTER_INVALID names the
+character of the error and the expected token.
 
     filter   = and *( "OR" and )
     and      = not *( "AND" not )

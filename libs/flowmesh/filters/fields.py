@@ -1,4 +1,4 @@
-"""What executions can be filtered by: fixed fields, and the families of names users choose."""
+"""Fields of filters: fixed ones, and families with names that users choose."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 
 
 class Kind(Enum):
-    """What a field holds, which decides how it may be compared."""
+    """The kind of values in a field; it determines the allowed operators."""
 
     TEXT = "text"
     STATUS = "a status"
@@ -23,14 +23,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`name` as it was written; of a label, an attribute or an input value with its family."""
+    """A field. `name` is as written, with its family for labels, attributes and input values."""
 
     name: str
     kind: Kind
 
     @property
     def stored_name(self) -> str:
-        """Its name among the search values; empty for a column of the execution itself."""
+        """The name among the search values; empty for a column of executions."""
         in_family = self.name.partition(".")[0] in FAMILIES or self.name in _STORED
         return self.name if in_family else ""
 
@@ -55,7 +55,7 @@ NAME_CHARACTERS_MAX = 200
 
 
 def field_of(name: str) -> Field | None:
-    """The field of this name; None if there is none."""
+    """Return the field of a name, or None."""
     kind = FIELDS.get(name)
     family, _, rest = name.partition(".")
     if kind is None and family in FAMILIES and len(name) <= NAME_CHARACTERS_MAX:
@@ -64,14 +64,14 @@ def field_of(name: str) -> Field | None:
 
 
 def unknown_field(name: str) -> str:
-    """What to say of a name that is no field."""
+    """Return the error message for an unknown field."""
     families = [f"{family}.<name>" for family in FAMILIES]
     close = suggestion(name, [*FIELDS, *FAMILIES])
-    return f"{name[:64]!r} is no field; known: {', '.join([*FIELDS, *families])}{close}"
+    return f"{name[:64]!r} is not a field; known: {', '.join([*FIELDS, *families])}{close}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean …?` where a known name is near."""
+    """Return `; did you mean …?` if a known name is similar."""
     family, dot, rest = name.partition(".")
     for written, tail in ((name, ""), (family, dot + rest)):
         near = get_close_matches(written[:64], list(known), n=1)
@@ -81,7 +81,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def status_names() -> dict[str, int]:
-    """The words of the statuses and their numbers."""
+    """Return the numbers of the statuses by their words."""
     return {
         name.removeprefix("EXECUTION_STATUS_").lower(): number
         for name, number in execution_pb2.ExecutionStatus.items()

@@ -1,4 +1,4 @@
-"""What lists are ordered by, and counts are grouped by."""
+"""Orders of lists and groups of counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ _GROUPS = ("status", "workflow", "version", "day", "hour", "error.class")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By one field; `id` breaks ties in the same direction."""
+    """An order by one field; `id` breaks ties in the same direction."""
 
     field: Field
     descending: bool = True
 
 
 def parse_order(text: str) -> Order:
-    """The order a text names; newest first of an empty one. Raises FILTER_INVALID."""
+    """Parse an order; an empty text means newest first. Raises FILTER_INVALID."""
     words = text.split()
     name = words[0] if words else "started"
     if len(words) > 2 or (len(words) == 2 and words[1].lower() not in ("asc", "desc")):
@@ -29,11 +29,11 @@ def parse_order(text: str) -> Order:
 
 
 def parse_groups(names: Sequence[str]) -> tuple[str, ...]:
-    """The names counts are grouped by. Raises FILTER_INVALID."""
+    """Check the names for grouping. Raises FILTER_INVALID."""
     if len(names) > GROUPS_MAX:
         refuse(f"at most {GROUPS_MAX} names, not {len(names)}", 0, "group_by")
     if len(set(names)) < len(names):
-        refuse("a name is there twice", 0, "group_by")
+        refuse("a name occurs twice", 0, "group_by")
     for name in names:
         if name not in ("day", "hour"):
             _known(name, _GROUPS, "group_by")

@@ -1,4 +1,4 @@
-"""Reads a filter, by recursive descent. What it refuses it says the place of."""
+"""The recursive-descent parser of filters. Errors contain their place."""
 
 from collections.abc import Callable
 
@@ -34,9 +34,9 @@ _OPS: dict[Kind, frozenset[Op]] = {
 
 
 def parse_filter(text: str, now_us: int) -> Filter | None:
-    """The tree of a filter, None of an empty one. Raises FILTER_INVALID.
+    """Parse a filter; an empty one is None. Raises FILTER_INVALID.
 
-    `now_us` is what times such as "-24h" count from.
+    `now_us` is the reference of relative times such as "-24h".
     """
     parser = _Parser(text, now_us)
     return None if parser.token.kind == END else parser.whole()
@@ -133,7 +133,7 @@ class _Parser:
         op = _SIGNS.get(self.token.text) if self.token.kind == SIGN and not negated else None
         if op is None:
             listed = " ".join(op.value for op in Op if op in _OPS[field.kind])
-            refuse(f"behind {field.name}, one of these expected: {listed}", self._at)
+            refuse(f"after {field.name}, one of these expected: {listed}", self._at)
         self._next()
         self._check_op(field, op, at)
         return Term(field, op, (self._value(field, op),))

@@ -1,4 +1,4 @@
-"""The text of a filter as tokens, each with the place it stands at."""
+"""The tokens of a filter, each with its place."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """All tokens, an END behind the last."""
+    """Yield all tokens and then END."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
@@ -46,7 +46,7 @@ def tokens(text: str) -> Iterator[Token]:
         found = _TOKEN.match(text, at)
         if found is None:
             what = "a quote that is not closed" if text[at] in "\"'" else repr(text[at])
-            refuse(f"{what} has no place here", at)
+            refuse(f"{what} is not allowed here", at)
         kind = found.lastgroup or ""
         value = found.group()
         if kind == TEXT:

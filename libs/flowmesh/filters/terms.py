@@ -1,4 +1,4 @@
-"""What a filter says: a tree of terms, each a field, an operator and values of its kind."""
+"""The tree of a filter: terms of a field, an operator and values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowmesh.filters.fields import Field
 
 FILTER_BYTES_MAX = 4_096
 FILTER_TERMS_MAX = 64
-"""Values in lists count as terms."""
+"""Including each value of a list."""
 
 FILTER_DEPTH_MAX = 16
 """Levels of parentheses and NOTs."""
@@ -31,9 +31,9 @@ class Op(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """A point in time as it was written, and as microseconds since the epoch.
+    """A point in time as written, and as microseconds since the epoch.
 
-    `exact` where the text has a time of day; else it is the first moment of a day in UTC.
+    `exact` if the text has a time of day; otherwise it is the start of a day in UTC.
     """
 
     text: str
@@ -47,7 +47,7 @@ Value: TypeAlias = str | float | bool | Instant | None
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """`values` has one value, of IN at least one. NOT IN is a Not around a Term."""
+    """A comparison; IN has one or more `values`, others one. NOT IN is a Not around a Term."""
 
     field: Field
     op: Op
@@ -77,7 +77,7 @@ Filter: TypeAlias = Term | Not | AllOf | AnyOf
 
 
 def refuse(message: str, at: int, field: str = "filter") -> NoReturn:
-    """Raises FILTER_INVALID about the character `at`, counted from 0."""
+    """Raise FILTER_INVALID for the character `at`, counted from 0."""
     place = f"at character {at + 1}: {message}"
     raise Invalid(
         "FILTER_INVALID",

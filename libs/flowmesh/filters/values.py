@@ -1,4 +1,4 @@
-"""Literals of a filter as values of the field they are compared with."""
+"""Conversion of filter literals to values of the compared field."""
 
 import math
 import re
@@ -17,7 +17,7 @@ _NULLABLE = frozenset({Op.EQ, Op.NE})
 
 
 def number_of(text: str, at: int) -> float:
-    """A number; refuses what is too large to be one."""
+    """Parse a number. Raises FILTER_INVALID for a too large one."""
     value = float(text)
     if not math.isfinite(value):
         refuse("the number is too large", at)
@@ -25,7 +25,7 @@ def number_of(text: str, at: int) -> float:
 
 
 def value_for(field: Field, op: Op, literal: Value, token: Token, now_us: int) -> Value:
-    """The literal as a value of the field's kind; refuses what is none."""
+    """Convert a literal to the field's kind. Raises FILTER_INVALID."""
     if literal is None:
         _check_null(field, op, token)
         return None
@@ -68,14 +68,14 @@ def _check_null(field: Field, op: Op, token: Token) -> None:
     if op not in _NULLABLE:
         refuse(f"null goes with = and !=, not with {op.value}", token.at)
     if field.name in ("id", "workflow", "version", "status", "started"):
-        refuse(f"{field.name} is always there", token.at)
+        refuse(f"{field.name} always has a value", token.at)
 
 
 def _status(token: Token) -> str:
     if token.text not in status_names():
         words = ", ".join(status_names())
         near = suggestion(token.text, status_names())
-        refuse(f"{token.text[:64]!r} is no status; known: {words}{near}", token.at)
+        refuse(f"{token.text[:64]!r} is not a status; known: {words}{near}", token.at)
     return token.text
 
 

@@ -2,7 +2,7 @@
 
 Limits of a run: 5 s of CPU, 64 MiB of memory (512 MiB for a whole process
 of the other two), 4 MiB of result,
-wall-clock time as asked for. The code sees its variables and the language, nothing else: no files,
+and the wall-clock time of the call. The code sees its variables and the language only: no files,
 network, environment, timers or modules.
 """
 

@@ -1,12 +1,12 @@
-"""The child process that runs users' code of one language: a script, one call at a time.
+"""The child process that runs users' code of one language, one call at a time.
 
 It imports nothing but the interpreter and a few built-in modules, so that it starts in
 milliseconds and stays small. A request is one frame on stdin, the answer one frame on stdout;
 end of input ends the process. Frames are four bytes of length and their content. A request is
-the limit of milliseconds, then code, variables (a JSON object) and what the language adds, each
-as a frame: JavaScript the proxied steps (a JSON array), the others the value they are applied to
-(jq without one only compiles). An answer is a status byte and text. Conditions are ours: their
-child imports what compiles them.
+the limit in milliseconds, then code, variables (a JSON object) and an argument of the language,
+each as a frame: the proxied steps (a JSON array) for JavaScript, the input value for the others (jq
+without one only compiles). A response is a status byte and text. The child of conditions imports
+the library that compiles them.
 """
 
 import struct
@@ -18,10 +18,10 @@ HEAP_BYTES_MAX = 64 * 1024 * 1024
 STACK_BYTES_MAX = 512 * 1024
 CPU_MS_MAX = 5_000
 RESULT_BYTES_MAX = 4 * 1024 * 1024
-# With what Python prints.
+# Includes the printed text of Python.
 ANSWER_BYTES_MAX = RESULT_BYTES_MAX + 128 * 1024
-# JavaScript keeps its own limit before this one; jq and JMESPath have none and die of it. Python
-# limits each run by itself.
+# JavaScript has a lower limit of its own; jq and JMESPath have none and die at this one. Python
+# limits each run itself.
 ADDRESS_SPACE_BYTES_MAX = {
     "javascript": 1024 * 1024 * 1024,
     "jq": 512 * 1024 * 1024,
@@ -37,7 +37,7 @@ Evaluate = Callable[[int, str, str, str], tuple[bytes, bytes]]
 
 VALUE, USER_ERROR, TIMEOUT, MEMORY, TOO_LARGE = b"V", b"E", b"T", b"M", b"L"
 
-# Runs before the user's code and keeps its own JSON and String. Errors come back as values.
+# Runs before the user's code and keeps its own JSON and String. Errors are returned as values.
 # `result` of a step: on an object without one a hidden getter, on a number, text or boolean the
 # strict getter of its prototype, which yields the primitive itself.
 PRELUDE = """
@@ -86,8 +86,8 @@ PRELUDE = """
 """
 
 
-# What jq's command line has and a value has not: an error here. The output is written as text
-# because the binding would make a float of every large number.
+# Functions of jq's command line without a meaning here are errors. The output is written as text
+# because the binding would convert every large number to a float.
 JQ_WRAPPED = (
     'def input: error("the only input is what stands at ."); def halt_error: error; '
     'def halt_error($code): error; def halt: error("there is nothing to halt"); '
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def limit_process(address_space_bytes_max: int) -> None:
-    """A second line behind the interpreter's own limits: no files, no core, a bound on memory."""
+    """Limit the process in addition to the interpreter: no files, no core dump, bounded memory."""
     try:
         import resource
     except ImportError:  # not on Windows
@@ -161,7 +161,7 @@ def run_javascript(
 
 
 def settle(context: Any, answer: Any) -> str:
-    """Runs what a promise waits for; nothing outside the code can ever settle one."""
+    """Run the jobs of a promise; nothing outside the code can settle it."""
     for _ in range(PENDING_JOBS_MAX):
         text: str = answer()
         if text or not context.execute_pending_job():
@@ -170,7 +170,7 @@ def settle(context: Any, answer: Any) -> str:
 
 
 def failure(text: str) -> tuple[bytes, bytes]:
-    """What the interpreter itself says: out of time, out of memory, or not JavaScript."""
+    """Return the failure of the interpreter: out of time, out of memory, or a syntax error."""
     first = text.partition("\n")[0]
     if first == "InternalError: interrupted":
         return TIMEOUT, b""
@@ -201,7 +201,7 @@ def jq() -> Evaluate:
             return refused(str(error))
         try:
             program = interpreter.compile(JQ_WRAPPED.format(program=code), args=arguments)
-        except ValueError:  # only these compile by themselves and not in brackets
+        except ValueError:  # only these compile alone but not in brackets
             return named("SyntaxError", "a program has no 'module', 'import' or 'include'")
         if not value:
             return VALUE, b"[]"
@@ -230,9 +230,9 @@ def jmespath() -> Evaluate:
             output = interpreter.compile(code).search(json.loads(value))
             text = json.dumps([output], ensure_ascii=False, allow_nan=False).encode()
         except RecursionError:
-            message = "the expression or what it makes is nested too deeply"
+            message = "the expression or its result is nested too deeply"
             return USER_ERROR, json.dumps(["JmespathError", message]).encode()
-        # A JMESPathError, a number that JSON has not, and what its functions do not check.
+        # A JMESPathError, an invalid JSON number, or an unchecked error of its functions.
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             first = str(error).partition("\n")[0]
             return USER_ERROR, json.dumps(["JmespathError", first[:1000]]).encode()
@@ -242,7 +242,7 @@ def jmespath() -> Evaluate:
 
 
 def jsonata() -> Evaluate:
-    """Templates of JSON whose texts in `{% %}` are expressions, filled in for each `$states`."""
+    """Evaluate JSON templates with expressions in `{% %}`, once for each `$states`."""
     import hashlib
     import json
     import random
@@ -257,7 +257,7 @@ def jsonata() -> Evaluate:
     def partition(items: list[Any], size: int) -> list[Any]:
         return [items[at : at + size] for at in range(0, len(items), size)]
 
-    # What the States Language adds to JSONata.
+    # Additions of the States Language to JSONata.
     functions: dict[str, Callable[..., Any]] = {
         "hash": hashed,
         "parse": json.loads,
@@ -294,9 +294,9 @@ def jsonata() -> Evaluate:
             made = [filled(template, {**bindings, "states": each}) for each in json.loads(value)]
             text = json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
         except RecursionError:
-            message = "the expression or what it makes is nested too deeply"
+            message = "the expression or its result is nested too deeply"
             return USER_ERROR, json.dumps(["JsonataError", message]).encode()
-        # A JException, and what neither it nor its functions check.
+        # A JException, or an unchecked error of its functions.
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError,
                 ValueError) as error:  # fmt: skip
             first = str(error).partition("\n")[0]

@@ -1,9 +1,9 @@
-"""Python of users: each run in a fork of its own that can compute and nothing else.
+"""Python of users: each run is a fork that can only compute.
 
-Imported by the child process (child.py), never by the suite. The process has the modules below at
-hand and forks for every run. The fork takes limits on memory and CPU time, closes all but three
-pipes, and has the kernel refuse every system call that computing does not need: no files, no
-network, no processes, no signals to others. It is killed when its time is up.
+Imported by the child process (child.py), never by the suite. The process loads the modules below
+and forks for each run. The fork sets limits on memory and CPU time, closes all but three pipes,
+and makes the kernel reject every system call that computing does not need: no files, no network,
+no processes, no signals to others. It is killed at its time limit.
 """
 
 import ast
@@ -31,11 +31,11 @@ LOG_BYTES_MAX = 64 * 1024
 _CHUNK_BYTES = 64 * 1024
 _ERROR_CHARACTERS_MAX = 1_000
 _RESULT_FD = 3
-# Who computes gives way to who serves.
+# Runs have a lower CPU priority than services.
 _NICE = 10
 _WHERE = "<task>"
 
-# What code can import: nothing can be read from files once it runs.
+# The modules that code can import; a run cannot read files.
 MODULES = (
     "abc", "base64", "binascii", "bisect", "calendar", "cmath", "collections", "collections.abc",
     "colorsys", "contextlib", "copy", "csv", "dataclasses", "datetime", "decimal", "difflib",
@@ -49,7 +49,7 @@ _CODECS = (
     "utf-16", "utf-32", "utf-8-sig",
 )  # fmt: skip
 
-# System calls by the numbers of each machine: memory, time, randomness, its own pipes, its end.
+# Allowed system calls by machine: memory, time, randomness, its own pipes, exit.
 _CALLS = {
     "x86_64": (
         0xC000003E,
@@ -73,7 +73,7 @@ class _Program(ctypes.Structure):
 
 
 def prepare() -> None:
-    """Loads what code may use, once for all runs."""
+    """Load the importable modules, once for all runs."""
     for name in MODULES:
         importlib.import_module(name)
     for name in _CODECS:
@@ -83,7 +83,7 @@ def prepare() -> None:
 
 
 def run_python(limit_ms: int, code: str, variables: str, limits: str) -> tuple[bytes, bytes]:
-    """Status and text: the bytes of what the code printed after their number, then its result."""
+    """Return the status and text: the size of the printed text, the printed text, the result."""
     allowed = json.loads(limits)
     result_out, result_in = os.pipe()
     log_out, log_in = os.pipe()
@@ -124,7 +124,7 @@ def _cause(number: int, used_s: float, cpu_s: int) -> bytes:
 def _collected(
     result: int, log: int, pid: int, deadline: float, output_bytes_max: int
 ) -> tuple[bytes | None, bytes]:
-    """What the fork wrote; None, and it is killed, when it took too long or wrote too much."""
+    """Return the output of the fork, or None after it was killed for its time or output size."""
     parts: dict[int, list[bytes]] = {result: [], log: []}
     sizes = {result: 0, log: 0}
     most = {result: output_bytes_max + _ERROR_CHARACTERS_MAX * 8, log: LOG_BYTES_MAX}
@@ -132,7 +132,7 @@ def _collected(
     late = False
     while open_fds and not late:
         left = deadline - time.monotonic()
-        # Standard input is read between runs only; now it can but end, with who asked.
+        # Standard input is read between runs only; an event during a run means that it has closed.
         ready = select.select([*open_fds, 0], [], [], max(0.0, left))[0] if left > 0 else []
         if 0 in ready:
             os.kill(pid, signal.SIGKILL)
@@ -155,16 +155,16 @@ def _collected(
 
 
 def _die_with(parent: int) -> None:
-    """The kernel tells only of a death from now on: one before it is seen by who adopted us."""
+    """Die with the parent; a parent that is already dead shows as a changed parent id."""
     _call(ctypes.CDLL(None, use_errno=True), _PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
 
 def _become_confined(log_in: int, result_in: int, allowed: dict[str, Any]) -> None:
-    """From here on the process computes, and writes to two pipes. Raises OSError."""
+    """Confine the process to computing and writing to two pipes. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
-    # Out of the way of the numbers they are to have.
+    # Free the numbers that the pipes must get.
     log_in, result_in = os.dup(log_in), os.dup(result_in)
     os.dup2(log_in, 1)
     os.dup2(log_in, 2)
@@ -216,16 +216,16 @@ def _call(libc: ctypes.CDLL, *arguments: int) -> None:
 
 
 def _evaluated(code: str, given: str, output_bytes_max: int) -> bytes:
-    """Status and text of what the code returns; what is given is a JSON object of variables."""
+    """Return the status and text of the result; `given` is a JSON object of variables."""
     try:
         variables = json.loads(given)
         value = _function(code, variables)(**variables)
         said = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        # What is not Unicode is told of by who reads it.
+        # The reader of the result reports invalid Unicode.
         text = said.encode("utf-8", "surrogatepass")
     except MemoryError:
         return MEMORY
-    except BaseException as error:  # noqa: BLE001 (whatever the code raises is its failure)
+    except BaseException as error:  # noqa: BLE001 (any exception of the code is its failure)
         return _failure(error)
     finally:
         _flush()
@@ -233,7 +233,7 @@ def _evaluated(code: str, given: str, output_bytes_max: int) -> bytes:
 
 
 def _function(code: str, variables: Iterable[str]) -> Any:
-    """The code as the body of a function of the variables."""
+    """Compile the code as the body of a function of the variables."""
     tree = ast.parse(code, _WHERE)
     arguments = ast.arguments(
         posonlyargs=[],
@@ -250,7 +250,7 @@ def _function(code: str, variables: Iterable[str]) -> Any:
 
 
 def _failure(error: BaseException) -> bytes:
-    """Name and message of what was raised, with the line of the code where it was."""
+    """Return the name and message of an exception, with its line in the code."""
     line, trace = 0, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == _WHERE:

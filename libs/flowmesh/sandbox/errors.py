@@ -1,13 +1,12 @@
-"""How a run in the sandbox fails."""
+"""Failures of runs in the sandbox."""
 
 
 class SandboxFailure(Exception):
     """The code did not yield a result.
 
-    `class_` is Timeout (its time was up), ResourceLimit (memory, size of the result, or the
-    process died), Cancelled (the sandbox is closing), or the name of the exception the code threw
-    (`TypeError`, `SyntaxError`, `Error`). The message is for the user; `log` is what the code
-    printed before it failed.
+    `class_` is Timeout, ResourceLimit (memory, size of the result, or the process died), Cancelled
+    (the sandbox is closing), or the name of the thrown exception (`TypeError`, `SyntaxError`,
+    `Error`). The message is for the user; `log` is the text printed before the failure.
     """
 
     def __init__(self, class_: str, message: str, log: str = "") -> None:

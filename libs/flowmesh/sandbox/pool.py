@@ -1,7 +1,7 @@
-"""The sandbox: users' code in a few killable child processes, each of one language.
+"""The sandbox: a pool of killable child processes that run users' code, each in one language.
 
-A child is started when it is needed, kept while there is work, ended when idle. A call that is
-out of time is killed with its child; a child that dies takes no other call with it.
+Children are started on demand and ended when idle. A call beyond its time limit is killed with its
+child; the death of a child fails no other call.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ CHILDREN_MAX = 2
 WAITING_MAX = 1_000
 RUNS_PER_CHILD_MAX = 10_000
 IDLE_SECONDS_MAX = 30.0
-# From the limit the child keeps by itself to the kill.
+# The time from the limit that the child enforces to the kill.
 KILL_GRACE_MS = 250
 TIMEOUT_MS_MAX = 60_000
 CODE_BYTES_MAX = 256 * 1024
@@ -42,7 +42,7 @@ VARIABLES_BYTES_MAX = 32 * 1024 * 1024
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}\Z")
-# Classes that the engine gives a meaning; code cannot claim them by the name of its exception.
+# Failure classes with a meaning for the engine; exceptions of code cannot use these names.
 _RESERVED = frozenset(
     {
         "AuthenticationError",
@@ -62,7 +62,7 @@ _RESERVED = frozenset(
 
 
 class Sandbox:
-    """A pool of at most `children_max` processes; enter it to use it, leave it to end them."""
+    """A pool of at most `children_max` processes. An async context manager."""
 
     def __init__(
         self, *, children_max: int = CHILDREN_MAX, idle_seconds: float = IDLE_SECONDS_MAX
@@ -94,7 +94,7 @@ class Sandbox:
 
     @property
     def children(self) -> tuple[int, ...]:
-        """The process ids of the children there are."""
+        """Return the process ids of the children."""
         return tuple(child.pid for child in (*self._idle, *self._busy))
 
     async def run(
@@ -105,10 +105,10 @@ class Sandbox:
         *,
         result_of: Sequence[str] = (),
     ) -> Json:
-        """What the function body `code` returns, with each variable under its name.
+        """Run the function body `code` with the variables and return its result.
 
-        The values of `context` under the ids in `result_of` also answer to `.result`.
-        Raises SandboxFailure, and Overloaded when too many calls wait.
+        The values of `context` under the ids in `result_of` also have `.result`.
+        Raises SandboxFailure, and Overloaded if too many calls wait.
         """
         return await self._outcome(_javascript_call(code, variables, timeout_ms, result_of))
 
@@ -120,16 +120,16 @@ class Sandbox:
         variables: Mapping[str, Json] | None = None,
         timeout_ms: int = 5_000,
     ) -> list[Json]:
-        """Every output of a program applied to a value; JMESPath has one and knows no variables.
+        """Return every output of a program for a value; JMESPath has one output and no variables.
 
-        jq has each variable as `$name`. JSONata's program is a template of JSON, which is filled
-        in for each item of the value, as `$states`. Raises SandboxFailure (SyntaxError, JqError,
-        JmespathError, JsonataError, ValidationError), and Overloaded when too many calls wait.
+        jq has each variable as `$name`. The program of JSONata is a JSON template, evaluated for
+        each item of the value as `$states`. Raises SandboxFailure (SyntaxError, JqError,
+        JmespathError, JsonataError, ValidationError), and Overloaded if too many calls wait.
         """
         call = _program_call(language, program, value, variables or {}, timeout_ms)
         answer = await self.answer(call)
         outputs: list[Json] = _result(answer)
-        # Numbers of jq are floats, those of the others are not.
+        # All numbers of jq are floats; other languages can return inexact integers.
         if language != "jq" and (path := inexact(answer[1:], "result")):
             message = f"{path} is a number that cannot be kept exactly"
             raise SandboxFailure("ValidationError", message)
@@ -139,9 +139,9 @@ class Sandbox:
         return _result(await self.answer(call))
 
     async def answer(self, call: Call) -> bytes:
-        """What a child answers to a call, its status first; raises as `run` does."""
+        """Return the response of a child, status byte first. Raises like `run`."""
         if self._waiting >= WAITING_MAX:
-            message = f"{WAITING_MAX} calls wait for the sandbox already"
+            message = f"{WAITING_MAX} calls are already waiting for the sandbox"
             raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
         self._waiting += 1
         try:
@@ -158,7 +158,7 @@ class Sandbox:
         *,
         result_of: Sequence[str] = (),
     ) -> bool:
-        """Whether a JavaScript expression is truthy; for conditions that CEL cannot express."""
+        """Return whether a JavaScript expression is truthy; for conditions beyond CEL."""
         code = f"return !!(\n{expression}\n)"
         return await self.run(code, variables, timeout_ms, result_of=result_of) is True
 
@@ -168,17 +168,17 @@ class Sandbox:
         data: bytes,
         timeout_ms: int = 5_000,
     ) -> bool:
-        """Whether a condition holds where each of its `roots` is the same JSON.
+        """Return whether a condition holds; each of its `roots` has the same JSON value.
 
-        It has `source`, `dialect`, `steps` and `roots` as with `compile_condition`. Raises
-        SandboxFailure (RenderError), and Overloaded when too many calls wait.
+        It has `source`, `dialect`, `steps` and `roots` as in `compile_condition`. Raises
+        SandboxFailure (RenderError), and Overloaded if too many calls wait.
         """
         code, timeout_ms = orjson.dumps(dict(condition)), min(timeout_ms, CPU_MS_MAX)
         call = _checked(Call("condition", code, b"", data, timeout_ms))
         return await self._outcome(call) is True
 
     async def _answer(self, call: Call) -> bytes:
-        """Code has no effects, so it is given to a new child if one that ran others died of it."""
+        """Run a call, again in a new child if a reused one died; code has no side effects."""
         for fresh in (False, True):
             try:
                 return await self._attempt(call, fresh=fresh)
@@ -211,7 +211,7 @@ class Sandbox:
             self._busy.discard(child)
 
     def _idle_child(self, language: Language) -> Child | None:
-        """The child of the language that was used last, if one has nothing to do."""
+        """Return the most recently used idle child of a language, or None."""
         for index in range(len(self._idle) - 1, -1, -1):
             if self._idle[index].language == language:
                 return self._idle.pop(index)
@@ -224,7 +224,7 @@ class Sandbox:
             self._reaper = asyncio.create_task(self._reap())
 
     async def _reap(self) -> None:
-        """Ends children that had nothing to do for a while; ends itself when none is left."""
+        """End children after their idle time; return when none is left."""
         while self._idle:
             now = asyncio.get_running_loop().time()
             oldest = self._idle[0]
@@ -260,7 +260,7 @@ def _program_call(
 def _check_names(names: Iterable[str], pattern: re.Pattern[str], language: str) -> None:
     for name in names:
         if not pattern.match(name):
-            message = f"{name[:64]!r} is not a name that {language} has"
+            message = f"{name[:64]!r} is not a valid name in {language}"
             raise SandboxFailure("ValidationError", message)
 
 
@@ -269,7 +269,7 @@ def _call(
 ) -> Call:
     if not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
         raise ValueError(f"timeout_ms must be from 1 to {TIMEOUT_MS_MAX}")
-    if language != "javascript":  # no clock of its own, the kill is its only limit
+    if language != "javascript":  # has no clock; the kill is its only limit
         timeout_ms = min(timeout_ms, CPU_MS_MAX)
     try:
         call = Call(
@@ -285,7 +285,7 @@ def _call(
 
 
 def _checked(call: Call) -> Call:
-    """The call, unless its code or its data is too large."""
+    """Return the call. Raises SandboxFailure for too large code or data."""
     if len(call.code) > CODE_BYTES_MAX:
         raise SandboxFailure("ResourceLimit", f"the code is larger than {CODE_BYTES_MAX} bytes")
     if len(call.variables) + len(call.subject) > VARIABLES_BYTES_MAX:
@@ -295,7 +295,7 @@ def _checked(call: Call) -> Call:
 
 
 def why_unreadable(text: bytes) -> str:
-    """What is wrong with a result that orjson does not read."""
+    """Return the fault of a result that orjson cannot parse."""
     try:
         value = json.loads(text.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
@@ -322,11 +322,11 @@ def _result(answer: bytes) -> Json:
     if status == TOO_LARGE:
         limit = RESULT_BYTES_MAX // 1024 // 1024
         raise SandboxFailure("ResourceLimit", f"the result is larger than {limit} MiB")
-    # Not by orjson: what code throws may be text that is not Unicode, or hold a bare tab.
+    # json instead of orjson, because thrown text can be invalid Unicode or contain tabs.
     name, message = json.loads(text, strict=False)
     raise SandboxFailure(class_named(name), message.encode("utf-8", "replace").decode())
 
 
 def class_named(name: str) -> str:
-    """The class of a failure that code names itself."""
+    """Return the failure class for an exception name of the code."""
     return name if _NAME.match(name) and name not in _RESERVED else "Error"

@@ -1,4 +1,4 @@
-"""One child process: start it, hand it a call, kill it. It knows nothing of pools."""
+"""One child process of the sandbox: start it, run a call in it, kill it."""
 
 import asyncio
 import contextlib
@@ -26,9 +26,9 @@ _INTERPRETERS: dict[Language, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a child is asked to run; variables and `subject` are JSON.
+    """A call of a child; variables and `subject` are JSON.
 
-    The subject is what the language adds: JavaScript's proxied steps, the others' value.
+    The subject is the argument of the language: proxied steps for JavaScript, else the value.
     """
 
     language: Language
@@ -45,7 +45,7 @@ class Call:
 
 
 class ChildGone(Exception):
-    """The process ended before it answered, in the run of this number."""
+    """The process ended before it responded, in its run of this number."""
 
     def __init__(self, runs: int) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class ChildGone(Exception):
 
 
 class Child:
-    """A running child; `runs` counts its calls, `idle_since` is the pool's to set."""
+    """A running child; `runs` counts its calls, and the pool sets `idle_since`."""
 
     def __init__(self, language: Language, process: asyncio.subprocess.Process) -> None:
         self.language = language
@@ -79,7 +79,7 @@ class Child:
         return self._process.pid
 
     async def run(self, call: Call) -> bytes:
-        """The answer's status byte and text; raises ChildGone."""
+        """Return the status byte and text of the response. Raises ChildGone."""
         self.runs += 1
         requests, answers = self._process.stdin, self._process.stdout
         assert requests is not None
@@ -97,10 +97,10 @@ class Child:
             raise ChildGone(self.runs) from error
 
     async def kill(self) -> None:
-        """Ends the process at once and waits until it is gone.
+        """Kill the process and wait for its end.
 
-        One that closed its pipes is waited for first: asyncio's watcher, not a signal sent to a
-        process that is no more, should be the one to reap it.
+        If it has closed its pipes, wait before the kill, so that asyncio reaps it and no signal
+        is sent to an ended process.
         """
         if self._gone:
             with contextlib.suppress(TimeoutError):
@@ -109,7 +109,7 @@ class Child:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        # Of a process whose answer nobody reads to its end, asyncio never sees the end.
+        # asyncio notices the end of a process only after its output is read to the end.
         answers = self._process.stdout
         assert answers is not None
         async with self._reading:
@@ -118,9 +118,9 @@ class Child:
 
 
 def command(language: Language) -> Sequence[str]:
-    """What starts a child; it gets no environment."""
+    """Return the command line of a child, which gets no environment."""
     if language == "condition":
-        # It runs what is installed beside this.
+        # This child imports the installed packages.
         return (sys.executable, "-I", str(CHILD), language, str(CHILD.parent))
     if language == "python":
         return (sys.executable, "-I", "-S", str(CHILD), language, str(CHILD.parent))
@@ -128,6 +128,6 @@ def command(language: Language) -> Sequence[str]:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{language} needs the module {name}", name=name)
-    # What the child finds there: an extension module by itself, a package by its folder.
+    # The import path of the child: the folder of the extension module or package.
     folder = str(Path(spec.origin).parents[1 if spec.submodule_search_locations else 0])
     return (sys.executable, "-I", "-S", str(CHILD), language, folder)

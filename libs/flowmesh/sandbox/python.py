@@ -1,4 +1,4 @@
-"""Python of users in the sandbox: the call, and what its answer means."""
+"""Python of users in the sandbox: the call and its response."""
 
 import json
 import struct
@@ -29,7 +29,7 @@ _CPU, _DIED, _UNCONFINED = b"C", b"D", b"U"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use; memory is on top of what Python itself needs."""
+    """The limits of one run; memory is in addition to the needs of Python itself."""
 
     memory_bytes: int = 128 * MIB
     cpu_s: int = 10
@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the code returned, and what it printed."""
+    """The result of the code, and the text it printed."""
 
     value: Json
     log: str
@@ -47,9 +47,9 @@ class Outcome:
 async def run_python(
     sandbox: Sandbox, code: str, variables: Mapping[str, Json], limits: Limits, timeout_ms: int
 ) -> Outcome:
-    """What the function body `code` returns; raises SandboxFailure, and Overloaded.
+    """Run the function body `code`. Raises SandboxFailure, and Overloaded.
 
-    The time counts from when a process has it; the attempt's own limit holds before that.
+    The time limit starts when a process has the call; the caller limits the wait before.
     """
     answer = await sandbox.answer(_call(code, variables, limits, timeout_ms))
     status, text = answer[:1], answer[1:]
@@ -63,8 +63,8 @@ async def run_python(
         except orjson.JSONDecodeError:
             raise SandboxFailure("ValidationError", why_unreadable(result), log) from None
         if path := inexact(result, "result"):
-            told = f"{path} is a number that cannot be kept exactly; return it as a string"
-            raise SandboxFailure("ValidationError", told, log)
+            message = f"{path} is a number that cannot be kept exactly; return it as a string"
+            raise SandboxFailure("ValidationError", message, log)
         return Outcome(value, log)
     raise _failure(status, result, limits, timeout_ms, log)
 
@@ -95,7 +95,7 @@ def _late(timeout_ms: int) -> str:
 def _failure(
     status: bytes, result: bytes, limits: Limits, timeout_ms: int, log: str
 ) -> SandboxFailure:
-    told = {
+    messages = {
         _CPU: f"the code used more than its {limits.cpu_s} s of processor time",
         MEMORY: f"the code needs more than its {limits.memory_bytes // MIB} MiB of memory",
         TOO_LARGE: f"the result is larger than {limits.output_bytes} bytes",
@@ -104,12 +104,12 @@ def _failure(
     }
     if status == TIMEOUT:
         return SandboxFailure("Timeout", _late(timeout_ms), log)
-    if status in told:
-        return SandboxFailure("ResourceLimit", told[status], log)
+    if status in messages:
+        return SandboxFailure("ResourceLimit", messages[status], log)
     try:
-        # Not by orjson: what code raises may say what is not Unicode.
+        # json instead of orjson, because messages of exceptions can be invalid Unicode.
         name, message = json.loads(result)
     except (ValueError, TypeError, RecursionError):
-        return SandboxFailure("Error", "the code wrote where its result belongs", log)
+        return SandboxFailure("Error", "the code wrote to the pipe of its result", log)
     said = str(message).encode("utf-8", "replace").decode()
     return SandboxFailure(class_named(str(name)), said, log)

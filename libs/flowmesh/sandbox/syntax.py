@@ -1,8 +1,8 @@
-"""Whether a text is JavaScript, jq or JMESPath, found out by parsing it and never by running it.
+"""Syntax checks of JavaScript, Python, jq and JMESPath by parsing, without running the code.
 
-The parser of JavaScript is QuickJS. The source stands behind a `throw`, so what parses ends before
-its first statement; and it stands in two different brackets, so it cannot close one and go on
-outside. jq computes constants while it compiles and has no limits, so a child process compiles it.
+QuickJS parses JavaScript. The source follows a `throw`, so it ends before its first statement. It
+is parsed in two different brackets, so it cannot close one and continue outside. jq computes
+constants while it compiles and has no limits, so a child process compiles it.
 """
 
 import ast
@@ -25,7 +25,7 @@ PARSE_MEMORY_BYTES_MAX = 32 * 1024 * 1024
 PARSE_STACK_BYTES_MAX = 256 * 1024
 MESSAGE_CHARACTERS_MAX = 200
 
-# For one call: the child starts, then compiles some hundred programs in a tenth of a second.
+# For one call, including the start of the child; a hundred programs compile in 0.1 s.
 JQ_SECONDS_MAX = 6.0
 JQ_PROGRAM_SECONDS_MAX = 0.01
 
@@ -35,14 +35,14 @@ _PARAMETERS = "input, context, inputKey"
 
 
 def expression_error(source: str) -> str:
-    """Why `source` is not one JavaScript expression; empty if it is."""
+    """Return the syntax error of a JavaScript expression, or an empty text."""
     return _first_error(f"{_STOP}(\n{source}\n)", f"{_STOP}[\n{source}\n]")
 
 
 def check_syntax(language: Language, code: str, variables: Sequence[str] = ()) -> str:
-    """Why `code` is not the body of a JavaScript or Python function, jq or JMESPath; else empty.
+    """Return the syntax error of a JavaScript or Python function body, jq or JMESPath, or "".
 
-    A jq program may use the `variables` as `$name`.
+    A jq program can use the `variables` as `$name`.
     """
     if language == "jq":
         return jq_errors([code], variables)[0]
@@ -59,7 +59,7 @@ def check_syntax(language: Language, code: str, variables: Sequence[str] = ()) -
 
 
 def _python_error(code: str) -> str:
-    """Parsing makes a tree of it and runs nothing."""
+    """Return the syntax error of a Python function body; parsing runs nothing."""
     try:
         ast.parse(code)
     except SyntaxError as error:
@@ -67,18 +67,18 @@ def _python_error(code: str) -> str:
     except (MemoryError, RecursionError):
         return "the code is nested too deeply"
     except UnicodeError:
-        return "the code holds a character that Python has not"
+        return "the code holds a character that is invalid in Python"
     except ValueError as error:
-        # So null bytes are refused before Python 3.11.4.
+        # Python before 3.11.4 raises ValueError for null bytes.
         return str(error)
     return ""
 
 
 def jq_errors(programs: Sequence[str], variables: Sequence[str] = ()) -> list[str]:
-    """Why each text is not a jq program, empty where it is; one process compiles them all.
+    """Return the syntax error of each jq program, or ""; one process compiles them all.
 
-    It is killed when it takes too long. The program it was at is the culprit, and those behind it
-    stay unchecked: the caller refuses the lot for the one.
+    It is killed at its time limit. Then the current program gets the error and later ones stay
+    unchecked, because the caller rejects all of them for one.
     """
     errors = [_refused_unread(program) for program in programs]
     names = orjson.dumps(dict.fromkeys(variables))
@@ -107,12 +107,12 @@ def _refused_unread(program: str) -> str:
 
 
 def _jmespath_error(expression: str) -> str:
-    """Functions have fixed names, so an unknown one is an error of the text as well."""
+    """Return the syntax error; an unknown function is an error too."""
     try:
         waiting = [jmespath.compile(expression).parsed]
     except RecursionError:
         return "the expression is nested too deeply"
-    except ValueError as error:  # what a JMESPathError is
+    except ValueError as error:  # the base of JMESPathError
         return str(error).partition("\n")[0][:MESSAGE_CHARACTERS_MAX]
     while waiting:
         node = waiting.pop()
@@ -123,7 +123,7 @@ def _jmespath_error(expression: str) -> str:
 
 
 def _compiled(calls: Sequence[Call]) -> bytes:
-    """What a child answers to the calls, as far as it comes."""
+    """Return the responses of a child to the calls, up to its end."""
     process = subprocess.Popen(
         command("jq"),
         stdin=subprocess.PIPE,
@@ -168,6 +168,6 @@ def _first_error(*sources: str) -> str:
 
 
 def _message(text: str) -> str:
-    """QuickJS's first line, without the kind of error before it."""
+    """Return the first line of QuickJS's message, without the error type."""
     first = text.partition("\n")[0].partition(": ")
     return (first[2] or first[0])[:MESSAGE_CHARACTERS_MAX]

@@ -1,7 +1,7 @@
-"""TypeScript as JavaScript: what is only there for types becomes space, the rest stays where it is.
+"""TypeScript to JavaScript: types become spaces, so all other code keeps its place.
 
-What would have to become other code (enums, namespaces, decorators, parameter properties) is
-refused by name. The parser is tree-sitter, imported when the first TypeScript comes.
+Constructs that need generated code (enums, namespaces, decorators, parameter properties) are
+rejected by name. The parser is tree-sitter, imported at first use.
 """
 
 import re
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 CODE_CHARACTERS_MAX = 64 * 1024
-# Statements and members without an effect: what stands around them must not grow together.
+# Statements and members without an effect; the code around them must stay separate.
 _STATEMENTS = frozenset(
     {
         "abstract_method_signature", "ambient_declaration", "function_signature", "index_signature",
@@ -31,7 +31,7 @@ _REFUSED = {
     "decorator": "a decorator",
     "import_alias": "import … = …",
 }
-# Tokens that are there for types, by what they stand in.
+# Tokens of types, by their enclosing node.
 _TOKENS = {
     "?": ("method_definition", "optional_parameter", "public_field_definition"),
     "!": ("non_null_expression", "public_field_definition", "variable_declarator"),
@@ -40,16 +40,16 @@ _TOKENS = {
 }
 _PARAMETERS = ("optional_parameter", "required_parameter")
 _MODIFIERS = frozenset({"accessibility_modifier", "override_modifier", "readonly"})
-# Behind a type these begin a statement on their line; behind an expression they go on with it.
-_GOES_ON = re.compile(rb"[ \t]*\r?\n\s*[(\[`]")
+# After a type these start a new statement; after an expression they continue it.
+_CONTINUES = re.compile(rb"[ \t]*\r?\n\s*[(\[`]")
 
 
 class TypeScriptInvalid(Exception):
-    """The code is not TypeScript, or not such as can do without its types; says the line."""
+    """The code is not TypeScript, or needs more than erasing its types; names the line."""
 
 
 def javascript_of(code: str) -> str:
-    """The body of a function, without its types; raises TypeScriptInvalid."""
+    """Return the function body without its types. Raises TypeScriptInvalid."""
     if len(code) > CODE_CHARACTERS_MAX:
         raise TypeScriptInvalid(f"the code is longer than {CODE_CHARACTERS_MAX} characters")
     import tree_sitter
@@ -64,7 +64,7 @@ def javascript_of(code: str) -> str:
     if root.has_error:
         raise TypeScriptInvalid(f"a syntax error (line {_line(_first_error(root))})")
     blank = bytearray(text)
-    # With what each stands in: the parser would look for it from the root.
+    # Each node with its parent, which the parser would search from the root.
     waiting = [(root, "")]
     while waiting:
         node, parent = waiting.pop()
@@ -87,7 +87,7 @@ def _line(node: "Node") -> int:
 
 
 def _erased(node: "Node", parent: str, text: bytes, blank: bytearray) -> bool:
-    """Erases what of the node is there for types; true where nothing is left of it to look at."""
+    """Erase the types of a node. Return True if its children need no visit."""
     kind = node.type
     if kind in _REFUSED and node.is_named:
         message = f"{_REFUSED[kind]} is more than types, and not supported (line {_line(node)})"
@@ -106,7 +106,7 @@ def _erased(node: "Node", parent: str, text: bytes, blank: bytearray) -> bool:
     if kind in ("as_expression", "satisfies_expression"):
         kept = node.children[0]
         _erase(blank, kept.end_byte, node.end_byte)
-        if _GOES_ON.match(text, node.end_byte):
+        if _CONTINUES.match(text, node.end_byte):
             blank[kept.end_byte] = ord(";")
     elif kind == "formal_parameters":
         named = node.named_children
@@ -117,7 +117,7 @@ def _erased(node: "Node", parent: str, text: bytes, blank: bytearray) -> bool:
 
 
 def _erase(blank: bytearray, start: int, end: int, *, lines: bool = False) -> None:
-    """Spaces; lines are kept where a statement may end at one."""
+    """Overwrite with spaces; `lines` keeps line breaks that may end a statement."""
     for index in range(start, end):
         if not lines or blank[index] != ord("\n"):
             blank[index] = ord(" ")

@@ -1,4 +1,4 @@
-"""JSON Schemas as such: what is in one, and whether what one allows fits another. Pure, no I/O."""
+"""JSON Schemas: their structure, and the compatibility of two schemas. Pure, no I/O."""
 
 from flowmesh.schemas.comparison import OTHERS, Comparison, compatible, part_of
 from flowmesh.schemas.documents import (

@@ -1,10 +1,9 @@
-"""Whether every value that one schema allows fits another one.
+"""Compatibility of two schemas: whether the second allows every value of the first.
 
-Both are taken apart into shapes of one type each. The upstream is compatible when each of its
-shapes lies inside one of the downstream's, in all its members and items; a recursive pair of
-schemas is taken to be when it is met again, which its finite values justify. It is incompatible
-where something that it says certainly does not fit, the rules are those of `Kind`. Comparing is
-bounded: what is too large is unknown.
+Both are expanded to shapes of one type each. The upstream is compatible if each of its shapes is
+inside a shape of the downstream, in all members and items. A recursive pair of schemas is assumed
+compatible when it recurs, which is sound for finite values. It is incompatible by the rules of
+`Kind`. The effort is limited; too large schemas have an unknown result.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,11 +35,11 @@ from flowmesh.schemas.words import types_of, words_of
 
 Json = Any
 OTHERS = "*"
-"""In a path: any member that neither schema names."""
+"""Stands in a path for members that neither schema names."""
 STEPS_MAX = 5_000
-"""Pairs of parts and of shapes that one verdict may rest on."""
+"""The limit of compared pairs of parts and shapes for one verdict."""
 ALL_STEPS_MAX = 100_000
-"""Those of all verdicts together, beyond the first FREE_STEPS of each."""
+"""The limit for all verdicts together, beyond the first FREE_STEPS of each."""
 FREE_STEPS = 64
 DEPTH_MAX = 40
 FINDINGS_MAX = 50
@@ -64,7 +63,7 @@ _INSIDE = Result(How.INSIDE)
 
 
 def _all_of(results: Iterable[Result]) -> Result:
-    """Of parts that a value has side by side: one that does not fit decides."""
+    """Combine the results of all parts of a value; a conflict takes precedence."""
     how, findings = How.INSIDE, list[Finding]()
     for result in results:
         how = max(how, result.how)
@@ -74,12 +73,12 @@ def _all_of(results: Iterable[Result]) -> Result:
 
 
 def _milder(result: Result) -> Result:
-    """The same of a part that a value need not have."""
+    """Return the result for an optional part."""
     return Result(How.BROKEN, result.findings) if result.how is How.APART else result
 
 
 def _moved(result: Result, path: Path) -> Result:
-    """The same at a path."""
+    """Return the result below a path."""
     if not path or not result.findings:
         return result
     findings = (replace(each, path=(*path, *each.path)) for each in result.findings)
@@ -87,14 +86,14 @@ def _moved(result: Result, path: Path) -> Result:
 
 
 class Comparison:
-    """Compares parts; keeps what it has taken apart, so one serves a whole workflow."""
+    """Compares parts and caches their shapes; one instance serves a whole workflow."""
 
     def __init__(self) -> None:
         self.expansion = Expansion(self._disjoint)
         self._steps = 0
         self._steps_left = ALL_STEPS_MAX
         self._open: set[tuple[object, object]] = set()
-        # How often a pair was met again while it was open, or was left alone.
+        # The number of pairs assumed compatible or skipped.
         self._assumed = 0
         self._results: dict[tuple[object, object], tuple[Part, Part, Result]] = {}
 
@@ -104,7 +103,7 @@ class Comparison:
         return Verdict(_OUTCOMES[result.how], result.findings)
 
     def _step(self) -> bool:
-        """Whether there is room for one more."""
+        """Count a step. Return whether it is within the limits."""
         self._steps += 1
         if self._steps <= FREE_STEPS:
             return True
@@ -115,7 +114,7 @@ class Comparison:
         return self._parts(one, other, ()).how is How.APART
 
     def _parts(self, up: Part, down: Part, path: Path) -> Result:
-        """What is known of a pair is kept, unless it fits for what was assumed of an open one."""
+        """Compare a pair; cache the result unless it depends on an assumption."""
         pair = (_identity(up), _identity(down))
         if pair[0] == pair[1]:
             return _INSIDE
@@ -135,12 +134,12 @@ class Comparison:
         self._open.discard(pair)
         lasting = isinstance(up, Leaf) and isinstance(down, Leaf)
         if lasting and (assumed == self._assumed or result.how is not How.INSIDE):
-            # With the parts, so that their identities stay their own.
+            # Keeps the parts alive, so that their ids stay unique.
             self._results[pair] = (up, down, result)
         return _moved(result, path)
 
     def _shapes(self, ups: tuple[Shape, ...], downs: tuple[Shape, ...], path: Path) -> Result:
-        """Alternatives against alternatives, type by type."""
+        """Compare alternatives with alternatives, by type."""
         groups: list[tuple[list[Shape], Result]] = []
         for type_ in dict.fromkeys(shape.type for shape in ups):
             some = [shape for shape in ups if shape.type == type_]
@@ -161,12 +160,12 @@ class Comparison:
                 kind = Kind.RANGE if all(shape.said for shape in some) else Kind.UNDECLARED
                 text = f"may be {words_of(some)}"
                 findings.append(Finding(kind, path, words_of(ups), words_of(downs), text))
-            # A conflict in one of several alternatives is a doubt of the whole.
+            # A conflict in one of several alternatives is a doubt about the whole.
             findings += [_doubted(finding) for finding in result.findings]
         return Result(How.OPEN, tuple(findings))
 
     def _group(self, ups: list[Shape], downs: list[Shape], path: Path) -> Result:
-        """Shapes of one type. Conflicts deep inside are told where there is one of each only."""
+        """Compare shapes of one type. Nested conflicts are reported for a single pair only."""
         results = [self._one(up, downs, path) for up in ups]
         if len(results) == 1:
             return results[0]
@@ -248,7 +247,7 @@ class Comparison:
         return results
 
     def _most(self, facts: Arrays) -> int | None:
-        """How many items there may be: none behind one that nothing fits."""
+        """Return the maximum number of items; an item that allows no value ends the list."""
         for index in range(min(facts.told + 1, ITEMS_MAX)):
             if facts.most is not None and index >= facts.most:
                 break
@@ -294,7 +293,7 @@ class Comparison:
         return Result(How.OPEN, (finding,))
 
     def _member(self, have: Objects, take: Objects, name: str, path: Path) -> Result:
-        """One that at least one of the two names."""
+        """Compare a member that at least one of the two names."""
         given, below = have.member(name), (*path, name)
         shapes = self.expansion.shapes(given)
         if not shapes:
@@ -311,7 +310,7 @@ class Comparison:
         return result if name in have.required else _milder(result)
 
     def _others(self, up: Shape, down: Shape, path: Path) -> list[Result]:
-        """Members that neither names: what they may be, against each place they may belong to."""
+        """Compare the members that neither schema names."""
         have, take = up.facts, down.facts
         assert isinstance(have, Objects)
         assert isinstance(take, Objects)
@@ -343,7 +342,7 @@ class Comparison:
         return results
 
     def _members_most(self, facts: Objects) -> int | None:
-        """How many members there may be, where a rule lists them all."""
+        """Return the maximum number of members if a rule lists them all."""
         counts = [] if facts.most is None else [facts.most]
         counts += [len(rule.properties) for rule in facts.rules if self._lists_all(rule)]
         return min(counts, default=None)
@@ -362,9 +361,9 @@ class Comparison:
 
 
 def _may_reach(source: str, sink: str, rule: Rule, patterns: set[str]) -> bool:
-    """Whether a name from the pattern `source` may belong to the pattern `sink` of a rule.
+    """Return whether a name matching `source` can match the pattern `sink` of a rule.
 
-    Empty patterns are those of the names that match none.
+    An empty pattern stands for the names that match no pattern.
     """
     if not source:
         return sink not in patterns
@@ -384,7 +383,7 @@ def _doubt(up: Shape, downs: Sequence[Shape], path: Path, text: str) -> Finding:
 
 
 def _doubted(finding: Finding) -> Finding:
-    """A conflict in one of several alternatives is a doubt of the whole."""
+    """Turn a conflict in one of several alternatives into a doubt."""
     if not finding.conflict:
         return finding
     text = finding.text or f"may be {finding.given}"
@@ -399,7 +398,7 @@ def _each_inside(up: Shape, downs: Sequence[Shape]) -> bool:
 
 
 def _identity(part: Part) -> object:
-    """The same for parts that mean the same; good while they are compared."""
+    """Return a key that is equal for equal parts during a comparison."""
     match part:
         case Leaf(schema, document):
             if isinstance(schema, bool):
@@ -411,7 +410,7 @@ def _identity(part: Part) -> object:
 
 
 def _same(up: Part, down: Part) -> bool:
-    """Whether both are written alike: then whatever they say, they say the same."""
+    """Return whether both are written alike, so that they are equivalent."""
     if not isinstance(up, Leaf) or not isinstance(down, Leaf):
         return False
     return all(
@@ -421,19 +420,19 @@ def _same(up: Part, down: Part) -> bool:
 
 
 def _text(schema: Json) -> bytes:
-    """Parts that stand in it are themselves only."""
+    """Return the schema as text; an embedded part equals only itself."""
     return orjson.dumps(schema, default=id, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def compatible(upstream: Json, downstream: Json) -> Verdict:
-    """Whether every value of the one schema fits the other one. Both have been found sound."""
+    """Compare two valid schemas: whether `downstream` allows every value of `upstream`."""
     return Comparison().verdict(part_of(upstream), part_of(downstream))
 
 
 def part_of(schema: Json) -> Part:
-    """A sound schema as something to compare; None says nothing.
+    """Return a valid schema as a part; None has no constraint.
 
-    Parts may stand in it where subschemas do.
+    Parts can be embedded in place of subschemas.
     """
     if isinstance(schema, Part):
         return schema

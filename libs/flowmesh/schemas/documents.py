@@ -1,7 +1,7 @@
-"""One JSON Schema as a document: its subschemas, their drafts, and what references lead to.
+"""A JSON Schema as a document: its subschemas, their drafts, and targets of references.
 
-References are followed inside the document only, by pointer, by anchor and to the resources that
-are embedded in it under an `$id`. Nothing is fetched; published metaschemas are known by name.
+References are resolved inside the document only, by pointer, by anchor and to embedded resources
+with an `$id`. Nothing is fetched; published metaschemas are known by name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ DIRECT = frozenset(
         "else",
     }
 )
-# What relative names are relative to where the document has no name of its own.
+# The base of relative names in a document without a name.
 _NAMELESS = "http://schema.invalid/"
 _VOCABULARIES = {
     "2019-09": "core applicator validation meta-data format content",
@@ -53,15 +53,15 @@ class Draft(IntEnum):
 
     @property
     def refs_stand_alone(self) -> bool:
-        """Whether what stands beside a `$ref` means nothing."""
+        """Return whether siblings of a `$ref` are ignored."""
         return self <= Draft.DRAFT_7
 
     def asserts(self, format_: str) -> bool:
-        """Whether a text that is not of this format is invalid, not just remarkable."""
+        """Return whether the format is asserted, not just an annotation."""
         return _FORMATS.get(format_, self) < self <= Draft.DRAFT_7
 
 
-# The draft before the first one that asserts it; the later ones assert none.
+# The draft before the first one that asserts a format; later drafts assert none.
 _FORMATS = {
     **dict.fromkeys(("date", "time", "date-time", "email", "idn-email", "hostname"), 0),
     **dict.fromkeys(("ipv4", "ipv6", "uri", "regex"), 0),
@@ -88,13 +88,13 @@ METASCHEMA: Mapping[str, Json] = {}
 
 
 def draft_named(uri: Json) -> Draft | None:
-    """The draft that `$schema` names; None where it names no published one."""
+    """Return the published draft that `$schema` names, or None."""
     return _DRAFTS.get(uri.removesuffix("#")) if isinstance(uri, str) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A subschema that is an object; `base` is the name that those in it are relative to."""
+    """A subschema that is an object; `base` is the base of names in it."""
 
     schema: dict[str, Json]
     path: Path
@@ -103,7 +103,7 @@ class Place:
 
 
 def places(schema: dict[str, Json], path: Path = ()) -> Iterator[Place]:
-    """Every subschema that is an object, the schema itself first."""
+    """Yield every subschema that is an object, the schema itself first."""
     waiting = [(schema, path, _NAMELESS, DEFAULT_DRAFT)]
     while waiting:
         part, at, base, draft = waiting.pop()
@@ -118,7 +118,7 @@ def places(schema: dict[str, Json], path: Path = ()) -> Iterator[Place]:
 
 
 def children(schema: dict[str, Json]) -> Iterator[tuple[Path, Json]]:
-    """The subschemas of a schema with the keys that lead to each."""
+    """Yield the subschemas of a schema with their keys."""
     for keyword, value in schema.items():
         if keyword in BY_NAME and isinstance(value, dict):
             yield from (((keyword, name), child) for name, child in value.items())
@@ -129,7 +129,7 @@ def children(schema: dict[str, Json]) -> Iterator[tuple[Path, Json]]:
 
 
 def _id_of(schema: dict[str, Json], draft: Draft) -> str:
-    """What the schema is called, beside a `$ref` of the older drafts nothing."""
+    """Return the `$id` of a schema; empty beside a `$ref` of older drafts."""
     if draft.refs_stand_alone and "$ref" in schema:
         return ""
     name = schema.get("id" if draft is Draft.DRAFT_4 else "$id")
@@ -142,7 +142,7 @@ def _named(schema: dict[str, Json], base: str, draft: Draft) -> str:
 
 
 def _joined(base: str, reference: str) -> str:
-    """As `urljoin`, which knows no names without a hierarchy (`urn:…`)."""
+    """Join like `urljoin`, which does not support names such as `urn:…`."""
     if reference.startswith("#"):
         return urldefrag(base).url + reference
     try:
@@ -162,7 +162,7 @@ def _anchors(place: Place) -> Iterator[str]:
 
 
 class Document:
-    """A schema whose references can be followed."""
+    """A schema whose references can be resolved."""
 
     def __init__(self, root: dict[str, Json], found: Iterable[Place] | None = None) -> None:
         self.root = root
@@ -171,7 +171,7 @@ class Document:
         self._anchors: dict[tuple[str, str], dict[str, Json]] = {}
         self._dynamic: dict[str, list[Json]] = {}
         self.repeated: list[Place] = []
-        """Subschemas with a name that another one has."""
+        """Subschemas with a duplicate name."""
         for place in found if found is not None else places(root):
             self._places[id(place.schema)] = place
             own = urldefrag(_id_of(place.schema, place.draft)).url
@@ -193,9 +193,9 @@ class Document:
         return place.draft if place is not None else self._places[id(self.root)].draft
 
     def target(self, schema: dict[str, Json], reference: str) -> Json:
-        """What a reference in `schema` leads to; None where that is not in the document.
+        """Return the target of a reference in `schema`; None outside the document.
 
-        `METASCHEMA` for a published one: that is at hand everywhere.
+        A published metaschema is `METASCHEMA`.
         """
         place = self._places.get(id(schema)) or self._places[id(self.root)]
         uri, fragment = urldefrag(_joined(place.base, reference))
@@ -211,7 +211,7 @@ class Document:
         return found if isinstance(found, dict | bool) else None
 
     def dynamic_targets(self, keyword: str, reference: str) -> list[Json]:
-        """What a dynamic reference may lead to besides its target."""
+        """Return the further possible targets of a dynamic reference."""
         name = "$recursiveRef" if keyword == "$recursiveRef" else f"#{urlsplit(reference).fragment}"
         return self._dynamic.get(name, []) if keyword != "$ref" else []
 

@@ -1,4 +1,4 @@
-"""From schemas to shapes: keywords of each draft, references, `allOf`, `anyOf` and `oneOf`."""
+"""Expansion of schemas to shapes: keywords by draft, references, `allOf`, `anyOf`, `oneOf`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +35,7 @@ DEPTH_MAX = 40
 ONE_OF_MAX = 16
 PATTERNS_MAX = 32
 _TOO_MUCH = "a choice among too many alternatives"
-# The first and the last draft that knows a keyword, where that is not all of them.
+# The first and the last draft of a keyword that not all drafts have.
 _KNOWN: Mapping[str, tuple[int, int]] = {
     "const": (6, 9999),
     "contains": (6, 9999),
@@ -52,7 +52,7 @@ _KNOWN: Mapping[str, tuple[int, int]] = {
     "prefixItems": (2020, 9999),
     "additionalItems": (4, 2019),
 }
-# What is not followed, by the types it speaks of.
+# Unsupported keywords by the types they constrain.
 _OPAQUE: Mapping[str, tuple[str, ...]] = {
     "not": TYPES,
     "if": TYPES,
@@ -79,13 +79,13 @@ Disjoint = Callable[[Part, Part], bool]
 
 
 class Expansion:
-    """Shapes of parts, each schema taken apart once. `disjoint` proves that parts share nothing."""
+    """Expands each schema once. `disjoint` proves that two parts share no value."""
 
     def __init__(self, disjoint: Disjoint) -> None:
         self._disjoint = disjoint
         self._shapes: dict[tuple[int, int], tuple[Leaf, tuple[Shape, ...]]] = {}
         self._depth = 0
-        # How often something was left alone because it was too deep.
+        # The number of expansions skipped for their depth.
         self._cuts = 0
 
     def shapes(self, part: Part) -> tuple[Shape, ...]:
@@ -123,7 +123,7 @@ class Expansion:
         cuts = self._cuts
         found = self._schema(leaf)
         if cuts == self._cuts:
-            # The schema is kept with its shapes, so that its identity stays its own.
+            # Keeps the schema alive, so that its id stays unique.
             self._shapes[id(schema), id(leaf.document)] = (leaf, found)
         return found
 
@@ -167,7 +167,7 @@ class Expansion:
 
 
 def _of_draft(schema: dict[str, Json], draft: Draft) -> dict[str, Json]:
-    """Without the keywords that mean nothing in the draft."""
+    """Return the schema without keywords that the draft does not have."""
     return {
         keyword: value
         for keyword, value in schema.items()
@@ -212,7 +212,7 @@ def _opaque(schema: dict[str, Json], type_: str, draft: Draft) -> str:
         return "dependencies"
     if type_ == "string" and draft in (Draft.DRAFT_6, Draft.DRAFT_7):
         return next((k for k in ("contentEncoding", "contentMediaType") if k in schema), "")
-    # There 1.0 is no integer.
+    # In draft 4, 1.0 is not an integer.
     return "draft 4" if draft is Draft.DRAFT_4 and type_ == "number" else ""
 
 
@@ -310,7 +310,7 @@ def _objects(schema: dict[str, Json], draft: Draft, document: Document) -> Objec
 
 
 def _identity(schema: Json, draft: Draft, document: Document) -> bytes:
-    """The same only for what means the same; references mean it in their document."""
+    """Return a key that is equal only for equivalent schemas of a document."""
     text = orjson.dumps([draft, schema])
     return text + str(id(document)).encode() if b'"$' in text else text
 
@@ -321,7 +321,7 @@ def _constants(schema: dict[str, Json]) -> list[list[Json]]:
 
 
 def _union_of_constants(values: list[Json]) -> tuple[Shape, ...]:
-    """Of strings, numbers, booleans and null one shape each; objects and arrays one by one."""
+    """Return one shape for each scalar type, and one for each object or array."""
     found: list[Shape] = []
     plain: dict[str, list[Json]] = {}
     for value in values:

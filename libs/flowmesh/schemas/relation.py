@@ -1,6 +1,6 @@
-"""How two shapes of one type lie to each other, as far as they say it of the value itself.
+"""The relation of two shapes of one type, without their members and items.
 
-What is in objects and arrays is compared by flowmesh.schemas.comparison.
+flowmesh.schemas.comparison compares members and items.
 """
 
 import math
@@ -22,12 +22,12 @@ class How(IntEnum):
     APART = 3
 
 
-# No text is of two of these.
+# No text has two of these formats.
 _FORMATS_APART = frozenset({"date", "time", "date-time", "uuid", "ipv4", "ipv6", "email"})
 
 
 def relation(up: Shape, down: Shape) -> tuple[How, str]:
-    """How the values of `up` lie to those of `down`, and what may not fit."""
+    """Return the relation of the values of `up` to those of `down`, and the doubt."""
     if up.values is not None:
         return _of_values(up, down)
     if down.values is not None and not any(map(held_by(up), down.values)):
@@ -46,7 +46,7 @@ def relation(up: Shape, down: Shape) -> tuple[How, str]:
 
 
 def _of_values(up: Shape, down: Shape) -> tuple[How, str]:
-    """Each can be asked; those that the schema rules out itself do not count."""
+    """Compare enumerated values; values that their own schema excludes are skipped."""
     fit: list[object] = []
     not_fit: list[object] = []
     fits = held_by(down)
@@ -82,7 +82,7 @@ def _numbers(up: Numbers, down: Numbers) -> tuple[How, str]:
 def _whole_bounds(
     facts: Numbers,
 ) -> tuple[tuple[float, bool] | None, tuple[float, bool] | None]:
-    """The bounds, of integers those that are integers themselves."""
+    """Return the bounds, rounded to integers for integers."""
     low, high = facts.low, facts.high
     if facts.integer and low is not None:
         low = (math.floor(low[0]) + 1 if low[1] else math.ceil(low[0]), False)
@@ -92,7 +92,7 @@ def _whole_bounds(
 
 
 def _above(low: tuple[float, bool] | None, high: tuple[float, bool] | None) -> bool:
-    """Whether nothing lies between a lower and an upper bound."""
+    """Return whether no value is between a lower and an upper bound."""
     if low is None or high is None:
         return False
     return low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))
@@ -103,7 +103,7 @@ def _beyond(high: tuple[float, bool], other: tuple[float, bool]) -> bool:
 
 
 def _multiple(up: Numbers, multiple: float, *, whole: bool) -> bool:
-    """By whole numbers only: what validators do with fractions is not arithmetic."""
+    """Check integers only, because validators treat fractions inexactly."""
     if multiple in up.multiples or (multiple == 1 and whole):
         return True
     if not float(multiple).is_integer():

@@ -1,9 +1,8 @@
-"""What a schema allows, taken apart: shapes of one type each, with what is said of that type.
+"""The values a schema allows, as shapes of one type each with the constraints of that type.
 
-A `Part` is a schema, or several that hold together or side by side; `Expansion` gives its shapes.
-Where a schema says what is not followed here, its shapes allow more than it does and say so
-(`opaque`). So "every value fits these shapes" proves nothing where one of them is opaque, and
-"no value fits any" always does.
+A `Part` is a schema, or a conjunction or disjunction of several; `Expansion` returns its shapes. A
+shape of a schema with unsupported keywords allows more than the schema and is marked `opaque`. So
+"every value fits these shapes" proves nothing if one is opaque; "no value fits" always does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ _PROBES_MAX = 2_000
 
 
 class Part:
-    """A schema, or several: Leaf, Every, Either or Given."""
+    """A schema or a combination: Leaf, Every, Either or Given."""
 
     __slots__ = ()
 
@@ -38,21 +37,21 @@ class Leaf(Part):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Every(Part):
-    """What fits each of the parts."""
+    """The values that fit all of the parts."""
 
     parts: Sequence[Part]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Either(Part):
-    """What fits one of the parts, or several."""
+    """The values that fit at least one of the parts."""
 
     parts: Sequence[Part]
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A bound is its number and whether that number itself is outside."""
+    """The constraints of numbers. A bound is a number and whether it is exclusive."""
 
     low: tuple[Number, bool] | None = None
     high: tuple[Number, bool] | None = None
@@ -72,7 +71,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Strings:
-    """`asserted` are those of `formats` by which values are refused."""
+    """The constraints of strings. `asserted` are the `formats` that reject values."""
 
     least: int = 0
     most: int | None = None
@@ -92,7 +91,7 @@ class Strings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """What one schema says of the items: the first ones, and all behind them."""
+    """The constraints of one schema on items: the first ones, and all further ones."""
 
     first: Sequence[Part]
     rest: Part | None
@@ -117,7 +116,7 @@ class Arrays:
 
     @property
     def told(self) -> int:
-        """How many items are spoken of one by one."""
+        """Return the number of individually constrained items."""
         return max((len(row.first) for row in self.rows), default=0)
 
     def item(self, index: int) -> Part:
@@ -127,7 +126,7 @@ class Arrays:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """What one schema says of the members; `rest` is None where it says nothing of others."""
+    """The constraints of one schema on members; `rest` is None without one on others."""
 
     properties: Mapping[str, Part] = field(default_factory=dict)
     patterns: Mapping[str, Part] = field(default_factory=dict)
@@ -164,14 +163,14 @@ class Objects:
 
     @property
     def told(self) -> dict[str, None]:
-        """The members that are spoken of by name, in order."""
+        """Return the members that are constrained by name, in order."""
         return dict.fromkeys(name for rule in self.rules for name in rule.properties)
 
     def member(self, name: str) -> Part:
         return every([part for rule in self.rules for part in rule.member(name)])
 
     def leaves_out(self, name: str) -> bool:
-        """Whether members are listed, this is none of them, and nothing says there are more."""
+        """Return whether members are listed without this one, and no others are mentioned."""
         return any(rule.properties for rule in self.rules) and all(
             name not in rule.properties
             and not rule.patterns
@@ -185,10 +184,10 @@ Facts = Numbers | Strings | Arrays | Objects
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """Values of one type. `values` are the only ones, where that is said; `said` is whether
-    anything is; `checks` are keywords by which a constant can be judged.
+    """Values of one type. `values` enumerates them, if limited; `said` is set for any constraint;
+    `checks` are keywords for checking a constant.
 
-    `by_nullable` marks the null of `nullable: true`, which JSON Schema does not know.
+    `by_nullable` marks the null of `nullable: true`, which is not part of JSON Schema.
     """
 
     type: str
@@ -200,7 +199,7 @@ class Shape:
     by_nullable: bool = False
 
     def both(self, other: "Shape") -> "Shape | None":
-        """What fits this and the other; None where nothing can."""
+        """Return the intersection with another shape; None if it is empty."""
         if self.type != other.type:
             return None
         values = self.values
@@ -232,7 +231,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Given(Part):
-    """What has these shapes."""
+    """The values of given shapes."""
 
     shapes: tuple[Shape, ...]
 
@@ -246,7 +245,7 @@ _EMPTY: Mapping[str, Facts] = {
 
 
 def blank(type_: str, *, said: bool = True) -> Shape:
-    """Every value of a type."""
+    """Return a shape of every value of a type."""
     values = {"null": (None,), "boolean": (False, True)}.get(type_)
     return Shape(type_, _EMPTY.get(type_), values, said=said)
 
@@ -268,7 +267,7 @@ def either(parts: Sequence[Part]) -> Part:
 
 
 def constant(value: Json) -> Part:
-    """Exactly this value."""
+    """Return a part of exactly one value."""
     return Given((shape_of(value),))
 
 
@@ -286,7 +285,7 @@ def shape_of(value: Json) -> Shape:
 
 
 def object_of(members: Mapping[str, Part], optional: frozenset[str] = frozenset()) -> Shape:
-    """An object of these members; those in `optional` may be missing."""
+    """Return an object shape with these members; those in `optional` can be missing."""
     rule = Rule(members, {}, NOTHING)
     return Shape("object", Objects((rule,), frozenset(members) - optional))
 
@@ -296,12 +295,12 @@ def array_of(items: Sequence[Part]) -> Shape:
 
 
 def list_of(item: Part) -> Shape:
-    """Any number of such items."""
+    """Return an array shape with any number of items."""
     return Shape("array", Arrays((Row((), item),)))
 
 
 def type_name(value: Json) -> str:
-    """The type of a value, integers being numbers."""
+    """Return the type of a value; integers are numbers."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -314,7 +313,7 @@ def type_name(value: Json) -> str:
 
 
 def value_key(value: Json) -> tuple[str, Json]:
-    """Equal for what JSON calls equal; of values that are no objects or arrays."""
+    """Return a key that is equal for equal scalars of JSON."""
     return type_name(value), value
 
 
@@ -327,7 +326,7 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def held_by(shape: Shape) -> Callable[[Json], bool]:
-    """Tells whether a string, a number, a boolean or null is one of the values of a shape."""
+    """Return a test whether a scalar is a value of the shape."""
     keys = None if shape.values is None else set(map(value_key, shape.values))
     checks = [_validator(check).is_valid for check in shape.checks]
 

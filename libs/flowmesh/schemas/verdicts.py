@@ -1,4 +1,4 @@
-"""What comes of comparing what one schema allows with what another one takes."""
+"""Results of the comparison of two schemas."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,10 +7,7 @@ from flowmesh.schemas.documents import Path
 
 
 class Outcome(Enum):
-    """COMPATIBLE: every value of the one fits the other. INCOMPATIBLE: see `Kind`.
-
-    UNKNOWN: neither can be shown.
-    """
+    """COMPATIBLE: every value fits. INCOMPATIBLE: see `Kind`. UNKNOWN: not provable."""
 
     COMPATIBLE = "compatible"
     INCOMPATIBLE = "incompatible"
@@ -18,24 +15,24 @@ class Outcome(Enum):
 
 
 class Kind(Enum):
-    """What was found at a path. The first four are conflicts, the others doubts."""
+    """The kind of a finding. The first four are conflicts, the others doubts."""
 
     TYPE = "type"
-    """Nothing that may be there fits: other types, disjoint values, ranges or lengths."""
+    """No possible value fits: other types, disjoint values, ranges or lengths."""
     EXTRA = "extra"
-    """A member or an item that the other one does not take."""
+    """A member or an item that the downstream forbids."""
     MISSING = "missing"
-    """A required member that is never there."""
+    """A required member that never exists."""
     UNLISTED = "unlisted"
-    """A required member that is not among those listed, where nothing says there may be more."""
+    """A required member that is not listed, with no mention of further members."""
     OPTIONAL = "optional"
-    """A required member that may be missing."""
+    """A required member that can be missing."""
     RANGE = "range"
-    """Some of what may be there fits, and some may not."""
+    """Some possible values fit, others may not."""
     UNFOLLOWED = "unfollowed"
-    """The other schema says something that is not followed."""
+    """The downstream has an unsupported keyword."""
     UNDECLARED = "undeclared"
-    """Nothing is said of what may be there."""
+    """The upstream has no constraint."""
 
 
 CONFLICTS = frozenset({Kind.TYPE, Kind.EXTRA, Kind.MISSING, Kind.UNLISTED})
@@ -43,10 +40,10 @@ CONFLICTS = frozenset({Kind.TYPE, Kind.EXTRA, Kind.MISSING, Kind.UNLISTED})
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found. `path` leads to it in every value, from the root of both schemas.
+    """One finding. `path` leads to its place in values, from the root of both schemas.
 
-    `given` and `needed` say what both schemas have there, `text` what is the matter, `field` which
-    member of what is there is or may be missing.
+    `given` and `needed` describe both schemas there, `text` the problem, and `field` names the
+    missing or optional member.
     """
 
     kind: Kind
@@ -63,7 +60,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome, with all conflicts and doubts that led to it."""
+    """The outcome, with its conflicts and doubts."""
 
     outcome: Outcome
     findings: tuple[Finding, ...] = ()

@@ -1,4 +1,4 @@
-"""Shapes in words, for messages."""
+"""Descriptions of shapes for messages."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ _CHARACTERS_MAX = 40
 
 
 def types_of(shapes: Sequence[Shape]) -> str:
-    """`integer or null`; `nothing` where there are none."""
+    """Return the types, `integer or null`; `nothing` without shapes."""
     names = {_type_of(shape) for shape in shapes}
     return " or ".join(sorted(names)) or "nothing"
 
 
 def words_of(shapes: Sequence[Shape]) -> str:
-    """The types with what bounds them, `number from 1` or `string "a" or "b"`."""
+    """Return the types with their limits, `number from 1` or `string "a" or "b"`."""
     if len(shapes) != 1:
         return types_of(shapes)
     (shape,) = shapes

@@ -1,7 +1,7 @@
 """The transform operations: a catalogue, and pipelines of them applied to JSON values.
 
 Deterministic by a seed, bounded, free of side effects. `Pipeline.apply` computes at once;
-`transformed` has a sandbox for jq and JMESPath, which are code of users.
+`transformed` uses a sandbox for jq and JMESPath, which are code of users.
 """
 
 from flowmesh.transforms.catalogue import OPERATIONS

@@ -1,4 +1,4 @@
-"""Runs a pipeline: it computes here or in a thread, its programs run in a sandbox."""
+"""Running of pipelines: in this thread or another one, with programs in the sandbox."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ PROGRAM_TIMEOUT_MS = 5_000
 
 
 class _End:
-    """What the pipeline made, told apart from a request."""
+    """The result of a pipeline, as opposed to a request."""
 
     def __init__(self, value: Json) -> None:
         self.value = value
@@ -28,10 +28,10 @@ async def transformed(
     timeout_ms: int = PROGRAM_TIMEOUT_MS,
     threaded: bool = True,
 ) -> Json:
-    """The value after the last operation; each program has `timeout_ms`.
+    """Run a pipeline and return its value; each program has `timeout_ms`.
 
-    Raises TransformError, and Overloaded where too much waits for the sandbox. A thread nobody
-    waits for any longer stops after the operation it is at.
+    Raises TransformError, and Overloaded if too many calls wait for the sandbox. The thread of a
+    canceled run stops after its current operation.
     """
     stopped = Event()
     flow = pipeline.flow(value, Run(seed, stopped.is_set))
@@ -56,7 +56,7 @@ def _reached(resume: Callable[[], Request]) -> Request | _End:
 async def _answer(
     flow: Flow, request: Request, sandbox: Sandbox, timeout_ms: int
 ) -> Callable[[], Request]:
-    """What resumes the pipeline: with the outputs, or with a failure it tells the place of."""
+    """Return a function that resumes the pipeline with the outputs or a failure."""
     try:
         outputs = await sandbox.evaluate(
             request.language, request.program, request.value, request.variables, timeout_ms

@@ -3,7 +3,7 @@
 flowmesh.errors.Invalid
 └── PipelineInvalid      every problem of a pipeline, each with its place; found when it is compiled
 Exception
-└── TransformError       an operation met data it cannot work with; fails the step
+└── TransformError       an operation cannot use its data; fails the step
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ VALIDATION = "ValidationError"
 
 @dataclass(frozen=True, slots=True)
 class PipelineProblem:
-    """One thing wrong with a pipeline; `path` leads into it (`[2].operator`)."""
+    """A problem of a pipeline; `path` leads to its place (`[2].operator`)."""
 
     path: str
     message: str
@@ -23,7 +23,7 @@ class PipelineProblem:
 
 
 class PipelineInvalid(Invalid):
-    """A pipeline that cannot be compiled; `problems` holds all that was found."""
+    """A pipeline that cannot be compiled; `problems` has every problem."""
 
     def __init__(self, problems: tuple[PipelineProblem, ...]) -> None:
         codes = {problem.code for problem in problems}
@@ -40,8 +40,8 @@ class PipelineInvalid(Invalid):
 class TransformError(Exception):
     """An operation failed on its data.
 
-    `index` is its 0-based place in the outermost pipeline, -1 unknown. `class_` is the failure's
-    class: ValidationError, or what stopped a program (Timeout, ResourceLimit, Cancelled).
+    `index` is its 0-based place in the outermost pipeline, -1 unknown. `class_` is the failure
+    class: ValidationError, or Timeout, ResourceLimit, Cancelled for a stopped program.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class TransformError(Exception):
         self.class_ = class_
 
     def inside(self, operation: str, index: int) -> "TransformError":
-        """The same error as one of the operation at a place of a pipeline."""
+        """Return the error with the operation and its place in the pipeline."""
         return TransformError(str(self), operation=operation, index=index, class_=self.class_)
 
     def at(self, item: int | str) -> "TransformError":
-        """The same error as one of an item of an array, or of a member of an object."""
+        """Return the error with an item of an array or a member of an object."""
         return TransformError(f"item [{item!r}]: {self}", class_=self.class_)

@@ -1,4 +1,4 @@
-"""What an operation is: its name, its parameters, a tested example, and how to build it."""
+"""The definition of an operation: name, parameters, tested example and builder."""
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Json = Any
 Parameters = Mapping[str, Json]
 Step = Callable[[Json], Json]
-# What an operation does that asks for programs to be evaluated, or has pipelines inside.
+# The run of an operation with programs or nested pipelines.
 Flow = Generator["Request", list[Json], Json]
 FlowStep = Callable[[Json, "Run"], Flow]
 
@@ -66,7 +66,7 @@ _SCHEMAS: dict[ParameterKind, dict[str, Json]] = {
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter; without a default it is None where it is not given.
+    """One parameter; its default is None unless given.
 
     `members` are the parameters of each condition in `conditions`.
     """
@@ -83,7 +83,7 @@ class Parameter:
 
     @property
     def usage(self) -> str:
-        """Its kind, its choices or its default, in a few words for a table."""
+        """Return the kind, choices or default for a table."""
         text = " ".join(self.choices) or self.kind
         if self.required:
             return f"{text}, required"
@@ -106,7 +106,7 @@ class Parameter:
 
 
 def object_schema(parameters: tuple[Parameter, ...]) -> dict[str, Json]:
-    """The JSON Schema of an object that holds the parameters and nothing else."""
+    """Return the JSON Schema of an object with exactly the parameters."""
     return {
         "type": "object",
         "properties": {parameter.name: parameter.schema for parameter in parameters},
@@ -126,7 +126,7 @@ class Example:
 class Prepared:
     """A step that is more than a function of its value.
 
-    `grows`: a value may stand in its result more than once, so that the result is measured.
+    `grows`: the result can repeat a value, so its size is measured.
     """
 
     step: Step | None = None
@@ -154,14 +154,14 @@ class Operation:
 
     @property
     def parameters(self) -> dict[str, Json]:
-        """The JSON Schema of the parameters, `operation` itself aside."""
+        """Return the JSON Schema of the parameters without `operation`."""
         schema = object_schema(self.accepts)
         if self.one_of:
             schema["oneOf"] = [{"required": [name]} for name in self.one_of]
         return schema
 
     def describe(self) -> dict[str, Json]:
-        """The operation as the catalogue answers it."""
+        """Return the operation as an entry of the catalogue."""
         return {
             "name": self.name,
             "category": self.category,

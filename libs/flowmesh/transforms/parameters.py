@@ -1,4 +1,4 @@
-"""Whether a value fits a parameter, and what is near to a name that is wrong."""
+"""Checks of parameter values, and suggestions for wrong names."""
 
 import difflib
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ NAME_CHARACTERS_SHOWN = 64
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'filter'?`, or nothing where no known name is near."""
+    """Return `; did you mean 'filter'?`, or "" without a similar name."""
     near = difflib.get_close_matches(name[:NAME_CHARACTERS_SHOWN], list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def misfit(operation: str, parameter: Parameter, value: Json) -> str:
-    """Why the value does not fit the parameter; empty if it does."""
+    """Return the error of a value for the parameter, or an empty text."""
     if value is None and parameter.kind != "any":
         needs = f"{operation} needs {parameter.name!r}: {parameter.summary}"
         return needs if parameter.required else ""

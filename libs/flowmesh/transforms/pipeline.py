@@ -1,4 +1,4 @@
-"""Compiles pipelines: every problem in one pass, each with its place.
+"""Compilation of pipelines; one pass reports every problem with its place.
 
 Parameters become functions once; applying a pipeline costs about a tenth of a microsecond to a
 microsecond for each item and operation, so large arrays belong in a thread.
@@ -19,9 +19,9 @@ from flowmesh.transforms.run import Pipeline
 
 
 def compile_pipeline(operations: Json) -> Pipeline:
-    """Compiles `[{"operation": name, ...parameters}, ...]`; raises PipelineInvalid.
+    """Compile `[{"operation": name, ...parameters}, ...]`. Raises PipelineInvalid.
 
-    Programs in other languages are not looked into: a run says what is wrong with them.
+    Programs in other languages are not checked; a run reports their errors.
     """
     compiler = _Compiler(templates=False)
     pipeline = compiler.pipeline(operations, "", 1)
@@ -31,9 +31,9 @@ def compile_pipeline(operations: Json) -> Pipeline:
 
 
 def pipeline_problems(operations: Json) -> tuple[PipelineProblem, ...]:
-    """What is wrong with a pipeline whose parameters may still hold `{{ templates }}`.
+    """Return the problems of a pipeline whose parameters can hold `{{ templates }}`.
 
-    A string with a template fits every parameter; it is checked when it has been rendered.
+    A string with a template fits every parameter; it is checked after rendering.
     """
     if isinstance(operations, str) and OPEN in operations:
         return ()
@@ -51,7 +51,7 @@ class _Program:
 
 
 class _Compiler:
-    """One pass over a pipeline and those inside it."""
+    """One pass over a pipeline and nested ones."""
 
     def __init__(self, *, templates: bool) -> None:
         self.problems: list[PipelineProblem] = []
@@ -60,7 +60,7 @@ class _Compiler:
         self._operations = 0
 
     def pipeline(self, operations: Json, path: str, depth: int) -> Pipeline | None:
-        """The pipeline, None where something is wrong with it or a template is still in it."""
+        """Return the pipeline, or None if it has a problem or a template."""
         if not isinstance(operations, list):
             self._add(path, f"a pipeline is an array of operations, not {kind_of(operations)}")
             return None
@@ -72,7 +72,7 @@ class _Compiler:
                 self._add(path, message)
             return None
         if depth > PIPELINE_DEPTH_MAX:
-            self._add(path, f"pipelines stand in each other at most {PIPELINE_DEPTH_MAX} deep")
+            self._add(path, f"pipelines may be nested {PIPELINE_DEPTH_MAX} levels deep")
             return None
         built = [
             self._operation(item, f"{path}[{index}]", depth)
@@ -123,7 +123,7 @@ class _Compiler:
         path: str,
         depth: int,
     ) -> dict[str, Json]:
-        """The parameters with defaults and compiled pipelines; what is wrong is noted."""
+        """Return the parameters with defaults and compiled pipelines; record problems."""
         known = [parameter.name for parameter in accepts]
         for name in given:
             if name not in known:
@@ -183,7 +183,7 @@ class _Compiler:
 
 
 def _program_problems(programs: list[_Program]) -> list[PipelineProblem]:
-    """What is wrong with the programs; those of jq that see the same names are read at once."""
+    """Return the problems of programs; jq programs with equal variables are checked at once."""
     errors: dict[_Program, str] = {}
     names = {each.variables: None for each in programs if each.language == "jq"}
     for variables in names:

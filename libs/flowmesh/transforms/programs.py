@@ -16,7 +16,7 @@ from flowmesh.transforms.operation import (
 from flowmesh.transforms.run import Request, Run
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
-# What stopped a program keeps its class; what the program itself says is about its data.
+# Failures of stopped programs keep their class; other failures are about the data.
 _STOPPED = frozenset({"Timeout", "ResourceLimit", "Cancelled"})
 
 
@@ -32,7 +32,7 @@ def _jq(parameters: Parameters) -> Prepared:
     variables = parameters["variables"] or {}
     for name in variables:
         if not _IDENTIFIER.match(name):
-            raise ValueError(f"{name[:64]!r} is not a name that jq has")
+            raise ValueError(f"{name[:64]!r} is not a valid name in jq")
 
     def flow(value: Json, _run: Run) -> Flow:
         outputs = yield from _evaluated(Request("jq", parameters["program"], value, variables))
@@ -60,14 +60,14 @@ OPERATIONS = (
     Operation(
         "jq",
         "programs",
-        "What a jq program makes of the value; it is stopped after 5 s or at 4 MiB of output.",
+        "Runs a jq program on the value, with limits of 5 s and 4 MiB of output.",
         (
             Parameter("program", "program", "The program, in jq 1.8.", required=True),
-            Parameter("variables", "object", "Values that the program has as `$name`."),
+            Parameter("variables", "object", "Variables of the program, as `$name`."),
             Parameter(
                 "output",
                 "string",
-                "The one output, null where there is none, or an array of all.",
+                "The single output (null without one), or an array of all.",
                 default="one",
                 choices=("one", "all"),
             ),
@@ -79,7 +79,7 @@ OPERATIONS = (
     Operation(
         "jmespath",
         "programs",
-        "What a JMESPath expression finds in the value; it is stopped as jq is.",
+        "Evaluates a JMESPath expression, with the limits of jq.",
         (Parameter("program", "program", "The expression.", required=True),),
         Example(_ROWS, {"program": "[?ok].id"}, [1]),
         _jmespath,

@@ -1,8 +1,8 @@
 """Compiled pipelines and one run of them.
 
-A pipeline computes and never waits: where one of its operations needs a program evaluated, it
-yields a Request and goes on with the outputs it is sent. So it runs in a thread or in an event
-loop, and whoever drives it owns time, randomness and the sandbox.
+A pipeline never waits: an operation that needs a program yields a Request and continues with the
+outputs it is sent. So it runs in a thread or an event loop, and the driver controls time,
+randomness and the sandbox.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from flowmesh.transforms.values import array, bounded, check_size
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A program to evaluate; its outputs are sent to the flow that yielded it."""
+    """A program to evaluate; its outputs are sent to the flow that yielded the request."""
 
     language: Literal["jq", "jmespath"]
     program: str
@@ -27,7 +27,7 @@ class Request:
 
 
 class Run:
-    """One run: the seed of its randomness, what it may still do, and whether it should stop."""
+    """One run: its random seed, its remaining budget, and its stop flag."""
 
     __slots__ = ("_left", "_seed", "_sources", "_stopped")
 
@@ -38,7 +38,7 @@ class Run:
         self._left = WORK_ITEMS_MAX
 
     def random(self, seed: Json) -> Random:
-        """A source for one operation: always the same by a seed of its own, else by the run's."""
+        """Return a random source for one operation, seeded by its own seed or the run's."""
         if seed is not None:
             return Random(str(seed))
         self._sources += 1
@@ -54,9 +54,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A compiled pipeline; share it freely. It never changes the value it is given.
+    """A compiled pipeline; immutable, so it can be shared. It never modifies its input.
 
-    `heavy`: it has pipelines inside or its results grow, so its input says little of its work.
+    `heavy`: it has pipelines inside or its results grow, so its input size does not limit its work.
     """
 
     operations: tuple[tuple[str, Prepared], ...]
@@ -66,7 +66,7 @@ class Pipeline:
         return any(each.grows or each.flow is not None for _, each in self.operations)
 
     def apply(self, value: Json, run: Run | None = None) -> Json:
-        """The value after the last operation, where no operation asks for a program.
+        """Return the value after the last operation, for pipelines without programs.
 
         Raises TransformError naming the operation that failed.
         """

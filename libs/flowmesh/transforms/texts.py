@@ -1,7 +1,7 @@
-"""Texts with fields in them: `Dear ${name}, you owe ${order.total}`.
+"""Texts with fields: `Dear ${name}, you owe ${order.total}`.
 
-`${ }` holds a field path, `${}` the element itself; `$${` writes `${`. What is missing or null
-writes nothing. It is not the language of workflows' `{{ }}`, which is rendered before.
+`${ }` holds a field path, `${}` the element itself; `$${` writes `${`. Missing and null values
+write nothing. Templates of workflows (`{{ }}`) are a different language and rendered before.
 """
 
 import re
@@ -16,7 +16,7 @@ Write = Callable[[Json, TextMeter], str]
 
 
 def compile_text(text: str) -> Write:
-    """A function that writes the text for an element; raises ValueError."""
+    """Return a writer of the text for an element. Raises ValueError."""
     parts: list[str | Callable[[Json], Json]] = []
     end = 0
     for found in _PART.finditer(text):

@@ -1,4 +1,4 @@
-"""What operations share: reading a field, comparing and ordering JSON values, bounds on text."""
+"""Shared functions of operations: fields, comparison and order of JSON values, text limits."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,14 +14,14 @@ Read = Callable[[Json], Json]
 
 
 class Missing:
-    """The mark of a member that is not there, where null means that it is."""
+    """The marker of a missing member, as opposed to null."""
 
 
 MISSING = Missing()
 
 
 def field_path(field: str) -> tuple[str | int, ...]:
-    """The steps of a field such as `address.lines[0]`; raises ValueError."""
+    """Return the steps of a field such as `address.lines[0]`. Raises ValueError."""
     text = f"item{field}" if field.startswith("[") else f"item.{field}"
     try:
         return parse_reference(text, 0, len(text), "").path
@@ -30,7 +30,7 @@ def field_path(field: str) -> tuple[str | int, ...]:
 
 
 def reader(field: str | None) -> Read:
-    """A function that reads the field of an element, MISSING where it is not; None reads it all."""
+    """Return a reader of a field of an element, or MISSING; None reads the whole element."""
     if field is None:
         return lambda element: element
     path = field_path(field)
@@ -43,7 +43,7 @@ def reader(field: str | None) -> Read:
 
 
 def column(field: str | None) -> Callable[[list[Json]], list[Json]]:
-    """A function that reads the field of all items at once; faster than a reader for each."""
+    """Return a reader of a field of all items; faster than a reader for each item."""
     read = reader(field)
     if field is None:
         return lambda items: items
@@ -74,21 +74,21 @@ def or_null(value: Json) -> Json:
 
 
 def array(value: Json) -> list[Json]:
-    """The value, which must be an array."""
+    """Return the value. Raises TransformError unless it is an array."""
     if not isinstance(value, list):
         raise TransformError(f"needs an array, got {kind_of(value)}")
     return value
 
 
 def bounded(items: list[Json]) -> list[Json]:
-    """The items, of which there must not be too many."""
+    """Return the items. Raises TransformError for too many."""
     if len(items) > ITEMS_MAX:
         raise TransformError(f"yields more than {ITEMS_MAX} items")
     return items
 
 
 def each(change: Step, value: Json) -> list[Json]:
-    """What `change` makes of each item; its errors say of which."""
+    """Apply `change` to each item; errors contain the index."""
     items = array(value)
     result: list[Json] = []
     append = result.append
@@ -101,7 +101,7 @@ def each(change: Step, value: Json) -> list[Json]:
 
 
 def check_size(value: Json) -> None:
-    """Refuses what would be too large as JSON; a part that stands in it twice counts twice."""
+    """Raise TransformError for a value too large as JSON; repeated parts count each time."""
     left = VALUE_BYTES_MAX
     waiting = [value]
     members: Iterable[Json]
@@ -127,21 +127,21 @@ def check_size(value: Json) -> None:
 
 
 def as_object(value: Json) -> dict[str, Json]:
-    """The value, which must be an object."""
+    """Return the value. Raises TransformError unless it is an object."""
     if not isinstance(value, dict):
         raise TransformError(f"needs objects, got {kind_of(value)}")
     return value
 
 
 def on_objects(change: Step) -> Step:
-    """Applies `change` to an object, or to each of an array."""
+    """Return a step that applies `change` to an object or to each object of an array."""
     return lambda value: (
         each(change, value) if isinstance(value, list) else change(as_object(value))
     )
 
 
 def group_names(field: str | None) -> Callable[[list[Json]], list[str]]:
-    """A function that reads the field of all items as names of groups."""
+    """Return a reader of a field of all items as group names."""
     read = column(field)
 
     def names(items: list[Json]) -> list[str]:
@@ -152,7 +152,7 @@ def group_names(field: str | None) -> Callable[[list[Json]], list[str]]:
 
 
 def group_name(value: Json) -> str:
-    """A value as the name of a group."""
+    """Return a value as a group name."""
     if isinstance(value, str):
         return value
     if value is None or value is MISSING:
@@ -163,7 +163,7 @@ def group_name(value: Json) -> str:
 
 
 def text_of(value: Json) -> str:
-    """A value as text: texts as they are, whole numbers without a point, the rest as JSON."""
+    """Return a value as text: texts unchanged, integers without a point, other values as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -179,7 +179,7 @@ def text_of(value: Json) -> str:
 
 
 def identity(value: Json) -> object:
-    """Equal for equal JSON values: 1 and 1.0 are equal, 1 and true are not."""
+    """Return a key that is equal for equal JSON values: 1 and 1.0, but not 1 and true."""
     if isinstance(value, bool):
         return ("boolean", value)
     if isinstance(value, dict | list):
@@ -195,7 +195,7 @@ def is_number(value: Json) -> bool:
 
 
 def order_key(value: Json) -> tuple[int, Any]:
-    """Sorts any JSON values: numbers, texts, booleans, arrays and objects, null, missing."""
+    """Return a sort key: numbers, texts, booleans, arrays and objects, null, missing."""
     if is_number(value):
         return (0, value)
     if isinstance(value, str):
@@ -208,10 +208,10 @@ def order_key(value: Json) -> tuple[int, Any]:
 
 
 def on_values(change: Step, field: str | None, target: str | None) -> Step:
-    """Applies `change` to a value, to each item of an array, or to a field of either.
+    """Return a step that applies `change` to a value, each item of an array, or a field of either.
 
-    With a field, elements are objects and the result is stored under `target`, the field's own
-    name by default; an element without the field stays as it is.
+    With a field, elements are objects and the result is stored under `target`, by default the
+    field itself; an element without the field stays unchanged.
     """
     if field is None:
         return lambda value: each(change, value) if isinstance(value, list) else change(value)
@@ -233,7 +233,7 @@ def on_values(change: Step, field: str | None, target: str | None) -> Step:
 
 
 class TextMeter:
-    """Bounds the text one operation may write in one run."""
+    """The limit of text that one operation writes in one run."""
 
     __slots__ = ("_left",)
 

@@ -180,7 +180,7 @@ def test_no_function_fails_in_a_way_of_its_own(name: str, values: list[Any]) -> 
         ("{{padStart('a', 999999999)}}", "ARGUMENTS_INVALID", 2, "longer than 262144"),
         ("{{upper(input.x}}", "INVALID", 15, "missing"),
         ("{{upper(input.x,)}}", "INVALID", 16, "cannot begin with"),
-        ("{{input.x | }}", "INVALID", 12, "behind '|'"),
+        ("{{input.x | }}", "INVALID", 12, "must follow '|'"),
         ("{{upper('x)}}", "INVALID", 0, "not closed"),
         ("{{input.upper()}}", "INVALID", 13, "unexpected"),
         ("{{" + "upper(" * 40 + "input" + ")" * 40 + "}}", "INVALID", 200, "32 levels"),
@@ -247,7 +247,7 @@ def test_now_and_uuid_are_the_same_however_often_they_are_rendered() -> None:
 
 def test_a_template_without_a_task_has_no_moment() -> None:
     """It fails in words, not with a date of its own making."""
-    with pytest.raises(RenderError, match="no task here"):
+    with pytest.raises(RenderError, match="only available for a task"):
         compile_template("{{now()}}", ()).render({})
 
 

@@ -77,7 +77,7 @@ def test_identities_and_times_are_of_their_forms() -> None:
         ("{{ lwer .name }}", "UNKNOWN_FUNCTION", 3, "did you mean lower?"),
         ("{{ lower }}", "ARGUMENTS_INVALID", 3, "takes 1 argument, not 0"),
         ('{{ default "x" }}', "ARGUMENTS_INVALID", 3, "a default and a value"),
-        ("{{ .a | .b }}", "INVALID", 8, "behind '|'"),
+        ("{{ .a | .b }}", "INVALID", 8, "must follow '|'"),
         ("{{ (lower .a }}", "INVALID", 13, "')' is missing"),
         ("{{ .a ) }}", "INVALID", 6, "unexpected"),
         ("{{ .a # }}", "INVALID", 6, "unexpected"),

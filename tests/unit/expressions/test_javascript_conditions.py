@@ -208,7 +208,7 @@ def test_a_missing_scope_is_an_error_of_rendering() -> None:
     """A root that the caller does not provide is told, not assumed."""
     condition = compile_condition("input.a > 1", dialect="javascript")
     assert condition is not None
-    with pytest.raises(RenderError, match="input is not there"):
+    with pytest.raises(RenderError, match="input is missing"):
         condition.evaluate({"context": {}})
 
 

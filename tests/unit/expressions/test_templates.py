@@ -142,7 +142,7 @@ def test_all_problems_are_reported_at_once() -> None:
         ("input.name.first", "input.name is a string, not an object"),
         ("input.name[0]", "input.name is a string, not an array"),
         ("input.none.x", "input.none is null"),
-        ("items[3]", "items has 1 item, there is none at [3]"),
+        ("items[3]", "items has 1 item, none at [3]"),
         ("items.name", "items is an array, not an object"),
         ("tasks.gone.output", "tasks has no member 'gone'; it has fetch-user"),
     ],
@@ -165,7 +165,7 @@ class Unfinished(dict[str, Any]):
 
 def test_a_task_that_has_no_output_is_not_called_unknown() -> None:
     """It is there, and did not come to one."""
-    with pytest.raises(RenderError, match=r"tasks\.charge has nothing: it was skipped, has failed"):
+    with pytest.raises(RenderError, match=r"tasks\.charge has no output: it was skipped"):
         render("{{tasks.charge.output}}", {"tasks": Unfinished()})
 
 

@@ -104,7 +104,7 @@ async def test_both_languages_have_children_of_their_own(sandbox: Sandbox) -> No
 @pytest.mark.parametrize("name", ["a-b", "$a", "__ a", "", "x" * 65])
 async def test_a_variable_needs_a_name_that_jq_has(sandbox: Sandbox, name: str) -> None:
     """A name that is no identifier fails the call and says so."""
-    with pytest.raises(SandboxFailure, match="not a name") as caught:
+    with pytest.raises(SandboxFailure, match="not a valid name") as caught:
         await sandbox.evaluate("jq", ".", 1, {name: 1})
     assert caught.value.class_ == "ValidationError"
 

@@ -311,7 +311,7 @@ async def test_the_event_loop_keeps_turning() -> None:
 @pytest.mark.parametrize("name", ["a-b", "1a", "a.b", "", "a){", "x" * 65])
 async def test_a_variable_needs_a_name_that_javascript_has(sandbox: Sandbox, name: str) -> None:
     """A name that is no identifier fails the call and says so."""
-    with pytest.raises(SandboxFailure, match="not a name"):
+    with pytest.raises(SandboxFailure, match="not a valid name"):
         await sandbox.run("return 1", {name: 1})
 
 

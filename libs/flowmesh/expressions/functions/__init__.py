@@ -1,4 +1,4 @@
-"""What templates can call: pure functions over JSON values, each with its signature and bounds."""
+"""The functions of templates: pure functions over JSON values with signatures and limits."""
 
 from flowmesh.expressions.functions.catalogue import FUNCTIONS, GROUPS, result_schema
 from flowmesh.expressions.functions.signatures import Function, Unfit

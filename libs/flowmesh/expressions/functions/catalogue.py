@@ -1,4 +1,4 @@
-"""All functions of the template language, by name and by what they are about."""
+"""All functions of the template language, by name and by category."""
 
 from flowmesh.expressions.functions import data, dates, encoding, logic, numbers, strings
 from flowmesh.expressions.functions.signatures import RESULTS, Function, Json
@@ -18,5 +18,5 @@ FUNCTIONS: dict[str, Function] = {
 
 
 def result_schema(name: str) -> Json:
-    """JSON Schema of what a function yields, `{}` where anything; raises KeyError."""
+    """Return the JSON Schema of a result, `{}` for any value. Raises KeyError."""
     return RESULTS[FUNCTIONS[name].result]

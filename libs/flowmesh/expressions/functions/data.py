@@ -143,7 +143,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "length(value: string|array|object) -> integer",
         _length,
-        "How many characters, items or members there are.",
+        "The number of characters, items or members.",
         'length("abc")',
     ),
     function(
@@ -161,7 +161,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "get(where: object|array, key: any, otherwise?: any) -> any",
         _get,
-        "The member of that name or the item at that place, else `otherwise`, else null.",
+        "The member of that name or the item at that index, else `otherwise`, else null.",
         """get(fromJson('{"a": 1}'), "a")""",
     ),
     function("array(values...: any) -> array", _array, "The values as an array.", 'array(1, "a")'),
@@ -178,7 +178,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "reverse(items: array) -> array",
         _reverse,
-        "The items, the last one first.",
+        "The items in reverse order.",
         "reverse(array(1, 2))",
     ),
     function(
@@ -190,7 +190,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "unique(items: array) -> array",
         _unique,
-        "The items without those that were there before.",
+        "The items without repeated ones.",
         "unique(array(1, 2, 1))",
     ),
     function(
@@ -223,7 +223,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "fromJson(text: string) -> any",
         _from_json,
-        "The value that a JSON text holds.",
+        "The value of a JSON text.",
         """fromJson('{"a": [1]}')""",
     ),
     function(

@@ -1,7 +1,7 @@
 """Functions over dates. A date is RFC 3339 text, or a number of milliseconds since 1970.
 
-Results are RFC 3339 in UTC with milliseconds. Zones are offsets such as `+02:00`: names of zones
-mean something else on every machine, and every machine has to render the same.
+Results are RFC 3339 in UTC with milliseconds. Zones are offsets such as `+02:00`, because zone
+names can differ between machines, and all machines must render the same text.
 """
 
 import calendar
@@ -41,7 +41,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 
 class Field(NamedTuple):
-    """One letter group of a pattern: how it is written, how it is read and into what."""
+    """One letter group of a pattern: its writer, its regular expression and its target."""
 
     write: Callable[[datetime], str]
     read: str = ""
@@ -85,7 +85,7 @@ def _parse(value: Json) -> datetime:
         return _of_ms(value)
     found = _DATE.match(value)
     if found is None:
-        raise Unfit("the text is no RFC 3339 date such as 2026-01-31T12:00:00Z")
+        raise Unfit("the text is not an RFC 3339 date such as 2026-01-31T12:00:00Z")
     year, month, day, hour, minute, second, fraction, zone = found.groups()
     micros = int((fraction or "0").ljust(9, "0")[:6])
     try:
@@ -132,7 +132,7 @@ def _date(value: Json) -> str:
 
 
 def _tokens(pattern: str) -> list[str | Field]:
-    """Literal texts and fields in turn; raises Unfit."""
+    """Return the literal texts and fields of a pattern. Raises Unfit."""
     found: list[str | Field] = []
     position = 0
     while position < len(pattern):
@@ -146,7 +146,7 @@ def _tokens(pattern: str) -> list[str | Field]:
         elif token.group() in _FIELDS:
             found.append(_FIELDS[token.group()])
         else:
-            raise Unfit(f"{token.group()} is no part of a date")
+            raise Unfit(f"{token.group()} is not a date field")
         position = token.end()
     return found
 
@@ -178,13 +178,13 @@ def _format_date(date: Json, pattern: str, zone: str = "Z") -> str:
 
 
 def _parse_date(text: str, pattern: str, zone: str = "Z") -> str:
-    """Numbers, months and zones as the pattern has them; what it leaves out is the least."""
+    """Parse a date by a pattern; omitted fields have their least value."""
     source, parts = "", []
     for token in _tokens(pattern):
         if isinstance(token, str):
             source += re.escape(token)
         elif not token.part:
-            raise Unfit("yy and DDD can be written, not read")
+            raise Unfit("yy and DDD can be formatted but not parsed")
         else:
             source += f"({token.read})"
             parts.append(token.part)
@@ -228,7 +228,7 @@ def _date_add(date: Json, amount: float, unit: str) -> str:
 
 
 def _add_months(at: datetime, months: int) -> datetime:
-    """The same day, or the last one of a shorter month."""
+    """Add months; the day is limited to the last one of the month."""
     index = at.year * 12 + at.month - 1 + months
     year, month = index // 12, index % 12 + 1
     if not 1 <= year <= 9999:
@@ -257,41 +257,41 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "now() -> date",
         _now,
-        "When the task became ready, the same on every look.",
+        "The time the task became ready, equal in every rendering.",
         "now()",
         momentary=True,
     ),
     function(
         "date(value: date) -> date",
         _date,
-        "A date in UTC, of RFC 3339 text in any zone or of milliseconds since 1970.",
+        "The date in UTC, from RFC 3339 text in any zone or milliseconds since 1970.",
         'date("2026-01-31T12:00:00+02:00")',
     ),
     function(
         "parseDate(text: string, pattern: pattern, zone?: zone) -> date",
         _parse_date,
-        "A date of text in a pattern such as `dd.MM.yyyy HH:mm`.",
+        "Parses a date in a pattern such as `dd.MM.yyyy HH:mm`.",
         'parseDate("31.01.2026", "dd.MM.yyyy")',
         kinds=_KINDS,
     ),
     function(
         "formatDate(date: date, pattern: pattern, zone?: zone) -> string",
         _format_date,
-        "A date in a pattern such as `EEE, d MMM yyyy`, in UTC or at the offset of a zone.",
+        "Formats a date in a pattern such as `EEE, d MMM yyyy`, in UTC or at a zone offset.",
         'formatDate("2026-01-31", "EEE, d MMM yyyy")',
         kinds=_KINDS,
     ),
     function(
         "dateAdd(date: date, amount: number, unit: unit) -> date",
         _date_add,
-        f"A date so much later; units are {', '.join(_UNITS)}.",
+        f"The date plus an amount; units are {', '.join(_UNITS)}.",
         'dateAdd("2026-01-31", 1, "months")',
         kinds=_KINDS,
     ),
     function(
         "dateDiff(later: date, earlier: date, unit: fixedUnit) -> number",
         _date_diff,
-        "How much later the first date is than the second.",
+        "The time from the second date to the first.",
         'dateDiff("2026-02-01", "2026-01-31", "hours")',
         kinds=_KINDS,
     ),

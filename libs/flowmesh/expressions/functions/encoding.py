@@ -19,7 +19,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise Unfit("what was encoded is not text") from None
+        raise Unfit("the decoded bytes are not text") from None
 
 
 def _sha256(text: str) -> str:
@@ -39,7 +39,7 @@ def _base64_encode(text: str) -> str:
 
 
 def _base64_decode(text: str) -> str:
-    """Both alphabets, with or without the padding."""
+    """Decode either alphabet, with or without padding."""
     usual = text.rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
     try:
         return _text(base64.b64decode(usual + "=" * (-len(usual) % 4), validate=True))
@@ -61,7 +61,7 @@ def _url_decode(text: str) -> str:
     try:
         return unquote(text.replace("+", " "), errors="strict")
     except UnicodeDecodeError:
-        raise Unfit("what was encoded is not text") from None
+        raise Unfit("the decoded bytes are not text") from None
 
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -70,7 +70,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "md5(text: string) -> string",
         _md5,
-        "MD5, as hexadecimal; not for anything that must be safe.",
+        "MD5, as hexadecimal; not for security.",
         'md5("a")',
     ),
     function(
@@ -82,7 +82,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "base64Decode(text: string) -> string",
         _base64_decode,
-        "The text that was encoded, in either alphabet.",
+        "The decoded text, in either alphabet.",
         'base64Decode("aGVsbG8=")',
     ),
     function(
@@ -100,7 +100,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "urlDecode(text: string) -> string",
         _url_decode,
-        "The text that was percent-encoded; `+` is a blank.",
+        "The percent-decoded text; `+` is a blank.",
         'urlDecode("a%20b%26c")',
     ),
 )

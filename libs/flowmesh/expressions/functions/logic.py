@@ -1,4 +1,4 @@
-"""Functions that choose, compare and make identities."""
+"""Functions that choose, compare and create identifiers."""
 
 import hashlib
 import uuid
@@ -36,7 +36,7 @@ def _or(*values: Lazy) -> bool:
 
 def _truth(value: Json) -> bool:
     if not isinstance(value, bool):
-        raise Unfit("a condition is true or false; eq, gt, exists and others yield one")
+        raise Unfit("a condition must be true or false, such as the result of eq, gt or exists")
     return value
 
 
@@ -82,7 +82,7 @@ def _order(a: Json, b: Json) -> int:
 
 
 def _uuid(moment: Moment, place: str) -> str:
-    """Version 4 in its form; its bits are a hash of who asks and where, so that they stay."""
+    """Return a version 4 UUID whose bits are a hash of the moment and the place."""
     digest = hashlib.sha256(f"{moment.key}\0{place}".encode("utf-8", "surrogatepass")).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))
 
@@ -91,7 +91,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "default(value: any, otherwise: any) -> any",
         _coalesce,
-        "The value, or `otherwise` where it is missing or null.",
+        "The value, or `otherwise` if it is missing or null.",
         'default(null, "x")',
         lazy=True,
     ),
@@ -105,81 +105,81 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "ifEmpty(value: any, otherwise: any) -> any",
         _if_empty,
-        "The value, or `otherwise` where it is missing, null, or empty as `empty` has it.",
+        "The value, or `otherwise` if it is missing, null, or empty as defined by `empty`.",
         'ifEmpty("", "x")',
         lazy=True,
     ),
     function(
         "if(condition: boolean, then: any, otherwise: any) -> any",
         _if,
-        "`then` or `otherwise`; the other one is not looked at.",
+        "`then` or `otherwise`; the other one is not evaluated.",
         'if(gt(2, 1), "more", "less")',
         lazy=True,
     ),
     function(
         "exists(value: any) -> boolean",
         _exists,
-        "Whether the value is there and not null.",
+        "True if the value exists and is not null.",
         "exists(null)",
         lazy=True,
     ),
     function(
         "empty(value: any) -> boolean",
         _empty,
-        "Whether the value is missing, null, or an empty string, array or object.",
+        "True if the value is missing, null, or an empty string, array or object.",
         'empty("")',
         lazy=True,
     ),
     function(
         "and(values...: boolean) -> boolean",
         _and,
-        "Whether all are true; looks no further than the first that is not.",
+        "True if all are true; stops at the first that is not.",
         "and(true, false)",
         lazy=True,
     ),
     function(
         "or(values...: boolean) -> boolean",
         _or,
-        "Whether one is true; looks no further than the first that is.",
+        "True if one is true; stops at the first that is.",
         "or(true, false)",
         lazy=True,
     ),
     function(
         "not(value: boolean) -> boolean",
         lambda value: not value,
-        "Whether it is false.",
+        "True if the value is false.",
         "not(true)",
     ),
-    function("eq(a: any, b: any) -> boolean", same, "Whether a and b are equal.", "eq(1, 1.0)"),
-    function("ne(a: any, b: any) -> boolean", _ne, "Whether a and b are not equal.", "ne(1, 2)"),
+    function("eq(a: any, b: any) -> boolean", same, "True if a and b are equal.", "eq(1, 1.0)"),
+    function("ne(a: any, b: any) -> boolean", _ne, "True if a and b differ.", "ne(1, 2)"),
     function(
         "lt(a: number|string, b: number|string) -> boolean",
         lambda a, b: _order(a, b) < 0,
-        "Whether a is less than b, of two numbers or of two strings.",
+        "True if a is less than b; compares two numbers or two strings.",
         "lt(1, 2)",
     ),
     function(
         "le(a: number|string, b: number|string) -> boolean",
         lambda a, b: _order(a, b) <= 0,
-        "Whether a is at most b.",
+        "True if a is at most b.",
         "le(2, 2)",
     ),
     function(
         "gt(a: number|string, b: number|string) -> boolean",
         lambda a, b: _order(a, b) > 0,
-        "Whether a is greater than b.",
+        "True if a is greater than b.",
         'gt("b", "a")',
     ),
     function(
         "ge(a: number|string, b: number|string) -> boolean",
         lambda a, b: _order(a, b) >= 0,
-        "Whether a is at least b.",
+        "True if a is at least b.",
         "ge(1, 2)",
     ),
     function(
         "uuid() -> uuid",
         _uuid,
-        "A UUID of version 4, the same whenever this task renders this place.",
+        "A version 4 UUID, equal whenever this task renders this place.",
         "uuid()",
         momentary=True,
     ),

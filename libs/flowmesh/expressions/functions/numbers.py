@@ -16,7 +16,7 @@ NUMBER_CHARACTERS_MAX = 64
 
 
 def _round(value: float, digits: int = 0) -> float:
-    """Half away from zero, as people round; whole where no digits are asked for."""
+    """Round half away from zero; to an integer without digits."""
     if not 0 <= digits <= DIGITS_MAX:
         raise Unfit(f"digits are from 0 to {DIGITS_MAX}")
     if isinstance(value, int):
@@ -44,11 +44,11 @@ def _int(value: Json) -> int:
 
 
 def _of(values: tuple[Json, ...]) -> list[float]:
-    """The numbers of one array, or the arguments themselves."""
+    """Return the numbers of one array, or the arguments."""
     numbers = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise Unfit("there is something that is not a number")
+            raise Unfit("a value is not a number")
     return numbers
 
 
@@ -107,14 +107,14 @@ def _fixed(value: float, digits: int) -> str:
     try:
         return f"{Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
     except InvalidOperation:
-        raise Unfit("the number is too large to be written so") from None
+        raise Unfit("the number is too large for this format") from None
 
 
 FUNCTIONS: tuple[Function, ...] = (
     function(
         "round(value: number, digits?: integer) -> number",
         _round,
-        "The nearest number with so many digits after the point, else the nearest whole one.",
+        "Rounds to the given digits after the decimal point, by default to an integer.",
         "round(2.345, 2)",
     ),
     function(
@@ -153,7 +153,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "mod(a: number, b: number) -> number",
         _mod,
-        "What is left of a after a division by b; it has the sign of b.",
+        "The remainder of a divided by b, with the sign of b.",
         "mod(7, 3)",
     ),
     function(
@@ -168,13 +168,13 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "int(value: string|number|boolean) -> integer",
         _int,
-        "As `number`, without what is behind the point.",
+        "Like `number`, without the fraction.",
         'int("12.9")',
     ),
     function(
         "fixed(value: number, digits: integer) -> string",
         _fixed,
-        "The number as text with exactly so many digits after the point.",
+        "The number as text with exactly the given digits after the decimal point.",
         "fixed(2.5, 2)",
     ),
 )

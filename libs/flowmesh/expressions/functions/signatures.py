@@ -1,8 +1,8 @@
-"""What a function of the template language is: its signature, its result, what it does.
+"""Functions of the template language: signature, result and implementation.
 
-A signature is written as it is documented, `padStart(text: string, width: integer, fill?: string)
--> string`, and everything else is read from it: what it takes, how many, and what it yields. An
-optional parameter ends with `?`, the last one may end with `...` and be given again and again.
+A signature is written as documented, `padStart(text: string, width: integer, fill?: string) ->
+string`; the kinds and number of arguments and the result are parsed from it. An optional parameter
+ends with `?`; a last parameter that ends with `...` can be repeated.
 """
 
 import math
@@ -17,9 +17,9 @@ Json = Any
 
 ARGUMENTS_MAX = 32
 TEXT_CHARACTERS_MAX = 256 * 1024
-"""Of a text that a function takes or yields."""
+"""The limit of a text argument or result."""
 ITEMS_MAX = 100_000
-"""Of a list that a function takes or yields."""
+"""The limit of a list argument or result."""
 INTEGER_MAX = 2**63 - 1
 
 _SIGNATURE = re.compile(r"(\w+)\((.*)\) -> (\w+)\Z")
@@ -37,11 +37,11 @@ RESULTS: dict[str, Json] = {
     "strings": {"type": "array", "items": {"type": "string"}},
     "uuid": {"type": "string", "format": "uuid"},
 }
-"""JSON Schemas of the results that signatures name."""
+"""JSON Schemas of results by their kind."""
 
 
 class Unfit(ValueError):
-    """A value that a function cannot work with; the message says why, without the value."""
+    """A value that a function cannot use; the message explains it without the value."""
 
 
 def _is_number(value: Json) -> bool:
@@ -49,7 +49,7 @@ def _is_number(value: Json) -> bool:
 
 
 Kind = tuple[str, Callable[[Json], bool]]
-"""What to call a value of a kind, and what tells one."""
+"""The name of a kind of values, and its test."""
 
 _KINDS: dict[str, Kind] = {
     "any": ("any value", lambda _value: True),
@@ -65,7 +65,7 @@ _KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`kinds` are the kinds of values it takes; `repeated` is given any number of times more."""
+    """A parameter with its kinds of values; a `repeated` one takes any number of arguments."""
 
     name: str
     kinds: tuple[Kind, ...]
@@ -73,7 +73,7 @@ class Parameter:
     repeated: bool
 
     def checked(self, value: Json) -> Json:
-        """The value, where it is of one of the kinds; raises Unfit."""
+        """Return the value if it has one of the kinds. Raises Unfit."""
         if not any(fits(value) for _, fits in self.kinds):
             expected = " or ".join(words for words, _ in self.kinds)
             raise Unfit(f"{self.name} is {kind_of(value)}, it must be {expected}")
@@ -88,8 +88,8 @@ class Parameter:
 class Function:
     """One function. `apply` gets the checked arguments and raises Unfit.
 
-    `lazy` ones get functions that yield their arguments instead, so that one may be missing or
-    never looked at; `momentary` ones also get the moment and the place they stand at.
+    `lazy` functions get closures instead of arguments, so that an argument can be missing or
+    unevaluated; `momentary` functions also get the moment and the place of the call.
     """
 
     name: str
@@ -125,9 +125,9 @@ def function(
     momentary: bool = False,
     kinds: Mapping[str, Kind] | None = None,
 ) -> Function:
-    """A function as its signature says; `example` is a call without data that shows it.
+    """Build a function from its signature; `example` is a call without data.
 
-    `kinds` are those its signature names beside the usual ones.
+    `kinds` adds kinds to the usual ones.
     """
     known = {**_KINDS, **(kinds or {})}
     found = _SIGNATURE.match(signature)
@@ -155,13 +155,13 @@ def _parameter(text: str, known: Mapping[str, Kind]) -> Parameter:
 
 
 def bounded_text(characters: int) -> None:
-    """Refuses a result before it is made."""
+    """Raise Unfit for a too long result before it is built."""
     if characters > TEXT_CHARACTERS_MAX:
         raise Unfit(f"the result would be longer than {TEXT_CHARACTERS_MAX} characters")
 
 
 def bounded_number(value: float) -> float:
-    """A number that JSON can hold."""
+    """Return a number that JSON can hold. Raises Unfit."""
     if isinstance(value, int):
         if not -INTEGER_MAX <= value <= INTEGER_MAX:
             raise Unfit("the result is out of the range of numbers")

@@ -45,7 +45,7 @@ def _substring(text: str, start: int, end: int | None = None) -> str:
 def _contains(where: Json, what: Json) -> bool:
     if isinstance(where, str):
         if not isinstance(what, str):
-            raise Unfit("only a string can be in a string")
+            raise Unfit("a string can only contain a string")
         return what in where
     return any(same(item, what) for item in where)
 
@@ -96,7 +96,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "trim(text: string) -> string",
         str.strip,
-        "The text without the blanks around it.",
+        "The text without surrounding blanks.",
         'trim("  a b ")',
     ),
     function(
@@ -114,7 +114,7 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "join(items: array, separator?: string) -> string",
         _join,
-        "The items as one text; what is no string is written as JSON.",
+        "The items as one text; other values than strings as JSON.",
         'join(split("a,b", ","), " and ")',
     ),
     function(
@@ -126,49 +126,49 @@ FUNCTIONS: tuple[Function, ...] = (
     function(
         "contains(where: string|array, what: any) -> boolean",
         _contains,
-        "Whether a text holds a text, or an array an item.",
+        "True if a text contains a text, or an array an item.",
         'contains("abc", "b")',
     ),
     function(
         "startsWith(text: string, beginning: string) -> boolean",
         str.startswith,
-        "Whether the text begins so.",
+        "True if the text starts with `beginning`.",
         'startsWith("abc", "ab")',
     ),
     function(
         "endsWith(text: string, ending: string) -> boolean",
         str.endswith,
-        "Whether the text ends so.",
+        "True if the text ends with `ending`.",
         'endsWith("abc", "bc")',
     ),
     function(
         "padStart(text: string, width: integer, fill?: string) -> string",
         _pad_start,
-        "The text, filled up in front to `width` characters.",
+        "The text, padded at the start to `width` characters.",
         'padStart("7", 3, "0")',
     ),
     function(
         "padEnd(text: string, width: integer, fill?: string) -> string",
         _pad_end,
-        "The text, filled up behind to `width` characters.",
+        "The text, padded at the end to `width` characters.",
         'padEnd("7", 3, ".")',
     ),
     function(
         "repeat(text: string, count: integer) -> string",
         _repeat,
-        "The text so many times.",
+        "The text repeated `count` times.",
         'repeat("ab", 3)',
     ),
     function(
         "concat(values...: any) -> any",
         _concat,
-        "Arrays as one array, anything else as one text.",
+        "Joins arrays to one array, or other values to one text.",
         'concat("a", 1, true)',
     ),
     function(
         "string(value: any) -> string",
         _written,
-        "The value as text: a string as it is, anything else as JSON.",
+        "The value as text: a string unchanged, other values as JSON.",
         "string(1.5)",
     ),
 )

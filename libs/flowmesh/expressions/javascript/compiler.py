@@ -1,8 +1,8 @@
-"""JavaScript's expression subset, compiled to CEL in one pass.
+"""Compilation of JavaScript's expression subset to CEL in one pass.
 
-Every operator becomes CEL's own where JavaScript cannot convert, and a `js_` function where it
-can. Data enters as variables, one per reference and use, so that an evaluation hands CEL only what
-the expression reads. What is outside the subset raises NotInSubset; it may still be JavaScript.
+An operator becomes the one of CEL if JavaScript does not convert its operands, otherwise a `js_`
+function. Data enters as variables, one per reference and use, so that CEL gets only the data that
+the expression reads. Other JavaScript raises NotInSubset.
 """
 
 from collections.abc import Collection
@@ -84,7 +84,7 @@ _FORBIDDEN_KEYS = frozenset({"constructor", "prototype"})
 
 
 def compile_to_cel(source: str, roots: Collection[str], steps: Collection[str]) -> Compiled:
-    """Raises NotInSubset, or ExpressionInvalid where the source cannot be JavaScript at all."""
+    """Compile an expression. Raises NotInSubset, or ExpressionInvalid for invalid JavaScript."""
     parser = _Parser(tokenize(source), roots, steps)
     value = parser.expression(0, 0)
     parser.expect_end()
@@ -104,7 +104,7 @@ def _cel_character(character: str) -> str:
 
 
 class _Parser:
-    """Precedence climbing over the tokens; emits as it goes."""
+    """A precedence-climbing parser that emits CEL."""
 
     def __init__(self, tokens: list[Token], roots: Collection[str], steps: Collection[str]) -> None:
         self._tokens = tokens
@@ -113,7 +113,7 @@ class _Parser:
         self._position = 0
         self._nodes = 0
         self._unknown: Token | None = None
-        # Logical operators since the last parenthesis: JavaScript does not let `??` be mixed.
+        # Logical operators since the last parenthesis; JavaScript forbids mixing them with `??`.
         self._logical_marks: set[str] = set()
         self.emitter = Emitter()
 
@@ -153,7 +153,7 @@ class _Parser:
     # grammar
 
     def expression(self, least: int, depth: int) -> Value:
-        """Everything that binds at least as tightly as `least`; 0 takes a ternary too."""
+        """Parse operators of at least the precedence `least`; 0 includes the ternary."""
         self._count(depth)
         left = self._unary(depth)
         while (level := self._level()) >= max(least, 1):
@@ -175,7 +175,7 @@ class _Parser:
                 raise NotInSubset
 
     def _enclosed(self, depth: int) -> Value:
-        """An expression and the parenthesis that closes it."""
+        """Parse an expression and its closing parenthesis."""
         marks, self._logical_marks = self._logical_marks, set()
         value = self.expression(0, depth + 1)
         self._expect(")")

@@ -32,11 +32,11 @@ class Token:
 
 
 class NotInSubset(Exception):
-    """The source may be JavaScript, but not of the subset that CEL expresses."""
+    """The source can be JavaScript, but is outside the subset that CEL can express."""
 
 
 def tokenize(source: str) -> list[Token]:
-    """All tokens and an end token; raises NotInSubset or ExpressionInvalid."""
+    """Return all tokens and an end token. Raises NotInSubset or ExpressionInvalid."""
     tokens: list[Token] = []
     position = 0
     while position < len(source):

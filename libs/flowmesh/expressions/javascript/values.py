@@ -1,7 +1,7 @@
 """JavaScript's conversions on values that CEL can hold, as functions a CEL program may call.
 
-CEL refuses to mix types; JavaScript converts. A value here is a float, str, bool, None (null) or
-bytes: `undefined` and objects are bytes, which JSON never yields. None of the functions raises.
+CEL rejects mixed types; JavaScript converts them. A value is a float, str, bool, None (null) or
+bytes: `undefined` and objects are bytes, which JSON never contains. No function raises.
 """
 
 import math
@@ -22,7 +22,7 @@ _RADIX = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)\Z")
 
 
 def to_primitive(value: Any) -> Primitive:
-    """What an operator sees of a JSON value; raises OverflowError above 64 KiB of array text."""
+    """Convert a JSON value to an operand. Raises OverflowError above 64 KiB of array text."""
     if isinstance(value, dict):
         return "[object Object]"
     if isinstance(value, list):
@@ -31,7 +31,7 @@ def to_primitive(value: Any) -> Primitive:
 
 
 def to_cel(value: Any) -> Primitive:
-    """A JSON value as CEL gets it: numbers are doubles, an object is its identity."""
+    """Convert a JSON value for CEL: numbers to doubles, objects to their identity."""
     if isinstance(value, bool | str | bytes) or value is None:
         return value
     if isinstance(value, int | float):
@@ -150,7 +150,7 @@ def loose_equal(left: Primitive, right: Primitive) -> bool:
 def loose_same(
     left: Primitive, right: Primitive, left_seen: Primitive, right_seen: Primitive
 ) -> bool:
-    """`==` of two values of which both may be objects; the `seen` ones are their primitives."""
+    """`==` of two values that can both be objects; the `seen` ones are their primitives."""
     if isinstance(left, bytes) and isinstance(right, bytes):
         return loose_equal(left, right) if UNDEFINED in (left, right) else left == right
     if UNDEFINED in (left, right) or left is None or right is None:

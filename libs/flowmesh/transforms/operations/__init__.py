@@ -1,1 +1,1 @@
-"""The operations, by what they work on."""
+"""The operations, by category."""

@@ -323,7 +323,7 @@ OPERATIONS = (
             Parameter(
                 "function",
                 "string",
-                "What becomes of the values; null and missing ones are left out.",
+                "The function; null and missing values are omitted.",
                 choices=tuple(_FOLDS),
             ),
             Parameter("field", "field", "The field that counts; the item itself without one."),

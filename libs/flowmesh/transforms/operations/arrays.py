@@ -68,7 +68,7 @@ def _partition(parameters: Parameters) -> Step:
 
 
 def _overlap(fields: Sequence[str]) -> bool:
-    """Whether a value may be read through two of the fields."""
+    """Return whether two of the fields can contain the same value."""
     paths = [field_path(field) for field in fields]
     known = set(paths)
     return len(known) < len(paths) or any(
@@ -211,7 +211,7 @@ def _sort(parameters: Parameters) -> Step:
 def _ordered(
     items: list[Json], read: Callable[[list[Json]], list[Json]], *, descending: bool
 ) -> list[Json]:
-    """Ordered by the field; what has none comes last, whatever the direction."""
+    """Order by the field; items without it come last in both directions."""
     keys = read(items)
     absent = [index for index, key in enumerate(keys) if key is None or key is MISSING]
     kinds = set(map(type, keys)) - {type(None), type(MISSING)}

@@ -14,7 +14,7 @@ Test = Callable[[Json], bool]
 
 
 def compile_pattern(text: str) -> Any:
-    """A RE2 pattern, which matches in time linear to the text; raises ValueError."""
+    """Compile a RE2 pattern, which matches in linear time. Raises ValueError."""
     if len(text) > PATTERN_CHARACTERS_MAX:
         raise ValueError(f"a pattern has at most {PATTERN_CHARACTERS_MAX} characters")
     options = re2.Options()
@@ -27,7 +27,7 @@ def compile_pattern(text: str) -> Any:
 
 
 def _ordered(compare: Callable[[Any, Any], bool], value: Json) -> Test:
-    """Numbers compare with numbers, texts with texts; anything else is not in order."""
+    """Compare numbers with numbers and texts with texts; other pairs never match."""
     if is_number(value):
         return lambda item: (
             (item.__class__ is int or item.__class__ is float) and compare(item, value)
@@ -103,7 +103,7 @@ def exists(item: Json) -> bool:
 
 
 def is_empty(item: Json) -> bool:
-    """Nothing there, or a text, an array or an object without content."""
+    """Return whether a value is null or missing, or an empty text, array or object."""
     return not exists(item) or (isinstance(item, str | list | dict) and not item)
 
 
@@ -139,7 +139,7 @@ _OPERATOR = Parameter(
 )
 _VALUE = Parameter("value", "any", "What to compare with; tests such as 'exists' need none.")
 _COMPARISON = (_FIELD, _OPERATOR, _VALUE)
-# What `filter`, `partition` and `when` accept.
+# The parameters of `filter`, `partition` and `when`.
 CONDITION = (
     *_COMPARISON,
     Parameter("all", "conditions", "Conditions that must all hold.", members=_COMPARISON),
@@ -148,7 +148,7 @@ CONDITION = (
 
 
 def compile_condition(parameters: Parameters) -> Test:
-    """A test of an item: the comparison, every one of `all`, and one of `any`; those given."""
+    """Compile a test: the comparison, every one of `all`, and one of `any`, as far as given."""
     tests: list[Test] = []
     several = parameters["all"] or parameters["any"]
     if not several or any(parameters[each.name] != each.default for each in _COMPARISON):
@@ -160,7 +160,7 @@ def compile_condition(parameters: Parameters) -> Test:
 
 
 def compile_comparison(parameters: Parameters) -> Test:
-    """A test of what stands in the field."""
+    """Compile a test of the value in the field."""
     return _OPERATORS[parameters["operator"]](parameters["value"])
 
 

@@ -35,7 +35,7 @@ _ADA = {"id": 1, "name": "Ada", "address": {"city": "London", "zip": "W1"}}
 
 
 def _member_path(field: str) -> Path:
-    """A path that leads through objects only."""
+    """Return a path through objects only. Raises ValueError."""
     path = field_path(field)
     names = tuple(step for step in path if isinstance(step, str))
     if len(names) < len(path):
@@ -59,7 +59,7 @@ def _pick(parameters: Parameters) -> Step:
 
 
 def _put(target: dict[str, Json], path: Path, value: Json) -> None:
-    """Puts a value into objects that were made for this result; a longer path goes inside."""
+    """Set a value in a new object, creating nested objects along the path."""
     for name in path[:-1]:
         inner = target.get(name)
         target[name] = target = {**inner} if isinstance(inner, dict) else {}
@@ -200,7 +200,7 @@ def _enrich(parameters: Parameters) -> Prepared:
 
 
 def _looking_up(parameters: Parameters) -> Read | None:
-    """Reads what the table has for an element, null where it has nothing."""
+    """Return a lookup of an element in the table, null if absent."""
     table = parameters["from"]
     if table is None:
         return None
@@ -226,7 +226,7 @@ OPERATIONS = (
     Operation(
         "pick",
         "objects",
-        "Keeps the named members and where they stand; those that are missing stay so.",
+        "Keeps the named members at their paths; missing members stay missing.",
         (_FIELDS,),
         Example(_ADA, {"fields": ["id", "address.city"]}, {"id": 1, "address": {"city": "London"}}),
         _pick,
@@ -234,7 +234,7 @@ OPERATIONS = (
     Operation(
         "omit",
         "objects",
-        "Leaves the named members out.",
+        "Removes the named members.",
         (_FIELDS,),
         Example(
             [_ADA], {"fields": ["id", "address.zip"]},
@@ -248,11 +248,11 @@ OPERATIONS = (
         "Joins the members of each object and of another one, or those of all objects of an array.",
         (
             Parameter("with", "object", "The other object; without it the items become one."),
-            Parameter("deep", "boolean", "Whether objects inside are merged too.", default=False),
+            Parameter("deep", "boolean", "Merges nested objects too.", default=False),
             Parameter(
                 "wins",
                 "string",
-                "Whose member stays where both have one.",
+                "The side whose member is kept if both have one.",
                 default="with",
                 choices=("with", "element"),
             ),
@@ -271,7 +271,7 @@ OPERATIONS = (
     Operation(
         "default",
         "objects",
-        "Adds members where they are missing or null.",
+        "Adds members that are missing or null.",
         (Parameter("values", "object", "The values by name.", required=True),),
         Example([{"a": None}, {"a": 1}], {"values": {"a": 0}}, [{"a": 0}, {"a": 1}]),
         _default,
@@ -285,7 +285,7 @@ OPERATIONS = (
     Operation(
         "fromEntries",
         "objects",
-        "Makes an object of items that hold a key and a value; the last of equal keys stays.",
+        "Makes an object of items with a key and a value; the last of equal keys is kept.",
         (
             Parameter("key", "field", "The field of the key.", default="key"),
             Parameter("value", "field", "The field of the value.", default="value"),
@@ -296,16 +296,16 @@ OPERATIONS = (
     Operation(
         "enrich",
         "objects",
-        "Adds members to each object: constants, its own fields, texts, what a table has for it.",
+        "Adds members to each object: constants, its own fields, texts, or values of a table.",
         (
             Parameter("values", "object", "Constants by name."),
-            Parameter("mappings", "mappings", "Where each new member is read in the object."),
+            Parameter("mappings", "mappings", "The source field of each new member."),
             Parameter("texts", "texts", "Texts with fields, as in `Dear ${name}`."),
             Parameter("from", "object", "A table: what to add, by the value of 'field'."),
             Parameter("field", "field", "The field whose value is looked up in 'from'."),
-            Parameter("target", "string", "The member for what is found; it is merged without."),
+            Parameter("target", "string", "The member for the entry; without it, it is merged."),
             Parameter(
-                "keep", "boolean", "Whether members there already win.", default=False
+                "keep", "boolean", "Keeps existing members.", default=False
             ),
         ),
         Example(

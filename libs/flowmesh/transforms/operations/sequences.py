@@ -1,4 +1,4 @@
-"""Operations that cut an array in parts or bring it together with another one."""
+"""Operations that split an array or combine it with another one."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from flowmesh.transforms.operation import (
 )
 from flowmesh.transforms.values import array, bounded, identity, or_null, reader
 
-_SIZE = Parameter("size", "integer", "How many items each holds.", required=True, minimum=1)
+_SIZE = Parameter("size", "integer", "The number of items in each.", required=True, minimum=1)
 _WITH = Parameter("with", "array", "The other array.", required=True)
 _FIELD = Parameter("field", "field", "The field that makes items equal; all of them without one.")
 
@@ -77,9 +77,9 @@ Members = dict[object, Json]
 
 
 def _by_identity(parameters: Parameters, choose: Callable[[list[Json], Members], Json]) -> Step:
-    """What `choose` takes of the items, knowing the other array's items by what makes them equal.
+    """Build an operation that chooses items by the identities in the other array.
 
-    The items come with their identity, as pairs.
+    `choose` gets the items as pairs with their identity.
     """
     read = reader(parameters["field"])
     others = {identity(or_null(read(item))): item for item in reversed(parameters["with"])}
@@ -117,7 +117,7 @@ OPERATIONS = (
     Operation(
         "chunk",
         "data",
-        "Cuts the array in arrays of a size; the last one may be shorter.",
+        "Splits the array into arrays of a size; the last one can be shorter.",
         (_SIZE,),
         Example([1, 2, 3], {"size": 2}, [[1, 2], [3]]),
         _chunk,
@@ -125,11 +125,11 @@ OPERATIONS = (
     Operation(
         "window",
         "data",
-        "Arrays of neighbours: from each item, or each so many, as many as a window holds.",
+        "Makes arrays of adjacent items: a window from each item, or from every `step` items.",
         (
             _SIZE,
             Parameter("step", "integer", "From one window to the next.", default=1, minimum=1),
-            Parameter("partial", "boolean", "Whether short ones at the end stay.", default=False),
+            Parameter("partial", "boolean", "Keeps short windows at the end.", default=False),
         ),
         Example([1, 2, 3, 4], {"size": 2}, [[1, 2], [2, 3], [3, 4]]),
         _window,
@@ -137,13 +137,11 @@ OPERATIONS = (
     Operation(
         "zip",
         "data",
-        "Puts items of the same place together: of this array and another, or of arrays in it.",
+        "Combines items with equal index: of this array and another, or of its inner arrays.",
         (
             Parameter("with", "array", "The other array; without it the items are the arrays."),
-            Parameter("names", "array", "Names of the places, which makes objects of the rows."),
-            Parameter(
-                "longest", "boolean", "Whether null fills up the shorter ones.", default=False
-            ),
+            Parameter("names", "array", "Member names; rows become objects."),
+            Parameter("longest", "boolean", "Pads shorter arrays with null.", default=False),
         ),
         Example(
             ["a", "b"],
@@ -155,7 +153,7 @@ OPERATIONS = (
     Operation(
         "difference",
         "data",
-        "Keeps the items that the other array has not.",
+        "Keeps the items that the other array lacks.",
         (_WITH, _FIELD),
         Example([1, 2, 3], {"with": [2]}, [1, 3]),
         _difference,

@@ -41,7 +41,7 @@ TARGET = Parameter("target", "string", "The field for the result; the same field
 
 
 def _on_texts(parameters: Parameters, change: Change, written: int = 0) -> Step:
-    """Changes each text; it is metered as what it is, or as what is written where that is more."""
+    """Return a step that changes each text; the longer of input and output is metered."""
 
     def run(value: Json) -> Json:
         meter = TextMeter()
@@ -87,7 +87,7 @@ def _replace(parameters: Parameters) -> Step:
 
 
 def _replaced(pattern: Any, replacement: str, text: str) -> str:
-    """Each match as the plain replacement, which has no group references."""
+    """Replace each match by the literal replacement, without group references."""
     meter = TextMeter()
 
     def one(_match: Any) -> str:
@@ -238,11 +238,11 @@ OPERATIONS = (
     _case("uppercase", str.upper, "Writes a text in capitals.", "ab", "AB"),
     _case("lowercase", str.lower, "Writes a text in small letters.", "AB", "ab"),
     _case("capitalize", _capitalize, "Writes the first letter in capitals.", "ab", "Ab"),
-    _case("trim", str.strip, "Takes blanks off both ends of a text.", " ab ", "ab"),
+    _case("trim", str.strip, "Trims blanks at both ends of a text.", " ab ", "ab"),
     Operation(
         "split",
         "strings",
-        "Cuts a text into an array at each separator.",
+        "Splits a text into an array at each separator.",
         (
             Parameter("separator", "string", "Where to cut.", default=","),
             FIELD,
@@ -254,10 +254,10 @@ OPERATIONS = (
     Operation(
         "concat",
         "strings",
-        "Joins fields into one text; null and missing ones are left out.",
+        "Joins fields into one text; null and missing ones are omitted.",
         (
             Parameter("fields", "fields", "The fields, in order.", required=True),
-            Parameter("separator", "string", "What stands between them.", default=""),
+            Parameter("separator", "string", "The separator.", default=""),
             Parameter("target", "string", "The field for the result.", required=True),
         ),
         Example(
@@ -272,9 +272,9 @@ OPERATIONS = (
         "strings",
         "Replaces every occurrence of a text, or of a RE2 pattern.",
         (
-            Parameter("search", "string", "What to look for.", required=True),
-            Parameter("replacement", "string", "What to write instead.", default=""),
-            Parameter("regex", "boolean", "Whether 'search' is a pattern.", default=False),
+            Parameter("search", "string", "The text to find.", required=True),
+            Parameter("replacement", "string", "The replacement.", default=""),
+            Parameter("regex", "boolean", "'search' is a pattern.", default=False),
             FIELD,
             TARGET,
         ),
@@ -289,7 +289,7 @@ OPERATIONS = (
             Parameter(
                 "start", "integer", "The first character, from 0; negative from the end.", default=0
             ),
-            Parameter("length", "integer", "How many characters; all without it.", minimum=0),
+            Parameter("length", "integer", "The number of characters; all without it.", minimum=0),
             FIELD,
             TARGET,
         ),
@@ -302,7 +302,11 @@ OPERATIONS = (
         "Writes a text for the value or each item; `${name}` is a field, `${}` the item itself.",
         (
             Parameter("template", "text", "The text, as in `Dear ${name}`.", required=True),
-            Parameter("target", "string", "The member for the text, which replaces the item else."),
+            Parameter(
+                "target",
+                "string",
+                "The member for the text; else it replaces the item.",
+            ),
         ),
         Example(
             [{"name": "Ada", "total": 5}],
@@ -314,7 +318,7 @@ OPERATIONS = (
     Operation(
         "pad",
         "strings",
-        "Fills a text up to a length.",
+        "Pads a text to a length.",
         (
             Parameter(
                 "length",
@@ -324,7 +328,7 @@ OPERATIONS = (
                 minimum=0,
                 maximum=PAD_CHARACTERS_MAX,
             ),
-            Parameter("with", "string", "The character that fills.", default=" "),
+            Parameter("with", "string", "The padding character.", default=" "),
             Parameter(
                 "side", "string", "Where it goes.", default="left", choices=("left", "right")
             ),
@@ -339,7 +343,7 @@ OPERATIONS = (
         "strings",
         "Writes the items, or a field of them, as one text.",
         (
-            Parameter("separator", "string", "What stands between them.", default=","),
+            Parameter("separator", "string", "The separator.", default=","),
             Parameter("field", "field", "The field to write; the item itself without one."),
         ),
         Example([{"n": "a"}, {"n": 1}], {"field": "n", "separator": "-"}, "a-1"),
@@ -348,7 +352,7 @@ OPERATIONS = (
     Operation(
         "convert",
         "strings",
-        "Makes another type of a value: of a text a number, of a value JSON text, and back.",
+        "Converts a value: a text to a number, a value to JSON text, and back.",
         (
             Parameter(
                 "to",
