@@ -1,6 +1,6 @@
-"""The other end of `Child.ask`: a process that answers questions, a JSON object a line.
+"""The process side of `Child.request`: it handles requests, one JSON object per line.
 
-It ends when its standard input does, so it never outlives the process that started it.
+It ends with its standard input, so it never outlives the process that started it.
 """
 
 import asyncio
@@ -17,32 +17,34 @@ LINE_BYTES_MAX = 1 << 20
 Handlers = dict[str, Callable[..., Awaitable[Any]]]
 
 
-async def lines_in() -> asyncio.StreamReader:
+async def stdin_lines() -> asyncio.StreamReader:
+    """Return a reader of the lines of standard input."""
     reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     return reader
 
 
-def say_ready(where: str = "") -> None:
-    print(f"{READY} {where}", flush=True)
+def report_ready(address: str = "") -> None:
+    """Print the line that reports readiness."""
+    print(f"{READY} {address}", flush=True)
 
 
-async def until_told() -> None:
-    """Says that it is ready and returns when the process that started it has let go."""
-    reader = await lines_in()
-    say_ready()
+async def wait_for_stop() -> None:
+    """Report readiness and wait until the parent closes the standard input."""
+    reader = await stdin_lines()
+    report_ready()
     await reader.read()
 
 
 async def answer(handlers: Handlers) -> None:
-    """Calls the handler that a question's `do` names with the rest of it, until there are none."""
-    reader = await lines_in()
-    say_ready()
+    """Handle requests until the end of input: `do` names the handler, the rest its arguments."""
+    reader = await stdin_lines()
+    report_ready()
     while line := await reader.readline():
-        question = json.loads(line)
+        request = json.loads(line)
         try:
-            answered = {"ok": await handlers[question.pop("do")](**question)}
-        except Exception:  # noqa: BLE001 whoever asked is told, and may ask something else
-            answered = {"failed": traceback.format_exc()}
-        print(ANSWER + json.dumps(answered), flush=True)
+            response = {"ok": await handlers[request.pop("do")](**request)}
+        except Exception:  # noqa: BLE001 the response reports the error
+            response = {"failed": traceback.format_exc()}
+        print(ANSWER + json.dumps(response), flush=True)

@@ -1,4 +1,4 @@
-"""What a definition costs before it runs, and a transform of many rows: CPU of one process."""
+"""The CPU of one process for validation, analysis and a transform of many rows."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ from flowmesh.transforms import compile_pipeline
 WORKLOAD = "definitions"
 NODES = (1_000, 10_000)
 BACK = 97
-"""Of the graph that is analysed, each node waits for two others, one of them so far back."""
+"""In the analyzed graph, each node depends on two others, one of them this far back."""
 
 TASKS = 20
 ROWS = 1_000_000
@@ -47,7 +47,7 @@ ORDER = {
 
 
 class Definitions:
-    """Measures the compiler itself: there is no server, and nothing waits."""
+    """Measures the compiler in this process, without a server."""
 
     def __init__(self, _sizes: Sizes) -> None:
         pass
@@ -58,7 +58,7 @@ class Definitions:
 
 
 def _measured() -> Metrics:
-    settle_collector()  # as the process has it that compiles definitions
+    settle_collector()  # as in the process that compiles definitions
     library = {name: load_task(_task(name)) for name in (f"t{n}" for n in range(TASKS))}
     found: Metrics = {}
     for count in NODES:
@@ -77,7 +77,7 @@ def _measured() -> Metrics:
 
 
 def _least_ms(do: Callable[[], object]) -> float:
-    """The CPU of the best of a few tries."""
+    """Return the CPU time of the best of several runs."""
     spent = []
     for _ in range(REPEATS):
         began = time.process_time()
@@ -98,7 +98,7 @@ def _task(name: str) -> dict[str, Any]:
 
 
 def _typed(count: int) -> bytes:
-    """Chains of typed tasks; every second one takes its input apart."""
+    """Return a graph of typed tasks; every second one has a separate reference per field."""
     nodes: list[dict[str, Any]] = [{"id": "n0", "taskRef": "t0", "input": "{{input}}"}]
     for number in range(1, count):
         before = f"tasks.n{max(0, number - 1 - number % 7)}.output"

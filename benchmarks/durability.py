@@ -1,4 +1,4 @@
-"""What a running PostgreSQL says of its own durability."""
+"""The durability settings of a running PostgreSQL."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ SHOWN = ("server_version", *DURABLE)
 
 
 async def durability(postgres: str) -> dict[str, Any]:
-    """Asked of the server; streams of NATS are made with file storage by both systems."""
+    """Read the settings from the server; both systems create NATS streams with file storage."""
     connection = await asyncpg.connect(postgres)
     try:
         found = {name: await connection.fetchval(f"show {name}") for name in SHOWN}

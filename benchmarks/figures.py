@@ -1,4 +1,4 @@
-"""What was measured: one value a round, the median of them in the end."""
+"""The measured values: one per round, and their medians."""
 
 import statistics
 from typing import Any
@@ -7,11 +7,11 @@ from benchmarks.load import Metrics
 
 Key = tuple[str, str, str]
 OTHERS = "others_cores"
-"""The metric that says how much of the machine others used meanwhile."""
+"""The metric for the cores that other processes used."""
 
 
 class Results:
-    """Values by system, workload and metric, in the order in which they came."""
+    """Values by system, workload and metric, in the order of measurement."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
@@ -22,20 +22,20 @@ class Results:
         self._parts: dict[Key, list[dict[str, float]]] = {}
 
     def add(self, system: str, workload: str, metrics: Metrics) -> None:
-        """The metrics of one measurement, told at once: a run takes minutes."""
-        told = ", ".join(f"{metric} {value:,.3g}" for metric, value in metrics.items())
-        print(f"  {system} {workload}: {told}", flush=True)
+        """Add and print the metrics of one measurement."""
+        shown = ", ".join(f"{metric} {value:,.3g}" for metric, value in metrics.items())
+        print(f"  {system} {workload}: {shown}", flush=True)
         for metric, value in metrics.items():
             self._runs.setdefault((system, workload, metric), []).append(round(value, 3))
 
     def add_parts(self, system: str, workload: str, metric: str, parts: dict[str, float]) -> None:
-        """What a metric is the sum of, by process."""
+        """Add a metric that is the sum of parts by process."""
         rounded = {name: round(value, 3) for name, value in sorted(parts.items())}
         self._parts.setdefault((system, workload, metric), []).append(rounded)
         self.add(system, workload, {metric: sum(parts.values())})
 
     def document(self, head: dict[str, Any]) -> dict[str, Any]:
-        """The contents of `latest.json`."""
+        """Return the contents of `latest.json`."""
         found = []
         for key, runs in self._runs.items():
             system, workload, metric = key
@@ -57,7 +57,7 @@ def _medians(parts: list[dict[str, float]]) -> dict[str, float]:
 
 
 def values_of(document: dict[str, Any]) -> dict[Key, float]:
-    """The medians of a document, by system, workload and metric."""
+    """Return the medians of a document by system, workload and metric."""
     return {
         (row["system"], row["workload"], row["metric"]): float(row["value"])
         for row in document["results"]

@@ -1,7 +1,7 @@
-"""The regression gate: ratios of a new run against those of the committed one, never times.
+"""The regression gate: compares ratios of a new run with those of the committed run.
 
-A machine has its own speed, and it drifts; what the suite does beside its roofline and beside
-Temporal, interleaved in one run, says whether the suite has become slower.
+It compares no times, as the speed of machines differs and drifts. The ratios to the roofline and to
+Temporal, measured alternately in one run, show whether the suite has become slower.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from benchmarks.goals import (
 
 COMMITTED = Path(__file__).parent / "results" / "latest.json"
 TOLERANCE = 0.15
-"""How much worse a ratio may be: what two runs of the same code differ by."""
+"""The tolerated loss of a ratio: the difference between two runs of the same code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """`of` is None where a run did not measure what it needs."""
+    """A ratio of two values; `of` returns None if a run did not measure them."""
 
     name: str
     of: Value
@@ -45,7 +45,7 @@ RATIOS = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One ratio, before and now; `worse` is the share by which it fell behind."""
+    """A ratio before and now; `worse` is its relative loss."""
 
     name: str
     before: float | None
@@ -53,13 +53,14 @@ class Verdict:
     worse: float
 
     def passes(self, tolerance: float) -> bool:
-        """A ratio that the committed run has must be measured again."""
+        """Return whether a ratio is measured and within the tolerance."""
         if self.before is None:
             return True
         return self.now is not None and self.worse <= tolerance
 
 
 def judge(committed: dict[str, Any], new: dict[str, Any]) -> list[Verdict]:
+    """Compare all ratios of two runs."""
     before, now = values_of(committed), values_of(new)
     return [_verdict(ratio, ratio.of(before), ratio.of(now)) for ratio in RATIOS]
 
@@ -72,17 +73,22 @@ def _verdict(ratio: Ratio, before: float | None, now: float | None) -> Verdict:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code 1 when a ratio is worse than the tolerance allows, or is missing."""
+    """Return 1 if a ratio is missing or worse than the tolerance allows."""
     parser = argparse.ArgumentParser(prog="benchmarks.gate", description=__doc__)
-    parser.add_argument("new", type=Path, help="the results to judge")
-    parser.add_argument("--against", type=Path, default=COMMITTED, help="the committed ones")
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=f"{TOLERANCE}")
+    parser.add_argument("new", type=Path, help="results to compare")
+    parser.add_argument("--against", type=Path, default=COMMITTED, help="committed results")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help=f"tolerated loss of a ratio (default {TOLERANCE})",
+    )
     options = parser.parse_args(arguments)
     verdicts = judge(json.loads(options.against.read_text()), json.loads(options.new.read_text()))
-    for one in verdicts:
-        passed = "ok" if one.passes(options.tolerance) else "WORSE"
-        print(f"{one.name:<20} {_shown(one.before)} → {_shown(one.now)}  {passed}")
-    return 0 if all(one.passes(options.tolerance) for one in verdicts) else 1
+    for each in verdicts:
+        passed = "ok" if each.passes(options.tolerance) else "WORSE"
+        print(f"{each.name:<20} {_shown(each.before)} → {_shown(each.now)}  {passed}")
+    return 0 if all(each.passes(options.tolerance) for each in verdicts) else 1
 
 
 def _shown(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What the suite aims at, as functions of what one run measured."""
+"""The goals of the suite, as functions of the values of one run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ RATE, CPU = "workflows_per_s", "cpu_s_per_1000"
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`value` is None where the run did not measure what it needs."""
+    """A goal with its bound; `value` returns None if the run did not measure it."""
 
     name: str
     bound: float
@@ -26,15 +26,17 @@ class Goal:
     unit: str = ""
 
     def met(self, value: float) -> bool:
+        """Return whether a value reaches the goal."""
         return value <= self.bound if self.at_most else value >= self.bound
 
 
 def of(workload: str, metric: str, *, system: str = SUITE) -> Value:
+    """Return the function that reads a metric."""
     return lambda values: values.get((system, workload, metric))
 
 
 def best(systems: tuple[str, ...], workload: str, metric: str) -> Value:
-    """The highest among peers that were measured."""
+    """Return the highest value of the measured peers."""
 
     def highest(values: Values) -> float | None:
         found = [values[key] for name in systems if (key := (name, workload, metric)) in values]
@@ -44,6 +46,8 @@ def best(systems: tuple[str, ...], workload: str, metric: str) -> Value:
 
 
 def ratio(over: Value, under: Value) -> Value:
+    """Return the function that divides two metrics."""
+
     def quotient(values: Values) -> float | None:
         upper, lower = over(values), under(values)
         return upper / lower if upper is not None and lower else None

@@ -1,4 +1,4 @@
-"""How load is made and summed up: a closed loop, one at a time, percentiles."""
+"""Load generation (closed loop, open loop, sequential) and percentiles."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ Metrics = dict[str, float]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which that share of the others lies; the nearest one that was measured."""
+    """Return the measured value at a percentile, given as a share of 1."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
@@ -35,9 +35,9 @@ def latencies(taken_ms: Sequence[float]) -> Metrics:
 async def closed_loop(
     call: Call, count: int, in_flight: int, *, spread_s: float = 0.0
 ) -> tuple[float, list[float]]:
-    """Runs `count` calls, always `in_flight` of them open: calls per second, each one's ms.
+    """Run `count` calls with `in_flight` open; return calls per second and the ms of each.
 
-    The first ones begin spread over a time, so that they need not march in step.
+    The first calls start spread over `spread_s`, so that they are not in step.
     """
     left = count
     taken: list[float] = []
@@ -62,10 +62,10 @@ async def throughput(call: Call, count: int, in_flight: int) -> Metrics:
 async def open_loop(
     call: Callable[[int], Awaitable[object]], count: int, per_s: float
 ) -> tuple[list[float], float]:
-    """Makes call n when it is due, whether others have been answered or not.
+    """Start calls at a fixed rate, independent of responses; return latencies and the rate.
 
-    Milliseconds of each from when it was due, so that a load generator that cannot keep up shows;
-    a timer that wakes within its grain is not late. And the answers per second.
+    Latencies in ms count from the due time, so that a slow load generator is visible; a delay
+    within the timer granularity does not count.
     """
     taken = [0.0] * count
     calls: list[asyncio.Task[None]] = []
@@ -87,11 +87,11 @@ async def open_loop(
 
 
 async def one_by_one(call: Call, count: int) -> list[float]:
-    """The milliseconds of each of `count` calls, one after the other."""
+    """Make `count` calls sequentially and return the ms of each."""
     return [await _timed(call) for _ in range(count)]
 
 
 async def warm_seconds(call: Call, count: int) -> Metrics:
-    """Median of calls one after the other, after one that is not counted."""
+    """Return the median of sequential calls, after an uncounted one."""
     await call()
     return {"seconds": median(await one_by_one(call, count)) / 1_000}

@@ -1,4 +1,4 @@
-"""What the run ran on: commit, time, machine, and how fast the machine was just then."""
+"""The environment of a run: commit, time, machine and its current speed."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ YARDSTICK_TURNS = 1_000_000
 
 
 def describe() -> dict[str, Any]:
-    """The head of the results."""
+    """Return the head of the results."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "changed": bool(_git("status", "--porcelain", "--", "libs", "services", "protos")),
@@ -32,7 +32,7 @@ def describe() -> dict[str, Any]:
 
 
 def yardstick_ms() -> float:
-    """How long a fixed piece of work takes: the machine's speed drifts, also within a run."""
+    """Return the duration of a fixed piece of work, as the speed of the machine drifts."""
     began = time.perf_counter()
     total = 0
     for turn in range(YARDSTICK_TURNS):

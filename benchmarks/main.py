@@ -1,4 +1,4 @@
-"""The command line of a run: rounds, which systems, which workloads, where the results go."""
+"""The command line of a run: rounds, systems, workloads and the output."""
 
 import argparse
 import asyncio
@@ -29,7 +29,7 @@ from flowmesh.rpc.environment import GRPC_ENVIRONMENT
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 ROUNDS = 3
-# In the order in which each round measures them.
+# In the order of measurement in each round.
 SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "roofline": Roofline,
     "flowmesh": Suite,
@@ -48,15 +48,15 @@ PATIENCE_QUICK_S = 2.0
 SYSTEM_TIMEOUT_S = 600.0
 BUDGET_S = 24 * 60.0
 BUDGET_QUICK_S = 170.0
-"""No round begins that would end later than this, if it takes as long as the one before."""
+"""The total time; a round does not start if it would exceed this at its last duration."""
 
 
 def main() -> int:
-    """Exit code 1 if something could not be measured; a goal that is missed is only reported."""
+    """Run and return 1 if a measurement failed; missed goals are only reported."""
     options = _options()
     sizes = replace(QUICK if options.quick else FULL, patience_s=options.patience)
-    workloads = [one for one in options.only if one in sizes.workloads]
-    # Workers, clients and the roofline are told what the suite's processes are told.
+    workloads = [name for name in options.only if name in sizes.workloads]
+    # Workers, clients and the roofline have the same gRPC settings as the suite.
     os.environ.update(GRPC_ENVIRONMENT)
     print(heading(sizes, workloads, options.rounds))
     results = Results()
@@ -74,22 +74,32 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
-    parser.add_argument("--rounds", type=int, help=f"how often each is measured ({ROUNDS})")
-    parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, as W1,W2")
-    parser.add_argument("--systems", help="systems, as flowmesh,roofline")
     parser.add_argument(
-        "--patience", type=float, help="seconds each measurement waits for a quiet machine"
+        "--rounds", type=int, help=f"number of measurements of each workload ({ROUNDS})"
     )
-    parser.add_argument("--quick", action="store_true", help="W1 and W2 of three systems")
-    parser.add_argument("--budget", type=float, help="seconds after which no round begins")
-    parser.add_argument("--output", type=Path, help="the results; no file unless it is a whole run")
+    parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, such as W1,W2")
+    parser.add_argument("--systems", help="systems, such as flowmesh,roofline")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        help="maximum wait in seconds of each measurement for a quiet machine",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="measure W1 and W2 of three systems only"
+    )
+    parser.add_argument("--budget", type=float, help="seconds after which no round starts")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="file of the results (by default written for a complete run only)",
+    )
     options = parser.parse_args()
     options.only = options.only.split(",")
     known_systems = QUICK_SYSTEMS if options.quick else tuple(SYSTEMS)
     options.systems = options.systems.split(",") if options.systems else list(known_systems)
     for name, known in ((options.only, WORKLOADS), (options.systems, SYSTEMS)):
         if unknown := set(name) - set(known):
-            parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+            parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     whole = set(options.only) == set(WORKLOADS) and set(options.systems) == set(known_systems)
     options.save = whole or options.output is not None
     options.output = options.output or LATEST
@@ -103,7 +113,7 @@ def _options() -> argparse.Namespace:
 async def _measure(
     results: Results, sizes: Sizes, workloads: list[str], options: argparse.Namespace
 ) -> None:
-    """Rounds of A B C: whatever else the machine does falls on all of them."""
+    """Measure all systems in each round, so that disturbances affect all of them."""
     began = time.monotonic()
     took_s = 0.0
     for number in range(1, options.rounds + 1):
@@ -121,7 +131,7 @@ async def _measure(
                 try:
                     async with asyncio.timeout(SYSTEM_TIMEOUT_S):
                         await system.measure(Path(folder), workloads, results)
-                except Exception as error:  # noqa: BLE001 the others are still worth measuring
+                except Exception as error:  # noqa: BLE001 continue with the other systems
                     traceback.print_exception(error)
                     results.failures.append(f"{name} in round {number}: {error!r}")
         took_s = time.monotonic() - round_began

@@ -1,6 +1,6 @@
-"""What the faster peers are asked: the workloads that mean the same for them.
+"""The workloads of the faster peers that are comparable with those of the suite.
 
-Runs in the environment of the peers too, so it imports nothing of the suite.
+This module also runs in the environment of the peers and imports nothing of the suite.
 """
 
 import abc
@@ -15,11 +15,11 @@ WARM_W2 = 20
 
 
 class PeerLoad(abc.ABC):
-    """A load generator; how a workflow is started and waited for is the peer's own way."""
+    """A load generator; each peer implements the start and the wait."""
 
     @abc.abstractmethod
     async def run(self, flow: str, size: int) -> None:
-        """Returns when a "chain" or a "fan" of that size has ended as it should."""
+        """Run a "chain" or a "fan" of this size to its completion."""
 
     async def warm(self, workload: str) -> None:
         del workload

@@ -1,4 +1,4 @@
-"""The processes of a run: started, asked, measured, stopped. None outlives this one."""
+"""The child processes of a run, which start, handle requests and stop with this process."""
 
 import asyncio
 import contextlib
@@ -18,29 +18,29 @@ from flowmesh.embedded.child import RunAs, launch_argv
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "build" / "peers"
-"""Where `make` puts what the suite is compared with."""
+"""The folder in which `make` installs the peers."""
 PEERS_PYTHON = PEERS / "venv" / "bin" / "python"
 READY_TIMEOUT_S = 60.0
-ASK_TIMEOUT_S = 180.0
+REQUEST_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 12.0
 LOG_TAIL_BYTES = 2_000
 
 
 class ChildFailed(Exception):
-    """A process of the run did not start, or ended in the middle; holds what it wrote."""
+    """A process did not start or ended early; the message has its log."""
 
 
-class QuestionFailed(Exception):
-    """A process could not do what it was asked, and lives on; holds why."""
+class RequestFailed(Exception):
+    """A process failed to handle a request and is still running; the message has the reason."""
 
 
 def module(name: str, *arguments: str) -> tuple[str, ...]:
-    """The command line of a module of this repository."""
+    """Return the command line of a module of this repository."""
     return (sys.executable, "-m", name, *arguments)
 
 
 class Child:
-    """One process. What it writes goes to a file, lines it was waited for excepted."""
+    """A process; its output goes to a log, except for awaited lines."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Child:
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._wanted = ""
+        self._prefix = ""
         self._line: asyncio.Future[str] | None = None
 
     @property
@@ -64,13 +64,13 @@ class Child:
         return self._process.pid
 
     async def start(self, ready: str = READY, timeout_s: float = READY_TIMEOUT_S) -> str:
-        """Starts it; returns what follows `ready` on the line that begins with it."""
+        """Start the process, wait for the line that begins with `ready`, and return its rest."""
         line = self._expect(ready)
         await self.spawn()
         return await self._until(line, timeout_s)
 
     async def spawn(self) -> None:
-        """Starts it and asks nothing: for servers that do not say when they are ready."""
+        """Start a process that does not report readiness."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *launch_argv(self._argv, RunAs(), signal.SIGTERM),
@@ -84,26 +84,27 @@ class Child:
             )
         self._reader = asyncio.create_task(self._read())
 
-    async def ask(self, do: str, timeout_s: float = ASK_TIMEOUT_S, **question: Any) -> Any:
-        """Has the process do something and returns what came of it."""
+    async def request(self, do: str, timeout_s: float = REQUEST_TIMEOUT_S, **arguments: Any) -> Any:
+        """Send a request to the process and return the result; raises RequestFailed."""
         assert self._process is not None
         assert self._process.stdin is not None
         line = self._expect(ANSWER)
-        self._process.stdin.write(json.dumps({"do": do, **question}).encode() + b"\n")
+        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
         await self._process.stdin.drain()
-        answered = json.loads(await self._until(line, timeout_s))
-        if "failed" in answered:
-            raise QuestionFailed(answered["failed"])
-        return answered["ok"]
+        response = json.loads(await self._until(line, timeout_s))
+        if "failed" in response:
+            raise RequestFailed(response["failed"])
+        return response["ok"]
 
     async def kill(self) -> None:
-        """Kills it and everything below it at once, as a power cut would."""
+        """Kill the process and all its children at once, as in a power failure."""
         for process in tree(self.pid):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         await self._ended()
 
     async def stop(self) -> None:
+        """Stop the process, by SIGKILL after the timeout."""
         process = self._process
         if process is None:
             return
@@ -127,7 +128,7 @@ class Child:
             await self._reader
 
     def _expect(self, prefix: str) -> asyncio.Future[str]:
-        self._wanted = prefix
+        self._prefix = prefix
         self._line = asyncio.get_running_loop().create_future()
         return self._line
 
@@ -136,16 +137,16 @@ class Child:
             async with asyncio.timeout(timeout_s):
                 return await line
         except TimeoutError:
-            raise ChildFailed(f"{self.name} said nothing for {timeout_s:.0f} s") from None
+            raise ChildFailed(f"{self.name} did not respond within {timeout_s:.0f} s") from None
 
     async def _read(self) -> None:
         assert self._process is not None
         assert self._process.stdout is not None
         async for raw in self._process.stdout:
             line = raw.decode(errors="replace")
-            if self._line is not None and line.startswith(self._wanted):
+            if self._line is not None and line.startswith(self._prefix):
                 if not self._line.done():
-                    self._line.set_result(line[len(self._wanted) :].strip())
+                    self._line.set_result(line[len(self._prefix) :].strip())
                 self._line = None
         if self._line is not None and not self._line.done():
             tail = self._log.read_text(errors="replace")[-LOG_TAIL_BYTES:]

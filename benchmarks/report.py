@@ -1,4 +1,4 @@
-"""The results as a person reads them, and as a file."""
+"""The results as tables and as a file."""
 
 import json
 import statistics
@@ -29,22 +29,22 @@ COLUMNS = {
     "restate-inline-ts": "inline TS",
     "restate-inline-py": "inline Py",
 }
-"""Under which heading a system stands; a row holds one way to start."""
+"""The column of each system; a row holds one way to start."""
 OWN, ROOFLINE = "flowmesh", "roofline"
 PEERS = tuple(dict.fromkeys(COLUMNS.values()))[2:]
 LIKE = {"W1s, stream": "W1", "W1b": "W1", "W4d": "W4", "W8d": "W8"}
-"""Peers have one way only: it stands beside each of ours."""
+"""The row of the peers that is compared with each variant of the suite."""
 
 
 def heading(sizes: Sizes, workloads: list[str], rounds: int) -> str:
-    lines = [f"{rounds} round(s), systems in turn, medians. Workloads:"]
+    lines = [f"{rounds} round(s), alternating systems, medians. Workloads:"]
     lines += [f"  {name:<10} {WORKLOADS[name]}" for name in workloads]
     lines.append(f"Counts: {sizes}")
     return "\n".join(lines)
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
-    """One result a line, so that a diff reads."""
+    """Write one result per line, for readable diffs, and the tables as Markdown."""
     rows = ",\n".join(f"    {json.dumps(row)}" for row in document["results"])
     head = {key: value for key, value in document.items() if key != "results"}
     text = json.dumps(head, indent=2).removesuffix("\n}")
@@ -54,7 +54,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
 
 
 def _page(document: dict[str, Any]) -> str:
-    """The same tables as Markdown, beside the file they come from."""
+    """Return the tables as Markdown."""
     values = values_of(document)
     machine = document["machine"]
     busy = [value for key, value in values.items() if key[2] == OTHERS]
@@ -66,10 +66,10 @@ def _page(document: dict[str, Any]) -> str:
     ]
     if speed := document["yardstick_ms"]:
         lines.append(
-            f"Rounds: {len(speed)}; a yardstick took {statistics.median(speed):.0f} ms in them."
+            f"Rounds: {len(speed)}; the yardstick took {statistics.median(speed):.0f} ms in them."
         )
     if busy:
-        lines.append(f"Other processes used {statistics.mean(busy):.1f} cores meanwhile.")
+        lines.append(f"Other processes used {statistics.mean(busy):.1f} cores during the run.")
     for table in (_figures(values), _goals(values)):
         lines += ["", f"## {table.title}", ""]
         lines.append("| " + " | ".join(str(column.header) for column in table.columns) + " |")
@@ -78,13 +78,15 @@ def _page(document: dict[str, Any]) -> str:
         lines += ["| " + " | ".join(map(str, row)) + " |" for row in cells]
     lines += ["", "## CPU seconds per 1,000 workflows, by process", ""]
     lines += [f"- {split}" for split in _splits(document)]
-    lines += ["", "## Settings, as the servers say", ""]
-    lines += [f"- {system}: `{json.dumps(said)}`" for system, said in document["settings"].items()]
+    lines += ["", "## Settings reported by the servers", ""]
+    lines += [
+        f"- {system}: `{json.dumps(values)}`" for system, values in document["settings"].items()
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _splits(document: dict[str, Any]) -> list[str]:
-    """Where the CPU went, a line for each workload of a system."""
+    """Return the CPU seconds by process, one line for each workload of a system."""
     found = []
     for row in document["results"]:
         if parts := row.get("by_process"):
@@ -94,7 +96,7 @@ def _splits(document: dict[str, Any]) -> list[str]:
 
 
 def show(document: dict[str, Any]) -> None:
-    """The table of figures with ratios, where the CPU went, and the goals."""
+    """Print the figures with ratios, the CPU seconds by process, and the goals."""
     values = values_of(document)
     console = Console(width=WIDTH, highlight=False)
     console.print(_figures(values))
@@ -102,8 +104,8 @@ def show(document: dict[str, Any]) -> None:
         console.print(f"CPU s per 1,000, {split}")
     busy = {key[:2]: value for key, value in values.items() if key[2] == OTHERS}
     if busy:
-        told = ", ".join(f"{system} {name} {value:.1f}" for (system, name), value in busy.items())
-        console.print(f"cores that others used or the host kept meanwhile: {told}")
+        cores = ", ".join(f"{system} {name} {value:.1f}" for (system, name), value in busy.items())
+        console.print(f"cores used by other processes or withheld by the host: {cores}")
     for system, settings in document["settings"].items():
         console.print(f"{system}: {json.dumps(settings)}")
     speed = document["yardstick_ms"]
@@ -125,8 +127,8 @@ def _figures(values: Values) -> Table:
         table.add_column(name, justify="right")
     for (label, metric), row in rows.items():
         if label in LIKE:
-            alike = rows.get((LIKE[label], metric), {})
-            row = {**{peer: alike.get(peer) for peer in present}, **row}
+            peer_row = rows.get((LIKE[label], metric), {})
+            row = {**{peer: peer_row.get(peer) for peer in present}, **row}
         cells = [_number(row.get(name)) for name in (OWN, ROOFLINE, *present)]
         peers = [figure for name in present if (figure := row.get(name)) is not None]
         best = max if metric.endswith("_per_s") else min
@@ -139,16 +141,16 @@ def _figures(values: Values) -> Table:
 def _goals(values: Values) -> Table:
     table = Table(title="Goals")
     table.add_column("goal")
-    for name in ("wanted", "measured"):
+    for name in ("target", "measured"):
         table.add_column(name, justify="right")
     table.add_column("met")
     for goal in GOALS:
         value = goal.value(values)
         sign = "≤" if goal.at_most else "≥"
-        wanted = f"{sign} {goal.bound:g} {goal.unit}"
+        target = f"{sign} {goal.bound:g} {goal.unit}"
         if value is not None:
             met = "yes" if goal.met(value) else "NO"
-            table.add_row(goal.name, wanted, f"{_number(value)} {goal.unit}", met)
+            table.add_row(goal.name, target, f"{_number(value)} {goal.unit}", met)
     return table
 
 

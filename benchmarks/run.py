@@ -1,9 +1,9 @@
-"""`make bench`: measures the suite, its roofline and a peer in one run, side by side."""
+"""`make bench`: measure the suite, its roofline and its peers in one run."""
 
 import sys
 from pathlib import Path
 
-# The modules are `benchmarks.*`: the folder above is the root of the imports, not this one.
+# Modules are imported as `benchmarks.*`, so the parent folder is the root of imports.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the systems have in common: a server, a worker and a load generator, each a process."""
+"""The common part of all systems: a server, a worker and a load generator, each a process."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from benchmarks.figures import OTHERS, Results
 from benchmarks.load import Metrics
-from benchmarks.processes import Child, QuestionFailed
+from benchmarks.processes import Child, RequestFailed
 from benchmarks.usage import QUIET_CORES, Meter, Others, until_quiet
 from benchmarks.workloads import (
     FAN_OUTS_PEER,
@@ -22,26 +22,26 @@ from benchmarks.workloads import (
     Sizes,
 )
 
-TRIES_MAX = 3
-"""How often a workload is measured when others disturb it; the least disturbed try counts."""
+ATTEMPTS_MAX = 3
+"""The maximum of attempts if other processes disturb a workload; the quietest counts."""
 
-AGAIN_WITHIN_S = 20.0
-"""What took longer is not measured again: a run ends in bounded time on a busy machine too."""
+REPEAT_WITHIN_S = 20.0
+"""After this time a workload is not repeated, which bounds a run on a busy machine."""
 
 
 Jobs = Mapping[str, Callable[[], Awaitable[object]]]
-"""By workload, what measures it."""
+"""The function that measures each workload."""
 
 
 class System(Protocol):
-    """Measures itself, once, on an empty data directory."""
+    """A system that is measured once, on an empty data directory."""
 
     async def measure(self, folder: Path, workloads: Sequence[str], results: Results) -> None: ...
 
 
 @contextlib.asynccontextmanager
 async def running(child: Child) -> AsyncIterator[Child]:
-    """Stops the process at the end, also one that did not become ready."""
+    """Stop a process at the end, even if it did not become ready."""
     try:
         yield child
     finally:
@@ -49,8 +49,8 @@ async def running(child: Child) -> AsyncIterator[Child]:
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """One measurement: its metrics, the CPU seconds by process, and the cores others used."""
+class Attempt:
+    """A measurement: its metrics, CPU seconds by process, and the cores used by others."""
 
     metrics: Metrics
     cpu_s: dict[str, float]
@@ -58,8 +58,8 @@ class Try:
     tries: int = 1
 
 
-class Stand:
-    """The three processes of a system that runs, and where their figures go."""
+class Setup:
+    """The three running processes of a system, and the results of its measurements."""
 
     def __init__(
         self, results: Results, patience_s: float, *, server: Child, worker: Child, client: Child
@@ -71,54 +71,51 @@ class Stand:
         self._patience_s = patience_s
 
     async def each(self, system: str, workloads: Sequence[str], jobs: Jobs) -> None:
-        """Does those that are wanted, in the order of `jobs`; one that fails spoils no other."""
+        """Run the selected jobs in their order; the failure of one does not affect the others."""
         for workload, job in jobs.items():
             if workload in workloads:
                 try:
                     await job()
-                except QuestionFailed as error:
+                except RequestFailed as error:
                     self.results.failures.append(f"{system} {workload}: {error}")
 
-    async def ask(self, workload: str, system: str, *, do: str = "", **question: Any) -> Try:
-        """Has the load generator do a workload and keeps its metrics."""
-        best = await self.measured(do or workload, **question)
+    async def measure(self, workload: str, system: str, *, do: str = "", **request: Any) -> Attempt:
+        """Measure a workload of the load generator and store its metrics."""
+        best = await self.quietest(do or workload, **request)
         self.results.add(system, workload, {**best.metrics, OTHERS: best.others_cores})
         return best
 
-    async def measured(self, do: str, **question: Any) -> Try:
-        """The least disturbed of a few tries.
-
-        Which one counts depends on what others did meanwhile, never on what it measured.
-        """
-        tries: list[Try] = []
-        until = time.monotonic() + AGAIN_WITHIN_S
+    async def quietest(self, do: str, **request: Any) -> Attempt:
+        """Return the attempt that other processes disturbed least, independent of its result."""
+        tries: list[Attempt] = []
+        until = time.monotonic() + REPEAT_WITHIN_S
         while not tries or (
-            len(tries) < TRIES_MAX
+            len(tries) < ATTEMPTS_MAX
             and tries[-1].others_cores >= QUIET_CORES
             and time.monotonic() < until
         ):
             meter = Meter(self._roots())
             await asyncio.to_thread(until_quiet, self._patience_s, meter)
-            tries.append(await self._try(do, question))
-        best = min(tries, key=lambda one: one.others_cores)
+            tries.append(await self._attempt(do, request))
+        best = min(tries, key=lambda attempt: attempt.others_cores)
         return replace(best, tries=len(tries))
 
-    async def ask_metered(self, workload: str, system: str, *, count: int) -> None:
-        """The same, and the CPU seconds per 1,000 of all processes, this one excepted."""
-        await self.client.ask("warm", workload=workload)
-        done = await self.ask(workload, system, count=count)
+    async def measure_with_cpu(self, workload: str, system: str, *, count: int) -> None:
+        """Measure a workload with the CPU seconds per 1,000 of all processes but this one."""
+        await self.client.request("warm", workload=workload)
+        done = await self.measure(workload, system, count=count)
         parts = {name: seconds * 1_000 / count for name, seconds in done.cpu_s.items()}
         self.results.add_parts(system, workload, "cpu_s_per_1000", parts)
 
     async def compared(self, workload: str, like: str, system: str, count: int) -> None:
-        """What one workload takes more than another, in turns: of CPU in all, and of time."""
+        """Measure the overhead of a workload over another in CPU and time, alternating both."""
         part = count // TURNS
         cpu_s, time_s = {like: 0.0, workload: 0.0}, {like: 0.0, workload: 0.0}
         for _ in range(TURNS):
             for each in cpu_s:
-                one = await self._try(each, {"count": part})
-                cpu_s[each] += sum(one.cpu_s.values())
-                time_s[each] += part / one.metrics["workflows_per_s"]
+                attempt = await self._attempt(each, {"count": part})
+                cpu_s[each] += sum(attempt.cpu_s.values())
+                time_s[each] += part / attempt.metrics["workflows_per_s"]
         more = {
             "cpu_overhead_percent": (cpu_s[workload] / cpu_s[like] - 1) * 100,
             "time_overhead_percent": (time_s[workload] / time_s[like] - 1) * 100,
@@ -128,48 +125,48 @@ class Stand:
     async def recover(
         self, system: str, *, count: int, start: Callable[[], Awaitable[object]]
     ) -> None:
-        """W5: seconds from the kill of the server to the last result, lost ones, steps run twice.
+        """Measure W5: seconds from the kill of the server to the last result, losses, repeats.
 
-        `start` brings the server back; worker and load generator live through it.
+        `start` restarts the server; the worker and the load generator keep running.
         """
-        await self.worker.ask("repeated")
-        await self.client.ask("W5", count=count)
+        await self.worker.request("repeated")
+        await self.client.request("W5", count=count)
         await asyncio.sleep(KILL_AFTER_S)
         began = time.monotonic()
         await self.server.kill()
         await start()
-        end = await self.client.ask("W5-end", within_s=RECOVERED_WITHIN_S)
-        repeated = await self.worker.ask("repeated")
+        end = await self.client.request("W5-end", within_s=RECOVERED_WITHIN_S)
+        repeated = await self.worker.request("repeated")
         figures = {"recovery_s": end["last_at"] - began, "lost": end["lost"], "repeated": repeated}
         self.results.add(system, "W5", figures)
 
-    async def _try(self, workload: str, question: dict[str, Any]) -> Try:
+    async def _attempt(self, workload: str, request: dict[str, Any]) -> Attempt:
         meter = Meter(self._roots())
         others = Others(meter)
-        metrics: Metrics = await self.client.ask(workload, **question)
-        return Try(metrics, meter.read(), others.cores())
+        metrics: Metrics = await self.client.request(workload, **request)
+        return Attempt(metrics, meter.read(), others.cores())
 
     def _roots(self) -> dict[str, int]:
         return {child.name: child.pid for child in (self.server, self.worker, self.client)}
 
 
 async def measure_peer(
-    stand: Stand,
+    setup: Setup,
     system: str,
     workloads: Sequence[str],
     sizes: Sizes,
     *,
     restart: Callable[[], Awaitable[object]],
 ) -> None:
-    """`restart` starts the server again after it was killed."""
-    ask = partial(stand.ask, system=system)
+    """Measure the workloads of a peer; `restart` restarts its killed server."""
+    measure = partial(setup.measure, system=system)
     widths, repeats = list(FAN_OUTS_PEER), sizes.repeats_peer
     jobs: Jobs = {
-        "W1": partial(stand.ask_metered, "W1", system, count=sizes.w1_fast_peer),
-        "W2": partial(ask, "W2", count=sizes.w2_fast_peer),
-        "W3": partial(ask, "W3", widths=widths, repeats=repeats),
-        "W4": partial(ask, "W4", steps=sizes.w4_steps),
-        "W8": partial(ask, "W8", steps=STEPS_W8, repeats=repeats),
-        "W5": partial(stand.recover, system, count=sizes.w5, start=restart),
+        "W1": partial(setup.measure_with_cpu, "W1", system, count=sizes.w1_fast_peer),
+        "W2": partial(measure, "W2", count=sizes.w2_fast_peer),
+        "W3": partial(measure, "W3", widths=widths, repeats=repeats),
+        "W4": partial(measure, "W4", steps=sizes.w4_steps),
+        "W8": partial(measure, "W8", steps=STEPS_W8, repeats=repeats),
+        "W5": partial(setup.recover, system, count=sizes.w5, start=restart),
     }
-    await stand.each(system, workloads, jobs)
+    await setup.each(system, workloads, jobs)

@@ -1,4 +1,4 @@
-"""Workloads by unary calls: a start that waits for its result. For the suite and its roofline."""
+"""Workloads by unary calls (a start that waits for its result), of the suite and its roofline."""
 
 import asyncio
 import json
@@ -32,11 +32,11 @@ WARM_COUNT = 500
 WARM_W2 = 100
 WAITING_ONE_IN = 10
 REFUSED_RETRY_S = 0.1
-"""What a refusal asks for. Its latency counts from the first try."""
+"""The retry delay of a refused start. Its latency counts from the first attempt."""
 COMPLETED = execution_pb2.EXECUTION_STATUS_COMPLETED
 MESSAGE_BYTES_MAX = 64 << 20
 CONNECTIONS = 3
-"""The suite takes 100 calls at a time on each."""
+"""The suite accepts 100 concurrent calls on each."""
 OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -49,7 +49,7 @@ def new_request_id() -> str:
 
 
 class UnaryLoad:
-    """The workloads that a plain gRPC client can make, by the names of their workflows."""
+    """The workloads of a plain gRPC client."""
 
     def __init__(self, address: str) -> None:
         self._channels = [
@@ -61,7 +61,7 @@ class UnaryLoad:
         self.payload = payload_pb2.Payload(data=json.dumps(PAYLOAD).encode())
 
     def input_of(self, workflow_id: str) -> payload_pb2.Payload:
-        """What the executions of a workflow are started with."""
+        """Return the input of the executions of a workflow."""
         del workflow_id
         return self.payload
 
@@ -86,12 +86,12 @@ class UnaryLoad:
                 return response
 
     def _refusals(self) -> Metrics:
-        """How many starts were sent back since the last question; each was made again."""
+        """Return and reset the number of refused starts, each of which was retried."""
         refused, self._refused = self._refused, 0
         return {"refused": refused}
 
     async def run(self, workflow_id: str) -> str:
-        """Starts, waits, and returns the id; raises if it did not complete."""
+        """Start an execution, wait for its completion and return its id."""
         response = await self.start(workflow_id, WAIT_MS)
         if response.execution.status != COMPLETED:
             raise AssertionError(f"{workflow_id} ended as {response.execution}")
@@ -130,7 +130,7 @@ class UnaryLoad:
         return {"starts_per_s": rate}
 
     async def w9(self, seconds: float) -> Metrics:
-        """Every tenth start waits for its result in the same call, the others do not."""
+        """Run an open loop in which every tenth start waits for its result in the same call."""
         self._refusals()
         waits = [number % WAITING_ONE_IN == 0 for number in range(int(OPEN_LOOP_PER_S * seconds))]
 

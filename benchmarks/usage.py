@@ -17,7 +17,7 @@ PROGRAMS = {"postgres": "postgres", "nats-server": "nats", "redis-server": "redi
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """The process and everything below it."""
+    """Return a process and all its descendants."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
@@ -25,25 +25,25 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def group(name: str, process: psutil.Process) -> str:
-    """The servers below a root under names of their own."""
+    """Return the name of a process: that of a known server, or `name`."""
     program = process.name()
     return next((group for start, group in PROGRAMS.items() if program.startswith(start)), name)
 
 
 class Meter:
-    """CPU seconds since it was made. `roots` maps a name to the root of a tree of processes."""
+    """The CPU seconds since its creation; `roots` maps a name to the root of a process tree."""
 
     def __init__(self, roots: Mapping[str, int]) -> None:
         self._roots = dict(roots)
         self._before = self._read()
 
     def read(self) -> dict[str, float]:
-        """Seconds by name; the servers below a root under their own names."""
+        """Return the seconds by name; servers below a root have their own names."""
         now = self._read()
         return {name: seconds - self._before.get(name, 0.0) for name, seconds in now.items()}
 
     def _read(self) -> dict[str, float]:
-        """A child that has ended counts with the parent that waited for it."""
+        """Return the total seconds; an ended child counts for the parent that reaped it."""
         seconds: defaultdict[str, float] = defaultdict(float)
         for name, pid in self._roots.items():
             for process in tree(pid):
@@ -55,7 +55,7 @@ class Meter:
 
 
 class Others:
-    """Cores that processes outside the run, or the host, kept since it was made: noise in ours."""
+    """The cores used by processes outside of the run, or withheld by the host."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -67,20 +67,21 @@ class Others:
         return float(sum(self._own.cpu_times()[:2]) + sum(self._meter.read().values()))
 
     def cores(self) -> float:
+        """Return the mean number of cores since its creation."""
         own_s = self._measured_s() - self._own_s
         elapsed_s = time.perf_counter() - self._began
         return max(_busy_s() - self._busy_s - own_s, 0.0) / elapsed_s
 
 
 def _busy_s() -> float:
-    """CPU seconds that the whole machine has spent on work, or its host on other machines."""
+    """Return the busy CPU seconds of the machine, including those withheld by the host."""
     times = psutil.cpu_times()
     rest = sum(getattr(times, name, 0) for name in ("irq", "softirq", "steal"))
     return float(times.user + times.system + rest)
 
 
 def until_quiet(patience_s: float, own: Meter) -> None:
-    """Waits until processes that `own` does not count leave the machine alone, at most so long."""
+    """Wait at most `patience_s` until processes outside of `own` are quiet."""
     until = time.monotonic() + patience_s
     while True:
         others = Others(own)
@@ -90,19 +91,20 @@ def until_quiet(patience_s: float, own: Meter) -> None:
 
 
 class Peak:
-    """The most memory that a process has held since this was made."""
+    """The peak memory of a process since its creation."""
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
         (self._folder / "clear_refs").write_text(PEAK_RESET)
 
     def mib(self) -> float:
+        """Return the peak in MiB."""
         status = (self._folder / "status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1_024
 
 
 def resident_mib(pid: int, *, alone: bool = False) -> float:
-    """Resident memory of the tree, or of the process alone; shared pages count in each of it."""
+    """Return the resident memory of a tree or one process; shared pages count in each."""
     total = 0
     for process in tree(pid)[: 1 if alone else None]:
         with suppress(psutil.NoSuchProcess):
@@ -111,7 +113,7 @@ def resident_mib(pid: int, *, alone: bool = False) -> float:
 
 
 def proportional_mib(pid: int) -> float:
-    """Memory of the tree with shared pages counted once."""
+    """Return the memory of a tree, with shared pages counted once."""
     total = 0
     for process in tree(pid):
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -1,7 +1,7 @@
-"""What is measured and how much of it: the workloads of one run, for each system.
+"""The workloads of a run and their sizes.
 
-A payload is a JSON object of about 100 bytes. A step does nothing, in a worker process of its
-own. The load generator is a process of its own too.
+A payload is a JSON object of about 100 bytes. A step does nothing and runs in a separate worker
+process. The load generator is a separate process too.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ WORKLOADS = {
     "W1": "workflows of 3 sequential steps, 200 in flight",
     "W1s": "the same over the client's session stream",
     "W1b": "the same with steps that the worker service runs itself",
-    "W1l": "W1 with limits, priorities and joins that hold nothing back, in turns with W1",
+    "W1l": "W1 with limits, priorities and joins that delay nothing, alternating with W1",
     "W2": "workflows of 1 step, one at a time",
     "W3": "one workflow: a fan-out of n steps and a join",
     "W4": "one workflow of 1,000 sequential steps",
@@ -22,13 +22,13 @@ WORKLOADS = {
     "W8": "one workflow of 40 sequential steps",
     "W4d": "one durable handler of 1,000 steps",
     "W8d": "one durable handler of 40 steps",
-    "W10": "workflows of 5 steps of 100 ms, 200 in flight: what orchestration adds",
+    "W10": "workflows of 5 steps of 100 ms, 200 in flight: the overhead of orchestration",
     "W4-10000": "one workflow of 10,000 sequential steps",
     "W6-100000": "100,000 sleeping executions",
-    "W9": "500 starts/s of W1, offered whatever becomes of them",
+    "W9": "500 starts/s of W1, an open loop",
     "timers": "10,000 timers due in one second",
     "timers-500": "500 timers due in each of ten seconds",
-    "payloads": "a step that hands on 1 KiB, 64 KiB, 1 MiB, 16 MiB",
+    "payloads": "a step that returns its input of 1 KiB, 64 KiB, 1 MiB, 16 MiB",
     "definitions": "validation of 1,000 and 10,000 nodes, analysis of 20,000 edges, a million rows",
     "processes": "W1 and W1s with one and with two orchestrator processes",
 }
@@ -42,23 +42,23 @@ ONCE = (
     "processes",
     "definitions",
 )
-"""Measured in the first round only: they take long, and no ratio rests on them."""
+"""Workloads of the first round only: they take long, and no ratio depends on them."""
 
 PAYLOAD = {"customer": "c-1042", "note": "v" * 70}
 IN_FLIGHT = 200
 MAP_ITEMS = 100_000
-"""More than a graph may have nodes: this fan-out is a map over a list, `MAP_AT_ONCE` at a time."""
+"""A fan-out above the node limit of a graph: a map over a list, `MAP_AT_ONCE` at a time."""
 
 MAP_AT_ONCE = 1_000
 FAN_OUTS = (200, 1_000, 10_000, MAP_ITEMS)
 FAN_OUTS_PEER = (200, 1_000)
 FAN_OUT_ONCE = 10_000
-"""From this width on a fan-out is run once and warmed up by a smaller one."""
+"""From this width, a fan-out runs once, after a smaller one as warm-up."""
 TURNS = 20
-"""In each a part of W1 and as much of W1l: a machine whose speed drifts is fair to both."""
+"""The number of alternations of W1 and W1l, so that a drift of speed affects both equally."""
 STEPS_W8 = 40
 EDGE_STEPS = 100
-"""W4 compares the mean of so many steps at its beginning and at its end."""
+"""The number of first and last steps whose means W4 compares."""
 
 OPEN_LOOP_PER_S = 500
 WORK_MS = 100
@@ -66,20 +66,20 @@ STEPS_W10 = 5
 RECORDED_MS = 200
 STEPS_W5 = 3
 KILL_AFTER_S = 0.3
-"""The first of three steps has ended then, the second runs."""
+"""At this time the first of three steps has ended and the second runs."""
 RECOVERED_WITHIN_S = 60.0
-"""What has no result then is lost."""
+"""An execution without a result after this time counts as lost."""
 TIMERS_WITHIN_S = 1.0
 TIMERS_STEADY_S = 10.0
 PAYLOAD_BYTES = (1 << 10, 64 << 10, 1 << 20, 16 << 20)
 
 PATIENCE_S = 5.0
-"""How long a measurement waits for other processes to leave the machine alone."""
+"""The maximum wait of a measurement for a quiet machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many of each. A peer that is slow gets fewer, so that it takes as long, not longer."""
+    """The sizes of workloads. A slow peer has smaller ones, so that it takes as long."""
 
     workloads: tuple[str, ...]
     w1: int = 6_000
@@ -93,7 +93,7 @@ class Sizes:
     w10: int = 1_600
     fan_outs: tuple[int, ...] = FAN_OUTS
     repeats: int = 5
-    """Of W3 and W8; the median counts."""
+    """The repetitions of W3 and W8, of which the median counts."""
     sleepers: int = 4_000
     many_sleepers: int = 100_000
     timers: int = 10_000

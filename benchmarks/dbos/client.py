@@ -1,4 +1,4 @@
-"""The load generator of DBOS: asks its application over one connection, a JSON object a line."""
+"""The load generator of DBOS: one connection to its application, a JSON object per line."""
 
 import asyncio
 import itertools
@@ -15,7 +15,7 @@ from benchmarks.workloads import PAYLOAD, STEPS_W5
 
 
 class DbosLoad(PeerLoad):
-    """By lines that are answered when the workflow has ended."""
+    """Sends lines whose responses arrive at the end of the workflow."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -39,14 +39,14 @@ class DbosLoad(PeerLoad):
             raise AssertionError(f"{flow} answered {answered}")
 
     async def w5(self, count: int) -> int:
-        """Asks for all; `w5_end` sees them to their end."""
+        """Start all workflows; `w5_end` waits for their end."""
         self._recovering = [
             asyncio.create_task(self.run("recorded", STEPS_W5)) for _ in range(count)
         ]
         return count
 
     async def w5_end(self, within_s: float) -> dict[str, float]:
-        """When the last result came, and how many never did."""
+        """Return the time of the last result and the number of lost ones."""
         _, pending = await asyncio.wait(self._recovering, timeout=within_s)
         failed = sum(1 for one in self._recovering if one.done() and one.exception())
         return {"last_at": time.monotonic(), "lost": len(pending) + failed}

@@ -1,4 +1,4 @@
-"""The PostgreSQL that DBOS uses: the same one, with the same settings, as the suite's."""
+"""The PostgreSQL of DBOS, with the version and settings of the suite."""
 
 import asyncio
 import signal
@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 
-from benchmarks.answering import say_ready
+from benchmarks.answering import report_ready
 from flowmesh.embedded import EmbeddedServers
 
 
@@ -15,7 +15,7 @@ async def main(data_dir: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with EmbeddedServers(data_dir, only=("postgres",)) as servers:
-        say_ready(servers.postgres)
+        report_ready(servers.postgres)
         await stopped.wait()
 
 

@@ -1,4 +1,4 @@
-"""DBOS, a library on PostgreSQL: three ways to run a workflow of it."""
+"""DBOS, a library on PostgreSQL, with three ways to run a workflow."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -9,18 +9,18 @@ from pathlib import Path
 from benchmarks.durability import durability
 from benchmarks.figures import Results
 from benchmarks.processes import PEERS_PYTHON, Child, module
-from benchmarks.system import Jobs, Stand, measure_peer, running
+from benchmarks.system import Jobs, Setup, measure_peer, running
 from benchmarks.workloads import Sizes
 from flowmesh.embedded.nats import free_port
 
 NAME = "dbos"
 READY = "ready "
 QUEUED = ("enqueued", "queued-steps")
-"""These wait for polls, so they are asked the two main workloads only, and less of them."""
+"""Modes that wait for polls, measured with the two main workloads only, in smaller sizes."""
 
 
 class Dbos:
-    """Measures workflows in the process that is asked, and what queues make of them."""
+    """Measures workflows in the calling process and through queues."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
@@ -35,19 +35,21 @@ class Dbos:
             shown = (await durability(database))["postgres"]
             results.settings[NAME] = {"version": _version(), "postgres": shown}
             async with AsyncExitStack() as pair:
-                stand = await self._stand(pair, results, server, database, folder, "inline")
+                setup = await self._stand(pair, results, server, database, folder, "inline")
                 await measure_peer(
-                    stand, NAME, workloads, self._sizes, restart=lambda: server.start(READY)
+                    setup, NAME, workloads, self._sizes, restart=lambda: server.start(READY)
                 )
             for mode in QUEUED:
                 async with AsyncExitStack() as pair:
-                    stand = await self._stand(pair, results, server, database, folder, mode)
+                    setup = await self._stand(pair, results, server, database, folder, mode)
                     name = f"{NAME}-{mode}"
                     jobs: Jobs = {
-                        "W1": partial(stand.ask_metered, "W1", name, count=self._sizes.w1_peer),
-                        "W2": partial(stand.ask, "W2", name, count=self._sizes.w2_peer),
+                        "W1": partial(
+                            setup.measure_with_cpu, "W1", name, count=self._sizes.w1_peer
+                        ),
+                        "W2": partial(setup.measure, "W2", name, count=self._sizes.w2_peer),
                     }
-                    await stand.each(name, workloads, jobs)
+                    await setup.each(name, workloads, jobs)
 
     async def _stand(
         self,
@@ -57,7 +59,7 @@ class Dbos:
         database: str,
         folder: Path,
         mode: str,
-    ) -> Stand:
+    ) -> Setup:
         port = str(free_port())
         argv = (str(PEERS_PYTHON), "-m", "benchmarks.dbos.worker", database, mode, port)
         worker = Child("worker", argv, folder / f"{mode}.log")
@@ -65,7 +67,7 @@ class Dbos:
         for child in (worker, client):
             await stack.enter_async_context(running(child))
             await child.start()
-        return Stand(results, self._sizes.patience_s, server=server, worker=worker, client=client)
+        return Setup(results, self._sizes.patience_s, server=server, worker=worker, client=client)
 
 
 def _version() -> str:

@@ -1,8 +1,8 @@
-"""An application of DBOS: its workflows, asked for over a socket, a JSON object a line.
+"""An application of DBOS: its workflows are started over a socket, a JSON object per line.
 
-Runs in the environment of the peers, so it imports nothing of the suite. The mode is where a
-workflow and its steps run: in the process that was asked ("inline"), from a queue ("enqueued"),
-or in that process with every step on a queue ("queued-steps").
+It runs in the environment of the peers and imports nothing of the suite. The mode decides where a
+workflow and its steps run: in the called process ("inline"), from a queue ("enqueued"), or in the
+called process with every step on a queue ("queued-steps").
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from benchmarks.workloads import IN_FLIGHT, RECORDED_MS
 
 POOL_SIZE = 20
 THREADS = 8
-"""Workflows that only compute run best a few at a time: more threads fight for the interpreter."""
+"""Workflows that only compute are fastest with few threads, which compete for the interpreter."""
 QUEUE = "bench"
 CONNECT_WITHIN_S = 30.0
 POLL_S = 0.05
@@ -87,7 +87,7 @@ FLOWS: dict[str, Callable[..., Any]] = {"chain": chain, "recorded": recorded}
 
 
 class Application:
-    """Runs what a line asks for and answers with a line."""
+    """Run the workflow of a request line and write a response line."""
 
     def __init__(self) -> None:
         self._few = ThreadPoolExecutor(THREADS)
@@ -105,7 +105,7 @@ class Application:
         try:
             value = await self._run(asked["flow"], asked["size"], asked["value"])
             answered = {"id": asked["id"], "value": value}
-        except Exception as error:  # noqa: BLE001 whoever asked is told
+        except Exception as error:  # noqa: BLE001 the response reports the error
             answered = {"id": asked["id"], "error": repr(error)}
         writer.write(json.dumps(answered).encode() + b"\n")
 
@@ -126,7 +126,7 @@ class Application:
 
 
 def connect(database: str) -> psycopg.Connection[Any]:
-    """DBOS repeats what failed, but does not know a refused socket file for a server on its way."""
+    """Make DBOS retry on a missing socket file, which it does not treat as a restarting server."""
     until = time.monotonic() + CONNECT_WITHIN_S
     while True:
         try:
@@ -138,7 +138,7 @@ def connect(database: str) -> psycopg.Connection[Any]:
 
 
 async def repeated() -> int:
-    """Runs beyond the first of each step since the last question."""
+    """Return and reset the number of repeated step runs."""
     with guard:
         total = runs.total() - len(runs)
         runs.clear()

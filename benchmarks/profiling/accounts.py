@@ -1,4 +1,4 @@
-"""CPU seconds as the kernel accounts for them: by process, and the main thread on its own."""
+"""CPU seconds from the accounting of the kernel, by process and for the main thread."""
 
 import os
 from collections import defaultdict
@@ -18,7 +18,7 @@ OTHERS = "other threads"
 
 @dataclass(slots=True)
 class Spent:
-    """CPU seconds, and how many of them in the kernel."""
+    """CPU seconds, in total and in the kernel."""
 
     all_s: float = 0.0
     kernel_s: float = 0.0
@@ -32,9 +32,9 @@ class Spent:
 
 
 class Accounts:
-    """What the trees of processes below `roots` have used since it was made.
+    """The CPU seconds of the process trees below `roots` since its creation.
 
-    Keys are the process and its part: the roots by thread, PostgreSQL by the kind of its process.
+    Keys are a process and its part: the thread of a root, or the kind of a PostgreSQL process.
     """
 
     def __init__(self, roots: Mapping[str, int]) -> None:
@@ -62,14 +62,14 @@ class Accounts:
 
 
 def _stat(path: Path) -> Spent:
-    """Fields 14 and 15 of proc(5): ticks as the program and in the kernel on its behalf."""
+    """Read fields 14 and 15 of proc(5): ticks in user mode and in the kernel."""
     fields = path.read_text().rpartition(")")[2].split()
     user, kernel = int(fields[11]) / TICKS_PER_S, int(fields[12]) / TICKS_PER_S
     return Spent(user + kernel, kernel)
 
 
 def _kind(process: psutil.Process) -> str:
-    """PostgreSQL says in its title what a process is for."""
+    """Return the kind of a PostgreSQL process from its title."""
     title = " ".join(process.cmdline())
     if not title.startswith("postgres: "):
         return ""

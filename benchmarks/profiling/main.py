@@ -1,7 +1,7 @@
-"""`make profile`: every microsecond of CPU that one three-step workflow costs, by stage.
+"""`make profile`: the CPU time of a three-step workflow by stage, in microseconds.
 
-Totals come from the kernel's accounts of each thread and process in a run that nothing disturbs;
-a second run is sampled, native frames included, and its shares split the main threads' totals.
+Totals come from the kernel accounting of each thread and process in an undisturbed run. A second
+run is sampled, including native frames, and its shares split the totals of the main threads.
 """
 
 import argparse
@@ -28,18 +28,20 @@ SPY = PEERS / "venv" / "bin" / "py-spy"
 RAW = ROOT / "build" / "profile"
 PAGE = ROOT / "docs" / "performance.md"
 RATE_HZ = 25
-"""More would slow the processes down: each sample stops them for some milliseconds."""
+"""The sampling rate; each sample stops the processes for some milliseconds."""
 SETTLE_S = 4.0
-"""The profiler reads symbols before its first sample."""
+"""The time in which the profiler reads symbols before its first sample."""
 COUNTS = {"W1": 6_000, "W1s": 10_000}
 SAMPLED_S = 40.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.profiling.main", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=SAMPLED_S, help="of samples, each path")
-    parser.add_argument("--only", default=",".join(COUNTS), help="paths, as W1,W1s")
-    parser.add_argument("--output", type=Path, default=PAGE, help="the page whose tables it writes")
+    parser.add_argument(
+        "--seconds", type=float, default=SAMPLED_S, help="duration of sampling for each path"
+    )
+    parser.add_argument("--only", default=",".join(COUNTS), help="paths, such as W1,W1s")
+    parser.add_argument("--output", type=Path, default=PAGE, help="page whose tables are written")
     options = parser.parse_args()
     if not SPY.exists():
         print(f"no profiler at {SPY.relative_to(ROOT)}; run: make profile", file=sys.stderr)
@@ -60,10 +62,10 @@ async def _profile(workloads: list[str], seconds: float) -> list[Measured]:
 async def _path(workload: str, children: list[Child], seconds: float) -> Measured:
     client = children[-1]
     count = COUNTS[workload]
-    await client.ask("warm", workload=workload)
+    await client.request("warm", workload=workload)
     print(f"{workload}: accounts of {count:,} workflows", flush=True)
     accounts = Accounts({child.name: child.pid for child in children})
-    metrics = await client.ask(workload, count=count)
+    metrics = await client.request(workload, count=count)
     spent = accounts.spent()
     print(f"{workload}: samples for {seconds:.0f} s", flush=True)
     stacks, done, took_s = await _sampled(workload, children, seconds)
@@ -80,7 +82,7 @@ async def _path(workload: str, children: list[Child], seconds: float) -> Measure
 async def _sampled(
     workload: str, children: list[Child], seconds: float
 ) -> tuple[dict[str, list[Stack]], int, float]:
-    """What the main threads of the three did, workflows meanwhile, and how long that took."""
+    """Sample the main threads; return the stacks, the workflows and the seconds."""
     files = {child.name: RAW / f"{workload}-{child.name}.raw" for child in children}
     spies = [
         await asyncio.create_subprocess_exec(
@@ -94,7 +96,7 @@ async def _sampled(
     await asyncio.sleep(SETTLE_S)
     began, done = time.monotonic(), 0
     while time.monotonic() - began < seconds:
-        await children[-1].ask(workload, count=COUNTS[workload] // 2)
+        await children[-1].request(workload, count=COUNTS[workload] // 2)
         done += COUNTS[workload] // 2
     took_s = time.monotonic() - began
     for spy in spies:
@@ -106,7 +108,7 @@ async def _sampled(
 
 @contextlib.asynccontextmanager
 async def _suite(folder: Path) -> AsyncIterator[list[Child]]:
-    """`flowmesh dev`, a worker and a client, as `make bench` runs them."""
+    """Run `flowmesh dev`, a worker and a client as `make bench` does."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(running(dev(folder)))
         await server.start(READY)
@@ -116,7 +118,7 @@ async def _suite(folder: Path) -> AsyncIterator[list[Child]]:
             child = Child(name, module(f"benchmarks.suite.{name}", address), folder / name)
             children.append(await stack.enter_async_context(running(child)))
             await child.start()
-        await children[-1].ask("define", fan_outs=[], chains=[])
+        await children[-1].request("define", fan_outs=[], chains=[])
         yield children
 
 

@@ -1,4 +1,4 @@
-"""The tables of `docs/performance.md`, between the marks that the script owns."""
+"""The generated tables of `docs/performance.md`, between two marks."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One path of a three-step workflow: what it cost, and what was seen of it."""
+    """The costs and samples of one path of a three-step workflow."""
 
     workload: str
     count: int
@@ -32,7 +32,7 @@ class Measured:
 
 
 def write(page: Path, head: dict[str, Any], paths: list[Measured]) -> None:
-    """Replaces what stands between the marks; what people wrote around them stays."""
+    """Replace the text between the marks and keep the rest."""
     text = page.read_text() if page.exists() else f"# Performance\n\n{BEGIN}\n{END}\n"
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""What a sampling profiler saw: stacks by thread, counted."""
+"""Counted stacks of a sampling profiler, by thread."""
 
 import json
 import re
@@ -23,7 +23,7 @@ LIBRARY = "libraries, called by the loop"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Frames from the outermost to the innermost, and how often they were seen."""
+    """Frames from the outermost to the innermost, with their count."""
 
     thread: str
     frames: tuple[str, ...]
@@ -31,7 +31,7 @@ class Stack:
 
 
 def read(path: Path) -> list[Stack]:
-    """The lines of py-spy's raw format: frames between semicolons, a space, a count."""
+    """Read the raw format of py-spy: frames separated by semicolons, a space, a count."""
     sources = _compiled_sources()
     found = []
     for line in path.read_text(errors="replace").splitlines():
@@ -44,27 +44,27 @@ def read(path: Path) -> list[Stack]:
 
 
 def _compiled_sources() -> dict[str, str]:
-    """Where each module of the compiled core comes from; nothing where there is none."""
+    """Return the source of each module of the compiled core, if there is one."""
     if not core.MANIFEST.exists():
         return {}
     return {Path(each).stem: each for each in json.loads(core.MANIFEST.read_text())["sources"]}
 
 
 def _named(frame: str, sources: Mapping[str, str]) -> str:
-    """A function of the compiled core under the name and the file that it has in its source."""
+    """Return a function of the compiled core with its name and file in the source."""
     found = COMPILED.match(frame)
     if found is None or found["module"] not in sources:
         return frame
     owner, name = found["owner"] or "", found["name"].removesuffix(GENERATOR)
     if name != found["name"]:
-        # Of a coroutine the class stands behind it: run_Committer_gen.
+        # The class of a coroutine follows its name: run_Committer_gen.
         name, _, owner = name.removesuffix("_gen").rpartition("_")
     called = f"{owner}.{name}" if owner else name
     return f"{called} ({sources[found['module']]}:0)"
 
 
 def busy(stacks: Sequence[Stack]) -> list[Stack]:
-    """What the main thread did while it did something."""
+    """Return the stacks of the main thread without those that wait."""
     return [one for one in stacks if one.thread == MAIN and not waits(one.frames)]
 
 
@@ -76,7 +76,7 @@ def by_stage(stacks: Sequence[Stack]) -> Counter[str]:
 
 
 def by_function(stacks: Sequence[Stack]) -> Counter[tuple[str, str]]:
-    """Stage and innermost function of this repository, with the libraries that it called."""
+    """Count by stage and innermost function of this repository, including called libraries."""
     counts: Counter[tuple[str, str]] = Counter()
     for stack in stacks:
         counts[stage_of(stack.frames), _own(stack.frames)] += stack.count
@@ -84,7 +84,7 @@ def by_function(stacks: Sequence[Stack]) -> Counter[tuple[str, str]]:
 
 
 def _own(frames: Sequence[str]) -> str:
-    """`Committer._commit (orchestrator/commit/committer.py)`, the innermost one of ours."""
+    """Return the innermost own function: `Committer._commit (orchestrator/commit/committer.py)`."""
     for frame in reversed(frames):
         function, _, place = frame.partition(" (")
         file = place.rpartition(":")[0]

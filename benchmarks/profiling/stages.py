@@ -1,8 +1,7 @@
-"""Which stage of the path a stack belongs to: rules, tried on its frames from the innermost out.
+"""Rules that assign a stack to a stage of the path, matched from the innermost frame outward.
 
-The first frame that a rule knows decides, so the time of a library counts for whoever called it,
-unless the library is a stage of its own (gRPC, protobuf's encoding). A stack that no rule knows
-is the event loop's.
+The first matching frame decides. So the time of a library counts for its caller, unless the library
+is a stage itself (gRPC, protobuf encoding). A stack without a match counts for the event loop.
 """
 
 import re
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 SUITE = r"(libs|services)/flowmesh/"
 ORCHESTRATOR = SUITE + r"orchestrator/"
 
-# The order matters within a frame only: the first rule that finds its pattern in it.
+# The first rule whose pattern matches a frame applies.
 RULES: tuple[tuple[str, str], ...] = (
     ("garbage collector", r"^gc_collect_main|^gc_collect_generations"),
     ("encode", r"^PyUpb_Message_Serialize"),
@@ -37,7 +36,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ("gRPC itself", r"grpc/(aio|_cython|_\w+\.py)"),
 )
 LOOP = "event loop"
-# Frames at the bottom of every stack say nothing of what it does.
+# Frames at the bottom of every stack, which identify no stage.
 BOTTOM = re.compile(
     r"^(<module>|main|run|_run\w*|restarted|dev) \(|/suite/(main|commands|dev)\.py|/cli/"
 )
@@ -48,7 +47,7 @@ STAGES = tuple(dict.fromkeys((*(stage for stage, _ in RULES), LOOP)))
 
 
 def stage_of(frames: Sequence[str]) -> str:
-    """`frames` from the outermost to the innermost, each as `function (file:line)`."""
+    """Return the stage of frames, outermost first, each as `function (file:line)`."""
     for frame in reversed(frames):
         if BOTTOM.search(frame):
             continue
@@ -59,5 +58,5 @@ def stage_of(frames: Sequence[str]) -> str:
 
 
 def waits(frames: Sequence[str]) -> bool:
-    """Whether the thread was asleep: it cost nothing then."""
+    """Return whether the thread was asleep, without CPU cost."""
     return bool(frames) and IDLE.search(frames[-1]) is not None

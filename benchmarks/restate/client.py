@@ -1,4 +1,4 @@
-"""The load generator of Restate: its HTTP ingress, over connections that are kept."""
+"""The load generator of Restate: HTTP calls of its ingress over persistent connections."""
 
 import asyncio
 import json
@@ -15,11 +15,11 @@ from benchmarks.workloads import PAYLOAD, STEPS_W5
 
 TIMEOUT_S = 120.0
 AGAIN_S = 0.02
-"""Between two tries to reach a server that is being started."""
+"""The delay between attempts to reach a starting server."""
 
 
 class RestateLoad(PeerLoad):
-    """By HTTP calls that wait for the result."""
+    """Makes HTTP calls that wait for the result."""
 
     def __init__(self, ingress: str, session: aiohttp.ClientSession) -> None:
         self._ingress = ingress
@@ -27,7 +27,7 @@ class RestateLoad(PeerLoad):
         self._recovering: list[str] = []
 
     async def run(self, flow: str, size: int) -> None:
-        """One call that starts a workflow and returns with its result."""
+        """Start a workflow and wait for its result in one call."""
         value = await self._post(f"flows/{flow}", {"size": size, "value": PAYLOAD})
         if value != PAYLOAD:
             raise AssertionError(f"{flow} answered {value}")
@@ -38,7 +38,7 @@ class RestateLoad(PeerLoad):
             return json.loads(await answered.read())
 
     async def w5(self, count: int) -> int:
-        """Hands all over; `w5_end` sees them to their end."""
+        """Start all workflows; `w5_end` waits for their end."""
         body = {"size": STEPS_W5, "value": PAYLOAD}
         sent = await asyncio.gather(
             *(self._post("flows/recorded/send", body) for _ in range(count))
@@ -47,7 +47,7 @@ class RestateLoad(PeerLoad):
         return len(self._recovering)
 
     async def w5_end(self, within_s: float) -> dict[str, float]:
-        """When the last result came, and how many never did."""
+        """Return the time of the last result and the number of lost ones."""
         until = time.monotonic() + within_s
         came = await asyncio.gather(*(self._attached(one, until) for one in self._recovering))
         return {"last_at": time.monotonic(), "lost": came.count(False)}
@@ -60,7 +60,7 @@ class RestateLoad(PeerLoad):
                     if answered.status == 200:
                         return bool(json.loads(await answered.read()) == PAYLOAD)
             except aiohttp.ClientError:
-                pass  # the server is on its way up
+                pass  # the server is starting
             await asyncio.sleep(AGAIN_S)
         return False
 

@@ -1,6 +1,6 @@
-"""Restate's services in its Python SDK, the same as `service.mjs`, served by hypercorn.
+"""Services of Restate in its Python SDK, equal to `service.mjs`, served by hypercorn.
 
-Runs in the environment of the peers, so it imports nothing of the suite.
+This module runs in the environment of the peers and imports nothing of the suite.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ async def recorded(ctx: restate.Context, asked: dict[str, Any]) -> Any:
 
 
 async def repeated() -> int:
-    """Runs beyond the first of each step since the last question."""
+    """Return and reset the number of repeated step runs."""
     total = runs.total() - len(runs)
     runs.clear()
     return total

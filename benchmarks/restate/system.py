@@ -14,7 +14,7 @@ import aiohttp
 
 from benchmarks.figures import Results
 from benchmarks.processes import PEERS, PEERS_PYTHON, Child, module
-from benchmarks.system import Stand, measure_peer, running
+from benchmarks.system import Setup, measure_peer, running
 from benchmarks.workloads import Sizes
 from flowmesh.embedded.nats import free_port
 
@@ -26,7 +26,7 @@ SHOWN = ("default-num-partitions", "rocksdb-disable-wal", "rocksdb-disable-wal-f
 
 
 class Restate:
-    """Measures one way to write steps in one of its SDKs."""
+    """Measures one kind of steps in one SDK of Restate."""
 
     def __init__(self, sizes: Sizes, *, steps: str, language: str) -> None:
         self._sizes = sizes
@@ -36,7 +36,7 @@ class Restate:
 
     async def measure(self, folder: Path, workloads: Sequence[str], results: Results) -> None:
         ingress, admin, fabric, service = (free_port() for _ in range(4))
-        # Everything else is the server's default, which is durable: the log is fsynced.
+        # All other settings are defaults, which are durable: the log is fsynced.
         environment = {
             "RESTATE_BASE_DIR": str(folder / "data"),
             "RESTATE_LISTEN_MODE": "tcp",
@@ -60,11 +60,11 @@ class Restate:
             await client.start()
             await _start(server, admin_url, url)
             await _register(admin_url, f"http://127.0.0.1:{service}")
-            stand = Stand(
+            setup = Setup(
                 results, self._sizes.patience_s, server=server, worker=worker, client=client
             )
             await measure_peer(
-                stand,
+                setup,
                 self._name,
                 workloads,
                 self._sizes,
@@ -73,7 +73,7 @@ class Restate:
 
     def _service(self, port: int) -> tuple[str, ...]:
         if self._language == "ts":
-            # Beside the packages, where it finds them.
+            # Next to its packages, so that it finds them.
             script = shutil.copy(Path(__file__).with_name("service.mjs"), PEERS)
             return (shutil.which("node") or "node", str(script), self._steps, str(port))
         name = "benchmarks.restate.service"
@@ -93,7 +93,7 @@ def _settings(environment: dict[str, str]) -> dict[str, object]:
 
 
 async def _start(server: Child, admin_url: str, ingress_url: str) -> None:
-    """The server says nothing when it is ready; both of its ports do."""
+    """Wait until both ports of the server report readiness."""
     await server.spawn()
     async with aiohttp.ClientSession() as session, asyncio.timeout(READY_TIMEOUT_S):
         for url in (f"{admin_url}/health", f"{ingress_url}/restate/health"):

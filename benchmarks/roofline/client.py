@@ -1,4 +1,4 @@
-"""The load generator of the roofline: the same unary calls, and a session without an SDK."""
+"""The load generator of the roofline: unary calls and a session without the SDK."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 
 
 class Session:
-    """One stream: what was submitted in a pass of the loop goes out in one frame."""
+    """A session stream; starts of one iteration of the event loop share a frame."""
 
     def __init__(self, load: UnaryLoad) -> None:
         self._payload = load.payload
@@ -44,11 +44,11 @@ class Session:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def start(self) -> None:
-        """Returns once a sleeper's start is acknowledged."""
+        """Start a sleeper and wait for the acknowledgement."""
         await self._send("sleeper", self._starting)
 
     async def run(self) -> None:
-        """Returns once a chain of three has ended."""
+        """Run a chain of three steps to its end."""
         await self._send("chain-3", self._running)
 
     async def _send(self, workflow_id: str, waiting: dict[int, asyncio.Future[None]]) -> None:
@@ -79,7 +79,7 @@ class Session:
 
 
 class RooflineLoad(UnaryLoad):
-    """The unary workloads and those of the stream."""
+    """The unary and the stream workloads."""
 
     async def warm(self, workload: str) -> None:
         await (self.w1s(WARM_COUNT) if workload == "W1s" else super().warm(workload))

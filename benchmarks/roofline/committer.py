@@ -1,6 +1,6 @@
-"""The bare path: commands in, one statement, then answers, tasks and one event message.
+"""The bare path: commands, one SQL statement, then responses, tasks and one event message.
 
-What `docs` call the roofline: no plan, no templates, no validation, no leases, no traces.
+The docs call it the roofline: no plans, templates, validation, leases or traces.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import nats.js.client
 
-from benchmarks.roofline.state import Execution, Ids, Touched
+from benchmarks.roofline.state import BatchedExecution, Execution, Ids
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.api.worker.v1 import task_pb2
@@ -31,7 +31,7 @@ Result = tuple[task_pb2.TaskResult, Callable[[], None] | None]
 
 
 class Committer:
-    """One commit at a time; lingers after a large batch while commands keep arriving."""
+    """Commits one batch at a time; waits after a large batch while commands arrive."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class Committer:
         self._last_commands = 0
 
     def submit(self, command: Start | Result) -> None:
-        """A start with what is called once it is committed, or a result; the last of a frame
-        with its acknowledgement."""
+        """Queue a start with its callback, or a result; the last of a frame has the
+        acknowledgement."""
         self._inbox.append(command)
         self._wake.set()
 
@@ -79,7 +79,7 @@ class Committer:
 
     async def _commit(self, statement: Any) -> None:
         now_us = time.time_ns() // 1_000
-        touched: dict[str, Touched] = {}
+        batched: dict[str, BatchedExecution] = {}
         started: list[tuple[Execution, OnStart]] = []
         acknowledge: list[Callable[[], None]] = []
         inbox = self._inbox
@@ -88,37 +88,37 @@ class Committer:
             command = inbox.popleft()
             if isinstance(command[0], pb.StartExecutionRequest):
                 one = self._start(command, now_us)
-                touched[one.execution.id] = one
+                batched[one.execution.id] = one
                 started.append((one.execution, command[1]))
                 continue
-            self._result(command, touched, now_us)
+            self._result(command, batched, now_us)
             if command[1] is not None:
                 acknowledge.append(command[1])
         self._last_commands = count
-        batch = await self._persist(statement, list(touched.values()), [e for e, _ in started])
-        self._leave(list(touched.values()), started, acknowledge)
+        batch = await self._persist(statement, list(batched.values()), [e for e, _ in started])
+        self._leave(list(batched.values()), started, acknowledge)
         await self._stream.publish_async(SUBJECT, batch.SerializeToString())
 
-    def _start(self, command: Start, now_us: int) -> Touched:
+    def _start(self, command: Start, now_us: int) -> BatchedExecution:
         execution_id, partition = self._ids.make(now_us)
         execution = Execution(execution_id, partition, command[0])
         self._executions[execution_id] = execution
-        one = Touched(execution)
+        one = BatchedExecution(execution)
         one.start(now_us)
         return one
 
-    def _result(self, command: Result, touched: dict[str, Touched], now_us: int) -> None:
+    def _result(self, command: Result, batched: dict[str, BatchedExecution], now_us: int) -> None:
         execution_id, node, _ = command[0].token.split("|")
-        one = touched.get(execution_id)
+        one = batched.get(execution_id)
         if one is None:
-            one = touched[execution_id] = Touched(self._executions[execution_id])
+            one = batched[execution_id] = BatchedExecution(self._executions[execution_id])
         one.result(command[0], node, now_us)
 
     async def _persist(
-        self, statement: Any, touched: list[Touched], started: list[Execution]
+        self, statement: Any, batched: list[BatchedExecution], started: list[Execution]
     ) -> history_service_pb2.EventBatch:
-        encoded = [one.events.SerializeToString() for one in touched]
-        partitions = sorted({one.execution.partition for one in touched})
+        encoded = [one.events.SerializeToString() for one in batched]
+        partitions = sorted({one.execution.partition for one in batched})
         row = await statement.fetchrow(
             self._position,
             partitions,
@@ -126,18 +126,18 @@ class Committer:
             [one.id for one in started],
             [one.request.workflow_id for one in started],
             [one.request.request_id for one in started],
-            [one.execution.id for one in touched if one.execution.ended],
-            [one.execution.id for one in touched],
-            [one.first_seq for one in touched],
+            [one.execution.id for one in batched if one.execution.ended],
+            [one.execution.id for one in batched],
+            [one.first_seq for one in batched],
             encoded,
-            [one.execution.partition for one in touched],
+            [one.execution.partition for one in batched],
             self._position - BATCH_COMMANDS_MAX,
         )
         if not row["applied"] or len(row["started"]) != len(started):
             raise AssertionError("the commit did not apply as a whole")
         self._position += 1
         batch = history_service_pb2.EventBatch(incarnation=1, position=self._position)
-        for one, events in zip(touched, encoded, strict=True):
+        for one, events in zip(batched, encoded, strict=True):
             batch.rows.add(
                 namespace="default",
                 execution_id=one.execution.id,
@@ -149,19 +149,19 @@ class Committer:
 
     def _leave(
         self,
-        touched: list[Touched],
+        batched: list[BatchedExecution],
         started: list[tuple[Execution, OnStart]],
         acknowledge: list[Callable[[], None]],
     ) -> None:
-        """Nothing leaves before the commit, everything right after it."""
+        """Send responses, tasks and events right after the commit."""
         for execution, on_start in started:
             on_start(execution)
-        tasks = [task for one in touched for task in one.tasks]
+        tasks = [task for one in batched for task in one.tasks]
         if tasks:
             self._dispatch(tasks)
         for call in acknowledge:
             call()
-        for one in touched:
+        for one in batched:
             if one.execution.ended:
                 del self._executions[one.execution.id]
                 for answer in one.execution.on_end:

@@ -1,8 +1,8 @@
-"""The roofline as a process: PostgreSQL and NATS as its children, gRPC in front of the committer.
+"""The roofline as a process: the committer behind gRPC, with PostgreSQL and NATS as children.
 
-It speaks the suite's own contracts as far as the workloads need them: starts that wait, the
-session stream, and the stream of one worker. Streams are written to and not generated, which
-grpc.aio allows and its stubs do not know: hence the ignored overrides.
+It implements the contracts of the suite that the workloads need: starts that wait, the session
+stream, and the stream of one worker. The handlers write to streams instead of yielding, which
+grpc.aio allows and its type stubs do not; hence the ignored overrides.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import nats
 import uvloop
 from nats.js.api import StorageType, StreamConfig
 
-from benchmarks.answering import say_ready
+from benchmarks.answering import report_ready
 from benchmarks.roofline.committer import STREAM, SUBJECT, Committer
 from benchmarks.roofline.state import Execution
 from benchmarks.unary import COMPLETED
@@ -37,7 +37,7 @@ _SQL = files("benchmarks.roofline")
 
 
 class Outgoing:
-    """One write a pass of the loop for all that came meanwhile."""
+    """Wakes a writer once per iteration of the event loop."""
 
     def __init__(self) -> None:
         self._wake = asyncio.Event()
@@ -45,7 +45,7 @@ class Outgoing:
     def wake(self) -> None:
         self._wake.set()
 
-    async def turns(self) -> AsyncIterator[None]:
+    async def iterations(self) -> AsyncIterator[None]:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -53,7 +53,7 @@ class Outgoing:
 
 
 class Workers(worker_service_pb2_grpc.WorkerServiceServicer):
-    """One worker's stream: tasks up to its slots, results in frames, acknowledged by number."""
+    """The stream of one worker: tasks up to its slots, results in acknowledged frames."""
 
     def __init__(self) -> None:
         self.committer: Committer | None = None
@@ -94,7 +94,7 @@ class Workers(worker_service_pb2_grpc.WorkerServiceServicer):
 
     async def _write(self, context: Any) -> None:
         sent = 0
-        async for _ in self._outgoing.turns():
+        async for _ in self._outgoing.iterations():
             count = min(len(self._ready), self._free, FRAME_ITEMS_MAX)
             tasks = [self._ready.popleft() for _ in range(count)]
             self._free -= count
@@ -109,7 +109,7 @@ class Workers(worker_service_pb2_grpc.WorkerServiceServicer):
 
 
 class Executions(pb_grpc.ExecutionServiceServicer):
-    """Starts by calls and by streams."""
+    """Starts by unary calls and by streams."""
 
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
@@ -159,7 +159,7 @@ class Executions(pb_grpc.ExecutionServiceServicer):
 
         async def write() -> None:
             nonlocal frame
-            async for _ in outgoing.turns():
+            async for _ in outgoing.iterations():
                 full, frame = frame, pb.SessionResponse()
                 await context.write(full)
 
@@ -198,7 +198,7 @@ async def main(data_dir: str) -> None:
         workers.committer = committer
         server = grpc.aio.server(options=SERVER_OPTIONS)
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(workers, server)
-        # What no workload calls is left to the base class, which says UNIMPLEMENTED.
+        # The base class responds UNIMPLEMENTED to all other calls.
         executions = Executions(committer)  # type: ignore[abstract]
         pb_grpc.add_ExecutionServiceServicer_to_server(executions, server)
         port = server.add_insecure_port("127.0.0.1:0")
@@ -206,7 +206,7 @@ async def main(data_dir: str) -> None:
         running.add_done_callback(lambda _: stopped.set())
         await server.start()
         settle_collector()
-        say_ready(f"127.0.0.1:{port} {servers.postgres}")
+        report_ready(f"127.0.0.1:{port} {servers.postgres}")
         await stopped.wait()
         running.cancel()
         await server.stop(None)

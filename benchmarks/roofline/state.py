@@ -1,4 +1,4 @@
-"""Executions without an engine: a number of steps in a row or side by side, and their events."""
+"""Executions without an engine: sequential or parallel steps, and their events."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ Answer = Callable[["Execution"], None]
 
 
 class Execution:
-    """`chain-3`, `fan-200` or `sleeper`: the name says what it does."""
+    """An execution of a workflow such as `chain-3`, `fan-200` or `sleeper`."""
 
     __slots__ = ("ended", "id", "left", "on_end", "output", "partition", "request", "seq", "steps")
 
@@ -30,13 +30,13 @@ class Execution:
         self.on_end: list[Answer] = []
         self.output = payload_pb2.Payload()
         kind, _, size = request.workflow_id.partition("-")
-        # Steps that follow each other; of a fan-out the second is the join.
+        # The number of sequential stages; the second of a fan-out is the join.
         self.steps = {"chain": int(size or 0), "fan": 2}.get(kind, 0)
         self.left = int(size) if kind == "fan" else 1
 
 
-class Touched:
-    """What one batch adds to one execution."""
+class BatchedExecution:
+    """The events that one batch adds to an execution."""
 
     __slots__ = ("events", "execution", "first_seq", "tasks")
 
@@ -59,7 +59,7 @@ class Touched:
             self._schedule(now_us, self.execution.left)
 
     def result(self, result: task_pb2.TaskResult, node: str, now_us: int) -> None:
-        """One step's end; the last of those side by side lets the next ones begin."""
+        """Add the end of a step; the last parallel step starts the next stage."""
         execution = self.execution
         started = self._event(now_us).task_started
         started.node, started.attempt, started.worker_id = node, 1, result.worker_id
@@ -107,7 +107,7 @@ class Touched:
 
 
 class Ids:
-    """Ordered by time, with the partition at the end."""
+    """Generates ids ordered by time, with the partition at the end."""
 
     def __init__(self) -> None:
         self._count = 0

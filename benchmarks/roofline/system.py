@@ -1,4 +1,4 @@
-"""The primitives of the hot path with no engine: what this machine can do at most."""
+"""The roofline: the primitives of the hot path without an engine, an upper bound."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.durability import durability
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.system import Jobs, Stand, running
+from benchmarks.system import Jobs, Setup, running
 from benchmarks.workloads import MAP_ITEMS, STEPS_W8, Sizes
 
 NAME = "roofline"
@@ -17,7 +17,7 @@ READY = "ready "
 
 
 class Roofline:
-    """Measures the bare path with the bare worker."""
+    """Measures the bare path with the minimal worker."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
@@ -37,28 +37,28 @@ class Roofline:
             for child in (worker, client):
                 await stack.enter_async_context(running(child))
                 await child.start()
-            stand = Stand(
+            setup = Setup(
                 results, self._sizes.patience_s, server=server, worker=worker, client=client
             )
-            await self._workloads(stand, workloads)
+            await self._workloads(setup, workloads)
 
-    async def _workloads(self, stand: Stand, workloads: Sequence[str]) -> None:
+    async def _workloads(self, setup: Setup, workloads: Sequence[str]) -> None:
         sizes = self._sizes
-        ask = partial(stand.ask, system=NAME)
+        measure = partial(setup.measure, system=NAME)
         widths = [width for width in sizes.fan_outs if width < MAP_ITEMS]
         repeats = sizes.repeats
         jobs: Jobs = {
-            "W1": partial(stand.ask_metered, "W1", NAME, count=sizes.w1),
-            "W1s": partial(stand.ask_metered, "W1s", STREAM, count=sizes.w1_stream),
-            "W2": partial(ask, "W2", count=sizes.w2),
-            "W3": partial(ask, "W3", widths=widths, repeats=repeats),
-            "W4": partial(ask, "W4", steps=sizes.w4_steps),
-            "W8": partial(ask, "W8", steps=STEPS_W8, repeats=2 * repeats),
-            "W6": partial(self._sleepers, stand),
-            "W9": partial(ask, "W9", seconds=sizes.w9_s),
+            "W1": partial(setup.measure_with_cpu, "W1", NAME, count=sizes.w1),
+            "W1s": partial(setup.measure_with_cpu, "W1s", STREAM, count=sizes.w1_stream),
+            "W2": partial(measure, "W2", count=sizes.w2),
+            "W3": partial(measure, "W3", widths=widths, repeats=repeats),
+            "W4": partial(measure, "W4", steps=sizes.w4_steps),
+            "W8": partial(measure, "W8", steps=STEPS_W8, repeats=2 * repeats),
+            "W6": partial(self._sleepers, setup),
+            "W9": partial(measure, "W9", seconds=sizes.w9_s),
         }
-        await stand.each(NAME, workloads, jobs)
+        await setup.each(NAME, workloads, jobs)
 
-    async def _sleepers(self, stand: Stand) -> None:
-        await stand.ask("W6", NAME, count=self._sizes.sleepers)
-        await stand.ask("W6", STREAM, do="W6s", count=self._sizes.sleepers)
+    async def _sleepers(self, setup: Setup) -> None:
+        await setup.measure("W6", NAME, count=self._sizes.sleepers)
+        await setup.measure("W6", STREAM, do="W6s", count=self._sizes.sleepers)

@@ -1,4 +1,4 @@
-"""The barest worker: every task of a frame is answered in the next frame."""
+"""The minimal worker: it completes the tasks of a frame in the next frame."""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 import grpc.aio
 import uvloop
 
-from benchmarks.answering import until_told
+from benchmarks.answering import wait_for_stop
 from benchmarks.suite.worker import SLOTS
 from benchmarks.unary import OPTIONS
 from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2, worker_service_pb2_grpc
@@ -36,8 +36,8 @@ async def work(address: str) -> None:
 
 async def main(address: str) -> None:
     working = asyncio.create_task(work(address))
-    told = asyncio.create_task(until_told())
-    await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+    stopped = asyncio.create_task(wait_for_stop())
+    await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
     working.cancel()
 
 

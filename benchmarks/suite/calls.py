@@ -1,4 +1,4 @@
-"""Workloads of the suite: unary calls by the generated stubs, sessions by the SDK."""
+"""Workloads of the suite: unary calls with generated stubs, sessions with the SDK."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ LIMITED = "limited-3"
 
 
 class SuiteLoad(UnaryLoad):
-    """The unary workloads and those that need more of the suite than a start."""
+    """The unary workloads and those that use further calls of the suite."""
 
     def __init__(self, address: str, client: Client) -> None:
         super().__init__(address)
@@ -56,7 +56,7 @@ class SuiteLoad(UnaryLoad):
         self._history = history_grpc.HistoryServiceStub(self.channel)
 
     async def define(self, fan_outs: list[int], chains: list[int]) -> None:
-        """Registers the workflows of all workloads."""
+        """Register the workflows of all workloads."""
         stub = definition_grpc.DefinitionServiceStub(self.channel)
         sizes = {1, 3, STEPS_W8, *chains}
         workflows: list[dict[str, Any]] = [chain(f"chain-{size}", size) for size in sizes]
@@ -97,7 +97,7 @@ class SuiteLoad(UnaryLoad):
         return await throughput(lambda: self.run(LIMITED), count, IN_FLIGHT)
 
     async def w4(self, steps: int) -> Metrics:
-        """The whole by the client's clock, the steps' ends by the history's."""
+        """Measure the total by the client clock, and the ends of steps by the history."""
         began = time.perf_counter()
         execution_id = await self.run(f"chain-{steps}")
         found = {"steps_per_s": steps / (time.perf_counter() - began)}
@@ -125,7 +125,7 @@ class SuiteLoad(UnaryLoad):
         return {"starts_per_s": rate}
 
     async def w7(self, repeats: int) -> Metrics:
-        """From the stamp that a step's handler made to the event with it, one clock for both."""
+        """Measure from the time stamp of a handler to its event, on the same clock."""
         request = event_pb2.WatchEventsRequest(workflow_id="stamped", types=["TaskCompleted"])
         stream = self._events.WatchEvents(request)
         late_ms: list[float] = []
@@ -149,7 +149,7 @@ class SuiteLoad(UnaryLoad):
             await self.run("stamped")
 
     async def _ends_us(self, execution_id: str) -> list[int]:
-        """When each step's end was decided, in order."""
+        """Return the times at which the steps ended, in order."""
         events = await self._events_of(execution_id)
         return [event.at_us for event in events if event.HasField("task_completed")]
 

@@ -1,4 +1,4 @@
-"""The load generator of the suite, a process of its own."""
+"""The load generator of the suite, a separate process."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Workloads of the suite that only it is asked: recovery, bursts of timers, large payloads."""
+"""Workloads of the suite only: recovery, bursts of timers, large payloads."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from benchmarks.workloads import (
 from flowmesh.sdk import Client, Session, SessionCall
 
 BURST_AFTER_S = 8.0
-"""The first timer of a burst is due so long after its first start."""
+"""The delay from the first start of a burst to its first timer."""
 PAYLOAD_REPEATS = 20
 PAYLOAD_REPEATS_LARGE = 5
 LARGE_BYTES = 1 << 20
@@ -39,7 +39,7 @@ class ExtremeLoad(SuiteLoad):
         return await throughput(lambda: self.run("builtin-3"), count, IN_FLIGHT)
 
     async def w5(self, count: int) -> int:
-        """Starts all and returns when all are accepted; `w5_end` sees them to their end."""
+        """Start all workflows; `w5_end` waits for their end."""
         self._session = await self._client.session().__aenter__()
         ids = [new_request_id() for _ in range(count)]
         self._recovering = [
@@ -48,7 +48,7 @@ class ExtremeLoad(SuiteLoad):
         return len([await call.started() for call in self._recovering])
 
     async def w5_end(self, within_s: float) -> dict[str, float]:
-        """When the last result came, on the clock that all processes share, and what never did."""
+        """Return the time of the last result, on a shared clock, and the number of lost ones."""
         assert self._session is not None
         results = [asyncio.ensure_future(call.result()) for call in self._recovering]
         _, pending = await asyncio.wait(results, timeout=within_s)
@@ -60,14 +60,14 @@ class ExtremeLoad(SuiteLoad):
         return {"last_at": last_at, "lost": lost}
 
     async def w10(self, count: int) -> Metrics:
-        """How much longer than its steps a workflow takes, on average, among 200 that are open."""
+        """Measure the mean overhead of a workflow over its steps, with 200 in flight."""
         work_ms = STEPS_W10 * WORK_MS
         run = partial(self.run, "work")
         _, taken_ms = await closed_loop(run, count, IN_FLIGHT, spread_s=work_ms / 1_000)
         return {"overhead_percent": (fmean(taken_ms) / work_ms - 1) * 100}
 
     async def timers(self, count: int, within_s: float) -> Metrics:
-        """Timers that come due evenly within a time: due and fired by each one's history."""
+        """Measure timers that are due evenly in a period, by the histories."""
         first = time.monotonic() + BURST_AFTER_S
         async with self._client.session() as session:
 
@@ -96,7 +96,7 @@ class ExtremeLoad(SuiteLoad):
         return due, next(one.at_us for one in events if one.HasField("timer_fired"))
 
     async def payloads(self, sizes: list[int]) -> Metrics:
-        """In with the start, to the worker, back, and out with the result; one at a time."""
+        """Measure payloads from the start to the worker and back to the result, sequentially."""
         found: Metrics = {}
         for size in sizes:
             blob = "x" * size

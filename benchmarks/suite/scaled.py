@@ -1,4 +1,4 @@
-"""The suite with more orchestrators: what a second process brings on the cores there are."""
+"""The suite with one and two orchestrators, to measure the gain of a second process."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
 from benchmarks.suite.system import NAME, READY, dev
-from benchmarks.system import Stand, running
+from benchmarks.system import Setup, running
 from benchmarks.workloads import Sizes
 
 WORKLOAD = "processes"
@@ -16,7 +16,7 @@ ORCHESTRATORS = {"one": 1, "two": 2}
 
 
 class Scaled:
-    """Measures `flowmesh dev` with one and with two orchestrator processes, one after the other."""
+    """Measures `flowmesh dev` with one and then with two orchestrator processes."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
@@ -44,10 +44,10 @@ class Scaled:
         for child in (worker, client):
             await stack.enter_async_context(running(child))
             await child.start()
-        stand = Stand(results, self._sizes.patience_s, server=server, worker=worker, client=client)
-        await client.ask("define", fan_outs=[], chains=[])
+        setup = Setup(results, self._sizes.patience_s, server=server, worker=worker, client=client)
+        await client.request("define", fan_outs=[], chains=[])
         for workload, metric in (("W1", f"{name}_per_s"), ("W1s", f"{name}_streamed_per_s")):
-            await client.ask("warm", workload=workload)
+            await client.request("warm", workload=workload)
             count = self._sizes.w1 if workload == "W1" else self._sizes.w1_stream
-            done = await stand.measured(workload, count=count)
+            done = await setup.quietest(workload, count=count)
             results.add(NAME, WORKLOAD, {metric: done.metrics["workflows_per_s"]})

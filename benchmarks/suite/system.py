@@ -1,4 +1,4 @@
-"""The suite as `flowmesh dev` runs it: everything in one process, three servers beside it."""
+"""The suite as run by `flowmesh dev`: one process and three servers."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.durability import durability
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.system import Jobs, Stand, running
+from benchmarks.system import Jobs, Setup, running
 from benchmarks.usage import Meter, Peak, proportional_mib, resident_mib, until_quiet
 from benchmarks.workloads import (
     OPEN_LOOP_PER_S,
@@ -29,14 +29,14 @@ STREAM = "flowmesh-stream"
 BUILTIN = "flowmesh-builtin"
 DURABLE = "flowmesh-durable"
 QUIET_S = 3.0
-"""After the start, and after the sleepers: the work they cause is not idle work."""
+"""The wait after the start and after the sleepers, whose work is not idle work."""
 IN_ADVANCE = 200
-"""Sleepers before the count: the first ones grow buffers that are no sleeper's."""
+"""The sleepers before the measurement, which grow buffers shared by all."""
 READY = "Flowmesh is ready"
 
 
 class Suite:
-    """Measures `flowmesh dev` with a worker by the SDK."""
+    """Measures `flowmesh dev` with a worker of the SDK."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
@@ -57,52 +57,54 @@ class Suite:
             for child in (worker, client):
                 await stack.enter_async_context(running(child))
                 await child.start()
-            stand = Stand(
+            setup = Setup(
                 results, self._sizes.patience_s, server=server, worker=worker, client=client
             )
-            await self._workloads(stand, workloads)
+            await self._workloads(setup, workloads)
 
-    async def _workloads(self, stand: Stand, workloads: Sequence[str]) -> None:
+    async def _workloads(self, setup: Setup, workloads: Sequence[str]) -> None:
         sizes = self._sizes
         chains = [sizes.w4_steps, sizes.w4_many_steps]
-        await stand.client.ask("define", fan_outs=list(sizes.fan_outs), chains=chains)
-        ask = partial(stand.ask, system=NAME)
+        await setup.client.request("define", fan_outs=list(sizes.fan_outs), chains=chains)
+        measure = partial(setup.measure, system=NAME)
         steady = int(OPEN_LOOP_PER_S * TIMERS_STEADY_S)
-        restart = partial(stand.server.start, READY)
+        restart = partial(setup.server.start, READY)
         jobs: Jobs = {
-            "W1": partial(stand.ask_metered, "W1", NAME, count=sizes.w1),
-            "W1s": partial(stand.ask_metered, "W1s", STREAM, count=sizes.w1_stream),
-            "W1b": partial(stand.ask_metered, "W1b", BUILTIN, count=sizes.w1_builtin),
-            "W1l": partial(stand.compared, "W1l", "W1", NAME, 2 * sizes.w1),
-            "W2": partial(ask, "W2", count=sizes.w2),
-            "W3": partial(self._fan_outs, stand),
-            "W4": partial(ask, "W4", steps=sizes.w4_steps),
-            "W7": partial(ask, "W7", repeats=2 * sizes.repeats),
-            "W8": partial(ask, "W8", steps=STEPS_W8, repeats=2 * sizes.repeats),
-            "W4d": partial(stand.ask, "W4d", DURABLE, steps=sizes.w4_steps),
-            "W8d": partial(stand.ask, "W8d", DURABLE, steps=STEPS_W8, repeats=2 * sizes.repeats),
-            "W10": partial(ask, "W10", count=sizes.w10),
-            "W5": partial(stand.recover, NAME, count=sizes.w5, start=restart),
-            "W6": partial(self._sleepers, stand),
-            "W4-10000": partial(ask, "W4-10000", do="W4", steps=sizes.w4_many_steps),
-            "W9": partial(ask, "W9", seconds=sizes.w9_s),
-            "payloads": partial(ask, "payloads", sizes=list(PAYLOAD_BYTES)),
-            "timers": partial(ask, "timers", count=sizes.timers, within_s=TIMERS_WITHIN_S),
-            "timers-500": partial(
-                ask, "timers-500", do="timers", count=steady, within_s=TIMERS_STEADY_S
+            "W1": partial(setup.measure_with_cpu, "W1", NAME, count=sizes.w1),
+            "W1s": partial(setup.measure_with_cpu, "W1s", STREAM, count=sizes.w1_stream),
+            "W1b": partial(setup.measure_with_cpu, "W1b", BUILTIN, count=sizes.w1_builtin),
+            "W1l": partial(setup.compared, "W1l", "W1", NAME, 2 * sizes.w1),
+            "W2": partial(measure, "W2", count=sizes.w2),
+            "W3": partial(self._fan_outs, setup),
+            "W4": partial(measure, "W4", steps=sizes.w4_steps),
+            "W7": partial(measure, "W7", repeats=2 * sizes.repeats),
+            "W8": partial(measure, "W8", steps=STEPS_W8, repeats=2 * sizes.repeats),
+            "W4d": partial(setup.measure, "W4d", DURABLE, steps=sizes.w4_steps),
+            "W8d": partial(
+                setup.measure, "W8d", DURABLE, steps=STEPS_W8, repeats=2 * sizes.repeats
             ),
-            "W6-100000": partial(self._many_sleepers, stand),
+            "W10": partial(measure, "W10", count=sizes.w10),
+            "W5": partial(setup.recover, NAME, count=sizes.w5, start=restart),
+            "W6": partial(self._sleepers, setup),
+            "W4-10000": partial(measure, "W4-10000", do="W4", steps=sizes.w4_many_steps),
+            "W9": partial(measure, "W9", seconds=sizes.w9_s),
+            "payloads": partial(measure, "payloads", sizes=list(PAYLOAD_BYTES)),
+            "timers": partial(measure, "timers", count=sizes.timers, within_s=TIMERS_WITHIN_S),
+            "timers-500": partial(
+                measure, "timers-500", do="timers", count=steady, within_s=TIMERS_STEADY_S
+            ),
+            "W6-100000": partial(self._many_sleepers, setup),
         }
-        await stand.each(NAME, workloads, jobs)
+        await setup.each(NAME, workloads, jobs)
 
-    async def _fan_outs(self, stand: Stand) -> None:
-        peak = Peak(stand.server.pid)
+    async def _fan_outs(self, setup: Setup) -> None:
+        peak = Peak(setup.server.pid)
         widths = list(self._sizes.fan_outs)
-        await stand.ask("W3", NAME, widths=widths, repeats=self._sizes.repeats)
-        stand.results.add(NAME, "W3", {"peak_mib": peak.mib()})
+        await setup.measure("W3", NAME, widths=widths, repeats=self._sizes.repeats)
+        setup.results.add(NAME, "W3", {"peak_mib": peak.mib()})
 
     async def _starts(self, folder: Path, results: Results) -> None:
-        """The first start makes the databases; the later one finds them."""
+        """Measure the first start, which creates the databases, and a later one."""
         for name in ("first start", "later start"):
             await asyncio.to_thread(until_quiet, self._sizes.patience_s, Meter({}))
             async with running(dev(folder)) as server:
@@ -121,33 +123,33 @@ class Suite:
         await asyncio.sleep(self._sizes.idle_s)
         return {"idle_cpu_percent": sum(meter.read().values()) / self._sizes.idle_s * 100}
 
-    async def _sleepers(self, stand: Stand) -> None:
-        """Starts by calls and by the stream; what one keeps in the suite's own process."""
+    async def _sleepers(self, setup: Setup) -> None:
+        """Measure starts of sleepers by calls and by the stream, and the memory of each."""
         count = self._sizes.sleepers
         for call in ("W6", "W6s"):
-            await stand.client.ask(call, count=IN_ADVANCE)
-        before = resident_mib(stand.server.pid, alone=True)
-        called = await stand.ask("W6", NAME, count=count)
-        streamed = await stand.ask("W6", STREAM, do="W6s", count=count)
-        after = resident_mib(stand.server.pid, alone=True)
+            await setup.client.request(call, count=IN_ADVANCE)
+        before = resident_mib(setup.server.pid, alone=True)
+        called = await setup.measure("W6", NAME, count=count)
+        streamed = await setup.measure("W6", STREAM, do="W6s", count=count)
+        after = resident_mib(setup.server.pid, alone=True)
         kib = (after - before) * 1_024 / (count * (called.tries + streamed.tries))
-        stand.results.add(NAME, "W6", {"kib_per_sleeper": max(kib, 0.0)})
+        setup.results.add(NAME, "W6", {"kib_per_sleeper": max(kib, 0.0)})
         await asyncio.sleep(QUIET_S)
-        stand.results.add(NAME, "W6", await self._idle_cpu(stand.server))
+        setup.results.add(NAME, "W6", await self._idle_cpu(setup.server))
 
-    async def _many_sleepers(self, stand: Stand) -> None:
-        """By the stream; then what all of them cost while they sleep."""
+    async def _many_sleepers(self, setup: Setup) -> None:
+        """Measure starts of sleepers by the stream, and their cost while they sleep."""
         count = self._sizes.many_sleepers
-        before = resident_mib(stand.server.pid, alone=True)
-        await stand.ask("W6-100000", STREAM, do="W6s", count=count)
+        before = resident_mib(setup.server.pid, alone=True)
+        await setup.measure("W6-100000", STREAM, do="W6s", count=count)
         await asyncio.sleep(QUIET_S)
-        kib = (resident_mib(stand.server.pid, alone=True) - before) * 1_024 / count
-        idle = await self._idle_cpu(stand.server)
-        stand.results.add(NAME, "W6-100000", {"kib_per_sleeper": max(kib, 0.0), **idle})
+        kib = (resident_mib(setup.server.pid, alone=True) - before) * 1_024 / count
+        idle = await self._idle_cpu(setup.server)
+        setup.results.add(NAME, "W6-100000", {"kib_per_sleeper": max(kib, 0.0), **idle})
 
 
 def dev(folder: Path, *arguments: str) -> Child:
-    """On ports of its own, the same ones when it is started again."""
+    """Return a suite on its own ports, which a restart reuses."""
     data = ("--data-dir", str(folder / "data"))
     ports = ("--http-port", str(free_port()), "--grpc-port", str(free_port()))
     return Child(

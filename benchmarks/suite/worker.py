@@ -1,4 +1,4 @@
-"""A remote worker by the SDK whose steps do nothing, or say when they ended."""
+"""A remote worker of the SDK whose steps do nothing or report their end."""
 
 import asyncio
 import sys
@@ -17,29 +17,29 @@ SLOTS = 500
 
 
 async def noop(params: object) -> object:
-    """The answer is as large as the question."""
+    """Return the input."""
     return params
 
 
 async def stamp(_params: object) -> dict[str, int]:
-    """When the step ended, on the clock that the subscriber reads too."""
+    """Return the end of the step, on the clock of the subscriber."""
     return {"ended_at_us": time.time_ns() // 1_000}
 
 
 async def steps(ctx: DurableContext, count: int) -> None:
-    """The same steps one after the other, in a handler whose journal they are kept in."""
+    """Run sequential steps in a durable handler."""
     for _ in range(count):
         await ctx.step("noop", noop, PARAMS)
 
 
 async def work(params: object) -> object:
-    """A step that takes as long as one does that calls something."""
+    """Sleep for the duration of a typical call."""
     await asyncio.sleep(WORK_MS / 1_000)
     return params
 
 
 class Record:
-    """How often each step ran, whatever became of its result."""
+    """The number of runs of each step, including lost results."""
 
     def __init__(self) -> None:
         self._runs: Counter[str] = Counter()
@@ -50,7 +50,7 @@ class Record:
         return params
 
     async def repeated(self) -> int:
-        """Runs beyond the first of each step since the last question."""
+        """Return and reset the number of repeated step runs."""
         runs, self._runs = self._runs, Counter()
         return runs.total() - len(runs)
 

@@ -11,17 +11,17 @@ NOOP = "bench.noop"
 STAMP = "bench.stamp"
 BUILTIN = "builtin.noop"
 DURABLE = "bench-durable"
-"""A durable handler of as many steps as its input says."""
+"""The task type of a durable handler; its input is the number of steps."""
 WORK = "bench.work"
-"""Takes `WORK_MS`."""
+"""The task type of a step of `WORK_MS`."""
 RECORDED = "bench.recorded"
-"""Takes `RECORDED_MS` and is counted."""
+"""The task type of a counted step of `RECORDED_MS`."""
 SLEEP_MS = 3_600_000
 PARAMS = {"note": "abcdefghij" * 8}
 
 
 def chain(name: str, steps: int, action: str = NOOP) -> dict[str, Any]:
-    """Steps one after the other."""
+    """Return a workflow of sequential steps."""
     return {
         "id": name,
         "name": name,
@@ -39,7 +39,7 @@ def chain(name: str, steps: int, action: str = NOOP) -> dict[str, Any]:
 
 
 def limited(name: str, steps: int) -> dict[str, Any]:
-    """The chain with limits, priorities and joins that hold nothing back."""
+    """Return the chain with limits, priorities and joins that delay nothing."""
     limits = {"concurrency": 1_000, "rate": 1_000_000, "burst": 1_000_000}
     said = {"limits": limits, "priority": "HIGH", "join": "all"}
     data = {"action": NOOP, "params": PARAMS}
@@ -56,7 +56,7 @@ def limited(name: str, steps: int) -> dict[str, Any]:
 
 
 def fan(name: str, width: int) -> dict[str, Any]:
-    """Steps side by side, and one that waits for them all; no more than a graph may have."""
+    """Return a workflow of parallel steps and a join, up to the node limit of a graph."""
     width = min(width, NODES_MAX - 1)
     wide = [
         {"id": f"s{number}", "name": f"s{number}", "action": NOOP, "dependencies": []}
@@ -71,7 +71,7 @@ def fan(name: str, width: int) -> dict[str, Any]:
 
 
 def mapped(name: str) -> str:
-    """A task for each item of the input's list, and the task: YAML documents."""
+    """Return a map over the list of the input, with its task, as YAML documents."""
     task = {"metadata": {"name": "mapped-noop"}, "kind": "WorkflowTask", "spec": {"type": NOOP}}
     body = {"id": "step", "taskRef": "mapped-noop", "input": {"item": "{{item}}"}}
     each = {"items": "{{input.items}}", "concurrency": MAP_AT_ONCE, "tasks": [body]}
@@ -82,13 +82,13 @@ def mapped(name: str) -> str:
 
 
 def sleeper(name: str, duration: int | str = SLEEP_MS) -> dict[str, Any]:
-    """One step, a timer of an hour or of what a template says."""
+    """Return a workflow of one timer, of an hour or of a template."""
     step = {"id": "sleep", "name": "sleep", "action": "delay", "params": {"duration": duration}}
     return {"id": name, "name": name, "steps": [step]}
 
 
 def echo(name: str) -> dict[str, Any]:
-    """One step whose input and output are the workflow's input."""
+    """Return a workflow of one step that returns the input."""
     workflow = chain(name, 1)
     workflow["steps"][0]["params"] = {"blob": "{{context.blob}}"}
     return workflow

@@ -1,4 +1,4 @@
-"""The load generator of Temporal, by its own SDK."""
+"""The load generator of Temporal, with its own SDK."""
 
 import asyncio
 import sys
@@ -20,14 +20,14 @@ AGAIN_S = 0.05
 
 
 class TemporalLoad:
-    """The workloads that are compared."""
+    """The compared workloads."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._recovering: list[WorkflowHandle[Any, Any]] = []
 
     async def run(self, steps: int) -> WorkflowHandle[Chain, object]:
-        """Starts, waits for the result, and returns the handle."""
+        """Start a workflow, wait for its result and return the handle."""
         handle = await self._client.start_workflow(
             Chain.run, args=[steps, PAYLOAD], id=uuid.uuid4().hex, task_queue=TASK_QUEUE
         )
@@ -46,7 +46,7 @@ class TemporalLoad:
         return latencies(await one_by_one(lambda: self.run(1), count))
 
     async def w5(self, count: int) -> int:
-        """Starts all and returns when all are accepted; `w5_end` sees them to their end."""
+        """Start all workflows; `w5_end` waits for their end."""
         self._recovering = await asyncio.gather(
             *(
                 self._client.start_workflow(
@@ -61,7 +61,7 @@ class TemporalLoad:
         return count
 
     async def w5_end(self, within_s: float) -> dict[str, float]:
-        """When the last result came, and how many never did."""
+        """Return the time of the last result and the number of lost ones."""
         until = time.monotonic() + within_s
         came = await asyncio.gather(*(self._result(one, until) for one in self._recovering))
         return {"last_at": time.monotonic(), "lost": came.count(False)}
@@ -71,7 +71,7 @@ class TemporalLoad:
             try:
                 return bool(await asyncio.wait_for(handle.result(), left_s) == PAYLOAD)
             except RPCError:
-                await asyncio.sleep(AGAIN_S)  # the server is on its way up
+                await asyncio.sleep(AGAIN_S)  # the server is starting
             except TimeoutError:
                 break
         return False

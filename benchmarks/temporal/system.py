@@ -1,4 +1,4 @@
-"""Temporal's development server from its wheel, with a file so that it is durable."""
+"""The development server of Temporal from its wheel, with a database file for durability."""
 
 import subprocess
 import sys
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
-from benchmarks.system import Jobs, Stand, running
+from benchmarks.system import Jobs, Setup, running
 from benchmarks.workloads import Sizes
 from flowmesh.embedded.nats import free_port
 
 NAME = "temporal-dev"
 BINARY = Path(sys.executable).with_name("temporal")
-# Durable, and the faster one of the two journals that are.
+# The faster of the two durable journal modes.
 PRAGMAS = {"journal_mode": "wal", "synchronous": "2"}
 READY = "Temporal Server:"
 
 
 class Temporal:
-    """Measures what is compared: W1, W2, W4, W5. Smaller counts, because it takes longer."""
+    """Measures W1, W2, W4 and W5 with smaller counts, as it takes longer."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
@@ -43,17 +43,17 @@ class Temporal:
             for child, ready in ((server, READY), (worker, "ready"), (client, "ready")):
                 await stack.enter_async_context(running(child))
                 await child.start(ready)
-            stand = Stand(
+            setup = Setup(
                 results, self._sizes.patience_s, server=server, worker=worker, client=client
             )
             restart = partial(server.start, READY)
             jobs: Jobs = {
-                "W1": partial(stand.ask_metered, "W1", NAME, count=sizes.w1_peer),
-                "W2": partial(stand.ask, "W2", NAME, count=sizes.w2_peer),
-                "W4": partial(stand.ask, "W4", NAME, steps=sizes.w4_steps_peer),
-                "W5": partial(stand.recover, NAME, count=sizes.w5, start=restart),
+                "W1": partial(setup.measure_with_cpu, "W1", NAME, count=sizes.w1_peer),
+                "W2": partial(setup.measure, "W2", NAME, count=sizes.w2_peer),
+                "W4": partial(setup.measure, "W4", NAME, steps=sizes.w4_steps_peer),
+                "W5": partial(setup.recover, NAME, count=sizes.w5, start=restart),
             }
-            await stand.each(NAME, wanted, jobs)
+            await setup.each(NAME, wanted, jobs)
 
 
 def _server(port: int, folder: Path) -> tuple[str, ...]:

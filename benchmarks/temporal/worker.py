@@ -1,4 +1,4 @@
-"""A worker of Temporal's SDK, with room for all that is in flight."""
+"""A worker of the Temporal SDK, with capacity for all workflows in flight."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""The same workflows for Temporal: a step is an activity, durable by itself, in a worker."""
+"""The workflows for Temporal: a step is a durable activity in a worker."""
 
 import asyncio
 from collections import Counter
@@ -13,17 +13,17 @@ with workflow.unsafe.imports_passed_through():
 TASK_QUEUE = "bench"
 STEP_TIMEOUT = timedelta(seconds=60)
 RECORDED_TIMEOUT = timedelta(seconds=5)
-"""After this a step is tried again, when a result was lost with the server."""
+"""The time after which a step is retried if its result was lost with the server."""
 
 
 @activity.defn
 async def noop(params: dict[str, Any]) -> dict[str, Any]:
-    """The answer is as large as the question."""
+    """Return the input."""
     return params
 
 
 class Record:
-    """How often each step ran, whatever became of its result."""
+    """The number of runs of each step, including lost results."""
 
     def __init__(self) -> None:
         self._runs: Counter[tuple[str, str]] = Counter()
@@ -36,14 +36,14 @@ class Record:
         return params
 
     async def repeated(self) -> int:
-        """Runs beyond the first of each step since the last question."""
+        """Return and reset the number of repeated step runs."""
         runs, self._runs = self._runs, Counter()
         return runs.total() - len(runs)
 
 
 @workflow.defn
 class Recorded:
-    """Steps that take a while and are counted."""
+    """A workflow of slow, counted steps."""
 
     @workflow.run
     async def run(self, steps: int, payload: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Recorded:
 
 @workflow.defn
 class Chain:
-    """Steps one after the other."""
+    """A workflow of sequential steps."""
 
     @workflow.run
     async def run(self, steps: int, payload: dict[str, Any]) -> dict[str, Any]:

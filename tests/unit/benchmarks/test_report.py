@@ -36,7 +36,7 @@ def test_the_page_sets_rows_beside_each_other(tmp_path: Path) -> None:
     write(path, results.document(HEAD))
     lines = path.with_suffix(".md").read_text().splitlines()
 
-    assert "Rounds: 3; a yardstick took 39 ms in them." in lines
+    assert "Rounds: 3; the yardstick took 39 ms in them." in lines
     assert f"| W1 | {RATE} | 1,600 | 3,200 | 800 | 0.5 | 2 |" in lines
     assert f"| W1s, stream | {RATE} | 3,000 | 6,000 | 800 | 0.5 | 3.75 |" in lines
     assert "| W1, times Restate's best row | ≥ 1.5 × | 2 × | yes |" in lines
