@@ -35,7 +35,7 @@ SETTLED_S = 30.0
 DAY_MS = 86_400_000
 # Still open when it is written, long due when it is read.
 OPEN_MS = 20_000
-# What is stored of an execution besides its history.
+# Parts of an execution that are stored besides its history.
 TABLES = ("ready", "waits", "search_values")
 _OF = "select * from orchestrator.{} where execution_id = $1"
 YAML = {"content-type": "application/yaml"}

@@ -1,4 +1,4 @@
-"""What of an execution's state a golden history is compared by, as JSON."""
+"""The parts of an execution's state that golden histories compare, as JSON."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def message(value: Any) -> Json:
 
 
 def holds(now: Json, kept: Json) -> bool:
-    """Whether all that was kept is there still; what came later may be there besides."""
+    """Return whether all expected members are present; later additions are allowed."""
     if isinstance(kept, dict) and isinstance(now, dict):
         return all(key in now and holds(now[key], value) for key, value in kept.items())
     if isinstance(kept, list) and isinstance(now, list):

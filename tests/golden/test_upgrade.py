@@ -1,4 +1,4 @@
-"""The data of earlier versions: migrated, and their open executions go on to their ends."""
+"""The data of earlier versions: migrated, with open executions continued to their ends."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Open executions with bodies, approvals, handlers and undoing go on after an upgrade too."""
+"""Open executions with bodies, approvals, handlers and compensation after an upgrade."""
 
 import asyncio
 from pathlib import Path
@@ -34,9 +34,9 @@ def by_hand(node: str) -> Command:
     return Steer(node, status.NODE_ACTION_COMPLETE, output=NOTHING)
 
 
-# What each is told, by those it waits for. What only waits for a worker is told nothing, nor is
-# what waits for a timer that was due long ago.
-TOLD: dict[str, list[Command]] = {
+# Commands for each execution. Executions that wait for a worker or an overdue timer
+# need none.
+COMMANDS: dict[str, list[Command]] = {
     "young-asking": [Decide("asks", "bob", True)],
     "young-durable": [Signal("go", NOTHING)],
     "young-held": [by_hand("b"), by_hand("wait")],
@@ -62,7 +62,7 @@ async def test_open_executions_go_on(database: str, tmp_path: Path) -> None:
         async with running(store, deliver=heard) as core, asyncio.timeout(PATIENCE_S):
             core.run(core.dispatch.timers.run)
             stream = serve(core, OPEN.values())
-            for name, commands in TOLD.items():
+            for name, commands in COMMANDS.items():
                 for command in commands:
                     await ask(core, NAMED[name], command)
             waiting: set[str] = set()

@@ -1,6 +1,6 @@
 """Golden workflows of what came after the first version, run by `record.py`.
 
-Bodies (maps, loops, races, tries), state machines, undoing, children, runs that go on as new ones,
+Bodies (maps, loops, races, tries), state machines, undoing, children, runs that continue as new,
 waits with a key, approvals, durable handlers, values to be found by, and what people do to an
 execution: retries, skips, breakpoints, reruns, erasure. Some end, some stay open on purpose.
 """
@@ -110,12 +110,12 @@ def asked(name: str, *after: Json, **said: Json) -> Json:
 
 
 def steered() -> list[Json]:
-    """Workflows that somebody has to do something to."""
+    """Return workflows that wait for an action of a caller."""
     keyed = {"event": "paid", "correlate": "{{input.n}}"}
     chain = (http("a"), http("b", "work", "a"), http("c", "work", "b"))
     held = (http("a", "flaky", onFailure="HOLD"), http("b", "refused", "a", onFailure="HOLD"),
             own("wait", "delay", "b", input=LONG), http("c", "work", "wait"))  # fmt: skip
-    nobody = {"tasks": [own("theirs", "young-nobody")]}
+    unserved = {"tasks": [own("theirs", "young-nobody")]}
     return [
         asked("young-approved", http("buys", "work", "asks")),
         asked("young-rejected", onReject="CONTINUE"),
@@ -135,9 +135,9 @@ def steered() -> list[Json]:
         workflow("young-rerun", http("a"), http("b", "work", "a"), http("c", "flaky", "b")),
         workflow("young-keyed", {"id": "paid", "wait": keyed}),
         workflow("young-open-map", {"id": "each", "map": {
-            "items": "{{input.list}}", "concurrency": 2, **nobody}}),
+            "items": "{{input.list}}", "concurrency": 2, **unserved}}),
         workflow("young-open-loop", {"id": "rounds", "loop": {
-            "while": "state < 3", "state": 0, **nobody}}),
+            "while": "state < 3", "state": 0, **unserved}}),
         workflow("young-open-parent", {"id": "below", "subworkflow": {
             "workflow": "young-open-keyed", "input": "{{input}}"}}),
         workflow("young-open-keyed", {"id": "paid", "wait": keyed}),
@@ -145,7 +145,7 @@ def steered() -> list[Json]:
 
 
 class Recording:
-    """What the steps of a recording share: where it runs, and what each execution is called."""
+    """The shared parts of a recording: its suite, and the names of the executions."""
 
     def __init__(self, suite: Suite, client: Client) -> None:
         self._suite = suite
@@ -179,12 +179,12 @@ class Recording:
         await self.shows(path, lambda found: bool(found["tasks"][task].get("held")))
 
     async def told(self, signal: Json) -> None:
-        """Returns when somebody has waited with the key of the signal."""
+        """Return after an execution waits with the key of the signal."""
 
         async def was_told() -> bool:
             return (await self._suite.post("/api/v1/signals", signal)).status == 202
 
-        await until("somebody waits with the key", was_told, within_s=WITHIN_S)
+        await until("an execution waits with the key", was_told, within_s=WITHIN_S)
 
     async def running(self, path: str, task: str) -> None:
         await self.shows(path, lambda found: bool(found["tasks"][task]["status"] == "running"))
@@ -195,9 +195,9 @@ async def recorded(suite: Suite, world: World) -> None:
     world.answers("refused", status=400)
     world.answers("jammed", status=400)
     library = [http_task(f"young-{name}", world.url(name), retry=ONCE) for name in ROUTES]
-    nobody = {"kind": "WorkflowTask", "apiVersion": "workflow.io/v1",
+    unserved = {"kind": "WorkflowTask", "apiVersion": "workflow.io/v1",
               "metadata": {"name": "young-nobody"}, "spec": {"type": "nobody.serves"}}  # fmt: skip
-    resources = [*library, nobody, *ending(), *steered()]
+    resources = [*library, unserved, *ending(), *steered()]
     await applied(suite, *resources)
     async with Client(suite.grpc_address) as client:
         run = Recording(suite, client)
@@ -211,7 +211,7 @@ async def recorded(suite: Suite, world: World) -> None:
 
 
 async def _decided(run: Recording, world: World) -> None:
-    """Approvals: by all, by one of them who says no, by nobody in time, and not yet."""
+    """Approvals: by all, rejected by one, expired, and still open."""
     for name, decisions in (
         ("young-approved", [("ann", True), ("bob", True)]),
         ("young-rejected", [("bob", False)]),
@@ -257,7 +257,7 @@ async def _stepped(run: Recording, world: World) -> None:
 
 
 async def _undone(run: Recording, world: World) -> None:
-    """Canceled and undone; one that cannot be undone waits for somebody."""
+    """Canceled and compensated; a failed compensation is held."""
     path = await run.begin("young-canceled")
     await run.running(path, "wait")
     await run.post(f"{path}:cancel", {"reason": "no more"})
@@ -287,7 +287,7 @@ async def _found(run: Recording, world: World) -> None:
 
 
 async def _told(run: Recording, world: World) -> None:
-    """Paused, and one resumed; told by a key."""
+    """Paused, and one resumed; signaled by a key."""
     await run.post(f"{await run.begin('young-paused')}:pause", {"reason": "a look"})
     path = await run.begin("young-resumed")
     await run.post(f"{path}:pause", {"reason": "a look"})
@@ -306,7 +306,7 @@ async def _left_open(run: Recording, world: World) -> None:
 
 
 async def _durable(client: Client) -> None:
-    """A handler that has ended, and one that waits where nobody is."""
+    """A handler that has ended, and one that waits for a task without a worker."""
     worker = Worker(client)
 
     @worker.task("young-callee")

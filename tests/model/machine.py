@@ -61,7 +61,7 @@ class Api(RuleBasedStateMachine):
         self.namespace = f"model-{uuid.uuid4().hex[:12]}"
 
     def ask(self, method: Any, request: Any, expected: Callable[[], Any]) -> tuple[Any, Any]:
-        """What both say; a refusal must be the same one, and gives None twice."""
+        """Compare both answers; a rejection must be the same and counts as None."""
         request.namespace = self.namespace
         said, due, found = None, "", ""
         try:
@@ -115,7 +115,7 @@ class Api(RuleBasedStateMachine):
 
     @rule(run=runs)
     def wait(self, run: Run) -> None:
-        """What ends by itself has ended, with the results it must have."""
+        """Every execution that ends by itself has ended with the expected results."""
         wait_ms = WAIT_MS if run.ends_by_itself else 1
         request = pb.WaitExecutionRequest(execution_id=run.id, timeout_ms=wait_ms)
         answer, _ = self.ask(self.executions.WaitExecution, request, lambda: self._settled(run))
@@ -194,7 +194,7 @@ class Api(RuleBasedStateMachine):
 
     @rule(size=st.integers(1, 3), name=st.sampled_from(["", "one", "two"]))
     def list_all(self, size: int, name: str) -> None:
-        """Every execution once, newest first, whatever the size of a page."""
+        """Every execution once, newest first, for any page size."""
         found: list[str] = []
         token = ""
         while True:

@@ -1,4 +1,4 @@
-"""What the public API promises, as small as it can be said: workflows and executions in dicts."""
+"""A minimal model of the public API: workflows and executions in dicts."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +54,7 @@ class Run:
 
     @property
     def end(self) -> int:
-        """The status it comes to when nobody changes its course."""
+        """Return the final status without further commands."""
         return FAILED if self.kind == "fails" else COMPLETED
 
     @property

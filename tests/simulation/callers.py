@@ -1,7 +1,7 @@
 """Callers that wait for ends: by calls, and by the SDK's own session over a simulated stream.
 
-Whoever waits has to be told of the end as it is stored, whatever breaks; one who is not told keeps
-the run from its end.
+Every waiting caller must get the stored end, under any faults; a caller without it keeps the run
+open.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ STARTS = (0, 0, 1, 3)
 """How many starts go by the session."""
 
 WAITED_FOR = 0.4
-"""The share of all executions whose end somebody waits for."""
+"""The share of executions with a caller that waits for the end."""
 
 PATIENCE_MS = (300, 5_000, 300_000)
 """How long they ask to wait at once; the longest is longer than any run."""
 
 
 class Callers:
-    """They start in the time that is given, and wait until they are told."""
+    """Start executions within the given time, and wait for their ends."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -57,7 +57,7 @@ class Callers:
         self.client.process.spawn(self._look())
 
     async def _look(self) -> None:
-        """Draws of each execution whether somebody waits for it."""
+        """Draw for each execution whether a caller waits for it."""
         while True:
             await elapsed(self._random.uniform(0.05, 0.3))
             for execution_id in list(self.world.tables.executions):
@@ -67,7 +67,7 @@ class Callers:
                         self.client.spawn(self.wait(execution_id))
 
     async def wait(self, execution_id: str) -> None:
-        """Asks until it is told that an execution has ended, or the last run of it."""
+        """Repeat the call until it returns the end of an execution, or of its last run."""
         random = self._random
         asked = pb.WaitExecutionRequest(
             execution_id=execution_id, timeout_ms=random.choice(PATIENCE_MS), without_nodes=True
@@ -88,7 +88,7 @@ class Callers:
         row = self.world.tables.executions.get(execution_id)
         stored = status_of(row["status"]) if row is not None else "nowhere"
         if stored != status:
-            said = f"somebody was told that {execution_id} has {status}, it is {stored}"
+            said = f"a caller got {status} of {execution_id}, stored is {stored}"
             self.world.problem("caller", said)
 
     async def _by_session(self, moments: list[float]) -> None:

@@ -1,4 +1,4 @@
-"""What is broken in a run, and when: processes, servers, clocks and connections."""
+"""The faults of a run: of processes, servers, clocks and connections."""
 
 from __future__ import annotations
 

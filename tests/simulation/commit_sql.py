@@ -62,7 +62,7 @@ class Partition:
 
 
 def _holding(fence: set[int], started: set[str]) -> Callable[[Row], bool]:
-    """Which rows of a part hold: of partitions that are held, and of starts that were made."""
+    """Return a test for rows in owned partitions and of applied starts."""
 
     def holds(row: Row) -> bool:
         begun = not row["is_start"] or row["execution_id"] in started
@@ -110,7 +110,7 @@ class Rows:
     stops: dict[tuple[str, str], Row] = field(default_factory=dict)
     limits_moved: int = 0
     commits: list[Commit] = field(default_factory=list)
-    # What tells a reader of histories in which order things happened.
+    # Records that give a reader of histories the order of events.
     tick: Callable[[], int] = lambda: 0
     told: Callable[[Commit], None] = lambda commit: None
 

@@ -10,7 +10,7 @@ from tests.integration.orchestrator.conftest import store  # noqa: F401 (a fixtu
 
 @pytest.fixture(autouse=True)
 def collected_afterwards() -> Iterator[None]:
-    """Collecting while a run goes on would cost a third of its time."""
+    """Collecting garbage during a run would cost a third of its time."""
     gc.disable()
     yield
     gc.enable()

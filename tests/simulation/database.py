@@ -1,7 +1,7 @@
 """The database as processes reach it: statements take time, and connections break.
 
-A statement is applied at one moment on the server's side, whatever has become of whoever sent it.
-So its answer may be lost, and it may be applied long after its sender has given it up.
+A statement is applied at one moment by the server, independent of its sender. Its answer may be
+lost, and it may be applied long after its sender has given up.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Database:
         self.statements: dict[str, int] = {}
 
     def go_away(self) -> None:
-        """Whatever is in flight is cut off; some of it was applied, none of it is answered."""
+        """Cut off all statements in flight; some were applied, none is answered."""
         self.away = True
         self.life += 1
         for row in self.tables.partitions:
@@ -94,13 +94,13 @@ class Database:
                     return
                 try:
                     applied()
-                except Exception:  # noqa: BLE001 (nobody is there to hear it)
+                except Exception:  # noqa: BLE001 (no receiver is left)
                     return
 
         def execute() -> None:
             try:
                 value, error = applied(), None
-            except Exception as problem:  # noqa: BLE001 (travels to whoever asked)
+            except Exception as problem:  # noqa: BLE001 (returned to the caller)
                 value, error = None, problem
             if fate is Fate.UNANSWERED:
                 self.loop.outside(delay_s, tell, None, ConnectionResetError(name))
@@ -197,7 +197,7 @@ class Prepared:
 
 
 class _Acquired:
-    """What `pool.acquire()` answers: awaited, or entered."""
+    """The result of `pool.acquire()`: awaitable, or a context manager."""
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool

@@ -1,6 +1,6 @@
-"""I11: what executions tell each other comes, once: children are started, ends are told.
+"""I11: messages between executions arrive once: starts of children, reports of ends.
 
-A child may be an execution that was there, as its start policy says; its end is told all the same.
+A child may be an existing execution, if its start policy allows it; its end is reported too.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def links(told: Mapping[str, Told], *, settled: bool) -> Iterator[str]:
 
 
 def _may_join(plan: Plan, node_id: str) -> bool:
-    """Whether the start of a child may be refused, or answered with another execution."""
+    """Return whether the start of a child may be rejected, or joined to another execution."""
     graph: Any = plan
     for part in _ITEM.sub("", node_id).split("/"):
         node = graph.by_id[part]
@@ -87,10 +87,10 @@ def _came_from(found: Told, one: Told, kind: str) -> Iterator[str]:
 def _ended(
     one: Told, body: Any, children: dict[tuple[str, int], str], told: Mapping[str, Told]
 ) -> Iterator[str]:
-    """What a parent was told is what the child, or the last run of it, came to."""
+    """The outcome reported to a parent is that of the child, or of its last run."""
     child = told.get(body.execution_id)
     if child is None:
-        yield f"I11 {one.id} {body.node} was told of {body.execution_id}, which there is not"
+        yield f"I11 {one.id} {body.node} got the end of {body.execution_id}, which does not exist"
         return
     begun = children.get((body.node, body.attempt), child.id)
     first = told[begun]
@@ -101,6 +101,6 @@ def _ended(
     }
     last = child.events[-1]
     if child.id not in chain:
-        yield f"I11 {one.id} {body.node} started {first.id} and was told of {child.id}"
+        yield f"I11 {one.id} {body.node} started {first.id} and got the end of {child.id}"
     if _ENDS.get(last[0]) != body.status:
-        yield f"I11 {one.id} {body.node} was told {body.status}, {child.id} has {last[0]}"
+        yield f"I11 {one.id} {body.node} got {body.status}, {child.id} has {last[0]}"

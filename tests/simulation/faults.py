@@ -1,4 +1,4 @@
-"""What goes wrong, drawn from the seed."""
+"""Faults drawn from the seed."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from random import Random
 
 
 class Fate(Enum):
-    """What becomes of a statement or a call."""
+    """The fate of a statement or a call."""
 
     FINE = auto()
     # Never arrives.
@@ -22,7 +22,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How often, of one statement, call or message."""
+    """The rates of faults, per statement, call or message."""
 
     lost: float = 0.0
     unanswered: float = 0.0
@@ -40,7 +40,7 @@ LATE_S_MAX = 4.1
 
 
 class Faults:
-    """The faults of one run; `rates` change while it goes on."""
+    """The faults of one run; `rates` change during it."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -78,14 +78,14 @@ class Faults:
         return Fate.FINE, 0.0
 
     def latency(self) -> float:
-        """How long a message is on its way."""
+        """Draw the delay of a message."""
         if self._random.random() < self.rates.slow:
             self.injected["slow"] += 1
             return self._random.uniform(0.05, 1.5)
         return self._random.uniform(0.0001, 0.001)
 
     def breaks_stream(self) -> bool:
-        """Whether a stream breaks at this message."""
+        """Draw whether a stream breaks at this message."""
         if self.rates.broken_stream and self._random.random() < self.rates.broken_stream:
             self.injected["broken_stream"] += 1
             return True

@@ -36,7 +36,7 @@ class Inline:
 
 
 def durable_handler(world: World, worker_id: str, task: task_pb2.Task) -> Any:
-    """A handler that begins at a worker, or goes on there."""
+    """A handler that begins or resumes at a worker."""
     random = Random(f"{world.seed}/{worker_id}/{task.token}/{world.loop.time()}")
 
     async def step(name: str) -> str:

@@ -1,7 +1,7 @@
-"""What a run left behind, in the form the invariants are evaluated on. Data only.
+"""The records of a run, in the form that the invariants read. Data only.
 
 `tick` orders everything that was recorded by one observer; records of a run on real servers, where
-nobody can see the whole order, leave it at 0.
+the whole order is unknown, have 0.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """What a client knows of its call: `UNKNOWN` may have happened or not."""
+    """The outcome of a call as its client knows it: `UNKNOWN` may have happened or not."""
 
     OK = "ok"
     FAIL = "fail"
@@ -78,9 +78,9 @@ class Stored:
     wake_at_us: int
     plan: bytes
     rows: dict[int, bytes]
-    # Encoded states that somebody holds of it: the snapshot and the memory of its owner.
+    # Encoded states of it: the snapshot, and the memory of its owner.
     states: list[bytes] = field(default_factory=list)
-    # What it is found by: text or number under each name; None where that was not recorded.
+    # Its search values: text or number by name; None if not recorded.
     values: dict[str, tuple[str | None, float | None]] | None = None
 
 
@@ -94,7 +94,7 @@ class Record:
     executions: dict[str, Stored] = field(default_factory=dict)
     # Durable subscribers by name.
     deliveries: dict[str, list[Delivery]] = field(default_factory=dict)
-    # Whether nothing was broken in the run, so that nothing may be repeated.
+    # True if nothing was broken in the run, so that nothing may be repeated.
     calm: bool = False
-    # Whether everything came to its end within its time.
+    # True if everything ended within its time.
     settled: bool = False

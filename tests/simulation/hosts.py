@@ -88,7 +88,7 @@ class SimulatedClock(Clock):
 
 
 async def _every(run: Callable[[], Awaitable[object]], interval_s: float) -> None:
-    """What `Loop.run` does, without its jitter."""
+    """Run like `Loop.run`, without jitter."""
     while True:
         with contextlib.suppress(FlowmeshError, *CONNECTION_LOST):
             await run()
@@ -164,7 +164,7 @@ class OrchestratorHost:
         try:
             await life.incarnation.begin()
         except CONNECTION_LOST:
-            # The process ends with an error, and whoever looks after it starts another one.
+            # The process ends with an error, and its supervisor starts another one.
             world.loop.outside(BEGIN_RETRY_S, world.restart, self.name)
             self.process.kill()
             return
@@ -269,7 +269,7 @@ class _NoPayloads:
 
 
 class EventTables:
-    """What the event services have stored: positions, and every event they took in, in order."""
+    """The stored positions of the event services, and every event received, in order."""
 
     def __init__(self) -> None:
         self.positions: dict[int, int] = {}
@@ -340,7 +340,7 @@ class _RecordingBuffer(IntakeBuffer):
 
 
 class _NoFanout:
-    """Nobody follows live."""
+    """No client follows live."""
 
     def publish(self, arrival: Arrival, passed: Any, resume: Any) -> None: ...
 

@@ -84,7 +84,7 @@ class Told:
 
 
 def events_of(stored: Stored) -> int:
-    """How many events an execution has."""
+    """Return the number of events of an execution."""
     rows = stored.rows.values()
     return sum(len(history_event_pb2.HistoryEvents.FromString(row).events) for row in rows)
 
@@ -161,7 +161,7 @@ def _start(key: tuple[str, str], calls: list[Call], made: list[str]) -> Iterator
         yield f"I1 start {name!r} made {len(made)} executions: {made}"
     for call in ok:
         if call.execution_id not in made:
-            yield f"I1 start {name!r} was told {call.execution_id}, there is {made}"
+            yield f"I1 start {name!r} was answered {call.execution_id}, there is {made}"
     if key[0] and len({call.content for call in ok}) > 1:
         yield f"I1 starts with other content share the request id {name!r}"
 
@@ -199,11 +199,11 @@ def _history(one: Told) -> Iterator[str]:
         return
     ends = [number for number, (kind, _, _) in enumerate(one.events) if kind in TERMINAL]
     if len(ends) > 1 or (ends and ends[0] != len(one.events) - 1):
-        yield f"I2 {one.id} ends {len(ends)} times, or goes on after its end"
+        yield f"I2 {one.id} ends {len(ends)} times, or continues after its end"
         return
     try:
         state = replay(one.id, one.plan, (event for _, event, _ in one.events))
-    except Exception as error:  # noqa: BLE001 (whatever it is, the history cannot be replayed)
+    except Exception as error:  # noqa: BLE001 (any error: the history cannot be replayed)
         yield f"I2 {one.id} cannot be replayed: {error!r}"
         return
     yield from _rows(one, state)
@@ -420,14 +420,14 @@ def _delivered(
     if complete:
         for one in told.values():
             if seen[one.id] < len(one.events):
-                yield f"I7 {name}: {one.id} was told {seen[one.id]} of {len(one.events)} events"
+                yield f"I7 {name}: {one.id} was sent {seen[one.id]} of {len(one.events)} events"
 
 
 # --- I8: what was done is undone once, what completed last first ---
 
 
 def _has_undone(kind: str, body: Any) -> bool:
-    """Somebody may have said that it need not be."""
+    """Return whether an undo node is done: completed, or skipped by a caller."""
     by_hand = kind == "task_skipped" and body.reason == history_event_pb2.SKIP_REASON_BY_HAND
     return kind == "task_completed" or by_hand
 

@@ -1,4 +1,4 @@
-"""I10 in memory: when everything has come to its end, nobody holds, waits or owes anything."""
+"""I10 in memory: after all has ended, no process holds, awaits or owes anything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def leftovers(world: World) -> Iterator[str]:
-    """What is left in memory and in the rows of a world that has settled."""
+    """Yield everything left in memory and in the rows of a settled world."""
     if world.tables.ready:
         yield f"I10 rows of ready are left: {list(world.tables.ready)}"
     nobodys = {execution_id for _, _, execution_id in world.tables.references}
@@ -24,10 +24,10 @@ def leftovers(world: World) -> Iterator[str]:
         yield f"I10 rows of starts are left: {waiting}"
     owners = [host.core.memory.piggyback for host in world.orchestrators.values()]
     answered = {one for piggyback in owners for one in piggyback.answered}
-    if untold := world.tables.messages.keys() - answered:
-        yield f"I10 messages nobody has told are left: {sorted(untold)}"
+    if undelivered := world.tables.messages.keys() - answered:
+        yield f"I10 undelivered messages are left: {sorted(undelivered)}"
     for host in world.orchestrators.values():
-        # Somebody paused or dead does not keep the others from telling what they have to.
+        # A paused or dead process does not keep the others from sending their messages.
         if host.process.runs and len(host.life.messenger):
             yield f"I10 orchestrator {host.address} has messages left"
     if not all(host.process.runs for host in world.processes):

@@ -1,4 +1,4 @@
-"""What the statements about limits and stops do to their tables."""
+"""The effects of the statements on limits and stops on their tables."""
 
 from typing import Any
 
@@ -47,6 +47,6 @@ class LimitTables(Rows):
         return self._moved(self.stops.pop((namespace, workflow_id), None) is not None)
 
     def _moved(self, changed: bool) -> int:
-        """How many rows a change was of."""
+        """Count a change and return the number of changed rows."""
         self.limits_moved += changed
         return int(changed)

@@ -31,7 +31,7 @@ class Told(Protocol):
 def joined(request_id: str, answers: set[str], made: list[str]) -> Iterator[str]:
     """A start with a policy may be answered with another one's execution, and always the same."""
     if len(made) > 1 or (request_id and len(answers | set(made)) > 1):
-        yield f"I1 start {request_id!r} was told {sorted(answers)}, there is {made}"
+        yield f"I1 start {request_id!r} was answered {sorted(answers)}, there is {made}"
 
 
 def lines(told: Mapping[str, Told]) -> Iterator[str]:
@@ -45,7 +45,7 @@ def lines(told: Mapping[str, Told]) -> Iterator[str]:
         line = (one.plan.workflow_id, start_key(policy, one.events[0][2].input.data))
         most[line] = policy.concurrency
         begun, ended = _begun(one), _ended(one)
-        # Who begins and is stopped in one commit is never there beside another one.
+        # An execution that begins and is stopped in one commit never overlaps another.
         if begun and begun != ended:
             moments[line].append((begun, 1, one.id))
             if ended:

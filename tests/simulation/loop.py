@@ -2,7 +2,7 @@
 
 The code under test runs on asyncio; here asyncio runs on time that only passes when nothing can
 happen at the present moment. What one process does is known by the context its steps run in: a
-process that is killed runs no further step, one that is paused runs its steps when it goes on.
+process that is killed runs no further step, one that is paused runs its steps after its resume.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Stuck(Exception):
 
 
 class Step:
-    """A callback whose turn comes, as a handle for whoever asked for it; lighter than asyncio's."""
+    """A scheduled callback, as a handle for its caller; lighter than that of asyncio."""
 
     __slots__ = ("_when", "args", "callback", "context", "is_cancelled")
 
@@ -58,7 +58,7 @@ class Step:
 
 
 class Process:
-    """What dies, stops and goes on as a whole. `loop` runs its steps."""
+    """A process that dies, pauses and resumes as a whole. `loop` runs its steps."""
 
     def __init__(self, loop: "VirtualLoop", name: str) -> None:
         self.loop = loop
@@ -97,7 +97,7 @@ class Process:
         return self.alive and not self.paused
 
     def kill(self) -> None:
-        """Nothing of it happens any more; whoever is connected to it notices."""
+        """End the process; connected peers notice."""
         if self.alive:
             self.alive = False
             for died in self.on_death:
@@ -167,11 +167,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.call_at(self._now + delay, callback, *args, context=self._outside)
 
     def take_back(self, steps: list[Step]) -> None:
-        """Steps of a process that goes on."""
+        """Run the steps of a resumed process."""
         self._soon.extend(steps)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Exceptions nobody waits for; what a dead process leaves behind is no failure."""
+        """Report exceptions that no task awaits; those of a dead process are no failure."""
         error = context.get("exception")
         if error is not None and not self._winding_up:
             self.failures.append(f"{context.get('message')}: {error!r}")
@@ -211,7 +211,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 raise Stuck(f"{self._steps_max} steps and no end at {self._now:.3f} s")
             try:
                 step.context.run(step.callback, *step.args)
-            except Exception as error:  # noqa: BLE001 (nobody waits for it)
+            except Exception as error:  # noqa: BLE001 (no task awaits it)
                 self.call_exception_handler({"message": repr(step.callback), "exception": error})
             if self._stopping:
                 return

@@ -28,7 +28,7 @@ def _copy(message: Any) -> Any:
 
 
 class CallContext:
-    """What a service sees of a call."""
+    """The context of a call as a service sees it."""
 
     def __init__(self, metadata: Any) -> None:
         self._metadata = metadata or ()
@@ -41,7 +41,7 @@ class CallContext:
 
 
 class Network:
-    """Who listens at which address."""
+    """The listeners by address."""
 
     def __init__(self, loop: VirtualLoop, faults: Faults) -> None:
         self.loop, self.faults = loop, faults
@@ -130,7 +130,7 @@ class _Unary:
             error = problem
         except STORAGE_ERRORS:
             error = Unavailable("STORAGE_UNAVAILABLE", "the database did not answer")
-        except Exception as problem:  # noqa: BLE001 (nobody may see such an answer)
+        except Exception as problem:  # noqa: BLE001 (no caller may see such an answer)
             loop.failures.append(f"{self._method} failed: {problem!r}")
             error = internal_error()
         if fate in (Fate.UNANSWERED, Fate.LATE):

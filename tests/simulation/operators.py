@@ -1,4 +1,4 @@
-"""Operators limit what runs and stop it for a while, whatever breaks just then."""
+"""Operators that set limits and stop dispatch for a while, during any faults."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Operators:
         await self._undo("StartDispatch", start, self.world.tables.stops, stop_of)
 
     def _unknown(self, response: object) -> None:
-        """What was not answered may be done as late as this."""
+        """Extend the time until which an unanswered call may be applied."""
         if response is None:
             self._late_s = self.world.loop.time() + LATE_S_MAX
 
@@ -65,14 +65,14 @@ class Operators:
             await elapsed(self._random.uniform(0.05, 0.4))
 
     def _check_heard(self, stop: tuple[str, str]) -> None:
-        """Whoever may dispatch knows that it must not, unless somebody else has lifted the stop."""
+        """All dispatchers know the stop, unless another operator lifted it."""
         if stop not in self.world.tables.stops:
             return
         for host in self.world.orchestrators.values():
             core = host.core
             deaf = stop not in core.dispatch.dispatcher.limiter.rules.stops
             if deaf and host.process.runs and host.ready and core.memory.ownership.lease_valid:
-                self.world.problem("stop", f"{host.address} has not heard of the stop of {stop}")
+                self.world.problem("stop", f"{host.address} does not know the stop of {stop}")
 
     async def _limit(self, after_s: float) -> None:
         await elapsed(after_s)
@@ -86,7 +86,7 @@ class Operators:
             await self._lift(limit)
             return
         if limit.rate_per_second or limit.concurrency in (1, 2):
-            # Who goes on as another run until its task has begun in time may never get that far.
+            # An execution that continues as new until its task begins in time may never get there.
             await elapsed(HEARD_S)
             await self._lift(limit)
 
@@ -100,7 +100,7 @@ class Operators:
         await self._undo("DeleteLimit", lift, self.world.tables.limits, limit_of)
 
     def _drawn(self) -> pb.Limit:
-        """Numbers that whatever is limited can end with."""
+        """Draw a limit with which every limited task can still end."""
         draw = self._random
         workflow = draw.choice(self._started())
         kind, subject = draw.choice(

@@ -37,7 +37,7 @@ class RemoteWorker:
         self, world: World, name: str, *, slots: int, queues: tuple[str, ...], repeats: float
     ) -> None:
         self.world, self.name, self.slots, self._queues = world, name, slots, queues
-        # How often a result is sent twice, and whether handlers go on when they are canceled.
+        # The rate of results sent twice, and whether canceled handlers continue.
         self._repeats = repeats
         self._deaf = repeats > 0.0
         self.worker_id = self.address = f"{name}-{world.next_number()}"
@@ -152,7 +152,7 @@ class RemoteWorker:
                 handler.recorded(recorded)
 
     def say(self, records: task_pb2.TaskRecords) -> None:
-        """What a durable handler asks for."""
+        """Send the requests of a durable handler."""
         self._records.append(records)
         self._wake.set()
 
@@ -170,7 +170,7 @@ class RemoteWorker:
         self.ended(result)
 
     def handled(self, token: str, result: task_pb2.TaskResult | None) -> None:
-        """A durable handler has ended, or goes on elsewhere."""
+        """A durable handler has ended, or resumes elsewhere."""
         if result is not None:
             self.ended(result)
         else:

@@ -1,4 +1,4 @@
-"""People who look at executions and decide: what is held, what is asked, and whatever else."""
+"""People who inspect executions and act: on held nodes, approvals, and other nodes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HELD = (
     execution_pb2.NODE_ACTION_SKIP,
     execution_pb2.NODE_ACTION_FAIL,
 )
-"""What becomes of a node that is held."""
+"""Actions on a held node."""
 
 ANY = (
     execution_pb2.NODE_ACTION_RETRY,
@@ -36,7 +36,7 @@ ANY = (
     execution_pb2.NODE_ACTION_SKIP,
     execution_pb2.NODE_ACTION_OVERRIDE,
 )
-"""What somebody may do to any node: most of it is refused."""
+"""Actions on any node; most are rejected."""
 
 
 class People:
@@ -73,7 +73,7 @@ class People:
             elif node.approval.needed and node.status == execution_pb2.NODE_STATUS_RUNNING:
                 await self._decide(execution_id, node, looked)
             elif looked > PATIENCE and node.id.endswith(f"/{WAITING}"):
-                # Whoever else was in the race may have been skipped.
+                # Other members of the race may have been skipped.
                 await self._steer(execution_id, node.id, execution_pb2.NODE_ACTION_COMPLETE)
             elif looked <= PATIENCE and self._random.random() < 0.05:
                 await self._steer(execution_id, node.id, self._random.choice(ANY))

@@ -14,7 +14,7 @@ from tests.simulation.hosts import BUILTIN_TYPE
 from tests.simulation.peers import REMOTE_TYPE
 
 CATALOGUE_PLANS = 120
-# Plans besides whose nodes start other plans, or go on as new ones.
+# Plans with nodes that start other plans, or continue as new.
 LINKED_PLANS = 40
 DURABLE_PLANS = 20
 # Plans with a start policy.
@@ -297,7 +297,7 @@ def _task(node: plan_pb2.PlanNode, random: Random) -> None:
 
 
 def _undo(node: plan_pb2.PlanNode) -> None:
-    """What undoes it fails now and then, and is tried until it does not."""
+    """The undo task fails now and then, and is retried until it succeeds."""
     node.undo.id = f"{node.id}:undo"
     node.undo.kind = plan_pb2.NODE_KIND_TASK
     node.undo.spec = node.spec

@@ -44,7 +44,7 @@ def _replaced(owner: Any, name: str, made: Callable[[Any], Any]) -> Iterator[Non
 
 
 def no_epoch_check() -> AbstractContextManager[None]:
-    """A commit holds for every partition it names, whoever owns it by now."""
+    """A commit applies to every partition it names, with any owner."""
 
     def fence(self: Tables, incarnation: int, partitions: list[int], epochs: list[int]) -> set[int]:
         return set(partitions)
@@ -66,7 +66,7 @@ def acknowledged_before_the_commit() -> AbstractContextManager[None]:
 
 
 def outbox_forgotten() -> AbstractContextManager[None]:
-    """Nobody finds anything in the outbox."""
+    """Reads of the outbox return nothing."""
 
     async def read(self: Outbox, incarnation: int, after: int, positions_max: int) -> list[Any]:
         return []
@@ -135,7 +135,7 @@ def attempts_begin_anew() -> AbstractContextManager[None]:
 
 
 def stopped_forgotten() -> AbstractContextManager[None]:
-    """What a stop has held back is not looked at again when it is lifted."""
+    """The end of a stop does not release the held tasks."""
 
     def made(before: Any) -> Any:
         def changed(self: DispatchLimiter, *what: Any) -> None:
@@ -178,7 +178,7 @@ def lines_forgotten() -> AbstractContextManager[None]:
 
 
 def ends_untold() -> AbstractContextManager[None]:
-    """Who joined an execution does not hear how it ended."""
+    """Joined nodes do not get the outcome."""
 
     async def told(self: Deliveries, message: pb.ExecutionMessage) -> None:
         return None
@@ -195,7 +195,7 @@ PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "messages are forgotten": messages_forgotten,
     "take-overs have no order": take_over_unordered,
     "lines of starts are forgotten": lines_forgotten,
-    "ends are not told to who joined": ends_untold,
+    "ends are not reported to joined nodes": ends_untold,
     "attempts begin anew": attempts_begin_anew,
     "what was stopped is forgotten": stopped_forgotten,
 }

@@ -33,7 +33,7 @@ PROGRESS_EVERY_S = 5.0
 
 @dataclass(slots=True)
 class Total:
-    """What all runs came to."""
+    """The totals of all runs."""
 
     seeds: int = 0
     steps: int = 0
@@ -71,7 +71,7 @@ class Total:
 
 
 class _Refusing(logging.Handler):
-    """What the SDK logs as an error fails the run that it comes from."""
+    """An error logged by the SDK fails its run."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR:

@@ -1,4 +1,4 @@
-"""Scenarios: what happens is written down, and what must come of it is looked at on the way."""
+"""Scenarios: a script of steps, with checks on the way."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Stage:
         return row is not None and row["status"] > 2
 
     def effects(self, request_id: str, node: str) -> int:
-        """How often a node's tasks have reached a worker."""
+        """Return the number of deliveries of a node's tasks."""
         wanted = (self.execution(request_id), node) if self.has(request_id) else None
         effects = self.world.record.effects
         return sum((effect.execution_id, effect.node) == wanted for effect in effects)
@@ -68,7 +68,7 @@ class Stage:
         for host in self.world.orchestrators.values():
             if host.core.memory.ownership.incarnation == incarnation:
                 return host
-        raise AssertionError("nobody owns it")
+        raise AssertionError("no host owns it")
 
     def other(self, host: OrchestratorHost) -> OrchestratorHost:
         return next(one for one in self.world.orchestrators.values() if one is not host)

@@ -56,7 +56,7 @@ class SdkWorker:
         await stream.ended()
 
     def _opened(self) -> Stream:
-        address = self.world.any_worker_service(self._random) or "nobody"
+        address = self.world.any_worker_service(self._random) or "nowhere"
         self._stream = Stream(self.world.network.stub(address).Work)
         return self._stream
 

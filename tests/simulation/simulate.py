@@ -1,4 +1,4 @@
-"""A whole run from a seed: what is drawn, what is done, what came of it."""
+"""A whole run from a seed: its draws, its steps, its result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.simulation.workload import Workload
 from tests.simulation.world import World
 
 FRAME_BYTES = (limits.FRAME_BYTES_MAX, limits.FRAME_BYTES_MAX, 256)
-"""What a message to an orchestrator has room for: everything, or less than what is said."""
+"""Byte limits of a message to an orchestrator: room for everything, or for less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a seed came to. `states` are digests of what was stored of single executions."""
+    """The result of a seed. `states` are digests of the stored state of single executions."""
 
     seed: int
     problems: tuple[str, ...]

@@ -23,7 +23,7 @@ class Channel:
         return self._opened
 
     def _nothing(self, *_: Any, **__: Any) -> None:
-        """What neither calls."""
+        """Do nothing: neither side uses these calls."""
 
     unary_unary = unary_stream = stream_unary = _nothing
 

@@ -1,4 +1,4 @@
-"""What the statements of `sql/queries.sql` do to the tables. No time passes here.
+"""The effects of the statements of `sql/queries.sql` on the tables. No time passes here.
 
 With `commit_sql.py` the one place that says in Python what the orchestrator says in SQL; a test
 runs the same statements on a real database and compares (`test_tables.py`).

@@ -26,7 +26,7 @@ SUBJECTS = {
 STARTS = 120
 WITHIN_S = 20.0
 HEARD_S = 2.0
-"""Whoever owns anything knows of a change by then: all are told, or renew their lease."""
+"""By then all owners know of a change: by notification, or by the next lease renewal."""
 
 
 class Limit:
@@ -89,7 +89,7 @@ class Limit:
 
 
 async def _owners_move(stage: Stage, random: Random) -> None:
-    """One dies, one leaves, one comes; what their workers do goes on."""
+    """One dies, one leaves, one joins; the work of their workers continues."""
     world = stage.world
     while True:
         await elapsed(random.uniform(0.5, 4.0))
@@ -126,6 +126,6 @@ def test_at_no_time_more_run_than_may(seed: int) -> None:
         for limit in limits:
             await limit.lift()
         assert any(limit.held for limit in limits)
-        assert not [told for limit in limits for told in limit.exceeded()]
+        assert not [each for limit in limits for each in limit.exceeded()]
 
     play(script, orchestrators=2, workers=2, slots=3 + seed % 3, seed=f"limits {seed}")

@@ -1,4 +1,4 @@
-"""Limits that are set while tasks wait for others, or were let go by them."""
+"""Limits that are set while tasks wait for others, or after their release."""
 
 import pytest
 
@@ -20,7 +20,7 @@ async def _limit(stage: Stage, **limit: object) -> None:
 
 
 def _most_at_once(stage: Stage, since_us: int) -> int:
-    """How many of the tasks that a worker began after a moment ran beside each other."""
+    """Return how many tasks begun by a worker after a time ran in parallel."""
     begun = [e.at_us for e in stage.world.record.effects if e.node == "t" and e.at_us > since_us]
     return max(sum(other <= at < other + LASTS_US for other in begun) for at in begun)
 

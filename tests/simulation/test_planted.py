@@ -10,12 +10,12 @@ SEEDS_MAX = 1_000
 
 FIRST = {
     "a stale attempt is applied": 100,
-    "ends are not told to who joined": 140,
+    "ends are not reported to joined nodes": 140,
     "messages are forgotten": 60,
 }
 """Where the search begins for those that show in few runs: less of it is in vain."""
 
-NOT_PLANTED = "what is planted no longer fits what it replaces: whatever this finds is another bug"
+NOT_PLANTED = "the planted bug no longer fits the code it replaces: the failure is another bug"
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -31,7 +31,7 @@ def _refuse(host: OrchestratorHost, refuses: Callable[[Any], bool], after_s: flo
 
 @pytest.mark.parametrize("method", ["PauseExecution", "CancelExecution"])
 def test_a_task_whose_turn_comes_while_a_refused_stop_is_decided_is_sent(method: str) -> None:
-    """It was let go because of what is not so: who asked for the stop is told that it failed."""
+    """The task was released for a change that failed: the caller of the stop gets an error."""
 
     async def script(stage: Stage) -> None:
         world = stage.world
@@ -53,7 +53,7 @@ def test_a_task_whose_turn_comes_while_a_refused_stop_is_decided_is_sent(method:
 
 
 def test_served_rows_go_with_a_later_commit_if_one_is_refused() -> None:
-    """Nobody says again that rows of an incarnation that is over were served."""
+    """No statement marks the rows of an ended incarnation as served twice."""
 
     async def script(stage: Stage) -> None:
         world = stage.world

@@ -39,7 +39,7 @@ def test_a_lost_commit_answer_while_the_statement_waits(resends_late: int) -> No
 
 
 def test_an_owner_paused_for_ten_seconds() -> None:
-    """Another owner goes on meanwhile; the paused one commits nothing of what it lost."""
+    """Another owner continues meanwhile; the paused one commits nothing of what it lost."""
 
     async def script(stage: Stage) -> None:
         stage.start("long", "r")
@@ -58,7 +58,7 @@ def test_an_owner_paused_for_ten_seconds() -> None:
 
 
 def test_an_owner_refuses_nothing_by_what_it_knew_before_its_lease_was_over() -> None:
-    """What the next owner has paused can be resumed, though the call reaches the former one."""
+    """An execution paused by the next owner can be resumed by a call to the former one."""
 
     async def script(stage: Stage) -> None:
         stage.world.work.fixed["a"] = 8.0
@@ -83,7 +83,7 @@ def test_an_owner_refuses_nothing_by_what_it_knew_before_its_lease_was_over() ->
 
 @pytest.mark.parametrize("paused_s", [1.0, 3.0])
 def test_a_start_without_an_id_whose_answer_is_lost_is_made_once(paused_s: float) -> None:
-    """Its owner never learns what became of it, and asks the next one: under one id."""
+    """Its owner never gets the outcome, and asks the next one under the same id."""
 
     async def script(stage: Stage) -> None:
         tables = stage.world.tables
@@ -159,7 +159,7 @@ def test_a_position_with_nothing_in_it() -> None:
         paused = stage.owner("r")
         paused.process.pause()
         await elapsed(1.9)
-        # What the worker sends now waits for the paused owner, and is committed too late.
+        # The next result of the worker waits for the paused owner and is committed too late.
         await stage.until(lambda: stage.owner("r") is not paused)
         paused.process.resume()
         await stage.until(lambda: stage.ended("r"))
@@ -171,7 +171,7 @@ def test_a_position_with_nothing_in_it() -> None:
 
 
 def test_a_full_restart_while_workers_run_on() -> None:
-    """What a worker runs through it all is neither lost nor run twice."""
+    """A task that a worker runs throughout is neither lost nor run twice."""
 
     async def script(stage: Stage) -> None:
         world = stage.world
@@ -203,7 +203,7 @@ def test_a_task_that_reached_nobody_before_its_owner_died(orchestrators: int, lo
         await elapsed(YOUNG_MS / 1_000)
         stage.start("short", "r")
         await stage.until(lambda: stage.has("r"))
-        # It has not heard of its own commit.
+        # It has not received the answer to its own commit.
         owner = stage.owner("r")
         owner.process.kill()
         if lost:
@@ -222,7 +222,7 @@ def test_a_task_that_reached_nobody_before_its_owner_died(orchestrators: int, lo
 
 
 def test_a_worker_that_returns_through_another_worker_service() -> None:
-    """Its task goes on, and its result is taken from there."""
+    """Its task continues, and its result is accepted from there."""
 
     async def script(stage: Stage) -> None:
         world = stage.world
@@ -239,7 +239,7 @@ def test_a_worker_that_returns_through_another_worker_service() -> None:
 
 
 def test_a_paused_orchestrator_that_holds_credit() -> None:
-    """The slots it was granted are taken back, and others' tasks run before it goes on."""
+    """Its granted slots are revoked, and other tasks run before it resumes."""
 
     async def script(stage: Stage) -> None:
         for number in range(8):
@@ -261,7 +261,7 @@ def test_a_paused_orchestrator_that_holds_credit() -> None:
 
 
 def test_a_nats_store_deleted_while_idle() -> None:
-    """What is committed afterwards arrives, and nothing of before is missing."""
+    """Later commits arrive, and no earlier one is missing."""
 
     async def script(stage: Stage) -> None:
         world = stage.world
@@ -279,7 +279,7 @@ def test_a_nats_store_deleted_while_idle() -> None:
 
 
 def test_a_stream_lost_after_a_takeover_while_idle() -> None:
-    """What the former owner committed last is published again although nobody commits any more."""
+    """The last commit of the former owner is published, even without further commits."""
 
     async def script(stage: Stage) -> None:
         world = stage.world
@@ -326,7 +326,7 @@ def test_a_stream_lost_behind_a_takeover() -> None:
 
 
 def test_a_payload_collected_while_a_commit_refers_to_it() -> None:
-    """What an accepted start refers to is there as long as the execution is."""
+    """The payloads of an accepted start exist as long as the execution."""
     data = b'{"n": 1}'
     digest = hashlib.sha256(data).hexdigest()
 
@@ -351,7 +351,7 @@ def test_a_payload_collected_while_a_commit_refers_to_it() -> None:
 
 
 def test_duplicate_starts_in_one_batch_and_on_two_instances() -> None:
-    """One execution comes of them, and everybody is told the same."""
+    """They start one execution, and all callers get the same answer."""
 
     async def script(stage: Stage) -> None:
         clients = stage.workload.clients
@@ -366,7 +366,7 @@ def test_duplicate_starts_in_one_batch_and_on_two_instances() -> None:
 
 
 def test_a_repeat_that_shares_a_batch_with_other_content_has_its_execution() -> None:
-    """Who used the request id for something else is told so, and nobody besides."""
+    """Only a caller that used the request id for another request gets the error."""
     names = [f"r{number}" for number in range(4)]
 
     async def script(stage: Stage) -> None:

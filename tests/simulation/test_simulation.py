@@ -1,4 +1,4 @@
-"""Runs drawn from seeds: nothing that must not be, whatever goes wrong."""
+"""Runs drawn from seeds: no violation of an invariant under any faults."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ CHUNKS = 8
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_no_seed_violates_an_invariant(chunk: int) -> None:
-    """Whatever a run draws, I1 to I7 and I9 hold; `make simulate` looks at many more."""
+    """For any draws, I1 to I7 and I9 hold; `make simulate` covers many more seeds."""
     for seed in range(chunk, SEEDS, CHUNKS):
         run = simulate(seed)
         assert not run.problems, f"seed {seed}: {run.problems}"
@@ -47,7 +47,7 @@ def test_a_seed_is_one_run() -> None:
 
 @pytest.mark.parametrize("seed", [1296, 1686])
 def test_a_seed_is_one_run_wherever_its_objects_lie(seed: int) -> None:
-    """What is waited for in a set is not gone through: its order is that of addresses in memory."""
+    """Awaited tasks in a set are not iterated: their order is that of memory addresses."""
     digests, others = set(), []
     for turn in range(8):
         kept = Random(turn)

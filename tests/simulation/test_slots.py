@@ -1,4 +1,4 @@
-"""Slots of workers go to whoever has tasks."""
+"""Slots of workers are lent to the orchestrators with tasks."""
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.plan import compile_plan

@@ -52,7 +52,7 @@ class Noting(Tables):
 
 
 def statements(seed: int) -> list[Said]:
-    """What a run says to its database, in the order in which it is applied."""
+    """Return the statements of a run in the order in which they are applied."""
     Noting.said = []
     with virtual_loop() as loop:
         world = World(loop, str(seed), tables=Noting)
@@ -100,7 +100,7 @@ def plain(name: str, answer: Any, like: Any) -> Any:
         rows = [{key: row[key] for key in sorted(keys - MEASURED)} for row in answer]
         return rows if name in ORDERED else sorted(rows, key=repr)
     if isinstance(answer, str) and like is None:
-        # What a statement did, where nobody reads it.
+        # The status text of a statement, which is not read.
         return None
     if not hasattr(answer, "keys") or not hasattr(like, "keys"):
         return answer

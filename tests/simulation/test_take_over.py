@@ -1,4 +1,4 @@
-"""What a new owner of partitions does with tasks that run already, and what it says first."""
+"""Running tasks at a new owner of partitions, and its first messages."""
 
 from random import Random
 from typing import Any
@@ -63,7 +63,7 @@ def test_a_take_over_of_an_epoch_that_is_over_sends_nothing(limited: bool) -> No
             await stage.until(lambda: stage.has("s"))
         await elapsed(1.2)
         workers = [remote.worker_id for remote in world.remotes.values()]
-        # Somebody the next owner waits for, for a second.
+        # A worker that the next owner waits for, for a second.
         next(
             host
             for host in world.workers.values()
@@ -87,7 +87,7 @@ def test_a_take_over_of_an_epoch_that_is_over_sends_nothing(limited: bool) -> No
 def test_tasks_without_room_are_not_read_while_their_holders_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever has the task comes back within the second that it is waited for."""
+    """The worker of the task reconnects within the grace period of a second."""
     monkeypatch.setattr(ready, "READY_MAX", 2)
     monkeypatch.setattr(ready, "READY_KEY_MIN", 1)
 

@@ -1,4 +1,4 @@
-"""What is asked of the suite in a run: how tasks go, when clients do what."""
+"""The load of a run: durations of tasks, and the calls of clients."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 RETRIES = 3
-"""How often somebody has done again what has failed of an execution."""
+"""The number of retries of the failed nodes of an execution."""
 
-# What a client does to some of the executions it started.
+# Calls of a client on some of the executions it started.
 THEN = (
     None,
     None,
@@ -61,7 +61,7 @@ class Definitions:
 
 
 class WorkModel:
-    """How long each attempt takes and whether it succeeds; the same for each delivery of it."""
+    """The duration and outcome of each attempt; the same for each delivery."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
@@ -74,7 +74,7 @@ class WorkModel:
             return self.fixed[task.node], True
         random = Random(f"{self._seed}/{task.token[-24:]}")
         drawn = random.random()
-        # Minutes are the limit of whatever says none: no run is that long.
+        # Default timeouts are minutes, longer than any run.
         limited = task.timeout_ms not in (0, timeout_of(task.task_type))
         if limited and drawn < 0.5:
             # Longer than the attempt may take, and than the orchestrator waits beyond that.
@@ -200,7 +200,7 @@ class Workload:
         await client.call("variable", "SetVariable", change)
 
     async def _skip(self, client: Client, execution_id: str, request_id: str) -> None:
-        """Somebody skips nodes, whatever becomes of them just then, and retries what has failed."""
+        """Skip nodes in any state, and retry failed ones."""
         for number in range(NODES_MAX):
             skip = control_pb.SteerNodeRequest(
                 execution_id=execution_id,
@@ -215,7 +215,7 @@ class Workload:
     async def _retry(
         self, client: Client, execution_id: str, request_id: str, *, times: int
     ) -> None:
-        """Somebody has done again what has failed of it until then."""
+        """Retry everything that has failed of it so far."""
         for number in range(times):
             again = control_pb.SteerNodeRequest(
                 execution_id=execution_id,
@@ -241,7 +241,7 @@ class Workload:
     async def _step_through(
         self, client: Client, execution_id: str, request_id: str, delay_s: float
     ) -> None:
-        """It stops before every node for a while; one of them is let go on."""
+        """Stop before every node for a while, and continue one of them."""
         for number, everywhere in enumerate((True, False)):
             stops = control_pb.SetBreakpointsRequest(
                 execution_id=execution_id, all=everywhere, request_id=f"{request_id}/stop{number}"

@@ -59,7 +59,7 @@ class SimulatedLog:
 
 
 class Asking(Protocol):
-    """Whoever asks something; `open` of it is not answered yet."""
+    """A client; `open` are its unanswered calls."""
 
     @property
     def open(self) -> int: ...
@@ -97,7 +97,7 @@ class World:
         self._number = 0
         self._tick = 0
         self._digest = hashlib.blake2b(digest_size=16)
-        # Which events in which order: what an execution has come to, and all that were seen.
+        # The orders of events: those of each execution, and all that were seen.
         self._shapes: dict[str, bytes] = {}
         self.states_seen: set[int] = set()
 
@@ -117,7 +117,7 @@ class World:
         return self._number
 
     def trace(self, *what: object) -> None:
-        """Tells whoever replays a run what happens in it."""
+        """Trace a step of a replayed run."""
         if self.traced is not None:
             process = process_of_step()
             name = process.name if process is not None else "-"
@@ -197,7 +197,7 @@ class World:
             host.process.call(host.follow, dict(self.directory))
 
     def any_orchestrator(self, random: Random | None = None) -> Stub:
-        addresses = list(self.directory) or ["nobody"]
+        addresses = list(self.directory) or ["nowhere"]
         return self.network.stub((random or self.random).choice(addresses))
 
     def any_worker_service(self, random: Random) -> str | None:
@@ -270,7 +270,7 @@ class World:
     # --- the end ---
 
     def ended(self) -> bool:
-        """Whether every execution has ended and everybody has been told everything."""
+        """Return whether every execution has ended and every message is delivered."""
         if not all(has_ended(row["status"]) for row in self.tables.executions.values()):
             return False
         history = sum(len(rows) for rows in self.tables.history.values())
@@ -279,9 +279,9 @@ class World:
     async def until_settled(self, *asking: Asking) -> bool:
         """Returns when all has ended and nothing is left of it, or when that takes too long.
 
-        Who is paused is waited for: only then is it known what everybody has left.
+        Waits for paused processes: only then the messages left are known.
         """
-        # What was sent before may still be applied.
+        # A request sent before may still be applied.
         await elapsed(LATE_S_MAX)
         begun_s, commits = self.loop.time(), 0
         until = begun_s + SETTLED_WITHIN_S
