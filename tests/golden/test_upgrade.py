@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.storage import open_database
+from flowmesh.telemetry import Metrics
 from tests.golden.kept import GOLDEN, Golden
 from tests.integration.orchestrator.core import Core, running
 
@@ -114,7 +116,7 @@ async def test_open_executions_of_an_earlier_version_go_on(store: OrchestratorSt
     left = "select count(*) from executions where ended_at is null"
     answered: set[tuple[str, str, int]] = set()
     async with running(store) as core, asyncio.timeout(PATIENCE_S):
-        core.run(core.dispatch.timers.run)
+        core.run(partial(core.dispatch.timers.run, Metrics()))
         stream = serve(core, OPEN.values())
         while await store.pool.fetchval(left):
             await answer_all(core, stream, OPEN, answered)

@@ -1,6 +1,7 @@
 """Open executions with bodies, approvals, handlers and compensation after an upgrade."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -10,6 +11,7 @@ from flowmesh.engine import Breakpoints, Command, Decide, Resume, Signal, Steer
 from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.storage import open_database
+from flowmesh.telemetry import Metrics
 from tests.golden.kept import GOLDEN
 from tests.golden.test_upgrade import (
     MIGRATIONS,
@@ -60,7 +62,7 @@ async def test_open_executions_go_on(database: str, tmp_path: Path) -> None:
     async with open_database(database, migrations=MIGRATIONS, **SCHEMA) as pool:
         store = OrchestratorStore(Queries(pool))
         async with running(store, deliver=heard) as core, asyncio.timeout(PATIENCE_S):
-            core.run(core.dispatch.timers.run)
+            core.run(partial(core.dispatch.timers.run, Metrics()))
             stream = serve(core, OPEN.values())
             for name, commands in COMMANDS.items():
                 for command in commands:

@@ -64,7 +64,7 @@ def durable_task(worker: RemoteWorker, task: task_pb2.Task) -> DurableTask:
         context=context,
         payloads=Inline(),
         in_thread=_no_threads,
-        say=worker.say,
+        send=worker.say,
         finished=lambda result: worker.handled(task.token, result),
         now_us=world.now_us,
     )
