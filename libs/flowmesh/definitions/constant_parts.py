@@ -55,21 +55,21 @@ def check_http(task: Task, problems: Problems) -> None:
 
 
 def _check_authentication(task: Task, problems: Problems) -> None:
-    said = task.config.get("authentication") or {}
+    authentication = task.config.get("authentication") or {}
 
     def place(key: str) -> Path:
         return task.at("authentication", "config", key)
 
-    match said.get("type"):
+    match authentication.get("type"):
         case "basic":
-            check_basic(said.get("username"), place("username"), problems)
+            check_basic(authentication.get("username"), place("username"), problems)
         case "bearer":
-            check_header("Authorization", said.get("token"), place("token"), problems)
-        case "apiKey" if said.get("in") != "query":
-            name = str(said.get("name") or "X-API-Key")
+            check_header("Authorization", authentication.get("token"), place("token"), problems)
+        case "apiKey" if authentication.get("in") != "query":
+            name = str(authentication.get("name") or "X-API-Key")
             if is_constant(name):
                 check_header(name, "", place("name"), problems)
-            check_header("X-API-Key", said.get("value"), place("value"), problems)
+            check_header("X-API-Key", authentication.get("value"), place("value"), problems)
 
 
 def check_basic(username: Json, path: Path, problems: Problems) -> None:

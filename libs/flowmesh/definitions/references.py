@@ -77,10 +77,10 @@ def names_of(node: Node) -> dict[str, str]:
     if node.task is None or node.task.executor != "subworkflow":
         return {}
     config = node.task.config
-    said = {"id": config["id"]} if "id" in config else {}
+    templates = {"id": config["id"]} if "id" in config else {}
     if has_template(config["workflow"]):
-        said["workflow"] = config["workflow"]
-    return said
+        templates["workflow"] = config["workflow"]
+    return templates
 
 
 def templates_of(node: Node) -> Iterator[tuple[Path, Json]]:
@@ -155,14 +155,14 @@ def tasks_in_condition(source: str, ids: Container[str]) -> list[str]:
 
 
 def variables_in_condition(source: str) -> Iterator[str]:
-    """The variables that a condition reads; empty where it names none."""
+    """Yield the variables that a condition reads; an empty name means all of them."""
     for token in _beginnings(source, ("variables",)):
         match = _VARIABLE_IN_CONDITION.match(source, token.offset)
         yield (match[1] or match[2] or match[3] or "") if match is not None else ""
 
 
 def under_input(source: str, roots: Collection[str]) -> str:
-    """A condition over `roots` as one over a task's input that holds them all."""
+    """Rewrite a condition over `roots` for a task's input that holds them all."""
     written, position = "", 0
     for token in _beginnings(source, roots):
         written += f"{source[position : token.offset]}input."
@@ -171,7 +171,7 @@ def under_input(source: str, roots: Collection[str]) -> str:
 
 
 def roots_in(source: str, roots: Collection[str]) -> list[str]:
-    """Those of `roots` that a condition reads."""
+    """Return those of `roots` that a condition reads."""
     return list(dict.fromkeys(token.text for token in _beginnings(source, roots)))
 
 
@@ -184,7 +184,7 @@ def _beginnings(source: str, roots: Collection[str]) -> Iterator[Token]:
 
 
 def ids_in(source: str, ids: Container[str]) -> list[str]:
-    """The ids that an expression names: as a word, or as a quoted key."""
+    """Return the ids that an expression names, as a word or as a quoted key."""
     found: dict[str, None] = {}
     for match in _WORD.finditer(source):
         name = match.group(1) or match.group(2) or match.group(3)

@@ -16,12 +16,12 @@ def extension_values(event: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def extensions_of(given: Mapping[str, Json]) -> dict[str, pb.ExtensionValue]:
-    """Raises EVENT_INVALID naming what is none."""
+    """Return extension attributes as messages. Raises EVENT_INVALID for an invalid one."""
     return {name: _message(name, value) for name, value in given.items()}
 
 
 def check_extensions(extensions: Mapping[str, pb.ExtensionValue]) -> None:
-    """Raises EVENT_INVALID naming what is none."""
+    """Check extension attributes. Raises EVENT_INVALID for an invalid one."""
     for name, value in extensions.items():
         _check(name, json_of(value))
 
@@ -43,7 +43,7 @@ def _message(name: str, value: Json) -> pb.ExtensionValue:
 def _check(name: str, value: Json) -> None:
     what = f"be {wanted}" if (wanted := violated_requirement(name, value)) else ""
     if name in ATTRIBUTES:
-        what = "not be among them: it is an attribute of every event"
+        what = "not be an extension: it is an attribute of every event"
     elif not NAME.match(name):
         what = f"have a name of at most 64 {NAME_FORM}"
     if what:

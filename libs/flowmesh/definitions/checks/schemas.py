@@ -84,7 +84,7 @@ def _check_references(document: Document, found: list[Place], problems: Problems
                 message = f"{keyword} must point into its own schema (#/…), not elsewhere"
                 problems.add("SCHEMA_REMOTE_REF", message, path)
     for place in document.repeated:
-        message = "its $id or anchor is the name of another subschema too"
+        message = "its $id or anchor also names another subschema"
         problems.add("SCHEMA_INVALID", message, place.path)
 
 
@@ -116,15 +116,15 @@ def _check_meta(schema: dict[str, Json], path: Path, problems: Problems) -> None
     from jsonschema import validators
 
     validator = validators.validator_for(schema, default=validators.Draft202012Validator)
-    told: set[Path] = set()
+    reported: set[Path] = set()
     for error in validator(validator.META_SCHEMA).iter_errors(schema):
         place = (*path, *error.absolute_path)
-        if place not in told:
-            told.add(place)
+        if place not in reported:
+            reported.add(place)
             problems.add("SCHEMA_INVALID", _meta_message(error), place)
-        if len(told) == _PROBLEMS_OF_ONE_MAX:
+        if len(reported) == _PROBLEMS_OF_ONE_MAX:
             return
-    if not told:
+    if not reported:
         problems.add("SCHEMA_INVALID", "the schema is not well-formed", path)
 
 
@@ -151,7 +151,7 @@ def _check_expansion(document: Document, found: list[Place], problems: Problems)
     costs: dict[int, int] = {}
     for place in found:
         if _cost(place.schema, document, costs, 0) > _EXPANSION_MAX:
-            message = "its references run in a circle or multiply without bound"
+            message = "its references are circular or multiply without bound"
             problems.add("SCHEMA_TOO_COMPLEX", message, place.path)
             return
 

@@ -196,13 +196,13 @@ class _Checker:
             there = parts.possible(part)
             if there and not (isinstance(key, str) and parts.leaves_out(here, key)):
                 continue
-            said = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
+            named = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
             hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
             if there:
-                message = f"{reference}: the schema of {what} lists no {said}{hint}"
+                message = f"{reference}: the schema of {what} lists no {named}{hint}"
                 self._problems.warn("OUTPUT_MAY_BE_MISSING", message, path)
             else:
-                message = f"{reference}: {what} has no {said}{hint}"
+                message = f"{reference}: {what} has no {named}{hint}"
                 self._problems.add(_UNKNOWN, message, path, offset=reference.offset)
             return
 

@@ -13,5 +13,5 @@ def check_variables(workflow: Workflow, problems: Problems) -> None:
             continue
         found = Schema(schema_bytes(each.schema)).problems(each.initial)
         if found:
-            said = f"the first value of {each.name} does not fit its schema: {found[0].message}"
-            problems.add("DEFINITION_INVALID", said, (*each.path, "initial"))
+            message = f"the first value of {each.name} does not fit its schema: {found[0].message}"
+            problems.add("DEFINITION_INVALID", message, (*each.path, "initial"))

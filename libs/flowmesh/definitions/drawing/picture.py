@@ -61,11 +61,11 @@ def _picture(scope: Scope, statuses: Mapping[str, str]) -> Picture:
     index = {name: number for number, name in enumerate(graph.ids)}
     edges = leaving(scope)
     for source, targets in enumerate(graph.successors):
-        said = [(index[name], edge) for name, edge in edges.get(graph.ids[source], ())]
-        for target, edge in said:
+        outgoing = [(index[name], edge) for name, edge in edges.get(graph.ids[source], ())]
+        for target, edge in outgoing:
             label = "" if edge.on_failure else edge.condition or edge.label
             picture.arrows.append(Arrow(source, target, label, edge.on_failure))
-        known = {target for target, _ in said}
+        known = {target for target, _ in outgoing}
         picture.arrows += [Arrow(source, target) for target in targets if target not in known]
     return picture
 

@@ -42,9 +42,9 @@ def _mermaid(picture: Picture, prefix: str, depth: int) -> Iterator[str]:
             yield f"{indent}style {name} fill:{colors[0]},stroke:{colors[1]}"
     for arrow in picture.arrows:
         label = _label(arrow)
-        said = f'|"{_mermaid_text(label)}"|' if label else ""
+        decoration = f'|"{_mermaid_text(label)}"|' if label else ""
         line = "-.->" if arrow.on_failure else "-->"
-        yield f"{indent}{prefix}{arrow.source} {line}{said} {prefix}{arrow.target}"
+        yield f"{indent}{prefix}{arrow.source} {line}{decoration} {prefix}{arrow.target}"
 
 
 def _mermaid_text(text: str) -> str:
@@ -76,9 +76,9 @@ def _dot(picture: Picture, prefix: str, depth: int) -> Iterator[str]:
                 shape += f' style="rounded,filled" fillcolor="{colors[0]}" color="{colors[1]}"'
             yield f"{indent}{name} [label={text}{shape}];"
     for arrow in picture.arrows:
-        said = [f"label={_quoted(label)}"] if (label := _label(arrow)) else []
-        said += ["style=dashed"] if arrow.on_failure else []
-        more = f" [{' '.join(said)}]" if said else ""
+        decoration = [f"label={_quoted(label)}"] if (label := _label(arrow)) else []
+        decoration += ["style=dashed"] if arrow.on_failure else []
+        more = f" [{' '.join(decoration)}]" if decoration else ""
         yield f"{indent}{prefix}{arrow.source} -> {prefix}{arrow.target}{more};"
 
 

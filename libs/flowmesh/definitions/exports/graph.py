@@ -57,8 +57,8 @@ def graph_documents(
     if workflow.labels:
         found["labels"] = workflow.labels
     found |= common_of(workflow) | variables_of(workflow)
-    if said := webhooks(workflow.callbacks):
-        found["webhooks"] = said
+    if members := webhooks(workflow.callbacks):
+        found["webhooks"] = members
     metadata = document.get("metadata", {})
     if workflow.dialect is Dialect.NATIVE:
         metadata = {key: metadata[key] for key in ("annotations", "namespace") if key in metadata}
@@ -80,18 +80,23 @@ def _graph(
         shown = source_nodes.get(node.id, {})
         metadata = dict(shown.get("metadata") or {})
         position = metadata.pop("position", None) or {"x": round(x), "y": round(y)}
-        kind, data, said = "custom", {}, {}
+        kind, data, members = "custom", {}, {}
         if workflow.dialect is Dialect.NATIVE:
             data = {key: value for key, value in shown.items() if key not in _NOT_DATA}
         else:
             kind, data = _data(node, unsupported)
-            said = scheduling_of(node) | outcome_of(node)
+            members = scheduling_of(node) | outcome_of(node)
             if node.cache is not None:
-                said |= cache_of(node.cache, node.cache.ttl_ms)
+                members |= cache_of(node.cache, node.cache.ttl_ms)
         each: Document = {"id": node.id, "type": kind, "name": node.name}
         if shown.get("description"):
             each["description"] = shown["description"]
-        each |= {"workflowId": workflow.id, "version": 1, "position": position, "data": data} | said
+        each |= {
+            "workflowId": workflow.id,
+            "version": 1,
+            "position": position,
+            "data": data,
+        } | members
         # Dependencies implied by templates become edges too.
         sources = [scope.graph.ids[before] for before in scope.graph.dependencies[index]]
         if node.join is not (Join.ALL if len(sources) > 1 else Join.STRICT):
@@ -140,8 +145,10 @@ def _task(node: Node, task: Task, unsupported: UnsupportedFeatures) -> tuple[str
         unsupported.add(f"a task that is no step, {task.type}", node.id)
         return "custom", {}
     if task.executor == "http.request":
-        said = {key: config[key] for key in ("url", "method", "headers", "body") if key in config}
-        return "http", said | ({"sendContext": True} if config.get("send_context") else {})
+        members = {
+            key: config[key] for key in ("url", "method", "headers", "body") if key in config
+        }
+        return "http", members | ({"sendContext": True} if config.get("send_context") else {})
     if task.executor == "function":
         code = str(config["code"])
         named = re.search(rf"\b{re.escape(node.id)}\b", code) is None

@@ -54,13 +54,13 @@ def _more(retry: Retry) -> Document:
 
 
 def webhooks(callbacks: Callbacks) -> Document:
-    said = {
+    settings = {
         "onComplete": callbacks.on_complete,
         "onFailure": callbacks.on_failure,
         "onStep": callbacks.on_step,
         "secret": callbacks.secret,
     }
-    return {key: value for key, value in said.items() if value}
+    return {key: value for key, value in settings.items() if value}
 
 
 def policies_of(workflow: Workflow) -> Document:
@@ -68,13 +68,13 @@ def policies_of(workflow: Workflow) -> Document:
     found: Document = {}
     if workflow.on_failure is not FailurePolicy.FINISH_OTHERS:
         found["onFailure"] = workflow.on_failure.name
-    said = workflow.compensation
-    if said != Compensation():
+    settings = workflow.compensation
+    if settings != Compensation():
         found["compensation"] = {
-            "onFailure": said.on_failure,
-            "onCancel": said.on_cancel,
-            "onTerminate": said.on_terminate,
-            "order": "PARALLEL" if said.parallel else "REVERSE",
+            "onFailure": settings.on_failure,
+            "onCancel": settings.on_cancel,
+            "onTerminate": settings.on_terminate,
+            "order": "PARALLEL" if settings.parallel else "REVERSE",
         }
     return found
 
@@ -152,7 +152,7 @@ def common_of(workflow: Workflow) -> Document:
 
 
 def variables_of(workflow: Workflow) -> Document:
-    """Return the declared variables, for formats whose nodes can read them."""
+    """Return the declared variables, for formats that can read them."""
     declared: Document = {}
     for each in workflow.variables:
         schema = {"schema": each.schema} if each.schema is not None else {}
@@ -167,14 +167,14 @@ def cache_of(cache: Cache, ttl: Json) -> Document:
 
 
 def _limits(limits: Limits) -> Document:
-    said = {
+    settings = {
         "concurrency": limits.concurrency,
         "rate": limits.rate,
         "burst": limits.burst,
         "key": limits.key,
         "retries": limits.retries,
     }
-    return {key: value for key, value in said.items() if value}
+    return {key: value for key, value in settings.items() if value}
 
 
 def _search_of(workflow: Workflow) -> Document:

@@ -60,8 +60,8 @@ def steps_documents(
     if workflow.labels:
         found["labels"] = workflow.labels
     found |= common_of(workflow)
-    if said := webhooks(workflow.callbacks):
-        found["webhooks"] = said
+    if callbacks := webhooks(workflow.callbacks):
+        found["webhooks"] = callbacks
     if document.get("metadata") and workflow.dialect is not Dialect.NATIVE:
         found["metadata"] = document["metadata"]
     return [found]

@@ -17,36 +17,36 @@ def written_trigger(trigger: Trigger, workflow_id: str) -> dict[str, Any]:
     source = trigger.source
     match source:
         case Cron():
-            kind, said = "cron", _cron(source)
+            kind, members = "cron", _cron(source)
         case Events():
             kind = "event"
-            said = {"type": source.type, "source": source.source, "filter": source.filter}
-            said = {key: value for key, value in said.items() if value}
+            members = {"type": source.type, "source": source.source, "filter": source.filter}
+            members = {key: value for key, value in members.items() if value}
         case Webhook():
             own = source.hook == f"{workflow_id}.{trigger.id}"
-            kind, said = "webhook", ({} if own else {"path": source.hook}) | _receiver(source)
+            kind, members = "webhook", ({} if own else {"path": source.hook}) | _receiver(source)
     given = {"input": trigger.input} if trigger.has_input else {}
-    return {"id": trigger.id, kind: said | given}
+    return {"id": trigger.id, kind: members | given}
 
 
 def _cron(cron: Cron) -> dict[str, Any]:
-    said: dict[str, Any] = {"expression": cron.expression}
+    members: dict[str, Any] = {"expression": cron.expression}
     if cron.time_zone:
-        said["timezone"] = cron.time_zone
+        members["timezone"] = cron.time_zone
     if cron.catch_up != "none":
-        said["catchUp"] = cron.catch_up.upper()
+        members["catchUp"] = cron.catch_up.upper()
     if cron.catch_up_max != CATCH_UP_DEFAULT:
-        said["catchUpMax"] = cron.catch_up_max
-    return said
+        members["catchUpMax"] = cron.catch_up_max
+    return members
 
 
 def _receiver(webhook: Webhook) -> dict[str, Any]:
     taken = webhook.receiver
-    said: dict[str, Any] = {"provider": taken.provider.upper()}
+    members: dict[str, Any] = {"provider": taken.provider.upper()}
     if taken.secret:
-        said["secret"] = taken.secret
+        members["secret"] = taken.secret
     if taken.signature_header:
-        said["signatureHeader"] = taken.signature_header
+        members["signatureHeader"] = taken.signature_header
     if taken.payload_schema is not None:
-        said["payloadSchema"] = taken.payload_schema
-    return said
+        members["payloadSchema"] = taken.payload_schema
+    return members

@@ -26,8 +26,8 @@ def read_start(reader: Reader) -> StartPolicy | None:
         dedup_window_ms=_time(found, "dedupWindow"),
         path=found.path,
     )
-    said = isinstance(reader.raw("start"), dict)
-    for key, message in _contradictions(policy, found) if said else ():
+    is_object = isinstance(reader.raw("start"), dict)
+    for key, message in _contradictions(policy, found) if is_object else ():
         found.problems.add(CODE, message, (*found.path, key) if key else found.path)
     found.refuse_unknown()
     return policy
@@ -39,9 +39,9 @@ def _time(reader: Reader, key: str) -> int:
 
 def _contradictions(policy: StartPolicy, found: Reader) -> Iterator[tuple[str, str]]:
     """Yield members that have no effect together, or contradict each other."""
-    said = ("concurrency", "delay", "debounce", "dedupWindow")
-    if not any(found.has(key) for key in said):
-        yield "", f"start has no effect without one of {', '.join(said)}"
+    effective = ("concurrency", "delay", "debounce", "dedupWindow")
+    if not any(found.has(key) for key in effective):
+        yield "", f"start has no effect without one of {', '.join(effective)}"
     conflict = policy.on_conflict
     if found.has("onConflict") and not found.has("concurrency"):
         yield "onConflict", "onConflict has no effect without concurrency"

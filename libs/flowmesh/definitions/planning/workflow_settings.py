@@ -69,12 +69,12 @@ def _set_callbacks(plan: plan_pb2.Plan, workflow: Workflow) -> None:
 
 
 def _set_compensation(plan: plan_pb2.Plan, workflow: Workflow) -> None:
-    said = workflow.compensation
-    if said != Compensation():
-        plan.compensation.not_on_failure = not said.on_failure
-        plan.compensation.not_on_cancel = not said.on_cancel
-        plan.compensation.on_terminate = said.on_terminate
-        plan.compensation.parallel = said.parallel
+    compensation = workflow.compensation
+    if compensation != Compensation():
+        plan.compensation.not_on_failure = not compensation.on_failure
+        plan.compensation.not_on_cancel = not compensation.on_cancel
+        plan.compensation.on_terminate = compensation.on_terminate
+        plan.compensation.parallel = compensation.parallel
 
 
 def _set_variables(plan: plan_pb2.Plan, workflow: Workflow) -> None:

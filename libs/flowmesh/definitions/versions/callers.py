@@ -18,7 +18,7 @@ _DEPTH_MAX = 32
 
 
 class Verdict(IntEnum):
-    """In order of weight; the values are those of the API."""
+    """A verdict, in order of weight; the values are those of the API."""
 
     COMPATIBLE = 1
     UNKNOWN = 3
@@ -74,13 +74,13 @@ def _input_reasons(old: Json, new: Json) -> Iterator[Reason]:
 
 
 def _output_reasons(old: Json, new: Json) -> Iterator[Reason]:
-    gone = list(_gone(old, new, (), 0))
-    for path in gone:
+    removed = list(_removed(old, new, (), 0))
+    for path in removed:
         yield Reason("output", Verdict.BREAKING, path_text(path), "is not declared any more")
     for path, verdict, text in _findings(new, old):
         if text:
             yield Reason("output", verdict, path_text(path), f"the returned value {text}")
-        elif path not in gone:
+        elif path not in removed:
             message = "is not described any more"
             yield Reason("output", Verdict.UNKNOWN, path_text(path), message)
 
@@ -92,9 +92,9 @@ def _findings(up: Json, down: Json) -> Iterator[tuple[Path, Verdict, str]]:
         return
     if not verdict.findings:
         yield (), Verdict.UNKNOWN, "cannot be compared"
-    unsaid = {finding.path for finding in verdict.findings if finding.kind is Kind.UNDECLARED}
-    for path in sorted(unsaid, key=len):
-        if not path or not _within(path[:-1], unsaid):
+    undeclared = {finding.path for finding in verdict.findings if finding.kind is Kind.UNDECLARED}
+    for path in sorted(undeclared, key=len):
+        if not path or not _within(path[:-1], undeclared):
             yield path, Verdict.UNKNOWN, ""
     for finding in verdict.findings:
         if finding.kind is not Kind.UNDECLARED:
@@ -117,7 +117,7 @@ def _verdict(finding: Finding) -> Verdict:
     return Verdict.BREAKING if breaks else Verdict.UNKNOWN
 
 
-def _gone(old: Json, new: Json, path: Path, depth: int) -> Iterator[Path]:
+def _removed(old: Json, new: Json, path: Path, depth: int) -> Iterator[Path]:
     """Yield members that the old output declares and the new one, if it declares any, does not."""
     if not isinstance(old, dict) or not isinstance(new, dict) or depth > _DEPTH_MAX:
         return
@@ -127,9 +127,9 @@ def _gone(old: Json, new: Json, path: Path, depth: int) -> Iterator[Path]:
             if after:
                 yield (*path, name)
         else:
-            yield from _gone(member, after[name], (*path, name), depth + 1)
+            yield from _removed(member, after[name], (*path, name), depth + 1)
     items = old.get("items"), new.get("items")
-    yield from _gone(*items, (*path, 0), depth + 1)
+    yield from _removed(*items, (*path, 0), depth + 1)
 
 
 def _members(schema: dict[str, Json]) -> dict[str, Json]:

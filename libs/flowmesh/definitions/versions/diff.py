@@ -122,8 +122,8 @@ def _workflow_facts(workflow: Workflow) -> Facts:
             facts["callback", name] = {"": url}
     facts |= {("label", name): {"": value} for name, value in workflow.labels.items()}
     for variable in workflow.variables:
-        said = {"schema": variable.schema, "initial": variable.initial}
-        facts["variable", variable.name] = said
+        fields = {"schema": variable.schema, "initial": variable.initial}
+        facts["variable", variable.name] = fields
     facts |= {("trigger", each.id): _trigger_fields(each) for each in workflow.triggers}
     _add_nodes(Scope(workflow.nodes), "", facts)
     return facts

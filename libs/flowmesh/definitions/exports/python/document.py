@@ -39,14 +39,14 @@ def write_python(documents: Sequence[Document]) -> str:
     objects = {name: names.new(name) for name in tasks}
     flows = [_Flow(each, tasks, names) for each in documents if each["kind"] == "Workflow"]
     # A task that a flow defines inline needs no object, unless another task refers to it.
-    said = {name for flow in flows for name in flow.inlined}
+    inlined = {name for flow in flows for name in flow.inlined}
     brought = {name for flow in flows for name in flow.brings}
-    alone = [name for name in tasks if name in brought or name not in said]
+    separate = [name for name in tasks if name in brought or name not in inlined]
     words = {"Workflow", "workflow"} if flows else set()
-    words |= {"WorkflowTask"} if alone else set()
+    words |= {"WorkflowTask"} if separate else set()
     words |= {"Retry"} if any(flow.has_retries for flow in flows) else set()
     text = f"{_BEGINNING}\n\nfrom flowmesh.sdk import {', '.join(sorted(words))}\n"
-    for name in alone:
+    for name in separate:
         text += "\n" + statement(f"{objects[name]} = ", _task(tasks[name]))
     return text + "".join(f"\n\n{flow.text(objects)}" for flow in flows)
 

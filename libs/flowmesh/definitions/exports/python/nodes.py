@@ -164,9 +164,9 @@ class Nodes:
         if _is_map(rest):
             return "map", [], _map_options(rest.pop("map"), references)
         if "input" not in rest:
-            for key, (method, said_in) in _LINKS.items():
-                said = rest.get(key)
-                if isinstance(said, dict) and (found := said_in(said, references)):
+            for key, (method, write) in _LINKS.items():
+                members = rest.get(key)
+                if isinstance(members, dict) and (found := write(members, references)):
                     del rest[key]
                     return method, *found
         ref = rest.get("taskRef")
@@ -262,8 +262,8 @@ def _map_options(body: Document, references: _References) -> Document:
     return options | {"counted": True} if "results" in body else options
 
 
-def _subworkflow(said: Document, references: _References) -> _Arguments | None:
-    match said:
+def _subworkflow(members: Document, references: _References) -> _Arguments | None:
+    match members:
         case {"workflow": str(workflow), "version": version, "wait": bool(wait), **others} if (
             others.keys() <= {"onCancel", "id", "input"} and all(others.values())
         ):
@@ -276,25 +276,25 @@ def _subworkflow(said: Document, references: _References) -> _Arguments | None:
     return None
 
 
-def _continued(said: Document, references: _References) -> _Arguments | None:
-    return ([], _given(said, "input", references)) if _only(said, "input") else None
+def _continued(members: Document, references: _References) -> _Arguments | None:
+    return ([], _given(members, "input", references)) if _only(members, "input") else None
 
 
-def _wait(said: Document, references: _References) -> _Arguments | None:
-    others = dict(said)
+def _wait(members: Document, references: _References) -> _Arguments | None:
+    others = dict(members)
     event = others.pop("event", None)
     if isinstance(event, str) and _only(others, "correlate"):
         return [event], _given(others, "correlate", references)
     return None
 
 
-def _only(said: Document, key: str) -> bool:
+def _only(members: Document, key: str) -> bool:
     """Return whether exactly this member is present."""
-    return said.keys() <= {key} and said.get(key, "") is not None
+    return members.keys() <= {key} and members.get(key, "") is not None
 
 
-def _given(said: Document, key: str, references: _References) -> Document:
-    return {"input": references(said[key])} if key in said else {}
+def _given(members: Document, key: str, references: _References) -> Document:
+    return {"input": references(members[key])} if key in members else {}
 
 
 # Links to other executions by member: the method, and its arguments.
@@ -310,19 +310,19 @@ def _http(spec: Document | None) -> _Arguments | None:
         return None
     more = dict(spec["http"])
     url, method = more.pop("url", None), more.pop("method", None)
-    said = more.keys() <= {"headers", "body"} and all(more.values())
-    if not (said and isinstance(url, str) and isinstance(method, str)):
+    simple = more.keys() <= {"headers", "body"} and all(more.values())
+    if not (simple and isinstance(url, str) and isinstance(method, str)):
         return None
     return [url], {"method": method, **more} if method != "GET" else more
 
 
-def _retry(said: Document) -> Call:
+def _retry(members: Document) -> Call:
     """Return the options that differ from the builder's defaults; a 2 and a 2.0 have different
     digests.
     """
     options = {
-        option: said[key]
+        option: members[key]
         for key, (option, usual) in _RETRY.items()
-        if repr(said[key]) != repr(usual)
+        if repr(members[key]) != repr(usual)
     }
     return Call("Retry", [], options)

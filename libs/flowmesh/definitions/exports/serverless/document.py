@@ -56,10 +56,10 @@ def serverless_documents(
     for name, count in ids.items():
         if count > 1:
             unsupported.add("an id that several nodes have", name)
-    told = {edge.source for node in nodes for edge in node.edges if edge.on_failure}
+    failure_sources = {edge.source for node in nodes for edge in node.edges if edge.on_failure}
     writer = GraphWriter(
         Scope(workflow.nodes),
-        TaskWriter(unsupported, frozenset(ids), told),
+        TaskWriter(unsupported, frozenset(ids), failure_sources),
         finishes_others=workflow.on_failure is FailurePolicy.FINISH_OTHERS,
         shown=nodes_by_id(workflow, document),
     )
@@ -72,7 +72,7 @@ def serverless_documents(
 
 def _refuse(workflow: Workflow, document: Document, unsupported: UnsupportedFeatures) -> None:
     spec = document.get("spec", document)
-    said = {
+    features = {
         "callbacks of executions": workflow.callbacks != Callbacks(),
         "a limit of how many nodes run at once": workflow.parallelism,
         "search attributes": workflow.search,
@@ -90,8 +90,8 @@ def _refuse(workflow: Workflow, document: Document, unsupported: UnsupportedFeat
         "the namespace of a resource": workflow.dialect is Dialect.NATIVE
         and "namespace" in document.get("metadata", {}),
     }
-    for feature, is_said in said.items():
-        if is_said:
+    for feature, present in features.items():
+        if present:
             unsupported.add(feature)
 
 
@@ -167,11 +167,11 @@ def _output(workflow: Workflow, leaves: list[str], unsupported: UnsupportedFeatu
 
 def _raised() -> Document:
     """Return the task that raises the failure of a branch after the others have ended."""
-    kept = f"$context[{literal(BRANCH_FAILURE)}]"
+    failure = f"$context[{literal(BRANCH_FAILURE)}]"
     error = {
-        "type": wrapped(f"{kept}.type"),
+        "type": wrapped(f"{failure}.type"),
         "status": 500,
-        "title": wrapped(f"{kept}.title"),
-        "detail": wrapped(f"{kept}.detail"),
+        "title": wrapped(f"{failure}.title"),
+        "detail": wrapped(f"{failure}.detail"),
     }
     return {"if": wrapped(f"$context | has({literal(BRANCH_FAILURE)})"), "raise": {"error": error}}

@@ -54,7 +54,7 @@ class GraphWriter:
         self._finishes_others = finishes_others
         self._shown = shown
         # Enclosing branches of each node whose failures are kept, outermost first.
-        self._around: dict[int, tuple[int, ...]] = {}
+        self._enclosing: dict[int, tuple[int, ...]] = {}
         self._skipped: set[int] = set()
         self.branches = 0
 
@@ -85,9 +85,9 @@ class GraphWriter:
         """Return the graph as a block; None if it is not series-parallel, which is noted."""
         try:
             block = blocks_of(self._graph)
-        except UnstructuredGraph as tangled:
-            named = ", ".join(self._graph.ids[index] for index in tangled.nodes[:8])
-            self._unsupported.add(f"{tangled}: {named}")
+        except UnstructuredGraph as error:
+            named = ", ".join(self._graph.ids[index] for index in error.nodes[:8])
+            self._unsupported.add(f"{error}: {named}")
             self._refuse_all()
             return None
         self._place(block, ())
@@ -105,21 +105,21 @@ class GraphWriter:
         for index in range(len(self._graph.ids)):
             self._task(index)
 
-    def _place(self, block: Block, around: tuple[int, ...]) -> None:
+    def _place(self, block: Block, enclosing: tuple[int, ...]) -> None:
         """Record for each node the branches that its failure stops."""
         match block:
             case Branches(blocks):
                 for each in blocks:
-                    inner = around
+                    inner = enclosing
                     if self._finishes_others and self._fails(each):
                         self.branches += 1
-                        inner = (*around, self.branches)
+                        inner = (*enclosing, self.branches)
                     self._place(each, inner)
             case Series(blocks):
                 for each in blocks:
-                    self._place(each, around)
+                    self._place(each, enclosing)
             case int():
-                self._around[block] = around
+                self._enclosing[block] = enclosing
 
     def _fails(self, block: Block) -> bool:
         """Return whether the block can fail; only a delay without a condition cannot."""
@@ -129,13 +129,13 @@ class GraphWriter:
         executor = node.task.executor if node.task is not None else node.task_ref
         return bool(node.condition) or executor not in ("noop", "delay")
 
-    def _list(self, block: Block, around: tuple[int, ...]) -> Iterator[Document]:
+    def _list(self, block: Block, enclosing: tuple[int, ...]) -> Iterator[Document]:
         match block:
             case Series(blocks):
                 for each in blocks:
-                    yield from self._list(each, around)
+                    yield from self._list(each, enclosing)
             case Branches(blocks):
-                branches = [self._branch(each, around) for each in blocks]
+                branches = [self._branch(each, enclosing) for each in blocks]
                 name = f"beside {self._first(block)}"
                 yield {name: {"fork": {"branches": branches}}}
             case int():
@@ -146,19 +146,19 @@ class GraphWriter:
             block = block.blocks[0]
         return self._graph.ids[block]
 
-    def _branch(self, block: Block, around: tuple[int, ...]) -> Document:
+    def _branch(self, block: Block, enclosing: tuple[int, ...]) -> Document:
         node = block
         while not isinstance(node, int):
             node = node.blocks[0]
-        inner = self._around[node][: len(around) + 1]
+        inner = self._enclosing[node][: len(enclosing) + 1]
         tasks = list(self._list(block, inner))
         name = f"branch of {self._first(block)}"
-        if len(inner) > len(around):
-            kept = {
+        if len(inner) > len(enclosing):
+            failure = {
                 "set": wrapped("$error"),
                 "export": {"as": wrapped(f"$context + {{{literal(BRANCH_FAILURE)}: .}}")},
             }
-            catch = {"as": "error", "do": [{f"failure of {name}": kept}]}
+            catch = {"as": "error", "do": [{f"failure of {name}": failure}]}
             return {name: {"try": tasks, "catch": catch}}
         return tasks[0] if len(tasks) == 1 else {name: {"do": tasks}}
 
@@ -231,7 +231,7 @@ class GraphWriter:
 
     def _together(self, index: int, before: int) -> bool:
         """Return whether the failure of one node keeps the other from running."""
-        outer, inner = self._around.get(before, ()), self._around.get(index, ())
+        outer, inner = self._enclosing.get(before, ()), self._enclosing.get(index, ())
         return inner[: len(outer)] == outer
 
     def _taken(self, node: Node, before: int) -> str:

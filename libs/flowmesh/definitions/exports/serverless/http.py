@@ -32,7 +32,7 @@ def http_request(config: Document, of_reference: ProgramOf) -> Document:
     if "authentication" in config:
         raise UnsupportedExpression("authentication of a request")
     # A redirect that is not followed is an output in both formats.
-    said: Document = {
+    request: Document = {
         "method": config["method"].lower(),
         "endpoint": _endpoint(config["url"], of_reference),
         "redirect": True,
@@ -43,10 +43,10 @@ def http_request(config: Document, of_reference: ProgramOf) -> Document:
     if any("x-www-form-urlencoded" in str(value).lower() for value in headers.values()):
         raise UnsupportedExpression("a form as the body of a request")
     if headers:
-        said["headers"] = {name: _header(text, of_reference) for name, text in headers.items()}
+        request["headers"] = {name: _header(text, of_reference) for name, text in headers.items()}
     if "body" in config and config["body"] is not None:
-        said["body"] = _body(config["body"], of_reference)
-    return {"call": "http", "with": said}
+        request["body"] = _body(config["body"], of_reference)
+    return {"call": "http", "with": request}
 
 
 def _header(text: str, of_reference: ProgramOf) -> str:

@@ -126,7 +126,7 @@ class TaskWriter:
         return task
 
     def _refuse(self, node: Node) -> None:
-        said = {
+        features = {
             "a queue": node.queue,
             "a priority": node.priority is not Priority.NORMAL,
             "limits of a node": node.limits is not None,
@@ -143,8 +143,8 @@ class TaskWriter:
             "a fallback without `onFailure: CONTINUE`": node.outcome.fallback is not None
             and node.outcome.on_failure is OnFailure.FAIL,
         }
-        for feature, is_said in said.items():
-            if is_said:
+        for feature, present in features.items():
+            if present:
                 self.unsupported.add(feature, node.id)
 
     def _work(self, node: Node, of_context: ProgramOf) -> Document:
@@ -192,8 +192,8 @@ class TaskWriter:
 
     def _nothing(self, node: Node, task: Document) -> Document:
         """Return a task that cannot fail and so has neither retries nor a limit."""
-        said = (node.retry is not None, node.timeout_ms, node.outcome != Outcome())
-        if any(said):
+        features = (node.retry is not None, node.timeout_ms, node.outcome != Outcome())
+        if any(features):
             raise UnsupportedExpression(
                 f"retries, limits or failure handling of a {node.task_ref or 'task'}"
             )
@@ -325,9 +325,9 @@ def _policy(retry: Retry) -> Document:
 def _when(retry: Retry) -> str:
     """Return the program of the retried failures. Raises UnsupportedExpression."""
     wanted = frozenset(retry.retry_on or RETRIED_BY_DEFAULT) - frozenset(retry.never_on)
-    told = [(classes, program) for classes, program in _RETRIED if classes <= wanted]
-    if frozenset().union(*(classes for classes, _ in told)) != wanted or not told:
+    matching = [(classes, program) for classes, program in _RETRIED if classes <= wanted]
+    if frozenset().union(*(classes for classes, _ in matching)) != wanted or not matching:
         raise UnsupportedExpression(
             "retries by failure classes that share one error of the standard"
         )
-    return " or ".join(program for _, program in told)
+    return " or ".join(program for _, program in matching)

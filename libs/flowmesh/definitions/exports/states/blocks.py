@@ -104,9 +104,9 @@ class Blocks:
         """Return the graph as blocks; None if it is not series-parallel, which is noted."""
         try:
             return blocks_of(scope.graph)
-        except UnstructuredGraph as tangled:
-            names = ", ".join(scope.graph.ids[index] for index in tangled.nodes[:8])
-            self.unsupported.add(f"{tangled} ({names})")
+        except UnstructuredGraph as error:
+            names = ", ".join(scope.graph.ids[index] for index in error.nodes[:8])
+            self.unsupported.add(f"{error} ({names})")
             return None
 
     def leaf(self, scope: Scope) -> str:
@@ -354,14 +354,14 @@ class Blocks:
     def condition_failure(self, node: Node, level: Level, choice: str) -> str:
         """Return the state for a condition that is neither true nor false."""
         name = self.new(f"{choice}-failed")
-        told = {
+        failure = {
             "Error": "ValidationError",
             "Cause": f"the condition of {node.id} is neither true nor false",
         }
-        level.states[name] = {"Type": "Fail", **told}
+        level.states[name] = {"Type": "Fail", **failure}
         if level.marks:
             level.states[name] = {
-                "Type": "Pass", "Result": told, "ResultPath": _FAILURE, "Next": level.fail(),
+                "Type": "Pass", "Result": failure, "ResultPath": _FAILURE, "Next": level.fail(),
             }  # fmt: skip
         return name
 
@@ -437,8 +437,8 @@ class Blocks:
         def fail() -> str:
             if "fail" not in extra:
                 extra["fail"] = self.new(f"{name}:failed")
-                told = {"ErrorPath": f"{_FAILURE}.Error", "CausePath": f"{_FAILURE}.Cause"}
-                level.states[extra["fail"]] = {"Type": "Fail", **told}
+                failure = {"ErrorPath": f"{_FAILURE}.Error", "CausePath": f"{_FAILURE}.Cause"}
+                level.states[extra["fail"]] = {"Type": "Fail", **failure}
             return extra["fail"]
 
         level = Level(scope, skip, fail, finishes)

@@ -67,17 +67,17 @@ class Tasks:
                 self._add_unsupported("an input of a node without work", node)
             return {"Type": "Pass"}
         written = task or Task("delay", "delay", {}, Dialect.NATIVE)
-        said = written.config.get("duration")
-        if said is None and isinstance(node.input, dict):
-            said = node.input.get("duration")
+        written_duration = written.config.get("duration")
+        if written_duration is None and isinstance(node.input, dict):
+            written_duration = node.input.get("duration")
         if set(node.input if isinstance(node.input, dict) else ()) - {"duration"}:
             self._add_unsupported("an input of a delay", node)
-        if has_template(said):
+        if has_template(written_duration):
             self._add_unsupported("a delay that is computed", node)
             return {"Type": "Wait"}
         delay, instant = delay_of(node, written)
         if instant:
-            return {"Type": "Wait", "Timestamp": said}
+            return {"Type": "Wait", "Timestamp": written_duration}
         return {
             "Type": "Wait",
             "Seconds": whole_seconds(delay, "a delay", self._unsupported, node.id),

@@ -196,7 +196,7 @@ def _kind(reader: Reader) -> str:
         reader.missing("type", "one of " + ", ".join(NODE_TYPES))
     else:
         hint = nearest(str(kind)[:64], NODE_TYPES) or f"; there are {', '.join(NODE_TYPES)}"
-        message = f"{str(kind)[:64]!r} is no type of node{hint}"
+        message = f"{str(kind)[:64]!r} is no node type{hint}"
         reader.problems.add(_INVALID, message, (*reader.path, "type"))
     return ""
 
@@ -293,8 +293,8 @@ def _node(each: _Found, node_task: NodeTask, bound: frozenset[str]) -> Node:
 def _native(each: _Found, bound: frozenset[str]) -> Node:
     """Return a custom node whose data is a native task."""
     reader, data = each.reader, each.data
-    said = {key: reader.raw(key) for key in ("name", *_NODE_MEMBERS) if reader.has(key)}
-    value = {**data.value, **said, "id": each.id or "unknown"}
+    members = {key: reader.raw(key) for key in ("name", *_NODE_MEMBERS) if reader.has(key)}
+    value = {**data.value, **members, "id": each.id or "unknown"}
     for key in _EDGE_MEMBERS:
         if value.pop(key, None) is not None:
             message = f"{key} is set by edges and by the join of the node"
@@ -338,17 +338,17 @@ def _with_count(node: Node, reader: Reader) -> Node:
     """
     if not isinstance(reader.raw("join"), dict):
         return node
-    said = reader.object("join")
-    said.text("type")
+    members = reader.object("join")
+    members.text("type")
     sources = dict.fromkeys(node.dependencies)
-    count = said.integer("count", 1, 1, max(1, len(sources)))
-    required = said.identifiers("required")
+    count = members.integer("count", 1, 1, max(1, len(sources)))
+    required = members.identifiers("required")
     for number, name in enumerate(required):
         if name and not _sources_of(name, sources):
             message = f"no edge leads here from {name!r}{nearest(name, sources)}"
-            path = (*said.path, "required", number)
-            said.problems.add("GRAPH_UNKNOWN_NODE", message, path)
-    said.refuse_unknown()
+            path = (*members.path, "required", number)
+            members.problems.add("GRAPH_UNKNOWN_NODE", message, path)
+    members.refuse_unknown()
     known = (source for name in required for source in _sources_of(name, sources))
     return replace(node, join_count=count, join_required=tuple(known))
 

@@ -140,17 +140,17 @@ def read_edges(reader: Reader) -> Edges:
     return _joined(reader.object("join"), names, tuple(edges))
 
 
-def _joined(said: Reader, names: tuple[str, ...], edges: tuple[Edge, ...]) -> Edges:
+def _joined(members: Reader, names: tuple[str, ...], edges: tuple[Edge, ...]) -> Edges:
     """Return a join by the number of taken edges, or with required edges."""
-    join = Join[said.choice("mode", ("ANY", "ALL"), "ANY")]
-    count = said.integer("count", 1, 1, max(1, len(set(names))), "DEFINITION_INVALID")
-    required = said.identifiers("required")
+    join = Join[members.choice("mode", ("ANY", "ALL"), "ANY")]
+    count = members.integer("count", 1, 1, max(1, len(set(names))), "DEFINITION_INVALID")
+    required = members.identifiers("required")
     for number, name in enumerate(required):
         if name and name not in names:
             message = f"{name!r} is required but not in dependsOn"
-            path = (*said.path, "required", number)
-            said.problems.add("GRAPH_UNKNOWN_NODE", message + nearest(name, names), path)
-    said.refuse_unknown()
+            path = (*members.path, "required", number)
+            members.problems.add("GRAPH_UNKNOWN_NODE", message + nearest(name, names), path)
+    members.refuse_unknown()
     return Edges(names, edges, join, count, tuple(name for name in required if name in names))
 
 
@@ -251,10 +251,10 @@ def _tolerated(body: Reader) -> tuple[int, float]:
     """Return the number or the share of items that may fail."""
     if body.raw("tolerate") is None:
         return 0, 0.0
-    said = body.object("tolerate")
-    count = said.integer("count", 0, 0, limits.MAP_ITEMS_MAX)
-    share = said.number("share", 0.0, 0, 1)
-    said.refuse_unknown()
+    members = body.object("tolerate")
+    count = members.integer("count", 0, 0, limits.MAP_ITEMS_MAX)
+    share = members.number("share", 0.0, 0, 1)
+    members.refuse_unknown()
     return count, share
 
 
@@ -340,13 +340,13 @@ def _try(node: Node, body: Reader, place: Place, read_nodes: ReadNodes) -> Node:
 
 
 def _finally(node: Node, body: Reader, inside: Place, read_nodes: ReadNodes) -> Node:
-    said = body.object("finally")
-    nodes = read_nodes(said, "finally", inside)
-    said.refuse_unknown()
+    members = body.object("finally")
+    nodes = read_nodes(members, "finally", inside)
+    members.refuse_unknown()
     return Node(
         id=f"{node.id}:finally",
-        path=said.path,
-        body=GroupBody(nodes, said.path, single=True),
+        path=members.path,
+        body=GroupBody(nodes, members.path, single=True),
         follow=Follow(keeps=True),
         bound=inside.bound,
     )

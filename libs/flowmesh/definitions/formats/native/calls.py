@@ -121,7 +121,7 @@ def publish(body: Reader) -> dict[str, Json]:
 
 
 def webhook(body: Reader) -> dict[str, Json]:
-    """Of `webhook`."""
+    """Return the configuration of `webhook`."""
     config: dict[str, Json] = {"url": url_of(body, "url", required=True)}
     if headers := headers_of(body):
         config["headers"] = headers
@@ -131,7 +131,7 @@ def webhook(body: Reader) -> dict[str, Json]:
 
 
 def nothing(_body: Reader) -> dict[str, Json]:
-    """Of `noop`, which has no parameters."""
+    """Return the empty configuration of `noop`."""
     return {}
 
 

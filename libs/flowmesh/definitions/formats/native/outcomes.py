@@ -67,12 +67,12 @@ def read_compensation(reader: Reader) -> Compensation:
     """Return `compensation` of a workflow."""
     if reader.raw("compensation") is None:
         return Compensation()
-    said = reader.object("compensation")
+    members = reader.object("compensation")
     made = Compensation(
-        on_failure=said.flag("onFailure", True),
-        on_cancel=said.flag("onCancel", True),
-        on_terminate=said.flag("onTerminate", False),
-        parallel=said.choice("order", ORDERS, ORDERS[0]) == "PARALLEL",
+        on_failure=members.flag("onFailure", True),
+        on_cancel=members.flag("onCancel", True),
+        on_terminate=members.flag("onTerminate", False),
+        parallel=members.choice("order", ORDERS, ORDERS[0]) == "PARALLEL",
     )
-    said.refuse_unknown()
+    members.refuse_unknown()
     return made

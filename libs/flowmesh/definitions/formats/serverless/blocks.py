@@ -61,8 +61,8 @@ def _with_timeout(
         machine.inner((*context.path, "within")),
         machine.inner((*context.path, "timeout")),
     )
-    alone = replace(enclosing, after="", end="", catch=held, ends=False)
-    start = compile_body(within, alone)
+    isolated = replace(enclosing, after="", end="", catch=held, ends=False)
+    start = compile_body(within, isolated)
     context.node(held, {"op": "held"}, machine=within, given={"error": "{{error}}"}, catch="")
     clock.timer(timer, context.limit_ms, late, context.path)
     context.node(late, {"op": "late"}, machine=clock, catch="")
@@ -128,8 +128,8 @@ def compile_fork(context: TaskContext) -> None:
     fork.refuse_unknown()
 
     def compile_body(machine: Machine, enclosing: EnclosingScope) -> str:
-        alone = replace(enclosing, after="", end="", catch="", ends=False)
-        nodes = [_branch(context, machine, alone, index) for index in range(len(branches))]
+        isolated = replace(enclosing, after="", end="", catch="", ends=False)
+        nodes = [_branch(context, machine, isolated, index) for index in range(len(branches))]
         both, join = context.new("branches"), context.new("join")
         if compete:
             group, following = GroupBody(tuple(nodes), fork.path, race=True), enclosing.after

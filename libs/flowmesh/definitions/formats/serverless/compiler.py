@@ -255,8 +255,8 @@ class Compiler:
             self, machine, reader, name, kind, entry, after, enclosing, shape, limit, target_of
         )
         self.place(entry, path)
-        alone = self._decides_itself(kind, definition)
-        if "if" in shape and (not alone or after != following):
+        conditional = self._decides_itself(kind, definition)
+        if "if" in shape and (not conditional or after != following):
             context = _guarded(context, following)
         if kind:
             self._kinds[kind](context)

@@ -263,8 +263,10 @@ def _filtered(
     group = loop.group_with_input((_signal(context, loop, signal),), path, context.name)
     loop.body(wait, group, Follow(hear, catch_all(held)), context.path)
     config = {**config, "again": wait, "done": done}
-    alone = replace(context, enclosing=replace(enclosing, after="", end="", catch=held, ends=False))
-    alone.node(hear, config, route, machine=loop)
+    isolated = replace(
+        context, enclosing=replace(enclosing, after="", end="", catch=held, ends=False)
+    )
+    isolated.node(hear, config, route, machine=loop)
     loop.route(route, (wait, done), context.path)
     loop.step(done, "", context.path)
     context.node(held, {"op": "held"}, machine=loop, given={"error": "{{error}}"}, catch="")

@@ -73,11 +73,11 @@ def _clocks(schedule: Reader) -> Iterator[tuple[Cron, Path]]:
 def _interval(schedule: Reader) -> str:
     """Return the cron expression of an interval; empty if there is none, which is noted."""
     problems, path = schedule.problems, (*schedule.path, "every")
-    told = len(problems.found)
+    before = len(problems.found)
     every_ms = duration_of(schedule, "every")
     if every_ms is None:
         unsupported(problems, "an expression as interval", path, "write the interval out")
-    elif every_ms == 0 and len(problems.found) == told:
+    elif every_ms == 0 and len(problems.found) == before:
         problems.add("TIMEOUT_INVALID", "an interval is longer than nothing", path)
     for unit_ms, whole, expression in _CLOCKS:
         count, rest = divmod(every_ms or 0, unit_ms)

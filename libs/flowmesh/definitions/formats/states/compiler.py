@@ -428,7 +428,7 @@ def _errors(reader: Reader) -> list[str]:
             message = f"an error is a name, not {kind_of(name)}"
             reader.problems.add("DEFINITION_INVALID", message, (*path, index))
     if "States.ALL" in names and len(names) > 1:
-        message = "States.ALL stands alone"
+        message = "States.ALL must be the only error of its list"
         reader.problems.add("DEFINITION_INVALID", message, path)
     return [name for name in names if isinstance(name, str)]
 

@@ -174,8 +174,8 @@ def compile_task(context: StateContext) -> None:
     reader = context.reader
     shape = context.shape(*_IN_OUT, "Parameters", "ResultSelector", "ResultPath")
     limit, heartbeat = _limits(context)
-    said = reader.required_text("Resource", "the task to run")
-    resource = without_placeholders(said)
+    written = reader.required_text("Resource", "the task to run")
+    resource = without_placeholders(written)
     if HTTP_RESOURCE.match(resource):
         context.error_handling(context.entry)
         _check_http(context)
@@ -188,7 +188,7 @@ def compile_task(context: StateContext) -> None:
         context.error_handling(context.entry)
         compile_events(context, shape)
     else:
-        called = called_by(context, said) if said else None
+        called = called_by(context, written) if written else None
         context.error_handling(context.entry, function=called is not None and called.function)
         if called is not None:
             compile_called(context, called, shape, limit, heartbeat)
