@@ -125,6 +125,7 @@ def test_errors_of_a_try_lead_to_what_handles_them() -> None:
         ({"switch": [{"a": {"when": ".x"}}]}, "DEFINITION_INVALID", "switch[0].a.then"),
         ({"raise": {"error": "none"}}, "DEFINITION_INVALID", "raise.error"),
         ({"raise": {"error": {"type": "x"}}}, "DEFINITION_INVALID", "raise.error.status"),
+        ({"call": [], "with": {"method": "get"}}, "DEFINITION_INVALID", "call"),
         ({"call": "http", "with": {"method": "get"}}, "DEFINITION_INVALID", "with.endpoint"),
         ({"call": "http", "with": {"method": "fly", "endpoint": "http://x"}},
          "DEFINITION_INVALID", "with.method"),

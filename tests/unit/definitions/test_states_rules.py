@@ -58,6 +58,11 @@ def test_a_machine_that_cannot_end_is_refused() -> None:
     assert not errors_in(problems(machine(S=there, B={"Type": "Fail"})))
 
 
+def test_a_type_that_is_no_string_is_refused() -> None:
+    """It is a problem of the document and no failure of the check."""
+    assert ("DEFINITION_INVALID", "States.S.Type") in refusals(machine(S={"Type": {"a": 1}}))
+
+
 def test_names_are_unique_in_the_whole_document() -> None:
     """A state in a branch has no name of one outside of it, nor of one in another branch."""
     state = {"Type": "Parallel", "Branches": [MACHINE, MACHINE], "End": True}

@@ -331,4 +331,5 @@ def decides_itself(kind: str, task: dict[str, Json]) -> bool:
     """Return whether the task is one node that evaluates its own condition."""
     if kind == "run":
         return isinstance(task["run"], dict) and "workflow" not in task["run"]
-    return kind in ("emit", "raise", "set") or task.get("call") in _REQUESTS
+    called = task.get("call")
+    return kind in ("emit", "raise", "set") or (isinstance(called, str) and called in _REQUESTS)
