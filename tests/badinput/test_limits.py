@@ -33,10 +33,10 @@ ELSEWHERE = {
     ),
     "HTTP connections": "tests/badinput/test_connections.py::test_silent_connections",
     "executions of a key that wait to begin": (
-        "tests/unit/orchestrator/test_lines.py::test_a_line_is_bounded"
+        "tests/unit/orchestrator/test_concurrency_groups.py::test_a_line_is_bounded"
     ),
     "executions with a concurrency key": (
-        "tests/unit/orchestrator/test_lines.py::test_a_line_is_bounded"
+        "tests/unit/orchestrator/test_concurrency_groups.py::test_a_line_is_bounded"
     ),
     "events of a history": (
         "tests/unit/engine/test_bounds.py::test_a_history_at_its_limit_ends_its_execution"

@@ -136,7 +136,7 @@ class Silent:
         try:
             await asyncio.wait_for(asyncio.Event().wait(), timeout)
         except TimeoutError:
-            raise Unavailable("SERVICE_UNAVAILABLE", "nobody answers there") from None
+            raise Unavailable("SERVICE_UNAVAILABLE", "the peer does not answer") from None
 
 
 class FakeClock(Clock):
@@ -277,5 +277,5 @@ async def running(
 async def until(seen: Callable[[], object]) -> None:
     """Returns when `seen` is true; it is looked at after every step of the loop."""
     async with asyncio.timeout(WAIT_S):
-        while not seen():  # noqa: ASYNC110 (what is seen tells nobody that it changed)
+        while not seen():  # noqa: ASYNC110 (the condition has no event)
             await asyncio.sleep(0)

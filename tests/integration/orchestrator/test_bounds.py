@@ -1,4 +1,4 @@
-"""What bounds an execution, through the committer and the rows."""
+"""Limits of an execution, through the committer and the rows."""
 
 import asyncio
 from typing import Any
@@ -36,7 +36,7 @@ def signal(execution_id: str, data: bytes = b"1") -> Any:
 
 
 async def aged(core: Core, events: int) -> Entry:
-    """An execution with so long a history; its rows say so too, they begin with a snapshot."""
+    """An execution with a history of this length, in its rows too, which begin with a snapshot."""
     entry = core.memory.states.get(await core.start(TWO_STEPS))
     assert entry is not None
     entry.state.sequence = events - 1
@@ -45,7 +45,7 @@ async def aged(core: Core, events: int) -> Entry:
 
 
 async def test_a_history_at_its_limit_ends_its_execution(store: OrchestratorStore) -> None:
-    """Whoever waits is told, the log says of what, and the rows say the same."""
+    """Waiting callers get the failure, the log names the execution, and the rows agree."""
     async with running(store) as core:
         entry = await aged(core, HISTORY_EVENTS_MAX - 1)
         execution_id = entry.state.execution_id
@@ -92,7 +92,7 @@ async def test_a_long_history_is_told_once(store: OrchestratorStore) -> None:
 
 
 async def test_a_signal_for_which_there_is_no_room_is_refused(store: OrchestratorStore) -> None:
-    """Its sender alone is told, nothing of it is stored, also where it shares a commit."""
+    """Only its sender gets the error and nothing is stored, even if it shares a commit."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
         whole = SIGNALS_BYTES_MAX // INLINE_BYTES_MAX

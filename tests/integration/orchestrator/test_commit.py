@@ -1,4 +1,4 @@
-"""The one statement: all of a batch or none, fenced by partition, once whatever happens."""
+"""The commit statement: a batch applies fully or not at all, fenced by partition, and once."""
 
 import asyncio
 import contextlib
@@ -64,7 +64,7 @@ async def test_rows_of_a_lost_partition_are_left_out(new_node: NewNode) -> None:
 
 
 async def test_a_stale_owner_cannot_commit_in_a_race(new_node: NewNode) -> None:
-    """Whoever raises the epoch first wins, commit by commit, over 50 races."""
+    """The first to raise the epoch wins, commit by commit, over 50 races."""
     old, new = await new_node(), await new_node()
     await old.claim()
     for _ in range(50):
@@ -152,7 +152,7 @@ async def test_a_request_id_names_one_execution(new_node: NewNode) -> None:
 async def test_a_killed_connection_does_not_lose_or_repeat_a_commit(
     new_node: NewNode, store: OrchestratorStore
 ) -> None:
-    """The backend is terminated again and again while commits go on; every one applies once."""
+    """The backend is terminated repeatedly during commits; every commit applies once."""
     node = await new_node()
     await node.claim()
     stop = asyncio.Event()
@@ -196,7 +196,7 @@ async def test_who_has_nothing_to_commit_holds_no_locks(
 
 
 async def test_served_outbox_rows_go_with_a_later_commit(new_node: NewNode) -> None:
-    """What event services have stored is deleted, nothing above it."""
+    """Rows that event services have stored are deleted, none above them."""
     node = await new_node()
     await node.claim()
     for _ in range(3):
@@ -212,7 +212,7 @@ async def test_served_outbox_rows_go_with_a_later_commit(new_node: NewNode) -> N
 
 
 async def test_each_incarnation_claims_its_share(new_node: NewNode) -> None:
-    """Free partitions go to whoever asks, at most so many, each to one."""
+    """Claims get free partitions up to their limit, each partition once."""
     nodes = [await new_node() for _ in range(3)]
     await asyncio.gather(*(node.claim(22) for node in nodes))
     owned = [p for node in nodes for p in node.epochs]

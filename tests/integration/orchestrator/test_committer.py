@@ -1,4 +1,4 @@
-"""The committer when something goes wrong in it: everybody is answered, and it goes on."""
+"""The committer after errors: all senders get an answer, and it continues."""
 
 import asyncio
 from typing import Any
@@ -103,7 +103,7 @@ async def test_everybody_is_answered_when_a_commit_fails_in_an_unforeseen_way(
 async def test_a_value_that_no_column_takes_is_refused_and_not_sent_for_ever(
     store: OrchestratorStore,
 ) -> None:
-    """The committer serves everybody: it must not wait for what cannot succeed."""
+    """The committer serves all callers: it must not wait for a commit that cannot succeed."""
     for_ever = Plan(TWO_STEPS.message, TWO_STEPS.nodes, None)
     for_ever.timeout_us = 1 << 63
     async with running(store) as core:
@@ -134,7 +134,7 @@ async def test_a_database_that_breaks_while_a_taken_request_id_is_looked_up(
 async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
     store: OrchestratorStore,
 ) -> None:
-    """It may need the last one to learn what became of a commit. Of a dead one any may."""
+    """It may need the last row to learn a commit's outcome; rows of a dead incarnation are free."""
 
     async def rows_of(incarnation: int) -> int:
         count: int = await store.pool.fetchval(
@@ -165,7 +165,7 @@ async def test_outbox_rows_of_a_live_incarnation_are_its_own_to_delete(
 async def test_a_commit_of_unknown_outcome_whose_outbox_row_is_gone_ends_the_incarnation(
     new_node: NewNode, store: OrchestratorStore
 ) -> None:
-    """What it did cannot be known any more: start over from the rows."""
+    """The outcome is unknown: continue as a new incarnation, from the rows."""
     owner = await new_node()
     await owner.claim()
     batch = CommitBatch()
@@ -182,7 +182,7 @@ async def test_a_commit_of_unknown_outcome_whose_outbox_row_is_gone_ends_the_inc
 async def test_a_commit_that_comes_too_late_does_not_touch_what_was_regained(
     store: OrchestratorStore,
 ) -> None:
-    """The partition was somebody else's meanwhile, and is ours again under a new epoch."""
+    """Another process owned the partition meanwhile; this one owns it again at a new epoch."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
         commit = core.memory.line.commit
@@ -240,7 +240,7 @@ async def test_callers_are_refused_when_too_much_waits(store: OrchestratorStore)
 async def test_a_signal_is_answered_with_its_own_event_also_when_it_is_repeated(
     store: OrchestratorStore,
 ) -> None:
-    """Whatever else the commit held, and whatever came after it."""
+    """Independent of other content of the commit and of later commits."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
 
@@ -259,7 +259,7 @@ async def test_a_signal_is_answered_with_its_own_event_also_when_it_is_repeated(
 
 
 async def test_a_signal_whose_payload_is_not_stored_is_refused(store: OrchestratorStore) -> None:
-    """Accepted, it would fail whatever reads it later."""
+    """If it were accepted, every later read would fail."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
         request = pb.SignalExecutionRequest(execution_id=execution_id, name="go")
@@ -278,7 +278,7 @@ async def test_a_signal_whose_payload_is_not_stored_is_refused(store: Orchestrat
 async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
     store: OrchestratorStore,
 ) -> None:
-    """However long nobody used it; one that was collected is missing, whatever is cached."""
+    """However long it was unused; a collected one is missing even if its digest is cached."""
     async with running(store) as core:
         core.definitions.plans["w"] = TWO_STEPS
         used, unused = [
@@ -299,7 +299,7 @@ async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
 
 
 async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStore) -> None:
-    """Its sender is told; others of the batch are committed, by the same incarnation."""
+    """Its sender gets an error; the rest of the batch is committed by the same incarnation."""
     async with running(store) as core:
         ids = [await core.start(TWO_STEPS), await core.start(TWO_STEPS)]
         incarnation = core.memory.ownership.incarnation
@@ -322,7 +322,7 @@ async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStor
 async def test_what_nobody_asks_for_again_outlives_a_database_that_refuses(
     store: OrchestratorStore,
 ) -> None:
-    """A timer that is due goes off as soon as the database takes it; a caller is told at once."""
+    """A due timer fires as soon as the database accepts it; a caller gets an error at once."""
     napping = digested(plan(node("nap", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=1)))
     async with running(store) as core:
         execution_id = await core.start(napping)

@@ -1,4 +1,4 @@
-"""The execution core while the database is away, slow, or somebody else's for a moment."""
+"""The execution core while the database is unavailable, slow, or owned by another process."""
 
 import asyncio
 from functools import partial
@@ -53,7 +53,7 @@ async def lost(core: Core, execution_id: str) -> None:
 async def test_a_result_outlives_a_database_that_is_away_while_its_execution_is_read(
     store: OrchestratorStore,
 ) -> None:
-    """The worker lets go of it once it is answered, so it is not answered before."""
+    """The worker drops a result once it is answered, so it is answered after the commit."""
     async with running(store) as core:
         execution_id = await core.start(ONE_STEP)
         core.memory.states.evict(execution_id)
@@ -86,7 +86,7 @@ async def test_a_caller_is_told_when_its_execution_cannot_be_read(
 async def test_one_execution_that_cannot_be_read_does_not_hold_up_the_others(
     store: OrchestratorStore,
 ) -> None:
-    """Its own commands are refused; nobody else notices."""
+    """Only its own commands are rejected."""
     async with running(store) as core:
         broken, sound = await core.start(ONE_STEP), await core.start(ONE_STEP)
         await store.pool.execute(
@@ -182,7 +182,7 @@ async def test_an_execution_that_changed_while_it_was_read_is_not_kept_as_it_was
 async def test_an_execution_of_a_partition_lost_meanwhile_is_not_kept(
     store: OrchestratorStore,
 ) -> None:
-    """Its next owner changes it, and nobody here would notice."""
+    """Its next owner changes it, unnoticed by this process."""
     async with running(store) as core:
         execution_id = await core.start(TWO_STEPS)
         core.memory.states.evict(execution_id)

@@ -65,7 +65,7 @@ def housekeeping(
 async def test_ended_executions_go_after_their_retention(
     new_node: NewNode, store: OrchestratorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What still runs stays, however old; a day leaves when its last execution has left."""
+    """Running executions stay, however old; a day is dropped after its last execution."""
     monkeypatch.setattr(factories, "IDS", ExecutionIds(9))
     node = await new_node()
     await node.claim()
@@ -96,7 +96,7 @@ async def test_ended_executions_go_after_their_retention(
 
 @pytest.mark.fault("F1")
 async def test_a_day_half_dropped_is_dropped_by_the_next_round(store: OrchestratorStore) -> None:
-    """Whoever dies between detaching and dropping leaves nothing behind for ever (O12)."""
+    """A crash between detaching and dropping a day leaves nothing behind forever (O12)."""
     failpoints.arm("orchestrator.day_detached=error@1")
     try:
         with pytest.raises(failpoints.Injected):

@@ -1,4 +1,4 @@
-"""What an orchestrator tells of executions: its own, another's, and those that nobody owns."""
+"""Insights of an orchestrator: into own executions, those of others, and those without owner."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ CHAIN = digested(plan(node("a"), node("b", "a")))
 
 
 class There:
-    """The stub of an orchestrator in this process; without one nobody answers."""
+    """The stub of an orchestrator in this process; without one calls fail."""
 
     def __init__(self, insights: Insights | None) -> None:
         self.insights = insights
@@ -38,7 +38,7 @@ class There:
         self, request: pb.ExplainExecutionRequest, metadata: Any
     ) -> pb.ExplainExecutionResponse:
         if self.insights is None:
-            raise Unavailable("SERVICE_UNAVAILABLE", "nobody answers there")
+            raise Unavailable("SERVICE_UNAVAILABLE", "the peer does not answer")
         report = await self.insights.explain(request, forwarded=True)
         return pb.ExplainExecutionResponse(report=report)
 
@@ -63,7 +63,7 @@ async def why(insights: Insights, execution_id: str) -> list[str]:
 
 
 async def test_the_owner_explains_for_all(store: OrchestratorStore) -> None:
-    """Another one asks it; while it does not answer, that nobody does is the cause."""
+    """Another orchestrator calls it; while it does not answer, that is the cause."""
     async with running(store) as owner:
         execution_id = await owner.start(CHAIN)
         insights = insights_of(owner)
@@ -84,7 +84,7 @@ async def test_who_has_lost_its_lease_knows_nothing_more(store: OrchestratorStor
 
 
 async def test_histories_are_read_on_from_where_they_were_left(store: OrchestratorStore) -> None:
-    """What was committed since is there; who looked at others long ago begins anew."""
+    """Later commits are included; a replay that was dropped begins again."""
     async with running(store) as core:
         insights = insights_of(core)
         execution_id = await core.start(CHAIN)
@@ -148,7 +148,7 @@ async def test_stored_payloads_are_compared_by_what_they_hold(store: Orchestrato
 
 
 async def test_only_what_has_ended_is_ranked(store: OrchestratorStore) -> None:
-    """Of a workflow without such executions nothing can be said."""
+    """A workflow without such executions has no comparison."""
     async with running(store) as core:
         await core.start(CHAIN)
         request = pb.RankBottlenecksRequest(workflow_id=CHAIN.workflow_id)

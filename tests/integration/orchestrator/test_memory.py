@@ -1,4 +1,4 @@
-"""What executions cost in memory: which are kept, and what they are counted as."""
+"""Memory of executions: which of them are kept, and their counted size."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from tests.integration.orchestrator.factories import digested
 from tests.unit.engine.factories import node, plan
 
 SLEEPER = digested(plan(node("nap", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=3_600_000)))
-# What the size of one execution may differ by, counted as it grew or as it was read.
+# Tolerance between the counted sizes of an execution that grew and one that was loaded.
 SPREAD = 1.1
 
 

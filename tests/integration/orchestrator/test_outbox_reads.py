@@ -1,4 +1,4 @@
-"""What reading the outbox costs: what it returns, with or without statistics of the tables."""
+"""Cost of outbox reads: proportional to the result, with or without table statistics."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ from generate_series(1, {positions}) p, generate_series(1, {each}) k group by p;
 
 
 async def test_reading_it_costs_what_it_returns(store: OrchestratorStore) -> None:
-    """Nobody goes through a day's history for each row, however new the day is."""
+    """No read scans a day's history for each row, however new the day is."""
     fill = _FILL.format(
         executions=EXECUTIONS, rows=ROWS_EACH, positions=POSITIONS, each=ROWS_PER_POSITION
     )

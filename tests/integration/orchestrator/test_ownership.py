@@ -21,7 +21,7 @@ from tests.integration.orchestrator.factories import TWO_STEPS
 
 
 class Told:
-    """What an ownership tells its process."""
+    """Records the calls of a lease keeper to its process."""
 
     def __init__(self, ownership: Ownership) -> None:
         self.ownership = ownership
@@ -178,7 +178,7 @@ async def test_a_renewal_answered_before_a_claim_does_not_take_the_claim_back(
 async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash(
     store: OrchestratorStore,
 ) -> None:
-    """The former owner said nothing to anybody: workers get their second to come back."""
+    """The former owner left no list: workers get the full second to reconnect."""
     failing, clock = FailingQueries(store.pool), FakeClock()
     keeper, told = keeper_of(failing, clock)
     await keeper.register()
@@ -194,7 +194,7 @@ async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash
 async def test_who_takes_over_learns_whose_workers_may_come_back(
     store: OrchestratorStore, workers: list[str] | None
 ) -> None:
-    """What the dead owner wrote down; nothing is known where it had too many, or wrote none."""
+    """The dead owner's list; None if it had too many workers or stored no list."""
     failing = FailingQueries(store.pool)
     first, told_nothing = keeper_of(failing)
     await first.register()
@@ -245,7 +245,7 @@ async def test_a_lease_that_holds_again_brings_back_nothing_that_was_taken_meanw
     await store.partitions.end_lease(told.ownership.incarnation)
     await other.renew()
     assert len(of_other.ownership.epochs) == 64
-    # What is under way here holds up all that a renewal leads to but this.
+    # The claim in flight delays all consequences of a renewal except this one.
     told.committing.clear()
     raising = asyncio.create_task(keeper.raise_epoch(3, 7))
     renewal = asyncio.create_task(keeper.renew())

@@ -1,4 +1,4 @@
-"""What one orchestrator asks another over their stream: starts, ends, and what nobody waits for."""
+"""Streams between orchestrators: starts, ends, and watches that are canceled."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -70,7 +70,7 @@ async def test_a_start_and_its_end(store: OrchestratorStore) -> None:
 
 
 async def test_an_end_with_the_whole_execution(store: OrchestratorStore) -> None:
-    """Whoever passes the call on has nothing to read from the rows."""
+    """A forwarding orchestrator reads nothing from the rows."""
     async with running(store) as core, peer_of(core) as (peer, _):
         execution_id = await core.start(ONE_STEP)
         wanted = (
@@ -111,7 +111,7 @@ async def test_who_stops_waiting_leaves_nothing_behind(store: OrchestratorStore)
 
 
 async def test_a_stream_that_breaks_tells_whoever_waits(store: OrchestratorStore) -> None:
-    """They ask again, whoever owns it then."""
+    """They repeat the call at the next owner."""
     async with running(store) as core:
         execution_id = await core.start(ONE_STEP)
         async with peer_of(core) as (peer, session):

@@ -24,7 +24,7 @@ LARGE = b'"' + b"x" * (200 << 10) + b'"'
 
 
 class MemoryOutbox:
-    """What was committed, by incarnation and position."""
+    """Committed batches by incarnation and position."""
 
     def __init__(self) -> None:
         self.batches: list[pb.EventBatch] = []
@@ -141,7 +141,7 @@ async def test_an_answer_of_the_outbox_is_bounded_and_the_next_goes_on(
 async def test_an_output_too_large_for_an_event_is_stored_and_referred_to(
     store: OrchestratorStore,
 ) -> None:
-    """One that no message could carry would hold up the events of everybody."""
+    """One that no message could carry would block all later events."""
     both = digested(
         plan(
             node("a"),

@@ -95,7 +95,7 @@ def term(rng: random.Random) -> str:
 
 @pytest.mark.slow
 async def test_no_search_goes_through_all_rows(store: OrchestratorStore) -> None:
-    """Fields that are said to be indexed lead to what is found, over 200,000 executions."""
+    """Indexed fields find their executions through the index, among 200,000."""
     await store.pool.execute(EXECUTIONS, ROWS)
     await store.pool.execute(VALUES, ROWS)
     await store.pool.execute("analyze executions; analyze search_values")
@@ -214,7 +214,7 @@ async def test_a_bulk_of_reruns_starts_each_once_over_a_crash(store: Orchestrato
 
 
 async def test_a_bulk_ends_although_an_execution_cannot_be_read(store: OrchestratorStore) -> None:
-    """Whoever asks for that one is told why, and the bulk counts it as failed."""
+    """A call for that execution gets the reason, and the bulk counts it as failed."""
     async with running(store) as core:
         broken, _ = await core.start(TWO_STEPS), await core.start(TWO_STEPS)
         await store.pool.execute(
@@ -245,7 +245,7 @@ async def test_a_bulk_of_signals_needs_their_payload(store: OrchestratorStore) -
 
 
 async def test_two_runners_of_a_bulk_count_each_page_once(store: OrchestratorStore) -> None:
-    """Whoever finds the cursor moved stops."""
+    """A worker of the bulk that finds the cursor moved stops."""
     async with running(store) as core:
         for _ in range(5):
             await core.start(TWO_STEPS)

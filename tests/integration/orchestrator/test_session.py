@@ -86,7 +86,7 @@ async def test_a_watch_outlives_a_database_that_is_away(store: OrchestratorStore
 
 
 async def test_a_client_that_is_gone_is_not_waited_for(store: OrchestratorStore) -> None:
-    """Executions that go on for days would keep it in memory."""
+    """Executions that run for days would keep it in memory."""
     async with running(store) as core:
         async with connected(core) as client:
             client.start(1)
@@ -101,7 +101,7 @@ async def test_a_client_that_is_gone_is_not_waited_for(store: OrchestratorStore)
 async def test_what_a_call_refuses_a_session_refuses_too(
     store: OrchestratorStore, fields: dict[str, Any]
 ) -> None:
-    """Also where the plan is at hand and the start takes the short way."""
+    """Also if the plan is cached and the start takes the short path."""
     async with running(store) as core, connected(core) as client:
         client.start(1, **fields)
         (refused,) = (await client.read()).refused
@@ -139,7 +139,7 @@ def ending(execution_id: str, output: bytes) -> Any:
 async def test_a_client_that_does_not_read_is_cut_off(
     store: OrchestratorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It can watch again; memory is everybody's."""
+    """It can watch again; memory is shared by all sessions."""
     monkeypatch.setattr(sessions, "UNREAD_BYTES_MAX", 5_000)
     async with running(store) as core, connected(core) as client:
         client.start(0)

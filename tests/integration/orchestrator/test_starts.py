@@ -96,7 +96,7 @@ async def test_starts_of_one_batch_wait_behind_the_first(store: OrchestratorStor
 
 
 async def test_those_that_wait_begin_under_the_next_owner(store: OrchestratorStore) -> None:
-    """Everything follows from the rows: no slot is lost, and nobody begins twice."""
+    """Everything follows from the rows: no slot is lost, and no execution begins twice."""
     one = of(concurrency=1)
     async with running(store) as core:
         ids = [(await begun(core, one, key="k")).execution_id for _ in range(3)]
@@ -163,7 +163,7 @@ async def test_a_start_joins_the_one_that_runs(store: OrchestratorStore) -> None
 
 
 async def test_a_start_is_refused_beside_the_one_that_runs(store: OrchestratorStore) -> None:
-    """It is told which; the repeat of the first is not refused."""
+    """The error names the execution; a repeat of the first start is not rejected."""
     one = of(concurrency=1, on_conflict=REJECT)
     async with running(store) as core:
         asked = [core.submit(start(one, f"r{n}")) for n in range(2)]

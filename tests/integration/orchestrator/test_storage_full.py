@@ -45,11 +45,11 @@ async def test_callers_are_told_and_results_wait(store: OrchestratorStore) -> No
         refused = await asyncio.wait_for(start(core), 10)
         signal = await core.ask(lambda reply: PendingCommand(other, 1, Signal("go", DONE), reply))
 
-        for told in (refused, signal):
-            assert isinstance(told, Overloaded)
-            assert told.reason == "STORAGE_FULL"
+        for answer in (refused, signal):
+            assert isinstance(answer, Overloaded)
+            assert answer.reason == "STORAGE_FULL"
         assert not waiting.done()
-        # Ended by what cannot be committed: whoever is told so would be told what never happened.
+        # An answer before the commit would report an end that was never stored.
         late = await core.ask(
             lambda reply: PendingCommand(execution_id, 1, Signal("go", DONE), reply)
         )
@@ -64,7 +64,7 @@ async def test_callers_are_told_and_results_wait(store: OrchestratorStore) -> No
 async def test_a_task_that_comes_back_while_there_is_no_room_goes_out_again(
     store: OrchestratorStore,
 ) -> None:
-    """What was decided of its execution just then, and is thrown away, does not take it along."""
+    """A discarded decision about its execution does not discard the task."""
     async with running(store) as core:
         execution_id = await core.start(TWO_AT_ONCE)
         dispatcher, stream = core.dispatch.dispatcher, WorkerStream()

@@ -1,4 +1,4 @@
-"""Leases that end: events stay in order, answers are right, and what waited goes on."""
+"""Expired leases: events stay in order, answers are right, and waiting work continues."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ MACHINE = "one"
 
 
 class SlowBus(MemoryBus):
-    """Holds back what is published until it is let go."""
+    """Delays publishing until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ async def end(core: Core, execution_id: str, partition: int = 1) -> None:
 
 
 async def afters(store: OrchestratorStore, incarnation: int) -> list[dict[int, int]]:
-    """What each commit of an incarnation has to wait for."""
+    """Return the positions that each commit of an incarnation must wait for."""
     rows = await store.pool.fetch(
         "select after from orchestrator.outbox where incarnation = $1 order by position",
         incarnation,
@@ -101,7 +101,7 @@ async def test_the_stream_holds_the_former_owners_commits_first(
 async def test_an_owner_whose_lease_is_over_tells_what_is_stored(
     store: OrchestratorStore,
 ) -> None:
-    """It was paused and does not know yet that somebody else goes on with its executions."""
+    """It was paused and does not know yet that another process continues its executions."""
     async with running(store) as paused, running(store) as core:
         taken = await paused.start(ONE_STEP)
         paused.clock.ahead_ms = LEASE_MS
@@ -113,7 +113,7 @@ async def test_an_owner_whose_lease_is_over_tells_what_is_stored(
         assert (await paused.calls.reader.state(ONE_STEP.namespace, taken)).ended
 
 
-def nobody(address: str) -> Any:
+def no_stub(address: str) -> Any:
     raise AssertionError(address)
 
 

@@ -11,7 +11,7 @@ from flowmesh.orchestrator.commit.inbox import Inbox
 from flowmesh.orchestrator.model.commands import PendingCommand
 
 STEPS = 3
-# What the model's process spends, in microseconds: about what the real one does.
+# Costs of the modeled process in microseconds, close to the real ones.
 COMMAND_US = 150
 BATCH_US = 4_000
 REFUSAL_US = 20
@@ -23,7 +23,7 @@ PEAK_PER_S = SECOND_US * CALLERS / ((BATCH_US + CALLERS * COMMAND_US) * (STEPS +
 
 @dataclass
 class Outcome:
-    """What came of the starts; times from the call to the end of the execution."""
+    """Outcomes of the starts; times from the call to the end of the execution."""
 
     refused: int = 0
     took_us: list[int] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Model:
         self._number = 0
 
     def offer(self, per_s: float, seconds: float, stalled_us: int = 0) -> Outcome:
-        """Offers starts at random times, so many a second on the average.
+        """Offers starts at random times, at an average rate per second.
 
         So long nothing happens at first, while they come.
         """

@@ -1,4 +1,4 @@
-"""The archive: whole documents, whoever writes at the same time and whenever it is cut off."""
+"""The archive: complete documents despite concurrent writers and interrupted writes."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -154,7 +154,7 @@ def test_a_document_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_that_is_cut_off_is_no_document(archive: Archive, tmp_path: Path) -> None:
-    """Which execution it was is said; a part of it would look like the whole."""
+    """The error names the execution; a partial document would look complete."""
     (file,) = tmp_path.rglob("*.jsonl.gz")
     file.write_bytes(file.read_bytes()[:-4])
     with pytest.raises(EOFError, match=IDS[-1]):

@@ -7,7 +7,7 @@ from flowmesh.telemetry import Metrics
 
 
 class SetClock(Clock):
-    """A machine whose wall clock somebody sets."""
+    """A machine whose wall clock is set."""
 
     def __init__(self) -> None:
         self.wall_us = 1_000_000_000
@@ -21,7 +21,7 @@ class SetClock(Clock):
 
 
 async def test_a_wall_clock_that_is_set_changes_no_time() -> None:
-    """Time goes on as the database's does, whatever somebody does to the machine's clock."""
+    """Time follows the database clock, however the machine's clock is set."""
     clock = SetClock()
     ownership = Ownership(clock=clock, metrics=OrchestratorMetrics(Metrics()))
     ownership.observe_time(7_000_000)

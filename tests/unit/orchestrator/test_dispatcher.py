@@ -1,4 +1,4 @@
-"""What goes out to worker services, and what does not: claims of a new owner, ended tasks."""
+"""Output to worker services: tasks, claims of a new owner, cancellations of ended tasks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ from tests.unit.engine.factories import Run, node, plan
 
 OTHER = "exec-other|pay|1"
 
-NOBODY: frozenset[str] = frozenset()
+NO_WORKERS: frozenset[str] = frozenset()
 EXECUTION = ExecutionIds(1).make(1_000_000, 5)
 HELD = [(token_of(EXECUTION, node, 1), worker) for node, worker in (("a", "w4"), ("b", "w5"))]
 
@@ -119,7 +119,7 @@ async def test_an_answer_about_one_partition_says_nothing_of_the_next() -> None:
     """Partitions come one by one: each claim waits for its own answers, of every service."""
     owner = dispatcher({5: 3, 6: 4})
     one, two = attached(owner, "one"), attached(owner, "two")
-    first, second = (owner.services.claim([each], NOBODY).settled for each in (5, 6))
+    first, second = (owner.services.claim([each], NO_WORKERS).settled for each in (5, 6))
     assert list(one.out.claim_partitions) == [5, 6]
     assert list(one.out.claim_epochs) == [3, 4]
     for stream in (one, two):
@@ -136,14 +136,14 @@ async def test_a_service_that_is_gone_answers_for_none() -> None:
     """A claim does not wait for a stream that broke."""
     owner = dispatcher({5: 3})
     one, two = attached(owner, "one"), attached(owner, "two")
-    claim = owner.services.claim([5], NOBODY)
+    claim = owner.services.claim([5], NO_WORKERS)
     owner.services.held(one, [pb.HeldTasks(partition=5)])
     owner.services.detach(two)
     assert claim.settled.is_set()
 
 
 async def test_a_claim_waits_for_the_workers_of_the_former_owner() -> None:
-    """Each is back with its credit, or with what it holds; nobody can say when unknown ones are."""
+    """Each is back with its credit or its tasks; unknown workers are awaited to the end."""
     owner = dispatcher({5: 3})
     one = attached(owner, "one")
     owner.services.grant(one, [grant_of("there")])
@@ -174,7 +174,7 @@ async def test_what_comes_in_parts_is_there_with_the_last_of_them() -> None:
     owner.services.attach(one, pb.AttachHello(worker_service_id="one", held=held[1:]))
     assert not lost
     assert claim.settled.is_set()
-    asked = owner.services.claim([5], NOBODY)
+    asked = owner.services.claim([5], NO_WORKERS)
     owner.services.held(one, [pb.HeldTasks(partition=5, tasks=held[:1], more=True)])
     assert not asked.settled.is_set()
     owner.services.held(one, [pb.HeldTasks(partition=5, tasks=held[1:])])
@@ -182,7 +182,7 @@ async def test_what_comes_in_parts_is_there_with_the_last_of_them() -> None:
 
 
 async def test_the_next_owner_waits_for_those_that_this_one_waits_for_too() -> None:
-    """For those who are attached, unless they end with this process, and those not back yet."""
+    """For attached ones, unless they end with this process, and those not reconnected yet."""
     noted: list[set[str]] = []
     attached_workers: Any = SimpleNamespace(note=lambda workers: noted.append(workers()))
     owner = dispatcher({5: 3}, fetch=lambda _: None, attached_workers=attached_workers)
@@ -216,7 +216,7 @@ def owned() -> tuple[Run, Dispatcher, list[PendingCommand]]:
 
 
 async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> None:
-    """Who looks for open tasks between a result and its commit sends none a second time."""
+    """A search for open tasks between a result and its commit sends no task twice."""
     run, owner, submitted = owned()
     stream = attached(owner, "one")
     owner.add(run.state, run.last.dispatch[0], 5)
@@ -235,7 +235,7 @@ async def test_a_task_whose_end_waits_for_its_commit_does_not_go_out_again() -> 
 
 
 async def test_a_task_ends_until_every_result_of_it_is_settled() -> None:
-    """A result that was sent again waits for its commit: nobody makes a lease of it meanwhile."""
+    """A repeated result waits for its commit: no lease is created meanwhile."""
     run, owner, submitted = owned()
     stream = attached(owner, "one")
     token = token_of(run.state.execution_id, "pay", 1)
@@ -253,7 +253,7 @@ async def test_a_task_ends_until_every_result_of_it_is_settled() -> None:
 
 
 async def test_a_task_that_has_ended_leaves_no_lease_where_its_execution_sleeps() -> None:
-    """What was read may have gone to sleep since: it is looked at all the same."""
+    """A loaded execution may have been evicted since: its task is adopted nevertheless."""
     run = Run(plan(node("pay")))
     run.state.execution_id = EXECUTION
     run.complete("pay")
@@ -270,7 +270,7 @@ async def test_a_task_that_has_ended_leaves_no_lease_where_its_execution_sleeps(
 
 
 async def test_a_backlog_that_moved_with_its_partitions_is_taken_back() -> None:
-    """Else the workers' slots would be kept for it here, and nobody else would get them."""
+    """Otherwise it would keep the workers' slots, and no other task would get them."""
     run = Run(plan(node("pay")))
     run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
     owner = dispatcher({5: 3}, run)
@@ -339,7 +339,7 @@ class Limited:
 
 
 async def test_a_task_that_a_worker_brings_along_keeps_the_permit_that_came_for_it() -> None:
-    """And gives it back at its end: nobody else would."""
+    """And it is released at its end, since no other code would do so."""
     limited = Limited()
     hello = pb.AttachHello(worker_service_id="two")
     hello.held.add(token=limited.token, worker_id="w")
@@ -402,7 +402,7 @@ async def test_a_task_that_comes_back_late_holds_its_permit_and_is_bounded() -> 
 
 
 async def test_a_task_that_comes_back_is_bounded_once_its_execution_is_read() -> None:
-    """Memory has let go of it: the task has neither before."""
+    """The execution was evicted: the task has neither before."""
     returning = Returning(in_memory=False)
     (ids,) = returning.fetched
     returning.states.put(Entry(returning.run.state, None), 0)
@@ -454,8 +454,8 @@ async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None
     run.state.execution_id = ExecutionIds(1).make(1_000_000, 5)
     owner = dispatcher({5: 3}, run)
     owner.add(run.state, run.last.dispatch[0], 5)
-    nobody: Any = None
-    server = DispatchServer(dispatcher=owner, keeper=nobody, spawn=nobody)
+    unused: Any = None
+    server = DispatchServer(dispatcher=owner, keeper=unused, spawn=unused)
     frames: asyncio.Queue[pb.AttachRequest] = asyncio.Queue()
     frames.put_nowait(pb.AttachRequest(hello=pb.AttachHello(worker_service_id="one")))
     grant = pb.Grant(set_id="set", slots=1, task_types=["work"])

@@ -1,4 +1,4 @@
-"""How much of ended executions is kept in Redis."""
+"""Ended executions in Redis, up to their limits."""
 
 from typing import Any
 

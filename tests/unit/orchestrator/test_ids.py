@@ -22,7 +22,7 @@ def test_an_id_gives_its_partition_back() -> None:
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:
-    """Later milliseconds sort behind, whatever the partition."""
+    """Later milliseconds sort behind, independent of the partition."""
     ids = ExecutionIds(1)
     made = [
         ids.make(time_us, 63 - n) for n, time_us in enumerate(range(10**15, 10**15 + 50_000, 1_000))

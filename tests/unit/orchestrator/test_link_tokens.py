@@ -1,4 +1,4 @@
-"""Links as text: whoever changes a character of one, or has another key, has none."""
+"""Links as text: a changed character or another key makes a link invalid."""
 
 import string
 

@@ -1,4 +1,4 @@
-"""What a queue needs follows from what came and how long it took."""
+"""Recommended slots and sizes of queues, from arrivals and durations."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -36,7 +36,7 @@ def test_slots_are_arrivals_times_the_time_they_take() -> None:
 
 
 def test_what_piles_up_has_come_too() -> None:
-    """Where workers do not keep up, more comes than ends."""
+    """If workers do not keep up, arrivals exceed ends."""
     found = pb.QueueStats()
     loads([(0, 0.0), (100, 50_000.0)], [0, 900]).put(KEY, found)
     assert found.arrivals_per_second == 100.0
@@ -44,7 +44,7 @@ def test_what_piles_up_has_come_too() -> None:
 
 @pytest.mark.parametrize("waiting", [[], [3]])
 def test_nothing_is_said_before_there_are_two_samples(waiting: list[int]) -> None:
-    """Nor of what nobody has ended."""
+    """The same holds for tasks that have not ended."""
     found = pb.QueueStats()
     loads([(0, 0.0)], waiting).put(KEY, found)
     recommend(found)
@@ -52,7 +52,7 @@ def test_nothing_is_said_before_there_are_two_samples(waiting: list[int]) -> Non
 
 
 def test_a_minute_is_remembered() -> None:
-    """What was before it is forgotten."""
+    """Earlier samples are dropped."""
     found, count = pb.QueueStats(), SAMPLES + 5
     ended = [(0 if number < count - 1 else 130, 0.0) for number in range(count)]
     loads(ended, [0] * count).put(KEY, found)
@@ -60,7 +60,7 @@ def test_a_minute_is_remembered() -> None:
 
 
 def test_samples_that_are_taken_late_span_a_minute_nevertheless() -> None:
-    """There is occasion every 1.11 s; what ends only in the last minute is all that is told of."""
+    """Samples are attempted every 1.11 s; only ends of the last minute count."""
     counts: dict[Any, int] = {}
     limiter = SimpleNamespace(waiting=lambda: (), stopped=lambda: ())
     dispatcher: Any = SimpleNamespace(ready=SimpleNamespace(counts=counts), limiter=limiter)

@@ -46,7 +46,7 @@ def test_a_large_commit_is_split_between_rows() -> None:
 
 
 def test_a_large_row_is_split_between_its_events() -> None:
-    """In order, each piece saying where it begins."""
+    """In order, each piece with its first sequence."""
     parts = parts_of(row("big", *([200_000] * 9)))
     assert len(parts) > 1
     assert sequences(parts, "big") == list(range(1, 10))

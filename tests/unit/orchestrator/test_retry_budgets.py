@@ -1,4 +1,4 @@
-"""How many retries there may be: by workflow, and by the host that is called."""
+"""Retry budgets of workflows and of called hosts."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def limit(kind: int, subject: str, **numbers: Any) -> LimitRow:
 
 
 async def test_retries_beyond_the_budget_of_a_workflow_are_not_made() -> None:
-    """A share of the tasks that began, and always a few; the engine is told with the failure."""
+    """A share of the tasks that began, and always a few; the failure carries the decision."""
     retry = failure_pb2.RetryPolicy(max_attempts=3)
     run = Run(plan(node("pay", retry=retry), limits=LIMITS))
     budgets = RetryBudgets(Clock())
@@ -68,7 +68,7 @@ UPSTREAM = limit(pb.LIMIT_KIND_UPSTREAM, "api.example", retries=0.1)
 
 
 def test_retries_are_counted_by_what_is_called_too() -> None:
-    """Whatever workflow calls it; what is set takes the place of the workflow's definition."""
+    """For all workflows that call it; a limit set at run time replaces the defined one."""
     calls = calling()
     (pay,) = calls.nodes
     workflow = limit(pb.LIMIT_KIND_WORKFLOW, "w", retries=2.0)

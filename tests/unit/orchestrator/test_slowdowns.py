@@ -1,4 +1,4 @@
-"""When a task counts as slower than it was."""
+"""Alerts for tasks that have become slower."""
 
 import pytest
 
@@ -26,7 +26,7 @@ class Watched:
 
 
 def test_one_alert_when_it_gets_slow_and_one_when_it_is_over() -> None:
-    """While it stays slow nothing more is said, and what is slow does not count as usual."""
+    """While it stays slow there is no further alert, and slow runs do not raise the baseline."""
     task = Watched()
     assert [task.after(20, 20), task.after(21)] == [0, 0]
     assert [task.after(200) for _ in range(5)] == [SLOW, 0, 0, 0, 0]
@@ -42,7 +42,7 @@ def test_few_slow_runs_are_no_slowdown() -> None:
 
 
 def test_what_is_fast_may_get_slower_by_some_milliseconds() -> None:
-    """By whatever factor: from 2 to 40 ms is no alert."""
+    """By any factor: from 2 to 40 ms is no alert."""
     task = Watched()
     task.after(2, 50)
     assert task.after(40) == 0

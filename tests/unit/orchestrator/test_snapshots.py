@@ -1,4 +1,4 @@
-"""When an execution gets a new snapshot: as often as it saves time to whoever reads it."""
+"""Snapshots of executions: as often as they save time for readers."""
 
 from flowmesh.orchestrator.storage.snapshots import snapshot_due
 from tests.unit.engine.factories import Run, node, plan
@@ -28,7 +28,7 @@ def test_a_wide_execution_is_not_written_down_again_and_again() -> None:
 
 
 def test_a_long_execution_is_not_read_from_its_beginning() -> None:
-    """Whose nodes come one after the other."""
+    """A chain of nodes, one after the other."""
     chain = [node("n0"), *(node(f"n{i}", f"n{i - 1}") for i in range(1, NODES))]
     run = Run(plan(*chain))
     found = taken(run, [f"n{number}" for number in range(NODES)])

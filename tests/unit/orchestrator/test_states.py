@@ -1,4 +1,4 @@
-"""Executions in memory: what leaves is freed at once, unless somebody looks at it."""
+"""Executions in memory: evicted ones are freed at once unless a reader holds them."""
 
 import gc
 from types import SimpleNamespace
@@ -76,7 +76,7 @@ def test_who_looks_at_one_that_leaves_sees_all_of_it(no_collector: None) -> None
 
 
 async def test_a_partition_that_is_lost_and_ours_again_has_its_executions() -> None:
-    """What was read for the owner of before is read again, not told to be missing."""
+    """An execution that was read for a former owner is read again, not reported as missing."""
     execution_id = ExecutionIds(1).make(0, PARTITION)
     epochs = {PARTITION: 1}
     rows: Any = Rows(execution_id, epochs)

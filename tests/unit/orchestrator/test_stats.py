@@ -16,7 +16,7 @@ from tests.unit.engine.factories import node, plan
 
 
 def told(samples: list[float]) -> execution_pb2.WorkflowStats:
-    """What a process that measured these tells another."""
+    """Return the statistics that a process with these samples sends to another."""
     latency = Latency()
     for sample in samples:
         latency.add(sample)
@@ -30,7 +30,7 @@ def told(samples: list[float]) -> execution_pb2.WorkflowStats:
 
 
 def test_percentiles_of_one_process() -> None:
-    """Of sorted samples, whatever the order they came in."""
+    """Of sorted samples, independent of their order of arrival."""
     latency = Latency()
     for sample in random.Random(1).sample(range(100), 100):
         latency.add(float(sample))

@@ -1,4 +1,4 @@
-"""What is told of executions that have ended."""
+"""Spans and log lines of ended executions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""No wake is forgotten, whatever happens while wakes are read from the rows."""
+"""No wake is lost, whichever changes happen while wakes are read from the rows."""
 
 import asyncio
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Rows(Queries):
         )
 
     def _answer(self, name: str) -> None:
-        """What else happens between the question and its answer."""
+        """Apply the change that happens between the query and its answer."""
         if self.away:
             self.away -= 1
             raise ConnectionRefusedError
@@ -102,7 +102,7 @@ async def test_wakes_are_fired_once_at_their_time_near_and_far() -> None:
 
 
 async def test_a_partition_that_is_gained_takes_nothing_from_the_others() -> None:
-    """What is known of the others reaches less far than what is read of the new one."""
+    """The horizon of other partitions is nearer than the wakes read for the new one."""
     world = World()
     near, far = world.rows.add(0, 30 * SECOND), world.rows.add(0, 70 * SECOND)
     await world.timers.load([0])
@@ -116,7 +116,7 @@ async def test_a_partition_that_is_gained_takes_nothing_from_the_others() -> Non
 
 @pytest.mark.parametrize("away", [1, 2, 3])
 async def test_wakes_survive_a_database_that_is_away_when_they_come_up(away: int) -> None:
-    """What could not be read is read again."""
+    """A failed read is repeated."""
     world = World()
     await world.timers.load([0])
     wakes = [world.rows.add(0, at * SECOND) for at in (100, 140)]
@@ -193,7 +193,7 @@ async def test_wakes_of_a_partition_lost_meanwhile_are_not_kept() -> None:
 
 
 async def test_the_loop_fires_by_itself() -> None:
-    """Whoever sets a wake does not wait for a round to end."""
+    """A new wake ends the pause between two rounds."""
     world = World()
     loop = asyncio.create_task(world.timers.run(Metrics()))
     soon = world.rows.add(0, world.now_us)

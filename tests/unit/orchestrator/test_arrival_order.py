@@ -1,4 +1,4 @@
-"""Who came first goes on first, whatever each was held up by."""
+"""Callers continue in the order of arrival, however long each waited."""
 
 import asyncio
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ NAME = ("default", "w", 0)
 
 
 class Held:
-    """Callers of `turns`, each held up by a future of its own; `order` is how they went on."""
+    """Callers, each delayed by a future of its own; `order` records how they continued."""
 
     def __init__(self) -> None:
         self.turns = ArrivalOrder()
@@ -42,7 +42,7 @@ async def passes(count: int = 5) -> None:
 
 
 async def test_those_who_know_sooner_wait_for_those_who_came_sooner() -> None:
-    """All that are ready go on at once then, and the name is free."""
+    """All ready callers then continue at once, and the name is free."""
     held = Held()
     tasks = [held.come() for _ in range(4)]
     await passes()
@@ -93,7 +93,7 @@ async def test_who_leaves_or_fails_lets_nobody_pass_those_before() -> None:
 
 
 class Definitions:
-    """Answers when it is told to."""
+    """Answers on request."""
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -141,7 +141,7 @@ async def test_nobody_passes_those_who_wait_for_a_plan(late: int) -> None:
 
 
 async def test_a_plan_that_changed_while_it_was_asked_for_is_asked_for_again() -> None:
-    """Whoever asked before hears what was asked for; it is at hand for nobody else."""
+    """Earlier callers get the requested plan; it is not cached for others."""
     definitions = Definitions()
     older, newer = plan(node("a")), plan(node("a"), node("b"))
     plans = Plans(definitions, older, newer)
@@ -157,7 +157,7 @@ async def test_a_plan_that_changed_while_it_was_asked_for_is_asked_for_again() -
 
 
 async def test_starts_without_a_line_do_not_wait_for_each_other() -> None:
-    """A plan without a start policy is at hand as soon as it is known, whoever is still to hear."""
+    """A plan without a start policy is cached at once, although callers still wait."""
     definitions = Definitions()
     plans = Plans(definitions, plan(node("a")))
     asking = asyncio.create_task(plans.resolve(NAME))

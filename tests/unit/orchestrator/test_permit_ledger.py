@@ -13,7 +13,7 @@ TEN_A_SECOND = Need("upstream:api", "upstream:api", rate=10.0, burst=2)
 
 
 class Desk:
-    """A book with the time and the limits in our hands; remembers who was told later."""
+    """A ledger with a controlled clock and controlled limits; records later grants."""
 
     def __init__(self, partitions: int = 1, *, settled: bool = True) -> None:
         self.now_ms = 0.0
@@ -68,7 +68,7 @@ def test_who_gives_waits_until_it_knows_what_who_asks_knows() -> None:
 
 
 def test_no_more_than_the_limit_at_once() -> None:
-    """Who comes too late is told when somebody has ended."""
+    """Later requests are granted when a task has ended."""
     desk = Desk()
     assert [desk.take(token, TWO) for token in "abc"] == [True, True, False]
     desk.ledger.release("a", 0, 1)
@@ -198,7 +198,7 @@ def test_a_new_owner_says_anew_what_its_partition_holds() -> None:
         desk.take(token, TWO)
     desk.ledger.report({0: 2}, [desk.ask("runs", TWO)])
     assert desk.in_use("workflow:w") == 1
-    # Whoever asked the old owner's way asks again, by the new one.
+    # Requests to the old owner are repeated to the new one.
     assert desk.told == []
     again = desk.ask("waits", TWO)
     again.epoch = 2
@@ -206,7 +206,7 @@ def test_a_new_owner_says_anew_what_its_partition_holds() -> None:
 
 
 def test_an_owner_of_before_gets_nothing() -> None:
-    """What was still on its way when its partition was taken would never be given back."""
+    """A request in flight when its partition was taken would never be released."""
     desk = Desk()
     desk.ledger.report({0: 5}, [])
     assert not desk.take("late", TWO)

@@ -49,7 +49,7 @@ class Process(Clock):
 
     async def _sleep(self, seconds: float) -> None:
         if asyncio.current_task() is not self._task:
-            # What runs behind other tests, on the same loop.
+            # Other tests run on the same event loop.
             await self._others_sleep(seconds)
             return
         self.steps += 1
@@ -99,7 +99,7 @@ async def test_a_full_batch_waits_no_longer(process: Process) -> None:
 
 
 async def test_what_comes_after_a_pause_is_committed_at_once(process: Process) -> None:
-    """The load before it says nothing."""
+    """The load before it does not count."""
     assert await process.commits(taking_ms=1) == STEPS_MAX
     process.up_ms += 1_000
     assert await process.commits(taking_ms=1, batches=1) == 0

@@ -10,7 +10,7 @@ from flowmesh.orchestrator.ownership.attached_workers import NAMES_MAX, Attached
 
 
 class Written:
-    """A store that keeps what is written; it waits for `gate` and fails as often as it is told."""
+    """A store that records lists; it waits for `gate` and fails `failures` times."""
 
     def __init__(self) -> None:
         self.lists: list[tuple[int, list[str] | None]] = []
@@ -27,7 +27,7 @@ class Written:
 
 
 class Noted:
-    """A roll of the workers in `here`, and what comes of it."""
+    """Attached workers with the names in `here`, and the stored lists."""
 
     def __init__(self) -> None:
         self.here: set[str] = set()
@@ -41,7 +41,7 @@ class Noted:
         )
 
     async def noted(self, *workers: str) -> list[tuple[int, list[str] | None]]:
-        """What was written in all once these are here."""
+        """Return all stored lists after these workers have attached."""
         self.here = set(workers)
         self.roll.note(lambda: self.here)
         await asyncio.gather(*self.tasks)

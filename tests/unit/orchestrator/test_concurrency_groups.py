@@ -65,7 +65,7 @@ class Keyed:
         return self.groups.by_key[NAME]
 
     def steps(self) -> list[tuple[str, type]]:
-        """Does what is to be done; who was told what."""
+        """Apply the next steps; return them by execution."""
         told = []
         for entry, command in next_steps(self.group):
             told.append((entry.execution_id, type(command)))
@@ -90,7 +90,7 @@ def test_so_many_begin_and_the_others_have_their_turn_in_order() -> None:
 
 
 def test_nobody_is_asked_twice_to_begin() -> None:
-    """Who was asked has the place, whether that is committed or not."""
+    """An execution that received its begin has its place before the commit."""
     keyed = Keyed(concurrency=1)
     ids = [keyed.started() for _ in range(3)]
     keyed.do(ids[0], Cancel())
@@ -173,7 +173,7 @@ def test_a_debounced_start_goes_to_the_one_that_waits() -> None:
 
 
 def test_the_last_start_answers_within_its_window() -> None:
-    """Whether it has ended or not; afterwards nothing of it is kept."""
+    """This holds after its end too; after the window no entry is kept."""
     keyed = Keyed(dedup_window_ms=10)
     first = keyed.started()
     assert isinstance(keyed.place(), JoinedStart)
@@ -188,7 +188,7 @@ def test_the_last_start_answers_within_its_window() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("WAITING_MAX", 2), ("MEMBERS_MAX", 3)])
 def test_a_line_is_bounded(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
-    """So are all lines of a process; whoever comes then is told to come back."""
+    """So are all groups of a process; later starts get OVERLOADED."""
     monkeypatch.setattr(module, name, value)
     keyed = Keyed(concurrency=1)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What an attached worker service is told of the tasks that wait for its credit."""
+"""Reports to an attached worker service about tasks that wait for its credit."""
 
 import asyncio
 
@@ -64,7 +64,7 @@ def test_without_a_backlog_nothing_is_said() -> None:
 
 
 def test_workers_that_have_left_are_forgotten_with_their_credit() -> None:
-    """Nothing is sent to them, and nobody counts on them."""
+    """They get no tasks and are not counted."""
     stream, queues = WorkerStream(), ready(1)
     grant(stream, queues, 3)
     stream.remove_sets(["s", "never-seen"])

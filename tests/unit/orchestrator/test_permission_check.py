@@ -1,4 +1,4 @@
-"""Whether a task may run is asked once of its kind, and what cannot be decided does not run."""
+"""Permission checks: one per kind of task; an undecided task does not run."""
 
 import sys
 from types import ModuleType
@@ -32,7 +32,7 @@ def items() -> Run:
 
 
 def test_a_kind_of_task_is_asked_about_once_in_an_execution() -> None:
-    """Whatever number of it there is; another kind, and another execution, is another question."""
+    """However many such tasks there are; each kind and each execution is checked separately."""
     policy = Remembers()
     permission_check, run = PermissionCheck(policy), items()
     run.state.actor, run.state.permissions = "ann", ("pay",)

@@ -33,7 +33,7 @@ def names(queues: ReadyQueues, *keys: Key) -> list[str]:
 
 
 def test_a_higher_priority_always_leaves_first() -> None:
-    """Strictly, whatever came before; equals leave in the order they came."""
+    """Strictly, regardless of arrival; equal tasks are sent in the order of arrival."""
     queues = ReadyQueues()
     for name, priority in [
         ("low", p.PRIORITY_LOW),
@@ -87,7 +87,7 @@ def test_a_kind_that_nobody_takes_leaves_room_for_the_others() -> None:
 
 
 def test_a_full_house_of_one_priority_leaves_room_for_a_higher_one() -> None:
-    """What is urgent does not wait until tens of thousands of others have left."""
+    """Urgent tasks do not wait until tens of thousands of others are sent."""
     queues = ReadyQueues()
     for _ in range(READY_MAX):
         queues.push(task("normal"))

@@ -1,4 +1,4 @@
-"""What goes between those who ask for permits and those who give them, and in which order."""
+"""Messages between requesters and grantors of permits, and their order."""
 
 import asyncio
 from dataclasses import replace
@@ -77,7 +77,7 @@ class Side:
 
     @property
     def busy(self) -> bool:
-        """Whether there is still something to say."""
+        """True while messages are in flight."""
         return not all(task.done() for task in self._tasks)
 
     async def heard(self, *calls: str) -> None:
@@ -111,7 +111,7 @@ async def test_what_a_report_holds_is_given_back_behind_it() -> None:
 
 
 async def test_who_took_himself_for_the_home_says_what_he_holds() -> None:
-    """What was given back to nobody meanwhile is not held any more."""
+    """Permits that were released without a receiver are not held any more."""
     side, held = Side(home="here"), token()
     await side.heard("ReportPermits")
     side.permits.hold("default", held, (ONE,))
@@ -135,7 +135,7 @@ async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
 
 
 async def test_a_peer_that_is_seen_later_is_told_what_is_held() -> None:
-    """It may be the home of permits that whoever owned these partitions before has taken."""
+    """It may be the home of permits that a former owner of these partitions has acquired."""
     side = Side(home="peer", peers=())
     side.permits.renewed()
     assert side.peer.calls == []
@@ -144,12 +144,12 @@ async def test_a_peer_that_is_seen_later_is_told_what_is_held() -> None:
     await side.heard("ReportPermits")
     assert list(side.peer.heard[0][1].report.partitions) == [ELSEWHERE]
     side.permits.renewed()
-    await done("all is said", lambda: not side.busy, within_s=PATIENCE_S)
+    await done("all messages are sent", lambda: not side.busy, within_s=PATIENCE_S)
     assert side.peer.calls == ["ReportPermits"]
 
 
 async def test_what_is_wanted_again_is_not_given_back() -> None:
-    """A delivery was lost, and the same attempt goes out again before anybody heard of it."""
+    """A delivery was lost, and the same attempt is sent again before the release is known."""
     side, wanted = Side(home="peer"), token()
     await side.heard("ReportPermits")
     side.peer.answers.clear()
@@ -162,7 +162,7 @@ async def test_what_is_wanted_again_is_not_given_back() -> None:
     side.permits.renewed()
     side.permits.recovered(range(64))
     side.peer.answers.set()
-    await done("all is said", lambda: not side.busy, within_s=PATIENCE_S)
+    await done("all messages are sent", lambda: not side.busy, within_s=PATIENCE_S)
     assert [each.in_use for each in side.permits.grantor.counters("default")] == [1]
     assert [each.ask.token for each in side.permits.report().held] == [wanted]
 
@@ -204,7 +204,7 @@ async def test_what_was_not_heard_is_given_back_again() -> None:
 
 
 async def test_an_ask_that_comes_behind_its_release_takes_nothing() -> None:
-    """Whoever asked has given up waiting for the answer, and would never give it back."""
+    """Its sender has stopped waiting for the answer and would never release the permit."""
     home = Side(home="here")
     home.epochs |= dict.fromkeys(range(64), 1)
     home.permits.recovered(range(64))
