@@ -16,7 +16,11 @@ CLUSTER_FILE = "cluster.json"
 SERVERS = ("postgres", "nats", "redis")
 # The order of draining: services that accept work, then those that run and store it, then those
 # that these depend on.
-STOP_ORDER = (("gateway", "worker"), ("orchestrator",), ("event", "registry", "definition"))
+STOP_ORDER = (
+    ("gateway", "worker"),
+    ("orchestrator",),
+    ("event", "registry", "definition", "identity"),
+)
 
 
 def layout(settings: Settings, *, orchestrators: int, workers: int) -> list[Member]:
@@ -25,6 +29,7 @@ def layout(settings: Settings, *, orchestrators: int, workers: int) -> list[Memb
     names += [("event", "event")]
     names += [(f"orchestrator-{n}", "orchestrator") for n in range(1, orchestrators + 1)]
     names += [(f"worker-{n}", "worker") for n in range(1, workers + 1)]
+    names += [("identity", "identity")]
     return [
         Member(
             name,
