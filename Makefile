@@ -81,7 +81,7 @@ dev: $(RUNS) ## the whole suite in one process, on servers of its own (Ctrl-C st
 	@$(BIN)/flowmesh dev
 
 cluster: $(RUNS) ## each service as its own process, two orchestrators and two workers
-	@$(BIN)/flowmesh cluster
+	@$(BIN)/flowmesh cluster --auth open
 
 # What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
 test test-long test-all check conformance: export FLOWMESH_CORE = pure

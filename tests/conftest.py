@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,6 +15,9 @@ from flowmesh import core
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.testing.databases import InitialDatabase, fresh_database
 from flowmesh.testing.suite import Suite, raw_channel
+
+# Suites of the tests are open where a test does not close them.
+os.environ.setdefault("FLOWMESH_AUTH", "open")
 
 
 def pytest_report_header() -> str:

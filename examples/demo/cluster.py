@@ -87,7 +87,7 @@ class Cluster:
         argv = tied(
             *("-m", "flowmesh.suite", "cluster", "--data-dir", str(self.data_dir)),
             *("--http-port", str(self.ports.http), "--grpc-port", str(self.ports.grpc)),
-            *("--egress", "open"),
+            *("--egress", "open", "--auth", "open"),
         )
         with self._log.open("ab") as log:
             # A session of its own: Ctrl-C is for the demo, which then stops the cluster.

@@ -203,6 +203,10 @@ _PROFILE: tuple[Row, ...] = (
     ("use", "operations.profiles:use_profile", "Use a profile from now on; without a name none."),
     ("delete", "operations.profiles:delete_profile", "Delete a profile."),
 )
+_IDENTITY: tuple[Row, ...] = (
+    ("init", "access.installation:init", "Create the key file of an installation."),
+    ("token", "access.installation:token", "Print a token for the first owner."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "Who is there, and how they are."),
     ("queues", "operations.limits:queues", "How full the queues are, and why tasks wait."),
@@ -247,6 +251,7 @@ def _make() -> App:
         made.command(parent)
     for name, text, rows in (
         ("profile", "Named addresses, namespaces and output formats.", _PROFILE),
+        ("identity", "Users, keys and the first owner of an installation.", _IDENTITY),
         ("limits", "What holds tasks back at run time.", _LIMITS),
         ("link-keys", "What links to decide are signed with.", _LINK_KEYS),
     ):

@@ -142,7 +142,8 @@ def access_of(
         return None
     if not settings.key_file:
         raise StartError(
-            "FLOWMESH_AUTH=closed needs FLOWMESH_KEY_FILE; make one with `flowmesh identity init`"
+            "a closed installation needs its key file: make one with `flowmesh identity init` and"
+            " name it with --key-file or FLOWMESH_KEY_FILE; --auth open lets every caller in"
         )
     try:
         keys = read_key_file(Path(settings.key_file))

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -190,6 +191,12 @@ class Settings(BaseSettings):
     def builtin_queues(self) -> tuple[str, ...]:
         """The queues of `worker_queues`."""
         return _listed(self.worker_queues)
+
+    @field_validator("key_file")
+    @classmethod
+    def _is_absolute(cls, value: str) -> str:
+        """Resolve the path now: processes that this one starts have other working folders."""
+        return str(Path(value).absolute()) if value else value
 
     @field_validator("advertise")
     @classmethod

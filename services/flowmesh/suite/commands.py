@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 Egress = Literal["open", "public"]
+Auth = Literal["open", "closed"]
 DEV_LOG_LEVEL = "warning"
 # A page of another site reaches a developer's machine by a name that resolves to it.
 LOCAL_HOSTS = "localhost"
@@ -27,6 +28,8 @@ EgressFlag = Annotated[Egress, _from("EGRESS")]
 DataDir = Annotated[str, _from("DATA_DIR")]
 HttpPort = Annotated[int, _from("HTTP_PORT")]
 GrpcPort = Annotated[int, _from("GRPC_PORT")]
+AuthFlag = Annotated[Auth, _from("AUTH")]
+KeyFile = Annotated[str, _from("KEY_FILE", shown=False)]
 Host = Annotated[str, _from("HOST")]
 HttpHosts = Annotated[str, _from("HTTP_HOSTS")]
 Postgres = Annotated[str, _from("POSTGRES", shown=False)]
@@ -48,6 +51,9 @@ def dev(
     http_port: HttpPort = 3000,
     grpc_port: GrpcPort = 7450,
     host: Host = "127.0.0.1",
+    auth: AuthFlag = "open",
+    key_file: KeyFile = "",
+    open_to_network: Annotated[bool, Parameter(negative="")] = False,
     http_hosts: HttpHosts = LOCAL_HOSTS,
     postgres: Postgres = "",
     nats: Nats = "",
@@ -78,6 +84,12 @@ def dev(
         Port of gRPC; 0 picks a free one.
     host
         Address to listen on.
+    auth
+        open: every caller may do everything; closed: each call needs a credential.
+    key_file
+        Key file of a closed installation, made by `flowmesh identity init`.
+    open_to_network
+        Listen on another address than this machine's own although everything is open.
     http_hosts
         Host names that HTTP requests may name beside localhost and IP addresses, separated by
         commas; * is any.
@@ -96,6 +108,12 @@ def dev(
     """
     flags: dict[str, Any] = dict(locals())
     own = {name: flags.pop(name) for name in ("ephemeral", "orchestrators", "workers")}
+    if auth == "open" and not flags.pop("open_to_network") and not _is_loopback(host):
+        return _fail(
+            f"everyone who reaches {host} could do everything: close the installation with"
+            " --auth closed (see `flowmesh identity init`), or pass --open-to-network"
+        )
+    flags.pop("open_to_network", None)
     from flowmesh.suite.dev import run_dev
 
     return _run(_given(**flags), lambda settings: run_dev(settings, **own))
@@ -111,6 +129,8 @@ def serve(
     grpc_port: int | None = None,
     http_port: int | None = None,
     advertise: str | None = None,
+    auth: AuthFlag = "closed",
+    key_file: str | None = None,
     data_dir: str | None = None,
     egress: Egress | None = None,
     log_level: str | None = None,
@@ -122,7 +142,7 @@ def serve(
     Parameters
     ----------
     services
-        definition, registry, event, orchestrator, worker, gateway; one or more.
+        identity, definition, registry, event, orchestrator, worker, gateway; one or more.
     postgres
         postgresql://user:password@host:port/name
     nats
@@ -139,6 +159,10 @@ def serve(
         Port of health, metrics and REST; 0 picks a free one.
     advertise
         host:port others reach this process at.
+    auth
+        closed: each call needs a credential; open: every caller may do everything.
+    key_file
+        Key file of the installation, made by `flowmesh identity init`.
     data_dir
         Folder for what this process keeps.
     egress
@@ -170,6 +194,8 @@ def cluster(
     postgres: Postgres = "",
     nats: Nats = "",
     redis: Redis = "",
+    auth: AuthFlag = "closed",
+    key_file: KeyFile = "",
     http_hosts: HttpHosts = LOCAL_HOSTS,
     log_level: LogLevel = DEV_LOG_LEVEL,
 ) -> int:
@@ -195,6 +221,10 @@ def cluster(
         Address of a NATS server with JetStream to use instead of the embedded one.
     redis
         Address of a Redis to use instead of the embedded one.
+    auth
+        closed: each call needs a credential; open: every caller may do everything.
+    key_file
+        Key file of the installation, made by `flowmesh identity init`.
     http_hosts
         Host names that HTTP requests may name beside localhost and IP addresses, separated by
         commas; * is any.
@@ -211,12 +241,23 @@ def cluster(
         postgres=postgres,
         nats=nats,
         redis=redis,
+        auth=auth,
+        key_file=key_file,
         http_hosts=http_hosts,
         log_level=log_level,
     )
     return _run(
         given, lambda settings: run_cluster(settings, orchestrators=orchestrators, workers=workers)
     )
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _given(**flags: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Commands of identity: the key of an installation, users, keys and logins."""
