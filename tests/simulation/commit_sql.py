@@ -134,7 +134,7 @@ class Rows:
         fence = self.fence(incarnation, p[2], p[3])
         besides = _besides(parts, p[PARAMETERS:])
         starts = [s for s in _rows(_STARTS, besides["starts"][2:]) if s["partition"] in fence]
-        lanes = _rows(_LANES, besides["finding"][:7])
+        lanes = _rows(_LANES, besides["lanes_and_values"][:7])
         self._check(starts, fence, p[4:10], lanes)
         me.position += 1
         if fence:
@@ -145,7 +145,7 @@ class Rows:
             if change["partition"] in fence and change["id"] in self.executions:
                 self.executions[change["id"]].update(change)
         self._lanes(lanes, fence, started)
-        self._values(_rows(_VALUES, besides["finding"][7:]), fence, started)
+        self._values(_rows(_VALUES, besides["lanes_and_values"][7:]), fence, started)
         appended = self._append(p[4:10], fence, started)
         self.outbox.setdefault(incarnation, {})[position + 1] = OutboxRow(
             [i for i, _ in appended], [seq for _, seq in appended], p[10], sorted(fence)
@@ -158,7 +158,7 @@ class Rows:
             if partition in fence and (not is_start or execution_id in started):
                 self.snapshots[execution_id] = (seq, body)
         self._tell(besides["messages"], fence, started)
-        self._begin(besides["starting"], fence, started)
+        self._begin(besides["group_entries"], fence, started)
         self._record(incarnation, position + 1, p, fence, appended, started)
         return self._answer(applied=True, partitions=sorted(fence), started=sorted(started))
 
@@ -273,7 +273,7 @@ class Rows:
                 self.waits.discard(key)
 
     def _begin(self, p: Sequence[Any], fence: set[int], started: set[str]) -> None:
-        """`sql/starting.sql`."""
+        """`sql/group_entries.sql`."""
         holds = _holding(fence, started)
         for place in filter(holds, _rows(_PLACES, p[:13])):
             self._place(place)

@@ -5,7 +5,7 @@ These tasks of the services have a `run` of their own, because no interval drive
 - `Committer`: a batch begins when the inbox holds a command.
 - `Publisher`: a commit queues events, which are published in order.
 - `Peer`: it lives as long as its stream to another orchestrator.
-- `OrchestratorStream`: it attaches to an orchestrator until it is retired, with delays between its streams.
+- `OrchestratorStream`: it reattaches to an orchestrator until it is retired.
 """
 
 import asyncio

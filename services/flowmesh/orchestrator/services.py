@@ -44,20 +44,20 @@ from flowmesh.orchestrator.dispatch.statistics.queue_stats import Queues
 from flowmesh.orchestrator.insight.ended_items import EndedItems
 from flowmesh.orchestrator.insight.insights import Insights
 from flowmesh.orchestrator.insight.subjects import Subjects
-from flowmesh.orchestrator.links.approval_links import Links
+from flowmesh.orchestrator.links.approval_links import ApprovalLinks
 from flowmesh.orchestrator.links.keys import LinkKeys
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.operations.cluster_stats import ClusterStats
 from flowmesh.orchestrator.operations.dead_letters import DeadLetters
 from flowmesh.orchestrator.operations.limit_operations import Limits
 from flowmesh.orchestrator.operations.live_workers import Workers
-from flowmesh.orchestrator.retention.deletion import Deleting
-from flowmesh.orchestrator.retention.erasure import Erasing
+from flowmesh.orchestrator.retention.deletion import ExecutionDeletion
+from flowmesh.orchestrator.retention.erasure import ExecutionErasure
 from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.retention.rules import RetentionRules
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.search.searches import Searches
-from flowmesh.orchestrator.signals.event_listeners import Listeners
+from flowmesh.orchestrator.signals.event_listeners import EventListeners
 from flowmesh.orchestrator.signals.keyed_signals import KeyedSignals
 from flowmesh.orchestrator.signals.webhook_receivers import ReceiverServer
 from flowmesh.orchestrator.storage.finished import FinishedStates
@@ -98,7 +98,7 @@ def serve_executions(runtime: Runtime, core: Core, searches: Searches) -> None:
     runtime.serve(
         ReceiverServer(
             reader=calls.reader,
-            listeners=Listeners(
+            listeners=EventListeners(
                 changes=calls.changes, payloads=memory.payloads, store=given.store.messages
             ),
         ),
@@ -165,7 +165,7 @@ def permit_server(core: Core) -> PermitServer:
 def serve_control(runtime: Runtime, core: Core) -> None:
     """Serve actions on single nodes, and the links by which people decide approvals."""
     control = core.calls.control
-    links = Links(
+    links = ApprovalLinks(
         keys=LinkKeys(store=core.given.store.link_keys, new_secret=secrets.token_bytes),
         reader=core.calls.reader,
         control=control,
@@ -285,7 +285,7 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
     def stub_at(address: str) -> retention_grpc.RetentionServiceAsyncStub:
         return runtime.stub_at(retention_grpc.RetentionServiceStub, address)
 
-    deleting = Deleting(
+    deletion = ExecutionDeletion(
         store=given.store.retention,
         states=memory.states,
         reader=calls.reader,
@@ -294,7 +294,7 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
         finished=finished,
         stub_at=stub_at,
     )
-    erasing = Erasing(
+    erasure = ExecutionErasure(
         store=given.store.erasures,
         executions=given.store.executions,
         reader=calls.reader,
@@ -310,8 +310,8 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
         RetentionServer(
             rules=RetentionRules(store=given.store.retention, default_days=retention_days),
             archiving=archiving,
-            deleting=deleting,
-            erasing=erasing,
+            deletion=deletion,
+            erasure=erasure,
         ),
         retention_grpc.add_RetentionServiceServicer_to_server,
     )
@@ -321,6 +321,6 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
         metrics=given.metrics,
         retention_days=retention_days,
         archiving=archiving,
-        finish_erasures=erasing.finish,
+        finish_erasures=erasure.finish,
         log=runtime.log,
     )

@@ -31,16 +31,16 @@ LOOKS_MAX = 64
 _STATM = Path("/proc/self/statm")
 
 
-def give_back_large_blocks() -> None:
+def return_large_blocks() -> None:
     """Configure malloc of this process before it starts threads; no effect on other C libraries."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(_MMAP_THRESHOLD, LARGE_BYTES)
         libc.mallopt(_ARENA_MAX, ARENAS)
-        threading.Thread(target=_give_back_pages, args=(libc,), name="memory", daemon=True).start()
+        threading.Thread(target=_trim_pages, args=(libc,), name="memory", daemon=True).start()
 
 
-def _give_back_pages(libc: Any) -> None:
+def _trim_pages(libc: Any) -> None:
     """Trim when the process has grown; double the distance as long as a trim returns little.
 
     Memory in use at one time may be free at the next.

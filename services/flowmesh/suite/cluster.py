@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.embedded.nats import free_port
 from flowmesh.runtime import Settings
-from flowmesh.suite.files import data_folder, say, write_private
+from flowmesh.suite.files import data_folder, print_line, write_private
 from flowmesh.suite.ports import check_port
 from flowmesh.suite.processes import Member, Processes
 
@@ -55,7 +55,7 @@ async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -
         cluster = Cluster(settings.model_copy(update=addresses), servers, members)
         stack.push_async_callback(cluster.stop)
         await cluster.start()
-        say(cluster.table())
+        print_line(cluster.table())
         await _until_signal()
 
 

@@ -269,7 +269,7 @@ def _run(flags: dict[str, Any], work: Any) -> int:
     import uvloop
 
     from flowmesh.runtime import Settings, unknown_variables
-    from flowmesh.suite.files import complain
+    from flowmesh.suite.files import print_error
     from flowmesh.telemetry import configure_logs
 
     try:
@@ -278,7 +278,7 @@ def _run(flags: dict[str, Any], work: Any) -> int:
         return _fail(_validation_text(error))
     configure_logs(settings.log_level, settings.log_format)
     for name in unknown_variables():
-        complain(f"no setting reads {name}; see `flowmesh config`")
+        print_error(f"no setting reads {name}; see `flowmesh config`")
     try:
         uvloop.run(_cancellable(work(settings)))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -311,9 +311,9 @@ async def _cancellable(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _fail(text: str) -> int:
-    from flowmesh.suite.files import complain
+    from flowmesh.suite.files import print_error
 
-    complain(text)
+    print_error(text)
     return 1
 
 

@@ -13,7 +13,7 @@ from flowmesh.embedded import EmbeddedServers
 from flowmesh.embedded.nats import free_port
 from flowmesh.runtime import Process, Settings
 from flowmesh.suite.banner import dev_banner
-from flowmesh.suite.files import data_folder, say, write_private
+from flowmesh.suite.files import data_folder, print_line, write_private
 from flowmesh.suite.ports import check_port
 from flowmesh.suite.processes import Member, Processes
 from flowmesh.suite.services import CORE, load
@@ -72,10 +72,10 @@ async def run_dev(
             _, told = await process.checks.report()
             away = {name for name, answer in told["checks"].items() if answer != "ok"}
             rows = processes.rows()
-            say(dev_banner(process, servers, away, rows, took_s=took, ephemeral=ephemeral))
+            print_line(dev_banner(process, servers, away, rows, took_s=took, ephemeral=ephemeral))
 
         await Process(settings, services).run(ready)
-    say("Stopped.")
+    print_line("Stopped.")
 
 
 def _others(*, orchestrators: int, workers: int) -> list[Member]:

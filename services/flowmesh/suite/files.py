@@ -10,12 +10,12 @@ from flowmesh.runtime import Settings
 from flowmesh.telemetry import Unfailing
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Write to standard output at once; ignore a closed output, so that servers keep running."""
     print(text, file=Unfailing(sys.stdout), flush=True)
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Write a line to standard error; ignore a closed one."""
     print(f"flowmesh: {text}", file=Unfailing(sys.stderr), flush=True)
 

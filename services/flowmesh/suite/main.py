@@ -16,7 +16,7 @@ from flowmesh.cli import app as client_app
 from flowmesh.cli.command_line import SUITE
 from flowmesh.extras import ExtraMissing, needed_by
 from flowmesh.rpc.environment import GRPC_ENVIRONMENT
-from flowmesh.suite.allocator import give_back_large_blocks
+from flowmesh.suite.allocator import return_large_blocks
 from flowmesh.suite.lean import load_libraries
 
 COMMANDS = (
@@ -46,7 +46,7 @@ def main() -> None:
 
 def _run(command: str) -> Any:
     if command in SERVERS:
-        give_back_large_blocks()
+        return_large_blocks()
         # No object that is loaded now becomes garbage; collection is enabled when the process
         # serves.
         gc.disable()

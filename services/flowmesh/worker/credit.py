@@ -7,7 +7,7 @@ the number of slots is reduced.
 
 from collections.abc import Sequence
 
-KEEPS_ONE_OF = 8
+RESERVE_FROM_SLOTS = 8
 """A stream without tasks keeps one slot for its next task if there are this many slots for each."""
 
 
@@ -77,7 +77,7 @@ class Credit:
         """
         grants: dict[str, int] = {}
         if len(stream_ids) == 1:
-            self._give(grants, stream_ids[0], self.free)
+            self._grant_slots(grants, stream_ids[0], self.free)
         else:
             self._share(grants, stream_ids)
         for stream_id in stream_ids:
@@ -89,33 +89,33 @@ class Credit:
     def _share(self, grants: dict[str, int], stream_ids: Sequence[str]) -> None:
         # Few slots rotate among the streams with tasks.
         turns = sorted(
-            stream_ids, key=lambda one: (self._need(one) == 0, self._last_turn.get(one, 0))
+            stream_ids, key=lambda one: (self._unmet_backlog(one) == 0, self._last_turn.get(one, 0))
         )
-        needed = not self._kept(stream_ids) and any(map(self._need, stream_ids))
+        needed = not self._reserve(stream_ids) and any(map(self._unmet_backlog, stream_ids))
         for stream_id in turns:
-            without = self.granted(stream_id) == 0 and stream_id not in self._recalled_at
-            if without and (self._need(stream_id) or not needed):
-                self._give(grants, stream_id, 1)
-        needs = {stream_id: self._need(stream_id) for stream_id in stream_ids}
+            empty = self.granted(stream_id) == 0 and stream_id not in self._recalled_at
+            if empty and (self._unmet_backlog(stream_id) or not needed):
+                self._grant_slots(grants, stream_id, 1)
+        needs = {stream_id: self._unmet_backlog(stream_id) for stream_id in stream_ids}
         total, free = sum(needs.values()), self.free
         for stream_id, need in needs.items():
             if need:
-                self._give(grants, stream_id, min(need, -(-free * need // total)))
+                self._grant_slots(grants, stream_id, min(need, -(-free * need // total)))
         share = -(-self.slots // len(stream_ids)) if stream_ids else 0
         for stream_id in stream_ids:
             if stream_id not in self._recalled_at:
-                self._give(grants, stream_id, share - self.granted(stream_id))
+                self._grant_slots(grants, stream_id, share - self.granted(stream_id))
 
     def recall(self, stream_ids: Sequence[str], now_ms: float) -> list[str]:
         """Return streams whose unused slots are recalled for others that need some."""
         if self.free or not any(self._starved(stream_id) for stream_id in stream_ids):
             return []
-        kept = self._kept(stream_ids)
+        reserve = self._reserve(stream_ids)
         idle = [
             stream_id
             for stream_id in stream_ids
-            if not self._need(stream_id)
-            and self.granted(stream_id) > kept
+            if not self._unmet_backlog(stream_id)
+            and self.granted(stream_id) > reserve
             and stream_id not in self._recalled_at
         ]
         for stream_id in idle:
@@ -143,20 +143,20 @@ class Credit:
     def unanswered(self, before_ms: float) -> list[str]:
         return [stream_id for stream_id, at in self._recalled_at.items() if at < before_ms]
 
-    def _kept(self, stream_ids: Sequence[str]) -> int:
+    def _reserve(self, stream_ids: Sequence[str]) -> int:
         """Return the slots that each stream keeps even while others have waiting tasks."""
-        return 1 if self.slots >= KEEPS_ONE_OF * len(stream_ids) else 0
+        return 1 if self.slots >= RESERVE_FROM_SLOTS * len(stream_ids) else 0
 
     def _starved(self, stream_id: str) -> bool:
         """Return whether a stream has no credit, and is new or has waiting tasks."""
         if self.granted(stream_id) or stream_id in self._recalled_at:
             return False
-        return self._need(stream_id) > 0 or stream_id not in self._served
+        return self._unmet_backlog(stream_id) > 0 or stream_id not in self._served
 
-    def _need(self, stream_id: str) -> int:
+    def _unmet_backlog(self, stream_id: str) -> int:
         return max(0, self._backlog.get(stream_id, 0) - self.granted(stream_id))
 
-    def _give(self, grants: dict[str, int], stream_id: str, slots: int) -> None:
+    def _grant_slots(self, grants: dict[str, int], stream_id: str, slots: int) -> None:
         slots = min(slots, self.free)
         if slots > 0:
             self._granted[stream_id] = self.granted(stream_id) + slots

@@ -30,7 +30,7 @@ class Events:
     async def publish(
         self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
     ) -> None:
-        told = Event(
+        message = Event(
             id=event["id"],
             source=event["source"],
             type=event["type"],
@@ -39,5 +39,5 @@ class Events:
             data=Payload(data=orjson.dumps(event.get("data"))),
             extensions=extensions_of(extension_values(event)),
         )
-        await self._triggers.PublishEvent(PublishEventRequest(namespace=namespace, event=told))
+        await self._triggers.PublishEvent(PublishEventRequest(namespace=namespace, event=message))
         await self._subscribers.publish(namespace, subject, event, headers)

@@ -137,7 +137,7 @@ async def drain(
 ) -> None:
     """Stop taking tasks, let running ones end, and return those that do not end in time."""
     relay.drain_set(pool)
-    server.ask_all_to_leave()
+    server.drain_all()
     with suppress(TimeoutError):
         async with asyncio.timeout(limits.DRAIN_MS / 1000):
             await relay.until_quiet()

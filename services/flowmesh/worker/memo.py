@@ -44,7 +44,7 @@ class Memo:
         )
         self._aside = Aside(monotonic_ms, lambda: self._counted.labels("unavailable").inc())
 
-    async def through(
+    async def cached_or_run(
         self, rule: MemoRule, attempt: Attempt, run: Callable[[], Awaitable[Output]]
     ) -> Output:
         """Return the cached result, or run the task and cache its result unless it fails."""

@@ -168,7 +168,7 @@ class BuiltinPool(WorkerSet):
                 _check_input(spec, attempt)
                 if spec.memo is not None and self._memo is not None:
                     run = partial(self._ran, spec, attempt)
-                    output = await self._memo.through(spec.memo, attempt, run)
+                    output = await self._memo.cached_or_run(spec.memo, attempt, run)
                 else:
                     output = await self._ran(spec, attempt)
                 _check_output(spec, output)

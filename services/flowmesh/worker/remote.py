@@ -37,7 +37,7 @@ class RemoteWorker(WorkerSet):
         self._relay = relay
         self._monotonic_ms = monotonic_ms
         self._heard_at_ms = monotonic_ms()
-        self._say = WorkResponse(pong=True)
+        self._next = WorkResponse(pong=True)
         self._tasks: deque[tuple[Task, TaskSpec | None]] = deque()
         self._cancels: list[str] = []
         self._sent_specs: OrderedDict[str, None] = OrderedDict()
@@ -71,18 +71,18 @@ class RemoteWorker(WorkerSet):
         self._wake.set()
 
     def recorded(self, recorded: TaskRecorded) -> None:
-        self._say.recorded.append(recorded)
+        self._next.recorded.append(recorded)
         self._wake.set()
 
     def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
         for token in stale:
-            self._say.exceptions.append(
+            self._next.exceptions.append(
                 ResultException(token=token, kind=RESULT_EXCEPTION_KIND_STALE)
             )
         while self._receipts and self._receipts[0].done:
             receipt = self._receipts.popleft()
             self._waiting_results -= receipt.results
-            self._say.acknowledged_frame = receipt.frame
+            self._next.acknowledged_frame = receipt.frame
         self._wake.set()
 
     def check_alive(self, now_ms: float) -> None:
@@ -91,9 +91,9 @@ class RemoteWorker(WorkerSet):
             # Its stream may be blocked by a message that the worker does not read.
             self._relay.remove_set(self)
 
-    def ask_to_leave(self) -> None:
+    def request_drain(self) -> None:
         """Ask the worker to drain: the worker service is about to stop."""
-        self._say.drain = True
+        self._next.drain = True
         self._wake.set()
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class RemoteWorker(WorkerSet):
         if request.drain and not self.draining:
             self._relay.drain_set(self)
         if request.ping:
-            self._say.pong = True
+            self._next.pong = True
             self._wake.set()
 
     async def responses(self) -> AsyncIterator[WorkResponse]:
@@ -145,7 +145,7 @@ class RemoteWorker(WorkerSet):
                 yield self._next_response()
 
     def _next_response(self) -> WorkResponse:
-        response, self._say = self._say, WorkResponse()
+        response, self._next = self._next, WorkResponse()
         size = 0
         if not self._tasks:
             # After the tasks that they cancel, in any order in which a worker reads a message.
@@ -181,7 +181,7 @@ def _exact(result: TaskResult) -> TaskResult:
     try:
         path = inexact(result.output.data, "output")
     except (msgspec.DecodeError, RecursionError):
-        return result  # not JSON: whatever reads it says so
+        return result  # not JSON: its reader reports that
     if not path:
         return result
     message = f"{path} is an integer that cannot be kept: {ALLOWED}"

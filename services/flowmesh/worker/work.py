@@ -53,10 +53,10 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
                 await reader
             self._disconnect(worker)
 
-    def ask_all_to_leave(self) -> None:
+    def drain_all(self) -> None:
         for worker in self._workers.values():
             self._relay.drain_set(worker)
-            worker.ask_to_leave()
+            worker.request_drain()
 
     def close_all(self) -> None:
         for worker in list(self._workers.values()):

@@ -62,7 +62,7 @@ class Cached:
                 raise invalid("no")
             return Output.of(self.ran if output is None else output)
 
-        return await self.memo.through(MemoRule(spec, lambda: 0), attempt, run)
+        return await self.memo.cached_or_run(MemoRule(spec, lambda: 0), attempt, run)
 
     def counted(self, outcome: str) -> float:
         found = self.metrics.registry.get_sample_value(COUNTED, {"outcome": outcome})

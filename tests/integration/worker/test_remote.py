@@ -322,7 +322,7 @@ async def test_what_is_around_an_output_is_bounded_too(
             await client.acknowledged(await client.end(result))
             failure = orchestrator.results[result.token].failure
             assert getattr(failure, "class") == "ValidationError"
-            assert "around the output" in failure.message
+            assert "without its output" in failure.message
 
 
 async def test_more_unacknowledged_results_than_allowed_end_the_stream(

@@ -148,7 +148,7 @@ used as (
     order by 1
     on conflict (execution_id) do update set seq = excluded.seq, body = excluded.body
 ),
-told as (
+sent as (
     insert into messages (partition, id, target, command)
     select m.partition, m.id, m.target, m.command
     from unnest($64::int[], $65::text[], $66::text[], $67::bytea[], $68::text[], $69::bool[])
@@ -172,7 +172,7 @@ told as (
     where w.waits and (not w.is_start or w.execution_id in (select id from started))
     order by 1, 2, 3
     on conflict do nothing
-), over as (
+), ended as (
     delete from waits w
     using wait u
     where not u.waits and w.namespace = u.namespace and w.name = u.name

@@ -10,7 +10,7 @@ import pytest
 
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.storage import archive as module
-from flowmesh.orchestrator.storage.archive import Archive, Filed, Vanished
+from flowmesh.orchestrator.storage.archive import Archive, ArchiveInput, Vanished
 
 NOW_US = 1_790_000_000_000_000
 COUNT = 30
@@ -18,9 +18,9 @@ _MADE = ExecutionIds(5)
 IDS = [_MADE.make(NOW_US + number * 1_000, 1) for number in range(COUNT)]
 
 
-def filed(execution_id: str, workflow: str = "w") -> Filed:
+def filed(execution_id: str, workflow: str = "w") -> ArchiveInput:
     summary = {"executionId": execution_id, "workflow": workflow, "startedAtUs": NOW_US}
-    return Filed(summary, lines(execution_id))
+    return ArchiveInput(summary, lines(execution_id))
 
 
 def lines(execution_id: str) -> Iterator[bytes]:
@@ -99,12 +99,12 @@ def test_the_last_one_takes_its_file_along(archive: Archive, tmp_path: Path) -> 
 def test_what_vanishes_while_it_is_written_is_left_out(tmp_path: Path) -> None:
     """Its lines are taken back; if nothing is left there is no file."""
 
-    def vanishing(execution_id: str) -> Filed:
+    def vanishing(execution_id: str) -> ArchiveInput:
         def cut() -> Iterator[bytes]:
             yield from lines(execution_id)
             raise Vanished
 
-        return Filed({"executionId": execution_id, "startedAtUs": NOW_US}, cut())
+        return ArchiveInput({"executionId": execution_id, "startedAtUs": NOW_US}, cut())
 
     archive = Archive(tmp_path)
     archive.write("n", NOW_US, IDS[:3], [filed(IDS[0]), vanishing(IDS[1]), filed(IDS[2])])
@@ -145,7 +145,7 @@ def test_a_document_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """However well it is packed: none of them is larger than a piece may be."""
     monkeypatch.setattr(module, "CHUNK_BYTES", 1_000)
     archive, whole = Archive(tmp_path), b"y" * 50_123
-    archive.write("n", NOW_US, IDS[:1], [Filed({"executionId": IDS[0]}, [whole])])
+    archive.write("n", NOW_US, IDS[:1], [ArchiveInput({"executionId": IDS[0]}, [whole])])
     found = archive.find("n", IDS[0])
     assert found is not None
     pieces = list(found)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flowmesh.orchestrator.links.tokens import (
     TOKEN_CHARACTERS_MAX,
-    Link,
+    ApprovalLink,
     TokenInvalid,
     key_of,
     link_of,
@@ -16,7 +16,7 @@ from flowmesh.orchestrator.links.tokens import (
 )
 
 SECRET = bytes(range(32))
-LINK = Link("default", "exec-1", "each[3]/ok", 5, "ann ü", 1, 1_900_000_000_000_000)
+LINK = ApprovalLink("default", "exec-1", "each[3]/ok", 5, "ann ü", 1, 1_900_000_000_000_000)
 TOKEN = token_of(LINK, 7, SECRET)
 CHARACTERS = string.ascii_letters + string.digits + "-_.= \0é"
 

@@ -100,7 +100,7 @@ def test_the_frame_of_a_second_worker_with_the_same_task_is_acknowledged() -> No
         frame = link.next_request()
         assert [result.token for result in frame.results] == ["T"]
         relay.received(link, AttachResponse(acknowledged_frame=frame.results_frame))
-        assert [remote._say.acknowledged_frame for remote in (back, second)] == [1, 1]
+        assert [remote._next.acknowledged_frame for remote in (back, second)] == [1, 1]
 
     run(test())
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as pb_grpc
-from flowmesh.orchestrator.links.approval_links import Links
+from flowmesh.orchestrator.links.approval_links import ApprovalLinks
 from flowmesh.orchestrator.operations.control import Control
 from flowmesh.orchestrator.ownership.peers import was_forwarded
 
@@ -12,7 +12,7 @@ from flowmesh.orchestrator.ownership.peers import was_forwarded
 class ControlServer(pb_grpc.ControlServiceServicer):
     """Control of single nodes, reruns of executions, and approval links."""
 
-    def __init__(self, *, control: Control, links: Links) -> None:
+    def __init__(self, *, control: Control, links: ApprovalLinks) -> None:
         self._control = control
         self._links = links
 

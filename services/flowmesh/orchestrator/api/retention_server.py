@@ -7,8 +7,8 @@ from flowmesh.api.execution.v1 import retention_service_pb2 as pb
 from flowmesh.api.execution.v1 import retention_service_pb2_grpc as pb_grpc
 from flowmesh.orchestrator.model.errors import execution_not_found
 from flowmesh.orchestrator.ownership.peers import was_forwarded
-from flowmesh.orchestrator.retention.deletion import Deleting
-from flowmesh.orchestrator.retention.erasure import Erasing
+from flowmesh.orchestrator.retention.deletion import ExecutionDeletion
+from flowmesh.orchestrator.retention.erasure import ExecutionErasure
 from flowmesh.orchestrator.retention.rules import RetentionRules
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.rpc import namespace_of
@@ -22,13 +22,13 @@ class RetentionServer(pb_grpc.RetentionServiceServicer):
         *,
         rules: RetentionRules,
         archiving: Archiving,
-        deleting: Deleting,
-        erasing: Erasing,
+        deletion: ExecutionDeletion,
+        erasure: ExecutionErasure,
     ) -> None:
         self._rules = rules
         self._archiving = archiving
-        self._deleting = deleting
-        self._erasing = erasing
+        self._deletion = deletion
+        self._erasure = erasure
 
     async def GetRetention(
         self, request: pb.GetRetentionRequest, context: Any
@@ -45,12 +45,12 @@ class RetentionServer(pb_grpc.RetentionServiceServicer):
     async def DeleteExecution(
         self, request: pb.DeleteExecutionRequest, context: Any
     ) -> pb.DeleteExecutionResponse:
-        return await self._deleting.delete(request, forwarded=was_forwarded(context))
+        return await self._deletion.delete(request, forwarded=was_forwarded(context))
 
     async def EraseExecution(
         self, request: pb.EraseExecutionRequest, context: Any
     ) -> pb.EraseExecutionResponse:
-        await self._erasing.erase(request, forwarded=was_forwarded(context))
+        await self._erasure.erase(request, forwarded=was_forwarded(context))
         return pb.EraseExecutionResponse()
 
     async def ListArchived(

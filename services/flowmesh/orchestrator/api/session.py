@@ -244,7 +244,7 @@ class Session:
         # An end in memory may be decided and not committed: wait for the commit.
         if entry is None or entry.state.ended or not answer.created:
             watch = _watch_of(start.call_id, namespace, answer.execution_id)
-            self._spawn(self._wait(watch, begun=answer.created))
+            self._spawn(self._wait(watch, just_started=answer.created))
         else:
             self._watch(start.call_id, namespace, answer.execution_id)
 
@@ -260,7 +260,7 @@ class Session:
         else:
             self._result(call_id, namespace, execution_id, state)
 
-    async def _wait(self, watch: pb.SessionWatch, *, begun: bool = False) -> None:
+    async def _wait(self, watch: pb.SessionWatch, *, just_started: bool = False) -> None:
         """Wait for the end of an execution, at any owner and for any time.
 
         The result of an execution that continued as new is the result of its last run.
@@ -270,7 +270,7 @@ class Session:
         while True:
             try:
                 ended = await self._outcomes.outcome(
-                    watch, WAIT_MAX_MS, forwarded=self._forwarded, begun=begun
+                    watch, WAIT_MAX_MS, forwarded=self._forwarded, just_started=just_started
                 )
             except (Unavailable, *CONNECTION_LOST) as error:
                 if self._forwarded and isinstance(error, Unavailable):

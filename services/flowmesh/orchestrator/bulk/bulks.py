@@ -109,7 +109,7 @@ class Bulks:
         if request.request_id:
             known = await self._store.find_by_request(namespace, request.request_id)
             if known is not None:
-                return _same(known, request)
+                return _repeated(known, request)
         partition = next(iter(self._owned), None)
         if partition is None:
             raise partition_unavailable(0)
@@ -132,8 +132,8 @@ class Bulks:
             row = await self._store.find_by_request(namespace, request.request_id)
             if row is None:
                 raise storage_unavailable()
-            return _same(row, request)
-        self._go_on(row)
+            return _repeated(row, request)
+        self._start_running(row)
         return bulk_message(row)
 
     async def get(self, namespace: str, bulk_id: str) -> pb.Bulk:
@@ -155,7 +155,7 @@ class Bulks:
     async def gained(self, partitions: Iterable[int]) -> None:
         """Continue the bulks of partitions that this process has gained."""
         for row in await self._store.running(list(partitions)):
-            self._go_on(row)
+            self._start_running(row)
 
     async def _row(self, namespace: str, bulk_id: str) -> BulkRow:
         row = None
@@ -199,7 +199,7 @@ class Bulks:
 
     # --- running ---
 
-    def _go_on(self, row: BulkRow) -> None:
+    def _start_running(self, row: BulkRow) -> None:
         if row.id not in self._running:
             self._running.add(row.id)
             self._spawn(self._run(row))
@@ -228,42 +228,42 @@ class Bulks:
             if taken is None:
                 return None
             row = taken
-        told = await self._do(row, page)
-        counted = [outcome for outcome in told.values() if outcome is not None]
+        outcomes = await self._do(row, page)
+        errors = [outcome for outcome in outcomes.values() if outcome is not None]
         failures = [
             {"executionId": i, "reason": e.reason, "message": e.message}
-            for i, e in told.items()
+            for i, e in outcomes.items()
             if e is not None and not _is_skip(e)
         ]
         room = max(0, FAILURES_KEPT - len(orjson.loads(row.failures)))
-        counted_row = await self._store.count_page(
+        counted_bulk = await self._store.count_page(
             row.id,
             row.cursor,
             next_cursor=page[-1],
-            applied=len(page) - len(counted),
-            skipped=len(counted) - len(failures),
+            applied=len(page) - len(errors),
+            skipped=len(errors) - len(failures),
             failed=len(failures),
             failures=orjson.dumps(failures[:room]).decode(),
         )
-        if counted_row is None or counted_row.status != pb.BULK_STATUS_RUNNING:
+        if counted_bulk is None or counted_bulk.status != pb.BULK_STATUS_RUNNING:
             return None
-        return counted_row
+        return counted_bulk
 
     async def _do(self, row: BulkRow, page: list[str]) -> dict[str, FlowmeshError | None]:
         """Apply the action to a page at the requested rate; return the error of each, or None."""
         bulk = bulk_message(row)
-        told: dict[str, FlowmeshError | None] = {}
+        outcomes: dict[str, FlowmeshError | None] = {}
         slots = asyncio.Semaphore(AT_ONCE)
         begun_ms = self._clock.monotonic_ms()
 
-        async def one(place: int, execution_id: str) -> None:
+        async def act(place: int, execution_id: str) -> None:
             early_ms = begun_ms + place * 1_000 / bulk.rate_per_second - self._clock.monotonic_ms()
             await asyncio.sleep(max(0.0, early_ms / 1_000))
             async with slots:
-                told[execution_id] = await self._act(bulk, execution_id)
+                outcomes[execution_id] = await self._act(bulk, execution_id)
 
-        await asyncio.gather(*(one(place, each) for place, each in enumerate(page)))
-        return told
+        await asyncio.gather(*(act(place, each) for place, each in enumerate(page)))
+        return outcomes
 
     async def _act(self, bulk: pb.Bulk, execution_id: str) -> FlowmeshError | None:
         """Apply the action; retry while the owner cannot answer."""
@@ -287,7 +287,7 @@ def _is_skip(error: FlowmeshError) -> bool:
     return isinstance(error, WrongState | NotFound)
 
 
-def _same(row: BulkRow, request: pb.StartBulkRequest) -> pb.Bulk:
+def _repeated(row: BulkRow, request: pb.StartBulkRequest) -> pb.Bulk:
     action = request.action.SerializeToString(deterministic=True)
     if row.filter != request.filter or row.action != action:
         shown = request.request_id[:128]

@@ -46,7 +46,7 @@ class HistoryReplays:
                 replayer = HistoryReplayer(execution_id, subject.plan, subject.recorded)
                 with contextlib.closing(replayer):
                     return await _shown(replayer, request)
-            subject, replayer = await self._at_hand(namespace, row)
+            subject, replayer = await self._up_to_date(namespace, row)
             try:
                 if subject.truncated:
                     return await self._replayed(subject, row, request)
@@ -55,7 +55,9 @@ class HistoryReplays:
                 # Dispose of others after the response is sent.
                 asyncio.get_running_loop().call_soon(self._keep_few)
 
-    async def _at_hand(self, namespace: str, row: ExecutionRow) -> tuple[Subject, HistoryReplayer]:
+    async def _up_to_date(
+        self, namespace: str, row: ExecutionRow
+    ) -> tuple[Subject, HistoryReplayer]:
         """Return a cached history with the events committed since."""
         execution_id = row.id
         known = self._kept.pop(execution_id, None)

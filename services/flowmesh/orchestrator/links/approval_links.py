@@ -9,7 +9,7 @@ from flowmesh.engine import NodeState, State
 from flowmesh.errors import Forbidden, Gone, Invalid, WrongState
 from flowmesh.orchestrator.links.keys import VALID_MS_MAX, LinkKeys
 from flowmesh.orchestrator.links.tokens import (
-    Link,
+    ApprovalLink,
     TokenInvalid,
     key_of,
     link_of,
@@ -29,7 +29,7 @@ PATH = "/approve/"
 _APPROVED = {pb.LINK_SCOPE_APPROVE: True, pb.LINK_SCOPE_REJECT: False}
 
 
-class Links:
+class ApprovalLinks:
     """Creates and reads links. A decision by link passes the same checks as any other."""
 
     def __init__(
@@ -59,10 +59,10 @@ class Links:
         node = state.node(request.node)
         if node is None or node.planned.approval is None:
             raise node_not_found(request.node)
-        if refusal := _unasked(state, node, request.by):
+        if refusal := _refusal_reason(state, node, request.by):
             raise WrongState("NODE_STATE_WRONG", refusal)
         expires = self._expires_at(node, request.valid_ms * 1_000)
-        link = Link(
+        link = ApprovalLink(
             namespace=namespace,
             execution_id=request.execution_id,
             node=node.id,
@@ -91,7 +91,7 @@ class Links:
         node = state.node(link.node)
         if node is None or node.scheduled_at_us != link.asked_at_us:
             raise WrongState("LINK_USED", f"{link.node} does not wait for this decision any more")
-        if refusal := _unasked(state, node, link.by):
+        if refusal := _refusal_reason(state, node, link.by):
             raise WrongState("LINK_USED", refusal)
         return pb.ReadApprovalLinkResponse(
             approval=pending_approval(link.execution_id, node, state.plan.workflow_id),
@@ -131,7 +131,7 @@ class Links:
             execution_id=link.execution_id, sequence=decided.sequence, outcome=decided.outcome
         )
 
-    async def _link(self, token: str) -> Link:
+    async def _link(self, token: str) -> ApprovalLink:
         try:
             secret = await self.keys.secret(key_of(token))
             if secret is None:
@@ -146,12 +146,12 @@ class Links:
         return link
 
 
-def _unasked(state: State, node: NodeState, by: str) -> str:
+def _refusal_reason(state: State, node: NodeState, by: str) -> str:
     """Return the reason for which a person cannot decide; empty if they can."""
     asked = node.approval
-    said = next((one for one in asked.decisions if one.by == by), None) if asked else None
-    if said is not None:
-        return f"{by} has {'approved' if said.approved else 'rejected'} {node.id} already"
+    decision = next((one for one in asked.decisions if one.by == by), None) if asked else None
+    if decision is not None:
+        return f"{by} has {'approved' if decision.approved else 'rejected'} {node.id} already"
     if asked is None or node.id not in state.asking:
         return f"{node.id} has been decided or has not requested approval"
     if asked.assignees and by not in asked.assignees:

@@ -16,7 +16,7 @@ _PURPOSE = b"flowmesh approval link 1\0"
 """Purpose in the signed text: no other text signed with the same key is valid as a link."""
 
 
-class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class ApprovalLink(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The right to decide one approval until a time; `asked_at_us` is the time of the request."""
 
     namespace: str
@@ -32,9 +32,9 @@ class TokenInvalid(Exception):
     """The text is not a token, or was not signed with this key."""
 
 
-def token_of(link: Link, key_id: int, secret: bytes) -> str:
-    said = f"{key_id}.{_text(msgspec.json.encode(link))}"
-    return f"{said}.{_signature(said, secret)}"
+def token_of(link: ApprovalLink, key_id: int, secret: bytes) -> str:
+    content = f"{key_id}.{_text(msgspec.json.encode(link))}"
+    return f"{content}.{_signature(content, secret)}"
 
 
 def key_of(token: str) -> int:
@@ -46,21 +46,21 @@ def key_of(token: str) -> int:
     return int(key)
 
 
-def link_of(token: str, secret: bytes) -> Link:
+def link_of(token: str, secret: bytes) -> ApprovalLink:
     """Return the content of a token after the check of its signature. Raises TokenInvalid."""
-    said, _, signature = token.rpartition(".")
-    if not hmac.compare_digest(_signature(said, secret).encode(), signature.encode()):
+    content, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(_signature(content, secret).encode(), signature.encode()):
         raise TokenInvalid
     try:
-        text = said.partition(".")[2]
+        text = content.partition(".")[2]
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        return msgspec.json.decode(data, type=Link)
+        return msgspec.json.decode(data, type=ApprovalLink)
     except (binascii.Error, ValueError) as error:
         raise TokenInvalid from error
 
 
-def _signature(said: str, secret: bytes) -> str:
-    signed = _PURPOSE + said.encode("utf-8", "surrogatepass")
+def _signature(content: str, secret: bytes) -> str:
+    signed = _PURPOSE + content.encode("utf-8", "surrogatepass")
     return _text(hmac.new(secret, signed, hashlib.sha256).digest())
 
 

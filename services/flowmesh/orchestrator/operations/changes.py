@@ -103,12 +103,12 @@ class ExecutionChanges:
             request.request_id = command.request_id = self._new_id(partition)
         stub_at = stub_at or self._router.stub_at
 
-        async def here() -> Answer:
+        async def local() -> Answer:
             return await self._router.submitted(
                 lambda reply: PendingCommand(execution_id, partition, command, reply)
             )
 
-        async def there(address: str) -> Any:
+        async def remote(address: str) -> Any:
             return await self._router.peers.call(address, call(stub_at(address)))
 
-        return await self._router.at_owner(partition, here, there, forwarded=forwarded)
+        return await self._router.at_owner(partition, local, remote, forwarded=forwarded)

@@ -216,8 +216,8 @@ class Control:
         value = request.input if request.HasField("input") else state.input
         edited = {f"node_inputs.{node}": one for node, one in request.node_inputs.items()}
         await self._check_payloads(request, {"input": value, **edited})
-        given = await self._payloads.content(plan.namespace, value)
-        self._plans.check_input(plan, given)
+        data = await self._payloads.content(plan.namespace, value)
+        self._plans.check_input(plan, data)
         partition, key = await self._starts.place_for(request, plan, value)
         command = Start(
             value,
@@ -235,20 +235,20 @@ class Control:
         known = await self._canonical(plan.namespace, request)
         digest.update(known.SerializeToString(deterministic=True))
 
-        async def here() -> Started:
-            return await self._starts.begun(
+        async def local() -> Started:
+            return await self._starts.start_local(
                 plan,
                 lambda reply: PendingStart(
                     partition, command, reply, plan=plan, start_digest=digest.digest()
                 ),
             )
 
-        async def there(address: str) -> Started:
-            made = self._stub_at(address).RerunExecution(request, metadata=FORWARDED)
-            response = await self._router.peers.call(address, made)
+        async def remote(address: str) -> Started:
+            call = self._stub_at(address).RerunExecution(request, metadata=FORWARDED)
+            response = await self._router.peers.call(address, call)
             return Started(response.execution_id, response.created)
 
-        started = await self._router.at_owner(partition, here, there, forwarded=forwarded)
+        started = await self._router.at_owner(partition, local, remote, forwarded=forwarded)
         return pb.RerunExecutionResponse(execution_id=started.execution_id, created=started.created)
 
     async def _canonical(

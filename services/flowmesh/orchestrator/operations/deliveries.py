@@ -215,7 +215,7 @@ class Deliveries:
             return True
         command = Join(asked.by_id, asked.by_node, asked.by_attempt)
 
-        async def here() -> None:
+        async def local() -> None:
             answer = await self._router.submitted(
                 lambda reply: PendingCommand(asked.execution_id, partition, command, reply)
             )
@@ -224,13 +224,13 @@ class Deliveries:
                     "OVERLOADED", "too many executions wait for its end", retry_after_ms=1_000
                 )
 
-        async def there(address: str) -> None:
+        async def remote(address: str) -> None:
             stub = self._partition_stub(address)
             made = stub.DeliverMessage(pb.DeliverMessageRequest(message=message))
             await self._router.peers.call(address, made)
 
         try:
-            await self._router.at_owner(partition, here, there, forwarded=forwarded)
+            await self._router.at_owner(partition, local, remote, forwarded=forwarded)
         except (NotFound, WrongState):
             if forwarded:
                 raise
@@ -272,17 +272,17 @@ class Deliveries:
         if partition is None:
             return
 
-        async def here() -> object:
+        async def local() -> object:
             return await self._router.submitted(
                 lambda reply: PendingCommand(execution_id, partition, command, reply)
             )
 
-        async def there(address: str) -> object:
+        async def remote(address: str) -> object:
             made = call(self._partition_stub(address))
             return await self._router.peers.call(address, made)
 
         with contextlib.suppress(NotFound):
-            await self._router.at_owner(partition, here, there, forwarded=forwarded)
+            await self._router.at_owner(partition, local, remote, forwarded=forwarded)
 
 
 def _elsewhere(_stub: PartitionStub) -> Awaitable[Any]:

@@ -60,7 +60,9 @@ class Executions:
                 timeout_ms=request.wait_ms,
                 without_nodes=request.without_nodes,
             )
-            waited = await self._outcomes.wait(asked, forwarded=forwarded, begun=started.created)
+            waited = await self._outcomes.wait(
+                asked, forwarded=forwarded, just_started=started.created
+            )
             execution = waited.execution if waited.ended else None
         return pb.StartExecutionResponse(
             execution_id=started.execution_id, created=started.created, execution=execution

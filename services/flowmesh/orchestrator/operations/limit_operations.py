@@ -67,7 +67,7 @@ class Limits:
         namespace, kind = namespace_of(limit), limit.kind
         subject = _subject(kind, limit.subject)
         _check_numbers(limit)
-        words = {
+        numbers = {
             "concurrency": limit.concurrency,
             "rate": limit.rate_per_second,
             "burst": limit.burst,
@@ -75,7 +75,7 @@ class Limits:
             "max_size": limit.max_size,
             "retries": limit.retries,
         }
-        said = " ".join(f"{name}={value:g}" for name, value in words.items() if value)
+        shown = " ".join(f"{name}={value:g}" for name, value in numbers.items() if value)
         await self._store.set(
             namespace=namespace,
             kind=kind,
@@ -88,13 +88,13 @@ class Limits:
             retries=limit.retries,
             actor=_text(request.actor, "actor"),
             reason=_text(request.reason, "reason"),
-            logged_as=f"{rule_name(kind, subject)} {said or 'no limit'}",
+            logged_as=f"{rule_name(kind, subject)} {shown or 'no limit'}",
         )
-        return pb.SetLimitResponse(unreachable=await self._made_known())
+        return pb.SetLimitResponse(unreachable=await self._reload_everywhere())
 
     async def delete(self, request: pb.DeleteLimitRequest) -> pb.DeleteLimitResponse:
         subject = _subject(request.kind, request.subject)
-        gone = await self._store.delete(
+        deleted = await self._store.delete(
             namespace=namespace_of(request),
             kind=request.kind,
             subject=subject,
@@ -102,23 +102,27 @@ class Limits:
             reason=_text(request.reason, "reason"),
             logged_as=rule_name(request.kind, subject),
         )
-        unreachable = await self._made_known() if gone else []
-        return pb.DeleteLimitResponse(deleted=gone, unreachable=unreachable)
+        unreachable = await self._reload_everywhere() if deleted else []
+        return pb.DeleteLimitResponse(deleted=deleted, unreachable=unreachable)
 
     async def stop(self, request: pb.StopDispatchRequest) -> pb.StopDispatchResponse:
         if not await self._store.stop_dispatch(**_switch(request)):
-            raise WrongState("DISPATCH_STOPPED", f"dispatch of {_what(request)} is stopped already")
-        return pb.StopDispatchResponse(unreachable=await self._made_known())
+            raise WrongState(
+                "DISPATCH_STOPPED", f"dispatch of {_stop_subject(request)} is stopped already"
+            )
+        return pb.StopDispatchResponse(unreachable=await self._reload_everywhere())
 
     async def start(self, request: pb.StartDispatchRequest) -> pb.StartDispatchResponse:
         if not await self._store.start_dispatch(**_switch(request)):
-            raise WrongState("DISPATCH_NOT_STOPPED", f"dispatch of {_what(request)} is not stopped")
-        return pb.StartDispatchResponse(unreachable=await self._made_known())
+            raise WrongState(
+                "DISPATCH_NOT_STOPPED", f"dispatch of {_stop_subject(request)} is not stopped"
+            )
+        return pb.StartDispatchResponse(unreachable=await self._reload_everywhere())
 
-    async def _made_known(self) -> list[str]:
+    async def _reload_everywhere(self) -> list[str]:
         """Reload limits on every orchestrator; return the addresses of unreachable ones."""
         await self._rules.load()
-        _, unreachable = await self._of_peers(
+        _, unreachable = await self._ask_peers(
             lambda peer: self._permit_stub(peer).ReloadLimits(
                 pb.ReloadLimitsRequest(), timeout=PEER_TIMEOUT_S
             )
@@ -134,11 +138,13 @@ class Limits:
         rules = self._dispatcher.limiter.rules
         response = pb.ListLimitsResponse(uses=self._uses(namespace), stops=self._stops(namespace))
         response.limits.extend(
-            _limit_message(row) for (of, _), row in sorted(rules.limits.items()) if of == namespace
+            _limit_message(row)
+            for (row_namespace, _), row in sorted(rules.limits.items())
+            if row_namespace == namespace
         )
         if forwarded:
             return response
-        parts, unreachable = await self._of_peers(
+        parts, unreachable = await self._ask_peers(
             lambda peer: self._stub_at(peer).ListLimits(
                 request, metadata=FORWARDED, timeout=PEER_TIMEOUT_S
             )
@@ -220,7 +226,7 @@ class Limits:
         mine = self._queues.of(namespace_of(request), now_ms)
         if forwarded:
             return pb.ListQueuesResponse(queues=mine)
-        parts, unreachable = await self._of_peers(
+        parts, unreachable = await self._ask_peers(
             lambda peer: self._stub_at(peer).ListQueues(
                 request, metadata=FORWARDED, timeout=PEER_TIMEOUT_S
             )
@@ -232,7 +238,7 @@ class Limits:
         # Every worker service is attached to every orchestrator, so each has all reports.
         return pb.ListBreakersResponse(breakers=self._dispatcher.services.breakers.listed())
 
-    async def _of_peers(self, ask: Callable[[str], Awaitable[M]]) -> tuple[list[M], list[str]]:
+    async def _ask_peers(self, ask: Callable[[str], Awaitable[M]]) -> tuple[list[M], list[str]]:
         """Return the answers of the other orchestrators, and the addresses of unreachable ones."""
         peers = self._ownership.peers()
         answers = await asyncio.gather(*map(ask, peers), return_exceptions=True)
@@ -266,7 +272,7 @@ def _switch(request: pb.StopDispatchRequest | pb.StartDispatchRequest) -> _Switc
         "workflow_id": request.workflow_id,
         "actor": _text(request.actor, "actor"),
         "reason": _text(request.reason, "reason"),
-        "logged_as": _what(request),
+        "logged_as": _stop_subject(request),
     }
 
 
@@ -287,7 +293,7 @@ def _limit_message(row: LimitRow) -> pb.Limit:
     )
 
 
-def _what(request: pb.StopDispatchRequest | pb.StartDispatchRequest) -> str:
+def _stop_subject(request: pb.StopDispatchRequest | pb.StartDispatchRequest) -> str:
     if request.workflow_id:
         return rule_name(pb.LIMIT_KIND_WORKFLOW, request.workflow_id)
     return f"namespace {namespace_of(request)}"

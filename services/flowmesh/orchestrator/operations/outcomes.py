@@ -31,7 +31,7 @@ class Outcomes:
         self._runs = runs
 
     async def wait(
-        self, request: pb.WaitExecutionRequest, *, forwarded: bool, begun: bool = False
+        self, request: pb.WaitExecutionRequest, *, forwarded: bool, just_started: bool = False
     ) -> pb.WaitExecutionResponse:
         """Wait for the end of the last run, at most for the time in the request; see `outcome`."""
         namespace, execution_id = namespace_of(request), request.execution_id
@@ -44,12 +44,14 @@ class Outcomes:
                 want_execution=True,
                 without_nodes=request.without_nodes,
             )
-            ended = await self.outcome(watch, timeout_ms, forwarded=forwarded, begun=begun)
+            ended = await self.outcome(
+                watch, timeout_ms, forwarded=forwarded, just_started=just_started
+            )
             if ended is None or ended.status != EXECUTION_CONTINUED:
                 break
             execution_id = await self._runs.last(namespace, execution_id, until)
             timeout_ms = max(1, int((until - asyncio.get_running_loop().time()) * 1000))
-            begun = False
+            just_started = False
         if ended is None:
             return pb.WaitExecutionResponse()
         if isinstance(ended, pb.SessionResult):
@@ -61,22 +63,27 @@ class Outcomes:
         return pb.WaitExecutionResponse(ended=True, execution=execution)
 
     async def outcome(
-        self, watch: pb.SessionWatch, timeout_ms: int, *, forwarded: bool, begun: bool = False
+        self,
+        watch: pb.SessionWatch,
+        timeout_ms: int,
+        *,
+        forwarded: bool,
+        just_started: bool = False,
     ) -> State | pb.SessionResult | None:
         """Return the end of an execution from its owner; None if it did not end in time.
 
-        The call moves with the partition to a new owner. Unless the execution has just `begun`, it
-        may have ended long ago or not exist, so its rows are read first.
+        The call moves with the partition to a new owner. Unless the execution has
+        `just_started`, it may have ended long ago or not exist, so its rows are read first.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_ms / 1000
         namespace, execution_id = watch.namespace, watch.execution_id
-        if not begun and not self._reader.runs_here(namespace, execution_id):
+        if not just_started and not self._reader.runs_here(namespace, execution_id):
             state = await self._reader.state(namespace, execution_id)
             if state.ended:
                 return state
 
-        async def here() -> State | pb.SessionResult | None:
+        async def local() -> State | pb.SessionResult | None:
             future = self._waiters.future(execution_id)
             timer = loop.call_at(until, _expire, future)
             try:
@@ -91,7 +98,7 @@ class Outcomes:
                 timer.cancel()
                 future.cancel()
 
-        async def there(address: str) -> State | pb.SessionResult | None:
+        async def remote(address: str) -> State | pb.SessionResult | None:
             try:
                 async with asyncio.timeout_at(until):
                     return await self._router.peers.at(address).outcome(watch)
@@ -101,7 +108,7 @@ class Outcomes:
         partition = partition_of_execution(execution_id)
         try:
             return await self._router.at_owner(
-                partition, here, there, forwarded=forwarded, until=until
+                partition, local, remote, forwarded=forwarded, until=until
             )
         except Unavailable:
             if loop.time() >= until:

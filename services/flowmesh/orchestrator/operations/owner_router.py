@@ -42,7 +42,7 @@ class OwnerRouter:
         self.peers = peers
         self.stub_at = stub_at
 
-    async def submitted(self, work: Callable[[Reply], PendingCommand]) -> Answer:
+    async def submitted(self, build: Callable[[Reply], PendingCommand]) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer | Exception) -> None:
@@ -53,14 +53,14 @@ class OwnerRouter:
             else:
                 future.set_result(answer)
 
-        self._inbox.submit(work(reply))
+        self._inbox.submit(build(reply))
         return await future
 
     async def at_owner(
         self,
         partition: int,
-        here: Callable[[], Awaitable[M]],
-        there: Callable[[str], Awaitable[M]],
+        local: Callable[[], Awaitable[M]],
+        remote: Callable[[str], Awaitable[M]],
         *,
         forwarded: bool,
         until: float | None = None,
@@ -72,12 +72,12 @@ class OwnerRouter:
         while True:
             try:
                 if partition in ownership.epochs:
-                    return await here()
+                    return await local()
                 if forwarded:
                     raise partition_unavailable(partition)
                 address = ownership.owner_address(partition)
                 if address is not None:
-                    return await there(address)
+                    return await remote(address)
             except Moved:
                 if forwarded:
                     raise partition_unavailable(partition) from None

@@ -57,6 +57,6 @@ class QuickStarts:
         if partition not in self._ownership.epochs:
             return False
         reply = self._queue_sizes.admitted(plan, reply_in(plan.namespace))
-        work = self._starts.work_for(request, plan, partition, reply, search)
-        self._inbox.submit(work)
+        command = self._starts.build_command(request, plan, partition, reply, search)
+        self._inbox.submit(command)
         return True

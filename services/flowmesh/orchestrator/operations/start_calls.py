@@ -83,27 +83,31 @@ class StartCalls:
     ) -> Started:
         partition, key = await self.place_for(request, plan, request.input)
 
-        async def here() -> Started:
+        async def local() -> Started:
             search: Values = ()
             if plan.search or request.labels:
                 search = await self.search_values(request.labels, plan, request.input)
             known = await known_input(self._payloads, plan, request.input)
-            return await self.begun(
+            return await self.start_local(
                 plan,
-                lambda reply: self.work_for(request, plan, partition, reply, search, key, known),
+                lambda reply: self.build_command(
+                    request, plan, partition, reply, search, key, known
+                ),
             )
 
-        async def there(address: str) -> Started:
-            asked = pb.StartExecutionRequest()
-            asked.CopyFrom(request)
-            asked.wait_ms = 0
+        async def remote(address: str) -> Started:
+            forwarded_request = pb.StartExecutionRequest()
+            forwarded_request.CopyFrom(request)
+            forwarded_request.wait_ms = 0
             if not current_traceparent():
-                return await self._router.peers.at(address).start(asked)
-            made = self._router.stub_at(address).StartExecution(asked, metadata=FORWARDED)
-            response = await self._router.peers.call(address, made)
+                return await self._router.peers.at(address).start(forwarded_request)
+            call = self._router.stub_at(address).StartExecution(
+                forwarded_request, metadata=FORWARDED
+            )
+            response = await self._router.peers.call(address, call)
             return Started(response.execution_id, response.created)
 
-        return await self._router.at_owner(partition, here, there, forwarded=forwarded)
+        return await self._router.at_owner(partition, local, remote, forwarded=forwarded)
 
     def partition_for(self, request: Any, plan: Plan) -> int:
         """Return the partition of a start without concurrency key: by its request id.
@@ -112,17 +116,17 @@ class StartCalls:
         after a lost response, or elsewhere, and still creates one execution.
         """
         if not request.request_id:
-            request.request_id = self._id_of_ours(plan.namespace)
+            request.request_id = self._request_id_in_owned_partition(plan.namespace)
         return partition_of_request(plan.namespace, request.request_id)
 
-    def _id_of_ours(self, namespace: str) -> str:
-        mine = self._ownership.epochs
-        if not mine:
+    def _request_id_in_owned_partition(self, namespace: str) -> str:
+        owned = self._ownership.epochs
+        if not owned:
             raise partition_unavailable(0)
         while True:
-            drawn = self._new_id(0)
-            if partition_of_request(namespace, drawn) in mine:
-                return drawn
+            request_id = self._new_id(0)
+            if partition_of_request(namespace, request_id) in owned:
+                return request_id
 
     async def place_for(
         self, request: Any, plan: Plan, given: payload_pb2.Payload
@@ -141,26 +145,26 @@ class StartCalls:
         request.request_id = request.request_id or self._new_id(partition)
         return partition, key
 
-    async def begun(self, plan: Plan, made: Callable[[Reply], PendingStart]) -> Started:
+    async def start_local(self, plan: Plan, build: Callable[[Reply], PendingStart]) -> Started:
         """Start an execution here, or return the one that answers it. Raises QUEUE_FULL."""
         try:
-            return await self._begun(plan, made)
+            return await self._submit_start(plan, build)
         except RequestReused as reused:
-            return await answer_of(self._reader, self._payloads, made(no_reply), reused)
+            return await answer_of(self._reader, self._payloads, build(no_reply), reused)
 
-    async def _begun(self, plan: Plan, made: Callable[[Reply], PendingStart]) -> Started:
+    async def _submit_start(self, plan: Plan, build: Callable[[Reply], PendingStart]) -> Started:
         answer: Answer | None = None
         admitted, epoch = self._queue_sizes.admitted, 0
         if plan.start_shared:
-            asked = made(no_reply)
-            answer, epoch = await self._starts.known(asked), asked.epoch
+            request = build(no_reply)
+            answer, epoch = await self._starts.known(request), request.epoch
 
-        def work(reply: Reply) -> PendingStart:
-            start = made(admitted(plan, reply))
+        def build_admitted(reply: Reply) -> PendingStart:
+            start = build(admitted(plan, reply))
             start.epoch = epoch
             return start
 
-        answer = answer or await self._router.submitted(work)
+        answer = answer or await self._router.submitted(build_admitted)
         assert isinstance(answer, Started)
         return answer
 
@@ -173,7 +177,7 @@ class StartCalls:
             data = await self._payloads.read(plan.namespace, given.reference.digest)
         return start_values(labels, plan, data)
 
-    def work_for(
+    def build_command(
         self,
         request: pb.StartExecutionRequest,
         plan: Plan,
@@ -195,6 +199,8 @@ class StartCalls:
             command.breakpoints = Breakpoints(
                 request.stop_everywhere, frozenset(request.breakpoints), actor=request.actor
             )
-        of = partial(start_digest, request)
-        own = of(known or request.input)
-        return PendingStart(partition, command, reply, plan=plan, start_digest=own, digest_of=of)
+        digest_of = partial(start_digest, request)
+        digest = digest_of(known or request.input)
+        return PendingStart(
+            partition, command, reply, plan=plan, start_digest=digest, digest_of=digest_of
+        )

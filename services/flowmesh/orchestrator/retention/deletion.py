@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Stub = pb_grpc.RetentionServiceAsyncStub
 
 
-class Deleting:
+class ExecutionDeletion:
     """Deletes executions with all their rows, and from the archive."""
 
     def __init__(
@@ -53,16 +53,16 @@ class Deleting:
         if partition is None:
             raise execution_not_found(execution_id)
 
-        async def here() -> pb.DeleteExecutionResponse:
+        async def local() -> pb.DeleteExecutionResponse:
             await self._delete(namespace_of(request), execution_id)
             return pb.DeleteExecutionResponse()
 
-        async def there(address: str) -> pb.DeleteExecutionResponse:
+        async def remote(address: str) -> pb.DeleteExecutionResponse:
             stub = self._stub_at(address)
             asked = stub.DeleteExecution(request, metadata=FORWARDED)
             return await self._router.peers.call(address, asked)
 
-        return await self._router.at_owner(partition, here, there, forwarded=forwarded)
+        return await self._router.at_owner(partition, local, remote, forwarded=forwarded)
 
     async def _delete(self, namespace: str, execution_id: str) -> None:
         try:

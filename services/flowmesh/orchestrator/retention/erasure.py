@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ROUND_MAX = 100
 
 
-class Erasing:
+class ExecutionErasure:
     """Erases executions; `finish` completes interrupted erasures."""
 
     def __init__(

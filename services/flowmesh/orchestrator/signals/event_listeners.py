@@ -30,7 +30,7 @@ ACTOR = "event"
 Event = receiver_service_pb2.DeliveredEvent
 
 
-class Listeners:
+class EventListeners:
     """Finds listening executions, and sends each event once as each awaited signal."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Listeners:
         }
         at_once = asyncio.Semaphore(AT_ONCE_MAX)
 
-        async def tell(execution_id: str, signal: str) -> bool:
+        async def send(execution_id: str, signal: str) -> bool:
             request = pb.SignalExecutionRequest(
                 namespace=event.namespace,
                 execution_id=execution_id,
@@ -92,11 +92,11 @@ class Listeners:
                 actor=ACTOR,
             )
             async with at_once:
-                return await self._tell(request)
+                return await self._signal(request)
 
-        return sum(await asyncio.gather(*(tell(*each) for each in waiting)))
+        return sum(await asyncio.gather(*(send(*each) for each in waiting)))
 
-    async def _tell(self, request: pb.SignalExecutionRequest) -> bool:
+    async def _signal(self, request: pb.SignalExecutionRequest) -> bool:
         try:
             await self._changes.signal(request, forwarded=False, keyed=True)
         except PASSING:

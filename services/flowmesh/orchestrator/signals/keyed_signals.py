@@ -55,7 +55,7 @@ class KeyedSignals:
             raise NotFound("WAIT_NOT_FOUND", message)
         at_once = asyncio.Semaphore(AT_ONCE_MAX)
 
-        async def tell(execution_id: str) -> pb.KeyedSignal:
+        async def send(execution_id: str) -> pb.KeyedSignal:
             signal = pb.SignalExecutionRequest(
                 namespace=namespace,
                 execution_id=execution_id,
@@ -73,8 +73,8 @@ class KeyedSignals:
                     return pb.KeyedSignal(execution_id=execution_id)
                 return pb.KeyedSignal(execution_id=execution_id, sequence=answer.sequence)
 
-        told = await asyncio.gather(*map(tell, waiting))
-        return pb.SignalByKeyResponse(executions=told)
+        sent = await asyncio.gather(*map(send, waiting))
+        return pb.SignalByKeyResponse(executions=sent)
 
     async def _waiting(self, namespace: str, keyed: str, request_id: str) -> list[str]:
         if not request_id:

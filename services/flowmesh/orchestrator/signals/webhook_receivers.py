@@ -8,14 +8,14 @@ from flowmesh.api.execution.v1 import receiver_service_pb2 as pb
 from flowmesh.api.execution.v1 import receiver_service_pb2_grpc as rpc
 from flowmesh.engine import NodeState, Scope
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
-from flowmesh.orchestrator.signals.event_listeners import Listeners
+from flowmesh.orchestrator.signals.event_listeners import EventListeners
 from flowmesh.rpc import namespace_of
 
 
 class ReceiverServer(rpc.ReceiverServiceServicer):
     """Translates ReceiverService messages."""
 
-    def __init__(self, *, reader: ExecutionReader, listeners: Listeners) -> None:
+    def __init__(self, *, reader: ExecutionReader, listeners: EventListeners) -> None:
         self._reader = reader
         self._listeners = listeners
 

@@ -38,7 +38,7 @@ Summary = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class ArchiveInput:
     """An execution to be archived: its entry in the index, and its lines."""
 
     summary: Summary
@@ -57,7 +57,7 @@ class _File:
         self._file = file
         self.index: list[Summary] = []
 
-    def pack(self, filed: Filed) -> None:
+    def pack(self, filed: ArchiveInput) -> None:
         begin = self._file.tell()
         try:
             with gzip.GzipFile(filename="", mode="wb", fileobj=self._file) as packed:
@@ -93,7 +93,7 @@ class Archive:
         self._folder = folder
 
     def write(
-        self, namespace: str, started_at_us: int, ids: Iterable[str], filed: Iterable[Filed]
+        self, namespace: str, started_at_us: int, ids: Iterable[str], filed: Iterable[ArchiveInput]
     ) -> None:
         """Write a file of executions that were started on the same day; return when it is on disk.
 
@@ -183,7 +183,7 @@ class Archive:
                         continue
                     changed = change(_unpacked(source, entry))
                     if changed is not None:
-                        file.pack(Filed(entry, changed))
+                        file.pack(ArchiveInput(entry, changed))
             _name(stem, path, file)
 
     def _entries(self, namespace: str, execution_id: str) -> Iterator[tuple[Path, Summary]]:

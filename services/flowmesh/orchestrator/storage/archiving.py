@@ -18,7 +18,7 @@ from flowmesh.engine import replay
 from flowmesh.errors import WrongState
 from flowmesh.orchestrator.model.messages import execution_message, status_name
 from flowmesh.orchestrator.model.plans import PlanCache
-from flowmesh.orchestrator.storage.archive import Archive, Filed, Vanished
+from flowmesh.orchestrator.storage.archive import Archive, ArchiveInput, Vanished
 from flowmesh.orchestrator.storage.batch import DAY_US
 from flowmesh.orchestrator.storage.redacted_events import without_values
 from flowmesh.orchestrator.storage.stores.archive_store import ArchivedRow, ArchiveStore
@@ -91,7 +91,7 @@ class Archiving:
                 namespace,
                 day * DAY_US,
                 [row.id for row in members],
-                (Filed(_summary(row), self._lines(row, ask)) for row in members),
+                (ArchiveInput(_summary(row), self._lines(row, ask)) for row in members),
             )
 
     def _lines(self, row: ArchivedRow, ask: Ask) -> Iterator[bytes]:
@@ -130,7 +130,7 @@ class Archiving:
         if self._archive is None:
             return None
         found = await asyncio.to_thread(self._archive.find, namespace, execution_id)
-        return _beside(found) if found is not None else None
+        return _in_thread(found) if found is not None else None
 
     async def execution(self, namespace: str, execution_id: str) -> execution_pb2.Execution | None:
         """Return an archived execution as callers see it, marked as archived."""
@@ -260,7 +260,7 @@ def _payload_line(digest: str, encoding: str, data: bytes) -> Iterator[bytes]:
     yield b'"}\n'
 
 
-async def _beside(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Read from a disk in a thread."""
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece

@@ -342,7 +342,7 @@ class CommitBatch:
             return _columns(self.changes, 8)
         if part == "served":
             return [list(self.served.keys()), list(self.served.values())]
-        if part == "finding":
+        if part == "lanes_and_values":
             return _columns(self.lanes, 7) + _columns(self.values, 7)
         if part == "payloads":
             born = {start[0] for start in self.starts}

@@ -98,7 +98,7 @@ class Payloads:
         for digest in digests:
             self._cached_bytes -= len(self._cache.pop((namespace, digest), b""))
 
-    def at_hand(self, namespace: str, payload: payload_pb2.Payload) -> bytes | None:
+    def content_if_cached(self, namespace: str, payload: payload_pb2.Payload) -> bytes | None:
         """Return the bytes of a payload without a query; None if a query is needed."""
         if not payload.HasField("reference"):
             return payload.data

@@ -28,10 +28,10 @@ PARTS = {
     "starts": 18,
     "changes": 8,
     "served": 2,
-    "finding": 14,
+    "lanes_and_values": 14,
     "payloads": 10,
     "messages": 14,
-    "starting": 19,
+    "group_entries": 19,
 }
 """Parts and their numbers of parameters; each is a file in `sql/`."""
 

@@ -56,7 +56,7 @@ def _events(rows: Iterable[bytes]) -> Iterator[history_event_pb2.HistoryEvent]:
         yield from history_event_pb2.HistoryEvents.FromString(row).events
 
 
-def _let_go(entry: Entry | None, alone: int) -> int:
+def _dispose(entry: Entry | None, unshared: int) -> int:
     """Dispose of an entry without other references; return the references to it and its state.
 
     Without this the garbage collector has to find it, which delays everything else.
@@ -64,12 +64,12 @@ def _let_go(entry: Entry | None, alone: int) -> int:
     if entry is None:
         return 0
     references = sys.getrefcount(entry) + sys.getrefcount(entry.state)
-    if references == alone:
+    if references == unshared:
         dispose(entry.state)
     return references
 
 
-_ALONE = _let_go(Entry(State("", Plan(plan_pb2.Plan(), [], None)), None), 0)
+_UNSHARED = _dispose(Entry(State("", Plan(plan_pb2.Plan(), [], None)), None), 0)
 """References to an entry and its state that nothing else refers to."""
 
 
@@ -147,7 +147,7 @@ class States:
         """Mark an execution as ended: it stays cached for a while, then it is evicted first."""
         self._ended.append(execution_id)
         if len(self._ended) > ENDED_MAX:
-            _let_go(self.evict(self._ended.popleft()), _ALONE)
+            _dispose(self.evict(self._ended.popleft()), _UNSHARED)
 
     def evict(self, execution_id: str) -> Entry | None:
         """Evict an execution; return its entry."""
@@ -213,23 +213,23 @@ class States:
         found = Found()
         for start in range(0, len(execution_ids), LOAD_BATCH):
             ids = execution_ids[start : start + LOAD_BATCH]
-            spoilt = await self._add(found, ids, self._finished_kept)
-            if spoilt:
-                await self._add(found, spoilt, no_snapshots)
+            undecodable = await self._add(found, ids, self._finished_kept)
+            if undecodable:
+                await self._add(found, undecodable, no_snapshots)
         return found
 
     async def _add(self, found: Found, ids: Sequence[str], kept: CachedSnapshots) -> list[str]:
         """Rebuild executions; return those whose cached snapshot cannot be decoded."""
-        spoilt: list[str] = []
+        undecodable: list[str] = []
         ended: list[State] = []
         plans = dict(self._plans.by_digest)
         for stored in await self._store.load(ids, plans, kept):
             try:
                 entry = self._rebuild(stored, plans)
-            except Exception:  # noqa: BLE001 (told to everybody who asks for it)
+            except Exception:  # noqa: BLE001 (reported to every reader of it)
                 # An execution that cannot be decoded must not keep others from being read.
                 if stored.snapshot_cached:
-                    spoilt.append(stored.execution_id)
+                    undecodable.append(stored.execution_id)
                     continue
                 self._log.exception("execution_unreadable", execution_id=stored.execution_id)
                 found.broken.add(stored.execution_id)
@@ -240,7 +240,7 @@ class States:
             await asyncio.sleep(0)
         if ended and self._finished is not None:
             await self._finished.keep(ended)
-        return spoilt
+        return undecodable
 
     def _rebuild(self, stored: StoredExecution, plans: Mapping[str, Plan]) -> Entry:
         plan = plans.get(stored.plan_digest)

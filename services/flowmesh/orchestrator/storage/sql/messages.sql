@@ -5,7 +5,7 @@
 --  $7 answered: partition[], $8 id[]
 --  $9 waits: namespace[], $10 name[], $11 execution_id[], $12 partition[], $13 is_start[],
 --      $14 waits[] (false: no longer)
-told as (
+sent as (
     insert into messages (partition, id, target, command)
     select m.partition, m.id, m.target, m.command
     from unnest($1::int[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bool[])
@@ -29,7 +29,7 @@ told as (
     where w.waits and (not w.is_start or w.execution_id in (select id from started))
     order by 1, 2, 3
     on conflict do nothing
-), over as (
+), ended as (
     delete from waits w
     using wait u
     where not u.waits and w.namespace = u.namespace and w.name = u.name
