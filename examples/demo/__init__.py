@@ -1,1 +1,1 @@
-"""What `make demo` runs: the suite under load, with failures on purpose, and a proof at the end."""
+"""The program of `make demo`: the suite under load with injected failures, and a final proof."""

@@ -1,4 +1,4 @@
-"""The cluster under test: `flowmesh cluster` as a child, killed and started as the demo wants."""
+"""The cluster under test: `flowmesh cluster` as a child that the demo kills and restarts."""
 
 import asyncio
 import json
@@ -23,19 +23,19 @@ STOP_TIMEOUT_S: Final = 20.0
 DEATH_TIMEOUT_S: Final = 5.0
 POLL_S: Final = 0.02
 LAST_LINES: Final = 40
-# Below the ports that the system gives to clients, so that nobody takes them during a restart.
+# Below the ephemeral ports, so that no connection takes them during a restart.
 PORTS: Final = (20_000, 30_000)
 PORTS_PER_KIND: Final = 10
 PORT_TRIES: Final = 50
 
 
 class ClusterFailed(Exception):
-    """The cluster did not come up or did not stop; holds the end of what it wrote."""
+    """The cluster did not start or stop; the message has the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """First port of each kind; the members of the cluster take them in order."""
+    """The first port of each kind; the members of the cluster use them in order."""
 
     http: int
     grpc: int
@@ -43,7 +43,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """What was killed, from the moment before to the one when all of it was dead."""
+    """A kill: its interval, until all processes were dead, and their pids."""
 
     begun: datetime
     ended: datetime
@@ -51,12 +51,12 @@ class Kill:
 
 
 def tied(*argv: str) -> tuple[str, ...]:
-    """The command line that runs a Python program which dies when this process is killed."""
+    """Return the command line of a Python program that dies with this process."""
     return launch_argv((sys.executable, *argv), RunAs(), signal.SIGKILL)
 
 
 class Cluster:
-    """Two orchestrators, two workers, the other services and their servers, on fixed ports."""
+    """A cluster on fixed ports: two orchestrators, two workers, other services, servers."""
 
     def __init__(self, data_dir: Path, log: Path) -> None:
         self.data_dir = data_dir
@@ -69,28 +69,28 @@ class Cluster:
 
     @property
     def http_url(self) -> str:
-        """Where REST is."""
+        """The URL of REST."""
         return f"http://127.0.0.1:{self.ports.http}"
 
     @property
     def grpc_address(self) -> str:
-        """The one address of gRPC clients, the gateway's."""
+        """The address of the gateway for gRPC clients."""
         return f"127.0.0.1:{self.ports.grpc}"
 
     def pid(self, name: str) -> int:
-        """The pid of a process, as it is now."""
+        """Return the current pid of a process."""
         members = json.loads((self.data_dir / "cluster.json").read_text())["processes"]
         return next(int(member["pid"]) for member in members if member["name"] == name)
 
     async def start(self) -> None:
-        """Returns when every process is ready."""
+        """Start the cluster and wait until every process is ready."""
         argv = tied(
             *("-m", "flowmesh.suite", "cluster", "--data-dir", str(self.data_dir)),
             *("--http-port", str(self.ports.http), "--grpc-port", str(self.ports.grpc)),
             *("--egress", "open", "--auth", "open"),
         )
         with self._log.open("ab") as log:
-            # A session of its own: Ctrl-C is for the demo, which then stops the cluster.
+            # A separate session, so that Ctrl-C reaches only the demo, which stops the cluster.
             self._process = await asyncio.create_subprocess_exec(
                 *argv, stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True
             )
@@ -106,7 +106,7 @@ class Cluster:
         await asyncio.to_thread(self._look)
 
     async def kill(self, name: str) -> Kill:
-        """kill -9 of one process; the cluster starts it again."""
+        """Kill one process with SIGKILL; the cluster restarts it."""
         await asyncio.to_thread(self._look)
         victim = psutil.Process(self.pid(name))
         begun = datetime.now(UTC)
@@ -115,7 +115,7 @@ class Cluster:
         return Kill(begun, datetime.now(UTC), (victim.pid,))
 
     async def kill_all(self) -> Kill:
-        """kill -9 of everything, servers included; returns when nothing is left of it."""
+        """Kill all processes, including servers, with SIGKILL, and wait for their end."""
         await asyncio.to_thread(self._look)
         alive = self.alive()
         begun = datetime.now(UTC)
@@ -127,7 +127,7 @@ class Cluster:
         return Kill(begun, datetime.now(UTC), tuple(process.pid for process in alive))
 
     async def stop(self) -> None:
-        """Asks it to stop, as Ctrl-C would; kills what does not."""
+        """Stop the cluster as Ctrl-C does; kill the processes that remain."""
         process = self._process
         if process is None:
             return
@@ -142,13 +142,13 @@ class Cluster:
         await self._ended()
 
     def alive(self) -> list[psutil.Process]:
-        """Every process known to be of this cluster, of all its lives, that still runs."""
+        """Return the running processes of this cluster, including those of earlier starts."""
         return [process for process in self._seen.values() if _runs(process)]
 
     async def _dead(self, victims: list[psutil.Process]) -> None:
         try:
             async with asyncio.timeout(DEATH_TIMEOUT_S):
-                while any(map(_runs, victims)):  # noqa: ASYNC110 (only their parents are told)
+                while any(map(_runs, victims)):  # noqa: ASYNC110 (only parents can wait for them)
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             left = [process for process in victims if _runs(process)]
@@ -161,7 +161,7 @@ class Cluster:
             await self._reader
 
     def _look(self) -> None:
-        """Notes every process below the cluster, by pid and start time."""
+        """Record every process below the cluster by pid and start time."""
         if self._process is None:
             return
         with suppress(psutil.NoSuchProcess):
@@ -186,7 +186,7 @@ class Cluster:
 
 
 class WorldProcess:
-    """The HTTP world; it is never killed, for its notes are the witness."""
+    """The HTTP services; they are never killed, as their file of effects is the evidence."""
 
     def __init__(self, effects: Path, *, seed: int, failure_rate: float) -> None:
         self.effects = effects
@@ -195,7 +195,7 @@ class WorldProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Returns when every service listens."""
+        """Start and wait until every service listens."""
         argv = tied("-m", "examples.demo.world", "--effects", str(self.effects), *self._flags)
         self._process = await asyncio.create_subprocess_exec(
             *argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE, start_new_session=True
@@ -207,14 +207,14 @@ class WorldProcess:
         self.hosts = json.loads(line)
 
     async def stop(self) -> None:
-        """It keeps nothing that needs an orderly end."""
+        """Kill the process; it has no state that needs a graceful stop."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
 
 def free_ports() -> Ports:
-    """Two runs of ports that nobody listens on now."""
+    """Return two ranges of free ports."""
     chance = random.SystemRandom()
     for _ in range(PORT_TRIES):
         http = chance.randrange(*PORTS, PORTS_PER_KIND)

@@ -1,4 +1,4 @@
-"""The append-only file in which the world notes every call: what was done, for whom, how often."""
+"""The append-only file of effects: every call of a service with its subject and outcome."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -8,19 +8,19 @@ from typing import Any
 import orjson
 
 APPLIED = "applied"
-# The key was known: the first answer was given again, nothing was done.
+# A known key: the first response was repeated without an effect.
 REPEATED = "repeated"
 REFUSED = "refused"
-# Failed on purpose before anything was done.
+# An injected failure before any effect.
 FAULT = "fault"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One call of a service. Times are microseconds since the epoch.
+    """A call of a service. Times are microseconds since the epoch.
 
-    `subject` is what the call was about in the caller's business: an order, a batch, an
-    execution for callbacks. It does not depend on the Idempotency-Key.
+    `subject` is the business object of the call: an order, a batch, or an execution for callbacks.
+    It does not depend on the Idempotency-Key.
     """
 
     begun_us: int
@@ -32,7 +32,7 @@ class Effect:
     outcome: str
     status: int
     result: Any
-    # A workflow's onComplete or onFailure, delivered at least once under one id.
+    # The onComplete or onFailure of a workflow, delivered at least once with one id.
     callback: bool = False
 
     @property
@@ -41,12 +41,12 @@ class Effect:
 
     @property
     def answered(self) -> bool:
-        """Whether the service got as far as an answer of its own."""
+        """Return whether the service responded itself."""
         return self.outcome != FAULT
 
 
 class EffectsFile:
-    """Where the world writes; lines leave the process one by one."""
+    """The writer of the file; each line is written separately."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
@@ -59,6 +59,6 @@ class EffectsFile:
 
 
 def read_effects(path: Path) -> Iterator[Effect]:
-    """Every complete line."""
+    """Read every complete line."""
     for line in path.read_bytes().split(b"\n")[:-1]:
         yield Effect(**orjson.loads(line))

@@ -1,6 +1,6 @@
-"""The callers: most over one gRPC session, some by plain curl; all with request ids.
+"""The callers: most over one gRPC session, some with curl, all with request ids.
 
-They do what any careful caller does while the suite is away: ask again under the same id.
+While the suite is down they retry with the same request id, as any careful caller does.
 """
 
 import asyncio
@@ -14,21 +14,21 @@ from examples.demo.workflows import Order, Source
 from flowmesh.errors import Overloaded, Timeout, Unavailable
 from flowmesh.sdk import Client, ExecutionFailed, Session, SessionCall
 
-# How often a caller asks again, and for how long in all: longer than any outage of the demo.
+# The retry interval and total time of a caller, longer than any outage of the demo.
 AGAIN_S: Final = 0.3
 PATIENCE_S: Final = 120.0
 CURL_TIMEOUT_S: Final = 10
-# So many callers may wait for their acknowledgement; the next one queues behind them.
+# The maximum of unacknowledged callers; further ones wait.
 WAITING_MAX: Final = 32
 AWAY: Final = (Unavailable, Overloaded, Timeout)
 
 
 class CurlFailed(Exception):
-    """curl did not get the answer that the documents promise."""
+    """curl did not receive the documented response."""
 
 
 class Curl:
-    """Plain curl commands, as in the documents, against the gateway."""
+    """The documented curl commands, sent to the gateway."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -39,12 +39,12 @@ class Curl:
         return shutil.which("curl") is not None
 
     async def register(self, source: Source) -> str:
-        """Registers a step-JSON definition."""
+        """Register a step-JSON definition."""
         answer = await self._patiently("POST", "/workflows", source.text)
         return str(answer["id"])
 
     async def start(self, order: Order) -> str:
-        """Starts an execution; answers its id."""
+        """Start an execution and return its id."""
         body = json.dumps({"workflowId": order.workflow_id, "context": order.input})
         answer = await self._patiently(
             "POST", "/executions/start", body, f"Idempotency-Key: {order.request_id}"
@@ -52,7 +52,7 @@ class Curl:
         return str(answer["executionId"])
 
     async def execution(self, execution_id: str) -> dict[str, Any]:
-        """The execution as the documents show it."""
+        """Return an execution in its documented form."""
         return await self._patiently("GET", f"/executions/{execution_id}")
 
     async def _patiently(
@@ -69,7 +69,7 @@ class Curl:
                 await asyncio.sleep(AGAIN_S)
 
     async def _once(self, method: str, path: str, body: str, *headers: str) -> tuple[int, str]:
-        """One command; status 0 when nobody answered."""
+        """Run a command; status 0 means that no server responded."""
         argv = ["curl", "-sS", "-X", method, f"{self.url}{path}", "-w", "\n%{http_code}"]
         argv += ["--max-time", str(CURL_TIMEOUT_S)]
         if body:
@@ -90,7 +90,7 @@ class Curl:
 
 
 class Load:
-    """Starts the orders at an even pace and waits for every end."""
+    """Starts the orders at a constant rate and waits for every end."""
 
     def __init__(
         self, *, client: Client, curl: Curl | None, orders: Sequence[Order], board: Board
@@ -102,7 +102,7 @@ class Load:
         self._waiting = asyncio.Semaphore(WAITING_MAX)
 
     async def run(self, per_second: float) -> None:
-        """Returns when every execution has ended."""
+        """Wait until every execution has ended."""
         async with self._client.session() as session, asyncio.TaskGroup() as group:
             for order in self._orders:
                 await self._waiting.acquire()
@@ -120,7 +120,7 @@ class Load:
             self._board.ended(run, "lost", str(failed))
 
     async def _acknowledged(self, session: Session, run: Run) -> SessionCall:
-        """The execution as started; until then it is one of those who wait."""
+        """Start an execution; it counts as unacknowledged until its start is committed."""
         try:
             while True:
                 try:

@@ -1,4 +1,4 @@
-"""What is going on, live: counters, rates and latencies, for a terminal or for a log."""
+"""Live progress: counters, rates and latencies, for a terminal or a log."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ from examples.demo.workflows import SHARES, Order
 
 REFRESH_S: Final = 0.25
 LINE_EVERY_S: Final = 1.0
-# The rate shown is that of the last seconds.
+# The window of the displayed rate.
 RATE_WINDOW_S: Final = 4.0
 LOG_WIDTH: Final = 120
 PERCENTILES: Final = (50, 95, 99)
@@ -26,7 +26,7 @@ PERCENTILES: Final = (50, 95, 99)
 
 @dataclass(slots=True)
 class Run:
-    """One order on its way, as its caller sees it. Times are monotonic seconds."""
+    """An order from the view of its caller. Times are monotonic seconds."""
 
     order: Order
     submitted_s: float
@@ -42,7 +42,7 @@ class Run:
 
 
 class Board:
-    """Counts what callers and events report. Knows nothing of how it is shown."""
+    """Counts the reports of callers and events, independent of the display."""
 
     def __init__(self, planned: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.planned = planned
@@ -61,7 +61,7 @@ class Board:
         return run
 
     def acknowledged(self, run: Run, execution_id: str) -> None:
-        """Again after an outage: the id must be the same one."""
+        """Record a repeated acknowledgement after an outage; its id must be the same."""
         if run.execution_id and run.execution_id != execution_id:
             self.tell(f"{run.order.request_id} was started twice: {execution_id}")
             run.failure = "started twice"
@@ -74,7 +74,7 @@ class Board:
         self._ends.append(run.ended_s)
 
     def tell(self, what: str) -> None:
-        """Something that a reader should not miss."""
+        """Add a highlighted message."""
         self.news.append(f"{self.elapsed_s:5.1f} s  {what}")
 
     @property
@@ -102,7 +102,7 @@ class Board:
 
 
 def percentiles(values: Iterable[float]) -> list[float]:
-    """The 50th, 95th and 99th percentile by nearest rank; zeros for no values."""
+    """Return the 50th, 95th and 99th percentile by nearest rank; zeros without values."""
     ordered = sorted(values)
     if not ordered:
         return [0.0] * len(PERCENTILES)
@@ -114,7 +114,7 @@ def took(milliseconds: float) -> str:
 
 
 def line(board: Board) -> str:
-    """The board on one line."""
+    """Return the board as one line."""
     ended = [run for run in board.runs if run.status]
     failed = sum(1 for run in ended if run.status != "completed")
     middle, high, highest = percentiles(run.took_ms for run in ended)
@@ -127,7 +127,7 @@ def line(board: Board) -> str:
 
 
 def table(board: Board) -> Table:
-    """The board as a table that fits a terminal of 80 columns, a row per workflow."""
+    """Return the board as a table for 80 columns, with a row per workflow."""
     found = Table(caption="times as callers saw them, outages included", box=SIMPLE_HEAD, padding=0)
     found.add_column("workflow", no_wrap=True)
     for name in ("started", "running", "done", "failed", "retries", "p50", "p95", "p99"):
@@ -150,27 +150,27 @@ def _add_row(found: Table, name: str, runs: list[Run], retries: int) -> None:
 
 
 def plain_console() -> Console:
-    """The terminal as wide as it is; a log wide enough for the tables."""
+    """Return a console with the width of the terminal, or of the tables for a log."""
     console = Console(highlight=False, soft_wrap=False)
     return console if console.is_terminal else Console(highlight=False, width=LOG_WIDTH)
 
 
 class Screen:
-    """Shows the board: a live table in a terminal, a line a second elsewhere."""
+    """Shows the board: a live table in a terminal, a line per second elsewhere."""
 
     def __init__(self, board: Board, console: Console) -> None:
         self._board = board
         self._console = console
 
     async def show(self) -> None:
-        """Runs until it is canceled."""
+        """Update the display until it is canceled."""
         if self._console.is_terminal:
             await self._show_live()
         else:
             await self._show_lines()
 
     def close(self) -> None:
-        """The last state, so that it stays on the screen."""
+        """Show the final state, which stays on the screen."""
         self._tell_news(print)
         self._console.print(table(self._board))
 

@@ -1,4 +1,4 @@
-"""What must hold at the end, checked from the outside: histories, and the world's own notes."""
+"""The final proof, checked from outside: histories against the file of effects."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -16,13 +16,13 @@ from flowmesh.sdk import Client, Event, Execution, NodeStatus
 READERS_MAX: Final = 16
 EXAMPLES_MAX: Final = 3
 CALLED_TYPES: Final = ("http.request", "webhook")
-# The last event of a node; between them and its schedule lies every attempt.
+# The last events of nodes; every attempt lies between its schedule and one of these.
 NODE_ENDS: Final = ("TaskCompleted", "TaskFailed", "TaskSkipped", "TaskCanceled")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An execution with its whole history, read back at the end."""
+    """An execution with its complete history, read at the end."""
 
     run: Run
     execution: Execution
@@ -31,7 +31,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """An attempt from the moment it was ready to the one when its end was accepted."""
+    """An attempt, from its readiness to the acceptance of its end."""
 
     ready: datetime
     ended: datetime
@@ -40,7 +40,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the proof; `problems` are examples of what is wrong."""
+    """One line of the proof; `problems` are examples of violations."""
 
     what: str
     found: str
@@ -49,7 +49,7 @@ class Check:
 
 
 async def read_back(client: Client, runs: Iterable[Run]) -> list[Record]:
-    """Every execution that was acknowledged to a caller, from the database of the suite."""
+    """Read every acknowledged execution from the database of the suite."""
     gate = asyncio.Semaphore(READERS_MAX)
 
     async def read(run: Run) -> Record:
@@ -61,12 +61,12 @@ async def read_back(client: Client, runs: Iterable[Run]) -> list[Record]:
 
 
 async def started_ids(client: Client) -> Counter[str]:
-    """How many executions the suite has for each request id."""
+    """Return the number of executions of each request id."""
     return Counter([execution.request_id async for execution in client.list_executions()])
 
 
 class Proof:
-    """Holds histories against what callers were told and what the world noted."""
+    """Compares histories with the responses of callers and the file of effects."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Proof:
             self._by_key[call.key].append(call)
 
     def checks(self) -> list[Check]:
-        """All lines, in the order in which they are read."""
+        """Return all lines of the proof in order."""
         return [
             *self._ends(),
             self._started_once(),
@@ -103,7 +103,7 @@ class Proof:
         ]
 
     def _ends(self) -> list[Check]:
-        """Every order ended as it had to, for its caller and in the suite."""
+        """Check that every order ended as expected, for its caller and in the suite."""
         executions = {record.run.order.request_id: record.execution for record in self._records}
         lost, wrong, completed, refused = [], [], 0, 0
         for run in self._runs:
@@ -146,7 +146,7 @@ class Proof:
         return _check("histories without a gap", found, broken)
 
     def _accepted_once(self) -> Check:
-        """Each node that ended has one last event, and none has two."""
+        """Check that each ended node has exactly one last event."""
         problems, steps = [], 0
         for record in self._records:
             ends = Counter(event.node for event in record.events if event.type in NODE_ENDS)
@@ -157,7 +157,7 @@ class Proof:
         return _check("steps with exactly one result", f"{steps - len(problems)}", problems)
 
     def _applied_once(self) -> Check:
-        """By the world's own notes, whatever the suite says: once for each order and service."""
+        """Check by the file of effects that each order reached each service once."""
         applied = [call for call in self._calls if call.outcome == APPLIED]
         by_key = Counter((call.route, call.key) for call in applied)
         by_subject = Counter((call.route, call.subject) for call in applied if call.subject)
@@ -165,10 +165,10 @@ class Proof:
         return _check("steps applied twice", f"{len(twice)} of {len(applied)}", twice)
 
     def _repeats(self) -> Check:
-        """A key comes again only when its attempt was open at a kill, and behind that kill.
+        """Check that a key repeats only if its attempt was open at a kill, and after that kill.
 
-        Or when the attempt before is on record as failed: on a machine that is too busy a call
-        can time out although it was served.
+        A repeat is also valid if the previous attempt is recorded as failed: on an overloaded
+        machine a served call can time out.
         """
         spans: dict[str, list[Span]] = {}
         for record in self._records:
@@ -183,8 +183,8 @@ class Proof:
             for call in repeats
             if not self._excused(call, spans.get(call.key, []))
         ]
-        told = f"{len(repeats) - len(wrong)} of {len(repeats)} repeated calls"
-        return _check("repeats only of attempts cut by a kill", told, wrong)
+        summary = f"{len(repeats) - len(wrong)} of {len(repeats)} repeated calls"
+        return _check("repeats only of attempts cut by a kill", summary, wrong)
 
     def _excused(self, call: Effect, attempts: list[Span]) -> bool:
         begun = _moment(call.begun_us)
@@ -200,7 +200,7 @@ class Proof:
         )
 
     def _results(self) -> Check:
-        """What a history holds is what the world answered, and nothing was done beside it."""
+        """Check that histories and responses of the services are equal, without other effects."""
         problems, right, known = [], 0, set()
         for record in self._records:
             for node in record.execution.nodes:
@@ -242,15 +242,15 @@ class Proof:
 
 
 def calls_back(run: Run) -> bool:
-    """Whether the workflow names an onComplete and an onFailure."""
+    """Return whether the workflow has onComplete and onFailure."""
     return run.order.workflow_id in ("order-processing", "order-flow")
 
 
 def _wrong_end(run: Run, execution: Execution) -> str:
     expected = "failed" if run.order.fails_at else "completed"
     if execution.status != expected or run.status != expected:
-        told = f"caller was told {run.status}, it is {execution.status}"
-        return f"{execution.id}: {told}, expected {expected} ({run.failure})"
+        mismatch = f"caller received {run.status}, it is {execution.status}"
+        return f"{execution.id}: {mismatch}, expected {expected} ({run.failure})"
     failed = execution.failure.node if execution.failure else ""
     if failed != run.order.fails_at:
         return f"{execution.id}: failed at {failed}, expected at {run.order.fails_at}"
@@ -258,7 +258,7 @@ def _wrong_end(run: Run, execution: Execution) -> str:
 
 
 def _attempts(events: Iterable[Event]) -> dict[str, list[Span]]:
-    """The attempts of each node, in order."""
+    """Return the attempts of each node, in order."""
     ready: dict[str, datetime] = {}
     spans: dict[str, list[Span]] = defaultdict(list)
     for event in events:

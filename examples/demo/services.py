@@ -1,4 +1,4 @@
-"""The business of the world's services: what each answers, as a pure function of the call."""
+"""The responses of the services, as pure functions of the call."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ UNKNOWN_USER: Final = "user-unknown"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a service is asked; `key` is the Idempotency-Key, or the id of a callback."""
+    """A call of a service; `key` is the Idempotency-Key, or the id of a callback."""
 
     path: str
     key: str
@@ -22,17 +22,17 @@ class Call:
     callback: bool = False
 
     def random(self, *salt: str) -> random.Random:
-        """The same for the same question."""
+        """Return a value that depends only on the call."""
         return random.Random("/".join((self.path, self.key, *salt)))
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status below 400 means that the service did something."""
+    """A response; a status below 400 means that there was an effect."""
 
     status: int
     body: Json
-    # What it was about, in the caller's business; empty where nothing was changed.
+    # The business object of the call; empty without an effect.
     subject: str = ""
 
 
@@ -103,22 +103,22 @@ def send_email(call: Call) -> Reply:
 
 
 def notified(call: Call) -> Reply:
-    """Callbacks of workflows and the webhook step; only callbacks name their execution."""
+    """Respond to callbacks of workflows and to the webhook step; callbacks have an execution id."""
     return Reply(200, {"ok": True}, call.body.get("executionId", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A host of the source documents: what it answers, how long it takes, whether it fails."""
+    """A host of the source documents: its responses, delays and failures."""
 
     answer: Answer
     latency_ms: tuple[int, int] = (5, 40)
-    # How it fails for a while, before it does anything. Only services whose callers retry.
+    # Temporary failures before any effect, only of services whose callers retry.
     faults: tuple[str, ...] = ()
 
 
 STEP_FAULTS: Final = ("503", "503", "500", "429", "reset")
-# The native tasks have a timeout of 2 s, so they can be kept waiting too.
+# The native tasks have a timeout of 2 s, so that delays can exceed it.
 TASK_FAULTS: Final = ("503", "429", "reset", "hang")
 
 SERVICES: Final[Mapping[str, Service]] = {

@@ -1,4 +1,4 @@
-"""The course of the demo: start, load, two kills, proof, and nothing left behind."""
+"""The course of the demo: start, load, two kills, proof and cleanup."""
 
 import argparse
 import asyncio
@@ -29,7 +29,7 @@ from flowmesh.sdk import Client
 
 POLL_S: Final = 0.05
 CALLBACKS_TIMEOUT_S: Final = 20.0
-# When, as shares of the orders, something is killed.
+# The times of the kills, as shares of the started orders.
 FIRST_KILL: Final = 0.3
 SECOND_KILL: Final = 0.65
 CANCELED: Final = 130
@@ -39,7 +39,7 @@ ERROR_CHARACTERS_MAX: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the flags say."""
+    """The options of the command line."""
 
     executions: int
     per_second: float
@@ -49,7 +49,7 @@ class Options:
 
 
 def options() -> Options:
-    """Reads the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="demo", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--executions", type=int, default=320)
     parser.add_argument("--per-second", type=float, default=25.0, help="executions started")
@@ -60,7 +60,7 @@ def options() -> Options:
 
 
 def main() -> int:
-    """Runs the demo; 0 only if every check held."""
+    """Run the demo; return 0 if every check passed."""
     console = plain_console()
     folder = Path(tempfile.mkdtemp(prefix="flowmesh-demo-"))
     given = options()
@@ -76,7 +76,7 @@ def main() -> int:
         console.print(str(failed), markup=False)
         return 1
     except ExceptionGroup as group:
-        # Of those that run beside each other one failed; the others were canceled.
+        # One of the concurrent parts failed; the others were canceled.
         if group.split(ClusterFailed)[1] is not None:
             raise
         console.print(str(group.exceptions[0]), markup=False)
@@ -92,7 +92,7 @@ def main() -> int:
 
 
 async def _until_stopped(demo: "Demo") -> int:
-    """SIGTERM ends the demo as Ctrl-C does."""
+    """Make SIGTERM end the demo as Ctrl-C does."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -100,7 +100,7 @@ async def _until_stopped(demo: "Demo") -> int:
 
 
 class Demo:
-    """One run, in a folder of its own."""
+    """One run of the demo in its own folder."""
 
     def __init__(self, given: Options, folder: Path, console: Console) -> None:
         self._given = given
@@ -115,7 +115,7 @@ class Demo:
         self._kills: list[Kill] = []
 
     async def run(self) -> int:
-        """Answers the exit code."""
+        """Run the demo and return the exit code."""
         began = time.monotonic()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._world.stop)
@@ -162,7 +162,7 @@ class Demo:
         return [*proof.checks(), await self._seen_by_curl(records)]
 
     async def _register(self, client: Client) -> None:
-        """Step JSON by the documents' curl line, resources over gRPC."""
+        """Register step JSON by the documented curl command, and resources over gRPC."""
         self._board.phase = "registering workflows"
         for source in sources(self._world.hosts):
             if source.steps and self._curl is not None:
@@ -171,7 +171,7 @@ class Demo:
                 await client.apply(source.text)
 
     async def _kill(self) -> None:
-        """First one orchestrator, which its cluster starts again; later everything."""
+        """Kill one orchestrator, which the cluster restarts, and later all processes."""
         board, cluster = self._board, self._cluster
         board.phase = "running"
         await until(lambda: board.started >= FIRST_KILL * board.planned)
@@ -187,10 +187,10 @@ class Demo:
         began = time.monotonic()
         await cluster.start()
         board.tell(f"ready again on the same data after {time.monotonic() - began:.1f} s")
-        board.phase = "going on"
+        board.phase = "running"
 
     async def _listen(self, client: Client) -> None:
-        """Failures and retries as the suite's event stream tells them."""
+        """Count failures and retries from the event stream of the suite."""
         cursor = ""
         while True:
             with suppress(FlowmeshError):
@@ -203,7 +203,7 @@ class Demo:
             await asyncio.sleep(POLL_S)
 
     async def _effects(self, records: list[Record]) -> list[Effect]:
-        """The world's notes, once callbacks had the time to arrive."""
+        """Read the file of effects after the callbacks have had time to arrive."""
         expected = {record.execution.id for record in records if calls_back(record.run)}
         self._board.phase = "waiting for callbacks"
 
@@ -217,7 +217,7 @@ class Demo:
         return list(read_effects(self._world.effects))
 
     async def _seen_by_curl(self, records: list[Record]) -> Check:
-        """Executions started by curl, asked for by curl."""
+        """Read executions started by curl with curl."""
         if self._curl is None:
             return Check("curl is not installed", "left out", True)
         mine = [record for record in records if record.run.order.by_curl]
@@ -230,7 +230,7 @@ class Demo:
         return Check("started by curl, same state by curl", found, not wrong, tuple(wrong))
 
     async def _print_trace(self, records: list[Record]) -> None:
-        """The order that went through most, as a tree."""
+        """Return the trace of the most eventful order as a tree."""
 
         def weight(record: Record) -> tuple[int, int, int]:
             kills = sum(n for n, kill in enumerate(self._kills, 1) if _was_open(record, kill.begun))
@@ -264,7 +264,7 @@ def _was_open(record: Record, at: datetime) -> bool:
 
 
 def error_lines(logs: Path) -> list[str]:
-    """What the processes logged as errors, which is gone with the folder otherwise."""
+    """Return the error lines of the process logs before their folder is deleted."""
     return [
         f"{log.name}: {line[:ERROR_CHARACTERS_MAX]}"
         for log in sorted(logs.glob("*.log"))
@@ -274,14 +274,14 @@ def error_lines(logs: Path) -> list[str]:
 
 
 async def until(holds: Callable[[], bool], every_s: float = POLL_S) -> None:
-    """Returns when it holds; what is looked at lies in files and counters that tell nobody."""
+    """Poll a condition on files and counters, which have no notification."""
     while not holds():  # noqa: ASYNC110
         await asyncio.sleep(every_s)
 
 
 @asynccontextmanager
 async def background(work: Any) -> AsyncIterator[None]:
-    """Runs it beside the body, ends it with the body; its error is the body's."""
+    """Run a coroutine during the block; its error is raised in the block."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The five workflows as the source documents have them, and what each demo order asks of them."""
+"""The five workflows of the source documents, and the inputs of the demo orders."""
 
 import random
 import re
@@ -17,7 +17,7 @@ HOST: Final = re.compile(r"http://([a-z-]+)/")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A definition as text; `steps` JSON goes to `POST /workflows` as in the documents."""
+    """A definition as text; step JSON is sent to `POST /workflows` as documented."""
 
     id: str
     text: str
@@ -26,7 +26,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One execution to be started. `fails_at` names the step that must fail, if one must."""
+    """An execution to start. `fails_at` is the step that must fail, if any."""
 
     request_id: str
     workflow_id: str
@@ -35,7 +35,7 @@ class Order:
     fails_at: str = ""
 
 
-# Share of each workflow among the orders.
+# The share of each workflow among the orders.
 SHARES: Final = {
     "order-processing": 30,
     "order-flow": 30,
@@ -43,14 +43,14 @@ SHARES: Final = {
     "etl-pipeline": 12,
     "cicd-pipeline": 8,
 }
-# One of so many is started by curl.
+# One of this many orders is started by curl.
 CURL_EVERY: Final = 8
-# One of so many must fail, where the workflow has a way to be refused.
+# One of this many orders must fail, if a service of its workflow can refuse it.
 REFUSED_EVERY: Final = 25
 
 
 def sources(hosts: Mapping[str, str]) -> list[Source]:
-    """The definitions with only the hosts replaced, by where the world's services listen."""
+    """Return the definitions with their hosts replaced by the addresses of the services."""
     return [
         Source(
             path.stem,
@@ -62,7 +62,7 @@ def sources(hosts: Mapping[str, str]) -> list[Source]:
 
 
 def orders(count: int, seed: int) -> Iterator[Order]:
-    """The orders of a run; the same for the same seed."""
+    """Return the orders of a run; a seed gives the same orders."""
     chance = random.Random(seed)
     numbers: dict[str, int] = dict.fromkeys(SHARES, 0)
     for at in range(count):
@@ -76,7 +76,7 @@ def orders(count: int, seed: int) -> Iterator[Order]:
 def _input(
     workflow_id: str, name: str, chance: random.Random, *, refused: bool
 ) -> tuple[Json, str]:
-    """An input, and the step at which it is going to be refused."""
+    """Return an input and the step at which it will be refused."""
     amount = round(chance.uniform(5, 500), 2)
     order = {"orderId": f"order-{name}", "customerId": "customer-456", "amount": amount}
     match workflow_id:
@@ -98,7 +98,7 @@ def _input(
 
 
 def wrong_result(workflow_id: str, outputs: Mapping[str, Json]) -> str:
-    """What is wrong with the steps that the suite itself computed; empty when they are right."""
+    """Return the wrong results of steps that the suite computed; empty if all are right."""
     right: dict[str, Json]
     match workflow_id:
         case "etl-pipeline":

@@ -1,7 +1,7 @@
-"""The HTTP world of the demo, a process of its own: every service on its own port of loopback.
+"""The HTTP services of the demo, a separate process with one loopback port per service.
 
-It fails on purpose, seeded, before anything is done and at most twice for one Idempotency-Key;
-it answers a key that it knows as it did the first time; it notes every call in a file.
+It injects seeded failures before any effect, at most two per Idempotency-Key. It repeats the first
+response for a known key, and records every call in a file.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from aiohttp import web
 from examples.demo.effects import APPLIED, FAULT, REFUSED, REPEATED, Effect, EffectsFile
 from examples.demo.services import SERVICES, Call, Reply, Service
 
-# How many faults a key meets: steps that retry have three attempts at least.
+# The faults per key; steps that retry have at least three attempts.
 FAULT_COUNTS = (0, 1, 2)
 HANG_S = 2.5
 
 
 class Desk:
-    """One service of the world with what it has done so far."""
+    """A service with its previous responses."""
 
     def __init__(
         self, name: str, service: Service, *, effects: EffectsFile, seed: int, failure_rate: float
@@ -39,7 +39,7 @@ class Desk:
         self._faults: dict[str, list[str]] = {}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Waits as long as such a service takes, then fails, repeats itself or does its work."""
+        """Handle a call after a delay: fail, repeat the first response, or apply the effect."""
         begun_us = time.time_ns() // 1_000
         data = await request.read()
         callback_id = request.headers.get("webhook-id", "")
@@ -60,7 +60,7 @@ class Desk:
         return web.json_response(reply.body, status=reply.status)
 
     def _faults_of(self, key: str) -> list[str]:
-        """The faults that still lie before the key."""
+        """Return the remaining faults of a key."""
         if key not in self._faults:
             chance = random.Random(f"{self._seed}/{self._name}/{key}")
             one = self._failure_rate
@@ -102,10 +102,10 @@ class Desk:
 
 
 async def open_desk(stack: AsyncExitStack, desk: Desk) -> str:
-    """Lets a service listen on a free port; answers `host:port`."""
+    """Start a service on a free port and return `host:port`."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", desk.serve)
-    # A service goes on with its work when the caller hangs up or is killed.
+    # A service continues after its caller disconnects or is killed.
     runner = web.AppRunner(
         application, handler_cancellation=False, access_log=None, shutdown_timeout=0.5
     )
@@ -116,7 +116,7 @@ async def open_desk(stack: AsyncExitStack, desk: Desk) -> str:
 
 
 async def serve(effects_path: Path, *, seed: int, failure_rate: float) -> None:
-    """Opens all services, says in one line of JSON where each is, and stays."""
+    """Start all services, print their addresses as one line of JSON, and serve."""
     async with AsyncExitStack() as stack:
         effects = EffectsFile(effects_path)
         stack.callback(effects.close)
@@ -130,7 +130,7 @@ async def serve(effects_path: Path, *, seed: int, failure_rate: float) -> None:
 
 
 def main() -> None:
-    """Reads the flags and serves until it is killed."""
+    """Parse the options and serve until killed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--effects", type=Path, required=True, help="file to append to")
     parser.add_argument("--seed", type=int, default=1)
