@@ -161,7 +161,7 @@ async def test_pages_go_on_where_the_last_one_ended(suite: Suite) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("statuss = running", "at character 1: 'statuss' is no field"),
+        ("statuss = running", "at character 1: 'statuss' is not a field"),
         ("statuss = running", "did you mean 'status'?"),
         ("status = runing", "did you mean 'running'?"),
         ("workflow = 'a' AND", "at character 19: a field expected, not the end"),

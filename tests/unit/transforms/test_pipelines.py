@@ -106,7 +106,7 @@ def test_the_catalogue_has_the_operations_promised() -> None:
             {"operation": "jq", "program": ".", "variables": {"a b": 1}},
             "[0]",
             "PIPELINE_INVALID",
-            "not a name",
+            "not a valid name",
         ),
         ({"operation": "zip", "names": ["a", "a"]}, "[0]", "PIPELINE_INVALID", "twice"),
         ({"operation": "pad", "length": 9, "with": "ab"}, "[0]", "PIPELINE_INVALID", "one char"),
