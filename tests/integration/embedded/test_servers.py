@@ -59,7 +59,7 @@ async def test_all_three_answer(servers: EmbeddedServers) -> None:
 
 
 async def test_many_who_ask_redis_at_once_share_a_few_connections(servers: EmbeddedServers) -> None:
-    """Nobody is refused for want of one, and no more stay open than there may be."""
+    """No client is refused for lack of a connection, and the limit of connections holds."""
     cache = open_cache(servers.redis)
     before = len(await cache.client_list())
     assert await asyncio.gather(*(cache.ping() for _ in range(300))) == [True] * 300
@@ -155,7 +155,7 @@ async def test_works_when_the_programs_lie_below_a_closed_folder(
 
 
 def start_redis(binary: str, folder: Path) -> subprocess.Popen[bytes]:
-    """A server that nobody supervises."""
+    """Start an unsupervised server."""
     argv = [binary, "--port", "0", "--unixsocket", "other.sock"]
     return subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL)
 

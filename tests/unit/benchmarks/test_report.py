@@ -1,4 +1,4 @@
-"""What a run measured becomes a page, whatever systems took part."""
+"""The results of a run become a page for any set of systems."""
 
 from pathlib import Path
 

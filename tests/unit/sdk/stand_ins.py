@@ -72,7 +72,7 @@ class Executions(rpc.ExecutionServiceServicer):
         # Raised one by one by the next calls.
         self.errors: list[FlowmeshError] = []
         self.session_frames: list[pb.SessionRequest] = []
-        # What a session does with a frame; None breaks the stream.
+        # The reaction of a session to a frame; None breaks the stream.
         self.answer: Callable[[pb.SessionRequest], pb.SessionResponse | None] = self.complete
 
     def put(self, message: execution_pb2.Execution) -> None:
@@ -205,7 +205,7 @@ class Payloads(rpc.PayloadServiceServicer):
 
 
 class Definitions(definition_rpc.DefinitionServiceServicer):
-    """Keeps every source; workflows are whatever a test put there."""
+    """Stores every source; a test sets the returned workflows."""
 
     def __init__(self) -> None:
         self.sources: list[bytes] = []

@@ -15,7 +15,7 @@ from tests.unit.sdk.stand_ins import FAILED, StandIn, execution, failure, payloa
 
 
 async def test_a_start_returns_the_result(client: Client) -> None:
-    """What the execution puts out is what `run` returns."""
+    """`run` returns the output of the execution."""
     assert await client.run("order", {"total": 3}) == {"total": 3}
 
 
@@ -110,7 +110,7 @@ async def test_a_value_that_is_not_json_is_refused_before_it_is_sent(
 
 
 async def test_lists_go_on_over_pages(client: Client, server: StandIn) -> None:
-    """Every item comes once, in order, whatever the page size."""
+    """Every item is returned once and in order, for any page size."""
     for number in range(7):
         server.executions.put(execution(f"exec-{number}"))
     found = [found.id async for found in client.list_executions(page_size=3)]
@@ -158,7 +158,7 @@ async def test_validation_reports_and_raises_nothing(client: Client, server: Sta
 
 
 async def test_connecting_to_nothing_says_what_to_do() -> None:
-    """An address nobody listens at is Unavailable with a hint, after the timeout."""
+    """An address without a server raises Unavailable with a hint, after the timeout."""
     with pytest.raises(errors.Unavailable, match="flowmesh dev"):
         await Client.connect("127.0.0.1:9", timeout=0.3)
 
@@ -166,7 +166,7 @@ async def test_connecting_to_nothing_says_what_to_do() -> None:
 async def test_a_call_to_nothing_names_the_address_and_says_so_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One warning while it is tried again, then an error with the address and a hint."""
+    """Retries log one warning, then raise an error with the address and a hint."""
     async with Client("127.0.0.1:9") as client:
         stub = ExecutionServiceStub(client.caller.channel)
         with pytest.raises(errors.Unavailable, match=r"127\.0\.0\.1:9; `flowmesh dev`"):
@@ -181,7 +181,7 @@ async def test_a_call_to_nothing_names_the_address_and_says_so_once(
 async def test_the_environment_names_the_address(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What the code names comes first, then FLOWMESH_ADDRESS, then the port of `flowmesh dev`."""
+    """The given address precedes FLOWMESH_ADDRESS and the port of `flowmesh dev`."""
     monkeypatch.chdir(tmp_path)
     assert Client().address == "127.0.0.1:7450"
     monkeypatch.setenv("FLOWMESH_ADDRESS", "flowmesh:1")

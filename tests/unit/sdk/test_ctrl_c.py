@@ -53,7 +53,7 @@ async def test_a_handler_that_raises_it_fails_and_ctrl_c_stops_the_program(
 
 
 async def test_ctrl_c_in_a_handler_stops_a_program_without_a_runner(server: StandIn) -> None:
-    """Python raises KeyboardInterrupt in whatever runs then, here in the handler."""
+    """Python raises KeyboardInterrupt in the running code, here in the handler."""
     async with program(server, "bare loop") as process:
         server.workers.task("t", "spins")
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""One durable handler on its loop: what it is given, in which order, and what becomes of chance."""
+"""A durable handler on its loop: the order of deliveries, and nondeterminism."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,7 +34,7 @@ class Bench:
         self.outcome.append((value, error))
 
     def waits(self) -> None:
-        """Somebody else will do something."""
+        """Ignore the wait."""
 
     def committed(self, *records: JournalRecord) -> None:
         self.run.committed(records)
@@ -61,7 +61,7 @@ def stepped(index: int, name: str, value: bytes = b"1") -> JournalRecord:
 
 
 async def catches(run: Run) -> Json:
-    """Goes on after a failed step, beside a wait."""
+    """Continue after a failed step, beside a wait."""
     seen: list[str] = []
 
     async def stepping() -> None:
@@ -145,7 +145,7 @@ def test_a_handler_that_ends_too_early_is_refused() -> None:
 
 
 def test_a_handler_that_waits_for_nothing_known_fails() -> None:
-    """It could never go on."""
+    """It could never continue."""
 
     async def forever(_run: Run) -> Json:
         await asyncio.Event().wait()

@@ -139,7 +139,7 @@ def fleet(flow: Workflow) -> None:
 
 
 def test_a_map_compiles_to_a_graph_of_its_own() -> None:
-    """What its tasks read of the nodes around is a dependency of the map, at any depth."""
+    """Outside nodes that its tasks read are dependencies of the map, at any depth."""
     *_, compiled = fleet.as_resources()
     each = compiled["spec"]["tasks"][2]
     assert each == {
@@ -211,7 +211,7 @@ def test_a_task_in_a_map_may_wait_for_one_around_it() -> None:
 
 
 def test_an_option_that_does_not_exist_is_refused() -> None:
-    """A word that nobody reads would change nothing, and nobody would know."""
+    """An unknown option would be ignored silently."""
     flow = Workflow("options")
     with pytest.raises(TypeError, match="no option 'after'; there are also, condition"):
         flow.use("a", "noop", after="b")  # type: ignore[call-arg]
@@ -249,7 +249,7 @@ def test_a_node_says_all_that_a_resource_says_of_one() -> None:
 
 
 def test_a_task_in_a_map_waits_for_no_outcome_around_it() -> None:
-    """What it depends on there the map waits for."""
+    """The map waits for its outside dependencies."""
     flow = Workflow("outside")
     first = flow.task("first", "x")
     each = flow.map("each", [1])

@@ -59,15 +59,15 @@ def test_a_larger_integer_is_refused(number: int) -> None:
         encode({"parts": [1, number]})
 
 
-@pytest.mark.parametrize(("value", "told"), NOT_FINITE, ids=[told for _, told in NOT_FINITE])
-def test_a_number_that_is_not_finite_is_refused(value: Json, told: str) -> None:
+@pytest.mark.parametrize(("value", "problem"), NOT_FINITE, ids=[each for _, each in NOT_FINITE])
+def test_a_number_that_is_not_finite_is_refused(value: Json, problem: str) -> None:
     """It would become null, which is another value."""
-    with pytest.raises(errors.Invalid, match=re.escape(told)):
+    with pytest.raises(errors.Invalid, match=re.escape(problem)):
         encode(value)
 
 
 def test_values_with_nulls_are_written() -> None:
-    """Whatever else is in them."""
+    """With any other contents."""
     value = [None, "null", Mean(0.5), {date(2026, 1, 2)}, uuid.UUID(int=1), {"a": (None, 1e300)}]
     written = decode_bytes(encode(value))
     assert written[:3] == [None, "null", {"mean": 0.5, "of": None}]
@@ -122,7 +122,7 @@ def test_large_integers_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     "value", [10**5000, {"at": object(), "id": 2**64}], ids=["too many digits", "an object"]
 )
 def test_what_cannot_be_written_is_invalid(value: Json) -> None:
-    """A number of thousands of digits is no number that anybody reads."""
+    """A number of thousands of digits is rejected."""
     with pytest.raises(errors.Invalid, match="cannot be written as JSON"):
         encode(value)
 

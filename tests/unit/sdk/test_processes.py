@@ -1,4 +1,4 @@
-"""Handlers in processes: what they are told and tell, how they are stopped, what they cannot be."""
+"""Handlers in processes: their context and heartbeats, cancellation, and limits."""
 
 import os
 from typing import Any
@@ -42,7 +42,7 @@ async def test_handlers_run_in_other_processes_one_after_the_other(
 async def test_an_exception_that_is_no_error_keeps_its_name(
     client: Client, server: StandIn, name: str
 ) -> None:
-    """The attempt fails under it, and its process goes on."""
+    """The attempt fails with it, and its process continues."""
     worker = Worker(client, processes=1)
     worker.register("raises", crunching.raises, pool="process")
     async with worker:

@@ -1,4 +1,4 @@
-"""When a broken stream is given up: after a minute without a server, not after two breaks."""
+"""A broken stream fails after a minute without a server, not after two breaks."""
 
 import grpc
 

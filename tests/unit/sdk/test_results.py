@@ -1,4 +1,4 @@
-"""What tasks say of themselves, as the messages that say it."""
+"""Results and failures of tasks as messages."""
 
 import pytest
 

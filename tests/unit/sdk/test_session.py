@@ -22,7 +22,7 @@ async def test_every_result_reaches_its_caller(client: Client) -> None:
 
 
 async def test_starts_of_one_pass_share_a_write(client: Client, server: StandIn) -> None:
-    """What was submitted together goes out in few frames, not one each."""
+    """Starts submitted together are sent in few frames, not one each."""
     async with client.session() as session:
         calls = [session.submit("order", n) for n in range(500)]
         assert [await call.result() for call in calls] == list(range(500))
@@ -217,7 +217,7 @@ async def test_who_is_refused_for_too_long_is_told(
 async def test_a_break_while_starts_are_held_back_sends_each_once(
     client: Client, server: StandIn
 ) -> None:
-    """What was refused, and what was never sent, goes out on the next stream."""
+    """Refused starts and unsent starts are sent on the next stream."""
     complete = server.executions.complete
 
     def refuse(frame: pb.SessionRequest) -> pb.SessionResponse:
@@ -235,7 +235,7 @@ async def test_a_break_while_starts_are_held_back_sends_each_once(
 
 
 async def test_who_waits_is_told_when_the_client_is_closed(server: StandIn) -> None:
-    """Nobody is left to hear the result."""
+    """No caller is left to receive the result."""
     acknowledges_only(server)
     client = await Client.connect(server.address)
     session = await client.session().__aenter__()
@@ -274,7 +274,7 @@ async def test_who_waits_is_told_when_the_client_is_closed_while_the_server_is_a
 async def test_a_start_that_was_acknowledged_has_its_id_after_the_session(
     client: Client, server: StandIn
 ) -> None:
-    """It began, whatever becomes of who waits for its result."""
+    """The start succeeds although the wait for its result fails."""
     acknowledges_only(server)
     async with client.session() as session:
         calls = [session.submit("order", n) for n in range(3)]
@@ -284,7 +284,7 @@ async def test_a_start_that_was_acknowledged_has_its_id_after_the_session(
 
 
 async def test_a_session_whose_closing_is_canceled_ends(client: Client, server: StandIn) -> None:
-    """Its stream goes, and who waits on it is told."""
+    """The stream ends, and its waiting callers get an error."""
     server.executions.answer = lambda frame: pb.SessionResponse()
     session = await client.session().__aenter__()
     call = session.submit("order")

@@ -1,4 +1,4 @@
-"""What a step action sees of its workflow."""
+"""The view of a step action on its workflow."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What a worker's stream counts, holds and says, without a stream."""
+"""The counters, held tasks and frames of a worker stream, without a server."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from flowmesh.worker.work import _checked
 
 
 class Channel:
-    """Makes stubs whose methods nobody calls."""
+    """Creates stubs whose methods are not called."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None
@@ -62,7 +62,7 @@ def records(size: int) -> task_pb2.TaskRecords:
 
 
 async def test_records_that_ride_with_results_are_not_counted_as_results() -> None:
-    """What is acknowledged is taken off again, and nothing else is there."""
+    """Acknowledged results are removed, and no others."""
     work = stream_of(Runner([]))
     for number in range(100):
         work._record(records(100_000))
@@ -121,7 +121,7 @@ async def test_a_spec_is_forgotten_after_the_tasks_that_came_with_it(
 
 
 async def test_a_task_that_cannot_be_begun_fails_alone() -> None:
-    """Its worker goes on, and says so."""
+    """The worker continues and logs it."""
     runner = Runner([])
     runner.fails = True
     work = stream_of(runner)
@@ -133,7 +133,7 @@ async def test_a_task_that_cannot_be_begun_fails_alone() -> None:
 
 
 async def test_a_task_whose_result_waits_is_not_run_again() -> None:
-    """Whoever sends it anew gets the result: it is written once there is room, or a stream."""
+    """A redelivered task gets the result, which is written once there is capacity or a stream."""
     runner = Runner([])
     work = stream_of(runner)
     again = pb.WorkResponse(tasks=[task_pb2.Task(token="T")])

@@ -69,7 +69,7 @@ async def test_handlers_of_every_kind_answer(client: Client, server: StandIn, ha
 async def test_a_worker_says_where_it_serves(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Who starts one sees that it is connected, and for what."""
+    """The log shows that a started worker is connected, and its task types."""
     caplog.set_level("INFO", "flowmesh.sdk")
     async with Worker(client, {"double": double}, slots=3):
         assert caplog.messages == [f"serving double at {client.address}, 3 at once"]
@@ -135,7 +135,7 @@ async def test_the_hello_says_what_the_worker_does(client: Client, server: Stand
 async def test_slots_are_changed_on_the_stream_that_is_open(
     client: Client, server: StandIn
 ) -> None:
-    """The server is told once, without another hello; one that comes later says the same."""
+    """The server receives the change once without a new hello; a later hello repeats it."""
     async with Worker(client, {"double": double}, slots=7) as worker:
         worker.set_slots(3)
         await server.workers.until(lambda: any(frame.slots for frame in server.workers.frames))
@@ -182,7 +182,7 @@ async def test_the_context_tells_of_the_task(client: Client, server: StandIn) ->
 
 
 async def test_an_exception_is_a_failure_of_its_name(client: Client, server: StandIn) -> None:
-    """Class, message and traceback of the handler's exception; the worker goes on."""
+    """The failure has class, message and traceback of the exception; the worker continues."""
 
     async def broken(value: Any) -> None:
         raise LookupError("no such order")
@@ -274,7 +274,7 @@ async def test_a_canceled_task_is_stopped(client: Client, server: StandIn) -> No
 
 
 async def test_heartbeats_arrive_with_their_details(client: Client, server: StandIn) -> None:
-    """What the handler reports is sent while it runs; the last report wins."""
+    """Heartbeats are sent while the handler runs; the last report wins."""
     done = threading.Event()
 
     def work(value: Any, context: TaskContext) -> None:

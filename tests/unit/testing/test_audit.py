@@ -28,7 +28,7 @@ def test_a_commit_of_the_former_owner_is_found() -> None:
 
 
 def test_an_epoch_that_falls_is_found() -> None:
-    """Nobody may undo a take-over."""
+    """A take-over must not be undone."""
     assert len(check_epochs([*OWNERS, owned(6, 1, 10)], [])) == 1
 
 

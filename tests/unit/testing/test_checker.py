@@ -53,7 +53,7 @@ def damaged(damage: Damage) -> Stored:
 
 
 def found(one: Stored) -> set[str]:
-    """The invariants that are said to be broken."""
+    """Return the reported invariants."""
     return {problem.split(": ", 1)[1][:2] for problem in checker.check_history(one)}
 
 
@@ -184,7 +184,7 @@ def test_a_subscriber_has_every_event_once_in_order() -> None:
 
 
 def test_an_answer_that_lags_behind_is_found() -> None:
-    """What a caller is told is what the history adds up to."""
+    """A response equals the state replayed from the history."""
     one = finished()
     told = execution_pb2.Execution(status=one.status, last_sequence=len(one.events))
     for name in ("a", "rest", "b"):

@@ -1,4 +1,4 @@
-"""Whatever user code raises, its task ends with a failure that says so, and its worker goes on."""
+"""Any exception of user code fails its task, and the worker continues."""
 
 import asyncio
 import sys
@@ -90,7 +90,7 @@ async def test_a_task_ends_with_what_its_handler_raises(
 async def test_a_step_ends_with_what_its_function_raises(
     function: Callable[[], Any], error_class: str
 ) -> None:
-    """The handler is told of it, whatever it is."""
+    """The handler receives any exception."""
 
     async def handler(ctx: DurableContext, given: Any) -> Any:
         with pytest.raises(StepFailed) as caught:
@@ -103,7 +103,7 @@ async def test_a_step_ends_with_what_its_function_raises(
 
 
 async def test_a_durable_handler_that_exits_fails_its_task() -> None:
-    """The program of the worker goes on, as it does with any other handler."""
+    """The program of the worker continues, as with any other handler."""
 
     async def handler(ctx: DurableContext, given: Any) -> Any:
         sys.exit(3)
@@ -161,7 +161,7 @@ KINDS = ["at once", "later", "plain", "awaited"]
 async def test_any_exception_ends_the_attempt_under_its_name(
     make: Callable[[], BaseException], kind: str
 ) -> None:
-    """The worker goes on, which the second run shows."""
+    """The worker continues, as the second run shows."""
     error = make()
     flow = Workflow("flow")
     flow.task("only", raising(error, kind))
@@ -233,7 +233,7 @@ async def test_what_a_durable_handler_notes_is_kept_with_its_failure() -> None:
 
 
 async def test_a_handler_that_begins_again_has_its_input_as_it_came() -> None:
-    """What it made of that before, and what it noted, is of the run that does not count."""
+    """Its earlier reaction and task log belong to the discarded run."""
     finished: list[task_pb2.TaskResult] = []
     asked: list[task_pb2.TaskRecords] = []
 
