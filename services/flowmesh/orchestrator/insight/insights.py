@@ -219,18 +219,18 @@ class Insights:
         partition = partition_of(execution_id)
         assert partition is not None
         ownership = self._ownership
-        mine = partition in ownership.epochs and ownership.lease_valid
+        owned = partition in ownership.epochs and ownership.lease_valid
         address = ownership.owner_address(partition)
-        if not (mine or forwarded or state.ended or address is None):
+        if not (owned or forwarded or state.ended or address is None):
             try:
                 stub = self._stub_at(address)
                 return (await stub.ExplainExecution(request, metadata=FORWARDED)).report
             except Unavailable:
                 # Explain from the rows.
                 state = await self._reader.state(namespace, execution_id)
-        live = self._workers if mine or state.ended else None
+        live = self._workers if owned or state.ended else None
         case = Case(state, ownership.now_us(), live, partition)
-        if state.hold is not None and mine:
+        if state.hold is not None and owned:
             case.line = self._starts.holders(state)
         if state.paused:
             async with self._making:

@@ -106,13 +106,13 @@ class HistoryReplays:
             raise _before()
         at = shown
 
-        def made() -> bytes:
+        def encoded() -> bytes:
             restore_held(state)
             report = encode(report_of(state, at, last))
             dispose(state)
             return report
 
-        return await asyncio.to_thread(made)
+        return await asyncio.to_thread(encoded)
 
 
 async def _shown(replayer: HistoryReplayer, request: pb.GetStateAtRequest) -> bytes:

@@ -32,18 +32,18 @@ class ClusterStats:
     async def get(self, request: pb.GetStatsRequest, *, forwarded: bool) -> pb.GetStatsResponse:
         """Return the statistics of this orchestrator if another one asks, else of all."""
         peers = [] if forwarded else self._ownership.peers()
-        mine = self._stats.messages(
+        own = self._stats.messages(
             namespace_of(request), request.workflow_id, samples=forwarded or bool(peers)
         )
         if not peers:
-            return pb.GetStatsResponse(workflows=mine)
-        asked = (
+            return pb.GetStatsResponse(workflows=own)
+        calls = (
             self._stub_at(peer).GetStats(request, metadata=FORWARDED, timeout=STATS_TIMEOUT_S)
             for peer in peers
         )
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
         response = pb.GetStatsResponse()
-        parts = list(mine)
+        parts = list(own)
         for peer, answer in zip(peers, answers, strict=True):
             if isinstance(answer, FlowmeshError):
                 response.unreachable.append(peer)

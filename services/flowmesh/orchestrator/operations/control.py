@@ -178,8 +178,8 @@ class Control:
             return answer
         state = await self._reader.state(namespace_of(request), request.execution_id)
         node = state.node(request.node)
-        asked = node.approval if node is not None else None
-        outcome = outcome_of(asked) if asked is not None else ""
+        approval = node.approval if node is not None else None
+        outcome = outcome_of(approval) if approval is not None else ""
         return pb.DecideApprovalResponse(sequence=int(answer), outcome=outcome)
 
     async def planned(self, request: pb.PlanRerunRequest) -> pb.PlanRerunResponse:

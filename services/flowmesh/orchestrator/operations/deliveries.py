@@ -179,19 +179,19 @@ class Deliveries:
 
     async def outcome(self, message: pb.ExecutionMessage, *, forwarded: bool) -> None:
         """Report the end of a child to its parent; ignore a parent that is gone."""
-        told = message.outcome
+        outcome = message.outcome
         command = ChildDone(
-            told.node,
-            told.attempt,
+            outcome.node,
+            outcome.attempt,
             message.execution_id,
-            told.status,
-            told.output if told.HasField("output") else None,
-            told.failure if told.HasField("failure") else None,
+            outcome.status,
+            outcome.output if outcome.HasField("output") else None,
+            outcome.failure if outcome.HasField("failure") else None,
             self._draw(),
-            told.first_run,
+            outcome.first_run,
         )
         await self._tell(
-            told.parent_id,
+            outcome.parent_id,
             command,
             lambda stub: stub.DeliverMessage(pb.DeliverMessageRequest(message=message)),
             forwarded,
@@ -209,15 +209,15 @@ class Deliveries:
 
     async def _joined(self, message: pb.ExecutionMessage, *, forwarded: bool) -> bool:
         """Return whether the execution will report its end; False if it has ended."""
-        asked = message.join
-        partition = partition_of(asked.execution_id)
+        join = message.join
+        partition = partition_of(join.execution_id)
         if partition is None:
             return True
-        command = Join(asked.by_id, asked.by_node, asked.by_attempt)
+        command = Join(join.by_id, join.by_node, join.by_attempt)
 
         async def local() -> None:
             answer = await self._router.submitted(
-                lambda reply: PendingCommand(asked.execution_id, partition, command, reply)
+                lambda reply: PendingCommand(join.execution_id, partition, command, reply)
             )
             if answer is STALE:
                 raise Overloaded(
@@ -226,8 +226,8 @@ class Deliveries:
 
         async def remote(address: str) -> None:
             stub = self._partition_stub(address)
-            made = stub.DeliverMessage(pb.DeliverMessageRequest(message=message))
-            await self._router.peers.call(address, made)
+            request = stub.DeliverMessage(pb.DeliverMessageRequest(message=message))
+            await self._router.peers.call(address, request)
 
         try:
             await self._router.at_owner(partition, local, remote, forwarded=forwarded)
@@ -239,25 +239,25 @@ class Deliveries:
 
     async def _tell_joined(self, message: pb.ExecutionMessage) -> pb.ExecutionMessage | None:
         """Report an end to a node; return the message for the next run if there is one."""
-        asked = message.join
-        told = pb.ExecutionMessage(namespace=message.namespace, execution_id=asked.execution_id)
-        outcome = told.outcome
-        outcome.parent_id, outcome.node = asked.by_id, asked.by_node
-        outcome.attempt = asked.by_attempt
+        join = message.join
+        report = pb.ExecutionMessage(namespace=message.namespace, execution_id=join.execution_id)
+        outcome = report.outcome
+        outcome.parent_id, outcome.node = join.by_id, join.by_node
+        outcome.attempt = join.by_attempt
         try:
-            ended = await self._reader.state(message.namespace, asked.execution_id)
+            ended = await self._reader.state(message.namespace, join.execution_id)
         except NotFound as error:
             outcome.status = EXECUTION_FAILED
             outcome.failure.CopyFrom(failure("ChildFailed", error.message))
         else:
             if ended.status == EXECUTION_CONTINUED:
-                told.join.CopyFrom(asked)
-                told.join.execution_id = await self._runs.last_now(
+                report.join.CopyFrom(join)
+                report.join.execution_id = await self._runs.last_now(
                     message.namespace, ended.execution_id
                 )
-                return told
+                return report
             add_outcome(ended, outcome)
-        await self.outcome(told, forwarded=False)
+        await self.outcome(report, forwarded=False)
         return None
 
     async def _tell(
@@ -278,8 +278,8 @@ class Deliveries:
             )
 
         async def remote(address: str) -> object:
-            made = call(self._partition_stub(address))
-            return await self._router.peers.call(address, made)
+            request = call(self._partition_stub(address))
+            return await self._router.peers.call(address, request)
 
         with contextlib.suppress(NotFound):
             await self._router.at_owner(partition, local, remote, forwarded=forwarded)
@@ -293,6 +293,6 @@ def _elsewhere(_stub: PartitionStub) -> Awaitable[Any]:
 def _refusal(request: pb.StartExecutionRequest, error: FlowmeshError) -> failure_pb2.Failure:
     """Return the failure of the node whose child cannot be started."""
     class_ = "ValidationError" if isinstance(error, Invalid) else "ChildFailed"
-    made = failure(class_, f"{request.workflow_id} cannot be started: {error.message}")
-    made.details = orjson.dumps({"reason": error.reason})
-    return made
+    found = failure(class_, f"{request.workflow_id} cannot be started: {error.message}")
+    found.details = orjson.dumps({"reason": error.reason})
+    return found
