@@ -117,6 +117,21 @@ ELSEWHERE = {
     "details of a heartbeat": (
         "tests/unit/sdk/test_results.py::test_details_of_a_heartbeat_are_bounded"
     ),
+    "slug": "tests/unit/identity/test_bounds.py::test_slugs_and_names_are_bounded",
+    "name of a tenant, user or key": (
+        "tests/unit/identity/test_bounds.py::test_slugs_and_names_are_bounded"
+    ),
+    "email address": "tests/unit/identity/test_bounds.py::test_email_addresses_are_bounded",
+    "password": "tests/unit/identity/test_bounds.py::test_passwords_are_judged",
+    "queues, task types, networks or permissions of an API key": (
+        "tests/unit/identity/test_bounds.py::test_lists_of_a_key_are_bounded"
+    ),
+    "overlap of the secrets of an API key": (
+        "tests/unit/identity/test_bounds.py::test_the_overlap_of_secrets_is_bounded"
+    ),
+    "delay after failed logins": (
+        "tests/unit/identity/test_bounds.py::test_failed_logins_are_delayed_ever_longer"
+    ),
     "processes of a worker": (
         "tests/unit/sdk/test_processes.py::test_what_no_other_process_can_find_is_refused"
     ),

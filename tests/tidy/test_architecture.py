@@ -128,5 +128,5 @@ def test_the_alternative_to_a_document_store_is_stated() -> None:
     faq = sources.text("docs/faq.md")
     answer = re.search(r"^\*\*Can the state be in a document database.*?\n\n", faq, re.M | re.S)
     assert answer is not None
-    for word in ("MongoDB", "PostgreSQL", "`jsonb`", "one PostgreSQL statement"):
+    for word in ("MongoDB", "PostgreSQL", "`jsonb`", "a single PostgreSQL statement"):
         assert word in answer[0]

@@ -41,8 +41,9 @@ INTERNAL: dict[str, str] = {
         sdk.limits.TRACEBACK_CHARS_MAX
     """,
     "a page, a part or a frame is no larger, and another one follows": """
-        definition.limits.PAGE_BYTES_MAX orchestrator.bulk.bulks.LISTED_MAX
-        orchestrator.bulk.bulks.PAGE_MAX orchestrator.links.keys.LISTED_MAX
+        definition.limits.PAGE_BYTES_MAX identity.limits.PAGE_SIZE_MAX
+        orchestrator.bulk.bulks.LISTED_MAX orchestrator.bulk.bulks.PAGE_MAX
+        orchestrator.links.keys.LISTED_MAX
         orchestrator.operations.limit_operations.CHANGES_MAX registry.instances.PAGE_MAX
         sdk.limits.FRAME_BYTES_MAX sdk.limits.FRAME_ITEMS_MAX worker.limits.FRAME_BYTES_MAX
     """,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flowmesh.suite.limits import CALLS, DEFINITIONS, EXECUTIONS, PROCESSES, RUNS, Limit
+from flowmesh.suite.limits import CALLS, DEFINITIONS, EXECUTIONS, IDENTITY, PROCESSES, RUNS, Limit
 from tools.pages import markdown
 
 _PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
@@ -13,6 +13,7 @@ _PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
      " determines the effect on its execution.", RUNS),
     ("Executions", "Totals over the lifetime of one execution.", EXECUTIONS),
     ("Processes", "Limits of registrations of workers and instances.", PROCESSES),
+    ("Identity", "Limits of users, tenants, API keys and logins.", IDENTITY),
 )  # fmt: skip
 _CHOICES = (
     "A gRPC message has room for the largest definition, and REST responses for pages of them, so"

@@ -44,7 +44,7 @@ class ApiKeys:
         """Store a key for a project; return it with its text, which is shown once."""
         project = await self._permissions.project(key.project, MANAGE)
         await self._permissions.check_grant(project.place, key.role)
-        self._check(key)
+        check_key(key, self._clock.now_us())
         text = api_keys.new_key(key.id.removeprefix("key_"))
         async with self._store.changing() as store:
             created = await store.insert(key)
@@ -58,12 +58,11 @@ class ApiKeys:
 
     async def rotate(self, id: str, overlap_s: int) -> tuple[ApiKey, str]:
         """Add a secret to a key; the former ones end after the overlap."""
-        if not 0 <= overlap_s <= KEY_OVERLAP_S_MAX:
-            raise _wrong("overlap_seconds", f"the overlap is not 0 to {KEY_OVERLAP_S_MAX:,} s")
+        overlap_s = check_overlap(overlap_s)
         key, _ = await self._found(id)
         text = api_keys.new_key(id.removeprefix("key_"))
         async with self._store.changing() as store:
-            await store.end_secrets(id, overlap_s or KEY_OVERLAP_S)
+            await store.end_secrets(id, overlap_s)
             await store.insert_secret(api_keys.digest(text.secret, self._pepper), id)
         return key, str(text)
 
@@ -83,19 +82,28 @@ class ApiKeys:
         except (NotFound, Forbidden):
             raise missing from None
 
-    def _check(self, key: ApiKey) -> None:
-        if not 1 <= len(key.name) <= NAME_CHARS_MAX:
-            raise _wrong("name", f"the name has not 1 to {NAME_CHARS_MAX} characters")
-        for field in ("queues", "task_types", "networks", "permissions"):
-            _check_listed(field, getattr(key, field))
-        for network in key.networks:
-            try:
-                ipaddress.ip_network(network)
-            except ValueError:
-                text = f"{network!r} is no network; expected one like 10.0.0.0/8"
-                raise _wrong("networks", text) from None
-        if key.expires_at_us and key.expires_at_us <= self._clock.now_us():
-            raise _wrong("expires_at_us", "the expiry is in the past")
+
+def check_key(key: ApiKey, now_us: int) -> None:
+    """Raise REQUEST_INVALID for a key whose fields are out of bounds."""
+    if not 1 <= len(key.name) <= NAME_CHARS_MAX:
+        raise _wrong("name", f"the name has not 1 to {NAME_CHARS_MAX} characters")
+    for field in ("queues", "task_types", "networks", "permissions"):
+        _check_listed(field, getattr(key, field))
+    for network in key.networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            text = f"{network!r} is no network; expected one like 10.0.0.0/8"
+            raise _wrong("networks", text) from None
+    if key.expires_at_us and key.expires_at_us <= now_us:
+        raise _wrong("expires_at_us", "the expiry is in the past")
+
+
+def check_overlap(overlap_s: int) -> int:
+    """Return for how long former secrets remain valid; 0 is the default."""
+    if not 0 <= overlap_s <= KEY_OVERLAP_S_MAX:
+        raise _wrong("overlap_seconds", f"the overlap is not 0 to {KEY_OVERLAP_S_MAX:,} s")
+    return overlap_s or KEY_OVERLAP_S
 
 
 def key_role(text: str) -> Role:

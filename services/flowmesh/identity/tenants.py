@@ -47,7 +47,7 @@ class Tenants:
         if not may_create_companies(principal, self._registration):
             text = "creating a company needs the role admin or owner on the whole installation"
             raise Forbidden("ROLE_REQUIRED", text)
-        _check(slug, name)
+        check_names(slug, name)
         created = await self._store.insert_company(
             _new_id("co"), slug, name or slug, _own(request_id)
         )
@@ -73,7 +73,7 @@ class Tenants:
 
     async def update_company(self, id: str, slug: str, name: str, etag: str) -> Company:
         found = await self._permissions.company(id, MANAGE)
-        _check(slug or found.slug, name)
+        check_names(slug or found.slug, name)
         changed = await self._store.update_company(id, slug, name, _etag(etag))
         if changed is None:
             raise _mismatch("company", found.etag, etag)
@@ -89,7 +89,7 @@ class Tenants:
         self, company: str, slug: str, name: str, request_id: str
     ) -> Organization:
         await self._permissions.company(company, MANAGE)
-        _check(slug, name)
+        check_names(slug, name)
         created = await self._store.insert_organization(
             _new_id("org"), company, slug, name or slug, _own(request_id)
         )
@@ -108,7 +108,7 @@ class Tenants:
 
     async def update_organization(self, id: str, slug: str, name: str, etag: str) -> Organization:
         found = await self._permissions.organization(id, MANAGE)
-        _check(slug or found.slug, name)
+        check_names(slug or found.slug, name)
         changed = await self._store.update_organization(id, slug, name, _etag(etag))
         if changed is None:
             raise _mismatch("organization", found.etag, etag)
@@ -125,7 +125,7 @@ class Tenants:
     ) -> Project:
         """Create a project; its namespace is its slug unless another one is asked for."""
         parent = await self._permissions.organization(organization, MANAGE)
-        _check(slug, name)
+        check_names(slug, name)
         namespace = namespace or slug
         _check_slug("namespace", namespace)
         project = Project(
@@ -160,7 +160,7 @@ class Tenants:
 
     async def update_project(self, id: str, slug: str, name: str, etag: str) -> Project:
         found = await self._permissions.project(id, MANAGE)
-        _check(slug or found.slug, name)
+        check_names(slug or found.slug, name)
         changed = await self._store.update_project(id, slug, name, _etag(etag))
         if changed is None:
             raise _mismatch("project", found.etag, etag)
@@ -189,7 +189,8 @@ def _etag(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _check(slug: str, name: str) -> None:
+def check_names(slug: str, name: str) -> None:
+    """Raise SLUG_INVALID or REQUEST_INVALID for a slug or a name that is out of bounds."""
     _check_slug("slug", slug)
     if len(name) > NAME_CHARS_MAX:
         text = f"the name has more than {NAME_CHARS_MAX} characters"

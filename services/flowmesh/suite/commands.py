@@ -17,11 +17,15 @@ DEV_LOG_LEVEL = "warning"
 LOCAL_HOSTS = "localhost"
 # Of one service; there are 64 partitions with one owner each.
 PROCESSES_MAX = 64
+_EXPOSED = (
+    "every machine that reaches {host} could do everything: close the installation with"
+    " --auth closed (see `flowmesh identity init`), or pass --open-to-network"
+)
 
 
-def _from(variable: str, *, shown: bool = True) -> Parameter:
+def _from(variable: str, *, shown: bool = True, text: str | None = None) -> Parameter:
     """A flag with a FLOWMESH_* setting of the same meaning; help hides an empty default."""
-    return Parameter(env_var=f"FLOWMESH_{variable}", show_default=shown)
+    return Parameter(env_var=f"FLOWMESH_{variable}", show_default=shown, help=text)
 
 
 EgressFlag = Annotated[Egress, _from("EGRESS")]
@@ -35,9 +39,9 @@ HttpHosts = Annotated[str, _from("HTTP_HOSTS")]
 Postgres = Annotated[str, _from("POSTGRES", shown=False)]
 Nats = Annotated[str, _from("NATS", shown=False)]
 Redis = Annotated[str, _from("REDIS", shown=False)]
-LogLevel = Annotated[str, _from("LOG_LEVEL")]
+LogLevel = Annotated[str, _from("LOG_LEVEL", text="debug, info, warning or error.")]
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=PROCESSES_MAX))]
-LogFormat = Annotated[str, _from("LOG_FORMAT", shown=False)]
+LogFormat = Annotated[str, _from("LOG_FORMAT", shown=False, text="json or console.")]
 OtlpEndpoint = Annotated[str, _from("OTLP_ENDPOINT", shown=False)]
 
 
@@ -99,21 +103,13 @@ def dev(
         Address of a NATS server with JetStream to use instead of the embedded one.
     redis
         Address of a Redis to use instead of the embedded one.
-    log_level
-        debug, info, warning or error.
-    log_format
-        json or console.
     otlp_endpoint
         host:port of an OTLP/gRPC collector for traces.
     """
     flags: dict[str, Any] = dict(locals())
     own = {name: flags.pop(name) for name in ("ephemeral", "orchestrators", "workers")}
-    if auth == "open" and not flags.pop("open_to_network") and not _is_loopback(host):
-        return _fail(
-            f"everyone who reaches {host} could do everything: close the installation with"
-            " --auth closed (see `flowmesh identity init`), or pass --open-to-network"
-        )
-    flags.pop("open_to_network", None)
+    if not flags.pop("open_to_network") and _is_exposed(auth, host):
+        return _fail(_EXPOSED.format(host=host))
     from flowmesh.suite.dev import run_dev
 
     return _run(_given(**flags), lambda settings: run_dev(settings, **own))
@@ -251,13 +247,16 @@ def cluster(
     )
 
 
-def _is_loopback(host: str) -> bool:
+def _is_exposed(auth: Auth, host: str) -> bool:
+    """Return whether an open installation can be reached from other machines."""
     import ipaddress
 
+    if auth == "closed":
+        return False
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return not ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host != "localhost"
 
 
 def _given(**flags: Any) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from this table, and tests go to each limit, one above it, and a hundred times a
 
 from flowmesh.suite.limits.calls import CALLS, PROCESSES
 from flowmesh.suite.limits.definitions import DEFINITIONS
+from flowmesh.suite.limits.identity import IDENTITY
 from flowmesh.suite.limits.limit import Limit
 from flowmesh.suite.limits.runs import EXECUTIONS, RUNS
 
-LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES)
+LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES, *IDENTITY)
 
-__all__ = ["CALLS", "DEFINITIONS", "EXECUTIONS", "LIMITS", "PROCESSES", "RUNS", "Limit"]
+__all__ = ["CALLS", "DEFINITIONS", "EXECUTIONS", "IDENTITY", "LIMITS", "PROCESSES", "RUNS", "Limit"]

@@ -1,0 +1,39 @@
+"""Bounds of users, tenants, API keys and logins."""
+
+from flowmesh.identity import limits as identity
+from flowmesh.suite.limits.limit import Limit
+
+IDENTITY = (
+    Limit("slug", identity.SLUG_CHARS_MAX, "characters", "SLUG_INVALID", "identity"),
+    Limit(
+        "name of a tenant, user or key",
+        identity.NAME_CHARS_MAX,
+        "characters",
+        "REQUEST_INVALID",
+        "identity",
+    ),
+    Limit("email address", identity.EMAIL_CHARS_MAX, "characters", "REQUEST_INVALID", "identity"),
+    Limit("password", identity.PASSWORD_BYTES_MAX, "bytes", "PASSWORD_WEAK", "identity"),
+    Limit(
+        "queues, task types, networks or permissions of an API key",
+        identity.KEY_LIST_MAX,
+        "entries",
+        "REQUEST_INVALID",
+        "identity",
+    ),
+    Limit(
+        "overlap of the secrets of an API key",
+        identity.KEY_OVERLAP_S_MAX,
+        "s",
+        "REQUEST_INVALID",
+        "identity",
+    ),
+    Limit(
+        "delay after failed logins",
+        identity.DELAY_S_MAX,
+        "s",
+        "LOGIN_DELAYED",
+        "identity",
+        "doubles with each failure from the sixth on",
+    ),
+)

@@ -1,0 +1,101 @@
+"""Bounds of the input of the identity service."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flowmesh.access import Role
+from flowmesh.errors import FlowmeshError, Invalid, Overloaded
+from flowmesh.identity import limits
+from flowmesh.identity.accounts import valid_email
+from flowmesh.identity.api_keys import check_key, check_overlap
+from flowmesh.identity.attempts import Attempts
+from flowmesh.identity.credentials.passwords import check_password
+from flowmesh.identity.storage.records import ApiKey
+from flowmesh.identity.tenants import check_names
+
+KEY = ApiKey("key_1", "prj_1", "ci", Role.EDITOR, (), (), (), (), "usr_1", 0, 0, 0)
+
+
+class NoRedis:
+    """A Redis that is away."""
+
+    async def _away(self, *_: Any, **__: Any) -> Any:
+        raise OSError
+
+    get = set = delete = _away
+
+
+def refused(reason: str, call: Any, *arguments: Any) -> FlowmeshError:
+    with pytest.raises(Invalid) as caught:
+        call(*arguments)
+    assert caught.value.reason == reason
+    return caught.value
+
+
+def test_slugs_and_names_are_bounded() -> None:
+    """The longest is accepted, one more is refused, as are other characters and reserved words."""
+    check_names("a" * limits.SLUG_CHARS_MAX, "n" * limits.NAME_CHARS_MAX)
+    refused("REQUEST_INVALID", check_names, "a", "n" * (limits.NAME_CHARS_MAX + 1))
+    for slug in (
+        "",
+        "a" * (limits.SLUG_CHARS_MAX + 1),
+        "A",
+        "a_b",
+        "-a",
+        "a-",
+        "ä",
+        "аdmin",
+        "api",
+    ):
+        refused("SLUG_INVALID", check_names, slug, "")
+
+
+def test_email_addresses_are_bounded() -> None:
+    """The longest is accepted; what is none is refused with what one looks like."""
+    longest = "a" * (limits.EMAIL_CHARS_MAX - len("@example.com")) + "@example.com"
+    assert valid_email(f" {longest.upper()} ") == longest
+    for text in (f"a{longest}", "ada", "ada@", "@example.com", "a b@example.com", "a@b\n.c"):
+        assert "name@example.com" in refused("REQUEST_INVALID", valid_email, text).message
+
+
+def test_passwords_are_judged() -> None:
+    """Short, common, long and personal ones are refused."""
+    check_password("correct horse battery staple")
+    for password in ("short", "password1234", "x" * (limits.PASSWORD_BYTES_MAX + 1)):
+        refused("PASSWORD_WEAK", check_password, password)
+
+
+def test_lists_of_a_key_are_bounded() -> None:
+    """A hundred entries each; a network that is none is named."""
+    check_key(replace(KEY, queues=("q",) * limits.KEY_LIST_MAX), 0)
+    for field in ("queues", "task_types", "networks", "permissions"):
+        many = ("10.0.0.0/8",) * (limits.KEY_LIST_MAX + 1)
+        refused("REQUEST_INVALID", check_key, replace(KEY, **{field: many}), 0)
+    error = refused("REQUEST_INVALID", check_key, replace(KEY, networks=("10.0.0.1/8",)), 0)
+    assert "10.0.0.1/8" in error.message
+    refused("REQUEST_INVALID", check_key, replace(KEY, expires_at_us=1), 2)
+
+
+def test_the_overlap_of_secrets_is_bounded() -> None:
+    """Thirty days at most."""
+    assert check_overlap(limits.KEY_OVERLAP_S_MAX) == limits.KEY_OVERLAP_S_MAX
+    assert check_overlap(0) == limits.KEY_OVERLAP_S
+    refused("REQUEST_INVALID", check_overlap, limits.KEY_OVERLAP_S_MAX + 1)
+
+
+async def test_failed_logins_are_delayed_ever_longer() -> None:
+    """Five are free, then the delay doubles up to fifteen minutes, without Redis too."""
+    now = [0.0]
+    attempts = Attempts(redis=NoRedis(), prefix="t", now=lambda: now[0])  # type: ignore[arg-type]
+    delays = []
+    for _ in range(20):
+        try:
+            await attempts.check("ada", "10.0.0.1")
+        except Overloaded as error:
+            delays.append(error.retry_after_ms // 1_000)
+            now[0] += error.retry_after_ms / 1_000
+        await attempts.failed("ada", "10.0.0.1")
+    assert delays[:3] == [1, 2, 4]
+    assert max(delays) == limits.DELAY_S_MAX
