@@ -15,7 +15,7 @@ CRM, BILLING, HELPDESK = 8101, 8102, 8103
 
 
 class System(BaseHTTPRequestHandler):
-    """What the three have in common."""
+    """The common base of the three systems."""
 
     def received(self) -> bytes:
         return self.rfile.read(int(self.headers.get("content-length", 0)))

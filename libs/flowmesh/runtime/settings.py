@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     )
     policy: str = Field(
         default="",
-        description="package.module:factory of what decides which tasks may run, and for whom",
+        description="package.module:factory of the policy that decides which tasks may run",
     )
     archive_dir: str = Field(
         default="",
