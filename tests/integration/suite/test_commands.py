@@ -24,9 +24,9 @@ def flowmesh(*words: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("serve",), "say which services to serve: definition, registry,"),
+        (("serve",), "say which services to serve: identity, definition,"),
         (("serve", "worker"), "no postgres address; set FLOWMESH_POSTGRES or pass --postgres"),
-        (("serve", "nothing", "--registry", "a:1"), "no service 'nothing'; there are definition,"),
+        (("serve", "nothing", "--registry", "a:1"), "no service 'nothing'; there are identity, definition,"),
         (("dev", "--grpc-port", "70000"), "grpc_port: Input should be less than or equal to 65535"),
         (("dev", "--log-level", "loud"), "log_level: Input should be 'debug', 'info',"),
     ],
@@ -82,7 +82,7 @@ def loaded(code: str, *names: str) -> str:
         ("import flowmesh.sdk", ("asyncpg", "redis", "nats", "uvicorn", "structlog")),
         ("from flowmesh.runtime import Settings", ("grpc", "asyncpg", "redis", "nats", "uvicorn")),
         ("import flowmesh.suite.cluster", ("grpc", "redis", "nats", "uvicorn")),
-        ("import flowmesh.gateway.main", ("jsonschema", "yaml", "flowmesh.definitions")),
+        ("import flowmesh.gateway.main", ("jsonschema", "yaml", "flowmesh.definitions.checks")),
         ("import flowmesh.suite.lean as lean; lean.load_libraries()", ("rich", "aiohttp")),
     ],
 )
