@@ -26,7 +26,7 @@ def flowmesh(*words: str) -> "subprocess.CompletedProcess[str]":
     [
         (("serve",), "say which services to serve: identity, definition,"),
         (("serve", "worker"), "no postgres address; set FLOWMESH_POSTGRES or pass --postgres"),
-        (("serve", "nothing", "--registry", "a:1"), "no service 'nothing'; there are identity, definition,"),
+        (("serve", "nothing", "--registry", "a:1"), "no service 'nothing'; there are identity,"),
         (("dev", "--grpc-port", "70000"), "grpc_port: Input should be less than or equal to 65535"),
         (("dev", "--log-level", "loud"), "log_level: Input should be 'debug', 'info',"),
     ],
