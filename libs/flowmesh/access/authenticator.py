@@ -85,6 +85,14 @@ class Authenticator:
             raise Unauthenticated("CREDENTIALS_REQUIRED", text)
         return Caller(await self.external(credential, address))
 
+    def service(self, metadata: Metadata) -> str:
+        """Return the name of the service that sent a call; empty for any other caller."""
+        for key, value in metadata:
+            if key == METADATA_KEY and isinstance(value, str):
+                call = self._tokens.verified(value)
+                return call.service if call else ""
+        return ""
+
     async def external(self, authorization: str, address: str) -> Principal:
         """Return the principal of an `authorization` value."""
         if authorization[: len(_BEARER)].lower() != _BEARER:

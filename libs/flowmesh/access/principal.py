@@ -44,6 +44,8 @@ class Principal:
 LOCAL = Principal(id="local", kind="local", name="local", everywhere=EVERY_BIT)
 """The caller of an open installation."""
 
+# True if the call was sent by a service, which states the address of its own caller.
+_forwarded: ContextVar[bool] = ContextVar("flowmesh_forwarded", default=True)
 _current: ContextVar[Principal | None] = ContextVar("flowmesh_principal", default=None)
 
 
@@ -52,9 +54,15 @@ def current() -> Principal | None:
     return _current.get()
 
 
-def enter_principal(principal: Principal | None) -> None:
-    """Set the principal of the task that serves a call."""
+def enter_principal(principal: Principal | None, *, forwarded: bool = True) -> None:
+    """Set the principal of the task that serves a call, and whether a service sent the call."""
     _current.set(principal)
+    _forwarded.set(forwarded)
+
+
+def is_forwarded() -> bool:
+    """Return whether the call was sent by a service, always so in an open process."""
+    return _forwarded.get()
 
 
 @contextmanager

@@ -32,10 +32,11 @@ class Wall:
         Methods without a rule are not of this installation's contracts: health and reflection.
         """
         if rule is None or rule.is_public:
-            enter_principal(None)
+            service = self._authenticator.service(metadata or ())
+            enter_principal(None, forwarded=bool(service))
             return
         caller = await self._authenticator.caller(metadata or (), address)
-        enter_principal(caller.principal)
+        enter_principal(caller.principal, forwarded=bool(caller.service))
         if rule.is_for_services and not caller.service:
             rule.check(_known(caller.principal), None)
 

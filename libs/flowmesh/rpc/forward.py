@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from flowmesh.access.principal import is_forwarded
 from flowmesh.access.service_tokens import METADATA_KEY
+from flowmesh.rpc.addresses import address_of
 from flowmesh.rpc.channel import Channel
 from flowmesh.rpc.scope import MetadataItems
 from flowmesh.telemetry.context import TRACEPARENT
@@ -76,8 +78,25 @@ def _handed_on(context: Any) -> MetadataItems:
 
 
 def caller_of(context: Any) -> str:
-    """The gRPC peer that sent the call, also when another process has forwarded it."""
-    for key, value in context.invocation_metadata() or ():
-        if key == PEER:
-            return str(value)
-    return str(context.peer())
+    """Return the gRPC peer that sent the call, also when another process has forwarded it.
+
+    A peer that is stated by a caller from outside a closed installation does not count.
+    """
+    return _stated_peer(context) or str(context.peer())
+
+
+def caller_address(context: Any, stated: str) -> str:
+    """Return the IP address of the caller.
+
+    `stated` is the address in a request, which counts if a service made the request itself.
+    """
+    peer = _stated_peer(context)
+    if peer or not is_forwarded():
+        return address_of(peer or str(context.peer()))
+    return stated
+
+
+def _stated_peer(context: Any) -> str:
+    if not is_forwarded():
+        return ""
+    return next((str(v) for k, v in context.invocation_metadata() or () if k == PEER), "")

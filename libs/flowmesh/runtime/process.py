@@ -187,7 +187,8 @@ class Process:
         await self._until_composed()
         if self._stop_wanted.is_set():
             return False
-        await grpc_server.start(self.handlers, reflect=self.settings.reflection)
+        reflect = self.settings.reflection and self.access is None
+        await grpc_server.start(self.handlers, reflect=reflect)
         await self.http.open_app()
         self.checks.phase = "serving"
         for loop in self._loops:

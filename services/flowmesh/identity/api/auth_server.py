@@ -10,6 +10,7 @@ from flowmesh.identity.api.messages import tokens_message, user_message
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.permissions import caller
 from flowmesh.identity.storage.users import UserStore
+from flowmesh.rpc.forward import caller_address
 
 
 class AuthServer(auth_service_pb2_grpc.AuthServiceServicer):
@@ -31,11 +32,13 @@ class AuthServer(auth_service_pb2_grpc.AuthServiceServicer):
         return pb.BootstrapResponse(user=user_message(user), tokens=tokens_message(pair))
 
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.LoginResponse:
-        user, pair = await self._accounts.login(request.email, request.password, request.address)
+        address = caller_address(context, request.address)
+        user, pair = await self._accounts.login(request.email, request.password, address)
         return pb.LoginResponse(user=user_message(user), tokens=tokens_message(pair))
 
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.RefreshResponse:
-        pair = await self._accounts.refresh(request.refresh_token, request.address)
+        address = caller_address(context, request.address)
+        pair = await self._accounts.refresh(request.refresh_token, address)
         return pb.RefreshResponse(tokens=tokens_message(pair))
 
     async def Logout(self, request: pb.LogoutRequest, context: Any) -> pb.LogoutResponse:
