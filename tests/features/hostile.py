@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,47 +11,12 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2, status_pb2
 
-from flowmesh.api.definition.v1 import (
-    definition_service_pb2,
-    template_service_pb2,
-    trigger_catalog_service_pb2,
-    version_service_pb2,
-)
-from flowmesh.api.event.v1 import alert_service_pb2, event_service_pb2, trigger_service_pb2
-from flowmesh.api.execution.v1 import (
-    bulk_service_pb2,
-    control_service_pb2,
-    execution_service_pb2,
-    limits_service_pb2,
-    receiver_service_pb2,
-    retention_service_pb2,
-    search_service_pb2,
-)
-from flowmesh.api.history.v1 import history_service_pb2, insight_service_pb2
-from flowmesh.api.registry.v1 import registry_service_pb2
-from flowmesh.api.worker.v1 import dispatch_service_pb2, worker_service_pb2
 from flowmesh.errors import REASONS
 
-MODULES: tuple[Any, ...] = (
-    alert_service_pb2,
-    bulk_service_pb2,
-    control_service_pb2,
-    limits_service_pb2,
-    receiver_service_pb2,
-    retention_service_pb2,
-    search_service_pb2,
-    trigger_catalog_service_pb2,
-    trigger_service_pb2,
-    definition_service_pb2,
-    event_service_pb2,
-    execution_service_pb2,
-    history_service_pb2,
-    insight_service_pb2,
-    registry_service_pb2,
-    template_service_pb2,
-    version_service_pb2,
-    dispatch_service_pb2,
-    worker_service_pb2,
+GENERATED = Path(__file__).resolve().parents[2] / "gen" / "python"
+MODULES: tuple[Any, ...] = tuple(
+    import_module(file.relative_to(GENERATED).with_suffix("").as_posix().replace("/", "."))
+    for file in sorted(GENERATED.glob("flowmesh/api/*/v1/*_service_pb2.py"))
 )
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method

@@ -106,7 +106,7 @@ async def test_a_label_that_cannot_be_set_is_refused(suite: Suite, name: str) ->
     for nothing in (0, "0", "00", ""):
         none = await suite.put(f"{base}/x", {"version": nothing})
         assert refusal(none) == (400, "REQUEST_INVALID")
-        assert "the number of a version, from 1 on, or another label" in none.text
+        assert "a version number from 1, or another label" in none.text
     assert refusal(await suite.put(f"{base}/7", {"version": 1})) == (400, "LABEL_INVALID")
     for version, reason in ((2, "WORKFLOW_NOT_FOUND"), ("none", "LABEL_NOT_FOUND")):
         assert refusal(await suite.put(f"{base}/x", {"version": version})) == (404, reason)

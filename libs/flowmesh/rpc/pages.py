@@ -22,7 +22,8 @@ def list_of(request: Any) -> str:
     """
     same = type(request)()
     same.CopyFrom(request)
-    same.namespace = namespace_of(request)
+    if "namespace" in same.DESCRIPTOR.fields_by_name:
+        same.namespace = namespace_of(request)
     for name in _OF_A_PAGE:
         if name in same.DESCRIPTOR.fields_by_name:
             same.ClearField(name)

@@ -9,12 +9,12 @@ from flowmesh.errors import NotFound
 from flowmesh.identity.accounts import Accounts
 from flowmesh.identity.api.messages import (
     invitation_message,
+    level_of,
     member_message,
     page_size,
     user_message,
 )
 from flowmesh.identity.members import Members
-from flowmesh.identity.storage.records import Level
 from flowmesh.rpc.pages import last_of, list_of, page_token
 
 
@@ -30,7 +30,7 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
         count = page_size(request.page_size)
         email, _, level = last_of(request.page_token, list_of(request)).rpartition(" ")
         found = await self._members.members(
-            Level(request.level), request.level_id, email, int(level or 0), count + 1
+            level_of(request.level), request.level_id, email, int(level or 0), count + 1
         )
         token = ""
         if len(found) > count:
@@ -43,7 +43,7 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
     async def SetMember(self, request: pb.SetMemberRequest, context: Any) -> pb.SetMemberResponse:
         grant = request.grant
         await self._members.set_member(
-            request.user_id, Level(grant.level), grant.level_id, grant.role
+            request.user_id, level_of(grant.level), grant.level_id, grant.role
         )
         return pb.SetMemberResponse()
 
@@ -52,14 +52,14 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
     ) -> pb.CreateInvitationResponse:
         grant = request.grant
         made, token = await self._members.invite(
-            request.email, Level(grant.level), grant.level_id, grant.role
+            request.email, level_of(grant.level), grant.level_id, grant.role
         )
         return pb.CreateInvitationResponse(invitation=invitation_message(made), token=token)
 
     async def ListInvitations(
         self, request: pb.ListInvitationsRequest, context: Any
     ) -> pb.ListInvitationsResponse:
-        found = await self._members.invitations(Level(request.level), request.level_id)
+        found = await self._members.invitations(level_of(request.level), request.level_id)
         return pb.ListInvitationsResponse(invitations=[invitation_message(each) for each in found])
 
     async def DeleteInvitation(

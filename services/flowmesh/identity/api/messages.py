@@ -7,6 +7,7 @@ from flowmesh.api.identity.v1 import (
     principal_pb2,
     tenant_service_pb2,
 )
+from flowmesh.errors import Invalid
 from flowmesh.identity.accounts import TokenPair
 from flowmesh.identity.limits import PAGE_SIZE, PAGE_SIZE_MAX
 from flowmesh.identity.storage.records import (
@@ -14,6 +15,7 @@ from flowmesh.identity.storage.records import (
     Company,
     Grant,
     Invitation,
+    Level,
     Member,
     Organization,
     Project,
@@ -122,3 +124,12 @@ def key_message(key: ApiKey) -> key_service_pb2.ApiKey:
 def page_size(asked: int) -> int:
     """Return the number of entries of a page; 0 is the default."""
     return min(asked or PAGE_SIZE, PAGE_SIZE_MAX)
+
+
+def level_of(value: int) -> Level:
+    """Return a level by its number; raise REQUEST_INVALID for another number."""
+    try:
+        return Level(value)
+    except ValueError:
+        text = f"{value} is no level; 0 is the installation, 1 to 3 company to project"
+        raise Invalid("REQUEST_INVALID", text) from None
