@@ -14,7 +14,8 @@ from flowmesh.runtime.directory import Directory
 HEARTBEAT_S = 1.0
 CALL_TIMEOUT_S = 2.0
 WATCH_RETRY_S = 0.5
-TYPE = "core"
+CORE_TYPE = "core"
+"""The type of the instances of the suite."""
 
 
 class Membership:
@@ -94,7 +95,7 @@ class Membership:
             await asyncio.sleep(WATCH_RETRY_S)
 
     async def _watch(self) -> None:
-        stream: Any = self._registry.WatchInstances(pb.WatchInstancesRequest(type=TYPE))
+        stream: Any = self._registry.WatchInstances(pb.WatchInstancesRequest(type=CORE_TYPE))
         async for message in stream:
             if message.snapshot:
                 self._directory.replace(list(message.instances))

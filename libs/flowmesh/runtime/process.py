@@ -29,7 +29,7 @@ from flowmesh.runtime.exporting import Exporting, measure_disk
 from flowmesh.runtime.http import HttpServer, listen
 from flowmesh.runtime.http_guard import guard_of
 from flowmesh.runtime.loop import Loop
-from flowmesh.runtime.membership import TYPE, Membership
+from flowmesh.runtime.membership import CORE_TYPE, Membership
 from flowmesh.runtime.runtime import Runtime
 from flowmesh.runtime.server import GrpcServer
 from flowmesh.runtime.settings import Settings
@@ -258,7 +258,7 @@ class Process:
             pb.Instance(
                 id=runtime.instance_id,
                 name=name,
-                type=TYPE,
+                type=CORE_TYPE,
                 endpoint=self.address,
                 capabilities=runtime.served,
                 metadata=metadata,

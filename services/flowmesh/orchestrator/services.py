@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from flowmesh.access import acting_as
 from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as bulk_grpc
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
@@ -63,6 +64,7 @@ from flowmesh.orchestrator.signals.webhook_receivers import ReceiverServer
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.histories import Histories
 from flowmesh.runtime import Runtime
+from flowmesh.runtime.membership import CORE_TYPE
 
 if TYPE_CHECKING:
     InsightStub = insight_grpc.InsightServiceAsyncStub
@@ -183,10 +185,13 @@ async def _public_url(runtime: Runtime) -> str:
     if runtime.settings.public_url:
         return runtime.settings.public_url
     registry = runtime.stub(RegistryServiceStub, "registry")
+    request = ListInstancesRequest(
+        name="gateway", type=CORE_TYPE, statuses=[INSTANCE_STATUS_HEALTHY]
+    )
     try:
-        found = await registry.ListInstances(
-            ListInstancesRequest(name="gateway", statuses=[INSTANCE_STATUS_HEALTHY])
-        )
+        # The caller need not see the namespace of the installation.
+        with acting_as(None):
+            found = await registry.ListInstances(request)
     except Unavailable:
         return ""
     places = (instance.metadata.get("http", "") for instance in found.instances)

@@ -77,6 +77,11 @@ class Instances:
             raise _not_found(namespace, instance_id)
         return instance_message(records[0], now_us)
 
+    async def type_of(self, namespace: str, instance_id: str) -> str:
+        """Return the type of an instance; empty if it has none or is not registered."""
+        _, records = await self._store.read(namespace, [instance_id])
+        return records[0].instance.type if records else ""
+
     async def page(
         self, wanted: Filter, *, size: int, token: str, list_name: str
     ) -> tuple[list[pb.Instance], str]:

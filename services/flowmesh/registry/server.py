@@ -6,13 +6,16 @@ from typing import Any
 
 import grpc
 
+from flowmesh.access import current
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc
+from flowmesh.errors import Forbidden
 from flowmesh.registry.instances import Filter, Instances
 from flowmesh.registry.watch import Watchers
 from flowmesh.rpc import known_choices, list_of, namespace_of
 from flowmesh.rpc.endpoints import peer_host
 from flowmesh.rpc.forward import caller_of
+from flowmesh.runtime.membership import CORE_TYPE
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -31,6 +34,9 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
         instance.CopyFrom(request.instance)
         instance.namespace = namespace_of(instance)
         known_choices([instance.status], pb.InstanceStatus, "instance.status")
+        if instance.type == CORE_TYPE:
+            _check_service()
+        await self._check_own(instance.namespace, instance.id)
         stored = await self._instances.register(
             instance,
             interval_ms=request.heartbeat_interval_ms,
@@ -43,13 +49,16 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
     ) -> pb.HeartbeatResponse:
         namespace = namespace_of(request)
         known_choices([request.status], pb.InstanceStatus, "status")
+        await self._check_own(namespace, request.id)
         await self._instances.heartbeat(namespace, request.id, reported=request.status)
         return pb.HeartbeatResponse()
 
     async def DeregisterInstance(
         self, request: pb.DeregisterInstanceRequest, context: Context
     ) -> pb.DeregisterInstanceResponse:
-        await self._instances.deregister(namespace_of(request), request.id)
+        namespace = namespace_of(request)
+        await self._check_own(namespace, request.id)
+        await self._instances.deregister(namespace, request.id)
         return pb.DeregisterInstanceResponse()
 
     async def GetInstance(
@@ -89,6 +98,20 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
         async with aclosing(self._watchers.watch(wanted)) as changes:
             async for snapshot, instances in changes:
                 yield pb.WatchInstancesResponse(instances=instances, snapshot=snapshot)
+
+    async def _check_own(self, namespace: str, instance_id: str) -> None:
+        """Refuse changes of an instance of the suite by a caller that is no service."""
+        if current() is None:
+            return
+        if await self._instances.type_of(namespace, instance_id) == CORE_TYPE:
+            _check_service()
+
+
+def _check_service() -> None:
+    """Refuse callers that are no services: others trust the instances of the suite."""
+    if current() is not None:
+        text = f"instances of the type `{CORE_TYPE}` are services of the suite; use another type"
+        raise Forbidden("SERVICES_ONLY", text)
 
 
 def _without_empty(*capabilities: str) -> tuple[str, ...]:
