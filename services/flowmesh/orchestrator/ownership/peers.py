@@ -10,6 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flowmesh.access import acting_as
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, Unavailable
@@ -169,7 +170,9 @@ class Peers:
         peer = self._peers.get(address)
         if peer is None or peer.closed:
             peer = self._peers[address] = Peer(self._stub_at(address))
-            self._track(address, peer.run())
+            # The stream carries calls of all callers, each of which was checked here.
+            with acting_as(None):
+                self._track(address, peer.run())
         return peer
 
     async def call(self, address: str, call: Awaitable[M]) -> M:
