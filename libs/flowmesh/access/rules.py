@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 
@@ -34,6 +34,8 @@ class Rule:
     namespaces: tuple[tuple[str, ...], ...]
     audit: bool
     states_actor: bool
+    # Paths of the fields that only services set.
+    internal: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_public(self) -> bool:
@@ -52,6 +54,7 @@ class Rule:
             raise Forbidden("SERVICES_ONLY", f"{self.method} is for services of the suite only")
         if not self.bits:
             return
+        self._check_internal(request)
         if self.scope == AccessScope.ACCESS_SCOPE_CLUSTER:
             if not principal.everywhere & self.bits:
                 raise self._refused("the whole installation")
@@ -85,6 +88,13 @@ class Rule:
         for path in self.namespaces:
             if len(path) > 1:
                 yield from _messages(request, path[:-1])
+
+    def _check_internal(self, request: Any) -> None:
+        for path in self.internal if isinstance(request, Message) else ():
+            for holder in _messages(request, path[:-1]):
+                if any(field.name == path[-1] for field, _ in holder.ListFields()):
+                    text = f"`{'.'.join(path)}` is set by services of the suite only"
+                    raise Forbidden("SERVICES_ONLY", text)
 
     def _check_namespaces(self, principal: Principal, request: Message, first: bool) -> None:
         for namespace in self._namespaces(request, first):
@@ -134,7 +144,19 @@ def rule_of_method(method: MethodDescriptor) -> Rule:
         namespaces=namespaces,
         audit=access.audit,
         states_actor="actor" in fields,
+        internal=tuple(_internal(method.input_type, ())),
     )
+
+
+def _internal(message: Descriptor, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of the internal fields of a message of the contracts."""
+    for field in message.fields:
+        path = (*above, field.name)
+        if field.GetOptions().Extensions[access_pb2.internal]:
+            yield path
+        elif field.message_type is not None and field.message_type.file is message.file:
+            # Messages of other files are nouns without internal fields, and may hold themselves.
+            yield from _internal(field.message_type, path)
 
 
 def _messages(message: Message, path: tuple[str, ...]) -> Iterator[Message]:

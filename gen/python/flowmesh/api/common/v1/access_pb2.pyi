@@ -184,9 +184,12 @@ Global___Access: _TypeAlias = Access  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
 ID_OF_FIELD_NUMBER: _builtins.int
+INTERNAL_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
 """Access rule of a method. A server refuses to start with a method that has none."""
 id_of: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___IdKind.ValueType]
 """Kind of the object that an identifier names. The tests try foreign identifiers in each of
 these fields.
 """
+internal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
+"""Set by services only: a request on behalf of a caller that sets the field is refused."""

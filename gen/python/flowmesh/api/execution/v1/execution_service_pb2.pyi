@@ -77,7 +77,7 @@ class StartExecutionRequest(_message.Message):
     stop_everywhere: _builtins.bool
     """Breakpoints: before every node, or before the listed nodes."""
     plan_digest: _builtins.str
-    """Digest of the plan, if it is known already."""
+    """Only between orchestrators: digest of the plan, if it is known already."""
     @_builtins.property
     def input(self) -> _payload_pb2.Payload: ...
     @_builtins.property
