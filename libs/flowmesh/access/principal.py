@@ -28,10 +28,16 @@ class Principal:
     # Queues and task types of a worker; empty is any.
     queues: frozenset[str] = frozenset()
     task_types: frozenset[str] = frozenset()
+    # Namespaces of its companies, whose public tasks it may use.
+    shared: frozenset[str] = frozenset()
 
     def bits(self, namespace: str) -> int:
         """Return the permissions in a namespace."""
         return self.everywhere | self.namespaces.get(namespace, 0)
+
+    def shares(self, namespace: str) -> bool:
+        """Return whether the principal may use what a namespace publishes."""
+        return namespace in self.shared or bool(self.bits(namespace))
 
     def bits_anywhere(self) -> int:
         """Return the permissions that the principal has in at least one namespace."""

@@ -72,6 +72,7 @@ def principal_of(message: principal_pb2.Principal) -> Principal:
         permissions=tuple(message.permissions),
         queues=frozenset(message.queues),
         task_types=frozenset(message.task_types),
+        shared=frozenset(message.shared),
     )
 
 

@@ -12,7 +12,7 @@ from flowmesh.definition import limits
 from flowmesh.definition.api.paging import page_size, parse_filter
 from flowmesh.definition.checks.checking import NOTHING_CHECKED, Checked, Checker
 from flowmesh.definition.checks.compiled import CompilationCache, SourceText
-from flowmesh.definition.checks.references import References
+from flowmesh.definition.checks.references import References, visible_namespaces
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.registration import applied_of, write
 from flowmesh.definition.storage.caching import Cache, CacheMetrics
@@ -301,10 +301,17 @@ class DefinitionCatalog:
     async def tasks(
         self, namespace: str, *, shared: bool, size: int, token: str
     ) -> tuple[list[TaskVersion], str]:
-        """Return the tasks of a namespace, or with `shared` the public ones of all namespaces."""
+        """Return the tasks of a namespace, or with `shared` the public ones of all namespaces.
+
+        A caller sees those of its companies.
+        """
         name = f"tasks/{'' if shared else namespace}"
         found, more = await self._store.tasks_page(
-            namespace, after=last_of(token, name), shared=shared, count=page_size(size)
+            namespace,
+            after=last_of(token, name),
+            shared=shared,
+            count=page_size(size),
+            visible=visible_namespaces(),
         )
         last = f"{found[-1].namespace}/{found[-1].name}" if more else ""
         return found, page_token(name, last) if more else ""
@@ -329,7 +336,12 @@ class DefinitionCatalog:
         name = f"usages/{namespace}/{task}/{version}"
         last = last_of(token, name).split("/") if token else ["", "", "0"]
         found, more = await self._store.usages_page(
-            namespace, task, version, after=(last[0], last[1], int(last[2])), count=page_size(size)
+            namespace,
+            task,
+            version,
+            after=(last[0], last[1], int(last[2])),
+            count=page_size(size),
+            visible=visible_namespaces(),
         )
         if not more:
             return found, ""

@@ -42,7 +42,7 @@ class Members:
             await self._permissions.check_grant(place, known_role(role))
         async with self._users.changing() as users:
             await users.lock_level(level, place.id)
-            if await users.user(user_id) is None:
+            if not await _knows(users, place, user_id):
                 raise NotFound("USER_NOT_FOUND", f"there is no user `{user_id}`")
             await self._check_owner(users, user_id, place, role)
             if role:
@@ -94,6 +94,16 @@ class Members:
         if not await users.other_owners(place.level, place.id, user_id):
             text = f"`{user_id}` is the only owner; make another user an owner first"
             raise WrongState("LAST_OWNER", text)
+
+
+async def _knows(users: UserStore, place: Place, user_id: str) -> bool:
+    """Return whether the caller may know of a user: one of the company of the level.
+
+    Others join a company by invitation, or through an admin of the installation.
+    """
+    if caller().everywhere & MANAGE:
+        return await users.user(user_id) is not None
+    return await users.is_in_company(user_id, place.company)
 
 
 def known_role(text: str) -> Role:

@@ -44,7 +44,7 @@ class Principals:
             found = await self._keys.live(principal_id)
             if found is None:
                 raise _invalid("the API key is deleted or expired")
-            return _key_principal(*found)
+            return await self._key_principal(*found)
         if await self._sessions.user_of(session) != principal_id:
             raise _invalid("the session has ended; log in again")
         return await self._user_principal(principal_id, session)
@@ -61,7 +61,7 @@ class Principals:
         if not _is_within(address, key.networks):
             raise _invalid("the API key may not be used from this address")
         await self._keys.note_use(key.id)
-        return _key_principal(key, namespace)
+        return await self._key_principal(key, namespace)
 
     async def _user_principal(self, user_id: str, session: str) -> principal_pb2.Principal:
         user = await self._users.user(user_id)
@@ -74,19 +74,20 @@ class Principals:
                 principal.everywhere |= PERMISSIONS[grant.role]
         for namespace, role in await self._users.namespaces(user_id):
             principal.namespaces[namespace] |= PERMISSIONS[role]
+        principal.shared.extend(await self._users.shared(user_id=user_id))
         return principal
 
-
-def _key_principal(key: ApiKey, namespace: str) -> principal_pb2.Principal:
-    return principal_pb2.Principal(
-        id=key.id,
-        kind="key",
-        name=key.name,
-        namespaces={namespace: PERMISSIONS[key.role]},
-        permissions=key.permissions,
-        queues=key.queues,
-        task_types=key.task_types,
-    )
+    async def _key_principal(self, key: ApiKey, namespace: str) -> principal_pb2.Principal:
+        return principal_pb2.Principal(
+            id=key.id,
+            kind="key",
+            name=key.name,
+            namespaces={namespace: PERMISSIONS[key.role]},
+            permissions=key.permissions,
+            queues=key.queues,
+            task_types=key.task_types,
+            shared=await self._users.shared(project=key.project),
+        )
 
 
 def _is_within(address: str, networks: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ import orjson
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.checks.compiled import CompilationCache, SourceText, digest, tasks_digest
-from flowmesh.definition.checks.references import References
+from flowmesh.definition.checks.references import References, shared_with_caller
 from flowmesh.definition.storage.records import Dependent, ReferredTask, ResolvedReference
 from flowmesh.definition.storage.store import DefinitionStore, VersionId
 from flowmesh.definitions import (
@@ -62,7 +62,7 @@ class Checker:
         reading = text.reading
         own = own_tasks(namespace, reading)
         refs = refs_of(namespace, reading.task_refs)
-        stored = await self._store.referred_tasks(refs | own.keys())
+        stored = await self._store.referred_tasks(shared_with_caller(refs | own.keys()))
         names = await self._names(namespace) if refs - own.keys() - stored.keys() else ()
         references = References(namespace, stored, own, names=names)
         found = await self._compiled.problems(
@@ -96,7 +96,7 @@ class Checker:
         """Return the resolved references of a text, and the digest of both."""
         own = own_tasks(namespace, text.reading)
         refs = refs_of(namespace, text.reading.task_refs)
-        stored = await self._store.referred_tasks(refs | own.keys())
+        stored = await self._store.referred_tasks(shared_with_caller(refs | own.keys()))
         key = digest(text.digest, namespace, tasks_digest(stored, own))
         return References(namespace, stored, own), key
 

@@ -1,10 +1,12 @@
 """Resolution of task references, and the visibility of tasks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import orjson
 
+from flowmesh.access import current
+from flowmesh.access.roles import READ
 from flowmesh.definition.storage.records import ReferredTask
 from flowmesh.definitions import Task, TaskRef, Visibility, load_task, task_ref
 from flowmesh.definitions.builtins import BUILT_IN_NAMES
@@ -76,3 +78,15 @@ class References:
         if ref.namespace != self._namespace:
             return f"task {text!r} is not public; publish it in its namespace first"
         return f"task {text!r} is private; apply it together with the workflows that use it"
+
+
+def shared_with_caller(refs: Iterable[TaskRef]) -> set[TaskRef]:
+    """Return the references to namespaces whose public tasks the caller may use."""
+    caller = current()
+    return {ref for ref in refs if caller is None or caller.shares(ref.namespace)}
+
+
+def visible_namespaces() -> frozenset[str] | None:
+    """Return the namespaces whose public tasks and usages the caller sees; None for all."""
+    caller = current()
+    return None if caller is None or caller.everywhere & READ else caller.shared

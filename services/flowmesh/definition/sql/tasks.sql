@@ -82,9 +82,9 @@ join task_versions as found
     on found.namespace = wanted.namespace and found.name = wanted.name
     and found.version = coalesce(nullif(wanted.version, 0), tasks.version);
 
--- name: tasks-page(namespace, after, shared, count, bytes_max)
--- Newest versions by name, limited by size. With `shared` the public ones of all namespaces,
--- else those of one; `after` is a namespace and a name.
+-- name: tasks-page(namespace, after, shared, visible, count, bytes_max)
+-- Newest versions by name, limited by size. With `shared` the public ones of the `visible`
+-- namespaces, of all for null, else those of one; `after` is a namespace and a name.
 with page as (
     select
         found.namespace, found.name, found.version,
@@ -95,7 +95,11 @@ with page as (
         from tasks
         join task_versions as newest using (namespace, name, version)
         where tasks.live
-            and ((not :shared and namespace = :namespace) or (:shared and visibility = 'public'))
+            and (
+                not :shared and namespace = :namespace
+                or :shared and visibility = 'public'
+                    and (:visible::text[] is null or namespace = any(:visible::text[]))
+            )
             and (namespace, name) > (split_part(:after, '/', 1), split_part(:after, '/', 2))
         order by namespace, name
         limit :count + 1
@@ -154,7 +158,7 @@ select * from (
 where newest or labelled
 order by namespace, workflow_id, version, task, task_version;
 
--- name: task-usages-page(namespace, name, task_version, after_namespace, after_workflow, after_version, count)
+-- name: task-usages-page(namespace, name, task_version, visible, after_namespace, after_workflow, after_version, count)
 -- A page of the versions in use that refer to a task; with task_version 0, to any version of it.
 select
     uses.namespace, uses.workflow, uses.version, max(uses.task_version) as task_version,
@@ -168,6 +172,7 @@ select
 from task_uses as uses
 join workflows on workflows.namespace = uses.namespace and workflows.id = uses.workflow
 where uses.task_namespace = :namespace and uses.task = :name
+    and (:visible::text[] is null or uses.namespace = any(:visible::text[]))
     and (:task_version::int = 0 or uses.task_version = :task_version::int)
     and (uses.namespace, uses.workflow, uses.version)
         > (:after_namespace, :after_workflow, :after_version::int)

@@ -229,13 +229,21 @@ class DefinitionStore:
         }
 
     async def tasks_page(
-        self, namespace: str, *, after: str, shared: bool, count: int
+        self,
+        namespace: str,
+        *,
+        after: str,
+        shared: bool,
+        count: int,
+        visible: Collection[str] | None = None,
     ) -> tuple[list[TaskVersion], bool]:
+        """Return tasks; with `shared` the public ones of `visible` namespaces, None for all."""
         rows = self._sql.tasks_page(
             self._pool,
             namespace=namespace,
             after=after,
             shared=shared,
+            visible=None if visible is None else list(visible),
             count=count,
             bytes_max=limits.PAGE_BYTES_MAX,
         )
@@ -262,13 +270,22 @@ class DefinitionStore:
         return [dependent_of(row) async for row in rows]
 
     async def usages_page(
-        self, namespace: str, task: str, task_version: int, *, after: VersionId, count: int
+        self,
+        namespace: str,
+        task: str,
+        task_version: int,
+        *,
+        after: VersionId,
+        count: int,
+        visible: Collection[str] | None = None,
     ) -> tuple[list[Usage], bool]:
+        """Return usages in `visible` namespaces; None stands for all."""
         rows = self._sql.task_usages_page(
             self._pool,
             namespace=namespace,
             name=task,
             task_version=task_version,
+            visible=None if visible is None else list(visible),
             after_namespace=after[0],
             after_workflow=after[1],
             after_version=after[2],

@@ -20,6 +20,16 @@ where u.email > :after and (
 order by u.email
 limit :count;
 
+-- name: is-in-company(user_id, company)$
+-- True if the user has a role in a company.
+select exists (
+    select from grants g where g.user_id = :user_id and (
+        g.level = 1 and g.level_id = :company
+        or g.level = 2 and g.level_id in (select id from organizations where company = :company)
+        or g.level = 3 and g.level_id in (select id from projects where company = :company)
+    )
+);
+
 -- name: set-password(id, password_hash)!
 update users set password_hash = :password_hash where id = :id;
 
@@ -45,6 +55,23 @@ join organizations o on o.id = p.organization
 join companies c on c.id = p.company
 where g.user_id = :user_id
     and p.deleted_at is null and o.deleted_at is null and c.deleted_at is null;
+
+-- name: shared-namespaces(user_id, project)
+-- Namespaces of the companies in which a user has a role, or of the company of a project.
+with mine as (
+    select company from projects where id = :project
+    union
+    select coalesce(p.company, o.company, g.level_id)
+    from grants g
+    left join organizations o on g.level = 2 and o.id = g.level_id
+    left join projects p on g.level = 3 and p.id = g.level_id
+    where g.user_id = :user_id and g.level > 0
+)
+select p.namespace
+from mine join projects p using (company)
+join organizations o on o.id = p.organization
+join companies c on c.id = p.company
+where p.deleted_at is null and o.deleted_at is null and c.deleted_at is null;
 
 -- name: roles-on(user_id, company, organization, project)
 -- Roles on a level and on those above it; absent levels are null.

@@ -45,6 +45,9 @@ class UserStore:
         rows = self._sql.users_of_company(self._at, company=company, after=after, count=count)
         return [User.of(row) async for row in rows]
 
+    async def is_in_company(self, user_id: str, company: str) -> bool:
+        return bool(await self._sql.is_in_company(self._at, user_id=user_id, company=company))
+
     async def set_password(self, id: str, password_hash: str) -> None:
         await self._sql.set_password(self._at, id=id, password_hash=password_hash)
 
@@ -63,6 +66,11 @@ class UserStore:
         """Return the roles by namespace, those of the levels above included."""
         rows = self._sql.namespaces_of(self._at, user_id=user_id)
         return [(row["namespace"], Role(row["role"])) async for row in rows]
+
+    async def shared(self, *, user_id: str = "", project: str = "") -> list[str]:
+        """Return the namespaces of the companies of a user, or of the company of a project."""
+        rows = self._sql.shared_namespaces(self._at, user_id=user_id, project=project)
+        return [row["namespace"] async for row in rows]
 
     async def roles_on(self, user_id: str, place: Place) -> list[Role]:
         """Return the roles on a level and on those above it."""

@@ -105,6 +105,7 @@ class Principal(_message.Message):
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
     TASK_TYPES_FIELD_NUMBER: _builtins.int
+    SHARED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
     """`user`, `key` or `account`."""
@@ -127,6 +128,10 @@ class Principal(_message.Message):
 
     @_builtins.property
     def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def shared(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Namespaces of the companies of the principal: it may use their public tasks."""
+
     def __init__(
         self,
         *,
@@ -139,10 +144,11 @@ class Principal(_message.Message):
         permissions: _abc.Iterable[_builtins.str] | None = ...,
         queues: _abc.Iterable[_builtins.str] | None = ...,
         task_types: _abc.Iterable[_builtins.str] | None = ...,
+        shared: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["everywhere", b"everywhere", "id", b"id", "kind", b"kind", "name", b"name", "namespaces", b"namespaces", "permissions", b"permissions", "queues", b"queues", "session_id", b"session_id", "task_types", b"task_types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["everywhere", b"everywhere", "id", b"id", "kind", b"kind", "name", b"name", "namespaces", b"namespaces", "permissions", b"permissions", "queues", b"queues", "session_id", b"session_id", "shared", b"shared", "task_types", b"task_types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
