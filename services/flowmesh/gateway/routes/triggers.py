@@ -394,6 +394,7 @@ ROUTES = (
             answers=_CALLED,
             errors=_CALL_ERRORS,
         ),
+        public=True,
     ),
     Route(
         "GET",
