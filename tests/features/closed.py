@@ -27,8 +27,8 @@ from flowmesh.testing.suite import Suite
 PASSWORD = "correct horse battery staple"
 
 
-class Call(grpc.aio.UnaryUnaryClientInterceptor, grpc.aio.UnaryStreamClientInterceptor):
-    """Adds a credential to every call."""
+class Call(grpc.aio.UnaryUnaryClientInterceptor):
+    """Adds a credential to every call with one message and one answer."""
 
     def __init__(self, credential: str) -> None:
         self._metadata = ("authorization", f"Bearer {credential}")
@@ -39,8 +39,13 @@ class Call(grpc.aio.UnaryUnaryClientInterceptor, grpc.aio.UnaryStreamClientInter
     async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         return await continuation(self._with(details), request)
 
+
+class _Downloads(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
     async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
-        return await continuation(self._with(details), request)
+        return await continuation(self._call._with(details), request)
 
 
 class _Streams(grpc.aio.StreamStreamClientInterceptor):
@@ -51,6 +56,18 @@ class _Streams(grpc.aio.StreamStreamClientInterceptor):
         return await continuation(self._call._with(details), requests)
 
 
+class _Uploads(grpc.aio.StreamUnaryClientInterceptor):
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return await continuation(self._call._with(details), requests)
+
+
+# gRPC takes an interceptor for one kind of calls only.
+_OTHERS = (_Downloads, _Streams, _Uploads)
+
+
 class Caller:
     """A client of the suite with one credential; empty for none."""
 
@@ -58,7 +75,8 @@ class Caller:
         self.suite, self.credential = suite, credential
         call = Call(credential) if credential else None
         self.channel = grpc.aio.insecure_channel(
-            suite.grpc_address, interceptors=[call, _Streams(call)] if call else []
+            suite.grpc_address,
+            interceptors=[call, *(kind(call) for kind in _OTHERS)] if call else [],
         )
 
     @property
