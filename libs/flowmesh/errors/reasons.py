@@ -45,7 +45,7 @@ REASONS = table_of(
     Reason("METHOD_NOT_ALLOWED", tree.MethodNotAllowed, "The path does not support this method; the Allow header lists those that it does."),
     Reason("UPGRADE_REQUIRED", tree.UpgradeRequired, "The path is a WebSocket endpoint; send an upgrade request."),
     Reason("HOST_NOT_ALLOWED", tree.Forbidden, "The server is not served under this host name; FLOWMESH_HTTP_HOSTS lists further ones."),
-    Reason("ORIGIN_NOT_ALLOWED", tree.Forbidden, "A web page of a foreign origin sent the request; FLOWMESH_HTTP_ORIGINS lists the allowed ones."),
+    Reason("ORIGIN_NOT_ALLOWED", tree.Forbidden, "A web page of a foreign origin sent the request; FLOWMESH_HTTP_ORIGINS and FLOWMESH_CORS_ORIGINS list the allowed ones."),
     Reason("CONTENT_TYPE_UNSUPPORTED", tree.UnsupportedMediaType, "The body's content type or encoding is not accepted here."),
     Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
     # definitions
@@ -164,6 +164,7 @@ REASONS = table_of(
     # access
     Reason("CREDENTIALS_REQUIRED", tree.Unauthenticated, "The installation is closed and the call has no credential."),
     Reason("CREDENTIALS_INVALID", tree.Unauthenticated, "The token, key or password is unknown, expired, revoked, or not for this network."),
+    Reason("CREDENTIAL_IN_URL", tree.Invalid, "A token or API key was sent in the query of a URL; rotate it and send it as a header."),
     Reason("CREDENTIALS_REVOKED", tree.Unauthenticated, "The credential of a stream was revoked while it was open."),
     Reason("ROLE_REQUIRED", tree.Forbidden, "The role of the caller does not permit the method; the message names the roles that do."),
     Reason("SERVICES_ONLY", tree.Forbidden, "The method is for services of the suite only."),

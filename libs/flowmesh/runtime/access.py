@@ -1,15 +1,16 @@
 """The wall of a process: authentication and authorization, when the installation is closed."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
 from flowmesh.access.authenticator import AUTHORIZATION, Authenticator
+from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, cookie_of
 from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
 from flowmesh.access.principal import Principal, acting_as, enter_principal
 from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
@@ -17,9 +18,10 @@ from flowmesh.access.wall import Wall
 from flowmesh.api.identity.v1 import access_service_pb2 as pb
 from flowmesh.api.identity.v1 import access_service_pb2_grpc, principal_pb2
 from flowmesh.bus import Bus, Message
-from flowmesh.errors import Forbidden, Unauthenticated
+from flowmesh.errors import Forbidden, Invalid, Unauthenticated
 from flowmesh.rpc import Channel
 from flowmesh.runtime.errors import StartError
+from flowmesh.runtime.http_guard import HttpGuard, guard_of
 from flowmesh.runtime.settings import Settings
 
 IDENTITY = "identity"
@@ -31,10 +33,14 @@ EVERY_ID = "*"
 NOBODY = Principal(id="anonymous", kind="anonymous", name="anonymous")
 """The caller of public routes: it has no permission."""
 
-_COOKIE = "__Host-flowmesh-access"
 _SUBPROTOCOL = "flowmesh.bearer."
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OWN_SITE = ("same-origin", "none")
+# An API key under any name, and a token under the names that other APIs take it by.
+_KEY_IN_URL = re.compile(rb"(?:^|[&;])[^&;=]*=fm_[^&;]{20}")
+_TOKEN_IN_URL = re.compile(
+    rb"(?:^|[&;])(?:access_?token|token|api_?key|authorization)=(?:Bearer(?:%20|\+))?eyJ[^&;]*\.",
+    re.IGNORECASE,
+)
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -79,8 +85,16 @@ def principal_of(message: principal_pb2.Principal) -> Principal:
 class ProcessAccess:
     """Keys, tokens and the wall of a process in a closed installation."""
 
-    def __init__(self, *, keys: InstallationKeys, service: str, resolver: IdentityResolver) -> None:
+    def __init__(
+        self,
+        *,
+        keys: InstallationKeys,
+        service: str,
+        resolver: IdentityResolver,
+        guard: HttpGuard,
+    ) -> None:
         self.keys = keys
+        self._guard = guard
         self._tokens = ServiceTokens(key=keys.services, service=service)
         self._authenticator = Authenticator(resolver=resolver, tokens=self._tokens)
         self.wall = Wall(self._authenticator)
@@ -109,13 +123,39 @@ class ProcessAccess:
             self.wall.revoke(() if EVERY_ID in ids else ids)
 
     async def admit_http(self, scope: Any, *, public: bool) -> None:
-        """Set the principal of an HTTP request; raise Unauthenticated or Forbidden."""
+        """Set the principal of an HTTP request; raise Unauthenticated, Forbidden or Invalid."""
+        _check_url(scope, public=public)
         if public:
+            if cookie_of(scope["headers"], REFRESH_COOKIE):
+                self._check_site(scope)
             enter_principal(NOBODY)
             return
         address = str((scope.get("client") or ("",))[0])
-        credential = _credential(scope)
+        credential = self._credential(scope)
         enter_principal(await self._authenticator.external(credential, address))
+
+    def _credential(self, scope: Any) -> str:
+        """Return the credential of a request: header, WebSocket subprotocol or cookie."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        stated = headers.get(AUTHORIZATION.encode())
+        if stated is not None:
+            return str(stated, "latin-1")
+        for offered in str(headers.get(b"sec-websocket-protocol", b""), "latin-1").split(","):
+            if offered.strip().startswith(_SUBPROTOCOL):
+                return f"Bearer {offered.strip().removeprefix(_SUBPROTOCOL)}"
+        token = cookie_of(scope["headers"], ACCESS_COOKIE)
+        if token:
+            self._check_site(scope)
+            return f"Bearer {token}"
+        text = "the request carries no credential; send `Authorization: Bearer <token or API key>`"
+        raise Unauthenticated("CREDENTIALS_REQUIRED", text)
+
+    def _check_site(self, scope: Any) -> None:
+        """Refuse changes by cookie that a page of another site may have caused."""
+        reads = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
+        if not reads and not self._guard.trusts(scope["headers"]):
+            text = "a change by cookie needs the `Origin` of this server; use a bearer token"
+            raise Forbidden("ORIGIN_NOT_ALLOWED", text)
 
     def revocable(self) -> AbstractContextManager[None]:
         """Inside the block, this task ends when its principal is revoked."""
@@ -151,45 +191,22 @@ def access_of(
     except KeyFileError as error:
         raise StartError(str(error)) from error
     resolver = IdentityResolver(channel)
-    return ProcessAccess(keys=keys, service="+".join(services), resolver=resolver)
+    return ProcessAccess(
+        keys=keys,
+        service="+".join(services),
+        resolver=resolver,
+        guard=guard_of(settings),
+    )
 
 
-def _credential(scope: Any) -> str:
-    """Return the credential of a request: header, WebSocket subprotocol or cookie."""
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    stated = headers.get(AUTHORIZATION.encode())
-    if stated is not None:
-        return str(stated, "latin-1")
-    for offered in str(headers.get(b"sec-websocket-protocol", b""), "latin-1").split(","):
-        if offered.strip().startswith(_SUBPROTOCOL):
-            return f"Bearer {offered.strip().removeprefix(_SUBPROTOCOL)}"
-    token = _cookie(str(headers.get(b"cookie", b""), "latin-1"))
-    if token:
-        _check_site(scope, headers)
-        return f"Bearer {token}"
-    text = "the request carries no credential; send `Authorization: Bearer <token or API key>`"
-    raise Unauthenticated("CREDENTIALS_REQUIRED", text)
+def _check_url(scope: Any, *, public: bool) -> None:
+    """Refuse a credential in a URL, where proxies, logs and histories of browsers keep it.
 
-
-def _check_site(scope: Any, headers: dict[bytes, bytes]) -> None:
-    """Refuse changes by cookie that a page of another site may have caused.
-
-    A foreign `Origin` was refused before; a request without one has to state its site.
+    The tokens in the URLs of public routes, such as webhooks, are those of their senders.
     """
-    if scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
+    query = scope.get("query_string")
+    if not query:
         return
-    if b"origin" in headers:
-        origin = urlsplit(str(headers[b"origin"], "latin-1"))
-        if origin.netloc:
-            return
-    if str(headers.get(b"sec-fetch-site", b""), "latin-1") not in _OWN_SITE:
-        text = "a change by cookie needs the `Origin` of this server; use a bearer token instead"
-        raise Forbidden("ORIGIN_NOT_ALLOWED", text)
-
-
-def _cookie(value: str) -> str:
-    for part in value.split(";"):
-        name, _, found = part.strip().partition("=")
-        if name == _COOKIE:
-            return found
-    return ""
+    if _KEY_IN_URL.search(query) or (not public and _TOKEN_IN_URL.search(query)):
+        text = "the URL holds a credential, which logs may have kept: rotate it, and send the new"
+        raise Invalid("CREDENTIAL_IN_URL", f"{text} one as `Authorization: Bearer <credential>`")

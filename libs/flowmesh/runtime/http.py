@@ -12,6 +12,7 @@ import uvicorn
 from flowmesh.errors import FlowmeshError
 from flowmesh.runtime.access import HttpAccess
 from flowmesh.runtime.checks import Checks
+from flowmesh.runtime.cors import Cors
 from flowmesh.runtime.http_guard import HttpGuard
 from flowmesh.runtime.http_protocol import BoundedProtocol, problem
 from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -32,6 +33,7 @@ LIVE = frozenset({"/health", "/healthz", "/livez"})
 READY = frozenset({"/ready", "/readyz"})
 METRICS = "/metrics"
 PROBES = LIVE | READY | {METRICS}
+NO_CONTENT_STATUS = 204
 WRONG_METHOD_STATUS = 405
 GONE_STATUS = 503
 NOWHERE_STATUS = 404
@@ -48,8 +50,10 @@ class HttpServer:
         about: Callable[[], dict[str, Any]],
         access: HttpAccess,
         guard: HttpGuard | None = None,
+        cors: Cors | None = None,
     ) -> None:
         self._access = access
+        self._cors = cors
         self._guard = guard or HttpGuard()
         self._checks = checks
         self._metrics = metrics
@@ -98,6 +102,13 @@ class HttpServer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
+        if self._cors is not None and scope["type"] == "http":
+            origin = self._cors.origin(scope["headers"])
+            send = self._cors.answering(send, origin)
+            preflight = self._cors.preflight(scope["method"], scope["headers"])
+            if origin and preflight:
+                await _no_content(send, preflight)
+                return
         refused = self._guard.refusal(scope["headers"])
         if refused is not None:
             await _refuse(scope, receive, send, refused)
@@ -148,6 +159,11 @@ class HttpServer:
 async def answer(send: Send, status: int, body: dict[str, Any], *headers: Header) -> None:
     """Sends a JSON response."""
     await respond(send, status, orjson.dumps(body), JSON, *headers)
+
+
+async def _no_content(send: Send, headers: tuple[Header, ...]) -> None:
+    await send({"type": "http.response.start", "status": NO_CONTENT_STATUS, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: FlowmeshError) -> None:

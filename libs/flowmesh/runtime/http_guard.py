@@ -17,6 +17,8 @@ from flowmesh.runtime.settings import Settings
 ANY = "*"
 # Names that browsers resolve to this machine only (RFC 6761, 6.3).
 LOCAL = "localhost"
+# Of `Sec-Fetch-Site`, which a page cannot change: a page of the same origin, or the user itself.
+_OWN_SITE = ("same-origin", "none")
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -44,6 +46,17 @@ class HttpGuard:
             return Forbidden("ORIGIN_NOT_ALLOWED", f"{text} FLOWMESH_HTTP_ORIGINS.")
         return None
 
+    def trusts(self, headers: Headers) -> bool:
+        """Return whether the page behind a request may use the cookies of its user.
+
+        Its origin is this server's own or listed by name; `*` lists none by name.
+        """
+        stated = {name: str(value, "latin-1").lower() for name, value in headers}
+        origin = stated.get(b"origin")
+        if origin is None:
+            return stated.get(b"sec-fetch-site") in _OWN_SITE
+        return _has_host(origin, stated.get(b"host")) or origin in self._origins
+
     def _is_known(self, host: str) -> bool:
         name = _without_port(host)
         if name in self._hosts or name == LOCAL or name.endswith(f".{LOCAL}"):
@@ -55,22 +68,25 @@ class HttpGuard:
         return False
 
     def _is_own(self, origin: str, host: str | None) -> bool:
-        scheme, _, authority = origin.partition("://")
-        # Not the scheme: a proxy in front may have taken TLS off.
-        own = authority == host and scheme in ("http", "https")
-        return own or self._any_origin or origin in self._origins
+        return _has_host(origin, host) or self._any_origin or origin in self._origins
 
 
 def guard_of(settings: Settings) -> HttpGuard:
     """The guard that the settings ask for; the public URL and the own address always pass."""
     public = urlsplit(settings.public_url)
-    origins = [*settings.allowed_origins]
+    origins = [*settings.allowed_origins, *settings.cors_allowed_origins]
     hosts = [*settings.allowed_hosts]
     if public.hostname:
         origins.append(f"{public.scheme}://{public.netloc}")
     if hosts:
         hosts += [settings.host, *([public.hostname] if public.hostname else [])]
     return HttpGuard(hosts=hosts, origins=origins)
+
+
+def _has_host(origin: str, host: str | None) -> bool:
+    scheme, _, authority = origin.partition("://")
+    # Not the scheme: a proxy in front may have taken TLS off.
+    return authority == host and scheme in ("http", "https")
 
 
 def _without_port(host: str) -> str:

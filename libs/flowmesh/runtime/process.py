@@ -23,6 +23,7 @@ from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.clients import GATEWAY, REGISTRY, Clients
 from flowmesh.runtime.clock import Clock
 from flowmesh.runtime.collector import settle_collector
+from flowmesh.runtime.cors import Cors
 from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.exporting import Exporting, measure_disk
@@ -96,6 +97,7 @@ class Process:
             metrics=self.metrics,
             about=self._about,
             guard=guard_of(settings),
+            cors=Cors(settings.cors_allowed_origins) if settings.cors_origins else None,
             access=self.access or OpenAccess(),
         )
         self.http_port = 0

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         description="origins whose web pages may call the HTTP ports, such as"
         " https://flow.example.com, separated by commas; their own always may; * is any",
     )
+    cors_origins: str = Field(
+        default="",
+        description="origins whose web pages may call the REST API and read its responses with"
+        " the cookies of the user, such as https://ui.example.com, separated by commas; exact",
+    )
     advertise: str = Field(default="", description="host:port others reach this process at")
     data_dir: str = Field(default=".flowmesh", description="folder for what this process keeps")
     egress: Literal["open", "public"] = Field(
@@ -215,6 +220,11 @@ class Settings(BaseSettings):
         """The origins of `http_origins`."""
         return _listed(self.http_origins)
 
+    @property
+    def cors_allowed_origins(self) -> tuple[str, ...]:
+        """The origins of `cors_origins`."""
+        return _listed(self.cors_origins)
+
     @field_validator("http_hosts")
     @classmethod
     def _names_hosts(cls, value: str) -> str:
@@ -229,6 +239,14 @@ class Settings(BaseSettings):
         for origin in _listed(value):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin; write it as https://host:port")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _names_exact_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; write each one as https://host:port")
         return value
 
     @field_validator("egress_allow")

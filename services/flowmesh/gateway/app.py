@@ -131,10 +131,10 @@ class Gateway:
                 await _send(_other_method(method, match.methods), method, started)
                 return
             route, rules = served
+            await self._access.admit_http(scope, public=route.public)
             request = Request(scope, match.params, receive)
             request.check(rules)
             failpoint("gateway.received")
-            await self._access.admit_http(scope, public=route.public)
             answer = await route.endpoint(self._backends, request)
             failpoint("gateway.answered")
             with self._access.revocable():
@@ -166,8 +166,8 @@ class Gateway:
             if match is None:
                 raise _route_not_found()
             route, rules = match.methods["GET"]
-            socket.check(rules)
             await self._access.admit_http(scope, public=False)
+            socket.check(rules)
             with self._access.revocable():
                 await route.endpoint(self._backends, socket)
         except Exception as raised:  # noqa: BLE001 - as above

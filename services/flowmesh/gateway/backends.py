@@ -21,6 +21,10 @@ from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServic
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
+from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
+from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceStub
+from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
 if TYPE_CHECKING:
@@ -40,6 +44,10 @@ if TYPE_CHECKING:
     from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceAsyncStub
     from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
     from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceAsyncStub
+    from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
+    from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceAsyncStub
+    from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceAsyncStub
+    from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
     from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
     from flowmesh.runtime import Clock, Runtime
 
@@ -63,6 +71,10 @@ class Backends:
     searches: SearchServiceAsyncStub
     bulks: BulkServiceAsyncStub
     retention: RetentionServiceAsyncStub
+    auth: AuthServiceAsyncStub
+    api_keys: KeyServiceAsyncStub
+    members: MemberServiceAsyncStub
+    tenants: TenantServiceAsyncStub
     clock: Clock
 
 
@@ -84,5 +96,9 @@ def backends_of(runtime: Runtime) -> Backends:
         searches=runtime.stub(SearchServiceStub, "orchestrator"),
         bulks=runtime.stub(BulkServiceStub, "orchestrator"),
         retention=runtime.stub(RetentionServiceStub, "orchestrator"),
+        auth=runtime.stub(AuthServiceStub, "identity"),
+        api_keys=runtime.stub(KeyServiceStub, "identity"),
+        members=runtime.stub(MemberServiceStub, "identity"),
+        tenants=runtime.stub(TenantServiceStub, "identity"),
         clock=runtime.clock,
     )

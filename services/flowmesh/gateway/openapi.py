@@ -4,8 +4,17 @@ from typing import Any
 
 import msgspec
 
+from flowmesh.access.cookies import ACCESS_COOKIE
 from flowmesh.gateway.bodies import answers
-from flowmesh.gateway.http.operation_docs import EXECUTE, MANAGE, TEST, Answer, Body, Operation
+from flowmesh.gateway.http.operation_docs import (
+    ADMINISTER,
+    EXECUTE,
+    MANAGE,
+    TEST,
+    Answer,
+    Body,
+    Operation,
+)
 from flowmesh.gateway.http.parameters import Kind, Query, Rules
 from flowmesh.gateway.http.probes import PROBES
 from flowmesh.gateway.http.requests import JSON
@@ -18,10 +27,11 @@ _TAGS = {
     EXECUTE: "Start, await and control executions.",
     TEST: "Check definitions, inspect executions, watch events.",
     MANAGE: "Manage workflows, tasks, services and stored values.",
+    ADMINISTER: "Log in; administer tenants, users, roles and API keys.",
 }
 _ERRORS = {
     400: "The request is malformed or invalid; `details` names the fields.",
-    401: "The signature is missing or invalid.",
+    401: "The credential, password or signature is missing or invalid.",
     403: "Not permitted, or sent by a web page of a foreign origin.",
     404: "Not found.",
     405: "The path does not support this method; see the `Allow` header.",
@@ -36,21 +46,24 @@ _ERRORS = {
     504: "A service did not respond in time.",
 }
 # Errors of all routes, of routes that name an object, and of routes with a body.
-_ALWAYS = (400, 403, 429, 500, 503, 504)
+_ALWAYS = (400, 401, 403, 429, 500, 503, 504)
 _NAMED = (404,)
 _WITH_BODY = (413, 415)
-_NOT_YET = "Not checked: this version has no authentication. Use an authenticating proxy."
-# Declared so that generated clients support credentials; `{}` means none.
 _SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": f"A token. {_NOT_YET}"},
-    "apiKey": {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token or an API key. An open installation needs none.",
+    },
+    "cookie": {
         "type": "apiKey",
-        "in": "header",
-        "name": "Flowmesh-Api-Key",
-        "description": f"An API key. {_NOT_YET}",
+        "in": "cookie",
+        "name": ACCESS_COOKIE,
+        "description": "The access token of a browser that logged in with `cookie`.",
     },
 }
-_SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"apiKey": []}]
+# `{}` means none.
+_SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"cookie": []}]
 HTML = "text/html"
 _REFERENCE = "#/components/schemas/{name}"
 # The schema of bodies of other media types than JSON: text or bytes.

@@ -1,6 +1,8 @@
 """Limits of the gateway."""
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
+# Bodies with passwords or tokens.
+CREDENTIALS_BYTES_MAX = 16 * 1024
 PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 # Time limit for reading a body; upload large values as payloads.
 BODY_READ_S = 60.0

@@ -21,6 +21,7 @@ from flowmesh.gateway.http.sockets import Socket
 EXECUTE = "Execute"
 TEST = "Test"
 MANAGE = "Manage"
+ADMINISTER = "Administer"
 HOOKS = "/api/v1/hooks/"
 PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 

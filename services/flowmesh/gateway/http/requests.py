@@ -10,11 +10,13 @@ from collections.abc import (
     MutableMapping,
 )
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from flowmesh.access.cookies import cookie_of
 from flowmesh.errors import Invalid, Timeout, TooLarge, UnsupportedMediaType
 from flowmesh.gateway.bodies.envelopes import decode
 from flowmesh.gateway.http.instants import instant_us
@@ -29,6 +31,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 JSON = "application/json"
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 DEFINITION_TYPES = YAML_TYPES | {JSON}
+_NAMESPACE = b"flowmesh-namespace"
 _QUERY_FIELDS_MAX = 64
 
 E_ = TypeVar("E_", bound=msgspec.Struct)
@@ -64,10 +67,15 @@ class ClientGone(Exception):
 class Head:
     """The head of a request, or of a WebSocket handshake."""
 
-    def __init__(self, scope: Scope, params: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        params: Mapping[str, str],
+        query: Mapping[str, list[str]] = MappingProxyType({}),
+    ) -> None:
         self._scope = scope
         self._params = params
-        self._query: dict[str, list[str]] = {}
+        self._query = query
 
     def header(self, name: bytes) -> str:
         """Return the first value of a header by its lower-case name, or an empty text."""
@@ -87,8 +95,22 @@ class Head:
         return self._params[name]
 
     @property
+    def params(self) -> Mapping[str, str]:
+        """The path parameters by name."""
+        return self._params
+
+    @property
     def namespace(self) -> str:
-        return self.header(b"flowmesh-namespace")
+        return self.header(_NAMESPACE)
+
+    @property
+    def address(self) -> str:
+        """The IP address of the client; empty if it is unknown."""
+        return str((self._scope.get("client") or ("",))[0])
+
+    def cookie(self, name: str) -> str:
+        """Return a cookie, or an empty text; raise Unauthenticated for an ambiguous one."""
+        return cookie_of(self._scope["headers"], name)
 
     def check(self, rules: Rules) -> None:
         """Check the parameters of path, query and headers against the rules of the route."""
@@ -136,8 +158,14 @@ class Head:
 class Request(Head):
     """An HTTP request."""
 
-    def __init__(self, scope: Scope, params: Mapping[str, str], receive: Receive) -> None:
-        super().__init__(scope, params)
+    def __init__(
+        self,
+        scope: Scope,
+        params: Mapping[str, str],
+        receive: Receive,
+        query: Mapping[str, list[str]] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(scope, params, query)
         self._receive = receive
         self._whole = False
 
@@ -185,13 +213,19 @@ class Request(Head):
             raise _unsupported(media_type, "application/json or application/yaml")
         return source, "application/yaml" if media_type in YAML_TYPES else media_type
 
-    async def envelope(self, kind: type[E_]) -> E_:
+    async def envelope(self, kind: type[E_], bytes_max: int = BODY_BYTES_MAX) -> E_:
         """Decode a JSON body of the given struct."""
-        raw = await self.body()
+        raw = await self.body(bytes_max)
         # A page of a foreign origin cannot send this type without a preflight request.
         if raw and self.media_type != JSON:
             raise _unsupported(self.media_type, JSON)
         return decode(raw, kind)
+
+    def within(self, namespace: str) -> "Request":
+        """Return this request with another namespace; its body is not yet read."""
+        headers = [each for each in self._scope["headers"] if each[0] != _NAMESPACE]
+        scope = {**self._scope, "headers": [*headers, (_NAMESPACE, namespace.encode())]}
+        return Request(scope, self._params, self._receive, self._query)
 
     async def gone(self) -> None:
         """Return when the client has disconnected."""

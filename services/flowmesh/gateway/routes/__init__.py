@@ -24,6 +24,7 @@ from flowmesh.gateway.routes.executions import (
     searches,
     stats,
 )
+from flowmesh.gateway.routes.identity import api_keys, auth, members, tenants
 
 ROUTES: tuple[Route, ...] = (
     *steps.ROUTES,
@@ -50,6 +51,10 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *triggers.ROUTES,
     *directory.ROUTES,
+    *auth.ROUTES,
+    *tenants.ROUTES,
+    *members.ROUTES,
+    *api_keys.ROUTES,
     *docs.ROUTES,
 )
 SOCKETS: tuple[SocketRoute, ...] = events.SOCKETS

@@ -17,7 +17,7 @@ from flowmesh.gateway.http.errors import error_response
 from flowmesh.gateway.http.ids import checked_id, checked_text, invalid_field
 from flowmesh.gateway.http.operation_docs import Body
 from flowmesh.gateway.http.parameters import CHANGE, KEY, PAGE_SIZE, Query, RequestHeader, listed
-from flowmesh.gateway.http.requests import JSON, Request, Response
+from flowmesh.gateway.http.requests import JSON, Headers, Request, Response
 from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 
 IDEMPOTENCY_KEY = RequestHeader(
@@ -67,6 +67,12 @@ DEFINITION_BODY = Body(
 
 def json_response(value: Any, status: int = HTTPStatus.OK) -> Response:
     return Response(status, msgspec.json.encode(value))
+
+
+def secret_response(value: Any, status: int = HTTPStatus.OK, headers: Headers = ()) -> Response:
+    """Return a response that no proxy and no browser stores (RFC 6749, 5.1)."""
+    not_stored = (b"cache-control", b"no-store")
+    return Response(status, msgspec.json.encode(value), headers=(not_stored, *headers))
 
 
 def request_id_of(request: Request, given: str = "") -> str:

@@ -1,0 +1,1 @@
+"""Routes about users, sessions, tenants and API keys."""
