@@ -21,6 +21,8 @@ class Principal:
     # Permission bits in every namespace, and those in single ones.
     everywhere: int = 0
     namespaces: Mapping[str, int] = field(default_factory=dict)
+    # Permission bits on at least one level of the hierarchy, also where it has no namespace yet.
+    tenants: int = 0
     # The login session; revoking it ends the principal's calls.
     session: str = ""
     # Names that tasks may require of the starter.
@@ -40,8 +42,8 @@ class Principal:
         return namespace in self.shared or bool(self.bits(namespace))
 
     def bits_anywhere(self) -> int:
-        """Return the permissions that the principal has in at least one namespace."""
-        found = self.everywhere
+        """Return the permissions that the principal has in a namespace or on a tenant."""
+        found = self.everywhere | self.tenants
         for bits in self.namespaces.values():
             found |= bits
         return found

@@ -74,6 +74,7 @@ def principal_of(message: principal_pb2.Principal) -> Principal:
         name=message.name,
         everywhere=message.everywhere,
         namespaces=dict(message.namespaces),
+        tenants=message.tenants,
         session=message.session_id,
         permissions=tuple(message.permissions),
         queues=frozenset(message.queues),

@@ -56,8 +56,12 @@ class Permissions:
         return Place()
 
     async def require(self, place: Place, bits: int) -> None:
-        """Raise ROLE_REQUIRED unless the caller has one of the permissions on the level."""
-        if bits == READ or await self.bits(place) & bits:
+        """Raise ROLE_REQUIRED unless the caller has one of the permissions on the level.
+
+        A tenant that the caller sees, it may read.
+        """
+        seen = bits == READ and place.level is not Level.INSTALLATION
+        if seen or await self.bits(place) & bits:
             return
         roles = " or ".join(roles_with(bits))
         where = f"`{place.id}`" if place.id else "the whole installation"

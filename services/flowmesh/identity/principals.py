@@ -70,6 +70,7 @@ class Principals:
             id=user.id, kind="user", name=user.email, session_id=session
         )
         for grant in await self._users.grants(user_id):
+            principal.tenants |= PERMISSIONS[grant.role]
             if grant.level is Level.INSTALLATION:
                 principal.everywhere |= PERMISSIONS[grant.role]
         for namespace, role in await self._users.namespaces(user_id):

@@ -72,6 +72,7 @@ def _message(principal: Principal) -> principal_pb2.Principal:
         name=principal.name,
         everywhere=principal.everywhere,
         namespaces=dict(principal.namespaces),
+        tenants=principal.tenants,
         session_id=principal.session,
         permissions=principal.permissions,
         queues=sorted(principal.queues),

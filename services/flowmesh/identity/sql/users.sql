@@ -98,11 +98,13 @@ select exists (
 );
 
 -- name: members(company, organization, project, after_email, after_level, count)
--- Users with a role on a level or above it, by email address and level.
+-- Users with a role on a level or above it, by email address and level. Those with a role on the
+-- installation are shown to its own members only.
 select u.*, g.role as granted_role, g.level as granted_level
 from grants g join users u on u.id = g.user_id
 where (
-    g.level = 1 and g.level_id = :company
+    g.level = 0 and :company::text is null
+    or g.level = 1 and g.level_id = :company
     or g.level = 2 and g.level_id = :organization
     or g.level = 3 and g.level_id = :project
 ) and (u.email, g.level) > (:after_email, :after_level::smallint)

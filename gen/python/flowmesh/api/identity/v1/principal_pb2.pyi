@@ -106,6 +106,7 @@ class Principal(_message.Message):
     QUEUES_FIELD_NUMBER: _builtins.int
     TASK_TYPES_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
+    TENANTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
     """`user`, `key` or `account`."""
@@ -114,6 +115,8 @@ class Principal(_message.Message):
     """Permission bits in every namespace; bit n is AccessGroup n."""
     session_id: _builtins.str
     """Login session; empty for API keys."""
+    tenants: _builtins.int
+    """Permission bits on at least one level of the hierarchy, also where it has no namespace yet."""
     @_builtins.property
     def namespaces(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Permission bits by namespace."""
@@ -145,10 +148,11 @@ class Principal(_message.Message):
         queues: _abc.Iterable[_builtins.str] | None = ...,
         task_types: _abc.Iterable[_builtins.str] | None = ...,
         shared: _abc.Iterable[_builtins.str] | None = ...,
+        tenants: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["everywhere", b"everywhere", "id", b"id", "kind", b"kind", "name", b"name", "namespaces", b"namespaces", "permissions", b"permissions", "queues", b"queues", "session_id", b"session_id", "shared", b"shared", "task_types", b"task_types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["everywhere", b"everywhere", "id", b"id", "kind", b"kind", "name", b"name", "namespaces", b"namespaces", "permissions", b"permissions", "queues", b"queues", "session_id", b"session_id", "shared", b"shared", "task_types", b"task_types", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
