@@ -122,6 +122,9 @@ ELSEWHERE = {
         "tests/unit/identity/test_bounds.py::test_slugs_and_names_are_bounded"
     ),
     "email address": "tests/unit/identity/test_bounds.py::test_email_addresses_are_bounded",
+    "body of a login or a refresh": (
+        "tests/features/test_sessions.py::test_a_huge_password_is_refused"
+    ),
     "password": "tests/unit/identity/test_bounds.py::test_passwords_are_judged",
     "queues, task types, networks or permissions of an API key": (
         "tests/unit/identity/test_bounds.py::test_lists_of_a_key_are_bounded"

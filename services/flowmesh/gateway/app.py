@@ -5,12 +5,19 @@ of the client.
 """
 
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from flowmesh.errors import FlowmeshError, MethodNotAllowed, NotFound, UpgradeRequired
+from flowmesh.errors import (
+    FlowmeshError,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    UpgradeRequired,
+)
 from flowmesh.failpoints import failpoint
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.http.errors import error_response, internal_response
@@ -26,7 +33,8 @@ from flowmesh.gateway.http.requests import (
     StreamResponse,
 )
 from flowmesh.gateway.http.router import Router
-from flowmesh.gateway.http.sockets import INTERNAL_ERROR, Socket
+from flowmesh.gateway.http.sockets import INTERNAL_ERROR, POLICY_VIOLATION, Socket
+from flowmesh.gateway.http.streams import EVENT_STREAM, error_event
 from flowmesh.telemetry import Span, Spans, child_traceparent, current_traceparent, trace
 
 # The status in the metrics of a client that disconnected, as proxies use it.
@@ -34,6 +42,8 @@ CLIENT_GONE_STATUS = 499
 UNKNOWN_ROUTE = "unknown"
 # The name of a span without a matching route.
 HTTP_SPAN = "HTTP"
+
+Revocable = Callable[[], AbstractContextManager[None]]
 
 
 class Observer(Protocol):
@@ -51,7 +61,7 @@ class Access(Protocol):
 
     async def admit_http(self, scope: Any, *, public: bool) -> None: ...
 
-    def revocable(self) -> contextlib.AbstractContextManager[None]: ...
+    def revocable(self) -> AbstractContextManager[None]: ...
 
 
 class Stopwatch(Protocol):
@@ -137,8 +147,7 @@ class Gateway:
             failpoint("gateway.received")
             answer = await route.endpoint(self._backends, request)
             failpoint("gateway.answered")
-            with self._access.revocable():
-                await _send(answer, method, started)
+            await _send(answer, method, started, self._access.revocable)
         except ClientGone:
             started.statuses.append(CLIENT_GONE_STATUS)
         except Exception as raised:
@@ -174,7 +183,7 @@ class Gateway:
             refusal = self._refusal(raised, match.template if match else UNKNOWN_ROUTE)
             if socket.accepted:
                 with contextlib.suppress(OSError, RuntimeError):
-                    await socket.close(INTERNAL_ERROR)
+                    await socket.close(*_closing(raised))
             else:
                 await socket.refuse(refusal.status, refusal.body)
 
@@ -184,6 +193,13 @@ class Gateway:
             return internal_response()
         # Drop the frames: a task that keeps the error would keep the request body too.
         return error_response(raised.with_traceback(None))
+
+
+def _closing(raised: Exception) -> tuple[int, str]:
+    """Return the code and the reason that close a WebSocket after an error."""
+    if isinstance(raised, Unauthenticated):
+        return POLICY_VIOLATION, raised.reason
+    return INTERNAL_ERROR, ""
 
 
 def _describe(span: Span, template: str, method: str, status: int) -> None:
@@ -231,10 +247,12 @@ def _other_method(method: str, methods: Collection[str]) -> Response:
     return error_response(error, headers=allow)
 
 
-async def _send(response: AnyResponse, method: str, send: Send) -> None:
+async def _send(
+    response: AnyResponse, method: str, send: Send, revocable: Revocable = nullcontext
+) -> None:
     headers = [(b"content-type", response.media_type.encode()), *response.headers]
     if isinstance(response, StreamResponse):
-        await _send_stream(response, headers, method, send)
+        await _send_stream(response, headers, method, send, revocable)
         return
     if response.status == HTTPStatus.NO_CONTENT:
         headers = list(response.headers)
@@ -246,13 +264,25 @@ async def _send(response: AnyResponse, method: str, send: Send) -> None:
 
 
 async def _send_stream(
-    response: StreamResponse, headers: list[tuple[bytes, bytes]], method: str, send: Send
+    response: StreamResponse,
+    headers: list[tuple[bytes, bytes]],
+    method: str,
+    send: Send,
+    revocable: Revocable,
 ) -> None:
     async with contextlib.aclosing(response.chunks) as chunks:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        if method != "HEAD":
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        try:
+            with revocable():
+                if method != "HEAD":
+                    async for chunk in chunks:
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except Unauthenticated as revoked:
+            # Only a client of events can tell an end from the whole.
+            if response.media_type != EVENT_STREAM:
+                raise
+            await send({"type": "http.response.body", "body": error_event(revoked)})
+            return
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -113,7 +113,9 @@ class Accounts:
         await self._attempts.check("", address)
         successor = one_time.successor(token, self._pepper)
         async with self._sessions.changing() as sessions:
-            found = await sessions.lock_refresh_token(one_time.digest(token))
+            found = await sessions.lock_refresh_token(
+                one_time.digest(token), one_time.digest(successor)
+            )
             if found is not None and found.reused:
                 await sessions.revoke(found.session)
             elif found is not None:

@@ -7,14 +7,14 @@ account for ever.
 import hashlib
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from flowmesh.access.recent import Recent
 from flowmesh.errors import Overloaded
-from flowmesh.identity.limits import DELAY_S_MAX, FAILURES_FREE
+from flowmesh.identity.limits import DELAY_S_MAX, FAILURES_FREE, NETWORK_FAILURES_FREE
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -36,7 +36,7 @@ class Attempts:
 
     async def check(self, account: str, address: str) -> None:
         """Raise LOGIN_DELAYED while the account or the network has to wait."""
-        for key in self._keys(account, address):
+        for key, _ in self._keys(account, address):
             _, until = await self._read(key)
             wait_s = until - self._now()
             if wait_s > 0:
@@ -44,10 +44,10 @@ class Attempts:
                 raise Overloaded("LOGIN_DELAYED", text, retry_after_ms=int(wait_s * 1_000) + 1)
 
     async def failed(self, account: str, address: str) -> None:
-        for key in self._keys(account, address):
+        for key, free in self._keys(account, address):
             failures, _ = await self._read(key)
             failures += 1
-            over = failures - FAILURES_FREE
+            over = failures - free
             delay_s = 0 if over < 0 else min(2**over, DELAY_S_MAX)
             await self._write(key, failures, self._now() + delay_s)
 
@@ -60,10 +60,12 @@ class Attempts:
         except (RedisError, OSError):
             return
 
-    def _keys(self, account: str, address: str) -> list[str]:
-        keys = [self._key("account", account)] if account else []
-        network = _network(address)
-        return [*keys, self._key("network", network)] if network else keys
+    def _keys(self, account: str, address: str) -> Iterator[tuple[str, int]]:
+        """Yield the keys of the counts, each with its number of failures without a delay."""
+        if account:
+            yield self._key("account", account), FAILURES_FREE
+        if network := _network(address):
+            yield self._key("network", network), NETWORK_FAILURES_FREE
 
     def _key(self, kind: str, value: str) -> str:
         digest = hashlib.sha256(value.encode()).hexdigest()[:32]

@@ -27,6 +27,8 @@ KEY_OVERLAP_S_MAX: Final = 30 * 86_400
 
 # Failed logins before the first delay, which then doubles.
 FAILURES_FREE: Final = 5
+# A network is shared by many users, such as those behind one proxy.
+NETWORK_FAILURES_FREE: Final = 100
 DELAY_S_MAX: Final = 900
 # Passwords hashed at once; each takes 64 MiB.
 HASHES_AT_ONCE: Final = 2

@@ -7,6 +7,7 @@ import msgspec
 from flowmesh.gateway.http.requests import Head, Receive, Scope, Send
 
 NORMAL = 1000
+POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 # Limit of the reason in a close frame (RFC 6455).

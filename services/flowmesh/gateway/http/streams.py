@@ -6,12 +6,16 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from flowmesh.errors import FlowmeshError
 from flowmesh.failpoints import failpoint
+from flowmesh.gateway.http.errors import error_value
 from flowmesh.gateway.http.limits import HEARTBEAT_S, RECONNECT_MS
 from flowmesh.gateway.http.requests import ClientGone
 
 T = TypeVar("T")
 
+# The event of a stream that ends early; clients resume from the last id.
+STREAM_ERROR = "StreamError"
 EVENT_STREAM = "text/event-stream"
 STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _COMMENT = b": heartbeat\n\n"
@@ -66,6 +70,11 @@ def event_text(event: str, data: Any, *, event_id: str = "") -> bytes:
     """Return a Server-Sent Event; JSON without line breaks fits into one data line."""
     head = f"id: {event_id}\nevent: {event}\ndata: " if event_id else f"event: {event}\ndata: "
     return head.encode() + msgspec.json.encode(data) + b"\n\n"
+
+
+def error_event(error: FlowmeshError) -> bytes:
+    """Return the last event of a stream that ends early."""
+    return event_text(STREAM_ERROR, {"error": error_value(error)})
 
 
 def stream_head() -> bytes:

@@ -19,9 +19,12 @@ insert into refresh_tokens (digest, session, expires_at)
 values (:digest, :session, now() + make_interval(days => :days))
 on conflict (digest) do nothing;
 
--- name: lock-refresh-token(digest, grace_s)^
-select r.session, s.user_id, r.used_at is not null as used,
-    coalesce(r.used_at < now() - make_interval(secs => :grace_s), false) as reused
+-- name: lock-refresh-token(digest, successor, grace_s)^
+-- A token is reused if it was used longer ago than a lost answer explains, or its successor was used.
+select r.session, s.user_id,
+    coalesce(r.used_at < now() - make_interval(secs => :grace_s), false) or exists (
+        select from refresh_tokens n where n.digest = :successor and n.used_at is not null
+    ) as reused
 from refresh_tokens r join sessions s on s.id = r.session join users u on u.id = s.user_id
 where r.digest = :digest and r.expires_at > now() and s.revoked_at is null and not u.disabled
 for update of r;

@@ -60,8 +60,10 @@ class SessionStore:
             self._at, digest=digest, session=session, days=REFRESH_TOKEN_DAYS
         )
 
-    async def lock_refresh_token(self, digest: bytes) -> RefreshToken | None:
-        row = await self._sql.lock_refresh_token(self._at, digest=digest, grace_s=REFRESH_GRACE_S)
+    async def lock_refresh_token(self, digest: bytes, successor: bytes) -> RefreshToken | None:
+        row = await self._sql.lock_refresh_token(
+            self._at, digest=digest, successor=successor, grace_s=REFRESH_GRACE_S
+        )
         return row and RefreshToken(row["session"], row["user_id"], row["reused"])
 
     async def use_refresh_token(self, digest: bytes) -> None:

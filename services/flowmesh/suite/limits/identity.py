@@ -1,5 +1,6 @@
 """Bounds of users, tenants, API keys and logins."""
 
+from flowmesh.gateway.http import limits as gateway
 from flowmesh.identity import limits as identity
 from flowmesh.suite.limits.limit import Limit
 
@@ -14,6 +15,13 @@ IDENTITY = (
     ),
     Limit("email address", identity.EMAIL_CHARS_MAX, "characters", "REQUEST_INVALID", "identity"),
     Limit("password", identity.PASSWORD_BYTES_MAX, "bytes", "PASSWORD_WEAK", "identity"),
+    Limit(
+        "body of a login or a refresh",
+        gateway.CREDENTIALS_BYTES_MAX,
+        "bytes",
+        "BODY_TOO_LARGE",
+        "gateway",
+    ),
     Limit(
         "queues, task types, networks or permissions of an API key",
         identity.KEY_LIST_MAX,

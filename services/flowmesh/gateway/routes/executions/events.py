@@ -10,7 +10,6 @@ from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import FlowmeshError, Timeout
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
-from flowmesh.gateway.http.errors import error_value
 from flowmesh.gateway.http.limits import SUBSCRIBE_WAIT_S
 from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route, SocketRoute
 from flowmesh.gateway.http.parameters import EVENT, OPTIONAL_ID, Query, RequestHeader
@@ -26,14 +25,12 @@ from flowmesh.gateway.http.streams import (
     EVENT_STREAM,
     STREAM_HEADERS,
     each_or_beat,
+    error_event,
     event_text,
     heartbeat,
     stream_head,
 )
 from flowmesh.views import END_TYPES, event_type, event_view, raw_value
-
-# The event of a stream that ends early; clients resume from the last id.
-STREAM_ERROR = "StreamError"
 
 
 class Cancellable(Protocol):
@@ -108,7 +105,7 @@ async def _execution_chunks(
         async for response in each_or_beat(request, aiter(call)):
             yield heartbeat() if response is None else _execution_event(response.event)
     except FlowmeshError as error:
-        yield _stream_error(error)
+        yield error_event(error)
     finally:
         call.cancel()
 
@@ -125,7 +122,7 @@ async def _namespace_chunks(
                 view = event_view(response.event, read=raw_value)
                 yield event_text(view["type"], view, event_id=response.cursor)
     except FlowmeshError as error:
-        yield _stream_error(error)
+        yield error_event(error)
     finally:
         call.cancel()
 
@@ -134,10 +131,6 @@ def _execution_event(event: pb.LifecycleEvent) -> bytes:
     view = event_view(event, read=raw_value)
     derived = event.HasField("signal_flow")
     return event_text(view["type"], view, event_id="" if derived else str(view["sequence"]))
-
-
-def _stream_error(error: FlowmeshError) -> bytes:
-    return event_text(STREAM_ERROR, {"error": error_value(error)})
 
 
 async def _feed(socket: Socket, events: AsyncIterator[dict[str, Any]]) -> None:
