@@ -157,7 +157,9 @@ check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budg
 	run buf lint
 	run bash tools/breaking.sh
 	run $(MAKE) --no-print-directory verify
-	run mypy libs services tools
+	run mypy libs services tools tests benchmarks examples --exclude '^examples/use-cases/'
+	# Each use case is a program of its own, with a module `worker` like others.
+	for folder in $$(dirname examples/use-cases/*/*.py | sort -u); do run mypy "$$folder"; done
 	run lint-imports
 	run python -m tools.commit_subjects
 	run pytest -q -m "not slow" tests/tidy

@@ -166,7 +166,7 @@ class Bench:
             return ""
         return next(
             (
-                getattr(each.failure, "class")
+                str(getattr(each.failure, "class"))
                 for each in execution.nodes
                 if each.HasField("failure")
             ),

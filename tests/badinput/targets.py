@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from flowmesh.definitions import Workflow, analyse, check, errors_in, read_source
+from flowmesh.definitions import Task, Workflow, analyse, check, errors_in, read_source
 from flowmesh.definitions.drawing import DRAWINGS, draw
 from flowmesh.definitions.exports import export
 from flowmesh.definitions.formats.table import FORMATS
@@ -44,6 +44,7 @@ SCOPE = {
     "context": {"a": 2, "list": [{"n": 2}], "b": "é\u2028", "amount": 150},
     MOMENT: Moment("execution/node", 1_700_000_000_000_000),
 }
+NO_TASKS: dict[str, Task] = {}
 REFUSALS = (FlowmeshError, RenderError, Unreadable, PipelineInvalid, TransformError, TaskFailure)
 
 
@@ -59,7 +60,7 @@ def text(data: bytes) -> None:
     source = data.decode("utf-8", "replace")
     for mode in ("url", "header", "text", "json"):
         try:
-            compile_text(source, ROOTS, mode).render(SCOPE)  # type: ignore[arg-type]
+            compile_text(source, ROOTS, mode).render(SCOPE)
         except REFUSALS:
             continue
 
@@ -89,13 +90,13 @@ def javascript(data: bytes) -> None:
 
 
 def steps(data: bytes) -> None:
-    check(read_source(data, "application/json"), {}.get)
+    check(read_source(data, "application/json"), NO_TASKS.get)
 
 
 def graph(data: bytes) -> None:
     """Read, checked, and what is sound also analysed, drawn and written in other formats."""
     reading = read_source(data, "application/json")
-    if errors_in([*reading.problems, *check(reading, {}.get)]):
+    if errors_in([*reading.problems, *check(reading, NO_TASKS.get)]):
         return
     for read in reading.resources:
         if isinstance(read.resource, Workflow):
@@ -109,8 +110,8 @@ def graph(data: bytes) -> None:
 
 def native(data: bytes) -> None:
     reading = read_source(data, "application/yaml")
-    check(reading, {}.get)
-    lint(reading, {}.get)
+    check(reading, NO_TASKS.get)
+    lint(reading, NO_TASKS.get)
 
 
 def mocks(data: bytes) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import grpc.aio
 import psutil
 import pytest
 
@@ -256,10 +257,10 @@ async def test_many_calls(victim: Suite, bench: Bench) -> None:
     wait = executions.WaitExecutionRequest(execution_id=execution_id, timeout_ms=60_000)
     data = wait.SerializeToString()
     async with raw_channel(victim) as channel:
-        waiting = [
-            channel.unary_unary(f"{EXECUTIONS}/WaitExecution")(data, timeout=100)
-            for _ in range(PUBLIC_STREAMS_MAX + 1)
-        ]
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            f"{EXECUTIONS}/WaitExecution"
+        )
+        waiting = [call(data, timeout=100) for _ in range(PUBLIC_STREAMS_MAX + 1)]
         about = executions.TerminateExecutionRequest(execution_id=execution_id)
         assert await bench.call(f"{EXECUTIONS}/TerminateExecution", about) == ""
         answers = await asyncio.gather(*waiting)

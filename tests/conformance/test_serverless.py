@@ -175,7 +175,7 @@ async def test_scenario(
     """The workflow of a scenario behaves as described, or is refused by feature."""
     run = Run(suite, services)
     document = next(s.value for s in scenario.steps if "with definition" in s.text)
-    given = next((s.value for s in scenario.steps if "workflow input is" in s.text), {})
+    given: Json = next((s.value for s in scenario.steps if "workflow input is" in s.text), {})
     workflow_id = await run.register(document)
     feature = REFUSED_SCENARIOS.get(scenario.name)
     told = workflow_id.removeprefix("!")

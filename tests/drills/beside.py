@@ -20,7 +20,14 @@ async def beside(
     """`flowmesh serve` on the suite's servers and registry, ready; drained at the end."""
     port = spare_ports(2)
     about = suite.about
-    argv = ("-m", "flowmesh.suite", "serve", service, "--registry", suite.grpc_address)
+    argv: tuple[str, ...] = (
+        "-m",
+        "flowmesh.suite",
+        "serve",
+        service,
+        "--registry",
+        suite.grpc_address,
+    )
     argv += ("--grpc-port", str(port), "--http-port", str(port + 1), "--log-level", "warning")
     for server in ("postgres", "nats", "redis"):
         argv += (f"--{server}", str(about[server]))

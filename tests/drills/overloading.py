@@ -86,7 +86,7 @@ class Generator:
 def _granted(before: Any, after: Any) -> float:
     idle = after.idle - before.idle + after.iowait - before.iowait
     wanted = sum(after[:8]) - sum(before[:8]) - idle
-    return 1 - (after.steal - before.steal) / wanted
+    return float(1 - (after.steal - before.steal) / wanted)
 
 
 class Lister:

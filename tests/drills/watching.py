@@ -4,7 +4,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+import grpc.aio
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
@@ -15,7 +17,7 @@ from flowmesh.testing.polling import pause
 REOPEN_S = 0.05
 OPEN_WITHIN_S = 30.0
 
-ChannelNow = Callable[[], Any]
+ChannelNow = Callable[[], grpc.aio.Channel]
 
 
 class Subscribers:

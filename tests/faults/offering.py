@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import grpc.aio
 import uvloop
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.testing.polling import pause
@@ -97,7 +97,10 @@ class Calls:
     def __init__(self, address: str, wait_ms: int = WAIT_MS) -> None:
         path = f"{SERVICE}/StartExecution"
         channels = [grpc.aio.insecure_channel(address, CHANNEL_OPTIONS) for _ in range(CHANNELS)]
-        self._calls = itertools.cycle([channel.unary_unary(path) for channel in channels])
+        calls: list[grpc.aio.UnaryUnaryMultiCallable[Any, Any]] = [
+            channel.unary_unary(path) for channel in channels
+        ]
+        self._calls = itertools.cycle(calls)
         self._requests = _requests(wait_ms)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -128,7 +131,7 @@ class Sessions:
 
 class _Session:
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stream = channel.stream_stream(
+        self._stream: Any = channel.stream_stream(
             f"{SERVICE}/Session",
             request_serializer=pb.SessionRequest.SerializeToString,
             response_deserializer=pb.SessionResponse.FromString,

@@ -44,7 +44,7 @@ async def recorded(
         rows[row["execution_id"]][row["seq"]] = row["events"]
     stored = {row["id"]: _stored(row, rows[row["id"]]) for row in executions}
     return Record(
-        calls=calls,
+        calls=list(calls),
         commits=_commits(stored, owners, noted),
         executions=stored,
         settled=True,

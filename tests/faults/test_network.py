@@ -102,7 +102,10 @@ def held(ends: set[tuple[int, int]]) -> set[tuple[int, int]]:
     return ends & {
         (one.laddr.port, one.raddr.port)
         for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_ESTABLISHED and one.pid != os.getpid()
+        if one.status == psutil.CONN_ESTABLISHED
+        and one.pid != os.getpid()
+        and one.laddr
+        and one.raddr
     }
 
 

@@ -29,6 +29,15 @@ async def database(suite: Suite, of: str = "orchestrator") -> AsyncIterator[asyn
         await connection.close()
 
 
+async def one_row(
+    connection: asyncpg.Connection, statement: str, *arguments: object
+) -> asyncpg.Record:
+    """Return the first row of a query that has one."""
+    row = await connection.fetchrow(statement, *arguments)
+    assert row is not None, statement
+    return row
+
+
 async def stored(connection: asyncpg.Connection, execution_id: str) -> list[tuple[str, ...]]:
     """Types of the committed events of an execution, commit by commit."""
     rows = await connection.fetch(

@@ -61,8 +61,9 @@ async def link(suite: Suite, execution: str, by: str = "ida", **more: Json) -> s
     """The path of a link."""
     answer = await suite.post(f"/api/v1/executions/{execution}/nodes/ok:link", {"by": by, **more})
     assert answer.status == 201, answer.text
-    assert answer.json["url"].startswith(f"{suite.http_url}/approve/")
-    return urlsplit(answer.json["url"]).path
+    url: str = answer.json["url"]
+    assert url.startswith(f"{suite.http_url}/approve/")
+    return urlsplit(url).path
 
 
 async def opened(suite: Suite, path: str, **headers: str) -> Response:

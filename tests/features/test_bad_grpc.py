@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -32,7 +32,7 @@ select (select count(*) from orchestrator.executions), (select count(*) from def
 
 async def test_every_service_is_attacked(wire: grpc.aio.Channel) -> None:
     """What reflection lists of ours is what the tests below go through."""
-    stub: Any = reflection_pb2_grpc.ServerReflectionStub(wire)
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast("Any", wire))
     asked = reflection_pb2.ServerReflectionRequest(list_services="")
     answers = [answer async for answer in stub.ServerReflectionInfo(iter([asked]))]
     listed = {each.name for each in answers[0].list_services_response.service}
@@ -89,6 +89,7 @@ def filled(message: Message, values: tuple[str, int, bytes, int], depth: int = 0
     }
     for field in message.DESCRIPTOR.fields:
         if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
+            assert field.message_type is not None
             if depth < DEPTH_MAX and not field.message_type.GetOptions().map_entry:
                 inner = getattr(message, field.name)
                 filled(inner.add() if field.is_repeated else inner, values, depth + 1)
@@ -113,7 +114,7 @@ async def test_hostile_values_get_documented_errors(
 ) -> None:
     """Every field of every request at once; never INTERNAL or UNKNOWN, and nothing is stored."""
     async with store.database(victim) as database:
-        before = await database.fetchrow(COUNTS)
+        before = await store.one_row(database, COUNTS)
         requests = {
             path: filled(message_factory.GetMessageClass(method.input_type)(), HOSTILE[kind])
             for path, method in METHODS.items()
@@ -127,7 +128,7 @@ async def test_hostile_values_get_documented_errors(
                 strict=True,
             )
         )
-        after = await database.fetchrow(COUNTS)
+        after = await store.one_row(database, COUNTS)
     assert {p: each for p, each in outcomes.items() if not documented(each)} == {}
     assert tuple(before) == tuple(after)
 

@@ -44,9 +44,9 @@ select (select count(*) from orchestrator.executions), (select count(*) from orc
 async def nothing_applied(suite: Suite) -> AsyncIterator[None]:
     """What a refusal leaves behind: nothing."""
     async with store.database(suite) as database:
-        before = await database.fetchrow(COUNTS)
+        before = await store.one_row(database, COUNTS)
         yield
-        assert tuple(await database.fetchrow(COUNTS)) == tuple(before)
+        assert tuple(await store.one_row(database, COUNTS)) == tuple(before)
 
 
 def refused(answer: Response) -> str:

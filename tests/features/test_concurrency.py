@@ -154,7 +154,7 @@ async def test_a_task_beyond_its_limits_is_killed_alone(suite: Suite) -> None:
             again = await client.start("unequal")
             await again.wait(PATIENCE_S)
             assert (await again.outputs())["count"]["primes"] == 669
-    assert nodes["count"].output["primes"] == 669  # type: ignore[index,call-overload]
+    assert nodes["count"].output["primes"] == 669  # type: ignore[index]
     classes = {name: each.failure.error_class for name, each in nodes.items() if each.failure}
     assert classes == {"loop": "Timeout", "leave": "ProcessDied"}
 

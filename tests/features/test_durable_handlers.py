@@ -228,7 +228,8 @@ async def test_a_history_of_the_suite_replays_in_a_test(client: Client) -> None:
 
     @worker.durable("replayed")
     async def replayed(ctx: DurableContext, given: int) -> int:
-        return await ctx.step("double", lambda: given * 2)
+        doubled: int = await ctx.step("double", lambda: given * 2)
+        return doubled
 
     async with worker:
         handle = await client.start("replayed", 4)

@@ -121,7 +121,8 @@ async def test_an_undo_waits_for_a_signal_and_does_several_things_at_once(
 async def test_an_undo_that_fails_waits_for_somebody(suite: Suite, client: Client) -> None:
     """Tried again it goes on behind what it has done, with what it calls."""
     shop = Shop(client, "disputes")
-    noted, open_ = [], []
+    noted: list[Json] = []
+    open_: list[bool] = []
 
     @shop.worker.durable("disputes-refund")
     async def refund(ctx: DurableContext, given: Json) -> Json:

@@ -73,7 +73,7 @@ async def test_state_is_in_sql_and_events_are_on_the_bus(suite: Suite, world: Wo
         execution_id = execution["executionId"]
         published = await heard.until(execution_id, "WorkflowCompleted")
         rows = await store.stored(database, execution_id)
-        row = await database.fetchrow("select * from executions where id = $1", execution_id)
+        row = await store.one_row(database, "select * from executions where id = $1", execution_id)
 
     assert [event_type(event) for event in published] == list(itertools.chain(*rows))
     assert [event.sequence for event in published] == list(range(1, len(published) + 1))
@@ -92,7 +92,8 @@ async def test_a_start_is_stored_before_its_first_task(suite: Suite, world: Worl
         execution_id = await suite.begin(workflow_id, {"order": 7})
         await world.called("first")
         first_commit, *_ = await store.stored(database, execution_id)
-        row = await database.fetchrow(
+        row = await store.one_row(
+            database,
             "select e.status, length(p.body) as plan_bytes from executions e"
             " join plans p on p.digest = e.plan_digest where e.id = $1",
             execution_id,

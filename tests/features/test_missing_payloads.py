@@ -24,8 +24,8 @@ COMPLETE = execution_pb2.NODE_ACTION_COMPLETE
 
 def calls(asking: str, ended: str, value: payload_pb2.Payload) -> list[tuple[str, Any]]:
     """Each call with this value: about an execution that waits, and about one that has ended."""
-    steered = {"execution_id": asking, "node": "ask", "action": COMPLETE}
-    form = {"execution_id": asking, "node": "ask", "by": "ida", "approved": True}
+    steered: dict[str, Any] = {"execution_id": asking, "node": "ask", "action": COMPLETE}
+    form: dict[str, Any] = {"execution_id": asking, "node": "ask", "by": "ida", "approved": True}
     signal = execution.SignalExecutionRequest(execution_id=asking, name="go", payload=value)
     keyed = execution.SignalByKeyRequest(name="go", key="k", payload=value)
     edited = control.RerunExecutionRequest(execution_id=ended, node_inputs={"a": value})
@@ -77,7 +77,9 @@ async def test_a_form_may_be_stored(victim: Suite, wire: grpc.aio.Channel) -> No
     started = (await victim.post("/api/v1/workflows/asks-limit/start", {})).json["executionId"]
 
     async def decided(value: bytes) -> Any:
-        put = wire.stream_unary(
+        put: grpc.aio.StreamUnaryMultiCallable[
+            execution.PutPayloadRequest, execution.PutPayloadResponse
+        ] = wire.stream_unary(
             f"{PAYLOADS}/PutPayload",
             request_serializer=lambda each: each.SerializeToString(),
             response_deserializer=execution.PutPayloadResponse.FromString,

@@ -69,7 +69,7 @@ async def test_services_register_at_start_and_leave_at_stop(
         await runtime.until_stopped()
 
     name = f"probe-{uuid.uuid4().hex[:8]}"
-    settings = Settings(  # type: ignore[call-arg]  # the rest has defaults
+    settings = Settings(
         nats=servers.nats,
         redis=servers.redis,
         registry=suite.grpc_address,

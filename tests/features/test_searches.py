@@ -284,14 +284,12 @@ async def test_times_and_numbers_are_bounded(suite: Suite) -> None:
                 await order(client, "c-beyond", 1, "edge", due=due)
             assert refused.value.reason == "SEARCH_ATTRIBUTE_INVALID"
         for wrong in (
-            {"name": "due", "time_us": 2**62},
-            {"name": "due", "time_us": -(2**62)},
-            {"name": "amount", "number": math.nan},
-            {"name": "amount", "number": -math.inf},
+            SearchValue(name="due", time_us=2**62),
+            SearchValue(name="due", time_us=-(2**62)),
+            SearchValue(name="amount", number=math.nan),
+            SearchValue(name="amount", number=-math.inf),
         ):
-            request = SetSearchAttributesRequest(
-                execution_id=at_edge, values=[SearchValue(**wrong)]
-            )
+            request = SetSearchAttributesRequest(execution_id=at_edge, values=[wrong])
             with pytest.raises(Invalid) as refused:
                 await client.caller.call(searches.SetSearchAttributes, request)
             assert refused.value.reason == "SEARCH_ATTRIBUTE_INVALID"

@@ -15,7 +15,7 @@ from tests.integration.worker.payments import SERVICE, serving
 
 Json = Any
 PASSWORD, KEY, TOKEN = "open sesame", "key-of-the-shop", "token-of-the-bank"
-SECRETS = {"use": {"secrets": ["shop-login", "apiKey", "bank", "missing"]}}
+SECRETS: dict[str, Json] = {"use": {"secrets": ["shop-login", "apiKey", "bank", "missing"]}}
 
 
 @pytest.fixture(scope="module")

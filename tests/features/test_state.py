@@ -58,7 +58,8 @@ async def test_plan_paths_and_nodes_of_a_running_execution_are_shown(
         "join": "pending",
     }
     async with store.database(suite) as database:
-        plan = await database.fetchrow(
+        plan = await store.one_row(
+            database,
             "select e.plan_digest, p.body from executions e"
             " join plans p on p.digest = e.plan_digest where e.id = $1",
             execution_id,

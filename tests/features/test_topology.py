@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 
 from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.testing.suite import Suite
@@ -119,26 +120,29 @@ async def test_kubernetes_is_told_four_kinds_of_refusal(suite: Suite) -> None:
 
 async def test_what_is_no_review_is_refused(suite: Suite) -> None:
     """With the member that is wrong."""
-    for body in (
+    bodies: tuple[Json, ...] = (
         {},
         {"request": {}},
         {"request": {"uid": 1}},
         {"request": {"uid": "u", "object": 3}},
-    ):
+    )
+    for body in bodies:
         answer = await suite.post("/api/v1/admission:review", body)
         assert (answer.status, answer.json["error"]["reason"]) == (400, "REQUEST_INVALID"), body
 
 
 async def test_the_types_that_a_source_leaves_open_are_defined(suite: Suite, world: World) -> None:
     """Relationships, paths, nodes, edges and retries are messages; providers are named."""
-    for message, fields in {
+    messages: dict[type[Message], set[str]] = {
         definition_pb2.NodeEdges: {"id", "successors", "dependencies"},
         definition_pb2.NodePath: {"nodes"},
         plan_pb2.PlanNode: {"id", "kind", "dependencies", "retry"},
         plan_pb2.EdgeRule: {"dependency", "label", "on_failure"},
-    }.items():
+    }
+    for message, fields in messages.items():
         assert fields <= {field.name for field in message.DESCRIPTOR.fields}
     policy = plan_pb2.PlanNode.DESCRIPTOR.fields_by_name["retry"].message_type
+    assert policy is not None
     assert {"max_attempts", "multiplier", "jitter"} <= {field.name for field in policy.fields}
     webhook = {"id": "w", "type": "webhook", "name": "w", "data": {"provider": "carrier-pigeon"}}
     graph = {"id": "open-types", "name": "open", "nodes": [webhook], "edges": []}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ async def test_the_newest_of_what_fires_is_the_input(suite: Suite) -> None:
     async with Client(suite.grpc_address) as client, Worker(client, {name: floor}, slots=9):
         for number in range(3):
             await publish(suite, name, number)
-            await shows(client, name, lambda one, fired=number + 1: one.fired == fired)
+            await shows(client, name, partial(lambda fired, one: one.fired == fired, number + 1))
         shown = await shows(client, name, lambda one: one.joined == 2)
         await floor.let_all_go([client.handle(shown.last_execution_id)])
     assert floor.order == [{"customer": "a", "n": 2}]

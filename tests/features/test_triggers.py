@@ -412,13 +412,14 @@ async def test_a_backfill_starts_nothing_twice(suite: Suite, tmp_path: Path) -> 
     later = datetime.now(UTC)
     await suite.post("/api/v1/events", {"type": kind, "data": {"n": 3}})
     await started(suite, name)
-    tokens = ("--trigger", "counted", "--since", later.isoformat(), "--dry-run", "--json")
+    tokens: tuple[str, ...] = ("--trigger", "counted", "--since", later.isoformat())
+    tokens += ("--dry-run", "--json")
     assert (await command(suite, "backfill", name, *tokens)).json == {"total": 1}
 
     inputs = tmp_path / "inputs.jsonl"
     inputs.write_text('{"n": 10}\n{"n": 11}\n{"n": 10}\n')
     ranged = ("--trigger", "hourly", "--since", "2026-01-01T00:00:00Z")
-    runs = (
+    runs: tuple[tuple[tuple[str, ...], int, int], ...] = (
         ((str(inputs),), 3, 3),
         ((*ranged, "--until", "2026-01-01T05:00:00Z"), 5, 5),
         (("--trigger", "counted", "--since", since.isoformat()), 3, 2),

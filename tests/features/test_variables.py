@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.errors import Invalid, NotFound
+from flowmesh.insight.reports import Divergence
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
@@ -160,6 +161,7 @@ async def test_a_change_is_seen_by_those_who_look_back(suite: Suite, world: Worl
         assert after.variables.declared["limit"] == 42
         compared = await client.compare(one, other)
         assert [each.path for each in compared.variables] == ["limit"]
+        assert isinstance(compared.first_divergence, Divergence)
         assert compared.first_divergence.task_id == "second"
         assert not compared.same
         inputs = (await client.node_inputs(one)).inputs

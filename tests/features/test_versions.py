@@ -133,7 +133,7 @@ async def test_every_change_is_kept_with_its_author_and_difference(suite: Suite,
     path = f"/api/v1/workflows/{name}/changes?pageSize=2"
     first = (await suite.get(path)).json
     rest = (await suite.get(f"{path}&pageToken={first['nextPageToken']}")).json
-    gone, changed, created = [*first["changes"], *rest["changes"]]
+    gone, changed, created = first["changes"] + rest["changes"]
     assert rest["nextPageToken"] == ""
     assert [each["action"] for each in (gone, changed, created)] == [
         "deleted",
@@ -246,7 +246,7 @@ async def test_a_new_version_is_compatible_with_callers_or_says_why_not(
 ) -> None:
     """Input and output, member by member; of versions, and of a file before it is registered."""
     text_, number = {"type": "string"}, {"type": "number"}
-    old = {"type": "object", "properties": {"id": text_, "n": number}}
+    old: Json = {"type": "object", "properties": {"id": text_, "n": number}}
     await applied(suite, taking(name, old, outputSchema=old))
     wider = {"type": "object", "properties": {**old["properties"], "note": text_}}
     await applied(suite, taking(name, wider, outputSchema=wider))

@@ -234,7 +234,7 @@ async def changed(suite: Suite, world: World) -> None:
                     actor="somebody",
                 )
             )
-    about = {"reason": "not needed", "request_id": "once", "actor": "somebody"}
+    about: dict[str, Any] = {"reason": "not needed", "request_id": "once", "actor": "somebody"}
     await stub.CancelExecution(pb.CancelExecutionRequest(execution_id=ids["canceled"], **about))
     await stub.TerminateExecution(
         pb.TerminateExecutionRequest(execution_id=ids["terminated"], **about)

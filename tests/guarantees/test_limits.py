@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -63,7 +64,9 @@ async def test_a_limit_holds_over_owners_and_their_deaths(cluster: Cluster) -> N
         handles = await asyncio.gather(*(client.start(kind, {"n": n}) for n in range(RUNS)))
         for name in ORCHESTRATORS:
             count = len(seen)
-            await done("it goes on", lambda n=count: len(seen) > n + 10, within_s=PATIENCE_S)
+            await done(
+                "it goes on", partial(lambda n: len(seen) > n + 10, count), within_s=PATIENCE_S
+            )
             cluster.send(name)
             await there(cluster, name)
         await asyncio.gather(*(handle.result(PATIENCE_S) for handle in handles))

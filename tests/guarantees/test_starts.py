@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -64,7 +65,9 @@ async def test_a_queue_of_starts_outlives_its_owners(cluster: Cluster) -> None:
         for round_, name in enumerate(ORCHESTRATORS):
             first, count = round_ * RUNS, len(begun)
             starting = [asyncio.create_task(start(client, first + n)) for n in range(RUNS)]
-            await done("some begin", lambda n=count: len(begun) > n + 5, within_s=PATIENCE_S)
+            await done(
+                "some begin", partial(lambda n: len(begun) > n + 5, count), within_s=PATIENCE_S
+            )
             cluster.send(name)
             handles = await asyncio.gather(*starting)
             assert len({handle.id for handle in handles}) == RUNS

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from functools import partial
 
 import pytest
 
@@ -39,7 +40,7 @@ async def test_a_storm_of_kills_costs_nothing(cluster: Cluster, world_of: Worlds
     for number in range(ROUNDS):
         victims = draw.sample((*MEMBERS, *SERVERS), draw.randint(1, FAULTS_MAX))
         for member in MEMBERS:
-            await done(f"{member} up", lambda name=member: pid(cluster, name), within_s=UP_WITHIN_S)
+            await done(f"{member} up", partial(pid, cluster, member), within_s=UP_WITHIN_S)
         fault = f"round {number + 1} of seed {SEED}: {', '.join(victims)}"
         async with world_of() as world, drill(cluster, world, fault) as running:
             await running.in_flight()

@@ -38,9 +38,9 @@ changes = st.sampled_from(["", "c1", "c2"])
 def reason_of(error: grpc.RpcError) -> str:
     """The reason in the details of a refusal."""
     info = error_details_pb2.ErrorInfo()
-    for key, value in error.trailing_metadata() or ():
-        if key == DETAILS:
-            for detail in status_pb2.Status.FromString(value).details:
+    for entry in error.trailing_metadata() or ():
+        if entry.key == DETAILS:
+            for detail in status_pb2.Status.FromString(entry.value).details:
                 detail.Unpack(info)
     return info.reason or f"{error.code()}: {error.details()}"
 

@@ -25,7 +25,9 @@ _ENDS = {
 class Told(Protocol):
     """One execution and its events."""
 
-    id: str
+    @property
+    def id(self) -> str: ...
+
     stored: Any
     plan: Any
     events: list[tuple[str, Any, Any]]

@@ -362,6 +362,7 @@ class EventHost:
         stream: Any = SimulatedEventStream(world.nats, self.bus)
         fanout: Any = _NoFanout()
         metrics = _metrics()[1]
+        log: Any = world.log
         self.sequencer = Sequencer(world.event_tables.positions)
         self.buffer = _RecordingBuffer(
             store=store,
@@ -369,7 +370,7 @@ class EventHost:
             place=world.event_tables.place,
             positions=world.event_tables.positions,
             metrics=metrics,
-            log=world.log,
+            log=log,
             on_callbacks=lambda: None,
         )
         intake = Intake(
@@ -378,7 +379,7 @@ class EventHost:
             fanout=fanout,
             buffer=self.buffer,
             metrics=metrics,
-            log=world.log,
+            log=log,
         )
         keep = IntakeStoreLoop(buffer=self.buffer, store=store, clock=self.clock)
         fill = GapFillLoop(intake=intake, outbox=_AnyOutbox(world))  # type: ignore[arg-type]

@@ -22,7 +22,9 @@ ENDS = frozenset(
 class Told(Protocol):
     """One execution, its events, and the commit of each."""
 
-    id: str
+    @property
+    def id(self) -> str: ...
+
     plan: Any
     events: list[tuple[str, Any, Any]]
     commits: list[Any]

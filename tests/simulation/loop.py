@@ -11,10 +11,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from typing import Any
+from typing import Any, TypeVarTuple
 from weakref import WeakSet
 
 from flowmesh.sdk.durable.loop import running
+
+_Ts = TypeVarTuple("_Ts")
 
 STEPS_MAX = 2_000_000
 """Steps of one run; more of them mean that something goes round in circles."""
@@ -141,7 +143,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return task
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> Any:
         step = Step(callback, args, context)
         self._soon.append(step)
@@ -150,12 +152,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
     call_soon_threadsafe: Any = call_soon
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
+        self, delay: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Any = None
     ) -> Any:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Any = None
     ) -> Any:
         step = Step(callback, args, context, when)
         self._count += 1

@@ -235,7 +235,7 @@ class Client:
                 )
             )
             open_yet = outcome is Outcome.UNKNOWN or no_room
-            repeatable = open_yet and getattr(request, "request_id", "")
+            repeatable = open_yet and bool(getattr(request, "request_id", ""))
             if not repeatable or self.world.loop.time() > until:
                 return response
             await elapsed(self._random.uniform(0.05, 0.4))

@@ -28,6 +28,12 @@ QUEUES = ("default", "other")
 SIGNAL = "go"
 VARIABLE = "v"
 POLICIES = (plan_pb2.FAILURE_POLICY_STOP, plan_pb2.FAILURE_POLICY_CANCEL)
+ON_CANCEL = (
+    plan_pb2.ON_CANCEL_CANCEL,
+    plan_pb2.ON_CANCEL_CANCEL,
+    plan_pb2.ON_CANCEL_TERMINATE,
+    plan_pb2.ON_CANCEL_ABANDON,
+)
 UNDO_ATTEMPTS = 50
 # The node of a machine that says whether to go round again; it stops after a few times.
 AGAIN = "again"
@@ -196,7 +202,8 @@ def _vary(message: plan_pb2.Plan, random: Random) -> None:
 
 def _limit(message: plan_pb2.Plan, random: Random) -> None:
     """Some workflows and some of their tasks are limited, in all executions together or by key."""
-    limited = [message, *(node for node in message.nodes if random.random() < 0.2)]
+    limited: list[plan_pb2.Plan | plan_pb2.PlanNode] = [message]
+    limited += [node for node in message.nodes if random.random() < 0.2]
     for one in limited if random.random() < 0.4 else ():
         one.limits.concurrency = random.randint(1, 3)
         if random.random() < 0.3:
@@ -265,7 +272,7 @@ def _child(node: plan_pb2.PlanNode, random: Random) -> None:
     else:
         node.child.workflow_id = f"{'l' if own else 'w'}{number}"
     node.child.detached = random.random() < 0.15
-    node.child.on_cancel = random.choice((1, 1, 2, 3))
+    node.child.on_cancel = random.choice(ON_CANCEL)
     if random.random() < 0.4:
         node.retry.max_attempts = 2
         node.retry.initial_delay_ms = 20

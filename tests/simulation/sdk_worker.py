@@ -73,7 +73,7 @@ class _Runner(TaskRunner):
         }
         super().__init__(
             handlers=handlers,
-            payloads=Inline(),  # type: ignore[arg-type]
+            payloads=Inline(),
             threads=1,
             processes=1,
             finished=finished,

@@ -32,7 +32,7 @@ HEARD_S = 2.0
 class Limit:
     """One limit and what it was, from when to when it surely was that."""
 
-    def __init__(self, stage: Stage, kind: int, random: Random) -> None:
+    def __init__(self, stage: Stage, kind: pb.LimitKind.ValueType, random: Random) -> None:
         self._stage, self.kind, self._random = stage, kind, random
         self.held: list[tuple[float, float, int]] = []
         self._since: tuple[float, int] | None = None

@@ -4,7 +4,7 @@ import pytest
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
-from flowmesh.plan import compile_plan
+from flowmesh.plan import Plan, compile_plan
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import REMOTE_TYPE
 from tests.simulation.plans import chain
@@ -73,7 +73,7 @@ def test_who_has_the_permit_of_one_limit_is_held_to_the_next() -> None:
     play(script, slots=4)
 
 
-def _urgent(workflow_id: str, node: str) -> object:
+def _urgent(workflow_id: str, node: str) -> Plan:
     message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
     message.specs.add(task_type=REMOTE_TYPE, digest=REMOTE_TYPE)
     message.nodes.add(id=node, kind=plan_pb2.NODE_KIND_TASK, critical=True, priority=9)

@@ -6,6 +6,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine.state.state import EXECUTION_COMPLETED
 from tests.simulation.hosts import WorkerServiceHost
 from tests.simulation.loop import elapsed
+from tests.simulation.peers import RemoteWorker
 from tests.simulation.scripted import Stage, play
 
 
@@ -106,6 +107,7 @@ def test_who_comes_back_with_a_canceled_task_is_told_to_stop(workers: int) -> No
         remote.process.resume()
         await elapsed(10.0)
         assert _at(stage, remote.worker_id)
+        assert isinstance(remote, RemoteWorker)
         assert not remote._running
 
     play(script, workers=workers)

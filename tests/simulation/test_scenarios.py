@@ -1,6 +1,7 @@
 """The schedules that the design is written against, each played step by step."""
 
 import hashlib
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from flowmesh.plan import Plan, compile_plan
 from tests.simulation.commit_sql import Payload
 from tests.simulation.faults import Fate
 from tests.simulation.history import Outcome
+from tests.simulation.hosts import EventHost, OrchestratorHost, WorkerServiceHost
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import REMOTE_TYPE
 from tests.simulation.scripted import Stage, play
@@ -141,7 +143,7 @@ def test_two_takeovers_with_unpublished_rows() -> None:
             await elapsed(0.2)
             before = stage.owner("r")
             before.process.kill()
-            await stage.until(lambda before=before: stage.owner("r") is not before)
+            await stage.until(partial(lambda before: stage.owner("r") is not before, before))
         await stage.until(lambda: stage.ended("r"))
         world.nats.come_back(store_lost=False)
 
@@ -180,7 +182,13 @@ def test_a_full_restart_while_workers_run_on() -> None:
         await elapsed(0.2)
         world.database.go_away()
         world.nats.go_away()
-        for host in (*world.orchestrators.values(), *world.workers.values(), world.events):
+        assert world.events is not None
+        hosts: list[OrchestratorHost | WorkerServiceHost | EventHost] = [
+            *world.orchestrators.values(),
+            *world.workers.values(),
+            world.events,
+        ]
+        for host in hosts:
             host.process.kill()
         await elapsed(0.2)
         world.database.come_back()

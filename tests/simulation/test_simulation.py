@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -48,9 +49,11 @@ def test_a_seed_is_one_run() -> None:
 @pytest.mark.parametrize("seed", [1296, 1686])
 def test_a_seed_is_one_run_wherever_its_objects_lie(seed: int) -> None:
     """Awaited tasks in a set are not iterated: their order is that of memory addresses."""
-    digests, others = set(), []
+    digests: set[str] = set()
+    others: list[list[list[int]]] = []
     for turn in range(8):
         kept = Random(turn)
-        others.append([one for one in map(list, [()] * 20_000) if kept.random() < 0.5])
+        made: Iterator[list[int]] = ([] for _ in range(20_000))
+        others.append([one for one in made if kept.random() < 0.5])
         digests.add(simulate(seed).digest)
     assert len(digests) == 1

@@ -12,6 +12,7 @@ from flowmesh.orchestrator.model.ids import partition_of
 from tests.simulation.faults import Fate, Faults
 from tests.simulation.hosts import OrchestratorHost
 from tests.simulation.loop import elapsed
+from tests.simulation.peers import RemoteWorker
 from tests.simulation.plans import chain
 from tests.simulation.scripted import Stage, play
 
@@ -28,6 +29,7 @@ class _SlowLine(Faults):
 async def _replaced(stage: Stage, owner: OrchestratorHost, request_id: str) -> Any:
     """Kills an owner; the next one as soon as it has the partition of an execution."""
     world, partition = stage.world, partition_of(stage.execution(request_id))
+    assert partition is not None
     row = world.tables.partitions[partition]
     owner.process.kill()
     world.restart(owner.name)
@@ -134,7 +136,9 @@ def test_a_worker_hears_of_a_cancel_whose_owner_has_died() -> None:
         owner.process.kill()
         await stage.until(lambda: stage.owner("r") is not owner)
         await elapsed(8.0)
-        assert not stage.world.remotes["rw"]._running
+        remote = stage.world.remotes["rw"]
+        assert isinstance(remote, RemoteWorker)
+        assert not remote._running
 
     play(script, orchestrators=2)
 

@@ -24,9 +24,10 @@ def bases_of(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
         for alias in node.names
     }
     for node in ast.walk(tree):
-        for base in node.bases if isinstance(node, ast.ClassDef) else ():
-            if isinstance(base, ast.Name) and base.id in imported:
-                yield node.name, *imported[base.id]
+        if isinstance(node, ast.ClassDef):
+            for base in node.bases:
+                if isinstance(base, ast.Name) and base.id in imported:
+                    yield node.name, *imported[base.id]
 
 
 def test_no_class_that_is_interpreted_inherits_from_one_that_is_compiled() -> None:

@@ -22,7 +22,7 @@ COMPANIONS = {"pydantic": "pydantic-settings", "yarl": "aiohttp"}
 
 def names(requirements: list[str]) -> set[str]:
     """The distributions that are asked for, without those of other extras."""
-    found = {canonicalize_name(Requirement(text).name) for text in requirements}
+    found: set[str] = {canonicalize_name(Requirement(text).name) for text in requirements}
     return found - {"flowmesh"}
 
 
@@ -46,7 +46,7 @@ def test_what_is_imported_is_a_dependency_of_its_own() -> None:
     base, distributions = names(PROJECT["dependencies"]), packages_distributions()
     wrong = []
     for name, module in imported():
-        found = {canonicalize_name(each) for each in distributions.get(module, ())}
+        found: set[str] = {canonicalize_name(each) for each in distributions.get(module, ())}
         found |= {COMPANIONS[module]} if module in COMPANIONS else set()
         extra = extra_of(module)
         if not found & (names(EXTRAS[extra]) if extra else base):

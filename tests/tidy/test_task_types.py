@@ -51,5 +51,6 @@ def _is_typed(node: ast.Compare) -> bool:
 
 def _plain_names(node: ast.AST) -> Iterator[tuple[int, str]]:
     for each in ast.walk(node):
-        if isinstance(each, ast.Constant) and each.value in TASK_TYPES and "." not in each.value:
-            yield each.lineno, each.value
+        match each:
+            case ast.Constant(value=str(name)) if name in TASK_TYPES and "." not in name:
+                yield each.lineno, name

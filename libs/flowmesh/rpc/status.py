@@ -7,7 +7,7 @@ import grpc.aio
 import orjson
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from flowmesh.errors import (
     REASONS,

@@ -1,7 +1,7 @@
 """A catalog of definitions on its own database, with a real bus."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -56,11 +56,8 @@ class OvertakenStore(DefinitionStore):
         super().__init__(pool)
         self.first: Callable[[], Awaitable[object]] | None = None
 
-    def change(self, namespace: str) -> AbstractAsyncContextManager[Transaction]:
-        return self._overtaken(namespace)
-
     @asynccontextmanager
-    async def _overtaken(self, namespace: str) -> AsyncIterator[Transaction]:
+    async def change(self, namespace: str) -> AsyncIterator[Transaction]:
         first, self.first = self.first, None
         if first is not None:
             await first()

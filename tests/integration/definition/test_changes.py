@@ -236,7 +236,9 @@ async def test_a_page_of_large_changes_ends_before_it_grows_too_large(
     """Each change is on one page, and no page is empty."""
     for number in range(4):
         body = {"url": "http://service/", "method": "POST", "body": f"{number}" * 4_000}
-        many = [{"id": f"s{each}", "action": "http.request", "params": body} for each in range(150)]
+        many: list[dict[str, object]] = [
+            {"id": f"s{each}", "action": "http.request", "params": body} for each in range(150)
+        ]
         await apply_steps(catalog, many)
     seen, token, pages = [], "", 0
     while token or not pages:

@@ -20,12 +20,11 @@ async def apply(catalog: DefinitionCatalog, *resources: dict[str, object]) -> No
     await catalog.apply(NS, documents(*resources), YAML, "")
 
 
-@pytest.mark.parametrize("names", ["ab", "ba"])
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("b", "a")])
 async def test_workflows_of_one_source_exchange_their_urls(
-    catalog: DefinitionCatalog, names: str
+    catalog: DefinitionCatalog, first: str, second: str
 ) -> None:
     """In either order; URLs of other workflows are unaffected."""
-    first, second = names
     await apply(catalog, called(first, "x", "y"), called(second, "z"), called("c", "taken"))
     await apply(catalog, called(first, "z"), called(second, "x"))
     await apply(catalog, called("d", "y"))

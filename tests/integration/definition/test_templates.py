@@ -1,5 +1,7 @@
 """Templates on a real database."""
 
+from typing import Any
+
 import asyncpg
 import pytest
 
@@ -63,6 +65,7 @@ async def test_workflows_of_more_templates_than_are_listed_are_counted(
         labels = {TEMPLATE_LABEL: made_of} if made_of else {}
         await catalog.apply(NS, steps(name, "s", labels=labels), "", "")
     server = TemplateServer(templates=Templates(store=DefinitionStore(pool), catalog=catalog))
-    stats = await server.GetTemplateStats(pb.GetTemplateStatsRequest(), None)
+    context: Any = None
+    stats = await server.GetTemplateStats(pb.GetTemplateStatsRequest(), context)
     assert (stats.workflow_count, stats.from_template_count) == (5, 4)
     assert [(each.name, each.workflow_count) for each in stats.templates] == [("x", 2), ("y", 1)]

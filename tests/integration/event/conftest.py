@@ -89,7 +89,7 @@ class Events:
 
 @pytest.fixture
 async def settings(servers: EmbeddedServers, database: str) -> Settings:
-    return Settings(  # type: ignore[call-arg]  # the rest has defaults
+    return Settings(
         postgres=database,
         nats=servers.nats,
         redis=servers.redis,

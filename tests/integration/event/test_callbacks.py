@@ -219,7 +219,10 @@ async def test_deliveries_are_listed_by_page(events: Events, receiver: Receiver)
     (one,) = (await stub.ListDeliveries(pb.ListDeliveriesRequest(execution_id="exec-3"))).deliveries
     assert one.execution_id == "exec-3"
     token = (await stub.ListDeliveries(pb.ListDeliveriesRequest(page_size=2))).next_page_token
-    for wrong in ({"page_token": "x"}, {"page_token": token, "execution_id": "exec-3"}):
+    for wrong in (
+        pb.ListDeliveriesRequest(page_token="x"),
+        pb.ListDeliveriesRequest(page_token=token, execution_id="exec-3"),
+    ):
         with pytest.raises(FlowmeshError) as refused:
-            await stub.ListDeliveries(pb.ListDeliveriesRequest(**wrong))
+            await stub.ListDeliveries(wrong)
         assert refused.value.reason == "PAGE_TOKEN_INVALID"

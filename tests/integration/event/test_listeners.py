@@ -9,7 +9,7 @@ import pytest
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.execution.v1 import receiver_service_pb2 as pb
 from flowmesh.errors import Unavailable
-from flowmesh.event.main import MIGRATIONS
+from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.listeners import BYTES_MAX, ListenerLoop
 from flowmesh.event.triggers.published import Publisher, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore

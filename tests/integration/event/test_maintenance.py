@@ -50,6 +50,7 @@ class Process:
             on_firing=lambda: None,
             log=structlog.get_logger(),
         )
+        clock: Any = self.clock
         firing: Any = Firing()
         receivers: Any = None
         self.maintenance = TriggerMaintenanceLoop(
@@ -57,7 +58,7 @@ class Process:
             lifecycle=self.lifecycle,
             firing=firing,
             listeners=ListenerLoop(store=self.store, receivers=receivers),
-            clock=self.clock,
+            clock=clock,
         )
         source: Any = definitions
         self.catalog = TriggerSyncLoop(

@@ -54,7 +54,10 @@ def json_payload(value: Any) -> payload_pb2.Payload:
 class Definitions(definition_grpc.DefinitionServiceServicer):
     """Stores JSON documents with an `id`; one that holds `problem` has a cycle."""
 
+    DryRunWorkflow = NEVER_CALLED
     GetPlan = NEVER_CALLED
+    ListPublicNodes = NEVER_CALLED
+    ListTaskVersions = NEVER_CALLED
 
     def __init__(self) -> None:
         self.versions: dict[tuple[str, str], list[definition_pb2.Workflow]] = {}
@@ -191,7 +194,10 @@ class Executions(execution_grpc.ExecutionServiceServicer):
     """Ends executions at once, except of the workflow `slow`; `failing` fails."""
 
     GetStats = NEVER_CALLED
+    PauseExecution = NEVER_CALLED
+    ResumeExecution = NEVER_CALLED
     Session = NEVER_CALLED
+    SignalByKey = NEVER_CALLED
     WaitExecution = NEVER_CALLED
 
     def __init__(self, definitions: Definitions) -> None:

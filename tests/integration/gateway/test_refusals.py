@@ -9,6 +9,7 @@ import pytest
 
 from flowmesh.errors import Invalid
 from flowmesh.gateway.http import requests as messages
+from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.http.parameters import TEXT, Rules
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from tests.integration.gateway.conftest import Rest
@@ -239,7 +240,8 @@ async def test_a_repeated_query_parameter_is_refused(rest: Rest, path: str, fiel
 
 def test_only_lists_of_the_query_may_be_repeated() -> None:
     """For each route, exactly the list parameters of the OpenAPI document."""
-    for route in (*ROUTES, *SOCKETS):
+    routes: tuple[Route | SocketRoute, ...] = (*ROUTES, *SOCKETS)
+    for route in routes:
         for query in route.operation.query:
             rules = Rules(queries={query.name: replace(query, kind=TEXT)})
             twice = [(query.name, "a")] * 2

@@ -305,7 +305,13 @@ async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStor
         incarnation = core.memory.ownership.incarnation
         unfit = SetAttributes((search_pb2.SearchValue(name="attr.due", time_us=2**62),))
         go = Signal("go", payload_pb2.Payload(data=b"1"))
-        asked = [(ids[0], go), (ids[0], unfit), (ids[1], go), (ids[0], go), (ids[1], unfit)]
+        asked: list[tuple[str, Asked]] = [
+            (ids[0], go),
+            (ids[0], unfit),
+            (ids[1], go),
+            (ids[0], go),
+            (ids[1], unfit),
+        ]
 
         def sent(execution_id: str, command: Asked) -> Any:
             return core.ask(lambda reply: PendingCommand(execution_id, 1, command, reply))
@@ -326,7 +332,8 @@ async def test_what_nobody_asks_for_again_outlives_a_database_that_refuses(
     napping = digested(plan(node("nap", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=1)))
     async with running(store) as core:
         execution_id = await core.start(napping)
-        line, refused = core.memory.line, []
+        line = core.memory.line
+        refused: list[CommitBatch] = []
         commit = line.commit
 
         async def refusing(batch: CommitBatch, epochs: Any) -> Any:

@@ -73,7 +73,7 @@ async def test_an_end_with_the_whole_execution(store: OrchestratorStore) -> None
     """A forwarding orchestrator reads nothing from the rows."""
     async with running(store) as core, peer_of(core) as (peer, _):
         execution_id = await core.start(ONE_STEP)
-        wanted = (
+        wanted: tuple[dict[str, Any], ...] = (
             {},
             {"want_execution": True},
             {"want_execution": True, "without_nodes": True},

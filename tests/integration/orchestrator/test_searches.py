@@ -66,7 +66,7 @@ async def test_any_filter_is_a_statement_the_database_takes(store: OrchestratorS
     ran = 0
     rng = random.Random(7)
     orders = ("", "ended asc", "attr.amount desc", "label.team asc")
-    groups = ([], ["status", "day"], ["label.team", "error.class", "hour"])
+    groups: tuple[list[str], ...] = ([], ["status", "day"], ["label.team", "error.class", "hour"])
     while ran < FILTERS:
         parts = [part for _ in range(rng.randint(1, 5)) for part in (term(rng), rng.choice(JOINS))]
         text = " ".join(parts[:-1])
@@ -176,6 +176,7 @@ async def test_a_bulk_goes_on_after_a_crash_and_counts_once(store: OrchestratorS
         )
         assert bulk.matched == 5
         row = await core.store.bulks.take_page(bulk.bulk_id, "", ids)
+        assert row is not None
         told = await crashed._do(row, ids[:2])
         assert list(told.values()) == [None, None]
 
@@ -204,6 +205,7 @@ async def test_a_bulk_of_reruns_starts_each_once_over_a_crash(store: Orchestrato
             )
         )
         row = await core.store.bulks.take_page(bulk.bulk_id, "", ids)
+        assert row is not None
         assert list((await crashed._do(row, ids[:2])).values()) == [None, None]
         after = bulks(core)
         await after.gained(core.memory.ownership.epochs)

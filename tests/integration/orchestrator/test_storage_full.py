@@ -1,6 +1,7 @@
 """The execution core while the database has no room left."""
 
 import asyncio
+from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
@@ -27,7 +28,7 @@ create trigger no_room before insert on orchestrator.outbox execute function no_
 _ROOM = "drop trigger no_room on orchestrator.outbox"
 
 
-def start(core: Core) -> "asyncio.Future[object]":
+def start(core: Core) -> "asyncio.Future[Any]":
     return core.submit(
         lambda reply: PendingStart(1, Start(DONE), reply, plan=ONE_STEP, start_digest=b"digest")
     )

@@ -21,7 +21,7 @@ PATIENCE_S = 20
 @pytest.fixture
 async def registry(servers: EmbeddedServers) -> AsyncIterator[Any]:
     """A stub of a registry whose process registers itself."""
-    settings = Settings(  # type: ignore[call-arg]  # the rest has defaults
+    settings = Settings(
         postgres=servers.postgres,
         nats=servers.nats,
         redis=servers.redis,

@@ -168,17 +168,21 @@ async def test_the_installed_suite_runs_compiled(
     suite = Suite(tmp_path / "data", environment=variables, python=full.interpreter)
     async with suite:
         page = await suite.get("/swagger")
-        address = {"FLOWMESH_ADDRESS": suite.grpc_address}
+        address = suite.grpc_address
         welcome = str(QUICKSTART / "welcome.yaml")
-        applied = await asyncio.to_thread(full.flowmesh, "apply", "-f", welcome, **address)
+        applied = await asyncio.to_thread(
+            full.flowmesh, "apply", "-f", welcome, FLOWMESH_ADDRESS=address
+        )
         code = RUN % INPUT.replace("true", "True")
-        ran = await asyncio.to_thread(base.python, "-c", code, **address)
+        ran = await asyncio.to_thread(base.python, "-c", code, FLOWMESH_ADDRESS=address)
         worker = await asyncio.create_subprocess_exec(
-            base.interpreter, str(QUICKSTART / "worker.py"), env=os.environ | address
+            base.interpreter,
+            str(QUICKSTART / "worker.py"),
+            env=os.environ | {"FLOWMESH_ADDRESS": address},
         )
         try:
             words = ("start", "welcome", "--wait", "--input", INPUT)
-            waited = await asyncio.to_thread(base.flowmesh, *words, **address)
+            waited = await asyncio.to_thread(base.flowmesh, *words, FLOWMESH_ADDRESS=address)
         finally:
             worker.terminate()
             await worker.wait()

@@ -14,7 +14,7 @@ from google.protobuf import (
     message_factory,
     timestamp_pb2,
 )
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 

@@ -156,7 +156,7 @@ async def test_a_redis_that_hangs_costs_a_task_its_budget_and_no_more(
 ) -> None:
     """Which is spent once, not again by the next ones, and not by keeping the result."""
     await cached(1)
-    hanging = open_cache(servers.redis)
+    hanging: Any = open_cache(servers.redis)
     await hanging.execute_command("CLIENT", "PAUSE", HUNG_MS, "ALL")
     started = asyncio.get_running_loop().time()
     assert [(await cached(1)).data for _ in range(20)] == [b"%d" % n for n in range(2, 22)]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flowmesh.cli.common import Refused
 from flowmesh.cli.definitions.sources import read_value
+from flowmesh.cli.refusals import Refused
 
 
 def test_nothing_of_a_value_is_dropped_or_rounded() -> None:

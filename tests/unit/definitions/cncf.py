@@ -54,7 +54,7 @@ class Drawn:
         self.groups = 0
         self.policy = self.draw.choice(["FINISH_OTHERS", "FINISH_OTHERS", "CANCEL"])
         leaves = self._block([], 0)
-        said = {"onFailure": self.policy} if self.policy != "FINISH_OTHERS" else {}
+        said: Json = {"onFailure": self.policy} if self.policy != "FINISH_OTHERS" else {}
         if self.draw.random() < 0.5:
             said["output"] = {
                 "at": {leaf: f"{{{{default(tasks.{leaf}.output, 0)}}}}" for leaf in leaves},

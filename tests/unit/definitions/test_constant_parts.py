@@ -238,7 +238,7 @@ def test_descriptors_have_the_method_that_is_called() -> None:
     descriptors = b64encode(files.SerializeToString()).decode()
     request = {"service": "x"}
     assert refusals(unary(descriptors=descriptors, request=request)) == []
-    wrong = {
+    wrong: dict[str, Json] = {
         "method": {"method": "grpc.health.v1.Health/Probe"},
         "request": {"request": {"servise": "x"}},
         "descriptors": {"descriptors": b64encode(b"none").decode()},

@@ -140,7 +140,9 @@ ATOMS = ("input.a", "input.b", "input.c.d", "input['a']", "input.l[0]", "tasks.t
          "2.5", "-1", "'x'", "true", "null", "size(input.a)", "size(input.l)", "has(input.a)",
          "has(input.c.d)", "has(tasks.t-1.output.a)", "input.a in input.l", "'a' in input",
          "input.b in input.a")  # fmt: skip
-DATA = (None, True, False, 0, 1, 1.0, 2.5, -1, "x", "é😀", "", [], [1], ["x", None], {}, {"d": 1})
+DATA: tuple[Json, ...] = (
+    None, True, False, 0, 1, 1.0, 2.5, -1, "x", "é😀", "", [], [1], ["x", None], {}, {"d": 1}
+)  # fmt: skip
 
 
 def condition(draw: random.Random, depth: int = 0) -> str:
@@ -309,57 +311,56 @@ def test_graph_json_is_written_too() -> None:
     assert list(tasks(found)) == ["a", "b", "c"]
 
 
-REFUSED: list[tuple[bytes, str]] = [
-    (documents(workflow(*nodes, **spec)), what)
-    for nodes, spec, what in [
-        ([node("a"), node("b"), node("c", dependsOn=["a"]), node("d", dependsOn=["a", "b"])], {},
-         "nodes that are neither in series nor side by side"),
-        ([node("a", "transform", input={"source": [], "pipeline": []})], {},
-         "the built-in transform"),
-        ([node("a", input={"x": 1})], {}, "an input of a node that does nothing"),
-        ([node("a", "x@2")], {}, "a task of the library called x@2"),
-        ([node("a", "t", input="{{input}}")], {}, "an input that is no object"),
-        ([node("a", "t", input={"a": "{{upper(input.x)}}"})], {}, "the template function upper"),
-        ([node("a", "t", input={"a": "{{execution.attempt}}"})], {}, "the reference execution"),
-        ([node("a", "t", condition="input.a + 1 > 2")], {}, "'+' in a condition"),
-        ([node("a", "t", retry={"maxAttempts": 3, "multiplier": 3})], {}, "delays grow by 3"),
-        ([node("a", "t", retry={"maxAttempts": 9, "maxDelay": "1s"})], {}, "a longest delay"),
-        ([node("a", "t", retry={"maxAttempts": 9, "jitter": 0.5})], {}, "jitter of delays"),
-        ([node("a", "t", retry={"maxAttempts": 2, "maxElapsed": "1s"})], {}, "a limit of the time"),
-        ([node("a", "t", retry={"maxAttempts": 2, "retryOn": ["Mine"]})], {}, "failure classes"),
-        ([node("a", "t", retry={"maxAttempts": 2, "retryOn": ["*"]})], {}, "failure classes"),
-        ([node("a", "delay", input={"duration": "{{input.d}}"})], {}, "a delay that is computed"),
-        ([{"id": "a", "map": {"items": "{{input.l}}", "tasks": [node("b")]}}], {}, "a map"),
-        ([{"id": "a", "race": {"tasks": [node("b", "t", condition="true")]}}], {},
-         "a race of nodes that may be skipped"),
-        ([{"id": "a", "race": {"tasks": [
-            node("s"), node("b", dependsOn=["s"]), node("c", dependsOn=["s"])]}}], {},
-         "a race in which a branch ends with several"),
-        ([{"id": "a", "group": {"tasks": [node("b")]}},
-          {"id": "c", "group": {"tasks": [node("b")]}}], {}, "an id that several nodes have"),
-        ([{"id": "a", "loop": {"while": "false", "tasks": [node("b")]}}], {}, "a loop, or a try"),
-        ([{"id": "a", "wait": {"event": "e", "correlate": "k"}}], {}, "a wait with a key"),
-        ([{"id": "a", "subworkflow": {"workflow": "x", "wait": False, "input": {}}}], {},
-         "a sub-workflow with `wait: false`"),
-        ([{"id": "a", "subworkflow": {"workflow": "x"}}], {}, "whose input is no object"),
-        ([{"id": "a", "decision": {"conditions": [{"id": "y", "expression": "size([1]) > 0"}]}}],
-         {}, "'[' in a condition"),
-        ([node("a", "t"),
-          node("b", dependsOn=[{"task": "a", "on": "x"}, {"task": "a", "on": "y"}])],
-         {}, "several edges from a"),
-        ([{"id": "a", "approval": {"title": "May I?"}}], {}, "into the workflow (approval)"),
-        ([node("a", "t"), node("b", "t", dependsOn=["a"]),
-          node("c", dependsOn=["a", "b"], join="ALL")], {},
-         "a join 'all' of nodes after one another"),
-        ([node("a"), node("b"), node("c", dependsOn=["a", "b"], join="ANY")], {},
-         "a join that does not wait for all"),
-        ([node("a")], {"triggers": [{"id": "t", "cron": {"expression": "0 2 * * *"}}]},
-         "a schedule with the id 't'"),
-        ([node("a")], {"triggers": [{"id": "t", "event": {"type": "x"}}]}, "a trigger that is no"),
-        ([node("a")], {"onFailure": "STOP"}, "`onFailure: STOP`"),
-        ([node("a")], {"outputSchema": {"type": "object"}}, "an output schema without an output"),
-    ]
-] + [
+_WORKFLOWS: list[tuple[list[Json], dict[str, Json], str]] = [
+    ([node("a"), node("b"), node("c", dependsOn=["a"]), node("d", dependsOn=["a", "b"])], {},
+     "nodes that are neither in series nor side by side"),
+    ([node("a", "transform", input={"source": [], "pipeline": []})], {},
+     "the built-in transform"),
+    ([node("a", input={"x": 1})], {}, "an input of a node that does nothing"),
+    ([node("a", "x@2")], {}, "a task of the library called x@2"),
+    ([node("a", "t", input="{{input}}")], {}, "an input that is no object"),
+    ([node("a", "t", input={"a": "{{upper(input.x)}}"})], {}, "the template function upper"),
+    ([node("a", "t", input={"a": "{{execution.attempt}}"})], {}, "the reference execution"),
+    ([node("a", "t", condition="input.a + 1 > 2")], {}, "'+' in a condition"),
+    ([node("a", "t", retry={"maxAttempts": 3, "multiplier": 3})], {}, "delays grow by 3"),
+    ([node("a", "t", retry={"maxAttempts": 9, "maxDelay": "1s"})], {}, "a longest delay"),
+    ([node("a", "t", retry={"maxAttempts": 9, "jitter": 0.5})], {}, "jitter of delays"),
+    ([node("a", "t", retry={"maxAttempts": 2, "maxElapsed": "1s"})], {}, "a limit of the time"),
+    ([node("a", "t", retry={"maxAttempts": 2, "retryOn": ["Mine"]})], {}, "failure classes"),
+    ([node("a", "t", retry={"maxAttempts": 2, "retryOn": ["*"]})], {}, "failure classes"),
+    ([node("a", "delay", input={"duration": "{{input.d}}"})], {}, "a delay that is computed"),
+    ([{"id": "a", "map": {"items": "{{input.l}}", "tasks": [node("b")]}}], {}, "a map"),
+    ([{"id": "a", "race": {"tasks": [node("b", "t", condition="true")]}}], {},
+     "a race of nodes that may be skipped"),
+    ([{"id": "a", "race": {"tasks": [
+        node("s"), node("b", dependsOn=["s"]), node("c", dependsOn=["s"])]}}], {},
+     "a race in which a branch ends with several"),
+    ([{"id": "a", "group": {"tasks": [node("b")]}},
+      {"id": "c", "group": {"tasks": [node("b")]}}], {}, "an id that several nodes have"),
+    ([{"id": "a", "loop": {"while": "false", "tasks": [node("b")]}}], {}, "a loop, or a try"),
+    ([{"id": "a", "wait": {"event": "e", "correlate": "k"}}], {}, "a wait with a key"),
+    ([{"id": "a", "subworkflow": {"workflow": "x", "wait": False, "input": {}}}], {},
+     "a sub-workflow with `wait: false`"),
+    ([{"id": "a", "subworkflow": {"workflow": "x"}}], {}, "whose input is no object"),
+    ([{"id": "a", "decision": {"conditions": [{"id": "y", "expression": "size([1]) > 0"}]}}],
+     {}, "'[' in a condition"),
+    ([node("a", "t"),
+      node("b", dependsOn=[{"task": "a", "on": "x"}, {"task": "a", "on": "y"}])],
+     {}, "several edges from a"),
+    ([{"id": "a", "approval": {"title": "May I?"}}], {}, "into the workflow (approval)"),
+    ([node("a", "t"), node("b", "t", dependsOn=["a"]),
+      node("c", dependsOn=["a", "b"], join="ALL")], {},
+     "a join 'all' of nodes after one another"),
+    ([node("a"), node("b"), node("c", dependsOn=["a", "b"], join="ANY")], {},
+     "a join that does not wait for all"),
+    ([node("a")], {"triggers": [{"id": "t", "cron": {"expression": "0 2 * * *"}}]},
+     "a schedule with the id 't'"),
+    ([node("a")], {"triggers": [{"id": "t", "event": {"type": "x"}}]}, "a trigger that is no"),
+    ([node("a")], {"onFailure": "STOP"}, "`onFailure: STOP`"),
+    ([node("a")], {"outputSchema": {"type": "object"}}, "an output schema without an output"),
+]  # fmt: skip
+REFUSED = [(documents(workflow(*nodes, **spec)), what) for nodes, spec, what in _WORKFLOWS]
+REFUSED += [
     (graph(made("s", "trigger", data={"triggerType": "manual", "config": {}})), "type trigger"),
     (steps(http("a", params={"method": "POST"})), "a request that sends the context"),
     (steps(http("a", params={"url": "{{context.u}}"})), "a url that begins with a template"),

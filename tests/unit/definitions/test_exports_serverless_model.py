@@ -112,6 +112,7 @@ def around(of: type, changes: dict[str, Json]) -> Workflow:
     elif of is Retry:
         node = replace(NODE, retry=replace(Retry(3, 100, 1.0, 500), **changes))
     elif of is Task:
+        assert STEP.task is not None
         node = replace(STEP, task=replace(STEP.task, **changes))
     return replace(BASE, nodes=(BASE.nodes[0], node))
 

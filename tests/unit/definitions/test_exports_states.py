@@ -395,7 +395,8 @@ CEL = st.recursive(
     ),
     max_leaves=5,
 )
-VALUES = st.sampled_from([None, True, False, 0, 1, 1.0, -2.5, 3, "x", "y", "", [1], {}, ["x"]])
+SAMPLES: list[Json] = [None, True, False, 0, 1, 1.0, -2.5, 3, "x", "y", "", [1], {}, ["x"]]
+VALUES = st.sampled_from(SAMPLES)
 DATA = st.fixed_dictionaries(
     {}, optional={"a": VALUES, "b c": VALUES, "d": st.fixed_dictionaries({"e": st.lists(VALUES)})}
 )
@@ -408,8 +409,10 @@ def test_a_condition_and_its_rules_come_to_the_same(source: str, data: Json) -> 
     rules = rules_of(source, lambda keys: path_to(*keys))
     scope = {"input": data}
     found = (holds(rules.holds, scope, {}), holds(rules.fails, scope, {}))
+    condition = compile_condition(source, dialect="cel")
+    assert condition is not None
     try:
-        wanted = compile_condition(source, dialect="cel").evaluate(scope)
+        wanted = condition.evaluate(scope)
     except RenderError:
         assert found == (False, False)
     else:

@@ -83,7 +83,9 @@ def workflow_with(kind: type[Any], name: str) -> Workflow:
         of = replace(CALL, outcome=Outcome(**changes))
     elif kind in (MapBody, GroupBody):
         body = replace(MAP if kind is MapBody else GROUP, **changes)
-        given_to = {"input": "{{input.xs}}", "has_input": True} if kind is MapBody else {}
+        given_to: dict[str, Any] = {}
+        if kind is MapBody:
+            given_to = {"input": "{{input.xs}}", "has_input": True}
         of = replace(CALL, task_ref="", retry=None, body=body, **given_to)
     found = Workflow("w", "w", Dialect.NATIVE, (of,))
     return replace(found, **changes) if kind is Workflow else found

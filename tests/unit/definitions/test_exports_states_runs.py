@@ -253,11 +253,13 @@ async def test_written_documents_run_to_the_same_result(sandbox: Sandbox) -> Non
 
 def sent_in(report: Report) -> Json:
     """Return the requests without the key that holds the name of the node."""
-    return [
-        (call.method, call.url, call.body, {**call.headers, "Idempotency-Key": ""})
-        for call in report.calls
-        if call.method
-    ]
+    sent = []
+    for call in report.calls:
+        if call.method:
+            assert isinstance(call.headers, dict)
+            headers = call.headers | {"Idempotency-Key": ""}
+            sent.append((call.method, call.url, call.body, headers))
+    return sent
 
 
 async def test_step_json_runs_to_the_same(sandbox: Sandbox) -> None:

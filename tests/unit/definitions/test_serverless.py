@@ -42,7 +42,7 @@ def remote(endpoint: str = "grpc://h:5000", **service: Json) -> Json:
     return {"call": "grpc", "with": given}
 
 
-asked = {"call": "http", "with": {"method": "get", "endpoint": "http://x"}}
+asked: Json = {"call": "http", "with": {"method": "get", "endpoint": "http://x"}}
 
 
 def nodes(*tasks: Json, **more: Json) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def random_policy(rng: random.Random) -> plan_pb2.StartPolicy | None:
     """Delay, debounce or queue some starts; most begin at once."""
     if rng.random() < 0.7:
         return None
-    times = {rng.choice(["delay_ms", "debounce_ms"]): rng.choice([0, 10])}
+    times: dict[str, Any] = {rng.choice(["delay_ms", "debounce_ms"]): rng.choice([0, 10])}
     return plan_pb2.StartPolicy(concurrency=rng.randint(0, 2), **times)
 
 
@@ -101,7 +101,11 @@ def random_node(
     if depth and drawn < 0.1:
         return random_pages(rng, name, after, depth)
     if depth and drawn < 0.37:
-        how = {"after": after, "critical": rng.random() < 0.8, "on_failure": random_hold(rng)}
+        how: dict[str, Any] = {
+            "after": after,
+            "critical": rng.random() < 0.8,
+            "on_failure": random_hold(rng),
+        }
         below = random_nodes(rng, f"{name}_", 3, depth - 1)
         if drawn < 0.19:
             return group(name, *below, race=rng.random() < 0.5, **how)
@@ -127,7 +131,8 @@ def random_leaf(
     elif rng.random() < 0.15:
         kind = fields["kind"] = plan_pb2.NODE_KIND_CHILD
         detached = rng.random() < 0.2
-        fields["child"] = plan_pb2.ChildCall(workflow_id="c", detached=detached, on_cancel=1)
+        fields["child"] = plan_pb2.ChildCall(workflow_id="c", detached=detached)
+        fields["child"].on_cancel = plan_pb2.ON_CANCEL_CANCEL
         if rng.random() < 0.3:
             fields["child"].names_template = b'{"workflow": "{{execution.id}}"}'
         fields["timeout_ms"] = rng.choice([0, 0, 20])
@@ -268,8 +273,8 @@ def step(run: Run, rng: random.Random) -> None:
             name = rng.choice(["s", "s k"])
             run.do(Signal(name, json(b"1"), request_id=rng.choice(["", "r1", "r2"])))
         case 19 if not state.ended and state.plan.variables:
-            value = json(b"%d" % rng.randint(2, 9))
-            run.do(SetVariable("v", value, request_id=rng.choice(["", "v1", "v2"])))
+            changed = json(b"%d" % rng.randint(2, 9))
+            run.do(SetVariable("v", changed, request_id=rng.choice(["", "v1", "v2"])))
         case 17 | 18:
             ask(run, rng, node_id, attempt)
 

@@ -14,8 +14,13 @@ from flowmesh.engine.decisions.delays import DELAY_MS_MAX
 from flowmesh.engine.state import state as s
 from tests.unit.engine.factories import Run, edge, group, json, machine, node, plan, signal, state
 
-NOOP = {"kind": plan_pb2.NODE_KIND_NOOP}
-TIMER = {"kind": plan_pb2.NODE_KIND_TIMER}
+NOOP: dict[str, Any] = {"kind": plan_pb2.NODE_KIND_NOOP}
+TIMER: dict[str, Any] = {"kind": plan_pb2.NODE_KIND_TIMER}
+COMPUTED_TIMER: dict[str, Any] = {
+    "input_mode": plan_pb2.INPUT_MODE_TEMPLATE,
+    "input_template": b'"{{state}}"',
+    **TIMER,
+}
 
 
 def output(run: Run, node_id: str) -> Any:
@@ -255,10 +260,13 @@ def test_a_node_that_keeps_leaves_the_value_as_it_is() -> None:
 
 def test_a_timer_ends_at_an_instant_that_is_rendered() -> None:
     """An RFC 3339 instant, in the past one that is over; what is none fails with a reason."""
-    wait = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "input_template": b'"{{state}}"', **TIMER}
-    run = Run(plan(machine("m", "1970-01-01T00:00:03Z", state("wait", keeps=True, **wait))))
+    run = Run(
+        plan(machine("m", "1970-01-01T00:00:03Z", state("wait", keeps=True, **COMPUTED_TIMER)))
+    )
     assert run.state.wake_at_us == 3_000_000
-    run = Run(plan(machine("m", "1969-01-01T00:00:00Z", state("wait", keeps=True, **wait))))
+    run = Run(
+        plan(machine("m", "1969-01-01T00:00:00Z", state("wait", keeps=True, **COMPUTED_TIMER)))
+    )
     assert run.state.wake_at_us == run.now
 
 
@@ -276,8 +284,7 @@ def test_a_timer_ends_at_an_instant_that_is_rendered() -> None:
 )
 def test_a_timer_that_has_no_end_fails_with_what_would_be_right(value: Any, message: str) -> None:
     """Neither a duration nor an instant, or beyond the longest delay."""
-    wait = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "input_template": b'"{{state}}"', **TIMER}
-    run = Run(plan(machine("m", value, state("wait", keeps=True, **wait))))
+    run = Run(plan(machine("m", value, state("wait", keeps=True, **COMPUTED_TIMER))))
     failure = run.state.reach("m").failure
     assert failure is not None
     assert getattr(failure, "class") == "ValidationError"
@@ -287,11 +294,10 @@ def test_a_timer_that_has_no_end_fails_with_what_would_be_right(value: Any, mess
 def test_the_longest_delay_is_taken() -> None:
     """The limit itself, as a duration and as an instant; it is that of what is written out."""
     assert DELAY_MS_MAX == limits.DELAY_MS_MAX
-    wait = {"input_mode": plan_pb2.INPUT_MODE_TEMPLATE, "input_template": b'"{{state}}"', **TIMER}
-    run = Run(plan(machine("m", DELAY_MS_MAX, state("wait", keeps=True, **wait))))
+    run = Run(plan(machine("m", DELAY_MS_MAX, state("wait", keeps=True, **COMPUTED_TIMER))))
     assert run.state.wake_at_us == run.now + DELAY_MS_MAX * 1000
     end = datetime.fromtimestamp(run.now / 1e6, UTC) + timedelta(milliseconds=DELAY_MS_MAX)
-    run = Run(plan(machine("m", end.isoformat(), state("wait", keeps=True, **wait))))
+    run = Run(plan(machine("m", end.isoformat(), state("wait", keeps=True, **COMPUTED_TIMER))))
     assert run.state.wake_at_us == run.now + DELAY_MS_MAX * 1000
 
 

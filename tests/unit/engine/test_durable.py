@@ -1,5 +1,7 @@
 """Durable handlers: what they ask for is journaled, what they wait for sends them on."""
 
+from typing import Any
+
 import pytest
 
 from flowmesh.api.common.v1 import failure_pb2
@@ -41,7 +43,7 @@ def waits(index: int, name: str = "go", seconds: int = 0) -> JournalRecord:
     return JournalRecord(index=index, kind=SIGNAL, name=name, delay_ms=seconds * 1000)
 
 
-def calls(index: int, task_type: str = "other", **call: object) -> JournalRecord:
+def calls(index: int, task_type: str = "other", **call: Any) -> JournalRecord:
     return JournalRecord(index=index, kind=CALL, name=task_type, call=JournalCall(**call))
 
 

@@ -1,5 +1,6 @@
 """The failure of a node: its effect on successors, on other nodes, and on completed work."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -277,7 +278,7 @@ def test_cancel_undoes_and_terminate_does_not_unless_asked() -> None:
 def test_the_policy_says_when_nothing_is_undone() -> None:
     """Not on failure, not on cancel; on terminate."""
     policy = {"not_on_failure": True, "not_on_cancel": True, "on_terminate": True}
-    ends = [
+    ends: list[Callable[[Run], object]] = [
         lambda run: run.fail("last"),
         lambda run: run.do(Cancel()),
         lambda run: run.do(Terminate()),

@@ -1,5 +1,7 @@
 """Events are applied from their bytes as they are from their messages."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,8 +35,12 @@ def outcome(state: State, applied: object) -> tuple[object, object, int]:
 def both(event: history.HistoryEvent, *behind: bytes, sequence: int = 0) -> None:
     """The event does the same to a state, read this way or that."""
     known = history.HistoryEvent.FromString(event.SerializeToString() + b"".join(behind))
+    ways: tuple[Callable[[State], object], ...] = (
+        lambda state: apply(state, known),
+        lambda state: from_bytes(state, event, *behind),
+    )
     found = []
-    for way in (lambda state: apply(state, known), lambda s: from_bytes(s, event, *behind)):
+    for way in ways:
         state = State("exec-1", PLAN)
         state.sequence = sequence
         try:

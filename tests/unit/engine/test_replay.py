@@ -164,7 +164,7 @@ def test_replay_equals_live(seed: int) -> None:
 def test_a_snapshot_in_the_middle_continues_alike(seed: int) -> None:
     """An execution restored half-way decides the same as the one that was never away."""
     rng = random.Random(seed)
-    run = Run(random_plan(rng))  # type: ignore[arg-type]
+    run = Run(random_plan(rng))
     for _ in range(rng.randint(0, 15)):
         if not run.state.ended:
             step(run, rng)

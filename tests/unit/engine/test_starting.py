@@ -1,5 +1,7 @@
 """An execution that waits to begin has begun nothing, and can be steered like any other."""
 
+from typing import Any
+
 import pytest
 
 from flowmesh.api.common.v1 import link_pb2
@@ -28,7 +30,7 @@ from tests.unit.engine.factories import NOW, Run, json, node, plan
 MS = 1_000
 
 
-def one(timeout_ms: int = 0, **policy: int) -> Plan:
+def one(timeout_ms: int = 0, **policy: Any) -> Plan:
     """A task, and when it begins."""
     return plan(node("a"), start=plan_pb2.StartPolicy(**policy), timeout_ms=timeout_ms)
 
@@ -143,7 +145,7 @@ def test_one_that_is_canceled_has_begun_nothing_and_undoes_nothing() -> None:
     """Results it would have taken over are those of another execution."""
     reused = history.ResultReused(node="a", output=json(b"1"))
     of = plan(
-        node("a", undo=plan_pb2.PlanNode(id="a:undo", kind=1)),
+        node("a", undo=plan_pb2.PlanNode(id="a:undo", kind=plan_pb2.NODE_KIND_TASK)),
         start=plan_pb2.StartPolicy(concurrency=1),
     )
     run = waits(of, reused=[reused])

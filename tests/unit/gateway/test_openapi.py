@@ -103,7 +103,7 @@ def test_credentials_are_declared_and_not_required() -> None:
 def test_parameters_are_described_as_they_are_checked(route: Route | SocketRoute) -> None:
     """The check accepts a value exactly if the schema does."""
     rules = route.rules()
-    kinds = rules.paths | {query.name: query.kind for query in rules.queries.values()}
+    kinds = {**rules.paths, **{query.name: query.kind for query in rules.queries.values()}}
     for name, kind in kinds.items():
         schema = Draft202012Validator(dict(kind.schema), format_checker=FORMATS)
         for text in TRIED:

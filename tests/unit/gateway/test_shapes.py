@@ -19,9 +19,8 @@ def payload(text: str) -> payload_pb2.Payload:
 
 
 def failure(node: str) -> failure_pb2.Failure:
-    return failure_pb2.Failure(
-        **{"class": "Broken"}, message="It broke.", node=node, details=b'{"a":1}'
-    )
+    error_class: dict[str, Any] = {"class": "Broken"}
+    return failure_pb2.Failure(**error_class, message="It broke.", node=node, details=b'{"a":1}')
 
 
 def nodes() -> list[pb.Node]:

@@ -71,8 +71,8 @@ def test_lists_of_a_key_are_bounded() -> None:
     """A hundred entries each; a network that is none is named."""
     check_key(replace(KEY, queues=("q",) * limits.KEY_LIST_MAX), 0)
     for field in ("queues", "task_types", "networks", "permissions"):
-        many = ("10.0.0.0/8",) * (limits.KEY_LIST_MAX + 1)
-        refused("REQUEST_INVALID", check_key, replace(KEY, **{field: many}), 0)
+        many: dict[str, Any] = {field: ("10.0.0.0/8",) * (limits.KEY_LIST_MAX + 1)}
+        refused("REQUEST_INVALID", check_key, replace(KEY, **many), 0)
     error = refused("REQUEST_INVALID", check_key, replace(KEY, networks=("10.0.0.1/8",)), 0)
     assert "10.0.0.1/8" in error.message
     refused("REQUEST_INVALID", check_key, replace(KEY, expires_at_us=1), 2)

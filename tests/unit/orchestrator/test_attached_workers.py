@@ -31,12 +31,13 @@ class Noted:
 
     def __init__(self) -> None:
         self.here: set[str] = set()
-        self.written: Any = Written()
-        self.ownership: Any = SimpleNamespace(incarnation=7, young=False)
+        written: Any = Written()
+        ownership: Any = SimpleNamespace(incarnation=7, young=False)
+        self.written, self.ownership = written, ownership
         self.tasks: list[asyncio.Task[None]] = []
         self.roll = AttachedWorkers(
-            store=self.written,
-            ownership=self.ownership,
+            store=written,
+            ownership=ownership,
             spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
         )
 

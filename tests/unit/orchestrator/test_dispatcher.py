@@ -85,6 +85,7 @@ def dispatcher(
         stub_at=unused,
         spawn=lambda coroutine: coroutine.close(),
     )
+    workers: Any = attached_workers or SimpleNamespace(note=lambda workers: None)
     if states is None:
         states = memory(epochs)
     if run is not None:
@@ -101,7 +102,7 @@ def dispatcher(
         uncommitted=UncommittedExecutions(),
         permits=permits,
         permission_check=PermissionCheck(None),
-        attached_workers=attached_workers or SimpleNamespace(note=lambda workers: None),
+        attached_workers=workers,
     )
 
 
@@ -466,7 +467,7 @@ async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None
             yield await frames.get()
 
     context: Any = SimpleNamespace(peer=lambda: "elsewhere")
-    responses = server.Attach(requests(), context)
+    responses: Any = server.Attach(requests(), context)
     async with aclosing(responses):
         said = await anext(responses)
         while not said.recalled:

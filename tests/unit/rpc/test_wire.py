@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from flowmesh.errors import Invalid, Violation
 from flowmesh.rpc import error_of, status_of

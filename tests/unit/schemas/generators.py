@@ -1,5 +1,6 @@
 """Schemas that have much in common, and values that are likely to fit them, out of a random."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -47,7 +48,10 @@ def document(random: Random) -> Json:
     root = schema(random)
     if not isinstance(root, dict):
         return root
-    one = {"type": "object", "properties": {"a": schema(random, 1), "b": {"$ref": "#/$defs/one"}}}
+    one: Json = {
+        "type": "object",
+        "properties": {"a": schema(random, 1), "b": {"$ref": "#/$defs/one"}},
+    }
     if random.random() < 0.5:
         one |= {"additionalProperties": False}
     root["$defs"] = {"one": one, "two": _string(random) | _number(random)}
@@ -103,13 +107,14 @@ def _mutate(random: Random, root: dict[str, Json]) -> None:
 
 def _one_of(random: Random, kind: str) -> dict[str, Json]:
     """One more thing said of a type."""
-    several = {
+    made: dict[str, Callable[[Random], Json]] = {
         "string": _string,
         "number": _number,
         "integer": _number,
         "object": lambda random: _object(random, 1),
         "array": lambda random: _array(random, 1),
-    }.get(kind, _none)(random)
+    }
+    several = made.get(kind, _none)(random)
     if kind == "number" and random.random() < 0.2:
         several["type"] = "integer"
     key = random.choice([*several, "not"])

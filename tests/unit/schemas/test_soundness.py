@@ -32,10 +32,10 @@ def anything_at(value: Json, path: tuple[str | int, ...]) -> bool:
             below = path[position + 1 :]
             others = [member for name, member in value.items() if name not in generators.NAMES]
             return any(anything_at(member, below) for member in others)
-        there = range(len(value)) if isinstance(value, list) else value
-        if not isinstance(value, dict | list) or key not in there:
+        members: Json = dict(enumerate(value)) if isinstance(value, list) else value
+        if not isinstance(members, dict) or key not in members:
             return False
-        value = value[key]
+        value = members[key]
     return True
 
 

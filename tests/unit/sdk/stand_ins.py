@@ -357,7 +357,7 @@ class StandIn:
     """All servicers on one port."""
 
     def __init__(self) -> None:
-        self.executions = Executions()
+        self.executions = Executions()  # type: ignore[abstract]
         self.payloads = Payloads()
         self.definitions = Definitions()  # type: ignore[abstract]  # what it lacks is not called
         self.events = Events()  # type: ignore[abstract]

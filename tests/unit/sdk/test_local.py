@@ -148,8 +148,7 @@ def flow(*names: str, condition: str = "") -> Workflow:
     made = Workflow("flow")
     before = None
     for name in names:
-        after = [before] if before else []
-        before = made.task(name, work, input={"n": name}, depends_on=after)
+        before = made.task(name, work, input={"n": name}, depends_on=[before] if before else [])
     each = made.map("each", [1, 2, 3], depends_on=[before] if before else [])
     each.task("inner", work, input=each.item)
     return made

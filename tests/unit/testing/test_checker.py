@@ -186,9 +186,10 @@ def test_a_subscriber_has_every_event_once_in_order() -> None:
 def test_an_answer_that_lags_behind_is_found() -> None:
     """A response equals the state replayed from the history."""
     one = finished()
-    told = execution_pb2.Execution(status=one.status, last_sequence=len(one.events))
+    replayed = one.replayed()
+    told = execution_pb2.Execution(status=replayed.status, last_sequence=len(one.events))
     for name in ("a", "rest", "b"):
-        known = one.replayed().node(name)
+        known = replayed.node(name)
         assert known is not None
         told.nodes.add(id=name, status=known.status, attempts=known.attempt, output=known.output)
     assert checker.check_answer(one, told) == []

@@ -41,9 +41,8 @@ def test_fewer_slots_call_back_what_is_granted_beyond_them() -> None:
     credit.grant(["a"])
     assert credit.spend("a")
     assert credit.spend("a")
-    assert not credit.overdrawn
-    credit.slots = 1
-    assert credit.overdrawn
+    before, credit.slots = credit.overdrawn, 1
+    assert (before, credit.overdrawn) == (False, True)
     assert credit.recall_all(0.0) == ["a"]
     credit.answer("a", 2)
     assert not credit.overdrawn

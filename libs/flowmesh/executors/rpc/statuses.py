@@ -42,7 +42,7 @@ def failure_of(error: grpc.aio.AioRpcError) -> TaskFailure:
 def _retry_after_ms(metadata: Any) -> int:
     """Return the delay of `google.rpc.RetryInfo` in the details, or 0."""
     from google.protobuf.message import DecodeError
-    from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+    from google.rpc import error_details_pb2, status_pb2
 
     for name, value in metadata or ():
         if name != _DETAILS:
