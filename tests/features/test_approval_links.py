@@ -215,7 +215,7 @@ async def test_links_are_made_only_for_who_is_asked(suite: Suite, asking: Asking
     assert (await opened(suite, urlsplit(printed.lines[0]).path)).status == 200
     wrong = await command(suite, "approval-link", execution, "ok", "rob", "--valid", "soon")
     assert wrong.code == 1
-    assert "'soon' is no duration" in wrong.err
+    assert "'soon' is not a duration" in wrong.err
 
 
 async def test_a_link_is_of_one_question(suite: Suite, world: World) -> None:

@@ -80,7 +80,7 @@ async def test_from_a_file_to_a_trace(flowmesh: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-async def test_what_is_there_is_listed_and_shown(flowmesh: Run) -> None:
+async def test_objects_are_listed_and_shown(flowmesh: Run) -> None:
     """Workflows, tasks, executions and services, as columns and as JSON."""
     applied = await flowmesh("apply", "-f", "-", "--json", stdin=RESOURCES)
     assert [r["name"] for r in applied.json["resources"]] == ["cli-wait", "cli-flow"]
@@ -107,7 +107,7 @@ async def test_what_is_there_is_listed_and_shown(flowmesh: Run) -> None:
 
 
 @pytest.mark.feature("S0-07")
-async def test_a_wrong_definition_says_where(flowmesh: Run, tmp_path: Path) -> None:
+async def test_an_invalid_definition_has_a_position(flowmesh: Run, tmp_path: Path) -> None:
     """The cycle, with the file and line it is in; nothing is stored."""
     file = tmp_path / "cycle.yaml"
     file.write_text(CYCLE)
@@ -129,7 +129,7 @@ async def test_a_wrong_definition_says_where(flowmesh: Run, tmp_path: Path) -> N
 async def test_an_execution_is_signaled_paused_and_canceled(flowmesh: Run, suite: Suite) -> None:
     """The exit code of `watch` says that it did not complete."""
     flow = Workflow("cli-cancel")
-    flow.task("wait", "cli-nobody-does-this")
+    flow.task("wait", "cli-no-worker")
     async with Client(suite.grpc_address) as client:
         await client.register(flow)
     execution = (await flowmesh("start", "cli-cancel")).out.strip()
@@ -186,7 +186,7 @@ async def broken(suite: Suite) -> str:
     return handle.id
 
 
-async def test_a_failed_handler_is_seen_in_logs_and_get(flowmesh: Run, broken: str) -> None:
+async def test_a_failed_handler_is_shown_by_logs_and_get(flowmesh: Run, broken: str) -> None:
     """Its log lines, its failure and its traceback, in the order of time."""
     shown = await flowmesh("get", "execution", broken)
     assert "Traceback (most recent call last):" in shown.out
@@ -206,7 +206,7 @@ async def test_a_failed_handler_is_seen_in_logs_and_get(flowmesh: Run, broken: s
 
 
 async def test_a_failed_execution_is_explained(flowmesh: Run, broken: str) -> None:
-    """With the task that failed and its error, and how to go on."""
+    """With the failed task, its error, and a remedy."""
     explained = (await flowmesh("explain", broken)).out
     assert "it has ended: failed, only failed with LookupError: no such customer" in explained
     assert f"flowmesh rerun {broken} --from-failed" in " ".join(explained.split())
@@ -214,15 +214,15 @@ async def test_a_failed_execution_is_explained(flowmesh: Run, broken: str) -> No
     assert "it has ended: failed after attempt 1: LookupError: no such customer" in task
 
 
-async def test_a_start_says_what_it_waits_for(flowmesh: Run, suite: Suite) -> None:
+async def test_a_start_explains_its_wait(flowmesh: Run, suite: Suite) -> None:
     """After one second, beside the output."""
     flow = Workflow("cli-waits")
-    flow.task("greet", "cli-greet-nobody")
+    flow.task("greet", "cli-greet-no-worker")
     async with Client(suite.grpc_address) as client:
         await client.register(flow)
     outcome = await flowmesh("start", "cli-waits", "--wait", "--timeout", "3", "--json")
     assert outcome.code == 1
-    assert "waiting: greet: no worker takes cli-greet-nobody" in outcome.err
+    assert "waiting: greet: no worker takes cli-greet-no-worker" in outcome.err
     assert "[NO_WORKER]" in outcome.err
 
 
@@ -235,7 +235,7 @@ async def test_the_rest_port_of_a_suite_is_named(flowmesh: Run, suite: Suite) ->
     assert said in outcome.err
 
 
-async def test_the_doctor_finds_the_suite_well(flowmesh: Run) -> None:
+async def test_the_doctor_reports_a_healthy_suite(flowmesh: Run) -> None:
     """It answers, its instances are healthy, its clock agrees."""
     outcome = await flowmesh("doctor", "--json")
     verdicts = {check["check"]: check["verdict"] for check in outcome.json["checks"]}

@@ -422,7 +422,7 @@ async def test_a_process_waits_for_two_people(suite: Suite, world: World) -> Non
     everything = await command(suite, "approvals", "--json")
     assert [one["node"] for one in everything.json] == ["money"]
     shown = await command(suite, "get", "execution", execution)
-    assert "asks cem" in shown.out
+    assert "waits for approval by cem" in shown.out
     approved = await command(suite, "approve", execution, "money", "--by", "cem")
     assert approved.lines == [f"{execution}: money is approved"], approved.err
     await ended(suite, execution, "completed")

@@ -82,7 +82,7 @@ async def test_keys_are_listed_without_their_secrets(suite: Suite) -> None:
     assert [each["id"] for each in rest.json["keys"]] == [each.id for each in found]
     assert set(rest.json["keys"][1]) == {"id", "createdAt", "actor", "reason", "goodUntil"}
     told = await command(suite, "link-keys", "list")
-    assert told.lines[0].split() == ["KEY", "MADE", "LINKS", "GOOD", "UNTIL", "BY", "WHY"]
+    assert told.lines[0].split() == ["KEY", "CREATED", "LINKS", "VALID", "UNTIL", "ACTOR", "REASON"]
     assert told.lines[1].startswith(f"{found[0].id} ")
     assert len(told.lines) == 1 + len(found)
 

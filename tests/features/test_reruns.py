@@ -112,7 +112,7 @@ async def test_a_rerun_goes_on_from_what_failed(suite: Suite, world: World) -> N
     assert found["origin"] == {"executionId": execution, "fromNodes": ["ship"]}
 
     both = await command(suite, "rerun", execution, "--from", "charge", "--from-failed")
-    assert (both.code, "give one of them" in both.err) == (2, True), both.err
+    assert (both.code, "cannot be combined" in both.err) == (2, True), both.err
     told = await command(suite, "rerun", execution, "--from-failed", "--plan", "--json")
     assert {node["node"]: node["reused"] for node in told.json["nodes"]} == expected, told.err
     assert told.json["executionId"] is None

@@ -125,7 +125,7 @@ async def test_a_start_is_answered_with_the_one_that_runs(suite: Suite) -> None:
         assert not handle.created
         said = await command(suite, "start", kind)
         assert said.out.strip() == handle.id
-        assert "nothing new" in said.err
+        assert "no new execution" in said.err
         floor.let_go()
         assert [await each for each in results] == [{"n": 1}] * 5
     assert floor.most == 1

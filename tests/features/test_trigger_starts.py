@@ -135,13 +135,13 @@ async def test_a_backfill_tells_what_joined_from_what_was_started_before(
         again = (await command(suite, *fill, "--json")).json
         assert [again[count] for count in counts] == [4, 0, 2, 2, 4]
         line = (await command(suite, *fill)).out
-        assert "2 started before, 2 answered with the execution of another start" in line
+        assert "2 started before, 2 joined another execution" in line
         start = ("start", name, "--input", '{"customer": "c"}')
         for request_id, how in (
             (f"{name}-one", ""),
-            (f"{name}-one", "it was started before; nothing new was started"),
-            (f"{name}-two", "it is the execution of another start; nothing new was started"),
-            ("", "it is the execution of another start; nothing new was started"),
+            (f"{name}-one", "this one was started by an earlier request with this id"),
+            (f"{name}-two", "this one was started by another request"),
+            ("", "this one was started by another request"),
         ):
             told = await command(suite, *start, "--request-id", request_id)
             assert how in told.err

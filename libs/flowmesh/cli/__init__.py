@@ -1,7 +1,7 @@
-"""The command line of clients: everything but `dev`, `serve` and `cluster`, which the suite adds.
+"""The client commands of the command line; the suite adds `dev`, `serve` and `cluster`.
 
-Exit codes: 0 done; 1 refused, invalid, or an execution that did not complete; 2 wrong usage;
-3 nothing answers at the address. With `--json` standard output holds JSON and nothing else.
+Exit codes: 0 done; 1 rejected, invalid, or an execution that did not complete; 2 wrong usage;
+3 no response from the address. With `--json` standard output contains only JSON.
 """
 
 from flowmesh.cli.command_line import app

@@ -1,4 +1,4 @@
-"""The commands by name. Each is imported when it is called, so `flowmesh --help` is quick."""
+"""The table of commands. A command is imported when it is called, to keep `--help` fast."""
 
 import re
 import shlex
@@ -19,13 +19,13 @@ EXECUTIONS = Group("Executions", sort_key=2)
 SUITE = Group("Suite", sort_key=3)
 
 EPILOGUE = """\
-Client commands take, before or behind the command: -o json|yaml|wide, --json,
+Client commands accept, before or after the command: -o json|yaml|wide, --json,
 --utc, --address, --namespace (-n) and --profile. FLOWMESH_ADDRESS,
-FLOWMESH_NAMESPACE and FLOWMESH_PROFILE set the last three; without an address
-the suite that runs in this folder is used. `flowmesh config` shows what holds.
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 nothing answers."""
+FLOWMESH_NAMESPACE and FLOWMESH_PROFILE set the last three. The default address
+is that of the suite running in this folder; `flowmesh config` shows it.
+Exit codes: 0 done, 1 rejected or failed, 2 wrong usage, 3 no response."""
 
-# What a value is that could not be read, in place of the name that it has in Python.
+# The expected form of an invalid value, in place of the name of its Python type.
 _KINDS = {
     "datetime.": "a time such as 2026-01-31T12:00:00Z.",
     "float.": "a number such as 1.5.",
@@ -36,7 +36,7 @@ _TYPE = re.compile(rf"(?<=\" into )({'|'.join(map(re.escape, _KINDS))})$")
 
 
 class CommandLine(App):
-    """An App whose usage errors are one line and exit code 2."""
+    """An App that reports a usage error in one line, with exit code 2."""
 
     def __call__(self, tokens: str | Iterable[str] | None = None, **options: Any) -> Any:
         options.setdefault("exit_on_error", False)
@@ -54,153 +54,157 @@ class CommandLine(App):
 
 
 def _version() -> str:
-    """The version, and which execution core runs: pure Python or compiled."""
+    """Return the version and the execution core in use, pure Python or compiled."""
     try:
         found = version("flowmesh")
     except PackageNotFoundError:
-        from flowmesh.telemetry import VERSION as found  # a clone is not installed
+        from flowmesh.telemetry import VERSION as found  # no package is installed
     return f"{found} (core: {core.kind()})"
 
 
 Row = tuple[str, str, str]
-# Name, where its function is, what it does.
+# Name, module and function, help.
 _DEFINITIONS: tuple[Row, ...] = (
     ("apply", "definitions.definitions:apply", "Register definitions from files."),
-    ("validate", "definitions.definitions:validate", "Check definitions and store nothing."),
-    ("lint", "definitions.checking:lint", "Warn of what is likely to be regretted."),
-    ("dry-run", "definitions.dry_runs:dry_run", "Run a workflow with no call leaving."),
-    ("test", "definitions.testing:run_tests", "Run tests of workflows."),
-    ("schema", "definitions.checking:schema", "JSON Schemas for editors."),
-    ("errors", "operations.reasons:errors", "What an error code or a cause of waiting means."),
-    ("transform", "definitions.transforms:transform", "Try a pipeline of operations on a value."),
-    ("convert", "definitions.formats:convert", "Write definitions in another format."),
+    ("validate", "definitions.definitions:validate", "Check definitions without storing them."),
+    ("lint", "definitions.checking:lint", "Report likely mistakes."),
+    ("dry-run", "definitions.dry_runs:dry_run", "Run a workflow in memory, without calls."),
+    ("test", "definitions.testing:run_tests", "Run workflow tests."),
+    ("schema", "definitions.checking:schema", "Print a JSON Schema for editors."),
+    ("errors", "operations.reasons:errors", "Explain an error code or a cause of waiting."),
+    ("transform", "definitions.transforms:transform", "Run a pipeline of operations on a value."),
+    ("convert", "definitions.formats:convert", "Convert definitions to another format."),
     ("graph", "definitions.formats:graph", "Draw a workflow: SVG, Mermaid, DOT or JSON."),
-    ("diff", "definitions.versions:diff", "What differs between two versions, or two files."),
-    ("compat", "definitions.versions:compat", "Whether a version can take another's place."),
-    ("changes", "definitions.versions:changes", "Who changed a workflow or task, and how."),
-    ("rollback", "definitions.versions:rollback", "Point a label to where it pointed before."),
+    ("diff", "definitions.versions:diff", "Compare two versions of a workflow, or two files."),
+    ("compat", "definitions.versions:compat", "Check the compatibility of two versions."),
+    ("changes", "definitions.versions:changes", "List the changes of a workflow or task."),
+    ("rollback", "definitions.versions:rollback", "Point a label to its previous version."),
 )
 _LIBRARY: tuple[Row, ...] = (
-    ("list", "definitions.library:list_library", "What is there."),
-    ("show", "definitions.library:show_library", "One task, workflow or template."),
-    ("install", "definitions.library:install_library", "Apply some or all of it."),
+    ("list", "definitions.library:list_library", "List the bundled tasks and workflows."),
+    ("show", "definitions.library:show_library", "Show a bundled task, workflow or template."),
+    ("install", "definitions.library:install_library", "Register bundled tasks and workflows."),
 )
 _TEMPLATE: tuple[Row, ...] = (
-    ("list", "definitions.templates:list_templates", "What is there to start from."),
-    ("show", "definitions.templates:show_template", "A template and its parameters."),
-    ("new", "definitions.templates:new_workflow", "Make a workflow of a template."),
+    ("list", "definitions.templates:list_templates", "List the templates."),
+    ("show", "definitions.templates:show_template", "Show a template and its parameters."),
+    ("new", "definitions.templates:new_workflow", "Create a workflow from a template."),
 )
 _LABEL: tuple[Row, ...] = (
     ("set", "definitions.versions:set_label", "Point a label to a version."),
-    ("list", "definitions.versions:list_labels", "Labels of a workflow."),
+    ("list", "definitions.versions:list_labels", "List the labels of a workflow."),
     ("rm", "definitions.versions:remove_label", "Remove a label."),
 )
 _TRIGGER: tuple[Row, ...] = (
-    ("list", "executions.triggers:list_triggers", "When they fire next, what they did last."),
-    ("pause", "executions.triggers:pause", "Let a trigger start nothing."),
-    ("resume", "executions.triggers:resume", "Let a paused trigger go on."),
-    ("fire", "executions.triggers:fire", "Start an execution as if it had fired."),
+    ("list", "executions.triggers:list_triggers", "List triggers with their next and last firing."),
+    ("pause", "executions.triggers:pause", "Pause a trigger."),
+    ("resume", "executions.triggers:resume", "Resume a paused trigger."),
+    ("fire", "executions.triggers:fire", "Fire a trigger now."),
 )
 _GET: tuple[Row, ...] = (
-    ("workflow", "definitions.definitions:workflows", "A workflow, or all."),
-    ("task", "definitions.definitions:tasks", "A reusable task, or all."),
-    ("execution", "executions.executions:executions", "An execution, or all, newest first."),
-    ("service", "operations.services:services", "Registered service instances."),
-    ("operation", "definitions.transforms:operations", "An operation of pipelines, or all."),
+    ("workflow", "definitions.definitions:workflows", "Show a workflow, or list all."),
+    ("task", "definitions.definitions:tasks", "Show a reusable task, or list all."),
+    ("execution", "executions.executions:executions", "Show an execution, or list all."),
+    ("service", "operations.services:services", "List the registered service instances."),
+    ("operation", "definitions.transforms:operations", "Show a pipeline operation, or list all."),
 )
 _LIST: tuple[Row, ...] = (
-    ("workflows", "definitions.definitions:workflows", "Registered workflows."),
-    ("tasks", "definitions.definitions:tasks", "Reusable tasks."),
-    ("executions", "executions.executions:executions", "Executions, newest first."),
-    ("services", "operations.services:services", "Registered service instances."),
-    ("users", "definitions.definitions:task_users", "Workflows that use a task."),
-    ("operations", "definitions.transforms:operations", "Operations of pipelines."),
+    ("workflows", "definitions.definitions:workflows", "List the registered workflows."),
+    ("tasks", "definitions.definitions:tasks", "List the reusable tasks."),
+    ("executions", "executions.executions:executions", "List executions, newest first."),
+    ("services", "operations.services:services", "List the registered service instances."),
+    ("users", "definitions.definitions:task_users", "List the workflows that use a task."),
+    ("operations", "definitions.transforms:operations", "List the operations of pipelines."),
 )
 _EXECUTIONS: tuple[Row, ...] = (
     ("start", "executions.executions:start", "Start an execution."),
     ("watch", "executions.watching:watch", "Follow an execution live."),
-    ("history", "executions.histories:history", "The events of an execution."),
-    ("logs", "executions.logs:logs", "Log lines and failures of an execution's tasks."),
-    ("trace", "executions.histories:trace", "Where an execution's time went."),
-    ("explain", "executions.insights:explain", "Why an execution or a task waits."),
-    ("state-at", "executions.insights:state_at", "An execution as it was."),
-    ("compare", "executions.insights:compare", "Two executions side by side."),
-    ("watch-variable", "executions.insights:watch_variable", "A value along the chain of tasks."),
-    ("bottlenecks", "executions.insights:bottlenecks", "What costs a workflow its time."),
-    ("stats", "executions.stats:stats", "Counts and latencies of workflows and tasks."),
+    ("history", "executions.histories:history", "Print the events of an execution."),
+    ("logs", "executions.logs:logs", "Print log lines and failures of an execution's tasks."),
+    ("trace", "executions.histories:trace", "Show the tasks of an execution with their durations."),
+    ("explain", "executions.insights:explain", "Explain why an execution or a task waits."),
+    ("state-at", "executions.insights:state_at", "Show an execution at an earlier event or time."),
+    ("compare", "executions.insights:compare", "Compare two executions."),
+    ("watch-variable", "executions.insights:watch_variable", "Trace a value through the tasks."),
+    ("bottlenecks", "executions.insights:bottlenecks", "Rank the tasks of a workflow by time."),
+    ("stats", "executions.stats:stats", "Show counts and latencies of workflows and tasks."),
     ("cancel", "executions.executions:cancel", "Cancel an execution."),
-    ("terminate", "executions.executions:terminate", "End an execution at once."),
-    ("pause", "executions.executions:pause", "Let nothing of an execution begin any more."),
-    ("resume", "executions.executions:resume", "Let a paused execution go on."),
-    ("step", "executions.control:step", "Go through an execution step by step."),
-    ("retry", "executions.control:retry", "Try a task again that failed."),
-    ("skip", "executions.control:skip", "Skip a task; those behind it go on."),
-    ("complete", "executions.control:complete", "Complete a task by hand."),
-    ("override", "executions.control:override", "Replace an output that nobody has seen yet."),
-    ("fail", "executions.control:fail", "Fail a task that is held."),
-    ("approvals", "executions.control:approvals", "What waits for people."),
-    ("approve", "executions.control:approve", "Approve what a task asks."),
-    ("reject", "executions.control:reject", "Reject what a task asks."),
+    ("terminate", "executions.executions:terminate", "End an execution without compensation."),
+    ("pause", "executions.executions:pause", "Pause an execution; no new task starts."),
+    ("resume", "executions.executions:resume", "Resume a paused execution."),
+    ("step", "executions.control:step", "Set breakpoints and continue tasks one by one."),
+    ("retry", "executions.control:retry", "Retry a failed task."),
+    ("skip", "executions.control:skip", "Skip a task; dependent tasks run."),
+    ("complete", "executions.control:complete", "Complete a task with an output."),
+    ("override", "executions.control:override", "Replace an output before it is used."),
+    ("fail", "executions.control:fail", "Fail a held task."),
+    ("approvals", "executions.control:approvals", "List pending approvals."),
+    ("approve", "executions.control:approve", "Approve a task."),
+    ("reject", "executions.control:reject", "Reject a task."),
     (
         "approval-link",
         "executions.approval_links:approval_link",
-        "Make a link that decides an approval.",
+        "Create a signed link for deciding an approval.",
     ),
-    ("rerun", "executions.control:rerun", "Run an execution again, from some tasks on."),
-    ("replay", "executions.control:rerun", "The same as rerun."),
+    ("rerun", "executions.control:rerun", "Run an execution again, completely or from a task."),
+    ("replay", "executions.control:rerun", "Run an execution again; the same as rerun."),
     ("signal", "executions.executions:signal", "Send a signal to an execution."),
     (
         "signal-by-key",
         "executions.keyed_signals:signal_by_key",
-        "Send a signal to waits with a key.",
+        "Send a signal to the executions that wait for a key.",
     ),
-    ("tree", "executions.trees:tree", "An execution and those it has started."),
-    ("hooks", "executions.triggers:hooks", "URLs that tasks wait for a call of."),
+    ("tree", "executions.trees:tree", "Show an execution and its children as a tree."),
+    ("hooks", "executions.triggers:hooks", "List the callback URLs of waiting tasks."),
     ("publish", "executions.triggers:publish", "Publish an event."),
-    ("backfill", "executions.triggers:backfill", "Start many executions, some at a time."),
-    ("search", "executions.searching:search", "Executions that a filter takes."),
-    ("attributes", "executions.searching:attributes", "Set what an execution is found by."),
+    ("backfill", "executions.triggers:backfill", "Start many executions with limited concurrency."),
+    ("search", "executions.searching:search", "List the executions that match a filter."),
+    ("attributes", "executions.searching:attributes", "Set search attributes of an execution."),
     ("delete", "executions.retention:delete", "Delete an ended execution."),
     ("erase", "executions.retention:erase", "Erase the values of an ended execution."),
 )
 _BULK: tuple[Row, ...] = (
-    ("start", "executions.bulks:start", "Cancel, pause, signal … all that a filter takes."),
-    ("show", "executions.bulks:show", "How far a bulk is."),
-    ("list", "executions.bulks:list_bulks", "Bulks, newest first."),
+    ("start", "executions.bulks:start", "Apply an action to all executions that match a filter."),
+    ("show", "executions.bulks:show", "Show the progress of a bulk."),
+    ("list", "executions.bulks:list_bulks", "List bulks, newest first."),
     ("cancel", "executions.bulks:cancel", "Stop a bulk."),
 )
 _VARIABLES: tuple[Row, ...] = (
-    ("show", "executions.variables:show_variables", "The variables of an execution."),
-    ("set", "executions.variables:set_variable", "Give one another value."),
+    ("show", "executions.variables:show_variables", "Show the variables of an execution."),
+    ("set", "executions.variables:set_variable", "Set a variable of an execution."),
 )
 _ARCHIVE: tuple[Row, ...] = (
-    ("list", "executions.retention:list_archived", "What is in the archive."),
-    ("show", "executions.retention:show_archived", "An execution as its file has it: JSON lines."),
-    ("restore-view", "executions.retention:restore_view", "An archived execution as it was shown."),
+    ("list", "executions.retention:list_archived", "List archived executions."),
+    ("show", "executions.retention:show_archived", "Print the archive of an execution as JSON."),
+    ("restore-view", "executions.retention:restore_view", "Show an archived execution."),
 )
 _RETENTION: tuple[Row, ...] = (
-    ("show", "executions.retention:show_retention", "How long ended executions are kept."),
-    ("set", "executions.retention:set_retention", "Set it for a namespace."),
+    ("show", "executions.retention:show_retention", "Show the retention of ended executions."),
+    ("set", "executions.retention:set_retention", "Set the retention of a namespace."),
 )
 _LIMITS: tuple[Row, ...] = (
-    ("set", "operations.limits:set_limit", "Set a limit while tasks run."),
-    ("list", "operations.limits:list_limits", "Limits, what is in use, what is stopped."),
+    ("set", "operations.limits:set_limit", "Set a limit at run time."),
+    ("list", "operations.limits:list_limits", "List limits, their use, and stops."),
     ("rm", "operations.limits:remove_limit", "Remove a limit."),
-    ("changes", "operations.limits:limit_changes", "Who changed limits, and why."),
+    ("changes", "operations.limits:limit_changes", "List the changes of limits."),
 )
 _LINK_KEYS: tuple[Row, ...] = (
-    ("rotate", "executions.approval_links:rotate_key", "Make a new key, and revoke older ones."),
+    (
+        "rotate",
+        "executions.approval_links:rotate_key",
+        "Create a key; optionally revoke older ones.",
+    ),
     (
         "list",
         "executions.approval_links:list_keys",
-        "List keys with their makers and expiry.",
+        "List the keys with their actors and expiry.",
     ),
 )
 _PROFILE: tuple[Row, ...] = (
     ("list", "operations.profiles:list_profiles", "List the profiles."),
     ("show", "operations.profiles:show_profile", "Show a profile, by default the one in use."),
-    ("set", "operations.profiles:set_profile", "Make a profile, or change some of its fields."),
-    ("use", "operations.profiles:use_profile", "Use a profile from now on; without a name none."),
+    ("set", "operations.profiles:set_profile", "Create a profile, or change some of its fields."),
+    ("use", "operations.profiles:use_profile", "Set the current profile; without a name, none."),
     ("delete", "operations.profiles:delete_profile", "Delete a profile."),
 )
 _IDENTITY: tuple[Row, ...] = (
@@ -208,15 +212,15 @@ _IDENTITY: tuple[Row, ...] = (
     ("token", "access.installation:token", "Print a token for the first owner."),
 )
 _SUITE: tuple[Row, ...] = (
-    ("services", "operations.services:services", "Who is there, and how they are."),
-    ("queues", "operations.limits:queues", "How full the queues are, and why tasks wait."),
-    ("dead-letters", "operations.limits:dead_letters", "Tasks that were given up."),
-    ("breakers", "operations.limits:breakers", "Circuit breakers that are not closed."),
-    ("stop-dispatch", "operations.limits:stop_dispatch", "Let no task leave any more."),
-    ("start-dispatch", "operations.limits:start_dispatch", "Undo a stop of dispatch."),
-    ("config", "operations.configuration:config", "Every setting, its value and source."),
+    ("services", "operations.services:services", "List service instances and their health."),
+    ("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
+    ("dead-letters", "operations.limits:dead_letters", "List tasks whose last attempt failed."),
+    ("breakers", "operations.limits:breakers", "List circuit breakers that are not closed."),
+    ("stop-dispatch", "operations.limits:stop_dispatch", "Stop dispatching tasks."),
+    ("start-dispatch", "operations.limits:start_dispatch", "Start dispatching tasks again."),
+    ("config", "operations.configuration:config", "Show settings with values and sources."),
     ("doctor", "operations.doctor:doctor", "Check this machine and the suite."),
-    ("completion", "operations.completion:completion", "Completion for your shell."),
+    ("completion", "operations.completion:completion", "Print or install a completion script."),
 )
 
 
@@ -230,30 +234,30 @@ def _make() -> App:
     for group, rows in ((DEFINITIONS, _DEFINITIONS), (EXECUTIONS, _EXECUTIONS), (SUITE, _SUITE)):
         _add(made, rows, group=group)
     for name, text, rows in (
-        ("get", "Show one thing by its name, or list all.", _GET),
-        ("list", "List what is there.", _LIST),
-        ("library", "Tasks and workflows that come with Flowmesh.", _LIBRARY),
-        ("template", "Templates to start from.", _TEMPLATE),
-        ("trigger", "Schedules, events and webhooks.", _TRIGGER),
-        ("label", "Labels that point to versions of a workflow.", _LABEL),
+        ("get", "Show an object by its name, or list all.", _GET),
+        ("list", "List objects.", _LIST),
+        ("library", "Use the tasks and workflows that are bundled with Flowmesh.", _LIBRARY),
+        ("template", "Create workflows from templates.", _TEMPLATE),
+        ("trigger", "Manage triggers: schedules, events and webhooks.", _TRIGGER),
+        ("label", "Manage the labels that point to versions of a workflow.", _LABEL),
     ):
         parent = App(name=name, help=text, group=DEFINITIONS)
         _add(parent, rows)
         made.command(parent)
     for name, text, rows in (
-        ("bulk", "One action on all executions that a filter takes.", _BULK),
-        ("variables", "Values that people change while an execution runs.", _VARIABLES),
-        ("archive", "Executions past their retention.", _ARCHIVE),
-        ("retention", "How long ended executions are kept.", _RETENTION),
+        ("bulk", "Apply an action to all executions that match a filter.", _BULK),
+        ("variables", "Show and change the variables of an execution.", _VARIABLES),
+        ("archive", "Read archived executions.", _ARCHIVE),
+        ("retention", "Show and set the retention of ended executions.", _RETENTION),
     ):
         parent = App(name=name, help=text, group=EXECUTIONS)
         _add(parent, rows)
         made.command(parent)
     for name, text, rows in (
-        ("profile", "Named addresses, namespaces and output formats.", _PROFILE),
+        ("profile", "Manage named addresses, namespaces and output formats.", _PROFILE),
         ("identity", "Users, keys and the first owner of an installation.", _IDENTITY),
-        ("limits", "What holds tasks back at run time.", _LIMITS),
-        ("link-keys", "What links to decide are signed with.", _LINK_KEYS),
+        ("limits", "Manage limits at run time.", _LIMITS),
+        ("link-keys", "Manage the keys that sign approval links.", _LINK_KEYS),
     ):
         parent = App(name=name, help=text, group=SUITE)
         _add(parent, rows)
@@ -262,7 +266,7 @@ def _make() -> App:
 
 
 def _add(parent: App, rows: tuple[Row, ...], **options: Any) -> None:
-    """A command has no version of its own: where it takes a `--version`, that is of a workflow."""
+    """Add the commands. They have no version flag; their `--version` selects a definition."""
     for name, place, text in rows:
         where = f"flowmesh.cli.{place}"
         parent.command(where, name=name, help=text, version_flags=(), **options)

@@ -1,11 +1,14 @@
-"""What every command shares: its options, its connection, its errors on one line."""
+"""Common options of commands, the connection to the suite, and the output of errors."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import wraps
+from inspect import signature
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 from cyclopts import Group, Parameter
 
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 CONNECT_TIMEOUT_S = 3.0
+Params = ParamSpec("Params")
+Item = TypeVar("Item")
 EVERYWHERE = Group("Common options", sort_key=100)
 
-# What to do about an error, by its reason.
+# The remedy of an error, by its reason.
 HINTS = {
     "WORKFLOW_NOT_FOUND": "`flowmesh list workflows` shows what is there",
     "TEMPLATE_NOT_FOUND": "`flowmesh template list` shows what is there",
@@ -53,7 +58,7 @@ _PROFILE = Parameter(help="Profile to use; FLOWMESH_PROFILE.", group=EVERYWHERE,
 _JSON = Parameter(name="--json", negative="", help="The same as -o json.", group=EVERYWHERE)
 _FORMAT = Parameter(
     name=["--output", "-o"],
-    help="How to write to standard output.",
+    help="Format of standard output.",
     group=EVERYWHERE,
     show_default=False,
 )
@@ -63,18 +68,18 @@ _UTC = Parameter(negative="", help="Show times in UTC instead of local time.", g
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Base:
-    """Options of commands whose `-o` is something else."""
+    """Options of commands that use `-o` for something else."""
 
     json: Annotated[bool, _JSON] = False
 
     @property
     def format(self) -> Format | None:
-        """The format that a flag names; None without one."""
+        """The format given by a flag; None without one."""
         return "json" if self.json else None
 
     @property
     def structured(self) -> bool:
-        """Whether standard output holds documents and nothing else."""
+        """True if standard output contains only documents."""
         return output.structured()
 
 
@@ -93,7 +98,7 @@ class Written(Base):
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Reach(Base):
-    """The suite, with the options of `Base`."""
+    """The options of `Base`, and those that select a suite and a namespace."""
 
     address: Annotated[str, _ADDRESS] = ""
     namespace: Annotated[str, _NAMESPACE] = ""
@@ -120,76 +125,112 @@ class Common(Reach):
 COMMON = Common()
 
 
-def run(common: Reach, work: Callable[["Client"], Awaitable[int]]) -> int:
-    """Runs `work` with a connected client; the exit code, also of what went wrong."""
-    return guarded(common, lambda: asyncio.run(_connected(common, work)))
+def command(function: Callable[Params, int | Coroutine[Any, Any, int]]) -> Callable[Params, int]:
+    """Decorate the function of a command, which may be async.
+
+    Foreseeable failures are reported on standard error. Returns the exit code.
+    """
+    default = signature(function).parameters["common"].default
+
+    @wraps(function)
+    def execute(*args: Params.args, **kwargs: Params.kwargs) -> int:
+        common = kwargs.get("common", default)
+        assert isinstance(common, Base)
+
+        def body() -> int:
+            result = function(*args, **kwargs)
+            return result if isinstance(result, int) else asyncio.run(result)
+
+        return guarded(common, body)
+
+    return execute
 
 
-def guarded(common: Base, work: Callable[[], int]) -> int:
-    """Runs `work`; every foreseeable failure is one line on standard error."""
+def guarded(common: Base, action: Callable[[], int]) -> int:
+    """Run the action; report each foreseeable failure in one line on standard error."""
     with output.styled(common.format or "table"):
-        return _guarded(common, lambda: _in_style(common, work))
+        return _guarded(common, lambda: _in_style(common, action))
 
 
-def _in_style(common: Base, work: Callable[[], int]) -> int:
-    """Runs `work` with the output format of the profile where no flag names one."""
+def _in_style(common: Base, action: Callable[[], int]) -> int:
+    """Run the action with the output format of the profile, unless a flag sets one."""
     if not isinstance(common, Reach):
-        return work()
+        return action()
     chosen = common.format or chosen_profile(common.profile).output or "table"
     with output.styled(chosen, utc=isinstance(common, Common) and common.utc):
-        return work()
+        return action()
 
 
-def _guarded(common: Base, work: Callable[[], int]) -> int:
+def _guarded(common: Base, action: Callable[[], int]) -> int:
     try:
-        return work()
+        return action()
     except FlowmeshError as error:
         return _report(common, error)
     except Refused as error:
         if common.structured:
             output.document(_refused_json(error))
-        _say(error.text, error.hint)
+        _print_error(error.text, error.hint)
         return error.code
     except ValueError as error:
-        # What a message has no room for; everything else is a fault of ours.
+        # Protobuf rejects numbers that exceed a field; any other ValueError is a defect.
         if not str(error).startswith("Value out of range"):
             raise
         number = str(error).rpartition(" ")[2]
-        _say(
-            f"the number {number} is too large", "at most 64 bits, or 32 where it counts something"
-        )
+        _print_error(f"the number {number} is too large", "at most 64 bits, or 32 for a count")
         return exit_codes.USAGE
     except BrokenPipeError:
-        # The reader (head, less) has seen enough; nothing may be written at exit either.
+        # The reader (head, less) closed the pipe; nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.DONE
 
 
-async def _connected(common: Reach, work: Callable[["Client"], Awaitable[int]]) -> int:
+def run(common: Reach, action: Callable[["Client"], Awaitable[int]]) -> int:
+    """Run the action with a connected client; for commands that first read standard input."""
+
+    async def connect_and_run() -> int:
+        async with connected(common) as client:
+            return await action(client)
+
+    return asyncio.run(connect_and_run())
+
+
+@asynccontextmanager
+async def connected(common: Reach) -> AsyncIterator["Client"]:
+    """Yield a connected client; raise Refused if the suite does not answer."""
     from flowmesh.sdk import Client
 
-    where = common.target
-    async with Client(where.address.value, where.namespace.value) as client:
+    chosen = common.target
+    async with Client(chosen.address.value, chosen.namespace.value) as client:
         try:
             await client.ready(CONNECT_TIMEOUT_S)
         except Unavailable:
-            raise await asyncio.to_thread(unreachable, where.address) from None
-        return await work(client)
+            raise await asyncio.to_thread(unreachable, chosen.address) from None
+        yield client
+
+
+async def collect(items: AsyncIterable[Item], limit: int) -> list[Item]:
+    """Return the first `limit` items; all if 0."""
+    found: list[Item] = []
+    async for item in items:
+        found.append(item)
+        if len(found) == limit:
+            break
+    return found
 
 
 def _report(common: Base, error: FlowmeshError) -> int:
     if common.structured:
         output.document(error_json(error))
-    _say(f"{error.message} [{error.reason}]", HINTS.get(error.reason, ""))
+    _print_error(f"{error.message} [{error.reason}]", HINTS.get(error.reason, ""))
     for violation in error.violations:
         if len(error.violations) > 1 or violation.description not in error.message:
             output.problem(f"  {violation_text(violation)}")
-    unreachable = isinstance(error, Unavailable | Timeout) and error.reason != "SYNC_TIMEOUT"
-    return exit_codes.UNREACHABLE if unreachable else exit_codes.FAILED
+    is_unreachable = isinstance(error, Unavailable | Timeout) and error.reason != "SYNC_TIMEOUT"
+    return exit_codes.UNREACHABLE if is_unreachable else exit_codes.FAILED
 
 
 def error_json(error: FlowmeshError) -> dict[str, Any]:
-    """The error as REST shows it."""
+    """The error in its REST form."""
     details = [
         {"field": v.field, "description": v.description}
         | {name: value for name in ("code", "line", "column") if (value := getattr(v, name))}
@@ -207,7 +248,7 @@ def error_json(error: FlowmeshError) -> dict[str, Any]:
 
 
 def _refused_json(error: Refused) -> dict[str, Any]:
-    """What the command refuses by itself, in the same shape."""
+    """A refusal of the command itself, in the form of `error_json`."""
     code, reason = 400, "REQUEST_INVALID"
     if error.code == exit_codes.UNREACHABLE:
         code, reason = 503, "SERVICE_UNAVAILABLE"
@@ -221,6 +262,6 @@ def violation_text(violation: Violation) -> str:
     return f"{place}{field}{violation.description}{code}"
 
 
-def _say(text: str, hint: str) -> None:
+def _print_error(text: str, hint: str) -> None:
     line = " ".join(text.split())
     output.problem(f"flowmesh: {line}{f' ({hint})' if hint else ''}")

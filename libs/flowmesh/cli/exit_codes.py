@@ -1,7 +1,7 @@
-"""Exit codes of every command. Scripts rely on them: they never change."""
+"""Exit codes of all commands. They never change because scripts depend on them."""
 
 DONE = 0
-# Refused by the suite, an invalid definition, or an execution that did not complete.
+# Rejected by the suite, an invalid definition, or an execution that did not complete.
 FAILED = 1
 USAGE = 2
 UNREACHABLE = 3

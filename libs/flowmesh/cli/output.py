@@ -1,4 +1,4 @@
-"""Writing to standard output: documents, columns, times and durations as people read them."""
+"""Output of commands: documents, tables, times and durations."""
 
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -19,18 +19,18 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a command writes; `zone` is the local one where it is None."""
+    """The format of a command's output; a `zone` of None is the local time zone."""
 
     format: Format = "table"
     zone: tzinfo | None = None
 
 
-_STYLE: ContextVar[Style] = ContextVar("style", default=Style())  # noqa: B039 it is frozen
+_STYLE: ContextVar[Style] = ContextVar("style", default=Style())  # noqa: B039 it is immutable
 
 
 @contextmanager
 def styled(format: Format, *, utc: bool = False) -> Iterator[None]:
-    """Writes in this format, and times in UTC or local time, until the block ends."""
+    """Use this format, and UTC or local time, within the block."""
     token = _STYLE.set(Style(format, UTC if utc else None))
     try:
         yield
@@ -39,31 +39,31 @@ def styled(format: Format, *, utc: bool = False) -> Iterator[None]:
 
 
 def structured() -> bool:
-    """Whether standard output holds documents instead of text."""
+    """True if standard output contains documents instead of text."""
     return _STYLE.get().format in ("json", "yaml")
 
 
 def wide() -> bool:
-    """Whether tables have all their columns, and times instead of ages."""
+    """True if tables have all their columns, and times instead of ages."""
     return _STYLE.get().format == "wide"
 
 
 def document(value: Any) -> None:
-    """One document in the format of the command: indented JSON, or YAML."""
+    """Write a document in the format of the command: indented JSON, or YAML."""
     text = orjson.dumps(exact(value), option=orjson.OPT_INDENT_2).decode()
     if _STYLE.get().format == "yaml":
         import json
 
         import yaml
 
-        # Through JSON, so that both formats hold the same types; orjson reads no large integers.
+        # Convert through JSON, for the same types in both formats; orjson rejects large integers.
         value = json.loads(text)
         text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).rstrip("\n")
     sys.stdout.write(text + "\n")
 
 
 def stream_document(value: Any) -> None:
-    """One of many documents, at once: JSON on one line, or a document of a YAML stream."""
+    """Write and flush one of many documents: a line of JSON, or a document of a YAML stream."""
     if _STYLE.get().format == "yaml":
         sys.stdout.write("---\n")
         document(value)
@@ -77,8 +77,31 @@ def line(text: str = "") -> None:
 
 
 def problem(text: str) -> None:
-    """A line for a person, beside the output."""
+    """Write a line to standard error."""
     sys.stderr.write(text + "\n")
+
+
+def result(value: Any, text: str) -> None:
+    """Write the value as a document, or the text if the format is a table."""
+    if structured():
+        document(value)
+    else:
+        line(text)
+
+
+def listing(
+    documents: Sequence[Any],
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    none: str,
+    only_wide: Container[str] = (),
+) -> None:
+    """Write a list as one document, or as a table; see `columns`."""
+    if structured():
+        document(documents)
+    else:
+        columns(header, rows, none=none, only_wide=only_wide)
 
 
 def columns(
@@ -88,10 +111,10 @@ def columns(
     none: str = "",
     only_wide: Container[str] = (),
 ) -> None:
-    """Aligned columns; never cut, so that scripts can read them too.
+    """Write aligned columns; values are never truncated, because scripts read them too.
 
-    `only_wide` names columns that `-o wide` alone shows. On a terminal `none` stands in place of
-    a table without rows.
+    The columns in `only_wide` are written with `-o wide` only. On a terminal, the text `none`
+    replaces a table without rows.
     """
     table = [header, *rows]
     if none and len(table) == 1 and sys.stdout.isatty():
@@ -107,7 +130,7 @@ def columns(
 
 
 def paragraph(text: str, indent: str = "") -> None:
-    """Text broken between words at 80 columns; commands in it can be copied."""
+    """Write text wrapped between words at 80 columns; commands in it can be copied."""
     from textwrap import TextWrapper
 
     wrapper = TextWrapper(
@@ -122,7 +145,7 @@ def paragraph(text: str, indent: str = "") -> None:
 
 
 def nothing(text: str) -> None:
-    """Says on a terminal that a list without a header is empty."""
+    """Report on a terminal that a list without a header is empty."""
     if sys.stdout.isatty():
         line(text)
 
@@ -148,16 +171,16 @@ def duration(milliseconds: float | None) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """`2026-01-31 13:00:00 +01:00` in local time, `… UTC` where that is UTC; `-` for none."""
+    """`2026-01-31 13:00:00 +01:00` in local time, `… UTC` if that is UTC; `-` for none."""
     if at is None:
         return "-"
-    there = at.astimezone(_STYLE.get().zone)
-    text = there.isoformat(" ", "seconds")
-    return text.replace("+00:00", " UTC") if not there.utcoffset() else f"{text[:19]} {text[19:]}"
+    local = at.astimezone(_STYLE.get().zone)
+    text = local.isoformat(" ", "seconds")
+    return text.replace("+00:00", " UTC") if not local.utcoffset() else f"{text[:19]} {text[19:]}"
 
 
 def clock(at: datetime | None) -> str:
-    """Time of day to the millisecond."""
+    """The time of day with milliseconds; `-` for none."""
     return at.astimezone(_STYLE.get().zone).strftime("%H:%M:%S.%f")[:-3] if at else "-"
 
 
@@ -165,7 +188,7 @@ _AGES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 def age(at: datetime | None) -> str:
-    """`3m ago`, or `in 3m` for what is to come; with `-o wide` the time itself."""
+    """`3m ago`, or `in 3m` for a future time; with `-o wide` the time itself."""
     if at is None or wide():
         return moment(at)
     seconds = (datetime.now(UTC) - at).total_seconds()

@@ -19,7 +19,7 @@ FOLDER_MODE = 0o700
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a command uses where neither a flag nor the environment names it; empty is unset."""
+    """Defaults for options that neither a flag nor the environment sets; "" means unset."""
 
     address: str = ""
     namespace: str = ""
@@ -28,17 +28,17 @@ class Profile:
 
 @dataclass(slots=True)
 class Profiles:
-    """All profiles of a user, and the one in use."""
+    """All profiles of a user, and the name of the current one."""
 
     current: str = ""
     named: dict[str, Profile] = field(default_factory=dict)
 
-    def named_or_refused(self, name: str) -> Profile:
-        """The profile of that name; Refused with the names that exist otherwise."""
+    def find(self, name: str) -> Profile:
+        """Return the profile; raise Refused with the existing names if there is none."""
         if name in self.named:
             return self.named[name]
-        there = ", ".join(self.named) or "none yet; `flowmesh profile set` makes one"
-        raise Refused(f"there is no profile {name!r}", f"profiles: {there}", USAGE)
+        names = ", ".join(self.named) or "none yet; `flowmesh profile set` creates one"
+        raise Refused(f"there is no profile {name!r}", f"profiles: {names}", USAGE)
 
 
 FIELDS = tuple(each.name for each in fields(Profile))
@@ -46,13 +46,13 @@ FIELDS = tuple(each.name for each in fields(Profile))
 
 def profiles_path() -> Path:
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    # A relative path is invalid by the specification, and ignored.
+    # The specification of XDG says to ignore a relative path.
     folder = Path(base) if base and Path(base).is_absolute() else Path.home() / ".config"
     return folder / "flowmesh" / "profiles.yaml"
 
 
 def read_profiles() -> Profiles:
-    """The user's profiles; Refused where the file is not one of profiles."""
+    """Return the user's profiles; raise Refused if the file is not valid."""
     path = profiles_path()
     try:
         text = path.read_text(encoding="utf-8")
@@ -65,33 +65,33 @@ def read_profiles() -> Profiles:
     import yaml
 
     try:
-        return _profiles_of(yaml.safe_load(text) or {})
+        return _parse_profiles(yaml.safe_load(text) or {})
     except (yaml.YAMLError, ValueError) as error:
-        raise Refused(f"{path} is not a file of profiles: {error}", code=USAGE) from None
+        raise Refused(f"{path} is not a valid file of profiles: {error}", code=USAGE) from None
 
 
-def _profiles_of(document: Any) -> Profiles:
-    """Raises ValueError with the first thing that is wrong."""
+def _parse_profiles(document: Any) -> Profiles:
+    """Return the profiles; raise ValueError with the first problem."""
     if not isinstance(document, dict) or document.keys() - {"current", "profiles"}:
-        raise ValueError("it holds `current` and `profiles`")
+        raise ValueError("its only members must be `current` and `profiles`")
     current, named = document.get("current") or "", document.get("profiles") or {}
     if not isinstance(current, str) or not isinstance(named, dict):
-        raise ValueError("`current` is a name, `profiles` an object by name")
+        raise ValueError("`current` must be a name, and `profiles` an object by name")
     found = Profiles(current)
     for name, values in named.items():
         values = values or {}
         if not isinstance(values, dict) or values.keys() - set(FIELDS):
-            raise ValueError(f"profile {name} holds {', '.join(FIELDS)}")
+            raise ValueError(f"the members of profile {name} must be {', '.join(FIELDS)}")
         if not all(isinstance(value, str) for value in values.values()):
-            raise ValueError(f"the fields of profile {name} are texts")
+            raise ValueError(f"the members of profile {name} must be strings")
         if values.get("output", "") not in ("", *FORMATS):
-            raise ValueError(f"the output of profile {name} is {', '.join(FORMATS)}")
+            raise ValueError(f"the output of profile {name} must be one of {', '.join(FORMATS)}")
         found.named[str(name)] = Profile(**values)
     return found
 
 
 def write_profiles(profiles: Profiles) -> Path:
-    """Replaces the file as a whole; the path that it has."""
+    """Replace the file atomically and return its path."""
     import yaml
 
     path = profiles_path()

@@ -1,10 +1,10 @@
-"""The exception of a command that cannot do what it was asked."""
+"""The error of a command that cannot be executed."""
 
 from flowmesh.cli import exit_codes
 
 
 class Refused(Exception):
-    """The command cannot do what it was asked; one line says why, another what would help."""
+    """A command that cannot be executed: the problem in `text`, a remedy in `hint`."""
 
     def __init__(self, text: str, hint: str = "", code: int = exit_codes.FAILED) -> None:
         super().__init__(text)

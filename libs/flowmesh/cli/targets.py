@@ -1,7 +1,7 @@
-"""Which suite a command talks to, and what to say when nothing answers there.
+"""Selection of the suite and namespace of a command, and errors if the suite does not answer.
 
-The first of these that names an address or a namespace decides: a flag, the environment, the
-profile, a suite that runs in this folder (`.flowmesh/dev.json`), the default.
+Address and namespace come from the first of these that sets them: a flag, the environment, the
+profile, a running suite of this folder (`.flowmesh/dev.json`), the default.
 """
 
 import http.client
@@ -24,7 +24,7 @@ GATEWAYS = "/api/v1/services?name=gateway"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value and where it comes from."""
+    """A value and its origin."""
 
     value: str
     source: str
@@ -39,8 +39,8 @@ class Target:
 
 
 def profile_choice(flag: str) -> Choice:
-    """The name of the profile in use; empty without one."""
-    choice = _given("profile", flag)
+    """Return the name of the current profile; "" without one."""
+    choice = _configured("profile", flag)
     if choice is not None:
         return choice
     current = read_profiles().current
@@ -48,28 +48,28 @@ def profile_choice(flag: str) -> Choice:
 
 
 def chosen_profile(flag: str) -> Profile:
-    """The profile in use; an empty one without any."""
+    """Return the current profile; an empty one without one."""
     name = profile_choice(flag).value
-    return read_profiles().named_or_refused(name) if name else Profile()
+    return read_profiles().find(name) if name else Profile()
 
 
 def target(*, address: str, namespace: str, profile: str) -> Target:
-    """Where a command goes, given its flags; an empty one was not given."""
+    """Return the target of a command with these flags; "" is a flag that was not set."""
     name, chosen = profile_choice(profile).value, chosen_profile(profile)
 
     def of_profile(value: str) -> Choice | None:
         return Choice(value, f"profile {name} ({profiles_path()})") if value else None
 
     return Target(
-        _given("address", address) or of_profile(chosen.address) or _discovered(),
-        _given("namespace", namespace)
+        _configured("address", address) or of_profile(chosen.address) or _discovered(),
+        _configured("namespace", namespace)
         or of_profile(chosen.namespace)
         or Choice(DEFAULT_NAMESPACE, "default"),
     )
 
 
-def _given(name: str, flag: str) -> Choice | None:
-    """What a flag or the environment says."""
+def _configured(name: str, flag: str) -> Choice | None:
+    """Return the value of the flag or the environment variable; None without one."""
     variable = f"FLOWMESH_{name.upper()}"
     if flag:
         return Choice(flag, f"--{name}")
@@ -87,24 +87,27 @@ def _discovered() -> Choice:
 
 
 def unreachable(address: Choice) -> Refused:
-    """Why no suite answers gRPC there: nothing listens, or it is a port of HTTP."""
-    text, hint = explained(address)
+    """Return the error for an address at which no suite answers gRPC."""
+    text, hint = unreachable_reason(address)
     return Refused(text, hint, exit_codes.UNREACHABLE)
 
 
-def explained(address: Choice) -> tuple[str, str]:
-    """The same as a text and a hint."""
+def unreachable_reason(address: Choice) -> tuple[str, str]:
+    """Return text and hint: nothing listens at the address, or it is a REST port."""
     grpc = _grpc_behind_http(address.value)
     if grpc is None:
-        text = f"nothing answers at {address.value} ({address.source})"
-        hint = "`flowmesh dev` starts a suite; --address, FLOWMESH_ADDRESS or a profile name it"
+        text = f"no response from {address.value} ({address.source})"
+        hint = "start a suite with `flowmesh dev`, or set --address, FLOWMESH_ADDRESS or a profile"
         return text, hint
-    where = f"the gRPC address is {grpc}" if grpc else "name the gRPC address instead"
-    return f"{address.value} is a REST port (HTTP); {where}", f"it comes from {address.source}"
+    remedy = f"the gRPC address is {grpc}" if grpc else "use the gRPC address instead"
+    return f"{address.value} is a REST port (HTTP); {remedy}", f"set by {address.source}"
 
 
 def _grpc_behind_http(address: str) -> str | None:
-    """The gRPC address of the suite whose REST answers there, "" if unknown; None if none does."""
+    """Return the gRPC address of the suite with this REST address.
+
+    "" if it is unknown; None if no REST API answers.
+    """
     parts = urlsplit(address if "://" in address else f"//{address}")
     try:
         host, port = parts.hostname or "", parts.port

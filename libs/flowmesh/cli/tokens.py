@@ -1,7 +1,7 @@
-"""The words of a command line in the order in which they are parsed.
+"""Normalization of the words of a command line before they are parsed.
 
-Common options may stand before or within a command; they are moved behind it. A noun may be
-singular or plural: `get executions` is `get execution`, `list task` is `list tasks`.
+Common options before or within a command are moved behind it. Nouns can be singular or plural:
+`get executions` is `get execution`, `list task` is `list tasks`.
 """
 
 from cyclopts import App
@@ -18,29 +18,29 @@ NOUNS = frozenset(
 
 
 COMPLETE = "__complete"
-"""Before the words that a shell completes, of which the last one is not finished."""
+"""The first word of a completion request; the last word of the request is incomplete."""
 
 
 def in_order(app: App, tokens: list[str]) -> list[str]:
-    """The command, its common options that stood before or within it, and the rest."""
+    """Return the command, the common options found before or within it, and the rest."""
     if len(tokens) > 1 and tokens[0] == COMPLETE:
         return [COMPLETE, *in_order(app, tokens[1:-1]), tokens[-1]]
     options: list[str] = []
     path: list[str] = []
     at = 0
     while True:
-        behind = _behind_options(tokens, at)
-        name = _command(app, tokens[behind]) if behind < len(tokens) else ""
+        after = _skip_options(tokens, at)
+        name = _command(app, tokens[after]) if after < len(tokens) else ""
         if not name:
             break
-        options += tokens[at:behind]
+        options += tokens[at:after]
         path.append(name)
-        app, at = app[name], behind + 1
+        app, at = app[name], after + 1
     return [*path, *options, *tokens[at:]] if path else tokens
 
 
-def _behind_options(tokens: list[str], at: int) -> int:
-    """The place of the first token that is neither a common option nor the value of one."""
+def _skip_options(tokens: list[str], at: int) -> int:
+    """Return the index of the first token that is neither a common option nor its value."""
     while at < len(tokens):
         name, equals, _ = tokens[at].partition("=")
         if name in FLAGS or (name in VALUED and equals):
@@ -53,7 +53,7 @@ def _behind_options(tokens: list[str], at: int) -> int:
 
 
 def _command(app: App, token: str) -> str:
-    """The name under which the app has the command; empty where it has none."""
+    """Return the app's name of the command; "" if there is none."""
     if token.startswith("-"):
         return ""
     singular = token.removesuffix("s")

@@ -15,7 +15,7 @@ from tests.unit.sdk.stand_ins import StandIn
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command did."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str

@@ -20,13 +20,13 @@ FLOW = {"kind": "Workflow", "metadata": {"name": "order"}}
 
 
 async def test_a_start_prints_the_id_alone(flowmesh: Run, server: StandIn) -> None:
-    """So that a script can take it."""
+    """Scripts read it."""
     outcome = await flowmesh("start", "order", "--input", '{"n": 1}')
     assert (outcome.code, outcome.out) == (0, "exec-1\n")
     assert server.executions.starts[0].input == payload({"n": 1})
 
 
-async def test_an_input_comes_from_anywhere(
+async def test_an_input_is_read_from_argument_file_or_stdin(
     flowmesh: Run, server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`@file` is read as JSON, `-` is standard input, and -1 is a number."""
@@ -48,7 +48,7 @@ async def test_waiting_prints_the_output(flowmesh: Run) -> None:
 
 
 async def test_a_failed_execution_is_exit_code_one(flowmesh: Run, server: StandIn) -> None:
-    """And the failure is named."""
+    """The failure is printed."""
     server.executions.put(
         execution("once", FAILED, failure=failure("ClientError", "402", "charge"))
     )
@@ -59,7 +59,7 @@ async def test_a_failed_execution_is_exit_code_one(flowmesh: Run, server: StandI
 
 
 async def test_an_error_is_one_line_with_a_hint(flowmesh: Run) -> None:
-    """The reason, and what would help."""
+    """It contains the reason and a remedy."""
     outcome = await flowmesh("get", "execution", "exec-9")
     assert outcome.code == 1
     assert outcome.err == (
@@ -69,7 +69,7 @@ async def test_an_error_is_one_line_with_a_hint(flowmesh: Run) -> None:
 
 
 async def test_an_error_is_json_too(flowmesh: Run) -> None:
-    """In the shape REST answers."""
+    """It has the form of REST errors."""
     for tokens, code, reason in (
         (("get", "execution", "exec-9"), 404, "EXECUTION_NOT_FOUND"),
         (("list", "tasks", "--address", "127.0.0.1:9"), 503, "SERVICE_UNAVAILABLE"),
@@ -96,22 +96,22 @@ async def test_an_error_is_json_too(flowmesh: Run) -> None:
 async def test_wrong_usage_is_exit_code_two(
     flowmesh: Run, tokens: tuple[str, ...], text: str
 ) -> None:
-    """One line says what was wrong."""
+    """One line describes the mistake."""
     outcome = await flowmesh(*tokens)
     assert outcome.code == 2
     assert text in outcome.err
     assert outcome.err.count("\n") == 1
 
 
-async def test_nothing_at_the_address_is_exit_code_three(flowmesh: Run) -> None:
-    """The hint says how to start a suite."""
+async def test_no_response_is_exit_code_three(flowmesh: Run) -> None:
+    """The hint is the command that starts a suite."""
     outcome = await flowmesh("list", "workflows", "--address", "127.0.0.1:9")
     assert outcome.code == 3
     assert "flowmesh dev" in outcome.err
 
 
-async def test_apply_takes_a_folder(flowmesh: Run, server: StandIn, tmp_path: Path) -> None:
-    """All its definitions go out as one source, so that all or none are registered."""
+async def test_apply_accepts_a_folder(flowmesh: Run, server: StandIn, tmp_path: Path) -> None:
+    """All its definitions are one source, so that all or none are registered."""
     (tmp_path / "a.json").write_bytes(orjson.dumps(TASK))
     (tmp_path / "b.json").write_bytes(orjson.dumps(FLOW))
     (tmp_path / "notes.txt").write_text("not one of them")
@@ -124,16 +124,16 @@ async def test_apply_takes_a_folder(flowmesh: Run, server: StandIn, tmp_path: Pa
 async def test_apply_reads_standard_input(
     flowmesh: Run, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`-f -`, as after a pipe."""
+    """`-f -` reads a pipe."""
     monkeypatch.setattr("sys.stdin", io.StringIO(orjson.dumps(FLOW).decode()))
     assert (await flowmesh("apply", "-f", "-")).code == 0
     assert orjson.loads(server.definitions.sources[0]) == FLOW
 
 
-async def test_json_and_yaml_files_go_together(
+async def test_json_and_yaml_files_can_be_combined(
     flowmesh: Run, server: StandIn, tmp_path: Path
 ) -> None:
-    """Several files are one YAML stream, in which JSON is at home; one file goes as it is."""
+    """Several files become a YAML stream, which may contain JSON; one file is unchanged."""
     (tmp_path / "a.json").write_bytes(orjson.dumps(TASK))
     (tmp_path / "b.yaml").write_text(yaml.safe_dump(FLOW))
     (tmp_path / "c.json").write_bytes(orjson.dumps(TASK, option=orjson.OPT_INDENT_2))
@@ -144,10 +144,8 @@ async def test_json_and_yaml_files_go_together(
     assert one == orjson.dumps(TASK)
 
 
-async def test_problems_name_the_file_they_are_in(
-    flowmesh: Run, server: StandIn, tmp_path: Path
-) -> None:
-    """Lines of the joined source are told as lines of the file."""
+async def test_problems_name_their_file(flowmesh: Run, server: StandIn, tmp_path: Path) -> None:
+    """Lines of the joined source are mapped to lines of the file."""
     (tmp_path / "a.yaml").write_text("one: 1\ntwo: 2\n")
     (tmp_path / "b.yaml").write_text("three: 3\n")
     server.definitions.problems = [
@@ -172,7 +170,7 @@ async def test_problems_name_the_file_they_are_in(
 async def test_a_refused_definition_lists_every_problem(
     flowmesh: Run, server: StandIn, tmp_path: Path
 ) -> None:
-    """One line each, with place and code."""
+    """Each problem is one line with position and code."""
     file = tmp_path / "a.yaml"
     file.write_text("{}")
     server.definitions.errors = [
@@ -207,8 +205,8 @@ async def test_lists_are_columns_or_json(flowmesh: Run, server: StandIn) -> None
     assert [shown["executionId"] for shown in found.json] == ["bad"]
 
 
-async def test_a_workflow_is_shown_as_it_was_posted(flowmesh: Run, server: StandIn) -> None:
-    """As YAML for people, as JSON for scripts."""
+async def test_a_workflow_is_shown_as_registered(flowmesh: Run, server: StandIn) -> None:
+    """YAML by default, JSON on request."""
     server.definitions.workflows["order"] = definition_pb2.Workflow(
         workflow_id="order", version=3, format="steps", definition=b'{"id":"order","steps":[]}'
     )
@@ -221,7 +219,7 @@ async def test_a_workflow_is_shown_as_it_was_posted(flowmesh: Run, server: Stand
 
 
 async def test_commands_on_an_execution_are_sent(flowmesh: Run, server: StandIn) -> None:
-    """Signal, cancel and terminate say what they did."""
+    """Signal, cancel and terminate print their effect."""
     server.executions.put(execution())
     signal = await flowmesh("signal", "exec-1", "paid", "--payload", '{"by": "card"}')
     assert signal.out == "exec-1: paid is event 7\n"
@@ -231,8 +229,8 @@ async def test_commands_on_an_execution_are_sent(flowmesh: Run, server: StandIn)
     assert server.executions.commands[1].reason == "late"
 
 
-async def test_history_is_a_line_an_event(flowmesh: Run, server: StandIn) -> None:
-    """With sequence, type and node; with --json a document a line."""
+async def test_history_prints_one_line_per_event(flowmesh: Run, server: StandIn) -> None:
+    """With sequence, type and node; with --json one document per line."""
     server.histories.events = ALL
     text = await flowmesh("history", "exec-1")
     assert [line.split()[2] for line in text.out.splitlines()][:2] == [
@@ -244,7 +242,7 @@ async def test_history_is_a_line_an_event(flowmesh: Run, server: StandIn) -> Non
 
 
 async def test_watching_ends_with_the_execution(flowmesh: Run, server: StandIn) -> None:
-    """Not on a terminal: a line per event, and the exit code of the end."""
+    """Without a terminal: one line per event, and the exit code of the end."""
     server.executions.put(
         execution(
             status=execution_pb2.EXECUTION_STATUS_RUNNING,
@@ -274,10 +272,10 @@ async def test_services_are_listed(flowmesh: Run) -> None:
         ("apply", "-f", "x" * 300),
     ],
 )
-async def test_what_has_no_room_is_refused_in_a_line(
+async def test_a_number_out_of_range_is_rejected_in_one_line(
     flowmesh: Run, command: tuple[str, ...]
 ) -> None:
-    """A number, a moment, the name of a file: no traceback, and the exit code of wrong usage."""
+    """A number, a time, a file name: no traceback, and the exit code of wrong usage."""
     outcome = await flowmesh(*command)
     assert outcome.code == 2
     assert "Traceback" not in outcome.err

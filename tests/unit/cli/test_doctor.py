@@ -13,8 +13,8 @@ from tests.unit.cli.conftest import Run
 SOCKETS = ["/run/a/.s.PGSQL.5433", "/run/b/.s.PGSQL.5433"]
 
 
-def test_a_port_taken_by_something_else_is_found() -> None:
-    """Free, taken by a suite, or in the way."""
+def test_a_port_used_by_another_process_is_reported() -> None:
+    """A port is free, used by a suite, or blocked."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -24,26 +24,26 @@ def test_a_port_taken_by_something_else_is_found() -> None:
     assert doctor.port("HTTP", "127.0.0.1", number, False).verdict == "ok"
 
 
-def test_the_folder_that_is_not_there_yet_is_judged_by_its_parent(tmp_path: Path) -> None:
-    """A new data folder under one that exists is fine."""
+def test_a_missing_folder_is_checked_by_its_parent(tmp_path: Path) -> None:
+    """A new data folder in an existing folder is valid."""
     assert doctor.disk(tmp_path / "new" / "deep").text.endswith(str(tmp_path))
 
 
 def test_clocks_are_compared() -> None:
-    """A fresh heartbeat far from now is a warning."""
+    """A recent heartbeat with a different time is a warning."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert doctor.clock(now - timedelta(seconds=2), now).verdict == "ok"
     assert doctor.clock(now + timedelta(minutes=2), now).verdict == "warning"
 
 
-async def test_a_server_that_does_not_answer_is_named() -> None:
-    """With its address and without the password in it."""
+async def test_a_server_without_response_is_named() -> None:
+    """The message has the address without its password."""
     found = await doctor.server("NATS", "nats://secret@127.0.0.1:9")
-    assert (found.verdict, found.text) == ("failed", "127.0.0.1:9 does not answer")
+    assert (found.verdict, found.text) == ("failed", "no response from 127.0.0.1:9")
 
 
-async def test_of_several_servers_those_are_named_that_do_not_answer() -> None:
-    """One that answers is enough to work with, which is worth a warning; none is a failure."""
+async def test_servers_without_response_are_named() -> None:
+    """With one response the verdict is a warning, without any a failure."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -54,10 +54,10 @@ async def test_of_several_servers_those_are_named_that_do_not_answer() -> None:
         whole = await doctor.server("NATS", f"nats://{there}")
     none = await doctor.server("NATS", "nats://127.0.0.1:9,nats://127.0.0.1:10")
 
-    assert (nats.verdict, nats.text) == ("warning", "127.0.0.1:9 does not answer")
-    assert (postgres.verdict, postgres.text) == ("warning", "127.0.0.1:9 does not answer")
-    assert (whole.verdict, whole.text) == ("ok", f"{there} answers")
-    assert (none.verdict, none.text) == ("failed", "127.0.0.1:9, 127.0.0.1:10 does not answer")
+    assert (nats.verdict, nats.text) == ("warning", "no response from 127.0.0.1:9")
+    assert (postgres.verdict, postgres.text) == ("warning", "no response from 127.0.0.1:9")
+    assert (whole.verdict, whole.text) == ("ok", f"{there} responds")
+    assert (none.verdict, none.text) == ("failed", "no response from 127.0.0.1:9, 127.0.0.1:10")
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ async def test_of_several_servers_those_are_named_that_do_not_answer() -> None:
     ],
 )
 def test_an_address_may_name_several_servers(address: str, found: list[str]) -> None:
-    """By host, by socket, with the port that is usual, and never with the password."""
+    """By host or socket, with the default port, and without the password."""
     assert doctor.places(address) == found
 
 
-async def test_the_doctor_refuses_a_port_that_is_none() -> None:
-    """With what is wrong, and no traceback."""
+async def test_the_doctor_rejects_an_invalid_port() -> None:
+    """The finding has the reason, without a traceback."""
     found = await doctor.server("Redis", "redis://127.0.0.1:99999/0")
     assert found.verdict == "failed"
-    assert found.text == "the address is none: Port out of range 0-65535"
+    assert found.text == "invalid address: Port out of range 0-65535"
 
 
-async def test_the_doctor_sees_the_suite(flowmesh: Run) -> None:
-    """One that answers is ok with its instances."""
+async def test_the_doctor_checks_the_suite(flowmesh: Run) -> None:
+    """A suite that responds is reported with its instances."""
     outcome = await flowmesh("doctor", "--json")
     checks = {check["check"]: check for check in outcome.json["checks"]}
     assert checks["suite"]["verdict"] == "ok"
@@ -91,8 +91,8 @@ async def test_the_doctor_sees_the_suite(flowmesh: Run) -> None:
     assert {"Python", "disk", "gRPC port", "PostgreSQL", "NATS", "Redis"} <= set(checks)
 
 
-def test_settings_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Default or environment; passwords are not shown."""
+def test_settings_have_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Default or environment; passwords are masked."""
     monkeypatch.setenv("FLOWMESH_POSTGRES", "postgresql://me:secret@db/x")
     environment = {"FLOWMESH_POSTGRES": "postgresql://me:secret@db/x"}
     settings = {setting.name: setting for setting in read_settings(environment)}
@@ -101,8 +101,8 @@ def test_settings_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings["grpc_port"].source == "default"
 
 
-def test_a_misspelled_variable_is_found() -> None:
-    """Those of the client are known too."""
+def test_an_unknown_variable_is_reported() -> None:
+    """Variables of client commands are known too."""
     given = {"FLOWMESH_GRPC_PROT": "1", "FLOWMESH_ADDRESS": "a:1", "HOME": "/"}
     assert unknown_names(given) == ["FLOWMESH_GRPC_PROT"]
 
@@ -117,7 +117,7 @@ async def test_config_is_json_too(flowmesh: Run) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 async def test_completion_scripts_name_the_commands(flowmesh: Run, shell: str) -> None:
-    """For each shell, without asking a server."""
+    """For each shell, without a server."""
     outcome = await flowmesh("completion", shell)
     assert outcome.code == 0
     assert "terminate" in outcome.out

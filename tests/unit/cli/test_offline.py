@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def test_tests_pass_and_are_covered(flowmesh: Run, folder: Path) -> None:
-    """In this folder, with the share of nodes and branches."""
+    """In this folder, with the coverage of nodes and branches."""
     outcome = await flowmesh("test")
     assert outcome.code == 0, outcome.out
     assert outcome.out.splitlines() == [
@@ -44,8 +44,8 @@ async def test_tests_pass_and_are_covered(flowmesh: Run, folder: Path) -> None:
     ]
 
 
-async def test_some_tests_cover_less(flowmesh: Run, folder: Path) -> None:
-    """`-k` takes those of a name; too little coverage is exit code 1."""
+async def test_low_coverage_fails(flowmesh: Run, folder: Path) -> None:
+    """`-k` selects tests by name; low coverage is exit code 1."""
     outcome = await flowmesh("test", "-k", "small", "--json")
     assert outcome.code == 0
     assert outcome.json["passed"] is True
@@ -54,11 +54,11 @@ async def test_some_tests_cover_less(flowmesh: Run, folder: Path) -> None:
     assert outcome.json["coverage"]["workflows"][0]["missed"] == ["gift", "gift is true"]
     low = await flowmesh("test", "-k", "small", "--min-coverage", "80")
     assert low.code == 1
-    assert "60.0 % is less than 80 %" in low.err
+    assert "coverage 60.0 % is below 80 %" in low.err
 
 
 async def test_a_failing_test_shows_the_difference(flowmesh: Run, folder: Path) -> None:
-    """And where the test stands; JUnit for others."""
+    """With the line of the test; also as JUnit XML."""
     file = folder / "order.test.yaml"
     file.write_text(HEAD + "  - {name: wrong, expect: {output: {paid: p-1, total: 2}}}\n")
     outcome = await flowmesh("test", str(file), "--junit", "out.xml")
@@ -68,8 +68,8 @@ async def test_a_failing_test_shows_the_difference(flowmesh: Run, folder: Path) 
     assert "<failure" in (folder / "out.xml").read_text()
 
 
-async def test_a_wrong_file_is_told(flowmesh: Run, folder: Path) -> None:
-    """One line a problem, with file, line and column."""
+async def test_an_invalid_file_is_reported(flowmesh: Run, folder: Path) -> None:
+    """One line per problem, with file, line and column."""
     (folder / "order.test.yaml").write_text(HEAD + "  - {name: a, expcet: {}}\n")
     outcome = await flowmesh("test")
     assert outcome.code == 1
@@ -79,20 +79,20 @@ async def test_a_wrong_file_is_told(flowmesh: Run, folder: Path) -> None:
 
 @pytest.mark.parametrize("tokens", [["nowhere"], ["empty"]])
 async def test_no_tests_are_wrong_usage(flowmesh: Run, folder: Path, tokens: list[str]) -> None:
-    """Rather than a success."""
+    """They are not a success."""
     (folder / "empty").mkdir()
     assert (await flowmesh("test", *tokens)).code == 2
 
 
-async def test_tests_are_no_definitions(flowmesh: Run, folder: Path) -> None:
-    """A folder is applied and checked without them."""
+async def test_files_of_tests_are_not_definitions(flowmesh: Run, folder: Path) -> None:
+    """Apply and validate of a folder skip them."""
     outcome = await flowmesh("lint", "-f", str(folder), "--json")
     places = {problem["place"].split(":")[0] for problem in outcome.json["problems"]}
     assert {Path(place).name for place in places} <= {"order.yaml", "large.json"}
 
 
 async def test_a_dry_run_needs_no_suite(flowmesh: Run, folder: Path) -> None:
-    """The call that would be made, the path and the output; mocks from a file."""
+    """It prints calls, path and output; mocks are read from a file."""
     (folder / "mocks.yaml").write_text("pay: {output: {id: p-9}}\n")
     tokens = ("dry-run", "-f", "order.yaml", "--mocks", "mocks.yaml", "--input", '{"total": 5}')
     outcome = await flowmesh(*tokens)
@@ -105,7 +105,7 @@ async def test_a_dry_run_needs_no_suite(flowmesh: Run, folder: Path) -> None:
 
 
 async def test_a_dry_run_that_fails_is_exit_code_one(flowmesh: Run, folder: Path) -> None:
-    """As is one that cannot begin; the reason is told."""
+    """So is one that cannot start; the reason is printed."""
     (folder / "mocks.yaml").write_text("pay: {failure: {class: ClientError, message: declined}}\n")
     tokens = ("dry-run", "-f", "order.yaml", "--input", '{"total": 5}', "--mocks")
     failed = await flowmesh(*tokens, "mocks.yaml")
@@ -123,7 +123,7 @@ async def test_a_dry_run_that_fails_is_exit_code_one(flowmesh: Run, folder: Path
 
 
 async def test_lint_warns_and_strict_refuses(flowmesh: Run, folder: Path) -> None:
-    """Exit code 1 with --strict only; codes can be left out."""
+    """Exit code 1 with --strict only; codes can be ignored."""
     warned = await flowmesh("lint", "-f", "order.yaml")
     assert warned.code == 0
     assert "warning: order.yaml:4:1: documents[0].spec: charge has no timeout" in warned.err
@@ -133,8 +133,8 @@ async def test_lint_warns_and_strict_refuses(flowmesh: Run, folder: Path) -> Non
     assert ignored.code == 0
 
 
-async def test_a_library_is_not_missed_by_lint(flowmesh: Run, folder: Path) -> None:
-    """Tasks that are in no file may be in it; other errors are told."""
+async def test_lint_resolves_bundled_tasks(flowmesh: Run, folder: Path) -> None:
+    """Tasks that are not in the files may be bundled; other errors are reported."""
     (folder / "order.yaml").write_text(DEFINITION.replace("taskRef: charge", "taskRef: other"))
     assert (await flowmesh("lint", "-f", "order.yaml")).code == 0
     (folder / "order.yaml").write_text(DEFINITION.replace("dependsOn: [pay]", "dependsOn: [pey]"))
@@ -145,7 +145,7 @@ async def test_a_library_is_not_missed_by_lint(flowmesh: Run, folder: Path) -> N
 
 @pytest.fixture
 def no_suite(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An address at which nothing answers."""
+    """An address without a suite."""
     monkeypatch.setenv("FLOWMESH_ADDRESS", "127.0.0.1:9")
     return folder
 
@@ -168,13 +168,13 @@ def no_suite(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ids=" ".join,
 )
 async def test_no_suite_is_needed(flowmesh: Run, no_suite: Path, tokens: tuple[str, ...]) -> None:
-    """By any command whose input is all in the files."""
+    """For all commands whose input is in files."""
     outcome = await flowmesh(*tokens)
     assert (outcome.code, bool(outcome.out)) == (0, True), outcome.err
 
 
 async def test_validation_finds_errors_without_a_suite(flowmesh: Run, no_suite: Path) -> None:
-    """With file, line and code, as `apply` would refuse them."""
+    """With file, line and code, like a rejection of `apply`."""
     file = no_suite / "order.yaml"
     file.write_text(DEFINITION.replace("dependsOn: [pay]", "dependsOn: [pey]"))
     outcome = await flowmesh("validate", "-f", "order.yaml")
@@ -184,8 +184,8 @@ async def test_validation_finds_errors_without_a_suite(flowmesh: Run, no_suite: 
     assert "code: GRAPH_UNKNOWN_NODE" in shown
 
 
-async def test_bundled_tasks_are_known_without_a_suite(flowmesh: Run, no_suite: Path) -> None:
-    """To validate, lint, dry-run, explain and test; a workflow of the library needs them."""
+async def test_bundled_tasks_are_resolved_without_a_suite(flowmesh: Run, no_suite: Path) -> None:
+    """For validate, lint, dry-run, explain and test; a bundled workflow uses them."""
     workflow = next(item for item in items() if item.task_refs)
     (no_suite / "order.yaml").write_text(workflow.text)
     for command in (("validate", "-f"), ("lint", "-f"), ("explain",)):
@@ -196,8 +196,8 @@ async def test_bundled_tasks_are_known_without_a_suite(flowmesh: Run, no_suite: 
     assert shown.json["error"]["reason"] == "INPUT_INVALID"  # its plan was made with its tasks
 
 
-async def test_what_only_a_suite_knows_is_named(flowmesh: Run, no_suite: Path) -> None:
-    """A task of another library is no error and no warning; the suite is asked on demand."""
+async def test_unchecked_tasks_are_named(flowmesh: Run, no_suite: Path) -> None:
+    """An unknown task is neither an error nor a warning; --remote asks the suite."""
     file = no_suite / "order.yaml"
     file.write_text(DEFINITION.replace("taskRef: charge", "taskRef: other"))
     for command in ("validate", "lint"):
@@ -212,7 +212,7 @@ async def test_what_only_a_suite_knows_is_named(flowmesh: Run, no_suite: Path) -
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 async def test_schemas_are_printed(flowmesh: Run, kind: str) -> None:
-    """As an editor reads them."""
+    """In the form that editors read."""
     outcome = await flowmesh("schema", kind)
     assert outcome.code == 0
     assert outcome.json == SCHEMAS[kind]()
@@ -220,7 +220,7 @@ async def test_schemas_are_printed(flowmesh: Run, kind: str) -> None:
 
 
 async def test_errors_are_explained(flowmesh: Run) -> None:
-    """The page of a code; a misspelled one with what may have been meant; all of them."""
+    """One code, a misspelled one with a suggestion, and all codes."""
     page = await flowmesh("errors", "graph_cycle")
     assert page.code == 0
     assert "Wrong:" in page.out
@@ -233,15 +233,15 @@ async def test_errors_are_explained(flowmesh: Run) -> None:
 
 @pytest.mark.parametrize("code", [*Cause, *FAILURE_CLASSES, *get_args(WaitReason), "run"])
 async def test_every_cause_that_is_printed_is_explained(flowmesh: Run, code: str) -> None:
-    """Causes of `explain`, reasons of `trace` and `bottlenecks`, classes of failures."""
+    """Causes of `explain`, reasons of `trace` and `bottlenecks`, failure classes."""
     outcome = await flowmesh("errors", code)
     assert outcome.code == 0, outcome.err
     assert outcome.out.lower().startswith(f"{code.lower()}: ")
     assert "{" not in outcome.out.splitlines()[0]
 
 
-def test_the_caret_stands_below_the_place() -> None:
-    """Of a long line the part around it is shown."""
+def test_the_caret_is_below_the_column() -> None:
+    """A long line is truncated around it."""
     line, caret = snippet(7, "    taskRef: chrge", 14)
     assert line == "     7 |     taskRef: chrge"
     assert caret == "       |              ^"
@@ -254,7 +254,7 @@ def test_the_caret_stands_below_the_place() -> None:
 
 
 def on_a_terminal(*tokens: str, environment: dict[str, str]) -> str:
-    """What a command writes where standard error is a terminal."""
+    """Return the output of a command with a terminal as standard error."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "flowmesh.suite", *tokens],
@@ -275,7 +275,7 @@ def on_a_terminal(*tokens: str, environment: dict[str, str]) -> str:
 
 
 def test_a_terminal_shows_the_line(folder: Path) -> None:
-    """With a caret, in colours unless NO_COLOR is set."""
+    """With a caret, in color unless NO_COLOR is set."""
     (folder / "order.yaml").write_text(DEFINITION.replace("dependsOn: [pay]", "dependsOn: [pey]"))
     tokens = ("lint", "-f", "order.yaml", "--ignore", "LINT_TIMEOUT")
     plain = on_a_terminal(*tokens, environment={"NO_COLOR": "1", "TERM": "xterm"})

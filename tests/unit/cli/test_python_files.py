@@ -27,9 +27,7 @@ def write(folder: Path, text: str, name: str = "order.py") -> str:
     return str(path)
 
 
-async def test_a_file_and_what_is_written_of_it_are_one_thing(
-    flowmesh: Run, tmp_path: Path
-) -> None:
+async def test_a_file_and_its_conversion_are_equal(flowmesh: Run, tmp_path: Path) -> None:
     """YAML to Python and back has no difference, in one file and in several."""
     source = documents(task("t", timeout="5s"), workflow(node("a", "t"), node("b", "t")))
     given = write(tmp_path, source.decode(), "w.yaml")
@@ -57,8 +55,8 @@ async def test_every_command_that_reads_definitions_takes_one(
     assert ran.code == 0, ran.err
 
 
-async def test_it_imports_what_stands_beside_it(flowmesh: Run, tmp_path: Path) -> None:
-    """And leaves no trace of its folder in the search path; what it prints is no output."""
+async def test_it_imports_modules_of_its_folder(flowmesh: Run, tmp_path: Path) -> None:
+    """Its folder is removed from the search path, and its output goes to standard error."""
     write(tmp_path, FLOW, "flows_beside.py")
     text = "print('hello')\nfrom flows_beside import order\nagain = order\n"
     before = list(sys.path)
@@ -69,8 +67,8 @@ async def test_it_imports_what_stands_beside_it(flowmesh: Run, tmp_path: Path) -
     assert sys.path == before
 
 
-async def test_the_part_of_a_program_does_not_run(flowmesh: Run, tmp_path: Path) -> None:
-    """What stands under `__main__` is for `python order.py`."""
+async def test_the_main_block_does_not_run(flowmesh: Run, tmp_path: Path) -> None:
+    """Code under `__main__` runs with `python order.py` only."""
     text = f"{FLOW}\nif __name__ == '__main__':\n    raise SystemExit('it ran')\n"
     assert (await flowmesh("lint", "-f", write(tmp_path, text))).code == 0
 
@@ -78,7 +76,7 @@ async def test_the_part_of_a_program_does_not_run(flowmesh: Run, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a = 1\n", "order.py defines no workflow (it needs a Workflow or a WorkflowTask"),
+        ("a = 1\n", "order.py defines no workflow (it must contain a Workflow or a WorkflowTask"),
         ("def a(:\n", "order.py:1: SyntaxError: "),
         ("a = 1\n\nraise ValueError('no')\n", "order.py:3: ValueError: no (a file of"),
         ("import sys\nsys.exit(3)\n", "order.py:2: SystemExit: 3"),
@@ -90,25 +88,23 @@ async def test_the_part_of_a_program_does_not_run(flowmesh: Run, tmp_path: Path)
         ),
     ],
 )
-async def test_what_is_wrong_is_told_with_its_line(
-    flowmesh: Run, tmp_path: Path, text: str, said: str
-) -> None:
-    """On one line, as a mistake of whoever calls."""
+async def test_errors_have_the_line(flowmesh: Run, tmp_path: Path, text: str, said: str) -> None:
+    """In one line, with the exit code of wrong usage."""
     outcome = await flowmesh("lint", "-f", write(tmp_path, text))
     assert outcome.code == 2
     assert said in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
 
-async def test_a_file_that_is_not_there_is_named(flowmesh: Run, tmp_path: Path) -> None:
-    """A folder of that name, too."""
+async def test_a_missing_file_is_named(flowmesh: Run, tmp_path: Path) -> None:
+    """So is a folder with the suffix .py."""
     for path in (tmp_path / "gone.py", tmp_path / "folder.py"):
         outcome = await flowmesh("diff", str(path), str(path))
         assert (outcome.code, outcome.err) == (2, f"flowmesh: there is no file {path}\n")
 
 
 async def test_problems_name_the_file_and_the_place(flowmesh: Run, tmp_path: Path) -> None:
-    """Not a line: it is one of resources that nobody wrote."""
+    """Not the line, which is one of the generated resources."""
     name = write(tmp_path, FLOW.replace('"say", "echo"', '"say", "echo", condition="input."'))
     outcome = await flowmesh("lint", "-f", name)
     assert outcome.code == 1
@@ -116,8 +112,8 @@ async def test_problems_name_the_file_and_the_place(flowmesh: Run, tmp_path: Pat
     assert "tasks[0].condition" in outcome.err
 
 
-async def test_a_folder_is_not_run(flowmesh: Run, tmp_path: Path) -> None:
-    """A Python file has to be named."""
+async def test_python_files_of_a_folder_are_not_run(flowmesh: Run, tmp_path: Path) -> None:
+    """A Python file must be named."""
     write(tmp_path, "raise SystemExit('it ran')\n")
     outcome = await flowmesh("lint", "-f", str(tmp_path))
-    assert (outcome.code, "holds no definition" in outcome.err) == (2, True)
+    assert (outcome.code, "contains no definition" in outcome.err) == (2, True)

@@ -9,8 +9,8 @@ from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.refusals import Refused
 
 
-def test_nothing_of_a_value_is_dropped_or_rounded() -> None:
-    """Integers of 64 bits are themselves."""
+def test_values_are_exact() -> None:
+    """Integers of 64 bits are not rounded."""
     assert read_value('{"n": 18446744073709551615}', "--input") == {"n": 2**64 - 1}
 
 
@@ -25,8 +25,8 @@ def test_nothing_of_a_value_is_dropped_or_rounded() -> None:
         ('"\\ud800"', "--input: A string holds half of a surrogate pair."),
     ],
 )
-def test_what_is_wrong_with_a_value_is_told(text: str, message: str) -> None:
-    """With the option it was given to."""
+def test_an_invalid_value_is_reported(text: str, message: str) -> None:
+    """The message names the option."""
     with pytest.raises(Refused) as refused:
         read_value(text, "--input")
     assert str(refused.value).startswith(message)
@@ -35,7 +35,7 @@ def test_what_is_wrong_with_a_value_is_told(text: str, message: str) -> None:
 def test_files_and_standard_input_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wrong in one says so with its name."""
+    """An error names its file."""
     file = tmp_path / "input.json"
     file.write_text('[{"a": 1, "a": 1}]')
     with pytest.raises(Refused, match=r"input.json: The key 'a' occurs twice .*: \[0\].a"):

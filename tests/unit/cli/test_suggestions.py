@@ -1,4 +1,4 @@
-"""What a shell completes, as the script of the shell asks for it."""
+"""Completion of values as the script of a shell requests it."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def suggested(flowmesh: Run, *words: str) -> list[str]:
-    """The values that the command offers for the last word."""
+    """Return the suggestions for the last word."""
     outcome = await flowmesh("__complete", *words)
     assert (outcome.code, outcome.err) == (0, "")
     _, _, found = outcome.out.partition("\x1fbegin\n")
@@ -31,7 +31,7 @@ async def suggested(flowmesh: Run, *words: str) -> list[str]:
 async def test_ids_of_executions_are_completed(
     flowmesh: Run, server: StandIn, folder: Path, words: tuple[str, ...]
 ) -> None:
-    """Wherever a command takes one."""
+    """For all commands with such an argument."""
     server.executions.put(execution("exec-1", COMPLETED))
     assert await suggested(flowmesh, *words, "") == ["exec-1"]
     assert await suggested(flowmesh, "-n", "default", *words, "") == ["exec-1"]
@@ -48,17 +48,17 @@ async def test_names_of_workflows_are_completed(
 
 
 async def test_files_and_profiles_are_completed(flowmesh: Run, folder: Path) -> None:
-    """Inputs behind an @; profiles by name."""
+    """Inputs after an @; profiles by name."""
     (folder / "input.json").write_text("{}")
     assert await suggested(flowmesh, "start", "order", "--input", "@in") == ["@input.json"]
     await flowmesh("profile", "set", "near", "--address", "near:1")
     assert await suggested(flowmesh, "profile", "use", "") == ["near"]
 
 
-async def test_without_a_suite_there_is_silence(
+async def test_without_a_suite_there_are_no_suggestions(
     flowmesh: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither a value nor a message, soon."""
+    """No value and no message, within the timeout."""
     monkeypatch.setenv("FLOWMESH_ADDRESS", "127.0.0.1:9")
     assert await suggested(flowmesh, "watch", "") == []
     assert await suggested(flowmesh, "retry", "exec-1", "") == []
@@ -68,7 +68,7 @@ async def test_without_a_suite_there_is_silence(
 async def test_scripts_ask_the_command_and_complete_files(
     flowmesh: Run, folder: Path, shell: str
 ) -> None:
-    """For values that only the suite knows, and for `-f`."""
+    """For values of the suite, and for `-f`."""
     script = (await flowmesh("completion", shell)).out
     assert "__complete" in script
     files = {"bash": "compgen -f", "zsh": "_files", "fish": "-F"}

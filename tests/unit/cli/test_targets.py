@@ -1,4 +1,4 @@
-"""Which suite a command talks to: flag, environment, profile, running suite, default."""
+"""Selection of the suite: flag, environment, profile, running suite, default."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def runs_at(folder: Path, address: str, pid: int) -> Path:
 
 
 async def address_of(flowmesh: Run, *tokens: str) -> tuple[str, str]:
-    """The address that a command would use, and its source."""
+    """Return the address of a command, and its source."""
     found = (await flowmesh("config", *tokens, "--json")).json["settings"]
     address = next(setting for setting in found if setting["name"] == "address")
     return address["value"], address["source"]
@@ -42,7 +42,7 @@ async def address_of(flowmesh: Run, *tokens: str) -> tuple[str, str]:
 async def test_a_suite_of_a_parent_folder_is_found(
     flowmesh: Run, server: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command and the client of the SDK find it where neither names an address."""
+    """Command and SDK client use it without an explicit address."""
     monkeypatch.delenv("FLOWMESH_ADDRESS")
     runs_at(folder, server.address, os.getpid())
     below = folder / "a" / "b"
@@ -54,8 +54,8 @@ async def test_a_suite_of_a_parent_folder_is_found(
         assert client.address == server.address
 
 
-def test_a_file_of_a_dead_process_is_not_believed(folder: Path) -> None:
-    """Neither is one that is none."""
+def test_the_file_of_an_ended_process_is_ignored(folder: Path) -> None:
+    """So is an invalid file."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     file = runs_at(folder, "127.0.0.1:1", process.pid)
@@ -69,7 +69,7 @@ def test_a_file_of_a_dead_process_is_not_believed(folder: Path) -> None:
 async def test_flag_environment_profile_suite_and_default_decide_in_this_order(
     flowmesh: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first that names an address wins, and `config` says which it was."""
+    """The first with an address is used; `config` shows it."""
     monkeypatch.delenv("FLOWMESH_ADDRESS")
     assert await address_of(flowmesh) == ("127.0.0.1:7450", "default")
     runs_at(folder, "found:1", os.getpid())
@@ -87,7 +87,7 @@ async def test_flag_environment_profile_suite_and_default_decide_in_this_order(
 
 
 async def test_profiles_are_set_used_shown_and_deleted(flowmesh: Run, folder: Path) -> None:
-    """They lie in the user's configuration folder, readable by the user only."""
+    """They are in the user's configuration folder, readable by the user only."""
     assert (await flowmesh("profile", "set", "far", "--address", "far:1", "-o", "yaml")).code == 0
     await flowmesh("profile", "set", "far", "--namespace", "payments")
     file = folder.parent / ".config" / "flowmesh" / "profiles.yaml"
@@ -103,7 +103,7 @@ async def test_profiles_are_set_used_shown_and_deleted(flowmesh: Run, folder: Pa
 
 
 async def test_an_unknown_profile_is_wrong_usage(flowmesh: Run, folder: Path) -> None:
-    """The message names those that exist; a file that is none is named too."""
+    """The message lists the existing ones; an invalid file is named too."""
     await flowmesh("profile", "set", "near", "--address", "near:1")
     outcome = await flowmesh("list", "tasks", "--profile", "nera")
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
@@ -112,12 +112,15 @@ async def test_an_unknown_profile_is_wrong_usage(flowmesh: Run, folder: Path) ->
     file.write_text("profiles: {near: {adress: x}}\n")
     outcome = await flowmesh("list", "tasks")
     assert outcome.code == 2
-    assert f"{file} is not a file of profiles: profile near holds address" in outcome.err
+    assert (
+        f"{file} is not a valid file of profiles: the members of profile near must be address"
+        in outcome.err
+    )
 
 
 @pytest.fixture
 async def rest() -> AsyncIterator[str]:
-    """A port that answers REST as a gateway does."""
+    """A port that answers REST like a gateway."""
 
     async def services(_request: web.Request) -> web.Response:
         return web.json_response({"services": [{"endpoint": "127.0.0.1:7777"}]})
@@ -133,10 +136,10 @@ async def rest() -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("scheme", ["", "http://"])
-async def test_the_rest_port_is_told_from_nothing(
+async def test_the_rest_port_is_distinguished_from_no_response(
     flowmesh: Run, folder: Path, rest: str, scheme: str
 ) -> None:
-    """The message says which port it is and which address is meant."""
+    """The message names the REST port and the gRPC address."""
     outcome = await flowmesh("services", "--address", f"{scheme}{rest}")
     assert outcome.code == 3
     assert f"{rest} is a REST port (HTTP); the gRPC address is 127.0.0.1:7777" in outcome.err

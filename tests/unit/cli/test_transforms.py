@@ -10,7 +10,7 @@ from tests.unit.cli.conftest import Run
 ROWS = '[{"a": 2}, {"a": 1}]'
 
 
-async def test_a_pipeline_is_tried_at_hand(flowmesh: Run, tmp_path: Path) -> None:
+async def test_a_pipeline_is_run(flowmesh: Run, tmp_path: Path) -> None:
     """From JSON or a file, jq in its sandbox included."""
     file = tmp_path / "pipeline.json"
     file.write_text('[{"operation": "jq", "program": "map(.a)"}, {"operation": "sort"}]')
@@ -29,8 +29,8 @@ async def test_a_pipeline_is_tried_at_hand(flowmesh: Run, tmp_path: Path) -> Non
         ("[", "the pipeline is not JSON"),
     ],
 )
-async def test_what_is_wrong_is_one_line(flowmesh: Run, pipeline: str, words: str) -> None:
-    """With the operation and what it met."""
+async def test_an_error_is_one_line(flowmesh: Run, pipeline: str, words: str) -> None:
+    """With the operation and the value."""
     outcome = await flowmesh("transform", pipeline, "--input", ROWS)
     assert outcome.code != 0
     assert words in outcome.err

@@ -1,4 +1,4 @@
-"""What `trace` and `watch` draw, from made-up executions."""
+"""The views of `trace` and `watch` for constructed executions."""
 
 import io
 from dataclasses import replace
@@ -11,7 +11,7 @@ from flowmesh.cli import output
 from flowmesh.cli.executions import tree
 from flowmesh.cli.executions.board import Board
 from flowmesh.cli.executions.histories import spans_of, trace_lines
-from flowmesh.cli.executions.shapes import ENDED_LINES_MAX, in_lines, node_line
+from flowmesh.cli.executions.shapes import ENDED_LINES_MAX, node_line, shown_nodes
 from flowmesh.cli.executions.watching import draw
 from flowmesh.sdk import Event, Execution, Failure, Items, Node, NodeStatus, Status
 
@@ -89,14 +89,14 @@ EVENTS = [
 ]
 
 
-def test_a_trace_shows_who_waited_for_whom() -> None:
-    """A node stands under the dependency that ended last; attempts have their own times."""
+def test_a_trace_shows_each_task_below_its_dependency() -> None:
+    """The parent is the dependency that ended last; attempts have their own times."""
     assert list(trace_lines(ORDER, spans_of(ORDER.nodes, EVENTS), at(100))) == [
         "✔ order v2  completed  100 ms  exec-1",
         "└─ ✔ validate  10 ms  at +0 ms",
         "   ├─ ✔ charge  80 ms  at +10 ms",
         "   │  │  attempt 1: at +10 ms, waited 2 ms, ran 28 ms  ServerError: 503",
-        "   │  │  attempt 2: at +60 ms, waited 1 ms, ran 29 ms, handed out 2 times",
+        "   │  │  attempt 2: at +60 ms, waited 1 ms, ran 29 ms, delivered 2 times",
         "   │  └─ ✔ ship  10 ms  at +90 ms",
         "   └─ ✔ mail  20 ms  at +10 ms",
     ]
@@ -112,26 +112,26 @@ def test_a_node_without_its_dependencies_is_a_root() -> None:
 def test_a_board_follows_its_events() -> None:
     """Status, attempts and progress are those of the events so far."""
     board = Board(ORDER)
-    board.note(event("WorkflowStarted", 0))
+    board.apply(event("WorkflowStarted", 0))
     assert (board.ended, board.status) == (0, "running")
-    board.note(event("TaskScheduled", 0, "validate", 1))
-    board.note(event("TaskCompleted", 10, "validate", 1))
+    board.apply(event("TaskScheduled", 0, "validate", 1))
+    board.apply(event("TaskCompleted", 10, "validate", 1))
     for known in EVENTS[:4]:
-        board.note(known)
+        board.apply(known)
     assert board.ended == 1
     assert (board.rows["charge"].status, board.rows["charge"].attempt) == ("running", 2)
-    board.note(event("TaskFailed", 80, "charge", 2, error={"class": "E", "message": "m"}))
-    board.note(event("TaskSkipped", 80, "ship"))
-    board.note(event("WorkflowFailed", 81, error={"class": "E", "message": "m"}))
+    board.apply(event("TaskFailed", 80, "charge", 2, error={"class": "E", "message": "m"}))
+    board.apply(event("TaskSkipped", 80, "ship"))
+    board.apply(event("WorkflowFailed", 81, error={"class": "E", "message": "m"}))
     assert (board.status, board.ended) == ("failed", 3)
     assert board.took_ms(at(500)) == 81
 
 
-def test_the_live_picture_has_progress_and_the_tree() -> None:
-    """Headline, bar with counts, one line a node."""
+def test_the_live_view_has_progress_and_the_tree() -> None:
+    """Headline, bar with counts, one line per node."""
     board = Board(ORDER)
-    board.note(event("WorkflowStarted", 0))
-    board.note(event("TaskCompleted", 10, "validate", 1))
+    board.apply(event("WorkflowStarted", 0))
+    board.apply(event("TaskCompleted", 10, "validate", 1))
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(draw(board, at(50)))
     text = console.export_text()
@@ -141,14 +141,14 @@ def test_the_live_picture_has_progress_and_the_tree() -> None:
     assert "   ├─ · charge" in text
 
 
-def test_durations_read_well() -> None:
+def test_durations_have_a_suitable_unit() -> None:
     """From milliseconds to hours."""
     shown = [output.duration(ms) for ms in (None, 0.4, 999, 1_500, 61_000, 7_380_000)]
     assert shown == ["-", "0 ms", "999 ms", "1.5 s", "1 min 01 s", "2 h 03 min"]
 
 
-def test_a_running_container_says_how_far_it_is() -> None:
-    """Nothing that the engine runs itself waits for a worker."""
+def test_a_running_container_shows_its_progress() -> None:
+    """A node that the engine runs does not wait for a worker."""
 
     def shown(task_type: str, items: Items | None = None) -> str:
         running = node("each", 0, 0, status=NodeStatus.RUNNING)
@@ -158,20 +158,20 @@ def test_a_running_container_says_how_far_it_is() -> None:
     assert shown("map", Items(10, 2, 3, 0)) == "3 of 10 items done, 2 running"
     assert shown("map", Items(10, 2, 3, 1)) == "4 of 10 items done, 1 failed, 2 running"
     assert [shown(each) for each in ("map", "group", "states")] == ["for 14.2 s"] * 3
-    assert shown("subworkflow") == "waits for the execution that it started"
+    assert shown("subworkflow") == "waits for its child execution"
 
 
-def test_few_lines_show_the_tasks_of_items_that_ended() -> None:
-    """What runs or has failed is always there, and how much is left out."""
+def test_ended_tasks_of_items_are_truncated() -> None:
+    """Running and failed tasks are always shown, with the number of omitted ones."""
     items = [node(f"each[{n}]/a", 0, 1) for n in range(ENDED_LINES_MAX + 5)]
     failed = node("each[900]/a", 0, 1, status=NodeStatus.FAILED)
-    nodes, left_out = in_lines([node("each", 0, 1), *items, failed, node("after", 1, 2)])
-    assert (len(nodes), left_out) == (ENDED_LINES_MAX + 3, 5)
+    nodes, omitted = shown_nodes([node("each", 0, 1), *items, failed, node("after", 1, 2)])
+    assert (len(nodes), omitted) == (ENDED_LINES_MAX + 3, 5)
     assert [each.id for each in nodes[-2:]] == ["each[900]/a", "after"]
 
 
-def test_a_running_task_says_what_it_waits_for() -> None:
-    """A worker that nobody runs, the worker that has it, the next attempt, or a timer."""
+def test_a_running_task_shows_its_wait() -> None:
+    """A missing worker, its worker, the next attempt, or a timer."""
 
     def shown(**changes: Any) -> str:
         running = node("pay", 0, 0, status=NodeStatus.RUNNING)

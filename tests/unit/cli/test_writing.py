@@ -1,4 +1,4 @@
-"""How commands write and read their words: formats, empty lists, times, nouns, common options."""
+"""Output formats, empty lists, times, nouns and common options of commands."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -23,10 +23,10 @@ GETS = (*LISTS, ("services",), ("get", "execution", "exec-1"), ("config",), ("st
 
 
 @pytest.mark.parametrize("tokens", GETS, ids=" ".join)
-async def test_yaml_holds_what_json_holds(
+async def test_yaml_and_json_are_equal(
     flowmesh: Run, server: StandIn, tokens: tuple[str, ...]
 ) -> None:
-    """`-o json`, `-o yaml` and `--json` of every command that lists or shows."""
+    """`-o json`, `-o yaml` and `--json` of all commands that list or show."""
     server.executions.put(execution("exec-1", COMPLETED))
     as_json = await flowmesh(*tokens, "-o", "json")
     as_yaml = await flowmesh(*tokens, "-o", "yaml")
@@ -35,17 +35,17 @@ async def test_yaml_holds_what_json_holds(
 
 
 @pytest.mark.parametrize("tokens", LISTS, ids=" ".join)
-async def test_an_empty_list_says_so_on_a_terminal(
+async def test_an_empty_list_is_reported_on_a_terminal(
     flowmesh: Run, tokens: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Elsewhere the header stands alone, which scripts rely on."""
+    """Otherwise the header is printed, because scripts depend on it."""
     piped = await flowmesh(*tokens)
     assert re.fullmatch(r"[A-Z0-9 ]+\n", piped.out)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert re.fullmatch(r"No [a-z]+ found\.\n", (await flowmesh(*tokens)).out)
 
 
-async def test_common_options_stand_before_or_behind(flowmesh: Run, server: StandIn) -> None:
+async def test_common_options_are_accepted_before_and_after(flowmesh: Run, server: StandIn) -> None:
     """Or between its words; with `-n` short of --namespace, and with an equals sign."""
     lines = (
         "--namespace payments -o json list executions",
@@ -61,7 +61,7 @@ async def test_common_options_stand_before_or_behind(flowmesh: Run, server: Stan
 
 @pytest.mark.parametrize("noun", ["execution", "executions"])
 async def test_nouns_are_singular_or_plural(flowmesh: Run, server: StandIn, noun: str) -> None:
-    """`get` and `list` take both, and show one thing by its id or all."""
+    """`get` and `list` accept both, with and without an id."""
     server.executions.put(execution("exec-1", COMPLETED))
     for verb in ("get", "list"):
         assert [each["executionId"] for each in (await flowmesh(verb, noun, "--json")).json] == [
@@ -69,7 +69,7 @@ async def test_nouns_are_singular_or_plural(flowmesh: Run, server: StandIn, noun
         ]
         assert (await flowmesh(verb, noun, "exec-1", "--json")).json["executionId"] == "exec-1"
     refused = await flowmesh("get", noun, "exec-1", "--status", "failed")
-    assert (refused.code, "a filter does not go with exec-1" in refused.err) == (2, True)
+    assert (refused.code, "filters cannot be combined with exec-1" in refused.err) == (2, True)
 
 
 async def test_tables_have_ages_and_details_have_zones(
@@ -100,12 +100,12 @@ async def test_tables_have_ages_and_details_have_zones(
     ],
 )
 def test_an_age_is_short(ago: timedelta, text: str) -> None:
-    """Its largest unit, for what is past and what is to come."""
+    """It has its largest unit, for past and future times."""
     assert output.age(datetime.now(UTC) - ago) == text
 
 
 async def test_services_fit_into_a_terminal(flowmesh: Run) -> None:
-    """Within 100 columns; `-o wide` adds what does not fit."""
+    """Within 100 columns; `-o wide` adds columns."""
     lines = (await flowmesh("services")).out.splitlines()
     assert max(map(len, lines)) <= 100
     assert lines[0].split() == ["NAME", "ID", "STATUS", "ENDPOINT", "HEARTBEAT", "VERSION"]
@@ -113,7 +113,7 @@ async def test_services_fit_into_a_terminal(flowmesh: Run) -> None:
 
 
 async def test_a_status_of_the_sdk_is_text(flowmesh: Run, server: StandIn) -> None:
-    """In YAML as in JSON."""
+    """In YAML and in JSON."""
     server.executions.put(execution("exec-1", COMPLETED))
     shown = yaml.safe_load((await flowmesh("get", "execution", "exec-1", "-o", "yaml")).out)
     assert shown["status"] == Status.COMPLETED

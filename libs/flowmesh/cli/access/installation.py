@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import Written, guarded
+from flowmesh.cli.common import Written, command
 from flowmesh.cli.refusals import Refused
 from flowmesh.extras import needed_by
 
@@ -17,6 +17,7 @@ KEY_FILE = Path(".flowmesh/installation.key")
 KeyFile = Annotated[Path, Parameter(env_var="FLOWMESH_KEY_FILE")]
 
 
+@command
 def init(*, key_file: KeyFile = KEY_FILE, common: Written = QUIET) -> int:
     """Create the key file of an installation, and print a token for its first owner.
 
@@ -26,20 +27,18 @@ def init(*, key_file: KeyFile = KEY_FILE, common: Written = QUIET) -> int:
         File to create; readable by its owner only. Every process of the installation needs it.
     """
 
-    def work() -> int:
-        with needed_by("`flowmesh identity`", "server"):
-            from flowmesh.access.keys import KeyFileError, create_key_file
+    with needed_by("`flowmesh identity`", "server"):
+        from flowmesh.access.keys import KeyFileError, create_key_file
 
-        try:
-            create_key_file(key_file)
-        except KeyFileError as error:
-            hint = "`flowmesh identity token` prints another token for an existing key file"
-            raise Refused(str(error), hint, exit_codes.USAGE) from error
-        return _print_token(key_file, common)
-
-    return guarded(common, work)
+    try:
+        create_key_file(key_file)
+    except KeyFileError as error:
+        hint = "`flowmesh identity token` prints another token for an existing key file"
+        raise Refused(str(error), hint, exit_codes.USAGE) from error
+    return _print_token(key_file, common)
 
 
+@command
 def token(*, key_file: KeyFile = KEY_FILE, common: Written = QUIET) -> int:
     """Print a token that makes one user an owner of the installation, valid for an hour.
 
@@ -48,7 +47,7 @@ def token(*, key_file: KeyFile = KEY_FILE, common: Written = QUIET) -> int:
     key_file
         Key file of the installation.
     """
-    return guarded(common, lambda: _print_token(key_file, common))
+    return _print_token(key_file, common)
 
 
 def _print_token(key_file: Path, common: Written) -> int:

@@ -1,1 +1,1 @@
-"""Commands on definitions: apply, check, convert, test, compare."""
+"""Commands for definitions: apply, check, convert, test, compare."""

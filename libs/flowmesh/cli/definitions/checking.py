@@ -1,19 +1,18 @@
 """`lint` and `schema`: checks and schemas without a suite."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import Files, Flag
-from flowmesh.cli.common import COMMON, Common, guarded
-from flowmesh.cli.definitions.offline import checked, show
+from flowmesh.cli.arguments import Files, Flag, Texts
+from flowmesh.cli.common import COMMON, Common, command
+from flowmesh.cli.definitions.offline import check_offline, show_offline
 from flowmesh.cli.definitions.sources import read_source
 from flowmesh.definitions.formats.table import FORMATS, SCHEMA_FUNCTIONS
 
-# The kinds of documents are those of the table of formats, and the file of tests.
+# The kinds of documents: those of the table of formats, and files of workflow tests.
 if TYPE_CHECKING:
     KindWord = str
 else:
@@ -26,47 +25,44 @@ Kind = Annotated[
 ]
 
 
+@command
 def lint(
     *,
     file: Files,
     strict: Flag = False,
-    ignore: Annotated[list[str] | None, Parameter(negative="")] = None,
+    ignore: Texts = None,
     common: Common = COMMON,
 ) -> int:
-    """Warn of what is allowed and likely to be regretted, without a suite.
+    """Report errors and likely mistakes, without a suite.
 
-    Also reports errors. Tasks that are in no file are looked up among those that come with
-    Flowmesh; others are not checked. Exit code 1 for errors, with --strict also for warnings.
+    Tasks that are not in the files are resolved from the bundled library; others are not checked.
+    Exit code 1 for errors, with --strict also for warnings.
 
     Parameters
     ----------
     strict
-        Warnings are errors.
+        Treat warnings as errors.
     ignore
-        A code that is not told; may be repeated.
+        Code of a problem to ignore; can be repeated.
     """
-    return guarded(common, lambda: _lint(file, strict, frozenset(ignore or ()), common))
+    source = read_source(file)
+    found = check_offline(source, lint=True)
+    problems = [problem for problem in found.problems if problem.code not in (ignore or ())]
+    if strict:
+        from flowmesh.definitions.lint import strict as as_errors
 
-
-def _lint(names: list[Path], strictly: bool, ignored: frozenset[str], common: Common) -> int:
-    source = read_source(names)
-    found = checked(source, lint=True)
-    problems = [problem for problem in found.problems if problem.code not in ignored]
-    if strictly:
-        from flowmesh.definitions.lint import strict
-
-        problems = strict(problems)
+        problems = as_errors(problems)
     warnings = sum(problem.warning for problem in problems)
     verdict = f"{_count(len(problems) - warnings, 'error')}, {_count(warnings, 'warning')}"
-    return show(common, replace(found, problems=tuple(problems)), source, verdict)
+    return show_offline(common, replace(found, problems=tuple(problems)), source, verdict)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def schema(kind: Kind = "workflow", /) -> int:
-    """Print the JSON Schema of a document, for completion and checks in an editor."""
+    """Print the JSON Schema of a document, for completion and validation in an editor."""
     from flowmesh.dryrun.editor import SCHEMAS
 
     output.document(SCHEMAS[kind]())

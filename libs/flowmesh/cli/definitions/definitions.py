@@ -1,17 +1,26 @@
 """`apply`, `validate`, and workflows and tasks of `get` and `list`."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import Files, Flag, TaskName, WorkflowId
-from flowmesh.cli.common import COMMON, Common, error_json, guarded, run
-from flowmesh.cli.definitions.offline import checked
-from flowmesh.cli.definitions.offline import show as show_offline
-from flowmesh.cli.definitions.problems import as_json, tell
+from flowmesh.cli.arguments import Files, Flag, TaskName, WorkflowArgument
+from flowmesh.cli.common import (
+    COMMON,
+    Common,
+    collect,
+    command,
+    connected,
+    error_json,
+    guarded,
+    run,
+)
+from flowmesh.cli.definitions.offline import check_offline, show_offline
+from flowmesh.cli.definitions.problems import as_json, print_problem
+from flowmesh.cli.definitions.registered import resource_json, resource_line
 from flowmesh.cli.definitions.sources import Source, read_source
-from flowmesh.cli.definitions.versions import chosen
-from flowmesh.cli.executions.executions import one_only
+from flowmesh.cli.definitions.versions import parse_version
+from flowmesh.cli.executions.executions import reject_filters
 from flowmesh.errors import FlowmeshError
 
 if TYPE_CHECKING:
@@ -20,65 +29,59 @@ if TYPE_CHECKING:
 LIMIT = 100
 
 
+@command
 def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
-    """Register what the files define: all of it, or nothing if anything is wrong.
+    """Register all definitions of the files, or none if there is an error.
 
     Parameters
     ----------
     strict
-        Warnings are errors.
+        Treat warnings as errors.
     """
 
-    async def work(client: "Client") -> int:
+    source = read_source(file)
+
+    async def apply_source(client: "Client") -> int:
         if strict:
             found = await client.validate(source.text, strict=True)
             if not found.valid:
-                return show_checked(common, found, source)
+                return _show_validation(common, found, source)
         try:
             applied = await client.apply(source.text)
         except FlowmeshError as error:
             if not error.violations:
                 raise
-            return _refused(common, error, source)
-        if common.structured:
-            output.document(
-                {
-                    "resources": [
-                        {
-                            "kind": r.kind,
-                            "name": r.name,
-                            "version": r.version,
-                            "digest": r.digest,
-                            "created": r.created,
-                        }
-                        for r in applied.resources
-                    ],
-                    "warnings": [
-                        as_json(problem, problem.severity, problem.path, source)
-                        for problem in applied.warnings
-                    ],
-                    "affected": [_user_json(user) for user in applied.affected],
-                    "affectedCount": applied.affected_count,
-                }
-            )
-            return exit_codes.DONE
-        for r in applied.resources:
-            change = f"version {r.version}" if r.created else f"unchanged (version {r.version})"
-            output.line(f"{r.kind} {r.name}: {change}")
-        _print_problems(applied.warnings, source)
-        _print_affected("affects", applied)
+            return _show_rejection(common, error, source)
+        _show_applied(common, applied, source)
         return exit_codes.DONE
 
-    source = Source()
-
-    def read_and_run() -> int:
-        nonlocal source
-        source = read_source(file)
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, apply_source)
 
 
+def _show_applied(common: Common, applied: "Applied", source: Source) -> None:
+    if common.structured:
+        output.document(
+            {
+                "resources": [
+                    resource_json(resource) | {"digest": resource.digest}
+                    for resource in applied.resources
+                ],
+                "warnings": [
+                    as_json(problem, problem.severity, problem.path, source)
+                    for problem in applied.warnings
+                ],
+                "affected": [_user_json(user) for user in applied.affected],
+                "affectedCount": applied.affected_count,
+            }
+        )
+        return
+    for resource in applied.resources:
+        output.line(resource_line(resource))
+    _print_problems(applied.warnings, source)
+    _print_affected("affects", applied)
+
+
+@command
 def validate(
     *,
     file: Files,
@@ -88,45 +91,45 @@ def validate(
     remote: Flag = False,
     common: Common = COMMON,
 ) -> int:
-    """Check the files as `apply` would, and store nothing. Exit code 1 if anything is wrong.
+    """Check the files like `apply`, without storing them. Exit code 1 if there is an error.
 
-    No suite is needed: tasks that no file holds are looked up among those that come with Flowmesh,
-    and what only a suite knows is named as not checked. With --remote, or an --address, the suite
-    checks them with its library and shows which workflows a change would affect.
+    No suite is needed: tasks that are not in the files are resolved from the bundled library, and
+    other tasks are reported as not checked. With --remote, or an --address, the suite checks the
+    files with its own tasks and reports the workflows that a change affects.
 
     Parameters
     ----------
     lint
-        Also warn of what is allowed and likely to be regretted.
+        Also report likely mistakes.
     strict
-        Warnings are errors.
+        Treat warnings as errors.
     watch
-        Check again whenever a file changes, until Ctrl-C.
+        Check again at every change of a file, until Ctrl-C.
     remote
-        Check them at the suite.
+        Check at the suite.
     """
 
-    def once() -> int:
+    def validate_once() -> int:
         source = read_source(file)
         if not (remote or common.address):
-            here = checked(source, lint=lint, strict=strict)
-            return show_offline(common, here, source, "valid" if here.valid else "invalid")
+            found = check_offline(source, lint=lint, strict=strict)
+            return show_offline(common, found, source, "valid" if found.valid else "invalid")
 
-        async def work(client: "Client") -> int:
-            found = await client.validate(source.text, lint=lint, strict=strict)
-            return show_checked(common, found, source)
+        async def validate_source(client: "Client") -> int:
+            validation = await client.validate(source.text, lint=lint, strict=strict)
+            return _show_validation(common, validation, source)
 
-        return run(common, work)
+        return run(common, validate_source)
 
-    if watch:
-        from flowmesh.cli.definitions.file_watch import whenever_changed
+    if not watch:
+        return validate_once()
+    from flowmesh.cli.definitions.file_watch import repeat_on_change
 
-        return guarded(common, lambda: whenever_changed(file, lambda: guarded(common, once)))
-    return guarded(common, once)
+    return repeat_on_change(file, lambda: guarded(common, validate_once))
 
 
-def show_checked(common: Common, found: "Validation", source: Source) -> int:
-    """All problems, whom it would affect, and a verdict, which is the exit code too."""
+def _show_validation(common: Common, found: "Validation", source: Source) -> int:
+    """Print problems, affected workflows and the verdict. Return 1 if it is invalid."""
     if common.structured:
         output.document(
             {
@@ -146,8 +149,9 @@ def show_checked(common: Common, found: "Validation", source: Source) -> int:
     return exit_codes.DONE if found.valid else exit_codes.FAILED
 
 
-def workflows(
-    name: WorkflowId = "",
+@command
+async def workflows(
+    name: WorkflowArgument = "",
     /,
     *,
     version: str = "",
@@ -155,46 +159,38 @@ def workflows(
     limit: int = LIMIT,
     common: Common = COMMON,
 ) -> int:
-    """Show one version of a workflow; without a name list the newest versions of all.
+    """Show a version of a workflow; without a name, list the newest version of each workflow.
 
     Parameters
     ----------
-    name
-        Id of the workflow.
     version
-        Which version, by number or label; the newest if left out.
+        Number or label of the version; the newest by default.
     where
-        Of a list: terms `id:prefix*` and `label.key=value`, joined by spaces.
+        Filter of a list: terms `id:prefix*` and `label.key=value`, separated by spaces.
     limit
-        Of a list: at most so many; 0 is all.
+        Maximum length of a list; 0 lists all.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         if name:
-            one_only(name, where)
-            return _show(common, await client.get_workflow(name, version=chosen(version)))
+            reject_filters(name, where)
+            return _show(common, await client.get_workflow(name, version=parse_version(version)))
         found = client.list_workflows(where=where)
-        return await _list(common, found, limit, "FORMAT", "No workflows found.")
-
-    return run(common, work)
+        return await _list(found, limit, "FORMAT", "No workflows found.")
 
 
-def task_users(name: TaskName, /, *, version: int = 0, common: Common = COMMON) -> int:
-    """List the workflows that use a task: their newest versions, and those with a label.
+@command
+async def task_users(name: TaskName, /, *, version: int = 0, common: Common = COMMON) -> int:
+    """List the workflows that use a task in their newest version or in a version with a label.
 
     Parameters
     ----------
     name
         Name of the task.
     version
-        Only who is pinned to this version; 0 is everybody.
+        Only workflows pinned to this version; 0 lists all.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         users = [user async for user in client.task_users(name, version=version)]
-        if common.structured:
-            output.document([_user_json(user) for user in users])
-            return exit_codes.DONE
         rows = [
             (
                 user.workflow_id,
@@ -206,50 +202,41 @@ def task_users(name: TaskName, /, *, version: int = 0, common: Common = COMMON) 
             for user in users
         ]
         header = ("WORKFLOW", "VERSION", "NAMESPACE", "USES", "LABELS")
-        output.columns(header, rows, none="No users found.")
+        documents = [_user_json(user) for user in users]
+        output.listing(documents, header, rows, none="No users found.")
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def tasks(
+@command
+async def tasks(
     name: TaskName = "", /, *, version: int = 0, limit: int = LIMIT, common: Common = COMMON
 ) -> int:
-    """Show one version of a reusable task; without a name list the newest versions of all.
+    """Show a version of a reusable task; without a name, list the newest version of each task.
 
     Parameters
     ----------
     name
         Name of the task.
     version
-        Which version; 0 is the newest.
+        Number of the version; 0 is the newest.
     limit
-        Of a list: at most so many; 0 is all.
+        Maximum length of a list; 0 lists all.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         if name:
             return _show(common, await client.get_task(name, version=version))
-        return await _list(common, client.list_tasks(), limit, "TYPE", "No tasks found.")
-
-    return run(common, work)
+        return await _list(client.list_tasks(), limit, "TYPE", "No tasks found.")
 
 
-async def _list(common: Common, items: Any, limit: int, word: str, none: str) -> int:
-    found: list[Stored] = []
-    async for item in items:
-        found.append(item)
-        if len(found) == limit:
-            break
-    if common.structured:
-        output.document([_stored_json(item, definition=False) for item in found])
-        return exit_codes.DONE
+async def _list(items: AsyncIterable["Stored"], limit: int, format_title: str, none: str) -> int:
+    found = await collect(items, limit)
     rows = [
         (item.id, str(item.version), item.format, output.age(item.created_at), item.digest)
         for item in found
     ]
-    header = ("NAME", "VERSION", word, "CREATED", "DIGEST")
-    output.columns(header, rows, none=none, only_wide={"DIGEST"})
+    header = ("NAME", "VERSION", format_title, "CREATED", "DIGEST")
+    documents = [_stored_json(item, definition=False) for item in found]
+    output.listing(documents, header, rows, none=none, only_wide={"DIGEST"})
     return exit_codes.DONE
 
 
@@ -291,16 +278,16 @@ def _user_json(user: "User") -> dict[str, Any]:
     }
 
 
-def _print_affected(word: str, found: "Applied | Validation") -> None:
+def _print_affected(verb: str, found: "Applied | Validation") -> None:
     if found.affected:
         names = ", ".join(f"{user.workflow_id} v{user.version}" for user in found.affected[:8])
         rest = found.affected_count - min(8, len(found.affected))
         more = f" and {rest} more" if rest else ""
-        output.line(f"{word} {names}{more}")
+        output.line(f"{verb} {names}{more}")
 
 
-def _refused(common: Common, error: FlowmeshError, source: Source) -> int:
-    """Every problem with the file it is in."""
+def _show_rejection(common: Common, error: FlowmeshError, source: Source) -> int:
+    """Print all problems with their files. Return the exit code."""
     from flowmesh.sdk import Problem
 
     if common.structured:
@@ -318,11 +305,11 @@ def _refused(common: Common, error: FlowmeshError, source: Source) -> int:
             line=violation.line,
             column=violation.column,
         )
-        tell(problem, "error", violation.field, source)
+        print_problem(problem, "error", violation.field, source)
     output.problem(f"flowmesh: nothing is registered [{error.reason}]")
     return exit_codes.FAILED
 
 
 def _print_problems(problems: "Sequence[Problem]", source: Source) -> None:
     for problem in problems:
-        tell(problem, problem.severity, problem.path, source)
+        print_problem(problem, problem.severity, problem.path, source)

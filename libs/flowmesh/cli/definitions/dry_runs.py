@@ -1,4 +1,4 @@
-"""`dry-run`: what an execution would do, in this process or at the suite."""
+"""`dry-run`: a run of a workflow in memory, in this process or at the suite."""
 
 import asyncio
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import FileName, Files, Flag, JsonText, WorkflowId
-from flowmesh.cli.common import COMMON, Common, guarded, run
-from flowmesh.cli.definitions.offline import checked
-from flowmesh.cli.definitions.problems import tell
+from flowmesh.cli.common import COMMON, Common, command, run
+from flowmesh.cli.definitions.offline import check_offline
+from flowmesh.cli.definitions.problems import print_problem
 from flowmesh.cli.definitions.sources import Source, file_text, read_source, read_value
-from flowmesh.cli.definitions.versions import chosen
+from flowmesh.cli.definitions.versions import parse_version
 from flowmesh.cli.executions.shapes import MARKS
 from flowmesh.cli.refusals import Refused
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 
+@command
 def dry_run(
     workflow: WorkflowId = "",
     /,
@@ -31,56 +32,54 @@ def dry_run(
     remote: Flag = False,
     common: Common = COMMON,
 ) -> int:
-    """Run a workflow with the real engine on a virtual clock; no call leaves.
+    """Run a workflow in memory with the real engine on a virtual clock, without calls.
 
-    A workflow of a suite by its id; with -f one of the files, for which no suite is needed. Tasks
-    come from the files or with Flowmesh, others need --remote. They answer what their mock says,
-    else a value that fits their output schema; transforms, conditions and code run. Exit code 1
-    unless it completes.
+    Runs a registered workflow, or with -f a workflow of the files, which needs no suite. Tasks are
+    resolved from the files and the bundled library; others need --remote. A task returns the
+    result of its mock, or a value that matches its output schema. Transforms, conditions and code
+    are executed. Exit code 1 unless the workflow completes.
 
     Parameters
     ----------
     workflow
-        Id of the workflow; with -f which one, where there are several.
+        Id of the workflow; with -f needed only if the files contain several.
     input
         JSON, @file, or - for standard input.
     mocks
-        YAML or JSON file of answers by node, task or task type.
+        YAML or JSON file with results by node, task or task type.
     signals
         YAML or JSON file with a list of signals: name, payload, after.
     version
-        Number or label of a version of a stored workflow; the newest without one.
+        Number or label of the version of a registered workflow; the newest by default.
     remote
-        With -f: at the suite, where the tasks of its library are.
+        With -f: run at the suite, with its registered tasks.
     """
 
-    def work() -> int:
-        given = read_value(input, "--input")
-        stand_ins = (_data(mocks), _data(signals))
-        if file and not remote:
-            return _show(common, _here(read_source(file), workflow, given, *stand_ins))
-        if not file and not workflow:
-            raise Refused("no workflow is named", "give its id, or -f FILE", exit_codes.USAGE)
-        source = read_source(file).text if file else None
+    value = read_value(input, "--input")
+    mock_values, signal_values = _read_file(mocks), _read_file(signals)
+    if file and not remote:
+        report = _run_here(read_source(file), workflow, value, mock_values, signal_values)
+        return _show(common, report)
+    if not file and not workflow:
+        raise Refused("no workflow is named", "give its id, or -f FILE", exit_codes.USAGE)
+    source = read_source(file).text if file else None
 
-        async def there(client: "Client") -> int:
-            report = await client.dry_run(
-                workflow,
-                given,
-                definition=source,
-                mocks=stand_ins[0],
-                signals=stand_ins[1] or (),
-                version=chosen(version),
-            )
-            return _show(common, report)
+    async def run_remotely(client: "Client") -> int:
+        report = await client.dry_run(
+            workflow,
+            value,
+            definition=source,
+            mocks=mock_values,
+            signals=signal_values or (),
+            version=parse_version(version),
+        )
+        return _show(common, report)
 
-        return run(common, there)
-
-    return guarded(common, work)
+    return run(common, run_remotely)
 
 
-def _data(name: str) -> Any:
-    """What a file of mocks or signals holds; YAML has JSON in it."""
+def _read_file(name: str) -> Any:
+    """Return the value of a YAML or JSON file of mocks or signals; None without a name."""
     if not name:
         return None
     from flowmesh.definitions.reading.yaml_text import Unreadable, read_yaml
@@ -93,29 +92,31 @@ def _data(name: str) -> Any:
     return documents[0] if documents else None
 
 
-def _here(source: Source, workflow: str, given: Any, mocks: Any, signals: Any) -> "Report":
+def _run_here(source: Source, workflow: str, value: Any, mocks: Any, signals: Any) -> "Report":
     from flowmesh.definitions import errors_in
     from flowmesh.dryrun.run import dry_run
     from flowmesh.dryrun.source import bundled_task, plan_in, stand_ins
     from flowmesh.sandbox import Sandbox
 
-    found_here = checked(source)
-    for problem in errors_in(found_here.problems):
-        tell(problem, "error", problem.place, source)
-    if not found_here.valid:
-        raise Refused("nothing can be run")
-    if found_here.unchecked:
-        names = ", ".join(found_here.unchecked)
-        text = f"nothing can be run without {names}, in no file and not bundled with Flowmesh"
-        raise Refused(text, "name the files of these tasks too, or use --remote")
-    plan = plan_in(found_here.reading, bundled_task, workflow)
-    found, after = stand_ins(mocks, signals, plan)
+    checked = check_offline(source)
+    for problem in errors_in(checked.problems):
+        print_problem(problem, "error", problem.place, source)
+    if not checked.valid:
+        raise Refused("the definitions are invalid; no workflow was run")
+    if checked.unchecked:
+        names = ", ".join(checked.unchecked)
+        text = f"unknown tasks: {names}; not in the files and not bundled with Flowmesh"
+        raise Refused(text, "add the files of these tasks, or use --remote")
+    plan = plan_in(checked.reading, bundled_task, workflow)
+    found_mocks, sent_signals = stand_ins(mocks, signals, plan)
 
-    async def work() -> "Report":
+    async def run_in_sandbox() -> "Report":
         async with Sandbox() as sandbox:
-            return await dry_run(plan, given, sandbox=sandbox, mocks=found, signals=after)
+            return await dry_run(
+                plan, value, sandbox=sandbox, mocks=found_mocks, signals=sent_signals
+            )
 
-    return asyncio.run(work())
+    return asyncio.run(run_in_sandbox())
 
 
 def _show(common: Common, report: "Report") -> int:

@@ -1,4 +1,4 @@
-"""Doing something again whenever files change."""
+"""Repetition of an action when files change."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,8 +10,8 @@ from flowmesh.cli.refusals import Refused
 SETTLED_MS = 100
 
 
-def whenever_changed(names: Iterable[Path], work: Callable[[], int]) -> int:
-    """Does the work now and after each change of a file or folder, until Ctrl-C."""
+def repeat_on_change(names: Iterable[Path], action: Callable[[], int]) -> int:
+    """Run the action now and after each change of a file or folder, until Ctrl-C."""
     from watchfiles import watch
 
     paths = [Path(name) for name in names]
@@ -21,21 +21,21 @@ def whenever_changed(names: Iterable[Path], work: Callable[[], int]) -> int:
     named = {path.resolve() for path in paths if path.is_file()}
     folders = {path.resolve() for path in paths if path.is_dir()}
 
-    def counts(_change: object, changed: str) -> bool:
+    def is_relevant(_change: object, changed: str) -> bool:
         path = Path(changed)
         inside = any(folder in path.parents for folder in folders)
         return path in named or (inside and path.suffix in SUFFIXES)
 
-    work()
-    # Editors replace files, so it is their folders that are watched.
+    action()
+    # Watch the folders of files, because editors replace files.
     watched = folders | {path.parent for path in named}
     for _ in watch(
         *watched,
-        watch_filter=counts,
+        watch_filter=is_relevant,
         step=SETTLED_MS,
         debounce=4 * SETTLED_MS,
         raise_interrupt=False,
     ):
         output.line()
-        work()
+        action()
     return exit_codes.DONE

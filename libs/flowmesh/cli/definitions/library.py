@@ -1,104 +1,86 @@
-"""`library`: the tasks and workflows that come with Flowmesh."""
+"""`library`: the tasks and workflows that are bundled with Flowmesh."""
 
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.cli.definitions.registered import resource_json, resource_line
 from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client
+    from collections.abc import Sequence
 
-_HINT = "`flowmesh library list` shows what is there"
+_HINT = "`flowmesh library list` lists them"
 
 
+@command
 def list_library(*, common: Common = COMMON) -> int:
-    """List the tasks and workflows that come with Flowmesh."""
-    return guarded(common, lambda: _list(common))
-
-
-def _list(common: Common) -> int:
+    """List the tasks and workflows that are bundled with Flowmesh."""
     from flowmesh.bundled import items
 
     found = [item for item in items() if item.kind != "WorkflowTemplate"]
-    if common.structured:
-        output.document(
-            [
-                {
-                    "kind": item.kind,
-                    "name": item.name,
-                    "description": item.description,
-                    "tasks": sorted(item.task_refs),
-                }
-                for item in found
-            ]
-        )
-        return exit_codes.DONE
+    documents = [
+        {
+            "kind": item.kind,
+            "name": item.name,
+            "description": item.description,
+            "tasks": sorted(item.task_refs),
+        }
+        for item in found
+    ]
     rows = [
         (item.kind, item.name, ", ".join(sorted(item.task_refs)) or "-", item.description)
         for item in found
     ]
-    output.columns(("KIND", "NAME", "USES", "WHAT IT IS"), rows)
+    header = ("KIND", "NAME", "USES", "DESCRIPTION")
+    output.listing(documents, header, rows, none="The library is empty.")
     return exit_codes.DONE
 
 
+@command
 def show_library(name: str, /, *, common: Common = COMMON) -> int:
-    """Show one of them, to be read or changed and applied.
+    """Show a bundled task, workflow or template, as a basis for a definition of your own.
 
     Parameters
     ----------
     name
-        Which one.
+        Name of the task, workflow or template.
     """
     from flowmesh.bundled import items
 
-    def show() -> int:
-        found = next((item for item in items() if item.name == name), None)
-        if found is None:
-            raise Refused(f"the library has no {name!r}", _HINT, USAGE)
-        if common.structured:
-            output.document(found.document)
-        else:
-            output.line(found.text.rstrip())
-        return exit_codes.DONE
-
-    return guarded(common, show)
+    found = next((item for item in items() if item.name == name), None)
+    if found is None:
+        raise _unknown(name)
+    output.result(found.document, found.text.rstrip())
+    return exit_codes.DONE
 
 
-def install_library(*names: str, common: Common = COMMON) -> int:
-    """Apply tasks and workflows of the library, with the tasks that they need.
+@command
+async def install_library(*names: str, common: Common = COMMON) -> int:
+    """Register tasks and workflows of the library, with the tasks that they use.
 
     Parameters
     ----------
     names
-        Which ones; all of them without any.
+        Names of tasks and workflows; all by default.
     """
+    source = _source_of(names)
+    async with connected(common) as client:
+        applied = await client.apply(source)
+    lines = "\n".join(map(resource_line, applied.resources))
+    output.result([resource_json(resource) for resource in applied.resources], lines)
+    return exit_codes.DONE
+
+
+def _source_of(names: "Sequence[str]") -> str:
     from flowmesh.bundled import needed
 
-    async def work(client: "Client") -> int:
-        applied = await client.apply(source)
-        if common.structured:
-            output.document(
-                [
-                    {"kind": r.kind, "name": r.name, "version": r.version, "created": r.created}
-                    for r in applied.resources
-                ]
-            )
-            return exit_codes.DONE
-        for r in applied.resources:
-            change = f"version {r.version}" if r.created else f"unchanged (version {r.version})"
-            output.line(f"{r.kind} {r.name}: {change}")
-        return exit_codes.DONE
+    try:
+        return "---\n".join(item.text for item in needed(list(names)))
+    except KeyError as error:
+        raise _unknown(error.args[0]) from None
 
-    source = ""
 
-    def read_and_run() -> int:
-        nonlocal source
-        try:
-            source = "---\n".join(item.text for item in needed(list(names)))
-        except KeyError as error:
-            raise Refused(f"the library has no {error.args[0]!r}", _HINT, USAGE) from None
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+def _unknown(name: str) -> Refused:
+    return Refused(f"the library does not contain {name!r}", _HINT, USAGE)

@@ -1,7 +1,7 @@
-"""Checks of definitions in this process, where no suite is asked.
+"""Checks of definitions in this process, without a suite.
 
-A task that no file holds is taken from those that come with Flowmesh. Any other one can be checked
-only where it is stored: it is unchecked, which is neither an error nor a warning.
+Tasks that are not in the files are resolved from the bundled library. All others can be checked by
+a suite only; they are reported as unchecked, which is neither an error nor a warning.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import Common
-from flowmesh.cli.definitions.problems import as_json, tell
+from flowmesh.cli.definitions.problems import as_json, print_problem
 from flowmesh.cli.definitions.sources import Source
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ UNKNOWN_TASK = "TASK_NOT_FOUND"
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What a source holds, what is wrong with it, and the tasks that could not be looked up."""
+class OfflineCheck:
+    """The definitions of a source, their problems, and the tasks that were not found."""
 
     reading: "Reading"
     problems: "tuple[Problem, ...]"
@@ -37,11 +37,11 @@ class Checked:
         return {"valid": self.valid, "problems": problems, "unchecked": list(self.unchecked)}
 
 
-def checked(source: Source, *, lint: bool = False, strict: bool = False) -> Checked:
-    """Checks a source as a suite would that has only the tasks that come with Flowmesh."""
+def check_offline(source: Source, *, lint: bool = False, strict: bool = False) -> OfflineCheck:
+    """Check a source as a suite does that contains only the bundled tasks."""
     from flowmesh.definitions import check, read_source
     from flowmesh.definitions.lint import lint as warnings_of
-    from flowmesh.definitions.lint import strict as strictly
+    from flowmesh.definitions.lint import strict as as_errors
     from flowmesh.dryrun.source import bundled_task
 
     reading = read_source(source.text.encode())
@@ -50,15 +50,15 @@ def checked(source: Source, *, lint: bool = False, strict: bool = False) -> Chec
     unknown = len(problems) < len(found)
     if lint:
         problems += warnings_of(reading, bundled_task)
-    return Checked(
+    return OfflineCheck(
         reading,
-        tuple(strictly(problems) if strict else problems),
+        tuple(as_errors(problems) if strict else problems),
         _unresolved(reading) if unknown else (),
     )
 
 
 def _unresolved(reading: "Reading") -> tuple[str, ...]:
-    """The tasks that are neither in the source nor among the bundled or built-in ones."""
+    """Return the tasks that are neither in the source nor bundled nor built in."""
     from flowmesh.definitions.builtins import built_in
     from flowmesh.dryrun.source import bundled_task
 
@@ -70,18 +70,18 @@ def _unresolved(reading: "Reading") -> tuple[str, ...]:
     )
 
 
-def show(common: Common, found: Checked, source: Source, verdict: str) -> int:
-    """All problems, what was not checked, and a verdict; the exit code is 1 for errors."""
+def show_offline(common: Common, found: OfflineCheck, source: Source, verdict: str) -> int:
+    """Print the problems, the unchecked tasks and the verdict. Return 1 if there are errors."""
     if common.structured:
         output.document(found.as_json(source))
     else:
         for problem in found.problems:
-            tell(problem, _severity(problem), problem.place, source)
+            print_problem(problem, _severity(problem), problem.place, source)
         if found.unchecked:
             names = ", ".join(found.unchecked)
             output.problem(
                 f"not checked: {names}; not in the files and not bundled with Flowmesh"
-                " (`flowmesh validate --remote` looks in the library of a suite)"
+                " (`flowmesh validate --remote` checks with the tasks of a suite)"
             )
         output.line(verdict)
     return exit_codes.DONE if found.valid else exit_codes.FAILED

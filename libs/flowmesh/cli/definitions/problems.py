@@ -1,4 +1,4 @@
-"""Problems of definitions for people: the place, the line with a caret under it, the code."""
+"""Output of the problems of definitions: place, code, and the source line with a caret."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ _COLORS = {"error": "31;1", "warning": "33;1", "hint": "2"}
 
 
 class Lines(Protocol):
-    """A text that knows which file each of its lines is from."""
+    """A text that maps its lines to the files they come from."""
 
     def place(self, line: int, column: int) -> str: ...
 
@@ -19,7 +19,7 @@ class Lines(Protocol):
 
 
 class Found(Protocol):
-    """A problem, of the SDK or of the library of definitions."""
+    """A problem as the SDK or the library of definitions returns it."""
 
     @property
     def code(self) -> str: ...
@@ -34,12 +34,12 @@ class Found(Protocol):
     def column(self) -> int: ...
 
 
-def tell(problem: Found, severity: str, path: str, source: Lines) -> None:
-    """One problem on standard error, one line; on a terminal with the line of the text it is in."""
+def print_problem(problem: Found, severity: str, path: str, source: Lines) -> None:
+    """Write a problem to standard error, in one line; on a terminal also its source line."""
     place = source.place(problem.line, problem.column)
     message = problem.message
-    said = "" if message.startswith(f"{path}:") else path
-    parts = (colored(severity, severity), place, said, message)
+    subject = "" if message.startswith(f"{path}:") else path
+    parts = (colored(severity, severity), place, subject, message)
     output.problem(f"{': '.join(filter(None, parts))} [{problem.code}]")
     found = source.line(problem.line) if problem.line and sys.stderr.isatty() else None
     if found is not None:
@@ -48,7 +48,7 @@ def tell(problem: Found, severity: str, path: str, source: Lines) -> None:
 
 
 def snippet(number: int, text: str, column: int) -> list[str]:
-    """The line with its number and a caret; of a long line the part around the place."""
+    """Return the line with its number and a caret; for a long line the part around the caret."""
     text = text.rstrip().replace("\t", " ")
     at = min(max(column - 1, 0), len(text))
     begin = max(0, at - LINE_CHARACTERS_MAX // 2) if len(text) > LINE_CHARACTERS_MAX else 0
@@ -60,7 +60,7 @@ def snippet(number: int, text: str, column: int) -> list[str]:
 
 
 def colored(text: str, kind: str) -> str:
-    """The text in the colour of its kind, where a person reads standard error."""
+    """Return the text in the color of its kind if standard error is a terminal."""
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{_COLORS.get(kind, '0')}m{text}\x1b[0m"

@@ -1,4 +1,4 @@
-"""Definitions in code: what a Python file that uses the builder defines, as resources."""
+"""Resources that a Python file defines with the workflow builder of the SDK."""
 
 import runpy
 import sys
@@ -13,15 +13,15 @@ import orjson
 from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.refusals import Refused
 
-# Not `__main__`, under which examples start a client.
+# Not `__main__`: the main block of a script may start a client.
 _MODULE = "flowmesh_definitions"
 
 
 def resources_text(path: Path) -> str:
-    """The workflows and tasks that the file has at its top level, as YAML documents.
+    """Return the workflows and tasks at the top level of the file as YAML documents.
 
-    The file is run, with its own folder to import from. What it prints goes to standard error.
-    Raises Refused, with the line, if that fails or defines nothing.
+    Runs the file, with imports from its own folder and its output on standard error.
+    Raises Refused with the line if the file fails, or if it defines nothing.
     """
     from flowmesh.sdk import Workflow, WorkflowTask
 
@@ -35,7 +35,7 @@ def resources_text(path: Path) -> str:
             if found.setdefault((kind, name), text) != text:
                 raise Refused(f"{path} defines the {kind} {name} in two ways", code=USAGE)
     if not found:
-        hint = "it needs a Workflow or a WorkflowTask at its top level"
+        hint = "it must contain a Workflow or a WorkflowTask at its top level"
         raise Refused(f"{path} defines no workflow", hint, USAGE)
     return "".join(f"---\n{text.decode()}\n" for text in found.values())
 
@@ -46,7 +46,7 @@ def _run(path: Path) -> dict[str, Any]:
     try:
         with _importing_from(path.resolve().parent), redirect_stdout(sys.stderr):
             return runpy.run_path(str(path), run_name=_MODULE)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 (somebody's code)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (code of the user)
         text = f"{_place(path, error)}: {type(error).__name__}: {error}"
         raise Refused(text, "a file of definitions must run without a suite", USAGE) from None
 
@@ -62,7 +62,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """The last line of the file that was running, or the one that is no Python."""
+    """Return the file with the line that failed: a syntax error, or the last line that ran."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f"{path}:{error.lineno}"
     lines = [

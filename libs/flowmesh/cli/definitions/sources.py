@@ -1,6 +1,7 @@
 """Definitions and values from files, folders and standard input.
 
-A folder is read for its YAML and JSON; a Python file is run, so it has to be named.
+Of a folder, only the YAML and JSON files are read. A Python file is executed, and must therefore be
+named explicitly.
 """
 
 import sys
@@ -18,15 +19,15 @@ from flowmesh.jsontext import parse_json
 
 SUFFIXES = (".yaml", ".yml", ".json")
 PYTHON = ".py"
-# Tests of workflows stand beside them.
+# Files of workflow tests are stored beside the workflows.
 TEST_SUFFIXES = tuple(f".test{suffix}" for suffix in SUFFIXES)
-# Begins each of several definitions: JSON ones are YAML too, next to others.
+# Separates definitions; JSON definitions become part of a YAML stream.
 SEPARATOR = "---\n"
 
 
 @dataclass(slots=True)
 class Source:
-    """One text made of one or several files, and which line came from where."""
+    """The joined text of files, with the mapping of its lines to the files."""
 
     text: str = ""
     _names: list[str] = field(default_factory=list)
@@ -43,9 +44,9 @@ class Source:
         self.text += text
 
     def place(self, line: int, column: int) -> str:
-        """`file:line:column` of a place in the whole text; only what is known.
+        """Return `file:line:column` for a position in the joined text, as far as it is known.
 
-        What a Python file has made has no lines of its own.
+        Definitions of a Python file have no line.
         """
         if not line:
             return self._names[0] if len(self._names) == 1 else ""
@@ -56,7 +57,7 @@ class Source:
         return f"{name}:{line - self._first_lines[index] + 1}:{column}"
 
     def line(self, line: int) -> tuple[int, str] | None:
-        """The number in its file and the text of a line of the whole text."""
+        """Return the number in its file and the text of a line; None if it has no file line."""
         lines = self.text.split("\n")
         if not 0 < line <= len(lines):
             return None
@@ -67,7 +68,7 @@ class Source:
 
 
 def read_source(names: Sequence[Path | str]) -> Source:
-    """All files named, `-` being standard input, a folder all definitions in it."""
+    """Read the named files, all definitions of named folders, and standard input for `-`."""
     if not names:
         raise Refused("no file is named", "give -f FILE, -f FOLDER or -f -", USAGE)
     source = Source()
@@ -96,12 +97,14 @@ def files_of(path: Path) -> list[Path]:
         if file.suffix in SUFFIXES and not file.name.endswith(TEST_SUFFIXES)
     )
     if not found:
-        raise Refused(f"{path} holds no definition", f"files end in {', '.join(SUFFIXES)}", USAGE)
+        raise Refused(
+            f"{path} contains no definition", f"files end in {', '.join(SUFFIXES)}", USAGE
+        )
     return found
 
 
 def definition_text(path: Path) -> str:
-    """What one file defines, as YAML or JSON."""
+    """Return the definitions of a file as YAML or JSON."""
     return resources_text(path) if path.suffix == PYTHON else file_text(path)
 
 
@@ -117,7 +120,7 @@ def file_text(path: Path) -> str:
 
 
 def read_value(text: str, option: str) -> Any:
-    """JSON given as text, as `@file`, or as `-` for standard input."""
+    """Return the value of JSON given as text, `@file`, or `-` for standard input."""
     if text == "-":
         text, where = sys.stdin.read(), "standard input"
     elif text.startswith("@"):
@@ -127,13 +130,13 @@ def read_value(text: str, option: str) -> Any:
     return json_value(text, where)
 
 
-def json_value(text: str, where: str, hint: str = "strings need double quotes inside") -> Any:
-    """The value of a JSON text; what is wrong with it is told with where it is from."""
+def json_value(text: str, where: str, hint: str = "JSON strings need double quotes") -> Any:
+    """Return the value of a JSON text; raise Refused with its origin if it is invalid."""
     try:
-        # What is no UTF-8 in an argument comes as half surrogates, each for one byte.
+        # Python passes bytes of an argument that are not UTF-8 as lone surrogates.
         return parse_json(text.encode("utf-8", "surrogateescape"), where)
     except Invalid as error:
         if error.message.startswith(f"{where} is not JSON"):
             raise Refused(error.message, hint, USAGE) from None
-        told = error.message if where in error.message else f"{where}: {error.message}"
-        raise Refused(told, code=USAGE) from None
+        text = error.message if where in error.message else f"{where}: {error.message}"
+        raise Refused(text, code=USAGE) from None

@@ -1,4 +1,4 @@
-"""`test`: runs files of workflow tests and tells what was not as expected."""
+"""`test`: runs files of workflow tests and reports failures and coverage."""
 
 import asyncio
 import time
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, guarded
-from flowmesh.cli.definitions.problems import tell
+from flowmesh.cli.common import COMMON, Common, command
+from flowmesh.cli.definitions.problems import print_problem
 from flowmesh.cli.definitions.sources import TEST_SUFFIXES, Source
 from flowmesh.cli.refusals import Refused
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from flowmesh.dryrun.coverage import Coverage
     from flowmesh.dryrun.suites import Outcome, Suite
 
-Ran = list[tuple["Suite", list[tuple["Outcome", float]]]]
+Results = list[tuple["Suite", list[tuple["Outcome", float]]]]
 MISSED_SHOWN_MAX = 10
 
 
+@command
 def run_tests(
     *paths: Path,
     matching: Annotated[str, Parameter(name=["--matching", "-k"])] = "",
@@ -29,51 +30,45 @@ def run_tests(
     junit: str = "",
     common: Common = COMMON,
 ) -> int:
-    """Run tests of workflows: `*.test.yaml` files, in this process, with no call leaving.
+    """Run workflow tests, `*.test.yaml` files, in this process and without calls.
 
-    Prints what was not as expected and the share of nodes and branches that ran. Exit code 1 if a
-    test fails, a file is wrong, or the coverage is too low.
+    Prints failed expectations, and the coverage of nodes and branches. Exit code 1 if a test
+    fails, a file is invalid, or the coverage is too low.
 
     Parameters
     ----------
     paths
-        Files and folders; without one, this folder.
+        Files and folders; this folder by default.
     matching
-        Only tests with this in their name or that of their file.
+        Only tests that contain this text in their name or file name.
     min_coverage
-        Percentage of nodes and branches that must have run.
+        Minimum percentage of nodes and branches that ran.
     junit
-        File to write the outcomes to, as JUnit XML.
+        File for the results as JUnit XML.
     """
-    return guarded(common, lambda: _test(paths or (Path(),), matching, min_coverage, junit, common))
-
-
-def _test(
-    paths: Iterable[Path], wanted: str, min_coverage: float, junit: str, common: Common
-) -> int:
     from flowmesh.dryrun.coverage import percent
     from flowmesh.dryrun.suites import read_suite
 
     try:
-        suites = [read_suite(file) for file in _files(paths)]
+        suites = [read_suite(file) for file in _files(paths or (Path(),))]
     except OSError as error:
         raise Refused(f"{error.filename} cannot be read", code=exit_codes.USAGE) from None
-    ran = asyncio.run(_run(suites, wanted))
+    ran = asyncio.run(_run(suites, matching))
     coverages = _coverages(ran)
     if junit:
         from flowmesh.dryrun.junit import junit as as_xml
 
         Path(junit).write_bytes(as_xml(ran))
     share = percent(coverages)
-    good = all(not s.problems and all(o.passed for o, _ in found) for s, found in ran)
-    covered = share >= min_coverage
+    passed = all(not s.problems and all(o.passed for o, _ in found) for s, found in ran)
+    is_covered = share >= min_coverage
     if common.structured:
-        output.document(_as_json(ran, coverages, share, good and covered))
+        output.document(_as_json(ran, coverages, share, passed and is_covered))
     else:
-        _print(ran, coverages, share, wanted)
-        if not covered:
-            output.problem(f"flowmesh: {share:.1f} % is less than {min_coverage:g} %")
-    return exit_codes.DONE if good and covered else exit_codes.FAILED
+        _print(ran, coverages, share, matching)
+        if not is_covered:
+            output.problem(f"flowmesh: coverage {share:.1f} % is below {min_coverage:g} %")
+    return exit_codes.DONE if passed and is_covered else exit_codes.FAILED
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -91,24 +86,24 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-async def _run(suites: "list[Suite]", wanted: str) -> Ran:
+async def _run(suites: "list[Suite]", matching: str) -> Results:
     from flowmesh.dryrun.suites import run_case
     from flowmesh.sandbox import Sandbox
 
-    ran: Ran = []
+    ran: Results = []
     async with Sandbox() as sandbox:
         for suite in suites:
             outcomes = []
             for case in suite.cases:
-                if wanted in case.name or wanted in suite.file.name:
-                    begun = time.monotonic()
+                if matching in case.name or matching in suite.file.name:
+                    started = time.monotonic()
                     outcome = await run_case(case, sandbox)
-                    outcomes.append((outcome, time.monotonic() - begun))
+                    outcomes.append((outcome, time.monotonic() - started))
             ran.append((suite, outcomes))
     return ran
 
 
-def _coverages(ran: Ran) -> "list[Coverage]":
+def _coverages(ran: Results) -> "list[Coverage]":
     from flowmesh.dryrun.coverage import Coverage
 
     found: dict[str, Coverage] = {}
@@ -120,14 +115,14 @@ def _coverages(ran: Ran) -> "list[Coverage]":
     return [found[name] for name in sorted(found)]
 
 
-def _print(ran: Ran, coverages: "list[Coverage]", share: float, wanted: str) -> None:
+def _print(ran: Results, coverages: "list[Coverage]", share: float, matching: str) -> None:
     counts = {"passed": 0, "failed": 0}
     for suite, outcomes in ran:
-        for told in suite.problems:
+        for found in suite.problems:
             source = Source()
-            source.add(str(told.file), told.text)
-            tell(told.problem, "error", told.problem.place, source)
-        if outcomes or not wanted:
+            source.add(str(found.file), found.text)
+            print_problem(found.problem, "error", found.problem.place, source)
+        if outcomes or not matching:
             output.line(str(suite.file))
         if suite.problems:
             counts["failed"] += 1
@@ -144,14 +139,16 @@ def _print(ran: Ran, coverages: "list[Coverage]", share: float, wanted: str) -> 
         taken = f"{len(coverage.branches_taken)}/{len(coverage.branches)} branches"
         output.line(f"coverage of {coverage.workflow}: {run}, {taken}")
         for name in coverage.missed[:MISSED_SHOWN_MAX]:
-            output.line(f"  never: {name}")
+            output.line(f"  not run: {name}")
         if len(coverage.missed) > MISSED_SHOWN_MAX:
             output.line(f"  … and {len(coverage.missed) - MISSED_SHOWN_MAX} more")
-    said = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-    output.line(f"{said or 'no tests'}; coverage {share:.1f} %")
+    summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    output.line(f"{summary or 'no tests'}; coverage {share:.1f} %")
 
 
-def _as_json(ran: Ran, coverages: "list[Coverage]", share: float, passed: bool) -> dict[str, Any]:
+def _as_json(
+    ran: Results, coverages: "list[Coverage]", share: float, passed: bool
+) -> dict[str, Any]:
     return {
         "passed": passed,
         "tests": [
@@ -168,15 +165,15 @@ def _as_json(ran: Ran, coverages: "list[Coverage]", share: float, passed: bool) 
         ],
         "problems": [
             {
-                "file": str(told.file),
-                "code": told.problem.code,
-                "message": told.problem.message,
-                "path": told.problem.place,
-                "line": told.problem.line,
-                "column": told.problem.column,
+                "file": str(found.file),
+                "code": found.problem.code,
+                "message": found.problem.message,
+                "path": found.problem.place,
+                "line": found.problem.line,
+                "column": found.problem.column,
             }
             for suite, _ in ran
-            for told in suite.problems
+            for found in suite.problems
         ],
         "coverage": {
             "percent": round(share, 1),

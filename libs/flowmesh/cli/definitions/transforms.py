@@ -1,4 +1,4 @@
-"""`transform`, `list operations`, `get operation`: pipelines tried at hand, without a suite."""
+"""`transform`, `list operations`, `get operation`: pipelines in this process."""
 
 import asyncio
 from difflib import get_close_matches
@@ -6,34 +6,32 @@ from typing import Any
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import JsonText
-from flowmesh.cli.common import COMMON, Common, guarded
+from flowmesh.cli.common import COMMON, Common, command
 from flowmesh.cli.definitions.sources import read_value
-from flowmesh.cli.executions.executions import one_only
+from flowmesh.cli.executions.executions import reject_filters
 from flowmesh.cli.refusals import Refused
 
 
+@command
 def transform(pipeline: str, /, *, input: JsonText = "null", common: Common = COMMON) -> int:
-    """Run a pipeline of operations over a value and print what it makes.
+    """Run a pipeline of operations on a value and print the result.
 
     Parameters
     ----------
     pipeline
-        The array of operations as JSON, @file, or - for standard input.
+        Array of operations: JSON, @file, or - for standard input.
     input
-        The value as JSON, @file, or - for standard input.
+        Value: JSON, @file, or - for standard input.
     """
     from flowmesh.transforms import TransformError, compile_pipeline
 
-    def work() -> int:
-        compiled = compile_pipeline(read_value(pipeline, "the pipeline"))
-        value = read_value(input, "--input")
-        try:
-            output.document(asyncio.run(_transformed(compiled, value)))
-        except TransformError as error:
-            raise Refused(str(error), "`flowmesh get operation` shows what it takes") from None
-        return exit_codes.DONE
-
-    return guarded(common, work)
+    compiled = compile_pipeline(read_value(pipeline, "the pipeline"))
+    value = read_value(input, "--input")
+    try:
+        output.document(asyncio.run(_transformed(compiled, value)))
+    except TransformError as error:
+        raise Refused(str(error), "`flowmesh get operation` shows the parameters") from None
+    return exit_codes.DONE
 
 
 async def _transformed(pipeline: Any, value: Any) -> Any:
@@ -44,35 +42,32 @@ async def _transformed(pipeline: Any, value: Any) -> Any:
         return await transformed(pipeline, value, sandbox)
 
 
+@command
 def operations(name: str = "", /, *, category: str = "", common: Common = COMMON) -> int:
-    """Show an operation, its parameters and an example; without a name list all.
+    """Show an operation with its parameters and an example; without a name, list all.
 
     Parameters
     ----------
     name
         Name of the operation.
     category
-        Of a list: only those of this category.
+        List only the operations of this category.
     """
 
-    def work() -> int:
-        if name:
-            one_only(name, category)
-            return _show_operation(common, name)
-        return _list_operations(common, category)
-
-    return guarded(common, work)
+    if name:
+        reject_filters(name, category)
+        return _show_operation(common, name)
+    return _list_operations(category)
 
 
-def _list_operations(common: Common, category: str) -> int:
+def _list_operations(category: str) -> int:
     from flowmesh.transforms import OPERATIONS
 
     found = [each for each in OPERATIONS.values() if category in ("", each.category)]
-    if common.structured:
-        output.document([each.describe() for each in found])
-        return exit_codes.DONE
     rows = [(each.name, each.category, each.summary) for each in found]
-    output.columns(("NAME", "CATEGORY", "SUMMARY"), rows, none="No operations found.")
+    documents = [each.describe() for each in found]
+    header = ("NAME", "CATEGORY", "SUMMARY")
+    output.listing(documents, header, rows, none="No operations found.")
     return exit_codes.DONE
 
 

@@ -1,4 +1,4 @@
-"""`label`, `rollback`, `diff` and `changes`: what is done with versions."""
+"""`label`, `rollback`, `diff`, `compat` and `changes`: versions of definitions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,8 +7,8 @@ import orjson
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import WorkflowId
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.arguments import ChangeReason, WorkflowArgument, WorkflowId
+from flowmesh.cli.common import COMMON, Common, collect, command, connected, run
 from flowmesh.cli.definitions.sources import PYTHON, SUFFIXES, definition_text, read_source
 from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.refusals import Refused
@@ -23,116 +23,95 @@ LIMIT = 100
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 
-def chosen(version: str) -> int | str:
-    """A version given as number or label; empty is the newest."""
+def parse_version(version: str) -> int | str:
+    """Return the number or label of a version; "" is 0, the newest."""
     return int(version) if version.isdecimal() else version or 0
 
 
-def set_label(
-    workflow: WorkflowId, label: str, version: str, /, *, reason: str = "", common: Common = COMMON
+@command
+async def set_label(
+    workflow: WorkflowArgument,
+    label: str,
+    version: str,
+    /,
+    *,
+    reason: ChangeReason = "",
+    common: Common = COMMON,
 ) -> int:
-    """Point a label to a version, given by its number or by another label.
+    """Point a label to a version.
 
     Parameters
     ----------
-    workflow
-        Id of the workflow.
     label
-        The label, such as production.
+        Label, such as production.
     version
-        Where to: a number or a label.
-    reason
-        Why; kept with the change.
+        Version, by number or by another label.
     """
-
-    async def work(client: "Client") -> int:
-        moved = await client.set_label(workflow, label, chosen(version), reason=reason)
+    async with connected(common) as client:
+        moved = await client.set_label(workflow, label, parse_version(version), reason=reason)
         return _show_move(common, workflow, moved)
 
-    return run(common, work)
 
-
-def rollback(
-    workflow: WorkflowId,
+@command
+async def rollback(
+    workflow: WorkflowArgument,
     label: str = "production",
     /,
     *,
     to: str = "",
-    reason: str = "",
+    reason: ChangeReason = "",
     common: Common = COMMON,
 ) -> int:
-    """Point a label to the version it pointed to before; again, to the one before that.
+    """Point a label to its previous version; a repeated call goes one version further back.
 
     Parameters
     ----------
-    workflow
-        Id of the workflow.
     label
-        Which label.
+        Label to move.
     to
-        This version instead, by number or label.
-    reason
-        Why; kept with the change.
+        Version to point to instead, by number or label.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         if to:
-            moved = await client.set_label(workflow, label, chosen(to), reason=reason)
+            moved = await client.set_label(workflow, label, parse_version(to), reason=reason)
         else:
             moved = await client.rollback(workflow, label, reason=reason)
         return _show_move(common, workflow, moved)
 
-    return run(common, work)
 
-
-def list_labels(workflow: WorkflowId, /, *, common: Common = COMMON) -> int:
-    """List the labels of a workflow.
-
-    Parameters
-    ----------
-    workflow
-        Id of the workflow.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def list_labels(workflow: WorkflowArgument, /, *, common: Common = COMMON) -> int:
+    """List the labels of a workflow."""
+    async with connected(common) as client:
         labels = await client.labels(workflow)
-        if common.structured:
-            output.document([_label_json(label) for label in labels])
-        else:
-            rows = [
-                (each.name, str(each.version), output.age(each.moved_at), each.moved_by)
-                for each in labels
-            ]
-            header = ("LABEL", "VERSION", "MOVED", "BY")
-            output.columns(header, rows, none="No labels found.")
+        rows = [
+            (each.name, str(each.version), output.age(each.moved_at), each.moved_by)
+            for each in labels
+        ]
+        header = ("LABEL", "VERSION", "MOVED", "BY")
+        documents = [_label_json(label) for label in labels]
+        output.listing(documents, header, rows, none="No labels found.")
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def remove_label(
-    workflow: WorkflowId, label: str, /, *, reason: str = "", common: Common = COMMON
+@command
+async def remove_label(
+    workflow: WorkflowArgument, label: str, /, *, reason: ChangeReason = "", common: Common = COMMON
 ) -> int:
-    """Remove a label; the version it points to stays.
+    """Remove a label, but not its version.
 
     Parameters
     ----------
-    workflow
-        Id of the workflow.
     label
-        Which label.
-    reason
-        Why; kept with the change.
+        Label to remove.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         await client.delete_label(workflow, label, reason=reason)
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def changes(
+@command
+async def changes(
     name: WorkflowId,
     /,
     *,
@@ -141,27 +120,22 @@ def changes(
     limit: int = LIMIT,
     common: Common = COMMON,
 ) -> int:
-    """Show who changed a workflow, when and how, newest first.
+    """List the changes of a workflow or task with actor, time and reason, newest first.
 
     Parameters
     ----------
     name
         Id of the workflow, or name of the task.
     task
-        It is a reusable task.
+        Treat the name as that of a reusable task.
     label
-        Only moves of this label.
+        Only changes of this label.
     limit
-        At most so many; 0 is all.
+        Maximum length of the list; 0 lists all.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         kind = "WorkflowTask" if task else "Workflow"
-        found: list[Change] = []
-        async for change in client.changes(name, kind=kind, label=label):
-            found.append(change)
-            if len(found) == limit:
-                break
+        found = await collect(client.changes(name, kind=kind, label=label), limit)
         if common.structured:
             output.document([_change_json(change) for change in found])
             return exit_codes.DONE
@@ -172,86 +146,84 @@ def changes(
             _print_differences(change.differences)
         return exit_codes.DONE
 
-    return run(common, work)
 
-
+@command
 def diff(
     first: WorkflowId, second: str = "", third: str = "", /, *, common: Common = COMMON
 ) -> int:
-    """Show what differs between two versions of a workflow, or between two files.
+    """Show the differences between two versions of a workflow, or between two files.
 
     Parameters
     ----------
     first
         Id of the workflow, or a file.
     second
-        The version to compare from, by number or label; or the other file.
+        Older version, by number or label, or the other file.
     third
-        The version to compare with; the newest if left out.
+        Newer version, by number or label; the newest by default.
     """
 
-    async def work(client: "Client") -> int:
-        found = await client.diff(first, chosen(second), chosen(third))
-        return _show_diff(common, found.differences)
-
-    def files() -> int:
+    if Path(first).suffix in (*SUFFIXES, PYTHON) and not third:
         from flowmesh.definitions.versions import diff_workflows
 
-        found = diff_workflows(_workflow_in(first), _workflow_in(second))
-        return _show_diff(common, found)
+        return _show_diff(common, diff_workflows(_workflow_in(first), _workflow_in(second)))
 
-    if Path(first).suffix in (*SUFFIXES, PYTHON) and not third:
-        return guarded(common, files)
-    return run(common, work)
+    async def diff_versions(client: "Client") -> int:
+        found = await client.diff(first, parse_version(second), parse_version(third))
+        return _show_diff(common, found.differences)
+
+    return run(common, diff_versions)
 
 
+@command
 def compat(
-    workflow: WorkflowId,
+    workflow: WorkflowArgument,
     before: str = "",
     after: str = "",
     /,
     *,
     file: Annotated[
-        str, Parameter(name=["--file", "-f"], help="A definition that is not registered yet.")
+        str,
+        Parameter(
+            name=["--file", "-f"], help="File with the new definition, instead of the new version."
+        ),
     ] = "",
     common: Common = COMMON,
 ) -> int:
-    """Say whether a version can take another's place. Exit code 1 if it breaks callers.
+    """Check whether a version is compatible with an older one. Exit code 1 if it breaks callers.
 
     Parameters
     ----------
-    workflow
-        Id of the workflow.
     before
-        The version that callers use, by number or label; the newest if left out.
+        Version in use, by number or label; the newest by default.
     after
-        The version that is to take its place; the newest if left out.
+        New version, by number or label; the newest by default.
     """
 
-    async def work(client: "Client") -> int:
-        found = await client.compatibility(workflow, chosen(before), chosen(after), source=source)
-        code = exit_codes.FAILED if found.verdict == "breaking" else exit_codes.DONE
+    source = read_source([file]).text.encode() if file else b""
+
+    async def check(client: "Client") -> int:
+        found = await client.compatibility(
+            workflow, parse_version(before), parse_version(after), source=source
+        )
         if common.structured:
             output.document(_compatibility_json(found))
-            return code
-        to = f"version {found.to_version}" if found.to_version else "the file"
-        output.line(f"version {found.from_version} -> {to}: {found.verdict}")
-        for reason in found.reasons:
-            place = f"{reason.side} {reason.path}".rstrip()
-            output.line(f"  {reason.verdict}  {place}: {reason.message}")
-        for move in found.executions:
-            why = "could move" if move.movable else f"could not move: {'; '.join(move.reasons)}"
-            output.line(f"  {move.execution_id} (version {move.version}) {why}")
-        return code
+        else:
+            _show_compatibility(found)
+        return exit_codes.FAILED if found.verdict == "breaking" else exit_codes.DONE
 
-    source = b""
+    return run(common, check)
 
-    def read_and_run() -> int:
-        nonlocal source
-        source = read_source([file]).text.encode() if file else b""
-        return run(common, work)
 
-    return guarded(common, read_and_run)
+def _show_compatibility(found: "Compatibility") -> None:
+    to = f"version {found.to_version}" if found.to_version else "the file"
+    output.line(f"version {found.from_version} -> {to}: {found.verdict}")
+    for reason in found.reasons:
+        place = f"{reason.side} {reason.path}".rstrip()
+        output.line(f"  {reason.verdict}  {place}: {reason.message}")
+    for move in found.executions:
+        verdict = "can move" if move.movable else f"cannot move: {'; '.join(move.reasons)}"
+        output.line(f"  {move.execution_id} (version {move.version}) {verdict}")
 
 
 def _compatibility_json(found: "Compatibility") -> dict[str, Any]:
@@ -284,16 +256,16 @@ def _compatibility_json(found: "Compatibility") -> dict[str, Any]:
 
 
 def _workflow_in(name: str) -> "Workflow":
-    """The one workflow of a file that has nothing wrong in itself."""
+    """Return the only workflow of a valid file."""
     from flowmesh.definitions import Workflow, read_source, refuse
 
     if not name:
-        raise Refused("the other file is not named", code=USAGE)
+        raise Refused("a second file is needed to compare with", code=USAGE)
     reading = read_source(definition_text(Path(name)).encode())
     refuse(reading.problems)
     found = [each.resource for each in reading.resources if isinstance(each.resource, Workflow)]
     if len(found) != 1:
-        raise Refused(f"{name} holds {len(found)} workflows; it must be one", code=USAGE)
+        raise Refused(f"{name} must contain one workflow; it contains {len(found)}", code=USAGE)
     return found[0]
 
 
@@ -334,14 +306,14 @@ def difference_json(difference: "Difference | Any") -> dict[str, Any]:
 
 
 def _change_line(change: "Change") -> str:
-    what = change.action.replace("_", " ")
+    action = change.action.replace("_", " ")
     if change.label:
-        what += f" {change.label}: {change.previous_version or '-'} -> {change.version or '-'}"
+        action += f" {change.label}: {change.previous_version or '-'} -> {change.version or '-'}"
     elif change.version:
-        what += f", version {change.version}"
-    who = f"  by {change.actor}" if change.actor else ""
-    why = f"  ({change.reason})" if change.reason else ""
-    return f"{output.moment(change.changed_at)}  {what}{who}{why}"
+        action += f", version {change.version}"
+    actor = f"  by {change.actor}" if change.actor else ""
+    reason = f"  ({change.reason})" if change.reason else ""
+    return f"{output.moment(change.changed_at)}  {action}{actor}{reason}"
 
 
 def _change_json(change: "Change") -> dict[str, Any]:
@@ -363,7 +335,7 @@ def _show_move(common: Common, workflow: str, label: "Label") -> int:
     if common.structured:
         output.document(_label_json(label) | {"previousVersion": label.previous_version or None})
     elif label.previous_version == label.version:
-        output.line(f"{workflow} {label.name}: version {label.version} already")
+        output.line(f"{workflow} {label.name}: already version {label.version}")
     else:
         before = label.previous_version or "-"
         output.line(f"{workflow} {label.name}: {before} -> {label.version}")

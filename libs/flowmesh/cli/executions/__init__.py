@@ -1,1 +1,1 @@
-"""Commands on executions: start, follow, steer, explain, search."""
+"""Commands for executions: start, follow, control, explain, search."""

@@ -1,24 +1,22 @@
-"""`approval-link`, `link-keys`: links by which people decide, and what they are signed with."""
+"""`approval-link`, `link-keys`: signed links for approvals, and the keys that sign them."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, NodeId
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.arguments import ChangeReason, ExecutionArgument, Flag, TaskArgument
+from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
 from flowmesh.definitions.durations import duration_ms
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client
     from flowmesh.sdk.client.parts.approval_links import LinkKey
 
 
-def approval_link(
-    execution: ExecutionId,
-    node: NodeId,
+@command
+async def approval_link(
+    execution: ExecutionArgument,
+    node: TaskArgument,
     by: str,
     /,
     *,
@@ -26,82 +24,65 @@ def approval_link(
     valid: str = "",
     common: Common = COMMON,
 ) -> int:
-    """Make a link by which somebody decides what a task asks.
+    """Create a signed link with which a person decides an approval.
 
-    Whoever has it decides in their name, until they have or it expires: at the deadline of the
-    approval, or after 7 days.
+    Every holder of the link decides in the name of this person. The link is valid for one decision
+    and expires at the deadline of the approval, or after 7 days.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
-    node
-        Id of the task.
     by
-        Who decides by it.
+        Name of the person who decides.
     only
-        What the link lets them say.
+        Decision that the link allows.
     valid
-        How long it can be used, such as 8h.
+        Lifetime of the link, such as 8h.
     """
 
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         handle = client.handle(execution)
-        made = await handle.approval_link(node, by=by, decision=only, valid=_duration(valid))
-        if common.structured:
-            output.document(
-                {
-                    "executionId": execution,
-                    "node": node,
-                    "by": by,
-                    "url": made.url,
-                    "expiresAt": output.iso(made.expires_at),
-                }
-            )
-        else:
-            output.line(made.url)
-        return exit_codes.DONE
-
-    return guarded(common, lambda: run(common, work))
+        link = await handle.approval_link(node, by=by, decision=only, valid=_duration(valid))
+    document = {
+        "executionId": execution,
+        "node": node,
+        "by": by,
+        "url": link.url,
+        "expiresAt": output.iso(link.expires_at),
+    }
+    output.result(document, link.url)
+    return exit_codes.DONE
 
 
-def rotate_key(
+@command
+async def rotate_key(
     *,
-    revoke: Annotated[bool, Parameter(negative="")] = False,
-    reason: str = "",
+    revoke: Flag = False,
+    reason: ChangeReason = "",
     common: Common = COMMON,
 ) -> int:
-    """Make a new key, which links of all namespaces are signed with from now on.
+    """Create the key that signs all new links of all namespaces.
 
-    Links of older keys are good until they expire.
+    Links signed with older keys stay valid until they expire.
 
     Parameters
     ----------
     revoke
-        Links of older keys are invalid from now on.
-    reason
-        Why; kept with the key.
+        Revoke older keys; links signed with them become invalid.
     """
-
-    async def work(client: "Client") -> int:
-        made = await client.rotate_link_key(revoke=revoke, reason=reason)
-        if common.structured:
-            output.document({"key": _key_json(made.key), "revoked": made.revoked})
-        else:
-            output.line(f"key {made.key.id} signs links; {made.revoked} older ones revoked")
-        return exit_codes.DONE
-
-    return run(common, work)
+    async with connected(common) as client:
+        rotation = await client.rotate_link_key(revoke=revoke, reason=reason)
+    output.result(
+        {"key": _key_json(rotation.key), "revoked": rotation.revoked},
+        f"key {rotation.key.id} signs new links; {rotation.revoked} older keys revoked",
+    )
+    return exit_codes.DONE
 
 
-def list_keys(*, common: Common = COMMON) -> int:
-    """List the keys, the newest first, without their secrets."""
-
-    async def work(client: "Client") -> int:
+@command
+async def list_keys(*, common: Common = COMMON) -> int:
+    """List the keys without their secrets, the newest first."""
+    async with connected(common) as client:
         found = await client.link_keys()
-        if common.structured:
-            output.document([_key_json(each) for each in found])
-            return exit_codes.DONE
         rows = [
             (
                 str(each.id),
@@ -112,11 +93,10 @@ def list_keys(*, common: Common = COMMON) -> int:
             )
             for each in found
         ]
-        header = ("KEY", "MADE", "LINKS GOOD UNTIL", "BY", "WHY")
-        output.columns(header, rows, none="No keys found.")
+        header = ("KEY", "CREATED", "LINKS VALID UNTIL", "ACTOR", "REASON")
+        documents = [_key_json(each) for each in found]
+        output.listing(documents, header, rows, none="No keys found.")
         return exit_codes.DONE
-
-    return run(common, work)
 
 
 def _key_json(key: "LinkKey") -> dict[str, Any]:
@@ -134,5 +114,5 @@ def _duration(text: str) -> timedelta | None:
         return None
     found = duration_ms(text)
     if not found:
-        raise Refused(f"--valid {text!r} is no duration", "write it as 30m, 8h or 2d")
+        raise Refused(f"--valid {text!r} is not a duration", "write it as 30m, 8h or 2d")
     return timedelta(milliseconds=found)

@@ -1,12 +1,12 @@
-"""`bulk`: one action on every execution that a filter takes, with its progress."""
+"""`bulk`: one action on all executions that match a filter, with its progress."""
 
 import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import JsonText
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.arguments import HistoryReason, JsonText, RequestId
+from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.refusals import Refused
 
@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client
     from flowmesh.sdk.client.parts.bulks import Bulk
 
-LOOK_AGAIN_S = 0.25
-BAR = 30
+POLL_INTERVAL_S = 0.25
+BAR_CELLS = 30
 ActionWord = Literal["cancel", "terminate", "pause", "resume", "signal", "retry", "rerun"]
 
 
+@command
 def start(
     action: ActionWord,
     filter: str,
     /,
     *,
-    reason: str = "",
+    reason: HistoryReason = "",
     name: str = "",
     payload: JsonText = "null",
     from_failed: bool = False,
@@ -33,102 +34,83 @@ def start(
     preview: bool = False,
     yes: bool = False,
     detach: bool = False,
-    request_id: str = "",
+    request_id: RequestId = "",
     common: Common = COMMON,
 ) -> int:
-    """Do one thing to every execution that a filter takes, and follow it.
+    """Apply an action to all executions that match a filter, and follow its progress.
 
-    Without --yes it shows how many there are and asks. It goes on when this command is stopped.
+    Without --yes, the command shows the number of executions and asks for confirmation. The bulk
+    continues if the command is stopped.
 
     Parameters
     ----------
     action
-        cancel, terminate, pause, resume, signal, retry (every failed node) or rerun (as new
+        cancel, terminate, pause, resume, signal, retry (all failed nodes) or rerun (as new
         executions).
     filter
-        Which executions, as for `flowmesh search`.
-    reason
-        Why; kept in each history.
+        Filter of `flowmesh search`.
     name
         Name of the signal.
     payload
-        Of the signal: JSON, @file, or - for standard input.
+        Payload of the signal: JSON, @file, or - for standard input.
     from_failed
-        Rerun from the nodes that failed; else all of it.
+        Rerun from the failed nodes; by default all nodes run again.
     newest_version
-        Rerun the newest version of the workflow, not the one it ran.
+        Rerun the newest version of the workflow instead of the same version.
     rate
-        Executions a second, at most 1000; 100 if left out.
+        Executions per second, at most 1000; 100 by default.
     preview
-        Only show how many there are, and the first of them.
+        Only show the number of executions and the first ones.
     yes
-        Do not ask.
+        Do not ask for confirmation.
     detach
-        Print its id and do not follow it.
-    request_id
-        Again with the same one begins nothing and shows the same bulk.
+        Print the id of the bulk without following it.
     """
-    wanted: dict[str, Any] = {
-        "reason": reason,
-        "signal": name,
-        "from_failed": from_failed,
-        "newest_version": newest_version,
-        "rate_per_second": rate,
-        "request_id": request_id,
-    }
+    values = read_value(payload, "--payload")
 
-    async def work(client: "Client") -> int:
-        if not await _agreed(client, common, action, filter, preview=preview, yes=yes):
-            return exit_codes.DONE
-        bulk = await client.start_bulk(action, filter, **wanted)
-        return _told(common, bulk) if detach else await _follow(client, common, bulk)
-
-    def read_and_run() -> int:
-        wanted["payload"] = read_value(payload, "--payload")
-        return run(common, work)
-
-    return guarded(common, read_and_run)
-
-
-async def _agreed(
-    client: "Client", common: Common, action: str, filter: str, *, preview: bool, yes: bool
-) -> bool:
-    """Shows what it would be about, or asks; whether it is to begin."""
-    if preview or not yes:
-        count, ids = await client.preview_bulk(filter)
-        if preview:
-            _show_preview(common, count, ids)
-        else:
+    async def start_bulk(client: "Client") -> int:
+        if preview or not yes:
+            count, ids = await client.preview_bulk(filter)
+            if preview:
+                return _show_preview(common, count, ids)
             _confirm(action, count, ids)
-    return not preview
+        bulk = await client.start_bulk(
+            action,
+            filter,
+            reason=reason,
+            signal=name,
+            payload=values,
+            from_failed=from_failed,
+            newest_version=newest_version,
+            rate_per_second=rate,
+            request_id=request_id,
+        )
+        return _show(common, bulk) if detach else await _follow(client, common, bulk)
+
+    return run(common, start_bulk)
 
 
-def show(bulk: str, /, *, follow: bool = False, common: Common = COMMON) -> int:
-    """Show how far a bulk is.
+@command
+async def show(bulk: str, /, *, follow: bool = False, common: Common = COMMON) -> int:
+    """Show the progress of a bulk.
 
     Parameters
     ----------
     bulk
         Id of the bulk.
     follow
-        Stay until it has ended.
+        Follow it until it has ended.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         found = await client.get_bulk(bulk)
-        return await _follow(client, common, found) if follow else _told(common, found)
-
-    return run(common, work)
+        return await _follow(client, common, found) if follow else _show(common, found)
 
 
-def list_bulks(*, common: Common = COMMON) -> int:
+@command
+async def list_bulks(*, common: Common = COMMON) -> int:
     """List bulks, newest first."""
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         found = await client.list_bulks()
-        if common.structured:
-            output.document([bulk_json(each) for each in found])
-            return exit_codes.DONE
         rows = [
             (
                 each.id,
@@ -141,25 +123,22 @@ def list_bulks(*, common: Common = COMMON) -> int:
             for each in found
         ]
         header = ("ID", "ACTION", "STATUS", "DONE", "FAILED", "CREATED")
-        output.columns(header, rows, none="No bulks found.")
+        documents = [bulk_json(each) for each in found]
+        output.listing(documents, header, rows, none="No bulks found.")
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def cancel(bulk: str, /, *, common: Common = COMMON) -> int:
-    """Stop a bulk; what it has done stays done.
+@command
+async def cancel(bulk: str, /, *, common: Common = COMMON) -> int:
+    """Stop a bulk; its changes so far are kept.
 
     Parameters
     ----------
     bulk
         Id of the bulk.
     """
-
-    async def work(client: "Client") -> int:
-        return _told(common, await client.cancel_bulk(bulk))
-
-    return run(common, work)
+    async with connected(common) as client:
+        return _show(common, await client.cancel_bulk(bulk))
 
 
 def bulk_json(bulk: "Bulk") -> dict[str, Any]:
@@ -181,48 +160,51 @@ def bulk_json(bulk: "Bulk") -> dict[str, Any]:
     }
 
 
-def _show_preview(common: Common, count: int, ids: tuple[str, ...]) -> None:
+def _show_preview(common: Common, count: int, ids: tuple[str, ...]) -> int:
     if common.structured:
         output.document({"count": count, "executionIds": list(ids)})
-        return
+        return exit_codes.DONE
     output.line(f"{count} executions")
     for each in ids:
         output.line(f"  {each}")
     if count > len(ids):
         output.line("  …")
+    return exit_codes.DONE
 
 
 def _confirm(action: str, count: int, ids: tuple[str, ...]) -> None:
-    """Asks whoever sits at the terminal; refuses where nobody does."""
+    """Ask for confirmation; raise Refused without it or without a terminal."""
     if not sys.stdin.isatty():
-        raise Refused(f"this would {action} {count} executions", "--yes does it")
-    output.problem(f"{action} {count} executions, the first of them {', '.join(ids[:3])}")
-    output.problem("Go on? [y/N] ")
+        raise Refused(f"this would {action} {count} executions", "confirm with --yes")
+    output.problem(f"{action} {count} executions, the first are {', '.join(ids[:3])}")
+    output.problem("Continue? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Refused("nothing was done")
+        raise Refused("not confirmed; nothing was changed")
 
 
 async def _follow(client: "Client", common: Common, bulk: "Bulk") -> int:
-    """A line that is written again and again on a terminal, else only the end."""
+    """Follow the bulk to its end; on a terminal with a progress bar."""
     live = sys.stdout.isatty() and not common.structured
     while bulk.status == "running":
         if live:
             sys.stdout.write(f"\r{_progress(bulk)}")
             sys.stdout.flush()
-        await asyncio.sleep(LOOK_AGAIN_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
         bulk = await client.get_bulk(bulk.id)
     if live:
         sys.stdout.write("\r" + " " * 79 + "\r")
-    return _told(common, bulk)
+    return _show(common, bulk)
 
 
 def _progress(bulk: "Bulk") -> str:
     share = bulk.done / bulk.matched if bulk.matched else 1.0
-    filled = "█" * round(min(share, 1.0) * BAR)
-    return f"{bulk.action} {filled:<{BAR}} {bulk.done}/{bulk.matched}, {bulk.failed} failed"[:79]
+    filled = "█" * round(min(share, 1.0) * BAR_CELLS)
+    return f"{bulk.action} {filled:<{BAR_CELLS}} {bulk.done}/{bulk.matched}, {bulk.failed} failed"[
+        :79
+    ]
 
 
-def _told(common: Common, bulk: "Bulk") -> int:
+def _show(common: Common, bulk: "Bulk") -> int:
     if common.structured:
         output.document(bulk_json(bulk))
     else:

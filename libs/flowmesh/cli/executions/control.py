@@ -1,176 +1,220 @@
-"""`retry`, `skip`, `complete`, `override`, `step`, `rerun`, `replay`."""
+"""`retry`, `skip`, `complete`, `override`, `fail`, `approve`, `reject`, `step`, `rerun`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, Flag, JsonText, NodeId
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.arguments import (
+    ExecutionArgument,
+    Flag,
+    HistoryReason,
+    JsonText,
+    NodeId,
+    TaskArgument,
+)
+from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.shapes import value_json
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client, Handle
+    from collections.abc import Awaitable, Callable
+
+    from flowmesh.sdk import Client, Execution, Handle
+    from flowmesh.sdk.client.node_control import NodeControl
     from flowmesh.sdk.client.reruns import RerunPlan
 
-OfExecution = Annotated[ExecutionId, Parameter(help="Id of the execution.")]
-OfTask = Annotated[NodeId, Parameter(help="Id of the task, as `flowmesh get execution` shows it.")]
-Why = Annotated[str, Parameter(help="Why; kept in its history.")]
-Decider = Annotated[str, Parameter(help="Who decides.", env_var="USER")]
+Decider = Annotated[str, Parameter(help="Name of the person who decides.", env_var="USER")]
 
 
+@command
 def retry(
-    execution: OfExecution,
-    node: OfTask,
+    execution: ExecutionArgument,
+    node: TaskArgument,
     /,
     *,
     input: JsonText = "",
-    reason: Why = "",
+    reason: HistoryReason = "",
     common: Common = COMMON,
 ) -> int:
-    """Try a task again that failed.
+    """Retry a failed task.
 
     Parameters
     ----------
     input
-        What it gets instead of what its definition says: JSON, @file, or - for standard input.
+        Input instead of that of the definition: JSON, @file, or - for standard input.
     """
-    given = {"input": input} if input else {}
-    return _steer(common, execution, node, "retry_node", "tried again", given, reason)
-
-
-def skip(
-    execution: OfExecution, node: OfTask, /, *, reason: Why = "", common: Common = COMMON
-) -> int:
-    """Skip a task: those behind it go on as though it had completed."""
-    return _steer(common, execution, node, "skip_node", "skipped", {}, reason)
-
-
-def complete(
-    execution: OfExecution,
-    node: OfTask,
-    /,
-    *,
-    output: JsonText = "null",
-    reason: Why = "",
-    common: Common = COMMON,
-) -> int:
-    """Complete a task by hand.
-
-    Parameters
-    ----------
-    output
-        Its output: JSON, @file, or - for standard input.
-    """
-    return _steer(common, execution, node, "complete_node", "completed", {"output": output}, reason)
-
-
-def override(
-    execution: OfExecution,
-    node: OfTask,
-    output: JsonText,
-    /,
-    *,
-    reason: Why = "",
-    common: Common = COMMON,
-) -> int:
-    """Replace the output of a task that nobody has seen yet.
-
-    Parameters
-    ----------
-    output
-        Its output: JSON, @file, or - for standard input.
-    """
-    return _steer(
-        common, execution, node, "override_output", "has another output", {"output": output}, reason
+    values = {"input": read_value(input, "--input")} if input else {}
+    return _control(
+        common,
+        execution,
+        node,
+        lambda nodes: nodes.retry(node, **values, reason=reason),
+        "is retried",
     )
 
 
-def fail(
-    execution: OfExecution, node: OfTask, /, *, reason: Why = "", common: Common = COMMON
+@command
+def skip(
+    execution: ExecutionArgument,
+    node: TaskArgument,
+    /,
+    *,
+    reason: HistoryReason = "",
+    common: Common = COMMON,
 ) -> int:
-    """Fail a task that is held."""
-    return _steer(common, execution, node, "fail_node", "failed", {}, reason)
+    """Skip a task; dependent tasks run as if it had completed."""
+    return _control(
+        common,
+        execution,
+        node,
+        lambda nodes: nodes.skip(node, reason=reason),
+        "is skipped",
+    )
 
 
+@command
+def complete(
+    execution: ExecutionArgument,
+    node: TaskArgument,
+    /,
+    *,
+    output: JsonText = "null",
+    reason: HistoryReason = "",
+    common: Common = COMMON,
+) -> int:
+    """Complete a task with an output.
+
+    Parameters
+    ----------
+    output
+        JSON, @file, or - for standard input.
+    """
+    value = read_value(output, "--output")
+    return _control(
+        common,
+        execution,
+        node,
+        lambda nodes: nodes.complete(node, value, reason=reason),
+        "is completed",
+    )
+
+
+@command
+def override(
+    execution: ExecutionArgument,
+    node: TaskArgument,
+    output: JsonText,
+    /,
+    *,
+    reason: HistoryReason = "",
+    common: Common = COMMON,
+) -> int:
+    """Replace the output of a task that no dependent task has used.
+
+    Parameters
+    ----------
+    output
+        JSON, @file, or - for standard input.
+    """
+    value = read_value(output, "--output")
+    return _control(
+        common,
+        execution,
+        node,
+        lambda nodes: nodes.override_output(node, value, reason=reason),
+        "has a new output",
+    )
+
+
+@command
+def fail(
+    execution: ExecutionArgument,
+    node: TaskArgument,
+    /,
+    *,
+    reason: HistoryReason = "",
+    common: Common = COMMON,
+) -> int:
+    """Fail a held task."""
+    return _control(
+        common, execution, node, lambda nodes: nodes.fail(node, reason=reason), "is failed"
+    )
+
+
+@command
 def approve(
-    execution: OfExecution,
-    node: OfTask,
+    execution: ExecutionArgument,
+    node: TaskArgument,
     /,
     *,
     by: Decider = "",
-    comment: Why = "",
+    comment: HistoryReason = "",
     form: JsonText = "",
     common: Common = COMMON,
 ) -> int:
-    """Approve what a task asks.
+    """Approve a task that waits for approval.
 
     Parameters
     ----------
     form
-        What is filled in: JSON, @file, or - for standard input.
+        Values of the form: JSON, @file, or - for standard input.
     """
     return _decide(common, execution, node, by, approved=True, comment=comment, form=form)
 
 
+@command
 def reject(
-    execution: OfExecution,
-    node: OfTask,
+    execution: ExecutionArgument,
+    node: TaskArgument,
     /,
     *,
     by: Decider = "",
-    comment: Why = "",
+    comment: HistoryReason = "",
     common: Common = COMMON,
 ) -> int:
-    """Reject what a task asks."""
-    return _decide(common, execution, node, by, approved=False, comment=comment, form="")
+    """Reject a task that waits for approval."""
+    return _decide(common, execution, node, by, approved=False, comment=comment)
 
 
-def approvals(assignee: str = "", /, *, common: Common = COMMON) -> int:
-    """What waits for people, the oldest first.
+@command
+async def approvals(assignee: str = "", /, *, common: Common = COMMON) -> int:
+    """List pending approvals, the oldest first.
 
     Parameters
     ----------
     assignee
-        Only what this one can decide.
+        Only approvals that this person can decide.
     """
-
-    async def work(client: "Client") -> int:
-        found = [one async for one in client.approvals(assignee)]
-        if common.structured:
-            output.document(
-                [
-                    {
-                        "executionId": one.execution_id,
-                        "workflow": one.workflow_id,
-                        "node": one.node,
-                        "assignees": list(one.assignees),
-                        "needed": one.needed,
-                        "askedAt": output.iso(one.asked_at),
-                        "dueAt": output.iso(one.due_at),
-                        "details": value_json(one.details),
-                    }
-                    for one in found
-                ]
-            )
-            return exit_codes.DONE
-        rows = [
-            (
-                one.execution_id,
-                one.workflow_id,
-                one.node,
-                ", ".join(one.assignees) or "anybody",
-                output.age(one.asked_at),
-            )
-            for one in found
-        ]
-        header = ("EXECUTION", "WORKFLOW", "TASK", "ASKS", "SINCE")
-        output.columns(header, rows, none="No approvals found.")
-        return exit_codes.DONE
-
-    return run(common, work)
+    async with connected(common) as client:
+        found = [approval async for approval in client.approvals(assignee)]
+    rows = [
+        (
+            approval.execution_id,
+            approval.workflow_id,
+            approval.node,
+            ", ".join(approval.assignees) or "any person",
+            output.age(approval.asked_at),
+        )
+        for approval in found
+    ]
+    documents = [
+        {
+            "executionId": approval.execution_id,
+            "workflow": approval.workflow_id,
+            "node": approval.node,
+            "assignees": list(approval.assignees),
+            "needed": approval.needed,
+            "askedAt": output.iso(approval.asked_at),
+            "dueAt": output.iso(approval.due_at),
+            "details": value_json(approval.details),
+        }
+        for approval in found
+    ]
+    header = ("EXECUTION", "WORKFLOW", "TASK", "ASSIGNEES", "SINCE")
+    output.listing(documents, header, rows, none="No approvals found.")
+    return exit_codes.DONE
 
 
 def _decide(
@@ -181,56 +225,45 @@ def _decide(
     *,
     approved: bool,
     comment: str,
-    form: str,
+    form: str = "",
 ) -> int:
-    values: dict[str, Any] = {}
+    values = {"form": read_value(form, "--form")} if form else {}
 
-    async def work(client: "Client") -> int:
+    async def decide(client: "Client") -> int:
         handle = client.handle(execution)
         outcome = await handle.decide(node, by=by, approved=approved, comment=comment, **values)
-        if common.structured:
-            output.document({"executionId": execution, "node": node, "outcome": outcome or None})
-        else:
-            output.line(f"{execution}: {node} is {outcome or 'still waiting for others'}")
+        output.result(
+            {"executionId": execution, "node": node, "outcome": outcome or None},
+            f"{execution}: {node} is {outcome or 'waiting for further decisions'}",
+        )
         return exit_codes.DONE
 
-    def read_and_run() -> int:
-        if form:
-            values["form"] = read_value(form, "--form")
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, decide)
 
 
-def _steer(
+def _control(
     common: Common,
     execution: str,
     node: str,
-    call: str,
-    told: str,
-    given: dict[str, str],
-    reason: str,
+    action: "Callable[[NodeControl], Awaitable[int]]",
+    effect: str,
 ) -> int:
-    values: dict[str, Any] = {}
+    """Apply the action to the nodes of the execution and print its effect."""
 
-    async def work(client: "Client") -> int:
-        handle = client.handle(execution)
-        sequence = await getattr(handle, call)(node, **values, reason=reason)
-        if common.structured:
-            output.document({"executionId": execution, "node": node, "sequence": sequence})
-        else:
-            output.line(f"{execution}: {node} is {told}")
+    async def apply(client: "Client") -> int:
+        sequence = await action(client.handle(execution).nodes)
+        output.result(
+            {"executionId": execution, "node": node, "sequence": sequence},
+            f"{execution}: {node} {effect}",
+        )
         return exit_codes.DONE
 
-    def read_and_run() -> int:
-        values.update({name: read_value(text, f"--{name}") for name, text in given.items()})
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, apply)
 
 
-def step(
-    execution: ExecutionId,
+@command
+async def step(
+    execution: ExecutionArgument,
     node: NodeId = "",
     /,
     *,
@@ -240,47 +273,46 @@ def step(
     input: JsonText = "",
     common: Common = COMMON,
 ) -> int:
-    """Go through an execution step by step: stop before tasks, look, let them begin.
-
-    With a task, lets it begin; without, shows what has stopped and where it stops.
+    """Set breakpoints in an execution, list stopped tasks, and continue them one by one.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     node
-        The task to let begin; `next` is the one that stopped first.
+        Stopped task to continue; `next` is the first one.
     everywhere
-        Stop before every task from now on.
+        Set breakpoints before all tasks.
     at
-        Stop before this task from now on; may be repeated.
+        Set a breakpoint before this task; can be repeated.
     off
-        Stop nowhere any more and let go on what has stopped.
+        Remove all breakpoints and continue the stopped tasks.
     input
-        What the task gets instead of what its definition says: JSON, @file, or -.
+        Input of the continued task instead of that of its definition: JSON, @file, or -.
     """
 
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         handle = client.handle(execution)
         if everywhere or at or off:
-            await handle.set_breakpoints(at or (), everywhere=everywhere)
+            await handle.nodes.set_breakpoints(at or (), everywhere=everywhere)
         if node:
             name = node if node != "next" else await _first_stopped(handle)
             values = {"input": read_value(input, "--input")} if input else {}
-            await handle.continue_node(name, **values)
-        return await _show_stops(common, handle)
+            await handle.nodes.continue_(name, **values)
+        return await _show_stopped(common, handle)
 
-    return guarded(common, lambda: run(common, work))
+
+async def _stopped(handle: "Handle") -> "tuple[Execution, list[str]]":
+    """Return the execution and its nodes that wait at a breakpoint."""
+    found = await handle.describe()
+    return found, [node.id for node in found.nodes if node.held and node.status == "pending"]
 
 
 async def _first_stopped(handle: "Handle") -> str:
-    found = await handle.describe()
-    return next((one.id for one in found.nodes if one.held and one.status == "pending"), "next")
+    _, stopped = await _stopped(handle)
+    return stopped[0] if stopped else "next"
 
 
-async def _show_stops(common: Common, handle: "Handle") -> int:
-    found = await handle.describe()
-    stopped = [one.id for one in found.nodes if one.held and one.status == "pending"]
+async def _show_stopped(common: Common, handle: "Handle") -> int:
+    found, stopped = await _stopped(handle)
     if common.structured:
         output.document({"executionId": found.id, "status": found.status, "stopped": stopped})
         return exit_codes.DONE
@@ -290,8 +322,9 @@ async def _show_stops(common: Common, handle: "Handle") -> int:
     return exit_codes.DONE
 
 
+@command
 def rerun(
-    execution: ExecutionId,
+    execution: ExecutionArgument,
     /,
     *,
     start_at: Annotated[list[str] | None, Parameter(name="--from")] = None,
@@ -303,51 +336,44 @@ def rerun(
     reason: str = "",
     common: Common = COMMON,
 ) -> int:
-    """Run an execution again that has ended, taking over the results before a task.
+    """Run an ended execution again, and reuse the results of the tasks before the first one.
 
-    Prints first what runs again and which effects on others happen again.
+    Lists the tasks that run again, and the external effects that are repeated.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     start_at
-        The task from which on it runs again; may be repeated. All of it without one.
+        First task that runs again; can be repeated. By default all tasks run again.
     from_failed
-        From the tasks that failed, were canceled or have no result.
+        Run the tasks again that failed, were canceled or have no result.
     input
-        In place of the input it had: JSON, @file, or -.
+        Input instead of that of the ended execution: JSON, @file, or -.
     inputs
-        Input of a task in place of its definition's, as `task=JSON`; may be repeated.
+        Input of a task instead of that of its definition, as `task=JSON`; can be repeated.
     newest
-        Use the newest version of the workflow, not the one it ran.
+        Run the newest version of the workflow instead of the same version.
     plan
-        Print what would run again and start nothing.
+        Print the plan without starting an execution.
     reason
-        Why; kept with the new execution.
+        Reason, stored with the new execution.
     """
-    values: dict[str, Any] = {}
+    if start_at and from_failed:
+        text = "--from and --from-failed cannot be combined"
+        raise Refused(text, code=exit_codes.USAGE)
+    values: dict[str, Any] = {"input": read_value(input, "--input")} if input else {}
+    node_inputs = (text.partition("=") for text in inputs or ())
+    values["node_inputs"] = {name: read_value(text, "--set") for name, _, text in node_inputs}
 
-    async def work(client: "Client") -> int:
+    async def rerun_execution(client: "Client") -> int:
         handle = client.handle(execution)
-        again: dict[str, Any] = {"from_failed": from_failed, "newest_version": newest}
-        planned = await handle.plan_rerun(start_at or (), **again)
+        selection: dict[str, Any] = {"from_failed": from_failed, "newest_version": newest}
+        planned = await handle.plan_rerun(start_at or (), **selection)
         if plan:
             return _show_plan(common, execution, planned, "")
-        started = await handle.rerun(start_at or (), **again, reason=reason, **values)
+        started = await handle.rerun(start_at or (), **selection, reason=reason, **values)
         return _show_plan(common, execution, planned, started.id)
 
-    def read_and_run() -> int:
-        if start_at and from_failed:
-            text = "--from names the tasks, --from-failed takes those that failed; give one of them"
-            raise Refused(text, code=exit_codes.USAGE)
-        if input:
-            values["input"] = read_value(input, "--input")
-        pairs = (text.partition("=") for text in inputs or ())
-        values["node_inputs"] = {name: read_value(text, "--set") for name, _, text in pairs}
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, rerun_execution)
 
 
 def _show_plan(common: Common, execution: str, planned: "RerunPlan", started: str) -> int:
@@ -374,14 +400,14 @@ def _show_plan(common: Common, execution: str, planned: "RerunPlan", started: st
     rows = [
         (
             node.id,
-            "taken over" if node.reused else "runs",
-            "again" if node.repeats_effect else "",
+            "reused" if node.reused else "runs",
+            "repeated" if node.repeats_effect else "",
             node.reason,
         )
         for node in planned.nodes
     ]
-    output.columns(("TASK", "RESULT", "EFFECT", "WHY"), rows)
-    output.line(f"{planned.repeated_effects} effects on others happen again")
+    output.columns(("TASK", "RESULT", "EFFECT", "REASON"), rows)
+    output.line(f"{planned.repeated_effects} external effects are repeated")
     if started:
         output.line(started)
     return exit_codes.DONE

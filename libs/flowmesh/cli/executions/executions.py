@@ -1,22 +1,32 @@
-"""`start`, `cancel`, `terminate`, `signal`, and executions of `get` and `list`."""
+"""`start`, `cancel`, `pause`, `resume`, `terminate`, `signal`; executions of `get` and `list`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, JsonText, NodeId, WorkflowId
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.arguments import (
+    ExecutionArgument,
+    Flag,
+    HistoryReason,
+    JsonText,
+    NodeId,
+    RequestId,
+    Texts,
+    WorkflowArgument,
+    WorkflowId,
+)
+from flowmesh.cli.common import COMMON, Common, collect, command, connected, run
 from flowmesh.cli.definitions.sources import read_value
-from flowmesh.cli.definitions.versions import chosen
+from flowmesh.cli.definitions.versions import parse_version
 from flowmesh.cli.executions.shapes import (
     MARKS,
     execution_json,
-    in_lines,
     node_json,
     node_line,
+    shown_nodes,
     traceback_of,
     value_json,
 )
@@ -30,56 +40,57 @@ StatusWord = Literal[
     "pending", "running", "paused", "completed", "failed", "canceled", "terminated", "continued"
 ]
 WAIT_TIMEOUT_S = 30.0
-# An execution that has not ended by then is explained while it is waited for.
-TOLD_AFTER_S = 1.0
+# `start --wait` explains an execution that is still running after this time.
+EXPLAINED_AFTER_S = 1.0
 CAUSES_SHOWN_MAX = 5
 LIMIT = 100
+REQUEST_ID = "Idempotency key: a repeated request returns the execution it started first."
 HEADER = ("ID", "WORKFLOW", "STATUS", "STARTED", "DURATION", "VERSION", "ENDED", "ERROR")
 ONLY_WIDE = frozenset({"VERSION", "ENDED", "ERROR"})
 
 
+@command
 def start(
-    workflow: WorkflowId,
+    workflow: WorkflowArgument,
     /,
     *,
     input: JsonText = "null",
-    wait: Annotated[bool, Parameter(negative="")] = False,
+    wait: Flag = False,
     timeout: float = WAIT_TIMEOUT_S,
-    request_id: str = "",
+    request_id: Annotated[str, Parameter(help=REQUEST_ID)] = "",
     version: str = "",
-    label: Annotated[list[str] | None, Parameter(negative="")] = None,
-    permission: Annotated[list[str] | None, Parameter(negative="")] = None,
+    label: Texts = None,
+    permission: Texts = None,
     common: Common = COMMON,
 ) -> int:
-    """Start an execution. Prints its id, or, with --wait, its output.
+    """Start an execution and print its id, or with --wait its output.
 
     Parameters
     ----------
-    workflow
-        Id of the workflow.
     input
         JSON, @file, or - for standard input.
     wait
-        Wait for the end; exit code 1 unless it completes.
+        Wait until the execution ends. Exit code 1 unless it completes.
     timeout
-        How many seconds to wait.
-    request_id
-        Again with the same one starts nothing and answers the same execution.
+        Maximum wait in seconds.
     version
-        Which version, by number or label; the newest if left out.
+        Version of the workflow, by number or label; the newest by default.
     label
-        What the execution is found by, as name=value; may be repeated.
+        Label of the execution for searches, as name=value; can be repeated.
     permission
-        What its tasks may need; may be repeated.
+        Permission of the execution that its tasks may require; can be repeated.
     """
 
-    async def work(client: "Client") -> int:
+    value = read_value(input, "--input")
+    labels = parse_pairs(label or ())
+
+    async def start_execution(client: "Client") -> int:
         handle = await client.start(
             workflow,
             value,
             request_id=request_id,
-            version=chosen(version),
-            wait=min(timeout, TOLD_AFTER_S) if wait else 0,
+            version=parse_version(version),
+            wait=min(timeout, EXPLAINED_AFTER_S) if wait else 0,
             labels=labels,
             permissions=permission or (),
         )
@@ -91,38 +102,29 @@ def start(
             return exit_codes.DONE
         output.line(handle.id)
         if not handle.created:
-            before = request_id and (await handle.describe()).request_id == request_id
-            how = "was started before" if before else "is the execution of another start"
-            output.problem(f"it {how}; nothing new was started")
+            repeated = request_id and (await handle.describe()).request_id == request_id
+            origin = "an earlier request with this id" if repeated else "another request"
+            output.problem(f"no new execution; this one was started by {origin}")
         elif (hold := (await handle.describe()).hold) is not None:
-            output.problem(f"it waits to begin: {waits(hold)}")
+            output.problem(f"waits to begin: {describe_hold(hold)}")
         return exit_codes.DONE
 
-    value = None
-    labels: dict[str, str] = {}
-
-    def read_and_run() -> int:
-        nonlocal value
-        value = read_value(input, "--input")
-        labels.update(pairs(label or ()))
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, start_execution)
 
 
 async def _wait(client: "Client", handle: "Handle", timeout: float) -> None:
-    """Waits for the end; says first what an execution that is still open waits for."""
+    """Wait until the execution ends; first explain one that is still running."""
     if not (await handle.describe()).status.ended:
         explained = await client.explain(handle.id)
         for found in explained.findings[:CAUSES_SHOWN_MAX]:
             task = f"{found.task_id}: " if found.task_id else ""
             output.problem(f"waiting: {task}{found.text} [{found.cause}]")
-        output.problem(f"`flowmesh explain {handle.id}` says what helps")
+        output.problem(f"`flowmesh explain {handle.id}` shows remedies")
     await handle.wait(timeout)
 
 
-def pairs(texts: Iterable[str]) -> dict[str, str]:
-    """Options written as name=value."""
+def parse_pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Return the values of options of the form name=value by their names."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -132,17 +134,17 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def waits(hold: "Hold") -> str:
-    """What an execution waits for to begin, in a sentence."""
+def describe_hold(hold: "Hold") -> str:
+    """Return the condition under which a held execution begins."""
     key = f" with the key {hold.key!r}" if hold.key else ""
     if hold.reason == "turn":
-        return f"others{key} run; `flowmesh explain` says which"
-    quiet = f", unless another is started{key}" if hold.reason == "debounce" else ""
-    return f"at {output.moment(hold.until)}{quiet}"
+        return f"for other executions{key}; `flowmesh explain` lists them"
+    condition = f", unless another one is started{key}" if hold.reason == "debounce" else ""
+    return f"until {output.moment(hold.until)}{condition}"
 
 
 def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
-    """Prints it; the exit code says whether it completed."""
+    """Print the execution. Return 1 if it ended without completing."""
     completed = execution.status == "completed"
     code = exit_codes.DONE if completed or not execution.status.ended else exit_codes.FAILED
     if common.structured:
@@ -157,13 +159,13 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
         f"  {execution.status}  {took}".rstrip()
     )
     if execution.hold is not None:
-        output.line(f"  waits to begin: {waits(execution.hold)}")
+        output.line(f"  waits to begin: {describe_hold(execution.hold)}")
     if execution.failure is not None:
         output.line(f"  {execution.failure}")
     if execution.erasure is not None:
-        by = execution.erasure.actor or "somebody"
+        actor = execution.erasure.actor or "unknown"
         at = output.moment(execution.erasure.at)
-        output.line(f"  values erased {at} by {by}: {execution.erasure.reason}")
+        output.line(f"  values erased {at} by {actor}: {execution.erasure.reason}")
     if not brief:
         output.line(f"  started {output.moment(execution.started_at)}")
         output.line(f"  input   {output.compact(value_json(execution.input))}")
@@ -171,20 +173,21 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
             output.line(f"  variable {name} = {output.compact(value)}")
     if not brief or not completed:
         now = datetime.now(UTC)
-        nodes, left_out = in_lines(execution.nodes)
+        nodes, omitted = shown_nodes(execution.nodes)
         for node in nodes:
             output.line(f"  {node_line(node, now)}")
             for line in traceback_of(node):
                 output.line(f"      {line}")
-        if left_out:
-            output.line(f"  … {left_out:,} more tasks of items that have ended; --json has them")
+        if omitted:
+            output.line(f"  … {omitted:,} more ended tasks of items; --json lists them")
     if completed:
         output.document(value_json(execution.output))
     return code
 
 
-def executions(
-    execution: ExecutionId = "",
+@command
+async def executions(
+    execution: ExecutionArgument = "",
     /,
     *,
     task: NodeId = "",
@@ -195,29 +198,26 @@ def executions(
     limit: int = LIMIT,
     common: Common = COMMON,
 ) -> int:
-    """Show an execution with all its tasks; without an id list executions, newest first.
+    """Show an execution with all its tasks; without an id, list executions, newest first.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     task
-        Show only this task of the execution, with its output, such as each[3]/charge.
+        Show only this task of the execution with its output, such as each[3]/charge.
     workflow
-        Only those of this workflow.
+        List only executions of this workflow.
     status
-        Only those in this status; may be repeated.
+        List only executions with this status; can be repeated.
     after
-        Only those started after this time.
+        List only executions started after this time.
     before
-        Only those started before this time.
+        List only executions started before this time.
     limit
-        At most so many; 0 is all.
+        Maximum length of the list; 0 lists all.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         if execution:
-            one_only(execution, workflow, status, after, before)
+            reject_filters(execution, workflow, status, after, before)
             if task:
                 found_node = await client.get_execution(execution, node=task)
                 output.document(node_json(found_node.nodes[0]))
@@ -226,34 +226,25 @@ def executions(
             return exit_codes.DONE
         if task:
             raise Refused("--task needs the id of an execution", code=exit_codes.USAGE)
-        found: list[Execution] = []
-        async for each in client.list_executions(
+        matching = client.list_executions(
             workflow_id=workflow,
             statuses=status or (),
             started_after=after,
             started_before=before,
-        ):
-            found.append(each)
-            if len(found) == limit:
-                break
-        if common.structured:
-            output.document([execution_json(each, whole=False) for each in found])
-            return exit_codes.DONE
-        table(found)
+        )
+        table(await collect(matching, limit))
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def one_only(name: str, *filters: object) -> None:
-    """Refuses filters of a list beside the name of one thing."""
+def reject_filters(name: str, *filters: object) -> None:
+    """Raise Refused if filters of a list are combined with the name of an object."""
     if any(filters):
-        hint = f"leave out the filters to show {name}, or the name to list"
-        raise Refused(f"a filter does not go with {name}", hint, exit_codes.USAGE)
+        hint = f"omit the filters to show {name}, or the name to list"
+        raise Refused(f"filters cannot be combined with {name}", hint, exit_codes.USAGE)
 
 
-def table(found: Iterable["Execution"]) -> None:
-    """A line for each execution."""
+def table(found: Sequence["Execution"]) -> None:
+    """Print executions as a table, or as a document without their tasks and values."""
     rows = [
         (
             execution.id,
@@ -267,125 +258,83 @@ def table(found: Iterable["Execution"]) -> None:
         )
         for execution in found
     ]
-    output.columns(HEADER, rows, none="No executions found.", only_wide=ONLY_WIDE)
+    documents = [execution_json(execution, whole=False) for execution in found]
+    output.listing(documents, HEADER, rows, none="No executions found.", only_wide=ONLY_WIDE)
 
 
-def cancel(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
-    """Cancel an execution: open tasks are stopped, no further one starts.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    reason
-        Why; kept in its history.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def cancel(
+    execution: ExecutionArgument, /, *, reason: HistoryReason = "", common: Common = COMMON
+) -> int:
+    """Cancel an execution: running tasks are stopped, and no new task starts."""
+    async with connected(common) as client:
         await client.handle(execution).cancel(reason)
-        return _told(common, execution, "canceled")
-
-    return run(common, work)
+    return _show_status(execution, "canceled")
 
 
-def pause(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
-    """Let nothing of an execution begin any more; what workers have goes on.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    reason
-        Why; kept in its history.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def pause(
+    execution: ExecutionArgument, /, *, reason: HistoryReason = "", common: Common = COMMON
+) -> int:
+    """Pause an execution; no new task starts until it is resumed. Running tasks continue."""
+    async with connected(common) as client:
         await client.handle(execution).pause(reason)
-        return _told(common, execution, "paused")
-
-    return run(common, work)
+    return _show_status(execution, "paused")
 
 
-def resume(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
-    """Let a paused execution go on with everything that waited.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    reason
-        Why; kept in its history.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def resume(
+    execution: ExecutionArgument, /, *, reason: HistoryReason = "", common: Common = COMMON
+) -> int:
+    """Resume a paused execution with its waiting tasks."""
+    async with connected(common) as client:
         await client.handle(execution).resume(reason)
-        return _told(common, execution, "running")
-
-    return run(common, work)
+    return _show_status(execution, "running")
 
 
-def terminate(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
-    """End an execution at once, without any clean-up its definition asks for.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    reason
-        Why; kept in its history.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def terminate(
+    execution: ExecutionArgument, /, *, reason: HistoryReason = "", common: Common = COMMON
+) -> int:
+    """End an execution immediately, without compensation."""
+    async with connected(common) as client:
         await client.handle(execution).terminate(reason)
-        return _told(common, execution, "terminated")
-
-    return run(common, work)
+    return _show_status(execution, "terminated")
 
 
+@command
 def signal(
-    execution: ExecutionId,
+    execution: ExecutionArgument,
     name: str,
     /,
     *,
     payload: JsonText = "null",
-    request_id: str = "",
+    request_id: RequestId = "",
     common: Common = COMMON,
 ) -> int:
     """Send a signal to a running execution.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     name
         Name of the signal.
     payload
         JSON, @file, or - for standard input.
-    request_id
-        Again with the same one sends nothing.
     """
 
-    async def work(client: "Client") -> int:
+    value = read_value(payload, "--payload")
+
+    async def send(client: "Client") -> int:
         sequence = await client.handle(execution).signal(name, value, request_id=request_id)
-        if common.structured:
-            output.document({"executionId": execution, "signal": name, "sequence": sequence})
-        else:
-            output.line(f"{execution}: {name} is event {sequence}")
+        output.result(
+            {"executionId": execution, "signal": name, "sequence": sequence},
+            f"{execution}: {name} is event {sequence}",
+        )
         return exit_codes.DONE
 
-    value = None
-
-    def read_and_run() -> int:
-        nonlocal value
-        value = read_value(payload, "--payload")
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, send)
 
 
-def _told(common: Common, execution: str, status: str) -> int:
-    if common.structured:
-        output.document({"executionId": execution, "status": status})
-    else:
-        output.line(f"{execution}: {status}")
+def _show_status(execution: str, status: str) -> int:
+    output.result({"executionId": execution, "status": status}, f"{execution}: {status}")
     return exit_codes.DONE

@@ -1,13 +1,13 @@
-"""`state-at`, `compare`, `watch-variable`, `explain`, `bottlenecks`: what histories tell."""
+"""`state-at`, `compare`, `watch-variable`, `explain`, `bottlenecks`: reports of insight."""
 
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, Target, WorkflowId
-from flowmesh.cli.common import COMMON, Common, guarded, run
-from flowmesh.cli.definitions.offline import checked
+from flowmesh.cli.arguments import ExecutionArgument, ExecutionId, Target, WorkflowArgument
+from flowmesh.cli.common import COMMON, Common, command, connected, run
+from flowmesh.cli.definitions.offline import check_offline
 from flowmesh.cli.definitions.sources import read_source
 from flowmesh.cli.refusals import Refused
 
@@ -23,36 +23,34 @@ WIDTH = 80
 HALF = 26
 ACTIONS = {"set": "set", "read": "read", "pass": ""}
 STUCK = frozenset({"NO_WORKER", "PARTITION_UNOWNED", "GOES_ROUND", "NOTHING_OPEN"})
-"""Causes that nothing but somebody's doing ends."""
+"""Causes that end only by an action of an operator."""
 
 
-def document(report: "Part") -> None:
-    """A report as REST shows it."""
+def print_report(report: "Part") -> None:
+    """Write a report in its REST form."""
     from msgspec import to_builtins
 
     output.document(to_builtins(report))
 
 
-def state_at(execution: ExecutionId, at: str = "", /, *, common: Common = COMMON) -> int:
-    """Show an execution as it was after one of its events, or at a time.
+@command
+async def state_at(
+    execution: ExecutionArgument, at: str = "", /, *, common: Common = COMMON
+) -> int:
+    """Show the state of an execution after an event, or at a time.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     at
-        A sequence of its history, or a time such as 2026-01-31T12:00:00Z; the end without one.
+        Sequence of an event, or a time such as 2026-01-31T12:00:00Z; the last event by default.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         report = await client.state_at(execution, _moment(at))
         if common.structured:
-            document(report)
+            print_report(report)
         else:
             _show_state(report)
         return exit_codes.DONE
-
-    return run(common, work)
 
 
 def _moment(text: str) -> int | datetime:
@@ -63,8 +61,9 @@ def _moment(text: str) -> int | datetime:
     try:
         moment = datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        hint = "a sequence such as 42, or a time such as 2026-01-31T12:00:00Z"
-        raise Refused(f"{text!r} is neither", hint, exit_codes.USAGE) from None
+        hint = "write 42, or 2026-01-31T12:00:00Z"
+        text = f"{text!r} is neither the sequence of an event nor a time"
+        raise Refused(text, hint, exit_codes.USAGE) from None
     return moment
 
 
@@ -99,26 +98,24 @@ def _show_state(report: "StateAt") -> None:
         _line(f"  states.{name} = {output.compact(value)}")
 
 
-def compare(left: ExecutionId, right: ExecutionId, /, *, common: Common = COMMON) -> int:
-    """Show two executions side by side. Exit code 1 if they differ.
+@command
+async def compare(left: ExecutionId, right: ExecutionId, /, *, common: Common = COMMON) -> int:
+    """Compare two executions side by side. Exit code 1 if they differ.
 
     Parameters
     ----------
     left
-        Id of an execution.
+        Id of the first execution.
     right
-        Id of another one.
+        Id of the second execution.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         report = await client.compare(left, right)
         if common.structured:
-            document(report)
+            print_report(report)
         else:
             _show_comparison(report)
         return exit_codes.DONE if report.same else exit_codes.FAILED
-
-    return run(common, work)
 
 
 def _show_comparison(report: "Comparison") -> None:
@@ -142,7 +139,7 @@ def _show_comparison(report: "Comparison") -> None:
     if divergence:
         output.line(f"first divergence: {divergence.text}")
     else:
-        output.line("they went the same way" if report.same else "they end differently")
+        output.line("no difference" if report.same else "they end differently")
 
 
 def _node_side(side: "NodeSide | Any") -> str:
@@ -163,33 +160,31 @@ def _show_differences(name: str, differences: "list[Any]") -> None:
 
 
 def _beside(name: str, left: str, right: str) -> None:
-    """A name and two sides, in 80 columns."""
+    """Print a name and two values in 80 columns."""
     width = WIDTH - 2 * HALF - 4
     parts = (_cut(name, width).ljust(width), _cut(left, HALF).ljust(HALF), _cut(right, HALF))
     output.line("  ".join(parts).rstrip())
 
 
-def watch_variable(execution: ExecutionId, path: str, /, *, common: Common = COMMON) -> int:
-    """Follow a value along the chain of tasks: who set it, who read it, what it was.
+@command
+async def watch_variable(
+    execution: ExecutionArgument, path: str, /, *, common: Common = COMMON
+) -> int:
+    """Trace a value through the tasks of an execution: writers, readers and values.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     path
-        As templates write it: input.order.id, tasks.charge.output.amount, context.total,
+        Path as in templates: input.order.id, tasks.charge.output.amount, context.total,
         states.loop.count, signals.approved.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         report = await client.watch_variable(execution, path)
         if common.structured:
-            document(report)
+            print_report(report)
         else:
             _show_watch(report)
         return exit_codes.DONE
-
-    return run(common, work)
 
 
 def _show_watch(report: "Watch") -> None:
@@ -203,37 +198,38 @@ def _show_watch(report: "Watch") -> None:
     if report.readers:
         _line(f"read by {', '.join(report.readers)}")
     if report.truncated:
-        output.problem("flowmesh: the history is longer than what is shown")
+        output.problem("flowmesh: the history is longer; the list is truncated")
 
 
+@command
 def explain(target: Target, /, *, task: str = "", common: Common = COMMON) -> int:
-    """Say why an execution, or a task of it, waits; or what is wrong with a workflow.
+    """Explain why an execution or one of its tasks waits, or report obstacles in a workflow.
 
-    An execution by its id; a workflow by its id, or a file of definitions: then what would keep
-    its executions from ending, which are circles, missing workers and limits that do not fit.
-    Exit code 1 where nothing goes on by itself.
+    For a workflow, by id or as a file, the command reports conditions that prevent its executions
+    from ending: cycles, missing workers, and conflicting limits.
+    Exit code 1 if an operator must act.
 
     Parameters
     ----------
     target
         Id of an execution or of a workflow, or a file.
     task
-        Only why this task of the execution waits.
+        Explain only this task of the execution.
     """
     if Path(target).is_file():
-        return guarded(common, lambda: _explain_file(common, target))
+        return _explain_file(common, target)
+    return run(common, lambda client: _explain(client, common, target, task))
 
-    async def work(client: "Client") -> int:
-        if not target.startswith("exec-"):
-            return _show_diagnosis(common, await client.explain_workflow(target))
-        report = await client.explain(target, task)
-        if common.structured:
-            document(report)
-        else:
-            _show_explanation(report)
-        return _code(report.findings)
 
-    return run(common, work)
+async def _explain(client: "Client", common: Common, target: str, task: str) -> int:
+    if not target.startswith("exec-"):
+        return _show_diagnosis(common, await client.explain_workflow(target))
+    report = await client.explain(target, task)
+    if common.structured:
+        print_report(report)
+    else:
+        _show_explanation(report)
+    return _code(report.findings)
 
 
 def _code(findings: "list[Finding]") -> int:
@@ -246,7 +242,7 @@ def _show_explanation(report: "Explanation") -> None:
         _show_finding(each)
     if report.truncated:
         counts = ", ".join(f"{count} {cause}" for cause, count in report.counts.items())
-        _line(f"in all: {counts}")
+        _line(f"in total: {counts}")
     if report.next_at:
         output.line(f"next timer {output.moment(report.next_at)}")
     if report.ends_by:
@@ -264,37 +260,37 @@ def _show_finding(found: "Finding") -> None:
 
 
 def _explain_file(common: Common, name: str) -> int:
-    """What is wrong with a definition, found in this process: no suite is needed."""
+    """Report the obstacles in a workflow of a file, without a suite."""
     from flowmesh.definitions import errors_in
     from flowmesh.dryrun.source import bundled_task, plan_in
     from flowmesh.insight.causes import Cause, Diagnosis, finding
     from flowmesh.insight.diagnosing import diagnose
     from flowmesh.plan import compile_plan
 
-    here = checked(read_source([name]))
-    wrong = errors_in(here.problems)
-    if not wrong and here.unchecked:
-        names = ", ".join(here.unchecked)
-        text = f"{name} cannot be explained without {names}, not bundled with Flowmesh"
+    checked = check_offline(read_source([name]))
+    errors = errors_in(checked.problems)
+    if not errors and checked.unchecked:
+        names = ", ".join(checked.unchecked)
+        text = f"{name} uses unknown tasks: {names}; not in the file and not bundled with Flowmesh"
         raise Refused(text, "register it, and explain the workflow by its id")
-    if wrong:
+    if errors:
         found = [
             finding(
                 Cause.GRAPH_CYCLE if each.code == "GRAPH_CYCLE" else Cause.DEFINITION_INVALID,
                 problem=each.message,
                 code=each.code,
             )
-            for each in wrong
+            for each in errors
         ]
         return _show_diagnosis(common, Diagnosis(workflow=name, version=0, findings=found))
     return _show_diagnosis(
-        common, diagnose(compile_plan(plan_in(here.reading, bundled_task, "")), None)
+        common, diagnose(compile_plan(plan_in(checked.reading, bundled_task, "")), None)
     )
 
 
 def _show_diagnosis(common: Common, report: "Diagnosis") -> int:
     if common.structured:
-        document(report)
+        print_report(report)
     else:
         version = f" v{report.version}" if report.version else ""
         found = f"{len(report.findings)} found" if report.findings else "nothing found"
@@ -304,26 +300,24 @@ def _show_diagnosis(common: Common, report: "Diagnosis") -> int:
     return exit_codes.FAILED if report.findings else exit_codes.DONE
 
 
-def bottlenecks(workflow: WorkflowId, /, *, executions: int = 0, common: Common = COMMON) -> int:
-    """Rank the tasks of a workflow by the time they cost its last executions.
+@command
+async def bottlenecks(
+    workflow: WorkflowArgument, /, *, executions: int = 0, common: Common = COMMON
+) -> int:
+    """Rank the tasks of a workflow by their cost in time in the last executions.
 
     Parameters
     ----------
-    workflow
-        Id of the workflow.
     executions
-        Of how many executions at most; 0 is 100.
+        Maximum number of executions to analyze; 0 is 100.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         report = await client.bottlenecks(workflow, executions=executions)
         if common.structured:
-            document(report)
+            print_report(report)
         else:
             _show_bottlenecks(report)
         return exit_codes.DONE
-
-    return run(common, work)
 
 
 def _show_bottlenecks(report: "Bottlenecks") -> None:

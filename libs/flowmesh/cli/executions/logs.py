@@ -1,19 +1,17 @@
-"""`logs`: what the tasks of an execution wrote, and why attempts failed, in the order of time."""
+"""`logs`: log lines of the tasks of an execution and failures of attempts, by time."""
 
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, NodeId
-from flowmesh.cli.common import COMMON, Common, run
+from flowmesh.cli.arguments import ExecutionArgument, Flag, NodeId
+from flowmesh.cli.common import COMMON, Common, command, connected
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Event
 
-# Events of which each ends an attempt or an execution, with the level of its failure.
+# Events that end an attempt or an execution, with the level of their failure.
 LEVELS = {
     "TaskRetrying": "warning",
     "TaskFailed": "error",
@@ -22,29 +20,27 @@ LEVELS = {
 }
 
 
-def logs(
-    execution: ExecutionId,
+@command
+async def logs(
+    execution: ExecutionArgument,
     /,
     *,
     task: NodeId = "",
-    follow: Annotated[bool, Parameter(name=["--follow"], negative="")] = False,
+    follow: Flag = False,
     common: Common = COMMON,
 ) -> int:
     """Print the log lines of an execution's tasks and the failures of their attempts.
 
-    Lines of an attempt are stored when it ends and show that time.
+    The lines of an attempt are stored when it ends, and have the time of its end.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     task
         Only lines of this task.
     follow
-        Go on until the execution ends.
+        Follow the execution until it ends.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         printed = False
         async for event in _events(client, execution, follow=follow):
             if task and event.node != task:
@@ -56,25 +52,23 @@ def logs(
             output.nothing("No log lines found.")
         return exit_codes.DONE
 
-    return run(common, work)
-
 
 async def _events(client: "Client", execution: str, *, follow: bool) -> AsyncIterator["Event"]:
     if follow:
-        await client.get_execution(execution)  # an unknown one is an error, not a silent wait
+        await client.get_execution(execution)  # raises NotFound instead of waiting
     found = client.handle(execution).events() if follow else client.history(execution)
     async for event in found:
         yield event
 
 
 def entries(event: "Event") -> Iterator[dict[str, Any]]:
-    """What an event says for a log: lines of the handler first, then the failure."""
+    """Yield the log entries of an event: lines of the handler, then the failure."""
     error = event.data.get("error")
     failure = error if isinstance(error, dict) else {}
-    # The failure of an execution repeats what the event of its task has said.
+    # The failure of an execution repeats the details of the task's event.
     details = failure.get("details") if event.node else None
-    noted = event.data.get("metadata") or details
-    lines = noted.get("log") if isinstance(noted, dict) else None
+    metadata = event.data.get("metadata") or details
+    lines = metadata.get("log") if isinstance(metadata, dict) else None
     for line in lines if isinstance(lines, list) else []:
         if isinstance(line, dict):
             yield line

@@ -1,4 +1,4 @@
-"""`retention`, `archive`, `delete` and `erase`: what becomes of executions that have ended."""
+"""`retention`, `archive`, `delete` and `erase`: storage of ended executions."""
 
 import re
 import sys
@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, WorkflowId
-from flowmesh.cli.common import COMMON, Common, run
+from flowmesh.cli.arguments import ExecutionArgument, HistoryReason, WorkflowId
+from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.executions.executions import show, table
-from flowmesh.cli.executions.shapes import execution_json
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -19,148 +18,103 @@ _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SPAN = re.compile(r"([0-9]{1,6})([mhd])")
 
 
-def show_retention(*, common: Common = COMMON) -> int:
-    """Show how long ended executions of the namespace are kept."""
-
-    async def work(client: "Client") -> int:
-        return await _retention(client, common)
-
-    return run(common, work)
+@command
+async def show_retention(*, common: Common = COMMON) -> int:
+    """Show the retention of ended executions in the namespace."""
+    async with connected(common) as client:
+        return await _show_retention(client, common)
 
 
-def set_retention(span: str, /, *, common: Common = COMMON) -> int:
-    """Set how long ended executions of the namespace are kept.
+@command
+async def set_retention(span: str, /, *, common: Common = COMMON) -> int:
+    """Set the retention of ended executions in the namespace.
 
     Parameters
     ----------
     span
-        Such as 90m, 12h or 30d; `default` goes back to the setting of the suite.
+        Duration such as 90m, 12h or 30d; `default` restores the setting of the suite.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         found = _SPAN.fullmatch(span)
         if found is None and span != "default":
-            raise Refused(f"{span!r} is no span of time", "such as 90m, 12h, 30d, or default")
+            raise Refused(f"{span!r} is not a duration", "write 90m, 12h, 30d, or default")
         await client.set_retention(int(found[1]) * _UNITS_MS[found[2]] if found else 0)
-        return await _retention(client, common)
-
-    return run(common, work)
+        return await _show_retention(client, common)
 
 
-async def _retention(client: "Client", common: Common) -> int:
-    kept_ms, own = await client.retention()
-    if common.structured:
-        output.document({"retentionMs": kept_ms, "own": own})
-    else:
-        whose = "said by the namespace" if own else "the setting of the suite"
-        output.line(f"{kept_ms / 86_400_000:g} days, {whose}")
+async def _show_retention(client: "Client", common: Common) -> int:
+    retention_ms, own = await client.retention()
+    source = "set for the namespace" if own else "the setting of the suite"
+    output.result(
+        {"retentionMs": retention_ms, "own": own}, f"{retention_ms / 86_400_000:g} days, {source}"
+    )
     return exit_codes.DONE
 
 
-def list_archived(
+@command
+async def list_archived(
     *,
     workflow: WorkflowId = "",
     after: datetime | None = None,
     before: datetime | None = None,
     common: Common = COMMON,
 ) -> int:
-    """List executions in the archive, oldest first, at most 1,000.
+    """List archived executions, oldest first, at most 1,000.
 
     Parameters
     ----------
     workflow
-        Only those of this workflow.
+        Only executions of this workflow.
     after
-        Only those started after this time.
+        Only executions started after this time.
     before
-        Only those started before this time.
+        Only executions started before this time.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         found = await client.list_archived(
             workflow_id=workflow, started_after=after, started_before=before
         )
-        if common.structured:
-            output.document([execution_json(each, whole=False) for each in found])
-        else:
-            table(found)
+        table(found)
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def show_archived(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
-    """Write an archived execution as its file has it: JSON lines.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def show_archived(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+    """Print the archive file of an execution: JSON lines."""
+    async with connected(common) as client:
         sys.stdout.write((await client.archived_document(execution)).decode())
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def restore_view(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
-    """Show an archived execution as it was shown before.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def restore_view(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+    """Show an archived execution like a stored one."""
+    async with connected(common) as client:
         found = await client.get_execution(execution)
         if not found.archived:
-            raise Refused(f"{execution} is not in the archive yet", "`flowmesh get execution`")
+            raise Refused(f"{execution} is not archived", "use `flowmesh get execution`")
         show(common, found)
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def delete(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
-    """Delete an ended execution with its history, from the archive too.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def delete(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+    """Delete an ended execution with its history, also from the archive."""
+    async with connected(common) as client:
         await client.delete_execution(execution)
-        return _told(common, execution, "deleted")
-
-    return run(common, work)
+        return _show_change(execution, "deleted")
 
 
-def erase(execution: ExecutionId, /, *, reason: str = "", common: Common = COMMON) -> int:
-    """Erase input, outputs and every other value of an ended execution.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    reason
-        Why; kept in its history with who and when.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def erase(
+    execution: ExecutionArgument, /, *, reason: HistoryReason = "", common: Common = COMMON
+) -> int:
+    """Erase input, outputs and all other values of an ended execution."""
+    async with connected(common) as client:
         await client.erase_execution(execution, reason)
-        return _told(common, execution, "erased")
-
-    return run(common, work)
+        return _show_change(execution, "erased")
 
 
-def _told(common: Common, execution: str, what: str) -> int:
-    if common.structured:
-        output.document({"executionId": execution, what: True})
-    else:
-        output.line(f"{execution}: {what}")
+def _show_change(execution: str, change: str) -> int:
+    output.result({"executionId": execution, change: True}, f"{execution}: {change}")
     return exit_codes.DONE

@@ -1,61 +1,51 @@
-"""`search`, `attributes`, and the counts of `stats --group-by`."""
+"""`search`, `attributes`, and the groups of `stats --group-by`."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import orjson
-from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId
-from flowmesh.cli.common import COMMON, Common, run
-from flowmesh.cli.executions.executions import pairs, table
-from flowmesh.cli.executions.shapes import execution_json
+from flowmesh.cli.arguments import ExecutionArgument, Texts
+from flowmesh.cli.common import COMMON, Common, collect, command, connected
+from flowmesh.cli.executions.executions import parse_pairs, table
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client, Execution
+    from flowmesh.sdk import Client
     from flowmesh.sdk.client.parts.executions import SearchValue
 
 LIMIT = 100
 
 
-def search(
+@command
+async def search(
     filter: str = "", /, *, order_by: str = "", limit: int = LIMIT, common: Common = COMMON
 ) -> int:
-    """List the executions that a filter takes, newest first.
+    """List the executions that match a filter, newest first.
 
-    A filter is such as `status = failed AND label.team = "pay" AND started > "-24h"`; fields are
+    Example of a filter: `status = failed AND label.team = "pay" AND started > "-24h"`. Fields:
     id, workflow, version, status, started, ended, duration, requestId, error, error.class,
     label.<name>, attr.<name> and input.<path>.
 
     Parameters
     ----------
     filter
-        Which executions; all if left out.
+        Filter; all executions by default.
     order_by
-        started, ended, label.<name>, attr.<name> or input.<path>, then asc or desc.
+        started, ended, label.<name>, attr.<name> or input.<path>, followed by asc or desc.
     limit
-        At most so many; 0 is all.
+        Maximum length of the list; 0 lists all.
     """
-
-    async def work(client: "Client") -> int:
-        found: list[Execution] = []
-        async for execution in client.list_executions(filter=filter, order_by=order_by):
-            found.append(execution)
-            if len(found) == limit:
-                break
-        if common.structured:
-            output.document([execution_json(execution, whole=False) for execution in found])
-        else:
-            table(found)
+    async with connected(common) as client:
+        table(await collect(client.list_executions(filter=filter, order_by=order_by), limit))
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-async def grouped(client: "Client", common: Common, filter: str, group_by: Sequence[str]) -> int:
-    """Prints how many executions a filter takes, the largest group first."""
+async def show_groups(
+    client: "Client", common: Common, filter: str, group_by: Sequence[str]
+) -> int:
+    """Print the number of executions that match a filter by groups, the largest first."""
     counted = await client.count_executions(filter, group_by=group_by)
     if common.structured:
         output.document(
@@ -78,37 +68,33 @@ async def grouped(client: "Client", common: Common, filter: str, group_by: Seque
     return exit_codes.DONE
 
 
-def attributes(
-    execution: ExecutionId,
+@command
+async def attributes(
+    execution: ExecutionArgument,
     /,
     *values: str,
-    remove: Annotated[list[str] | None, Parameter(negative="")] = None,
+    remove: Texts = None,
     common: Common = COMMON,
 ) -> int:
-    """Set search attributes of a running execution that its workflow declares.
+    """Set search attributes of a running execution; its workflow must declare them.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     values
-        As name=value; a value is JSON, a time as 2026-11-01T08:00:00Z, or text.
+        name=value; the value is JSON, a time such as 2026-11-01T08:00:00Z, or text.
     remove
-        Name of one to remove; may be repeated.
+        Name of an attribute to remove; can be repeated.
     """
-
-    async def work(client: "Client") -> int:
-        wanted = {name: _value(text) for name, text in pairs(values).items()}
+    async with connected(common) as client:
+        changes = {name: _value(text) for name, text in parse_pairs(values).items()}
         sequence = await client.set_search_attributes(
-            execution, {**wanted, **dict.fromkeys(remove or ())}
+            execution, {**changes, **dict.fromkeys(remove or ())}
         )
-        if common.structured:
-            output.document({"executionId": execution, "sequence": sequence})
-        else:
-            output.line(f"{execution}: set by event {sequence}")
+        output.result(
+            {"executionId": execution, "sequence": sequence},
+            f"{execution}: set by event {sequence}",
+        )
         return exit_codes.DONE
-
-    return run(common, work)
 
 
 def _value(text: str) -> "SearchValue":

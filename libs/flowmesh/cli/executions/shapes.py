@@ -10,9 +10,9 @@ from flowmesh.tasktypes.builtin.control import APPROVAL, RECEIVE, SIGNAL
 if TYPE_CHECKING:
     from flowmesh.sdk import Execution, Failure, Items, Node
 
-# So long may a worker have a task before its execution's history tells.
-UNTOLD_MS = 1_000
-# Tasks of items that have ended well, in lines of text.
+# A worker may have started a task this long ago without an event in the history.
+START_REPORTED_MS = 1_000
+# The most lines of text for completed or skipped tasks of items.
 ENDED_LINES_MAX = 100
 MARKS = {
     "pending": "·",
@@ -29,7 +29,7 @@ MARKS = {
 
 
 def value_json(value: Any) -> Any:
-    """A value above 256 KiB is shown by its digest and size."""
+    """Return the value; for one above 256 KiB its digest and size."""
     from flowmesh.sdk import StoredValue
 
     if isinstance(value, StoredValue):
@@ -144,26 +144,26 @@ def node_json(node: "Node") -> dict[str, Any]:
     return shown
 
 
-# Nodes that no worker has, and what lets them go on.
-_WAITED_FOR = {
-    RECEIVE.name: "waits for a call; `flowmesh hooks` shows where",
+# The conditions that running nodes without a worker wait for, by task type.
+_WAITS = {
+    RECEIVE.name: "waits for a call; `flowmesh hooks` shows its URL",
     SIGNAL.name: "waits for a signal",
-    "subworkflow": "waits for the execution that it started",
+    "subworkflow": "waits for its child execution",
     "continueAsNew": "starts the next run",
 }
 _CONTAINERS = frozenset({"map", "group", "states"})
 
 
-def in_lines(nodes: Sequence["Node"]) -> tuple[list["Node"], int]:
-    """The nodes to print, and how many are left out: tasks of items that have ended well."""
-    shown, room = [], ENDED_LINES_MAX
+def shown_nodes(nodes: Sequence["Node"]) -> tuple[list["Node"], int]:
+    """Return the nodes to print, and the number of omitted completed tasks of items."""
+    shown, remaining = [], ENDED_LINES_MAX
     for node in nodes:
         if "/" in node.id and node.status in ("completed", "skipped"):
-            room -= 1
-            if room < 0:
+            remaining -= 1
+            if remaining < 0:
                 continue
         shown.append(node)
-    return shown, max(0, -room)
+    return shown, max(0, -remaining)
 
 
 def node_line(node: "Node", now: datetime) -> str:
@@ -177,40 +177,40 @@ def node_line(node: "Node", now: datetime) -> str:
     if node.failure is not None and node.status != "completed":
         parts.append(f"{node.failure.error_class}: {node.failure.message}")
     if node.status == "running" or node.held:
-        parts.append(doing(node, now) if node.status == "running" else "stopped here")
+        parts.append(progress_text(node, now) if node.status == "running" else "stopped here")
     return "  ".join(parts)
 
 
-def _progress(items: "Items") -> str:
+def _items_text(items: "Items") -> str:
     failed = f", {items.failed} failed" if items.failed else ""
     done = items.completed + items.failed
     return f"{done} of {items.total} items done{failed}, {items.running} running"
 
 
 def traceback_of(node: "Node") -> list[str]:
-    """The lines of the traceback of a Python handler whose last attempt failed."""
+    """Return the lines of the traceback if the last attempt of a Python handler failed."""
     details = node.failure.details if node.failure is not None else None
     text = details.get("traceback") if isinstance(details, dict) else None
     return text.splitlines() if isinstance(text, str) and node.status != "completed" else []
 
 
-def doing(node: "Node", now: datetime) -> str:
-    """What a running node waits for: time, a worker, or the worker that has it; or somebody."""
+def progress_text(node: "Node", now: datetime) -> str:
+    """Return the progress of a running node: its worker, or the condition it waits for."""
     if node.held:
         return "held: retry, skip, complete or fail it"
     if node.task_type == APPROVAL.name:
-        return f"asks {', '.join(node.assignees) or 'anybody'}"
+        return f"waits for approval by {', '.join(node.assignees) or 'any person'}"
     if node.due_at is not None:
         left = output.duration(max(0.0, (node.due_at - now).total_seconds() * 1_000))
         return f"due in {left}" if node.failure is None else f"next attempt in {left}"
-    if node.task_type in _WAITED_FOR:
-        return _WAITED_FOR[node.task_type]
+    if node.task_type in _WAITS:
+        return _WAITS[node.task_type]
     since_ms = max(0.0, (now - (node.scheduled_at or now)).total_seconds() * 1_000)
     waited = output.duration(since_ms)
     if node.task_type in _CONTAINERS:
-        return _progress(node.items) if node.items is not None else f"for {waited}"
+        return _items_text(node.items) if node.items is not None else f"for {waited}"
     if node.worker_id:
         return f"for {waited} at {node.worker_id}"
-    if since_ms < UNTOLD_MS:
+    if since_ms < START_REPORTED_MS:
         return f"for {waited}"
     return f"waits {waited} for a worker that serves {node.task_type}"

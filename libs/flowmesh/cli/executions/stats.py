@@ -1,30 +1,26 @@
-"""`stats`: how many executions there were, and how long they and their tasks took."""
+"""`stats`: counts and durations of executions and their tasks."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import WorkflowId
-from flowmesh.cli.common import COMMON, Common, run
-from flowmesh.cli.executions.searching import grouped
-
-if TYPE_CHECKING:
-    from flowmesh.sdk import Client
+from flowmesh.cli.arguments import Texts, WorkflowId
+from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.cli.executions.searching import show_groups
 
 
-def stats(
+@command
+async def stats(
     workflow: WorkflowId = "",
     /,
     *,
-    group_by: Annotated[list[str] | None, Parameter(negative="")] = None,
+    group_by: Texts = None,
     filter: str = "",
     common: Common = COMMON,
 ) -> int:
     """Show counts and latency percentiles of workflows and their tasks.
 
-    Of the process that answers, since it was started. With --group-by, how many executions are
-    stored, in groups.
+    The counts are those of the answering process since its start. With --group-by or --filter,
+    stored executions are counted instead.
 
     Parameters
     ----------
@@ -32,16 +28,15 @@ def stats(
         Only this workflow.
     group_by
         status, workflow, version, day, hour, error.class, label.<name>, attr.<name> or
-        input.<path>; may be repeated, at most three.
+        input.<path>; can be repeated, at most three.
     filter
-        Which executions to count, as for `flowmesh search`.
+        Filter of `flowmesh search`.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         if group_by or filter:
-            of = f'workflow = "{workflow}"' if workflow else ""
-            both = " AND ".join(f"({each})" for each in (of, filter) if each)
-            return await grouped(client, common, both, group_by or ())
+            of_workflow = f'workflow = "{workflow}"' if workflow else ""
+            both = " AND ".join(f"({each})" for each in (of_workflow, filter) if each)
+            return await show_groups(client, common, both, group_by or ())
         found = await client.stats(workflow)
         if common.structured:
             output.document([_workflow(each) for each in found])
@@ -53,8 +48,6 @@ def stats(
         header = ("WORKFLOW", "COMPLETED", "FAILED", "P50", "P95", "P99")
         output.columns(header, rows, none="No executions found.")
         return exit_codes.DONE
-
-    return run(common, work)
 
 
 def _cells(counted: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The nodes of an execution as a tree: each under the dependency that let it go."""
+"""The nodes of an execution as a tree; the parent is the dependency that ended last."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 def parents(
     dependencies: Mapping[str, Sequence[str]], ended: Mapping[str, float]
 ) -> dict[str, str]:
-    """For each node the dependency that ended last (open ones count as last); "" for roots."""
+    """Return the parent of each node: the last dependency to end or a running one; "" for roots."""
     found = {}
     for node, before in dependencies.items():
         known = [name for name in before if name in dependencies]
@@ -17,7 +17,7 @@ def parents(
 def draw(
     parent_of: Mapping[str, str], lines: Callable[[str], Sequence[str]], below: str = ""
 ) -> Iterable[str]:
-    """Every node's lines with branches before them; the first line is the node's own."""
+    """Yield the lines of all nodes below `below`, each with the branches of the tree."""
     children = [node for node, parent in parent_of.items() if parent == below]
     for child in children:
         last = child == children[-1]
@@ -33,7 +33,7 @@ def draw(
 
 
 def preorder(parent_of: Mapping[str, str], below: str = "") -> list[str]:
-    """The nodes in the order `draw` writes them."""
+    """Return the nodes in the order of `draw`."""
     found = []
     for node, parent in parent_of.items():
         if parent == below:

@@ -1,56 +1,55 @@
-"""`tree`: an execution with those it has started, and those they have."""
+"""`tree`: an execution with its children and their children."""
 
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId
-from flowmesh.cli.common import COMMON, Common, run
+from flowmesh.cli.arguments import ExecutionArgument
+from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.executions.shapes import MARKS
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Execution
 
 SHOWN_MAX = 500
-"""Executions of one tree; what is beyond is said to be there."""
+"""The most executions shown; further ones are counted."""
 
 
-def tree(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
-    """Show an execution and those it has started, each below its parent.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution at the top.
-    """
-
-    async def work(client: "Client") -> int:
-        left = SHOWN_MAX
-
-        async def below(execution_id: str, node: str) -> dict[str, Any]:
-            nonlocal left
-            left -= 1
-            found = await client.get_execution(execution_id)
-            children = [one for one in found.nodes if one.child_execution_id]
-            shown = _shown(found, node)
-            shown["children"] = [
-                await below(one.child_execution_id, one.id) for one in children[: max(left, 0)]
-            ]
-            shown["more"] = len(children) - len(shown["children"])
-            if found.continued_as and left > 0:
-                shown["children"].append(await below(found.continued_as, "next run"))
-            return shown
-
-        top = await below(execution, "")
-        if common.structured:
-            output.document(top)
-        else:
-            _print(top, "", "")
-        return exit_codes.DONE
-
-    return run(common, work)
+@command
+async def tree(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+    """Show an execution and its children as a tree."""
+    async with connected(common) as client:
+        top = await _Tree(client).load(execution, "")
+    if common.structured:
+        output.document(top)
+    else:
+        _print(top, "", "")
+    return exit_codes.DONE
 
 
-def _shown(execution: "Execution", node: str) -> dict[str, Any]:
+class _Tree:
+    """Loads at most `SHOWN_MAX` executions of a tree."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self._remaining = SHOWN_MAX
+
+    async def load(self, execution_id: str, node: str) -> dict[str, Any]:
+        """Return an execution, started by this node of its parent, with its children."""
+        self._remaining -= 1
+        found = await self._client.get_execution(execution_id)
+        children = [one for one in found.nodes if one.child_execution_id]
+        shown = _execution_json(found, node)
+        shown["children"] = [
+            await self.load(one.child_execution_id, one.id)
+            for one in children[: max(self._remaining, 0)]
+        ]
+        shown["more"] = len(children) - len(shown["children"])
+        if found.continued_as and self._remaining > 0:
+            shown["children"].append(await self.load(found.continued_as, "next run"))
+        return shown
+
+
+def _execution_json(execution: "Execution", node: str) -> dict[str, Any]:
     return {
         "executionId": execution.id,
         "taskId": node or None,

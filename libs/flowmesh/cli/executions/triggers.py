@@ -1,4 +1,4 @@
-"""`trigger`, `publish`, `hooks` and `backfill`: what starts executions from outside."""
+"""`trigger`, `publish`, `hooks` and `backfill`: external causes of executions."""
 
 import asyncio
 import sys
@@ -11,10 +11,19 @@ import orjson
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, FileName, JsonText, WorkflowId
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.arguments import (
+    ExecutionArgument,
+    FileName,
+    Flag,
+    JsonText,
+    RequestId,
+    Texts,
+    WorkflowArgument,
+    WorkflowId,
+)
+from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import file_text, json_value, read_value
-from flowmesh.cli.executions.executions import pairs
+from flowmesh.cli.executions.executions import parse_pairs
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -24,19 +33,19 @@ if TYPE_CHECKING:
 CONCURRENCY = 10
 PROGRESS_EVERY_S = 1.0
 ABOUT_CHARACTERS_MAX = 32
-Time = Annotated[datetime | None, Parameter()]
+TriggerArgument = Annotated[str, Parameter(help="Id of the trigger.")]
 
 
-def list_triggers(workflow: WorkflowId = "", /, *, common: Common = COMMON) -> int:
-    """List triggers with when they fire next and what they did last.
+@command
+async def list_triggers(workflow: WorkflowId = "", /, *, common: Common = COMMON) -> int:
+    """List triggers with their next and last firing.
 
     Parameters
     ----------
     workflow
-        Only those of this workflow.
+        Only triggers of this workflow.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         found = [trigger async for trigger in client.triggers(workflow)]
         if common.structured:
             output.document([_json(trigger) for trigger in found])
@@ -47,82 +56,57 @@ def list_triggers(workflow: WorkflowId = "", /, *, common: Common = COMMON) -> i
             _show(trigger)
         return exit_codes.DONE
 
-    return run(common, work)
+
+@command
+async def pause(
+    workflow: WorkflowArgument, trigger: TriggerArgument, /, *, common: Common = COMMON
+) -> int:
+    """Pause a trigger; it starts no execution until it is resumed."""
+    async with connected(common) as client:
+        changed = await client.pause_trigger(workflow, trigger)
+    return _show_change(common, changed)
 
 
-def pause(workflow: WorkflowId, trigger: str, /, *, common: Common = COMMON) -> int:
-    """Let a trigger start nothing until it is resumed.
-
-    Parameters
-    ----------
-    workflow
-        Id of the workflow.
-    trigger
-        Id of the trigger.
-    """
-
-    async def work(client: "Client") -> int:
-        return _changed(common, await client.pause_trigger(workflow, trigger))
-
-    return run(common, work)
+@command
+async def resume(
+    workflow: WorkflowArgument, trigger: TriggerArgument, /, *, common: Common = COMMON
+) -> int:
+    """Resume a paused trigger."""
+    async with connected(common) as client:
+        changed = await client.resume_trigger(workflow, trigger)
+    return _show_change(common, changed)
 
 
-def resume(workflow: WorkflowId, trigger: str, /, *, common: Common = COMMON) -> int:
-    """Let a paused trigger go on.
-
-    Parameters
-    ----------
-    workflow
-        Id of the workflow.
-    trigger
-        Id of the trigger.
-    """
-
-    async def work(client: "Client") -> int:
-        return _changed(common, await client.resume_trigger(workflow, trigger))
-
-    return run(common, work)
-
-
+@command
 def fire(
-    workflow: WorkflowId,
-    trigger: str,
+    workflow: WorkflowArgument,
+    trigger: TriggerArgument,
     /,
     *,
     input: JsonText = "null",
-    request_id: str = "",
+    request_id: RequestId = "",
     common: Common = COMMON,
 ) -> int:
-    """Start an execution as if a trigger had fired now.
+    """Fire a trigger now: start its execution.
 
     Parameters
     ----------
-    workflow
-        Id of the workflow.
-    trigger
-        Id of the trigger.
     input
-        JSON, @file, or - for standard input; a schedule makes its own without one.
-    request_id
-        Again with the same one starts nothing.
+        JSON, @file, or - for standard input; by default the input of a schedule.
     """
+    value = read_value(input, "--input")
 
-    def read_and_run() -> int:
-        value = read_value(input, "--input")
+    async def fire_trigger(client: "Client") -> int:
+        fired = await client.fire_trigger(workflow, trigger, value, request_id=request_id)
+        output.result(
+            {"executionId": fired.execution_id, "created": fired.created}, fired.execution_id
+        )
+        return exit_codes.DONE
 
-        async def work(client: "Client") -> int:
-            fired = await client.fire_trigger(workflow, trigger, value, request_id=request_id)
-            if common.structured:
-                output.document({"executionId": fired.execution_id, "created": fired.created})
-            else:
-                output.line(fired.execution_id)
-            return exit_codes.DONE
-
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, fire_trigger)
 
 
+@command
 def publish(
     type: str,
     /,
@@ -131,50 +115,47 @@ def publish(
     source: str = "",
     id: str = "",
     subject: str = "",
-    extension: Annotated[list[str] | None, Parameter(negative="")] = None,
+    extension: Texts = None,
     common: Common = COMMON,
 ) -> int:
-    """Publish an event; it starts the workflows that wait for such.
+    """Publish an event; it starts the workflows whose triggers match it.
 
     Parameters
     ----------
     type
-        What happened, such as order.paid.
+        Type of the event, such as order.paid.
     data
         JSON, @file, or - for standard input.
     source
-        Where it happened.
+        Source of the event.
     id
-        Again with the same source and id does nothing.
+        Id of the event; an event with the same source and id is published once.
     subject
-        What it happened to.
+        Subject of the event.
     extension
-        A further attribute, as name=value; may be repeated.
+        Extension attribute, as name=value; can be repeated.
     """
+    value = read_value(data, "--data")
+    extensions = {name: _scalar(text) for name, text in parse_pairs(extension or ()).items()}
 
-    def read_and_run() -> int:
-        value = read_value(data, "--data")
-        extensions = {name: _scalar(text) for name, text in pairs(extension or ()).items()}
+    async def publish_event(client: "Client") -> int:
+        published = await client.publish(
+            type, value, source=source, id=id, subject=subject, extensions=extensions
+        )
+        effect = f"fires {published.triggers} triggers" if published.created else "existed already"
+        document = {
+            "id": published.id,
+            "created": published.created,
+            "triggers": published.triggers,
+        }
+        output.result(document, f"{published.id}: {effect}")
+        return exit_codes.DONE
 
-        async def work(client: "Client") -> int:
-            done = await client.publish(
-                type, value, source=source, id=id, subject=subject, extensions=extensions
-            )
-            if common.structured:
-                output.document({"id": done.id, "created": done.created, "triggers": done.triggers})
-            elif done.created:
-                output.line(f"{done.id}: {done.triggers} triggers fire")
-            else:
-                output.line(f"{done.id}: was there already")
-            return exit_codes.DONE
-
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, publish_event)
 
 
 def _scalar(text: str) -> str | int | bool:
-    """A whole number, true or false, where it reads as one."""
+    """Return the text as an integer or a boolean if it is one, otherwise as it is."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -182,16 +163,10 @@ def _scalar(text: str) -> str | int | bool:
     return value if isinstance(value, int) else text
 
 
-def hooks(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
-    """Show the URLs that tasks of an execution wait for a call of.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def hooks(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+    """List the callback URLs of the waiting tasks of an execution."""
+    async with connected(common) as client:
         found = await client.hooks(execution)
         if common.structured:
             output.document([{"taskId": each.node, "url": each.url} for each in found])
@@ -202,71 +177,65 @@ def hooks(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
             output.line(f"{each.node}  {each.url}")
         return exit_codes.DONE
 
-    return run(common, work)
 
-
+@command
 def backfill(
-    workflow: WorkflowId,
+    workflow: WorkflowArgument,
     inputs: FileName = "",
     /,
     *,
     trigger: str = "",
-    since: Time = None,
-    until: Time = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     concurrency: int = CONCURRENCY,
     id: str = "",
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     common: Common = COMMON,
 ) -> int:
-    """Start many executions, some at a time: of inputs, or of what a trigger missed.
+    """Start executions with limited concurrency, from inputs or from the causes of a trigger.
 
-    Run again, it goes on where it was: nothing is started twice.
+    A repeated command resumes the backfill and starts no execution twice.
 
     Parameters
     ----------
-    workflow
-        Id of the workflow.
     inputs
-        A file with one JSON value a line; - for standard input.
+        File with one JSON value per line; - for standard input.
     trigger
-        Id of a schedule or event trigger, in place of a file.
+        Id of a schedule or event trigger, instead of a file.
     since
-        From this time on, with --trigger; in UTC unless it says otherwise.
+        Start of the range of --trigger; in UTC unless it has an offset.
     until
-        Before this time; now if left out.
+        End of the range, exclusive; now by default.
     concurrency
-        How many run at a time, at most 1,000.
+        Executions that run at a time, at most 1,000.
     id
-        Names this backfill: another one starts the same again.
+        Id of the backfill; a new id starts all executions again.
     dry_run
-        Only count.
+        Only count the executions.
     """
 
-    def read_and_run() -> int:
-        from flowmesh.sdk.workflows.backfill import CONCURRENCY_MAX
+    from flowmesh.sdk.workflows.backfill import CONCURRENCY_MAX
 
-        if bool(inputs) == bool(trigger):
-            raise Refused("give a file of inputs, or --trigger", code=exit_codes.USAGE)
-        if bool(trigger) != bool(since):
-            raise Refused("--trigger and --since go together", code=exit_codes.USAGE)
-        if not 1 <= concurrency <= CONCURRENCY_MAX:
-            message = f"--concurrency must be from 1 to {CONCURRENCY_MAX}"
-            raise Refused(message, code=exit_codes.USAGE)
-        # All of it is read first: a wrong line starts nothing.
-        values = list(_values(inputs)) if inputs else []
+    if bool(inputs) == bool(trigger):
+        raise Refused("give either a file of inputs or --trigger", code=exit_codes.USAGE)
+    if bool(trigger) != bool(since):
+        raise Refused("--trigger and --since must be used together", code=exit_codes.USAGE)
+    if not 1 <= concurrency <= CONCURRENCY_MAX:
+        message = f"--concurrency must be from 1 to {CONCURRENCY_MAX}"
+        raise Refused(message, code=exit_codes.USAGE)
+    # All lines are read first: an invalid line starts no execution.
+    values = list(_values(inputs)) if inputs else []
 
-        async def work(client: "Client") -> int:
-            work = _Work(client, workflow, trigger, _utc(since), _utc(until), values, id)
-            if dry_run:
-                return await work.count(common)
-            return await work.run(common, concurrency)
+    async def run_or_count(client: "Client") -> int:
+        backfill = _Backfill(client, workflow, trigger, _utc(since), _utc(until), values, id)
+        if dry_run:
+            return await backfill.count(common)
+        return await backfill.run(common, concurrency)
 
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, run_or_count)
 
 
-class _Work:
+class _Backfill:
     """One backfill of the command line."""
 
     def __init__(
@@ -313,8 +282,8 @@ class _Work:
         if common.structured:
             output.document(_backfill_json(state))
         else:
-            for name, why in state.refusals:
-                output.problem(f"{name}: {why}")
+            for name, reason in state.refusals:
+                output.problem(f"{name}: {reason}")
             output.line(_backfill_line(state))
         return exit_codes.DONE if state.good else exit_codes.FAILED
 
@@ -332,7 +301,7 @@ class _Work:
 
 
 class _Progress:
-    """A line on standard error now and then, for who waits."""
+    """Progress on standard error, once a second on a terminal."""
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown and sys.stderr.isatty()
@@ -350,7 +319,7 @@ def _values(name: str) -> Iterator[Any]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        yield json_value(line, f"line {number} of {name}", "one JSON value a line")
+        yield json_value(line, f"line {number} of {name}", "write one JSON value per line")
 
 
 def _utc(at: datetime | None) -> datetime:
@@ -378,10 +347,10 @@ def _backfill_line(state: "Backfill") -> str:
         (state.failed, "failed"),
         (state.refused, "refused"),
         (state.repeated, "started before"),
-        (state.joined, "answered with the execution of another start"),
+        (state.joined, "joined another execution"),
     )
-    told = ", ".join(f"{count:,} {word}" for count, word in counts if count)
-    return f"{state.ended:,} of {state.total:,} ended{': ' if told else ''}{told}"
+    summary = ", ".join(f"{count:,} {word}" for count, word in counts if count)
+    return f"{state.ended:,} of {state.total:,} ended{': ' if summary else ''}{summary}"
 
 
 def _show(trigger: "Trigger") -> None:
@@ -408,7 +377,7 @@ def _show(trigger: "Trigger") -> None:
         output.line(f"  last {output.moment(trigger.last_at)} {trigger.last_execution_id}")
 
 
-def _changed(common: Common, trigger: "Trigger") -> int:
+def _show_change(common: Common, trigger: "Trigger") -> int:
     if common.structured:
         output.document(_json(trigger))
     else:

@@ -3,24 +3,18 @@
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId, JsonText
-from flowmesh.cli.common import COMMON, Common, guarded, run
+from flowmesh.cli.arguments import ExecutionArgument, HistoryReason, JsonText
+from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import read_value
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 
-def show_variables(execution: ExecutionId, /, *, common: Common = COMMON) -> int:
-    """Show the variables of an execution as they are now.
-
-    Parameters
-    ----------
-    execution
-        Id of the execution.
-    """
-
-    async def work(client: "Client") -> int:
+@command
+async def show_variables(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+    """Show the current variables of an execution."""
+    async with connected(common) as client:
         found = (await client.get_execution(execution)).variables
         if common.structured:
             output.document(found)
@@ -29,43 +23,35 @@ def show_variables(execution: ExecutionId, /, *, common: Common = COMMON) -> int
             output.columns(("VARIABLE", "VALUE"), rows, none="No variables found.")
         return exit_codes.DONE
 
-    return run(common, work)
 
-
+@command
 def set_variable(
-    execution: ExecutionId,
+    execution: ExecutionArgument,
     name: str,
     value: JsonText,
     /,
     *,
-    reason: str = "",
+    reason: HistoryReason = "",
     common: Common = COMMON,
 ) -> int:
-    """Give a variable another value, which tasks see that become ready from now on.
+    """Set a variable; tasks that become ready later use the new value.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     name
-        The variable, as the workflow declares it.
+        Name of a variable that the workflow declares.
     value
-        Its value: JSON, @file, or - for standard input.
-    reason
-        Why; kept in its history.
+        JSON, @file, or - for standard input.
     """
 
-    def read_and_run() -> int:
-        given = read_value(value, "VALUE")
+    new_value = read_value(value, "VALUE")
 
-        async def work(client: "Client") -> int:
-            sequence = await client.handle(execution).set_variable(name, given, reason=reason)
-            if common.structured:
-                output.document({"executionId": execution, "name": name, "sequence": sequence})
-            else:
-                output.line(f"{execution}: {name} = {output.compact(given)}")
-            return exit_codes.DONE
+    async def set_value(client: "Client") -> int:
+        sequence = await client.handle(execution).set_variable(name, new_value, reason=reason)
+        output.result(
+            {"executionId": execution, "name": name, "sequence": sequence},
+            f"{execution}: {name} = {output.compact(new_value)}",
+        )
+        return exit_codes.DONE
 
-        return run(common, work)
-
-    return guarded(common, read_and_run)
+    return run(common, set_value)

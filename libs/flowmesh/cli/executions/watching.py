@@ -1,4 +1,4 @@
-"""`watch`: an execution live, as a tree on a terminal, as lines elsewhere."""
+"""`watch`: the progress of an execution, as a live tree on a terminal, otherwise as lines."""
 
 import asyncio
 import sys
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionId
-from flowmesh.cli.common import COMMON, Common, run
+from flowmesh.cli.arguments import ExecutionArgument
+from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.executions import tree
 from flowmesh.cli.executions.board import Board, Row
 from flowmesh.cli.executions.histories import event_line
@@ -34,21 +34,19 @@ COLORS = {
 }
 
 
-def watch(execution: ExecutionId, /, *, after: int = 0, common: Common = COMMON) -> int:
-    """Follow an execution to its end. Exit code 0 if it completes, 1 if not.
+@command
+async def watch(execution: ExecutionArgument, /, *, after: int = 0, common: Common = COMMON) -> int:
+    """Follow an execution until it ends. Exit code 0 if it completes, otherwise 1.
 
-    On a terminal a tree with progress, attempts and durations; elsewhere, and with --json,
+    Shows a tree with progress, attempts and durations on a terminal; otherwise, and with --json,
     one line per event.
 
     Parameters
     ----------
-    execution
-        Id of the execution.
     after
-        Print only events behind this sequence.
+        Print only events after this sequence.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         board = Board(await client.get_execution(execution))
         if sys.stdout.isatty() and not common.structured:
             await _live(client, board)
@@ -56,12 +54,10 @@ def watch(execution: ExecutionId, /, *, after: int = 0, common: Common = COMMON)
             await _lines(client, board, common, after)
         return exit_codes.DONE if board.status == "completed" else exit_codes.FAILED
 
-    return run(common, work)
-
 
 async def _lines(client: "Client", board: Board, common: Common, after: int) -> None:
     async for event in client.handle(board.id).events(after=after):
-        board.note(event)
+        board.apply(event)
         if common.structured:
             output.stream_document(event.as_json())
         else:
@@ -78,7 +74,7 @@ async def _live(client: "Client", board: Board) -> None:
         ticking = asyncio.create_task(_tick(live, board))
         try:
             async for event in client.handle(board.id).events():
-                board.note(event)
+                board.apply(event)
         finally:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
@@ -87,14 +83,14 @@ async def _live(client: "Client", board: Board) -> None:
 
 
 async def _tick(live: "Live", board: Board) -> None:
-    """Redraws at a steady pace, however many events come."""
+    """Redraw at a fixed rate, independent of the number of events."""
     while True:
         live.update(draw(board, _now()), refresh=True)
         await asyncio.sleep(1 / REFRESH_PER_SECOND)
 
 
 def draw(board: Board, now: datetime) -> "RenderableType":
-    """The whole picture: a headline, the progress, the tree of nodes."""
+    """Return the view: headline, progress, and the tree of nodes."""
     from rich.text import Text
 
     total = len(board.rows)

@@ -1,1 +1,1 @@
-"""Commands on the suite: services, limits, settings, health."""
+"""Commands for the suite: services, limits, settings, health."""

@@ -1,24 +1,24 @@
-"""`completion`: the script that completes commands and options in a shell."""
+"""`completion`: the script for completion of commands, options and values in a shell."""
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from typing import Literal
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, guarded
+from flowmesh.cli.arguments import Flag
+from flowmesh.cli.common import COMMON, Common, command
 from flowmesh.cli.refusals import Refused
 
 Shell = Literal["bash", "zsh", "fish"]
 SHELLS: tuple[Shell, ...] = ("bash", "zsh", "fish")
 
 
+@command
 def completion(
     shell: Shell | None = None,
     /,
     *,
-    install: Annotated[bool, Parameter(negative="")] = False,
+    install: Flag = False,
     common: Common = COMMON,
 ) -> int:
     """Print the completion script of a shell, or install it for this user.
@@ -26,28 +26,20 @@ def completion(
     Parameters
     ----------
     shell
-        bash, zsh or fish; without it the one of $SHELL.
+        bash, zsh or fish; the shell of $SHELL by default.
     install
-        Put it where the shell finds it, and say where that is.
+        Install the script in the folder that the shell reads, and print its path.
     """
-    return guarded(common, lambda: _completion(shell or _own_shell(), install, common))
-
-
-def _completion(shell: Shell, install: bool, common: Common) -> int:
     from flowmesh.cli import app
 
+    chosen = shell or _own_shell()
     if not install:
-        script = app.generate_completion(shell=shell)
-        if common.structured:
-            output.document({"shell": shell, "script": script})
-        else:
-            output.line(script)
+        script = app.generate_completion(shell=chosen)
+        output.result({"shell": chosen, "script": script}, script)
         return exit_codes.DONE
-    path = app.install_completion(shell=shell)
-    if common.structured:
-        output.document({"shell": shell, "path": str(path)})
-    else:
-        output.line(f"installed {path}; open a new shell to use it")
+    path = app.install_completion(shell=chosen)
+    document = {"shell": chosen, "path": str(path)}
+    output.result(document, f"installed {path}; open a new shell to use it")
     return exit_codes.DONE
 
 
@@ -56,5 +48,5 @@ def _own_shell() -> Shell:
     for shell in SHELLS:
         if name == shell:
             return shell
-    hint = f"say one of {', '.join(SHELLS)}"
-    raise Refused(f"cannot tell the shell from $SHELL={name!r}", hint, exit_codes.USAGE)
+    hint = f"name one of {', '.join(SHELLS)}"
+    raise Refused(f"no completion for the shell $SHELL={name!r}", hint, exit_codes.USAGE)

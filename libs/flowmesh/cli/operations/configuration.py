@@ -1,6 +1,5 @@
-"""`config`: every setting with its value and where the value comes from."""
+"""`config`: all settings with their values and sources."""
 
-import asyncio
 import os
 import re
 from collections.abc import Mapping
@@ -9,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh import core
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, guarded
-from flowmesh.cli.operations.guarantees import promises
+from flowmesh.cli.common import COMMON, Common, command
+from flowmesh.cli.operations.guarantees import durability_settings
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.targets import Choice, profile_choice
 
 if TYPE_CHECKING:
     from flowmesh.runtime.settings import Settings
 
-# Variables that are no settings of a process: of the command line, and of flowmesh.core.
+# Variables that are not settings of a process: those of client commands and of flowmesh.core.
 CLIENT_SETTINGS = {
-    "address": "host:port the client commands talk to",
-    "namespace": "namespace the client commands work in",
-    "profile": "profile the client commands use",
-    "core": "the execution core that runs; chosen with pure or compiled",
+    "address": "host:port of the suite for client commands",
+    "namespace": "namespace of client commands",
+    "profile": "profile of client commands",
+    "core": "execution core in use; select pure or compiled",
 }
 _PASSWORD = re.compile(r"(?<=://)([^/@]*)@")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as it would be used."""
+    """A setting with its effective value."""
 
     name: str
     value: str
@@ -37,20 +36,17 @@ class Setting:
     meaning: str
 
 
-def config(*, common: Common = COMMON) -> int:
-    """Print each setting, its value, where it comes from, and what it means.
+@command
+async def config(*, common: Common = COMMON) -> int:
+    """Show the settings with their values, sources and meanings.
 
     Settings come from FLOWMESH_* in the environment; flags of `dev` and `serve` override them.
-    The address and the namespace of client commands may also come from a profile, the address
-    from a suite that runs in this folder.
-    Behind them stand the settings of the servers that keep what is committed through a crash.
+    The address and the namespace of client commands can also come from a profile, and the address
+    from a suite running in this folder.
+    A second table lists the server settings on which the durability of commits depends.
     """
-    return guarded(common, lambda: _config(common))
-
-
-def _config(common: Common) -> int:
     settings = [*client_settings(common), *read_settings(dict(os.environ))]
-    kept = asyncio.run(promises(current_settings()))
+    durability = await durability_settings(current_settings())
     unknown = unknown_names(dict(os.environ))
     if common.structured:
         output.document(
@@ -64,7 +60,7 @@ def _config(common: Common) -> int:
                     }
                     for s in settings
                 ],
-                "durability": [asdict(promise) for promise in kept],
+                "durability": [asdict(setting) for setting in durability],
                 "unknown": unknown,
             }
         )
@@ -76,15 +72,15 @@ def _config(common: Common) -> int:
     output.line()
     output.columns(
         ("DURABILITY", "SETTING", "VALUE", "SOURCE", "MEANING"),
-        [(k.server, k.setting, k.value, k.source, k.meaning) for k in kept],
+        [(d.server, d.setting, d.value, d.source, d.meaning) for d in durability],
     )
     for name in unknown:
-        output.line(f"no setting reads {name}")
+        output.line(f"unknown setting {name}")
     return exit_codes.DONE
 
 
 def client_settings(common: Common) -> list[Setting]:
-    """What a client command given the same flags would use."""
+    """Return the settings of a client command with the same flags."""
     where = common.target
     choices = {
         "address": where.address,
@@ -106,7 +102,7 @@ def _source(name: str, environment: Mapping[str, str]) -> str:
 
 
 def read_settings(environment: dict[str, str]) -> list[Setting]:
-    """All settings of a process. Passwords in addresses are not shown."""
+    """Return all settings of a process, with passwords in addresses masked."""
     found = []
     settings = current_settings()
     for name, field in type(settings).model_fields.items():
@@ -117,7 +113,7 @@ def read_settings(environment: dict[str, str]) -> list[Setting]:
 
 
 def current_settings() -> "Settings":
-    """The settings a process of the suite would have here; Refused if one is not valid."""
+    """Return the settings of a suite process in this environment; Refused if one is invalid."""
     from pydantic import ValidationError
 
     from flowmesh.runtime.settings import ENV_PREFIX, Settings
@@ -130,11 +126,11 @@ def current_settings() -> "Settings":
             f"{ENV_PREFIX}{'.'.join(map(str, p['loc'])).upper()}: {p['msg']}"
             for p in error.errors()
         )
-        raise Refused(problems, "mend the environment") from None
+        raise Refused(problems, "correct the environment variables") from None
 
 
 def unknown_names(environment: dict[str, str]) -> list[str]:
-    """Variables with our prefix that nothing reads: most often misspelled."""
+    """Return the variables with the prefix of settings that are unknown, often misspelled."""
     from flowmesh.runtime.settings import ENV_PREFIX, Settings
 
     known = {f"{ENV_PREFIX}{name}".upper() for name in (*Settings.model_fields, *CLIENT_SETTINGS)}

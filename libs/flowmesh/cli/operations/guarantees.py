@@ -1,4 +1,7 @@
-"""What the servers promise of what they have taken: asked of one's own, known of the suite's."""
+"""Server settings on which the durability of commits depends.
+
+A configured PostgreSQL is queried; the settings of an embedded one are known.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,13 +15,13 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 
 
-class NotAsked(Exception):
-    """The server cannot be asked; says why, without its secret."""
+class QueryFailed(Exception):
+    """The server cannot be queried; the message contains no secret."""
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """One setting that decides what a crash may take, as it is in force."""
+class DurabilitySetting:
+    """A setting that affects durability, with its value in effect."""
 
     server: str
     setting: str
@@ -27,32 +30,33 @@ class Promise:
     meaning: str
 
 
-async def promises(settings: "Settings") -> list[Promise]:
-    """Those of a suite with these settings; a server that cannot be asked promises nothing."""
+async def durability_settings(settings: "Settings") -> list[DurabilitySetting]:
+    """Return those of a suite with these settings; "unknown" if a query fails."""
     from flowmesh.embedded.postgres import SETTINGS
     from flowmesh.storage import DURABLE
 
     source = "set by `flowmesh dev`"
-    kept = {name: SETTINGS[name] for name in DURABLE}
+    values = {name: SETTINGS[name] for name in DURABLE}
     if settings.postgres:
         try:
-            kept, source = await ask_postgres(settings.postgres), "the server"
-        except NotAsked as error:
-            kept, source = dict.fromkeys(DURABLE, UNKNOWN), str(error)
+            values, source = await query_postgres(settings.postgres), "the server"
+        except QueryFailed as error:
+            values, source = dict.fromkeys(DURABLE, UNKNOWN), str(error)
     found = [
-        Promise("PostgreSQL", name, value, source, DURABLE[name]) for name, value in kept.items()
+        DurabilitySetting("PostgreSQL", name, value, source, DURABLE[name])
+        for name, value in values.items()
     ]
-    events = "events outlive the server; the history in PostgreSQL has them all"
-    states = "keeps nothing that has to outlive it"
+    events = "events survive a restart; the history in PostgreSQL contains all of them"
+    states = "stores no data that must survive a restart"
     return [
         *found,
-        Promise("NATS", "storage", "file", "set by the suite", events),
-        Promise("Redis", "persistence", "not needed", "", states),
+        DurabilitySetting("NATS", "storage", "file", "set by the suite", events),
+        DurabilitySetting("Redis", "persistence", "not needed", "", states),
     ]
 
 
-async def ask_postgres(address: str) -> dict[str, str]:
-    """Its settings as the suite's sessions have them; NotAsked if it lets nobody in."""
+async def query_postgres(address: str) -> dict[str, str]:
+    """Return the settings in a session of the suite; raise QueryFailed without a connection."""
     import asyncpg
 
     from flowmesh.storage import durability
@@ -65,6 +69,6 @@ async def ask_postgres(address: str) -> dict[str, str]:
             finally:
                 connection.terminate()
     except TimeoutError:
-        raise NotAsked(f"no answer within {CONNECT_TIMEOUT_S:.0f} s") from None
+        raise QueryFailed(f"no response within {CONNECT_TIMEOUT_S:.0f} s") from None
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise NotAsked(str(error) or type(error).__name__) from None
+        raise QueryFailed(str(error) or type(error).__name__) from None

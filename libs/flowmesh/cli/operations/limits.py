@@ -1,22 +1,22 @@
-"""`limits`, `stop-dispatch`, `start-dispatch`, `queues`, `breakers`: what holds tasks back."""
+"""`limits`, `stop-dispatch`, `start-dispatch`, `queues`, `dead-letters`, `breakers`."""
 
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import WorkflowId
-from flowmesh.cli.common import COMMON, Common, run
+from flowmesh.cli.arguments import ChangeReason, WorkflowId
+from flowmesh.cli.common import COMMON, Common, collect, command, connected
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client
     from flowmesh.sdk.client.parts.dispatch import Limits, Queue
 
 LINE_MAX = 80
 KindWord = Literal["namespace", "workflow", "task_type", "node", "upstream", "queue"]
 
 
-def set_limit(
+@command
+async def set_limit(
     kind: KindWord,
     subject: str = "",
     /,
@@ -27,34 +27,31 @@ def set_limit(
     weight: int = 0,
     max_size: int = 0,
     retries: float = 0.0,
-    reason: str = "",
+    reason: ChangeReason = "",
     common: Common = COMMON,
 ) -> int:
-    """Set a limit, in place of what was set before and of a definition's numbers.
+    """Set a limit; it replaces an earlier one, and the limits of definitions.
 
     Parameters
     ----------
     kind
-        What is limited.
+        Kind of the limited object.
     subject
-        Its name: a workflow, a task type, workflow/node, a host, a queue.
+        Name of the object: a workflow, a task type, workflow/node, a host, or a queue.
     concurrency
-        Tasks at workers at once; 0 is no limit.
+        Maximum number of tasks that run at workers; 0 is no limit.
     rate
-        Tasks that may begin in a second; 0 is no limit.
+        Tasks that may start per second; 0 is no limit.
     burst
-        As many at once after a pause; 0 is one second's worth.
+        Tasks that may start at once after a pause; 0 is the number of one second.
     weight
-        Of a namespace: its share beside others.
+        Of a namespace: its share relative to other namespaces.
     max_size
-        Of a queue: tasks that may wait in it before workflows that use it are not started.
+        Of a queue: waiting tasks at which starts of workflows that use it are rejected.
     retries
-        Of a workflow or an upstream: retries per task that began, as a share; 0 is no limit.
-    reason
-        Why; kept with the change.
+        Of a workflow or an upstream: maximum ratio of retries to started tasks; 0 is no limit.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         unreachable = await client.set_limit(
             kind,
             subject,
@@ -66,27 +63,23 @@ def set_limit(
             retries=retries,
             reason=reason,
         )
-        return _done(common, unreachable, {"kind": kind, "subject": subject})
-
-    return run(common, work)
+        return _show_change(common, unreachable, {"kind": kind, "subject": subject})
 
 
-def remove_limit(
-    kind: KindWord, subject: str = "", /, *, reason: str = "", common: Common = COMMON
+@command
+async def remove_limit(
+    kind: KindWord, subject: str = "", /, *, reason: ChangeReason = "", common: Common = COMMON
 ) -> int:
-    """Remove a limit; that of a definition holds again.
+    """Remove a limit; the limits of definitions apply again.
 
     Parameters
     ----------
     kind
-        What is limited.
+        Kind of the limited object.
     subject
-        Its name.
-    reason
-        Why; kept with the change.
+        Name of the object.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         deleted = await client.delete_limit(kind, subject, reason=reason)
         if common.structured:
             output.document({"deleted": deleted})
@@ -94,13 +87,11 @@ def remove_limit(
             output.problem(f"flowmesh: there is no limit of {kind} {subject}".rstrip())
         return exit_codes.DONE if deleted else exit_codes.FAILED
 
-    return run(common, work)
 
-
-def list_limits(*, common: Common = COMMON) -> int:
-    """List limits that are set, what is in use of all, and what is stopped."""
-
-    async def work(client: "Client") -> int:
+@command
+async def list_limits(*, common: Common = COMMON) -> int:
+    """List the limits with their use, and the stops."""
+    async with connected(common) as client:
         found = await client.limits()
         if common.structured:
             output.document(_json(asdict(found)))
@@ -108,14 +99,12 @@ def list_limits(*, common: Common = COMMON) -> int:
         _show(found)
         return exit_codes.DONE
 
-    return run(common, work)
-
 
 def _show(found: "Limits") -> None:
     for stop in found.stops:
-        what = f"workflow {stop.workflow}" if stop.workflow else "the whole namespace"
-        why = f": {stop.reason}" if stop.reason else ""
-        output.line(f"STOPPED  {what}, {stop.waiting} tasks wait{why}")
+        scope = f"workflow {stop.workflow}" if stop.workflow else "the whole namespace"
+        reason = f": {stop.reason}" if stop.reason else ""
+        output.line(f"STOPPED  {scope}, {stop.waiting} tasks wait{reason}")
     used = {(use.kind, use.subject) for use in found.uses}
     sizes = {(each.kind, each.subject): each.max_size for each in found.limits}
     rows = [
@@ -127,7 +116,7 @@ def _show(found: "Limits") -> None:
         for each in found.limits
         if (each.kind, each.subject) not in used
     ]
-    header = ("KIND", "SUBJECT", "KEY", "IN USE", "WAITING", "LIMIT", "PER SECOND", "ROOM")
+    header = ("KIND", "SUBJECT", "KEY", "IN USE", "WAITING", "LIMIT", "PER SECOND", "MAX SIZE")
     output.columns(header, sorted(rows), none="No limits found.")
 
 
@@ -136,76 +125,66 @@ def _numbers(each: Any, sizes: dict[tuple[str, str], int]) -> tuple[str, str, st
     return str(each.concurrency or "-"), f"{each.rate:g}" if each.rate else "-", str(size or "-")
 
 
-def limit_changes(*, limit: int = 20, common: Common = COMMON) -> int:
-    """Show who changed limits or stopped dispatch, newest first.
+@command
+async def limit_changes(*, limit: int = 20, common: Common = COMMON) -> int:
+    """List the changes of limits and stops with actor, time and reason, newest first.
 
     Parameters
     ----------
     limit
-        At most so many.
+        Maximum length of the list.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         found = await client.limit_changes(size=limit)
-        if common.structured:
-            output.document([_json(asdict(each)) for each in found])
-            return exit_codes.DONE
         rows = [
             (output.age(each.at), each.action, each.subject, each.actor, each.reason)
             for each in found
         ]
-        output.columns(("WHEN", "WHAT", "OF", "WHO", "WHY"), rows, none="No changes found.")
+        header = ("TIME", "CHANGE", "SUBJECT", "ACTOR", "REASON")
+        documents = [_json(asdict(each)) for each in found]
+        output.listing(documents, header, rows, none="No changes found.")
         return exit_codes.DONE
 
-    return run(common, work)
 
+@command
+async def stop_dispatch(
+    *, workflow: WorkflowId = "", reason: ChangeReason = "", common: Common = COMMON
+) -> int:
+    """Stop dispatching tasks of a workflow or of the whole namespace.
 
-def stop_dispatch(*, workflow: WorkflowId = "", reason: str = "", common: Common = COMMON) -> int:
-    """Let no task of a workflow leave any more, or of the whole namespace.
-
-    What is at workers goes on. `flowmesh start-dispatch` undoes it.
+    Running tasks continue. `flowmesh start-dispatch` starts the dispatch again.
 
     Parameters
     ----------
     workflow
-        Only this workflow; without it the namespace.
-    reason
-        Why; kept with the stop.
+        Only this workflow; the whole namespace by default.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         unreachable = await client.stop_dispatch(workflow, reason=reason)
-        return _done(common, unreachable, {"workflow": workflow, "stopped": True})
-
-    return run(common, work)
+        return _show_change(common, unreachable, {"workflow": workflow, "stopped": True})
 
 
-def start_dispatch(*, workflow: WorkflowId = "", reason: str = "", common: Common = COMMON) -> int:
-    """Undo a stop; what waited leaves.
+@command
+async def start_dispatch(
+    *, workflow: WorkflowId = "", reason: ChangeReason = "", common: Common = COMMON
+) -> int:
+    """Start dispatching tasks again after a stop.
 
     Parameters
     ----------
     workflow
-        Only this workflow; without it the namespace.
-    reason
-        Why; kept with the change.
+        Only this workflow; the whole namespace by default.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         unreachable = await client.start_dispatch(workflow, reason=reason)
-        return _done(common, unreachable, {"workflow": workflow, "stopped": False})
-
-    return run(common, work)
+        return _show_change(common, unreachable, {"workflow": workflow, "stopped": False})
 
 
-def queues(*, common: Common = COMMON) -> int:
-    """Show how full the queues are, and why tasks wait."""
-
-    async def work(client: "Client") -> int:
+@command
+async def queues(*, common: Common = COMMON) -> int:
+    """Show the queues with their waiting and running tasks and the recommended size."""
+    async with connected(common) as client:
         found = await client.queues()
-        if common.structured:
-            output.document([_json(asdict(each)) for each in found])
-            return exit_codes.DONE
         rows = [
             (
                 each.queue + (f" [{each.requires}]" if each.requires else ""),
@@ -220,65 +199,55 @@ def queues(*, common: Common = COMMON) -> int:
             for each in found
         ]
         header = ("QUEUE", "TYPE", "READY", "HELD", "RUNNING", "OLDEST", "FAILED", "WORKERS")
-        output.columns(header, rows, none="No queues found.")
-        for each in found:
-            for line in _sizing(each):
+        documents = [_json(asdict(each)) for each in found]
+        output.listing(documents, header, rows, none="No queues found.")
+        for each in () if common.structured else found:
+            for line in _size_lines(each):
                 output.line(line)
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def _sizing(queue: "Queue") -> list[str]:
-    """What is set of its size, and what the last minute asks for."""
+def _size_lines(queue: "Queue") -> list[str]:
+    """Return the maximum size, and the slots and size that the last minute required."""
     name = f"{queue.queue}/{queue.task_type}"
     lines = []
     if queue.max_size:
-        lines.append(f"{name}: the queue has room for {queue.max_size:,}")
+        lines.append(f"{name}: at most {queue.max_size:,} waiting tasks")
     if queue.recommended_slots:
-        came = f"{queue.arrivals_per_second:.1f} came a second and took {queue.service_ms:,.0f} ms"
-        slots = f"{queue.recommended_slots:,} slots do them"
-        lines.append(f"{name}: {came}; {slots}, a queue of {queue.recommended_size:,} is enough")
+        load = f"{queue.arrivals_per_second:.1f} tasks/s, {queue.service_ms:,.0f} ms each"
+        size = f"{queue.recommended_slots:,} slots and a queue size of {queue.recommended_size:,}"
+        lines.append(f"{name}: {load}; recommended: {size}")
     return lines
 
 
-def dead_letters(*, limit: int = 50, common: Common = COMMON) -> int:
-    """List tasks that were given up and failed their executions, newest first.
+@command
+async def dead_letters(*, limit: int = 50, common: Common = COMMON) -> int:
+    """List tasks whose last attempt failed their execution, newest first.
 
     Parameters
     ----------
     limit
-        At most so many.
+        Maximum length of the list.
     """
-
-    async def work(client: "Client") -> int:
-        found = []
-        async for each in client.dead_letters():
-            found.append(each)
-            if len(found) >= limit:
-                break
+    async with connected(common) as client:
+        found = await collect(client.dead_letters(), limit)
         if common.structured:
             output.document([_json(asdict(each)) for each in found])
             return exit_codes.DONE
         if not found:
             output.nothing("No dead letters found.")
         for each in found:
-            tried = f"{each.queue}/{each.task_type} x{each.attempts}"
+            attempts = f"{each.queue}/{each.task_type} x{each.attempts}"
             output.line(f"{output.age(each.failed_at)}  {each.execution_id}  {each.node}")
-            output.line(f"  {tried}  {each.error_class}: {each.message}"[:LINE_MAX])
+            output.line(f"  {attempts}  {each.error_class}: {each.message}"[:LINE_MAX])
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def breakers(*, common: Common = COMMON) -> int:
+@command
+async def breakers(*, common: Common = COMMON) -> int:
     """List circuit breakers that are not closed."""
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         found = await client.breakers()
-        if common.structured:
-            output.document([_json(asdict(each)) for each in found])
-            return exit_codes.DONE
         rows = [
             (
                 each.upstream,
@@ -289,23 +258,22 @@ def breakers(*, common: Common = COMMON) -> int:
             )
             for each in found
         ]
-        header = ("UPSTREAM", "STATE", "TRIED IN", "FAILED", "WORKER SERVICE")
-        output.columns(header, rows, none="No open circuit breakers found.")
+        header = ("UPSTREAM", "STATE", "RETRY IN", "FAILED", "WORKER SERVICE")
+        documents = [_json(asdict(each)) for each in found]
+        output.listing(documents, header, rows, none="No open circuit breakers found.")
         return exit_codes.DONE
 
-    return run(common, work)
 
-
-def _done(common: Common, unreachable: tuple[str, ...], said: dict[str, Any]) -> int:
+def _show_change(common: Common, unreachable: tuple[str, ...], change: dict[str, Any]) -> int:
     if common.structured:
-        output.document({**said, "unreachable": list(unreachable)})
+        output.document({**change, "unreachable": list(unreachable)})
     for address in unreachable:
-        output.problem(f"flowmesh: {address} did not answer; it follows within a second")
+        output.problem(f"flowmesh: no response from {address}; it applies the change within 1 s")
     return exit_codes.DONE
 
 
 def _json(value: Any) -> Any:
-    """A value with names as JSON has them."""
+    """Return the value with JSON names and times."""
     if isinstance(value, dict):
         return {_camel(name): _json(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

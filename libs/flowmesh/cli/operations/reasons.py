@@ -1,54 +1,56 @@
-"""`errors`: what an error code means, or a reason for which something waits."""
+"""`errors`: explanations of error codes, causes of waiting, and failure classes."""
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, guarded
+from flowmesh.cli.common import COMMON, Common, command
 from flowmesh.cli.refusals import Refused
 
 
+@command
 def errors(code: str = "", /, *, common: Common = COMMON) -> int:
-    """Explain an error code, or a cause that `explain` or `trace` names; without one list all.
+    """Explain an error code, or a cause reported by `explain` or `trace`; without a code, list all.
 
     Parameters
     ----------
     code
-        As in brackets behind a message: GRAPH_CYCLE, NO_WORKER.
+        Code in brackets after a message, such as GRAPH_CYCLE or NO_WORKER.
     """
-    return guarded(common, lambda: _explain(code, common) if code else _list(common))
+    return _explain(code, common) if code else _list()
 
 
-class _Named(dict[str, str]):
-    """Stands for the details of a cause: each shows its name."""
+class _Placeholders(dict[str, str]):
+    """Details of a cause for a template of its text: each is its name in angle brackets."""
 
     def __missing__(self, key: str) -> str:
         return f"<{key}>"
 
 
 def causes() -> dict[str, tuple[str, str]]:
-    """What each cause of `explain` and each reason of `trace` means, and what helps."""
+    """Return meaning and remedy of all causes of `explain` and reasons of `trace`."""
     from flowmesh.insight.causes import TEXTS
     from flowmesh.insight.traces import COST_TEXTS
 
     waits = {name.upper(): (f"The task {text}.", "") for name, text in COST_TEXTS.items()}
-    told = {
-        str(cause): (texts.sentence.format_map(_Named()), texts.remedy.format_map(_Named()))
+    names = _Placeholders()
+    explained = {
+        str(cause): (texts.sentence.format_map(names), texts.remedy.format_map(names))
         for cause, texts in TEXTS.items()
     }
-    return waits | told
+    return waits | explained
 
 
 def classes() -> dict[str, tuple[str, str]]:
-    """What each class of failed attempts means."""
+    """Return the meaning of all failure classes."""
     from flowmesh.errors.failures import FAILURE_CLASSES
 
     return {name: (meaning, "") for name, meaning in FAILURE_CLASSES.items()}
 
 
-def _list(common: Common) -> int:
+def _list() -> int:
     from flowmesh.errors import REASONS
 
     meanings = {name: meaning for name, (meaning, _) in (causes() | classes()).items()}
     meanings |= {reason.name: reason.meaning for reason in REASONS.values()}
-    if common.structured:
+    if output.structured():
         output.document(meanings)
     else:
         output.columns(("CODE", "MEANING"), list(meanings.items()))
@@ -63,11 +65,11 @@ def _explain(code: str, common: Common) -> int:
     if name in REASONS:
         return _show_error(name, common)
     if name in causes():
-        what = "A cause that `flowmesh explain` or `flowmesh trace` names, not an error."
-        return _show_other(name, what, *causes()[name], common)
+        kind = "A cause reported by `flowmesh explain` or `flowmesh trace`, not an error."
+        return _show_other(name, kind, *causes()[name], common)
     if name:
-        what = "A class of failed attempts; retry policies name it in `retryOn` and `neverOn`."
-        return _show_other(name, what, *classes()[name], common)
+        kind = "A failure class; retry policies name it in `retryOn` and `neverOn`."
+        return _show_other(name, kind, *classes()[name], common)
     from difflib import get_close_matches
 
     near = get_close_matches(code.upper(), named, n=1)
@@ -75,12 +77,12 @@ def _explain(code: str, common: Common) -> int:
     raise Refused(f"there is no error {code}", hint, exit_codes.USAGE)
 
 
-def _show_other(code: str, what: str, meaning: str, remedy: str, common: Common) -> int:
+def _show_other(code: str, kind: str, meaning: str, remedy: str, common: Common) -> int:
     if common.structured:
         output.document({"code": code, "meaning": meaning, "remedy": remedy or None})
         return exit_codes.DONE
     output.paragraph(f"{code}: {meaning}")
-    output.paragraph(what)
+    output.paragraph(kind)
     if remedy:
         output.paragraph(f"-> {remedy}")
     return exit_codes.DONE

@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import COMMON, Common, run
+from flowmesh.cli.common import COMMON, Common, command, connected
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client
+    pass
 
 HEADER = ("NAME", "ID", "STATUS", "ENDPOINT", "HEARTBEAT", "VERSION", "TYPE", "CAPABILITIES")
 ONLY_WIDE = frozenset({"TYPE", "CAPABILITIES"})
 StatusWord = Literal["HEALTHY", "DEGRADED", "UNHEALTHY", "OFFLINE"]
 
 
-def services(
+@command
+async def services(
     *,
     name: str = "",
     type: str = "",
@@ -23,21 +24,20 @@ def services(
     status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
     common: Common = COMMON,
 ) -> int:
-    """List registered instances and how they are.
+    """List the service instances of the registry and their health.
 
     Parameters
     ----------
     name
-        Only those of this service.
+        Only instances of this service.
     type
-        Only those of this type.
+        Only instances of this type.
     capability
-        Only those that can do this.
+        Only instances with this capability.
     status
-        Only those in this status; may be repeated.
+        Only instances with this status; can be repeated.
     """
-
-    async def work(client: "Client") -> int:
+    async with connected(common) as client:
         found = [
             instance
             async for instance in client.services(
@@ -77,9 +77,7 @@ def services(
         output.columns(HEADER, rows, none="No services found.", only_wide=ONLY_WIDE)
         return exit_codes.DONE
 
-    return run(common, work)
-
 
 def _short(capability: str) -> str:
-    """A gRPC service of the suite without its package."""
+    """Return the capability; for a gRPC service of the suite without its package."""
     return capability.rpartition(".")[2] if capability.startswith("flowmesh.api.") else capability

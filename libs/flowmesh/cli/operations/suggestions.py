@@ -1,15 +1,16 @@
-"""Values that a shell completes: files, profiles, and the names and ids of the suite.
+"""Completion of values in a shell: files, profiles, and the names and ids of the suite.
 
-Without a suite that answers in time there are no suggestions, and no message.
+There are no suggestions, and no message, if the suite does not respond in time.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cyclopts.completion import CompletionContext
 
+from flowmesh.cli.common import collect
 from flowmesh.cli.profile_store import read_profiles
 from flowmesh.cli.refusals import Refused
 from flowmesh.cli.targets import target
@@ -25,45 +26,45 @@ Suggestions = list[tuple[str, str]]
 def workflows(context: CompletionContext) -> Suggestions:
     """Ids of registered workflows."""
 
-    async def ask(client: "Client") -> Suggestions:
+    async def query(client: "Client") -> Suggestions:
         found = client.list_workflows(where=_prefix(context))
-        return [(each.id, f"version {each.version}") for each in await _first(found)]
+        return [(each.id, f"version {each.version}") for each in await collect(found, SHOWN_MAX)]
 
-    return _asked(context, ask)
+    return _query(context, query)
 
 
 def tasks(context: CompletionContext) -> Suggestions:
     """Names of reusable tasks."""
 
-    async def ask(client: "Client") -> Suggestions:
-        return [(each.id, each.format) for each in await _first(client.list_tasks())]
+    async def query(client: "Client") -> Suggestions:
+        return [(each.id, each.format) for each in await collect(client.list_tasks(), SHOWN_MAX)]
 
-    return _asked(context, ask)
+    return _query(context, query)
 
 
 def executions(context: CompletionContext) -> Suggestions:
     """Ids of executions, the newest first."""
 
-    async def ask(client: "Client") -> Suggestions:
-        found = await _first(client.list_executions())
+    async def query(client: "Client") -> Suggestions:
+        found = await collect(client.list_executions(), SHOWN_MAX)
         return [(each.id, f"{each.workflow_id} {each.status}") for each in found]
 
-    return _asked(context, ask)
+    return _query(context, query)
 
 
 def nodes(context: CompletionContext) -> Suggestions:
-    """Tasks of the execution that is named before."""
+    """Nodes of the execution named earlier on the command line."""
     execution = _typed(context, "execution")
 
-    async def ask(client: "Client") -> Suggestions:
+    async def query(client: "Client") -> Suggestions:
         found = await client.get_execution(execution)
         return [(node.id, str(node.status)) for node in found.nodes[:SHOWN_MAX]]
 
-    return _asked(context, ask) if execution else []
+    return _query(context, query) if execution else []
 
 
-def explained(context: CompletionContext) -> Suggestions:
-    """What `explain` takes: an execution, a workflow, or a file."""
+def explain_targets(context: CompletionContext) -> Suggestions:
+    """Arguments of `explain`: executions, workflows and files."""
     return [*executions(context), *workflows(context), *files(context)]
 
 
@@ -81,30 +82,21 @@ def files(context: CompletionContext) -> Suggestions:
 
 
 def values(context: CompletionContext) -> Suggestions:
-    """Files behind an @."""
+    """Files after an @."""
     if not context.incomplete.startswith("@"):
         return []
     return [(f"@{name}", "") for name, _ in _files(context.incomplete[1:])]
 
 
-def _files(begun: str) -> Suggestions:
-    folder, _, name = begun.rpartition("/")
-    place = Path(f"{folder}/" if "/" in begun else ".").expanduser()
-    before = f"{folder}/" if "/" in begun else ""
+def _files(incomplete: str) -> Suggestions:
+    folder, _, name = incomplete.rpartition("/")
+    prefix = f"{folder}/" if "/" in incomplete else ""
+    place = Path(prefix or ".").expanduser()
     try:
         found = sorted(each for each in place.iterdir() if each.name.startswith(name))
     except OSError:
         return []
-    return [(f"{before}{each.name}{'/' if each.is_dir() else ''}", "") for each in found]
-
-
-async def _first(found: Any) -> list[Any]:
-    first = []
-    async for each in found:
-        first.append(each)
-        if len(first) == SHOWN_MAX:
-            break
-    return first
+    return [(f"{prefix}{each.name}{'/' if each.is_dir() else ''}", "") for each in found]
 
 
 def _prefix(context: CompletionContext) -> str:
@@ -116,13 +108,13 @@ def _typed(context: CompletionContext, name: str) -> str:
     return value.raw or "" if value is not None else ""
 
 
-def _asked(
-    context: CompletionContext, ask: Callable[["Client"], Awaitable[Iterable[tuple[str, str]]]]
+def _query(
+    context: CompletionContext, query: Callable[["Client"], Awaitable[Iterable[tuple[str, str]]]]
 ) -> Suggestions:
     from flowmesh.errors import FlowmeshError
     from flowmesh.sdk import Client
 
-    async def work() -> Suggestions:
+    async def suggest() -> Suggestions:
         where = target(
             address=_typed(context, "--address"),
             namespace=_typed(context, "--namespace"),
@@ -133,9 +125,9 @@ def _asked(
             Client(where.address.value, where.namespace.value) as client,
         ):
             await client.ready(TIMEOUT_S)
-            return list(await ask(client))
+            return list(await query(client))
 
     try:
-        return asyncio.run(work())
+        return asyncio.run(suggest())
     except (FlowmeshError, Refused, TimeoutError):
         return []
