@@ -188,6 +188,7 @@ REASONS = table_of(
     Reason("SECRET_INVALID", tree.Invalid, "The name of the secret is malformed, or its value is too large."),
     Reason("SECRET_NOT_FOUND", tree.NotFound, "No such secret in the namespace."),
     Reason("FILE_PATH_INVALID", tree.Invalid, "The path of the file is absolute, has `..` or control characters, or is too long."),
+    Reason("FILE_PATH_TAKEN", tree.Conflict, "Another file of the project differs only in case or spelling of its path."),
     Reason("FILE_TOO_LARGE", tree.TooLarge, "The file exceeds 64 MiB."),
     Reason("FILE_NOT_FOUND", tree.NotFound, "No such file in the project."),
     Reason("QUOTA_EXCEEDED", tree.Overloaded, "The project has reached its quota; the message has the limit and the use."),
