@@ -211,6 +211,12 @@ _IDENTITY: tuple[Row, ...] = (
     ("init", "access.installation:init", "Create the key file of an installation."),
     ("token", "access.installation:token", "Print a token for the first owner."),
 )
+_CERTS: tuple[Row, ...] = (
+    ("init", "access.certificates:init", "Create a certificate authority."),
+    ("issue", "access.certificates:issue", "Issue a certificate."),
+    ("renew", "access.certificates:renew", "Renew certificates at half of their life."),
+    ("show", "access.certificates:show", "Show certificates, their names and expiry."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
     ("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
@@ -256,6 +262,7 @@ def _make() -> App:
     for name, text, rows in (
         ("profile", "Manage named addresses, namespaces and output formats.", _PROFILE),
         ("identity", "Users, keys and the first owner of an installation.", _IDENTITY),
+        ("certs", "Issue and renew certificates of the suite.", _CERTS),
         ("limits", "Manage limits at run time.", _LIMITS),
         ("link-keys", "Manage the keys that sign approval links.", _LINK_KEYS),
     ):

@@ -166,6 +166,8 @@ REASONS = table_of(
     Reason("CREDENTIALS_INVALID", tree.Unauthenticated, "The token, key or password is unknown, expired, revoked, or not for this network."),
     Reason("CREDENTIAL_IN_URL", tree.Invalid, "A token or API key was sent in the query of a URL; rotate it and send it as a header."),
     Reason("CREDENTIALS_REVOKED", tree.Unauthenticated, "The credential of a stream was revoked while it was open."),
+    Reason("SERVICE_CERTIFICATE_REQUIRED", tree.Unauthenticated, "The token of a service came over a connection without the certificate of a service."),
+    Reason("CLIENT_CERTIFICATE_REQUIRED", tree.Unauthenticated, "The HTTP port wants a certificate of its client; FLOWMESH_TLS_CLIENT_CA names the authorities."),
     Reason("ROLE_REQUIRED", tree.Forbidden, "The role of the caller does not permit the method; the message names the roles that do."),
     Reason("SERVICES_ONLY", tree.Forbidden, "The method is for services of the suite only."),
     Reason("NAMESPACE_NOT_FOUND", tree.NotFound, "No such namespace, or none that the caller may see."),
