@@ -25,7 +25,7 @@ from flowmesh.certificates import (
 )
 from flowmesh.certificates.authority import Kind
 from flowmesh.errors import Unavailable
-from flowmesh.rpc import Handlers, RemoteTarget, fixed
+from flowmesh.rpc import Handlers, RemoteTarget, channel_to
 from flowmesh.runtime import StartError
 from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
@@ -108,7 +108,7 @@ async def calling(
 ) -> AsyncIterator[Any]:
     target = RemoteTarget(f"{host}:{port}", security=ServiceChannels(Watched(files)))
     try:
-        yield pb_grpc.RegistryServiceStub(fixed(target))
+        yield pb_grpc.RegistryServiceStub(channel_to(target))
     finally:
         await target.close()
 
@@ -219,7 +219,7 @@ async def test_both_sides_take_renewed_certificates_without_a_dropped_call(
     assert worker.channels is not None
     async with serving(tls, servicer) as server:
         target = RemoteTarget(f"127.0.0.1:{server.port}", security=worker.channels)
-        stub = pb_grpc.RegistryServiceStub(fixed(target))
+        stub = pb_grpc.RegistryServiceStub(channel_to(target))
         await stub.GetInstance(ID)
         slow = asyncio.ensure_future(stub.GetInstance(pb.GetInstanceRequest(id="slow"), timeout=60))
         await servicer.waiting.wait()

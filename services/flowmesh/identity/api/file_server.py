@@ -8,7 +8,7 @@ from flowmesh.api.identity.v1 import file_service_pb2_grpc
 from flowmesh.identity.api.messages import file_message, page_size
 from flowmesh.identity.limits import FILE_MESSAGE_BYTES
 from flowmesh.identity.workspace.files import Files
-from flowmesh.rpc.pages import last_of, list_of, page_token
+from flowmesh.rpc.pages import last_of_token, list_key, page_token
 
 
 class FileServer(file_service_pb2_grpc.FileServiceServicer):
@@ -37,12 +37,12 @@ class FileServer(file_service_pb2_grpc.FileServiceServicer):
 
     async def ListFiles(self, request: pb.ListFilesRequest, context: Any) -> pb.ListFilesResponse:
         count = page_size(request.page_size)
-        after = last_of(request.page_token, list_of(request))
+        after = last_of_token(request.page_token, list_key(request))
         found = await self._files.files(request.project_id, request.prefix, after, count + 1)
         more = len(found) > count
         return pb.ListFilesResponse(
             files=[file_message(each) for each in found[:count]],
-            next_page_token=page_token(list_of(request), found[count - 1].path) if more else "",
+            next_page_token=page_token(list_key(request), found[count - 1].path) if more else "",
         )
 
     async def DeleteFile(
