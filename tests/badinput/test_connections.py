@@ -144,7 +144,7 @@ def refusal(answer: bytes) -> tuple[int, str]:
         b"POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
-async def test_what_is_no_request_is_refused_as_any_other(victim: Suite, said: bytes) -> None:
+async def test_a_malformed_request_is_refused_with_a_reason(victim: Suite, said: bytes) -> None:
     """As JSON with a reason; whoever sends it does not fill the log."""
     logged = victim.log.stat().st_size
     host, _, port = addresses(victim)["http"].rpartition(":")
@@ -232,7 +232,7 @@ async def attacked(address: str, data: bytes, seconds: float) -> int:
 @pytest.mark.parametrize(
     "attack", [resets, *(pytest.param(each, marks=pytest.mark.slow) for each in ATTACKS[1:])]
 )
-async def test_work_goes_on_after_an_attack(victim: Suite, attack: Callable[[], bytes]) -> None:
+async def test_work_continues_after_an_attack(victim: Suite, attack: Callable[[], bytes]) -> None:
     """By another process for two seconds: new clients are served soon after it ends."""
     process = psutil.Process(victim.pid)
     before = process.memory_info().rss

@@ -84,7 +84,7 @@ ELSEWHERE = {
         "tests/features/test_approval_links.py::test_a_form_that_is_none_is_refused"
     ),
     "validity of an approval link": (
-        "tests/features/test_approval_links.py::test_links_are_made_only_for_who_is_asked"
+        "tests/features/test_approval_links.py::test_links_are_made_only_for_assignees"
     ),
     "attempts of a dry run": "tests/unit/dryrun/test_run.py::test_a_run_without_end_is_refused",
     "headers of a call in bytes": (
@@ -165,7 +165,7 @@ TRIED = [
 
 
 @pytest.mark.parametrize("limit", TRIED, ids=named)
-async def test_a_limit_is_where_it_is_said_to_be(bench: Bench, limit: Limit) -> None:
+async def test_a_limit_is_enforced_at_its_documented_value(bench: Bench, limit: Limit) -> None:
     """Accepted, refused with its reason, refused however far beyond; the memory comes back."""
     probe, value = PROBES[limit.what], math.floor(limit.value)
     reason = limit.reason or "RESOURCE_EXHAUSTED"

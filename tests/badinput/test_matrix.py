@@ -26,7 +26,7 @@ def test_every_row_is_there() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_row_has_tests_or_says_what_is_open(row: str) -> None:
+def test_a_row_has_tests_or_names_what_is_open(row: str) -> None:
     """By path and name; each of them exists."""
     about = MATRIX[row]
     assert about["about"]

@@ -93,7 +93,7 @@ async def test_wall_clocks_jump(clocks: Rig, world: World, tally: Tally, jump: s
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.fault("F23")
-async def test_who_begins_months_ahead_deletes_nothing(
+async def test_a_process_with_a_clock_months_ahead_deletes_nothing(
     clocks: Rig, world: World, tally: Tally
 ) -> None:
     """How long something is kept goes by the clock of the database, as its times do."""

@@ -115,7 +115,7 @@ async def test_the_database_restarts_again_and_again(scenario: Scenario, seed: i
 
 @pytest.mark.slow
 @pytest.mark.fault("F11")
-async def test_a_hung_database_holds_nobody_beyond_the_deadline(scenario: Scenario) -> None:
+async def test_calls_end_at_their_deadline_while_the_database_hangs(scenario: Scenario) -> None:
     """Calls end at their deadline although PostgreSQL is stopped; then everything goes on."""
     rig = scenario.rig
     async with scenario.drill("PostgreSQL hangs") as running:

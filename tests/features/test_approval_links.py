@@ -191,7 +191,7 @@ async def test_a_link_may_allow_one_answer_only(suite: Suite, asking: Asking) ->
     assert found["error"]["class"] == "Rejected"
 
 
-async def test_links_are_made_only_for_who_is_asked(suite: Suite, asking: Asking) -> None:
+async def test_links_are_made_only_for_assignees(suite: Suite, asking: Asking) -> None:
     """Over REST, the SDK and the command; bad input says what is wrong."""
     execution = await asking(deadline="1h")
     route = f"/api/v1/executions/{execution}/nodes"

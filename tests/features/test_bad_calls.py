@@ -132,7 +132,7 @@ async def known(victim: Suite, path: str) -> str:
 
 
 @pytest.mark.parametrize("path", PAGED)
-async def test_pages_nobody_gave_out_are_refused(
+async def test_page_tokens_that_were_not_issued_are_refused(
     victim: Suite, wire: grpc.aio.Channel, path: str
 ) -> None:
     """PAGE_TOKEN_INVALID for any other token; the largest page is a page."""
@@ -167,7 +167,7 @@ async def test_large_metadata_is_refused(victim: Suite, metadata: Any) -> None:
         assert undocumented(await send_all(channel, b"")) == {}
 
 
-async def test_large_messages_are_answered_and_let_go(
+async def test_large_messages_are_answered_and_released(
     victim: Suite, wire: grpc.aio.Channel
 ) -> None:
     """Up to 9 MiB as any other; above, gRPC refuses them. The memory comes back."""
@@ -188,7 +188,7 @@ async def test_large_messages_are_answered_and_let_go(
     await done("given back", is_given_back, within_s=GIVEN_BACK_S)
 
 
-async def test_large_inputs_refused_over_rest_are_let_go(victim: Suite) -> None:
+async def test_large_inputs_refused_over_rest_are_released(victim: Suite) -> None:
     """The error of a start that many may wait for does not keep the body of one."""
     process = psutil.Process(victim.pid)
     before = process.memory_info().rss

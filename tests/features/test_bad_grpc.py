@@ -279,7 +279,7 @@ async def test_nested_bytes_are_refused(victim: Suite, wire: grpc.aio.Channel) -
     assert outcome.reason in ("INPUT_INVALID", "NESTING_TOO_DEEP")
 
 
-async def test_work_goes_on_after_all_that(victim: Suite) -> None:
+async def test_work_continues_after_all_attacks(victim: Suite) -> None:
     """The same process answers, runs workflows and has logged no fault of its own."""
     async with World() as world:
         execution = await victim.run(workflow(http(world, "a"), http(world, "b", "a")))

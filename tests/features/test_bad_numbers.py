@@ -40,7 +40,7 @@ async def _ended(victim: Suite) -> Any:
 
 
 @pytest.mark.parametrize("after", [2**31 - 1, 2**31, 2**53, 2**63 - 1])
-async def test_nothing_is_behind_a_sequence_that_nobody_reaches(victim: Suite, after: int) -> None:
+async def test_nothing_follows_a_sequence_that_is_never_reached(victim: Suite, after: int) -> None:
     """An empty page of the history, and a stream that ends."""
     execution = await _ended(victim)
     path = f"/api/v1/executions/{execution['executionId']}"

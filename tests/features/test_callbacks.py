@@ -53,7 +53,7 @@ async def all_delivered(suite: Suite, execution_id: str, count: int) -> list[pb.
 
 
 @pytest.mark.feature("S2-05", "S2-38", "S2-40")
-async def test_success_is_told_once_and_every_step_is(suite: Suite, world: World) -> None:
+async def test_success_is_reported_once_and_each_step_as_well(suite: Suite, world: World) -> None:
     """onComplete with the execution's data; onStep per step with its result."""
     execution = await suite.run(workflow(world), {"amount": 3})
     await all_delivered(suite, execution["executionId"], 3)
@@ -69,7 +69,7 @@ async def test_success_is_told_once_and_every_step_is(suite: Suite, world: World
 
 
 @pytest.mark.feature("S2-05", "S2-39")
-async def test_failure_is_told_once(suite: Suite, world: World) -> None:
+async def test_failure_is_reported_once(suite: Suite, world: World) -> None:
     """onFailure with the error; nothing of success, and nothing of the step that never ran."""
     world.answers("charge", status=402)
     execution = await suite.run(workflow(world))

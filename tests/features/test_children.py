@@ -113,7 +113,7 @@ async def test_a_child_that_is_not_there_fails_its_node(suite: Suite) -> None:
     assert "child-none cannot be started" in shown["error"]["message"]
 
 
-async def test_a_workflow_goes_on_as_a_new_one(suite: Suite) -> None:
+async def test_a_workflow_continues_as_a_new_execution(suite: Suite) -> None:
     """Run after run, each with its own history; a wait for the first is one for the last."""
     await applied(suite, counting_down("counts-down"))
     first = await suite.begin("counts-down", {"left": 3})
@@ -132,7 +132,7 @@ async def test_a_workflow_goes_on_as_a_new_one(suite: Suite) -> None:
 
 
 @pytest.mark.long
-async def test_whoever_waits_follows_any_number_of_runs(suite: Suite) -> None:
+async def test_a_waiting_caller_follows_any_number_of_runs(suite: Suite) -> None:
     """To the end of the last one, whether they have ended before or end meanwhile."""
     await applied(suite, counting_down("counts-far-down"))
     first = await suite.begin("counts-far-down", {"left": RUNS})
@@ -178,7 +178,7 @@ async def test_a_signal_finds_its_execution_by_a_key(suite: Suite) -> None:
     assert (await suite.execution(other))["status"] == "running"
 
 
-async def test_a_signal_that_nobody_waits_for_is_refused(suite: Suite) -> None:
+async def test_a_signal_that_no_execution_waits_for_is_refused(suite: Suite) -> None:
     """Nothing is kept for those who come later; the sender is told, and may come again."""
     answer = await suite.post("/api/v1/signals", {"name": "paid", "key": "nobody"})
     assert (answer.status, answer.json["error"]["reason"]) == (404, "WAIT_NOT_FOUND"), answer.text

@@ -195,7 +195,7 @@ async def test_a_saga_is_undone_in_reverse_when_a_step_fails(suite: Suite, world
     assert types.index("CompensationStarted") < types.index("WorkflowFailed")
 
 
-async def test_an_undo_that_fails_waits_for_somebody(suite: Suite, world: World) -> None:
+async def test_a_failed_undo_waits_for_a_decision(suite: Suite, world: World) -> None:
     """The execution is not over until they say how it goes on; then it ends as canceled."""
     world.answers("refund", status=400, times=1)
     _, execution = await started(

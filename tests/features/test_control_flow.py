@@ -96,7 +96,7 @@ async def test_a_failure_takes_its_edge(suite: Suite) -> None:
     assert statuses(answer) == {"charge": "failed", "ship": "skipped", "tell": "success"}
 
 
-async def test_a_loop_goes_round_while_its_condition_holds(suite: Suite) -> None:
+async def test_a_loop_repeats_while_its_condition_holds(suite: Suite) -> None:
     """What its tasks give is the state of the next round; the last state is its output."""
     spec = """
   tasks:
@@ -222,7 +222,9 @@ async def test_a_signal_is_waited_for(suite: Suite) -> None:
         ("{id: a, taskRef: noop, join: most}", "tasks[0].join"),
     ],
 )
-async def test_what_cannot_be_is_told_where_it_stands(suite: Suite, task: str, place: str) -> None:
+async def test_an_impossible_definition_is_reported_with_its_place(
+    suite: Suite, task: str, place: str
+) -> None:
     """Before anything runs."""
     source = HEAD.replace("NAME", "wrong-flow") + f"  tasks:\n    - {task}\n"
     answer = await suite.post("/api/v1/workflows:validate", data=source.encode(), headers=YAML)

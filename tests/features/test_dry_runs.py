@@ -215,7 +215,7 @@ async def test_what_cannot_run_dry_is_refused(suite: Suite, name: str) -> None:
 
 
 @pytest.mark.feature("S1-183")
-async def test_a_step_with_a_stand_in_calls_nobody(suite: Suite, world: World, name: str) -> None:
+async def test_a_step_with_a_stand_in_makes_no_call(suite: Suite, world: World, name: str) -> None:
     """A map of stand-ins takes the place of real calls; a name it gets wrong is told."""
     params = {"method": "POST", "url": world.url("charge")}
     step = {"id": "charge", "action": "http.request", "params": params}
@@ -269,7 +269,7 @@ spec:
 
 
 @pytest.mark.feature("S4-55")
-async def test_a_critical_step_without_compensation_is_told(
+async def test_a_critical_step_without_compensation_is_reported(
     suite: Suite, name: str, tmp_path: Path
 ) -> None:
     """And one without a timeout, with tasks of the library, over REST, gRPC and offline."""

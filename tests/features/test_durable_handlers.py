@@ -238,9 +238,7 @@ async def test_a_history_of_the_suite_replays_in_a_test(client: Client) -> None:
 
 
 @pytest.mark.feature("S4-56")
-async def test_what_a_handler_says_and_measures_is_in_the_trace(
-    suite: Suite, client: Client
-) -> None:
+async def test_logs_and_metrics_of_a_handler_are_in_the_trace(suite: Suite, client: Client) -> None:
     """Of plain tasks and of durable handlers, whose lines count once however often they run."""
     worker = Worker(client)
 
@@ -275,7 +273,7 @@ async def test_the_example_runs(suite: Suite) -> None:
     assert result["shipped"] == "book is on its way"
 
 
-async def test_a_workflow_of_somebody_else_is_left_alone(client: Client) -> None:
+async def test_a_handler_does_not_replace_an_existing_workflow(client: Client) -> None:
     """A handler does not take the name of a workflow that is there."""
     flow = Workflow("taken")
     flow.task("only", "somewhere")

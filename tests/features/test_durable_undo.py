@@ -118,7 +118,7 @@ async def test_an_undo_waits_for_a_signal_and_does_several_things_at_once(
     assert sorted(map(str, shop.refunded)) == ["[1, 'a']", "[1, 'b']", "[2, 'a']", "[2, 'b']"]
 
 
-async def test_an_undo_that_fails_waits_for_somebody(suite: Suite, client: Client) -> None:
+async def test_a_failed_undo_waits_for_a_decision(suite: Suite, client: Client) -> None:
     """Tried again it goes on behind what it has done, with what it calls."""
     shop = Shop(client, "disputes")
     noted: list[Json] = []

@@ -46,7 +46,7 @@ def of(events: list[Any], kind: str) -> list[str]:
 
 
 @pytest.mark.feature("S0-88", "S0-89", "S0-90", "S0-91")
-async def test_a_run_is_told_from_its_start_to_its_end(suite: Suite, world: World) -> None:
+async def test_events_cover_a_run_from_start_to_end(suite: Suite, world: World) -> None:
     """WorkflowStarted first, one start and one end per task with its id, WorkflowCompleted last."""
     execution = await suite.run(chain(world, "a", "b", "c"))
     events = await suite.events(execution["executionId"])
@@ -58,7 +58,9 @@ async def test_a_run_is_told_from_its_start_to_its_end(suite: Suite, world: Worl
 
 
 @pytest.mark.feature("S0-93")
-async def test_failures_retries_skips_and_cancellation_are_told(suite: Suite, world: World) -> None:
+async def test_failures_retries_skips_and_cancellation_have_events(
+    suite: Suite, world: World
+) -> None:
     """Each has its type; a failed run ends with WorkflowFailed, a canceled one with its own."""
     world.answers("a", status=500)
     policy = {"maxAttempts": 2, "initialDelay": 10}

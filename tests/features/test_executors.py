@@ -387,7 +387,7 @@ async def test_the_same_key_twice_has_one_effect_and_the_same_answer(
 
 
 @pytest.mark.feature("S3-95", "S3-94")
-async def test_a_dry_run_lists_what_would_be_called_and_calls_nobody(equipped: Suite) -> None:
+async def test_a_dry_run_lists_calls_and_makes_none(equipped: Suite) -> None:
     """Statements, methods and subjects, with their values."""
     statement = "insert into orders values (:id, 'x')"
     calls = [
@@ -436,7 +436,7 @@ async def test_what_a_handler_logs_and_counts_is_seen_in_the_trace(
 
 
 @pytest.mark.feature("S3-32", "S3-66", "S3-67", "S3-93", "S3-118")
-async def test_an_http_task_proves_who_it_is_and_tries_again(equipped: Suite, world: World) -> None:
+async def test_an_http_task_authenticates_and_retries(equipped: Suite, world: World) -> None:
     """The four ways, in native resources and step JSON; a token is fetched once for all calls."""
     world.answers("token", json={"access_token": "t-1", "expires_in": 3600})
     client = {"clientId": "me", "clientSecret": "{{input.secret}}", "tokenUrl": world.url("token")}

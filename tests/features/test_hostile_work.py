@@ -16,7 +16,7 @@ LIMITS_MS = {"loop": 2_000, "memory": 20_000, "deep": 20_000}
 
 
 @pytest.mark.feature("S3-36")
-async def test_hostile_code_stops_nobody_else(suite: Suite, world: World) -> None:
+async def test_hostile_code_does_not_stop_other_work(suite: Suite, world: World) -> None:
     """One step loops for ever, one takes all memory; others finish meanwhile, then both fail."""
     code = {
         "loop": "while (true) {}",

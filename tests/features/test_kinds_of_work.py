@@ -127,7 +127,7 @@ async def test_every_type_of_node_is_worked_off(suite: Suite, world: World) -> N
 
 
 @pytest.mark.feature("S0-153")
-async def test_what_takes_long_goes_on_without_its_caller(suite: Suite) -> None:
+async def test_long_work_continues_without_its_caller(suite: Suite) -> None:
     """A call that waits has its limit; what it started goes on, can be paused, and resumed."""
     hour = {"id": "nap", "taskRef": "delay", "input": {"duration": "1h"}}
     await applied(suite, workflow("naps", hour))

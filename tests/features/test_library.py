@@ -317,7 +317,7 @@ async def test_a_public_task_serves_other_namespaces(suite: Suite, world: World,
     assert refusal(gone) == (409, "TASK_IN_USE")
 
 
-async def test_a_private_task_serves_who_brings_it(suite: Suite, name: str) -> None:
+async def test_a_private_task_serves_only_its_own_source(suite: Suite, name: str) -> None:
     """Workflows of the same source, and no other one."""
     task = http_task(f"{name}-t", "http://x/", visibility="private")
     flow = workflow(name, {"id": "a", "taskRef": f"{name}-t"})

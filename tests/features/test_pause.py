@@ -26,7 +26,7 @@ async def begun(suite: Suite) -> str:
     return await suite.begin("pause-me", {})
 
 
-async def test_an_execution_is_paused_and_goes_on(suite: Suite) -> None:
+async def test_an_execution_is_paused_and_resumed(suite: Suite) -> None:
     """The state says so, the history says who asked and why, a wrong command is a conflict."""
     execution = f"/api/v1/executions/{await begun(suite)}"
     paused = await suite.post(f"{execution}:pause", {"reason": "a look"})

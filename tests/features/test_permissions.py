@@ -62,7 +62,7 @@ async def test_a_task_is_denied_before_it_runs(suite: Suite, world: World) -> No
         assert len(world.calls(f"{name}-pay")) == 1
 
 
-async def test_permissions_are_told_over_rest_and_the_command_line(
+async def test_permissions_are_shown_over_rest_and_the_command_line(
     suite: Suite, world: World
 ) -> None:
     """A child has those of its parent, and a rerun those of the first."""

@@ -91,7 +91,7 @@ async def test_a_rerun_reuses_what_is_before_and_says_first_what_happens_again(
 
 
 @pytest.mark.feature("S1-176")
-async def test_a_rerun_goes_on_from_what_failed(suite: Suite, world: World) -> None:
+async def test_a_rerun_starts_from_the_failed_nodes(suite: Suite, world: World) -> None:
     """Over REST, the SDK and the command; refused where nothing failed, or with named tasks."""
     world.answers("ship", status=400)
     _, execution = await started(

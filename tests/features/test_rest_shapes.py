@@ -31,7 +31,7 @@ async def test_parent_and_child_know_each_other_in_both_shapes(suite: Suite) -> 
     assert (await same(suite, child_id))["parent"] == {"executionId": begun, "taskId": "below"}
 
 
-async def test_runs_that_go_on_are_linked_in_both_shapes(suite: Suite) -> None:
+async def test_runs_that_continue_as_new_are_linked_in_both_shapes(suite: Suite) -> None:
     """Each names the run before, the run after and the first one."""
     await applied(suite, counting_down("shapes-runs"))
     first = await suite.begin("shapes-runs", {"left": 2})

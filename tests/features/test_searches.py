@@ -143,7 +143,7 @@ async def test_errors_are_found_by_their_words(suite: Suite) -> None:
         assert classes.groups[0].values != ("",)
 
 
-async def test_pages_go_on_where_the_last_one_ended(suite: Suite) -> None:
+async def test_a_page_continues_after_the_previous_one(suite: Suite) -> None:
     """In every order, without gap or repeat; a token of another list is refused."""
     async with Client(suite.grpc_address) as client:
         await client.register(ORDERS)
@@ -169,7 +169,9 @@ async def test_pages_go_on_where_the_last_one_ended(suite: Suite) -> None:
         ("(" * 17 + "version = 1", "nested more than 16 levels deep"),
     ],
 )
-async def test_a_wrong_filter_is_told_where(suite: Suite, text: str, said: str) -> None:
+async def test_a_wrong_filter_is_reported_with_its_position(
+    suite: Suite, text: str, said: str
+) -> None:
     """With the character and what would be right; the violation has the column."""
     refused = await suite.get(f"/api/v1/executions?filter={quote(text)}")
     error = refused.json["error"]

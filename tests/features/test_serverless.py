@@ -93,7 +93,7 @@ async def test_a_try_tries_again_and_then_handles(suite: Suite, world: World) ->
     assert len(world.calls("broken")) == 3
 
 
-async def test_an_error_that_nobody_wanted_stays(suite: Suite, world: World) -> None:
+async def test_an_uncaught_error_is_passed_on(suite: Suite, world: World) -> None:
     """A filter that does not match lets the error through, as the error it was."""
     world.answers("gone", status=404)
     definition = document(
@@ -177,7 +177,7 @@ async def test_an_error_of_a_workflow_that_runs_can_be_handled(suite: Suite) -> 
     assert "breaks failed" in ended_with(found)["why"]
 
 
-async def test_a_workflow_that_is_not_awaited_goes_on_by_itself(suite: Suite) -> None:
+async def test_a_workflow_that_is_not_awaited_runs_independently(suite: Suite) -> None:
     """The task answers what it was given as soon as the other has started."""
     await suite.define(document({"wait": {"wait": {"hours": 1}}}, name="lasts"))
     ask = called("lasts", run={"await": False}, input={"from": "${ {kept: .n} }"})

@@ -67,7 +67,7 @@ async def test_at_most_so_many_of_a_key_run_and_the_others_wait_in_order(suite: 
     assert mine == [0, 1, 2, 3, 4]
 
 
-async def test_one_that_waits_is_canceled_paused_and_told(suite: Suite) -> None:
+async def test_a_waiting_start_is_canceled_paused_and_signaled(suite: Suite) -> None:
     """It has begun nothing; the next one's turn comes all the same."""
     floor = Floor()
     kind = await run_by(suite, own("steered"), start={"concurrency": 1})
@@ -291,7 +291,7 @@ async def test_a_child_that_another_execution_answers_is_waited_for(suite: Suite
     assert len(floor.order) == 1
 
 
-async def test_a_child_that_nobody_waits_for_is_the_execution_that_is_there(suite: Suite) -> None:
+async def test_a_detached_child_joins_the_existing_execution(suite: Suite) -> None:
     """The task completes with its id; nothing begins."""
     floor = Floor()
     kind = await run_by(suite, own("taken"), start={"concurrency": 1, "onConflict": "JOIN"})
@@ -322,7 +322,7 @@ async def test_a_child_is_answered_with_one_that_has_ended(suite: Suite) -> None
         assert failed.failure.details["executionId"] == other.id
 
 
-async def test_who_waits_for_a_chain_hears_of_its_last_run(suite: Suite) -> None:
+async def test_a_caller_waiting_for_a_chain_gets_its_last_run(suite: Suite) -> None:
     """Though it has joined the first."""
     floor, kind = Floor(), own("chain")
     task = resource("WorkflowTask", f"{kind}-task", type=kind)

@@ -46,7 +46,7 @@ async def test_every_service_is_a_spoke_and_the_suite_the_only_hub(suite: Suite)
     assert found["connections"] == [["flowmesh", spoke] for spoke in spokes]
 
 
-async def test_a_url_that_is_computed_is_said_to_be(suite: Suite) -> None:
+async def test_a_computed_url_is_marked_as_computed(suite: Suite) -> None:
     """Nobody can know before the run whom it calls."""
     await suite.post("/api/v1/tasks", call("topology-any", "{{input.url}}"))
     tasks = [{"id": "a", "taskRef": "topology-any", "input": {"url": "{{input.url}}"}}]
@@ -68,7 +68,7 @@ def review(definition: Json | None, uid: str = "u-1") -> Json:
 
 @pytest.mark.feature("S0-24")
 @pytest.mark.feature("S0-04")
-async def test_kubernetes_is_told_why_a_definition_cannot_be_stored(suite: Suite) -> None:
+async def test_kubernetes_gets_the_reason_a_definition_is_refused(suite: Suite) -> None:
     """Types that do not fit: refused before any run, with the field, both types and the task."""
     given = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
     task = resource("WorkflowTask", "admission-sum", type="noop", inputSchema=given)
@@ -92,7 +92,7 @@ async def test_kubernetes_is_told_why_a_definition_cannot_be_stored(suite: Suite
 
 
 @pytest.mark.feature("S0-117")
-async def test_kubernetes_is_told_four_kinds_of_refusal(suite: Suite) -> None:
+async def test_kubernetes_gets_four_kinds_of_refusal(suite: Suite) -> None:
     """Schema, circle, missing task, types: each by its code, and nothing but it."""
     number = {"type": "object", "properties": {"n": {"type": "number"}}}
     task = resource("WorkflowTask", "admission-four", type="noop", inputSchema=number)

@@ -183,7 +183,7 @@ async def test_many_events_are_published_at_once(suite: Suite) -> None:
         await shows(client, name, lambda one: one.fired == 60)
 
 
-async def test_the_caller_of_a_webhook_is_told_what_the_policy_says(suite: Suite) -> None:
+async def test_the_caller_of_a_webhook_gets_the_result_of_the_policy(suite: Suite) -> None:
     """Refused as a start is, with who runs; or answered with the execution that is there."""
     floor = Floor()
     webhook = {"input": "{{payload}}"}

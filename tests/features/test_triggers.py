@@ -351,7 +351,7 @@ async def test_four_types_of_trigger_nodes_start_a_workflow(suite: Suite) -> Non
 
 
 @pytest.mark.feature("S3-94")
-async def test_an_event_goes_on_to_an_external_system(suite: Suite, world: World) -> None:
+async def test_an_event_is_forwarded_to_an_external_system(suite: Suite, world: World) -> None:
     """An event starts a workflow that posts what its template makes of it."""
     name, kind = named("relay"), named("shipped")
     post = http_task(f"{name}-post", world.url("crm"))

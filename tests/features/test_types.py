@@ -111,7 +111,7 @@ async def test_a_mismatch_deep_in_both_schemas_is_refused(suite: Suite, name: st
 
 
 @pytest.mark.feature("S0-23")
-async def test_what_may_not_fit_is_told_before_deployment(suite: Suite, name: str) -> None:
+async def test_type_mismatches_are_reported_before_deployment(suite: Suite, name: str) -> None:
     """Warnings with a reason; the resources are valid, and nothing is stored."""
     gives = {
         "type": "object",

@@ -130,7 +130,7 @@ async def test_what_does_not_fit_is_refused_and_changes_nothing(suite: Suite, wo
     assert refusal(refused) == (400, "TEMPLATE_UNKNOWN_REFERENCE")
 
 
-async def test_a_change_is_seen_by_those_who_look_back(suite: Suite, world: World) -> None:
+async def test_a_variable_change_is_visible_in_past_states(suite: Suite, world: World) -> None:
     """The state at a moment, a value followed, two executions compared, inputs rendered again."""
     world.answers("limit", json={})
     one = await started(suite, world)

@@ -117,7 +117,7 @@ async def test_json_xml_and_text_answers_are_usable(
 
 
 @pytest.mark.feature("S0-20")
-async def test_an_input_of_the_wrong_shape_calls_nobody(tasks: Tasks, world: World) -> None:
+async def test_an_input_of_the_wrong_shape_makes_no_call(tasks: Tasks, world: World) -> None:
     """With a ValidationError that says where in the input, and by which keyword."""
     age = {"type": "object", "properties": {"age": {"type": "integer"}}}
     schema = {"type": "object", "properties": {"user": age}}

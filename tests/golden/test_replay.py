@@ -41,7 +41,7 @@ def test_a_history_adds_up_to_the_state_it_had(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=named)
-def test_a_snapshot_goes_on_where_it_was_taken(golden: Golden) -> None:
+def test_a_snapshot_continues_where_it_was_taken(golden: Golden) -> None:
     """Restored it is the same state, with the rest of the history the last; so is ours."""
     last = golden.snapshots[-1]["state"]
     for kept in golden.snapshots:

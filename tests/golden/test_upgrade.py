@@ -91,7 +91,7 @@ async def store(old: str) -> AsyncIterator[OrchestratorStore]:
         yield OrchestratorStore(Queries(pool))
 
 
-async def test_what_was_applied_is_what_stands_there(old: str) -> None:
+async def test_applied_migrations_are_unchanged(old: str) -> None:
     """The first migration is as it was: the version of now starts on that database."""
     async with open_database(old, migrations=MIGRATIONS, **SCHEMA) as pool:
         applied = await pool.fetchval("select max(version) from schema_migrations")
@@ -111,7 +111,7 @@ def serve(core: Core, known: Iterable[Golden]) -> WorkerStream:
     return stream
 
 
-async def test_open_executions_of_an_earlier_version_go_on(store: OrchestratorStore) -> None:
+async def test_open_executions_of_an_earlier_version_continue(store: OrchestratorStore) -> None:
     """Tasks reach workers, timers and retries that are due come, and each ends as it should."""
     left = "select count(*) from executions where ended_at is null"
     answered: set[tuple[str, str, int]] = set()

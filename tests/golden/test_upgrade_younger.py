@@ -49,7 +49,7 @@ COMMANDS: dict[str, list[Command]] = {
 }
 
 
-async def test_open_executions_go_on(database: str, tmp_path: Path) -> None:
+async def test_open_executions_continue(database: str, tmp_path: Path) -> None:
     """By commands, tasks and journals, to their right ends; a child tells its parent."""
     await left_by(database, tmp_path, KEPT, migrations=MIGRATED)
     told: list[ExecutionMessage] = []

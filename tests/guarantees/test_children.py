@@ -80,7 +80,7 @@ async def test_a_message_survives_the_death_of_its_sender(
         pytest.param("orchestrator.delivered", id="told", marks=pytest.mark.slow),
     ],
 )
-async def test_who_joined_an_execution_hears_of_its_end(
+async def test_a_parent_that_joined_an_execution_gets_its_end(
     tmp_path: Path, point: str, nth: int
 ) -> None:
     """Two parents, and one execution that neither has started: two starts, two questions, again."""

@@ -168,7 +168,7 @@ async def test_a_killed_postgres_loses_no_commit(dev: Suite, world: World) -> No
 
 
 @pytest.mark.fault("F22")
-async def test_a_log_that_takes_nothing_stops_nobody(tmp_path: Path, world: World) -> None:
+async def test_a_log_that_cannot_be_written_stops_no_work(tmp_path: Path, world: World) -> None:
     """Every line fails to be written; orders are shipped all the same, and it stops in order."""
     suite = Suite(tmp_path / "data", "--log-level", "debug", environment={"FLOWMESH_TYPO": "1"})
     suite.log = Path("/dev/full")

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.long
 
 
 @pytest.mark.fault("F7")
-async def test_a_map_goes_on_where_it_was(dev: Suite) -> None:
+async def test_a_map_resumes_where_it_was(dev: Suite) -> None:
     """Every item is done once and answered in its place; the worker's results are not lost."""
     runs: Counter[str] = Counter()
 
@@ -88,7 +88,7 @@ BY_PAGES = {
 
 
 @pytest.mark.fault("F7")
-async def test_a_map_by_pages_goes_on_where_it_was(dev: Suite) -> None:
+async def test_a_map_by_pages_resumes_where_it_was(dev: Suite) -> None:
     """No page is fetched again whose result was accepted, and no item is done twice."""
     fetched: Counter[int] = Counter()
 

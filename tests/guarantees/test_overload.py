@@ -25,7 +25,7 @@ OVERLOAD_S = 3.0
 
 
 @pytest.mark.parametrize("by", [pytest.param("calls", marks=pytest.mark.long), "sessions"])
-async def test_too_many_starts_are_told_to_come_back(tmp_path: Path, by: str) -> None:
+async def test_too_many_starts_are_refused_with_a_delay(tmp_path: Path, by: str) -> None:
     """Refused with a delay; what was accepted ends; then it is as it was before."""
     async with Suite(tmp_path / "data") as suite, generator(suite, by) as load:
         await load.closed(WARM_S)

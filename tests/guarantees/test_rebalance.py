@@ -174,7 +174,7 @@ def _gaps(gaps_us: list[int]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.feature("S2-53", "S3-21")
-async def test_partitions_that_stay_go_on(watched: Watched) -> None:
+async def test_partitions_that_stay_keep_working(watched: Watched) -> None:
     """An orchestrator joins, leaves, joins and is killed: no pause above 1 s for the others'."""
     async with watched.phase("nothing changes"):
         await pause(AFTER_S)

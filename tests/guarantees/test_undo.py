@@ -22,7 +22,7 @@ async def called(suite: Suite, execution_id: str) -> bool:
 
 
 @pytest.mark.fault("F7")
-async def test_an_undo_goes_on_where_it_was(dev: Suite) -> None:
+async def test_an_undo_resumes_where_it_was(dev: Suite) -> None:
     """Everything dies while it waits for a task it called: each is done once."""
     ran: Counter[str] = Counter()
     undo = {"taskRef": "saga-refund", "input": {"back": "{{undo.output}}"}}

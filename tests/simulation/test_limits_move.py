@@ -26,7 +26,7 @@ def _most_at_once(stage: Stage, since_us: int) -> int:
 
 
 @pytest.mark.parametrize("orchestrators", [1, 2])
-def test_who_waits_for_one_limit_is_held_to_the_next(orchestrators: int) -> None:
+def test_a_task_waiting_for_one_limit_also_obeys_the_next(orchestrators: int) -> None:
     """Wherever the permits are given: what was asked for is not what is needed now."""
 
     async def script(stage: Stage) -> None:
@@ -49,7 +49,7 @@ def test_who_waits_for_one_limit_is_held_to_the_next(orchestrators: int) -> None
     play(script, orchestrators=orchestrators, slots=20)
 
 
-def test_who_has_the_permit_of_one_limit_is_held_to_the_next() -> None:
+def test_a_task_with_the_permit_of_one_limit_also_obeys_the_next() -> None:
     """It waits for a worker with the permits that it needed when it asked."""
 
     async def script(stage: Stage) -> None:

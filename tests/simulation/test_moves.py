@@ -91,7 +91,7 @@ def test_a_worker_service_that_stood_still_takes_nothing_from_the_next(others: i
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_who_comes_back_with_a_canceled_task_is_told_to_stop(workers: int) -> None:
+def test_a_worker_that_returns_with_a_canceled_task_must_stop(workers: int) -> None:
     """The worker was away when its task was canceled."""
 
     async def script(stage: Stage) -> None:

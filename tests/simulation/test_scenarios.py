@@ -104,7 +104,7 @@ def test_a_start_without_an_id_whose_answer_is_lost_is_made_once(paused_s: float
     assert len(stage.world.tables.executions) == 1
 
 
-def test_who_waits_for_an_owner_that_stands_still_is_heard_by_the_next() -> None:
+def test_a_call_to_a_stalled_owner_reaches_the_next_owner() -> None:
     """Its connections stay open, so nothing breaks: what counts is that its lease is over."""
 
     async def script(stage: Stage) -> None:
@@ -202,7 +202,9 @@ def test_a_full_restart_while_workers_run_on() -> None:
 
 
 @pytest.mark.parametrize(("orchestrators", "lost"), [(1, False), (2, False), (2, True)])
-def test_a_task_that_reached_nobody_before_its_owner_died(orchestrators: int, lost: bool) -> None:
+def test_a_task_that_reached_no_worker_before_its_owner_died(
+    orchestrators: int, lost: bool
+) -> None:
     """It goes out once the workers of that owner are back; a second later if one is lost, too."""
     waited_s: list[float] = []
 

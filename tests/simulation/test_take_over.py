@@ -119,7 +119,7 @@ def test_tasks_without_room_are_not_read_while_their_holders_are_asked_for(
     play(script, workers=4, slots=1)
 
 
-def test_a_worker_hears_of_a_cancel_whose_owner_has_died() -> None:
+def test_a_worker_gets_a_cancel_whose_owner_has_died() -> None:
     """The cancel is committed, and its owner dies before it has told the worker."""
 
     async def script(stage: Stage) -> None:
@@ -143,7 +143,7 @@ def test_a_worker_hears_of_a_cancel_whose_owner_has_died() -> None:
     play(script, orchestrators=2)
 
 
-def test_what_is_committed_while_an_incarnation_begins_is_told() -> None:
+def test_commits_made_while_an_incarnation_begins_are_published() -> None:
     """It has partitions and commits before the line to the database has answered all it asks."""
 
     async def script(stage: Stage) -> None:

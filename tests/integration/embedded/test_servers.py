@@ -58,7 +58,7 @@ async def test_all_three_answer(servers: EmbeddedServers) -> None:
     await bus.close()
 
 
-async def test_many_who_ask_redis_at_once_share_a_few_connections(servers: EmbeddedServers) -> None:
+async def test_many_callers_of_redis_share_a_few_connections(servers: EmbeddedServers) -> None:
     """No client is refused for lack of a connection, and the limit of connections holds."""
     cache = open_cache(servers.redis)
     before = len(await cache.client_list())
@@ -74,7 +74,7 @@ async def test_postgres_is_durable(servers: EmbeddedServers) -> None:
     assert await query(servers, "show full_page_writes") == "on"
 
 
-async def test_nats_refuses_who_has_no_token(servers: EmbeddedServers) -> None:
+async def test_nats_refuses_a_client_without_token(servers: EmbeddedServers) -> None:
     """Other users of the machine cannot read the bus."""
     _, _, address = servers.nats.partition("@")
     host, port = address.split(":")

@@ -66,7 +66,7 @@ async def test_a_history_at_its_limit_ends_its_execution(store: OrchestratorStor
         assert loaded.failure == entry.state.failure
 
 
-async def test_a_long_history_is_told_once(store: OrchestratorStore) -> None:
+async def test_a_long_history_is_reported_once(store: OrchestratorStore) -> None:
     """A line of log with its name, and one more in the metric, when it passes the length."""
     async with running(store) as core:
         with capture_logs() as lines:

@@ -183,7 +183,7 @@ async def test_a_killed_connection_does_not_lose_or_repeat_a_commit(
     assert node.line.position == 40
 
 
-async def test_who_has_nothing_to_commit_holds_no_locks(
+async def test_an_idle_commit_connection_holds_no_locks(
     new_node: NewNode, store: OrchestratorStore
 ) -> None:
     """Its statements are prepared, and no transaction is left open by that."""

@@ -78,7 +78,7 @@ async def test_a_start_the_engine_fails_on_is_refused(store: OrchestratorStore) 
         assert await core.start(TWO_STEPS)
 
 
-async def test_everybody_is_answered_when_a_commit_fails_in_an_unforeseen_way(
+async def test_every_caller_is_answered_when_a_commit_fails_unexpectedly(
     store: OrchestratorStore,
 ) -> None:
     """Frames of results are acknowledged in order: one without an answer would stop them all."""
@@ -298,7 +298,7 @@ async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
         assert refused.value.reason == "PAYLOAD_MISSING"
 
 
-async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStore) -> None:
+async def test_a_command_that_cannot_be_written_fails_alone(store: OrchestratorStore) -> None:
     """Its sender gets an error; the rest of the batch is committed by the same incarnation."""
     async with running(store) as core:
         ids = [await core.start(TWO_STEPS), await core.start(TWO_STEPS)]
@@ -325,7 +325,7 @@ async def test_what_cannot_be_written_takes_nobody_along(store: OrchestratorStor
         assert isinstance(await sent(ids[0], go), int)
 
 
-async def test_what_nobody_asks_for_again_outlives_a_database_that_refuses(
+async def test_a_timer_survives_refused_commits(
     store: OrchestratorStore,
 ) -> None:
     """A due timer fires as soon as the database accepts it; a caller gets an error at once."""

@@ -63,7 +63,7 @@ async def test_a_result_outlives_a_database_that_is_away_while_its_execution_is_
         assert ended(core, execution_id)
 
 
-async def test_a_caller_is_told_when_its_execution_cannot_be_read(
+async def test_a_caller_gets_an_error_when_its_execution_cannot_be_read(
     store: OrchestratorStore,
 ) -> None:
     """It may ask again; the result that waits beside it stays."""

@@ -75,7 +75,7 @@ async def test_the_owner_explains_for_all(store: OrchestratorStore) -> None:
             assert await why(insights_of(other), execution_id) == ["PARTITION_UNOWNED"]
 
 
-async def test_who_has_lost_its_lease_knows_nothing_more(store: OrchestratorStore) -> None:
+async def test_a_process_without_lease_answers_from_rows_only(store: OrchestratorStore) -> None:
     """Its memory of workers may be old: the rows are believed and nothing else."""
     async with running(store) as core:
         execution_id = await core.start(CHAIN)
@@ -177,7 +177,7 @@ async def test_a_history_that_is_too_long_to_keep_is_replayed(
         assert orjson.loads(trace)["truncated"]
 
 
-async def test_what_is_in_the_archive_is_still_told(
+async def test_archived_executions_are_still_explained(
     store: OrchestratorStore, tmp_path: Path
 ) -> None:
     """Its moments and its trace, when no row has it any more."""

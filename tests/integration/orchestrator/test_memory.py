@@ -27,7 +27,9 @@ def signal(execution_id: str) -> Any:
     return lambda reply: PendingCommand(execution_id, 1, command, reply)
 
 
-async def test_who_sleeps_is_a_row_until_spoken_to(store: OrchestratorStore) -> None:
+async def test_a_sleeping_execution_is_only_a_row_until_a_command_arrives(
+    store: OrchestratorStore,
+) -> None:
     """Signals to it do not read it again one by one."""
     async with running(store) as core:
         execution_id = await core.start(SLEEPER)
@@ -57,7 +59,7 @@ async def test_an_execution_counts_as_what_it_is_not_as_what_it_was(
         assert all(1 / SPREAD < each < SPREAD for each in sizes)
 
 
-async def test_who_has_ended_is_shown_from_memory_for_a_moment(store: OrchestratorStore) -> None:
+async def test_an_ended_execution_is_shown_from_memory_briefly(store: OrchestratorStore) -> None:
     """After that any process may have deleted it."""
     async with running(store) as core:
         execution_id = await core.start(SLEEPER)

@@ -191,7 +191,7 @@ async def test_a_claim_whose_answer_was_lost_counts_as_a_take_over_after_a_crash
 
 
 @pytest.mark.parametrize("workers", [["w1", "w2"], [], None])
-async def test_who_takes_over_learns_whose_workers_may_come_back(
+async def test_a_new_owner_learns_which_workers_may_reconnect(
     store: OrchestratorStore, workers: list[str] | None
 ) -> None:
     """The dead owner's list; None if it had too many workers or stored no list."""
@@ -213,7 +213,7 @@ async def test_who_takes_over_learns_whose_workers_may_come_back(
     await second.drain()
 
 
-async def test_a_lease_that_holds_again_is_told_though_what_came_after_it_failed(
+async def test_a_restored_lease_is_reported_although_a_later_step_failed(
     store: OrchestratorStore,
 ) -> None:
     """Else what became ready meanwhile would wait for something else to happen."""

@@ -90,7 +90,7 @@ async def test_an_end_with_the_whole_execution(store: OrchestratorStore) -> None
         assert whole.execution.output == whole.output != payload_pb2.Payload()
 
 
-async def test_who_stops_waiting_leaves_nothing_behind(store: OrchestratorStore) -> None:
+async def test_a_caller_that_stops_waiting_leaves_nothing_behind(store: OrchestratorStore) -> None:
     """Neither here nor there: polls of an execution that sleeps for days would fill the stream."""
     async with running(store) as core, peer_of(core) as (peer, session):
         execution_id = await core.start(ONE_STEP)

@@ -104,7 +104,7 @@ async def started(core: Core, count: int, data: bytes) -> None:
     )
 
 
-async def test_a_commit_is_the_same_messages_whoever_publishes_it(
+async def test_a_commit_gives_the_same_messages_from_any_publisher(
     store: OrchestratorStore,
 ) -> None:
     """A part is known by its number: it must hold the same rows when it is sent again."""
@@ -120,7 +120,7 @@ async def test_a_commit_is_the_same_messages_whoever_publishes_it(
         assert parts == [data for _, data, _ in core.bus.messages]
 
 
-async def test_an_answer_of_the_outbox_is_bounded_and_the_next_goes_on(
+async def test_outbox_answers_are_bounded_and_the_next_continues(
     store: OrchestratorStore,
 ) -> None:
     """Large commits come a few at a time, each of them whole."""

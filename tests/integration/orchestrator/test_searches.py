@@ -163,7 +163,7 @@ def bulks(core: Core) -> Bulks:
     )
 
 
-async def test_a_bulk_goes_on_after_a_crash_and_counts_once(store: OrchestratorStore) -> None:
+async def test_a_bulk_resumes_after_a_crash_and_counts_once(store: OrchestratorStore) -> None:
     """A page that was begun and not counted is done again; what was done already stays done."""
     async with running(store) as core:
         ids = [await core.start(TWO_STEPS) for _ in range(5)]

@@ -113,7 +113,7 @@ async def test_those_that_wait_begin_under_the_next_owner(store: OrchestratorSto
         assert not core.memory.starts.groups.entries
 
 
-async def test_an_end_that_nobody_acted_on_lets_the_next_begin(store: OrchestratorStore) -> None:
+async def test_an_unprocessed_end_lets_the_next_start_begin(store: OrchestratorStore) -> None:
     """The owner died between the two commits."""
     one = of(concurrency=1)
     async with running(store) as core:
@@ -277,7 +277,7 @@ async def test_a_start_that_comes_twice_in_a_batch_is_answered_once(
         assert await begun(core, one, "r") == once
 
 
-async def test_a_batch_that_the_database_refuses_leaves_nobody_in_a_line(
+async def test_a_batch_that_the_database_refuses_leaves_no_start_queued(
     store: OrchestratorStore,
 ) -> None:
     """Its starts are placed anew, each by itself."""

@@ -34,7 +34,7 @@ def start(core: Core) -> "asyncio.Future[Any]":
     )
 
 
-async def test_callers_are_told_and_results_wait(store: OrchestratorStore) -> None:
+async def test_callers_get_an_error_and_results_wait(store: OrchestratorStore) -> None:
     """A start and a signal are refused as STORAGE_FULL; the result is taken once there is room."""
     async with running(store) as core:
         execution_id, other = await core.start(ONE_STEP), await core.start(ONE_STEP)

@@ -134,7 +134,9 @@ async def test_what_became_ready_while_the_lease_was_over_leaves_when_it_is_rene
         assert [sent.task.execution_id for sent in stream.out.tasks] == [execution_id]
 
 
-async def test_what_was_somebody_elses_meanwhile_is_read_anew(store: OrchestratorStore) -> None:
+async def test_a_partition_owned_elsewhere_meanwhile_is_read_again(
+    store: OrchestratorStore,
+) -> None:
     """A partition goes and comes back between two renewals of an owner that was paused."""
     async with running(store) as paused, running(store) as core:
         await paused.life.keeper.renew()

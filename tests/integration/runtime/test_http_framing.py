@@ -128,7 +128,7 @@ def offering(method: str, offer: str, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("offer", OFFERS)
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_body_belongs_to_its_request_whatever_is_offered(
+async def test_a_body_is_read_before_an_offered_upgrade(
     port: Port, method: str, offer: str
 ) -> None:
     """In one packet and in two, a body that looks like a request is none."""
@@ -293,7 +293,7 @@ async def test_pipelined_requests_are_answered_in_order(port: Port) -> None:
     assert "/e" not in port.seen
 
 
-async def test_a_large_body_and_the_next_head_are_told_apart(port: Port) -> None:
+async def test_a_large_body_is_separated_from_the_next_head(port: Port) -> None:
     """The end of a body and the begin of a head in one packet: the head is not found too large."""
     body = b"x" * 200_000
     first = request("POST", f"Content-Length: {len(body)}", body=body)

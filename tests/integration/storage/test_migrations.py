@@ -173,7 +173,7 @@ async def test_a_starter_that_dies_between_two_files_hands_over(
     assert await applied(database, folder) == 0
 
 
-async def test_commits_are_on_the_disk_whatever_the_server_does_by_default(
+async def test_commits_are_synchronous_despite_the_server_default(
     database: str, tmp_path: Path
 ) -> None:
     """A session insists on it where the server does not, and lowers nothing that is stricter."""

@@ -139,7 +139,7 @@ async def test_the_gateway_serves_every_public_grpc_service(cluster: Cluster) ->
     assert caught.value.violations
 
 
-async def test_who_is_deleted_is_nowhere(cluster: Cluster) -> None:
+async def test_a_deleted_execution_is_found_nowhere(cluster: Cluster) -> None:
     """Whichever orchestrator is asked to delete an execution, the one that owns it forgets it."""
     asked = [cluster.processes[name]["grpc"] for name in ("orchestrator-1", "orchestrator-2")]
     async with AsyncExitStack() as stack:
@@ -219,7 +219,7 @@ async def test_statistics_are_of_all_orchestrators(cluster: Cluster) -> None:
             assert 20 <= stats.latency.p50_ms <= stats.latency.p99_ms
 
 
-async def test_work_goes_on_when_an_orchestrator_is_killed(cluster: Cluster) -> None:
+async def test_work_continues_when_an_orchestrator_is_killed(cluster: Cluster) -> None:
     """The other one takes over; the killed one is started again under its name."""
     victim = cluster.processes["orchestrator-1"]["pid"]
     os.kill(victim, signal.SIGKILL)
@@ -230,7 +230,7 @@ async def test_work_goes_on_when_an_orchestrator_is_killed(cluster: Cluster) -> 
             await cluster.get(f"{cluster.about['http']}/health")
 
 
-async def test_a_worker_goes_on_when_its_worker_service_is_killed(cluster: Cluster) -> None:
+async def test_a_worker_continues_when_its_worker_service_is_killed(cluster: Cluster) -> None:
     """Its stream through the gateway breaks, and the next one leads to the other service."""
     async with Client(cluster.about["grpc"]) as client:
         await client.register(greeting)

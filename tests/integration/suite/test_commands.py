@@ -86,7 +86,7 @@ def loaded(code: str, *names: str) -> str:
         ("import flowmesh.suite.lean as lean; lean.load_libraries()", ("rich", "aiohttp")),
     ],
 )
-def test_nobody_loads_what_it_does_not_use(code: str, names: tuple[str, ...]) -> None:
+def test_commands_load_only_the_modules_they_use(code: str, names: tuple[str, ...]) -> None:
     """What makes a start slow and a process large never gets in by accident."""
     assert loaded(code, *names) == ""
 
@@ -98,7 +98,7 @@ def test_what_a_library_was_not_shown_is_there_afterwards() -> None:
     assert loaded(f"{code}; import opentelemetry.sdk.trace", *names) == " ".join(names)
 
 
-def test_grpc_is_told_what_it_needs_to_know_before_it_loads() -> None:
+def test_grpc_settings_are_set_before_grpc_loads() -> None:
     """It reads the environment only once."""
     script = (
         "import os, sys; from flowmesh.suite.main import main\n"

@@ -93,7 +93,7 @@ async def test_a_second_start_is_refused_by_pid(suite: Suite) -> None:
 @pytest.mark.parametrize(
     ("flag", "other"), [("--http-port", "--grpc-port"), ("--grpc-port", "--http-port")]
 )
-async def test_a_taken_port_is_told_before_anything_starts(
+async def test_a_taken_port_is_reported_before_anything_starts(
     tmp_path: Path, command: str, flag: str, other: str
 ) -> None:
     """One line with the port and the flag that changes it; nothing is written."""

@@ -49,7 +49,7 @@ def test_config_prints_what_keeps_the_servers_durable() -> None:
     ]
 
 
-async def test_a_server_that_keeps_nothing_is_told_of(careless: str, tmp_path: Path) -> None:
+async def test_a_server_without_durability_is_reported(careless: str, tmp_path: Path) -> None:
     """By `config`, by `doctor` and in the log, once; what a session may insist on, it does."""
     rows = durability(flowmesh("config", "--json"))
     assert (rows["fsync"]["value"], rows["fsync"]["source"]) == ("off", "the server")
@@ -70,7 +70,7 @@ async def test_a_server_that_keeps_nothing_is_told_of(careless: str, tmp_path: P
     assert "@" not in line["at"]
 
 
-async def test_a_server_that_lets_nobody_in_promises_nothing(
+async def test_a_server_that_refuses_connections_promises_nothing(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers at its port, and still: what is wrong is said, and no secret."""

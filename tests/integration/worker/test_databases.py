@@ -258,7 +258,9 @@ async def answered(database: str, tmp_path: Path, value: str) -> Json:
     return answer["rows"][0]["found"]
 
 
-async def test_a_database_that_falls_silent_holds_nobody(database: str, tmp_path: Path) -> None:
+async def test_a_silent_database_blocks_no_task_beyond_its_timeout(
+    database: str, tmp_path: Path
+) -> None:
     """Neither the statement that runs nor the next outlives its time."""
     directory = parse_qs(urlsplit(database).query)["host"][0]
     begun, silent = asyncio.Event(), asyncio.Event()
@@ -351,7 +353,7 @@ async def test_conflicts_of_transactions_are_worth_a_retry(database: str, tmp_pa
         assert isinstance(results[1], asyncpg.DeadlockDetectedError)
 
 
-async def test_a_file_that_others_hold_holds_nobody_up(tmp_path: Path) -> None:
+async def test_a_locked_file_blocks_no_other_task(tmp_path: Path) -> None:
     """Statements that wait for it leave the threads of others alone, and are canceled at once."""
     file = tmp_path / "databases.toml"
     file.write_text(connection("sqlite:shop.db", connections=50))

@@ -103,7 +103,7 @@ async def test_a_moved_result_goes_to_the_next_orchestrator(
     assert "t1" not in orchestrator.results
 
 
-async def test_a_result_nobody_owns_yet_waits_for_the_new_owner(
+async def test_a_result_without_owner_waits_for_the_new_owner(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """With one orchestrator that says MOVED, the result is offered again later."""
@@ -128,7 +128,7 @@ async def test_a_stale_result_is_dropped(orchestrator: Orchestrator, worker: Wor
     await worker.relay.until_settled()
 
 
-async def test_a_new_owner_is_told_what_is_held_and_gets_the_results(
+async def test_a_new_owner_gets_the_held_tasks_and_the_results(
     orchestrator: Orchestrator, other: Orchestrator, worker: Worker, world: World
 ) -> None:
     """Claiming a partition moves its leases: running ones answer to the new owner."""

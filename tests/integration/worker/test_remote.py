@@ -143,7 +143,7 @@ async def test_tasks_of_a_worker_that_dies_are_lost_after_the_grace(
     assert loop.time() - broken_at >= limits.REATTACH_GRACE_MS / 1_000
 
 
-async def test_an_orchestrator_that_learned_of_a_task_from_a_hello_hears_of_its_end(
+async def test_an_orchestrator_that_learned_of_a_task_from_a_hello_gets_its_end(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """It may own the task by now, though the one that sent it is still there."""
@@ -157,7 +157,7 @@ async def test_an_orchestrator_that_learned_of_a_task_from_a_hello_hears_of_its_
     await other.stop()
 
 
-async def test_an_orchestrator_is_told_which_workers_have_left(
+async def test_an_orchestrator_learns_which_workers_have_left(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """It can say then that nobody takes a task, and not only that all are busy."""
@@ -291,7 +291,7 @@ async def test_a_stale_result_is_reported_to_the_worker(
         assert any(response.exceptions for response in client.responses)
 
 
-async def test_a_result_nobody_knows_is_acknowledged(
+async def test_an_unknown_result_is_acknowledged(
     orchestrator: Orchestrator, worker: Worker
 ) -> None:
     """A result sent twice, the first acknowledged already, is passed on and settled."""

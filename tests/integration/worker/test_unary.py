@@ -85,7 +85,7 @@ async def test_a_descriptor_set_does_without_reflection(unary: Unary) -> None:
     assert "descriptors" in refused.message
 
 
-async def test_what_a_server_says_of_reflection_is_asked_for_until_it_is_heard(
+async def test_reflection_is_requested_until_an_answer_arrives(
     unary: Unary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """grpc.aio loses it where it writes into a call that has just been refused."""
@@ -252,7 +252,7 @@ async def test_only_admitted_addresses_are_connected_to(payments: Payments) -> N
     assert payments.calls == []
 
 
-async def test_nobody_at_the_address_is_worth_a_retry(unary: Unary, payments: Payments) -> None:
+async def test_an_address_without_server_is_retried(unary: Unary, payments: Payments) -> None:
     """And the message does not tell where the name led to."""
     failed = await unary.fails(payments, target="localhost:1")
     assert failed.class_ == "NetworkError"
@@ -267,7 +267,7 @@ async def test_a_server_without_tls_is_not_talked_to_in_the_clear(
     assert (await unary.fails(payments, tls=True)).class_ == "NetworkError"
 
 
-async def test_the_server_proves_who_it_is(unary: Unary) -> None:
+async def test_the_server_is_authenticated(unary: Unary) -> None:
     """By a certificate that is trusted, for the name that is asked for."""
     pem = Path(__file__).with_name("pay.test.pem").read_bytes()
     credentials = grpc.ssl_server_credentials([(pem, pem)])

@@ -50,7 +50,7 @@ def test_a_last_effect_needs_no_compensation() -> None:
     assert steps(f"id: a, critical: false, {POST}", after.replace("critical: false, ", "")) == []
 
 
-def test_a_workflow_that_handles_failures_is_left_alone() -> None:
+def test_a_workflow_that_handles_failures_has_no_finding() -> None:
     """An edge for failures counts as handling."""
     task = "apiVersion: workflow.io/v1\nkind: WorkflowTask\nmetadata: {name: t}\nspec: "
     task += "{type: http, timeout: 9s, http: {method: POST, url: 'http://a'}}\n---\n"

@@ -78,7 +78,7 @@ def test_names_that_are_no_ids_become_ids() -> None:
     assert found["an-order"].name == "an order"
 
 
-def test_errors_of_a_try_lead_to_what_handles_them() -> None:
+def test_errors_of_a_try_lead_to_their_handler() -> None:
     """Every node of a try has the catch; those of the handler have that of the try around."""
     inner = {"try": [{"a": SET}], "catch": {"do": [{"b": SET}]}}
     found = nodes({"outer": {"try": [{"inner": inner}], "catch": {}}})

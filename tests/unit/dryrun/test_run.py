@@ -25,7 +25,7 @@ ONE = (
 )
 
 
-async def test_a_call_is_told_and_not_made(run: Run) -> None:
+async def test_a_call_is_reported_and_not_made(run: Run) -> None:
     """Method, url, headers and body as the worker would send them, secrets masked."""
     done = await run(ONE, {"total": 20}, mocks={"pay": {"output": {"paid": True}}})
     assert done.status == "completed"
@@ -189,7 +189,7 @@ async def test_input_that_does_not_fit_is_refused(run: Run) -> None:
         ([1], ["mocks"]),
     ],
 )  # fmt: skip
-async def test_wrong_mocks_are_told_with_their_place(
+async def test_wrong_mocks_are_reported_with_their_place(
     run: Run, mocks: object, places: list[str]
 ) -> None:
     """All of them; a name that nothing has with the one that may have been meant."""

@@ -121,7 +121,7 @@ async def test_a_test_that_holds_passes(folder: Path) -> None:
          ["nodes.gift.status: expected skipped, is completed"]),
     ],
 )  # fmt: skip
-async def test_what_is_not_as_expected_is_told(folder: Path, expect: str, told: list[str]) -> None:
+async def test_unexpected_values_are_reported(folder: Path, expect: str, told: list[str]) -> None:
     """Each difference on a line, with its path, what was expected and what is there."""
     assert await failures(folder, expect) == told
 
@@ -189,7 +189,7 @@ def test_definitions_are_checked_first(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "a: *b", "files: [nothing.yaml]\ntests: []", "{"])
-def test_a_file_that_is_none_is_told(folder: Path, text: str) -> None:
+def test_an_invalid_suite_file_is_reported(folder: Path, text: str) -> None:
     """Not YAML, not an object, or without definitions."""
     assert read_suite(written(folder, "", text)).problems
 

@@ -24,7 +24,9 @@ from flowmesh.dryrun.values import DIFFERENCES_MAX, differences
         ({"a": 1}, {"a": 1.0}, []),
     ],
 )
-def test_each_difference_is_told_with_its_path(expected: Any, found: Any, told: list[str]) -> None:
+def test_each_difference_is_reported_with_its_path(
+    expected: Any, found: Any, told: list[str]
+) -> None:
     """In the order of names and of places."""
     assert differences("output", expected, found) == told
 

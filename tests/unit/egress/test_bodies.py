@@ -59,7 +59,7 @@ async def test_a_damaged_body_is_an_interruption(damaged: bytes) -> None:
         await read_body(chunks(damaged), "gzip", LIMIT)
 
 
-async def test_an_encoding_nobody_asked_for_is_refused() -> None:
+async def test_an_unrequested_encoding_is_refused() -> None:
     """Nothing is guessed about other encodings."""
     with pytest.raises(Interrupted):
         await read_body(chunks(b"..."), "br", LIMIT)

@@ -9,7 +9,7 @@ from flowmesh.embedded import DataDir, DataDirLocked, EmbeddedError
 from flowmesh.embedded.datadir import SOCKET_PATH_BYTES_MAX
 
 
-def test_a_second_owner_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
+def test_a_second_owner_gets_the_pid_of_the_first(tmp_path: Path) -> None:
     """Whoever comes second learns who is there and what to do."""
     first, second = DataDir(tmp_path / "data"), DataDir(tmp_path / "data")
     first.acquire()
@@ -52,7 +52,7 @@ def test_a_socket_whose_path_is_too_long_goes_elsewhere(tmp_path: Path) -> None:
     assert not sockets.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_in_one_line(tmp_path: Path) -> None:
     """The error names the folder and the flag."""
     (tmp_path / "file").touch()
     with pytest.raises(EmbeddedError, match=r"cannot write to .*/file/data .*--data-dir"):

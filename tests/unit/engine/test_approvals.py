@@ -77,7 +77,7 @@ def test_so_many_of_them_are_enough() -> None:
     assert run.state.status == s.EXECUTION_FAILED
 
 
-def test_where_nobody_is_named_anybody_decides() -> None:
+def test_without_assignees_any_caller_decides() -> None:
     """The first decision counts."""
     run = Run(plan(approval(given={"assignees": []})))
     decide(run, "eve")
@@ -119,7 +119,7 @@ def test_a_deadline_may_decide(word: Any, outcome: str) -> None:
     assert output(run) == {"outcome": outcome, "decisions": []}
 
 
-def test_who_is_not_asked_or_decides_twice_is_refused() -> None:
+def test_a_decision_by_a_stranger_or_a_second_one_is_refused() -> None:
     """And nothing changes; the same request again is no second decision."""
     run = Run(plan(approval(), node("a")))
     decide(run, "ann", request_id="r")
@@ -143,7 +143,7 @@ def test_names_that_are_none_fail_the_node() -> None:
     assert "assignees is a list of names" in run.state.failure.message
 
 
-def test_what_was_asked_and_said_is_in_history_and_snapshot() -> None:
+def test_questions_and_decisions_are_in_history_and_snapshot() -> None:
     """A replay and a restored snapshot continue alike."""
     run = Run(plan(approval(given={"escalateTo": "boss"}, deadline_ms=HOUR_MS)))
     decide(run, "ann")

@@ -153,7 +153,7 @@ def test_the_first_leaf_to_complete_wins_a_race() -> None:
     assert run.state.scopes == {}
 
 
-def test_a_race_that_nobody_wins_fails_with_the_first_failure() -> None:
+def test_a_race_without_winner_fails_with_the_first_failure() -> None:
     """All its leaves have to fail for that."""
     run = Run(plan(group("g", node("a"), node("b"), race=True)))
     run.fail("g[0]/a", "ClientError")
@@ -193,7 +193,7 @@ def test_a_node_chooses_what_follows_and_leaves_the_value_alone() -> None:
 
 
 @pytest.mark.parametrize("choice", [b'"b"', b'["b","a"]', b'{"next":"b"}'])
-def test_a_choice_can_be_said_in_several_ways(choice: bytes) -> None:
+def test_a_choice_has_several_forms(choice: bytes) -> None:
     """As a name, as a list of labels, as an object; an empty one ends the machine."""
     run = Run(plan(machine("m", 7, state("a", chooses=True), state("b", chooses=True))))
     run.complete("m[0]/a", choice)
@@ -230,7 +230,7 @@ def test_a_choice_of_what_is_not_there_fails_the_machine(choice: bytes) -> None:
     assert run.state.failure.node == "m[0]/test"
 
 
-def test_a_failure_goes_on_where_it_is_caught() -> None:
+def test_a_caught_failure_continues_at_its_handler() -> None:
     """The handler sees the earlier value and the failure; an uncaught class fails."""
     catching = state("a", "b", {"ClientError": "h"})
     run = Run(plan(machine("m", {"n": 1}, catching, state("b"), state("h"))))
@@ -313,7 +313,7 @@ def test_bodies_stand_in_bodies() -> None:
     assert set(run.state.scopes) == {"m[1]/"}
 
 
-def test_a_machine_that_goes_round_without_work_lets_others_go_on(
+def test_a_machine_that_loops_without_work_does_not_block_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It pauses, continues in a later command, and can be canceled in between."""
@@ -349,7 +349,7 @@ def test_waiting_for_a_signal_is_sleeping() -> None:
     assert run.state.awaiting == {}
 
 
-def test_each_signal_is_had_by_one_node_in_order() -> None:
+def test_each_signal_is_consumed_by_one_node_in_order() -> None:
     """One that came early waits for its node; the second node gets the second signal."""
     run = Run(plan(node("a"), signal("one", "a", name="s"), signal("two", "one", name="s")))
     run.do(Signal("s", json(b"1")))

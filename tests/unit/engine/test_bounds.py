@@ -58,7 +58,7 @@ def refused(run: Run, payload: payload_pb2.Payload) -> bool:
 # --- the history ---
 
 
-def test_a_history_below_its_limit_goes_on() -> None:
+def test_a_history_below_its_limit_continues() -> None:
     """One event below it nothing ends."""
     run = aged(Run(plan(node("a"))), HISTORY_EVENTS_MAX - 2)
     run.do(SIGNAL)

@@ -68,7 +68,7 @@ def test_a_node_completes_with_the_output_of_its_child() -> None:
     assert "child_ended pay" in run.kinds
 
 
-def test_an_end_that_is_told_before_the_start_counts() -> None:
+def test_an_end_that_arrives_before_the_start_counts() -> None:
     """The answer to the start may be lost: the child's end says where it ran; later is stale."""
     run = Run(plan(child("pay")))
     assert ends(run)
@@ -77,7 +77,7 @@ def test_an_end_that_is_told_before_the_start_counts() -> None:
     assert not run.do(ChildBegan("pay", 1, "exec-c", 3))
 
 
-def test_what_is_told_twice_counts_once() -> None:
+def test_a_repeated_message_counts_once() -> None:
     """Messages come at least once; the second time nothing follows."""
     run = Run(plan(child("pay"), node("then", "pay")))
     assert run.do(ChildBegan("pay", 1, "exec-c", 3))
@@ -246,7 +246,7 @@ def test_long_names_make_short_request_ids() -> None:
 # --- continuing as new ---
 
 
-def test_an_execution_goes_on_as_a_new_one() -> None:
+def test_an_execution_continues_as_a_new_one() -> None:
     """It ends with the input of the next, which knows the run before it and the first one."""
     run = Run(plan(node("a"), again("next", "a", given={"page": 2})))
     run.complete("a")
@@ -283,7 +283,7 @@ def test_what_else_runs_is_canceled_and_nothing_begins_after() -> None:
         run.do(Cancel())
 
 
-def test_signals_nobody_has_had_go_along() -> None:
+def test_unconsumed_signals_move_to_the_next_run() -> None:
     """A signal is not lost because it came just before the end of a run."""
     run = Run(plan(signal("one", name="go"), again("next", "one")))
     run.do(Signal("other", json(b"1")))

@@ -46,7 +46,7 @@ def ended_run(rng: random.Random) -> Run:
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_a_copy_goes_on_by_itself(seed: int) -> None:
+def test_a_copy_is_independent(seed: int) -> None:
     """Taken anywhere: it has every attribute, comes to the same end, and the other one stays."""
     rng = random.Random(seed)
     run = ended_run(rng)

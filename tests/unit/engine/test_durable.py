@@ -70,7 +70,7 @@ class Handled(Run):
         return [(each.index, each.WhichOneof("outcome") or "open") for each in records]
 
 
-def test_a_step_is_journaled_and_its_worker_told() -> None:
+def test_a_step_is_journaled_and_its_worker_notified() -> None:
     """In one event, with when it was committed."""
     run = Handled()
     assert run.ask(stepped(0))
@@ -124,7 +124,7 @@ def test_a_sleep_ends_on_time_at_the_worker() -> None:
     assert not run.state.wake_at_us
 
 
-def test_a_suspended_handler_goes_on_with_the_next_attempt() -> None:
+def test_a_suspended_handler_resumes_with_the_next_attempt() -> None:
     """It leaves its worker, and is sent again when the sleep is over; no try is counted."""
     run = Handled()
     run.leave(sleeps(0, 60))
@@ -150,7 +150,7 @@ def test_a_resumed_attempt_is_no_new_try() -> None:
     assert run.state.reach("h").status == FAILED
 
 
-def test_who_leaves_without_knowing_all_is_sent_again_at_once() -> None:
+def test_a_handler_that_suspends_with_unread_records_is_sent_again() -> None:
     """A signal came while the handler was on its way out."""
     run = Handled()
     run.ask(waits(0))
@@ -299,14 +299,14 @@ def test_a_journal_is_bounded() -> None:
     assert "2 MiB" in failure.message
 
 
-def test_who_suspends_and_waits_for_nothing_fails() -> None:
+def test_a_handler_that_suspends_without_waiting_fails() -> None:
     """It would never resume."""
     run = Handled()
     run.leave(stepped(0))
     assert run.state.reach("h").status == FAILED
 
 
-def test_a_handler_that_is_tried_again_by_hand_goes_on() -> None:
+def test_a_handler_that_is_retried_by_hand_resumes() -> None:
     """Behind what had ended; what was open it asks for anew."""
     run = Handled(beside=True)
     run.ask(stepped(0), waits(1), calls(2))
@@ -323,7 +323,7 @@ def test_a_handler_that_is_tried_again_by_hand_goes_on() -> None:
     assert run.complete("h[2]/other", attempt=2)
 
 
-def test_a_handler_that_is_held_waits_for_somebody() -> None:
+def test_a_held_handler_waits_for_a_decision() -> None:
     """Its calls continue; only a retry by a caller sends the handler again."""
     run = Handled(on_failure=plan_pb2.NODE_FAILURE_POLICY_HOLD)
     run.ask(calls(0))

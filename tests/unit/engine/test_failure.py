@@ -118,7 +118,7 @@ def test_cancel_ends_at_once() -> None:
 
 
 @pytest.mark.parametrize("policy", [STOP, CANCEL])
-def test_a_failure_that_is_handled_stops_nobody(policy: int) -> None:
+def test_a_handled_failure_stops_no_other_node(policy: int) -> None:
     """With an error edge, not critical, or continuing with a fallback."""
     run = Run(plan(
         node("a"), node("h", "a", edges=[edge(0, on_failure=True)]), node("b", critical=False),
@@ -299,7 +299,7 @@ def test_a_node_may_undo_all_at_once_when_it_fails() -> None:
     assert run.dispatched == ["a:undo"]
 
 
-def test_an_undo_is_tried_again_and_waits_for_somebody_in_the_end() -> None:
+def test_an_undo_is_retried_and_then_waits_for_a_decision() -> None:
     """Nothing before it is compensated until a caller decides its outcome."""
     retry = {"max_attempts": 2, "initial_delay_ms": 10}
     run = Run(plan(undoable("a"), node("b", "a", undo=undo("b", retry=retry)), node("z", "b")))

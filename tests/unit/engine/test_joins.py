@@ -75,7 +75,7 @@ def test_an_end_that_is_no_success_fails_the_node() -> None:
     assert getattr(failure, "class") == "ChildFailed"
 
 
-def test_who_joined_is_told_of_the_end_beside_the_parent() -> None:
+def test_a_joined_caller_gets_the_end_like_the_parent() -> None:
     """Once each, however often it asked; the question goes out once more, for who answers it."""
     link = link_pb2.Link(parent_id="exec-0", parent_node="pay", parent_attempt=1, depth=1)
     run = Run(plan(node("a")), link=link)
@@ -94,7 +94,7 @@ def test_who_joined_is_told_of_the_end_beside_the_parent() -> None:
         run.do(Join("exec-4", "pay", 1))
 
 
-def test_who_joined_is_told_when_it_goes_on_as_new() -> None:
+def test_a_joined_caller_is_notified_when_it_continues_as_new() -> None:
     """So that the next run is asked."""
     run = Run(plan(node("a"), again("next", "a")))
     run.do(Join("exec-2", "pay", 1))

@@ -166,7 +166,7 @@ def test_a_map_asks_again_until_it_is_served() -> None:
     assert not run.do(Expand("m", [1]))
 
 
-def test_items_that_cannot_be_had_fail_the_map() -> None:
+def test_unavailable_items_fail_the_map() -> None:
     """Its successors are skipped."""
     run = Run(plan(each("m", "{{input.n}}", node("a")), node("z", "m")), b'{"n": 3}')
     (asking,) = run.last.asks

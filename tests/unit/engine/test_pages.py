@@ -237,7 +237,7 @@ def test_a_page_whose_result_was_accepted_is_not_fetched_again() -> None:
     assert orjson.loads(render_input(replayed, fetched).data) == {"cursor": "p2"}
 
 
-def test_items_of_all_pages_are_counted_for_whoever_looks() -> None:
+def test_items_of_all_pages_are_counted() -> None:
     """All so far, those in progress and those that wait."""
     run = begun(paged("m", node("a"), concurrency=1))
     page(run, 0, [1, 2, 3], "p2")

@@ -34,7 +34,7 @@ def test_nothing_begins_while_it_is_paused_and_all_of_it_after() -> None:
     assert run.kinds.count("workflow_paused") == 1
 
 
-def test_what_no_worker_has_had_is_sent_again() -> None:
+def test_a_task_that_reached_no_worker_is_sent_again() -> None:
     """The queue in memory dropped it during the pause."""
     run = Run(plan(node("a")))
     run.do(Pause())
@@ -132,7 +132,7 @@ def test_a_repeat_under_its_request_id_changes_nothing() -> None:
     assert run.state.status == s.EXECUTION_RUNNING
 
 
-def test_a_snapshot_of_a_paused_execution_goes_on() -> None:
+def test_a_snapshot_of_a_paused_execution_continues() -> None:
     """Waiting nodes are restored, and a worker lost meanwhile costs no attempt."""
     run = Run(plan(node("a"), node("b", "a"), node("c")))
     run.do(Pause())

@@ -73,7 +73,7 @@ def test_after_its_delay_it_waits_for_its_turn() -> None:
     assert not run.do(Begin())
 
 
-def test_it_is_nobodys_turn_before_its_time() -> None:
+def test_no_start_begins_before_its_time() -> None:
     """A word that comes early is stale."""
     run = Run(one(delay_ms=10, concurrency=1))
     assert not run.do(Begin())
@@ -156,7 +156,7 @@ def test_one_that_is_canceled_has_begun_nothing_and_undoes_nothing() -> None:
     assert not run.do(Begin())
 
 
-def test_what_it_is_told_before_it_begins_is_kept() -> None:
+def test_commands_before_the_begin_are_kept() -> None:
     """A signal, and where it is to stop; a node that has not begun cannot be steered."""
     run = waits(one(concurrency=1))
     run.do(Signal("s", json(b"1")))

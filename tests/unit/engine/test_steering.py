@@ -45,7 +45,7 @@ HOLD = plan_pb2.NODE_FAILURE_POLICY_HOLD
 TIMER = {"kind": plan_pb2.NODE_KIND_TIMER, "delay_ms": 10}
 
 
-def test_a_node_that_is_held_waits_for_somebody() -> None:
+def test_a_held_node_waits_for_a_decision() -> None:
     """Independent nodes continue; the execution does not end."""
     run = Run(plan(node("a", on_failure=HOLD), node("b"), node("c", "a")))
     run.fail("a")
@@ -66,7 +66,7 @@ def test_a_held_node_leaves_its_slot_to_others() -> None:
     assert run.state.status == s.EXECUTION_COMPLETED
 
 
-def test_a_retry_is_a_further_attempt_with_the_input_somebody_wrote() -> None:
+def test_a_retry_is_a_further_attempt_with_the_edited_input() -> None:
     """Actor and reason are in the history."""
     run = Run(plan(node("a", on_failure=HOLD, input_mode=2, input_template=b'"{{input.x}}"')))
     run.fail("a")
@@ -78,7 +78,7 @@ def test_a_retry_is_a_further_attempt_with_the_input_somebody_wrote() -> None:
     assert run.state.status == s.EXECUTION_COMPLETED
 
 
-def test_a_failed_node_is_tried_again_with_those_it_had_skipped() -> None:
+def test_a_failed_node_is_retried_with_the_nodes_it_had_skipped() -> None:
     """As long as the execution runs and nothing behind it has begun."""
     run = Run(plan(node("a"), node("b", "a"), node("c", "b"), node("other")))
     run.fail("a")
@@ -152,7 +152,7 @@ def test_a_late_result_of_a_node_completed_by_hand_changes_nothing() -> None:
     assert run.complete("a", b"7") is False
 
 
-def test_an_output_is_replaced_as_long_as_nobody_has_seen_it() -> None:
+def test_an_output_is_replaced_until_a_node_has_read_it() -> None:
     """Then a rerun is what there is."""
     run = Run(
         plan(node("a"), node("w"), node("b", "a", "w"), output_template=b'"{{tasks.a.output}}"')
@@ -265,7 +265,7 @@ def test_where_nothing_failed_nothing_is_tried_again() -> None:
     assert run.dispatched == ["other"]
 
 
-def test_what_failed_is_where_a_rerun_goes_on() -> None:
+def test_a_rerun_starts_at_the_failed_nodes() -> None:
     """Nodes canceled with it too, and no completed node."""
     of = plan(node("done"), node("a", "done"), node("b", "a"), node("open"))
     run = Run(of)
@@ -367,7 +367,7 @@ def test_a_loop_stops_in_each_round() -> None:
     assert list(run.state.stopped) == ["loop[1]/a"]
 
 
-def test_without_breakpoints_all_goes_on() -> None:
+def test_all_nodes_continue_when_breakpoints_are_removed() -> None:
     """The stopped nodes begin."""
     run = Run(plan(node("x"), node("a", "x"), node("b", "x")))
     run.do(Breakpoints(nodes=frozenset({"a", "b"})))
@@ -439,7 +439,7 @@ def test_the_plan_of_a_rerun_says_what_happens_again() -> None:
         plan_rerun(run.state, run.state.plan, ["nobody"])
 
 
-def test_what_failed_or_was_undone_runs_again_whatever_was_named() -> None:
+def test_failed_and_undone_nodes_run_again_even_if_not_named() -> None:
     """Its result is none to build on."""
     run = Run(plan(node("a", undo=undo("a")), node("b"), node("c", critical=False)))
     run.complete("a")

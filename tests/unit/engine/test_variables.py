@@ -98,7 +98,7 @@ def test_an_undo_sees_what_its_node_got() -> None:
     assert seen(run.state, "a:undo") == {"was": 5, "is": 6}
 
 
-def test_a_handler_that_goes_on_keeps_its_input() -> None:
+def test_a_handler_that_resumes_keeps_its_input() -> None:
     """Else it would not be the handler that wrote the journal."""
     run = Run(made(node("a", **READS)))
     asks = JournalRecord(index=0, kind=SLEEP, delay_ms=5)

@@ -79,7 +79,7 @@ def test_references_say_where_they_point_and_where_they_stand() -> None:
     assert template.whole is None
 
 
-def test_a_whole_template_is_told_apart_from_one_inside_a_value() -> None:
+def test_a_whole_template_differs_from_one_inside_a_value() -> None:
     """Only a string that is one reference is whole, not a list of it and not a longer string."""
     whole = compile_template("{{input.x}}", ROOTS).whole
     assert whole is not None

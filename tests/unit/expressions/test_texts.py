@@ -25,7 +25,7 @@ def test_the_json_body_of_the_payment_task() -> None:
 
 
 @given(TEXT, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT | st.lists(TEXT))
-def test_a_json_body_stays_json_whatever_the_data(text: str, value: Any) -> None:
+def test_a_json_body_stays_json_for_any_data(text: str, value: Any) -> None:
     """No value breaks out of its quotes, and the body parses to exactly the values."""
     body = r'{"a\"": "\\", "b": "x\\{{input.t}}\"y", "c": {{input.value}}, "d": [{{input.t}}]}'
     rendered = render(body, "json", t=text, value=value)

@@ -69,7 +69,7 @@ def test_a_task_without_a_worker_names_its_queue_and_type() -> None:
     assert report.findings[0].remedy.startswith("start a worker for work")
 
 
-def test_busy_workers_and_a_free_one_are_told_apart() -> None:
+def test_busy_workers_and_a_free_one_are_distinguished() -> None:
     """All slots taken is a wait; a free slot means that it leaves now."""
     run = Run(plan(node("a")))
     assert causes(why(run, live=Owner(free=0))) == [(Cause.WORKERS_BUSY, "a")]
@@ -116,7 +116,7 @@ def test_timers_and_signals_are_named() -> None:
     assert report.ends_by
 
 
-def test_a_pause_names_who_and_why() -> None:
+def test_a_pause_names_its_actor_and_reason() -> None:
     """Only the pause is reported, not the nodes that wait because of it."""
     run = Run(plan(node("a")))
     run.do(Pause("a look", "", "ada"))
@@ -185,7 +185,7 @@ def test_a_map_whose_items_are_not_known_yet() -> None:
     assert causes(why(Run(plan(each("m", [1], node("x")))))) == [(Cause.INPUT_PREPARED, "m")]
 
 
-def test_a_machine_that_goes_round_is_named_with_its_states() -> None:
+def test_a_looping_machine_is_named_with_its_states() -> None:
     """Long before its bound: a circle at run time is what never ends."""
     run = Run(plan(machine("loop", 1, state("a", "b"), state("b", "a"))))
     run.serve()
@@ -271,7 +271,7 @@ def test_people_are_waited_for_by_name() -> None:
     assert "flowmesh approve exec-1 ok" in found.remedy
 
 
-def test_what_waits_for_hands_says_so() -> None:
+def test_nodes_that_wait_for_a_decision_are_reported() -> None:
     """A task that failed and is held, a breakpoint, and what stands behind them."""
     run = Run(plan(node("a", on_failure=HOLD), node("b", "a")))
     run.fail("a", "ClientError")

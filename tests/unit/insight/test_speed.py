@@ -95,7 +95,7 @@ def _quick_turns() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_quick_turns")
-def test_others_go_on_while_a_state_is_made() -> None:
+def test_other_work_continues_while_a_state_is_built() -> None:
     """The thread of the loop that commits waits for a part of it only, compiled code or not."""
     run = long_history()
     rows = rows_of(run)

@@ -34,7 +34,7 @@ def told(report: Watch) -> list[tuple[str, str, Any]]:
     ]
 
 
-def test_who_set_it_who_read_it_and_what_it_was() -> None:
+def test_a_watch_lists_writers_readers_and_values() -> None:
     """After every task, also of those that have nothing to do with it."""
     run = Run(
         plan(
@@ -98,7 +98,7 @@ def test_state_machines_and_signals_have_values_too() -> None:
     assert ("set", "", "ada") in told(watched(run, "signals.go.by"))
 
 
-def test_readers_in_a_map_are_told_item_by_item() -> None:
+def test_readers_in_a_map_are_listed_item_by_item() -> None:
     """Each item reads it when it begins."""
     run = Run(plan(each("m", [1, 2], node("x", **reads("{{input.k}}")))), b'{"k":5}')
     run.serve()

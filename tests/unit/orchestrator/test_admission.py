@@ -115,7 +115,7 @@ def test_it_is_noticed_before_many_are_taken_on(seed: int) -> None:
 
 
 @pytest.mark.parametrize("stalled_us", [500_000, 1_000_000])
-def test_a_pause_refuses_nobody(stalled_us: int) -> None:
+def test_a_pause_refuses_no_request(stalled_us: int) -> None:
     """The machine does something else: who came meanwhile is served, also more than a batch."""
     model = Model(seed=1)
     for _ in range(10):

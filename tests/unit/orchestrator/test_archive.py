@@ -44,7 +44,7 @@ def archive(tmp_path: Path) -> Archive:
     return made
 
 
-def test_who_deletes_at_the_same_time_deletes_all_and_no_other(
+def test_concurrent_deletions_delete_exactly_their_executions(
     archive: Archive, tmp_path: Path
 ) -> None:
     """A file is written anew for each; none of them takes another one's deletion back."""
@@ -57,7 +57,7 @@ def test_who_deletes_at_the_same_time_deletes_all_and_no_other(
     assert len(list(tmp_path.rglob("*.jsonl.gz*"))) == 1
 
 
-def test_who_archives_the_same_at_the_same_time_leaves_one_file(tmp_path: Path) -> None:
+def test_concurrent_archiving_of_one_execution_leaves_one_file(tmp_path: Path) -> None:
     """Every orchestrator does the housekeeping when it starts."""
     archive = Archive(tmp_path)
     with ThreadPoolExecutor(8) as threads:

@@ -41,7 +41,7 @@ async def passes(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def test_those_who_know_sooner_wait_for_those_who_came_sooner() -> None:
+async def test_callers_that_are_ready_wait_for_earlier_callers() -> None:
     """All ready callers then continue at once, and the name is free."""
     held = Held()
     tasks = [held.come() for _ in range(4)]
@@ -69,7 +69,7 @@ async def test_another_name_does_not_wait() -> None:
     await first
 
 
-async def test_who_leaves_or_fails_lets_nobody_pass_those_before() -> None:
+async def test_a_caller_that_leaves_or_fails_does_not_change_the_order() -> None:
     """A caller that goes away takes itself out, wherever it stands."""
     held = Held()
     tasks = [held.come() for _ in range(4)]
@@ -116,7 +116,7 @@ class Plans(PlanCache):
 
 
 @pytest.mark.parametrize("late", range(6))
-async def test_nobody_passes_those_who_wait_for_a_plan(late: int) -> None:
+async def test_no_caller_overtakes_callers_that_wait_for_a_plan(late: int) -> None:
     """Also not who comes just when it is there, so many passes of the loop before they hear."""
     definitions = Definitions()
     plans = Plans(definitions, plan(node("a"), start=plan_pb2.StartPolicy(concurrency=1)))

@@ -60,7 +60,7 @@ async def test_a_list_is_written_when_it_is_another_one() -> None:
     assert (await noted.noted())[2:] == [(8, [])]
 
 
-async def test_those_who_come_while_a_list_is_written_are_in_the_next_one() -> None:
+async def test_workers_that_attach_during_a_write_are_in_the_next_list() -> None:
     """However many come: one statement at a time."""
     noted = Noted()
     noted.written.gate.clear()

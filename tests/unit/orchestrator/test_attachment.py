@@ -38,7 +38,7 @@ def said(stream: WorkerStream, queues: ReadyQueues) -> list[int]:
     return told
 
 
-def test_what_waits_is_said_again_when_the_credit_was_not_enough() -> None:
+def test_the_backlog_is_reported_again_when_credit_was_too_small() -> None:
     """Else slots stay with an orchestrator that has nothing to do, and tasks wait for ever."""
     stream, queues = WorkerStream(), ready(10)
     grant(stream, queues, 0)
@@ -53,7 +53,7 @@ def test_what_waits_is_said_again_when_the_credit_was_not_enough() -> None:
     assert said(stream, queues) == [0]
 
 
-def test_without_a_backlog_nothing_is_said() -> None:
+def test_without_a_backlog_nothing_is_reported() -> None:
     """However often credit comes and goes."""
     stream, queues = WorkerStream(), ready(3)
     for _ in range(3):

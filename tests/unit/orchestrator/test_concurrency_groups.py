@@ -89,7 +89,7 @@ def test_so_many_begin_and_the_others_have_their_turn_in_order() -> None:
     assert keyed.steps() == [(ids[4], Begin)]
 
 
-def test_nobody_is_asked_twice_to_begin() -> None:
+def test_no_execution_is_asked_twice_to_begin() -> None:
     """An execution that received its begin has its place before the commit."""
     keyed = Keyed(concurrency=1)
     ids = [keyed.started() for _ in range(3)]
@@ -223,7 +223,7 @@ def test_a_line_is_the_same_from_its_rows() -> None:
     assert next_steps(group) == []
 
 
-def test_who_answered_before_answers_again_when_the_next_one_is_not_created() -> None:
+def test_the_previous_execution_answers_when_the_next_is_not_created() -> None:
     """Ended before, or in the very commit in which the next one is refused; until its time is
     over, which passes without a word.
     """
@@ -247,7 +247,7 @@ def test_who_answered_before_answers_again_when_the_next_one_is_not_created() ->
         assert first not in keyed.groups.entries
 
 
-def test_who_ended_before_outlives_its_line() -> None:
+def test_the_last_ended_execution_outlives_its_queue() -> None:
     """The next one of another version may answer for a shorter time; nothing is left of either."""
     keyed = Keyed(dedup_window_ms=1_000)
     keyed.do(keyed.started(), Cancel())

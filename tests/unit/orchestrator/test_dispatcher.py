@@ -411,7 +411,7 @@ async def test_a_task_that_comes_back_is_bounded_once_its_execution_is_read() ->
     await returning.check()
 
 
-async def test_a_task_that_nobody_wants_once_it_is_at_hand_gives_its_permit_back() -> None:
+async def test_an_unneeded_task_returns_its_permit_after_its_input_arrives() -> None:
     """Its execution has ended while its input was fetched."""
     limited = Limited()
     limited.states.evict(limited.token.partition("|")[0])
@@ -476,7 +476,7 @@ async def test_credit_that_is_called_back_with_its_grant_is_used_first() -> None
     assert [each.slots for each in said.recalled] == [0]
 
 
-async def test_who_may_own_nothing_any_more_cancels_nothing() -> None:
+async def test_a_process_without_lease_cancels_nothing() -> None:
     """Its memory may be of before it stood still; once its lease holds again, it counts."""
     run = Run(plan(node("pay", timeout_ms=1)))
     run.state.execution_id = EXECUTION

@@ -21,7 +21,7 @@ TOKEN = token_of(LINK, 7, SECRET)
 CHARACTERS = string.ascii_letters + string.digits + "-_.= \0é"
 
 
-def test_a_token_says_what_the_link_said() -> None:
+def test_a_token_has_the_values_of_its_link() -> None:
     """Its key's number is read before the key is known."""
     assert key_of(TOKEN) == 7
     assert link_of(TOKEN, SECRET) == LINK

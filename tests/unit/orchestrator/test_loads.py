@@ -43,7 +43,7 @@ def test_what_piles_up_has_come_too() -> None:
 
 
 @pytest.mark.parametrize("waiting", [[], [3]])
-def test_nothing_is_said_before_there_are_two_samples(waiting: list[int]) -> None:
+def test_nothing_is_reported_before_there_are_two_samples(waiting: list[int]) -> None:
     """The same holds for tasks that have not ended."""
     found = pb.QueueStats()
     loads([(0, 0.0)], waiting).put(KEY, found)

@@ -85,7 +85,7 @@ def test_what_a_broken_policy_cannot_decide_does_not_run() -> None:
         ("made_policies:wrong", "the object made by made_policies:wrong has no method denies"),
     ],
 )
-def test_a_policy_that_cannot_be_made_is_told(
+def test_a_policy_that_cannot_be_created_is_reported(
     place: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the process serves anything."""

@@ -110,7 +110,7 @@ async def test_what_a_report_holds_is_given_back_behind_it() -> None:
     assert [each.ask.token for each in side.peer.heard[1][1].report.held] == [held]
 
 
-async def test_who_took_himself_for_the_home_says_what_he_holds() -> None:
+async def test_a_former_home_reports_the_permits_it_holds() -> None:
     """Permits that were released without a receiver are not held any more."""
     side, held = Side(home="here"), token()
     await side.heard("ReportPermits")
@@ -134,7 +134,7 @@ async def test_a_report_that_is_asked_for_comes_by_a_call_of_its_own() -> None:
     assert list(side.peer.heard[2][1].report.wanted) == [wanted]
 
 
-async def test_a_peer_that_is_seen_later_is_told_what_is_held() -> None:
+async def test_a_late_peer_gets_the_held_permits() -> None:
     """It may be the home of permits that a former owner of these partitions has acquired."""
     side = Side(home="peer", peers=())
     side.permits.renewed()
@@ -238,7 +238,7 @@ async def test_a_home_of_before_grants_nothing() -> None:
         assert [each.ask.token for each in side.permits.report().held] == held
 
 
-async def test_who_is_not_the_home_any_more_gives_nothing() -> None:
+async def test_a_former_home_grants_nothing() -> None:
     """A timer of a rate would let tasks go that wait elsewhere by now."""
     side = Side(home="here")
     side.epochs |= dict.fromkeys(range(64), 1)

@@ -52,7 +52,7 @@ class Desk:
         return next((c.in_use for c in self.ledger.counters("default") if c.name == name), 0)
 
 
-def test_who_gives_waits_until_it_knows_what_who_asks_knows() -> None:
+def test_a_grant_waits_until_the_home_has_the_limits_of_the_request() -> None:
     """By limits of before more would leave than may; who has them by those asks again."""
     desk = Desk()
     desk.rules = Rules(version=1)
@@ -98,7 +98,7 @@ def test_several_limits_are_taken_at_once_or_not_at_all() -> None:
     assert desk.told == ["b"]
 
 
-def test_who_waits_longest_is_next_and_keys_take_turns() -> None:
+def test_the_longest_wait_is_next_and_keys_take_turns() -> None:
     """Within a key by what is due first."""
     desk = Desk()
     desk.take("first", ONE)
@@ -109,7 +109,7 @@ def test_who_waits_longest_is_next_and_keys_take_turns() -> None:
     assert desk.told == ["a1", "b1", "a2"]
 
 
-def test_who_comes_when_there_is_one_again_stands_in_line_too() -> None:
+def test_a_request_that_arrives_with_a_free_permit_queues_too() -> None:
     """Before those that wait are looked at: else many that come would pass by who waits longest."""
     desk = Desk()
     assert [desk.take(token, TEN_A_SECOND) for token in "abc"] == [True, True, False]
@@ -178,7 +178,7 @@ def test_what_a_service_asks_for_closes_its_bucket() -> None:
     assert desk.told == ["b"]
 
 
-def test_nothing_is_given_before_all_partitions_have_said_what_they_hold() -> None:
+def test_nothing_is_granted_before_all_partitions_have_reported() -> None:
     """A new giver knows of no permit that is out: it would give too many."""
     desk = Desk(partitions=2, settled=False)
     assert not desk.take("new", TWO)
@@ -191,7 +191,7 @@ def test_nothing_is_given_before_all_partitions_have_said_what_they_hold() -> No
     assert desk.told == ["new"]
 
 
-def test_a_new_owner_says_anew_what_its_partition_holds() -> None:
+def test_a_new_owner_reports_the_permits_of_its_partition_again() -> None:
     """Permits of a dead one are not lost, those of tasks it still runs are not given twice."""
     desk = Desk()
     for token in ("ended", "runs", "waits"):

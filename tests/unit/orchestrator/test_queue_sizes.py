@@ -48,7 +48,7 @@ def test_what_waits_counts_whyever_it_does(held: int, waiting: int) -> None:
         made.admitted(IN_A_MAP, no_reply)
 
 
-def test_other_queues_go_on() -> None:
+def test_other_queues_continue() -> None:
     """Those of workflows that have no task for it."""
     made, _ = sizes(3, held=3)
     assert made.admitted(plan(node("b", queue="other")), no_reply) is no_reply

@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_left_to_the_rows() -> None:
     assert queues.take_drained() == set()
 
 
-def test_a_kind_that_nobody_takes_leaves_room_for_the_others() -> None:
+def test_a_kind_without_worker_leaves_room_for_the_others() -> None:
     """However many of it wait, which may be for ever."""
     queues = ReadyQueues()
     for _ in range(READY_MAX):

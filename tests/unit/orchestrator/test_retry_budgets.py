@@ -42,7 +42,7 @@ async def test_retries_beyond_the_budget_of_a_workflow_are_not_made() -> None:
     ]
 
 
-async def test_what_undoes_is_tried_again_whatever_was_spent() -> None:
+async def test_an_undo_is_retried_beyond_the_budget() -> None:
     """Nothing else would undo it, and no budget comes back to what has failed for good."""
     undoing = undo("pay", retry=failure_pb2.RetryPolicy(max_attempts=100))
     run = Run(plan(node("pay", undo=undoing), node("ship", "pay"), limits=LIMITS))

@@ -62,7 +62,7 @@ def test_ended_executions_leave_nothing_to_the_collector(no_collector: None) -> 
     assert nodes_alive() - before == 2 * ENDED_MAX
 
 
-def test_who_looks_at_one_that_leaves_sees_all_of_it(no_collector: None) -> None:
+def test_a_reader_of_an_evicted_state_sees_all_of_it(no_collector: None) -> None:
     """Also by its entry alone, which a commit on its way has."""
     kept = states()
     seen = ended(kept, 0)

@@ -69,7 +69,7 @@ def test_a_traced_execution_is_a_span(failure: str, failed: bool) -> None:
     assert (span["start_us"], span["end_us"]) == (state.started_at_us, state.ended_at_us)
 
 
-def test_what_completes_untraced_is_not_told() -> None:
+def test_an_untraced_completion_is_not_recorded() -> None:
     """Nothing is recorded and nothing logged."""
     spans, lines = told(ended())
     assert (spans.recorded, lines) == ([], [])

@@ -23,7 +23,7 @@ def nested(levels: int) -> Any:
     return value
 
 
-def test_the_first_problems_are_told_with_their_places() -> None:
+def test_the_first_problems_are_reported_with_their_places() -> None:
     """Each with the keyword that it fails."""
     schema = {"propertyNames": {"maxLength": 3}, "items": {"type": "string"}, "required": ["a"]}
     found = problems(schema, {"long": 1})
@@ -46,7 +46,7 @@ def test_the_first_problems_are_told_with_their_places() -> None:
     ],
     ids=["names", "required", "all", "dependent", "one"],
 )
-def test_of_a_wide_value_the_first_problem_is_told(schema: Any) -> None:
+def test_for_a_wide_value_the_first_problem_is_reported(schema: Any) -> None:
     """Each of so many would have had a copy of all of it: the process was killed for its memory."""
     begun_s = time.monotonic()
     found = problems(schema, WIDE)
@@ -56,7 +56,7 @@ def test_of_a_wide_value_the_first_problem_is_told(schema: Any) -> None:
     assert not problems(schema, [])
 
 
-def test_of_many_choices_that_none_fits_is_told() -> None:
+def test_a_value_that_fits_none_of_many_choices_is_reported() -> None:
     """The problem of a choice has those of all that could be chosen in it."""
     choices = {"anyOf": [{"minProperties": MANY + number} for number in range(1, 5_000)]}
     begun_s = time.monotonic()

@@ -24,7 +24,7 @@ async def test_a_call_is_answered(service: Service) -> None:
     assert answer.instance.id == "a"
 
 
-async def test_a_refusal_keeps_all_it_says(service: Service) -> None:
+async def test_a_refusal_keeps_all_its_details(service: Service) -> None:
     """Class, reason, message, violations with their places and the retry delay arrive."""
     with pytest.raises(NotFound) as caught:
         await service.instances.GetInstance(registry.GetInstanceRequest(id="absent"))
@@ -47,7 +47,9 @@ async def test_the_text_of_an_unforeseen_exception_never_gets_out(service: Servi
 
 
 @pytest.mark.parametrize("fault", STORAGE_FAULTS)
-async def test_a_database_that_is_away_is_told_with_a_delay(service: Service, fault: str) -> None:
+async def test_an_unavailable_database_is_reported_with_a_delay(
+    service: Service, fault: str
+) -> None:
     """Away, starting, or several of which none is the primary now: the call may be sent again."""
     with pytest.raises(Unavailable) as caught:
         await service.instances.GetInstance(registry.GetInstanceRequest(id=fault))

@@ -107,7 +107,7 @@ async def _to_the_end(responses: AsyncIterator[Any]) -> None:
 @pytest.mark.parametrize(
     ("where", "kind"), [("local", "unary_unary"), *(("remote", kind) for kind in KINDS)]
 )
-async def test_a_refused_request_is_let_go(no_collector: None, where: str, kind: str) -> None:
+async def test_a_refused_request_is_released(no_collector: None, where: str, kind: str) -> None:
     """Whatever its kind; a hostile client could otherwise fill the memory with them."""
     async with _target(where) as target:
         for _ in range(CALLS):

@@ -55,7 +55,7 @@ def test_an_empty_snapshot_does_not_empty_the_view() -> None:
     assert directory.pick("worker", always) == Endpoint("a", "host:a")
 
 
-def test_nobody_is_found_for_an_unknown_service() -> None:
+def test_an_unknown_service_has_no_instance() -> None:
     """No instance is None, not an error."""
     assert Directory().pick("worker", always) is None
 

@@ -217,7 +217,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
-async def test_a_long_output_is_cut_and_holds_up_nobody(sandbox: Sandbox) -> None:
+async def test_a_long_output_is_cut_and_blocks_no_other_call(sandbox: Sandbox) -> None:
     """What is printed beyond 64 KiB is read and dropped."""
     outcome = await run(sandbox, "print('x' * 3_000_000)\nreturn 1")
     assert (outcome.value, len(outcome.log)) == (1, 64 * 1024)
@@ -248,7 +248,7 @@ def test_syntax_is_checked_without_running(code: str, said: str) -> None:
     assert said in found if said else found == ""
 
 
-async def test_an_input_that_memory_does_not_hold_is_told_so(sandbox: Sandbox) -> None:
+async def test_an_input_beyond_the_memory_limit_is_reported(sandbox: Sandbox) -> None:
     """Nothing of the process shows in what the task printed."""
     with pytest.raises(SandboxFailure) as caught:
         await run_python(

@@ -229,7 +229,9 @@ async def test_code_that_changes_lists_still_answers(sandbox: Sandbox, method: s
 
 
 @pytest.mark.parametrize("said", ["a\\tb", "\\u0001", '\\"', "\\\\"])
-async def test_an_error_of_the_interpreter_is_told_as_it_is(sandbox: Sandbox, said: str) -> None:
+async def test_an_error_of_the_interpreter_is_passed_on_unchanged(
+    sandbox: Sandbox, said: str
+) -> None:
     """Its message may hold any character."""
     failed = await failure(
         sandbox, f"const e = new InternalError('{said}'); e.name = 'a\"b'; throw e"
@@ -237,7 +239,7 @@ async def test_an_error_of_the_interpreter_is_told_as_it_is(sandbox: Sandbox, sa
     assert failed.class_ == "Error"
 
 
-async def test_an_answer_that_nobody_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unread_answer_blocks_no_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that ends in the middle of a large answer frees its slot at once."""
     async with Sandbox(children_max=1) as sandbox:
         with monkeypatch.context() as patched:

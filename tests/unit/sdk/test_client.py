@@ -109,7 +109,7 @@ async def test_a_value_that_is_not_json_is_refused_before_it_is_sent(
     assert server.executions.starts == []
 
 
-async def test_lists_go_on_over_pages(client: Client, server: StandIn) -> None:
+async def test_lists_continue_over_pages(client: Client, server: StandIn) -> None:
     """Every item is returned once and in order, for any page size."""
     for number in range(7):
         server.executions.put(execution(f"exec-{number}"))

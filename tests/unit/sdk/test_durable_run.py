@@ -79,7 +79,7 @@ async def catches(run: Run) -> Json:
     return seen
 
 
-def test_a_failed_step_is_journaled_when_the_handler_goes_on() -> None:
+def test_a_failed_step_is_journaled_when_the_handler_continues() -> None:
     """Before what it does next."""
     bench = Bench(catches)
     bench.committed(JournalRecord(index=1, kind=SIGNAL, name="s"))

@@ -41,7 +41,7 @@ async def test_events_come_in_order_to_the_last_one(client: Client, server: Stan
     assert events[-1].data == {"output": {"ok": True}}
 
 
-async def test_a_broken_stream_goes_on_where_it_was(client: Client, server: StandIn) -> None:
+async def test_a_broken_stream_resumes_where_it_was(client: Client, server: StandIn) -> None:
     """The next stream is asked from the last sequence, and what it repeats is dropped."""
     server.events.streams = [ALL[:2], ALL[1:3], ALL[3:]]
     events = [event async for event in client.handle("exec-1").events()]

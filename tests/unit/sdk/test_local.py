@@ -294,7 +294,7 @@ async def test_what_reaches_out_of_a_handler_is_refused() -> None:
     assert "do it in a function given to ctx.step" in run.report.error.message
 
 
-async def test_a_handler_is_told_what_the_suite_would_tell_it() -> None:
+async def test_a_handler_gets_the_context_that_the_suite_gives() -> None:
     """Its config and the limit of its attempt too."""
 
     async def asks(ctx: DurableContext, given: Any) -> Any:

@@ -49,7 +49,7 @@ class _Odd(Exception):
         (TaskFailure("Half\ud800", "\udfff"), ("Half?", "?")),
     ],
 )
-def test_whatever_a_handler_raises_is_a_failure(
+def test_any_exception_of_a_handler_is_a_failure(
     error: Exception, expected: tuple[str, str]
 ) -> None:
     """Never an exception of its own, which would end the worker and the next one with it."""

@@ -159,7 +159,7 @@ async def test_what_waits_is_bounded(client: Client, server: StandIn) -> None:
         await session.close(flush=False)
 
 
-async def test_closing_tells_those_who_wait(client: Client, server: StandIn) -> None:
+async def test_closing_ends_waiting_calls(client: Client, server: StandIn) -> None:
     """A call that never got its result ends with Unavailable, not never."""
     server.executions.answer = lambda frame: pb.SessionResponse()
     async with client.session() as session:
@@ -202,7 +202,7 @@ async def test_what_is_too_much_comes_again_in_its_order_and_less_at_a_time(
     assert max(frames[-20:]) < 60
 
 
-async def test_who_is_refused_for_too_long_is_told(
+async def test_a_call_that_is_refused_for_too_long_fails(
     client: Client, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that stays overloaded is not asked for ever."""
@@ -234,7 +234,7 @@ async def test_a_break_while_starts_are_held_back_sends_each_once(
     assert [int(start.input.data) for start in server.executions.starts] == list(range(120))
 
 
-async def test_who_waits_is_told_when_the_client_is_closed(server: StandIn) -> None:
+async def test_waiting_calls_fail_when_the_client_closes(server: StandIn) -> None:
     """No caller is left to receive the result."""
     acknowledges_only(server)
     client = await Client.connect(server.address)
@@ -247,7 +247,7 @@ async def test_who_waits_is_told_when_the_client_is_closed(server: StandIn) -> N
         await waiting
 
 
-async def test_who_waits_is_told_when_the_client_is_closed_while_the_server_is_away(
+async def test_waiting_calls_fail_when_the_client_closes_without_a_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A stream that cannot be opened again is not waited for."""

@@ -71,7 +71,7 @@ def charges(params: Any, context: Mapping[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("handler", [Charges(), charges], ids=["an object", "a function"])
-async def test_whatever_answers_with_a_coroutine_is_awaited(handler: Any) -> None:
+async def test_any_callable_that_returns_a_coroutine_is_awaited(handler: Any) -> None:
     """As it is of a handler of tasks."""
 
     async def describe(execution_id: str) -> Any:

@@ -412,7 +412,7 @@ async def test_handlers_added_at_once_are_all_announced(client: Client, server: 
     assert list(server.workers.hellos[-1].task_types) == ["double", "a", "b", "c"]
 
 
-async def test_a_task_nobody_handles_fails_with_its_type(client: Client, server: StandIn) -> None:
+async def test_a_task_without_handler_fails_with_its_type(client: Client, server: StandIn) -> None:
     """The failure names what is missing."""
     async with Worker(client, {"double": double}):
         server.workers.task("t1", "other")

@@ -55,7 +55,7 @@ async def test_an_empty_workflow_is_refused() -> None:
         await engine.execute(engine.create_workflow("w").id)
 
 
-def test_tasks_compile_with_everything_that_was_said() -> None:
+def test_tasks_compile_with_all_their_options() -> None:
     """Name, dependencies, priority, timeout, retry, and the results of dependencies as input."""
 
     async def handler(data: dict[str, Any]) -> None: ...

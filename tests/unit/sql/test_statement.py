@@ -47,7 +47,7 @@ def test_commands_of_sqlite_are_refused(text: str) -> None:
         ("update t set a = 1", "update"),
     ],
 )
-def test_every_kind_that_occurs_is_told(text: str, kinds: str) -> None:
+def test_every_kind_of_statement_is_listed(text: str, kinds: str) -> None:
     """Also what a WITH hides, and rows that are locked."""
     assert read_statement(text, "postgres").kinds == {*kinds.split()}
 
@@ -66,12 +66,12 @@ def test_every_kind_that_occurs_is_told(text: str, kinds: str) -> None:
         ("delete from a using b where a.id = b.id", "a b"),
     ],
 )
-def test_every_table_is_told_and_names_of_with_are_not(text: str, tables: str) -> None:
+def test_every_table_is_listed_and_names_of_with_are_not(text: str, tables: str) -> None:
     """A WITH cannot hide a table by taking its name."""
     assert read_statement(text, "postgres").tables == {*tables.split()}
 
 
-def test_functions_that_sql_does_not_have_are_told() -> None:
+def test_functions_outside_standard_sql_are_listed() -> None:
     """Wherever they stand, with a schema or without."""
     text = "select pg_read_file('x'), s.lo_import('y'), count(*) from pg_ls_dir('/')"
     functions = read_statement(text, "postgres").functions

@@ -42,7 +42,7 @@ def test_a_value_is_made_by_a_program(value: Json, result: Json) -> None:
     assert made(value) == result
 
 
-def test_an_expression_without_its_end_is_told() -> None:
+def test_an_expression_without_its_end_is_reported() -> None:
     """A brace that is opened and never closed is not taken for text."""
     with pytest.raises(MalformedExpression):
         expressions_in({"a": "${ {b: 1}"})

@@ -133,7 +133,7 @@ def test_damage_to_a_history_is_found(damage: Damage, invariant: str) -> None:
     assert invariant in found(damaged(damage))
 
 
-def test_a_row_that_says_something_else_than_its_history_is_found() -> None:
+def test_a_row_that_differs_from_its_history_is_found() -> None:
     """The stored status is that of the replay."""
     wrong = replace(finished(), status=execution_pb2.EXECUTION_STATUS_FAILED)
     assert found(wrong) == {"I2"}

@@ -139,9 +139,7 @@ def test_the_catalogue_has_the_operations_promised() -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_an_operation_is_told(
-    operation: Any, path: str, code: str, words: str
-) -> None:
+def test_a_wrong_operation_is_reported(operation: Any, path: str, code: str, words: str) -> None:
     """Unknown operations and parameters that do not fit are refused with their path."""
     with pytest.raises(PipelineInvalid) as caught:
         compile_pipeline([operation])
@@ -151,7 +149,7 @@ def test_what_is_wrong_with_an_operation_is_told(
     assert caught.value.reason in REASONS
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     """One pass finds the problems of every operation."""
     with pytest.raises(PipelineInvalid) as caught:
         compile_pipeline([{"operation": "nope"}, {"operation": "skip"}, {"operation": "reverse"}])
@@ -229,7 +227,7 @@ def test_templates_inside_inner_pipelines_are_waited_for() -> None:
     ]
 
 
-def test_the_place_inside_a_pipeline_is_told() -> None:
+def test_the_place_inside_a_pipeline_is_reported() -> None:
     """From the operation through the item to the operation inside."""
     pipeline = compile_pipeline(
         [{"operation": "map", "pipeline": [{"operation": "reverse"}, {"operation": "round"}]}]

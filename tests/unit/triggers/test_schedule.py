@@ -166,7 +166,7 @@ def test_a_zone_is_the_same_on_every_machine(zone: str) -> None:
     check_zone("Europe/Berlin")
 
 
-def test_a_zone_that_is_written_otherwise_is_told_of() -> None:
+def test_a_misspelled_zone_is_reported() -> None:
     """Large and small letters differ."""
     with pytest.raises(ScheduleInvalid, match=r"'america/new_york' .* like America/New_York"):
         Schedule("* * * * *", "america/new_york")

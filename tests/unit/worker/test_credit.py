@@ -65,7 +65,7 @@ def test_free_slots_go_where_tasks_wait() -> None:
     assert credit.grant(["a", "b"]) == {"a": 7, "b": 1}
 
 
-def test_idle_credit_is_recalled_for_who_has_tasks() -> None:
+def test_idle_credit_is_recalled_for_orchestrators_with_tasks() -> None:
     """Only from streams without backlog that hold more than one, and once."""
     credit = Credit(16)
     credit.grant(["a", "b"])
@@ -78,7 +78,7 @@ def test_idle_credit_is_recalled_for_who_has_tasks() -> None:
     assert credit.grant(["a", "b"]) == {"b": 1, "a": 7}
 
 
-def test_of_few_slots_none_is_kept_by_who_has_no_tasks() -> None:
+def test_few_slots_are_not_kept_by_an_orchestrator_without_tasks() -> None:
     """Who has tasks uses all of them, and the next ones that are free as well."""
     credit = Credit(3)
     credit.grant(["a", "b", "c"])
@@ -133,7 +133,7 @@ def test_a_broken_stream_frees_what_was_granted_on_it() -> None:
     assert credit.free == 3
 
 
-def test_slots_are_conserved_whatever_happens() -> None:
+def test_slots_are_conserved_in_any_order_of_events() -> None:
     """Free, granted and running slots add up, and are never more than there are."""
     for seed in range(200):
         draw = random.Random(seed)
@@ -177,7 +177,7 @@ def test_more_credit_than_backlog_is_recalled_too() -> None:
     assert credit.recall(["a", "b"], now_ms=0.0) == ["b"]
 
 
-def test_a_single_slot_moves_to_who_has_tasks() -> None:
+def test_a_single_slot_moves_to_an_orchestrator_with_tasks() -> None:
     """An idle orchestrator does not keep the only slot, and does not get it back first."""
     credit = Credit(1)
     assert credit.grant(["a", "b"]) == {"a": 1, "b": 0}
@@ -187,7 +187,7 @@ def test_a_single_slot_moves_to_who_has_tasks() -> None:
     assert credit.grant(["a", "b"]) == {"b": 1}
 
 
-def test_a_single_slot_goes_round_among_the_busy() -> None:
+def test_a_single_slot_rotates_among_busy_orchestrators() -> None:
     """The larger backlog does not always win."""
     credit = Credit(1)
     credit.set_backlog("a", 100)

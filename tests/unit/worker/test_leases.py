@@ -16,7 +16,7 @@ def test_leases_are_found_by_partition() -> None:
     assert leases.of_partitions({1, 5}) == {1: [one, unknown], 5: [unknown]}
 
 
-def test_a_lower_epoch_is_told_what_was_seen() -> None:
+def test_a_lower_epoch_is_refused_with_the_highest_epoch() -> None:
     """Per partition; the same and a higher one are fine."""
     leases = Leases()
     assert leases.newer_epoch(1, 5) == 0

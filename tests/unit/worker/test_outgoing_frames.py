@@ -85,7 +85,7 @@ def _ended() -> Lease:
 
 
 @pytest.mark.parametrize("frame_bytes", [64, limits.FRAME_BYTES_MAX])
-async def test_results_follow_all_that_was_said_before(
+async def test_results_follow_all_earlier_frames(
     frame_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In its order, the hello first, and in no message that is too large."""
