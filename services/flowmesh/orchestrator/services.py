@@ -194,11 +194,8 @@ async def _public_url(runtime: Runtime) -> str:
             found = await registry.ListInstances(request)
     except Unavailable:
         return ""
-    for instance in found.instances:
-        place = instance.metadata.get("http", "")
-        if place:
-            return f"{instance.metadata.get('scheme', 'http')}://{place}"
-    return ""
+    places = (instance.metadata.get("http", "") for instance in found.instances)
+    return next((f"http://{place}" for place in places if place), "")
 
 
 def serve_searches(runtime: Runtime, core: Core, searches: Searches, bulks: Bulks) -> None:

@@ -1,6 +1,6 @@
 """Tasks that orchestrators dispatch, and partitions that they claim."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flowmesh.api.worker.v1.dispatch_service_pb2 import DispatchedTask, HeldTasks, RefusedTask
 from flowmesh.api.worker.v1.task_pb2 import Task
@@ -12,7 +12,10 @@ from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
 
 
 class Dispatches:
-    """Delivers dispatched tasks to worker sets, each once; keeps the owner of each task."""
+    """Delivers dispatched tasks to worker sets, each once; keeps the owner of each task.
+
+    `drop` removes a lease and tells its worker that the result is stale.
+    """
 
     def __init__(
         self,
@@ -21,11 +24,13 @@ class Dispatches:
         leases: Leases,
         router: ResultRouter,
         grants: CreditGrants,
+        drop: Callable[[Lease], None],
     ) -> None:
         self._sets = sets
         self._leases = leases
         self._router = router
         self._grants = grants
+        self._drop = drop
 
     def dispatched(self, stream: OrchestratorStream, dispatched: Iterable[DispatchedTask]) -> None:
         """Deliver the tasks of a frame; return those for which there is no slot."""
@@ -52,7 +57,9 @@ class Dispatches:
             return False
         self._router.set_owner(task.partition, stream)
         lease = self._leases.get(task.token)
-        if lease is not None:
+        if lease is not None and lease.owner != worker_set.owner:
+            self._displace(lease)
+        elif lease is not None:
             # A task that is held already: keep it running, or send its result once more.
             self._move(lease, stream, task.partition)
             return False
@@ -64,7 +71,14 @@ class Dispatches:
             stream.close()
             return False
         self._leases.add(
-            Lease(task.token, worker_set.worker_id, worker_set, stream, task.partition)
+            Lease(
+                task.token,
+                worker_set.worker_id,
+                worker_set,
+                stream,
+                task.partition,
+                owner=worker_set.owner,
+            )
         )
         return True
 
@@ -82,6 +96,17 @@ class Dispatches:
         for partition in stale:
             # Another owner took it while the claim was in transit: report that nothing is held.
             stream.frames.report_held(HeldTasks(partition=partition))
+
+    def _displace(self, lease: Lease) -> None:
+        """End the claim or the result of a worker whose task was given to another owner's."""
+        if lease.worker_set is not None:
+            lease.worker_set.credit.release()
+            lease.worker_set.cancel([lease.token])
+            self._grants.change([lease.worker_set])
+        if lease.result is not None and lease.stream is not None:
+            lease.stream.results.withdraw(lease)
+        self._router.waiting.pop(lease.token, None)
+        self._drop(lease)
 
     def _move(self, lease: Lease, stream: OrchestratorStream, partition: int) -> None:
         """Make a stream the one for a task and its result."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowmesh.api.worker.v1.dispatch_service_pb2 import HeldTask
-from flowmesh.api.worker.v1.task_pb2 import TaskResult
+from flowmesh.api.worker.v1.task_pb2 import TaskResult, WorkerScope
 
 if TYPE_CHECKING:
-    from flowmesh.worker.sets import WorkerSet
+    from flowmesh.worker.sets import Owner, WorkerSet
     from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
 
 UNKNOWN_PARTITION = -1
@@ -55,12 +55,24 @@ class Lease:
     # Orchestrators that answered MOVED.
     refused_by: set[str] = field(default_factory=set)
     receipts: list[Receipt] = field(default_factory=list)
+    # The owner of the worker that holds the task.
+    owner: "Owner | None" = None
 
 
 def held_task(lease: Lease) -> HeldTask:
     """Return the message that reports a held task to an orchestrator."""
     away = lease.worker_set is None and lease.result is None
-    return HeldTask(token=lease.token, worker_id=lease.worker_id, away=away)
+    held = HeldTask(token=lease.token, worker_id=lease.worker_id, away=away)
+    if (scope := scope_of(lease)) is not None:
+        held.scope.CopyFrom(scope)
+    return held
+
+
+def scope_of(lease: Lease) -> WorkerScope | None:
+    """Return what an orchestrator checks of a task that was not dispatched through this service."""
+    if lease.owner is None or lease.partition != UNKNOWN_PARTITION:
+        return None
+    return lease.owner.scope
 
 
 class Leases:

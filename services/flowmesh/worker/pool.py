@@ -32,7 +32,7 @@ class ResultSink(Protocol):
     """The receiver of results and heartbeats of the pool: the relay."""
 
     def complete(self, worker_set: WorkerSet, results: Sequence[TaskResult]) -> None: ...
-    def heartbeats(self, heartbeats: Sequence[Heartbeat]) -> None: ...
+    def heartbeats(self, worker_set: WorkerSet, heartbeats: Sequence[Heartbeat]) -> None: ...
 
 
 class BuiltinPool(WorkerSet):
@@ -106,7 +106,7 @@ class BuiltinPool(WorkerSet):
         for token in due:
             self._beating[token] = (self._beating[token][0], now_ms)
         if due:
-            self._sink.heartbeats([Heartbeat(token=token) for token in due])
+            self._sink.heartbeats(self, [Heartbeat(token=token) for token in due])
 
     @property
     def running(self) -> tuple[str, ...]:

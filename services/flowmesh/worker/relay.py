@@ -22,7 +22,14 @@ from flowmesh.worker import limits
 from flowmesh.worker.breaker_reports import BreakerReports
 from flowmesh.worker.credit_grants import CreditGrants
 from flowmesh.worker.dispatches import Dispatches
-from flowmesh.worker.leases import UNKNOWN_PARTITION, Lease, Leases, Receipt, held_task
+from flowmesh.worker.leases import (
+    UNKNOWN_PARTITION,
+    Lease,
+    Leases,
+    Receipt,
+    held_task,
+    scope_of,
+)
 from flowmesh.worker.result_router import ResultRouter
 from flowmesh.worker.sets import WorkerSet
 from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
@@ -48,7 +55,11 @@ class Relay:
             sets=self._sets, streams=self._streams, monotonic_ms=monotonic_ms
         )
         self._dispatches = Dispatches(
-            sets=self._sets, leases=self._leases, router=self._router, grants=self._grants
+            sets=self._sets,
+            leases=self._leases,
+            router=self._router,
+            grants=self._grants,
+            drop=lambda lease: self._settle([lease], stale=True),
         )
         self._breakers = BreakerReports(self._streams)
 
@@ -164,7 +175,10 @@ class Relay:
     # --- worker sets ---
 
     def add_set(self, worker_set: WorkerSet, held: Sequence[str] = ()) -> None:
-        """Add a set; `held` are tokens that its worker still runs after a reconnect."""
+        """Add a set; `held` are tokens that its worker still runs after a reconnect.
+
+        A task of another owner stays where it is.
+        """
         self._sets[worker_set.set_id] = worker_set
         self._workers[worker_set.worker_id] = worker_set
         new: list[Lease] = []
@@ -172,10 +186,10 @@ class Relay:
         for token in held:
             lease = self._leases.get(token)
             if lease is None:
-                lease = Lease(token, worker_set.worker_id, worker_set, None)
+                lease = Lease(token, worker_set.worker_id, worker_set, None, owner=worker_set.owner)
                 self._leases.add(lease)
                 new.append(lease)
-            elif lease.result is not None:
+            elif lease.result is not None or lease.owner != worker_set.owner:
                 continue
             elif lease.worker_set is not None:
                 lease.worker_set.credit.release()
@@ -241,8 +255,13 @@ class Relay:
             lease = self._leases.get(result.token)
             if lease is None:
                 # Acknowledged before, or run through another worker service: the owner decides.
-                lease = Lease(result.token, worker_set.worker_id, None, None)
+                lease = Lease(
+                    result.token, worker_set.worker_id, None, None, owner=worker_set.owner
+                )
                 self._leases.add(lease)
+            elif lease.owner != worker_set.owner:
+                _refuse_foreign(worker_set, result, receipt)
+                continue
             if receipt is not None:
                 lease.receipts.append(receipt)
             if lease.result is not None:
@@ -257,17 +276,21 @@ class Relay:
             if lease.partition == UNKNOWN_PARTITION:
                 # Not dispatched through this service: the orchestrator may not know the worker.
                 result.worker_id = lease.worker_id
+            if worker_set.owner is not None:
+                _attribute(result, lease)
             lease.worker_set = None
             lease.result = result
             lease.result_bytes = result.ByteSize()
             self._router.route(lease)
 
-    def heartbeats(self, heartbeats: Iterable[Heartbeat]) -> None:
-        """Forward heartbeats of running tasks."""
+    def heartbeats(self, worker_set: WorkerSet, heartbeats: Iterable[Heartbeat]) -> None:
+        """Forward heartbeats of running tasks of the owner."""
         by_stream: dict[OrchestratorStream, list[Heartbeat]] = {}
         for heartbeat in heartbeats:
             lease = self._leases.get(heartbeat.token)
-            if lease is not None and lease.result is None:
+            if lease is None or lease.owner != worker_set.owner:
+                continue
+            if lease.result is None:
                 for stream in self._router.reporting_to(lease):
                     by_stream.setdefault(stream, []).append(heartbeat)
         failpoint("worker.heartbeat")
@@ -338,3 +361,18 @@ class Relay:
                     stream.frames.report_lost(
                         LostTask(token=lease.token, worker_id=lease.worker_id, reason=WORKER_LOST)
                     )
+
+
+def _refuse_foreign(worker_set: WorkerSet, result: TaskResult, receipt: Receipt | None) -> None:
+    """Drop a result of a task that another owner's worker holds."""
+    if receipt is not None:
+        receipt.open -= 1
+    worker_set.settled([], [result.token])
+
+
+def _attribute(result: TaskResult, lease: Lease) -> None:
+    """Set the worker of a result, and the scope by which it is checked, in place of its own."""
+    result.worker_id = lease.worker_id
+    result.ClearField("scope")
+    if (scope := scope_of(lease)) is not None:
+        result.scope.CopyFrom(scope)

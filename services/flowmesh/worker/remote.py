@@ -17,22 +17,28 @@ from flowmesh.api.worker.v1.task_pb2 import (
 )
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
 from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.errors import Overloaded
+from flowmesh.errors import Invalid, Overloaded
 from flowmesh.executors.failures import VALIDATION, TaskFailure
 from flowmesh.jsontext.integers import ALLOWED, has_long_number, inexact
 from flowmesh.worker import limits
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.relay import Relay
-from flowmesh.worker.sets import WorkerSet
+from flowmesh.worker.sets import Owner, WorkerSet
 
 
 class RemoteWorker(WorkerSet):
     """A stream of a worker. A worker that reconnects is a new set with the same worker id."""
 
     def __init__(
-        self, *, set_id: str, hello: WorkHello, relay: Relay, monotonic_ms: Callable[[], float]
+        self,
+        *,
+        set_id: str,
+        hello: WorkHello,
+        relay: Relay,
+        monotonic_ms: Callable[[], float],
+        owner: Owner | None = None,
     ) -> None:
-        super().__init__(set_id=set_id, worker_id=hello.worker_id, slots=hello.slots)
+        super().__init__(set_id=set_id, worker_id=hello.worker_id, slots=hello.slots, owner=owner)
         self._hello = hello
         self._relay = relay
         self._monotonic_ms = monotonic_ms
@@ -107,6 +113,8 @@ class RemoteWorker(WorkerSet):
         """Process the requests of the worker until it ends them."""
         try:
             async for request in requests:
+                if request.HasField("hello"):
+                    raise Invalid("HELLO_INVALID", "a stream of a worker has one hello")
                 self.received(request)
         finally:
             self.close()
@@ -124,7 +132,7 @@ class RemoteWorker(WorkerSet):
         if request.records:
             self._relay.records(self, request.records)
         if request.heartbeats:
-            self._relay.heartbeats(request.heartbeats)
+            self._relay.heartbeats(self, request.heartbeats)
         if request.slots:
             self._relay.resize_set(self, min(request.slots, limits.WORKER_SLOTS_MAX))
         if request.drain and not self.draining:

@@ -2,20 +2,44 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
-from flowmesh.api.worker.v1.task_pb2 import Task, TaskRecorded
+from flowmesh.api.worker.v1.task_pb2 import Task, TaskRecorded, WorkerScope
 from flowmesh.worker.credit import Credit
 from flowmesh.worker.leases import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The credential of a worker, and the tasks that it permits; empty sets permit all."""
+
+    principal_id: str
+    namespace: str
+    queues: frozenset[str] = frozenset()
+    task_types: frozenset[str] = frozenset()
+
+    @property
+    def scope(self) -> WorkerScope:
+        """The message by which an orchestrator checks tasks that it dispatched elsewhere."""
+        return WorkerScope(
+            namespace=self.namespace,
+            queues=sorted(self.queues),
+            task_types=sorted(self.task_types),
+        )
 
 
 class WorkerSet(ABC):
     """A receiver of tasks: the built-in executors, or one stream of a remote worker."""
 
-    def __init__(self, *, set_id: str, worker_id: str, slots: int) -> None:
+    def __init__(
+        self, *, set_id: str, worker_id: str, slots: int, owner: Owner | None = None
+    ) -> None:
         self.set_id = set_id
         self.worker_id = worker_id
+        # None for built-in sets and in open installations.
+        self.owner = owner
         self.credit = Credit(slots)
         # True if the set takes no more tasks.
         self.draining = False

@@ -7,15 +7,19 @@ from typing import Any
 
 import grpc
 
+from flowmesh.access import Principal, current
 from flowmesh.api.worker.v1 import worker_service_pb2_grpc
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
-from flowmesh.errors import FlowmeshError, Invalid, Violation
+from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Violation
 from flowmesh.executors.builtin import RESERVED_TASK_TYPES
 from flowmesh.rpc import valid_id
 from flowmesh.worker import limits
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.remote import RemoteWorker
+from flowmesh.worker.sets import Owner
 
+# Of a queue and of a namespace.
+DEFAULT_NAME = "default"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -38,7 +42,9 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
         self, request_iterator: AsyncIterator[WorkRequest], context: Context
     ) -> AsyncIterator[WorkResponse]:
         first = await anext(request_iterator, WorkRequest())
-        worker = self._connect(_checked(first))
+        hello = _checked(first)
+        caller = current()
+        worker = self._connect(hello, None if caller is None else owner_of(caller, hello))
         reader = asyncio.create_task(worker.read(request_iterator))
         try:
             worker.received(first)
@@ -62,11 +68,14 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
         for worker in list(self._workers.values()):
             worker.close()
 
-    def _connect(self, hello: WorkHello) -> RemoteWorker:
+    def _connect(self, hello: WorkHello, owner: Owner | None) -> RemoteWorker:
         before = self._workers.get(hello.worker_id)
+        if before is not None and before.owner != owner:
+            raise Forbidden("WORKER_ID_TAKEN", "another worker has this worker id")
         worker = RemoteWorker(
             set_id=f"{hello.worker_id}/{self._new_id()}",
             hello=hello,
+            owner=owner,
             relay=self._relay,
             monotonic_ms=self._monotonic_ms,
         )
@@ -82,6 +91,24 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
         if self._workers.get(worker.worker_id) is worker:
             del self._workers[worker.worker_id]
         self._relay.remove_set(worker)
+
+
+def owner_of(caller: Principal, hello: WorkHello) -> Owner:
+    """Return the owner of a worker.
+
+    Raises WORKER_NOT_PERMITTED for queues and task types that its credential does not permit.
+    """
+    for kind, permitted, stated in (
+        ("queue", caller.queues, hello.queues or [DEFAULT_NAME]),
+        ("task type", caller.task_types, hello.task_types),
+    ):
+        foreign = sorted(set(stated) - permitted) if permitted else []
+        if foreign:
+            names = ", ".join(sorted(permitted))
+            text = f"the API key does not permit the {kind} {foreign[0]}; it permits {names}"
+            raise Forbidden("WORKER_NOT_PERMITTED", text)
+    namespace = hello.namespace or DEFAULT_NAME
+    return Owner(caller.id, namespace, caller.queues, caller.task_types)
 
 
 def _checked(request: WorkRequest) -> WorkHello:

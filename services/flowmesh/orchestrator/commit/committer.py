@@ -20,6 +20,7 @@ from flowmesh.orchestrator.commit.starts import Starts, repeated
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask
+from flowmesh.orchestrator.limits.worker_scope import is_foreign
 from flowmesh.orchestrator.model.commands import (
     STALE,
     Answer,
@@ -259,13 +260,14 @@ class Committer:
     ) -> Answer | Exception:
         """Decide a command; return the answer for its sender after the commit."""
         state = execution.entry.state
+        if is_foreign(pending.scope, pending.command, state):
+            return STALE
         outcome = decide_command(state, pending.command, now_us, execution.transition)
         if isinstance(outcome, Exception):
             return outcome
         if outcome:
             return _sequence_of(pending, state)
-        if isinstance(pending.command, TaskEnded):
-            ended = pending.command
+        if isinstance(ended := pending.command, TaskEnded):
             worker = ended.worker_id or "unknown"
             self._late_results.append(
                 f"{pending.execution_id}/{ended.node}/{ended.attempt} by {worker}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
+from flowmesh.api.worker.v1.task_pb2 import WorkerScope
 from flowmesh.engine import NodeState, State
 from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.dispatch.dispatch_limiter import DispatchLimiter
@@ -17,6 +18,7 @@ from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
 from flowmesh.orchestrator.limits.ready_queues import Need, key_of
 from flowmesh.orchestrator.limits.rules import Rules
+from flowmesh.orchestrator.limits.worker_scope import is_permitted
 from flowmesh.orchestrator.model.ids import parse_token, partition_of
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.states import Entry, States
@@ -29,7 +31,7 @@ class Adoption:
     """Creates leases for running tasks.
 
     `fetch` loads executions in the background, and calls `fetched` when no decision about them is
-    uncommitted.
+    uncommitted. `requeue` sends open tasks again that no worker holds.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Adoption:
         uncommitted_ends: UncommittedEnds,
         uncommitted: UncommittedExecutions,
         fetch: Callable[[set[str]], None],
+        requeue: Callable[[set[str]], None],
     ) -> None:
         self._states = states
         self._ownership = ownership
@@ -54,6 +57,7 @@ class Adoption:
         self._uncommitted_ends = uncommitted_ends
         self._uncommitted = uncommitted
         self._fetch = fetch
+        self._requeue = requeue
 
     def adopt(self, stream: WorkerStream, held: Iterable[pb.HeldTask]) -> None:
         """Adopt the tasks that a worker service holds, if they are open and owned here."""
@@ -73,11 +77,14 @@ class Adoption:
             if task.away and lease is not None and lease.stream not in (stream, None):
                 # Its worker reconnected through another worker service.
                 continue
+            scope = task.scope if task.HasField("scope") else None
+            if scope is not None and self._is_foreign(scope, parsed, lease):
+                continue
             if lease is None:
                 now_us = self._ownership.now_us()
                 lease = Lease(
                     task.token, *parsed, partition, stream, task.worker_id,
-                    self._clock.monotonic_ms(), now_us, 0, 0,
+                    self._clock.monotonic_ms(), now_us, 0, 0, scope=scope,
                 )  # fmt: skip
             self._leases.adopt(lease, stream, task.worker_id)
             is_uncommitted = lease.execution_id in self._uncommitted
@@ -88,6 +95,19 @@ class Adoption:
         self._review(known)
         if missing:
             self._fetch(missing)
+
+    def _is_foreign(
+        self, scope: WorkerScope, parsed: tuple[str, str, int], lease: Lease | None
+    ) -> bool:
+        """Return whether a task is certainly not one that the credential of a worker permits."""
+        if lease is not None and lease.key is None:
+            return lease.scope != scope
+        key = lease.key if lease is not None else None
+        entry = self._states.get(parsed[0])
+        node = entry.state.at_workers.get(parsed[1]) if entry is not None else None
+        if key is None and entry is not None and node is not None:
+            key = key_of(entry.state.plan, node.planned)
+        return key is not None and not is_permitted(scope, key)
 
     def fetched(self, found: Mapping[str, Entry]) -> None:
         """Review the leases of loaded executions; evicted ones are passed in `found`."""
@@ -102,7 +122,7 @@ class Adoption:
         if not self._ownership.lease_valid:
             # Memory may be outdated: another process may own the execution by now.
             return
-        limited = False
+        limited, foreign = False, set()
         for lease in leases:
             entry = self._states.get(lease.execution_id) or found.get(lease.execution_id)
             if entry is None:
@@ -113,6 +133,9 @@ class Adoption:
                 if lease.stream is not None:
                     # A former owner may not have canceled it.
                     lease.stream.cancel(lease.token)
+            elif not lease.is_within_scope(key_of(entry.state.plan, node.planned)):
+                self._leases.pop(lease.token)
+                foreign.add(lease.execution_id)
             elif lease.key is None:
                 # A running task needs no permit: drop its request.
                 self._limiter.canceled(lease.token)
@@ -120,6 +143,8 @@ class Adoption:
                 limited |= lease.permitted
         if limited:
             self._limiter.permits.report_held()
+        if foreign:
+            self._requeue(foreign)
 
     def running(self, rules: Rules) -> list[tuple[str, str, tuple[Need, ...]]]:
         """Return namespace, token and needed permits, by these rules, of tasks at workers."""

@@ -72,8 +72,7 @@ class Dispatcher:
         self._states = states
         self._ownership = ownership
         self._clock = clock
-        self._submit = submit
-        self._draw = draw
+        self._submit, self._draw = submit, draw
         self._preparation = preparation
         self._open_tasks = open_tasks
         self._uncommitted = uncommitted
@@ -97,6 +96,7 @@ class Dispatcher:
             uncommitted_ends=self._uncommitted_ends,
             uncommitted=uncommitted,
             fetch=partial(open_tasks.fetch_adopted, self),
+            requeue=partial(open_tasks.requeue, self),
         )
         self.journals = Journals(states, self.leases, submit, self.adoption.adopt)
         self._budgets = RetryBudgets(clock)

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
+from flowmesh.api.worker.v1.task_pb2 import WorkerScope
 from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.limits.ready_queues import Key
+from flowmesh.orchestrator.limits.worker_scope import is_permitted
 from flowmesh.runtime import Clock
 
 BUILTIN_GRACE_MS = 400
@@ -35,6 +37,12 @@ class Lease:
     key: Key | None = None
     # Holds permits of limits.
     permitted: bool = False
+    # What the credential of an adopted task's worker permits; checked once the task is known.
+    scope: WorkerScope | None = None
+
+    def is_within_scope(self, key: Key) -> bool:
+        """Return whether the worker may hold a task of this kind."""
+        return self.scope is None or is_permitted(self.scope, key)
 
     def deadline_ms(self, grace_ms: int) -> float:
         """Return the time at which the attempt or its heartbeats time out; 0 means never."""

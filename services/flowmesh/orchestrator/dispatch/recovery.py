@@ -212,6 +212,9 @@ class Recovery:
         for node in state.at_workers.values():
             token = token_of(state.execution_id, node.id, node.attempt)
             lease = dispatcher.leases.get(token)
+            if lease is not None and not lease.is_within_scope(key_of(state.plan, node.planned)):
+                dispatcher.leases.pop(token)
+                lease = None
             if lease is not None:
                 dispatcher.adoption.recognize(lease, state, node)
             elif node.delivery:

@@ -13,7 +13,8 @@ from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
 from flowmesh.orchestrator.limits.ready_queues import Key
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
-from flowmesh.orchestrator.model.commands import PendingCommand, Reply, no_reply
+from flowmesh.orchestrator.limits.worker_scope import is_permitted
+from flowmesh.orchestrator.model.commands import STALE, PendingCommand, Reply, no_reply
 from flowmesh.orchestrator.model.ids import parse_token, partition_of
 from flowmesh.orchestrator.storage.states import States
 
@@ -59,13 +60,19 @@ class TaskResults:
             reply(ValueError("not a token"))
             return
         execution_id, node_id, attempt = parsed
+        scope = result.scope if result.HasField("scope") else None
+        held = self._leases.get(result.token)
+        key = held.key if held is not None else None
+        if scope is not None and key is not None and not is_permitted(scope, key):
+            reply(STALE)
+            return
         failed = result.WhichOneof("outcome") == "failure"
         spent = failed and self._attempt_failed(result, execution_id, node_id)
         lease = self._leases.pop(result.token)
         tracked = self._uncommitted_ends.track(result.token, reply)
         if result.HasField("suspended"):
             suspend = suspend_of(result.suspended, parsed, lease)
-            self._submit(PendingCommand(execution_id, partition, suspend, tracked))
+            self._submit_result(PendingCommand(execution_id, partition, suspend, tracked), scope)
             return
         command = TaskEnded(
             node_id,
@@ -78,7 +85,11 @@ class TaskResults:
             draw=self._draw() if failed else 0.0,
             spent=spent,
         )
-        self._submit(PendingCommand(execution_id, partition, command, tracked))
+        self._submit_result(PendingCommand(execution_id, partition, command, tracked), scope)
+
+    def _submit_result(self, pending: PendingCommand, scope: task_pb2.WorkerScope | None) -> None:
+        pending.scope = scope
+        self._submit(pending)
 
     def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
         """Count a failed attempt. Return True if its retry budget is spent."""
@@ -99,7 +110,7 @@ class TaskResults:
     def lost(self, stream: WorkerStream, tasks: Iterable[pb.LostTask]) -> None:
         """Report tasks as lost that a worker service does not hold any more."""
         for task in tasks:
-            if (lease := self._taken_from(stream, task.token)) is not None:
+            if (lease := self._taken_from(stream, task.token, task.worker_id)) is not None:
                 submit_loss(self._submit, lease, task.reason or "WORKER_LOST")
 
     def returned(self, stream: WorkerStream, tokens: Iterable[str]) -> None:
@@ -116,10 +127,12 @@ class TaskResults:
         if again:
             self._requeue(again)
 
-    def _taken_from(self, stream: WorkerStream, token: str) -> Lease | None:
-        """Remove and return the lease of a task unless another worker service holds the task."""
+    def _taken_from(self, stream: WorkerStream, token: str, worker_id: str = "") -> Lease | None:
+        """Remove and return the lease of a task unless another service or worker holds it."""
         lease = self._leases.get(token)
         if lease is None or lease.stream not in (stream, None):
+            return None
+        if worker_id and lease.worker_id not in ("", worker_id):
             return None
         return self._leases.pop(token)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.worker.v1.task_pb2 import WorkerScope
 from flowmesh.engine import Command, Debounce, Start
 from flowmesh.plan import Plan
 
@@ -40,7 +41,8 @@ class PendingCommand:
     """A command on its way to the engine.
 
     `queued_at_us` is set for starts. `size` is an estimate in bytes. A command with `run_alone` is
-    a batch by itself. `verdict` is the answer after the commit of its batch.
+    a batch by itself. `verdict` is the answer after the commit of its batch. `scope` is what the
+    credential of a worker permits, for results that are checked against their task.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class PendingCommand:
         "queued_at_us",
         "reply",
         "run_alone",
+        "scope",
         "size",
         "verdict",
     )
@@ -64,6 +67,7 @@ class PendingCommand:
         self.queued_at_us = 0
         self.size = 0
         self.run_alone = False
+        self.scope: WorkerScope | None = None
         self.verdict: Answer | Exception = STALE
 
     def answer(self, answer: Answer | Exception) -> None:

@@ -27,7 +27,7 @@ from flowmesh.api.definition.v1 import plan_pb2 as flowmesh_dot_api_dot_definiti
 from flowmesh.api.worker.v1 import task_pb2 as flowmesh_dot_api_dot_worker_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/worker/v1/dispatch_service.proto\x12\x16\x66lowmesh.api.worker.v1\x1a#flowmesh/api/common/v1/access.proto\x1a%flowmesh/api/definition/v1/plan.proto\x1a!flowmesh/api/worker/v1/task.proto\"\xb2\x05\n\rAttachRequest\x12\x39\n\x05hello\x18\x01 \x01(\x0b\x32#.flowmesh.api.worker.v1.AttachHelloR\x05hello\x12\x35\n\x06grants\x18\x02 \x03(\x0b\x32\x1d.flowmesh.api.worker.v1.GrantR\x06grants\x12#\n\rresults_frame\x18\x03 \x01(\x03R\x0cresultsFrame\x12<\n\x07results\x18\x04 \x03(\x0b\x32\".flowmesh.api.worker.v1.TaskResultR\x07results\x12\x41\n\nheartbeats\x18\x05 \x03(\x0b\x32!.flowmesh.api.worker.v1.HeartbeatR\nheartbeats\x12\x34\n\x04lost\x18\x06 \x03(\x0b\x32 .flowmesh.api.worker.v1.LostTaskR\x04lost\x12\x1a\n\x08returned\x18\x07 \x03(\tR\x08returned\x12\x35\n\x04held\x18\t \x03(\x0b\x32!.flowmesh.api.worker.v1.HeldTasksR\x04held\x12=\n\x07refused\x18\n \x03(\x0b\x32#.flowmesh.api.worker.v1.RefusedTaskR\x07refused\x12\x18\n\x07recalls\x18\x0b \x03(\tR\x07recalls\x12;\n\x08\x62reakers\x18\x0c \x03(\x0b\x32\x1f.flowmesh.api.worker.v1.BreakerR\x08\x62reakers\x12=\n\x07records\x18\x1e \x03(\x0b\x32#.flowmesh.api.worker.v1.TaskRecordsR\x07records\x12\x1b\n\tgone_sets\x18\x0e \x03(\tR\x08goneSetsJ\x04\x08\x08\x10\tR\x08recalled\"\x89\x01\n\x0b\x41ttachHello\x12\x30\n\x11worker_service_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x0fworkerServiceId\x12\x34\n\x04held\x18\x02 \x03(\x0b\x32 .flowmesh.api.worker.v1.HeldTaskR\x04held\x12\x12\n\x04more\x18\x03 \x01(\x08R\x04more\"W\n\x08HeldTask\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12!\n\tworker_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerId\x12\x12\n\x04\x61way\x18\x03 \x01(\x08R\x04\x61way\"\xb2\x02\n\x05Grant\x12\x1b\n\x06set_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x05setId\x12\x14\n\x05slots\x18\x02 \x01(\rR\x05slots\x12\x1e\n\nnamespaces\x18\x03 \x03(\tR\nnamespaces\x12\x16\n\x06queues\x18\x04 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x05 \x03(\tR\ttaskTypes\x12!\n\tworker_id\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerId\x12\x41\n\x06labels\x18\x07 \x03(\x0b\x32).flowmesh.api.worker.v1.Grant.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb9\x01\n\x07\x42reaker\x12\x1a\n\x08upstream\x18\x01 \x01(\tR\x08upstream\x12:\n\x05state\x18\x02 \x01(\x0e\x32$.flowmesh.api.worker.v1.BreakerStateR\x05state\x12$\n\x0eretry_after_ms\x18\x03 \x01(\x03R\x0cretryAfterMs\x12\x14\n\x05\x63\x61lls\x18\x04 \x01(\rR\x05\x63\x61lls\x12\x1a\n\x08\x66\x61ilures\x18\x05 \x01(\rR\x08\x66\x61ilures\"[\n\x08LostTask\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12!\n\tworker_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerId\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"5\n\x06Recall\x12\x15\n\x06set_id\x18\x01 \x01(\tR\x05setId\x12\x14\n\x05slots\x18\x02 \x01(\rR\x05slots\"u\n\tHeldTasks\x12\x1c\n\tpartition\x18\x01 \x01(\rR\tpartition\x12\x36\n\x05tasks\x18\x02 \x03(\x0b\x32 .flowmesh.api.worker.v1.HeldTaskR\x05tasks\x12\x12\n\x04more\x18\x03 \x01(\x08R\x04more\"`\n\x0bRefusedTask\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x1c\n\tpartition\x18\x02 \x01(\rR\tpartition\x12\x1d\n\nepoch_seen\x18\x03 \x01(\x03R\tepochSeen\"\xf1\x04\n\x0e\x41ttachResponse\x12:\n\x05specs\x18\x01 \x03(\x0b\x32$.flowmesh.api.definition.v1.TaskSpecR\x05specs\x12<\n\x05tasks\x18\x02 \x03(\x0b\x32&.flowmesh.api.worker.v1.DispatchedTaskR\x05tasks\x12-\n\x12\x61\x63knowledged_frame\x18\x03 \x01(\x03R\x11\x61\x63knowledgedFrame\x12G\n\nexceptions\x18\x04 \x03(\x0b\x32\'.flowmesh.api.worker.v1.ResultExceptionR\nexceptions\x12\x18\n\x07\x63\x61ncels\x18\x05 \x03(\tR\x07\x63\x61ncels\x12;\n\x08\x62\x61\x63klogs\x18\x07 \x03(\x0b\x32\x1f.flowmesh.api.worker.v1.BacklogR\x08\x62\x61\x63klogs\x12)\n\x10\x63laim_partitions\x18\x08 \x03(\rR\x0f\x63laimPartitions\x12!\n\x0c\x63laim_epochs\x18\x0b \x03(\x03R\x0b\x63laimEpochs\x12:\n\x08recalled\x18\t \x03(\x0b\x32\x1e.flowmesh.api.worker.v1.RecallR\x08recalled\x12;\n\x08\x62reakers\x18\x0c \x03(\x0b\x32\x1f.flowmesh.api.worker.v1.BreakerR\x08\x62reakers\x12@\n\x08recorded\x18\x1e \x03(\x0b\x32$.flowmesh.api.worker.v1.TaskRecordedR\x08recordedJ\x04\x08\x06\x10\x07R\x07recalls\"Y\n\x0e\x44ispatchedTask\x12\x15\n\x06set_id\x18\x01 \x01(\tR\x05setId\x12\x30\n\x04task\x18\x02 \x01(\x0b\x32\x1c.flowmesh.api.worker.v1.TaskR\x04task\"6\n\x07\x42\x61\x63klog\x12\x15\n\x06set_id\x18\x01 \x01(\tR\x05setId\x12\x14\n\x05tasks\x18\x02 \x01(\rR\x05tasks*|\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x02\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x03\x32x\n\x0f\x44ispatchService\x12\x65\n\x06\x41ttach\x12%.flowmesh.api.worker.v1.AttachRequest\x1a&.flowmesh.api.worker.v1.AttachResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02(\x01\x30\x01\x42i\n\x1a\x64\x65v.flowmesh.api.worker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/worker/v1;workerv1\xaa\x02\x16\x46lowmesh.Api.Worker.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/worker/v1/dispatch_service.proto\x12\x16\x66lowmesh.api.worker.v1\x1a#flowmesh/api/common/v1/access.proto\x1a%flowmesh/api/definition/v1/plan.proto\x1a!flowmesh/api/worker/v1/task.proto\"\xb2\x05\n\rAttachRequest\x12\x39\n\x05hello\x18\x01 \x01(\x0b\x32#.flowmesh.api.worker.v1.AttachHelloR\x05hello\x12\x35\n\x06grants\x18\x02 \x03(\x0b\x32\x1d.flowmesh.api.worker.v1.GrantR\x06grants\x12#\n\rresults_frame\x18\x03 \x01(\x03R\x0cresultsFrame\x12<\n\x07results\x18\x04 \x03(\x0b\x32\".flowmesh.api.worker.v1.TaskResultR\x07results\x12\x41\n\nheartbeats\x18\x05 \x03(\x0b\x32!.flowmesh.api.worker.v1.HeartbeatR\nheartbeats\x12\x34\n\x04lost\x18\x06 \x03(\x0b\x32 .flowmesh.api.worker.v1.LostTaskR\x04lost\x12\x1a\n\x08returned\x18\x07 \x03(\tR\x08returned\x12\x35\n\x04held\x18\t \x03(\x0b\x32!.flowmesh.api.worker.v1.HeldTasksR\x04held\x12=\n\x07refused\x18\n \x03(\x0b\x32#.flowmesh.api.worker.v1.RefusedTaskR\x07refused\x12\x18\n\x07recalls\x18\x0b \x03(\tR\x07recalls\x12;\n\x08\x62reakers\x18\x0c \x03(\x0b\x32\x1f.flowmesh.api.worker.v1.BreakerR\x08\x62reakers\x12=\n\x07records\x18\x1e \x03(\x0b\x32#.flowmesh.api.worker.v1.TaskRecordsR\x07records\x12\x1b\n\tgone_sets\x18\x0e \x03(\tR\x08goneSetsJ\x04\x08\x08\x10\tR\x08recalled\"\x89\x01\n\x0b\x41ttachHello\x12\x30\n\x11worker_service_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x0fworkerServiceId\x12\x34\n\x04held\x18\x02 \x03(\x0b\x32 .flowmesh.api.worker.v1.HeldTaskR\x04held\x12\x12\n\x04more\x18\x03 \x01(\x08R\x04more\"\x92\x01\n\x08HeldTask\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12!\n\tworker_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerId\x12\x12\n\x04\x61way\x18\x03 \x01(\x08R\x04\x61way\x12\x39\n\x05scope\x18\x04 \x01(\x0b\x32#.flowmesh.api.worker.v1.WorkerScopeR\x05scope\"\xb2\x02\n\x05Grant\x12\x1b\n\x06set_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x05setId\x12\x14\n\x05slots\x18\x02 \x01(\rR\x05slots\x12\x1e\n\nnamespaces\x18\x03 \x03(\tR\nnamespaces\x12\x16\n\x06queues\x18\x04 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x05 \x03(\tR\ttaskTypes\x12!\n\tworker_id\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerId\x12\x41\n\x06labels\x18\x07 \x03(\x0b\x32).flowmesh.api.worker.v1.Grant.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb9\x01\n\x07\x42reaker\x12\x1a\n\x08upstream\x18\x01 \x01(\tR\x08upstream\x12:\n\x05state\x18\x02 \x01(\x0e\x32$.flowmesh.api.worker.v1.BreakerStateR\x05state\x12$\n\x0eretry_after_ms\x18\x03 \x01(\x03R\x0cretryAfterMs\x12\x14\n\x05\x63\x61lls\x18\x04 \x01(\rR\x05\x63\x61lls\x12\x1a\n\x08\x66\x61ilures\x18\x05 \x01(\rR\x08\x66\x61ilures\"[\n\x08LostTask\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12!\n\tworker_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerId\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"5\n\x06Recall\x12\x15\n\x06set_id\x18\x01 \x01(\tR\x05setId\x12\x14\n\x05slots\x18\x02 \x01(\rR\x05slots\"u\n\tHeldTasks\x12\x1c\n\tpartition\x18\x01 \x01(\rR\tpartition\x12\x36\n\x05tasks\x18\x02 \x03(\x0b\x32 .flowmesh.api.worker.v1.HeldTaskR\x05tasks\x12\x12\n\x04more\x18\x03 \x01(\x08R\x04more\"`\n\x0bRefusedTask\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x1c\n\tpartition\x18\x02 \x01(\rR\tpartition\x12\x1d\n\nepoch_seen\x18\x03 \x01(\x03R\tepochSeen\"\xf1\x04\n\x0e\x41ttachResponse\x12:\n\x05specs\x18\x01 \x03(\x0b\x32$.flowmesh.api.definition.v1.TaskSpecR\x05specs\x12<\n\x05tasks\x18\x02 \x03(\x0b\x32&.flowmesh.api.worker.v1.DispatchedTaskR\x05tasks\x12-\n\x12\x61\x63knowledged_frame\x18\x03 \x01(\x03R\x11\x61\x63knowledgedFrame\x12G\n\nexceptions\x18\x04 \x03(\x0b\x32\'.flowmesh.api.worker.v1.ResultExceptionR\nexceptions\x12\x18\n\x07\x63\x61ncels\x18\x05 \x03(\tR\x07\x63\x61ncels\x12;\n\x08\x62\x61\x63klogs\x18\x07 \x03(\x0b\x32\x1f.flowmesh.api.worker.v1.BacklogR\x08\x62\x61\x63klogs\x12)\n\x10\x63laim_partitions\x18\x08 \x03(\rR\x0f\x63laimPartitions\x12!\n\x0c\x63laim_epochs\x18\x0b \x03(\x03R\x0b\x63laimEpochs\x12:\n\x08recalled\x18\t \x03(\x0b\x32\x1e.flowmesh.api.worker.v1.RecallR\x08recalled\x12;\n\x08\x62reakers\x18\x0c \x03(\x0b\x32\x1f.flowmesh.api.worker.v1.BreakerR\x08\x62reakers\x12@\n\x08recorded\x18\x1e \x03(\x0b\x32$.flowmesh.api.worker.v1.TaskRecordedR\x08recordedJ\x04\x08\x06\x10\x07R\x07recalls\"Y\n\x0e\x44ispatchedTask\x12\x15\n\x06set_id\x18\x01 \x01(\tR\x05setId\x12\x30\n\x04task\x18\x02 \x01(\x0b\x32\x1c.flowmesh.api.worker.v1.TaskR\x04task\"6\n\x07\x42\x61\x63klog\x12\x15\n\x06set_id\x18\x01 \x01(\tR\x05setId\x12\x14\n\x05tasks\x18\x02 \x01(\rR\x05tasks*|\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x02\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x03\x32x\n\x0f\x44ispatchService\x12\x65\n\x06\x41ttach\x12%.flowmesh.api.worker.v1.AttachRequest\x1a&.flowmesh.api.worker.v1.AttachResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02(\x01\x30\x01\x42i\n\x1a\x64\x65v.flowmesh.api.worker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/worker/v1;workerv1\xaa\x02\x16\x46lowmesh.Api.Worker.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,34 +49,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOSTTASK'].fields_by_name['worker_id']._serialized_options = b'\360\340\030\006'
   _globals['_DISPATCHSERVICE'].methods_by_name['Attach']._loaded_options = None
   _globals['_DISPATCHSERVICE'].methods_by_name['Attach']._serialized_options = b'\352\340\030\004\010\n\020\002'
-  _globals['_BREAKERSTATE']._serialized_start=2743
-  _globals['_BREAKERSTATE']._serialized_end=2867
+  _globals['_BREAKERSTATE']._serialized_start=2803
+  _globals['_BREAKERSTATE']._serialized_end=2927
   _globals['_ATTACHREQUEST']._serialized_start=185
   _globals['_ATTACHREQUEST']._serialized_end=875
   _globals['_ATTACHHELLO']._serialized_start=878
   _globals['_ATTACHHELLO']._serialized_end=1015
-  _globals['_HELDTASK']._serialized_start=1017
-  _globals['_HELDTASK']._serialized_end=1104
-  _globals['_GRANT']._serialized_start=1107
-  _globals['_GRANT']._serialized_end=1413
-  _globals['_GRANT_LABELSENTRY']._serialized_start=1356
-  _globals['_GRANT_LABELSENTRY']._serialized_end=1413
-  _globals['_BREAKER']._serialized_start=1416
-  _globals['_BREAKER']._serialized_end=1601
-  _globals['_LOSTTASK']._serialized_start=1603
-  _globals['_LOSTTASK']._serialized_end=1694
-  _globals['_RECALL']._serialized_start=1696
-  _globals['_RECALL']._serialized_end=1749
-  _globals['_HELDTASKS']._serialized_start=1751
-  _globals['_HELDTASKS']._serialized_end=1868
-  _globals['_REFUSEDTASK']._serialized_start=1870
-  _globals['_REFUSEDTASK']._serialized_end=1966
-  _globals['_ATTACHRESPONSE']._serialized_start=1969
-  _globals['_ATTACHRESPONSE']._serialized_end=2594
-  _globals['_DISPATCHEDTASK']._serialized_start=2596
-  _globals['_DISPATCHEDTASK']._serialized_end=2685
-  _globals['_BACKLOG']._serialized_start=2687
-  _globals['_BACKLOG']._serialized_end=2741
-  _globals['_DISPATCHSERVICE']._serialized_start=2869
-  _globals['_DISPATCHSERVICE']._serialized_end=2989
+  _globals['_HELDTASK']._serialized_start=1018
+  _globals['_HELDTASK']._serialized_end=1164
+  _globals['_GRANT']._serialized_start=1167
+  _globals['_GRANT']._serialized_end=1473
+  _globals['_GRANT_LABELSENTRY']._serialized_start=1416
+  _globals['_GRANT_LABELSENTRY']._serialized_end=1473
+  _globals['_BREAKER']._serialized_start=1476
+  _globals['_BREAKER']._serialized_end=1661
+  _globals['_LOSTTASK']._serialized_start=1663
+  _globals['_LOSTTASK']._serialized_end=1754
+  _globals['_RECALL']._serialized_start=1756
+  _globals['_RECALL']._serialized_end=1809
+  _globals['_HELDTASKS']._serialized_start=1811
+  _globals['_HELDTASKS']._serialized_end=1928
+  _globals['_REFUSEDTASK']._serialized_start=1930
+  _globals['_REFUSEDTASK']._serialized_end=2026
+  _globals['_ATTACHRESPONSE']._serialized_start=2029
+  _globals['_ATTACHRESPONSE']._serialized_end=2654
+  _globals['_DISPATCHEDTASK']._serialized_start=2656
+  _globals['_DISPATCHEDTASK']._serialized_end=2745
+  _globals['_BACKLOG']._serialized_start=2747
+  _globals['_BACKLOG']._serialized_end=2801
+  _globals['_DISPATCHSERVICE']._serialized_start=2929
+  _globals['_DISPATCHSERVICE']._serialized_end=3049
 # @@protoc_insertion_point(module_scope)

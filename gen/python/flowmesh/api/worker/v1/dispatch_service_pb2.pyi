@@ -175,22 +175,28 @@ class HeldTask(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     WORKER_ID_FIELD_NUMBER: _builtins.int
     AWAY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     worker_id: _builtins.str
     away: _builtins.bool
     """The worker is not connected to this worker service; it may have reconnected through another
     one.
     """
+    @_builtins.property
+    def scope(self) -> _task_pb2.WorkerScope:
+        """As in TaskResult."""
+
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         worker_id: _builtins.str = ...,
         away: _builtins.bool = ...,
+        scope: _task_pb2.WorkerScope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["away", b"away", "token", b"token", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["away", b"away", "scope", b"scope", "token", b"token", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

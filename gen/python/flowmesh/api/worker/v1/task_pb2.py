@@ -28,7 +28,7 @@ from flowmesh.api.common.v1 import journal_pb2 as flowmesh_dot_api_dot_common_do
 from flowmesh.api.common.v1 import payload_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_payload__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!flowmesh/api/worker/v1/task.proto\x12\x16\x66lowmesh.api.worker.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/journal.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xc6\x04\n\x04Task\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x1c\n\tnamespace\x18\x02 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x03 \x01(\tR\x0b\x65xecutionId\x12\x1f\n\x0bworkflow_id\x18\x04 \x01(\tR\nworkflowId\x12\x12\n\x04node\x18\x05 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x06 \x01(\rR\x07\x61ttempt\x12\x1b\n\ttask_type\x18\x07 \x01(\tR\x08taskType\x12\x1f\n\x0bspec_digest\x18\x08 \x01(\tR\nspecDigest\x12\x35\n\x05input\x18\t \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\'\n\x0fidempotency_key\x18\n \x01(\tR\x0eidempotencyKey\x12\x1d\n\ntimeout_ms\x18\x0b \x01(\x03R\ttimeoutMs\x12\x30\n\x14heartbeat_timeout_ms\x18\x0c \x01(\x03R\x12heartbeatTimeoutMs\x12\x1c\n\tpartition\x18\r \x01(\rR\tpartition\x12\x14\n\x05\x65poch\x18\x0e \x01(\x03R\x05\x65poch\x12 \n\x0btraceparent\x18\x0f \x01(\tR\x0btraceparent\x12\x14\n\x05queue\x18\x10 \x01(\tR\x05queue\x12=\n\x07journal\x18\x1e \x01(\x0b\x32#.flowmesh.api.worker.v1.TaskJournalR\x07journal\"\xa9\x02\n\nTaskResult\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x39\n\x06output\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadH\x00R\x06output\x12;\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureH\x00R\x07\x66\x61ilure\x12\x43\n\tsuspended\x18\x1e \x01(\x0b\x32#.flowmesh.api.worker.v1.TaskRecordsH\x00R\tsuspended\x12\x1a\n\x08metadata\x18\x04 \x01(\x0cR\x08metadata\x12!\n\tworker_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerIdB\t\n\x07outcome\";\n\tHeartbeat\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n\x07\x64\x65tails\x18\x02 \x01(\x0cR\x07\x64\x65tails\"h\n\x0fResultException\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12?\n\x04kind\x18\x02 \x01(\x0e\x32+.flowmesh.api.worker.v1.ResultExceptionKindR\x04kind\"n\n\x0bTaskJournal\x12?\n\x07records\x18\x01 \x03(\x0b\x32%.flowmesh.api.common.v1.JournalRecordR\x07records\x12\x1e\n\x0b\x62\x65gan_at_us\x18\x02 \x01(\x03R\tbeganAtUs\"\x9a\x01\n\x0bTaskRecords\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n\x05known\x18\x02 \x01(\rR\x05known\x12?\n\x07records\x18\x03 \x03(\x0b\x32%.flowmesh.api.common.v1.JournalRecordR\x07records\x12\x1e\n\x0b\x62\x65gan_at_us\x18\x04 \x01(\x03R\tbeganAtUs\"\xc5\x01\n\x0cTaskRecorded\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n\x05start\x18\x02 \x01(\rR\x05start\x12?\n\x07records\x18\x03 \x03(\x0b\x32%.flowmesh.api.common.v1.JournalRecordR\x07records\x12\x14\n\x05stale\x18\x04 \x01(\x08R\x05stale\x12\x1c\n\telsewhere\x18\x05 \x01(\x08R\telsewhere\x12\x14\n\x05moved\x18\x06 \x01(\x08R\x05moved*~\n\x13ResultExceptionKind\x12%\n!RESULT_EXCEPTION_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRESULT_EXCEPTION_KIND_MOVED\x10\x01\x12\x1f\n\x1bRESULT_EXCEPTION_KIND_STALE\x10\x02\x42i\n\x1a\x64\x65v.flowmesh.api.worker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/worker/v1;workerv1\xaa\x02\x16\x46lowmesh.Api.Worker.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!flowmesh/api/worker/v1/task.proto\x12\x16\x66lowmesh.api.worker.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/journal.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xc6\x04\n\x04Task\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x1c\n\tnamespace\x18\x02 \x01(\tR\tnamespace\x12!\n\x0c\x65xecution_id\x18\x03 \x01(\tR\x0b\x65xecutionId\x12\x1f\n\x0bworkflow_id\x18\x04 \x01(\tR\nworkflowId\x12\x12\n\x04node\x18\x05 \x01(\tR\x04node\x12\x18\n\x07\x61ttempt\x18\x06 \x01(\rR\x07\x61ttempt\x12\x1b\n\ttask_type\x18\x07 \x01(\tR\x08taskType\x12\x1f\n\x0bspec_digest\x18\x08 \x01(\tR\nspecDigest\x12\x35\n\x05input\x18\t \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\'\n\x0fidempotency_key\x18\n \x01(\tR\x0eidempotencyKey\x12\x1d\n\ntimeout_ms\x18\x0b \x01(\x03R\ttimeoutMs\x12\x30\n\x14heartbeat_timeout_ms\x18\x0c \x01(\x03R\x12heartbeatTimeoutMs\x12\x1c\n\tpartition\x18\r \x01(\rR\tpartition\x12\x14\n\x05\x65poch\x18\x0e \x01(\x03R\x05\x65poch\x12 \n\x0btraceparent\x18\x0f \x01(\tR\x0btraceparent\x12\x14\n\x05queue\x18\x10 \x01(\tR\x05queue\x12=\n\x07journal\x18\x1e \x01(\x0b\x32#.flowmesh.api.worker.v1.TaskJournalR\x07journal\"\xe4\x02\n\nTaskResult\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x39\n\x06output\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadH\x00R\x06output\x12;\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureH\x00R\x07\x66\x61ilure\x12\x43\n\tsuspended\x18\x1e \x01(\x0b\x32#.flowmesh.api.worker.v1.TaskRecordsH\x00R\tsuspended\x12\x1a\n\x08metadata\x18\x04 \x01(\x0cR\x08metadata\x12!\n\tworker_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x06R\x08workerId\x12\x39\n\x05scope\x18\x06 \x01(\x0b\x32#.flowmesh.api.worker.v1.WorkerScopeR\x05scopeB\t\n\x07outcome\"b\n\x0bWorkerScope\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06queues\x18\x02 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x03 \x03(\tR\ttaskTypes\";\n\tHeartbeat\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n\x07\x64\x65tails\x18\x02 \x01(\x0cR\x07\x64\x65tails\"h\n\x0fResultException\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12?\n\x04kind\x18\x02 \x01(\x0e\x32+.flowmesh.api.worker.v1.ResultExceptionKindR\x04kind\"n\n\x0bTaskJournal\x12?\n\x07records\x18\x01 \x03(\x0b\x32%.flowmesh.api.common.v1.JournalRecordR\x07records\x12\x1e\n\x0b\x62\x65gan_at_us\x18\x02 \x01(\x03R\tbeganAtUs\"\x9a\x01\n\x0bTaskRecords\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n\x05known\x18\x02 \x01(\rR\x05known\x12?\n\x07records\x18\x03 \x03(\x0b\x32%.flowmesh.api.common.v1.JournalRecordR\x07records\x12\x1e\n\x0b\x62\x65gan_at_us\x18\x04 \x01(\x03R\tbeganAtUs\"\xc5\x01\n\x0cTaskRecorded\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n\x05start\x18\x02 \x01(\rR\x05start\x12?\n\x07records\x18\x03 \x03(\x0b\x32%.flowmesh.api.common.v1.JournalRecordR\x07records\x12\x14\n\x05stale\x18\x04 \x01(\x08R\x05stale\x12\x1c\n\telsewhere\x18\x05 \x01(\x08R\telsewhere\x12\x14\n\x05moved\x18\x06 \x01(\x08R\x05moved*~\n\x13ResultExceptionKind\x12%\n!RESULT_EXCEPTION_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRESULT_EXCEPTION_KIND_MOVED\x10\x01\x12\x1f\n\x1bRESULT_EXCEPTION_KIND_STALE\x10\x02\x42i\n\x1a\x64\x65v.flowmesh.api.worker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/worker/v1;workerv1\xaa\x02\x16\x46lowmesh.Api.Worker.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,20 +38,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.flowmesh.api.worker.v1P\001Z0flowmesh.dev/gen/flowmesh/api/worker/v1;workerv1\252\002\026Flowmesh.Api.Worker.V1'
   _globals['_TASKRESULT'].fields_by_name['worker_id']._loaded_options = None
   _globals['_TASKRESULT'].fields_by_name['worker_id']._serialized_options = b'\360\340\030\006'
-  _globals['_RESULTEXCEPTIONKIND']._serialized_start=1733
-  _globals['_RESULTEXCEPTIONKIND']._serialized_end=1859
+  _globals['_RESULTEXCEPTIONKIND']._serialized_start=1892
+  _globals['_RESULTEXCEPTIONKIND']._serialized_end=2018
   _globals['_TASK']._serialized_start=213
   _globals['_TASK']._serialized_end=795
   _globals['_TASKRESULT']._serialized_start=798
-  _globals['_TASKRESULT']._serialized_end=1095
-  _globals['_HEARTBEAT']._serialized_start=1097
-  _globals['_HEARTBEAT']._serialized_end=1156
-  _globals['_RESULTEXCEPTION']._serialized_start=1158
-  _globals['_RESULTEXCEPTION']._serialized_end=1262
-  _globals['_TASKJOURNAL']._serialized_start=1264
-  _globals['_TASKJOURNAL']._serialized_end=1374
-  _globals['_TASKRECORDS']._serialized_start=1377
-  _globals['_TASKRECORDS']._serialized_end=1531
-  _globals['_TASKRECORDED']._serialized_start=1534
-  _globals['_TASKRECORDED']._serialized_end=1731
+  _globals['_TASKRESULT']._serialized_end=1154
+  _globals['_WORKERSCOPE']._serialized_start=1156
+  _globals['_WORKERSCOPE']._serialized_end=1254
+  _globals['_HEARTBEAT']._serialized_start=1256
+  _globals['_HEARTBEAT']._serialized_end=1315
+  _globals['_RESULTEXCEPTION']._serialized_start=1317
+  _globals['_RESULTEXCEPTION']._serialized_end=1421
+  _globals['_TASKJOURNAL']._serialized_start=1423
+  _globals['_TASKJOURNAL']._serialized_end=1533
+  _globals['_TASKRECORDS']._serialized_start=1536
+  _globals['_TASKRECORDS']._serialized_end=1690
+  _globals['_TASKRECORDED']._serialized_start=1693
+  _globals['_TASKRECORDED']._serialized_end=1890
 # @@protoc_insertion_point(module_scope)

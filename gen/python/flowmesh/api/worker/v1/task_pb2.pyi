@@ -134,6 +134,7 @@ class TaskResult(_message.Message):
     SUSPENDED_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     WORKER_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     metadata: _builtins.bytes
     """Metadata as JSON: HTTP status and headers."""
@@ -148,6 +149,10 @@ class TaskResult(_message.Message):
         its journal and a new token, once the journal has records that the handler has not seen.
         """
 
+    @_builtins.property
+    def scope(self) -> Global___WorkerScope:
+        """Set by worker services of closed installations for tasks that they did not dispatch."""
+
     def __init__(
         self,
         *,
@@ -157,16 +162,48 @@ class TaskResult(_message.Message):
         suspended: Global___TaskRecords | None = ...,
         metadata: _builtins.bytes = ...,
         worker_id: _builtins.str = ...,
+        scope: Global___WorkerScope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "output", b"output", "suspended", b"suspended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "output", b"output", "scope", b"scope", "suspended", b"suspended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "metadata", b"metadata", "outcome", b"outcome", "output", b"output", "suspended", b"suspended", "token", b"token", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "metadata", b"metadata", "outcome", b"outcome", "output", b"output", "scope", b"scope", "suspended", b"suspended", "token", b"token", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["output", "failure", "suspended"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___TaskResult: _TypeAlias = TaskResult  # noqa: Y015
+
+@_typing.final
+class WorkerScope(_message.Message):
+    """The tasks that the credential of a worker permits. A result or claim of another task is stale."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    TASK_TYPES_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Empty permits all."""
+
+    @_builtins.property
+    def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        queues: _abc.Iterable[_builtins.str] | None = ...,
+        task_types: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "queues", b"queues", "task_types", b"task_types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkerScope: _TypeAlias = WorkerScope  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):
