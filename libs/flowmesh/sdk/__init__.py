@@ -6,6 +6,8 @@ gives the same with blocking calls.
 
 import flowmesh.rpc.fork_support  # noqa: F401
 from flowmesh.sdk.client.client import Client
+from flowmesh.sdk.client.credentials import Login, Tokens
+from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.handle import Handle
 from flowmesh.sdk.client.parts.registry import (
     Service,
@@ -71,6 +73,7 @@ __all__ = [
     "Instantiated",
     "Items",
     "Label",
+    "Login",
     "MapNode",
     "Node",
     "NodeStatus",
@@ -101,6 +104,8 @@ __all__ = [
     "TaskStatus",
     "Template",
     "TemplateStats",
+    "Tls",
+    "Tokens",
     "Trigger",
     "User",
     "Validation",

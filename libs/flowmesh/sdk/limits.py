@@ -9,6 +9,7 @@ CONNECTIONS_MAX = 32
 
 CALL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
+TLS_CHECK_TIMEOUT_S = 1.0
 # The total time of a call with its retries.
 RETRY_BUDGET_S = 30.0
 RETRY_ATTEMPTS_MAX = 300
@@ -60,5 +61,13 @@ HEARTBEAT_BYTES_MAX = 64 * 1024
 # The task log of one attempt.
 TASK_LOG_BYTES_MAX = 16 * 1024
 TASK_LOG_LINE_CHARS_MAX = 1_000
+
+# An access token is renewed this long before it expires.
+TOKEN_MARGIN_S = 60.0
+# Between two renewals, if a source returns a token that is about to expire.
+TOKEN_RENEWAL_S_MIN = 5.0
+# A token that is refused again within this time after its renewal is not renewed again.
+TOKEN_REJECTED_S = 10.0
+CREDENTIAL_BYTES_MAX = 4_096
 
 PAGE_SIZE = 100

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import grpc
 
 from flowmesh.errors import FlowmeshError, Unavailable
-from flowmesh.rpc import error_of, stream_retry_s
+from flowmesh.rpc import stream_retry_s
 from flowmesh.sdk import limits
+from flowmesh.sdk.client.calls import Caller
 
 # A server that dies or stops ends its streams with one of these statuses.
 _TRANSIENT = frozenset(
@@ -26,16 +27,18 @@ _TRANSIENT = frozenset(
 class Reconnect:
     """Tracks the time since the stream last worked; `monotonic` returns seconds."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, caller: Caller, monotonic: Callable[[], float]) -> None:
+        self._caller = caller
         self._monotonic = monotonic
         self._down_since: float | None = None
         self._opened_at = 0.0
         self._last: FlowmeshError | None = None
         self._transient = True
 
-    def opening(self) -> None:
-        """Record the start of an attempt to open the stream."""
+    async def opening(self) -> None:
+        """Record the start of an attempt to open the stream; renew an expired access token."""
         self._opened_at = self._monotonic()
+        await self._caller.authorize()
 
     def ended(self) -> None:
         """Record the end of the stream; a long-lived one counts as connected without a message."""
@@ -48,10 +51,12 @@ class Reconnect:
         self._last = None
         self._transient = True
 
-    def broken(self, error: grpc.aio.AioRpcError) -> None:
-        """Record the error that ended the stream."""
-        self._last = error_of(error)
-        self._transient = error.code() in _TRANSIENT
+    async def broken(self, error: grpc.aio.AioRpcError) -> None:
+        """Record the error that ended the stream; renew an access token that it is about."""
+        self._last = self._caller.explained(error)
+        self._transient = error.code() in _TRANSIENT and self._last.reason != "TLS_FAILED"
+        if await self._caller.reauthorized(self._last):
+            self._transient = True
 
     @property
     def down_s(self) -> float:

@@ -3,6 +3,7 @@
 import grpc
 
 from flowmesh.sdk import limits
+from flowmesh.sdk.client.calls import Caller
 from flowmesh.sdk.reconnect import Reconnect
 
 BROKEN = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
@@ -18,29 +19,29 @@ class Clock:
         return self.now_s
 
 
-def _lasts(reconnect: Reconnect, clock: Clock, seconds: float) -> None:
+async def _lasts(reconnect: Reconnect, clock: Clock, seconds: float) -> None:
     """A stream on which nothing comes, and which breaks after so long."""
-    reconnect.opening()
+    await reconnect.opening()
     clock.now_s += seconds
-    reconnect.broken(BROKEN)
+    await reconnect.broken(BROKEN)
     reconnect.ended()
     if reconnect._down_since is None:
         reconnect._down_since = clock.now_s
 
 
-def test_a_server_that_stays_away_is_given_up() -> None:
+async def test_a_server_that_stays_away_is_given_up() -> None:
     """Attempts fail at once, or after some seconds."""
     clock = Clock()
-    reconnect = Reconnect(clock)
+    reconnect = Reconnect(Caller("127.0.0.1:1"), clock)
     while not reconnect.hopeless:
-        _lasts(reconnect, clock, 5.0)
+        await _lasts(reconnect, clock, 5.0)
     assert clock.now_s > limits.RECONNECT_BUDGET_S
 
 
-def test_a_silent_stream_that_lasted_was_open() -> None:
+async def test_a_silent_stream_that_lasted_was_open() -> None:
     """Two restarts of a server, an hour apart, with nothing to say in between."""
     clock = Clock()
-    reconnect = Reconnect(clock)
+    reconnect = Reconnect(Caller("127.0.0.1:1"), clock)
     for _ in range(3):
-        _lasts(reconnect, clock, 3_600.0)
+        await _lasts(reconnect, clock, 3_600.0)
         assert not reconnect.hopeless

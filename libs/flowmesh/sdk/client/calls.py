@@ -13,11 +13,15 @@ from typing import Protocol, TypeVar, cast
 
 import grpc
 
-from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
+from flowmesh.api.identity.v1.auth_service_pb2 import ListSigningKeysRequest, RefreshRequest
+from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+from flowmesh.errors import FlowmeshError, Overloaded, Unauthenticated, Unavailable, WrongState
 from flowmesh.rpc import error_of
 from flowmesh.rpc.status import Unreachable
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.channels import Channels
+from flowmesh.sdk.client.credentials import Tokens, TokenSource, credential_of
+from flowmesh.sdk.client.endpoint import Endpoint, Tls
 
 Request = TypeVar("Request", contravariant=True)
 Response = TypeVar("Response")
@@ -35,10 +39,22 @@ class Method(Protocol[Request, Answer]):
 class Caller:
     """Owns the connections of a client and makes its unary calls."""
 
-    def __init__(self, address: str, *, draw: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: TokenSource | None = None,
+        api_key: str = "",
+        tls: Tls | bool | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.endpoint = endpoint = Endpoint.of(address, tls)
         self.address = address
         self._draw = draw
-        self._channels = Channels(address)
+        self._credential = credential_of(token, api_key, self._refresh)
+        if self._credential is not None:
+            endpoint.check_credential(self._credential.source)
+        self._channels = Channels(endpoint, self._credential)
 
     @property
     def channel(self) -> grpc.aio.Channel:
@@ -49,9 +65,60 @@ class Caller:
         """Wait for the server."""
         await self._channels.channel_ready()
 
+    async def check_tls(self) -> None:
+        """Raise TLS_FAILED if the server is reached and the TLS handshake with it fails."""
+        try:
+            await AuthServiceStub(self.channel).ListSigningKeys(
+                ListSigningKeysRequest(), timeout=limits.TLS_CHECK_TIMEOUT_S
+            )
+        except grpc.aio.AioRpcError as error:
+            failure = self.explained(error)
+            if failure.reason == "TLS_FAILED":
+                raise failure from None
+
     async def close(self) -> None:
         """Close the connections and cancel open calls."""
         await self._channels.close()
+
+    async def authorize(self) -> None:
+        """Renew the access token if it is about to expire; before each call and stream."""
+        if self._credential is not None:
+            await self._credential.ensure()
+
+    async def reauthorized(self, error: FlowmeshError) -> bool:
+        """Renew an access token that the server refused; True if the call may be repeated."""
+        if self._credential is None or not isinstance(error, Unauthenticated):
+            return False
+        return await self._credential.rejected()
+
+    def explained(self, error: grpc.aio.AioRpcError) -> FlowmeshError:
+        """Return the domain error, with the address or the credential that it is about."""
+        found = error_of(error)
+        if isinstance(found, Unauthenticated):
+            return self._unauthenticated(found)
+        if not isinstance(found, Unreachable):
+            return found
+        if cause := _without_tls(error.details() or "", self.address):
+            return WrongState("TLS_FAILED", cause)
+        text = f"no server responds at {self.address}; `flowmesh dev` starts a suite"
+        return Unreachable(found.reason, text, never_sent=found.never_sent)
+
+    def _unauthenticated(self, error: Unauthenticated) -> Unauthenticated:
+        if self._credential is not None:
+            text = f"the server refused {self._credential.source}: {error.message}"
+        elif error.reason == "CREDENTIALS_REQUIRED":
+            text = (
+                f"{self.address} requires a credential; set FLOWMESH_API_KEY or FLOWMESH_TOKEN, or"
+                " pass `api_key` or `token`"
+            )
+        else:
+            return error
+        return Unauthenticated(error.reason, text)
+
+    async def _refresh(self, refresh_token: str) -> Tokens:
+        request = RefreshRequest(refresh_token=refresh_token)
+        answer = await AuthServiceStub(self.channel).Refresh(request, timeout=limits.CALL_TIMEOUT_S)
+        return Tokens.received(answer.tokens.access_token, answer.tokens.refresh_token)
 
     async def call(
         self,
@@ -81,9 +148,12 @@ class Caller:
         wait_s = limits.RETRY_WAIT_INITIAL_S
         for attempt in range(limits.RETRY_ATTEMPTS_MAX):
             try:
+                await self.authorize()
                 return await once()
             except grpc.aio.AioRpcError as error:
-                failure = with_address(error_of(error), self.address)
+                failure = self.explained(error)
+            if await self.reauthorized(failure):
+                continue
             delay_s = retry_delay_s(failure, wait_s)
             if delay_s is None or loop.time() + delay_s > until:
                 break
@@ -104,9 +174,13 @@ def retry_delay_s(error: FlowmeshError, wait_s: float) -> float | None:
     return wait_s if isinstance(error, Unavailable) else None
 
 
-def with_address(error: FlowmeshError, address: str) -> FlowmeshError:
-    """Return the error; an unreachable server is named by its address."""
-    if not isinstance(error, Unreachable):
-        return error
-    text = f"no server responds at {address}; `flowmesh dev` starts a suite"
-    return Unreachable(error.reason, text, never_sent=error.never_sent)
+def _without_tls(details: str, address: str) -> str:
+    """Return the cause of a failed handshake; empty if it did not fail."""
+    if "CERTIFICATE_VERIFY_FAILED" in details:
+        return (
+            f"the certificate of {address} is not signed by a trusted authority, or is for another"
+            " name; FLOWMESH_CA names the file of an authority to trust"
+        )
+    if "Ssl handshake failed" in details or "SSL_ERROR" in details:
+        return f"{address} does not speak TLS, or refuses the certificate of this client"
+    return ""

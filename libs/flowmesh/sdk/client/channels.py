@@ -7,26 +7,29 @@ this process behind long ones.
 from collections.abc import Callable
 from typing import Any
 
-import grpc.aio
-
 from flowmesh.rpc import CHANNEL_OPTIONS
 from flowmesh.sdk import limits
+from flowmesh.sdk.client.credentials import Credential
+from flowmesh.sdk.client.endpoint import Endpoint
 
 
 class _Connection:
     """A gRPC channel with its methods and its number of open calls."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, endpoint: Endpoint, credential: Credential | None) -> None:
         # Spread calls over all servers that the address resolves to.
         options = [*CHANNEL_OPTIONS, ("grpc.lb_policy_name", "round_robin")]
-        self.channel = grpc.aio.insecure_channel(address, options=options)
+        self.channel = endpoint.channel(options, with_credential=credential is not None)
         self.calls = 0
+        self._credential = credential
         self._methods: dict[str, Any] = {}
 
     def call(self, make: str, path: str, codec: dict[str, Any], *args: Any, **options: Any) -> Any:
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = getattr(self.channel, make)(path, **codec)
+        if self._credential is not None:
+            options["metadata"] = self._credential.metadata
         call = method(*args, **options)
         self.calls += 1
         call.add_done_callback(self._call_ended)
@@ -56,9 +59,9 @@ class Channels:
     stream_unary = _multi_callable("stream_unary")
     stream_stream = _multi_callable("stream_stream")
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._connections = [_Connection(address)]
+    def __init__(self, endpoint: Endpoint, credential: Credential | None = None) -> None:
+        self._endpoint, self._credential = endpoint, credential
+        self._connections = [_Connection(endpoint, credential)]
 
     def pick(self) -> _Connection:
         """Return the first connection with capacity, a new one, or the least used one."""
@@ -66,7 +69,7 @@ class Channels:
             if connection.calls < limits.CONNECTION_CALLS:
                 return connection
         if len(self._connections) < limits.CONNECTIONS_MAX:
-            self._connections.append(_Connection(self._address))
+            self._connections.append(_Connection(self._endpoint, self._credential))
             return self._connections[-1]
         return min(self._connections, key=lambda connection: connection.calls)
 

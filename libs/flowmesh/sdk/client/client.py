@@ -11,6 +11,8 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.alias import Alias
 from flowmesh.sdk.client.connection import Connection
+from flowmesh.sdk.client.credentials import TokenSource
+from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.handle import Handle
 from flowmesh.sdk.client.parts.approval_links import ApprovalLinkCalls
 from flowmesh.sdk.client.parts.archive import ArchiveCalls
@@ -43,6 +45,12 @@ class Client:
 
     `address` defaults to FLOWMESH_ADDRESS or 127.0.0.1:7450, `namespace` to FLOWMESH_NAMESPACE or
     `default`, and `actor`, which is recorded with each change, to FLOWMESH_ACTOR.
+
+    A closed installation asks for `api_key` (FLOWMESH_API_KEY), or for `token` (FLOWMESH_TOKEN):
+    an access token, a function that returns one when the former expires, a `Login`, or an empty
+    text for none. An address `grpcs://host:port` uses TLS; `tls` is a `Tls` with other files than
+    those of FLOWMESH_CA, FLOWMESH_CLIENT_CERT and FLOWMESH_CLIENT_KEY, or False, which sends the
+    credential without TLS.
     """
 
     def __init__(
@@ -50,12 +58,18 @@ class Client:
         address: str = "",
         namespace: str = "",
         *,
+        token: TokenSource | None = None,
+        api_key: str = "",
+        tls: Tls | bool | None = None,
         actor: str = "",
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
         connection = Connection(
             address_or_default(address),
             namespace_or_default(namespace),
+            token=token,
+            api_key=api_key,
+            tls=tls,
             actor=actor_or_default(actor),
             new_id=new_id,
         )
@@ -86,26 +100,36 @@ class Client:
         address: str = "",
         namespace: str = "",
         *,
+        token: TokenSource | None = None,
+        api_key: str = "",
+        tls: Tls | bool | None = None,
         timeout: float = limits.CONNECT_TIMEOUT_S,
     ) -> Self:
         """Create a client and wait for its server.
 
         Raises Unavailable if the server does not respond within `timeout` seconds.
         """
-        client = cls(address, namespace)
+        client = cls(address, namespace, token=token, api_key=api_key, tls=tls)
         try:
             await client.ready(timeout)
-        except errors.Unavailable:
+        except errors.FlowmeshError:
             await client.close()
             raise
         return client
 
     @staticmethod
-    def sync(address: str = "", namespace: str = "") -> "SyncClient":
+    def sync(
+        address: str = "",
+        namespace: str = "",
+        *,
+        token: TokenSource | None = None,
+        api_key: str = "",
+        tls: Tls | bool | None = None,
+    ) -> "SyncClient":
         """Create a client with blocking calls, for code without an event loop."""
         from flowmesh.sdk.client.sync import SyncClient  # which is built on this class
 
-        return SyncClient(address, namespace)
+        return SyncClient(address, namespace, token=token, api_key=api_key, tls=tls)
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,6 +6,8 @@ from typing import Any
 
 from flowmesh import errors
 from flowmesh.sdk.client.calls import Caller
+from flowmesh.sdk.client.credentials import TokenSource
+from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.environment import actor_or_default, address_or_default, namespace_or_default
 from flowmesh.sdk.payloads import PayloadStore
 
@@ -14,13 +16,21 @@ class Connection:
     """The connections to one address, with the namespace and actor of requests."""
 
     def __init__(
-        self, address: str, namespace: str, *, actor: str, new_id: Callable[[], str]
+        self,
+        address: str,
+        namespace: str,
+        *,
+        token: TokenSource | None,
+        api_key: str,
+        tls: Tls | bool | None,
+        actor: str,
+        new_id: Callable[[], str],
     ) -> None:
         self.address = address_or_default(address)
         self.namespace = namespace_or_default(namespace)
         self.actor = actor_or_default(actor)
         self.new_id = new_id
-        self.caller = Caller(self.address)
+        self.caller = Caller(self.address, token=token, api_key=api_key, tls=tls)
         self.payloads = PayloadStore(self.caller, self.namespace)
 
     async def ready(self, timeout: float) -> None:
@@ -29,6 +39,7 @@ class Connection:
             async with asyncio.timeout(timeout):
                 await self.caller.ready()
         except TimeoutError as error:
+            await self.caller.check_tls()
             raise errors.Unavailable(
                 "SERVICE_UNAVAILABLE",
                 f"no server responds at {self.address} within {timeout:g} s;"

@@ -209,7 +209,7 @@ class Handle:
 
         A broken stream is reopened after the last event received.
         """
-        reconnect = Reconnect(asyncio.get_running_loop().time)
+        reconnect = Reconnect(self._connection.caller, asyncio.get_running_loop().time)
         known = after
         # Events derived from one event that were received: a new stream starts before that event.
         derived_from = derived_seen = 0
@@ -221,10 +221,11 @@ class Handle:
                 after=known,
                 types=sorted(types),
             )
-            stream = self._stubs.events.WatchExecution(request)
-            reconnect.opening()
+            stream = None
             silent = True
             try:
+                await reconnect.opening()
+                stream = self._stubs.events.WatchExecution(request)
                 async for message in stream:
                     reconnect.connected()
                     silent = False
@@ -250,9 +251,10 @@ class Handle:
                 if silent and (await self.status()).ended:
                     return  # `after` is its last event or a later one
             except grpc.aio.AioRpcError as error:
-                reconnect.broken(error)
+                await reconnect.broken(error)
             finally:
-                stream.cancel()
+                if stream is not None:
+                    stream.cancel()
             reconnect.ended()
             if reconnect.hopeless:
                 raise reconnect.error()

@@ -19,7 +19,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.rpc import error_of_refused_start
+from flowmesh.rpc import error_of_refusal
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.calls import Caller, retry_delay_s
 from flowmesh.sdk.client.parts.versions import Version, version_fields
@@ -142,6 +142,7 @@ class Session:
         namespace: str,
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
+        self._caller = caller
         self._stub = rpc.ExecutionServiceStub(caller.channel)
         self._payloads = payloads
         self._namespace = namespace
@@ -302,7 +303,7 @@ class Session:
     # The stream -----------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        reconnect = Reconnect(asyncio.get_running_loop().time)
+        reconnect = Reconnect(self._caller, asyncio.get_running_loop().time)
 
         def receive(response: pb.SessionResponse) -> bool:
             reconnect.connected()
@@ -310,12 +311,12 @@ class Session:
             return True
 
         while True:
-            stream = self._stub.Session()
-            reconnect.opening()
             try:
+                await reconnect.opening()
+                stream = self._stub.Session()
                 await converse(stream, receive, self._write(stream))
             except grpc.aio.AioRpcError as error:
-                reconnect.broken(error)
+                await reconnect.broken(error)
             except StreamBroken:
                 return  # the client was closed
             reconnect.ended()
@@ -395,7 +396,7 @@ class Session:
         call = self._calls.get(refused.call_id)
         if call is None:
             return
-        error = error_of_refused_start(refused)
+        error = error_of_refusal(refused)
         overloaded = error.reason == "OVERLOADED"
         if call.in_flight:
             self._window.refused(overloaded=overloaded)

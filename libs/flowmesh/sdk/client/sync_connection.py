@@ -11,6 +11,8 @@ from flowmesh import errors
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.background_loop import BackgroundLoop
 from flowmesh.sdk.client.client import Client
+from flowmesh.sdk.client.credentials import TokenSource
+from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.ids import new_request_id
 
 T = TypeVar("T")
@@ -24,12 +26,28 @@ class SyncConnection:
         address: str = "",
         namespace: str = "",
         *,
+        token: TokenSource | None = None,
+        api_key: str = "",
+        tls: Tls | bool | None = None,
         actor: str = "",
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
         self._loop = BackgroundLoop()
         # A channel belongs to the loop on which it is created.
-        self._wrapped = self._loop.invoke(Client, address, namespace, actor=actor, new_id=new_id)
+        try:
+            self._wrapped = self._loop.invoke(
+                Client,
+                address,
+                namespace,
+                token=token,
+                api_key=api_key,
+                tls=tls,
+                actor=actor,
+                new_id=new_id,
+            )
+        except errors.FlowmeshError:
+            self._loop.close()
+            raise
 
     @classmethod
     def connect(
@@ -37,16 +55,19 @@ class SyncConnection:
         address: str = "",
         namespace: str = "",
         *,
+        token: TokenSource | None = None,
+        api_key: str = "",
+        tls: Tls | bool | None = None,
         timeout: float = limits.CONNECT_TIMEOUT_S,
     ) -> Self:
         """Create a client and wait for its server.
 
         Raises Unavailable if the server does not respond within `timeout` seconds.
         """
-        client = cls(address, namespace)
+        client = cls(address, namespace, token=token, api_key=api_key, tls=tls)
         try:
             client.ready(timeout)
-        except errors.Unavailable:
+        except errors.FlowmeshError:
             client.close()
             raise
         return client

@@ -17,7 +17,7 @@ from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2 as pb
 from flowmesh.api.worker.v1 import worker_service_pb2_grpc as rpc
 from flowmesh.sdk import limits
-from flowmesh.sdk.client.calls import Caller, with_address
+from flowmesh.sdk.client.calls import Caller
 from flowmesh.sdk.duplex import StreamBroken, converse
 from flowmesh.sdk.reconnect import Reconnect
 from flowmesh.sdk.worker.results import result_of_error
@@ -44,6 +44,7 @@ class WorkStream:
         runner: Callable[[Finished, Heartbeat, Record], TaskRunner],
         labels: Mapping[str, str],
     ) -> None:
+        self._caller = caller
         self._stub = rpc.WorkerServiceStub(caller.channel)
         self._address = caller.address
         self._unreachable = False
@@ -160,7 +161,7 @@ class WorkStream:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        reconnect = Reconnect(loop.time)
+        reconnect = Reconnect(self._caller, loop.time)
 
         def receive(response: pb.WorkResponse) -> bool:
             self._last_received = loop.time()
@@ -170,17 +171,18 @@ class WorkStream:
             return not (self._server_draining and self._idle.is_set())
 
         while True:
-            stream = self._stream = self._stub.Work()
             self._last_received = loop.time()
             try:
+                await reconnect.opening()
+                stream = self._stream = self._stub.Work()
                 await converse(stream, receive, self._write(stream), self._keep_alive())
             except grpc.aio.AioRpcError as error:
-                reconnect.broken(error)
+                await reconnect.broken(error)
                 self._log_outage(reconnect)
             except StreamBroken:
                 pass  # the server was silent for too long, or another hello is due
             if reconnect.refused or (reconnect.hopeless and not self._ready.done()):
-                raise with_address(reconnect.error(), self._address)
+                raise reconnect.error()
             if not self._announcing:
                 await reconnect.pause()
             self._announcing = False

@@ -5,12 +5,15 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 from flowmesh.errors import Invalid
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.client import Client
+from flowmesh.sdk.client.credentials import TokenSource
+from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.durable.flows import durable_workflow, register_workflow
 from flowmesh.sdk.environment import namespace_or_default
 from flowmesh.sdk.executions import Execution, StoredValue
@@ -33,7 +36,7 @@ class Worker:
     Register handlers with `@worker.task("charge-card")`: `async def charge(input, context)`, or
     plain functions, which run in threads or, with `pool="process"`, in processes.
     `worker.run()` blocks until SIGINT or SIGTERM and drains; `async with worker:` runs the worker
-    beside other code.
+    beside other code. `token`, `api_key` and `tls` are those of a `Client`.
     """
 
     def __init__(
@@ -50,13 +53,19 @@ class Worker:
         drain_s: float = limits.WORKER_DRAIN_S,
         new_id: Callable[[], str] = new_worker_id,
         labels: Mapping[str, str] | None = None,
+        token: TokenSource | None = None,
+        api_key: str = "",
+        tls: Tls | bool | None = None,
     ) -> None:
+        if isinstance(client, Client) and (token or api_key or tls is not None):
+            raise Invalid("HELLO_INVALID", "the client of the worker has the credential and TLS")
         self.slots = _checked("slots", slots, limits.WORKER_SLOTS_MAX)
         self.queues = tuple(queues)
         self.labels = dict(labels or {})
         self.worker_id = worker_id or new_id()
         self._given_client = client if isinstance(client, Client) else None
         self._address = client if isinstance(client, str) else client.address
+        self._connect = partial(Client, token=token, api_key=api_key, tls=tls)
         self._namespace = namespace or (
             client.namespace if isinstance(client, Client) else namespace_or_default("")
         )
@@ -193,7 +202,7 @@ class Worker:
         if not self._handlers:
             raise Invalid("HELLO_INVALID", "a worker needs at least one handler")
         self._tracing = tracing = WorkerTracing(self.worker_id)
-        self._client = self._given_client or Client(self._address, self._namespace)
+        self._client = self._given_client or self._connect(self._address, self._namespace)
         try:
             for flow in self._flows:
                 await register_workflow(self._client, flow)

@@ -254,6 +254,13 @@ PROCESSES = (
         "worker",
     ),
     Limit("name of an instance", instances.NAME_MAX, "characters", "INSTANCE_INVALID", "registry"),
+    Limit(
+        "credential of a client",
+        sdk.CREDENTIAL_BYTES_MAX,
+        "bytes",
+        "CREDENTIAL_MALFORMED",
+        "Python SDK",
+    ),
     Limit("details of a heartbeat", sdk.HEARTBEAT_BYTES_MAX, "bytes", "ValueError", "Python SDK"),
     Limit(
         "processes of a worker",

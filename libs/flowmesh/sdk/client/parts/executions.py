@@ -221,7 +221,7 @@ class ExecutionCalls:
         A broken stream is reopened after the last event. Raises Gone CURSOR_EXPIRED if the suite
         no longer holds the next events.
         """
-        reconnect = Reconnect(asyncio.get_running_loop().time)
+        reconnect = Reconnect(self._connection.caller, asyncio.get_running_loop().time)
         while True:
             request = event_pb.WatchEventsRequest(
                 namespace=self._connection.namespace,
@@ -229,17 +229,20 @@ class ExecutionCalls:
                 types=sorted(types),
                 cursor=cursor,
             )
-            stream = self._stubs.events.WatchEvents(request)
+            stream = None
             try:
+                await reconnect.opening()
+                stream = self._stubs.events.WatchEvents(request)
                 async for message in stream:
                     reconnect.connected()
                     cursor = message.cursor or cursor
                     if message.HasField("event"):
                         yield event_of(message.event, cursor)
             except grpc.aio.AioRpcError as error:
-                reconnect.broken(error)
+                await reconnect.broken(error)
             finally:
-                stream.cancel()
+                if stream is not None:
+                    stream.cancel()
             if reconnect.hopeless:
                 raise reconnect.error()
             await reconnect.pause()

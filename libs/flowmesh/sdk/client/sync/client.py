@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.alias import Alias
+from flowmesh.sdk.client.credentials import TokenSource
+from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.parts.versions import Version
 from flowmesh.sdk.client.sync.approval_links import SyncApprovalLinkCalls
 from flowmesh.sdk.client.sync.archive import SyncArchiveCalls
@@ -36,6 +38,12 @@ class SyncClient(SyncConnection):
 
     `address` defaults to FLOWMESH_ADDRESS or 127.0.0.1:7450, `namespace` to FLOWMESH_NAMESPACE or
     `default`, and `actor`, which is recorded with each change, to FLOWMESH_ACTOR.
+
+    A closed installation asks for `api_key` (FLOWMESH_API_KEY), or for `token` (FLOWMESH_TOKEN):
+    an access token, a function that returns one when the former expires, a `Login`, or an empty
+    text for none. An address `grpcs://host:port` uses TLS; `tls` is a `Tls` with other files than
+    those of FLOWMESH_CA, FLOWMESH_CLIENT_CERT and FLOWMESH_CLIENT_KEY, or False, which sends the
+    credential without TLS.
     """
 
     def __init__(
@@ -43,10 +51,15 @@ class SyncClient(SyncConnection):
         address: str = "",
         namespace: str = "",
         *,
+        token: TokenSource | None = None,
+        api_key: str = "",
+        tls: Tls | bool | None = None,
         actor: str = "",
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
-        super().__init__(address, namespace, actor=actor, new_id=new_id)
+        super().__init__(
+            address, namespace, token=token, api_key=api_key, tls=tls, actor=actor, new_id=new_id
+        )
         self.workflows = SyncWorkflowCalls(self._loop, self._wrapped.workflows)
         self.versions = SyncVersionCalls(self._loop, self._wrapped.versions)
         self.tasks = SyncTaskCalls(self._loop, self._wrapped.tasks)
