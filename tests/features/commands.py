@@ -1,7 +1,9 @@
 """The command as a process of its own, against a running suite."""
 
 import asyncio
+import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +31,13 @@ class Outcome:
         return self.out.splitlines()
 
 
-async def command(suite: Suite, *tokens: str, stdin: str = "", addressed: bool = True) -> Outcome:
+async def command(
+    suite: Suite,
+    *tokens: str,
+    stdin: str = "",
+    addressed: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Outcome:
     """`await command(suite, "start", "order")`; `addressed` names the suite by a flag."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -40,6 +48,7 @@ async def command(suite: Suite, *tokens: str, stdin: str = "", addressed: bool =
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
     )
     out, err = await asyncio.wait_for(process.communicate(stdin.encode()), COMMAND_TIMEOUT_S)
     assert process.returncode is not None

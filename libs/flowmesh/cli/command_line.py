@@ -16,7 +16,8 @@ from flowmesh.cli.tokens import in_order
 
 DEFINITIONS = Group("Definitions", sort_key=1)
 EXECUTIONS = Group("Executions", sort_key=2)
-SUITE = Group("Suite", sort_key=3)
+ACCESS = Group("Access", sort_key=3)
+SUITE = Group("Suite", sort_key=4)
 
 EPILOGUE = """\
 Client commands accept, before or after the command: -o json|yaml|wide, --json,
@@ -210,12 +211,38 @@ _PROFILE: tuple[Row, ...] = (
 _IDENTITY: tuple[Row, ...] = (
     ("init", "access.installation:init", "Create the key file of an installation."),
     ("token", "access.installation:token", "Print a token for the first owner."),
+    ("bootstrap", "access.login:bootstrap", "Make the first owner, and log in."),
+    ("register", "access.login:register", "Register a user, and log in."),
+    ("users", "access.members:list_users", "List the users of a company."),
+    ("members", "access.members:list_members", "List the users with a role on a level."),
+    ("invite", "access.members:invite", "Invite a person."),
+    ("set-role", "access.members:set_role", "Set the role of a user on a level."),
 )
-_CERTS: tuple[Row, ...] = (
-    ("init", "access.certificates:init", "Create a certificate authority."),
-    ("issue", "access.certificates:issue", "Issue a certificate."),
-    ("renew", "access.certificates:renew", "Renew certificates at half of their life."),
-    ("show", "access.certificates:show", "Show certificates, their names and expiry."),
+_ACCESS: tuple[Row, ...] = (
+    ("login", "access.login:login", "Open a session with a password."),
+    ("logout", "access.login:logout", "End the session."),
+    ("whoami", "access.login:whoami", "Show the caller and its permissions."),
+)
+_KEYS: tuple[Row, ...] = (
+    ("create", "access.keys:create_key", "Create an API key."),
+    ("list", "access.keys:list_keys", "List the API keys of a project."),
+    ("rotate", "access.keys:rotate_key", "Add a secret to an API key."),
+    ("delete", "access.keys:delete_key", "Delete an API key."),
+)
+_COMPANIES: tuple[Row, ...] = (
+    ("list", "access.tenants:list_companies", "List companies."),
+    ("create", "access.tenants:create_company", "Create a company."),
+    ("delete", "access.tenants:delete_company", "Delete a company."),
+)
+_ORGANIZATIONS: tuple[Row, ...] = (
+    ("list", "access.tenants:list_organizations", "List organizations."),
+    ("create", "access.tenants:create_organization", "Create an organization."),
+    ("delete", "access.tenants:delete_organization", "Delete an organization."),
+)
+_PROJECTS: tuple[Row, ...] = (
+    ("list", "access.tenants:list_projects", "List projects and their namespaces."),
+    ("create", "access.tenants:create_project", "Create a project and its namespace."),
+    ("delete", "access.tenants:delete_project", "Delete a project."),
 )
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
@@ -237,7 +264,12 @@ def _make() -> App:
         help_epilogue=EPILOGUE,
         version=_version,
     )
-    for group, rows in ((DEFINITIONS, _DEFINITIONS), (EXECUTIONS, _EXECUTIONS), (SUITE, _SUITE)):
+    for group, rows in (
+        (DEFINITIONS, _DEFINITIONS),
+        (EXECUTIONS, _EXECUTIONS),
+        (ACCESS, _ACCESS),
+        (SUITE, _SUITE),
+    ):
         _add(made, rows, group=group)
     for name, text, rows in (
         ("get", "Show an object by its name, or list all.", _GET),
@@ -260,9 +292,17 @@ def _make() -> App:
         _add(parent, rows)
         made.command(parent)
     for name, text, rows in (
-        ("profile", "Manage named addresses, namespaces and output formats.", _PROFILE),
-        ("identity", "Users, keys and the first owner of an installation.", _IDENTITY),
-        ("certs", "Issue and renew certificates of the suite.", _CERTS),
+        ("identity", "Manage users, roles and the first owner of an installation.", _IDENTITY),
+        ("keys", "Manage API keys of programs and workers.", _KEYS),
+        ("companies", "Manage companies, the highest level of the hierarchy.", _COMPANIES),
+        ("organizations", "Manage organizations of companies.", _ORGANIZATIONS),
+        ("projects", "Manage projects of organizations, each with its namespace.", _PROJECTS),
+    ):
+        parent = App(name=name, help=text, group=ACCESS)
+        _add(parent, rows)
+        made.command(parent)
+    for name, text, rows in (
+        ("profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
         ("limits", "Manage limits at run time.", _LIMITS),
         ("link-keys", "Manage the keys that sign approval links.", _LINK_KEYS),
     ):

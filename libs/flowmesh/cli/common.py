@@ -41,6 +41,12 @@ HINTS = {
     "REQUEST_ID_REUSED": "give another --request-id, or none",
     "PAGE_TOKEN_INVALID": "start the list again",
     "OVERLOADED": "try again in a moment",
+    "CREDENTIALS_REQUIRED": "`flowmesh login` opens a session",
+    "CREDENTIALS_REVOKED": "`flowmesh login` opens another session",
+    "ROLE_REQUIRED": "`flowmesh whoami` shows your roles",
+    "ROLE_TOO_WIDE": "`flowmesh whoami` shows your roles",
+    "PROJECT_NOT_FOUND": "`flowmesh projects list` shows what is there",
+    "API_KEY_NOT_FOUND": "`flowmesh keys list` shows what is there",
     "SYNC_TIMEOUT": "`flowmesh watch` follows it",
 }
 
@@ -195,12 +201,13 @@ def run(common: Reach, action: Callable[["Client"], Awaitable[int]]) -> int:
 
 
 @asynccontextmanager
-async def connected(common: Reach) -> AsyncIterator["Client"]:
-    """Yield a connected client; raise Refused if the suite does not answer."""
-    from flowmesh.sdk import Client
+async def connected(common: Reach, *, anonymous: bool = False) -> AsyncIterator["Client"]:
+    """Yield a connected client; raise Refused if the suite does not answer.
 
+    An anonymous client has no credential.
+    """
     chosen = common.target
-    async with Client(chosen.address.value, chosen.namespace.value) as client:
+    async with chosen.client(anonymous=anonymous) as client:
         try:
             await client.ready(CONNECT_TIMEOUT_S)
         except Unavailable:

@@ -1,7 +1,7 @@
-"""Profiles: named addresses, namespaces and output formats in the user's configuration folder.
+"""Profiles: named addresses, namespaces, output formats and TLS files of the user.
 
 The file is `$XDG_CONFIG_HOME/flowmesh/profiles.yaml`, by default in `~/.config`, readable by its
-owner only.
+owner only. Sessions are kept beside it, by `flowmesh.cli.access.sessions`.
 """
 
 import os
@@ -24,6 +24,10 @@ class Profile:
     address: str = ""
     namespace: str = ""
     output: Format | Literal[""] = ""
+    # Files of TLS in PEM.
+    ca: str = ""
+    client_cert: str = ""
+    client_key: str = ""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ profile, a running suite of this folder (`.flowmesh/dev.json`), the default.
 import http.client
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import orjson
@@ -15,10 +16,16 @@ from flowmesh.cli import exit_codes
 from flowmesh.cli.profile_store import Profile, profiles_path, read_profiles
 from flowmesh.cli.refusals import Refused
 
+if TYPE_CHECKING:
+    from flowmesh.cli.access.sessions import StoredLogin
+    from flowmesh.sdk import Client, Tls
+
 DEFAULT_ADDRESS = "127.0.0.1:7450"
 DEFAULT_NAMESPACE = "default"
 HTTP_TIMEOUT_S = 2.0
 ANSWER_BYTES_MAX = 64 * 1024
+# Variables with a credential; they override a session.
+CREDENTIALS = ("FLOWMESH_TOKEN", "FLOWMESH_API_KEY")
 GATEWAYS = "/api/v1/services?name=gateway"
 
 
@@ -36,6 +43,39 @@ class Target:
 
     address: Choice
     namespace: Choice
+    profile: str
+    # The profile, if it has set the address: its TLS files are for that address only.
+    tls_profile: Profile | None
+
+    @property
+    def tls(self) -> "Tls | None":
+        """The TLS options of the profile; None leaves them to the environment."""
+        from flowmesh.sdk.client.endpoint import Tls, tls_of_environment
+
+        found = self.tls_profile
+        if found is None or tls_of_environment() is not None:
+            return None
+        if not (found.ca or found.client_cert or found.client_key):
+            return None
+        return Tls(found.ca, found.client_cert, found.client_key)
+
+    @property
+    def login(self) -> "StoredLogin | None":
+        """The session of `flowmesh login`; None without one, or if the environment has a token."""
+        from flowmesh.cli.access.sessions import Place, StoredLogin, read_session
+
+        if any(os.environ.get(name) for name in CREDENTIALS):
+            return None
+        place = Place(self.profile, self.address.value)
+        session = read_session(place)
+        return None if session is None else StoredLogin(place, session)
+
+    def client(self, *, anonymous: bool = False) -> "Client":
+        """Return a client of the suite, with its TLS options and credential."""
+        from flowmesh.sdk import Client
+
+        token = "" if anonymous else self.login
+        return Client(self.address.value, self.namespace.value, token=token, tls=self.tls)
 
 
 def profile_choice(flag: str) -> Choice:
@@ -60,11 +100,14 @@ def target(*, address: str, namespace: str, profile: str) -> Target:
     def of_profile(value: str) -> Choice | None:
         return Choice(value, f"profile {name} ({profiles_path()})") if value else None
 
+    stated = _configured("address", address)
     return Target(
-        _configured("address", address) or of_profile(chosen.address) or _discovered(),
+        stated or of_profile(chosen.address) or _discovered(),
         _configured("namespace", namespace)
         or of_profile(chosen.namespace)
         or Choice(DEFAULT_NAMESPACE, "default"),
+        name,
+        chosen if stated is None and chosen.address else None,
     )
 
 

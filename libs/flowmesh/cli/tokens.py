@@ -10,9 +10,9 @@ VALUED = frozenset({"--address", "--namespace", "-n", "--profile", "--output", "
 FLAGS = frozenset({"--json", "--utc"})
 NOUNS = frozenset(
     {
-        "approval", "breaker", "bulk", "dead-letter", "execution", "hook", "label", "limit",
-        "link-key", "operation", "profile", "queue", "service", "task", "template", "trigger",
-        "user", "variable", "workflow",
+        "approval", "breaker", "bulk", "dead-letter", "execution", "hook", "key", "label", "limit",
+        "link-key", "operation", "organization", "profile", "project", "queue", "service", "task",
+        "template", "trigger", "user", "variable", "workflow",
     }
 )  # fmt: skip
 

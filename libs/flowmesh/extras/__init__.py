@@ -26,6 +26,7 @@ MODULES = {
         "yarl",
     ),
     "otel": ("opentelemetry",),
+    "keyring": ("keyring",),
     "server": (
         *("argon2", "cryptography", "jwt", "zxcvbn"),
         *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),

@@ -94,7 +94,8 @@ async def test_profiles_are_set_used_shown_and_deleted(flowmesh: Run, folder: Pa
     assert file.stat().st_mode & 0o077 == 0
     assert (await flowmesh("profile", "use", "far")).out == "profile far is in use\n"
     shown = (await flowmesh("profile", "show", "--json")).json
-    assert shown == {"name": "far", "address": "far:1", "namespace": "payments", "output": "yaml"}
+    values = {"address": "far:1", "namespace": "payments", "output": "yaml"}
+    assert shown == {"name": "far", **values, "ca": "", "client_cert": "", "client_key": ""}
     settings = (await flowmesh("config", "-o", "json")).json["settings"]
     assert {s["name"]: s["value"] for s in settings}["profile"] == "far"
     assert (await flowmesh("get", "operation", "select")).out.startswith("name: select\n")

@@ -1,4 +1,4 @@
-"""`identity init` and `identity token`: the key file of an installation and its first owner."""
+"""`identity init` and `identity token`: the key file of an installation, and bootstrap tokens."""
 
 import time
 from pathlib import Path

@@ -21,8 +21,17 @@ CLIENT_SETTINGS = {
     "address": "host:port of the suite for client commands",
     "namespace": "namespace of client commands",
     "profile": "profile of client commands",
+    "token": "access token of clients and workers",
+    "api_key": "API key of clients and workers",
+    "ca": "file of the authorities that clients trust, in PEM",
+    "client_cert": "certificate file of clients, in PEM",
+    "client_key": "key file of the certificate of clients, in PEM",
+    "allow_plaintext": "true permits clients to send credentials without TLS to other hosts",
     "core": "execution core in use; select pure or compiled",
 }
+CONNECTION_SETTINGS = ("token", "api_key", "ca", "client_cert", "client_key", "allow_plaintext")
+SECRETS = ("token", "api_key")
+MASK = "***"
 _PASSWORD = re.compile(r"(?<=://)([^/@]*)@")
 
 
@@ -86,12 +95,19 @@ def client_settings(common: Common) -> list[Setting]:
         "address": where.address,
         "namespace": where.namespace,
         "profile": profile_choice(common.profile),
+        **{name: _of_environment(name) for name in CONNECTION_SETTINGS},
         "core": Choice(core.kind(), _source("core", os.environ)),
     }
     return [
         Setting(name, choice.value, choice.source, CLIENT_SETTINGS[name])
         for name, choice in choices.items()
     ]
+
+
+def _of_environment(name: str) -> Choice:
+    """Return the value of a variable, masked if it is a secret."""
+    value = os.environ.get(f"FLOWMESH_{name.upper()}", "")
+    return Choice(MASK if value and name in SECRETS else value, _source(name, os.environ))
 
 
 def _source(name: str, environment: Mapping[str, str]) -> str:

@@ -251,10 +251,9 @@ async def _responds(place: str) -> bool:
 async def suite(common: Common) -> list[Finding]:
     """Check the suite at the address: its response, its instances, and its clock."""
     from flowmesh.errors import FlowmeshError, Unavailable
-    from flowmesh.sdk import Client
 
     where = common.target.address
-    async with Client(where.value, common.target.namespace.value) as client:
+    async with common.target.client() as client:
         try:
             await client.ready(CONNECT_TIMEOUT_S)
         except Unavailable:

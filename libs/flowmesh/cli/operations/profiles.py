@@ -1,6 +1,7 @@
-"""`profile`: named addresses, namespaces and output formats of a user."""
+"""`profile`: named addresses, namespaces, output formats and TLS files of a user."""
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -12,6 +13,7 @@ from flowmesh.cli.profile_store import FIELDS, Profile, read_profiles, write_pro
 from flowmesh.cli.refusals import Refused
 
 QUIET = Written()
+TLS_FIELDS = ("ca", "client_cert", "client_key")
 BASE = Base()
 
 
@@ -28,7 +30,8 @@ def list_profiles(*, common: Written = QUIET) -> int:
         for name, each in found.named.items()
     ]
     header = ("", "NAME", *(each.upper() for each in FIELDS))
-    output.listing(documents, header, rows, none="No profiles found.")
+    wide = {each.upper() for each in TLS_FIELDS}
+    output.listing(documents, header, rows, none="No profiles found.", only_wide=wide)
     return exit_codes.DONE
 
 
@@ -63,6 +66,9 @@ def set_profile(
     address: str | None = None,
     namespace: Annotated[str | None, Parameter(name=["--namespace", "-n"])] = None,
     output_format: Annotated[output.Format | None, Parameter(name=["--output", "-o"])] = None,
+    ca: str | None = None,
+    client_cert: str | None = None,
+    client_key: str | None = None,
     common: Base = BASE,
 ) -> int:
     """Create a profile, or change some of its fields.
@@ -72,18 +78,36 @@ def set_profile(
     name
         Name of the profile.
     address
-        host:port of the suite's gRPC; an empty value unsets it.
+        host:port of the suite's gRPC, or grpcs://host:port; an empty value unsets it.
     namespace
         Namespace of commands; an empty value unsets it.
     output_format
         Format of standard output.
+    ca
+        File of the authorities to trust, in PEM; FLOWMESH_CA.
+    client_cert
+        File of the certificate of this client, in PEM; FLOWMESH_CLIENT_CERT.
+    client_key
+        File of its key, in PEM; FLOWMESH_CLIENT_KEY.
     """
     found = read_profiles()
-    values = {"address": address, "namespace": namespace, "output": output_format}
+    values = {
+        "address": address,
+        "namespace": namespace,
+        "output": output_format,
+        "ca": _absolute(ca),
+        "client_cert": _absolute(client_cert),
+        "client_key": _absolute(client_key),
+    }
     changed: dict[str, Any] = {field: value for field, value in values.items() if value is not None}
     found.named[name] = replace(found.named.get(name, Profile()), **changed)
     output.line(f"profile {name} is stored in {write_profiles(found)}")
     return exit_codes.DONE
+
+
+def _absolute(file: str | None) -> str | None:
+    """Return the path for any working folder."""
+    return str(Path(file).expanduser().absolute()) if file else file
 
 
 @command
@@ -106,18 +130,21 @@ def use_profile(name: ProfileName = "", /, *, common: Base = BASE) -> int:
 
 @command
 def delete_profile(name: ProfileName, /, *, common: Base = BASE) -> int:
-    """Delete a profile.
+    """Delete a profile and its sessions.
 
     Parameters
     ----------
     name
         Name of the profile.
     """
+    from flowmesh.cli.access.sessions import delete_sessions
+
     found = read_profiles()
     found.find(name)
     del found.named[name]
     if found.current == name:
         found.current = ""
     write_profiles(found)
+    delete_sessions(name)
     output.line(f"profile {name} is deleted")
     return exit_codes.DONE

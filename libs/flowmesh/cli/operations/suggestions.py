@@ -112,7 +112,6 @@ def _query(
     context: CompletionContext, query: Callable[["Client"], Awaitable[Iterable[tuple[str, str]]]]
 ) -> Suggestions:
     from flowmesh.errors import FlowmeshError
-    from flowmesh.sdk import Client
 
     async def suggest() -> Suggestions:
         where = target(
@@ -122,7 +121,7 @@ def _query(
         )
         async with (
             asyncio.timeout(TIMEOUT_S),
-            Client(where.address.value, where.namespace.value) as client,
+            where.client() as client,
         ):
             await client.ready(TIMEOUT_S)
             return list(await query(client))
