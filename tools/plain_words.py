@@ -23,6 +23,7 @@ HEADING = re.compile(r"^#+ (?P<text>.*)$")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SUFFIXES = (".py", ".proto", ".sql", ".md")
 GENERATED = ("features.md",)
+FIXED: list[str] = RULES["fixed"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def files(paths: list[str]) -> list[str]:
     return [
         name
         for name in sorted(set(listed.stdout.splitlines()))
-        if name.endswith(SUFFIXES) and not name.endswith(GENERATED) and (ROOT / name).is_file()
+        if name.endswith(SUFFIXES)
+        and not name.endswith(GENERATED)
+        and not any(part in name for part in FIXED)
+        and (ROOT / name).is_file()
     ]
 
 

@@ -69,7 +69,7 @@ class Accounts:
         async with self._users.changing() as users:
             granted = None
             if invitation:
-                granted = await users.take_invitation(one_time.digest(invitation), email)
+                granted = await users.invitations.take(one_time.digest(invitation), email)
                 if granted is None:
                     text = "the invitation is unknown, used, expired or for another address"
                     raise Forbidden("REGISTRATION_CLOSED", text)

@@ -55,7 +55,7 @@ async def run(runtime: Runtime) -> None:
 
 
 class _Parts:
-    """What several servers share."""
+    """The stores and parts that several servers share."""
 
     def __init__(self, runtime: Runtime, database: Database) -> None:
         self._runtime = runtime

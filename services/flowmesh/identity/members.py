@@ -57,7 +57,7 @@ class Members:
         place = await self._permissions.place(level, id, MANAGE)
         await self._permissions.check_grant(place, known_role(role))
         token = one_time.new_token()
-        invitation = await self._users.insert_invitation(
+        invitation = await self._users.invitations.insert(
             f"inv_{secrets.token_hex(8)}",
             one_time.digest(token),
             valid_email(email),
@@ -68,10 +68,10 @@ class Members:
 
     async def invitations(self, level: Level, id: str) -> list[Invitation]:
         place = await self._permissions.place(level, id, MANAGE)
-        return await self._users.invitations(level, place.id)
+        return await self._users.invitations.of_level(level, place.id)
 
     async def delete_invitation(self, id: str) -> None:
-        found = await self._users.invitation(id)
+        found = await self._users.invitations.invitation(id)
         missing = NotFound("INVITATION_NOT_FOUND", f"there is no invitation `{id}`")
         if found is None:
             raise missing
@@ -79,7 +79,7 @@ class Members:
             await self._permissions.place(found.grant.level, found.grant.level_id, MANAGE)
         except (NotFound, Forbidden):
             raise missing from None
-        await self._users.delete_invitation(id)
+        await self._users.invitations.delete(id)
 
     async def _check_owner(self, users: UserStore, user_id: str, place: Place, role: str) -> None:
         """Refuse a change that takes the only owner, or an owner's role by a lesser caller."""

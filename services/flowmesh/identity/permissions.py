@@ -1,4 +1,4 @@
-"""Whether the caller of this call may see or change a tenant.
+"""Permissions of the caller on tenants.
 
 Foreign and missing tenants have the same answer. A role holds on its level and everything below.
 """

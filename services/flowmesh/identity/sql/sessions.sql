@@ -20,7 +20,8 @@ values (:digest, :session, now() + make_interval(days => :days))
 on conflict (digest) do nothing;
 
 -- name: lock-refresh-token(digest, successor, grace_s)^
--- A token is reused if it was used longer ago than a lost answer explains, or its successor was used.
+-- A token is reused if it was used longer ago than a lost answer explains, or its successor was
+-- used.
 select r.session, s.user_id,
     coalesce(r.used_at < now() - make_interval(secs => :grace_s), false) or exists (
         select from refresh_tokens n where n.digest = :successor and n.used_at is not null

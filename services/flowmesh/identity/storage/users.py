@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from flowmesh.access.roles import Role
 from flowmesh.identity.limits import INVITATION_DAYS
@@ -19,6 +20,7 @@ class UserStore:
         self._database = database
         self._sql = database.sql
         self._at = connection or database.pool
+        self.invitations = InvitationStore(self._sql, self._at)
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator["UserStore"]:
@@ -132,7 +134,18 @@ class UserStore:
         )
         return found
 
-    async def insert_invitation(
+    async def use_bootstrap(self, digest: bytes) -> bool:
+        """Use up a bootstrap token; return False if it was used before."""
+        return bool(await self._sql.use_bootstrap(self._at, digest=digest))
+
+
+class InvitationStore:
+    """Reads and changes of invitations, on the connection of their users."""
+
+    def __init__(self, sql: Any, at: object) -> None:
+        self._sql, self._at = sql, at
+
+    async def insert(
         self, id: str, digest: bytes, email: str, grant: Grant, created_by: str
     ) -> Invitation:
         row = await self._sql.insert_invitation(
@@ -148,7 +161,7 @@ class UserStore:
         )
         return Invitation.of(row)
 
-    async def take_invitation(self, digest: bytes, email: str) -> Invitation | None:
+    async def take(self, digest: bytes, email: str) -> Invitation | None:
         """Delete and return a valid invitation."""
         row = await self._sql.take_invitation(self._at, digest=digest, email=email)
         return row and Invitation.of(row)
@@ -157,13 +170,9 @@ class UserStore:
         row = await self._sql.invitation(self._at, id=id)
         return row and Invitation.of(row)
 
-    async def invitations(self, level: Level, level_id: str) -> list[Invitation]:
+    async def of_level(self, level: Level, level_id: str) -> list[Invitation]:
         rows = self._sql.invitations(self._at, level=int(level), level_id=level_id)
         return [Invitation.of(row) async for row in rows]
 
-    async def delete_invitation(self, id: str) -> None:
+    async def delete(self, id: str) -> None:
         await self._sql.delete_invitation(self._at, id=id)
-
-    async def use_bootstrap(self, digest: bytes) -> bool:
-        """Use up a bootstrap token; return False if it was used before."""
-        return bool(await self._sql.use_bootstrap(self._at, digest=digest))
