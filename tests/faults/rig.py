@@ -114,14 +114,13 @@ class Rig(Cluster):
         nats = urlsplit(servers.nats)
         assert nats.port is not None
         self.bus = await enter(Proxy(("127.0.0.1", nats.port), down=NatsLines))
-        self.cache = await enter(
-            Proxy(servers.redis.removeprefix("unix://"), path=sockets / "redis.sock")
-        )
-        user = f"{address.scheme}://{address.username}@{address.path}"
+        redis = urlsplit(servers.redis)
+        self.cache = await enter(Proxy(redis.path, path=sockets / "redis.sock"))
+        user = f"{address.scheme}://{address.username}:{address.password}@{address.path}"
         return (
             f"{user}?host={quote(str(sockets))}&port=5432",
             f"nats://{nats.username}@127.0.0.1:{self.bus.port}",
-            f"unix://{sockets}/redis.sock",
+            f"unix://:{redis.password}@{sockets}/redis.sock",
         )
 
     @asynccontextmanager

@@ -1,6 +1,7 @@
 """PostgreSQL with a standby, on loopback: the primary can be lost for good and be replaced."""
 
 import asyncio
+import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -18,6 +19,7 @@ from flowmesh.embedded.postgres import DATABASE, PORT, USER, Postgres
 from flowmesh.testing.polling import until
 from tests.faults.tracing import signal_family
 
+PASSWORD = "postgres.password"
 SETTINGS = ("wal_level=replica", "max_wal_senders=4")
 OPEN_MODE = 0o711
 STREAMING_WITHIN_S = 20.0
@@ -30,16 +32,17 @@ _RECEIVING = "select count(*) from pg_stat_wal_receiver"
 class PostgresPair:
     """A primary and its standby, of which the one can be lost; `address` names both."""
 
-    def __init__(self, primary: Child, hosts: Sequence[str]) -> None:
+    def __init__(self, primary: Child, hosts: Sequence[str], password: str) -> None:
         self._primary = primary
         self._hosts = hosts
+        self._password = password
 
     @property
     def address(self) -> str:
         """Both servers; who connects gets the one that is the primary then."""
         hosts, ports = ",".join(self._hosts), ",".join([str(PORT)] * len(self._hosts))
         return (
-            f"postgresql://{USER}@/{DATABASE}"
+            f"postgresql://{USER}:{self._password}@/{DATABASE}"
             f"?host={hosts}&port={ports}&target_session_attrs=primary"
         )
 
@@ -69,7 +72,11 @@ class PostgresPair:
 
     async def _connect(self, at: int) -> "asyncpg.Connection[asyncpg.Record]":
         return await asyncpg.connect(
-            host=self._hosts[at], port=PORT, user=USER, database="postgres"
+            host=self._hosts[at],
+            port=PORT,
+            user=USER,
+            password=self._password,
+            database="postgres",
         )
 
     async def _set(self, at: int, name: str, value: str) -> None:
@@ -96,12 +103,15 @@ class PostgresPair:
 async def postgres_pair(*, synchronous: bool) -> AsyncIterator[PostgresPair]:
     """Starts both. `synchronous`: a commit is answered when the standby has it on its disk, too."""
     with _data_dirs("primary", "standby") as data_dirs:
+        # A copy has the password of its original.
+        password = data_dirs[0].secret(PASSWORD)
+        shutil.copy(data_dirs[0].path / PASSWORD, data_dirs[1].path)
         primary, standby = map(Postgres, data_dirs)
         hosts = [_host(primary), _host(standby)]
         async with _running(primary) as child:
-            await _copy(hosts[0], standby.program().folder)
+            await _copy(hosts[0], password, standby.program().folder)
             async with _running(standby):
-                pair = PostgresPair(child, hosts)
+                pair = PostgresPair(child, hosts, password)
                 await pair.follows(synchronous=synchronous)
                 yield pair
 
@@ -132,11 +142,11 @@ async def _running(server: Postgres) -> AsyncIterator[Child]:
         await child.stop()
 
 
-async def _copy(host: str, folder: Path) -> None:
+async def _copy(host: str, password: str, folder: Path) -> None:
     """The data of the primary, and the settings that have the copy follow it."""
     process = await asyncio.create_subprocess_exec(
         *(str(binaries.postgres_bin() / "pg_basebackup"), "--checkpoint=fast"),
-        *("--dbname", f"host={host} port={PORT} user={USER}"),
+        *("--dbname", f"host={host} port={PORT} user={USER} password={password}"),
         *("--pgdata", str(folder), "--write-recovery-conf"),
         stderr=asyncio.subprocess.PIPE,
     )

@@ -1,5 +1,6 @@
 """A closed suite with an owner, and callers with credentials."""
 
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,10 +75,16 @@ class Caller:
     def __init__(self, suite: Suite, credential: str) -> None:
         self.suite, self.credential = suite, credential
         call = Call(credential) if credential else None
-        self.channel = grpc.aio.insecure_channel(
-            suite.grpc_address,
-            interceptors=[call, *(kind(call) for kind in _OTHERS)] if call else [],
-        )
+        interceptors = [call, *(kind(call) for kind in _OTHERS)] if call else []
+        # The authority of the suite; empty if it speaks plain text.
+        self._authority = str(suite.about["ca"])
+        if self._authority:
+            roots = grpc.ssl_channel_credentials(Path(self._authority).read_bytes())
+            self.channel = grpc.aio.secure_channel(
+                suite.grpc_address, roots, interceptors=interceptors
+            )
+        else:
+            self.channel = grpc.aio.insecure_channel(suite.grpc_address, interceptors=interceptors)
 
     @property
     def auth(self) -> Any:
@@ -95,6 +102,9 @@ class Caller:
     def keys(self) -> Any:
         return key_service_pb2_grpc.KeyServiceStub(self.channel)
 
+    def _tls(self) -> ssl.SSLContext | bool:
+        return ssl.create_default_context(cafile=self._authority) if self._authority else True
+
     async def rest(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, Any]:
@@ -105,7 +115,7 @@ class Caller:
         url = f"{self.suite.http_url}{path}"
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, url, json=body, headers=sent) as response,
+            session.request(method, url, json=body, headers=sent, ssl=self._tls()) as response,
         ):
             text = await response.read()
             return response.status, await response.json() if text else None
@@ -137,12 +147,14 @@ class Closed:
 
 
 @asynccontextmanager
-async def closed_suite(folder: Path, *arguments: str, **environment: str) -> AsyncIterator[Closed]:
+async def closed_suite(
+    folder: Path, *arguments: str, kind: type[Suite] = Suite, **environment: str
+) -> AsyncIterator[Closed]:
     """Start a closed suite and register its owner."""
     key_file = folder / "key"
     create_key_file(key_file)
     closed = {"FLOWMESH_AUTH": "closed", "FLOWMESH_KEY_FILE": str(key_file), **environment}
-    async with Suite(folder / "data", *arguments, environment=closed) as suite:
+    async with kind(folder / "data", *arguments, environment=closed) as suite:
         anyone = Caller(suite, "")
         token = bootstrap_token(read_key_file(key_file).bootstrap, time.time_ns() // 1_000)
         opened = await anyone.auth.Bootstrap(

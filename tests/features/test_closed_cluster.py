@@ -1,15 +1,11 @@
 """A closed installation of several processes."""
 
-import time
 from pathlib import Path
 
 import pytest
 
-from flowmesh.access.bootstrap import bootstrap_token
-from flowmesh.access.keys import create_key_file, read_key_file
-from flowmesh.api.identity.v1 import auth_service_pb2
 from flowmesh.testing.cluster import Cluster
-from tests.features.closed import PASSWORD, Caller, Closed
+from tests.features.closed import closed_suite
 from tests.features.test_closed import WORKFLOW
 
 pytestmark = [pytest.mark.long]
@@ -20,17 +16,7 @@ async def test_services_of_a_cluster_call_each_other_on_behalf_of_the_caller(
     tmp_path: Path,
 ) -> None:
     """The gateway authenticates, the owner of the data decides."""
-    create_key_file(tmp_path / "key")
-    environment = {"FLOWMESH_AUTH": "closed", "FLOWMESH_KEY_FILE": str(tmp_path / "key")}
-    async with Cluster(tmp_path / "data", environment=environment) as suite:
-        keys = read_key_file(tmp_path / "key")
-        request = auth_service_pb2.BootstrapRequest(
-            token=bootstrap_token(keys.bootstrap, time.time_ns() // 1_000),
-            email="owner@example.com",
-            password=PASSWORD,
-        )
-        opened = await Caller(suite, "").auth.Bootstrap(request)
-        closed = Closed(suite, Caller(suite, opened.tokens.access_token), opened)
+    async with closed_suite(tmp_path, kind=Cluster) as closed:
         project = await closed.project("shop")
         editor = await closed.key(project.id, "editor")
         headers = {"flowmesh_namespace": "shop"}

@@ -15,7 +15,8 @@ INTERNAL: dict[str, str] = {
     "it is the bound of a row, said where another process needs it": """
         definition.limits.PAGE_SIZE_MAX definitions.limits.MAP_ITEMS_MAX
         egress.client.URL_CHARACTERS_MAX engine.children.begin.REQUEST_ID_MAX
-        gateway.http.limits.CHANGE_CHARACTERS_MAX gateway.http.limits.ID_CHARACTERS_MAX
+        gateway.http.limits.CHANGE_CHARACTERS_MAX gateway.http.limits.FILE_BYTES_MAX
+        gateway.http.limits.ID_CHARACTERS_MAX
         gateway.http.limits.PAYLOAD_BYTES_MAX gateway.routes.limits.CHANGES_MAX
         orchestrator.model.request_checks.TEXT_MAX sandbox.pool.CODE_BYTES_MAX
         sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
@@ -32,7 +33,8 @@ INTERNAL: dict[str, str] = {
         definition.limits.TEMPLATES_COUNTED_MAX definitions.limits.PROBLEMS_MAX
         definitions.limits.WARNINGS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
         executors.limits.METADATA_HEADER_BYTES_MAX gateway.http.limits.ANSWER_PAYLOAD_BYTES_MAX
-        gateway.http.limits.TRACE_EVENTS_MAX orchestrator.model.concurrency_groups.NAMED_MAX
+        gateway.http.limits.TRACE_EVENTS_MAX identity.limits.FILE_VERSIONS_MAX
+        orchestrator.model.concurrency_groups.NAMED_MAX
         orchestrator.operations.limit_operations.USES_MAX dryrun.limits.EXAMPLE_DEPTH_MAX
         dryrun.limits.EXAMPLE_ITEMS_MAX rpc.limits.STATUS_BYTES_MAX
         rpc.limits.STATUS_MESSAGE_CHARS_MAX sandbox.syntax.MESSAGE_CHARACTERS_MAX
@@ -60,7 +62,8 @@ INTERNAL: dict[str, str] = {
         sdk.limits.WORKER_SPECS_MAX worker.limits.SPECS_PER_STREAM_MAX
     """,
     "what is beyond waits, or is tried again by itself": """
-        definition.limits.DRY_RUNS_MAX egress.client.CALLS_MAX rpc.limits.CONCURRENT_CALLS_MAX
+        definition.limits.DRY_RUNS_MAX egress.client.CALLS_MAX identity.limits.FILE_UPLOADS_MAX
+        rpc.limits.CONCURRENT_CALLS_MAX
         rpc.limits.STREAM_MESSAGES_MAX sandbox.pool.CHILDREN_MAX sandbox.pool.WAITING_MAX
         sdk.limits.CONNECTIONS_MAX sdk.limits.SESSION_UNACKNOWLEDGED_MAX
         sdk.limits.UNACKNOWLEDGED_BYTES_MAX sdk.limits.UNACKNOWLEDGED_RESULTS_MAX

@@ -6,7 +6,7 @@ removes them at once; while the bus is silent nothing is kept for longer than a 
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,12 @@ UNHEARD_AFTER_S = 3.0
 CREDENTIAL_BYTES_MAX = 8_192
 
 Metadata = Iterable[tuple[str, str | bytes]]
+# Properties of the peer of a connection, by gRPC; empty without TLS.
+PeerContext = Mapping[str, Iterable[bytes]]
+# Returns whether the certificate of a peer is that of a service.
+IsService = Callable[[PeerContext], bool]
+Peer = Callable[[], PeerContext]
+NO_PEER: PeerContext = {}
 
 
 class Resolver(Protocol):
@@ -63,21 +69,29 @@ class Authenticator:
         *,
         resolver: Resolver,
         tokens: ServiceTokens,
+        is_service: IsService | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
         self._tokens = tokens
+        # None where services have no certificates.
+        self._is_service = is_service
         self._now = now
         self._known: Recent[tuple[bytes | str, str], Known] = Recent(KNOWN_MAX)
         self._heard = now()
         self._revoked_at = 0.0
 
-    async def caller(self, metadata: Metadata, address: str) -> Caller:
+    async def caller(
+        self,
+        metadata: Metadata,
+        address: str,
+        peer: Peer = lambda: NO_PEER,
+    ) -> Caller:
         """Return the caller that the metadata of a call prove; raise Unauthenticated."""
         credential = ""
         for key, value in metadata:
             if key == METADATA_KEY and isinstance(value, str):
-                return await self._service_call(value)
+                return await self._service_call(value, peer)
             if key == AUTHORIZATION and isinstance(value, str):
                 credential = value
         if not credential:
@@ -85,11 +99,11 @@ class Authenticator:
             raise Unauthenticated("CREDENTIALS_REQUIRED", text)
         return Caller(await self.external(credential, address))
 
-    def service(self, metadata: Metadata) -> str:
+    def service(self, metadata: Metadata, peer: Peer = lambda: NO_PEER) -> str:
         """Return the name of the service that sent a call; empty for any other caller."""
         for key, value in metadata:
             if key == METADATA_KEY and isinstance(value, str):
-                call = self._tokens.verified(value)
+                call = self._tokens.verified(value) if self._is_trusted(peer) else None
                 return call.service if call else ""
         return ""
 
@@ -130,7 +144,10 @@ class Authenticator:
         """Note that the bus delivers revocations."""
         self._heard = self._now()
 
-    async def _service_call(self, token: str) -> Caller:
+    async def _service_call(self, token: str, peer: Peer) -> Caller:
+        if not self._is_trusted(peer):
+            text = "`flowmesh-principal` counts only with the certificate of a service"
+            raise Unauthenticated("SERVICE_CERTIFICATE_REQUIRED", text)
         call = self._tokens.verified(token)
         if call is None:
             text = "`flowmesh-principal` is not a valid token of a service"
@@ -144,6 +161,10 @@ class Authenticator:
             principal = await self._resolver.principal(call.principal_id, call.session)
             known = self._keep(key, principal, asked)
         return Caller(known.principal, call.service)
+
+    def _is_trusted(self, peer: Peer) -> bool:
+        """Return whether tokens of services count on the connection of a call."""
+        return self._is_service is None or self._is_service(peer())
 
     def _fresh(self, key: tuple[bytes | str, str]) -> Known | None:
         known = self._known.get(key)

@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from flowmesh.access.authenticator import Authenticator, Metadata
+from flowmesh.access.authenticator import NO_PEER, Authenticator, Metadata, Peer
 from flowmesh.access.principal import Principal, current, enter_principal
 from flowmesh.access.rules import Rule
 from flowmesh.errors import Unauthenticated
@@ -26,16 +26,22 @@ class Wall:
         self._streams: dict[str, set[asyncio.Task[Any]]] = {}
         self._ended: set[asyncio.Task[Any]] = set()
 
-    async def admit(self, rule: Rule | None, metadata: Metadata | None, address: str) -> None:
+    async def admit(
+        self,
+        rule: Rule | None,
+        metadata: Metadata | None,
+        address: str,
+        peer: Peer = lambda: NO_PEER,
+    ) -> None:
         """Authenticate a call that came over a socket, and set its principal.
 
         Methods without a rule are not of this installation's contracts: health and reflection.
         """
         if rule is None or rule.is_public:
-            service = self._authenticator.service(metadata or ())
+            service = self._authenticator.service(metadata or (), peer)
             enter_principal(None, forwarded=bool(service))
             return
-        caller = await self._authenticator.caller(metadata or (), address)
+        caller = await self._authenticator.caller(metadata or (), address, peer)
         enter_principal(caller.principal, forwarded=bool(caller.service))
         if rule.is_for_services and not caller.service:
             rule.check(_known(caller.principal), None)

@@ -244,6 +244,12 @@ _PROJECTS: tuple[Row, ...] = (
     ("create", "access.tenants:create_project", "Create a project and its namespace."),
     ("delete", "access.tenants:delete_project", "Delete a project."),
 )
+_CERTS: tuple[Row, ...] = (
+    ("init", "access.certificates:init", "Create a certificate authority."),
+    ("issue", "access.certificates:issue", "Issue a certificate."),
+    ("renew", "access.certificates:renew", "Renew certificates at half of their life."),
+    ("show", "access.certificates:show", "Show certificates, their names and expiry."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
     ("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
@@ -297,6 +303,7 @@ def _make() -> App:
         ("companies", "Manage companies, the highest level of the hierarchy.", _COMPANIES),
         ("organizations", "Manage organizations of companies.", _ORGANIZATIONS),
         ("projects", "Manage projects of organizations, each with its namespace.", _PROJECTS),
+        ("certs", "Issue and renew certificates of the suite.", _CERTS),
     ):
         parent = App(name=name, help=text, group=ACCESS)
         _add(parent, rows)

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 as a child process: initialized once, durable, with a unix socket only.
+"""PostgreSQL 18 as a child process: initialized once, durable, with a unix socket and a password.
 
 PostgreSQL refuses to run as root. If root starts it, it runs as an unprivileged user and opens its
 data through its working directory (`/proc/self/cwd`), so parent folders can stay closed to that
@@ -7,6 +7,7 @@ user. It keeps the capability to enter folders only if its programs are in a clo
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import pwd
 import shutil
@@ -38,6 +39,13 @@ PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"
 INIT_TIMEOUT_S = 60.0
 PROBE_TIMEOUT_S = 1.0
+# Lines of pg_hba.conf: before and after the password is set.
+TRUST = "local all all trust\nlocal replication all trust\n"
+SECURED = "local all all scram-sha-256\nlocal replication all scram-sha-256\n"
+# A random password of 192 bits needs no slow hash, which each connection would pay for.
+PASSWORD_ITERATIONS = 1
+# The digest of the password that the role has.
+SECURED_MARK = ".password"
 # Accounts that own the data if root starts the server, in order of preference.
 ACCOUNTS = ("pgserver", "nobody")
 SETTINGS = {
@@ -80,15 +88,19 @@ class Postgres:
         self._run_as = _unprivileged(self._bin / "postgres")
         # The other user may have no right to enter the folders of an absolute path.
         self._data_argument = "/proc/self/cwd" if self._run_as.uid >= 0 else str(self._folder)
-        self.address = (
-            f"postgresql://{USER}@/{DATABASE}?host={quote(str(self._sockets))}&port={PORT}"
-        )
+        self._password = data_dir.secret("postgres.password")
+        place = f"host={quote(str(self._sockets))}&port={PORT}"
+        self.address = f"postgresql://{USER}:{self._password}@/{DATABASE}?{place}"
 
     async def prepare(self) -> None:
         """Initialize the data once; an interrupted initialization is repeated."""
         self._own(self._folder)
         if self._sockets != self._folder:
             self._own(self._sockets)
+        await self._initialize_once()
+        self._admit(SECURED if self._has_password() else TRUST)
+
+    async def _initialize_once(self) -> None:
         if (self._folder / "PG_VERSION").exists() and (self._folder / ".complete").exists():
             return
         for entry in self._folder.iterdir():
@@ -163,6 +175,7 @@ class Postgres:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 connection = await asyncpg.connect(self._maintenance())
                 try:
+                    await self._ensure_password(connection)
                     await self._ensure_database(connection)
                 finally:
                     await connection.close()
@@ -178,6 +191,36 @@ class Postgres:
         if found is None:
             with contextlib.suppress(asyncpg.DuplicateDatabaseError):
                 await connection.execute(f'create database "{DATABASE}"')
+
+    def _has_password(self) -> bool:
+        mark = self._folder / SECURED_MARK
+        return mark.exists() and mark.read_text() == _digest(self._password)
+
+    async def _ensure_password(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Give the role its password, and refuse connections without one from then on."""
+        if self._has_password():
+            return
+        await connection.execute(f"set scram_iterations = {PASSWORD_ITERATIONS}")
+        await connection.execute(f"alter role \"{USER}\" password '{self._password}'")
+        self._admit(SECURED)
+        await connection.execute("select pg_reload_conf()")
+        self._write(SECURED_MARK, _digest(self._password))
+
+    def _admit(self, rules: str) -> None:
+        """State which connections the server accepts."""
+        self._write("pg_hba.conf", rules)
+
+    def _write(self, name: str, content: str) -> None:
+        """Write a file of the data folder for the user of the server."""
+        path = self._folder / name
+        path.write_text(content)
+        path.chmod(0o600)
+        if self._run_as.uid >= 0:
+            os.chown(path, self._run_as.uid, self._run_as.gid)
+
+
+def _digest(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
 def _unprivileged(program: Path) -> RunAs:

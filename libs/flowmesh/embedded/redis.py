@@ -1,13 +1,15 @@
-"""Redis as a child process: in memory, with a unix socket; its data is not durable."""
+"""Redis as a child process: in memory, with a unix socket and a password; not durable."""
 
 import asyncio
 import contextlib
+import os
 
 from flowmesh.embedded import binaries
 from flowmesh.embedded.child import Program
 from flowmesh.embedded.datadir import DataDir
 
 SOCKET = "redis.sock"
+CONFIGURATION = "redis.conf"
 MEMORY_BYTES_MAX = 256 * 1024**2
 PROBE_TIMEOUT_S = 1.0
 
@@ -20,13 +22,11 @@ class Redis:
         self._folder = data_dir.folder("redis")
         self._log = data_dir.folder("logs", 0o755) / "redis.log"
         self._socket = data_dir.socket_dir(self._folder, SOCKET) / SOCKET
-        self.address = f"unix://{self._socket}"
+        self._password = data_dir.secret("redis.password")
+        self.address = f"unix://:{self._password}@{self._socket}"
 
     async def prepare(self) -> None:
-        """Do nothing: the settings are arguments, and there is no data."""
-
-    def program(self) -> Program:
-        """Return the program of the server."""
+        """Write the configuration file; arguments would show the password to other users."""
         settings = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -37,11 +37,17 @@ class Redis:
             "maxmemory-policy": "noeviction",
             "dir": str(self._folder),
             "loglevel": "warning",
+            "requirepass": self._password,
         }
-        options = [word for key, value in settings.items() for word in (f"--{key}", value)]
+        path = self._folder / CONFIGURATION
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.writelines(f'{key} "{value}"\n' for key, value in settings.items())
+
+    def program(self) -> Program:
+        """Return the program of the server."""
         return Program(
             name="redis",
-            argv=(str(self._binary), *options),
+            argv=(str(self._binary), CONFIGURATION),
             folder=self._folder,
             log=self._log,
             ready=self._is_ready,
@@ -52,7 +58,8 @@ class Redis:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 reader, writer = await asyncio.open_unix_connection(str(self._socket))
-                writer.write(b"PING\r\n")
+                writer.write(f"AUTH {self._password}\r\nPING\r\n".encode())
+                await reader.readline()
                 line = await reader.readline()
                 writer.close()
                 with contextlib.suppress(OSError):

@@ -10,17 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowmesh.rpc.channel import Channel, LocalTarget, Target, fixed
-    from flowmesh.rpc.forward import forwarding
+    from flowmesh.rpc.channel import Channel, LocalTarget, Target, channel_to
+    from flowmesh.rpc.forward import forwarding_handlers
     from flowmesh.rpc.handlers import Handlers
     from flowmesh.rpc.limits import CHANNEL_OPTIONS, SERVER_OPTIONS
     from flowmesh.rpc.local import LOCAL_PEER
-    from flowmesh.rpc.pages import last_of, list_of, page_token, wrong_token
+    from flowmesh.rpc.pages import invalid_page_token, last_of_token, list_key, page_token
     from flowmesh.rpc.pauses import stream_retry_s
     from flowmesh.rpc.pipe import EOF
-    from flowmesh.rpc.refusals import error_of_refusal
+    from flowmesh.rpc.refusals import error_of_refused_start
     from flowmesh.rpc.remote import Identify, RemoteTarget
-    from flowmesh.rpc.requests import after_of, is_id, known_choices, namespace_of, valid_id
+    from flowmesh.rpc.requests import (
+        after_sequence,
+        check_enum_values,
+        is_id,
+        namespace_of,
+        valid_id,
+    )
     from flowmesh.rpc.status import error_of, status_of
 else:
     HOMES = {
@@ -35,20 +41,20 @@ else:
         "RemoteTarget": "remote",
         "Target": "channel",
         "error_of": "status",
-        "error_of_refusal": "refusals",
-        "fixed": "channel",
-        "forwarding": "forward",
+        "error_of_refused_start": "refusals",
+        "channel_to": "channel",
+        "forwarding_handlers": "forward",
         "is_id": "requests",
-        "known_choices": "requests",
-        "last_of": "pages",
-        "list_of": "pages",
-        "after_of": "requests",
+        "check_enum_values": "requests",
+        "last_of_token": "pages",
+        "list_key": "pages",
+        "after_sequence": "requests",
         "namespace_of": "requests",
         "page_token": "pages",
         "status_of": "status",
         "stream_retry_s": "pauses",
         "valid_id": "requests",
-        "wrong_token": "pages",
+        "invalid_page_token": "pages",
     }
 
     def __getattr__(name: str) -> object:
@@ -68,19 +74,19 @@ __all__ = [
     "LocalTarget",
     "RemoteTarget",
     "Target",
-    "after_of",
+    "after_sequence",
+    "channel_to",
+    "check_enum_values",
     "error_of",
-    "error_of_refusal",
-    "fixed",
-    "forwarding",
+    "error_of_refused_start",
+    "forwarding_handlers",
+    "invalid_page_token",
     "is_id",
-    "known_choices",
-    "last_of",
-    "list_of",
+    "last_of_token",
+    "list_key",
     "namespace_of",
     "page_token",
     "status_of",
     "stream_retry_s",
     "valid_id",
-    "wrong_token",
 ]

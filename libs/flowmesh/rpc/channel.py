@@ -169,7 +169,7 @@ def _harmless(method: str, request: Any, failure: FlowmeshError) -> bool:
     return failure.never_sent or bool(getattr(request, "request_id", "")) or name.startswith(READS)
 
 
-def fixed(target: Target) -> Channel:
+def channel_to(target: Target) -> Channel:
     """A channel whose calls all go to one target."""
 
     async def wait(_timeout_s: float | None) -> Target:

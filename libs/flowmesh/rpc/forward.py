@@ -30,7 +30,7 @@ PEER = "flowmesh-peer"
 NOT_HANDED_ON = (":", "grpc-", "user-agent", TRACEPARENT, PEER, "authorization", METADATA_KEY)
 
 
-def forwarding(
+def forwarding_handlers(
     service: ServiceDescriptor, channel: Channel
 ) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     """Handlers for all methods of the service, by name; their calls go out on the channel."""

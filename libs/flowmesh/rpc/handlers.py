@@ -113,8 +113,8 @@ class Method:
     async def authenticate(self, context: Any) -> None:
         """Set the principal of a call that came over a socket."""
         if self._wall is not None:
-            metadata = context.invocation_metadata()
-            await self._wall.admit(self._rule, metadata, address_of(context.peer()))
+            metadata, address = context.invocation_metadata(), address_of(context.peer())
+            await self._wall.admit(self._rule, metadata, address, context.auth_context)
 
     def revocable(self) -> AbstractContextManager[None]:
         """Inside the block, the call ends when its credential is revoked."""

@@ -15,7 +15,7 @@ from flowmesh.rpc.requests import namespace_of
 _OF_A_PAGE = ("page_size", "page_token", "with_nodes")
 
 
-def list_of(request: Any) -> str:
+def list_key(request: Any) -> str:
     """The name of the list that a request is for: what all requests for its pages have in common.
 
     Raises ID_INVALID where its namespace is none.
@@ -36,7 +36,7 @@ def page_token(list_name: str, last: str) -> str:
     return base64.urlsafe_b64encode(body).decode().rstrip("=")
 
 
-def last_of(token: str, list_name: str) -> str:
+def last_of_token(token: str, list_name: str) -> str:
     """What the page behind the token follows; empty for the first. Raises PAGE_TOKEN_INVALID."""
     if not token:
         return ""
@@ -47,10 +47,10 @@ def last_of(token: str, list_name: str) -> str:
             last, mark = None, None
         if isinstance(last, str) and mark == _mark(list_name, last):
             return last
-    raise wrong_token()
+    raise invalid_page_token()
 
 
-def wrong_token() -> Invalid:
+def invalid_page_token() -> Invalid:
     message = (
         "page_token is not one that this list gave out with this filter; "
         "leave it empty for the first page"

@@ -22,7 +22,7 @@ _BY_CODE: dict[int, type[errors.FlowmeshError]] = {
 }
 
 
-def error_of_refusal(refused: pb.SessionRefused) -> errors.FlowmeshError:
+def error_of_refused_start(refused: pb.SessionRefused) -> errors.FlowmeshError:
     known = errors.REASONS.get(refused.reason)
     kind = known.error if known else _BY_CODE.get(refused.code, errors.FlowmeshError)
     return kind(refused.reason, refused.message, retry_after_ms=refused.retry_after_ms)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -19,6 +19,19 @@ EOF = grpc.aio.EOF
 Identify = Callable[[Principal | None], tuple[tuple[str, str], ...]]
 
 
+class Security(Protocol):
+    """Credentials of a process for its calls to others."""
+
+    @property
+    def generation(self) -> int:
+        """Count the credentials; a channel of older ones is replaced."""
+        ...
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Return the present credentials."""
+        ...
+
+
 # An address that did not answer is the last choice for this long.
 AVOID_S = 2.0
 
@@ -31,12 +44,16 @@ class RemoteTarget:
         address: str,
         interceptors: tuple[grpc.aio.ClientInterceptor, ...] = (),
         identify: Identify | None = None,
+        security: Security | None = None,
     ) -> None:
         self.address = address
+        self._interceptors = list(interceptors)
         self._identify = identify
-        self._channel = grpc.aio.insecure_channel(
-            address, options=CHANNEL_OPTIONS, interceptors=list(interceptors)
-        )
+        self._security = security
+        self._generation = security.generation if security else 0
+        self._channel = self._opened()
+        # That of the credentials before; calls that have begun there end there.
+        self._older: grpc.aio.Channel | None = None
         self._callables: dict[tuple[str, bool], Any] = {}
         self._avoid_until = 0.0
 
@@ -51,6 +68,8 @@ class RemoteTarget:
 
     def callable(self, kind: str, path: str, serialize: Any, deserialize: Any) -> Any:
         """The channel's callable for a method, with messages or with bytes."""
+        if self._security is not None and self._security.generation != self._generation:
+            self._renew(self._security)
         key = (path, serialize is None)
         found = self._callables.get(key)
         if found is None:
@@ -67,9 +86,28 @@ class RemoteTarget:
             self._avoid_until = time.monotonic() + AVOID_S
         return found
 
+    def _opened(self) -> grpc.aio.Channel:
+        if self._security is None:
+            return grpc.aio.insecure_channel(
+                self.address, options=CHANNEL_OPTIONS, interceptors=self._interceptors
+            )
+        return grpc.aio.secure_channel(
+            self.address,
+            self._security.credentials(),
+            options=CHANNEL_OPTIONS,
+            interceptors=self._interceptors,
+        )
+
+    def _renew(self, security: Security) -> None:
+        """Open a channel with the present credentials; calls of the older channel run on."""
+        self._generation = security.generation
+        self._older, self._channel = self._channel, self._opened()
+        self._callables.clear()
+
     async def close(self, grace_s: float | None = None) -> None:
         """Cancels the calls that are open, after so long for them to end by themselves."""
-        await self._channel.close(grace_s)
+        channels = [self._channel, *([self._older] if self._older else [])]
+        await asyncio.gather(*(channel.close(grace_s) for channel in channels))
 
 
 class RemoteStream:

@@ -30,7 +30,7 @@ def namespace_of(request: Namespaced) -> str:
     return valid_id(request.namespace or DEFAULT_NAMESPACE, "namespace")
 
 
-def after_of(request: Following) -> int:
+def after_sequence(request: Following) -> int:
     """The sequence behind which events are wanted; above what any execution comes to is all one."""
     return min(max(0, request.after), SEQUENCE_MAX)
 
@@ -49,7 +49,7 @@ def valid_id(value: str, field: str) -> str:
     raise Invalid("ID_INVALID", text, violations=(Violation(field, text, "ID_INVALID"),))
 
 
-def known_choices(values: Iterable[int], choices: Any, field: str) -> None:
+def check_enum_values(values: Iterable[int], choices: Any, field: str) -> None:
     """Raises ENUM_UNKNOWN naming the field where a value is none of the enum `choices`."""
     known = choices.values()
     for value in values:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from flowmesh.access.authenticator import AUTHORIZATION, Authenticator
+from flowmesh.access.authenticator import AUTHORIZATION, Authenticator, IsService
 from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, cookie_of
 from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
 from flowmesh.access.principal import Principal, acting_as, enter_principal
@@ -93,11 +93,14 @@ class ProcessAccess:
         service: str,
         resolver: IdentityResolver,
         guard: HttpGuard,
+        is_service: IsService | None = None,
     ) -> None:
         self.keys = keys
         self._guard = guard
         self._tokens = ServiceTokens(key=keys.services, service=service)
-        self._authenticator = Authenticator(resolver=resolver, tokens=self._tokens)
+        self._authenticator = Authenticator(
+            resolver=resolver, tokens=self._tokens, is_service=is_service
+        )
         self.wall = Wall(self._authenticator)
         self._log = structlog.get_logger("flowmesh.access")
 
@@ -177,9 +180,15 @@ HttpAccess = ProcessAccess | OpenAccess
 
 
 def access_of(
-    settings: Settings, services: Iterable[str], channel: Callable[[], Channel]
+    settings: Settings,
+    services: Iterable[str],
+    channel: Callable[[], Channel],
+    is_service: IsService | None = None,
 ) -> ProcessAccess | None:
-    """Return the wall that the settings ask for; None for an open process."""
+    """Return the wall that the settings ask for; None for an open process.
+
+    With `is_service`, tokens of services count on connections of services only.
+    """
     if settings.auth != CLOSED:
         return None
     if not settings.key_file:
@@ -197,6 +206,7 @@ def access_of(
         service="+".join(services),
         resolver=resolver,
         guard=guard_of(settings),
+        is_service=is_service,
     )
 
 

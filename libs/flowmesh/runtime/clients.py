@@ -1,12 +1,13 @@
 """Channels to services, wherever they are."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import grpc.aio
 
 from flowmesh.errors import Unavailable
 from flowmesh.rpc import Channel, Handlers, Identify, LocalTarget, RemoteTarget, Target
+from flowmesh.rpc.remote import Security
 from flowmesh.runtime.directory import LOCAL, Directory
 
 # How long a call waits for an instance of its service to turn up.
@@ -30,17 +31,19 @@ class Clients:
         handlers: Handlers,
         expected: frozenset[str],
         registry: str,
-        own_address: Callable[[], str],
+        own_addresses: Callable[[], Collection[str]],
         interceptors: tuple[grpc.aio.ClientInterceptor, ...] = (),
         identify: Identify | None = None,
+        security: Security | None = None,
     ) -> None:
         self._directory = directory
         self._local = LocalTarget(handlers)
         self._expected = expected
         self._registry = registry
-        self._own_address = own_address
+        self._own_addresses = own_addresses
         self._interceptors = interceptors
         self._identify = identify
+        self._security = security
         self._targets: dict[str, RemoteTarget] = {}
 
     def channel(self, service: str) -> Channel:
@@ -59,13 +62,13 @@ class Clients:
 
     def at(self, address: str) -> Target:
         """The services at an address."""
-        if address == LOCAL or address == self._own_address():
+        if address == LOCAL or address in self._own_addresses():
             return self._local
         found = self._targets.get(address)
         if found is None:
             self._drop_unknown()
             found = self._targets[address] = RemoteTarget(
-                address, self._interceptors, self._identify
+                address, self._interceptors, self._identify, self._security
             )
         return found
 

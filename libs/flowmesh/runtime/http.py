@@ -3,18 +3,19 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 import orjson
 import uvicorn
 
-from flowmesh.errors import FlowmeshError
+from flowmesh.errors import FlowmeshError, Unauthenticated
 from flowmesh.runtime.access import HttpAccess
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.cors import Cors
 from flowmesh.runtime.http_guard import HttpGuard
-from flowmesh.runtime.http_protocol import BoundedProtocol, problem
+from flowmesh.runtime.http_protocol import CERTIFIED, BoundedProtocol, problem
 from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
 
 Scope = MutableMapping[str, Any]
@@ -51,7 +52,10 @@ class HttpServer:
         access: HttpAccess,
         guard: HttpGuard | None = None,
         cors: Cors | None = None,
+        certificates_only: bool = False,
     ) -> None:
+        # Clients need a certificate, except for the state of the process.
+        self._certificates_only = certificates_only
         self._access = access
         self._cors = cors
         self._guard = guard or HttpGuard()
@@ -73,8 +77,8 @@ class HttpServer:
             await self._lifespan.start()
             self._app = self._lifespan.app
 
-    async def start(self, listener: socket.socket) -> None:
-        """Serves on a bound socket."""
+    async def start(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serve on a bound socket, with TLS if there is a context."""
         config = uvicorn.Config(
             self,
             interface="asgi3",
@@ -88,6 +92,7 @@ class HttpServer:
             timeout_keep_alive=KEEPALIVE_S,
             timeout_graceful_shutdown=1,
             ws_max_size=WEBSOCKET_MESSAGE_BYTES_MAX,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
         self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve([listener]), name="http")
@@ -109,7 +114,7 @@ class HttpServer:
             if origin and preflight:
                 await _no_content(send, preflight)
                 return
-        refused = self._guard.refusal(scope["headers"])
+        refused = self._guard.refusal(scope["headers"]) or self._uncertified(scope)
         if refused is not None:
             await _refuse(scope, receive, send, refused)
             return
@@ -148,6 +153,15 @@ class HttpServer:
         except FlowmeshError as error:
             return error
         return None
+
+    def _uncertified(self, scope: Scope) -> FlowmeshError | None:
+        """Return the reason why a client without a certificate is not served; None if it is."""
+        if not self._certificates_only or scope["state"].get(CERTIFIED):
+            return None
+        if scope["type"] == "http" and scope["path"] in LIVE | READY:
+            return None
+        text = "the client has shown no certificate of an authority that this server trusts"
+        return Unauthenticated("CLIENT_CERTIFICATE_REQUIRED", text)
 
     def _nothing_here(self, path: str) -> tuple[int, dict[str, Any]]:
         if self._lifespan is not None:

@@ -14,6 +14,8 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+# In the state of a request: its client has shown a certificate that was verified.
+CERTIFIED = "certified"
 HEAD_S = 10.0
 HEAD_BYTES_MAX = 64 * 1024
 
@@ -56,6 +58,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and tls.getpeercert():
+            self.app_state = {**self.app_state, CERTIFIED: True}
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

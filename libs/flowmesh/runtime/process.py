@@ -32,13 +32,15 @@ from flowmesh.runtime.http_guard import guard_of
 from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.membership import CORE_TYPE, Membership
 from flowmesh.runtime.runtime import Runtime
-from flowmesh.runtime.server import GrpcServer
+from flowmesh.runtime.server import GrpcServer, Port
 from flowmesh.runtime.settings import Settings
 from flowmesh.runtime.tracing import ServedBy
 from flowmesh.telemetry import VERSION, Metrics
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from flowmesh.runtime.tls.process import ProcessTls
 
 START_TIMEOUT_S = 60.0
 # A drain takes less than ten seconds in all; the callbacks of services have most of them.
@@ -71,7 +73,13 @@ class Process:
         # The service of this process that answers each gRPC service.
         self.served_by: dict[str, str] = {}
         self.checks = Checks()
-        self.access = access_of(settings, services, lambda: self.clients.channel(IDENTITY))
+        self.tls = _tls_of(settings, services, self.metrics)
+        self.access = access_of(
+            settings,
+            services,
+            lambda: self.clients.channel(IDENTITY),
+            self.tls.is_service if self.tls and self.tls.verifies_services else None,
+        )
         self.handlers = Handlers(self.metrics, self.access.wall if self.access else None)
         self.directory = Directory()
         self.bus = Bus(
@@ -83,14 +91,17 @@ class Process:
         self.cache: Redis = open_cache(settings.redis)
         self.drain_callbacks: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self.address = ""
+        # Other processes reach the services beside a gateway here, if it has TLS.
+        self.internal_address = ""
         self.clients = Clients(
             directory=self.directory,
             handlers=self.handlers,
             expected=frozenset(services),
             registry=settings.registry,
-            own_address=lambda: self.address,
+            own_addresses=lambda: (self.address, self.internal_address),
             interceptors=tuple(self._exporting.calling_spans.client_interceptors()),
             identify=self.access.metadata if self.access else None,
+            security=self.tls.channels if self.tls else None,
         )
         self.http = HttpServer(
             checks=self.checks,
@@ -99,14 +110,19 @@ class Process:
             guard=guard_of(settings),
             cors=Cors(settings.cors_allowed_origins) if settings.cors_origins else None,
             access=self.access or OpenAccess(),
+            certificates_only=self.tls.verifies_clients if self.tls else False,
         )
         self.http_port = 0
+        # The scheme of the HTTP port.
+        self.scheme = "https" if self.tls and self.tls.http_context else "http"
         self._services = services
         self._waiting = set(services)
         self._all_composed = asyncio.Event()
         self._stop_wanted = asyncio.Event()
         self._stopped = asyncio.Event()
         self._loops: list[Loop] = [*self._exporting.loops]
+        if self.tls is not None:
+            self._loops.append(self.tls.loop)
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._service_tasks: dict[str, asyncio.Task[None]] = {}
         self._membership: Membership | None = None
@@ -158,12 +174,16 @@ class Process:
         except OSError as error:
             raise StartError(_port_taken("HTTP", settings.http_port, "--http-port")) from error
         self.http_port = self._listener.getsockname()[1]
+        tls = self.tls
         try:
             server = GrpcServer(
                 settings.host,
-                settings.grpc_port,
+                Port(settings.grpc_port, tls.grpc_credentials() if tls else None),
                 self.metrics,
                 ServedBy.interceptors(self.spans, self.served_by),
+                internal=Port(settings.internal_port, tls.internal_credentials())
+                if tls and tls.has_internal_port
+                else None,
                 streams_max=PUBLIC_STREAMS_MAX if GATEWAY in self._services else SUITE_STREAMS_MAX,
             )
         except RuntimeError as error:
@@ -171,7 +191,9 @@ class Process:
             raise StartError(_port_taken("gRPC", settings.grpc_port, "--grpc-port")) from error
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
         host = f"[{host}]" if ":" in host else host
-        self.address = settings.advertise or f"{host}:{server.port}"
+        self.address = self.internal_address = settings.advertise or f"{host}:{server.port}"
+        if server.internal_port != server.port:
+            self.internal_address = f"{self.address.rpartition(':')[0]}:{server.internal_port}"
         self.grpc_port = server.port
         return server
 
@@ -182,7 +204,7 @@ class Process:
         self.bus.start()
         if self.access is not None:
             await self.access.listen(self.bus, self.settings.bus_prefix)
-        await self.http.start(self._listener)
+        await self.http.start(self._listener, self.tls.http_context if self.tls else None)
         for name, run in self._services.items():
             task = asyncio.ensure_future(self._run_service(name, run))
             self._service_tasks[name] = task
@@ -256,12 +278,14 @@ class Process:
             return
         host, _, _ = self.address.rpartition(":")
         metadata = {"pid": str(os.getpid()), "http": f"{host}:{self.http_port}"}
+        if self.scheme == "https":
+            metadata["scheme"] = self.scheme
         instances = [
             pb.Instance(
                 id=runtime.instance_id,
                 name=name,
                 type=CORE_TYPE,
-                endpoint=self.address,
+                endpoint=self.address if name == GATEWAY else self.internal_address,
                 capabilities=runtime.served,
                 metadata=metadata,
                 version=VERSION,
@@ -361,6 +385,15 @@ class Process:
 
     async def _cache_answers(self) -> None:
         await self.cache.ping()
+
+
+def _tls_of(settings: Settings, services: Collection[str], metrics: Metrics) -> "ProcessTls | None":
+    """Return the TLS of a process; plain text needs none of its libraries."""
+    if not settings.has_tls:
+        return None
+    from flowmesh.runtime.tls.process import tls_of
+
+    return tls_of(settings, services, metrics)
 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from flowmesh.rpc import fixed, forwarding
+from flowmesh.rpc import channel_to, forwarding_handlers
 from flowmesh.runtime.access import HttpAccess, OpenAccess
 from flowmesh.runtime.http import ASGI3
 from flowmesh.runtime.loop import Loop
@@ -112,7 +112,7 @@ class Runtime:
         process = self._process
         if owner not in process.services:
             process.served_by[service.full_name] = self.service
-            methods = forwarding(service, process.clients.channel(owner))
+            methods = forwarding_handlers(service, process.clients.channel(owner))
             process.handlers.add_registered_method_handlers(service.full_name, methods)
 
     def stub(self, stub_class: Callable[[grpc.aio.Channel], S], service: str) -> S:
@@ -124,7 +124,7 @@ class Runtime:
 
     def stub_at(self, stub_class: Callable[[grpc.aio.Channel], S], address: str) -> S:
         """A stub for one instance: `host:port`, or `local`."""
-        return stub_class(fixed(self._process.clients.at(address)))
+        return stub_class(channel_to(self._process.clients.at(address)))
 
     def instances(self, service: str) -> AsyncIterator[tuple[Endpoint, ...]]:
         """The instances of a service now, then after every change; for ever."""

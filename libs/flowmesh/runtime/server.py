@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -19,16 +20,28 @@ GRACE_S = 1.0
 REFLECTION = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
 
 
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port to listen on; without credentials it is plain text, 0 picks a free one."""
+
+    number: int
+    credentials: grpc.ServerCredentials | None = None
+
+
 class GrpcServer:
-    """Bound at once, serving from `start` on; `streams_max` calls at a time on a connection."""
+    """Bound at once, serving from `start` on; `streams_max` calls at a time on a connection.
+
+    `internal` is a second port, for other processes.
+    """
 
     def __init__(
         self,
         host: str,
-        port: int,
+        port: Port,
         metrics: Metrics,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         *,
+        internal: Port | None = None,
         streams_max: int = SUITE_STREAMS_MAX,
     ) -> None:
         self._server = grpc.aio.server(
@@ -39,8 +52,8 @@ class GrpcServer:
         self._health: Any = health.aio.HealthServicer()
         self._about = Handlers(metrics)
         self._services: list[str] = []
-        shown = f"[{host}]" if ":" in host else host
-        self.port = self._server.add_insecure_port(f"{shown}:{port}")
+        self.port = self._bind(host, port)
+        self.internal_port = self.port if internal is None else self._bind(host, internal)
 
     async def start(self, handlers: Handlers, *, reflect: bool) -> None:
         """Serves everything that was added, and says so."""
@@ -62,6 +75,12 @@ class GrpcServer:
     async def stop(self) -> None:
         """Lets running calls end, for at most a second."""
         await self._server.stop(GRACE_S)
+
+    def _bind(self, host: str, port: Port) -> int:
+        place = f"[{host}]:{port.number}" if ":" in host else f"{host}:{port.number}"
+        if port.credentials is None:
+            return self._server.add_insecure_port(place)
+        return self._server.add_secure_port(place, port.credentials)
 
     def _add_reflection(self, names: Sequence[str]) -> None:
         servicer: Any = reflection.aio.ReflectionServicer(names)

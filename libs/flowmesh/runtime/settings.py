@@ -53,6 +53,26 @@ class Settings(BaseSettings):
         description="file of the installation's key, made by `flowmesh identity init`; closed"
         " installations need it",
     )
+    certs: str = Field(
+        default="",
+        description="folder with ca.pem, cert.pem and key.pem of this process, made by `flowmesh"
+        " certs`: services encrypt their calls and verify each other",
+    )
+    tls_cert: str = Field(
+        default="", description="PEM file of the certificate chain that the gateway shows clients"
+    )
+    tls_key: str = Field(default="", description="PEM file of its key, readable by its owner only")
+    tls_client_ca: str = Field(
+        default="",
+        description="PEM file of authorities; clients of the gateway need a certificate of theirs",
+    )
+    internal_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="gRPC port for other processes, where a gateway with TLS shares its process"
+        " with other services; 0 picks a free one",
+    )
     registration: Literal["open", "invitation", "off"] = Field(
         default="invitation", description="who may register as a user of the installation"
     )
@@ -197,11 +217,16 @@ class Settings(BaseSettings):
         """The queues of `worker_queues`."""
         return _listed(self.worker_queues)
 
-    @field_validator("key_file")
+    @field_validator("key_file", "certs", "tls_cert", "tls_key", "tls_client_ca")
     @classmethod
     def _is_absolute(cls, value: str) -> str:
         """Resolve the path now: processes that this one starts have other working folders."""
         return str(Path(value).absolute()) if value else value
+
+    @property
+    def has_tls(self) -> bool:
+        """True if a certificate is named."""
+        return bool(self.certs or self.tls_cert or self.tls_key or self.tls_client_ca)
 
     @field_validator("advertise")
     @classmethod

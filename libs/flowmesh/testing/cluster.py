@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowmesh.rpc import RemoteTarget, fixed
+from flowmesh.rpc import RemoteTarget, channel_to
 from flowmesh.testing.suite import Suite
 
 # Below the ephemeral ports, so that no connection takes the port of a restarted process.
@@ -67,7 +67,7 @@ class Cluster(Suite):
         """Return a channel to one member, which stays valid over its restarts."""
         if name not in self._targets:
             self._targets[name] = RemoteTarget(self.member(name).grpc)
-        return fixed(self._targets[name])
+        return channel_to(self._targets[name])
 
     def send(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to one member and return its pid."""

@@ -21,7 +21,7 @@ import psutil
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import Unavailable
-from flowmesh.rpc import RemoteTarget, fixed
+from flowmesh.rpc import RemoteTarget, channel_to
 from flowmesh.testing.databases import InitialDatabase
 
 Json = Any
@@ -133,7 +133,7 @@ class Suite:
         """A channel for stubs; calls raise FlowmeshError, also while the suite is down."""
         if self._target is None:
             raise Unavailable("SERVICE_UNAVAILABLE", "the suite is not running")
-        return fixed(self._target)
+        return channel_to(self._target)
 
     async def start(self) -> None:
         """Start the suite and wait until it is ready; raises SuiteFailed with its log."""

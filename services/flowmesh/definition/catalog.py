@@ -45,7 +45,7 @@ from flowmesh.definitions import (
 from flowmesh.definitions.lint import strict
 from flowmesh.errors import Invalid, NotFound, Overloaded, Violation, WrongState
 from flowmesh.failpoints import failpoint
-from flowmesh.rpc import last_of, page_token, valid_id
+from flowmesh.rpc import last_of_token, page_token, valid_id
 from flowmesh.telemetry import Metrics
 
 VERSION_MAX = 2**31 - 1
@@ -224,7 +224,7 @@ class DefinitionCatalog:
         wanted = parse_filter(filter_text)
         name = f"workflows/{namespace}/{filter_text}"
         found, more = await self._store.workflows_page(
-            namespace, wanted, after=last_of(token, name), count=page_size(size)
+            namespace, wanted, after=last_of_token(token, name), count=page_size(size)
         )
         return found, page_token(name, found[-1].id) if more else ""
 
@@ -232,7 +232,7 @@ class DefinitionCatalog:
         self, namespace: str, workflow_id: str, *, size: int, token: str
     ) -> tuple[list[WorkflowVersion], str]:
         name = f"versions/{namespace}/{workflow_id}"
-        before = int(last_of(token, name) or VERSION_MAX)
+        before = int(last_of_token(token, name) or VERSION_MAX)
         found, more = await self._store.versions_page(
             namespace, workflow_id, before=before, count=page_size(size)
         )
@@ -286,7 +286,7 @@ class DefinitionCatalog:
     ) -> tuple[list[PublicNode], str]:
         name = f"public-nodes/{namespace}"
         found, more = await self._store.public_nodes(
-            namespace, after=last_of(token, name), count=page_size(size)
+            namespace, after=last_of_token(token, name), count=page_size(size)
         )
         return found, page_token(name, found[-1].workflow_id) if more else ""
 
@@ -308,7 +308,7 @@ class DefinitionCatalog:
         name = f"tasks/{'' if shared else namespace}"
         found, more = await self._store.tasks_page(
             namespace,
-            after=last_of(token, name),
+            after=last_of_token(token, name),
             shared=shared,
             count=page_size(size),
             visible=visible_namespaces(),
@@ -320,7 +320,7 @@ class DefinitionCatalog:
         self, namespace: str, task: str, *, size: int, token: str
     ) -> tuple[list[TaskVersion], str]:
         name = f"task-versions/{namespace}/{task}"
-        before = int(last_of(token, name) or VERSION_MAX)
+        before = int(last_of_token(token, name) or VERSION_MAX)
         found, more = await self._store.task_versions_page(
             namespace, task, before=before, count=page_size(size)
         )
@@ -334,7 +334,7 @@ class DefinitionCatalog:
         """Return the versions in use that refer to a task, or to one version of it."""
         await self.task(namespace, task, version)
         name = f"usages/{namespace}/{task}/{version}"
-        last = last_of(token, name).split("/") if token else ["", "", "0"]
+        last = last_of_token(token, name).split("/") if token else ["", "", "0"]
         found, more = await self._store.usages_page(
             namespace,
             task,

@@ -32,7 +32,7 @@ from flowmesh.definitions import (
 )
 from flowmesh.errors import Invalid, NotFound, Violation
 from flowmesh.jsontext import parse_json
-from flowmesh.rpc import last_of, page_token
+from flowmesh.rpc import last_of_token, page_token
 
 _BUNDLED_AT = datetime.fromtimestamp(0, UTC)
 _YAML = "application/yaml"
@@ -64,7 +64,7 @@ class Templates:
     ) -> tuple[list[TemplateVersion], str]:
         """Return templates by name; a stored template hides the bundled one of the same name."""
         page = f"templates/{namespace}"
-        after, count = last_of(token, page), page_size(size)
+        after, count = last_of_token(token, page), page_size(size)
         stored, more = await self._store.templates.page(namespace, after=after, count=count)
         upto = stored[-1].name if more else None
         names = {template.name for template in stored}

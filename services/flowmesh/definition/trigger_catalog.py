@@ -9,7 +9,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definitions import Workflow, trigger_message
 from flowmesh.errors import Invalid
-from flowmesh.rpc import last_of, namespace_of, page_token
+from flowmesh.rpc import last_of_token, namespace_of, page_token
 
 NAMES_MAX: Final = 1_000
 PAGE_SIZE: Final = 100
@@ -38,7 +38,7 @@ class TriggerCatalogServer(rpc.TriggerCatalogServiceServicer):
     ) -> pb.ListWorkflowTriggersResponse:
         if request.workflow_ids:
             return await self._named(namespace_of(request), request.workflow_ids)
-        namespace, _, workflow = last_of(request.page_token, _LIST).partition("/")
+        namespace, _, workflow = last_of_token(request.page_token, _LIST).partition("/")
         found, more = await self._store.triggers.page(namespace, workflow, PAGE_SIZE)
         token = ""
         if more:

@@ -32,7 +32,7 @@ from flowmesh.definition.storage.transaction import Transaction
 from flowmesh.definitions import load_workflow, refuse
 from flowmesh.definitions.versions import Difference, diff_workflows
 from flowmesh.errors import Invalid, NotFound, Overloaded, Violation, WrongState
-from flowmesh.rpc import last_of, page_token
+from flowmesh.rpc import last_of_token, page_token
 
 NUMBER_MAX = 2**63 - 1
 KINDS = {
@@ -219,7 +219,7 @@ class Versions:
                 "REQUEST_INVALID", what, violations=(Violation("kind", what, "REQUEST_INVALID"),)
             )
         page = f"changes/{namespace}/{kind}/{name}/{label}"
-        before = int(last_of(token, page) or NUMBER_MAX)
+        before = int(last_of_token(token, page) or NUMBER_MAX)
         found, more = await self._store.changes_page(
             namespace, kind, name, label=label, before=before, count=page_size(size)
         )

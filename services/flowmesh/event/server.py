@@ -12,7 +12,7 @@ from flowmesh.event.store import ORDINAL_MAX, EventStore
 from flowmesh.event.subscriptions.selection import Selection
 from flowmesh.event.subscriptions.watch_events import NamespaceWatch
 from flowmesh.event.subscriptions.watch_execution import ExecutionWatch
-from flowmesh.rpc import after_of, last_of, list_of, namespace_of, page_token, valid_id
+from flowmesh.rpc import after_sequence, last_of_token, list_key, namespace_of, page_token, valid_id
 
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
@@ -40,7 +40,7 @@ class EventServer(event_service_pb2_grpc.EventServiceServicer):
         events = self._executions.events(
             namespace_of(request),
             valid_id(request.execution_id, "execution_id"),
-            after=after_of(request),
+            after=after_sequence(request),
             selection=Selection.of(request.types, ends=True),
         )
         async with aclosing(events):
@@ -65,11 +65,11 @@ class EventServer(event_service_pb2_grpc.EventServiceServicer):
         self, request: pb.ListDeliveriesRequest, context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> pb.ListDeliveriesResponse:
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        name = list_of(request)
+        name = list_key(request)
         rows = await self._store.deliveries(
             namespace_of(request),
             execution_id=request.execution_id,
-            before=int(last_of(request.page_token, name) or ORDINAL_MAX),
+            before=int(last_of_token(request.page_token, name) or ORDINAL_MAX),
             page_size=size + 1,
         )
         page = rows[:size]

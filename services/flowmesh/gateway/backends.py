@@ -22,6 +22,7 @@ from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
 from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
 from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
 from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceStub
 from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
     from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceAsyncStub
     from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
+    from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceAsyncStub
     from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceAsyncStub
     from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceAsyncStub
     from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
@@ -75,6 +77,7 @@ class Backends:
     api_keys: KeyServiceAsyncStub
     members: MemberServiceAsyncStub
     tenants: TenantServiceAsyncStub
+    files: FileServiceAsyncStub
     clock: Clock
 
 
@@ -100,5 +103,6 @@ def backends_of(runtime: Runtime) -> Backends:
         api_keys=runtime.stub(KeyServiceStub, "identity"),
         members=runtime.stub(MemberServiceStub, "identity"),
         tenants=runtime.stub(TenantServiceStub, "identity"),
+        files=runtime.stub(FileServiceStub, "identity"),
         clock=runtime.clock,
     )

@@ -24,6 +24,7 @@ from flowmesh.api.execution.v1 import (
 from flowmesh.api.history.v1 import history_service_pb2, insight_service_pb2
 from flowmesh.api.identity.v1 import (
     auth_service_pb2,
+    file_service_pb2,
     key_service_pb2,
     member_service_pb2,
     tenant_service_pb2,
@@ -56,6 +57,7 @@ PUBLIC = (
     ("identity", tenant_service_pb2, "TenantService"),
     ("identity", member_service_pb2, "MemberService"),
     ("identity", key_service_pb2, "KeyService"),
+    ("identity", file_service_pb2, "FileService"),
 )
 
 

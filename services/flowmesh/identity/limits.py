@@ -32,3 +32,20 @@ NETWORK_FAILURES_FREE: Final = 100
 DELAY_S_MAX: Final = 900
 # Passwords hashed at once; each takes 64 MiB.
 HASHES_AT_ONCE: Final = 2
+
+FILE_BYTES_MAX: Final = 64 << 20
+FILE_PATH_BYTES_MAX: Final = 1_024
+FILE_NAME_BYTES_MAX: Final = 255
+# Older versions are deleted.
+FILE_VERSIONS_MAX: Final = 100
+# Uploads of a project at once; further ones wait.
+FILE_UPLOADS_MAX: Final = 4
+FILE_TRANSFER_S: Final = 300
+FILE_PIECE_BYTES: Final = 1 << 20
+# Of a message of a download; streams within a process hold up to 64 messages.
+FILE_MESSAGE_BYTES: Final = 64 << 10
+# An upload that began before this time was cut off.
+FILE_ABANDONED_S: Final = 3_600
+QUOTA_MAX: Final = 10**15
+USAGE_HOURS: Final = 24
+USAGE_HOURS_MAX: Final = 720

@@ -6,6 +6,7 @@ from flowmesh.access.keys import OPEN_KEYS
 from flowmesh.api.identity.v1 import (
     access_service_pb2_grpc,
     auth_service_pb2_grpc,
+    file_service_pb2_grpc,
     key_service_pb2_grpc,
     member_service_pb2_grpc,
     tenant_service_pb2_grpc,
@@ -13,6 +14,7 @@ from flowmesh.api.identity.v1 import (
 from flowmesh.identity.accounts import Accounts
 from flowmesh.identity.api.access_server import AccessServer
 from flowmesh.identity.api.auth_server import AuthServer
+from flowmesh.identity.api.file_server import FileServer
 from flowmesh.identity.api.key_server import KeyServer
 from flowmesh.identity.api.member_server import MemberServer
 from flowmesh.identity.api.tenant_server import TenantServer
@@ -27,11 +29,14 @@ from flowmesh.identity.permissions import Permissions
 from flowmesh.identity.principals import Principals
 from flowmesh.identity.revocations import HeartbeatLoop, Revocations
 from flowmesh.identity.storage.database import MIGRATIONS, Database
+from flowmesh.identity.storage.files import FileStore
 from flowmesh.identity.storage.keys import KeyStore
+from flowmesh.identity.storage.quotas import QuotaStore
 from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.identity.storage.tenants import TenantStore
 from flowmesh.identity.storage.users import UserStore
 from flowmesh.identity.tenants import Tenants
+from flowmesh.identity.workspace.files import Files
 from flowmesh.runtime import Runtime
 
 
@@ -48,8 +53,11 @@ async def run(runtime: Runtime) -> None:
         )
         runtime.serve(parts.member(), member_service_pb2_grpc.add_MemberServiceServicer_to_server)
         runtime.serve(parts.key(), key_service_pb2_grpc.add_KeyServiceServicer_to_server)
+        runtime.serve(parts.file(), file_service_pb2_grpc.add_FileServiceServicer_to_server)
         runtime.add_loop(SigningKeyLoop(parts.tokens))
-        runtime.add_loop(ExpiryLoop(sessions=parts.sessions, tenants=parts.tenants))
+        runtime.add_loop(
+            ExpiryLoop(sessions=parts.sessions, tenants=parts.tenants, files=parts.files)
+        )
         runtime.add_loop(HeartbeatLoop(parts.revocations))
         await runtime.until_stopped()
 
@@ -65,6 +73,8 @@ class _Parts:
         self.tenants = TenantStore(database)
         self.sessions = SessionStore(database)
         self.keys = KeyStore(database)
+        self.files = FileStore(database)
+        self.quotas = QuotaStore(database)
         self.tokens = AccessTokens(sessions=self.sessions, sealer=Sealer(keys.wrapping))
         self.revocations = Revocations(runtime.bus, runtime.settings.bus_prefix)
         self.permissions = Permissions(tenants=self.tenants, users=self.users)
@@ -118,3 +128,7 @@ class _Parts:
             clock=self._runtime.clock,
         )
         return KeyServer(keys)
+
+    def file(self) -> FileServer:
+        files = Files(store=self.files, quotas=self.quotas, permissions=self.permissions)
+        return FileServer(files)

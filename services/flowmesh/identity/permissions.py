@@ -58,10 +58,10 @@ class Permissions:
     async def require(self, place: Place, bits: int) -> None:
         """Raise ROLE_REQUIRED unless the caller has one of the permissions on the level.
 
-        A tenant that the caller sees, it may read.
+        A company and an organization are visible to the members of the levels below.
         """
-        seen = bits == READ and place.level is not Level.INSTALLATION
-        if seen or await self.bits(place) & bits:
+        visible = bits == READ and place.level in (Level.COMPANY, Level.ORGANIZATION)
+        if visible or await self.bits(place) & bits:
             return
         roles = " or ".join(roles_with(bits))
         where = f"`{place.id}`" if place.id else "the whole installation"

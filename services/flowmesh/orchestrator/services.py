@@ -194,8 +194,11 @@ async def _public_url(runtime: Runtime) -> str:
             found = await registry.ListInstances(request)
     except Unavailable:
         return ""
-    places = (instance.metadata.get("http", "") for instance in found.instances)
-    return next((f"http://{place}" for place in places if place), "")
+    for instance in found.instances:
+        place = instance.metadata.get("http", "")
+        if place:
+            return f"{instance.metadata.get('scheme', 'http')}://{place}"
+    return ""
 
 
 def serve_searches(runtime: Runtime, core: Core, searches: Searches, bulks: Bulks) -> None:

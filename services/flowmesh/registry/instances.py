@@ -9,7 +9,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.errors import Invalid, NotFound, Violation
 from flowmesh.registry.health import instance_message
 from flowmesh.registry.store import InstanceStore
-from flowmesh.rpc import last_of, page_token
+from flowmesh.rpc import last_of_token, page_token
 from flowmesh.rpc.endpoints import Address
 
 INTERVAL_DEFAULT_MS: Final = 1_000
@@ -87,7 +87,7 @@ class Instances:
     ) -> tuple[list[pb.Instance], str]:
         """Return a page by name and id, and the token of the next page."""
         size = min(size or PAGE_DEFAULT, PAGE_MAX)
-        instance_id, _, name = last_of(token, list_name).partition("/")
+        instance_id, _, name = last_of_token(token, list_name).partition("/")
         after = name, instance_id
         now_us, records = await self._store.read(wanted.namespace)
         messages = (instance_message(record, now_us) for record in records)

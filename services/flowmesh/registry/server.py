@@ -12,7 +12,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc
 from flowmesh.errors import Forbidden
 from flowmesh.registry.instances import Filter, Instances
 from flowmesh.registry.watch import Watchers
-from flowmesh.rpc import known_choices, list_of, namespace_of
+from flowmesh.rpc import check_enum_values, list_key, namespace_of
 from flowmesh.rpc.endpoints import peer_host
 from flowmesh.rpc.forward import caller_of
 from flowmesh.runtime.membership import CORE_TYPE
@@ -33,7 +33,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
         instance = pb.Instance()
         instance.CopyFrom(request.instance)
         instance.namespace = namespace_of(instance)
-        known_choices([instance.status], pb.InstanceStatus, "instance.status")
+        check_enum_values([instance.status], pb.InstanceStatus, "instance.status")
         if instance.type == CORE_TYPE:
             _check_service()
         await self._check_own(instance.namespace, instance.id)
@@ -48,7 +48,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
         self, request: pb.HeartbeatRequest, context: Context
     ) -> pb.HeartbeatResponse:
         namespace = namespace_of(request)
-        known_choices([request.status], pb.InstanceStatus, "status")
+        check_enum_values([request.status], pb.InstanceStatus, "status")
         await self._check_own(namespace, request.id)
         await self._instances.heartbeat(namespace, request.id, reported=request.status)
         return pb.HeartbeatResponse()
@@ -70,7 +70,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
     async def ListInstances(
         self, request: pb.ListInstancesRequest, context: Context
     ) -> pb.ListInstancesResponse:
-        known_choices(request.statuses, pb.InstanceStatus, "statuses")
+        check_enum_values(request.statuses, pb.InstanceStatus, "statuses")
         wanted = Filter(
             namespace=namespace_of(request),
             name=request.name,
@@ -82,7 +82,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
             wanted,
             size=request.page_size,
             token=request.page_token,
-            list_name=list_of(request),
+            list_name=list_key(request),
         )
         return pb.ListInstancesResponse(instances=page, next_page_token=token)
 

@@ -1,6 +1,7 @@
 """The text that `flowmesh dev` prints once everything runs."""
 
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from flowmesh import core
@@ -8,7 +9,7 @@ from flowmesh.embedded import EmbeddedServers
 from flowmesh.runtime import Process
 
 TRY = """\
-  curl -s {http}/api/v1/workflows -H 'content-type: application/yaml' --data-binary '
+  {curl} -s {http}/api/v1/workflows -H 'content-type: application/yaml' --data-binary '
   apiVersion: workflow.io/v1
   kind: Workflow
   metadata: {{name: hello}}
@@ -19,8 +20,16 @@ TRY = """\
         input: {{source: "Hello {{{{input.name}}}}", pipeline: [{{operation: uppercase}}]}}
     output: {{said: "{{{{tasks.shout.output}}}}"}}
   '
-  curl -s {http}/api/v1/workflows/hello/execute -H 'content-type: application/json' \\
+  {curl} -s {http}/api/v1/workflows/hello/execute -H 'content-type: application/json' \\
     -d '{{"input": {{"name": "Ada"}}}}'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The data of a suite: whether it is temporary, and the certificate of its authority."""
+
+    ephemeral: bool
+    authority: str = ""
 
 
 def dev_banner(
@@ -28,15 +37,15 @@ def dev_banner(
     servers: EmbeddedServers,
     away: Container[str],
     processes: Iterable[dict[str, Any]],
+    data: Kept,
     *,
     took_s: float,
-    ephemeral: bool,
 ) -> str:
     """Return the addresses and their state, the places of the data, and a first command."""
     settings = process.settings
-    http = f"http://{settings.host}:{process.http_port}"
+    http = f"{process.scheme}://{settings.host}:{process.http_port}"
     folder = settings.data_dir
-    kept = "removed at exit" if ephemeral else "kept"
+    kept = "removed at exit" if data.ephemeral else "kept"
     own = servers.pids()
 
     def place(name: str) -> str:
@@ -53,9 +62,11 @@ def dev_banner(
         ("NATS JetStream", place("nats"), "events of the last 24 hours"),
         ("Redis", place("redis"), "service instances; no durable data"),
         ("logs of servers", f"{folder}/logs", ""),
+        *([("CA certificate", data.authority, "trusted by clients")] if data.authority else []),
         ("addresses, pids", f"{folder}/dev.json", ""),
     )
     lines = [f"Flowmesh is ready after {took_s:.1f} s. Data: {folder} ({kept}).", ""]
     lines += [f"  {name:<16} {where}{'   ' + what if what else ''}" for name, where, what in rows]
-    lines += ["", "Try:", TRY.format(http=http), "", "Ctrl-C stops everything."]
+    curl = f"curl --cacert {data.authority}" if data.authority else "curl"
+    lines += ["", "Try:", TRY.format(http=http, curl=curl), "", "Ctrl-C stops everything."]
     return "\n".join(lines)

@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.embedded.nats import free_port
 from flowmesh.runtime import Settings
+from flowmesh.suite.certificates import SuiteCertificates
 from flowmesh.suite.files import data_folder, print_line, write_private
 from flowmesh.suite.ports import check_port
 from flowmesh.suite.processes import Member, Processes
@@ -44,6 +46,10 @@ def layout(settings: Settings, *, orchestrators: int, workers: int) -> list[Memb
 async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -> None:
     """Run the cluster until a signal. Raises ServerFailed if a process does not start."""
     members = layout(settings, orchestrators=orchestrators, workers=workers)
+    certificates = None
+    if settings.certs:
+        certificates = SuiteCertificates(Path(settings.certs), settings)
+        members = certificates.of_members(members)
     for member in members:
         check_port("HTTP", settings.host, member.http_port)
         check_port("gRPC", settings.host, member.grpc_port)
@@ -52,7 +58,12 @@ async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -
         wanted = [name for name in SERVERS if not getattr(settings, name)]
         servers = await stack.enter_async_context(EmbeddedServers(folder, only=wanted))
         addresses = {name: getattr(servers, name) for name in wanted}
-        cluster = Cluster(settings.model_copy(update=addresses), servers, members)
+        cluster = Cluster(
+            settings.model_copy(update=addresses),
+            servers,
+            members,
+            authority=str(certificates.authority) if certificates else "",
+        )
         stack.push_async_callback(cluster.stop)
         await cluster.start()
         print_line(cluster.table())
@@ -62,7 +73,15 @@ async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -
 class Cluster:
     """The processes and the file with their addresses."""
 
-    def __init__(self, settings: Settings, servers: EmbeddedServers, members: list[Member]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        servers: EmbeddedServers,
+        members: list[Member],
+        *,
+        authority: str = "",
+    ) -> None:
+        self._authority = authority
         self._settings = settings
         self._servers = servers
         self._file = servers.data_dir.path / CLUSTER_FILE
@@ -95,6 +114,7 @@ class Cluster:
                 "pid": os.getpid(),
                 "http": rows[0]["http"],
                 "grpc": rows[0]["grpc"],
+                "ca": self._authority,
                 "processes": rows,
                 "servers": self._servers.pids(),
                 "postgres": self._settings.postgres,
@@ -114,6 +134,7 @@ class Cluster:
         lines += [
             "",
             f"gRPC: {rows[0]['grpc']}, all services",
+            *([f"CA: {self._authority}, trusted by clients"] if self._authority else []),
             f"REST: {rows[0]['http']}   Ctrl-C stops everything.",
         ]
         return "\n".join(lines)

@@ -34,6 +34,7 @@ HttpPort = Annotated[int, _from("HTTP_PORT")]
 GrpcPort = Annotated[int, _from("GRPC_PORT")]
 AuthFlag = Annotated[Auth, _from("AUTH")]
 KeyFile = Annotated[str, _from("KEY_FILE", shown=False)]
+Certs = Annotated[str, _from("CERTS", shown=False)]
 Host = Annotated[str, _from("HOST")]
 HttpHosts = Annotated[str, _from("HTTP_HOSTS")]
 Postgres = Annotated[str, _from("POSTGRES", shown=False)]
@@ -58,6 +59,7 @@ def dev(
     auth: AuthFlag = "open",
     key_file: KeyFile = "",
     open_to_network: Annotated[bool, Parameter(negative="")] = False,
+    tls: Annotated[bool, Parameter(negative="")] = False,
     http_hosts: HttpHosts = LOCAL_HOSTS,
     postgres: Postgres = "",
     nats: Nats = "",
@@ -67,8 +69,6 @@ def dev(
     otlp_endpoint: OtlpEndpoint = "",
 ) -> int:
     """Start the whole suite on this machine: servers, services, REST and gRPC in one process.
-
-    More orchestrators and worker services than one run beside it, each a process of its own.
 
     Parameters
     ----------
@@ -94,6 +94,8 @@ def dev(
         Key file of a closed installation, made by `flowmesh identity init`.
     open_to_network
         Listen on another address than this machine's own although everything is open.
+    tls
+        Speak TLS on both ports, with an authority in `certs` of the data directory.
     http_hosts
         Host names that HTTP requests may name beside localhost and IP addresses, separated by
         commas; * is any.
@@ -107,7 +109,7 @@ def dev(
         host:port of an OTLP/gRPC collector for traces.
     """
     flags: dict[str, Any] = dict(locals())
-    own = {name: flags.pop(name) for name in ("ephemeral", "orchestrators", "workers")}
+    own = {name: flags.pop(name) for name in ("ephemeral", "orchestrators", "workers", "tls")}
     if not flags.pop("open_to_network") and _is_exposed(auth, host):
         return _fail(_EXPOSED.format(host=host))
     from flowmesh.suite.dev import run_dev
@@ -127,6 +129,7 @@ def serve(
     advertise: str | None = None,
     auth: AuthFlag = "closed",
     key_file: str | None = None,
+    certs: str | None = None,
     data_dir: str | None = None,
     egress: Egress | None = None,
     log_level: str | None = None,
@@ -159,6 +162,8 @@ def serve(
         closed: each call needs a credential; open: every caller may do everything.
     key_file
         Key file of the installation, made by `flowmesh identity init`.
+    certs
+        Folder of the certificate of this process, made by `flowmesh certs issue service`.
     data_dir
         Folder for what this process keeps.
     egress
@@ -192,6 +197,7 @@ def cluster(
     redis: Redis = "",
     auth: AuthFlag = "closed",
     key_file: KeyFile = "",
+    certs: Certs = "",
     http_hosts: HttpHosts = LOCAL_HOSTS,
     log_level: LogLevel = DEV_LOG_LEVEL,
 ) -> int:
@@ -221,6 +227,8 @@ def cluster(
         closed: each call needs a credential; open: every caller may do everything.
     key_file
         Key file of the installation, made by `flowmesh identity init`.
+    certs
+        Folder of an authority, made if missing: the processes speak TLS and verify each other.
     http_hosts
         Host names that HTTP requests may name beside localhost and IP addresses, separated by
         commas; * is any.
@@ -239,6 +247,7 @@ def cluster(
         redis=redis,
         auth=auth,
         key_file=key_file,
+        certs=certs,
         http_hosts=http_hosts,
         log_level=log_level,
     )

@@ -12,20 +12,27 @@ from pathlib import Path
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.embedded.nats import free_port
 from flowmesh.runtime import Process, Settings
-from flowmesh.suite.banner import dev_banner
+from flowmesh.suite.banner import Kept, dev_banner
+from flowmesh.suite.certificates import SuiteCertificates
 from flowmesh.suite.files import data_folder, print_line, write_private
 from flowmesh.suite.ports import check_port
 from flowmesh.suite.processes import Member, Processes
 from flowmesh.suite.services import CORE, load
 
 DEV_FILE = "dev.json"
+DEV = "dev"
 SERVERS = ("postgres", "nats", "redis")
 # Services of which there may be several, in the order in which they drain.
 SCALED = ("worker", "orchestrator")
 
 
 async def run_dev(
-    settings: Settings, *, ephemeral: bool, orchestrators: int = 1, workers: int = 1
+    settings: Settings,
+    *,
+    ephemeral: bool,
+    orchestrators: int = 1,
+    workers: int = 1,
+    tls: bool = False,
 ) -> None:
     """Run the suite until a signal. Raises StartError or EmbeddedError if it cannot start."""
     started = time.monotonic()
@@ -48,18 +55,23 @@ async def run_dev(
         settings = settings.model_copy(
             update={**addresses, "data_dir": str(data_dir), "data_dir_id": servers.identity}
         )
+        others = _others(orchestrators=orchestrators, workers=workers)
+        authority = ""
+        if tls and not settings.certs:
+            certificates = SuiteCertificates(data_dir / "certs", settings)
+            authority = str(certificates.authority)
+            settings = settings.model_copy(update={"certs": certificates.issue(DEV, DEV)})
+            others = certificates.of_members(others)
         file = data_dir / DEV_FILE
         stack.callback(file.unlink, missing_ok=True)
 
-        others = _others(orchestrators=orchestrators, workers=workers)
-
         async def ready(process: Process) -> None:
-            described = partial(_describe, file, process, servers)
+            described = partial(_describe, file, process, servers, authority)
             processes = Processes(
                 others,
                 settings=settings,
                 data_dir=servers.data_dir,
-                registry=process.address,
+                registry=process.internal_address,
                 changed=lambda: described(processes),
             )
             for service in SCALED:
@@ -72,7 +84,8 @@ async def run_dev(
             _, told = await process.checks.report()
             away = {name for name, answer in told["checks"].items() if answer != "ok"}
             rows = processes.rows()
-            print_line(dev_banner(process, servers, away, rows, took_s=took, ephemeral=ephemeral))
+            kept = Kept(ephemeral=ephemeral, authority=authority)
+            print_line(dev_banner(process, servers, away, rows, kept, took_s=took))
 
         await Process(settings, services).run(ready)
     print_line("Stopped.")
@@ -85,15 +98,22 @@ def _others(*, orchestrators: int, workers: int) -> list[Member]:
     return [Member(name, service, free_port(), free_port()) for name, service in names]
 
 
-def _describe(file: Path, process: Process, servers: EmbeddedServers, processes: Processes) -> None:
+def _describe(
+    file: Path,
+    process: Process,
+    servers: EmbeddedServers,
+    authority: str,
+    processes: Processes,
+) -> None:
     """Write the addresses; again after each restart of a process."""
     settings = process.settings
     write_private(
         file,
         {
             "pid": os.getpid(),
-            "http": f"http://{settings.host}:{process.http_port}",
+            "http": f"{process.scheme}://{settings.host}:{process.http_port}",
             "grpc": process.address,
+            "ca": authority,
             "data_dir": settings.data_dir,
             "postgres": settings.postgres,
             "nats": settings.nats,

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.datadir import DataDir
 from flowmesh.runtime import Settings
+from flowmesh.runtime.clients import GATEWAY
 from flowmesh.runtime.settings import ENV_PREFIX
 
 READY_TIMEOUT_S = 60.0
@@ -25,6 +27,8 @@ class Member:
     service: str
     grpc_port: int
     http_port: int
+    # Folder of its certificate; empty for that of the settings.
+    certs: str = ""
 
 
 class Processes:
@@ -40,7 +44,7 @@ class Processes:
         changed: Callable[[], None],
     ) -> None:
         self._members = members
-        self._host = settings.host
+        self._settings = settings
         self._children = {
             member.name: Child(_program(member, settings, data_dir, registry), changed)
             for member in members
@@ -65,11 +69,20 @@ class Processes:
                 "name": member.name,
                 "service": member.service,
                 "pid": self._children[member.name].pid,
-                "grpc": f"{self._host}:{member.grpc_port}",
-                "http": f"http://{self._host}:{member.http_port}",
+                "grpc": f"{self._settings.host}:{member.grpc_port}",
+                "http": f"{self._scheme(member)}://{self._settings.host}:{member.http_port}",
             }
             for member in self._members
         ]
+
+    def _scheme(self, member: Member) -> str:
+        return "https" if _has_tls(member, self._settings) else "http"
+
+
+def _has_tls(member: Member, settings: Settings) -> bool:
+    """Return whether the HTTP port of a process speaks TLS."""
+    certified = bool(member.certs or settings.certs)
+    return certified or (member.service == GATEWAY and bool(settings.tls_cert))
 
 
 def _program(member: Member, settings: Settings, data_dir: DataDir, registry: str) -> Program:
@@ -80,6 +93,7 @@ def _program(member: Member, settings: Settings, data_dir: DataDir, registry: st
         "grpc_port": member.grpc_port,
         "http_port": member.http_port,
         "data_dir": folder,
+        "certs": member.certs or settings.certs,
         # Addresses and data directory lock belong to the process that starts them.
         "advertise": "",
         "data_dir_id": "",
@@ -90,7 +104,7 @@ def _program(member: Member, settings: Settings, data_dir: DataDir, registry: st
         argv=(sys.executable, "-m", "flowmesh.suite", "serve", member.service),
         folder=folder,
         log=data_dir.path / "logs" / f"{member.name}.log",
-        ready=_probe(settings.host, member.http_port),
+        ready=_probe(settings.host, member.http_port, tls=_has_tls(member, settings)),
         before_start=lambda: None,
         environment={
             **os.environ,
@@ -102,11 +116,17 @@ def _program(member: Member, settings: Settings, data_dir: DataDir, registry: st
     )
 
 
-def _probe(host: str, port: int) -> Callable[[], Awaitable[bool]]:
+def _probe(host: str, port: int, *, tls: bool) -> Callable[[], Awaitable[bool]]:
+    """Return a check of a process on this machine, which needs no proof of the other side."""
+    context = ssl.create_default_context() if tls else None
+    if context is not None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+
     async def ready() -> bool:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(host, port)
+                reader, writer = await asyncio.open_connection(host, port, ssl=context)
                 writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 line = await reader.readline()
                 writer.close()

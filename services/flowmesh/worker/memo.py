@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from flowmesh.cache.aside import Aside
+from flowmesh.cache.optional import OptionalCache
 from flowmesh.executors.base import Attempt, Output
 from flowmesh.executors.memo import MemoRule
 from flowmesh.telemetry import Metrics
@@ -42,14 +42,16 @@ class Memo:
         self._counted = metrics.counter(
             "flowmesh_result_cache_total", "Lookups of cached results, by outcome.", ("outcome",)
         )
-        self._aside = Aside(monotonic_ms, lambda: self._counted.labels("unavailable").inc())
+        self._optional = OptionalCache(
+            monotonic_ms, lambda: self._counted.labels("unavailable").inc()
+        )
 
     async def cached_or_run(
         self, rule: MemoRule, attempt: Attempt, run: Callable[[], Awaitable[Output]]
     ) -> Output:
         """Return the cached result, or run the task and cache its result unless it fails."""
         key = self._prefix + rule.key(attempt)
-        found = await self._aside.asked(lambda: self._store.get(key))
+        found = await self._optional.query(lambda: self._store.get(key))
         if isinstance(found, bytes) and len(found) > _STAMP_BYTES:
             self._counted.labels("hit").inc()
             return self._cached(found)
@@ -59,7 +61,7 @@ class Memo:
             self._counted.labels("too_large").inc()
             return output
         value = self._now_us().to_bytes(_STAMP_BYTES, "big") + output.data
-        await self._aside.asked(lambda: self._store.set(key, value, px=rule.ttl_ms))
+        await self._optional.query(lambda: self._store.set(key, value, px=rule.ttl_ms))
         return output
 
     def _cached(self, found: bytes) -> Output:

@@ -13,7 +13,7 @@ from flowmesh.api.event.v1 import event_service_pb2_grpc
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.event import main
 from flowmesh.event.intake.stream import EventStream
-from flowmesh.rpc import RemoteTarget, fixed
+from flowmesh.rpc import RemoteTarget, channel_to
 from flowmesh.runtime import Process, Runtime, Settings
 
 from .orchestrator import Book, Owner, serve
@@ -66,7 +66,7 @@ class Events:
         """A stub with its own connection, so that readers do not share flow control windows."""
         target = RemoteTarget(f"127.0.0.1:{self._process.grpc_port}")
         self._targets.append(target)
-        return event_service_pb2_grpc.EventServiceStub(fixed(target))
+        return event_service_pb2_grpc.EventServiceStub(channel_to(target))
 
     def metric(self, name: str, **labels: str) -> float:
         return self._process.metrics.registry.get_sample_value(name, labels) or 0.0

@@ -26,7 +26,7 @@ from flowmesh.gateway.backends import backends_of
 from flowmesh.gateway.http.metrics import RequestMetrics
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.rpc import Handlers, LocalTarget
-from flowmesh.rpc.channel import fixed
+from flowmesh.rpc.channel import channel_to
 from flowmesh.runtime import Clock, Runtime
 from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
@@ -85,7 +85,7 @@ class _Stubs:
 
     def __init__(self, handlers: Handlers) -> None:
         self.clock = Clock()
-        self._channel = fixed(LocalTarget(handlers))
+        self._channel = channel_to(LocalTarget(handlers))
 
     def stub(self, stub_class: Any, _service: str) -> Any:
         return stub_class(self._channel)

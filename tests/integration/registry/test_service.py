@@ -12,7 +12,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import FlowmeshError
 from flowmesh.registry import main
-from flowmesh.rpc import RemoteTarget, fixed
+from flowmesh.rpc import RemoteTarget, channel_to
 from flowmesh.runtime import Process, Settings
 
 PATIENCE_S = 20
@@ -39,7 +39,7 @@ async def registry(servers: EmbeddedServers) -> AsyncIterator[Any]:
     async with asyncio.timeout(PATIENCE_S):
         await ready.wait()
     target = RemoteTarget(f"127.0.0.1:{process.grpc_port}")
-    yield registry_service_pb2_grpc.RegistryServiceStub(fixed(target))
+    yield registry_service_pb2_grpc.RegistryServiceStub(channel_to(target))
     await target.close()
     process.stop()
     await task

@@ -14,7 +14,7 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc as pb_grpc
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import TooLarge
-from flowmesh.rpc import RemoteTarget, fixed
+from flowmesh.rpc import RemoteTarget, channel_to
 from flowmesh.runtime import Process, Settings
 from flowmesh.suite.services import load
 
@@ -106,7 +106,7 @@ async def test_a_large_definition_comes_over_grpc(processes: tuple[Process, Proc
     """A gRPC client registers the same, and gets it back whole."""
     _, behind = processes
     target = RemoteTarget(behind.address)
-    stub: Any = pb_grpc.DefinitionServiceStub(fixed(target))
+    stub: Any = pb_grpc.DefinitionServiceStub(channel_to(target))
     source = definition("by-grpc", BYTES_MAX)
     request = pb.RegisterWorkflowRequest(source=source, content_type="application/json")
     answer = await stub.RegisterWorkflow(request, timeout=CALL_TIMEOUT_S)
@@ -128,7 +128,7 @@ async def test_what_is_over_the_limit_is_refused_by_name(
     status, answer = await register(gateway, source)
     assert (status, answer["error"]["reason"]) == (413, "BODY_TOO_LARGE")
     target = RemoteTarget(behind.address)
-    stub: Any = pb_grpc.DefinitionServiceStub(fixed(target))
+    stub: Any = pb_grpc.DefinitionServiceStub(channel_to(target))
     request = pb.RegisterWorkflowRequest(source=source, content_type="application/json")
     with pytest.raises(TooLarge) as refused:
         await stub.RegisterWorkflow(request, timeout=CALL_TIMEOUT_S)

@@ -23,7 +23,7 @@ from flowmesh.egress import OPEN, Egress, Policy
 from flowmesh.executors.builtin import builtin_executors
 from flowmesh.executors.collaborators import Collaborators
 from flowmesh.executors.specs import ReadySpecs
-from flowmesh.rpc import Channel, Handlers, RemoteTarget, fixed
+from flowmesh.rpc import Channel, Handlers, RemoteTarget, channel_to
 from flowmesh.runtime import Clock
 from flowmesh.sandbox import Sandbox
 from flowmesh.telemetry import Metrics, Spans
@@ -120,7 +120,7 @@ class Worker:
         if address not in self._channels:
             target = RemoteTarget(address)
             self._targets.append(target)
-            self._channels[address] = fixed(target)
+            self._channels[address] = channel_to(target)
         return self._channels[address]
 
     def _stream(self, instance_id: str, address: str) -> OrchestratorStream:

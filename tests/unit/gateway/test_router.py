@@ -13,6 +13,8 @@ ROUTER = Router(
         ("GET", "/things/{id}", "get"),
         ("POST", "/things/{id}:stop", "stop"),
         ("GET", "/things/{id}/parts/{part}", "part"),
+        ("GET", "/things/{id}/files", "files"),
+        ("GET", "/things/{id}/files/{path}", "file"),
     ]
 )
 
@@ -27,6 +29,9 @@ ROUTER = Router(
         ("/things/a:b", "/things/{id}", {"id": "a:b"}),
         ("/things/a:b:stop", "/things/{id}:stop", {"id": "a:b"}),
         ("/things/a%2Fb", "/things/{id}", {"id": "a/b"}),
+        ("/things/a/files", "/things/{id}/files", {"id": "a"}),
+        ("/things/a/files/b", "/things/{id}/files/{path}", {"id": "a", "path": "b"}),
+        ("/things/a/files/b//c%2F/", "/things/{id}/files/{path}", {"id": "a", "path": "b//c//"}),
         ("/things/a:stop/parts/b", "/things/{id}/parts/{part}", {"id": "a:stop", "part": "b"}),
     ],
 )
@@ -38,7 +43,7 @@ def test_a_path_finds_its_route(path: str, template: str, params: dict[str, str]
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/", "/things/", "/things/a/", "//things", "/things/a/b", "x"]
+    "path", ["", "/", "/things/", "/things/a/", "//things", "/things/a/b", "x", "/things/a/files/"]
 )
 def test_other_paths_find_nothing(path: str) -> None:
     """Additional slashes, prefixes and empty parameters do not match."""

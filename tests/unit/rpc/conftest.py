@@ -21,8 +21,8 @@ from flowmesh.rpc import (
     LocalTarget,
     RemoteTarget,
     Target,
-    fixed,
-    forwarding,
+    channel_to,
+    forwarding_handlers,
 )
 from flowmesh.telemetry import Metrics
 from tests.unit.rpc.servicers import (
@@ -45,7 +45,7 @@ class Service:
     address: str
 
     def __post_init__(self) -> None:
-        channel: Any = fixed(self.target)
+        channel: Any = channel_to(self.target)
         self.instances: Any = registry_grpc.RegistryServiceStub(channel)
         self.executions: Any = execution_grpc.ExecutionServiceStub(channel)
         self.payloads: Any = execution_grpc.PayloadServiceStub(channel)
@@ -91,7 +91,7 @@ async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
         if place == "forwarded":
             front = Handlers(Metrics())
             for descriptor in SERVICES:
-                methods = forwarding(descriptor, fixed(remote))
+                methods = forwarding_handlers(descriptor, channel_to(remote))
                 front.add_registered_method_handlers(descriptor.full_name, methods)
             remote = await stack.enter_async_context(_serving(front))
         target: Target = LocalTarget(handlers) if place == "local" else remote

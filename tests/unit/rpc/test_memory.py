@@ -11,7 +11,7 @@ import grpc.aio
 import pytest
 
 from flowmesh.errors import FlowmeshError, NotFound
-from flowmesh.rpc import Handlers, LocalTarget, RemoteTarget, fixed
+from flowmesh.rpc import Handlers, LocalTarget, RemoteTarget, channel_to
 from flowmesh.rpc.scope import enter_call, timeout_within
 from flowmesh.rpc.status import STREAM_ENDED
 from flowmesh.telemetry import Metrics
@@ -111,7 +111,7 @@ async def test_a_refused_request_is_released(no_collector: None, where: str, kin
     """Whatever its kind; a hostile client could otherwise fill the memory with them."""
     async with _target(where) as target:
         for _ in range(CALLS):
-            await _refused(fixed(target), kind, where)
+            await _refused(channel_to(target), kind, where)
 
         async def gone() -> bool:
             return not Request.alive

@@ -6,7 +6,7 @@ from typing import Any, cast
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from flowmesh.errors import NotFound
-from flowmesh.rpc import Handlers, LocalTarget, fixed
+from flowmesh.rpc import Handlers, LocalTarget, channel_to
 from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.membership import Membership
 from flowmesh.telemetry import Metrics
@@ -47,7 +47,7 @@ def member(registry: Registry, *ids: str) -> Membership:
     cast(Any, pb_grpc.add_RegistryServiceServicer_to_server)(registry, handlers)
     return Membership(
         directory=Directory(),
-        channel=fixed(LocalTarget(handlers)),
+        channel=channel_to(LocalTarget(handlers)),
         instances=[pb.Instance(id=instance_id, name="demo") for instance_id in ids],
     )
 

@@ -19,7 +19,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.rpc import error_of_refusal
+from flowmesh.rpc import error_of_refused_start
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.calls import Caller, retry_delay_s
 from flowmesh.sdk.client.parts.versions import Version, version_fields
@@ -396,7 +396,7 @@ class Session:
         call = self._calls.get(refused.call_id)
         if call is None:
             return
-        error = error_of_refusal(refused)
+        error = error_of_refused_start(refused)
         overloaded = error.reason == "OVERLOADED"
         if call.in_flight:
             self._window.refused(overloaded=overloaded)

@@ -13,7 +13,7 @@ from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.store import EventStore
 from flowmesh.event.triggers.published import LIFECYCLE, Publisher, check_time
 from flowmesh.jsontext import dump_json
-from flowmesh.rpc import known_choices
+from flowmesh.rpc import check_enum_values
 from flowmesh.views import instant
 
 ONCE_WITHIN_US: Final = 600_000_000
@@ -52,7 +52,7 @@ class AlertServer(alert_service_pb2_grpc.AlertServiceServicer):
     async def RaiseAlert(
         self, request: pb.RaiseAlertRequest, context: Any
     ) -> pb.RaiseAlertResponse:
-        known_choices([request.kind], pb.AlertKind, "kind")
+        check_enum_values([request.kind], pb.AlertKind, "kind")
         if request.kind not in TYPES:
             raise Invalid("REQUEST_INVALID", "kind: ALERT_KIND_SLOWDOWN or ALERT_KIND_RECOVERED")
         event = event_of(request)

@@ -16,7 +16,7 @@ from flowmesh.event.triggers.published import Publisher
 from flowmesh.event.triggers.store import Row, TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
 from flowmesh.expressions import RenderError
-from flowmesh.rpc import last_of, list_of, namespace_of, page_token, valid_id
+from flowmesh.rpc import last_of_token, list_key, namespace_of, page_token, valid_id
 from flowmesh.triggers import Inputs
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class TriggerServer(rpc.TriggerServiceServicer):
         self, request: pb.ListTriggersRequest, context: Any
     ) -> pb.ListTriggersResponse:
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        name = list_of(request)
-        after = orjson.loads(last_of(request.page_token, name) or '["", ""]')
+        name = list_key(request)
+        after = orjson.loads(last_of_token(request.page_token, name) or '["", ""]')
         page, more = await self._store.triggers(
             namespace_of(request),
             workflow=request.workflow_id,
@@ -106,8 +106,8 @@ class TriggerServer(rpc.TriggerServiceServicer):
             count = await self._causes.count(row, request.from_us, request.to_us)
             return pb.ListCausesResponse(count=count)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        name = list_of(request)
-        place = orjson.loads(last_of(request.page_token, name) or "null")
+        name = list_key(request)
+        place = orjson.loads(last_of_token(request.page_token, name) or "null")
         found, place = await self._causes.page(row, request.from_us, request.to_us, place, size)
         return pb.ListCausesResponse(causes=found, next_page_token=_token(name, place))
 

@@ -13,6 +13,9 @@ FORM_FIELDS_MAX = 200
 # Stored values that a response inlines, in all; further ones remain references.
 ANSWER_PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
 PAYLOAD_CHUNK_BYTES = 1024 * 1024
+FILE_BYTES_MAX = 64 * 1024 * 1024
+# Streams within a process hold up to 64 messages.
+FILE_CHUNK_BYTES = 64 * 1024
 INT64_MAX = 2**63 - 1
 ID_CHARACTERS_MAX = 128
 TEXT_CHARACTERS_MAX = 4_096
@@ -23,6 +26,7 @@ SYNC_WAIT_MS_MAX = 30_000
 # Deadline of a call beyond its intended waiting time.
 CALL_SLACK_S = 5.0
 PAYLOAD_CALL_S = 60.0
+FILE_CALL_S = 300.0
 
 PAGE_SIZE_MAX = 1_000
 # Clients of the step-JSON list of workflows do not support paging.

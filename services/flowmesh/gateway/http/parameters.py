@@ -116,6 +116,8 @@ CHANGE = text(CHANGE_CHARACTERS_MAX)
 NODE = text(least=1)
 # The token of an approval link is not checked here: the page reports its problem.
 TOKEN = Kind({"type": "string"}, lambda _, value: value)
+# The remaining segments of a path; its service checks them.
+REST_PATH = Kind({"type": "string"}, lambda _, value: value)
 ID = Kind({"type": "string", "pattern": ID_PATTERN}, checked_id)
 # Optional in queries and headers: an empty value means none.
 OPTIONAL_ID = Kind(

@@ -1,7 +1,8 @@
 """Matching of paths. Literal segments take precedence over parameters, `:verb` over none.
 
 Raw paths are matched segment by segment, so an encoded slash never separates segments. The values
-of parameters are decoded afterwards and checked by the route.
+of parameters are decoded afterwards and checked by the route. A last parameter `{path}` matches
+all remaining segments with their slashes.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
 T = TypeVar("T")
+
+# The parameter that matches all remaining segments.
+REST = "{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class _Branch(Generic[T]):
     parameter: "_Branch[T] | None" = None
     # By the verb after the last segment; "" means none.
     leaves: dict[str, _Leaf[T]] = field(default_factory=dict)
+    # For all remaining segments.
+    rest: "_Leaf[T] | None" = None
 
 
 class Router(Generic[T]):
@@ -55,12 +61,14 @@ class Router(Generic[T]):
             if branch is None:
                 return None
             literal = branch.literals.get(segment)
+            if literal is None and branch.rest is not None:
+                return _rest_match(branch.rest, values, segments[index:])
             if literal is None:
                 # A parameter does not match an empty segment.
                 branch = branch.parameter if segment else None
                 if branch is not None and index == last:
                     segment, verb = _without_verb(segment, branch)
-                values.append(unquote_to_bytes(segment).decode("utf-8", "replace"))
+                values.append(_decoded(segment))
             else:
                 branch = literal
         leaf = branch.leaves.get(verb) if branch is not None else None
@@ -72,16 +80,31 @@ class Router(Generic[T]):
         branch = self._root
         verb = ""
         for segment in template.split("/")[1:]:
-            if segment.startswith("{"):
+            if segment == REST:
+                branch.rest = branch.rest or _Leaf(template, _names(template))
+            elif segment.startswith("{"):
                 _, _, verb = segment.partition("}:")
                 branch.parameter = branch.parameter or _Branch()
                 branch = branch.parameter
             else:
                 branch = branch.literals.setdefault(segment, _Branch())
-        leaf = branch.leaves.setdefault(verb, _Leaf(template, _names(template)))
+        leaf = branch.rest if template.endswith(f"/{REST}") else None
+        leaf = leaf or branch.leaves.setdefault(verb, _Leaf(template, _names(template)))
         if method in leaf.methods:
             raise ValueError(f"{method} {template} is registered twice")
         leaf.methods[method] = target
+
+
+def _rest_match(leaf: _Leaf[T], values: list[str], segments: list[str]) -> Match[T] | None:
+    rest = "/".join(segments)
+    if not rest:
+        return None
+    values.append(_decoded(rest))
+    return Match(leaf.template, leaf.methods, dict(zip(leaf.names, values, strict=True)))
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text).decode("utf-8", "replace")
 
 
 def _without_verb(segment: str, branch: _Branch[T]) -> tuple[str, str]:

@@ -1,7 +1,15 @@
 """The routes: one module per area, each with a table of routes."""
 
 from flowmesh.gateway.http.operation_docs import Route, SocketRoute
-from flowmesh.gateway.routes import directory, docs, limits, link_keys, links, steps, triggers
+from flowmesh.gateway.routes import (
+    directory,
+    docs,
+    limits,
+    link_keys,
+    links,
+    steps,
+    triggers,
+)
 from flowmesh.gateway.routes.definitions import (
     admission,
     dry_runs,
@@ -24,7 +32,7 @@ from flowmesh.gateway.routes.executions import (
     searches,
     stats,
 )
-from flowmesh.gateway.routes.identity import api_keys, auth, members, tenants
+from flowmesh.gateway.routes.identity import api_keys, auth, files, members, tenants
 
 ROUTES: tuple[Route, ...] = (
     *steps.ROUTES,
@@ -55,6 +63,7 @@ ROUTES: tuple[Route, ...] = (
     *tenants.ROUTES,
     *members.ROUTES,
     *api_keys.ROUTES,
+    *files.ROUTES,
     *docs.ROUTES,
 )
 SOCKETS: tuple[SocketRoute, ...] = events.SOCKETS

@@ -9,7 +9,7 @@ from flowmesh.identity.api_keys import ApiKeys, key_role
 from flowmesh.identity.credentials.api_keys import new_id
 from flowmesh.identity.permissions import caller
 from flowmesh.identity.storage.records import ApiKey
-from flowmesh.rpc.pages import last_of, list_of, page_token
+from flowmesh.rpc.pages import last_of_token, list_key, page_token
 
 
 class KeyServer(key_service_pb2_grpc.KeyServiceServicer):
@@ -42,13 +42,13 @@ class KeyServer(key_service_pb2_grpc.KeyServiceServicer):
         self, request: pb.ListApiKeysRequest, context: Any
     ) -> pb.ListApiKeysResponse:
         count = page_size(request.page_size)
-        before = last_of(request.page_token, list_of(request))
+        before = last_of_token(request.page_token, list_key(request))
         found = await self._keys.keys(
             request.project_id, int(before) if before else None, count + 1
         )
         token = ""
         if len(found) > count:
-            token = page_token(list_of(request), str(found[count - 1].created_at_us))
+            token = page_token(list_key(request), str(found[count - 1].created_at_us))
         return pb.ListApiKeysResponse(
             keys=[key_message(each) for each in found[:count]], next_page_token=token
         )

@@ -15,7 +15,7 @@ from flowmesh.identity.api.messages import (
     user_message,
 )
 from flowmesh.identity.members import Members
-from flowmesh.rpc.pages import last_of, list_of, page_token
+from flowmesh.rpc.pages import last_of_token, list_key, page_token
 
 
 class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
@@ -28,14 +28,14 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
         self, request: pb.ListMembersRequest, context: Any
     ) -> pb.ListMembersResponse:
         count = page_size(request.page_size)
-        email, _, level = last_of(request.page_token, list_of(request)).rpartition(" ")
+        email, _, level = last_of_token(request.page_token, list_key(request)).rpartition(" ")
         found = await self._members.members(
             level_of(request.level), request.level_id, email, int(level or 0), count + 1
         )
         token = ""
         if len(found) > count:
             last = found[count - 1]
-            token = page_token(list_of(request), f"{last.user.email} {int(last.level)}")
+            token = page_token(list_key(request), f"{last.user.email} {int(last.level)}")
         return pb.ListMembersResponse(
             members=[member_message(each) for each in found[:count]], next_page_token=token
         )
@@ -70,9 +70,9 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
         count = page_size(request.page_size)
-        after = last_of(request.page_token, list_of(request))
+        after = last_of_token(request.page_token, list_key(request))
         found = await self._members.users(request.company_id, after, count + 1)
-        token = page_token(list_of(request), found[count - 1].email) if len(found) > count else ""
+        token = page_token(list_key(request), found[count - 1].email) if len(found) > count else ""
         return pb.ListUsersResponse(
             users=[user_message(each) for each in found[:count]], next_page_token=token
         )

@@ -2,6 +2,7 @@
 
 from flowmesh.api.identity.v1 import (
     auth_service_pb2,
+    file_service_pb2,
     key_service_pb2,
     member_service_pb2,
     principal_pb2,
@@ -19,6 +20,7 @@ from flowmesh.identity.storage.records import (
     Member,
     Organization,
     Project,
+    StoredFile,
     User,
 )
 
@@ -118,6 +120,18 @@ def key_message(key: ApiKey) -> key_service_pb2.ApiKey:
         expires_at_us=key.expires_at_us,
         last_used_at_us=key.last_used_at_us,
         created_by=key.created_by,
+    )
+
+
+def file_message(file: StoredFile) -> file_service_pb2.File:
+    return file_service_pb2.File(
+        path=file.path,
+        version=file.version,
+        size_bytes=file.size_bytes,
+        digest=file.digest.hex(),
+        media_type=file.media_type,
+        created_at_us=file.created_at_us,
+        created_by=file.created_by,
     )
 
 

@@ -12,7 +12,7 @@ from flowmesh.identity.api.messages import (
 )
 from flowmesh.identity.storage.records import Company, Organization, Project
 from flowmesh.identity.tenants import Tenants
-from flowmesh.rpc.pages import last_of, list_of, page_token
+from flowmesh.rpc.pages import last_of_token, list_key, page_token
 
 
 class TenantServer(tenant_service_pb2_grpc.TenantServiceServicer):
@@ -139,11 +139,11 @@ class TenantServer(tenant_service_pb2_grpc.TenantServiceServicer):
 
 
 def _after(request: Any) -> str:
-    return last_of(request.page_token, list_of(request))
+    return last_of_token(request.page_token, list_key(request))
 
 
 def _next(
     request: Any, found: list[Company] | list[Organization] | list[Project], count: int
 ) -> str:
     """Return the token of the next page if one entry more than a page was found."""
-    return page_token(list_of(request), found[count - 1].slug) if len(found) > count else ""
+    return page_token(list_key(request), found[count - 1].slug) if len(found) > count else ""

@@ -1,7 +1,7 @@
 """Rows of the identity schema as values. Times are microseconds since 1970, 0 for none."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
@@ -230,6 +230,64 @@ class SigningKey:
     @classmethod
     def of(cls, row: Row) -> "SigningKey":
         return cls(row["kid"], row["public_key"], row["sealed_key"], row["signs"], row["ends_soon"])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A version of a workspace file."""
+
+    path: str
+    version: int
+    # The row of its content.
+    content: int
+    size_bytes: int
+    digest: bytes
+    media_type: str
+    created_by: str
+    created_at_us: int
+
+    @classmethod
+    def of(cls, row: Row) -> "StoredFile":
+        return cls(
+            row["path"],
+            row["version"],
+            row["content"],
+            row["size_bytes"],
+            row["digest"],
+            row["media_type"],
+            row["created_by"],
+            micros(row["created_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Upper bounds of a project, or its use in the same fields; 0 is unlimited."""
+
+    starts_per_second: int = 0
+    running_executions: int = 0
+    executions_per_day: int = 0
+    definitions: int = 0
+    file_bytes: int = 0
+    api_keys: int = 0
+
+    @classmethod
+    def of(cls, row: Row) -> "Quota":
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The executions that started in an hour."""
+
+    hour_us: int
+    started: int
+    completed: int
+    failed: int
+
+    @classmethod
+    def of(cls, row: Row) -> "Usage":
+        return cls(micros(row["hour"]), row["started"], row["completed"], row["failed"])
 
 
 def micros(instant: datetime | None) -> int:

@@ -27,7 +27,7 @@ from flowmesh.orchestrator.storage.histories import Histories
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.payloads import CHUNK_BYTES, Payloads
 from flowmesh.orchestrator.storage.stores.outbox_store import OutboxStore
-from flowmesh.rpc import known_choices, namespace_of
+from flowmesh.rpc import check_enum_values, namespace_of
 
 OUTBOX_POSITIONS_DEFAULT = 100
 OUTBOX_POSITIONS_MAX = 1_000
@@ -164,7 +164,7 @@ class PartitionServer(pb_grpc.PartitionServiceServicer):
             await deliveries.join(message, forwarded=True)
             return pb.DeliverMessageResponse()
         status = message.outcome.status
-        known_choices([status], execution_pb2.ExecutionStatus, "message.outcome.status")
+        check_enum_values([status], execution_pb2.ExecutionStatus, "message.outcome.status")
         await deliveries.outcome(message, forwarded=True)
         return pb.DeliverMessageResponse()
 

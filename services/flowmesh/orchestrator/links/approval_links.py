@@ -19,7 +19,7 @@ from flowmesh.orchestrator.model.errors import node_not_found
 from flowmesh.orchestrator.operations.approvals import pending_approval
 from flowmesh.orchestrator.operations.control import Control, valid_text
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
-from flowmesh.rpc import known_choices, namespace_of
+from flowmesh.rpc import check_enum_values, namespace_of
 
 MINUTE_US = 60_000_000
 DAY_US = 24 * 60 * MINUTE_US
@@ -48,7 +48,7 @@ class ApprovalLinks:
         self._base_url = base_url
 
     async def create(self, request: pb.CreateApprovalLinkRequest) -> pb.CreateApprovalLinkResponse:
-        known_choices([request.scope], pb.LinkScope, "scope")
+        check_enum_values([request.scope], pb.LinkScope, "scope")
         if not 0 <= request.valid_ms <= VALID_MS_MAX:
             days = VALID_MS_MAX * 1_000 // DAY_US
             raise Invalid("REQUEST_INVALID", f"valid_ms is 0, or up to {days} days")

@@ -9,7 +9,7 @@ from flowmesh.orchestrator.model.messages import approval_message
 from flowmesh.orchestrator.storage.batch import approval_name
 from flowmesh.orchestrator.storage.states import States
 from flowmesh.orchestrator.storage.stores.message_store import MessageStore
-from flowmesh.rpc import last_of, list_of, namespace_of, page_token, wrong_token
+from flowmesh.rpc import invalid_page_token, last_of_token, list_key, namespace_of, page_token
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -24,10 +24,10 @@ class Approvals:
 
     async def page(self, request: pb.ListApprovalsRequest) -> pb.ListApprovalsResponse:
         """Return the approvals of one page of executions, in the order of their start."""
-        size, name = min(request.page_size or PAGE_DEFAULT, PAGE_MAX), list_of(request)
-        after = last_of(request.page_token, name)
+        size, name = min(request.page_size or PAGE_DEFAULT, PAGE_MAX), list_key(request)
+        after = last_of_token(request.page_token, name)
         if after and partition_of(after) is None:
-            raise wrong_token()
+            raise invalid_page_token()
         names = None
         if request.assignee:
             names = [approval_name(request.assignee), approval_name("")]

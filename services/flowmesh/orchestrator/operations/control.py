@@ -40,7 +40,7 @@ from flowmesh.orchestrator.operations.start_calls import StartCalls
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.plan import Plan, RenderError, decode, decode_if_json
-from flowmesh.rpc import known_choices, namespace_of
+from flowmesh.rpc import check_enum_values, namespace_of
 from flowmesh.telemetry import current_traceparent
 
 NAME_MAX = 256
@@ -79,7 +79,7 @@ class Control:
 
     async def steer(self, request: pb.SteerNodeRequest, *, forwarded: bool) -> int:
         """Apply an action to a node; return the sequence of the last event."""
-        known_choices([request.action], execution_pb2.NodeAction, "action")
+        check_enum_values([request.action], execution_pb2.NodeAction, "action")
         check_text(request.reason, "reason", TEXT_MAX)
         if not request.action:
             raise Invalid("REQUEST_INVALID", "action is required")

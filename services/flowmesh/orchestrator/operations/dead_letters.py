@@ -9,7 +9,7 @@ from flowmesh.engine import State, tries
 from flowmesh.orchestrator.dispatch.statistics.workflow_stats import given_up
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.storage.states import States
-from flowmesh.rpc import list_of, namespace_of
+from flowmesh.rpc import list_key, namespace_of
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -33,7 +33,7 @@ class DeadLetters:
                 page_size=min(request.page_size or PAGE_DEFAULT, PAGE_MAX),
                 page_token=request.page_token,
             ),
-            list_of(request),
+            list_key(request),
         )
         ids = [each.execution_id for each in listed.executions]
         found = await self._states.load(ids)

@@ -19,7 +19,7 @@ from flowmesh.orchestrator.limits.rules import Kind, kind_of, rule_name, rule_pa
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.stores.limit_store import LimitRow, LimitStore
-from flowmesh.rpc import known_choices, namespace_of, valid_id
+from flowmesh.rpc import check_enum_values, namespace_of, valid_id
 
 CONCURRENCY_MAX = 1_000_000
 RATE_MAX = 1_000_000.0
@@ -305,7 +305,7 @@ def _wrong(field: str, message: str) -> Invalid:
 
 
 def _subject(kind: Kind, subject: str) -> str:
-    known_choices([kind], pb.LimitKind, "kind")
+    check_enum_values([kind], pb.LimitKind, "kind")
     if kind == pb.LIMIT_KIND_UNSPECIFIED:
         raise _wrong("kind", "kind is required: a namespace, a workflow, a task type …")
     if kind == pb.LIMIT_KIND_NAMESPACE:

@@ -15,7 +15,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, Unavailable
 from flowmesh.orchestrator.model.commands import Started
-from flowmesh.rpc import error_of_refusal
+from flowmesh.rpc import error_of_refused_start
 
 M = TypeVar("M")
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Peer:
         for refused in response.refused:
             for future in self._waiting_for(refused.call_id):
                 if not future.done():
-                    future.set_exception(error_of_refusal(refused))
+                    future.set_exception(error_of_refused_start(refused))
         for result in response.results:
             for future in self._waiting_for(result.call_id):
                 if not future.done():

@@ -15,13 +15,13 @@ from flowmesh.filters import Order, parse_filter, parse_groups, parse_order, sta
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.search.filter_sql import Where
 from flowmesh.rpc import (
-    known_choices,
-    last_of,
-    list_of,
+    check_enum_values,
+    invalid_page_token,
+    last_of_token,
+    list_key,
     namespace_of,
     page_token,
     valid_id,
-    wrong_token,
 )
 
 PAGE_DEFAULT = 100
@@ -134,11 +134,11 @@ class PageQuery:
 
     def __init__(self, request: pb.ListExecutionsRequest, now_us: int, list_name: str = "") -> None:
         self.size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
-        known_choices(request.statuses, execution_pb2.ExecutionStatus, "statuses")
+        check_enum_values(request.statuses, execution_pb2.ExecutionStatus, "statuses")
         self.order: Order = parse_order(request.order_by)
         self.where = Where(namespace_of(request))
         found = [conditions(self.where, request.filter, now_us), *self._fields(request)]
-        self._list = list_name or list_of(request)
+        self._list = list_name or list_key(request)
         join, key = self._key()
         if request.page_token:
             before = self._place(request.page_token)
@@ -197,14 +197,14 @@ class PageQuery:
     def _place(self, token: str) -> list[object]:
         key: object = None
         with contextlib.suppress(msgspec.DecodeError):
-            key = msgspec.json.decode(last_of(token, self._list))
+            key = msgspec.json.decode(last_of_token(token, self._list))
         kinds = self._kinds()
         if not isinstance(key, list) or len(key) != len(kinds):
-            raise wrong_token()
+            raise invalid_page_token()
         place = [float("-inf") if part is None else part for part in key]
         fits = all(isinstance(part, _PYTHON[kind]) for part, kind in zip(place, kinds, strict=True))
         if not fits or partition_of(str(place[-1])) is None or "\0" in str(place):
-            raise wrong_token()
+            raise invalid_page_token()
         return place
 
 

@@ -7,7 +7,7 @@ from the rows and applied. Nothing depends on the cache.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowmesh.cache.aside import Aside
+from flowmesh.cache.optional import OptionalCache
 from flowmesh.engine import State
 from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.telemetry import Metrics
@@ -49,14 +49,16 @@ class FinishedStates:
             "Lookups of cached states of ended executions, by outcome.",
             ("outcome",),
         )
-        self._aside = Aside(monotonic_ms, lambda: self._counted.labels("unavailable").inc())
+        self._optional = OptionalCache(
+            monotonic_ms, lambda: self._counted.labels("unavailable").inc()
+        )
 
     async def kept(self, execution_ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
         """Return sequence and snapshot of the cached executions."""
         if not self._seconds or not execution_ids:
             return {}
         keys = [self._prefix + execution_id for execution_id in execution_ids]
-        bodies: list[Any] = await self._aside.asked(lambda: self._cache.mget(keys)) or []
+        bodies: list[Any] = await self._optional.query(lambda: self._cache.mget(keys)) or []
         found = {
             execution_id: (int.from_bytes(body[:_SEQUENCE_BYTES], "big"), body[_SEQUENCE_BYTES:])
             for execution_id, body in zip(execution_ids, bodies, strict=False)
@@ -80,9 +82,9 @@ class FinishedStates:
                 self._bytes_left -= len(body)
                 value = state.sequence.to_bytes(_SEQUENCE_BYTES, "big") + body
                 pipeline.set(self._prefix + state.execution_id, value, ex=self._seconds)
-        await self._aside.asked(pipeline.execute)
+        await self._optional.query(pipeline.execute)
 
     async def forget(self, execution_id: str) -> None:
         """Remove a state; if Redis does not answer, the entry expires."""
         if self._seconds:
-            await self._aside.asked(lambda: self._cache.delete(self._prefix + execution_id))
+            await self._optional.query(lambda: self._cache.delete(self._prefix + execution_id))

@@ -6,7 +6,7 @@ from flowmesh.engine.state.state import EXECUTION_COMPLETED
 from flowmesh.orchestrator.model.errors import execution_not_found
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
-from flowmesh.rpc import after_of, namespace_of
+from flowmesh.rpc import after_sequence, namespace_of
 
 PAGE_DEFAULT = 1_000
 PAGE_MAX = 10_000
@@ -30,7 +30,7 @@ class Histories:
             raise execution_not_found(request.execution_id)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
         response = pb.ListHistoryEventsResponse()
-        after, weight, more = after_of(request), 0, True
+        after, weight, more = after_sequence(request), 0, True
         while more and len(response.events) < size and weight < PAGE_BYTES_MAX:
             rows = await self._store.history_page(
                 row.id, row.start_day, after=after, rows_max=ROWS_AT_ONCE

@@ -36,6 +36,23 @@ IDENTITY = (
         "REQUEST_INVALID",
         "identity",
     ),
+    Limit("workspace file", identity.FILE_BYTES_MAX, "bytes", "FILE_TOO_LARGE", "identity"),
+    Limit(
+        "path of a workspace file",
+        identity.FILE_PATH_BYTES_MAX,
+        "bytes",
+        "FILE_PATH_INVALID",
+        "identity",
+    ),
+    Limit(
+        "segment of the path of a workspace file",
+        identity.FILE_NAME_BYTES_MAX,
+        "bytes",
+        "FILE_PATH_INVALID",
+        "identity",
+    ),
+    Limit("value of a quota", identity.QUOTA_MAX, "", "REQUEST_INVALID", "identity"),
+    Limit("hours of a usage report", identity.USAGE_HOURS_MAX, "h", "REQUEST_INVALID", "identity"),
     Limit(
         "delay after failed logins",
         identity.DELAY_S_MAX,

@@ -64,7 +64,9 @@ class FileServiceServicer:
     def PutFile(self, request_iterator, context):
         """Stores a new version of a file; the first message names it.
 
+        NOT_FOUND / PROJECT_NOT_FOUND
         INVALID_ARGUMENT / FILE_PATH_INVALID       absolute, with `..`, control characters or above 1,024 bytes
+        ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
         RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
         RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
         """

@@ -36,7 +36,9 @@ class FileServiceStub:
     PutFile: _grpc.StreamUnaryMultiCallable[_file_service_pb2.PutFileRequest, _file_service_pb2.PutFileResponse]
     """Stores a new version of a file; the first message names it.
 
+      NOT_FOUND / PROJECT_NOT_FOUND
       INVALID_ARGUMENT / FILE_PATH_INVALID       absolute, with `..`, control characters or above 1,024 bytes
+      ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
       RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
       RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
     """
@@ -61,7 +63,9 @@ class FileServiceAsyncStub(FileServiceStub):
     PutFile: _aio.StreamUnaryMultiCallable[_file_service_pb2.PutFileRequest, _file_service_pb2.PutFileResponse]  # type: ignore[assignment]
     """Stores a new version of a file; the first message names it.
 
+      NOT_FOUND / PROJECT_NOT_FOUND
       INVALID_ARGUMENT / FILE_PATH_INVALID       absolute, with `..`, control characters or above 1,024 bytes
+      ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
       RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
       RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
     """
@@ -89,7 +93,9 @@ class FileServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_file_service_pb2.PutFileResponse, _abc.Awaitable[_file_service_pb2.PutFileResponse]]:
         """Stores a new version of a file; the first message names it.
 
+          NOT_FOUND / PROJECT_NOT_FOUND
           INVALID_ARGUMENT / FILE_PATH_INVALID       absolute, with `..`, control characters or above 1,024 bytes
+          ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
           RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
           RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
         """

@@ -13,7 +13,7 @@ AWAY_MS = 1_000
 T = TypeVar("T")
 
 
-class Aside:
+class OptionalCache:
     """Asks, and counts by `failed` what is not answered."""
 
     def __init__(self, monotonic_ms: Callable[[], float], failed: Callable[[], None]) -> None:
@@ -21,7 +21,7 @@ class Aside:
         self._failed = failed
         self._away_until_ms = 0.0
 
-    async def asked(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+    async def query(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """The answer, or None."""
         if self._monotonic_ms() < self._away_until_ms:
             return None

@@ -1,0 +1,56 @@
+"""Quotas of projects and their use per hour as rows."""
+
+from dataclasses import asdict
+
+from flowmesh.identity.storage.database import Database
+from flowmesh.identity.storage.records import Project, Quota, Usage, instant
+
+
+class QuotaStore:
+    """Reads and single-statement changes of quotas. A project without one is unlimited."""
+
+    def __init__(self, database: Database) -> None:
+        self._sql, self._pool = database.sql, database.pool
+
+    async def of_project(self, project: str) -> Quota:
+        row = await self._sql.quota(self._pool, project=project)
+        return Quota.of(row) if row else Quota()
+
+    async def of_namespace(self, namespace: str) -> Quota:
+        row = await self._sql.quota_of_namespace(self._pool, namespace=namespace)
+        return Quota.of(row) if row else Quota()
+
+    async def by_namespace(self, after: str, count: int) -> list[tuple[str, Quota]]:
+        """Return quotas with their namespaces, in the order of these."""
+        rows = self._sql.quotas(self._pool, after=after, count=count)
+        return [(row["namespace"], Quota.of(row)) async for row in rows]
+
+    async def set(self, project: str, quota: Quota, changed_by: str) -> None:
+        await self._sql.set_quota(
+            self._pool, project=project, changed_by=changed_by, **asdict(quota)
+        )
+
+    async def set_usage(self, project: str, usage: Usage) -> None:
+        """Store the use of an hour; a count that was greater before is kept."""
+        await self._sql.set_usage(
+            self._pool,
+            project=project,
+            hour=instant(usage.hour_us),
+            started=usage.started,
+            completed=usage.completed,
+            failed=usage.failed,
+        )
+
+    async def usage(self, project: str, since_us: int) -> list[Usage]:
+        """Return the use per hour since a time, newest first."""
+        rows = self._sql.usage(self._pool, project=project, since=instant(since_us))
+        return [Usage.of(row) async for row in rows]
+
+    async def delete_usage(self, days: int) -> None:
+        """Delete the use of hours before this number of days."""
+        await self._sql.delete_usage(self._pool, days=days)
+
+    async def projects(self, after: str, count: int) -> list[Project]:
+        """Return the projects of all organizations, by id."""
+        rows = self._sql.projects_by_id(self._pool, after=after, count=count)
+        return [Project.of(row) async for row in rows]

@@ -1,0 +1,1 @@
+"""Files and quotas of projects."""

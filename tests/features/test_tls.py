@@ -1,0 +1,218 @@
+"""Closed suites that speak TLS: the ports of the gateway, and the calls between processes."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from flowmesh.access.keys import read_key_file
+from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
+from flowmesh.api.execution.v1 import execution_service_pb2 as executions
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc
+from flowmesh.api.identity.v1 import auth_service_pb2
+from flowmesh.certificates import Authority, Request, issue
+from flowmesh.runtime.access import IDENTITY
+from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.polling import until
+from tests.features.closed import Caller, Closed, closed_suite
+from tests.features.commands import command
+from tests.features.test_closed import WORKFLOW
+
+pytestmark = [pytest.mark.long]
+
+CALLS_PER_S = 200
+CALLS_S = 10
+# Each opens a connection, and with it a handshake with the latest certificate.
+FRESH_EVERY = 20
+RENEWALS = 4
+
+
+@pytest.fixture(scope="module")
+async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
+    folder = tmp_path_factory.mktemp("tls")
+    async with closed_suite(
+        folder, "--certs", str(folder / "certs"), kind=Cluster, FLOWMESH_LOG_LEVEL="info"
+    ) as made:
+        yield made
+
+
+def folder_of(closed: Closed) -> Path:
+    """The folder of the authority."""
+    return Path(closed.suite.about["ca"]).parent
+
+
+@pytest.mark.feature("S3-131")
+async def test_a_closed_cluster_runs_a_workflow_over_encrypted_connections(
+    closed: Closed,
+) -> None:
+    """Every address is TLS; the workflow is started by REST and read by gRPC."""
+    assert all(row["http"].startswith("https://") for row in closed.suite.processes)
+    project = await closed.project("encrypted")
+    editor = await closed.key(project.id, "editor")
+    headers = {"flowmesh_namespace": "encrypted"}
+    status, body = await editor.rest("POST", "/api/v1/workflows", WORKFLOW, **headers)
+    assert status in (200, 201), body
+    status, body = await editor.rest("POST", "/api/v1/workflows/greet/start", {}, **headers)
+    assert status in (200, 201, 202), body
+    stub: Any = execution_service_pb2_grpc.ExecutionServiceStub(editor.channel)
+    ended = await stub.WaitExecution(
+        executions.WaitExecutionRequest(
+            namespace="encrypted", execution_id=body["executionId"], timeout_ms=20_000
+        )
+    )
+    assert ended.ended
+    path = f"/api/v1/executions/{body['executionId']}"
+    status, body = await editor.rest("GET", path, **headers)
+    assert (status, body["status"]) == (200, "completed"), body
+
+
+@pytest.mark.feature("S3-131")
+async def test_processes_behind_the_gateway_refuse_clients_without_a_certificate(
+    closed: Closed,
+) -> None:
+    """Also with the token of a service, and over plain text."""
+    roots = (folder_of(closed) / "ca.pem").read_bytes()
+    request = auth_service_pb2.GetMeRequest()
+    for row in closed.suite.processes:
+        if row["service"] == "gateway":
+            continue
+        for channel in (
+            grpc.aio.secure_channel(row["grpc"], grpc.ssl_channel_credentials(roots)),
+            grpc.aio.insecure_channel(row["grpc"]),
+        ):
+            async with channel:
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await channel.unary_unary(
+                        "/flowmesh.api.identity.v1.AuthService/GetMe",
+                        request_serializer=type(request).SerializeToString,
+                    )(request, timeout=3, metadata=service_token(closed))
+                assert refused.value.code() is grpc.StatusCode.UNAVAILABLE, row["name"]
+
+
+def service_token(closed: Closed) -> tuple[tuple[str, str], ...]:
+    """The token that a thief of the key file could make."""
+    keys = read_key_file(Path(closed.suite.environment["FLOWMESH_KEY_FILE"]))
+    return ((METADATA_KEY, ServiceTokens(key=keys.services, service=IDENTITY).token(None)),)
+
+
+@pytest.mark.feature("S3-131", "S4-62")
+async def test_the_token_of_a_service_counts_for_nothing_at_the_gateway(closed: Closed) -> None:
+    """Its clients have no certificates, so none of them is a service."""
+    stub: Any = execution_service_pb2_grpc.ExecutionServiceStub(Caller(closed.suite, "").channel)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.ListExecutions(
+            executions.ListExecutionsRequest(), metadata=service_token(closed)
+        )
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert "the certificate of a service" in str(refused.value.details())
+
+
+@pytest.mark.feature("S3-131")
+async def test_a_client_certificate_is_no_service(closed: Closed) -> None:
+    """The authority is the same, but the name in the certificate is none of a service."""
+    authority = Authority.open(folder_of(closed))
+    files = issue(authority, Request("client", "ada"), folder_of(closed).parent / "ada")
+    roots, key, chain = (
+        path.read_bytes() for path in (files.authorities or Path(), files.key, files.certificate)
+    )
+    row = next(row for row in closed.suite.processes if row["service"] == "orchestrator")
+    credentials = grpc.ssl_channel_credentials(roots, key, chain)
+    async with grpc.aio.secure_channel(row["grpc"], credentials) as channel:
+        stub: Any = execution_service_pb2_grpc.ExecutionServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.ListExecutions(
+                executions.ListExecutionsRequest(), metadata=service_token(closed)
+            )
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_clients_that_trust_another_authority_are_not_served(
+    closed: Closed, tmp_path: Path
+) -> None:
+    """The gateway has no way to show them a certificate that they accept."""
+    Authority.create(tmp_path)
+    roots = (tmp_path / "ca.pem").read_bytes()
+    credentials = grpc.ssl_channel_credentials(roots)
+    async with grpc.aio.secure_channel(closed.suite.grpc_address, credentials) as channel:
+        stub: Any = execution_service_pb2_grpc.ExecutionServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.ListExecutions(executions.ListExecutionsRequest(), timeout=3)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.feature("S3-131")
+async def test_certificates_are_replaced_under_load_and_no_call_fails(closed: Closed) -> None:
+    """200 calls a second for 10 s, some over new connections, while all certificates change."""
+    kept = closed.owner
+    failures: list[str] = []
+    serials = {await _serial(closed)}
+    renewing = asyncio.create_task(_renew(closed))
+    begins, calls = time.monotonic(), []
+    for number in range(CALLS_PER_S * CALLS_S):
+        caller = kept if number % FRESH_EVERY else closed.caller(kept.credential)
+        calls.append(asyncio.create_task(_noted(caller, number, failures)))
+        await asyncio.sleep(max(0.0, begins + number / CALLS_PER_S - time.monotonic()))
+        if number % CALLS_PER_S == 0:
+            serials.add(await _serial(closed))
+    await asyncio.gather(*calls)
+    await renewing
+
+    async def seen() -> bool:
+        serials.add(await _serial(closed))
+        return len(serials) > RENEWALS // 2
+
+    await until("later certificates are served", seen, within_s=10)
+    assert failures == []
+    log = closed.suite.data_dir / "logs" / "orchestrator-1.log"
+    assert "certificate_loaded" in log.read_text()
+
+
+async def _renew(closed: Closed) -> None:
+    for _ in range(RENEWALS):
+        tokens = ("certs", "renew", "--force", "--dir", str(folder_of(closed)))
+        done = await command(closed.suite, *tokens, addressed=False)
+        assert done.code == 0, done
+        await asyncio.sleep(CALLS_S / RENEWALS)
+
+
+async def _noted(caller: Caller, number: int, failures: list[str]) -> None:
+    """Make a call that crosses two processes, some by REST; note a failure."""
+    try:
+        if number % FRESH_EVERY == FRESH_EVERY // 2:
+            status, body = await caller.rest("GET", "/api/v1/executions?pageSize=1")
+            assert status == 200, body
+        else:
+            stub: Any = execution_service_pb2_grpc.ExecutionServiceStub(caller.channel)
+            await stub.ListExecutions(executions.ListExecutionsRequest(page_size=1), timeout=10)
+    except Exception as error:  # noqa: BLE001 each failure counts
+        failures.append(repr(error))
+
+
+async def _serial(closed: Closed) -> int:
+    """The serial number of the certificate that the gateway shows now."""
+    host, _, port = closed.suite.http_url.removeprefix("https://").rpartition(":")
+    shown = await asyncio.to_thread(ssl.get_server_certificate, (host, int(port)))
+    return hash(shown)
+
+
+@pytest.mark.feature("S3-131")
+async def test_dev_makes_certificates_for_all_of_its_processes(tmp_path: Path) -> None:
+    """`flowmesh dev --tls` with further processes: they reach the first one at another port."""
+    arguments = ("--tls", "--orchestrators", "2", "--workers", "2")
+    async with closed_suite(tmp_path, *arguments) as made:
+        assert made.suite.http_url.startswith("https://")
+        owner = made.owner
+        status, body = await owner.rest("POST", "/api/v1/workflows", WORKFLOW)
+        assert status in (200, 201), body
+        started = [
+            await owner.rest("POST", "/api/v1/workflows/greet/execute", {}) for _ in range(8)
+        ]
+        assert [(status, body["status"]) for status, body in started] == [(200, "completed")] * 8
+        instances = (await owner.rest("GET", "/api/v1/services"))[1]["services"]
+        ports = {each["endpoint"] for each in instances if each["name"] == "registry"}
+        assert ports.isdisjoint({made.suite.grpc_address})
