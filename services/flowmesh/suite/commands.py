@@ -23,9 +23,9 @@ _EXPOSED = (
 )
 
 
-def _from(variable: str, *, shown: bool = True, text: str | None = None) -> Parameter:
+def _from(variable: str, *, shown: bool = True, **more: Any) -> Parameter:
     """A flag with a FLOWMESH_* setting of the same meaning; help hides an empty default."""
-    return Parameter(env_var=f"FLOWMESH_{variable}", show_default=shown, help=text)
+    return Parameter(env_var=f"FLOWMESH_{variable}", show_default=shown, **more)
 
 
 EgressFlag = Annotated[Egress, _from("EGRESS")]
@@ -40,9 +40,9 @@ HttpHosts = Annotated[str, _from("HTTP_HOSTS")]
 Postgres = Annotated[str, _from("POSTGRES", shown=False)]
 Nats = Annotated[str, _from("NATS", shown=False)]
 Redis = Annotated[str, _from("REDIS", shown=False)]
-LogLevel = Annotated[str, _from("LOG_LEVEL", text="debug, info, warning or error.")]
+LogLevel = Annotated[str, _from("LOG_LEVEL", help="debug, info, warning or error.")]
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=PROCESSES_MAX))]
-LogFormat = Annotated[str, _from("LOG_FORMAT", shown=False, text="json or console.")]
+LogFormat = Annotated[str, _from("LOG_FORMAT", shown=False, help="json or console.")]
 OtlpEndpoint = Annotated[str, _from("OTLP_ENDPOINT", shown=False)]
 
 
