@@ -11,10 +11,10 @@ import nats.errors
 import nats.js.errors
 import orjson
 import structlog
-from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.client import JetStreamContext
 
+from flowmesh.bus.addresses import Addresses, NatsClient
 from flowmesh.bus.consumer import Consumer, Message, _nothing
 from flowmesh.bus.traffic import Traffic
 from flowmesh.errors import Unavailable
@@ -48,7 +48,10 @@ class Ack:
 
 
 class Bus:
-    """Publish and consume. Whatever needs the server raises Unavailable while it is away."""
+    """Publish and consume. Whatever needs the server raises Unavailable while it is away.
+
+    Raises ValueError for addresses that are none.
+    """
 
     def __init__(
         self,
@@ -58,14 +61,14 @@ class Bus:
         replicas: int = 1,
         metrics: Metrics | None = None,
     ) -> None:
-        self.client = Client()
+        self.client = NatsClient()
         self.jetstream: JetStreamContext = self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
         # Counts connections, so that a reader can tell that its requests are gone; readers that
         # wait for the server are woken when it counts.
         self.generation = 0
         self.readers: set[asyncio.Event] = set()
         self.traffic = Traffic(metrics or Metrics(), lambda: len(self.readers))
-        self._addresses = addresses.split(",")
+        self._addresses = Addresses.parse(addresses)
         self._replicas = replicas
         self._name = name
         self._callbacks: list[Callback] = []
@@ -265,7 +268,8 @@ class Bus:
     async def _connect(self) -> None:
         self._began = True
         await self.client.connect(
-            self._addresses,
+            self._addresses.servers,
+            tls=self._addresses.tls,
             name=self._name,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,

@@ -82,12 +82,15 @@ class Process:
         )
         self.handlers = Handlers(self.metrics, self.access.wall if self.access else None)
         self.directory = Directory()
-        self.bus = Bus(
-            settings.nats,
-            name="+".join(services),
-            replicas=settings.nats_replicas,
-            metrics=self.metrics,
-        )
+        try:
+            self.bus = Bus(
+                settings.nats,
+                name="+".join(services),
+                replicas=settings.nats_replicas,
+                metrics=self.metrics,
+            )
+        except ValueError as error:
+            raise StartError(str(error)) from error
         self.cache: Redis = open_cache(settings.redis)
         self.drain_callbacks: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self.address = ""

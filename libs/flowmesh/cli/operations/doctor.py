@@ -29,7 +29,7 @@ DISK_BYTES_LOW = 5 * 1024**3
 CLOCK_SKEW_S_MAX = 5.0
 # The longest interval of heartbeats; an older heartbeat is no evidence of a wrong clock.
 HEARTBEAT_AGE_S_MAX = 10.0
-DEFAULT_PORTS = {"postgresql": 5432, "nats": 4222, "redis": 6379}
+DEFAULT_PORTS = {"postgresql": 5432, "nats": 4222, "tls": 4222, "redis": 6379, "rediss": 6379}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def places(address: str) -> list[str]:
     default = DEFAULT_PORTS.get(parts.scheme, 0)
     hosts = parts.netloc.rpartition("@")[2]
     query = urllib.parse.parse_qs(parts.query)
-    if parts.scheme == "nats":
+    if parts.scheme in ("nats", "tls"):
         urls = [one if "://" in one else f"nats://{one}" for one in address.split(",")]
     elif hosts:
         urls = [f"{parts.scheme}://{host}" for host in hosts.split(",")]

@@ -1,0 +1,66 @@
+"""Addresses of NATS servers, and the TLS that they ask for.
+
+`tls://` encrypts. Its files stand behind the address as in those of PostgreSQL: `sslrootcert` has
+the authorities of the servers, `sslcert` and `sslkey` are the certificate of the client.
+"""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import nats.errors
+from nats.aio.client import Client
+
+SECURE = "tls"
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey"})
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Servers, and the context of connections to them; None for plain text."""
+
+    servers: list[str]
+    tls: ssl.SSLContext | None
+
+    @classmethod
+    def parse(cls, text: str) -> "Addresses":
+        """Return the servers of an address; raise ValueError if it is none, without its secrets."""
+        servers, files, schemes = [], {}, set()
+        for address in text.split(","):
+            parts = urlsplit(address)
+            files.update(dict(parse_qsl(parts.query)))
+            schemes.add(parts.scheme)
+            servers.append(parts._replace(query="").geturl() if parts.query else address)
+        if unknown := sorted(files.keys() - _FILES):
+            raise ValueError(f"a NATS address has no parameter {unknown[0]!r}")
+        if SECURE not in schemes:
+            if files:
+                raise ValueError("a NATS address with certificates begins with tls://")
+            return cls(servers, None)
+        if schemes != {SECURE}:
+            raise ValueError("of several NATS addresses either all or none begin with tls://")
+        return cls(servers, _context(files))
+
+
+def _context(files: dict[str, str]) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=files.get("sslrootcert"))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if "sslcert" in files:
+            context.load_cert_chain(files["sslcert"], files.get("sslkey"))
+    except OSError as error:
+        raise ValueError(f"the certificates of the NATS address do not load: {error}") from error
+    return context
+
+
+class NatsClient(Client):
+    """A client that sends no credential in plain text where TLS was asked for.
+
+    The library continues without TLS if the server, or a machine in between, offers none.
+    """
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if initial_connection and "tls" in self.options and not info.get("tls_required"):
+            raise nats.errors.SecureConnWantedError
+        await super()._process_info(info, initial_connection)
