@@ -1,20 +1,36 @@
 """The container file and the compose file, checked without a container engine."""
 
+import ipaddress
 import re
 from itertools import pairwise
 from typing import Any
 
 import promql_parser
+import pytest
 import yaml
 
+from flowmesh.egress.policy import Policy
 from flowmesh.orchestrator.model.ids import PARTITION_COUNT
+from flowmesh.suite.services import CORE
 from tests.tidy import sources
 
-SERVICES = ("definition", "orchestrator", "worker", "event", "registry", "gateway")
+SERVICES = CORE
 SERVERS = ("postgres", "nats", "redis")
 
 CONTAINERFILE = sources.text("deploy/Containerfile")
 COMPOSE: dict[str, Any] = yaml.safe_load(sources.text("deploy/compose.yaml"))
+COMPOSE_TLS: dict[str, Any] = yaml.safe_load(sources.text("deploy/compose.tls.yaml"))
+POLICIES: dict[str, dict[str, Any]] = {
+    policy["metadata"]["name"]: policy
+    for policy in yaml.safe_load_all(sources.text("deploy/kubernetes/network-policy.yaml"))
+}
+PORTS = {"postgresql": 5432, "nats": 4222, "redis": 6379}
+PRIVATE = (
+    "127.0.0.1", "10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+    "192.0.0.8", "198.18.0.1", "224.0.0.1", "255.255.255.255",
+    "::1", "fd00::1", "fe80::1", "64:ff9b::1", "2002::1", "2001::1", "ff02::1",
+)  # fmt: skip
+PART_OF = {"app.kubernetes.io/part-of": "flowmesh"}
 
 
 def _stages() -> dict[str, tuple[str, str]]:
@@ -107,6 +123,85 @@ def test_compose_sets_known_settings() -> None:
     used = set(re.findall(r"\bFLOWMESH_[A-Z_]+", texts))
     used |= {key for entry in _built().values() for key in entry["environment"]}
     assert used <= known
+
+
+def test_compose_is_closed() -> None:
+    """Each service has the key of the installation, and each server wants a password."""
+    for entry in _built().values():
+        settings = entry["environment"]
+        assert settings["FLOWMESH_AUTH"] == "closed"
+        assert settings["FLOWMESH_KEY_FILE"] == "/run/secrets/installation-key"
+        assert entry["secrets"] == ["installation-key"]
+        for server in SERVERS:
+            address = settings[f"FLOWMESH_{server.upper()}"]
+            assert re.search(r"://[^@/]*\$\{\w+:\?[^}]*\}@", address), server
+    assert "FLOWMESH_AUTH=closed" in _stages()["service"][1]
+    services = COMPOSE["services"]
+    assert "${NATS_TOKEN:?choose one}" in services["nats"]["command"]
+    assert "${REDIS_PASSWORD:?choose one}" in services["redis"]["command"]
+
+
+def test_each_container_has_its_own_certificate() -> None:
+    """The overlay mounts a folder of its name, not that of the authority with its key."""
+    assert COMPOSE_TLS["services"].keys() == _built().keys()
+    for name, entry in COMPOSE_TLS["services"].items():
+        assert entry["environment"] == {"FLOWMESH_CERTS": "/certs"}
+        (volume,) = entry["volumes"]
+        assert volume.endswith(f"}}/{name}:/certs:ro")
+
+
+def _ports(rules: list[dict[str, Any]]) -> set[tuple[str, int]]:
+    return {(port["protocol"], port["port"]) for rule in rules for port in rule.get("ports", ())}
+
+
+@pytest.mark.feature("S3-131")
+def test_network_policies_admit_the_ports_of_the_suite_only() -> None:
+    """Services: both ports and the servers; what no rule lists is dropped in both directions."""
+    from flowmesh.runtime import Settings
+
+    fields = Settings.model_fields
+    grpc, http = (("TCP", fields[f"{kind}_port"].default) for kind in ("grpc", "http"))
+    for policy in POLICIES.values():
+        assert policy["apiVersion"] == "networking.k8s.io/v1"
+        assert policy["kind"] == "NetworkPolicy"
+    every = POLICIES["flowmesh-services"]["spec"]
+    assert every["podSelector"] == {"matchLabels": PART_OF}
+    assert every["policyTypes"] == ["Ingress", "Egress"]
+    assert all(rule["from"] for rule in every["ingress"])
+    assert all(rule["to"] for rule in every["egress"])
+    assert _ports(every["ingress"]) == {grpc, http}
+    servers = {("TCP", port) for port in PORTS.values()}
+    assert _ports(every["egress"]) == {grpc, *servers, ("UDP", 53), ("TCP", 53)}
+    gateway = POLICIES["flowmesh-gateway"]["spec"]
+    assert gateway["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
+    assert _ports(gateway["ingress"]) == {grpc, http}
+    for server, port in PORTS.items():
+        spec = POLICIES[f"flowmesh-{server}"]["spec"]
+        assert spec["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": server}
+        (rule,) = spec["ingress"]
+        assert rule["from"] == [{"podSelector": {"matchLabels": PART_OF}}]
+        assert _ports([rule]) == {("TCP", port)}
+
+
+def test_network_policies_keep_tasks_from_private_addresses() -> None:
+    """Whatever the egress policy of the suite refuses is not admitted by the network either."""
+    spec = POLICIES["flowmesh-egress"]["spec"]
+    (expression,) = spec["podSelector"]["matchExpressions"]
+    assert expression["values"] == ["worker", "event"]
+    blocks = [each["ipBlock"] for each in spec["egress"][0]["to"]]
+    policy = Policy.named("public")
+    for private in PRIVATE:
+        assert not policy.admits(private), private
+        assert not any(_admits(block, private) for block in blocks), private
+    for public in ("1.1.1.1", "203.0.114.1", "2606:4700::1111"):
+        assert policy.admits(public)
+        assert any(_admits(block, public) for block in blocks), public
+
+
+def _admits(block: dict[str, Any], address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    excepted = any(found in ipaddress.ip_network(each) for each in block.get("except", ()))
+    return found in ipaddress.ip_network(block["cidr"]) and not excepted
 
 
 def _entries(name: str) -> set[str]:

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import ssl
 import sys
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flowmesh.embedded.child import Child, Program
@@ -13,9 +13,9 @@ from flowmesh.embedded.datadir import DataDir
 from flowmesh.runtime import Settings
 from flowmesh.runtime.clients import GATEWAY
 from flowmesh.runtime.settings import ENV_PREFIX
+from flowmesh.suite.probe import is_ready
 
 READY_TIMEOUT_S = 60.0
-PROBE_TIMEOUT_S = 1.0
 SIGTERM_TIMEOUT_S = 11.0
 
 
@@ -104,7 +104,7 @@ def _program(member: Member, settings: Settings, data_dir: DataDir, registry: st
         argv=(sys.executable, "-m", "flowmesh.suite", "serve", member.service),
         folder=folder,
         log=data_dir.path / "logs" / f"{member.name}.log",
-        ready=_probe(settings.host, member.http_port, tls=_has_tls(member, settings)),
+        ready=partial(is_ready, settings.host, member.http_port, tls=_has_tls(member, settings)),
         before_start=lambda: None,
         environment={
             **os.environ,
@@ -114,24 +114,3 @@ def _program(member: Member, settings: Settings, data_dir: DataDir, registry: st
         stop_timeout_s=SIGTERM_TIMEOUT_S,
         poll_s=0.1,
     )
-
-
-def _probe(host: str, port: int, *, tls: bool) -> Callable[[], Awaitable[bool]]:
-    """Return a check of a process on this machine, which needs no proof of the other side."""
-    context = ssl.create_default_context() if tls else None
-    if context is not None:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-
-    async def ready() -> bool:
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(host, port, ssl=context)
-                writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                line = await reader.readline()
-                writer.close()
-        except (OSError, TimeoutError):
-            return False
-        return b" 200 " in line
-
-    return ready
