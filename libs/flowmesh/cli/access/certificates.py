@@ -1,6 +1,7 @@
 """`flowmesh certs`: the certificate authority of an installation and what it issues."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.common import Written, guarded
+from flowmesh.cli.common import Written, command
 from flowmesh.cli.refusals import Refused
 from flowmesh.extras import needed_by
 
@@ -27,6 +28,7 @@ Hours = Annotated[int, Parameter(validator=Number(gte=1, lte=LIFE_HOURS_MAX))]
 Flag = Annotated[bool, Parameter(negative="")]
 
 
+@command
 def init(*, folder: Folder = FOLDER, cluster: str = "default", common: Written = QUIET) -> int:
     """Create a certificate authority: `ca.pem`, and `ca-key.pem` for its owner only.
 
@@ -38,7 +40,7 @@ def init(*, folder: Folder = FOLDER, cluster: str = "default", common: Written =
         Name of the installation, which the names of its services begin with.
     """
 
-    def work() -> int:
+    with _refusals():
         from flowmesh.certificates import Authority
 
         authority = Authority.create(folder, cluster)
@@ -50,9 +52,8 @@ def init(*, folder: Folder = FOLDER, cluster: str = "default", common: Written =
         output.columns(("", ""), [*rows, ("cluster", authority.cluster)])
         return exit_codes.DONE
 
-    return _guarded(common, work)
 
-
+@command
 def issue(
     kind: Literal["service", "server", "client"],
     *,
@@ -83,7 +84,7 @@ def issue(
         Name of the new folder in it; the name of the certificate by default.
     """
 
-    def work() -> int:
+    with _refusals():
         from flowmesh.certificates import Authority, Request, issue
 
         if kind != "client" and not host:
@@ -96,9 +97,8 @@ def issue(
         files = issue(Authority.open(folder), request, place)
         return _print_all(common, [(place, files.read())])
 
-    return _guarded(common, work)
 
-
+@command
 def renew(*, folder: Folder = FOLDER, force: Flag = False, common: Written = QUIET) -> int:
     """Renew the certificates of an authority of whose life half is over.
 
@@ -110,7 +110,7 @@ def renew(*, folder: Folder = FOLDER, force: Flag = False, common: Written = QUI
         Renew all of them now.
     """
 
-    def work() -> int:
+    with _refusals():
         from flowmesh.certificates import Authority, CertificateFiles, issued, renew
 
         authority = Authority.open(folder)
@@ -121,9 +121,8 @@ def renew(*, folder: Folder = FOLDER, force: Flag = False, common: Written = QUI
             return exit_codes.DONE
         return _print_all(common, found)
 
-    return _guarded(common, work)
 
-
+@command
 def show(*, folder: Folder = FOLDER, common: Written = QUIET) -> int:
     """Show the certificates of an authority.
 
@@ -133,29 +132,24 @@ def show(*, folder: Folder = FOLDER, common: Written = QUIET) -> int:
         Folder of the authority, or of one certificate.
     """
 
-    def work() -> int:
+    with _refusals():
         from flowmesh.certificates import CertificateFiles, issued
 
         places = issued(folder) or [folder]
         found = [(place, CertificateFiles.in_folder(place).read()) for place in places]
         return _print_all(common, found)
 
-    return _guarded(common, work)
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Inside the block, problems of certificates are refusals."""
+    with needed_by("`flowmesh certs`", "server"):
+        from flowmesh.certificates import CertificateError
 
-def _guarded(common: Written, work: Callable[[], int]) -> int:
-    """Run a command; what is wrong with a certificate is one line."""
-
-    def translated() -> int:
-        with needed_by("`flowmesh certs`", "server"):
-            from flowmesh.certificates import CertificateError
-
-            try:
-                return work()
-            except CertificateError as error:
-                raise Refused(str(error), "", exit_codes.FAILED) from error
-
-    return guarded(common, translated)
+        try:
+            yield
+        except CertificateError as error:
+            raise Refused(str(error), "", exit_codes.FAILED) from error
 
 
 def _print_all(common: Written, found: "list[tuple[Path, Certificate]]") -> int:
