@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import orjson
@@ -14,7 +14,7 @@ from flowmesh.definition.checks.checking import NOTHING_CHECKED, Checked, Checke
 from flowmesh.definition.checks.compiled import CompilationCache, SourceText
 from flowmesh.definition.checks.references import References, visible_namespaces
 from flowmesh.definition.notices import Notices
-from flowmesh.definition.registration import applied_of, write
+from flowmesh.definition.registration import applied_of, require_one_workflow, write
 from flowmesh.definition.storage.caching import Cache, CacheMetrics
 from flowmesh.definition.storage.records import (
     NO_AUTHOR,
@@ -55,7 +55,16 @@ SELECTOR_DIGITS_MAX = 12
 class DefinitionCatalog:
     """Workflows and tasks of all namespaces."""
 
-    def __init__(self, *, store: DefinitionStore, notices: Notices, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        store: DefinitionStore,
+        notices: Notices,
+        metrics: Metrics,
+        workflows_max: Callable[[str], int],
+    ) -> None:
+        # The quota of a namespace; 0 is unlimited.
+        self._workflows_max = workflows_max
         self._store = store
         self._notices = notices
         caches = CacheMetrics(metrics)
@@ -114,11 +123,18 @@ class DefinitionCatalog:
             checked = await self.checker.check(namespace, text)
             refuse(checked.problems)
             if one_workflow:
-                _require_one_workflow(reading)
+                require_one_workflow(reading)
             failpoint("definition.checked")
             try:
                 applied = await write(
-                    self._store, self._compiled, namespace, reading, checked, author, request
+                    self._store,
+                    self._compiled,
+                    namespace,
+                    reading,
+                    checked,
+                    author,
+                    request,
+                    self._workflows_max(namespace),
                 )
             except ConcurrentChange:
                 continue
@@ -227,6 +243,9 @@ class DefinitionCatalog:
             namespace, wanted, after=last_of_token(token, name), count=page_size(size)
         )
         return found, page_token(name, found[-1].id) if more else ""
+
+    async def workflow_count(self, namespace: str) -> int:
+        return await self._store.workflow_count(namespace)
 
     async def versions(
         self, namespace: str, workflow_id: str, *, size: int, token: str
@@ -429,14 +448,6 @@ def request_of(request_id: str, call: bytes, content: bytes) -> Request | None:
     if not request_id:
         return None
     return Request(request_id, hashlib.sha256(call + b"\0" + content).hexdigest())
-
-
-def _require_one_workflow(reading: Reading) -> None:
-    kinds = [read.kind for read in reading.resources]
-    if kinds != ["Workflow"]:
-        held = ", ".join(kinds[:8]) or "nothing"
-        message = f"the source must hold exactly one workflow; it holds {held}"
-        raise Invalid("WORKFLOW_INVALID", message)
 
 
 def workflow_not_found(workflow_id: str, version: int) -> NotFound:

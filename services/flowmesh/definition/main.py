@@ -10,6 +10,7 @@ from flowmesh.api.definition.v1 import (
     version_service_pb2_grpc,
 )
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
 from flowmesh.definition.api.definition_server import DefinitionServer
 from flowmesh.definition.api.template_server import TemplateServer
 from flowmesh.definition.api.version_server import VersionServer
@@ -21,6 +22,7 @@ from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.templates import Templates
 from flowmesh.definition.trigger_catalog import TriggerCatalogServer
 from flowmesh.definition.versions import Versions
+from flowmesh.quotas import NamespaceQuotas
 from flowmesh.runtime import Runtime
 from flowmesh.sandbox import Sandbox
 
@@ -35,7 +37,15 @@ async def run(runtime: Runtime) -> None:
         pool = await stack.enter_async_context(runtime.database(SCHEMA, migrations))
         notices = Notices(bus=runtime.bus, prefix=runtime.settings.bus_prefix, log=runtime.log)
         store = DefinitionStore(pool)
-        catalog = DefinitionCatalog(store=store, notices=notices, metrics=runtime.metrics)
+        quotas = NamespaceQuotas(runtime.stub(QuotaServiceStub, "identity").ListNamespaceQuotas)
+        await quotas.listen(runtime.bus, runtime.settings.bus_prefix)
+        runtime.add_loop(quotas)
+        catalog = DefinitionCatalog(
+            store=store,
+            notices=notices,
+            metrics=runtime.metrics,
+            workflows_max=lambda namespace: quotas.of(namespace).definitions,
+        )
         templates = Templates(store=store, catalog=catalog)
         versions = Versions(store=store, catalog=catalog, notices=notices)
         sandbox = await stack.enter_async_context(Sandbox())

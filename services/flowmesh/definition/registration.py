@@ -30,6 +30,8 @@ from flowmesh.definitions import (
     Workflow,
     WorkflowTemplate,
 )
+from flowmesh.errors import Invalid
+from flowmesh.quotas import quota_exceeded
 
 # The database sets the time of the rows.
 _UNDATED = datetime.fromtimestamp(0, UTC)
@@ -61,10 +63,12 @@ async def write(
     checked: Checked,
     author: Author,
     request: Request | None,
+    workflows_max: int,
 ) -> list[Applied]:
     """Store a checked source.
 
-    Raise ConcurrentChange if state that the check depends on has changed.
+    Raise ConcurrentChange if state that the check depends on has changed, and QUOTA_EXCEEDED
+    beyond `workflows_max`; 0 is unlimited.
     """
     async with store.change(namespace) as change:
         if request is not None:
@@ -72,6 +76,9 @@ async def write(
             if earlier is not None:
                 return applied_of(earlier)
         locked = await _lock(change, reading, checked)
+        new = sum(not newest.live for newest in locked.workflows.values())
+        if workflows_max and new:
+            await _check_quota(change, new, workflows_max)
         applied, triggers = [], []
         for read in reading.resources:
             newest = locked.of(read)
@@ -94,6 +101,22 @@ async def write(
         if request is not None:
             await change.store_answer(request, _answer_of(applied, reading, request))
         return applied
+
+
+def require_one_workflow(reading: Reading) -> None:
+    """Raise WORKFLOW_INVALID for a source of other resources."""
+    kinds = [read.kind for read in reading.resources]
+    if kinds != ["Workflow"]:
+        held = ", ".join(kinds[:8]) or "nothing"
+        message = f"the source must hold exactly one workflow; it holds {held}"
+        raise Invalid("WORKFLOW_INVALID", message)
+
+
+async def _check_quota(change: Transaction, new: int, workflows_max: int) -> None:
+    """Raise QUOTA_EXCEEDED if the namespace has no room for new workflows."""
+    count = await change.lock_workflow_count()
+    if count + new > workflows_max:
+        raise quota_exceeded("definitions", workflows_max, count)
 
 
 def applied_of(answer: Any) -> list[Applied]:

@@ -25,6 +25,7 @@ from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
 from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
 from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceStub
+from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
 from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceAsyncStub
     from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceAsyncStub
     from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceAsyncStub
+    from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceAsyncStub
     from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
     from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
     from flowmesh.runtime import Clock, Runtime
@@ -78,6 +80,7 @@ class Backends:
     members: MemberServiceAsyncStub
     tenants: TenantServiceAsyncStub
     files: FileServiceAsyncStub
+    quotas: QuotaServiceAsyncStub
     clock: Clock
 
 
@@ -104,5 +107,6 @@ def backends_of(runtime: Runtime) -> Backends:
         members=runtime.stub(MemberServiceStub, "identity"),
         tenants=runtime.stub(TenantServiceStub, "identity"),
         files=runtime.stub(FileServiceStub, "identity"),
+        quotas=runtime.stub(QuotaServiceStub, "identity"),
         clock=runtime.clock,
     )

@@ -27,6 +27,7 @@ from flowmesh.api.identity.v1 import (
     file_service_pb2,
     key_service_pb2,
     member_service_pb2,
+    quota_service_pb2,
     tenant_service_pb2,
 )
 from flowmesh.api.registry.v1 import registry_service_pb2
@@ -58,6 +59,7 @@ PUBLIC = (
     ("identity", member_service_pb2, "MemberService"),
     ("identity", key_service_pb2, "KeyService"),
     ("identity", file_service_pb2, "FileService"),
+    ("identity", quota_service_pb2, "QuotaService"),
 )
 
 

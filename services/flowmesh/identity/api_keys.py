@@ -17,6 +17,7 @@ from flowmesh.identity.permissions import Permissions
 from flowmesh.identity.revocations import Revocations
 from flowmesh.identity.storage.keys import KeyStore
 from flowmesh.identity.storage.records import ApiKey, Project
+from flowmesh.quotas import quota_exceeded
 from flowmesh.runtime import Clock
 
 _LISTED = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
@@ -47,6 +48,9 @@ class ApiKeys:
         check_key(key, self._clock.now_us())
         text = api_keys.new_key(key.id.removeprefix("key_"))
         async with self._store.changing() as store:
+            quota, count = await store.lock_quota(key.project)
+            if quota and count >= quota:
+                raise quota_exceeded("api_keys", quota, count)
             created = await store.insert(key)
             await store.insert_secret(api_keys.digest(text.secret, self._pepper), key.id)
         return created, str(text)

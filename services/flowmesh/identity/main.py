@@ -3,12 +3,15 @@
 from contextlib import AsyncExitStack
 
 from flowmesh.access.keys import OPEN_KEYS
+from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
+from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.identity.v1 import (
     access_service_pb2_grpc,
     auth_service_pb2_grpc,
     file_service_pb2_grpc,
     key_service_pb2_grpc,
     member_service_pb2_grpc,
+    quota_service_pb2_grpc,
     tenant_service_pb2_grpc,
 )
 from flowmesh.identity.accounts import Accounts
@@ -17,6 +20,7 @@ from flowmesh.identity.api.auth_server import AuthServer
 from flowmesh.identity.api.file_server import FileServer
 from flowmesh.identity.api.key_server import KeyServer
 from flowmesh.identity.api.member_server import MemberServer
+from flowmesh.identity.api.quota_server import QuotaServer
 from flowmesh.identity.api.tenant_server import TenantServer
 from flowmesh.identity.api_keys import ApiKeys
 from flowmesh.identity.attempts import Attempts
@@ -37,6 +41,8 @@ from flowmesh.identity.storage.tenants import TenantStore
 from flowmesh.identity.storage.users import UserStore
 from flowmesh.identity.tenants import Tenants
 from flowmesh.identity.workspace.files import Files
+from flowmesh.identity.workspace.quotas import Announcements, Quotas, UsageLoop
+from flowmesh.identity.workspace.use import ProjectUse
 from flowmesh.runtime import Runtime
 
 
@@ -54,6 +60,8 @@ async def run(runtime: Runtime) -> None:
         runtime.serve(parts.member(), member_service_pb2_grpc.add_MemberServiceServicer_to_server)
         runtime.serve(parts.key(), key_service_pb2_grpc.add_KeyServiceServicer_to_server)
         runtime.serve(parts.file(), file_service_pb2_grpc.add_FileServiceServicer_to_server)
+        runtime.serve(parts.quota(), quota_service_pb2_grpc.add_QuotaServiceServicer_to_server)
+        runtime.add_loop(UsageLoop(store=parts.quotas, use=parts.use, clock=runtime.clock))
         runtime.add_loop(SigningKeyLoop(parts.tokens))
         runtime.add_loop(
             ExpiryLoop(sessions=parts.sessions, tenants=parts.tenants, files=parts.files)
@@ -75,6 +83,12 @@ class _Parts:
         self.keys = KeyStore(database)
         self.files = FileStore(database)
         self.quotas = QuotaStore(database)
+        self.use = ProjectUse(
+            searches=runtime.stub(SearchServiceStub, "orchestrator"),
+            definitions=runtime.stub(DefinitionServiceStub, "definition"),
+            files=self.files,
+            keys=self.keys,
+        )
         self.tokens = AccessTokens(sessions=self.sessions, sealer=Sealer(keys.wrapping))
         self.revocations = Revocations(runtime.bus, runtime.settings.bus_prefix)
         self.permissions = Permissions(tenants=self.tenants, users=self.users)
@@ -132,3 +146,13 @@ class _Parts:
     def file(self) -> FileServer:
         files = Files(store=self.files, quotas=self.quotas, permissions=self.permissions)
         return FileServer(files)
+
+    def quota(self) -> QuotaServer:
+        quotas = Quotas(
+            store=self.quotas,
+            permissions=self.permissions,
+            use=self.use,
+            announcements=Announcements(self._runtime.bus, self._runtime.settings.bus_prefix),
+            clock=self._runtime.clock,
+        )
+        return QuotaServer(quotas)

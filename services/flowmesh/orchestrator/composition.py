@@ -31,6 +31,7 @@ from flowmesh.orchestrator.dispatch.statistics.loads import Loads
 from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Stats
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.limits.permit_client import PermitClient
+from flowmesh.orchestrator.limits.quotas import QuotaCounters
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader
 from flowmesh.orchestrator.model.background import BackgroundTasks
 from flowmesh.orchestrator.model.ids import ExecutionIds
@@ -45,9 +46,9 @@ from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.executions import Executions
 from flowmesh.orchestrator.operations.outcomes import Outcomes
 from flowmesh.orchestrator.operations.owner_router import OwnerRouter
-from flowmesh.orchestrator.operations.queue_sizes import QueueSizes
 from flowmesh.orchestrator.operations.quick_starts import QuickStarts
 from flowmesh.orchestrator.operations.runs import Runs
+from flowmesh.orchestrator.operations.start_admission import QueueSizes, StartAdmission
 from flowmesh.orchestrator.operations.start_calls import StartCalls
 from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
@@ -111,6 +112,7 @@ class Memory:
     line: CommitConnection
     piggyback: PiggybackWrites
     starts: Starts
+    quotas: QuotaCounters
     waiters: Waiters
     stats: Stats
     telemetry: ExecutionTelemetry
@@ -129,7 +131,7 @@ class Dispatch:
     dispatcher: Dispatcher
     rules: RuleLoader
     loads: Loads
-    queue_sizes: QueueSizes
+    admission: StartAdmission
     timers: Timers
 
 
@@ -209,6 +211,7 @@ def compose_memory(given: Environment) -> Memory:
             submit=inbox.submit,
             exclusively=lock.exclusively,
         ),
+        quotas=QuotaCounters(owned=ownership.epochs, now_us=ownership.now_us),
         waiters=Waiters(),
         stats=Stats(given.metrics),
         telemetry=ExecutionTelemetry(
@@ -268,7 +271,10 @@ def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
         dispatcher=dispatcher,
         rules=RuleLoader(store=given.store.limits, changed=dispatcher.limits_changed),
         loads=Loads(dispatcher=dispatcher, stats=memory.stats),
-        queue_sizes=QueueSizes(dispatcher=dispatcher, owned=ownership.epochs),
+        admission=StartAdmission(
+            queue_sizes=QueueSizes(dispatcher=dispatcher, owned=ownership.epochs),
+            quotas=memory.quotas,
+        ),
         timers=Timers(
             store=given.store.schedule,
             now_us=ownership.now_us,
@@ -296,7 +302,7 @@ def compose_calls(given: Environment, memory: Memory, dispatch: Dispatch) -> Cal
         payloads=memory.payloads,
         ownership=ownership,
         starts=memory.starts,
-        queue_sizes=dispatch.queue_sizes,
+        admission=dispatch.admission,
         router=router,
         reader=reader,
         new_id=new_id,
@@ -343,7 +349,7 @@ def compose_calls(given: Environment, memory: Memory, dispatch: Dispatch) -> Cal
             starts=starts,
             plans=given.plans,
             ownership=ownership,
-            queue_sizes=dispatch.queue_sizes,
+            admission=dispatch.admission,
             inbox=memory.inbox,
         ),
         control=_control(given, memory, changes, starts, reader, router),
@@ -464,6 +470,7 @@ def _committer(
         metrics=given.metrics,
         telemetry=memory.telemetry,
         uncommitted=memory.uncommitted,
+        quotas=memory.quotas,
     )
     return Committer(
         store=given.store.starts,

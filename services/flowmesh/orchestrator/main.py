@@ -18,6 +18,7 @@ from flowmesh.api.event.v1 import alert_service_pb2_grpc
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
+from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
 from flowmesh.bus import Message
 from flowmesh.orchestrator import services
 from flowmesh.orchestrator.commit.publisher import Publisher
@@ -28,6 +29,7 @@ from flowmesh.orchestrator.composition import (
     compose,
     compose_lifecycle,
 )
+from flowmesh.orchestrator.limits.quota_loop import QuotaLoop
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.plans import PlanCache
@@ -39,6 +41,7 @@ from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.store import OrchestratorStore
+from flowmesh.quotas import NamespaceQuotas
 from flowmesh.runtime import Runtime
 
 RESTART_PAUSE_S = 1.0
@@ -71,10 +74,26 @@ async def run(runtime: Runtime) -> None:
         runtime.add_loop(
             LeaseLoop(lifecycle.keeper, expired=incarnation.lease_expired, over=incarnation.over)
         )
+        await _count_quotas(runtime, core)
         if runtime.settings.alert_slowdown:
             runtime.add_loop(_slowdowns(runtime, core))
         runtime.on_drain(lifecycle.keeper.drain)
         await runtime.until_stopped()
+
+
+async def _count_quotas(runtime: Runtime, core: Core) -> None:
+    """Count the executions of namespaces that have a quota."""
+    identity = runtime.stub(QuotaServiceStub, "identity")
+    quotas = NamespaceQuotas(identity.ListNamespaceQuotas)
+    loop = QuotaLoop(
+        counters=core.memory.quotas,
+        quotas=quotas,
+        store=core.given.store.quotas,
+        now_us=core.memory.ownership.now_us,
+    )
+    await quotas.listen(runtime.bus, runtime.settings.bus_prefix)
+    runtime.add_loop(quotas)
+    runtime.add_loop(loop)
 
 
 def _slowdowns(runtime: Runtime, core: Core) -> SlowdownLoop:

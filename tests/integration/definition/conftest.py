@@ -78,10 +78,14 @@ class Overtaken:
 def overtaken(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Overtaken:
     store = OvertakenStore(pool)
     notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
-    catalog = DefinitionCatalog(store=store, notices=notices, metrics=Metrics())
+    catalog = DefinitionCatalog(
+        store=store, notices=notices, metrics=Metrics(), workflows_max=lambda _: 0
+    )
     return Overtaken(store, catalog, Versions(store=store, catalog=catalog, notices=notices))
 
 
 def _catalog(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> DefinitionCatalog:
     notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
-    return DefinitionCatalog(store=DefinitionStore(pool), notices=notices, metrics=Metrics())
+    return DefinitionCatalog(
+        store=DefinitionStore(pool), notices=notices, metrics=Metrics(), workflows_max=lambda _: 0
+    )

@@ -107,6 +107,12 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
             workflows=map(workflow_message, page), next_page_token=token
         )
 
+    async def CountWorkflows(
+        self, request: pb.CountWorkflowsRequest, context: Context
+    ) -> pb.CountWorkflowsResponse:
+        count = await self._catalog.workflow_count(namespace_of(request))
+        return pb.CountWorkflowsResponse(count=count)
+
     async def ListWorkflowVersions(
         self, request: pb.ListWorkflowVersionsRequest, context: Context
     ) -> pb.ListWorkflowVersionsResponse:

@@ -2,7 +2,7 @@
 select content, answer from requests where namespace = :namespace and request_id = :request_id;
 
 -- name: lock-request(key)!
--- Waits for a concurrent call with the same request id.
+-- Waits for a concurrent call with the same request id, or one that counts against a quota.
 select pg_advisory_xact_lock(hashtextextended(:key::text, 0));
 
 -- name: add-request(namespace, request_id, content, answer)!

@@ -14,6 +14,9 @@ where workflows.namespace = :namespace and workflows.id = any(:ids::text[])
 order by workflows.id
 for update of workflows;
 
+-- name: count-workflows(namespace)$
+select count(*) from workflows where namespace = :namespace and live;
+
 -- name: add-workflow-version(namespace, id, version, digest, name, format, definition, labels)!
 insert into workflow_versions (namespace, id, version, digest, name, format, definition, labels)
 values (

@@ -98,6 +98,9 @@ class DefinitionStore:
     async def workflow_lives(self, namespace: str, workflow_id: str) -> bool:
         return bool(await self._sql.workflow_lives(self._pool, namespace=namespace, id=workflow_id))
 
+    async def workflow_count(self, namespace: str) -> int:
+        return int(await self._sql.count_workflows(self._pool, namespace=namespace))
+
     async def workflows_page(
         self, namespace: str, wanted: Filter, *, after: str, count: int
     ) -> tuple[list[WorkflowVersion], bool]:

@@ -39,6 +39,12 @@ class Transaction:
         )
         return answer_of(row, request)
 
+    async def lock_workflow_count(self) -> int:
+        """Return the number of workflows; other new ones of the namespace wait for this change."""
+        key = f"flowmesh.definition.quota/{self._namespace}"
+        await self._sql.lock_request(self._connection, key=key)
+        return int(await self._sql.count_workflows(self._connection, namespace=self._namespace))
+
     async def store_answer(self, request: Request, answer: Any) -> None:
         await self._sql.add_request(
             self._connection,

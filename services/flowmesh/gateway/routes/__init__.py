@@ -32,7 +32,7 @@ from flowmesh.gateway.routes.executions import (
     searches,
     stats,
 )
-from flowmesh.gateway.routes.identity import api_keys, auth, files, members, tenants
+from flowmesh.gateway.routes.identity import api_keys, auth, files, members, quotas, tenants
 
 ROUTES: tuple[Route, ...] = (
     *steps.ROUTES,
@@ -64,6 +64,7 @@ ROUTES: tuple[Route, ...] = (
     *members.ROUTES,
     *api_keys.ROUTES,
     *files.ROUTES,
+    *quotas.ROUTES,
     *docs.ROUTES,
 )
 SOCKETS: tuple[SocketRoute, ...] = events.SOCKETS

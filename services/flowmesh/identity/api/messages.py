@@ -1,11 +1,14 @@
 """Rows of the identity service as messages."""
 
+from dataclasses import asdict
+
 from flowmesh.api.identity.v1 import (
     auth_service_pb2,
     file_service_pb2,
     key_service_pb2,
     member_service_pb2,
     principal_pb2,
+    quota_service_pb2,
     tenant_service_pb2,
 )
 from flowmesh.errors import Invalid
@@ -20,6 +23,7 @@ from flowmesh.identity.storage.records import (
     Member,
     Organization,
     Project,
+    Quota,
     StoredFile,
     User,
 )
@@ -133,6 +137,10 @@ def file_message(file: StoredFile) -> file_service_pb2.File:
         created_at_us=file.created_at_us,
         created_by=file.created_by,
     )
+
+
+def quota_message(quota: Quota) -> quota_service_pb2.Quota:
+    return quota_service_pb2.Quota(**asdict(quota))
 
 
 def page_size(asked: int) -> int:

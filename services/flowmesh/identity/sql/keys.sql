@@ -5,6 +5,12 @@ values (:id, :project, :name, :role, :queues, :task_types, :networks, :permissio
     :expires_at)
 returning *;
 
+-- name: count-keys(project)$
+select count(*) from api_keys where project = :project;
+
+-- name: lock-key-quota(project)$
+select api_keys from quotas where project = :project for update;
+
 -- name: insert-secret(digest, key)!
 insert into api_key_secrets (digest, key) values (:digest, :key);
 

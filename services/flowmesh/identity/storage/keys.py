@@ -21,6 +21,17 @@ class KeyStore:
         async with self._database.transaction() as connection:
             yield KeyStore(self._database, connection)
 
+    async def count(self, project: str) -> int:
+        return int(await self._sql.count_keys(self._at, project=project))
+
+    async def lock_quota(self, project: str) -> tuple[int, int]:
+        """Return the quota of keys and their number; other new keys wait for this change.
+
+        0 is unlimited, and waits for nothing.
+        """
+        quota = await self._sql.lock_key_quota(self._at, project=project)
+        return (quota, await self.count(project)) if quota else (0, 0)
+
     async def insert(self, key: ApiKey) -> ApiKey:
         row = await self._sql.insert_key(
             self._at,

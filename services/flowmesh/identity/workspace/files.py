@@ -22,7 +22,7 @@ from flowmesh.identity.storage.files import FileStore
 from flowmesh.identity.storage.quotas import QuotaStore
 from flowmesh.identity.storage.records import StoredFile
 from flowmesh.identity.workspace.paths import check_path, end_of, twin_of
-from flowmesh.identity.workspace.refusals import quota_exceeded
+from flowmesh.quotas import quota_exceeded
 
 MEDIA_TYPE = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")

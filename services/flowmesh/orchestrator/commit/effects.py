@@ -15,6 +15,7 @@ from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.preparation import Preparer
 from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Stats
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
+from flowmesh.orchestrator.limits.quotas import QuotaCounters
 from flowmesh.orchestrator.limits.ready_queues import ReadyTask, urgent_first
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.telemetry import ExecutionTelemetry
@@ -44,6 +45,7 @@ class CommitEffects:
         metrics: OrchestratorMetrics,
         telemetry: ExecutionTelemetry,
         uncommitted: UncommittedExecutions,
+        quotas: QuotaCounters,
     ) -> None:
         self._ownership = ownership
         self._states = states
@@ -57,6 +59,7 @@ class CommitEffects:
         self._metrics = metrics
         self._telemetry = telemetry
         self._uncommitted = uncommitted
+        self._quotas = quotas
 
     def committed(self, position: int, batch: list[BatchedExecution], after: bytes | None) -> None:
         """Send all effects of a batch that was committed at this outbox position.
@@ -115,6 +118,7 @@ class CommitEffects:
         """Update timers, waiters and memory for one execution."""
         if state.ended:
             self._telemetry.ended(state)
+            self._quotas.ended(state.plan.namespace)
             self._timers.set(state.execution_id, 0)
             self._waiters.ended(state)
             self._states.ended(state.execution_id)

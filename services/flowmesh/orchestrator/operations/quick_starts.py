@@ -11,7 +11,7 @@ from flowmesh.orchestrator.model.commands import Reply
 from flowmesh.orchestrator.model.plans import PlanCache
 from flowmesh.orchestrator.model.request_checks import check_start
 from flowmesh.orchestrator.model.search_attributes import start_values
-from flowmesh.orchestrator.operations.queue_sizes import QueueSizes
+from flowmesh.orchestrator.operations.start_admission import StartAdmission
 from flowmesh.orchestrator.operations.start_calls import StartCalls
 from flowmesh.orchestrator.ownership.ownership import Ownership
 
@@ -25,13 +25,13 @@ class QuickStarts:
         starts: StartCalls,
         plans: PlanCache,
         ownership: Ownership,
-        queue_sizes: QueueSizes,
+        admission: StartAdmission,
         inbox: Inbox,
     ) -> None:
         self._starts = starts
         self._plans = plans
         self._ownership = ownership
-        self._queue_sizes = queue_sizes
+        self._admission = admission
         self._inbox = inbox
 
     def refusal(self) -> Overloaded | None:
@@ -52,11 +52,18 @@ class QuickStarts:
             return False
         check_start(request)
         self._plans.check_input(plan, request.input.data)
+        repeatable = bool(request.request_id)
         partition = self._starts.partition_for(request, plan)
         search = start_values(request.labels, plan, request.input.data)
         if partition not in self._ownership.epochs:
             return False
-        reply = self._queue_sizes.admitted(plan, reply_in(plan.namespace))
+        try:
+            reply = self._admission.admitted(plan, reply_in(plan.namespace))
+        except Overloaded as refused:
+            if repeatable and refused.reason == "QUOTA_EXCEEDED":
+                # `StartCalls` answers a repeat with its execution.
+                return False
+            raise
         command = self._starts.build_command(request, plan, partition, reply, search)
         self._inbox.submit(command)
         return True

@@ -9,6 +9,7 @@ from typing import Any
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Breakpoints, Start
+from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.commit.starts import Starts, start_key
 from flowmesh.orchestrator.model.commands import (
     Answer,
@@ -25,8 +26,8 @@ from flowmesh.orchestrator.model.request_checks import check_start
 from flowmesh.orchestrator.model.search_attributes import Values, start_values
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.owner_router import OwnerRouter
-from flowmesh.orchestrator.operations.queue_sizes import QueueSizes
 from flowmesh.orchestrator.operations.repeats import answer_of, known_input
+from flowmesh.orchestrator.operations.start_admission import StartAdmission
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.payloads import Payloads
@@ -46,7 +47,7 @@ class StartCalls:
         payloads: Payloads,
         ownership: Ownership,
         starts: Starts,
-        queue_sizes: QueueSizes,
+        admission: StartAdmission,
         router: OwnerRouter,
         reader: ExecutionReader,
         new_id: NewId,
@@ -56,7 +57,7 @@ class StartCalls:
         self._payloads = payloads
         self._ownership = ownership
         self._starts = starts
-        self._queue_sizes = queue_sizes
+        self._admission = admission
         self._router = router
         self._reader = reader
         self._new_id = new_id
@@ -93,6 +94,7 @@ class StartCalls:
                 lambda reply: self.build_command(
                     request, plan, partition, reply, search, key, known
                 ),
+                linked=request.HasField("link"),
             )
 
         async def remote(address: str) -> Started:
@@ -145,22 +147,36 @@ class StartCalls:
         request.request_id = request.request_id or self._new_id(partition)
         return partition, key
 
-    async def start_local(self, plan: Plan, build: Callable[[Reply], PendingStart]) -> Started:
-        """Start an execution here, or return the one that answers it. Raises QUEUE_FULL."""
+    async def start_local(
+        self, plan: Plan, build: Callable[[Reply], PendingStart], *, linked: bool = False
+    ) -> Started:
+        """Start an execution here, or return the one that answers it.
+
+        Raises QUEUE_FULL or QUOTA_EXCEEDED, unless the start is a repeat.
+        """
         try:
-            return await self._submit_start(plan, build)
+            return await self._submit_start(plan, build, linked)
+        except Overloaded as refused:
+            if refused.reason != "QUOTA_EXCEEDED":
+                raise
+            known = await self._starts.known(build(no_reply))
+            if known is None:
+                raise
+            return known
         except RequestReused as reused:
             return await answer_of(self._reader, self._payloads, build(no_reply), reused)
 
-    async def _submit_start(self, plan: Plan, build: Callable[[Reply], PendingStart]) -> Started:
+    async def _submit_start(
+        self, plan: Plan, build: Callable[[Reply], PendingStart], linked: bool
+    ) -> Started:
         answer: Answer | None = None
-        admitted, epoch = self._queue_sizes.admitted, 0
+        epoch = 0
         if plan.start_shared:
             request = build(no_reply)
             answer, epoch = await self._starts.known(request), request.epoch
 
         def build_admitted(reply: Reply) -> PendingStart:
-            start = build(admitted(plan, reply))
+            start = build(self._admission.admitted(plan, reply, linked=linked))
             start.epoch = epoch
             return start
 

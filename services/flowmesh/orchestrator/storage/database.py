@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=NamedTuple)
 
 _SQL = files("flowmesh.orchestrator.storage.sql")
-QUERIES = ("queries.sql", "retention.sql", "bulks.sql", "links.sql")
+QUERIES = ("queries.sql", "retention.sql", "bulks.sql", "links.sql", "quotas.sql")
 CONNECTION_LOST = (
     OSError,
     TimeoutError,

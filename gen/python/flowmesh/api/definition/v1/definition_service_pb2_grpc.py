@@ -67,6 +67,11 @@ class DefinitionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListWorkflowsRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListWorkflowsResponse.FromString,
                 _registered_method=True)
+        self.CountWorkflows = channel.unary_unary(
+                '/flowmesh.api.definition.v1.DefinitionService/CountWorkflows',
+                request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.CountWorkflowsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.CountWorkflowsResponse.FromString,
+                _registered_method=True)
         self.ListWorkflowVersions = channel.unary_unary(
                 '/flowmesh.api.definition.v1.DefinitionService/ListWorkflowVersions',
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListWorkflowVersionsRequest.SerializeToString,
@@ -136,6 +141,7 @@ class DefinitionServiceServicer:
         INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
         one field violation per problem with path, line and column
         RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
+        RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +189,13 @@ class DefinitionServiceServicer:
         """Returns the newest versions of all workflows of the namespace, by id.
 
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountWorkflows(self, request, context):
+        """Returns the number of workflows of the namespace.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -313,6 +326,11 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
                     servicer.ListWorkflows,
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListWorkflowsRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListWorkflowsResponse.SerializeToString,
+            ),
+            'CountWorkflows': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountWorkflows,
+                    request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.CountWorkflowsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.CountWorkflowsResponse.SerializeToString,
             ),
             'ListWorkflowVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWorkflowVersions,
@@ -530,6 +548,33 @@ class DefinitionService:
             '/flowmesh.api.definition.v1.DefinitionService/ListWorkflows',
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListWorkflowsRequest.SerializeToString,
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListWorkflowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountWorkflows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.definition.v1.DefinitionService/CountWorkflows',
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.CountWorkflowsRequest.SerializeToString,
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.CountWorkflowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,7 @@ class DefinitionServiceStub:
       INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                         one field violation per problem with path, line and column
       RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
+      RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
     """
     RegisterWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.RegisterWorkflowRequest, _definition_service_pb2.RegisterWorkflowResponse]
     """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
@@ -75,6 +76,8 @@ class DefinitionServiceStub:
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
+    CountWorkflows: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.CountWorkflowsRequest, _definition_service_pb2.CountWorkflowsResponse]
+    """Returns the number of workflows of the namespace."""
     ListWorkflowVersions: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListWorkflowVersionsRequest, _definition_service_pb2.ListWorkflowVersionsResponse]
     """Returns all versions of one workflow, newest first.
 
@@ -147,6 +150,7 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
       INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                         one field violation per problem with path, line and column
       RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
+      RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
     """
     RegisterWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.RegisterWorkflowRequest, _definition_service_pb2.RegisterWorkflowResponse]  # type: ignore[assignment]
     """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
@@ -175,6 +179,8 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
 
       INVALID_ARGUMENT / PAGE_TOKEN_INVALID
     """
+    CountWorkflows: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.CountWorkflowsRequest, _definition_service_pb2.CountWorkflowsResponse]  # type: ignore[assignment]
+    """Returns the number of workflows of the namespace."""
     ListWorkflowVersions: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListWorkflowVersionsRequest, _definition_service_pb2.ListWorkflowVersionsResponse]  # type: ignore[assignment]
     """Returns all versions of one workflow, newest first.
 
@@ -250,6 +256,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
           INVALID_ARGUMENT / <reason of the problems, WORKFLOW_INVALID if several>  nothing is stored;
                                             one field violation per problem with path, line and column
           RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
+          RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
         """
 
     @_abc_1.abstractmethod
@@ -308,6 +315,14 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         """
+
+    @_abc_1.abstractmethod
+    def CountWorkflows(
+        self,
+        request: _definition_service_pb2.CountWorkflowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_definition_service_pb2.CountWorkflowsResponse, _abc.Awaitable[_definition_service_pb2.CountWorkflowsResponse]]:
+        """Returns the number of workflows of the namespace."""
 
     @_abc_1.abstractmethod
     def ListWorkflowVersions(

@@ -55,6 +55,11 @@ class QuotaServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.GetNamespaceQuotaRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.GetNamespaceQuotaResponse.FromString,
                 _registered_method=True)
+        self.ListNamespaceQuotas = channel.unary_unary(
+                '/flowmesh.api.identity.v1.QuotaService/ListNamespaceQuotas',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.ListNamespaceQuotasRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.ListNamespaceQuotasResponse.FromString,
+                _registered_method=True)
 
 
 class QuotaServiceServicer:
@@ -69,16 +74,17 @@ class QuotaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetQuota(self, request, context):
-        """Sets the quota of a project.
+        """Sets the quota of a project. Orchestrators apply it within seconds.
 
         NOT_FOUND / PROJECT_NOT_FOUND
+        INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUsage(self, request, context):
-        """Returns the use per hour, newest first.
+        """Returns the use per hour, newest first, without hours that had none.
 
         NOT_FOUND / PROJECT_NOT_FOUND
         """
@@ -88,6 +94,13 @@ class QuotaServiceServicer:
 
     def GetNamespaceQuota(self, request, context):
         """Returns the quotas of a namespace to the services that enforce them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNamespaceQuotas(self, request, context):
+        """Returns the namespaces that have a quota, by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,6 +128,11 @@ def add_QuotaServiceServicer_to_server(servicer, server):
                     servicer.GetNamespaceQuota,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.GetNamespaceQuotaRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.GetNamespaceQuotaResponse.SerializeToString,
+            ),
+            'ListNamespaceQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNamespaceQuotas,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.ListNamespaceQuotasRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.ListNamespaceQuotasResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -226,6 +244,33 @@ class QuotaService:
             '/flowmesh.api.identity.v1.QuotaService/GetNamespaceQuota',
             flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.GetNamespaceQuotaRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.GetNamespaceQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNamespaceQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.QuotaService/ListNamespaceQuotas',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.ListNamespaceQuotasRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_quota__service__pb2.ListNamespaceQuotasResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,17 +36,20 @@ class QuotaServiceStub:
     GetQuota: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.GetQuotaRequest, _quota_service_pb2.GetQuotaResponse]
     """  NOT_FOUND / PROJECT_NOT_FOUND"""
     SetQuota: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.SetQuotaRequest, _quota_service_pb2.SetQuotaResponse]
-    """Sets the quota of a project.
+    """Sets the quota of a project. Orchestrators apply it within seconds.
 
       NOT_FOUND / PROJECT_NOT_FOUND
+      INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
     """
     GetUsage: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.GetUsageRequest, _quota_service_pb2.GetUsageResponse]
-    """Returns the use per hour, newest first.
+    """Returns the use per hour, newest first, without hours that had none.
 
       NOT_FOUND / PROJECT_NOT_FOUND
     """
     GetNamespaceQuota: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.GetNamespaceQuotaRequest, _quota_service_pb2.GetNamespaceQuotaResponse]
     """Returns the quotas of a namespace to the services that enforce them."""
+    ListNamespaceQuotas: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.ListNamespaceQuotasRequest, _quota_service_pb2.ListNamespaceQuotasResponse]
+    """Returns the namespaces that have a quota, by name."""
 
 @_typing.type_check_only
 class QuotaServiceAsyncStub(QuotaServiceStub):
@@ -56,17 +59,20 @@ class QuotaServiceAsyncStub(QuotaServiceStub):
     GetQuota: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.GetQuotaRequest, _quota_service_pb2.GetQuotaResponse]  # type: ignore[assignment]
     """  NOT_FOUND / PROJECT_NOT_FOUND"""
     SetQuota: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.SetQuotaRequest, _quota_service_pb2.SetQuotaResponse]  # type: ignore[assignment]
-    """Sets the quota of a project.
+    """Sets the quota of a project. Orchestrators apply it within seconds.
 
       NOT_FOUND / PROJECT_NOT_FOUND
+      INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
     """
     GetUsage: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.GetUsageRequest, _quota_service_pb2.GetUsageResponse]  # type: ignore[assignment]
-    """Returns the use per hour, newest first.
+    """Returns the use per hour, newest first, without hours that had none.
 
       NOT_FOUND / PROJECT_NOT_FOUND
     """
     GetNamespaceQuota: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.GetNamespaceQuotaRequest, _quota_service_pb2.GetNamespaceQuotaResponse]  # type: ignore[assignment]
     """Returns the quotas of a namespace to the services that enforce them."""
+    ListNamespaceQuotas: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.ListNamespaceQuotasRequest, _quota_service_pb2.ListNamespaceQuotasResponse]  # type: ignore[assignment]
+    """Returns the namespaces that have a quota, by name."""
 
 class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
     """Quotas of projects and their use."""
@@ -85,9 +91,10 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _quota_service_pb2.SetQuotaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_quota_service_pb2.SetQuotaResponse, _abc.Awaitable[_quota_service_pb2.SetQuotaResponse]]:
-        """Sets the quota of a project.
+        """Sets the quota of a project. Orchestrators apply it within seconds.
 
           NOT_FOUND / PROJECT_NOT_FOUND
+          INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
         """
 
     @_abc_1.abstractmethod
@@ -96,7 +103,7 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _quota_service_pb2.GetUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_quota_service_pb2.GetUsageResponse, _abc.Awaitable[_quota_service_pb2.GetUsageResponse]]:
-        """Returns the use per hour, newest first.
+        """Returns the use per hour, newest first, without hours that had none.
 
           NOT_FOUND / PROJECT_NOT_FOUND
         """
@@ -108,5 +115,13 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_quota_service_pb2.GetNamespaceQuotaResponse, _abc.Awaitable[_quota_service_pb2.GetNamespaceQuotaResponse]]:
         """Returns the quotas of a namespace to the services that enforce them."""
+
+    @_abc_1.abstractmethod
+    def ListNamespaceQuotas(
+        self,
+        request: _quota_service_pb2.ListNamespaceQuotasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quota_service_pb2.ListNamespaceQuotasResponse, _abc.Awaitable[_quota_service_pb2.ListNamespaceQuotasResponse]]:
+        """Returns the namespaces that have a quota, by name."""
 
 def add_QuotaServiceServicer_to_server(servicer: QuotaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,7 +1,7 @@
-"""Refuses starts of workflows with a task for a full queue.
+"""Refuses starts beyond a quota of the namespace, or of workflows with a task for a full queue.
 
 Running executions are not affected: their tasks were accepted with the start. An owner of some
-partitions has the same share of the size.
+partitions has the same share of the size of a queue.
 """
 
 from collections.abc import Collection, Iterator
@@ -9,6 +9,7 @@ from math import ceil
 
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
+from flowmesh.orchestrator.limits.quotas import QuotaCounters
 from flowmesh.orchestrator.model.commands import Answer, Reply
 from flowmesh.orchestrator.model.ids import PARTITION_COUNT
 from flowmesh.plan import Plan, PlanNode
@@ -71,6 +72,24 @@ class QueueSizes:
                 self._queues.clear()
             found = self._queues[plan.digest] = frozenset(node.queue for node in _tasks(plan.nodes))
         return found
+
+
+class StartAdmission:
+    """Admits starts, and counts them until their answer."""
+
+    def __init__(self, *, queue_sizes: QueueSizes, quotas: QuotaCounters) -> None:
+        self._queue_sizes = queue_sizes
+        self._quotas = quotas
+
+    def admitted(self, plan: Plan, reply: Reply, *, linked: bool = False) -> Reply:
+        """Return the reply of an accepted start. Raises QUEUE_FULL or QUOTA_EXCEEDED.
+
+        The start of a linked execution, which another one requests, exceeds quotas, as the other
+        one could not continue without it.
+        """
+        if not linked:
+            self._quotas.check(plan.namespace)
+        return self._quotas.counted(plan.namespace, self._queue_sizes.admitted(plan, reply))
 
 
 def _tasks(nodes: Collection[PlanNode]) -> Iterator[PlanNode]:

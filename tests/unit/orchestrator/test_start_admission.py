@@ -8,7 +8,7 @@ import pytest
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.limits.ready_queues import ReadyQueues, ReadyTask
 from flowmesh.orchestrator.model.commands import STALE, Answer, no_reply
-from flowmesh.orchestrator.operations.queue_sizes import QueueSizes
+from flowmesh.orchestrator.operations.start_admission import QueueSizes
 from tests.unit.engine.factories import each, node, plan
 
 KEY = ("default", "q", "t", "")
