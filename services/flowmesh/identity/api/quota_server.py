@@ -8,7 +8,7 @@ from flowmesh.api.identity.v1 import quota_service_pb2_grpc
 from flowmesh.identity.api.messages import page_size, quota_message
 from flowmesh.identity.storage.records import Quota
 from flowmesh.identity.workspace.quotas import Quotas
-from flowmesh.rpc.pages import last_of, list_of, page_token
+from flowmesh.rpc.pages import last_of_token, list_key, page_token
 
 
 class QuotaServer(quota_service_pb2_grpc.QuotaServiceServicer):
@@ -50,7 +50,7 @@ class QuotaServer(quota_service_pb2_grpc.QuotaServiceServicer):
         self, request: pb.ListNamespaceQuotasRequest, context: Any
     ) -> pb.ListNamespaceQuotasResponse:
         count = page_size(request.page_size)
-        after = last_of(request.page_token, list_of(request))
+        after = last_of_token(request.page_token, list_key(request))
         found = await self._quotas.by_namespace(after, count + 1)
         more = len(found) > count
         return pb.ListNamespaceQuotasResponse(
@@ -58,5 +58,5 @@ class QuotaServer(quota_service_pb2_grpc.QuotaServiceServicer):
                 pb.NamespaceQuota(namespace=namespace, quota=quota_message(quota))
                 for namespace, quota in found[:count]
             ],
-            next_page_token=page_token(list_of(request), found[count - 1][0]) if more else "",
+            next_page_token=page_token(list_key(request), found[count - 1][0]) if more else "",
         )
