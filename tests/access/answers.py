@@ -58,7 +58,7 @@ class Answer:
 
     def blind(self, names: Iterable[str]) -> bytes:
         """Return what does not depend on the names, on made up ones and on the time."""
-        # What came before the refusal of a later message depends on how fast each side is.
+        # Answers before the refusal of a later message depend on the speed of both sides.
         frames = _timeless(self.kind, self.frames) if self.code == "OK" or not self.kind else ()
         found = b"\0".join((self.code.encode(), self.message.encode(), self.details, *frames))
         for name in sorted(names, key=len, reverse=True):

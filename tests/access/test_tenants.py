@@ -1,4 +1,4 @@
-"""A tenant learns nothing about another one, whatever it calls and names."""
+"""A tenant learns nothing about another one, by any method and any name."""
 
 import pytest
 
@@ -28,7 +28,7 @@ ROLES = (Role.VIEWER, Role.ADMIN, Role.OWNER)
 
 @pytest.fixture(scope="module")
 async def before(pair: Pair) -> dict[str, bytes]:
-    """What the other tenant reads of itself before anything is tried."""
+    """Answers to the other tenant about itself before the first attempt."""
     return await _state(pair)
 
 
