@@ -130,6 +130,7 @@ REASONS = table_of(
     Reason("BULK_NOT_FOUND", tree.NotFound, "No such bulk."),
     Reason("BULK_ENDED", tree.WrongState, "The bulk has already ended."),
     Reason("LIMIT_INVALID", tree.Invalid, "A limit has an unknown kind, a wrong subject or a number out of range."),
+    Reason("WORKFLOW_STOPPED", tree.WrongState, "The workflow is stopped and refuses starts until a version is deployed."),
     Reason("DISPATCH_STOPPED", tree.WrongState, "Dispatch of the workflow or namespace is already stopped."),
     Reason("DISPATCH_NOT_STOPPED", tree.WrongState, "Dispatch of the workflow or namespace is not stopped."),
     Reason("NOT_HOME", tree.WrongState, "Another orchestrator grants the permits of this namespace; between orchestrators only."),

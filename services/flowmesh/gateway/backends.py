@@ -54,11 +54,12 @@ if TYPE_CHECKING:
     from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
     from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
     from flowmesh.runtime import Clock, Runtime
+    from flowmesh.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backends:
-    """Stubs of local and remote services, and the clock."""
+    """Stubs of local and remote services, the clock, and the metrics of the process."""
 
     definitions: DefinitionServiceAsyncStub
     versions: VersionServiceAsyncStub
@@ -82,6 +83,7 @@ class Backends:
     files: FileServiceAsyncStub
     quotas: QuotaServiceAsyncStub
     clock: Clock
+    metrics: Metrics
 
 
 def backends_of(runtime: Runtime) -> Backends:
@@ -109,4 +111,5 @@ def backends_of(runtime: Runtime) -> Backends:
         files=runtime.stub(FileServiceStub, "identity"),
         quotas=runtime.stub(QuotaServiceStub, "identity"),
         clock=runtime.clock,
+        metrics=runtime.metrics,
     )

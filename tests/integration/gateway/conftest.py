@@ -83,8 +83,8 @@ class Rest:
 class _Stubs:
     """The part of the runtime that creates stubs, all of one process."""
 
-    def __init__(self, handlers: Handlers) -> None:
-        self.clock = Clock()
+    def __init__(self, handlers: Handlers, metrics: Metrics) -> None:
+        self.clock, self.metrics = Clock(), metrics
         self._channel = channel_to(LocalTarget(handlers))
 
     def stub(self, stub_class: Any, _service: str) -> Any:
@@ -106,7 +106,7 @@ async def rest() -> AsyncIterator[Rest]:
     add_RegistryServiceServicer_to_server(registry, handlers)
     gateway = Gateway(
         access=OpenAccess(),
-        backends=backends_of(cast("Runtime", _Stubs(handlers))),
+        backends=backends_of(cast("Runtime", _Stubs(handlers, metrics))),
         routes=ROUTES,
         sockets=SOCKETS,
         observer=RequestMetrics(metrics),

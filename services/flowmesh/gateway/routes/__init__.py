@@ -33,6 +33,7 @@ from flowmesh.gateway.routes.executions import (
     stats,
 )
 from flowmesh.gateway.routes.identity import api_keys, auth, files, members, quotas, tenants
+from flowmesh.gateway.routes.projects import dashboard, deployments, mirrors
 
 ROUTES: tuple[Route, ...] = (
     *steps.ROUTES,
@@ -65,6 +66,9 @@ ROUTES: tuple[Route, ...] = (
     *api_keys.ROUTES,
     *files.ROUTES,
     *quotas.ROUTES,
+    *mirrors.ROUTES,
+    *deployments.ROUTES,
+    *dashboard.ROUTES,
     *docs.ROUTES,
 )
 SOCKETS: tuple[SocketRoute, ...] = events.SOCKETS

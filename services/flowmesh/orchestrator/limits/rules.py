@@ -112,6 +112,11 @@ class Rules:
                 return stop
         return None
 
+    def refuses_starts(self, namespace: str, workflow_id: str) -> bool:
+        """Return whether a stop refuses the starts of a workflow."""
+        found = (self.stops.get((namespace, each)) for each in ("", workflow_id))
+        return any(stop is not None and stop.refuses_starts for stop in found)
+
     def needs(self, plan: Plan, node: PlanNode, declared: tuple[Need, ...]) -> tuple[Need, ...]:
         """Return every permit a task needs, the widest first."""
         if not self.version:

@@ -106,7 +106,9 @@ class Limits:
         return pb.DeleteLimitResponse(deleted=deleted, unreachable=unreachable)
 
     async def stop(self, request: pb.StopDispatchRequest) -> pb.StopDispatchResponse:
-        if not await self._store.stop_dispatch(**_switch(request)):
+        if not await self._store.stop_dispatch(
+            refuses_starts=request.refuse_starts, **_switch(request)
+        ):
             raise WrongState(
                 "DISPATCH_STOPPED", f"dispatch of {_stop_subject(request)} is stopped already"
             )
@@ -193,6 +195,7 @@ class Limits:
                 reason=row.reason,
                 actor=row.actor,
                 stopped_at_us=row.stopped_at,
+                refuse_starts=row.refuses_starts,
                 waiting=waiting.get(stop, 0),
             )
             for stop, row in sorted(limiter.rules.stops.items())

@@ -1,4 +1,4 @@
-"""Refuses starts beyond a quota of the namespace, or of workflows with a task for a full queue.
+"""Refuses starts of stopped workflows, beyond a quota, or with a task for a full queue.
 
 Running executions are not affected: their tasks were accepted with the start. An owner of some
 partitions has the same share of the size of a queue.
@@ -7,7 +7,7 @@ partitions has the same share of the size of a queue.
 from collections.abc import Collection, Iterator
 from math import ceil
 
-from flowmesh.errors import Overloaded
+from flowmesh.errors import Overloaded, WrongState
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.limits.quotas import QuotaCounters
 from flowmesh.orchestrator.model.commands import Answer, Reply
@@ -26,6 +26,13 @@ class QueueSizes:
         self._owned = owned
         self._queues: dict[str, frozenset[str]] = {}
         self._begun: dict[tuple[str, str], int] = {}
+
+    def check_open(self, plan: Plan) -> None:
+        """Raise WORKFLOW_STOPPED if a stop refuses the starts of the workflow."""
+        rules = self._dispatcher.limiter.rules
+        if rules.stops and rules.refuses_starts(plan.namespace, plan.workflow_id):
+            text = f"workflow {plan.workflow_id} is stopped; deploy a version to start it again"
+            raise WrongState("WORKFLOW_STOPPED", text)
 
     def admitted(self, plan: Plan, reply: Reply) -> Reply:
         """Return the reply of an accepted start. Raises QUEUE_FULL."""
@@ -82,12 +89,14 @@ class StartAdmission:
         self._quotas = quotas
 
     def admitted(self, plan: Plan, reply: Reply, *, linked: bool = False) -> Reply:
-        """Return the reply of an accepted start. Raises QUEUE_FULL or QUOTA_EXCEEDED.
+        """Return the reply of an accepted start.
 
-        The start of a linked execution, which another one requests, exceeds quotas, as the other
-        one could not continue without it.
+        Raises WORKFLOW_STOPPED, QUEUE_FULL or QUOTA_EXCEEDED. Stops and quotas do not hold for the
+        start of a linked execution, which another one requests, as the other one could not continue
+        without it.
         """
         if not linked:
+            self._queue_sizes.check_open(plan)
             self._quotas.check(plan.namespace)
         return self._quotas.counted(plan.namespace, self._queue_sizes.admitted(plan, reply))
 

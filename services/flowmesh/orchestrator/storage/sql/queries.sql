@@ -285,7 +285,7 @@ select namespace, kind, subject, concurrency, rate, burst, weight, max_size, ret
 from limits order by namespace, kind, subject;
 
 -- name: dispatch_stops()
-select namespace, workflow_id, reason, actor, stopped_at from dispatch_stops
+select namespace, workflow_id, reason, actor, stopped_at, refuses_starts from dispatch_stops
 order by namespace, workflow_id;
 
 -- name: set_limit(namespace, kind, subject, concurrency, rate, burst, weight, max_size, retries, actor, reason, what)!
@@ -319,10 +319,10 @@ with gone as (
 )
 select count(*) from gone;
 
--- name: stop_dispatch(namespace, workflow_id, actor, reason, what)$
+-- name: stop_dispatch(namespace, workflow_id, refuses_starts, actor, reason, what)$
 with stopped as (
-    insert into dispatch_stops (namespace, workflow_id, reason, actor, stopped_at)
-    values (:namespace, :workflow_id, :reason, :actor,
+    insert into dispatch_stops (namespace, workflow_id, refuses_starts, reason, actor, stopped_at)
+    values (:namespace, :workflow_id, :refuses_starts, :reason, :actor,
             (extract(epoch from clock_timestamp()) * 1000000)::bigint)
     on conflict do nothing
     returning 1

@@ -32,6 +32,7 @@ class DispatchStop(NamedTuple):
     reason: str
     actor: str
     stopped_at: int
+    refuses_starts: bool
 
 
 class LimitChange(NamedTuple):
@@ -124,7 +125,14 @@ class LimitStore:
         )
 
     async def stop_dispatch(
-        self, *, namespace: str, workflow_id: str, actor: str, reason: str, logged_as: str
+        self,
+        *,
+        namespace: str,
+        workflow_id: str,
+        refuses_starts: bool,
+        actor: str,
+        reason: str,
+        logged_as: str,
     ) -> bool:
         """Stop dispatch; return False if it is stopped already."""
         return bool(
@@ -132,6 +140,7 @@ class LimitStore:
                 "stop_dispatch",
                 namespace=namespace,
                 workflow_id=workflow_id,
+                refuses_starts=refuses_starts,
                 actor=actor,
                 reason=reason,
                 what=logged_as,

@@ -326,6 +326,7 @@ class Stop(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     STOPPED_AT_US_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
+    REFUSE_STARTS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     """Empty is every workflow."""
@@ -334,6 +335,8 @@ class Stop(_message.Message):
     stopped_at_us: _builtins.int
     waiting: _builtins.int
     """Number of tasks held back."""
+    refuse_starts: _builtins.bool
+    """Starts are refused as well."""
     def __init__(
         self,
         *,
@@ -343,10 +346,11 @@ class Stop(_message.Message):
         actor: _builtins.str = ...,
         stopped_at_us: _builtins.int = ...,
         waiting: _builtins.int = ...,
+        refuse_starts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "namespace", b"namespace", "reason", b"reason", "stopped_at_us", b"stopped_at_us", "waiting", b"waiting", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "namespace", b"namespace", "reason", b"reason", "refuse_starts", b"refuse_starts", "stopped_at_us", b"stopped_at_us", "waiting", b"waiting", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,11 +364,16 @@ class StopDispatchRequest(_message.Message):
     WORKFLOW_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REFUSE_STARTS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     """Empty is the whole namespace."""
     reason: _builtins.str
     actor: _builtins.str
+    refuse_starts: _builtins.bool
+    """Refuse new starts with WORKFLOW_STOPPED; without it, their first tasks wait. Runs that continue
+    others and runs of calling workflows start.
+    """
     def __init__(
         self,
         *,
@@ -372,10 +381,11 @@ class StopDispatchRequest(_message.Message):
         workflow_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         actor: _builtins.str = ...,
+        refuse_starts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "namespace", b"namespace", "reason", b"reason", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "namespace", b"namespace", "reason", b"reason", "refuse_starts", b"refuse_starts", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Routes that name a project instead of its namespace."""
