@@ -250,11 +250,6 @@ _CERTS: tuple[Row, ...] = (
     ("renew", "access.certificates:renew", "Renew certificates at half of their life."),
     ("show", "access.certificates:show", "Show certificates, their names and expiry."),
 )
-_SECRETS: tuple[Row, ...] = (
-    ("set", "access.secrets:set_secret", "Store a secret; its value comes from standard input."),
-    ("list", "access.secrets:list_secrets", "List the names of secrets."),
-    ("delete", "access.secrets:delete_secret", "Delete a secret with all its versions."),
-)
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
     ("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
@@ -309,7 +304,6 @@ def _make() -> App:
         ("organizations", "Manage organizations of companies.", _ORGANIZATIONS),
         ("projects", "Manage projects of organizations, each with its namespace.", _PROJECTS),
         ("certs", "Issue and renew certificates of the suite.", _CERTS),
-        ("secrets", "Manage values that tasks use and no call reads back.", _SECRETS),
     ):
         parent = App(name=name, help=text, group=ACCESS)
         _add(parent, rows)

@@ -44,18 +44,18 @@ class Target:
     address: Choice
     namespace: Choice
     profile: str
-    # The profile, if it has set the address: its TLS files are for that address only.
-    tls_profile: Profile | None
+    # The TLS files of the address, if a profile or a running suite has set it.
+    tls_files: Profile
 
     @property
     def tls(self) -> "Tls | None":
-        """The TLS options of the profile; None leaves them to the environment."""
+        """The TLS options of the address; None leaves them to the environment."""
         from flowmesh.sdk.client.endpoint import Tls, tls_of_environment
 
-        found = self.tls_profile
-        if found is None or tls_of_environment() is not None:
-            return None
-        if not (found.ca or found.client_cert or found.client_key):
+        found = self.tls_files
+        if tls_of_environment() is not None or not (
+            found.ca or found.client_cert or found.client_key
+        ):
             return None
         return Tls(found.ca, found.client_cert, found.client_key)
 
@@ -100,14 +100,19 @@ def target(*, address: str, namespace: str, profile: str) -> Target:
     def of_profile(value: str) -> Choice | None:
         return Choice(value, f"profile {name} ({profiles_path()})") if value else None
 
-    stated = _configured("address", address)
+    files = Profile()
+    chosen_address = _configured("address", address)
+    if chosen_address is None and chosen.address:
+        chosen_address, files = of_profile(chosen.address), chosen
+    if chosen_address is None:
+        chosen_address, files = _discovered()
     return Target(
-        stated or of_profile(chosen.address) or _discovered(),
+        chosen_address,
         _configured("namespace", namespace)
         or of_profile(chosen.namespace)
         or Choice(DEFAULT_NAMESPACE, "default"),
         name,
-        chosen if stated is None and chosen.address else None,
+        files,
     )
 
 
@@ -120,13 +125,14 @@ def _configured(name: str, flag: str) -> Choice | None:
     return Choice(value, f"environment {variable}") if value else None
 
 
-def _discovered() -> Choice:
+def _discovered() -> tuple[Choice, Profile]:
+    """Return the address of a running suite or the default one, and the TLS files."""
     from flowmesh.sdk.environment import running_suite
 
     found = running_suite()
     if found is None:
-        return Choice(DEFAULT_ADDRESS, "default")
-    return Choice(found.address, f"running suite ({found.file})")
+        return Choice(DEFAULT_ADDRESS, "default"), Profile()
+    return Choice(found.address, f"running suite ({found.file})"), Profile(ca=found.ca)
 
 
 def unreachable(address: Choice) -> Refused:

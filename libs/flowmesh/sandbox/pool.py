@@ -54,7 +54,6 @@ _RESERVED = frozenset(
         "POISON",
         "RateLimitError",
         "ResourceLimit",
-        "SecretUnavailable",
         "ServerError",
         "Timeout",
         "ValidationError",

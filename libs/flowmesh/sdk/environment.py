@@ -11,6 +11,8 @@ from pathlib import Path
 
 import orjson
 
+from flowmesh.sdk.client.endpoint import Tls, is_local, tls_of_environment
+
 DEFAULT_ADDRESS = "127.0.0.1:7450"
 DEFAULT_NAMESPACE = "default"
 DEV_FILE = Path(".flowmesh") / "dev.json"
@@ -22,6 +24,8 @@ class RunningSuite:
 
     address: str
     file: Path
+    # File of the authority of its certificates; empty if it does not speak TLS.
+    ca: str = ""
 
 
 def running_suite(folder: Path | None = None) -> RunningSuite | None:
@@ -32,22 +36,28 @@ def running_suite(folder: Path | None = None) -> RunningSuite | None:
         return None
     for place in (start, *start.parents):
         file = place / DEV_FILE
-        if address := _address_in(file):
-            return RunningSuite(address, file)
+        if (found := _suite_in(file)) is not None:
+            return found
     return None
 
 
-def _address_in(file: Path) -> str:
-    """Return the gRPC address in the file if its process runs, else an empty text."""
+def _suite_in(file: Path) -> RunningSuite | None:
+    """Return the suite of the file if its process runs.
+
+    The file may come with a folder of others, so it may not name an address with a scheme, which
+    would permit a credential to leave this machine.
+    """
     try:
         if file.stat().st_uid != os.geteuid():
-            return ""
+            return None
         about = orjson.loads(file.read_bytes())
-        pid, address = about["pid"], about["grpc"]
-    except (OSError, ValueError, TypeError, KeyError):
-        return ""
-    usable = type(pid) is int and pid > 0 and isinstance(address, str)
-    return address if usable and _runs(pid) else ""
+        pid, address, ca = about["pid"], about["grpc"], about.get("ca") or ""
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    usable = type(pid) is int and pid > 0 and isinstance(address, str) and isinstance(ca, str)
+    if not usable or not address or "://" in address or not _runs(pid):
+        return None
+    return RunningSuite(address, file, ca if is_local(address) else "")
 
 
 def _runs(pid: int) -> bool:
@@ -60,12 +70,20 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def address_or_default(address: str) -> str:
-    """Return the address, or else FLOWMESH_ADDRESS, a running suite or 127.0.0.1:7450."""
+def located(address: str, tls: Tls | bool | None) -> tuple[str, Tls | bool | None]:
+    """Return the address and the TLS options of a server.
+
+    The address is FLOWMESH_ADDRESS, that of a running suite or 127.0.0.1:7450 by default. A suite
+    that speaks TLS is trusted by the authority that it names.
+    """
     if chosen := address or os.environ.get("FLOWMESH_ADDRESS"):
-        return chosen
+        return chosen, tls
     found = running_suite()
-    return found.address if found is not None else DEFAULT_ADDRESS
+    if found is None:
+        return DEFAULT_ADDRESS, tls
+    if found.ca and tls is None:
+        tls = tls_of_environment() or Tls(found.ca)
+    return found.address, tls
 
 
 def namespace_or_default(namespace: str) -> str:

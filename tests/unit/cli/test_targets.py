@@ -10,8 +10,9 @@ import orjson
 import pytest
 from aiohttp import web
 
-from flowmesh.sdk import Client
-from flowmesh.sdk.environment import running_suite
+from flowmesh.cli.targets import target
+from flowmesh.sdk import Client, Tls
+from flowmesh.sdk.environment import located, running_suite
 from tests.unit.cli.conftest import Run
 from tests.unit.sdk.stand_ins import StandIn
 
@@ -64,6 +65,25 @@ def test_the_file_of_an_ended_process_is_ignored(folder: Path) -> None:
     assert running_suite(folder) is None
     file.write_bytes(b"{")
     assert running_suite(folder) is None
+
+
+def test_a_file_leads_no_credential_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names an authority for this machine only, and no address with a scheme."""
+    for name in ("ADDRESS", "CA", "CLIENT_CERT", "CLIENT_KEY", "PROFILE"):
+        monkeypatch.delenv(f"FLOWMESH_{name}", raising=False)
+    file = runs_at(folder, "", os.getpid())
+    for address, expected in (
+        ("127.0.0.1:1", ("127.0.0.1:1", "/ca.pem")),
+        ("example.com:1", ("example.com:1", "")),
+        ("grpcs://example.com:1", None),
+    ):
+        file.write_bytes(orjson.dumps({"pid": os.getpid(), "grpc": address, "ca": "/ca.pem"}))
+        found = running_suite(folder)
+        assert (found and (found.address, found.ca)) == expected
+    file.write_bytes(orjson.dumps({"pid": os.getpid(), "grpc": "127.0.0.1:1", "ca": "/ca.pem"}))
+    assert located("", None) == ("127.0.0.1:1", Tls("/ca.pem"))
+    assert target(address="", namespace="", profile="").tls == Tls("/ca.pem")
+    assert target(address="127.0.0.1:2", namespace="", profile="").tls is None
 
 
 async def test_flag_environment_profile_suite_and_default_decide_in_this_order(

@@ -28,7 +28,6 @@ from flowmesh.sdk.client.parts.versions import Version, VersionCalls, version_fi
 from flowmesh.sdk.client.parts.workflows import WorkflowCalls
 from flowmesh.sdk.client.session import Session
 from flowmesh.sdk.client.stubs import ExecutionStubs
-from flowmesh.sdk.environment import actor_or_default, address_or_default, namespace_or_default
 from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import Json
 
@@ -65,12 +64,12 @@ class Client:
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
         connection = Connection(
-            address_or_default(address),
-            namespace_or_default(namespace),
+            address,
+            namespace,
             token=token,
             api_key=api_key,
             tls=tls,
-            actor=actor_or_default(actor),
+            actor=actor,
             new_id=new_id,
         )
         stubs = ExecutionStubs(connection.caller.channel)

@@ -8,7 +8,7 @@ from flowmesh import errors
 from flowmesh.sdk.client.calls import Caller
 from flowmesh.sdk.client.credentials import TokenSource
 from flowmesh.sdk.client.endpoint import Tls
-from flowmesh.sdk.environment import actor_or_default, address_or_default, namespace_or_default
+from flowmesh.sdk.environment import actor_or_default, located, namespace_or_default
 from flowmesh.sdk.payloads import PayloadStore
 
 
@@ -26,7 +26,7 @@ class Connection:
         actor: str,
         new_id: Callable[[], str],
     ) -> None:
-        self.address = address_or_default(address)
+        self.address, tls = located(address, tls)
         self.namespace = namespace_or_default(namespace)
         self.actor = actor_or_default(actor)
         self.new_id = new_id

@@ -80,7 +80,7 @@ class Endpoint:
         return cls(
             target=target,
             credentials=chosen.credentials() if is_secure else None,
-            is_local=_is_local(target),
+            is_local=is_local(target),
             permits_plaintext=tls is False or _plaintext_allowed(),
         )
 
@@ -130,7 +130,7 @@ def _split(address: str) -> tuple[str, str]:
     return scheme, target
 
 
-def _is_local(target: str) -> bool:
+def is_local(target: str) -> bool:
     """Return whether a target is on this machine for certain."""
     if target.startswith("unix:"):
         return True
