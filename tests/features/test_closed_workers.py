@@ -14,12 +14,13 @@ import pytest
 
 from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.api.identity.v1 import key_service_pb2
+from flowmesh.api.identity.v1.auth_service_pb2 import LoginRequest
 from flowmesh.api.worker.v1 import worker_service_pb2 as pb
 from flowmesh.api.worker.v1.task_pb2 import Heartbeat, TaskResult
 from flowmesh.api.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 from flowmesh.errors import FlowmeshError, Unauthenticated
-from flowmesh.sdk import Client, Handle, Service, ServiceEndpoint, Worker, Workflow
-from tests.features.closed import Caller, Closed, closed_suite
+from flowmesh.sdk import Client, Handle, Login, Service, ServiceEndpoint, Tokens, Worker, Workflow
+from tests.features.closed import PASSWORD, Caller, Closed, closed_suite
 
 PROGRAM = """
 import asyncio
@@ -97,7 +98,7 @@ class Stream:
 
     async def read(self) -> pb.WorkResponse:
         async with asyncio.timeout(WITHIN_S):
-            response: Any = await self._call.read()
+            response: pb.WorkResponse = await self._call.read()
         return response
 
     async def task(self) -> Any:
@@ -121,8 +122,8 @@ class Stream:
 
     async def _until_end(self) -> None:
         await self.open()
-        while await self.read() is not grpc.aio.EOF:
-            pass
+        await self._call.code()
+        await self.read()
 
     async def close(self) -> None:
         self._call.cancel()
@@ -341,3 +342,24 @@ async def _worker_key(own: Tenant, closed: Closed) -> str:
     request = key_service_pb2.ListApiKeysRequest(project_id=own.project.id)
     keys = (await closed.owner.keys.ListApiKeys(request)).keys
     return next(str(each.id) for each in keys if each.role == "worker")
+
+
+@pytest.mark.feature("S1-112", "S3-129")
+async def test_streams_are_opened_again_with_the_newest_token(closed: Closed) -> None:
+    """A session and a worker whose access token was refused refresh it and work."""
+    request = LoginRequest(email="owner@example.com", password=PASSWORD)
+    tokens = (await closed.caller("").auth.Login(request)).tokens
+    login = Login(Tokens("refused", tokens.refresh_token, time.time() + 1_000))
+    async with (
+        tenant(closed, "refreshed") as own,
+        Client(closed.suite.grpc_address, own.project.namespace, token=login) as client,
+        Worker(client, {"one": _one}),
+    ):
+        assert login.tokens.refresh_token != tokens.refresh_token
+        await (await own.start("one")).result(WITHIN_S)
+        login.tokens = Tokens("refused", login.tokens.refresh_token, 0.0)
+        async with (
+            Client(closed.suite.grpc_address, own.project.namespace, token=login) as other,
+            other.session() as session,
+        ):
+            assert await session.run("one") == 1

@@ -16,10 +16,12 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as executions
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.identity.v1 import auth_service_pb2
 from flowmesh.certificates import Authority, Request, issue
+from flowmesh.errors import WrongState
 from flowmesh.runtime.access import IDENTITY
+from flowmesh.sdk import Client, TaskContext, Tls, Worker, Workflow
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until
-from tests.features.closed import Caller, Closed, closed_suite
+from tests.features.closed import PASSWORD, Caller, Closed, closed_suite
 from tests.features.commands import command
 from tests.features.test_closed import WORKFLOW
 
@@ -216,3 +218,46 @@ async def test_dev_makes_certificates_for_all_of_its_processes(tmp_path: Path) -
         instances = (await owner.rest("GET", "/api/v1/services"))[1]["services"]
         ports = {each["endpoint"] for each in instances if each["name"] == "registry"}
         assert ports.isdisjoint({made.suite.grpc_address})
+
+
+@pytest.mark.feature("S3-131", "S3-129")
+async def test_the_sdk_and_the_command_reach_it_with_the_authority(
+    closed: Closed, tmp_path: Path
+) -> None:
+    """A worker with a key, and a session of the command; without the authority neither connects."""
+    project = await closed.project("clients")
+    tls = Tls(ca=folder_of(closed) / "ca.pem")
+    address = f"grpcs://{closed.suite.grpc_address}"
+    editor, key = [await closed.key(project.id, role) for role in ("editor", "worker")]
+
+    async def double(input: int, context: TaskContext) -> int:
+        return 2 * input
+
+    flow = Workflow("double")
+    flow.task("only", "double", input=flow.input)
+    async with (
+        Client(address, "clients", api_key=editor.credential, tls=tls) as client,
+        Worker(address, {"double": double}, namespace="clients", api_key=key.credential, tls=tls),
+    ):
+        await client.register(flow)
+        assert await client.run("double", 21) == 42
+    async with Client(address, "clients", api_key=editor.credential) as stranger:
+        with pytest.raises(WrongState) as refused:
+            await stranger.ready()
+    assert refused.value.reason == "TLS_FAILED"
+
+    environment = {"XDG_CONFIG_HOME": str(tmp_path), "FLOWMESH_ADDRESS": address}
+    trusting = {**environment, "FLOWMESH_CA": str(tls.ca)}
+    for own, code in ((environment, 1), (trusting, 0)):
+        login = await command(
+            closed.suite,
+            *("login", "--email", "owner@example.com"),
+            stdin=f"{PASSWORD}\n",
+            addressed=False,
+            environment=own,
+        )
+        assert login.code == code, login.err
+    listed = await command(
+        closed.suite, "list", "workflows", "-n", "clients", addressed=False, environment=trusting
+    )
+    assert "double" in listed.out

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -21,7 +20,7 @@ from tests.simulation.history import Call, Outcome
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client
 from tests.simulation.plans import catalogue
-from tests.simulation.streams import Channel, Stream
+from tests.simulation.streams import Caller, Channel, Stream
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -101,7 +100,7 @@ class Callers:
 
     def _session(self) -> Session:
         channel = Channel(lambda: Stream(self.world.any_orchestrator(self._random).Session))
-        caller: Any = SimpleNamespace(channel=channel)
+        caller: Any = Caller(channel)
         payloads = PayloadStore(caller, "default")
         return Session(caller=caller, payloads=payloads, namespace="default")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,7 +17,7 @@ from flowmesh.sdk.worker.work_stream import WorkStream
 from tests.simulation.handled import DURABLE_TYPE, Inline, durable_handler
 from tests.simulation.loop import Process, elapsed
 from tests.simulation.peers import REMOTE_TYPE
-from tests.simulation.streams import Channel, Stream
+from tests.simulation.streams import Caller, Channel, Stream
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -41,7 +40,7 @@ class SdkWorker:
             self._stream.cancel()
 
     async def _run(self) -> None:
-        caller: Any = SimpleNamespace(channel=Channel(self._opened), address=self.name)
+        caller: Any = Caller(Channel(self._opened), self.name)
         stream = WorkStream(
             caller=caller,
             worker_id=self.worker_id,

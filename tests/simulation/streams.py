@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from flowmesh.errors import FlowmeshError
+from flowmesh.rpc import error_of
 
 
 class Channel:
@@ -26,6 +27,22 @@ class Channel:
         """Do nothing: neither side uses these calls."""
 
     unary_unary = unary_stream = stream_unary = _nothing
+
+
+class Caller:
+    """As much of the SDK's caller as a session or a worker needs: its channel, no credential."""
+
+    def __init__(self, channel: Channel, address: str = "") -> None:
+        self.channel, self.address = channel, address
+
+    async def authorize(self) -> None:
+        """Do nothing: there is no credential to renew."""
+
+    async def reauthorized(self, _error: FlowmeshError) -> bool:
+        return False
+
+    def explained(self, error: grpc.aio.AioRpcError) -> FlowmeshError:
+        return error_of(error)
 
 
 class Stream:

@@ -28,7 +28,6 @@ from flowmesh.api.identity.v1 import (
     key_service_pb2,
     member_service_pb2,
     quota_service_pb2,
-    secret_service_pb2,
     tenant_service_pb2,
 )
 from flowmesh.api.registry.v1 import registry_service_pb2
@@ -61,7 +60,6 @@ PUBLIC = (
     ("identity", key_service_pb2, "KeyService"),
     ("identity", file_service_pb2, "FileService"),
     ("identity", quota_service_pb2, "QuotaService"),
-    ("identity", secret_service_pb2, "SecretService"),
 )
 
 

@@ -1,1 +1,0 @@
-"""Collaborators of built-in attempts: stored values, secrets, cached results."""
