@@ -222,6 +222,17 @@ _ACCESS: tuple[Row, ...] = (
     ("login", "access.login:login", "Open a session with a password."),
     ("logout", "access.login:logout", "End the session."),
     ("whoami", "access.login:whoami", "Show the caller and its permissions."),
+    ("usage", "access.quotas:usage", "Show the executions of a project per hour."),
+)
+_FILES: tuple[Row, ...] = (
+    ("put", "access.files:put_file", "Upload a file."),
+    ("get", "access.files:get_file", "Download a file."),
+    ("list", "access.files:list_files", "List the files of a project."),
+    ("rm", "access.files:remove_file", "Delete a file with all its versions."),
+)
+_QUOTA: tuple[Row, ...] = (
+    ("show", "access.quotas:show_quota", "Show the quota of a project and its use."),
+    ("set", "access.quotas:set_quota", "Set the quota of a project."),
 )
 _KEYS: tuple[Row, ...] = (
     ("create", "access.keys:create_key", "Create an API key."),
@@ -303,6 +314,8 @@ def _make() -> App:
         ("companies", "Manage companies, the highest level of the hierarchy.", _COMPANIES),
         ("organizations", "Manage organizations of companies.", _ORGANIZATIONS),
         ("projects", "Manage projects of organizations, each with its namespace.", _PROJECTS),
+        ("files", "Manage workspace files of projects.", _FILES),
+        ("quota", "Manage quotas of projects.", _QUOTA),
         ("certs", "Issue and renew certificates of the suite.", _CERTS),
     ):
         parent = App(name=name, help=text, group=ACCESS)

@@ -1,0 +1,136 @@
+"""`quota` and `usage`: upper bounds of a project and their use."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from flowmesh.api.identity.v1 import quota_service_pb2 as pb
+from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.access.documents import document_of
+from flowmesh.cli.access.levels import Tenants
+from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.sdk.executions import moment
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client
+
+UNCHANGED = -1
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Bounds:
+    """Upper bounds; 0 is unlimited, and one that is not given is unchanged."""
+
+    starts_per_second: Annotated[int, Parameter(help="Executions that start per second.")] = (
+        UNCHANGED
+    )
+    running_executions: Annotated[int, Parameter(help="Executions at once.")] = UNCHANGED
+    executions_per_day: Annotated[int, Parameter(help="Executions per day, in UTC.")] = UNCHANGED
+    definitions: Annotated[int, Parameter(help="Workflows.")] = UNCHANGED
+    file_bytes: Annotated[int, Parameter(help="Bytes of workspace files.")] = UNCHANGED
+    api_keys: Annotated[int, Parameter(help="API keys.")] = UNCHANGED
+
+
+BOUNDS = Bounds()
+
+
+@command
+async def show_quota(*, project: str = "", common: Common = COMMON) -> int:
+    """Show the quota of a project and its use.
+
+    Parameters
+    ----------
+    project
+        Id, slug or namespace of the project; by default that of the namespace.
+    """
+    async with connected(common) as client:
+        project_id = (await Tenants(client).project(project)).id
+        return _shown(common, await _found(client, project_id))
+
+
+@command
+async def set_quota(*, bounds: Bounds = BOUNDS, project: str = "", common: Common = COMMON) -> int:
+    """Set the quota of a project; it applies within seconds.
+
+    Parameters
+    ----------
+    project
+        Id, slug or namespace of the project; by default that of the namespace.
+    """
+    async with connected(common) as client:
+        project_id = (await Tenants(client).project(project)).id
+        quota = (await _found(client, project_id)).quota
+        for field in fields(bounds):
+            value = getattr(bounds, field.name)
+            if value != UNCHANGED:
+                setattr(quota, field.name, value)
+        request = pb.SetQuotaRequest(project_id=project_id, quota=quota)
+        await client.caller.call(_stub(client).SetQuota, request)
+        return _shown(common, await _found(client, project_id))
+
+
+@command
+async def usage(*, hours: int = 24, project: str = "", common: Common = COMMON) -> int:
+    """Show the executions of a project per hour of their start, newest first.
+
+    Parameters
+    ----------
+    hours
+        Number of hours, at most 720.
+    project
+        Id, slug or namespace of the project; by default that of the namespace.
+    """
+    async with connected(common) as client:
+        chosen = await Tenants(client).project(project)
+        request = pb.GetUsageRequest(project_id=chosen.id, hours=hours)
+        found = (await client.caller.call(_stub(client).GetUsage, request)).usage
+        rows = [
+            (
+                output.iso(moment(each.hour_us)) or "-",
+                f"{each.started:,}",
+                f"{each.completed:,}",
+                f"{each.failed:,}",
+            )
+            for each in found
+        ]
+        output.listing(
+            [
+                {
+                    "hour": output.iso(moment(each.hour_us)),
+                    "started": each.started,
+                    "completed": each.completed,
+                    "failed": each.failed,
+                }
+                for each in found
+            ],
+            ("HOUR", "STARTED", "COMPLETED", "FAILED"),
+            rows,
+            none=f"No execution of project {chosen.slug} has started in {hours} hours.",
+        )
+        return exit_codes.DONE
+
+
+def _stub(client: "Client") -> Any:
+    return QuotaServiceStub(client.caller.channel)
+
+
+async def _found(client: "Client", project_id: str) -> pb.GetQuotaResponse:
+    request = pb.GetQuotaRequest(project_id=project_id)
+    found: pb.GetQuotaResponse = await client.caller.call(_stub(client).GetQuota, request)
+    return found
+
+
+def _shown(common: Common, found: pb.GetQuotaResponse) -> int:
+    if common.structured:
+        output.document({"quota": document_of(found.quota), "used": document_of(found.used)})
+        return exit_codes.DONE
+    rows = []
+    for field in fields(Bounds):
+        limit = getattr(found.quota, field.name)
+        used = f"{getattr(found.used, field.name):,}"
+        rows.append((field.name.replace("_", " "), used, f"{limit:,}" if limit else "unlimited"))
+    output.columns(("", "USED", "QUOTA"), rows)
+    return exit_codes.DONE
