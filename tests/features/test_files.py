@@ -75,7 +75,8 @@ async def put(caller: Caller, project: str, path: str, pieces: Iterable[bytes]) 
     """Upload over gRPC."""
     requests = [pb.PutFileRequest(project_id=project, path=path, media_type="text/plain")]
     requests += [pb.PutFileRequest(data=each) for each in pieces]
-    answer = await stub(caller).PutFile(iter(requests), metadata=signed(caller))
+    call = stub(caller).PutFile(iter(requests), metadata=signed(caller))
+    answer: pb.PutFileResponse = await call
     return answer.file
 
 

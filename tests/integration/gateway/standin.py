@@ -107,6 +107,11 @@ class Definitions(definition_grpc.DefinitionServiceServicer):
         ]
         return definition.ListWorkflowsResponse(workflows=newest)
 
+    async def CountWorkflows(self, request: Any, _context: Any) -> Any:
+        namespace = request.namespace or "default"
+        found = sum(named == namespace for named, _ in self.versions)
+        return definition.CountWorkflowsResponse(count=found)
+
     async def ListWorkflowVersions(self, request: Any, _context: Any) -> Any:
         return definition.ListWorkflowVersionsResponse(versions=self._versions(request)[::-1])
 

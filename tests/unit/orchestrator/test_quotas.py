@@ -1,7 +1,6 @@
 """Quotas at the admission of starts: exact for one owner, divided among several."""
 
 import random
-from collections.abc import Callable
 
 import pytest
 
@@ -38,7 +37,7 @@ def recount(counters: QuotaCounters, quota: Quota, rows: RowCounts, clock: Clock
     use.counted(rows, use.changes, counters.share, clock.now_us())
 
 
-def begin(counters: QuotaCounters, reply: Reply = no_reply) -> Callable[[Answer], None] | None:
+def begin(counters: QuotaCounters, reply: Reply = no_reply) -> Reply | None:
     """Return the reply of an accepted start; None for a refused one."""
     try:
         counters.check("n")
