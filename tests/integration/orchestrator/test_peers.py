@@ -110,7 +110,7 @@ async def test_a_caller_that_stops_waiting_leaves_nothing_behind(store: Orchestr
         await until(lambda: not session.pending)
 
 
-async def test_a_stream_that_breaks_tells_whoever_waits(store: OrchestratorStore) -> None:
+async def test_a_broken_stream_fails_waiting_calls(store: OrchestratorStore) -> None:
     """They repeat the call at the next owner."""
     async with running(store) as core:
         execution_id = await core.start(ONE_STEP)

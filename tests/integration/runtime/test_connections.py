@@ -12,6 +12,7 @@ from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
 from flowmesh.runtime import Runtime, Settings
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.channels import Channels
+from flowmesh.sdk.client.endpoint import Endpoint
 from flowmesh.testing.polling import until
 from tests.integration.runtime.test_process import NAME, running
 
@@ -80,7 +81,7 @@ async def test_the_sdk_opens_further_connections(settings: Settings) -> None:
     patient = Patient()  # type: ignore[abstract]  # the other methods are not called
     count = 3 * limits.CONNECTION_CALLS
     async with running(settings, {"gateway": patient.run}) as process:
-        channels = Channels(process.address)
+        channels = Channels(Endpoint.of(process.address))
         try:
             waiting = calls(channels, count)
             await patient.full(count)
