@@ -263,6 +263,19 @@ async def test_a_credential_in_a_url_is_refused(closed: Closed) -> None:
     assert status == 400
 
 
+async def test_a_caller_cannot_choose_its_address(closed: Closed) -> None:
+    """`X-Forwarded-For` counts from a trusted proxy only, so a key stays in its networks."""
+    project = await closed.project("networked")
+    inside = await closed.key(project.id, "viewer", networks=["127.0.0.0/8"])
+    outside = await closed.key(project.id, "viewer", networks=["10.0.0.0/8"])
+    forged = {"x_forwarded_for": "10.1.2.3"}
+    path = f"{AUTH}/me"
+    assert (await inside.rest("GET", path, **forged))[0] == 200
+    for headers in ({}, forged):
+        status, answer = await outside.rest("GET", path, **headers)
+        assert (status, answer["error"]["reason"]) == INVALID
+
+
 @pytest.mark.long
 async def test_an_unknown_user_takes_as_long_as_a_known_one(closed: Closed) -> None:
     """The medians of wrong logins differ by less than a fifth; each has its own account."""

@@ -21,11 +21,19 @@ REQUEST_HEADERS = (
     "If-Match",
     "If-None-Match",
     "Last-Event-ID",
+    "Prefer",
     "Traceparent",
     "Tracestate",
 )
 # Response headers beyond those that every page may read.
-RESPONSE_HEADERS = ("Content-Disposition", "ETag", "Location", "Retry-After")
+RESPONSE_HEADERS = (
+    "Content-Disposition",
+    "ETag",
+    "Flowmesh-File-Version",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+)
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 # Browsers repeat the preflight request after this time.
 _PREFLIGHT_KEPT_S = b"600"

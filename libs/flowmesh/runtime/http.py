@@ -52,12 +52,14 @@ class HttpServer:
         access: HttpAccess,
         guard: HttpGuard | None = None,
         cors: Cors | None = None,
+        trusted_proxy: str = "",
         certificates_only: bool = False,
     ) -> None:
         # Clients need a certificate, except for the state of the process.
         self._certificates_only = certificates_only
         self._access = access
         self._cors = cors
+        self._trusted_proxy = trusted_proxy
         self._guard = guard or HttpGuard()
         self._checks = checks
         self._metrics = metrics
@@ -90,6 +92,8 @@ class HttpServer:
             server_header=False,
             limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=KEEPALIVE_S,
+            proxy_headers=bool(self._trusted_proxy),
+            forwarded_allow_ips=self._trusted_proxy,
             timeout_graceful_shutdown=1,
             ws_max_size=WEBSOCKET_MESSAGE_BYTES_MAX,
             ssl_context_factory=None if tls is None else lambda _config, _default: tls,

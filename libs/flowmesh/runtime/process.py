@@ -112,6 +112,7 @@ class Process:
             about=self._about,
             guard=guard_of(settings),
             cors=Cors(settings.cors_allowed_origins) if settings.cors_origins else None,
+            trusted_proxy=settings.trusted_proxy,
             access=self.access or OpenAccess(),
             certificates_only=self.tls.verifies_clients if self.tls else False,
         )

@@ -96,6 +96,11 @@ class Settings(BaseSettings):
         description="origins whose web pages may call the REST API and read its responses with"
         " the cookies of the user, such as https://ui.example.com, separated by commas; exact",
     )
+    trusted_proxy: str = Field(
+        default="",
+        description="networks of the proxies whose X-Forwarded-For names the client, such as"
+        " 10.0.0.0/8, separated by commas; empty is none",
+    )
     advertise: str = Field(default="", description="host:port others reach this process at")
     data_dir: str = Field(default=".flowmesh", description="folder for what this process keeps")
     egress: Literal["open", "public"] = Field(
@@ -274,7 +279,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin; write each one as https://host:port")
         return value
 
-    @field_validator("egress_allow")
+    @field_validator("egress_allow", "trusted_proxy")
     @classmethod
     def _names_networks(cls, value: str) -> str:
         for network in _listed(value):
