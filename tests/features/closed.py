@@ -87,6 +87,11 @@ class Caller:
             self.channel = grpc.aio.insecure_channel(suite.grpc_address, interceptors=interceptors)
 
     @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return what a call over a channel of its own has to carry."""
+        return (("authorization", f"Bearer {self.credential}"),) if self.credential else ()
+
+    @property
     def auth(self) -> Any:
         return auth_service_pb2_grpc.AuthServiceStub(self.channel)
 

@@ -1,4 +1,4 @@
-"""A terminal of somebody who copies commands out of a page, and the commands of a page."""
+"""A terminal in which a reader runs the commands of a page."""
 
 import asyncio
 import os

@@ -45,7 +45,7 @@ from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics, Spans
 from flowmesh.worker import limits
-from flowmesh.worker.payloads import Payloads as WorkerPayloads
+from flowmesh.worker.attempts.payloads import Payloads as WorkerPayloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream

@@ -261,6 +261,11 @@ _CERTS: tuple[Row, ...] = (
     ("renew", "access.certificates:renew", "Renew certificates at half of their life."),
     ("show", "access.certificates:show", "Show certificates, their names and expiry."),
 )
+_SECRETS: tuple[Row, ...] = (
+    ("set", "access.secrets:set_secret", "Store a secret; its value comes from standard input."),
+    ("list", "access.secrets:list_secrets", "List the names of secrets."),
+    ("delete", "access.secrets:delete_secret", "Delete a secret with all its versions."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
     ("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
@@ -317,6 +322,7 @@ def _make() -> App:
         ("files", "Manage workspace files of projects.", _FILES),
         ("quota", "Manage quotas of projects.", _QUOTA),
         ("certs", "Issue and renew certificates of the suite.", _CERTS),
+        ("secrets", "Manage values that tasks use and no call reads back.", _SECRETS),
     ):
         parent = App(name=name, help=text, group=ACCESS)
         _add(parent, rows)

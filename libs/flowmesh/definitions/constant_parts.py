@@ -12,6 +12,7 @@ from typing import Any
 from flowmesh.definitions.model import Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.errors import FlowmeshError
+from flowmesh.expressions.secrets import is_secret_reference
 
 Json = Any
 _INVALID = "DEFINITION_INVALID"
@@ -154,8 +155,8 @@ def check_identifiers(task: Task, problems: Problems) -> None:
 
 
 def is_constant(value: Json) -> bool:
-    """Return whether a text holds no template."""
-    return isinstance(value, str) and "{{" not in value
+    """Return whether a text holds no template and stands for no secret."""
+    return isinstance(value, str) and "{{" not in value and not is_secret_reference(value)
 
 
 def _is_constant_value(value: Json) -> bool:

@@ -8,6 +8,8 @@ from flowmesh.definitions.model import Dialect, Json, Node, Task, Workflow
 from flowmesh.definitions.problems import Path
 from flowmesh.expressions import Reference
 from flowmesh.expressions.cel_source import Token, tokenize
+from flowmesh.expressions.secrets import ROOT as SECRETS
+from flowmesh.tasktypes import TASK_TYPES
 from flowmesh.tasktypes.builtin.conditions import DECISION
 
 NATIVE_ROOTS = frozenset({"input", "tasks", "execution"})
@@ -197,4 +199,12 @@ def ids_in(source: str, ids: Container[str]) -> list[str]:
 
 def config_roots(task: Task) -> frozenset[str]:
     """Return the roots that templates in a task's own configuration may use."""
+    task_type = TASK_TYPES.get(task.executor)
+    if task_type is not None and task_type.takes_secrets:
+        return data_roots(task) | {SECRETS}
+    return data_roots(task)
+
+
+def data_roots(task: Task) -> frozenset[str]:
+    """Return the roots of values that may be stored, without secrets."""
     return TASK_ROOTS if task.dialect is Dialect.NATIVE else STEPS_ROOTS

@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from flowmesh.expressions.secrets import is_secret_reference
+
 Json = Any
 MASK = "***"
 _NAME = re.compile(
@@ -57,6 +59,8 @@ def holds_secret(name: str, value: Json) -> bool:
     """Return whether a constant under a name is a secret in plain text."""
     if not isinstance(value, str) or not value.strip() or _TEMPLATE in value:
         return False
+    if is_secret_reference(value):
+        return False
     return names_secret(name) or is_secret(value)
 
 
@@ -69,7 +73,7 @@ def masked(value: Json, name: str = "") -> Json:
     if value is None or isinstance(value, bool):
         return value
     if names_secret(name):
-        return MASK
+        return value if isinstance(value, str) and is_secret_reference(value) else MASK
     return _VALUE.sub(MASK, value) if isinstance(value, str) else value
 
 

@@ -31,6 +31,7 @@ from flowmesh.executors.databases import DatabaseCall, Rows
 from flowmesh.executors.failures import TIMEOUT, TaskFailure
 from flowmesh.executors.rpc import Rpc, RpcAnswer
 from flowmesh.executors.schemas import SchemaCheck
+from flowmesh.executors.secrets import AttemptSecrets
 from flowmesh.executors.serverless.openapi import Operation
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.expressions import MOMENT, Moment, RenderError
@@ -184,7 +185,6 @@ class Attempts:
                     publisher=self._out,
                     draw=lambda: 0.0,
                     new_id=lambda: str(UUID(int=next(numbers), version=4)),
-                    secret_of=lambda _name: MASK,
                     operations=_Unfetched(),
                 )
             ),
@@ -288,7 +288,8 @@ class Attempts:
         self._out.attempt, self._out.reply = attempt, reply
         ready = self._specs.ready(spec.digest, {spec.digest: spec})
         task = _task(attempt)
-        one = Attempt(task, attempt.data, attempt.node.planned.timeout_ms)
+        placeholders = AttemptSecrets(dict.fromkeys(ready.secrets, MASK), "")
+        one = Attempt(task, attempt.data, attempt.node.planned.timeout_ms, placeholders)
         if isinstance(ready.step, InlineStep):
             return await ready.step.run_off_loop(one)
         return await ready.step.run(one)

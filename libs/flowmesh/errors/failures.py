@@ -13,6 +13,7 @@ FAILURE_CLASSES: Mapping[str, str] = MappingProxyType(
         "AuthenticationError": "The called service refused the credentials (HTTP 401, 403).",
         "ClientError": "The called service refused the request (HTTP 4xx).",
         "ValidationError": "An input, an output or a configuration does not fit its schema.",
+        "SecretUnavailable": "A secret of the task is not stored, or cannot be opened.",
         "ResourceLimit": "A limit of memory, size, time or rounds was exceeded.",
         "Cancelled": "The task was canceled, or its handler canceled itself.",
         "POISON": "The task crashed its workers repeatedly and is not retried any more.",

@@ -196,6 +196,7 @@ REASONS = table_of(
     Reason("API_KEY_NOT_FOUND", tree.NotFound, "No such API key."),
     Reason("SECRET_INVALID", tree.Invalid, "The name of the secret is malformed, or its value is too large."),
     Reason("SECRET_NOT_FOUND", tree.NotFound, "No such secret in the namespace."),
+    Reason("SECRET_UNREADABLE", tree.WrongState, "The stored secret was changed, or sealed with another key."),
     Reason("FILE_PATH_INVALID", tree.Invalid, "The path of the file is absolute, has `..` or control characters, or is too long."),
     Reason("FILE_PATH_TAKEN", tree.Conflict, "Another file of the project differs only in case or spelling of its path."),
     Reason("FILE_TOO_LARGE", tree.TooLarge, "The file exceeds 64 MiB."),

@@ -12,6 +12,7 @@ from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
 from flowmesh.egress import Response
 from flowmesh.executors.failures import invalid
+from flowmesh.executors.secrets import NO_SECRETS, AttemptSecrets
 from flowmesh.jsontext.integers import inexact
 
 Json = Any
@@ -26,6 +27,7 @@ class Attempt:
     input_bytes: bytes
     # The remaining time of the attempt; always above 0.
     timeout_ms: int
+    secrets: AttemptSecrets = field(default_factory=lambda: NO_SECRETS)
     _value: Json = field(default=_UNREAD)
 
     @property

@@ -13,7 +13,6 @@ from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.log import Log
 from flowmesh.executors.publish import Publisher
 from flowmesh.executors.rpc import Caller
-from flowmesh.executors.secrets import SecretOf, secret_of_environment
 from flowmesh.executors.serverless.openapi import Documents, Operations
 from flowmesh.sandbox import Sandbox
 
@@ -37,7 +36,6 @@ class Collaborators:
     draw: Callable[[], float] = random.random
     """Returns a random number from 0 to 1."""
     new_id: Callable[[], str] = _uuid
-    secret_of: SecretOf = secret_of_environment
     operations: Operations | None = None
 
     def __post_init__(self) -> None:

@@ -23,6 +23,8 @@ EGRESS_BLOCKED = "EgressBlocked"
 CIRCUIT_OPEN = "CIRCUIT_OPEN"
 # A fault of the executor itself; its text stays in the log.
 INTERNAL = "InternalError"
+# A secret of the task is not stored, or cannot be opened.
+SECRET_UNAVAILABLE = "SecretUnavailable"  # noqa: S105 (a failure class)
 
 
 class TaskFailure(Exception):

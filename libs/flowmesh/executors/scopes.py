@@ -1,22 +1,25 @@
 """The roots and scopes of templates in a task's configuration, by dialect.
 
 Native resources see the task's own `input`. Step JSON sees `context`, where the output of a step
-is also available as `.result` unless it has a member of that name.
+is also available as `.result` unless it has a member of that name. Tasks that call other systems
+see `secrets` as well, which registration checks.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS
+from flowmesh.executors.base import Attempt
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.expressions import MOMENT, Moment, Reference, RenderError, TemplateInvalid
+from flowmesh.expressions.secrets import ROOT as SECRETS
 
 Json = Any
 T = TypeVar("T")
 
 
 def roots_of(dialect: int) -> tuple[str, ...]:
-    return ("context", "input") if dialect == DIALECT_STEPS else ("input",)
+    return ("context", "input", SECRETS) if dialect == DIALECT_STEPS else ("input", SECRETS)
 
 
 def results_read(references: Iterable[Reference]) -> frozenset[str]:
@@ -29,11 +32,13 @@ def results_read(references: Iterable[Reference]) -> frozenset[str]:
 
 
 def scope_of(
-    dialect: int, value: Json, moment: Moment, with_result: Collection[str] = ()
+    dialect: int, attempt: Attempt, now_us: int, with_result: Collection[str] = ()
 ) -> dict[str, Json]:
-    """Return the scope for rendering; `value` is the input of the task."""
+    """Return the scope for rendering over the input and the secrets of an attempt."""
+    value, moment = attempt.value, Moment(attempt.task.idempotency_key, now_us)
+    scope: dict[str, Json] = {SECRETS: attempt.secrets, MOMENT: moment}
     if dialect != DIALECT_STEPS:
-        return {"input": value, MOMENT: moment}
+        return {**scope, "input": value}
     context = value if isinstance(value, Mapping) else {}
     added = {
         step: _with_result(context[step])
@@ -42,7 +47,7 @@ def scope_of(
     }
     if added:
         context = {**context, **added}
-    return {"context": context, "input": context, MOMENT: moment}
+    return {**scope, "context": context, "input": context}
 
 
 def rendered(render: Callable[[dict[str, Json]], T], scope: dict[str, Json]) -> T:

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -13,6 +14,9 @@ from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.limits import COMPILED_SPECS_MAX
 from flowmesh.executors.memo import MemoRule
 from flowmesh.executors.schemas import SchemaCheck
+from flowmesh.expressions.secrets import keys_in, with_templates
+from flowmesh.tasktypes import TASK_TYPES
+from flowmesh.tasktypes.builtin.standards import SERVERLESS_TASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class ReadySpec:
     output_check: SchemaCheck | None
     # Set if the attempt may reuse an earlier result.
     memo: MemoRule | None = None
+    # Keys of the secrets that an attempt needs.
+    secrets: frozenset[str] = frozenset()
 
 
 class ReadySpecs:
@@ -60,15 +66,28 @@ class ReadySpecs:
         executor = self._executors.get(spec.task_type)
         if executor is None:
             raise invalid(f"task type {spec.task_type} is not built in")
+        config, secrets = _with_secrets(spec, _config(spec))
         return ReadySpec(
-            step=executor(spec, _config(spec)),
+            step=executor(spec, config),
             input_check=SchemaCheck(spec.input_schema, "input") if spec.input_schema else None,
             output_check=SchemaCheck(spec.output_schema, "output") if spec.output_schema else None,
             memo=MemoRule(spec, self._now_us) if spec.HasField("cache") else None,
+            secrets=secrets,
         )
 
 
-def _config(spec: TaskSpec) -> dict[str, object]:
+def _with_secrets(spec: TaskSpec, config: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return the configuration with templates for its secrets, and the keys of the secrets."""
+    if spec.task_type == SERVERLESS_TASK.name:
+        return config, frozenset(config.get("secrets") or ())
+    task_type = TASK_TYPES.get(spec.task_type)
+    if task_type is None or not task_type.takes_secrets:
+        return config, frozenset()
+    config = with_templates(config)
+    return config, keys_in(config)
+
+
+def _config(spec: TaskSpec) -> dict[str, Any]:
     try:
         config = orjson.loads(spec.config) if spec.config else {}
     except orjson.JSONDecodeError:

@@ -3,7 +3,7 @@
 from flowmesh.executors.base import Attempt, Json
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.scopes import compiled, rendered, results_read, roots_of, scope_of
-from flowmesh.expressions import Moment, compile_template
+from flowmesh.expressions import compile_template
 
 
 class Rendered:
@@ -19,6 +19,5 @@ class Rendered:
         """Render the value for an attempt. Raises TaskFailure for a reference without a value."""
         scope: dict[str, Json] = {}
         if not self._template.constant:
-            moment = Moment(attempt.task.idempotency_key, self._now_us())
-            scope = scope_of(self._dialect, attempt.value, moment, self._results)
+            scope = scope_of(self._dialect, attempt, self._now_us(), self._results)
         return rendered(self._template.render, scope)

@@ -12,7 +12,9 @@ import structlog
 from flowmesh.access.authenticator import AUTHORIZATION, Authenticator, IsService
 from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, cookie_of
 from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
-from flowmesh.access.principal import Principal, acting_as, enter_principal
+from flowmesh.access.principal import Principal, acting_as, current, enter_principal
+from flowmesh.access.roles import READ
+from flowmesh.access.rules import DEFAULT_NAMESPACE
 from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
 from flowmesh.access.wall import Wall
 from flowmesh.api.identity.v1 import access_service_pb2 as pb
@@ -138,6 +140,17 @@ class ProcessAccess:
         credential = self._credential(scope)
         enter_principal(await self._authenticator.external(credential, address))
 
+    async def admit_metrics(self, scope: Any) -> None:
+        """Admit a reader of the metrics, which are of all tenants; raise Forbidden.
+
+        It needs to read the namespace of the installation itself.
+        """
+        await self.admit_http(scope, public=False)
+        reader = current()
+        if reader is not None and not reader.bits(DEFAULT_NAMESPACE) & READ:
+            text = f"the metrics need the role viewer in namespace `{DEFAULT_NAMESPACE}`"
+            raise Forbidden("ROLE_REQUIRED", text)
+
     def _credential(self, scope: Any) -> str:
         """Return the credential of a request: header, WebSocket subprotocol or cookie."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -171,6 +184,9 @@ class OpenAccess:
 
     async def admit_http(self, scope: Any, *, public: bool) -> None:
         """Set no principal."""
+
+    async def admit_metrics(self, scope: Any) -> None:
+        """Admit every reader."""
 
     def revocable(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -153,7 +153,10 @@ class HttpServer:
     async def _admit(self, scope: Scope) -> FlowmeshError | None:
         """Return the reason why a caller may not read the metrics; None if it may."""
         try:
-            await self._access.admit_http(scope, public=scope["path"] != METRICS)
+            if scope["path"] == METRICS:
+                await self._access.admit_metrics(scope)
+            else:
+                await self._access.admit_http(scope, public=True)
         except FlowmeshError as error:
             return error
         return None

@@ -54,6 +54,7 @@ _RESERVED = frozenset(
         "POISON",
         "RateLimitError",
         "ResourceLimit",
+        "SecretUnavailable",
         "ServerError",
         "Timeout",
         "ValidationError",

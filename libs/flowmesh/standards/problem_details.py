@@ -32,6 +32,7 @@ _OF_CLASS = {
     "ValidationError": ("validation", 400),
     "ExpressionError": ("expression", 400),
     "EgressBlocked": ("authorization", 403),
+    "SecretUnavailable": ("authorization", 403),
 }
 _OTHER = ("runtime", 500)
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}

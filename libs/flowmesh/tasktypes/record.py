@@ -117,6 +117,14 @@ class TaskType:
         return self.effect in _INSIDE
 
     @property
+    def takes_secrets(self) -> bool:
+        """Return whether templates of the parameters may read secrets.
+
+        Only for calls of other systems: values computed from a secret would be stored.
+        """
+        return self.upstream is not None and self.upstream.kind != "subscribers"
+
+    @property
     def changes_always(self) -> bool:
         """Return whether an attempt serves its effect and not its output."""
         return self.effect in (Effect.CHANGES, Effect.LOGS)

@@ -28,6 +28,7 @@ from flowmesh.api.identity.v1 import (
     key_service_pb2,
     member_service_pb2,
     quota_service_pb2,
+    secret_service_pb2,
     tenant_service_pb2,
 )
 from flowmesh.api.registry.v1 import registry_service_pb2
@@ -60,6 +61,7 @@ PUBLIC = (
     ("identity", key_service_pb2, "KeyService"),
     ("identity", file_service_pb2, "FileService"),
     ("identity", quota_service_pb2, "QuotaService"),
+    ("identity", secret_service_pb2, "SecretService"),
 )
 
 

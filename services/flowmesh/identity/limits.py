@@ -25,6 +25,12 @@ TOMBSTONE_DAYS: Final = 30
 KEY_OVERLAP_S: Final = 86_400
 KEY_OVERLAP_S_MAX: Final = 30 * 86_400
 
+SECRET_BYTES_MAX: Final = 65_536
+SECRETS_MAX: Final = 1_000
+# Older versions of a secret are deleted.
+SECRET_VERSIONS_KEPT: Final = 100
+SECRET_REFS_MAX: Final = 100
+
 # Failed logins before the first delay, which then doubles.
 FAILURES_FREE: Final = 5
 # A network is shared by many users, such as those behind one proxy.

@@ -3,6 +3,7 @@
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.limits import FILE_ABANDONED_S
 from flowmesh.identity.storage.files import FileStore
+from flowmesh.identity.storage.secrets import SecretStore
 from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.identity.storage.tenants import TenantStore
 from flowmesh.runtime.loop import Loop
@@ -23,14 +24,23 @@ class SigningKeyLoop(Loop):
 
 
 class ExpiryLoop(Loop):
-    """Deletes expired sessions, uploads that were cut off, and tenants whose tombstone is old."""
+    """Deletes expired sessions, abandoned uploads, and old tombstones with their secrets."""
 
     interval_ms = _HOUR_MS
 
-    def __init__(self, *, sessions: SessionStore, tenants: TenantStore, files: FileStore) -> None:
-        self._sessions, self._tenants, self._files = sessions, tenants, files
+    def __init__(
+        self,
+        *,
+        sessions: SessionStore,
+        tenants: TenantStore,
+        files: FileStore,
+        secrets: SecretStore,
+    ) -> None:
+        self._sessions, self._tenants = sessions, tenants
+        self._files, self._secrets = files, secrets
 
     async def run_once(self) -> int:
+        await self._secrets.erase()
         await self._tenants.erase()
         await self._files.discard_abandoned(FILE_ABANDONED_S)
         return await self._sessions.delete_expired()

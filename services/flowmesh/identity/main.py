@@ -12,6 +12,7 @@ from flowmesh.api.identity.v1 import (
     key_service_pb2_grpc,
     member_service_pb2_grpc,
     quota_service_pb2_grpc,
+    secret_service_pb2_grpc,
     tenant_service_pb2_grpc,
 )
 from flowmesh.identity.accounts import Accounts
@@ -21,6 +22,7 @@ from flowmesh.identity.api.file_server import FileServer
 from flowmesh.identity.api.key_server import KeyServer
 from flowmesh.identity.api.member_server import MemberServer
 from flowmesh.identity.api.quota_server import QuotaServer
+from flowmesh.identity.api.secret_server import SecretServer
 from flowmesh.identity.api.tenant_server import TenantServer
 from flowmesh.identity.api_keys import ApiKeys
 from flowmesh.identity.attempts import Attempts
@@ -32,10 +34,12 @@ from flowmesh.identity.members import Members
 from flowmesh.identity.permissions import Permissions
 from flowmesh.identity.principals import Principals
 from flowmesh.identity.revocations import HeartbeatLoop, Revocations
+from flowmesh.identity.secrets import Secrets
 from flowmesh.identity.storage.database import MIGRATIONS, Database
 from flowmesh.identity.storage.files import FileStore
 from flowmesh.identity.storage.keys import KeyStore
 from flowmesh.identity.storage.quotas import QuotaStore
+from flowmesh.identity.storage.secrets import SecretStore
 from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.identity.storage.tenants import TenantStore
 from flowmesh.identity.storage.users import UserStore
@@ -62,9 +66,17 @@ async def run(runtime: Runtime) -> None:
         runtime.serve(parts.file(), file_service_pb2_grpc.add_FileServiceServicer_to_server)
         runtime.serve(parts.quota(), quota_service_pb2_grpc.add_QuotaServiceServicer_to_server)
         runtime.add_loop(UsageLoop(store=parts.quotas, use=parts.use, clock=runtime.clock))
+        runtime.serve(
+            parts.secret_server(), secret_service_pb2_grpc.add_SecretServiceServicer_to_server
+        )
         runtime.add_loop(SigningKeyLoop(parts.tokens))
         runtime.add_loop(
-            ExpiryLoop(sessions=parts.sessions, tenants=parts.tenants, files=parts.files)
+            ExpiryLoop(
+                sessions=parts.sessions,
+                tenants=parts.tenants,
+                files=parts.files,
+                secrets=parts.secrets,
+            )
         )
         runtime.add_loop(HeartbeatLoop(parts.revocations))
         await runtime.until_stopped()
@@ -89,7 +101,9 @@ class _Parts:
             files=self.files,
             keys=self.keys,
         )
-        self.tokens = AccessTokens(sessions=self.sessions, sealer=Sealer(keys.wrapping))
+        self.secrets = SecretStore(database)
+        self._sealer = Sealer(keys.wrapping)
+        self.tokens = AccessTokens(sessions=self.sessions, sealer=self._sealer)
         self.revocations = Revocations(runtime.bus, runtime.settings.bus_prefix)
         self.permissions = Permissions(tenants=self.tenants, users=self.users)
         self.accounts = Accounts(
@@ -132,6 +146,9 @@ class _Parts:
             users=self.users, permissions=self.permissions, revocations=self.revocations
         )
         return MemberServer(members=members, accounts=self.accounts)
+
+    def secret_server(self) -> SecretServer:
+        return SecretServer(Secrets(store=self.secrets, installation=self._sealer))
 
     def key(self) -> KeyServer:
         keys = ApiKeys(

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
+from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from flowmesh.api.worker.v1.worker_service_pb2_grpc import add_WorkerServiceServicer_to_server
 from flowmesh.egress import Egress, Policy
@@ -24,11 +25,12 @@ from flowmesh.runtime import Endpoint, Runtime, Settings, StartError
 from flowmesh.sandbox import Sandbox
 from flowmesh.sandbox.python import MIB, Limits
 from flowmesh.worker import limits
+from flowmesh.worker.attempts.memo import Memo
+from flowmesh.worker.attempts.payloads import PayloadCalls, Payloads
+from flowmesh.worker.attempts.secrets import SecretCalls, Secrets
 from flowmesh.worker.events import Events, Triggers
 from flowmesh.worker.loops import RelayLoop
-from flowmesh.worker.memo import Memo
 from flowmesh.worker.offers import checked_queues, offered
-from flowmesh.worker.payloads import PayloadCalls, Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.streams.orchestrator_stream import Attach, OrchestratorStream
@@ -75,6 +77,7 @@ async def run(runtime: Runtime) -> None:
             worker_id=service_id,
             specs=ReadySpecs(offered(executors, settings.builtin_task_types), now_us),
             payloads=Payloads(cast(PayloadCalls, calls)),
+            secrets=_secrets(runtime),
             sink=relay,
             monotonic_ms=monotonic_ms,
             telemetry=PoolTelemetry(runtime.metrics, runtime.spans, runtime.log),
@@ -107,6 +110,13 @@ async def run(runtime: Runtime) -> None:
         stack.callback(follower.cancel)
         runtime.on_drain(lambda: drain(relay, pool, server, orchestrators))
         await runtime.until_stopped()
+
+
+def _secrets(runtime: Runtime) -> Secrets:
+    """Stored secrets; in an open installation also those of the environment."""
+    calls = runtime.stub(SecretServiceStub, "identity")
+    environment = os.environ if runtime.keys is None else {}
+    return Secrets(cast(SecretCalls, calls), environment=environment)
 
 
 def _connections(path: str) -> Connections:

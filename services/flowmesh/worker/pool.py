@@ -12,15 +12,16 @@ from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
 from flowmesh.api.worker.v1.task_pb2 import Heartbeat, Task, TaskResult
 from flowmesh.executors import failures
-from flowmesh.executors.base import Attempt, InlineStep, Output
+from flowmesh.executors.base import AnyStep, Attempt, InlineStep, Output
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.limits import LOOP_BYTES_MAX
 from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
 from flowmesh.tasktypes import timeout_of
+from flowmesh.worker.attempts.memo import Memo
+from flowmesh.worker.attempts.payloads import Payloads
+from flowmesh.worker.attempts.secrets import Secrets, masked_failure, masked_output
 from flowmesh.worker.leases import Receipt
-from flowmesh.worker.memo import Memo
-from flowmesh.worker.payloads import Payloads
 from flowmesh.worker.sets import WorkerSet
 from flowmesh.worker.telemetry import COMPLETED, PoolTelemetry
 
@@ -50,11 +51,13 @@ class BuiltinPool(WorkerSet):
         slots: int,
         queues: Sequence[str] = (),
         memo: Memo | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         super().__init__(set_id=f"{worker_id}/builtin", worker_id=worker_id, slots=slots)
         self._specs = specs
         self._queues = queues
         self._payloads = payloads
+        self._secrets = secrets
         self._memo = memo
         self._sink = sink
         self._monotonic_ms = monotonic_ms
@@ -166,6 +169,8 @@ class BuiltinPool(WorkerSet):
                 data = await self._payloads.read(task.namespace, task.input)
                 attempt = Attempt(task, data, timeout_ms)
                 _check_input(spec, attempt)
+                if spec.secrets and self._secrets is not None:
+                    attempt.secrets = await self._secrets.of(task.namespace, spec.secrets)
                 if spec.memo is not None and self._memo is not None:
                     run = partial(self._ran, spec, attempt)
                     output = await self._memo.cached_or_run(spec.memo, attempt, run)
@@ -181,7 +186,17 @@ class BuiltinPool(WorkerSet):
         )
 
     async def _ran(self, spec: ReadySpec, attempt: Attempt) -> Output:
-        step = spec.step
+        if not attempt.secrets:
+            return await self._ran_step(spec.step, attempt)
+        try:
+            return masked_output(await self._ran_step(spec.step, attempt), attempt.secrets)
+        except TaskFailure as failure:
+            raise masked_failure(failure, attempt.secrets) from None
+        except Exception:  # noqa: BLE001 (its text would be logged, and may contain a secret)
+            text = f"the {attempt.task.task_type} executor failed while it used a secret"
+            raise TaskFailure(failures.INTERNAL, text) from None
+
+    async def _ran_step(self, step: AnyStep, attempt: Attempt) -> Output:
         if not isinstance(step, InlineStep):
             failpoint("worker.before_effect")
             output = await step.run(attempt)

@@ -15,6 +15,7 @@ _CLASSES = frozenset(
         failures.TIMEOUT, failures.NETWORK, failures.RATE_LIMIT, failures.AUTHENTICATION,
         failures.CLIENT, failures.SERVER, failures.VALIDATION, failures.CANCELLED,
         failures.EGRESS_BLOCKED, failures.INTERNAL, failures.CIRCUIT_OPEN,
+        failures.SECRET_UNAVAILABLE,
     }
 )  # fmt: skip
 COMPLETED = "completed"

@@ -27,7 +27,7 @@ from flowmesh.rpc import Channel, Handlers, RemoteTarget, channel_to
 from flowmesh.runtime import Clock
 from flowmesh.sandbox import Sandbox
 from flowmesh.telemetry import Metrics, Spans
-from flowmesh.worker.payloads import Payloads
+from flowmesh.worker.attempts.payloads import Payloads
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream

@@ -20,7 +20,7 @@ from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.memo import MemoRule
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
-from flowmesh.worker.memo import CACHED_BYTES_MAX, Memo
+from flowmesh.worker.attempts.memo import CACHED_BYTES_MAX, Memo
 from tests.integration.worker.orchestrator import spec_of, task_of
 
 Json = Any

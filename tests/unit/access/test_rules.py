@@ -147,3 +147,18 @@ def test_methods_of_services_are_closed_to_users() -> None:
     with pytest.raises(Forbidden) as refused:
         attach.check(Principal("usr_1", "user", "ada", everywhere=0xFFFF), None)
     assert refused.value.reason == "SERVICES_ONLY"
+
+
+def test_fields_of_services_are_closed_to_users() -> None:
+    """The parent, the signals and the plan of a start are refused, alone and in a session."""
+    editor = principal(Role.EDITOR, "a")
+    start = rule(f"{EXECUTIONS}/StartExecution")
+    for fields in ({"plan_digest": "0" * 64}, {"link": {"parent_id": "exec-1"}}):
+        request = execution_service_pb2.StartExecutionRequest(namespace="a", **fields)
+        with pytest.raises(Forbidden) as refused:
+            start.check(editor, request)
+        assert refused.value.reason == "SERVICES_ONLY"
+        frame = execution_service_pb2.SessionRequest()
+        frame.starts.add().start.CopyFrom(request)
+        with pytest.raises(Forbidden):
+            rule(f"{EXECUTIONS}/Session").check(editor, frame)

@@ -12,6 +12,7 @@ from flowmesh.identity.accounts import valid_email
 from flowmesh.identity.api_keys import check_key, check_overlap
 from flowmesh.identity.attempts import Attempts
 from flowmesh.identity.credentials.passwords import check_password
+from flowmesh.identity.secrets import check_refs, check_room, check_secret
 from flowmesh.identity.storage.records import ApiKey
 from flowmesh.identity.tenants import check_names
 
@@ -99,3 +100,20 @@ async def test_failed_logins_are_delayed_ever_longer() -> None:
         await attempts.failed("ada", "10.0.0.1")
     assert delays[:3] == [1, 2, 4]
     assert max(delays) == limits.DELAY_S_MAX
+
+
+def test_secrets_are_bounded() -> None:
+    """In size and number; the values are text."""
+    check_secret("n" * 128, b"x" * limits.SECRET_BYTES_MAX)
+    for name, value in (
+        ("a", b"x" * (limits.SECRET_BYTES_MAX + 1)),
+        ("a", b""),
+        ("a", b"\xff"),
+        ("n" * 129, b"x"),
+        ("a/b", b"x"),
+    ):
+        refused("SECRET_INVALID", check_secret, name, value)
+    check_room(limits.SECRETS_MAX - 1)
+    refused("SECRET_INVALID", check_room, limits.SECRETS_MAX)
+    check_refs(limits.SECRET_REFS_MAX)
+    refused("SECRET_INVALID", check_refs, limits.SECRET_REFS_MAX + 1)

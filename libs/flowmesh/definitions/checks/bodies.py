@@ -22,6 +22,8 @@ from flowmesh.expressions import (
     compile_text,
 )
 from flowmesh.expressions.conditions import Dialect as ConditionDialect
+from flowmesh.expressions.secrets import ROOT as SECRETS
+from flowmesh.expressions.secrets import key_of
 from flowmesh.sandbox.syntax import check_syntax, jq_errors
 from flowmesh.tasktypes import TASK_TYPES, CheckKind
 from flowmesh.transforms import PipelineProblem, pipeline_problems
@@ -107,11 +109,16 @@ class Bodies:
         self, task: Task, references: tuple[Reference, ...], path: Path, problems: Problems
     ) -> None:
         """Check references against a closed input; an open one may hold more fields."""
+        for reference in references:
+            if reference.root == SECRETS:
+                _check_secret(reference, (*path, *split_path(reference.at)), problems)
         part = self._parts.of(task.input_schema)
         if task.dialect is Dialect.STEPS or part is None:
             return
         what = f"the input of {task.name or 'the task'}"
         for reference in references:
+            if reference.root == SECRETS:
+                continue
             if not self._parts.possible(self._parts.at(part, reference.path[:1]).part):
                 place = (*path, *split_path(reference.at))
                 check_input_field(reference, part, self._parts, place, problems, what)
@@ -224,6 +231,14 @@ def _compiled(source: str, language: str, task: Task, steps: list[str]) -> Expre
 def _note_pipeline(found: tuple[PipelineProblem, ...], base: Path, problems: Problems) -> None:
     for problem in found:
         problems.add(problem.code, problem.message, (*base, *split_path(problem.path)))
+
+
+def _check_secret(reference: Reference, path: Path, problems: Problems) -> None:
+    try:
+        key_of(reference)
+    except ValueError as error:
+        message = str(error)
+        problems.add("TEMPLATE_UNKNOWN_REFERENCE", message, path, offset=reference.offset)
 
 
 def check_built_in(node: Node, problems: Problems) -> None:

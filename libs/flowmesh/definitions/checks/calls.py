@@ -5,7 +5,7 @@ from flowmesh.definitions.checks.templates import note_invalid
 from flowmesh.definitions.formats.native.outcomes import START_LIMIT
 from flowmesh.definitions.model import Node, Task
 from flowmesh.definitions.problems import Problems
-from flowmesh.definitions.references import config_roots
+from flowmesh.definitions.references import data_roots
 from flowmesh.expressions import TemplateInvalid, compile_template
 from flowmesh.sql import SqlForbidden, Statement, read_statement
 from flowmesh.tasktypes import TASK_TYPES
@@ -97,6 +97,6 @@ def check_cache(node: Node, task: Task | None, problems: Problems) -> None:
         message = f"{task.executor} is there for its effect, which a cached result does not have"
         problems.add("DEFINITION_INVALID", message, cache.path)
     try:
-        compile_template(cache.key, config_roots(task))
+        compile_template(cache.key, data_roots(task))
     except TemplateInvalid as error:
         note_invalid(error, (*cache.path, "key"), problems)

@@ -4,6 +4,7 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_url
 from flowmesh.definitions.model import Callbacks, Json, Retry
 from flowmesh.definitions.reading.reader import Reader
+from flowmesh.expressions.secrets import is_secret_reference
 from flowmesh.sandbox.typescript import TypeScriptInvalid, javascript_of
 
 SCRIPTS = ("JAVASCRIPT", "TYPESCRIPT")
@@ -85,6 +86,8 @@ def url_of(reader: Reader, key: str, *, required: bool = False) -> str:
         elif required:
             reader.problems.add("DEFINITION_INVALID", f"{key} is empty", (*reader.path, key))
         return ""
+    if is_secret_reference(value):
+        return value
     if not value.lower().startswith(("http://", "https://", "{{")):
         message = f"{key} must begin with http:// or https://"
         reader.problems.add("DEFINITION_INVALID", message, (*reader.path, key))

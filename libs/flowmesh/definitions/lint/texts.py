@@ -25,5 +25,5 @@ def check_secrets(document: Json, problems: Problems) -> None:
         elif holds_secret(name, value) and not value.startswith(_PLACEHOLDERS):
             found.append((path, name))
     for path, name in sorted(found, key=lambda each: str(each[0])):
-        message = f"{name} looks like a secret in plain text; pass it in the input"
+        message = f"{name} looks like a secret in plain text; store it, and write secret://name"
         problems.warn("LINT_SECRET", message, path)

@@ -29,7 +29,7 @@ from flowmesh.executors.scopes import (
     roots_of,
     scope_of,
 )
-from flowmesh.expressions import Moment, Reference, compile_template, compile_text
+from flowmesh.expressions import Reference, compile_template, compile_text
 from flowmesh.telemetry import current_traceparent
 
 _JSON = "application/json"
@@ -86,8 +86,7 @@ class HttpStep(Step):
         request = self._request
         scope: Scope = {}
         if not request.constant:
-            moment = Moment(attempt.task.idempotency_key, self._now_us())
-            scope = scope_of(request.dialect, attempt.value, moment, self._results)
+            scope = scope_of(request.dialect, attempt, self._now_us(), self._results)
         url = rendered(request.url.render, scope)
         headers = {n: rendered(part.render, scope) for n, part in request.headers.items()}
         body = rendered(lambda filled: request.body(filled, attempt), scope)

@@ -7,7 +7,6 @@ from flowmesh.executors.base import Executor, Json, Sender
 from flowmesh.executors.code.jq import jq_of
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.publish import Publisher
-from flowmesh.executors.secrets import SecretOf
 from flowmesh.executors.serverless.calls import Calls
 from flowmesh.executors.serverless.events import Emitter
 from flowmesh.executors.serverless.openapi import Operations
@@ -21,13 +20,12 @@ def serverless_executor(
     now_us: NowUs,
     operations: Operations,
     draw: Callable[[], float],
-    secret_of: SecretOf,
     publisher: Publisher | None = None,
 ) -> Executor:
     """Return the executor; without a publisher, tasks that emit events fail."""
     calls = Calls(egress, sandbox, now_us, operations)
     emitter = None if publisher is None else Emitter(publisher, now_us)
-    return task_executor(Tools(jq_of(sandbox), calls, emitter, now_us, draw, secret_of))
+    return task_executor(Tools(jq_of(sandbox), calls, emitter, now_us, draw))
 
 
 def task_executor(tools: Tools) -> Executor:

@@ -15,7 +15,7 @@ from flowmesh.executors.base import Attempt, Json, Output, Step
 from flowmesh.executors.code.jq import Jq
 from flowmesh.executors.failures import INTERNAL, TaskFailure, invalid
 from flowmesh.executors.schemas import SchemaCheck
-from flowmesh.executors.secrets import SecretOf, required, texts_of, without
+from flowmesh.executors.secrets import texts_of, without
 from flowmesh.executors.serverless.calls import Calls, authorization_of
 from flowmesh.executors.serverless.events import Emitter
 from flowmesh.executors.serverless.listen import ConsumedEvents
@@ -40,7 +40,6 @@ class Tools:
     emitter: Emitter | None
     now_us: Callable[[], int]
     draw: Callable[[], float]
-    secret_of: SecretOf
 
 
 class ServerlessStep(Step):
@@ -140,8 +139,7 @@ class _Running:
         }
 
     def _secrets(self) -> Json:
-        secret_of = self.step.tools.secret_of
-        found = {name: required(secret_of, name) for name in self.config["secrets"]}
+        found = {name: self.attempt.secrets[name] for name in self.config["secrets"]}
         self.secret_texts.update(texts_of(found))
         return found
 

@@ -218,6 +218,20 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """A version of a secret, without its value."""
+
+    name: str
+    version: int
+    created_by: str
+    created_at_us: int
+
+    @classmethod
+    def of(cls, row: Row) -> "SecretVersion":
+        return cls(row["name"], row["version"], row["created_by"], micros(row["created_at"]))
+
+
+@dataclass(frozen=True, slots=True)
 class SigningKey:
     """A key of access tokens; the private part is sealed."""
 

@@ -53,6 +53,9 @@ IDENTITY = (
     ),
     Limit("value of a quota", identity.QUOTA_MAX, "", "REQUEST_INVALID", "identity"),
     Limit("hours of a usage report", identity.USAGE_HOURS_MAX, "h", "REQUEST_INVALID", "identity"),
+    Limit("value of a secret", identity.SECRET_BYTES_MAX, "bytes", "SECRET_INVALID", "identity"),
+    Limit("secrets of a namespace", identity.SECRETS_MAX, "", "SECRET_INVALID", "identity"),
+    Limit("secrets of a task", identity.SECRET_REFS_MAX, "", "SECRET_INVALID", "identity"),
     Limit(
         "delay after failed logins",
         identity.DELAY_S_MAX,

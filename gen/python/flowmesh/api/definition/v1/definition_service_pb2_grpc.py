@@ -285,7 +285,7 @@ class DefinitionServiceServicer:
 
     def GetPlan(self, request, context):
         """Returns the plan of a version with the currently resolved task versions. Called by
-        orchestrators.
+        orchestrators and the gateway.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
         NOT_FOUND / TASK_NOT_FOUND   a referenced task does not exist

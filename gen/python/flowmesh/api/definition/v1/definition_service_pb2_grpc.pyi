@@ -125,7 +125,7 @@ class DefinitionServiceStub:
     """
     GetPlan: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetPlanRequest, _definition_service_pb2.GetPlanResponse]
     """Returns the plan of a version with the currently resolved task versions. Called by
-    orchestrators.
+    orchestrators and the gateway.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
       NOT_FOUND / TASK_NOT_FOUND   a referenced task does not exist
@@ -228,7 +228,7 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
     """
     GetPlan: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetPlanRequest, _definition_service_pb2.GetPlanResponse]  # type: ignore[assignment]
     """Returns the plan of a version with the currently resolved task versions. Called by
-    orchestrators.
+    orchestrators and the gateway.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
       NOT_FOUND / TASK_NOT_FOUND   a referenced task does not exist
@@ -430,7 +430,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.GetPlanResponse, _abc.Awaitable[_definition_service_pb2.GetPlanResponse]]:
         """Returns the plan of a version with the currently resolved task versions. Called by
-        orchestrators.
+        orchestrators and the gateway.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND | LABEL_NOT_FOUND
           NOT_FOUND / TASK_NOT_FOUND   a referenced task does not exist

@@ -1,0 +1,78 @@
+"""References to secrets: `secret://name#version` as a whole text, `{{secrets.name}}` in templates.
+
+A secret is named by a key, `name` or `name#version`. Its value is known where tasks run, and
+nowhere else.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from flowmesh.expressions.errors import TemplateInvalid
+from flowmesh.expressions.references import Reference
+from flowmesh.expressions.scanner import OPEN
+from flowmesh.expressions.templates import compile_template
+
+Json = Any
+
+ROOT = "secrets"
+SCHEME = "secret://"
+_KEY = re.compile(r"([A-Za-z0-9._-]{1,128})(?:#([1-9][0-9]{0,8}))?")
+_ROOTS = ("context", "input", ROOT)
+
+
+def is_secret_reference(text: str) -> bool:
+    """Return whether a text stands for a secret: `secret://name` or `secret://name#version`."""
+    return text.startswith(SCHEME) and _KEY.fullmatch(text, len(SCHEME)) is not None
+
+
+def split_key(key: str) -> tuple[str, int]:
+    """Return the name and the version of a key; 0 is the newest. Raises ValueError."""
+    found = _KEY.fullmatch(key)
+    if found is None:
+        raise ValueError(f"{key[:50]!r} is no name of a secret; expected `name` or `name#version`")
+    return found[1], int(found[2] or 0)
+
+
+def key_of(reference: Reference) -> str:
+    """Return the key that a reference with the root `secrets` reads. Raises ValueError."""
+    key = reference.path[0] if reference.path else None
+    if not isinstance(key, str):
+        raise ValueError(f"{reference}: name one secret, as in secrets.token")
+    split_key(key)
+    return key
+
+
+def with_templates(value: Json) -> Json:
+    """Return the value with each `secret://` text as the template that reads the secret."""
+    if isinstance(value, str):
+        return f'{{{{{ROOT}["{value[len(SCHEME) :]}"]}}}}' if is_secret_reference(value) else value
+    if isinstance(value, dict):
+        return {key: with_templates(item) for key, item in value.items()}
+    return [with_templates(item) for item in value] if isinstance(value, list) else value
+
+
+def keys_in(value: Json) -> frozenset[str]:
+    """Return the keys of the secrets that the templates of a value read. Raises ValueError."""
+    return frozenset(key_of(found) for text in _texts(value) for found in _references(text))
+
+
+def _references(text: str) -> Iterator[Reference]:
+    if OPEN not in text or ROOT not in text:
+        return
+    try:
+        template = compile_template(text, _ROOTS)
+    except TemplateInvalid:
+        return
+    yield from (found for found in template.references if found.root == ROOT)
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,136 @@
+"""Secrets of namespaces: versions, sealed with a key of the namespace.
+
+The key of a namespace is sealed by the key of the installation. A sealed value is bound to its
+namespace, name and version, so it cannot stand for another one.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+
+from flowmesh.errors import Invalid, NotFound, Violation, WrongState
+from flowmesh.identity.credentials.sealing import SealBroken, Sealer
+from flowmesh.identity.limits import (
+    SECRET_BYTES_MAX,
+    SECRET_REFS_MAX,
+    SECRET_VERSIONS_KEPT,
+    SECRETS_MAX,
+)
+from flowmesh.identity.permissions import caller
+from flowmesh.identity.storage.records import SecretVersion
+from flowmesh.identity.storage.secrets import SecretStore
+
+_KEY_BYTES = 32
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class Secrets:
+    """Stores values, and opens them for worker services."""
+
+    def __init__(self, *, store: SecretStore, installation: Sealer) -> None:
+        self._store = store
+        self._installation = installation
+
+    async def put(self, namespace: str, name: str, value: bytes) -> SecretVersion:
+        """Store a value as the newest version of a secret."""
+        check_secret(name, value)
+        sealer = await self._sealer(namespace) or await self._new_sealer(namespace)
+        async with self._store.changing(namespace) as store:
+            newest, others = await store.counts(namespace, name)
+            if not newest:
+                check_room(others)
+            version = newest + 1
+            sealed = sealer.seal(value, _place(namespace, name, version))
+            await store.delete_versions(namespace, name, version - SECRET_VERSIONS_KEPT)
+            return await store.insert(namespace, name, version, sealed, caller().name)
+
+    async def secrets(self, namespace: str, after: str, count: int) -> list[SecretVersion]:
+        """Return the newest version of each secret, by name."""
+        return await self._store.secrets(namespace, after, count)
+
+    async def delete(self, namespace: str, name: str) -> None:
+        if not await self._store.delete(namespace, name):
+            raise _missing(namespace, name)
+
+    async def values(self, namespace: str, refs: Iterable[tuple[str, int]]) -> list[bytes]:
+        """Return the values of secrets by name and version; version 0 is the newest."""
+        wanted = list(refs)
+        check_refs(len(wanted))
+        sealer = await self._sealer(namespace)
+        return [await self._value(sealer, namespace, name, version) for name, version in wanted]
+
+    async def _value(self, sealer: Sealer | None, namespace: str, name: str, version: int) -> bytes:
+        found = await self._store.sealed(namespace, name, version)
+        if found is None or sealer is None:
+            raise _missing(namespace, f"{name}#{version}" if version else name)
+        number, sealed = found
+        return _opened(sealer, sealed, _place(namespace, name, number))
+
+    async def _sealer(self, namespace: str) -> Sealer | None:
+        sealed_key = await self._store.key(namespace)
+        if sealed_key is None:
+            return None
+        return Sealer(_opened(self._installation, sealed_key, _key_place(namespace)))
+
+    async def _new_sealer(self, namespace: str) -> Sealer:
+        """Make the key of a namespace; of two at once, the one that was stored first holds."""
+        key = secrets.token_bytes(_KEY_BYTES)
+        sealed = self._installation.seal(key, _key_place(namespace))
+        await self._store.add_key(namespace, sealed)
+        made = await self._sealer(namespace)
+        assert made is not None
+        return made
+
+
+def _opened(sealer: Sealer, sealed: bytes, place: str) -> bytes:
+    """Open a sealed value; raise SECRET_UNREADABLE if its bytes or its key were changed."""
+    try:
+        return sealer.open(sealed, place)
+    except SealBroken as error:
+        text = f"{error}: its bytes were changed, or the installation has another key now"
+        raise WrongState("SECRET_UNREADABLE", text) from error
+
+
+def _place(namespace: str, name: str, version: int) -> str:
+    return f"secret {namespace}/{name}#{version}"
+
+
+def _key_place(namespace: str) -> str:
+    return f"data key of {namespace}"
+
+
+def check_room(others: int) -> None:
+    """Raise SECRET_INVALID if a namespace has no room for another secret."""
+    if others >= SECRETS_MAX:
+        raise _wrong("name", f"the namespace has {SECRETS_MAX:,} secrets; delete one")
+
+
+def check_refs(count: int) -> None:
+    """Raise SECRET_INVALID for more secrets than a call resolves."""
+    if count > SECRET_REFS_MAX:
+        raise _wrong("refs", f"a call resolves at most {SECRET_REFS_MAX} secrets")
+
+
+def check_secret(name: str, value: bytes) -> None:
+    """Raise SECRET_INVALID for a malformed name or value."""
+    if not _NAME.fullmatch(name):
+        text = f"the name {name[:50]!r} is not 1 to 128 of a-z, A-Z, 0-9, `.`, `_` and `-`"
+        raise _wrong("name", text)
+    if not 1 <= len(value) <= SECRET_BYTES_MAX:
+        text = f"the value has {len(value):,} bytes, not 1 to {SECRET_BYTES_MAX:,}"
+        raise _wrong("value", text)
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        raise _wrong("value", "the value is not UTF-8 text; encode it, as with base64") from None
+
+
+def _wrong(field: str, message: str) -> Invalid:
+    return Invalid(
+        "SECRET_INVALID", message, violations=(Violation(field, message, "SECRET_INVALID"),)
+    )
+
+
+def _missing(namespace: str, name: str) -> NotFound:
+    text = f"namespace `{namespace}` has no secret `{name}`; `flowmesh secrets set` stores one"
+    return NotFound("SECRET_NOT_FOUND", text)

@@ -1,0 +1,53 @@
+-- name: insert-data-key(namespace, sealed_key)!
+insert into data_keys (namespace, sealed_key) values (:namespace, :sealed_key)
+on conflict do nothing;
+
+-- name: data-key(namespace)$
+select sealed_key from data_keys where namespace = :namespace;
+
+-- name: lock-secrets(namespace)!
+-- Lets changes of the secrets of a namespace wait for each other.
+select from data_keys where namespace = :namespace for update;
+
+-- name: secret-counts(namespace, name)^
+-- The newest version of a name, and the number of other names.
+select coalesce(max(version) filter (where name = :name), 0) as newest,
+    count(distinct name) filter (where name <> :name) as others
+from secrets where namespace = :namespace;
+
+-- name: insert-secret-version(namespace, name, version, sealed, created_by)^
+insert into secrets (namespace, name, version, sealed, created_by)
+values (:namespace, :name, :version, :sealed, :created_by)
+returning name, version, created_by, created_at;
+
+-- name: delete-old-versions(namespace, name, until)!
+delete from secrets where namespace = :namespace and name = :name and version <= :until;
+
+-- name: secrets(namespace, after, count)
+-- The newest version of each name.
+select distinct on (name) name, version, created_by, created_at from secrets
+where namespace = :namespace and name > :after
+order by name, version desc
+limit :count;
+
+-- name: sealed-secret(namespace, name, version)^
+-- A version of a secret, or the newest one for 0.
+select version, sealed from secrets
+where namespace = :namespace and name = :name and :version in (0, version)
+order by version desc
+limit 1;
+
+-- name: delete-secret(namespace, name)$
+with gone as (
+    delete from secrets where namespace = :namespace and name = :name returning 1
+)
+select count(*) from gone;
+
+-- name: erase-data-keys(days)!
+-- The secrets of namespaces whose project, or a level above it, was deleted long ago.
+delete from data_keys where namespace in (
+    select p.namespace from projects p
+    join organizations o on o.id = p.organization
+    join companies c on c.id = p.company
+    where least(p.deleted_at, o.deleted_at, c.deleted_at) < now() - make_interval(days => :days)
+);

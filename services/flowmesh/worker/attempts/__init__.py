@@ -1,0 +1,1 @@
+"""Collaborators of built-in attempts: stored values, secrets, cached results."""

@@ -1,0 +1,286 @@
+"""Stored secrets: set by an admin, used by tasks, and absent from everything that can be read."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import grpc.aio
+import pytest
+
+from flowmesh.api.identity.v1 import secret_service_pb2 as pb
+from flowmesh.api.identity.v1 import secret_service_pb2_grpc
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+from tests.features.closed import Caller, Closed, closed_suite
+from tests.features.collector import Collector, collecting
+from tests.features.commands import command
+from tests.features.natives import apply, resource, workflow
+
+Json = Any
+CANARY = 'canary-5f0c"8e41/+'
+OTHER = "canary-of-the-other-tenant"
+VIEWS = ("", "/history", "/results?view=nodes", "/state", "/events", "/nodes")
+HEADERS = {"flowmesh_namespace": "vault"}
+
+
+@dataclass(frozen=True)
+class Vault:
+    """A closed suite with a project, its admin and a collector of traces."""
+
+    closed: Closed
+    project: str
+    admin: Caller
+    collector: Collector
+
+    def secrets(self, caller: Caller | None = None) -> Any:
+        channel = (caller or self.admin).channel
+        return secret_service_pb2_grpc.SecretServiceStub(channel)
+
+    async def put(self, name: str, value: str, namespace: str = "vault") -> int:
+        request = pb.PutSecretRequest(namespace=namespace, name=name, value=value.encode())
+        return int((await self.secrets(self.closed.owner).PutSecret(request)).secret.version)
+
+    async def register(self, *resources: Json) -> tuple[int, Json]:
+        """Register resources one by one; return the answer to the last one."""
+        for each in resources:
+            status, body = await self.admin.rest("POST", "/api/v1/workflows", each, **HEADERS)
+        return status, body
+
+    async def execute(self, name: str, given: Json = None) -> tuple[int, Json]:
+        return await self.admin.rest(
+            "POST", f"/api/v1/workflows/{name}/execute", {"input": given or {}}, **HEADERS
+        )
+
+    async def run(self, name: str, given: Json = None) -> Json:
+        """Run a workflow to its end and return the execution, which completes."""
+        status, body = await self.execute(name, given)
+        assert status == 200, body
+        return body
+
+    async def text(self, path: str) -> str:
+        """Return the answer to a GET as text; of a stream its events."""
+        sent = {"authorization": f"Bearer {self.closed.owner.credential}"}
+        sent["flowmesh-namespace"] = "vault"
+        url = f"{self.closed.suite.http_url}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url, headers=sent) as answer:
+            text = await answer.text()
+        assert answer.status == 200, (path, text)
+        return text
+
+
+@pytest.fixture(scope="module")
+async def vault(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vault]:
+    folder: Path = tmp_path_factory.mktemp("vault")
+    async with collecting() as collector:
+        endpoint = ("--otlp-endpoint", collector.address)
+        async with closed_suite(folder, *endpoint, OTEL_BSP_SCHEDULE_DELAY="100") as closed:
+            project = await closed.project("vault")
+            await closed.project("elsewhere")
+            admin = await closed.key(project.id, "admin")
+            yield Vault(closed, project.id, admin, collector)
+
+
+def calling(name: str, url: str, **http: Json) -> Json:
+    """A task that sends a request."""
+    return resource("WorkflowTask", name, type="http", http={"method": "POST", "url": url, **http})
+
+
+def step(id: str, task: str, **more: Json) -> Json:
+    return {"id": id, "taskRef": task, **more}
+
+
+def pays(world: World, secret: str = "bank") -> tuple[Json, Json]:
+    """A task that sends the secret in every part of a request, and a workflow of it."""
+    task = calling(
+        "pay",
+        world.url("bank") + f"?key={{{{secrets.{secret}}}}}",
+        headers={"X-Key": f"key {{{{secrets.{secret}}}}}", "X-Whole": f"secret://{secret}"},
+        body={"nested": [f"secret://{secret}#1"], "said": "{{input.said}}"},
+        authentication={"type": "bearer", "config": {"token": f"secret://{secret}"}},
+    )
+    return task, workflow("pays", step("pay", "pay", input={"said": "{{input.said}}"}))
+
+
+@pytest.mark.feature("S3-130")
+async def test_a_secret_reaches_the_called_system_only(vault: Vault, world: World) -> None:
+    """In headers, URL, body and authentication; an answer that repeats it is masked."""
+    world.answers("bank", make=lambda call: {"sent": dict(call.headers), "body": call.text})
+    await vault.put("bank", CANARY)
+    assert (await vault.register(*pays(world)))[0] in (200, 201)
+    ended = await vault.run("pays", {"said": "secret://bank {{secrets.bank}}"})
+    [call] = world.calls("bank")
+    assert call.headers["x-key"] == f"key {CANARY}"
+    assert call.headers["x-whole"] == CANARY
+    assert call.headers["authorization"] == f"Bearer {CANARY}"
+    assert call.query == {"key": CANARY}
+    # A text of the input stands for no secret.
+    assert call.json == {"nested": [CANARY], "said": "secret://bank {{secrets.bank}}"}
+    assert "key ***" in json.dumps(ended)
+
+
+@pytest.mark.feature("S3-130")
+async def test_a_secret_is_in_nothing_that_can_be_read(vault: Vault, world: World) -> None:
+    """BI11: history, plan, views, events, logs, traces, metrics, dry run, rerun, failures."""
+    await vault.put("bank", CANARY)
+    world.answers("bank", status=400, make=lambda call: {"refused": dict(call.headers)}, times=1)
+    world.answers("bank", make=lambda call: {"sent": dict(call.headers), "body": call.text})
+    await vault.register(*pays(world))
+    _, failed = await vault.execute("pays", {"said": "hi"})
+    id = failed["executionId"]
+    _, again = await vault.admin.rest(
+        "POST",
+        f"/api/v1/executions/{id}:rerun",
+        {"fromNodes": ["pay"], "nodeInputs": {"pay": {"said": "secret://bank {{secrets.bank}}"}}},
+        **HEADERS,
+    )
+    ids = (id, again["executionId"])
+    _, dry = await vault.admin.rest(
+        "POST", "/api/v1/workflows/pays:dryRun", {"input": {"said": "hi"}}, **HEADERS
+    )
+    read = [json.dumps(failed), json.dumps(again), json.dumps(dry)]
+    for path in (
+        *(f"/api/v1/executions/{each}{view}" for each in ids for view in VIEWS),
+        "/api/v1/workflows/pays",
+        "/api/v1/workflows/pays/versions",
+        "/api/v1/tasks/pay",
+        "/api/v1/executions",
+        "/metrics",
+    ):
+        read.append(await vault.text(path))
+    read.append(vault.closed.suite.log.read_text())
+    spans = [str(span) for span in vault.collector.spans]
+    assert world.calls("bank")[-1].headers["x-whole"] == CANARY
+    assert "***" in read[0]
+    assert "***" in read[2]
+    assert any("http.request" in span for span in spans)
+    forms = (CANARY, quote(CANARY, safe=""), json.dumps(CANARY)[1:-1])
+    forms += (base64.b64encode(CANARY.encode()).decode().rstrip("="),)
+    assert not [text[:200] for text in (*read, *spans) if any(form in text for form in forms)]
+
+
+@pytest.mark.feature("S3-130")
+async def test_a_version_is_pinned_and_the_newest_is_the_default(
+    vault: Vault, world: World
+) -> None:
+    """By `#1`, in a text of its own and in a template."""
+    world.answers("rotated", make=lambda _call: {})
+    assert await vault.put("rotated", "value-one") == 1
+    headers = {"Pinned": "secret://rotated#1", "Newest": '{{secrets["rotated"]}}'}
+    task = calling("rotates", world.url("rotated"), headers=headers)
+    await vault.register(task, workflow("rotating", step("call", "rotates")))
+    assert await vault.put("rotated", "value-two") == 2
+    await vault.run("rotating")
+    sent = world.calls("rotated")[-1].headers
+    assert (sent["pinned"], sent["newest"]) == ("value-one", "value-two")
+
+
+@pytest.mark.feature("S3-130")
+async def test_a_missing_secret_fails_the_task(vault: Vault, world: World) -> None:
+    """Also one of another project: both are the same."""
+    await vault.put("theirs", OTHER, namespace="elsewhere")
+    for name in ("theirs", "never-was"):
+        task = calling("asks", world.url("asks"), headers={"X-Key": f"secret://{name}"})
+        await vault.register(task, workflow("asking", step("call", "asks")))
+        _, ended = await vault.execute("asking")
+        error = ended["tasks"]["call"]["error"]
+        assert error["class"] == "SecretUnavailable"
+        assert error["message"].startswith(f"there is no secret '{name}'")
+    assert not world.calls("asks")
+
+
+@pytest.mark.feature("S3-130")
+@pytest.mark.parametrize(
+    ("parts", "word"),
+    [
+        ({"headers": {"X-All": "{{secrets}}"}}, "name one secret"),
+        ({"body": {"{{secrets.bank}}": 1}}, "a key cannot hold a template"),
+        ({"headers": {"X-Key": '{{secrets["a b"]}}'}}, "no name of a secret"),
+    ],
+)
+async def test_a_secret_is_named_one_by_one(vault: Vault, parts: Json, word: str) -> None:
+    """Not all of them together, not in a key, and by a name that one can have."""
+    status, body = await vault.register(calling("wrong", "https://example.com", **parts))
+    assert status == 400, body
+    assert word in json.dumps(body)
+
+
+@pytest.mark.feature("S3-130")
+async def test_values_that_are_stored_hold_no_secret(vault: Vault) -> None:
+    """Outputs, logs and inputs of steps refuse `secrets`."""
+    log = {"message": "{{secrets.bank}}"}
+    refused = (
+        resource("WorkflowTask", "prints", type="log", log=log),
+        workflow("returns", step("wait", "noop"), output={"it": "{{secrets.bank}}"}),
+        workflow("passes", step("wait", "noop", input={"it": "{{secrets.bank}}"})),
+    )
+    for each in refused:
+        status, body = await vault.register(each)
+        assert status == 400, body
+        assert "secrets" in json.dumps(body)
+
+
+@pytest.mark.feature("S3-130")
+async def test_only_admins_write_secrets_and_no_caller_reads_them(vault: Vault) -> None:
+    """An editor writes none; the owner resolves none."""
+    editor = await vault.closed.key(vault.project, "editor")
+    wanted = pb.PutSecretRequest(namespace="vault", name="mine", value=b"value")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await vault.secrets(editor).PutSecret(wanted)
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    await vault.secrets().PutSecret(wanted)
+    refs = [pb.SecretRef(name="mine")]
+    for caller in (editor, vault.admin, vault.closed.owner):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await vault.secrets(caller).ResolveSecrets(
+                pb.ResolveSecretsRequest(namespace="vault", refs=refs)
+            )
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    listed = await vault.secrets().ListSecrets(pb.ListSecretsRequest(namespace="vault"))
+    [mine] = [each for each in listed.secrets if each.name == "mine"]
+    assert (mine.version, mine.created_by) == (1, "admin key")
+    await vault.secrets().DeleteSecret(pb.DeleteSecretRequest(namespace="vault", name="mine"))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await vault.secrets().DeleteSecret(pb.DeleteSecretRequest(namespace="vault", name="mine"))
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("a b", b"x"),
+        ("", b"x"),
+        ("x" * 129, b"x"),
+        ("a", b""),
+        ("a", b"x" * 65_537),
+        ("a", b"\xff"),
+    ],
+)
+async def test_a_malformed_secret_is_refused(vault: Vault, name: str, value: bytes) -> None:
+    """By the characters of its name, and by the size and encoding of its value."""
+    request = pb.PutSecretRequest(namespace="vault", name=name, value=value)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await vault.secrets().PutSecret(request)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.feature("S3-130")
+async def test_the_command_stores_and_lists_secrets(suite: Suite, world: World) -> None:
+    """In an open suite, whose workflows use them too."""
+    assert (await command(suite, "secrets", "set", "shop", stdin=f"{CANARY}\n")).code == 0
+    listed = await command(suite, "secrets", "list", "--json")
+    assert [(each["name"], each["version"]) for each in listed.json] == [("shop", 1)]
+    world.answers("shop", make=lambda _call: {})
+    task = calling("shops", world.url("shop"), headers={"X-Key": "secret://shop"})
+    await apply(suite, task, workflow("shopping", step("call", "shops")))
+    answer = await suite.post("/api/v1/workflows/shopping/execute", {"input": {}})
+    assert answer.json["status"] == "completed"
+    assert world.calls("shop")[0].headers["x-key"] == CANARY
+    assert (await command(suite, "secrets", "delete", "shop")).code == 0
+    again = await command(suite, "secrets", "delete", "shop")
+    assert again.code == 1
+    assert "secret" in again.err
