@@ -107,6 +107,15 @@ class Caller:
     def keys(self) -> Any:
         return key_service_pb2_grpc.KeyServiceStub(self.channel)
 
+    async def text(self, path: str) -> str:
+        """Return the text of a page."""
+        headers = {"authorization": f"Bearer {self.credential}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(f"{self.suite.http_url}{path}", ssl=self._tls()) as response,
+        ):
+            return await response.text()
+
     def _tls(self) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=self._authority) if self._authority else True
 

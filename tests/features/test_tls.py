@@ -1,6 +1,7 @@
 """Closed suites that speak TLS: the ports of the gateway, and the calls between processes."""
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -68,6 +69,10 @@ async def test_a_closed_cluster_runs_a_workflow_over_encrypted_connections(
         )
     )
     assert ended.ended
+    metrics = await closed.owner.text("/metrics")
+    assert re.search(
+        r'^flowmesh_certificate_expiry_\w+\{certificate="service"\} 1\.', metrics, re.M
+    )
     path = f"/api/v1/executions/{body['executionId']}"
     status, body = await editor.rest("GET", path, **headers)
     assert (status, body["status"]) == (200, "completed"), body

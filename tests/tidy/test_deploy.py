@@ -184,7 +184,7 @@ def test_network_policies_admit_the_ports_of_the_suite_only() -> None:
 
 
 def test_network_policies_keep_tasks_from_private_addresses() -> None:
-    """Whatever the egress policy of the suite refuses is not admitted by the network either."""
+    """The network admits no address that the egress policy of the suite refuses."""
     spec = POLICIES["flowmesh-egress"]["spec"]
     (expression,) = spec["podSelector"]["matchExpressions"]
     assert expression["values"] == ["worker", "event"]
