@@ -28,7 +28,6 @@ KEY = "key.pem"
 FILE_BYTES_MAX = 1024 * 1024
 PRIVATE_MODE = stat.S_IRUSR | stat.S_IWUSR
 PUBLIC_MODE = PRIVATE_MODE | stat.S_IRGRP | stat.S_IROTH
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,10 @@ def read(path: Path) -> bytes:
 def read_private(path: Path) -> bytes:
     """Return the content of a key file that only its owner can read."""
     content = read(path)
-    if path.stat().st_mode & _OTHERS:
+    found = path.stat()
+    # A secret that Kubernetes mounts belongs to root, and its pod reads it as a member of a group.
+    own = found.st_uid == os.geteuid()
+    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO if own else stat.S_IRWXO):
         raise CertificateError(f"other users can read {path}: chmod 600 it")
     return content
 

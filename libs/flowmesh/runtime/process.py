@@ -82,15 +82,7 @@ class Process:
         )
         self.handlers = Handlers(self.metrics, self.access.wall if self.access else None)
         self.directory = Directory()
-        try:
-            self.bus = Bus(
-                settings.nats,
-                name="+".join(services),
-                replicas=settings.nats_replicas,
-                metrics=self.metrics,
-            )
-        except ValueError as error:
-            raise StartError(str(error)) from error
+        self.bus = _bus_of(settings, "+".join(services), self.metrics)
         self.cache: Redis = open_cache(settings.redis)
         self.drain_callbacks: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self.address = ""
@@ -398,6 +390,13 @@ def _tls_of(settings: Settings, services: Collection[str], metrics: Metrics) -> 
     from flowmesh.runtime.tls.process import tls_of
 
     return tls_of(settings, services, metrics)
+
+
+def _bus_of(settings: Settings, name: str, metrics: Metrics) -> Bus:
+    try:
+        return Bus(settings.nats, name=name, replicas=settings.nats_replicas, metrics=metrics)
+    except ValueError as error:
+        raise StartError(str(error)) from error
 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:
