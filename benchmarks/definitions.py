@@ -14,7 +14,7 @@ from benchmarks.load import Metrics
 from benchmarks.workloads import Sizes
 from flowmesh.definitions import analyse, load_task, load_workflow, read_source
 from flowmesh.definitions.checks.everything import check
-from flowmesh.runtime.collector import settle_collector
+from flowmesh.runtime.collector import tune_collector
 from flowmesh.transforms import compile_pipeline
 
 WORKLOAD = "definitions"
@@ -58,7 +58,7 @@ class Definitions:
 
 
 def _measured() -> Metrics:
-    settle_collector()  # as in the process that compiles definitions
+    tune_collector()  # as in the process that compiles definitions
     library = {name: load_task(_task(name)) for name in (f"t{n}" for n in range(TASKS))}
     found: Metrics = {}
     for count in NODES:

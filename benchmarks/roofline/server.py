@@ -29,7 +29,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2, worker_service_pb2_grpc
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.rpc import SERVER_OPTIONS
-from flowmesh.runtime.collector import settle_collector
+from flowmesh.runtime.collector import tune_collector
 
 FRAME_ITEMS_MAX = 1_000
 
@@ -205,7 +205,7 @@ async def main(data_dir: str) -> None:
         running = asyncio.create_task(committer.run())
         running.add_done_callback(lambda _: stopped.set())
         await server.start()
-        settle_collector()
+        tune_collector()
         report_ready(f"127.0.0.1:{port} {servers.postgres}")
         await stopped.wait()
         running.cancel()

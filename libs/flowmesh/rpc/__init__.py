@@ -1,9 +1,9 @@
-"""gRPC as every service and client of the suite uses it.
+"""gRPC for all services and clients of the suite.
 
-Server side: handlers wrapped once, that turn domain errors into `google.rpc.Status` and let no
-exception's text out. Client side: channels that raise the same domain errors, carry deadline
-and trace on, and reach a service of the same process without a socket. A name is loaded when it
-is asked for: clients need nothing of the server side.
+Server side: handlers that translate domain errors into `google.rpc.Status` and hide the texts of
+other exceptions. Client side: channels that raise the same domain errors, propagate deadline and
+trace, and reach a service of the same process without a socket. A name is imported when it is
+first used, so that clients load no server code.
 """
 
 from importlib import import_module

@@ -1,9 +1,9 @@
-"""The channel stubs are made of: picks where each call goes, and how it fails.
+"""The channel for stubs: selects a target for each call and translates failures.
 
-A unary call to an address that does not answer goes to the next instance, where it cannot do
-harm: it never left this process, it only reads, or its request_id makes it idempotent. Every
-call carries the trace context and the shorter of its timeout and what is left of the call being
-served. Unary calls time out after 10 s where nothing else is said; streams do not.
+A unary call whose address does not respond is sent to another instance if that is safe: it was
+never sent, it only reads, or its request_id makes it idempotent. All calls have the trace context
+and the shorter of their own timeout and the remaining time of the call being served. The default
+timeout is 10 s for unary calls; streams have none.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ from flowmesh.rpc.remote import RemoteStream, RemoteTarget
 from flowmesh.rpc.scope import MetadataItems, timeout_within, with_trace
 from flowmesh.rpc.status import Unreachable
 
-# How methods that change nothing are named.
+# The name prefixes of methods that only read.
 READS = ("Get", "List", "Wait", "Validate", "Analyze")
 
 
@@ -38,14 +38,14 @@ class LocalTarget:
 
 
 Target = LocalTarget | RemoteTarget
-# The target of a call now; None when there is none yet.
+# Returns the target of a call; raises Unavailable if there is none.
 Pick = Callable[[], Target]
-# Waits for a target, at most as long as the call may take.
+# Waits for a target, at most for the timeout of the call.
 Await = Callable[[float | None], Awaitable[Target]]
 
 
 def _streaming(kind: str) -> Callable[..., Any]:
-    """The channel's method for calls of a kind that streams at least one way."""
+    """Return the method of a channel for calls that stream in at least one direction."""
 
     def make(
         channel: "Channel",
@@ -68,7 +68,7 @@ def _streaming(kind: str) -> Callable[..., Any]:
             if isinstance(target, LocalTarget):
                 return local.LocalStream(target.method(path), requests, items, timeout_s)
             made = target.callable(kind, path, request_serializer, response_deserializer)
-            # A call that its caller will write to takes no requests, not None.
+            # If the caller writes the requests later, the argument must be omitted.
             given = () if requests is None and kind.startswith("stream") else (requests,)
             return RemoteStream(
                 target,
@@ -86,7 +86,7 @@ def _streaming(kind: str) -> Callable[..., Any]:
 
 
 class Channel(grpc.aio.Channel):
-    """What a stub needs of a channel. `pick` chooses a target for each call."""
+    """The part of a gRPC channel that stubs use. `pick` selects a target for each call."""
 
     def __init__(self, pick: Pick, wait: Await) -> None:
         self.pick = pick
@@ -128,13 +128,13 @@ class Channel(grpc.aio.Channel):
                     )
                 except grpc.aio.AioRpcError as error:
                     failure = target.translated(error)
-                if not _harmless(method, request, failure) or target is tried:
+                if not _is_retry_safe(method, request, failure) or target is tried:
                     break
                 tried = target
             try:
                 raise failure
             finally:
-                del failure  # its traceback holds this frame, and with it the request
+                del failure  # its traceback references this frame and the request
 
         return call
 
@@ -143,26 +143,26 @@ class Channel(grpc.aio.Channel):
     stream_stream: Any = _streaming("stream_stream")
 
     async def close(self, grace: float | None = None) -> None:
-        """Nothing: targets are closed by whoever made them."""
+        """Do nothing: the creator of a target closes it."""
 
     async def __aenter__(self) -> "Channel":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         return grpc.ChannelConnectivity.READY
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        """Returns at once: the state never changes."""
+        """Return at once: the state never changes."""
 
     async def channel_ready(self) -> None:
-        """Returns at once."""
+        """Return at once."""
 
 
-def _harmless(method: str, request: Any, failure: FlowmeshError) -> bool:
-    """Whether another instance may be asked instead."""
+def _is_retry_safe(method: str, request: Any, failure: FlowmeshError) -> bool:
+    """Return whether the call may be sent to another instance."""
     if not isinstance(failure, Unreachable):
         return False
     name = method.rpartition("/")[2]
@@ -170,7 +170,7 @@ def _harmless(method: str, request: Any, failure: FlowmeshError) -> bool:
 
 
 def channel_to(target: Target) -> Channel:
-    """A channel whose calls all go to one target."""
+    """Return a channel whose calls all go to one target."""
 
     async def wait(_timeout_s: float | None) -> Target:
         return target

@@ -1,6 +1,6 @@
-"""Streaming methods written as coroutines, which read and write through their context.
+"""Adapters for streaming methods that are coroutines and read and write through their context.
 
-grpc.aio allows this form beside async generators; `grpc.health.v1.Health/Watch` has it.
+grpc.aio supports this form besides async generators; `grpc.health.v1.Health/Watch` uses it.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ Behaviour = Callable[..., Any]
 
 
 class StreamContext:
-    """The context of one streaming call; its `read` and `write` also work in process."""
+    """The context of a streaming call, with `read` and `write` also for in-process calls."""
 
     def __init__(self, context: Any, requests: Any, responses: Pipe) -> None:
         self._context = context
@@ -24,15 +24,15 @@ class StreamContext:
         return getattr(self._context, name)
 
     async def read(self) -> Any:
-        """The next request; EOF after the last."""
+        """Return the next request; EOF after the last one."""
         return await anext(self._requests, EOF)
 
     async def write(self, message: Any) -> None:
         await self._responses.put(message)
 
 
-def reading(behaviour: Behaviour) -> Behaviour:
-    """A coroutine with one response, whose context reads the stream of requests."""
+def as_stream_unary(behaviour: Behaviour) -> Behaviour:
+    """Adapt a coroutine that reads its requests from the context and returns the response."""
 
     async def answer(requests: Any, context: Any) -> Any:
         return await behaviour(requests, StreamContext(context, requests, Pipe()))
@@ -40,8 +40,8 @@ def reading(behaviour: Behaviour) -> Behaviour:
     return answer
 
 
-def yielding(behaviour: Behaviour) -> Behaviour:
-    """An async generator of the responses that a coroutine writes to its context."""
+def as_generator(behaviour: Behaviour) -> Behaviour:
+    """Adapt a coroutine that writes its responses to the context to an async generator."""
 
     async def respond(request: Any, context: Any) -> AsyncGenerator[Any, None]:
         responses = Pipe()

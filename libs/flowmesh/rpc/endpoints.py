@@ -1,4 +1,4 @@
-"""Addresses at which services are reached: `host:port`, a URL, or a port of the caller's host."""
+"""Addresses of services: `host:port`, a URL, or a port of the caller's host."""
 
 import ipaddress
 import re
@@ -20,7 +20,7 @@ _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORE
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The parts of an endpoint; no host is that of whoever registers, port 0 the scheme's own."""
+    """The parts of an endpoint. An empty host is that of the caller; port 0 is the scheme's."""
 
     host: str
     port: int
@@ -29,7 +29,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ValueError with what is wrong."""
+        """Parse an address; raise ValueError with the problem."""
         if text.isascii() and text.isdecimal():
             text = f":{text}"
         found = _ENDPOINT.fullmatch(text)
@@ -44,7 +44,7 @@ class Address:
         return cls(host, _port(text, found["port"]), scheme.lower(), path)
 
     def at(self, host: str) -> Self:
-        """The address on this host if it names none."""
+        """Return the address with this host, unless it has one."""
         return self if self.host else replace(self, host=host)
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Address:
 
 
 def peer_host(peer: str) -> str:
-    """The host of a gRPC peer such as `ipv4:10.0.0.7:51234`; localhost for one of this process."""
+    """Return the host of a gRPC peer such as `ipv4:10.0.0.7:51234`; localhost for this process."""
     kind, _, address = peer.partition(":")
     if kind not in ("ipv4", "ipv6"):
         return "localhost"

@@ -1,7 +1,7 @@
-"""Turns off gRPC's fork handlers; to be imported before gRPC, which reads the setting when loaded.
+"""Disables the fork handlers of gRPC. Import it before gRPC, which reads the setting when loaded.
 
-With them, gRPC starts its threads again in every forked child, and a child that a task handler
-starts sometimes dies of SIGSEGV before it runs its program.
+The handlers restart the threads of gRPC in every forked child, and a child process of a task
+handler sometimes dies of SIGSEGV before it executes its program.
 """
 
 import os

@@ -1,8 +1,7 @@
-"""Services of other processes, served here by handing each call on: one address for all.
+"""Forwarding of calls to services of other processes, for one address of all services.
 
-Messages pass as the bytes they are. Errors, deadlines, cancels and the trace context pass too,
-because both sides are the handlers and channels that every service has; the caller's own
-metadata and its address are handed on here.
+Messages are forwarded as bytes. Errors, deadlines, cancellation and the trace context pass through
+the handlers and channels; this module forwards the metadata and the address of the caller.
 """
 
 from __future__ import annotations  # grpc's types take parameters in stubs only
@@ -26,14 +25,14 @@ Behaviour = Callable[[Any, Any], Any]
 
 # The metadata key of the address that a forwarded call came from.
 PEER = "flowmesh-peer"
-# Belongs to one connection or is set anew for the call that goes out.
-NOT_HANDED_ON = (":", "grpc-", "user-agent", TRACEPARENT, PEER, "authorization", METADATA_KEY)
+# Metadata of a single connection, or set again for the forwarded call.
+NOT_FORWARDED = (":", "grpc-", "user-agent", TRACEPARENT, PEER, "authorization", METADATA_KEY)
 
 
 def forwarding_handlers(
     service: ServiceDescriptor, channel: Channel
 ) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-    """Handlers for all methods of the service, by name; their calls go out on the channel."""
+    """Return handlers for all methods of the service that forward the calls to the channel."""
     return {method.name: _handler(method, channel) for method in service.methods}
 
 
@@ -53,15 +52,15 @@ def _handler(method: MethodDescriptor, channel: Channel) -> grpc.RpcMethodHandle
 
 def _answered(call: Callable[..., Any]) -> Behaviour:
     async def forward(request: Any, context: Any) -> Any:
-        # The caller's own deadline holds; waiting for a result may take longer than any default.
-        return await call(request, timeout=None, metadata=_handed_on(context))
+        # Only the deadline of the caller applies: waiting for a result may exceed any default.
+        return await call(request, timeout=None, metadata=_forwarded_metadata(context))
 
     return forward
 
 
 def _streamed(call: Callable[..., Any]) -> Behaviour:
     async def forward(request: Any, context: Any) -> AsyncIterator[Any]:
-        responses = call(request, metadata=_handed_on(context))
+        responses = call(request, metadata=_forwarded_metadata(context))
         try:
             async for response in responses:
                 yield response
@@ -71,16 +70,16 @@ def _streamed(call: Callable[..., Any]) -> Behaviour:
     return forward
 
 
-def _handed_on(context: Any) -> MetadataItems:
+def _forwarded_metadata(context: Any) -> MetadataItems:
     items: MetadataItems = context.invocation_metadata() or ()
-    kept = [(key, value) for key, value in items if not key.startswith(NOT_HANDED_ON)]
+    kept = [(key, value) for key, value in items if not key.startswith(NOT_FORWARDED)]
     return (*kept, (PEER, context.peer()))
 
 
 def caller_of(context: Any) -> str:
-    """Return the gRPC peer that sent the call, also when another process has forwarded it.
+    """Return the gRPC peer that sent the call, also for a forwarded call.
 
-    A peer that is stated by a caller from outside a closed installation does not count.
+    In a closed installation, a peer that an external caller states is ignored.
     """
     return _stated_peer(context) or str(context.peer())
 
@@ -88,7 +87,7 @@ def caller_of(context: Any) -> str:
 def caller_address(context: Any, stated: str) -> str:
     """Return the IP address of the caller.
 
-    `stated` is the address in a request, which counts if a service made the request itself.
+    `stated` is the address in the request; it is used if a service created the request.
     """
     peer = _stated_peer(context)
     if peer or not is_forwarded():

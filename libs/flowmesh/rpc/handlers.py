@@ -1,7 +1,7 @@
-"""Servicers' methods, each wrapped once: errors, deadline, trace and metrics in one place.
+"""Methods of servicers with common handling of errors, deadline, trace, access and metrics.
 
-The wrapped methods serve both a gRPC server and the in-process channel, so a caller cannot tell
-which of the two it has. A wrapped method raises nothing but FlowmeshError and cancellation.
+A gRPC server and in-process channels use the same wrapped methods, so that both behave equally.
+A wrapped method raises only FlowmeshError and cancellation.
 """
 
 from __future__ import annotations  # grpc.aio types take parameters in stubs only
@@ -25,7 +25,7 @@ from flowmesh.access.rules import rule_of
 from flowmesh.access.wall import Wall
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Unimplemented
 from flowmesh.rpc.addresses import address_of
-from flowmesh.rpc.coroutines import reading, yielding
+from flowmesh.rpc.coroutines import as_generator, as_stream_unary
 from flowmesh.rpc.scope import enter_call
 from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
 from flowmesh.telemetry.metrics import Metrics
@@ -37,21 +37,21 @@ STORAGE_ERRORS = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    # Of the servers in an address none is the primary now.
+    # None of the servers in an address is the primary.
     asyncpg.TargetServerAttributeNotMatched,
     ConnectionError,
 )
 
 
 class Malformed:
-    """Stands for bytes that are not a message of the method."""
+    """The placeholder for bytes that are not a message of the method."""
 
 
 MALFORMED = Malformed()
 
 
 class Method:
-    """One method of a servicer, guarded."""
+    """A method of a servicer with its common handling."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Method:
     ) -> None:
         self.path = path
         self._wall = wall
-        # Also where there is no wall: a method of ours without a rule is not served.
+        # Also without access control: it raises for a method without an access rule.
         self._rule = rule_of(path)
         self.request_streaming = bool(handler.request_streaming)
         self.response_streaming = bool(handler.response_streaming)
@@ -86,7 +86,7 @@ class Method:
         self._seconds = None if self.response_streaming else seconds.labels(*labels)
 
     async def unary(self, request: Any, context: Any) -> Any:
-        """Serves a call with one response."""
+        """Serve a call with one response."""
         started = time.perf_counter()
         try:
             response = await self._call(self._admitted(request), context)
@@ -98,7 +98,7 @@ class Method:
         return response
 
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
-        """Serves a call with a stream of responses."""
+        """Serve a call with a stream of responses."""
         try:
             async with aclosing(self._call(self._admitted(request), context)) as responses:
                 async for response in responses:
@@ -111,7 +111,7 @@ class Method:
         self._counted("OK")
 
     async def authenticate(self, context: Any) -> None:
-        """Set the principal of a call that came over a socket."""
+        """Set the principal of a call from a socket."""
         if self._wall is not None:
             metadata, address = context.invocation_metadata(), address_of(context.peer())
             await self._wall.admit(self._rule, metadata, address, context.auth_context)
@@ -121,7 +121,7 @@ class Method:
         return nullcontext() if self._wall is None else self._wall.revocable()
 
     def _admitted(self, request: Any) -> Any:
-        """Return the request, or the stream of them, once the caller may send it."""
+        """Return the request or the stream of requests after the access check."""
         if request is MALFORMED:
             raise _malformed(self.path)
         wall, rule = self._wall, self._rule
@@ -139,7 +139,7 @@ class Method:
         child.inc()
 
     def _translated(self, error: BaseException) -> BaseException:
-        """The error a caller may see."""
+        """Return the error for the caller."""
         if isinstance(error, FlowmeshError):
             found: FlowmeshError = error
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError)):
@@ -152,10 +152,10 @@ class Method:
             found = Unimplemented("UNIMPLEMENTED", f"{self.path} is not served here")
         elif isinstance(error, STORAGE_ERRORS):
             self._log.warning("storage_unavailable", problem=type(error).__name__)
-            text = "the database did not answer; try again"
+            text = "no response from the database; try again"
             found = Unavailable("STORAGE_UNAVAILABLE", text, retry_after_ms=STORAGE_RETRY_MS)
         elif isinstance(error, asyncpg.CharacterNotInRepertoireError):
-            found = Invalid("STRING_HAS_NUL", "a text of the request holds a NUL character")
+            found = Invalid("STRING_HAS_NUL", "a text of the request contains a NUL character")
         elif isinstance(error, Exception):
             self._log.error("call_failed", exc_info=error)
             found = internal_error()
@@ -173,8 +173,8 @@ def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., Any]:
     if not inspect.iscoroutinefunction(found):
         return found
     if handler.response_streaming:
-        return yielding(found)
-    return reading(found) if handler.request_streaming else found
+        return as_generator(found)
+    return as_stream_unary(found) if handler.request_streaming else found
 
 
 def _as_service(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -192,7 +192,7 @@ def _malformed(path: str) -> Invalid:
 
 
 class Handlers:
-    """Collects servicers' methods; given to the generated `add_..._to_server` functions."""
+    """The methods of all servicers; an argument of the generated `add_..._to_server` functions."""
 
     def __init__(self, metrics: Metrics, wall: Wall | None = None) -> None:
         self.methods: dict[str, Method] = {}
@@ -201,7 +201,7 @@ class Handlers:
         self._wall = wall
 
     def add_generic_rpc_handlers(self, handlers: Iterable[object]) -> None:
-        """Nothing: the same methods come by name to `add_registered_method_handlers`."""
+        """Do nothing: `add_registered_method_handlers` receives the same methods."""
 
     def add_registered_method_handlers(
         self, service: str, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]
@@ -212,7 +212,7 @@ class Handlers:
             self.methods[path] = Method(path, handler, self._metrics, self._wall)
 
     def install(self, server: grpc.aio.Server) -> None:
-        """Puts all methods on a gRPC server that has not started."""
+        """Add all methods to a gRPC server before it starts."""
         for service in sorted(self.services):
             prefix = f"/{service}/"
             table = {
@@ -225,7 +225,7 @@ class Handlers:
 
 
 class UnknownMethods(grpc.GenericRpcHandler):
-    """Refuses what no handler before it has taken, with a reason as everywhere else."""
+    """Rejects calls of unknown methods with a reason, like all other errors."""
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         async def refuse(_requests: Any, context: Any) -> None:
@@ -236,8 +236,8 @@ class UnknownMethods(grpc.GenericRpcHandler):
 
 
 def _served(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
-    """The method as a gRPC server wants it."""
-    deserialize = _forgiving(method.deserialize)
+    """Return the handler of the method for a gRPC server."""
+    deserialize = _lenient(method.deserialize)
     if method.request_streaming:
         make = grpc.stream_stream_rpc_method_handler
         if not method.response_streaming:
@@ -260,7 +260,7 @@ def _serve_unary(method: Method) -> Callable[..., Any]:
             return await method.unary(request, context)
         except FlowmeshError as error:
             failure = error.with_traceback(None)
-        del request  # gRPC keeps this frame until cycles are collected, thousands of calls later
+        del request  # gRPC references this frame until a garbage collection
         return await _abort(context, failure)
 
     return serve
@@ -289,7 +289,7 @@ def _serve_stream(method: Method) -> Callable[..., Any]:
 
 async def _well_formed(requests: AsyncIterable[Any], path: str) -> AsyncIterator[Any]:
     messages: Any = aiter(requests)
-    # Closed, because gRPC's own iterator would keep the last message just as long as its frames.
+    # Close the iterator: gRPC's own one references the last message until a collection.
     async with aclosing(messages):
         async for request in messages:
             if request is MALFORMED:
@@ -297,8 +297,8 @@ async def _well_formed(requests: AsyncIterable[Any], path: str) -> AsyncIterator
             yield request
 
 
-def _forgiving(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
-    """Bytes that do not parse reach the guarded method, which answers with the right error."""
+def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """Return a parser that yields MALFORMED, so that the method responds with its own error."""
     assert deserialize is not None
 
     def parse(data: bytes) -> Any:

@@ -1,6 +1,6 @@
-"""Calls to a service of the same process: no socket, no bytes, the same contract.
+"""Calls to a service of the same process, without socket and serialization.
 
-Messages pass by reference, so neither side may change one it has sent or received.
+Messages are passed by reference: neither side may modify a sent or received message.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from flowmesh.rpc.scope import MetadataItems, enter_call
 from flowmesh.rpc.status import deadline_error, error_for_code
 
 LOCAL_PEER = "local"
-"""What a context names as the peer of an in-process call."""
+"""The peer of an in-process call."""
 
 
 class LocalContext:
-    """What a servicer sees of an in-process call; the part of `grpc.aio.ServicerContext` in use."""
+    """The context of an in-process call: the used part of `grpc.aio.ServicerContext`."""
 
     def __init__(self, metadata: MetadataItems, timeout_s: float | None) -> None:
         self._metadata = tuple(metadata)
@@ -50,22 +50,22 @@ class LocalContext:
         self._done_callbacks.append(callback)
 
     async def send_initial_metadata(self, _metadata: MetadataItems) -> None:
-        """Nothing: nobody reads metadata of in-process answers."""
+        """Do nothing: metadata of in-process responses is not read."""
 
     def set_trailing_metadata(self, _metadata: MetadataItems) -> None:
-        """Nothing: nobody reads metadata of in-process answers."""
+        """Do nothing: metadata of in-process responses is not read."""
 
     def set_code(self, _code: grpc.StatusCode) -> None:
-        """Nothing: generated methods that are not implemented say it, and raise as well."""
+        """Do nothing: generated methods that are not implemented also raise."""
 
     def set_details(self, _details: str) -> None:
-        """Nothing, as above."""
+        """Do nothing; see `set_code`."""
 
     async def abort(self, code: grpc.StatusCode, details: str = "", *_: object) -> NoReturn:
         raise error_for_code(code, details)
 
     def end(self) -> None:
-        """Told once, when the call is over."""
+        """End the call and run its callbacks; called once."""
         self._ended = True
         for callback in self._done_callbacks:
             callback(self)
@@ -74,7 +74,7 @@ class LocalContext:
 async def call_unary(
     method: Method, request: Any, metadata: MetadataItems, timeout_s: float | None
 ) -> Any:
-    """One request, one response, in the caller's own task."""
+    """Call a unary method in the task of the caller."""
     context = LocalContext(metadata, timeout_s)
     try:
         if timeout_s is None:
@@ -88,7 +88,7 @@ async def call_unary(
 
 
 class LocalStream:
-    """The client's side of an in-process call that streams at least one way."""
+    """The client side of an in-process call that streams in at least one direction."""
 
     def __init__(
         self,
@@ -98,10 +98,10 @@ class LocalStream:
         timeout_s: float | None,
     ) -> None:
         self._method = method
-        self._served = Served(method, requests, metadata, timeout_s)
+        self._served = ServedStream(method, requests, metadata, timeout_s)
 
     def __del__(self) -> None:
-        # A call that nobody holds any more is over, as it is with grpc.aio.
+        # Like grpc.aio, cancel a call without references.
         self._served.cancel()
 
     def __await__(self) -> Any:
@@ -118,7 +118,7 @@ class LocalStream:
             yield message
 
     async def read(self) -> Any:
-        """The next response; EOF after the last; raises what ended the call."""
+        """Return the next response, EOF after the last one; raise the failure of the call."""
         served = self._served
         try:
             message = await served.responses.get()
@@ -130,7 +130,7 @@ class LocalStream:
         return message
 
     async def write(self, message: Any) -> None:
-        """Sends a request; raises what ended the call when it is over."""
+        """Send a request; raise the failure of the call if it has ended."""
         served = self._served
         if not await served.requests.put(message):
             raise served.failure or Unavailable("SERVICE_UNAVAILABLE", "the stream has ended")
@@ -151,11 +151,11 @@ class LocalStream:
         self._served.task.add_done_callback(lambda _: callback(self))
 
     async def wait_for_connection(self) -> None:
-        """Returns at once: there is nothing to connect."""
+        """Return at once: there is no connection."""
 
 
-class Served:
-    """The server's side of an in-process stream: a task of its own, and the pipes to it."""
+class ServedStream:
+    """The server side of an in-process stream: its task, and the pipes to the client."""
 
     def __init__(
         self, method: Method, requests: Any, metadata: MetadataItems, timeout_s: float | None
@@ -173,7 +173,7 @@ class Served:
         self.task.add_done_callback(self._ended)
 
     def cancel(self) -> bool:
-        """Ends the call from the client's side."""
+        """Cancel the call for the client."""
         if self.task.done():
             return False
         self.failure = asyncio.CancelledError()
@@ -193,7 +193,7 @@ class Served:
             async with asyncio.timeout(timeout_s):
                 await self._run(argument)
         except FlowmeshError as error:
-            # Without its frames, which hold this object and the request.
+            # Without its frames, which reference this object and the request.
             self.failure = error.with_traceback(None)
         except TimeoutError:
             self.failure = deadline_error()
@@ -202,7 +202,7 @@ class Served:
                 self.failure = Unavailable("DRAINING", "the service is about to stop")
 
     def _ended(self, _task: asyncio.Task[None]) -> None:
-        """Also for a task that was cancelled before it began."""
+        """Close both pipes, also for a task that was canceled before it started."""
         if self._feeder is not None:
             self._feeder.cancel()
         self.requests.close()

@@ -1,4 +1,4 @@
-"""Page tokens: opaque to callers, and bound to the list that gave them out and to its filter."""
+"""Page tokens: opaque to callers, and bound to a list and its filter."""
 
 import base64
 import binascii
@@ -11,14 +11,14 @@ from flowmesh.errors import Invalid, Violation
 from flowmesh.rpc.limits import PAGE_TOKEN_CHARACTERS_MAX
 from flowmesh.rpc.requests import namespace_of
 
-# What may differ from page to page: how long one is, and how much it shows.
+# The fields that may differ between pages.
 _OF_A_PAGE = ("page_size", "page_token", "with_nodes")
 
 
 def list_key(request: Any) -> str:
-    """The name of the list that a request is for: what all requests for its pages have in common.
+    """Return the key of the requested list: the common fields of all requests for its pages.
 
-    Raises ID_INVALID where its namespace is none.
+    Raises ID_INVALID for an invalid namespace.
     """
     same = type(request)()
     same.CopyFrom(request)
@@ -31,13 +31,13 @@ def list_key(request: Any) -> str:
 
 
 def page_token(list_name: str, last: str) -> str:
-    """The token of the page behind `last`."""
+    """Return the token of the page after `last`."""
     body = orjson.dumps([last, _mark(list_name, last)])
     return base64.urlsafe_b64encode(body).decode().rstrip("=")
 
 
 def last_of_token(token: str, list_name: str) -> str:
-    """What the page behind the token follows; empty for the first. Raises PAGE_TOKEN_INVALID."""
+    """Return the last entry before the page; "" for the first. Raises PAGE_TOKEN_INVALID."""
     if not token:
         return ""
     if len(token) <= PAGE_TOKEN_CHARACTERS_MAX:
@@ -51,10 +51,7 @@ def last_of_token(token: str, list_name: str) -> str:
 
 
 def invalid_page_token() -> Invalid:
-    message = (
-        "page_token is not one that this list gave out with this filter; "
-        "leave it empty for the first page"
-    )
+    message = "page_token is not from this list with this filter; omit it for the first page"
     return Invalid(
         "PAGE_TOKEN_INVALID",
         message,
@@ -63,5 +60,5 @@ def invalid_page_token() -> Invalid:
 
 
 def _mark(list_name: str, last: str) -> str:
-    """Finds tokens of other lists out; it is no secret."""
+    """Return a checksum that detects tokens of other lists; it is not a signature."""
     return hashlib.sha256(f"{list_name}\0{last}".encode()).hexdigest()[:16]

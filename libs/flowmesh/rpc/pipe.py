@@ -1,4 +1,4 @@
-"""A bounded queue of messages between two tasks of one process."""
+"""The queue of messages between the two tasks of an in-process stream."""
 
 import asyncio
 from collections import deque
@@ -23,7 +23,7 @@ class Pipe:
         self._writers: list[asyncio.Future[None]] = []
 
     async def put(self, message: Any) -> bool:
-        """Waits for room; false when the pipe has ended and the message went nowhere."""
+        """Add a message when there is room; return False if the pipe is closed."""
         while len(self._items) >= self._limit and not self._closed:
             waiter = asyncio.get_running_loop().create_future()
             self._writers.append(waiter)
@@ -35,7 +35,7 @@ class Pipe:
         return True
 
     async def get(self) -> Any:
-        """The next message; EOF after the last."""
+        """Return the next message; EOF after the last one."""
         while not self._items:
             if self._closed:
                 return EOF
@@ -46,7 +46,7 @@ class Pipe:
         return message
 
     def close(self) -> None:
-        """Ends the pipe; what is in it can still be read."""
+        """Close the pipe; queued messages can still be read."""
         self._closed = True
         self._wake_reader()
         self._wake_writers()

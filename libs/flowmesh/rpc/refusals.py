@@ -1,4 +1,4 @@
-"""A start refused on a session stream, as the error a unary call would have raised."""
+"""The error of a start that was rejected on a session stream, equal to that of a unary call."""
 
 import grpc
 

@@ -1,4 +1,4 @@
-"""Calls over a socket, with domain errors instead of gRPC's."""
+"""Calls over a socket that raise domain errors."""
 
 import asyncio
 import time
@@ -32,12 +32,12 @@ class Security(Protocol):
         ...
 
 
-# An address that did not answer is the last choice for this long.
+# The time for which an address without response is used last.
 AVOID_S = 2.0
 
 
 class RemoteTarget:
-    """A service at an address. One per address for the life of the process."""
+    """The services at an address; one per address for the life of the process."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class RemoteTarget:
 
     @property
     def answers(self) -> bool:
-        """False for a while after a call that nobody answered."""
+        """False for a time after a call without response."""
         return self._avoid_until == 0.0 or time.monotonic() > self._avoid_until
 
     def callable(self, kind: str, path: str, serialize: Any, deserialize: Any) -> Any:
-        """The channel's callable for a method, with messages or with bytes."""
+        """Return the callable of the channel for a method, with messages or with bytes."""
         if self._security is not None and self._security.generation != self._generation:
             self._renew(self._security)
         key = (path, serialize is None)
@@ -80,7 +80,7 @@ class RemoteTarget:
         return found
 
     def translated(self, error: grpc.aio.AioRpcError) -> FlowmeshError:
-        """The domain error; notes that the address did not answer."""
+        """Return the domain error; record an address without response."""
         found = error_of(error)
         if isinstance(found, Unreachable):
             self._avoid_until = time.monotonic() + AVOID_S
@@ -105,20 +105,20 @@ class RemoteTarget:
         self._callables.clear()
 
     async def close(self, grace_s: float | None = None) -> None:
-        """Cancels the calls that are open, after so long for them to end by themselves."""
+        """Cancel open calls after the grace period."""
         channels = [self._channel, *([self._older] if self._older else [])]
         await asyncio.gather(*(channel.close(grace_s) for channel in channels))
 
 
 class RemoteStream:
-    """A call that streams at least one way; raises FlowmeshError where grpc.aio raises its own."""
+    """A call that streams in at least one direction; raises FlowmeshError."""
 
     def __init__(self, target: RemoteTarget, call: Any) -> None:
         self._target = target
         self._call = call
 
     def __del__(self) -> None:
-        # A call that nobody holds any more is over; grpc.aio waits for the cycle collector.
+        # Cancel a call without references; grpc.aio waits for a garbage collection.
         if not self._call.done():
             self._call.cancel()
 
@@ -136,14 +136,14 @@ class RemoteStream:
             yield message
 
     async def read(self) -> Any:
-        """The next response; EOF after the last; raises what ended the call."""
+        """Return the next response, EOF after the last one; raise the failure of the call."""
         try:
             return await self._call.read()
         except grpc.aio.AioRpcError as error:
             raise self._target.translated(error) from None
 
     async def write(self, message: Any) -> None:
-        """Sends a request; raises what ended the call when it is over."""
+        """Send a request; raise the failure of the call if it has ended."""
         try:
             await self._call.write(message)
         except grpc.aio.AioRpcError as error:

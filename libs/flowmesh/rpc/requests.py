@@ -1,4 +1,4 @@
-"""What requests have in common: a namespace, ids of one shape, choices that are known."""
+"""Checks of common request fields: namespaces, ids, sequences and enums."""
 
 import re
 from collections.abc import Iterable
@@ -19,29 +19,29 @@ class Namespaced(Protocol):
 
 
 class Following(Protocol):
-    """A request for events behind a sequence."""
+    """A request for events after a sequence."""
 
     @property
     def after(self) -> int: ...
 
 
 def namespace_of(request: Namespaced) -> str:
-    """The request's namespace; an empty one is `default`. Raises ID_INVALID."""
+    """Return the namespace of a request; `default` if empty. Raises ID_INVALID."""
     return valid_id(request.namespace or DEFAULT_NAMESPACE, "namespace")
 
 
 def after_sequence(request: Following) -> int:
-    """The sequence behind which events are wanted; above what any execution comes to is all one."""
+    """Return the sequence after which events are requested, bounded by the possible range."""
     return min(max(0, request.after), SEQUENCE_MAX)
 
 
 def is_id(value: str) -> bool:
-    """Whether a text has the shape of an id."""
+    """Return whether the text is a valid id."""
     return _ID.fullmatch(value) is not None
 
 
 def valid_id(value: str, field: str) -> str:
-    """The value itself when it has the shape of an id. Raises ID_INVALID naming the field."""
+    """Return the value if it is a valid id; raise ID_INVALID with the field otherwise."""
     if is_id(value):
         return value
     shown = value if len(value) <= 40 else f"{value[:40]}…"
@@ -50,11 +50,11 @@ def valid_id(value: str, field: str) -> str:
 
 
 def check_enum_values(values: Iterable[int], choices: Any, field: str) -> None:
-    """Raises ENUM_UNKNOWN naming the field where a value is none of the enum `choices`."""
+    """Raise ENUM_UNKNOWN with the field if a value is not in the enum `choices`."""
     known = choices.values()
     for value in values:
         if value not in known:
-            text = f"{field}: {value} is none of {', '.join(choices.keys())}"
+            text = f"{field}: {value} is not one of {', '.join(choices.keys())}"
             raise Invalid(
                 "ENUM_UNKNOWN", text, violations=(Violation(field, text, "ENUM_UNKNOWN"),)
             )

@@ -1,7 +1,6 @@
-"""What a call in progress hands on to the calls it makes: deadline and trace context.
+"""Deadline and trace context, which a served call passes to the calls it makes.
 
-A deadline belongs to the task that serves the call; background tasks started from it do not
-inherit it.
+The deadline belongs to the task that serves the call; its background tasks do not inherit it.
 """
 
 import asyncio
@@ -20,13 +19,13 @@ from flowmesh.telemetry.context import (
 )
 
 MetadataItems = Iterable[tuple[str, str | bytes]]
-# The task is referred to weakly: it has the context that this is in.
+# A weak reference, because the task references the context of this value.
 _Deadline = tuple[float, ref[asyncio.Task[Any]]]
 _deadline: ContextVar[_Deadline | None] = ContextVar("flowmesh_deadline", default=None)
 
 
 def enter_call(metadata: MetadataItems | None, seconds_left: float | None) -> None:
-    """Called first in the task that serves a call."""
+    """Set deadline and trace context; call it first in the task that serves a call."""
     enter_trace(_traceparent_of(metadata) or child_traceparent())
     if seconds_left is not None:
         task = asyncio.current_task()
@@ -42,7 +41,7 @@ def _traceparent_of(metadata: MetadataItems | None) -> str:
 
 
 def timeout_within(timeout_s: float | None) -> float | None:
-    """The shorter of the timeout and what is left of the call being served by this task."""
+    """Return the shorter of the timeout and the remaining time of the call of this task."""
     scope = _deadline.get()
     if scope is None or scope[1]() is not asyncio.current_task():
         return timeout_s
@@ -51,7 +50,7 @@ def timeout_within(timeout_s: float | None) -> float | None:
 
 
 def with_trace(metadata: MetadataItems | None) -> tuple[tuple[str, str | bytes], ...]:
-    """The metadata with the trace context of this task."""
+    """Return the metadata with the trace context of this task."""
     given = tuple(metadata or ())
     traceparent = current_traceparent()
     return (*given, (TRACEPARENT, traceparent)) if traceparent else given

@@ -1,4 +1,4 @@
-"""Domain errors as `google.rpc.Status`, and back."""
+"""Conversion of domain errors to `google.rpc.Status` and back."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ from flowmesh.rpc.limits import STATUS_BYTES_MAX, STATUS_MESSAGE_CHARS_MAX
 
 DOMAIN = "flowmesh"
 UNREACHABLE_RETRY_MS = 500
-# How gRPC says that it had no connection.
+# The beginning of gRPC's message for a missing connection.
 NEVER_SENT = "failed to connect"
-# How grpc.aio says that it wrote into a call that the server had just ended: what the server
-# said of it is gone then (github.com/grpc/grpc/issues/36066).
+# The beginning of grpc.aio's message for a write to a call that the server has just ended. The
+# status of the server is lost then (github.com/grpc/grpc/issues/36066).
 WROTE_TOO_LATE = "Internal error from Core"
 STREAM_ENDED = "the stream has ended"
 DETAILS_KEY = "grpc-status-details-bin"
-INTERNAL_TEXT = "something went wrong here; the log of the service has it under this trace id"
+INTERNAL_TEXT = "internal error; the log of the service describes it under this trace id"
 
 _BY_CODE: dict[grpc.StatusCode, tuple[type[FlowmeshError], str]] = {
     grpc.StatusCode.INVALID_ARGUMENT: (Invalid, "REQUEST_INVALID"),
@@ -56,7 +56,7 @@ _BY_CODE: dict[grpc.StatusCode, tuple[type[FlowmeshError], str]] = {
 
 
 class Unreachable(Unavailable):
-    """No answer came from the address; `never_sent` when the call did not leave this process."""
+    """The address did not respond; `never_sent` if the call did not leave this process."""
 
     def __init__(self, reason: str, message: str, *, never_sent: bool) -> None:
         super().__init__(reason, message, retry_after_ms=UNREACHABLE_RETRY_MS)
@@ -64,17 +64,17 @@ class Unreachable(Unavailable):
 
 
 def internal_error() -> FlowmeshError:
-    """What a caller is told when something failed that nobody foresaw."""
+    """Return the error for an unexpected failure."""
     return FlowmeshError("INTERNAL", INTERNAL_TEXT)
 
 
 def deadline_error() -> FlowmeshError:
-    """What a caller is told when its deadline passed."""
-    return Timeout("DEADLINE_EXCEEDED", "the deadline of the call passed")
+    """Return the error for an exceeded deadline."""
+    return Timeout("DEADLINE_EXCEEDED", "the deadline of the call was exceeded")
 
 
 def status_of(error: FlowmeshError) -> status_pb2.Status:
-    """The status with ErrorInfo, BadRequest and RetryInfo; violations are cut to fit a trailer."""
+    """Return the status with its details; violations are truncated to the size of a trailer."""
     code: int = grpc.StatusCode[error.grpc_code].value[0]
     message = error.message[:STATUS_MESSAGE_CHARS_MAX]
     count = len(error.violations)
@@ -123,14 +123,14 @@ def _place(violation: Violation) -> dict[str, str | int]:
 
 
 def error_of(error: grpc.aio.AioRpcError) -> FlowmeshError:
-    """The domain error behind a failed call, with its reason, violations and retry delay."""
+    """Return the domain error of a failed call with reason, violations and retry delay."""
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             found = _from_status(value, error.code())
             if found is not None:
                 return found
     if "larger than max" in (error.details() or ""):
-        return TooLarge("PAYLOAD_TOO_LARGE", "the message is over the limit of this service")
+        return TooLarge("PAYLOAD_TOO_LARGE", "the message exceeds the limit of this service")
     if (error.details() or "").startswith(WROTE_TOO_LATE):
         return Unavailable("SERVICE_UNAVAILABLE", STREAM_ENDED)
     text = _transport_text(error.code())
@@ -141,20 +141,20 @@ def error_of(error: grpc.aio.AioRpcError) -> FlowmeshError:
 
 
 def error_for_code(code: grpc.StatusCode, message: str) -> FlowmeshError:
-    """The domain error of a bare gRPC code."""
+    """Return the domain error of a gRPC code without details."""
     kind, reason = _BY_CODE.get(code, (FlowmeshError, "INTERNAL"))
     return kind(reason, message)
 
 
 def _transport_text(code: grpc.StatusCode) -> str:
     if code is grpc.StatusCode.UNAVAILABLE or code is grpc.StatusCode.CANCELLED:
-        return "the service does not answer"
+        return "no response from the service"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return "the deadline of the call passed"
+        return "the deadline of the call was exceeded"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return "the service does not have this method"
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return "the service has too many calls at once"
+        return "the service has too many concurrent calls"
     return "the call failed"
 
 

@@ -1,7 +1,7 @@
-"""One way to start a service: settings, logging, servers, discovery, health, graceful drain.
+"""The common runtime of services: settings, logs, servers, discovery, health, graceful drain.
 
 A service is `async def run(runtime: Runtime) -> None`; `run_services` runs any number of them in
-one process. A name is loaded when it is asked for: commands that only read settings need no
+one process. A name is imported when it is first used: commands that only read settings load no
 server code.
 """
 

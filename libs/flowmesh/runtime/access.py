@@ -32,7 +32,7 @@ CLOSED = "closed"
 REVOCATIONS = "identity.revocations"
 # In a revocation: all principals.
 EVERY_ID = "*"
-NOBODY = Principal(id="anonymous", kind="anonymous", name="anonymous")
+ANONYMOUS = Principal(id="anonymous", kind="anonymous", name="anonymous")
 """The caller of public routes: it has no permission."""
 
 _SUBPROTOCOL = "flowmesh.bearer."
@@ -48,7 +48,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class IdentityResolver:
-    """The identity service, asked on behalf of this process."""
+    """Calls of this process to the identity service."""
 
     def __init__(self, channel: Callable[[], Channel]) -> None:
         self._channel = channel
@@ -107,11 +107,11 @@ class ProcessAccess:
         self._log = structlog.get_logger("flowmesh.access")
 
     def metadata(self, principal: Principal | None) -> tuple[tuple[str, str], ...]:
-        """Return what a call to another process carries to prove its sender."""
+        """Return the metadata with which calls to other processes prove their sender."""
         return ((METADATA_KEY, self._tokens.token(principal)),)
 
     async def listen(self, bus: Bus, prefix: str) -> None:
-        """Apply revocations from the bus from now on."""
+        """Subscribe to the revocations on the bus."""
         await bus.subscribe_core(f"{prefix}.{REVOCATIONS}", self._revoked)
 
     async def _revoked(self, message: Message) -> None:
@@ -134,7 +134,7 @@ class ProcessAccess:
         if public:
             if cookie_of(scope["headers"], REFRESH_COOKIE):
                 self._check_site(scope)
-            enter_principal(NOBODY)
+            enter_principal(ANONYMOUS)
             return
         address = str((scope.get("client") or ("",))[0])
         credential = self._credential(scope)
@@ -168,7 +168,7 @@ class ProcessAccess:
         raise Unauthenticated("CREDENTIALS_REQUIRED", text)
 
     def _check_site(self, scope: Any) -> None:
-        """Refuse changes by cookie that a page of another site may have caused."""
+        """Reject changes by cookie that a page of another site may have caused."""
         reads = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
         if not reads and not self._guard.trusts(scope["headers"]):
             text = "a change by cookie needs the `Origin` of this server; use a bearer token"
@@ -180,7 +180,7 @@ class ProcessAccess:
 
 
 class OpenAccess:
-    """Every caller may do everything, as on a laptop."""
+    """Access without checks: every caller has all permissions."""
 
     async def admit_http(self, scope: Any, *, public: bool) -> None:
         """Set no principal."""
@@ -201,7 +201,7 @@ def access_of(
     channel: Callable[[], Channel],
     is_service: IsService | None = None,
 ) -> ProcessAccess | None:
-    """Return the wall that the settings ask for; None for an open process.
+    """Return the access control of the settings; None for an open process.
 
     With `is_service`, tokens of services count on connections of services only.
     """
@@ -227,9 +227,9 @@ def access_of(
 
 
 def _check_url(scope: Any, *, public: bool) -> None:
-    """Refuse a credential in a URL, where proxies, logs and histories of browsers keep it.
+    """Reject a credential in a URL, because proxies, logs and browser histories store URLs.
 
-    The tokens in the URLs of public routes, such as webhooks, are those of their senders.
+    The URLs of public routes, such as webhooks, contain tokens of their senders.
     """
     query = scope.get("query_string")
     if not query:

@@ -1,4 +1,4 @@
-"""Readiness: everything this process needs to serve, asked at most once a second."""
+"""Readiness: the checks of a process, which run at most once a second."""
 
 import asyncio
 import time
@@ -7,18 +7,18 @@ from typing import Any
 
 Check = Callable[[], Awaitable[None]]
 CHECK_TIMEOUT_S = 1.0
-FRESH_S = 1.0
+RESULT_VALID_S = 1.0
 
 
 class Checks:
-    """Named checks; one that raises or takes longer than a second makes the process not ready."""
+    """Named checks. A check that raises or takes more than a second makes the process not ready."""
 
     def __init__(self) -> None:
         self.phase = "starting"
         self._checks: dict[str, Check] = {}
         self._results: dict[str, str] = {}
-        self._asked_at = 0.0
-        self._asking = asyncio.Lock()
+        self._checked_at = 0.0
+        self._lock = asyncio.Lock()
 
     def add(self, name: str, check: Check) -> None:
         self._checks[name] = check
@@ -27,25 +27,25 @@ class Checks:
         self._checks.pop(name, None)
 
     async def report(self) -> tuple[bool, dict[str, Any]]:
-        """Whether the process is ready, and what a probe is told."""
+        """Return whether the process is ready, and the body for a probe."""
         if self.phase != "serving":
             return False, {"status": self.phase, "checks": {}}
-        async with self._asking:
-            if time.monotonic() - self._asked_at > FRESH_S:
+        async with self._lock:
+            if time.monotonic() - self._checked_at > RESULT_VALID_S:
                 names = list(self._checks)
-                found = await asyncio.gather(*(self._ask(name) for name in names))
+                found = await asyncio.gather(*(self._run(name) for name in names))
                 self._results = dict(zip(names, found, strict=True))
-                self._asked_at = time.monotonic()
+                self._checked_at = time.monotonic()
         ready = all(result == "ok" for result in self._results.values())
         return ready, {"status": "ready" if ready else "not ready", "checks": self._results}
 
-    async def _ask(self, name: str) -> str:
+    async def _run(self, name: str) -> str:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
                 await self._checks[name]()
         except TimeoutError:
-            return "no answer"
-        except Exception as error:  # noqa: BLE001 whatever it is, it is not ready
-            # The kind of the problem only: its text may hold addresses and names.
+            return "no response"
+        except Exception as error:  # noqa: BLE001 any failure means not ready
+            # Only the class of the error: its message may contain addresses and names.
             return type(error).__name__
         return "ok"

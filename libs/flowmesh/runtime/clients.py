@@ -1,4 +1,4 @@
-"""Channels to services, wherever they are."""
+"""Channels to services in this process and in others."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -10,13 +10,13 @@ from flowmesh.rpc import Channel, Handlers, Identify, LocalTarget, RemoteTarget,
 from flowmesh.rpc.remote import Security
 from flowmesh.runtime.directory import LOCAL, Directory
 
-# How long a call waits for an instance of its service to turn up.
+# The wait of a call for an instance of its service.
 APPEAR_TIMEOUT_S = 2.0
-# A service of the same process may still be composing itself.
+# The same for a service of this process, which may still be starting.
 LOCAL_TIMEOUT_S = 10.0
 TARGETS_MAX = 512
 RETRY_AFTER_MS = 1_000
-# Whom every process asks where the others are, and whom callers from outside reach.
+# The services that every process calls for discovery, and that external callers reach.
 REGISTRY = "registry"
 GATEWAY = "gateway"
 
@@ -47,7 +47,7 @@ class Clients:
         self._targets: dict[str, RemoteTarget] = {}
 
     def channel(self, service: str) -> Channel:
-        """A channel that finds the service anew for every call."""
+        """Return a channel that selects an instance of the service for each call."""
 
         def pick() -> Target:
             found = self._find(service)
@@ -56,12 +56,12 @@ class Clients:
             return found
 
         async def wait(timeout_s: float | None) -> Target:
-            return self._find(service) or await self._appears(service, timeout_s)
+            return self._find(service) or await self._wait_for(service, timeout_s)
 
         return Channel(pick, wait)
 
     def at(self, address: str) -> Target:
-        """The services at an address."""
+        """Return the target for an address."""
         if address == LOCAL or address in self._own_addresses():
             return self._local
         found = self._targets.get(address)
@@ -88,7 +88,7 @@ class Clients:
         target = self._targets.get(address)
         return target is None or target.answers
 
-    async def _appears(self, service: str, timeout_s: float | None) -> Target:
+    async def _wait_for(self, service: str, timeout_s: float | None) -> Target:
         limit = LOCAL_TIMEOUT_S if service in self._expected else APPEAR_TIMEOUT_S
         if timeout_s is not None:
             limit = min(limit, timeout_s)
@@ -101,7 +101,7 @@ class Clients:
         return found
 
     def _drop_unknown(self) -> None:
-        """Bounds the targets: the oldest whose address nobody has any more goes first."""
+        """Bound the targets: drop the oldest one with an unregistered address."""
         if len(self._targets) < TARGETS_MAX:
             return
         known = self._directory.addresses()
@@ -114,5 +114,5 @@ class Clients:
 
 def _absent(service: str) -> Unavailable:
     return Unavailable(
-        "SERVICE_UNAVAILABLE", f"no {service} service is there", retry_after_ms=RETRY_AFTER_MS
+        "SERVICE_UNAVAILABLE", f"no {service} service is available", retry_after_ms=RETRY_AFTER_MS
     )

@@ -1,14 +1,14 @@
-"""How often the cyclic garbage collector looks, in a process that serves."""
+"""Settings of the cyclic garbage collector in a serving process."""
 
 import gc
 
 _THRESHOLDS = (50_000, 20, 50)
 
 
-def settle_collector() -> None:
-    """What was loaded until now is never looked at again, what comes is looked at rarely.
+def tune_collector() -> None:
+    """Exclude all present objects from collection, and collect later ones rarely.
 
-    By its defaults the collector takes two fifths of the time that a large definition is checked.
+    With the default thresholds, the collector takes 40 % of the check of a large definition.
     """
     gc.collect()
     gc.freeze()

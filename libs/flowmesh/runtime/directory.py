@@ -1,7 +1,6 @@
-"""Where the services are: those of this process, and those the registry tells of.
+"""The instances of all services: those of this process, and those of the registry.
 
-What was heard last is kept when the registry is away, so a registry that restarts empty or stays
-down disturbs nobody.
+The last known instances are kept while the registry is unavailable, or restarts without data.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 
 LOCAL = "local"
-# An instance that a new snapshot lacks is kept this long: it may just not have come back yet.
+# An instance missing from a snapshot is kept this long: it may not have registered again yet.
 MISSING_KEPT_S = 5.0
 _RANK = {
     pb.INSTANCE_STATUS_HEALTHY: 0,
@@ -33,7 +32,7 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Known:
-    """An instance and what the registry says of it."""
+    """An instance with its state in the registry."""
 
     service: str
     endpoint: Endpoint
@@ -42,21 +41,21 @@ class Known:
 
 
 class Directory:
-    """The current view; waits and watches wake on every change."""
+    """The current instances; waiters and watches are notified of every change."""
 
     def __init__(self) -> None:
         self._local: dict[str, Endpoint] = {}
         self._known: dict[str, Known] = {}
-        self._turn = itertools.count()
+        self._rotation = itertools.count()
         self._changed = asyncio.Event()
 
     def add_local(self, service: str, instance_id: str) -> None:
-        """A service of this process is there."""
+        """Add a service of this process."""
         self._local[service] = Endpoint(instance_id, LOCAL)
         self._notify()
 
     def replace(self, instances: list[pb.Instance]) -> None:
-        """Takes a snapshot of the registry."""
+        """Apply a snapshot of the registry."""
         present = {instance.id for instance in instances}
         now = time.monotonic()
         for known in self._known.values():
@@ -65,7 +64,7 @@ class Directory:
         self.update(instances)
 
     def update(self, instances: list[pb.Instance]) -> None:
-        """Takes changed instances; one that is offline is gone."""
+        """Apply changed instances; remove those that are offline."""
         for instance in instances:
             rank = _RANK.get(instance.status)
             if rank is None:
@@ -77,16 +76,16 @@ class Directory:
         self._notify()
 
     def forget_missing(self) -> None:
-        """Drops what has been missing from snapshots for too long."""
+        """Remove the instances that were missing from snapshots for too long."""
         limit = time.monotonic() - MISSING_KEPT_S
-        gone = [key for key, known in self._known.items() if 0 < known.missing_since < limit]
-        for key in gone:
+        expired = [key for key, known in self._known.items() if 0 < known.missing_since < limit]
+        for key in expired:
             del self._known[key]
-        if gone:
+        if expired:
             self._notify()
 
     def endpoints(self, service: str) -> tuple[Endpoint, ...]:
-        """All instances of a service, that of this process first."""
+        """Return all instances of a service, that of this process first."""
         mine = self._local.get(service)
         others = [
             known.endpoint
@@ -97,31 +96,31 @@ class Directory:
         return (mine, *others) if mine is not None else tuple(others)
 
     def addresses(self) -> set[str]:
-        """All addresses in the view."""
+        """Return the addresses of all known instances."""
         return {known.endpoint.address for known in self._known.values()}
 
-    def pick(self, service: str, answers: Callable[[str], bool]) -> Endpoint | None:
-        """The instance for the next call: of this process, else the healthiest in turn.
+    def pick(self, service: str, responds: Callable[[str], bool]) -> Endpoint | None:
+        """Return the instance for the next call: of this process, else the healthiest in rotation.
 
-        Those whose address did not answer lately come last, whatever the registry says.
+        Instances that recently did not respond are last, independent of their health.
         """
         mine = self._local.get(service)
         if mine is not None:
             return mine
-        there = [known for known in self._known.values() if known.service == service]
-        if not there:
+        instances = [known for known in self._known.values() if known.service == service]
+        if not instances:
             return None
-        ranked = [(not answers(known.endpoint.address), known.rank, known) for known in there]
+        ranked = [(not responds(known.endpoint.address), known.rank, known) for known in instances]
         best = min((silent, rank) for silent, rank, _ in ranked)
         choice = [known.endpoint for silent, rank, known in ranked if (silent, rank) == best]
-        return choice[next(self._turn) % len(choice)]
+        return choice[next(self._rotation) % len(choice)]
 
     async def until_changed(self) -> None:
-        """Returns at the next change."""
+        """Wait for the next change."""
         await self._changed.wait()
 
     async def watch(self, service: str) -> AsyncGenerator[tuple[Endpoint, ...], None]:
-        """The set of instances now, then after each change of it."""
+        """Yield the set of instances now, and after each change of it."""
         last: tuple[Endpoint, ...] | None = None
         while True:
             changed = self._changed

@@ -1,8 +1,8 @@
 """Errors of a process.
 
-StartError               the message is one line and says what to do
+StartError               the message is one line with a remedy
 """
 
 
 class StartError(Exception):
-    """The process cannot start; one line that says what to do."""
+    """The process cannot start; the message is one line with a remedy."""

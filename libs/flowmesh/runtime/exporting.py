@@ -1,4 +1,4 @@
-"""What a process tells of itself beside its services: its disk, and its metrics over OTLP."""
+"""Export of the spans and metrics of a process over OTLP, and the metrics of its disk."""
 
 import asyncio
 import shutil
@@ -12,20 +12,20 @@ from flowmesh.runtime.settings import Settings
 from flowmesh.telemetry import Metrics, Spans, TelemetryMissing, endpoint_of, open_export
 from flowmesh.telemetry.otlp_metrics import MetricsExport
 
-# The service of the metrics of a process that has several.
+# The service name of the metrics of a process with several services.
 SUITE = "flowmesh"
 
 
-class Exporting:
-    """The spans of each service of a process, and the metrics of all of them."""
+class TelemetryExport:
+    """Exports the spans of each service of a process, and the metrics of the process."""
 
     def __init__(self, settings: Settings, metrics: Metrics, instances: Mapping[str, str]) -> None:
-        given, seconds = settings.otlp_endpoint, settings.otlp_metrics_seconds
+        configured, seconds = settings.otlp_endpoint, settings.otlp_metrics_seconds
         services = list(instances)
         self._metrics: MetricsExport | None = None
         try:
-            self._spans = open_export(endpoint_of(given, "TRACES"))
-            endpoint = endpoint_of(given, "METRICS")
+            self._spans = open_export(endpoint_of(configured, "TRACES"))
+            endpoint = endpoint_of(configured, "METRICS")
             if seconds and endpoint:
                 self._metrics = MetricsExport(
                     endpoint,
@@ -40,22 +40,22 @@ class Exporting:
 
     @property
     def calling_spans(self) -> Spans:
-        """Of calls to other processes: with the gateway here, nearly all of them are its own."""
+        """Spans of calls to other processes; those of the gateway if it is in this process."""
         return self.spans.get(GATEWAY) or next(iter(self.spans.values()))
 
     def close(self) -> None:
-        """Sends what is left. Blocks: call it in a thread."""
+        """Send the rest. Blocks: call it in a thread."""
         self._spans.close()
         if self._metrics is not None:
             self._metrics.close()
 
 
-class NotTaken(ConnectionError):
-    """The collector did not take the metrics."""
+class ExportFailed(ConnectionError):
+    """The collector did not accept the metrics."""
 
 
 class MetricsLoop(Loop):
-    """Sends the metrics every so many seconds, and once more at the end."""
+    """Sends the metrics at a fixed interval."""
 
     interval_ms = 1
 
@@ -66,16 +66,16 @@ class MetricsLoop(Loop):
     async def run_once(self) -> None:
         await asyncio.sleep(self._seconds)
         if not await asyncio.to_thread(self._export.send):
-            raise NotTaken("the collector did not take the metrics")
+            raise ExportFailed("the collector did not accept the metrics")
 
 
 def measure_disk(metrics: Metrics, folder: Path) -> None:
-    """Gauges of the disk that a folder is on, or will be; read when they are asked for."""
+    """Register gauges for the disk of a folder that may not exist yet."""
     folder = folder.absolute()
 
     def usage() -> tuple[int, int, int]:
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        return shutil.disk_usage(there)
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        return shutil.disk_usage(existing)
 
     metrics.gauge(
         "flowmesh_disk_free_bytes", "Free bytes of the disk of the data directory."

@@ -1,4 +1,4 @@
-"""The HTTP port of every process: health, readiness, metrics, and the one app mounted on it."""
+"""The HTTP port of every process: health, readiness, metrics, and a mounted app."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ ASGI3 = Callable[[Scope, Receive, Send], Awaitable[None]]
 CONNECTIONS_MAX = 10_000
 KEEPALIVE_S = 75
 WEBSOCKET_MESSAGE_BYTES_MAX = 1024 * 1024
-# The server's own housekeeping: the Date header changes once a second.
+# The interval at which the server updates its Date header.
 TICK_S = 1.0
 JSON = "application/json"
 LIVE = frozenset({"/health", "/healthz", "/livez"})
@@ -41,7 +41,7 @@ NOWHERE_STATUS = 404
 
 
 class HttpServer:
-    """Answers the six paths itself and hands everything else to the mounted app."""
+    """Serves the probes and metrics, and passes all other paths to the mounted app."""
 
     def __init__(
         self,
@@ -70,11 +70,11 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
 
     def mount(self, app: ASGI3) -> None:
-        """The app that answers all other paths, from `open_app` on."""
+        """Mount the app for all other paths; it serves after `open_app`."""
         self._lifespan = Lifespan(app)
 
     async def open_app(self) -> None:
-        """Starts the mounted app and lets requests through to it."""
+        """Start the mounted app and accept requests for it."""
         if self._lifespan is not None:
             await self._lifespan.start()
             self._app = self._lifespan.app
@@ -102,9 +102,9 @@ class HttpServer:
         self._task = asyncio.create_task(self._server.serve([listener]), name="http")
 
     async def stop(self) -> None:
-        """Lets running requests end, for at most a second, and stops the app; twice is once."""
+        """Wait for running requests, for at most a second, and stop the app. Idempotent."""
         if self._server is not None and self._task is not None:
-            self._server.leave()
+            self._server.exit()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._lifespan is not None:
             await self._lifespan.stop()
@@ -132,7 +132,7 @@ class HttpServer:
         if self._app is not None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await answer(send, *self._nothing_here(path))
+            await answer(send, *self._not_found(path))
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1013})
@@ -162,7 +162,7 @@ class HttpServer:
         return None
 
     def _uncertified(self, scope: Scope) -> FlowmeshError | None:
-        """Return the reason why a client without a certificate is not served; None if it is."""
+        """Return the rejection of a client without a certificate; None if it is accepted."""
         if not self._certificates_only or scope["state"].get(CERTIFIED):
             return None
         if scope["type"] == "http" and scope["path"] in LIVE | READY:
@@ -170,7 +170,7 @@ class HttpServer:
         text = "the client has shown no certificate of an authority that this server trusts"
         return Unauthenticated("CLIENT_CERTIFICATE_REQUIRED", text)
 
-    def _nothing_here(self, path: str) -> tuple[int, dict[str, Any]]:
+    def _not_found(self, path: str) -> tuple[int, dict[str, Any]]:
         if self._lifespan is not None:
             text = "the service is starting"
             return GONE_STATUS, problem(GONE_STATUS, "SERVICE_UNAVAILABLE", text)
@@ -178,7 +178,7 @@ class HttpServer:
 
 
 async def answer(send: Send, status: int, body: dict[str, Any], *headers: Header) -> None:
-    """Sends a JSON response."""
+    """Send a JSON response."""
     await respond(send, status, orjson.dumps(body), JSON, *headers)
 
 
@@ -188,7 +188,7 @@ async def _no_content(send: Send, headers: tuple[Header, ...]) -> None:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: FlowmeshError) -> None:
-    """Answers a request, or the opening handshake of a WebSocket, with an error."""
+    """Answer a request, or the opening handshake of a WebSocket, with an error."""
     body = orjson.dumps(problem(error.http_status, error.reason, error.message))
     kind = "http.response"
     if scope["type"] == "websocket":
@@ -205,7 +205,7 @@ async def respond(
     *headers: Header,
     kind: str = "http.response",
 ) -> None:
-    """Sends a whole response."""
+    """Send a complete response."""
     head = [
         (b"content-type", content_type.encode()),
         (b"content-length", str(len(body)).encode()),
@@ -217,7 +217,7 @@ async def respond(
 
 
 class Lifespan:
-    """Starts and stops an ASGI app; one that does not know the protocol is left alone."""
+    """Starts and stops an ASGI app, if the app supports the lifespan protocol."""
 
     def __init__(self, app: ASGI3) -> None:
         self.app = app
@@ -255,15 +255,15 @@ async def _finish(run: Awaitable[None]) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn inside a loop and under signal handlers that are ours."""
+    """uvicorn without its own event loop and signal handlers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._leaving = asyncio.Event()
+        self._exit = asyncio.Event()
 
-    def leave(self) -> None:
+    def exit(self) -> None:
         self.should_exit = True
-        self._leaving.set()
+        self._exit.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -275,13 +275,13 @@ class _Server(uvicorn.Server):
             ticks = (ticks + 1) % 86_400
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
-                    await self._leaving.wait()
+                    await self._exit.wait()
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound TCP socket; raises OSError when the port is taken."""
+    """Return a bound TCP socket; raise OSError if the port is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Without the protocol named, asyncio leaves Nagle on and each answer waits 40 ms for an ACK.
+    # Without the protocol, asyncio does not disable Nagle, and responses wait 40 ms for an ACK.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,9 +1,9 @@
-"""Keeps web pages of other sites from using an HTTP port through the browser of a user.
+"""Protection of an HTTP port against web pages of other sites in the browser of a user.
 
-A browser names the site of a page in `Origin`, which a page cannot change, on every WebSocket,
-every write and every read of another site. A page that resolves its own name to this machine
-(DNS rebinding) is of the same origin as its requests, so host names are checked as well. Clients
-that are no browsers send no Origin and are not concerned.
+A browser sends the site of a page in `Origin`, which the page cannot change, with every WebSocket,
+write, and read of another site. A page that resolves its own name to this machine (DNS rebinding)
+has the same origin as its requests, so host names are checked too. Other clients send no Origin
+and are not affected.
 """
 
 import ipaddress
@@ -12,18 +12,17 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from flowmesh.errors import FlowmeshError, Forbidden
-from flowmesh.runtime.settings import Settings
+from flowmesh.runtime.settings import ANY, Settings
 
-ANY = "*"
 # Names that browsers resolve to this machine only (RFC 6761, 6.3).
 LOCAL = "localhost"
-# Of `Sec-Fetch-Site`, which a page cannot change: a page of the same origin, or the user itself.
+# Values of `Sec-Fetch-Site` for a page of the same origin, and for an action of the user.
 _OWN_SITE = ("same-origin", "none")
 Headers = Iterable[tuple[bytes, bytes]]
 
 
 class HttpGuard:
-    """Refuses requests by their `Host` and `Origin`; without host names every Host is fine."""
+    """Rejects requests by `Host` and `Origin`; without host names every Host is allowed."""
 
     def __init__(self, *, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
         self._hosts = frozenset() if ANY in hosts else frozenset(map(str.lower, hosts))
@@ -31,7 +30,7 @@ class HttpGuard:
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
     def refusal(self, headers: Headers) -> FlowmeshError | None:
-        """Why a request with these headers is not served; None if it is."""
+        """Return the error for a request with these headers; None if it is allowed."""
         host = origin = None
         for name, value in headers:
             if name == b"host":
@@ -61,7 +60,7 @@ class HttpGuard:
         name = _without_port(host)
         if name in self._hosts or name == LOCAL or name.endswith(f".{LOCAL}"):
             return True
-        # No name was resolved, so no page of another site is behind the request.
+        # An IP address is not resolved, so the request does not come from DNS rebinding.
         with suppress(ValueError):
             ipaddress.ip_address(name.strip("[]"))
             return True
@@ -72,7 +71,7 @@ class HttpGuard:
 
 
 def guard_of(settings: Settings) -> HttpGuard:
-    """The guard that the settings ask for; the public URL and the own address always pass."""
+    """Return the guard of the settings; it always allows the public URL and the own address."""
     public = urlsplit(settings.public_url)
     origins = [*settings.allowed_origins, *settings.cors_allowed_origins]
     hosts = [*settings.allowed_hosts]
@@ -85,7 +84,7 @@ def guard_of(settings: Settings) -> HttpGuard:
 
 def _has_host(origin: str, host: str | None) -> bool:
     scheme, _, authority = origin.partition("://")
-    # Not the scheme: a proxy in front may have taken TLS off.
+    # Without the scheme: a proxy may terminate TLS.
     return authority == host and scheme in ("http", "https")
 
 

@@ -1,10 +1,10 @@
-"""uvicorn's HTTP/1.1 with bounds on the head of a request, and strict about where a body ends.
+"""HTTP/1.1 of uvicorn with bounds on the head of a request and strict framing of the body.
 
-Without the bounds a silent connection would stay for ever, and a header without an end would be
-copied anew with every piece of it. Framing follows RFC 9112: a request whose length is in doubt
-is refused and ends its connection, answers keep the order of requests, and an offer to change the
-protocol that is not taken up leaves the body with its request (RFC 9110, 7.8). Refusals are JSON
-as everywhere, without a line in the log, which any client could fill otherwise.
+Without bounds, a silent connection stays open forever, and an endless header is copied with every
+chunk. Framing follows RFC 9112: a request of ambiguous length is rejected and its connection is
+closed, and responses keep the order of requests. The body of a request is read before an offered
+protocol upgrade is considered (RFC 9110, 7.8). Rejections are JSON and are not logged, because any
+client could fill the log.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ HEAD_BYTES_MAX = 64 * 1024
 
 
 def problem(status: int, reason: str, message: str) -> dict[str, Any]:
-    """The one shape of refusals that REST clients know."""
+    """Return the body of a REST error."""
     return {"error": {"code": status, "reason": reason, "message": message, "details": []}}
 
 
 class Refusal(Exception):
-    """A request that is not handed to the app, and how it is answered."""
+    """The rejection of a request before it reaches the app, with its response."""
 
     def __init__(self, status: int, message: str, reason: str = "REQUEST_INVALID") -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class Refusal(Exception):
         self.body = orjson.dumps(problem(status, reason, message))
 
     async def answer(self, _scope: Any, _receive: Any, send: Any) -> None:
-        """An ASGI app: refuses the request and ends its connection."""
+        """Reject the request and close its connection; an ASGI app."""
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(self.body)).encode()),
@@ -45,7 +45,7 @@ class Refusal(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection that ends when a request's head does not come, does not end or is not valid."""
+    """A connection that is closed if the head of a request is late, too long or invalid."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -53,7 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._refused = False
         self._running: RequestResponseCycle | None = None
-        # While a second parser is brought to where the first one stopped.
+        # True while a second parser is set to the position of the first one.
         self._resuming = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,9 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
+        self._head_complete()
         if self._running is not None:
-            # uvicorn tells the newest request only, which may wait behind this one.
+            # uvicorn notifies only the newest request, which may be queued behind this one.
             _disconnect(self._running)
         super().connection_lost(exc)
 
@@ -79,17 +79,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._feed(data)
         except httptools.HttpParserError as error:
             cause = error.__context__
-            text = f"This is no request of HTTP/1.1: {error}."
+            text = f"The request is not valid HTTP/1.1: {error}."
             self._refuse(cause if isinstance(cause, Refusal) else Refusal(400, text))
             return
         if awaited is not None and self._head_timer is awaited:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-                most = f"The line and the headers of a request have at most {HEAD_BYTES_MAX} bytes."
-                self._refuse(Refusal(431, most))
+                text = f"The request line and headers exceed the limit of {HEAD_BYTES_MAX} bytes."
+                self._refuse(Refusal(431, text))
 
     def _feed(self, data: bytes) -> None:
-        """Parses data. The parser stops behind each head that offers another protocol."""
+        """Parse the data. The parser stops after each head that offers a protocol upgrade."""
         while data:
             try:
                 self.parser.feed_data(data)
@@ -103,8 +103,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
 
     def _resume(self) -> None:
-        """Reads on in HTTP/1.1. The parser takes it that no body follows the head of an offer, so
-        another one reads the body."""
+        """Continue with HTTP/1.1. The parser assumes no body after an offered upgrade, so a new
+        parser reads the body."""
         framing = self._framing()
         if framing is None:
             return
@@ -115,15 +115,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._resuming = False
 
     def _framing(self) -> tuple[bytes, bytes] | None:
-        """The header that says how long the body is; None without a body."""
+        """Return the header with the length of the body; None without a body."""
         for header in self.headers:
             if header[0] in (b"content-length", b"transfer-encoding"):
                 return header
         return None
 
     def _should_upgrade(self) -> bool:
-        """Whether the connection becomes a WebSocket; any other offer is ignored, as is one behind
-        requests that are not answered yet."""
+        """Return whether to upgrade to a WebSocket. Other offers are ignored, and so are offers
+        behind unanswered requests."""
         answered = self.cycle is None or self.cycle.response_complete
         return (
             answered
@@ -141,7 +141,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers are no headers: a proxy in front has not looked at them.
+        # Trailers are not headers: proxies do not check them.
         if self._head_timer is not None:
             super().on_header(name, value)
 
@@ -149,22 +149,24 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._resuming:
             return
         self._check_head()
-        self._head_came()
+        self._head_complete()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade() and self._framing() is not None:
-            # Only the parser that stops here says so: the body is still to come.
+            # The parser stops here because of the upgrade; the body has not been read.
             return
         super().on_message_complete()
 
     def _check_head(self) -> None:
-        """Raises for what the parser lets through although its meaning is in doubt."""
+        """Raise Refusal for ambiguous heads that the parser accepts."""
         version = self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
-            raise Refusal(505, f"HTTP/{version} is not served here; send HTTP/1.1.")
+            raise Refusal(505, f"HTTP/{version} is not supported; send HTTP/1.1.")
         if self.parser.get_method() == b"CONNECT":
-            raise Refusal(405, "CONNECT is not served here: no proxy.", "METHOD_NOT_ALLOWED")
+            raise Refusal(
+                405, "CONNECT is not supported: this server is not a proxy.", "METHOD_NOT_ALLOWED"
+            )
         hosts = 0
         for name, value in self.headers:
             if name == b"host":
@@ -173,20 +175,20 @@ class BoundedProtocol(HttpToolsProtocol):
                 if version == "1.0":
                     raise Refusal(400, "HTTP/1.0 has no Transfer-Encoding; send Content-Length.")
                 if value.strip().lower() != b"chunked":
-                    raise Refusal(501, "Transfer-Encoding: chunked is the only one known here.")
+                    raise Refusal(501, "The only supported Transfer-Encoding is chunked.")
         if hosts != 1 and (hosts or version == "1.1"):
-            raise Refusal(400, f"A request has one Host header; this one has {hosts}.")
+            raise Refusal(400, f"A request must have one Host header; this one has {hosts}.")
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answers what cannot be read on, in its turn, and ends the connection."""
+        """Answer the unreadable request after the earlier ones, and close the connection."""
         in_head = self._head_timer is not None
         self._refused = True
-        self._head_came()
+        self._head_complete()
         cycle = self.cycle
         if in_head:
             self._enqueue(self._last_cycle(), refusal)
         elif self.pipeline:
-            # The newest request waits for its turn, and its body is broken.
+            # The newest request is queued, and its body is invalid.
             self.pipeline[0] = (cycle, refusal.answer)
         elif cycle.response_started:
             self.transport.close()
@@ -205,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _last_cycle(self) -> RequestResponseCycle:
-        """The turn of a request whose head is not valid, behind those that came before it."""
+        """Return the cycle of a request with an invalid head, after those of earlier requests."""
         return RequestResponseCycle(
             scope={**self.scope, "method": "GET"},
             transport=self.transport,
@@ -224,14 +226,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
 
-    def _head_came(self) -> None:
+    def _head_complete(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
 
 def _disconnect(cycle: RequestResponseCycle) -> None:
-    """What the app sees when its client is gone; it cannot answer any more."""
+    """Signal to the app that its client has disconnected."""
     if not cycle.response_complete:
         cycle.disconnected = True
     cycle.message_event.set()

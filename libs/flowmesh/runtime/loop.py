@@ -47,7 +47,7 @@ class Loop(ABC):
         return self.interval_ms
 
     def wake(self) -> None:
-        """Start the next round now, or after the present one."""
+        """Start the next round now, or after the current one."""
         wake = getattr(self, "_wake", None)
         if wake is not None:
             wake.set()
@@ -67,7 +67,7 @@ class Loop(ABC):
             started = time.perf_counter()
             try:
                 await self.run_once()
-            except Exception as error:  # noqa: BLE001 a loop outlives its rounds
+            except Exception as error:  # noqa: BLE001 a failed round does not end the loop
                 failures += 1
                 bad.inc()
                 self._report(log, error, failures)

@@ -1,4 +1,7 @@
-"""This process in the registry: registered, alive, watching; all of it best effort."""
+"""The membership of a process in the registry: registration, heartbeats and watch.
+
+Failures are retried and do not affect the services.
+"""
 
 import asyncio
 from typing import Any
@@ -28,8 +31,8 @@ class Membership:
         self._registry = pb_grpc.RegistryServiceStub(channel)
         self._instances = instances
         self._registered: set[str] = set()
-        # Also those whose answer has not come: the registry may know them all the same.
-        self._begun: set[str] = set()
+        # Including registrations without a response, which the registry may have applied.
+        self._attempted: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger("flowmesh.runtime")
 
@@ -40,11 +43,11 @@ class Membership:
         ]
 
     async def leave(self) -> None:
-        """Takes this process off the registry; gives up after one try."""
+        """Deregister this process; stop at the first failure."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for instance_id in sorted(self._begun):
+        for instance_id in sorted(self._attempted):
             request = pb.DeregisterInstanceRequest(id=instance_id)
             try:
                 await self._registry.DeregisterInstance(request, timeout=CALL_TIMEOUT_S)
@@ -77,7 +80,7 @@ class Membership:
                 self._registered.discard(instance.id)
             else:
                 return
-        self._begun.add(instance.id)
+        self._attempted.add(instance.id)
         await self._registry.RegisterInstance(
             pb.RegisterInstanceRequest(
                 instance=instance, heartbeat_interval_ms=int(HEARTBEAT_S * 1_000)

@@ -1,4 +1,4 @@
-"""One process with any number of services in it: composed, serving, drained, in that order."""
+"""A process with one or more services; its phases are starting, serving and draining."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ from flowmesh.runtime.access import IDENTITY, OpenAccess, access_of
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.clients import GATEWAY, REGISTRY, Clients
 from flowmesh.runtime.clock import Clock
-from flowmesh.runtime.collector import settle_collector
+from flowmesh.runtime.collector import tune_collector
 from flowmesh.runtime.cors import Cors
 from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.errors import StartError
-from flowmesh.runtime.exporting import Exporting, measure_disk
+from flowmesh.runtime.exporting import TelemetryExport, measure_disk
 from flowmesh.runtime.http import HttpServer, listen
 from flowmesh.runtime.http_guard import guard_of
 from flowmesh.runtime.loop import Loop
@@ -43,20 +43,20 @@ if TYPE_CHECKING:
     from flowmesh.runtime.tls.process import ProcessTls
 
 START_TIMEOUT_S = 60.0
-# A drain takes less than ten seconds in all; the callbacks of services have most of them.
+# A drain takes less than ten seconds in total, most of it for the callbacks of services.
 DRAIN_TIMEOUT_S = 9.5
 LEAVE_TIMEOUT_S = 1.0
 CALLBACKS_TIMEOUT_S = 7.0
 CALLBACK_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
-# What a step of the drain gets although the steps before it took all the time.
+# The minimum time of a drain step, even if earlier steps have used the whole limit.
 STEP_TIMEOUT_MIN_S = 0.1
 
 ServiceRun = Callable[[Runtime], Awaitable[None]]
 
 
 class Process:
-    """Owns what the services of a process share."""
+    """The shared parts of the services of a process, and its life cycle."""
 
     def __init__(self, settings: Settings, services: Mapping[str, ServiceRun]) -> None:
         self.settings = settings
@@ -68,8 +68,8 @@ class Process:
         }
         measure_disk(self.metrics, Path(settings.data_dir))
         instances = {name: runtime.instance_id for name, runtime in self._runtimes.items()}
-        self._exporting = Exporting(settings, self.metrics, instances)
-        self.spans = self._exporting.spans
+        self._export = TelemetryExport(settings, self.metrics, instances)
+        self.spans = self._export.spans
         # The service of this process that answers each gRPC service.
         self.served_by: dict[str, str] = {}
         self.checks = Checks()
@@ -94,7 +94,7 @@ class Process:
             expected=frozenset(services),
             registry=settings.registry,
             own_addresses=lambda: (self.address, self.internal_address),
-            interceptors=tuple(self._exporting.calling_spans.client_interceptors()),
+            interceptors=tuple(self._export.calling_spans.client_interceptors()),
             identify=self.access.metadata if self.access else None,
             security=self.tls.channels if self.tls else None,
         )
@@ -116,7 +116,7 @@ class Process:
         self._all_composed = asyncio.Event()
         self._stop_wanted = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._loops: list[Loop] = [*self._exporting.loops]
+        self._loops: list[Loop] = [*self._export.loops]
         if self.tls is not None:
             self._loops.append(self.tls.loop)
         self._loop_tasks: list[asyncio.Task[None]] = []
@@ -131,7 +131,7 @@ class Process:
         return self._services.keys()
 
     async def run(self, on_ready: Callable[["Process"], Awaitable[None]] | None = None) -> None:
-        """Runs until a signal or `stop`; raises what a service failed with."""
+        """Run until a signal or `stop`; raise the failure of a service."""
         self._listen_for_signals()
         self._arm_failpoints()
         grpc_server = self._bind()
@@ -146,7 +146,7 @@ class Process:
             raise self._failure
 
     def stop(self) -> None:
-        """Begins the drain."""
+        """Start the drain."""
         self._stop_wanted.set()
 
     def add_loop(self, loop: Loop) -> None:
@@ -155,7 +155,7 @@ class Process:
             self._start_loop(loop)
 
     async def composed(self, runtime: Runtime) -> None:
-        """Called by a service that is composed; returns when the process has drained."""
+        """Report that a service is composed; return when the process has drained."""
         self._waiting.discard(runtime.service)
         self.directory.add_local(runtime.service, runtime.instance_id)
         if not self._waiting:
@@ -163,7 +163,7 @@ class Process:
         await self._stopped.wait()
 
     def _bind(self) -> GrpcServer:
-        """Takes both ports before anything else, so that a taken one is told at once."""
+        """Bind both ports first, so that a port in use is reported immediately."""
         settings = self.settings
         try:
             self._listener = listen(settings.host, settings.http_port)
@@ -194,9 +194,9 @@ class Process:
         return server
 
     async def _start(self, grpc_server: GrpcServer) -> bool:
-        """False when it was told to stop before it served."""
-        self.checks.add("nats", self._bus_answers)
-        self.checks.add("redis", self._cache_answers)
+        """Start to serve. Return False if the process was stopped before."""
+        self.checks.add("nats", self._check_bus)
+        self.checks.add("redis", self._check_cache)
         self.bus.start()
         if self.access is not None:
             await self.access.listen(self.bus, self.settings.bus_prefix)
@@ -214,7 +214,7 @@ class Process:
         for loop in self._loops:
             self._start_loop(loop)
         self._join()
-        settle_collector()
+        tune_collector()
         self.log.info("serving", services=list(self._services), grpc=self.address)
         return True
 
@@ -234,11 +234,11 @@ class Process:
             raise self._failure
         if self._waiting and not self._stop_wanted.is_set():
             raise StartError(
-                f"not composed within {START_TIMEOUT_S:.0f} s: {sorted(self._waiting)}"
+                f"services not started within {START_TIMEOUT_S:.0f} s: {sorted(self._waiting)}"
             )
 
     async def _unless_stopped(self, work: Awaitable[None]) -> None:
-        """Does the work; a signal ends it."""
+        """Run until done or until the process is stopped."""
         doing = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(self._stop_wanted.wait())
         try:
@@ -254,7 +254,7 @@ class Process:
         try:
             await run(self._runtimes[name])
         except StartError as error:
-            # It says in one line what to do; where it was raised tells nobody more.
+            # The message is one line with a remedy; a traceback adds nothing.
             self.log.error("service_failed", service=name, error=str(error))
             self._fail(error)
         except Exception as error:
@@ -269,7 +269,7 @@ class Process:
         self._stop_wanted.set()
 
     def _join(self) -> None:
-        """Registers the services, where there is a registry to register at."""
+        """Register the services if there is a registry."""
         if REGISTRY not in self._services and not self.settings.registry:
             return
         host, _, _ = self.address.rpartition(":")
@@ -295,13 +295,13 @@ class Process:
         self._membership.start()
 
     async def _drain(self, grpc_server: GrpcServer) -> None:
-        """At most ten seconds, whatever hangs."""
+        """Drain and close in at most ten seconds, even if a step hangs."""
         serving = self.checks.phase == "serving"
         self.checks.phase = "draining"
         self._drain_until = time.monotonic() + DRAIN_TIMEOUT_S
         self.log.info("draining")
         if serving:
-            await grpc_server.say_leaving()
+            await grpc_server.set_not_serving()
             await self._bounded("deregister", self._leave(), LEAVE_TIMEOUT_S)
             await self._bounded("callbacks", self._run_callbacks(), CALLBACKS_TIMEOUT_S)
         await self._bounded("http", self.http.stop(), CLOSE_TIMEOUT_S)
@@ -323,7 +323,7 @@ class Process:
             await self._membership.leave()
 
     async def _run_callbacks(self) -> None:
-        """The service composed last comes first: it may need those that were there before it."""
+        """Run the callbacks in reverse order of composition: later services use earlier ones."""
         for name in reversed(list(self._services)):
             for service, callback in self.drain_callbacks:
                 if service == name:
@@ -341,7 +341,7 @@ class Process:
         await self.clients.close()
         await self.bus.close()
         await self.cache.aclose()
-        await asyncio.to_thread(self._exporting.close)
+        await asyncio.to_thread(self._export.close)
 
     async def _bounded(self, step: str, work: Awaitable[Any], timeout_s: float) -> None:
         left_s = max(self._drain_until - time.monotonic(), STEP_TIMEOUT_MIN_S)
@@ -362,12 +362,12 @@ class Process:
                 loop.add_signal_handler(number, self.stop)
 
     def _arm_failpoints(self) -> None:
-        """Off unless the settings name some; a file's can be changed while the process runs."""
-        asked = self.settings.failpoints
-        if not asked.startswith("@"):
-            failpoints.arm(asked)
+        """Arm the failpoints of the settings; SIGUSR2 reads those of a file again."""
+        configured = self.settings.failpoints
+        if not configured.startswith("@"):
+            failpoints.arm(configured)
             return
-        path = Path(asked[1:])
+        path = Path(configured[1:])
         failpoints.arm_from(path)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR2, failpoints.arm_from, path)
@@ -375,11 +375,11 @@ class Process:
     def _about(self) -> dict[str, Any]:
         return {"services": list(self._services), "version": VERSION}
 
-    async def _bus_answers(self) -> None:
+    async def _check_bus(self) -> None:
         if not self.bus.connected:
             raise ConnectionError
 
-    async def _cache_answers(self) -> None:
+    async def _check_cache(self) -> None:
         await self.cache.ping()
 
 
@@ -413,5 +413,5 @@ async def run_services(
     *,
     on_ready: Callable[[Process], Awaitable[None]] | None = None,
 ) -> None:
-    """Runs the services in this process until it is told to stop."""
+    """Run the services in this process until it is stopped."""
     await Process(settings, services).run(on_ready)

@@ -1,4 +1,4 @@
-"""What a service is given: its process, seen through the service's name."""
+"""The interface of a service to its process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ S = TypeVar("S")
 
 
 class Runtime:
-    """One service's view of its process. Given to `run`; nothing of it outlives `run`."""
+    """The process as a service uses it; valid during the `run` of the service."""
 
     def __init__(self, process: Process, service: str, instance_id: str) -> None:
         self.service = service
@@ -64,19 +64,19 @@ class Runtime:
 
     @property
     def spans(self) -> Spans:
-        """Spans of work that is no unary call: task attempts, executions."""
+        """Spans of work other than unary calls: task attempts, executions."""
         return self._process.spans[self.service]
 
     @property
     def address(self) -> str:
-        """The host:port others reach this process at."""
+        """The `host:port` at which other processes reach this one."""
         return self._process.address
 
     @asynccontextmanager
     async def database(
         self, schema: str, migrations: Traversable, *, pool_max: int = 10
     ) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
-        """Opens the service's schema: migrated, with a pool whose search path it is."""
+        """Open and migrate the schema of the service; yield a pool with it as search path."""
         opened = open_database(
             self.settings.postgres,
             schema=schema,
@@ -95,7 +95,7 @@ class Runtime:
     def serve(
         self, servicer: Any, add_to_server: Callable[[Any, Any], None], *service_names: str
     ) -> None:
-        """Serves a servicer; `service_names` are its full names for health and discovery."""
+        """Serve a servicer; `service_names` are its full names for health and discovery."""
         before = set(self._process.handlers.services)
         add_to_server(servicer, self._process.handlers)
         added = self._process.handlers.services - before
@@ -105,9 +105,9 @@ class Runtime:
         )
 
     def forward(self, owner: str, service: ServiceDescriptor) -> None:
-        """Serves another's gRPC service by handing calls on; nothing where it is in this process.
+        """Forward the calls of a gRPC service to its owner, unless that is in this process.
 
-        It is not among what this service can do: who looks for it finds its owner.
+        The service is not registered as a capability of this one: discovery returns its owner.
         """
         process = self._process
         if owner not in process.services:
@@ -116,18 +116,18 @@ class Runtime:
             process.handlers.add_registered_method_handlers(service.full_name, methods)
 
     def stub(self, stub_class: Callable[[grpc.aio.Channel], S], service: str) -> S:
-        """A stub whose calls go to the service: in this process, or an instance of it in turn.
+        """Return a stub for a service: in this process, or rotating over its instances.
 
-        Calls raise FlowmeshError, never gRPC's errors; unary ones time out after 10 s.
+        Calls raise FlowmeshError instead of gRPC errors; unary calls time out after 10 s.
         """
         return stub_class(self._process.clients.channel(service))
 
     def stub_at(self, stub_class: Callable[[grpc.aio.Channel], S], address: str) -> S:
-        """A stub for one instance: `host:port`, or `local`."""
+        """Return a stub for one instance: `host:port`, or `local`."""
         return stub_class(channel_to(self._process.clients.at(address)))
 
     def instances(self, service: str) -> AsyncIterator[tuple[Endpoint, ...]]:
-        """The instances of a service now, then after every change; for ever."""
+        """Yield the instances of a service now, and after every change."""
         return self._process.directory.watch(service)
 
     @property
@@ -141,28 +141,28 @@ class Runtime:
         return self._process.access or OpenAccess()
 
     def serve_http(self, app: ASGI3) -> None:
-        """Mounts the app on the HTTP port, under the runtime's own paths.
+        """Mount the app on the HTTP port, below the paths of the runtime.
 
-        When this service drains, running requests get a second to end and no more come.
+        At the drain of this service, new requests are rejected and running ones have 1 s to end.
         """
         self._process.http.mount(app)
         self.on_drain(self._process.http.stop)
 
     def add_loop(self, loop: Loop) -> None:
-        """Runs a loop while the process serves."""
+        """Run a loop while the process serves."""
         self._process.add_loop(loop)
 
     def on_drain(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Called when the process drains, in order of registration; loops still run then.
+        """Register a callback for the drain; callbacks run in order of registration.
 
-        Services that were composed later have drained before, those composed earlier still serve.
+        Loops and services that were composed earlier still run then; later services have drained.
         """
         self._process.drain_callbacks.append((self.service, callback))
 
     def add_check(self, name: str, check: Callable[[], Awaitable[None]]) -> None:
-        """Something that must be there for this process to be ready; raises when it is not."""
+        """Add a readiness check, which raises if the process is not ready."""
         self._process.checks.add(name, check)
 
     async def until_stopped(self) -> None:
-        """Says that this service is composed; returns when the process has drained."""
+        """Report that this service is composed; return when the process has drained."""
         await self._process.composed(self)

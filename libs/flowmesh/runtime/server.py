@@ -16,7 +16,7 @@ from flowmesh.rpc.limits import CONCURRENT_CALLS_MAX, SUITE_STREAMS_MAX
 from flowmesh.telemetry import Metrics
 
 GRACE_S = 1.0
-# Both versions of the protocol: their messages are the same on the wire.
+# Both versions of the protocol; their messages are equal on the wire.
 REFLECTION = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
 
 
@@ -29,7 +29,8 @@ class Port:
 
 
 class GrpcServer:
-    """Bound at once, serving from `start` on; `streams_max` calls at a time on a connection.
+    """A server that binds when it is created and serves after `start`. A connection has at most
+    `streams_max` concurrent calls.
 
     `internal` is a second port, for other processes.
     """
@@ -56,7 +57,7 @@ class GrpcServer:
         self.internal_port = self.port if internal is None else self._bind(host, internal)
 
     async def start(self, handlers: Handlers, *, reflect: bool) -> None:
-        """Serves everything that was added, and says so."""
+        """Serve all added services, and set their health to SERVING."""
         add: Any = health_pb2_grpc.add_HealthServicer_to_server
         add(self._health, self._about)
         self._services = ["", *sorted(handlers.services), health.SERVICE_NAME]
@@ -65,15 +66,15 @@ class GrpcServer:
         handlers.install(self._server)
         self._about.install(self._server)
         self._server.add_generic_rpc_handlers((UnknownMethods(),))
-        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
 
-    async def say_leaving(self) -> None:
-        """Health answers NOT_SERVING from now on."""
-        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+    async def set_not_serving(self) -> None:
+        """Set the health of all services to NOT_SERVING."""
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def stop(self) -> None:
-        """Lets running calls end, for at most a second."""
+        """Stop; running calls have at most a second to end."""
         await self._server.stop(GRACE_S)
 
     def _bind(self, host: str, port: Port) -> int:
@@ -93,5 +94,5 @@ class GrpcServer:
             methods = {"ServerReflectionInfo": handler}
             self._about.add_registered_method_handlers(service, methods)
 
-    async def _tell(self, status: int) -> None:
+    async def _set_health(self, status: int) -> None:
         await asyncio.gather(*(self._health.set(name, status) for name in self._services))

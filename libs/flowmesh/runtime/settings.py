@@ -3,26 +3,64 @@
 import ipaddress
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flowmesh.rpc.endpoints import Address
 
 ENV_PREFIX = "FLOWMESH_"
-# Read by the command line of clients, which may run in the same environment, and by flowmesh.core.
+# Variables of client commands, which may run in the same environment, and of flowmesh.core.
 OTHER_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE", "FLOWMESH_CORE"})
-# Of variables that the worker service reads for tasks.
+# The prefix of variables with secrets of tasks.
 SECRETS_PREFIX = f"{ENV_PREFIX}SECRET_"
 
+ANY = "*"
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+/?")
 
 
+def _split(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _check_each(check: Callable[[str], object]) -> AfterValidator:
+    """Return a validator of a comma-separated list; `check` raises ValueError for a wrong part."""
+
+    def validate(value: str) -> str:
+        for part in _split(value):
+            check(part)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _check_host(name: str) -> None:
+    if name != ANY and not _HOST.fullmatch(name):
+        raise ValueError(f"{name!r} is not a host name; write it without scheme and port")
+
+
+def _check_origin(origin: str) -> None:
+    if origin != ANY:
+        _check_exact_origin(origin)
+
+
+def _check_exact_origin(origin: str) -> None:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError(f"{origin!r} is not an origin; write it as https://host:port")
+
+
+HostNames = Annotated[str, _check_each(_check_host)]
+Origins = Annotated[str, _check_each(_check_origin)]
+ExactOrigins = Annotated[str, _check_each(_check_exact_origin)]
+Networks = Annotated[str, _check_each(ipaddress.ip_network)]
+
+
 class Settings(BaseSettings):
-    """What a process must know before it starts."""
+    """The settings of a process."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")
 
@@ -33,7 +71,7 @@ class Settings(BaseSettings):
         default="", description="NATS with JetStream: nats://token@host:port, more after commas"
     )
     nats_replicas: int = Field(
-        default=1, ge=1, le=5, description="servers of a NATS cluster that keep each event"
+        default=1, ge=1, le=5, description="servers of a NATS cluster that store each event"
     )
     redis: str = Field(default="", description="Redis: redis://host:port/0 or unix:///path")
     registry: str = Field(default="", description="host:port of a registry in another process")
@@ -59,12 +97,12 @@ class Settings(BaseSettings):
         " certs`: services encrypt their calls and verify each other",
     )
     tls_cert: str = Field(
-        default="", description="PEM file of the certificate chain that the gateway shows clients"
+        default="", description="PEM file with the certificate chain of the gateway"
     )
     tls_key: str = Field(default="", description="PEM file of its key, readable by its owner only")
     tls_client_ca: str = Field(
         default="",
-        description="PEM file of authorities; clients of the gateway need a certificate of theirs",
+        description="PEM file of authorities that must have signed the certificates of clients",
     )
     internal_port: int = Field(
         default=0,
@@ -74,76 +112,79 @@ class Settings(BaseSettings):
         " with other services; 0 picks a free one",
     )
     registration: Literal["open", "invitation", "off"] = Field(
-        default="invitation", description="who may register as a user of the installation"
+        default="invitation", description="registration of users of the installation"
     )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
-        description="where people reach the gateway, as links name it: https://flow.example.com",
+        description="URL of the gateway for links, such as https://flow.example.com",
     )
-    http_hosts: str = Field(
+    http_hosts: HostNames = Field(
         default="",
-        description="host names the HTTP ports serve beside localhost and IP addresses, separated"
-        " by commas; empty is any, as is *; flowmesh dev serves none unless told",
+        description="host names that the HTTP ports accept in addition to localhost and IP"
+        " addresses, separated by commas; empty or * accepts all; `flowmesh dev` accepts none",
     )
-    http_origins: str = Field(
+    http_origins: Origins = Field(
         default="",
         description="origins whose web pages may call the HTTP ports, such as"
-        " https://flow.example.com, separated by commas; their own always may; * is any",
+        " https://flow.example.com, separated by commas; * allows all; the own origin is allowed",
     )
-    cors_origins: str = Field(
+    cors_origins: ExactOrigins = Field(
         default="",
         description="origins whose web pages may call the REST API and read its responses with"
-        " the cookies of the user, such as https://ui.example.com, separated by commas; exact",
+        " the cookies of the user, such as https://ui.example.com, separated by commas",
     )
-    trusted_proxy: str = Field(
+    trusted_proxy: Networks = Field(
         default="",
         description="networks of the proxies whose X-Forwarded-For names the client, such as"
         " 10.0.0.0/8, separated by commas; empty is none",
     )
-    advertise: str = Field(default="", description="host:port others reach this process at")
-    data_dir: str = Field(default=".flowmesh", description="folder for what this process keeps")
-    egress: Literal["open", "public"] = Field(
-        default="public", description="what steps may call: public addresses only, or any"
+    advertise: str = Field(
+        default="", description="host:port at which other processes reach this one"
     )
-    egress_allow: str = Field(
+    data_dir: str = Field(default=".flowmesh", description="folder for the data of this process")
+    egress: Literal["open", "public"] = Field(
+        default="public", description="addresses that tasks may call: public ones only, or all"
+    )
+    egress_allow: Networks = Field(
         default="",
-        description="networks steps may call although egress is public, separated by commas",
+        description="networks that tasks may call besides public addresses, separated by commas",
     )
     databases: str = Field(
         default="", description="TOML file with the databases that tasks may use, by name"
     )
     python_processes: int = Field(
-        default=0, ge=0, le=256, description="Python tasks run at once; 0 is one per processor"
+        default=0, ge=0, le=256, description="concurrent Python tasks; 0 is one per processor"
     )
     python_memory_mib: int = Field(
-        default=256, ge=16, le=65536, description="MiB of memory one Python task may use at most"
+        default=256, ge=16, le=65536, description="memory limit of a Python task in MiB"
     )
     python_cpu_s: int = Field(
-        default=60, ge=1, le=3600, description="seconds of processor time it may use at most"
+        default=60, ge=1, le=3600, description="CPU time limit of a Python task in seconds"
     )
     worker_slots: int = Field(
         default=256,
         ge=1,
         le=10_000,
-        description="built-in tasks that one worker service runs at once",
+        description="concurrent built-in tasks of a worker service",
     )
     worker_task_types: str = Field(
         default="",
-        description="built-in types a worker service runs, separated by commas; empty is all",
+        description="built-in task types of a worker service, separated by commas; empty is all",
     )
     worker_queues: str = Field(
         default="",
-        description="queues it takes built-in tasks from, separated by commas; empty is any",
+        description="queues of a worker service for built-in tasks, by commas; empty is all",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="least severe log line written"
+        default="info", description="minimum level of log lines"
     )
     log_format: Literal["", "json", "console"] = Field(
-        default="", description="console on a terminal, JSON otherwise, unless said"
+        default="",
+        description="format of log lines; empty is console on a terminal, JSON otherwise",
     )
     log_transitions: bool = Field(
-        default=False, description="write a log line, at info, for each event of an execution"
+        default=False, description="write a log line at level info for each event of an execution"
     )
     otlp_endpoint: str = Field(
         default="", description="host:port or URL of an OTLP/gRPC collector for traces"
@@ -152,47 +193,47 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=86_400,
-        description="seconds between exports of the metrics to that collector; 0 exports none",
+        description="seconds between exports of metrics to the collector; 0 disables them",
     )
     metrics_workflows: int = Field(
         default=0,
         ge=0,
         le=1_000,
-        description="workflows with metrics of their own, further ones are `other`; 0 is none",
+        description="number of workflows with own metrics; further ones count as `other`",
     )
     alert_slowdown: float = Field(
         default=3,
         ge=0,
-        description="times its usual duration that a task takes to raise an alert; 0 is never",
+        description="multiple of the usual task duration that raises an alert; 0 disables alerts",
     )
     alert_webhook: str = Field(
         default="",
         pattern=r"^(https?://[^\s]+)?$",
-        description="URL that alerts are posted to, beside the event that each is",
+        description="URL to which alerts are posted, in addition to their events",
     )
     alert_webhook_secret: str = Field(
-        default="", description="whsec_... that those posts are signed with"
+        default="", description="secret that signs posted alerts: whsec_..."
     )
     data_dir_id: str = Field(default="", description="identity of the locked data directory")
     bus_prefix: str = Field(
-        default="fm", pattern=r"^[a-z0-9]{1,32}$", description="first word of subjects"
+        default="fm", pattern=r"^[a-z0-9]{1,32}$", description="first token of NATS subjects"
     )
     publish_prefix: str = Field(
         default="events",
         pattern=r"^[a-z0-9-]{1,32}$",
-        description="first word of the NATS subjects that tasks may publish to",
+        description="first token of the NATS subjects that tasks may publish to",
     )
     retention_days: float = Field(
         default=30,
         gt=0,
         le=3650,
-        description="days, or parts of one, an ended execution is kept before it is deleted",
+        description="days for which ended executions are stored; fractions are allowed",
     )
     finished_seconds: int = Field(
         default=600,
         ge=0,
         le=86_400,
-        description="for how long Redis keeps the state of an ended execution that was read",
+        description="seconds for which Redis caches the state of an ended execution",
     )
     policy: str = Field(
         default="",
@@ -200,37 +241,37 @@ class Settings(BaseSettings):
     )
     archive_dir: str = Field(
         default="",
-        description="folder that ended executions are archived in before they are deleted",
+        description="folder in which ended executions are archived before they are deleted",
     )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
     failpoints: str = Field(
-        default="", description="for tests: where the process breaks on purpose"
+        default="", description="for tests: failpoints at which the process fails on purpose"
     )
 
     @property
     def egress_networks(self) -> tuple[str, ...]:
         """The networks of `egress_allow`."""
-        return _listed(self.egress_allow)
+        return _split(self.egress_allow)
 
     @property
     def builtin_task_types(self) -> tuple[str, ...]:
         """The types of `worker_task_types`."""
-        return _listed(self.worker_task_types)
+        return _split(self.worker_task_types)
 
     @property
     def builtin_queues(self) -> tuple[str, ...]:
         """The queues of `worker_queues`."""
-        return _listed(self.worker_queues)
+        return _split(self.worker_queues)
 
     @field_validator("key_file", "certs", "tls_cert", "tls_key", "tls_client_ca")
     @classmethod
     def _is_absolute(cls, value: str) -> str:
-        """Resolve the path now: processes that this one starts have other working folders."""
+        """Make the path absolute: child processes have other working folders."""
         return str(Path(value).absolute()) if value else value
 
     @property
     def has_tls(self) -> bool:
-        """True if a certificate is named."""
+        """True if a certificate is configured."""
         return bool(self.certs or self.tls_cert or self.tls_key or self.tls_client_ca)
 
     @field_validator("advertise")
@@ -243,56 +284,21 @@ class Settings(BaseSettings):
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """The names of `http_hosts`."""
-        return _listed(self.http_hosts)
+        return _split(self.http_hosts)
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins of `http_origins`."""
-        return _listed(self.http_origins)
+        return _split(self.http_origins)
 
     @property
     def cors_allowed_origins(self) -> tuple[str, ...]:
         """The origins of `cors_origins`."""
-        return _listed(self.cors_origins)
-
-    @field_validator("http_hosts")
-    @classmethod
-    def _names_hosts(cls, value: str) -> str:
-        for name in _listed(value):
-            if name != "*" and not _HOST.fullmatch(name):
-                raise ValueError(f"{name!r} is no host name; write it without scheme and port")
-        return value
-
-    @field_validator("http_origins")
-    @classmethod
-    def _names_origins(cls, value: str) -> str:
-        for origin in _listed(value):
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin; write it as https://host:port")
-        return value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _names_exact_origins(cls, value: str) -> str:
-        for origin in _listed(value):
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin; write each one as https://host:port")
-        return value
-
-    @field_validator("egress_allow", "trusted_proxy")
-    @classmethod
-    def _names_networks(cls, value: str) -> str:
-        for network in _listed(value):
-            ipaddress.ip_network(network)
-        return value
-
-
-def _listed(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
+        return _split(self.cors_origins)
 
 
 def unknown_variables() -> list[str]:
-    """Variables with our prefix that no setting reads: most often misspelled."""
+    """Return the variables with the prefix of settings that are unknown, often misspelled."""
     known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | OTHER_VARIABLES
     return sorted(
         name

@@ -1,4 +1,4 @@
-"""Spans of gRPC calls under the name of the service that answers them."""
+"""Spans of gRPC calls under the name of the serving service."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ Continuation = Callable[
 
 
 class ServedBy(grpc.aio.ServerInterceptor):
-    """Hands a call to the interceptor of its service: a process may have several."""
+    """Passes a call to the interceptor of its service; a process may have several services."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class ServedBy(grpc.aio.ServerInterceptor):
     def interceptors(
         cls, spans: Mapping[str, Spans], served_by: Mapping[str, str]
     ) -> list[grpc.aio.ServerInterceptor]:
-        """None where nothing is recorded."""
+        """Return the interceptor, or an empty list if no spans are recorded."""
         made = {
             service: interceptor
             for service, each in spans.items()

@@ -55,5 +55,5 @@ def test_a_host_is_a_bare_name(name: str) -> None:
 @pytest.mark.parametrize("origin", ["a", "ftp://a", "https://a/path", "https://u@a"])
 def test_an_origin_has_a_scheme_and_no_path(origin: str) -> None:
     """A setting that would never match is refused at the start."""
-    with pytest.raises(ValidationError, match="is no origin"):
+    with pytest.raises(ValidationError, match="is not an origin"):
         Settings(http_origins=origin)
