@@ -7,7 +7,7 @@ from typing import Any
 
 from flowmesh.bus import Ack, Message
 from flowmesh.bus.bus import DUPLICATE_WINDOW_S
-from flowmesh.bus.consumer import _nothing
+from flowmesh.bus.consumer import no_acknowledgment
 from flowmesh.errors import Unavailable
 from flowmesh.event.intake.stream import StreamState
 from tests.simulation.faults import Faults
@@ -131,7 +131,9 @@ class SimulatedBus:
         found = [n for n, stored in enumerate(messages) if stored.subject == subject]
         answer = None
         if found:
-            answer = Message(subject, messages[found[-1]].data, {}, found[-1] + 1, _nothing)
+            answer = Message(
+                subject, messages[found[-1]].data, {}, found[-1] + 1, no_acknowledgment
+            )
         await self._arrived()
         return answer
 
@@ -176,4 +178,4 @@ class SimulatedEventStream:
             stored = nats.messages[next_sequence - 1]
             next_sequence += 1
             await elapsed(nats.faults.latency())
-            yield Message(stored.subject, stored.data, {}, next_sequence - 1, _nothing)
+            yield Message(stored.subject, stored.data, {}, next_sequence - 1, no_acknowledgment)

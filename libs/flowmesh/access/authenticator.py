@@ -1,4 +1,4 @@
-"""The senders of calls: credentials from outside, and tokens between services.
+"""Authentication of callers: external credentials, and tokens between services.
 
 Verified credentials are kept for seconds, by their digest. A revocation arrives over the bus and
 removes them at once; while the bus is silent nothing is kept for longer than a second.

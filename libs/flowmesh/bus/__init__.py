@@ -1,4 +1,7 @@
-"""NATS JetStream for what must not be lost, NATS core for what may; no place for ownership."""
+"""The message bus: durable messages over NATS JetStream, transient ones over NATS core.
+
+Ownership never depends on it.
+"""
 
 from flowmesh.bus.bus import Ack, Bus
 from flowmesh.bus.consumer import Message

@@ -1,7 +1,7 @@
-"""Addresses of NATS servers, and the TLS that they ask for.
+"""Addresses of NATS servers with their TLS settings.
 
-`tls://` encrypts. Its files stand behind the address as in those of PostgreSQL: `sslrootcert` has
-the authorities of the servers, `sslcert` and `sslkey` are the certificate of the client.
+`tls://` encrypts. Query parameters name the files, as for PostgreSQL: `sslrootcert` contains the
+authorities of the servers, `sslcert` and `sslkey` the certificate of the client.
 """
 
 import ssl
@@ -25,7 +25,7 @@ class Addresses:
 
     @classmethod
     def parse(cls, text: str) -> "Addresses":
-        """Return the servers of an address; raise ValueError if it is none, without its secrets."""
+        """Return the servers of an address; raise ValueError, without secrets, if it is invalid."""
         servers, files, schemes = [], {}, set()
         for address in text.split(","):
             parts = urlsplit(address)
@@ -55,7 +55,7 @@ def _context(files: dict[str, str]) -> ssl.SSLContext:
 
 
 class NatsClient(Client):
-    """A client that sends no credential in plain text where TLS was asked for.
+    """A client that sends no credential in plain text if TLS is required.
 
     The library continues without TLS if the server, or a machine in between, offers none.
     """

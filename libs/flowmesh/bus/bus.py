@@ -1,4 +1,4 @@
-"""The process's one connection to NATS: connects in the background and for ever."""
+"""The connection of a process to NATS, which reconnects in the background without limit."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.client import JetStreamContext
 
 from flowmesh.bus.addresses import Addresses, NatsClient
-from flowmesh.bus.consumer import Consumer, Message, _nothing
+from flowmesh.bus.consumer import Consumer, Message, no_acknowledgment
 from flowmesh.bus.traffic import Traffic
 from flowmesh.errors import Unavailable
 from flowmesh.telemetry.context import TRACEPARENT, current_traceparent
@@ -28,7 +28,7 @@ PUBLISH_TIMEOUT_S = 5.0
 FLUSH_TIMEOUT_S = 2.0
 CLOSE_TIMEOUT_S = 1.0
 PING_INTERVAL_S = 20
-# A publish is recognised as a repeat for this long.
+# The time for which a repeated publish is detected.
 DUPLICATE_WINDOW_S = 120
 MESSAGE_ID = "Nats-Msg-Id"
 FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
@@ -40,7 +40,7 @@ Callback = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The stream has the message; `duplicate` when it had it before."""
+    """The confirmation of a stored message; `duplicate` if it was stored before."""
 
     stream: str
     sequence: int
@@ -48,9 +48,9 @@ class Ack:
 
 
 class Bus:
-    """Publish and consume. Whatever needs the server raises Unavailable while it is away.
+    """Publishes and consumes messages. Calls raise Unavailable while the server is disconnected.
 
-    Raises ValueError for addresses that are none.
+    Raises ValueError for invalid addresses.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class Bus:
     ) -> None:
         self.client = NatsClient()
         self.jetstream: JetStreamContext = self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
-        # Counts connections, so that a reader can tell that its requests are gone; readers that
-        # wait for the server are woken when it counts.
+        # Counts connections, so that a reader detects that its requests are lost. Waiting readers
+        # are woken at each new connection.
         self.generation = 0
         self.readers: set[asyncio.Event] = set()
         self.traffic = Traffic(metrics or Metrics(), lambda: len(self.readers))
@@ -73,47 +73,47 @@ class Bus:
         self._name = name
         self._callbacks: list[Callback] = []
         self._core: list[tuple[str, Handler]] = []
-        self._began = False
+        self._started = False
         self._closing = False
         self._connected = asyncio.Event()
         self._closed = False
         self._running: set[asyncio.Task[None]] = set()
         self._unanswered: set[asyncio.Task[Any]] = set()
-        # Where the server answers, and who waits for that, by number.
+        # The reply subject, and the pending replies by number.
         self._inbox = self.client.new_inbox()
         self._numbers = itertools.count(1)
-        self._coming: dict[str, asyncio.Future[Any]] = {}
+        self._replies: dict[str, asyncio.Future[Any]] = {}
         self._connecting: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("flowmesh.bus")
 
     @property
     def connected(self) -> bool:
-        """Whether the server answers now."""
+        """True while the server is connected."""
         return self._connected.is_set() and self.client.is_connected
 
     def start(self) -> None:
-        """Begins to connect; returns at once."""
+        """Start to connect in the background."""
         self._connecting = asyncio.create_task(self._connect(), name="bus-connect")
 
     async def close(self) -> None:
-        """Ends the connection in bounded time."""
+        """Close the connection in bounded time."""
         self._closed = True
         self._closing = True
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
-        if not self._began:
+        if not self._started:
             return
         with contextlib.suppress(*FAILURES):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.client.close()
 
     async def until_connected(self) -> None:
-        """Returns when the server answers."""
+        """Wait for the connection."""
         await self._connected.wait()
 
     def on_reconnect(self, callback: Callback) -> None:
-        """Called after every connection that follows, the first included."""
+        """Register a callback for each future connection, including the first one."""
         self._callbacks.append(callback)
 
     async def publish(
@@ -124,13 +124,13 @@ class Bus:
         msg_id: str = "",
         headers: dict[str, str] | None = None,
     ) -> Ack:
-        """Stores a message in the stream of the subject; the same `msg_id` is stored once."""
+        """Store a message in the stream of the subject; the same `msg_id` is stored once."""
         self._require()
         sent = self._headers(headers)
         if msg_id:
             sent[MESSAGE_ID] = msg_id
         try:
-            with self._expected() as (inbox, stored):
+            with self._reply() as (inbox, stored):
                 await self.client.publish(subject, data, inbox, sent or None)
                 async with asyncio.timeout(PUBLISH_TIMEOUT_S):
                     ack = _ack(await stored)
@@ -141,24 +141,24 @@ class Bus:
         return ack
 
     @contextlib.contextmanager
-    def _expected(self) -> Iterator[tuple[str, asyncio.Future[Any]]]:
-        """A subject of this bus, and what comes on it."""
+    def _reply(self) -> Iterator[tuple[str, asyncio.Future[Any]]]:
+        """Yield a reply subject and the future of its message."""
         number = str(next(self._numbers))
-        coming = self._coming[number] = asyncio.get_running_loop().create_future()
+        reply = self._replies[number] = asyncio.get_running_loop().create_future()
         try:
-            yield f"{self._inbox}.{number}", coming
+            yield f"{self._inbox}.{number}", reply
         finally:
-            del self._coming[number]
+            del self._replies[number]
 
-    async def _came(self, raw: Any) -> None:
-        waiting = self._coming.get(raw.subject.rpartition(".")[2])
-        if waiting is not None and not waiting.done():
-            waiting.set_result(raw)
+    async def _on_reply(self, raw: Any) -> None:
+        reply = self._replies.get(raw.subject.rpartition(".")[2])
+        if reply is not None and not reply.done():
+            reply.set_result(raw)
 
     async def publish_core(
         self, subject: str, data: bytes, *, headers: dict[str, str] | None = None
     ) -> None:
-        """Sends to whoever listens now; may be lost."""
+        """Send a message to the current subscribers; it may be lost."""
         self._require()
         try:
             await self.client.publish(subject, data, headers=self._headers(headers) or None)
@@ -166,14 +166,14 @@ class Bus:
             raise _unavailable() from error
 
     async def flush(self) -> None:
-        """Returns when the server has all that was sent: when a message to itself is back.
+        """Wait until the server has received all sent messages, with a message to this client.
 
-        A flush of the client library that is given up leaves a connection without a reader: the
-        pong that comes then ends it, and nothing is heard until the third ping stays unanswered.
+        A canceled flush of the client library breaks the connection: the late pong stops its
+        reader, and no message is received until the third ping fails.
         """
         self._require()
         try:
-            with self._expected() as (inbox, echo):
+            with self._reply() as (inbox, echo):
                 await self.client.publish(inbox)
                 async with asyncio.timeout(FLUSH_TIMEOUT_S):
                     await echo
@@ -181,7 +181,7 @@ class Bus:
             raise _unavailable() from error
 
     async def subscribe_core(self, subject: str, handler: Handler) -> None:
-        """Hands what is sent from now on to the handler, one message at a time."""
+        """Call the handler for each message sent from now on, one at a time."""
         self._core.append((subject, handler))
         if self.client.is_connected:
             await self._listen(subject, handler)
@@ -195,10 +195,10 @@ class Bus:
         deliver_new: bool = False,
         durable: str | None = None,
     ) -> AsyncGenerator[Message, None]:
-        """All messages of the stream from a place on, for ever, across reconnects.
+        """Yield the messages of a stream without end, across reconnects.
 
-        From `start_sequence`, or only what is new, or from the first. With a durable name the
-        server keeps the place, and each message must be acknowledged.
+        Starts at `start_sequence`, at the next new message, or at the first one. With a durable
+        name, the server stores the position, and each message must be acknowledged.
         """
         reader = Consumer(
             self,
@@ -213,7 +213,7 @@ class Bus:
     async def ensure_stream(
         self, name: str, subjects: Sequence[str], max_age_s: int, max_bytes: int
     ) -> None:
-        """Makes the stream, or changes it to these limits; file storage, oldest dropped first."""
+        """Create the stream or change its limits; it is stored in files and drops old messages."""
         self._require()
         config = StreamConfig(
             name=name,
@@ -229,29 +229,33 @@ class Bus:
         )
         try:
             try:
-                await self.answered(self.jetstream.add_stream(config))
+                await self.request(self.jetstream.add_stream(config))
             except nats.js.errors.BadRequestError:
-                await self.answered(self.jetstream.update_stream(config))
+                await self.request(self.jetstream.update_stream(config))
         except FAILURES as error:
             raise _unavailable() from error
 
     async def last_message(self, stream: str, subject: str) -> Message | None:
-        """The newest message on the subject, None when the stream holds none."""
+        """Return the newest message of the subject; None without one."""
         self._require()
         try:
-            raw = await self.answered(self.jetstream.get_last_msg(stream, subject))
+            raw = await self.request(self.jetstream.get_last_msg(stream, subject))
         except nats.js.errors.NotFoundError:
             return None
         except FAILURES as error:
             raise _unavailable() from error
         return Message(
-            raw.subject or "", raw.data or b"", dict(raw.headers or {}), raw.seq or 0, _nothing
+            raw.subject or "",
+            raw.data or b"",
+            dict(raw.headers or {}),
+            raw.seq or 0,
+            no_acknowledgment,
         )
 
-    async def answered(self, request: Coroutine[Any, Any, T]) -> T:
-        """The answer to a request; Unavailable at once when the connection it went over is gone.
+    async def request(self, request: Coroutine[Any, Any, T]) -> T:
+        """Await a request; raise Unavailable as soon as its connection is lost.
 
-        The client library would wait for its whole time, for an answer that cannot come.
+        The client library waits until its timeout, although the response cannot arrive.
         """
         task = asyncio.create_task(request)
         self._unanswered.add(task)
@@ -266,7 +270,7 @@ class Bus:
             self._unanswered.discard(task)
 
     async def _connect(self) -> None:
-        self._began = True
+        self._started = True
         await self.client.connect(
             self._addresses.servers,
             tls=self._addresses.tls,
@@ -281,17 +285,17 @@ class Bus:
             pending_size=PENDING_BYTES_MAX,
             skip_subject_validation=True,
         )
-        await self.client.subscribe(f"{self._inbox}.*", cb=self._came)
+        await self.client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
         for subject, handler in list(self._core):
             await self._listen(subject, handler)
         await self._on_connect()
 
     async def _listen(self, subject: str, handler: Handler) -> None:
         async def receive(raw: Any) -> None:
-            message = Message(raw.subject, raw.data, raw.headers or {}, 0, _nothing)
+            message = Message(raw.subject, raw.data, raw.headers or {}, 0, no_acknowledgment)
             try:
                 await handler(message)
-            except Exception:  # noqa: BLE001 the next message must come through
+            except Exception:  # noqa: BLE001 later messages must be handled
                 self._log.exception("message_handler_failed", subject=raw.subject)
 
         await self.client.subscribe(subject, cb=receive)
@@ -310,7 +314,7 @@ class Bus:
     async def _run(self, callback: Callback) -> None:
         try:
             await callback()
-        except Exception:  # noqa: BLE001 one callback must not keep others from running
+        except Exception:  # noqa: BLE001 other callbacks must run
             self._log.exception("reconnect_callback_failed")
 
     async def _on_disconnect(self) -> None:
@@ -320,9 +324,9 @@ class Bus:
         lost, self._unanswered = self._unanswered, set()
         for request in lost:
             request.cancel()
-        for waiting in self._coming.values():
-            if not waiting.done():
-                waiting.set_exception(_unavailable())
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(_unavailable())
 
     async def _on_error(self, error: Exception) -> None:
         if not self._closed:
@@ -341,14 +345,14 @@ class Bus:
 
 
 def _ack(raw: Any) -> Ack:
-    """What the server says of a message; Unavailable when the stream does not have it."""
-    told = orjson.loads(raw.data) if raw.data else {}
-    if "error" in told or "seq" not in told:
+    """Return the confirmation of a message; raise Unavailable if it was not stored."""
+    reply = orjson.loads(raw.data) if raw.data else {}
+    if "error" in reply or "seq" not in reply:
         raise _unavailable()
-    return Ack(told["stream"], told["seq"], told.get("duplicate", False))
+    return Ack(reply["stream"], reply["seq"], reply.get("duplicate", False))
 
 
 def _unavailable() -> Unavailable:
     return Unavailable(
-        "SERVICE_UNAVAILABLE", "the message bus does not answer; try again", retry_after_ms=500
+        "SERVICE_UNAVAILABLE", "no response from the message bus; try again", retry_after_ms=500
     )

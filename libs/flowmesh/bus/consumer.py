@@ -1,8 +1,8 @@
-"""A continuous pull from a JetStream stream: credit kept on the server, renewed by halves.
+"""A continuous pull from a JetStream stream, whose credit is renewed when half of it is used.
 
-The client library's `fetch` stalls when an earlier request is orphaned, so the pull is our own:
-one inbox, `CONSUMER.MSG.NEXT` requests with an idle heartbeat, and a new inbox whenever the
-server is silent for two heartbeats, after a reconnect, or when the consumer is gone.
+`fetch` of the client library stalls if an earlier request is lost. This pull uses one inbox and
+`CONSUMER.MSG.NEXT` requests with an idle heartbeat. It creates a new inbox if the server is silent
+for two heartbeats, after a reconnect, and if the consumer is deleted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HEARTBEAT_S = 2.0
 SILENCE_S = 2 * HEARTBEAT_S
 RETRY_S = 0.2
 ACK_WAIT_S = 30.0
-# The server forgets a consumer without a durable name that nobody pulls from for this long.
+# The server deletes a consumer without a durable name after this time without a pull.
 INACTIVE_S = 60.0
 NANOSECONDS = 1_000_000_000
 ACK_TOKENS_WITHOUT_DOMAIN = 9
@@ -40,7 +40,7 @@ RETRYABLE = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError, Una
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of a stream. `ack` says that it need not come again (durable consumers only)."""
+    """A message. `ack` prevents its redelivery; it has an effect for durable consumers only."""
 
     subject: str
     data: bytes
@@ -53,9 +53,9 @@ class Message:
 
 
 class Consumer:
-    """Reads a stream from a place on, across reconnects and lost consumers, without a gap.
+    """Reads a stream from a position on, without gaps across reconnects and lost consumers.
 
-    A stream that was made anew (its store was lost) is read from its first message.
+    A recreated stream, whose store was lost, is read from its first message.
     """
 
     def __init__(
@@ -74,47 +74,47 @@ class Consumer:
         self._next = start_sequence
         self._new_only = deliver_new
         self._durable = durable
-        self._made_at = ""
-        self._wanted = 0
+        self._created_at = ""
+        self._credit = 0
         self._arrived: deque[Any] = deque()
         self._wake = asyncio.Event()
         self._log = structlog.get_logger("flowmesh.bus").bind(stream=stream)
 
     async def messages(self) -> AsyncGenerator[Message, None]:
-        """All messages from the place on, for ever."""
+        """Yield the messages from the start position on, without end."""
         while True:
             try:
-                async with aclosing(self._one_inbox()) as inbox:
+                async with aclosing(self._pull_from_inbox()) as inbox:
                     async for message in inbox:
                         yield message
             except RETRYABLE as error:
                 self._log.info("pull_restarted", problem=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
 
-    async def _one_inbox(self) -> AsyncGenerator[Message, None]:
+    async def _pull_from_inbox(self) -> AsyncGenerator[Message, None]:
         await self._bus.until_connected()
         generation = self._bus.generation
         name = await self._ensure_consumer()
         self._arrived.clear()
         client = self._bus.client
         inbox = client.new_inbox()
-        subscription = await client.subscribe(inbox, cb=self._arrive)
+        subscription = await client.subscribe(inbox, cb=self._on_message)
         self._bus.readers.add(self._wake)
         try:
-            self._wanted = 0
+            self._credit = 0
             while generation == self._bus.generation:
-                if self._wanted <= BATCH // 2:
-                    await self._ask(name, inbox)
-                if not self._arrived and not await self._woken():
+                if self._credit <= BATCH // 2:
+                    await self._pull(name, inbox)
+                if not self._arrived and not await self._wait():
                     self._log.info("pull_silent")
                     return
                 while self._arrived:
                     raw = self._arrived.popleft()
                     if raw.headers and "Status" in raw.headers:
-                        if self._ended_by(raw.headers):
+                        if self._is_ended_by(raw.headers):
                             return
                         continue
-                    self._wanted -= 1
+                    self._credit -= 1
                     message = self._message(raw)
                     self._next = message.stream_sequence + 1
                     self._bus.traffic.consumed.inc()
@@ -124,12 +124,12 @@ class Consumer:
             if client.is_connected:
                 await subscription.unsubscribe()
 
-    async def _arrive(self, raw: Any) -> None:
+    async def _on_message(self, raw: Any) -> None:
         self._arrived.append(raw)
         self._wake.set()
 
-    async def _woken(self) -> bool:
-        """Whether something came before the server was silent for too long."""
+    async def _wait(self) -> bool:
+        """Wait for a message; return False if the server is silent for too long."""
         self._wake.clear()
         try:
             async with asyncio.timeout(SILENCE_S):
@@ -138,7 +138,7 @@ class Consumer:
             return False
         return True
 
-    async def _ask(self, name: str, inbox: str) -> None:
+    async def _pull(self, name: str, inbox: str) -> None:
         request = {
             "batch": BATCH,
             "expires": int(PULL_EXPIRES_S * NANOSECONDS),
@@ -146,26 +146,26 @@ class Consumer:
         }
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}"
         await self._bus.client.publish(subject, orjson.dumps(request), reply=inbox)
-        self._wanted += BATCH
+        self._credit += BATCH
 
-    def _ended_by(self, headers: dict[str, str]) -> bool:
-        """Accounts for a status; true when this consumer is of no more use."""
+    def _is_ended_by(self, headers: dict[str, str]) -> bool:
+        """Update the credit for a status; return True if the consumer was deleted."""
         status = headers["Status"]
         if status in ("404", "408"):
-            self._wanted = max(0, self._wanted - int(headers.get("Nats-Pending-Messages", BATCH)))
+            self._credit = max(0, self._credit - int(headers.get("Nats-Pending-Messages", BATCH)))
         elif status == "409":
-            self._wanted = max(0, self._wanted - int(headers.get("Nats-Pending-Messages", BATCH)))
+            self._credit = max(0, self._credit - int(headers.get("Nats-Pending-Messages", BATCH)))
             return "Consumer" in headers.get("Description", "")
         return False
 
     async def _ensure_consumer(self) -> str:
         stream = self._bus.jetstream
-        info = await self._bus.answered(stream.stream_info(self._stream))
-        made_at = str(info.created)
-        if self._made_at and made_at != self._made_at:
-            self._log.warning("stream_made_anew")
+        info = await self._bus.request(stream.stream_info(self._stream))
+        created_at = str(info.created)
+        if self._created_at and created_at != self._created_at:
+            self._log.warning("stream_recreated")
             self._next, self._new_only = 1, False
-        self._made_at = made_at
+        self._created_at = created_at
         config = ConsumerConfig(
             filter_subjects=self._subjects or None,
             ack_policy=AckPolicy.EXPLICIT if self._durable else AckPolicy.NONE,
@@ -180,19 +180,19 @@ class Consumer:
         elif self._new_only:
             config.deliver_policy = DeliverPolicy.NEW
             if not self._durable:
-                # From here on by sequence, so that a restart of the pull leaves no gap.
+                # Start by sequence, so that a restart of the pull has no gap.
                 self._next = info.state.last_seq + 1
                 config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
                 config.opt_start_seq = self._next
-        made = await self._bus.answered(stream.add_consumer(self._stream, config))
+        made = await self._bus.request(stream.add_consumer(self._stream, config))
         return made.name
 
     def _message(self, raw: Any) -> Message:
         tokens = raw.reply.split(".")
         at = 5 if len(tokens) == ACK_TOKENS_WITHOUT_DOMAIN else 7
-        acknowledge = raw.ack if self._durable else _nothing
+        acknowledge = raw.ack if self._durable else no_acknowledgment
         return Message(raw.subject, raw.data, raw.headers or {}, int(tokens[at]), acknowledge)
 
 
-async def _nothing() -> None:
-    """A consumer without a name has nothing to acknowledge."""
+async def no_acknowledgment() -> None:
+    """Do nothing: a consumer without a durable name does not acknowledge."""

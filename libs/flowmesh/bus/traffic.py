@@ -1,4 +1,4 @@
-"""What goes over the bus, counted: messages per second are the rate of these."""
+"""Metrics of the bus: counters of messages and a gauge of readers."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,7 +10,7 @@ READERS: Final = "flowmesh_bus_readers"
 
 
 class Traffic:
-    """The counters of one connection."""
+    """The metrics of a connection."""
 
     def __init__(self, metrics: Metrics, readers: Callable[[], int]) -> None:
         messages = metrics.counter(MESSAGES, "Messages of streams, by direction.", ("direction",))

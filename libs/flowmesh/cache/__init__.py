@@ -1,4 +1,4 @@
-"""Redis, for short-lived shared state that may be lost at any time. Never trusted for ownership."""
+"""Redis for short-lived shared state that may be lost at any time; never for ownership."""
 
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,14 @@ HEALTH_CHECK_S = 30
 RETRIES_MAX = 3
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 0.5
-# They stay open. Who finds none of them free waits, for as long as an answer may take.
+# Connections stay open. Without a free one, a command waits for at most the socket timeout.
 CONNECTIONS_MAX = 10
 
 
 def open_cache(address: str) -> "Redis":
-    """A client that connects when it is first used, retries three times, then raises.
+    """Return a client that connects at first use and raises after three retries.
 
-    Answers are bytes. Close it with `await cache.aclose()`.
+    Responses are bytes. Close it with `await cache.aclose()`.
     """
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         address,

@@ -1,4 +1,4 @@
-"""Redis asked for what can be had without it: no answer in time is as if nothing were there."""
+"""Redis queries whose failure is treated as a missing value."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,28 +7,28 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 ANSWER_TIMEOUT_S = 0.05
-AWAY_MS = 1_000
-"""After a failure nobody is asked for so long."""
+PAUSE_MS = 1_000
+"""The time without queries after a failure."""
 
 T = TypeVar("T")
 
 
 class OptionalCache:
-    """Asks, and counts by `failed` what is not answered."""
+    """Runs queries with a short timeout, and calls `failed` for each failure."""
 
     def __init__(self, monotonic_ms: Callable[[], float], failed: Callable[[], None]) -> None:
         self._monotonic_ms = monotonic_ms
         self._failed = failed
-        self._away_until_ms = 0.0
+        self._paused_until_ms = 0.0
 
-    async def query(self, ask: Callable[[], Awaitable[T]]) -> T | None:
-        """The answer, or None."""
-        if self._monotonic_ms() < self._away_until_ms:
+    async def query(self, query: Callable[[], Awaitable[T]]) -> T | None:
+        """Return the result; None after a failure and during the pause that follows it."""
+        if self._monotonic_ms() < self._paused_until_ms:
             return None
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await ask()
+                return await query()
         except (RedisError, TimeoutError, OSError):
-            self._away_until_ms = self._monotonic_ms() + AWAY_MS
+            self._paused_until_ms = self._monotonic_ms() + PAUSE_MS
             self._failed()
             return None

@@ -1,15 +1,15 @@
-"""Names the extra that a missing module belongs to, in place of a traceback.
+"""Errors that name the missing extra instead of a traceback.
 
     with needed_by("`flowmesh lint`"):
         ...                             # ExtraMissing: … pip install 'flowmesh[offline]'
 
-The base install is what clients and workers need; docs/install.md says what each extra is for.
+The base installation is for clients and workers; docs/install.md describes the extras.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What each extra brings, by the names that are imported.
+# The imported names of the packages of each extra.
 MODULES = {
     "offline": (
         *("_quickjs", "aiohttp", "cel", "cronsim", "defusedxml", "iregexp_check", "jmespath"),
@@ -37,20 +37,20 @@ MODULES = {
 
 
 class ExtraMissing(ImportError):
-    """Something needs packages of an extra that is not installed; the message says which."""
+    """An extra is not installed; the message names it."""
 
 
 def extra_of(module: str) -> str:
-    """The extra that brings a module; empty for one that none of them brings."""
+    """Return the extra that contains a module; "" if there is none."""
     top = module.partition(".")[0]
     return next((extra for extra, modules in MODULES.items() if top in modules), "")
 
 
 @contextmanager
 def needed_by(what: str, extra: str = "") -> Iterator[None]:
-    """Inside the block, a missing module of an extra raises ExtraMissing.
+    """Raise ExtraMissing for a missing module of an extra within the block.
 
-    The message names `extra` where one is given: the one that brings all that `what` needs.
+    The message names `extra` if given, otherwise the extra of the module.
     """
     try:
         yield
@@ -63,7 +63,7 @@ def needed_by(what: str, extra: str = "") -> Iterator[None]:
 
 
 def _extra_missing(error: BaseException | None) -> str:
-    """The extra of the missing module that an error is about, or was raised from."""
+    """Return the extra of the missing module in the chain of an error; "" if there is none."""
     while error is not None:
         if isinstance(error, ModuleNotFoundError) and (found := extra_of(error.name or "")):
             return found

@@ -1,6 +1,6 @@
-"""SQL that users wrote: one statement, parsed and judged, with names for values and never values.
+"""Parsing and checks of SQL statements of users, which contain names of values, never values.
 
-What is judged is what is sent: the text for the server is written from the parsed statement.
+The text for the server is generated from the checked statement.
 """
 
 from flowmesh.sql.statement import (

@@ -1,7 +1,7 @@
-"""Reads a statement: what kind it is, which tables and functions it uses, which values it needs.
+"""Analysis of a statement: its kinds, tables, functions and parameters.
 
-The parser is sqlglot, imported when the first statement is read. Comments do not survive; what
-the parser does not know for sure is refused.
+The parser is sqlglot, imported at the first statement. Comments are removed. Statements that the
+parser does not understand completely are rejected.
 """
 
 import logging
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 
 
 class SqlForbidden(Invalid):
-    """The statement is none that may be run. The message is for who wrote it."""
+    """The statement is not allowed. The message is for its author."""
 
     def __init__(self, message: str) -> None:
         super().__init__("SQL_FORBIDDEN", message)
@@ -33,10 +33,10 @@ class SqlForbidden(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement as the server gets it. `parameters` are in the order of `$1`, `$2`, …
+    """A statement for the server. `parameters` are in the order of `$1`, `$2`, …
 
-    Tables are as written, in lower case unless quoted; functions are those that the SQL standard
-    does not have, in lower case.
+    Tables are in lower case unless quoted; functions are those outside the SQL standard, in lower
+    case.
     """
 
     text: str
@@ -53,33 +53,33 @@ class Statement:
 def read_statement(
     text: str, dialect: Dialect, identifiers: Mapping[str, str] | None = None
 ) -> Statement:
-    """The statement with each of `identifiers` in the place of the `:name` that stands for it.
+    """Return the statement, with the `:name` of each of `identifiers` replaced.
 
-    Raises SqlForbidden for what is not one SELECT, INSERT, UPDATE or DELETE.
+    Raises SqlForbidden unless it is one SELECT, INSERT, UPDATE or DELETE.
     """
     if len(text) > STATEMENT_CHARACTERS_MAX:
-        raise SqlForbidden(f"a statement has at most {STATEMENT_CHARACTERS_MAX} characters")
+        raise SqlForbidden(f"a statement must have at most {STATEMENT_CHARACTERS_MAX} characters")
     if "\0" in text:
-        raise SqlForbidden("a statement holds no NUL character")
+        raise SqlForbidden("a statement must not contain a NUL character")
     try:
-        tree = _parsed(text, dialect)
+        tree = _parse(text, dialect)
         for name, identifier in (identifiers or {}).items():
-            _fill_in(tree, name, identifier)
+            _replace_name(tree, name, identifier)
         kinds = _kinds(tree)
         tables = frozenset(_tables(tree, frozenset(), dialect))
         functions = frozenset(_functions(tree))
         parameters = _number_parameters(tree, dialect)
-        written = _written(tree, dialect)
+        written = _generate(tree, dialect)
     except RecursionError:
         raise SqlForbidden("the statement is nested too deeply") from None
     return Statement(written, parameters, kinds, tables, functions)
 
 
-def _parsed(text: str, dialect: Dialect) -> "exp.Expr":
+def _parse(text: str, dialect: Dialect) -> "exp.Expr":
     import sqlglot
     from sqlglot import errors
 
-    # It warns of what it hands on unread, which is refused below.
+    # It warns of unparsed commands, which are rejected below.
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
     try:
         found = [each for each in sqlglot.parse(text, dialect=dialect) if each is not None]
@@ -92,7 +92,7 @@ def _parsed(text: str, dialect: Dialect) -> "exp.Expr":
     return statements[0]
 
 
-def _fill_in(tree: "exp.Expr", name: str, identifier: str) -> None:
+def _replace_name(tree: "exp.Expr", name: str, identifier: str) -> None:
     from sqlglot import exp
 
     if not _NAME.match(identifier):
@@ -108,13 +108,13 @@ def _fill_in(tree: "exp.Expr", name: str, identifier: str) -> None:
 
 
 def _kinds(tree: "exp.Expr") -> frozenset[str]:
-    """All kinds that occur in it; a lock on rows counts as an update of them."""
+    """Return the kinds in the statement; a lock of rows counts as an update."""
     from sqlglot import exp
 
     writing = {exp.Insert: "insert", exp.Update: "update", exp.Delete: "delete"}
     root = next((kind for type_, kind in writing.items() if isinstance(tree, type_)), "")
     if not root and not isinstance(tree, exp.Select | exp.SetOperation):
-        message = "only SELECT, INSERT, UPDATE and DELETE can be run"
+        message = "only SELECT, INSERT, UPDATE and DELETE are allowed"
         raise SqlForbidden(f"{message}, not {tree.key.upper()}")
     kinds = {root or "select"}
     for node in tree.walk():
@@ -123,7 +123,7 @@ def _kinds(tree: "exp.Expr") -> frozenset[str]:
         if isinstance(node, exp.Lock) or writes_on_conflict:
             kinds.add("update")
         elif isinstance(node, exp.Insert) and node.args.get("alternative"):
-            kinds.add("delete")  # of the rows in the way
+            kinds.add("delete")  # of conflicting rows
         elif isinstance(node, exp.Query) and node is not tree:
             kinds.add("select")
         elif isinstance(
@@ -134,7 +134,7 @@ def _kinds(tree: "exp.Expr") -> frozenset[str]:
 
 
 def _tables(node: "exp.Expr", visible: frozenset[str], dialect: Dialect) -> Iterator[str]:
-    """Tables in a part of the statement, without the names that its WITH gives."""
+    """Yield the tables of a part of the statement, without the names of its WITH clause."""
     from sqlglot import exp
 
     if isinstance(node, exp.Table):
@@ -144,26 +144,26 @@ def _tables(node: "exp.Expr", visible: frozenset[str], dialect: Dialect) -> Iter
     clause = node.args.get("with_")
     if isinstance(clause, exp.With):
         named = [_plain(each.args["alias"].this, dialect) for each in clause.expressions]
-        # Without RECURSIVE a part sees those before it only.
+        # Without RECURSIVE, only the earlier names are visible.
         for index, each in enumerate(clause.expressions):
             seen = named if clause.recursive else named[:index]
             yield from _tables(each.this, visible | set(seen), dialect)
         visible = visible | set(named)
     for child in node.iter_expressions():
         if child is not clause:
-            # What is written to is a table, whatever WITH calls itself.
+            # The target of a write is always a table, even if WITH defines the same name.
             target = child is node.this and isinstance(node, exp.Insert | exp.Update | exp.Delete)
             yield from _tables(child, frozenset() if target else visible, dialect)
 
 
 def _table_name(table: "exp.Table", dialect: Dialect) -> str:
-    """`name` or `schema.name`; empty for a function that stands in the place of a table."""
+    """Return `name` or `schema.name`; "" for a function used as a table."""
     from sqlglot import exp
 
     if not isinstance(table.this, exp.Identifier):
         if isinstance(table.this, exp.Func | exp.Anonymous):
             return ""
-        raise SqlForbidden("the name of a table is not one that can be checked")
+        raise SqlForbidden("a table name of this form cannot be checked")
     parts = (table.args.get("catalog"), table.args.get("db"), table.this)
     return ".".join(_plain(part, dialect) for part in parts if part is not None)
 
@@ -174,7 +174,7 @@ def _plain(identifier: "exp.Expr", dialect: Dialect) -> str:
 
 
 def _functions(tree: "exp.Expr") -> Iterator[str]:
-    """Functions that the parser does not know as SQL's own."""
+    """Yield the functions that the parser does not know as standard SQL."""
     from sqlglot import exp
 
     for found in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc):
@@ -182,14 +182,14 @@ def _functions(tree: "exp.Expr") -> Iterator[str]:
 
 
 def _number_parameters(tree: "exp.Expr", dialect: Dialect) -> tuple[str, ...]:
-    """Puts `$1`, `$2` in the place of names for PostgreSQL; SQLite knows names."""
+    """Replace the names by `$1`, `$2` for PostgreSQL; SQLite supports names."""
     from sqlglot import exp
 
     names: dict[str, int] = {}
     found = list(tree.find_all(exp.Placeholder, exp.Parameter, exp.SessionParameter))
     for each in found:
         if type(each) is not exp.Placeholder or not _NAME.match(each.name):
-            raise SqlForbidden("values are written as :name, and given as parameters")
+            raise SqlForbidden("write values as :name, and pass them as parameters")
     for each in found:
         number = names.setdefault(each.name, len(names) + 1)
         if dialect == "postgres":
@@ -197,15 +197,15 @@ def _number_parameters(tree: "exp.Expr", dialect: Dialect) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _written(tree: "exp.Expr", dialect: Dialect) -> str:
-    """The text of the statement; refused where reading it again would give something else."""
+def _generate(tree: "exp.Expr", dialect: Dialect) -> str:
+    """Return the text of the statement; raise SqlForbidden if it does not parse to itself."""
     from sqlglot import errors
 
     try:
         written = tree.sql(dialect=dialect, comments=False)
-        again = _parsed(written, dialect).sql(dialect=dialect, comments=False)
+        again = _parse(written, dialect).sql(dialect=dialect, comments=False)
     except (errors.SqlglotError, ValueError):
         again = written = ""
     if not written or again != written:
-        raise SqlForbidden("the statement cannot be read with certainty; write it more plainly")
+        raise SqlForbidden("the statement cannot be parsed unambiguously; simplify it")
     return written

@@ -1,4 +1,4 @@
-"""PostgreSQL for services: pools, migrations and named queries. Knows no table of anybody."""
+"""PostgreSQL for services: pools, migrations and named queries, independent of any table."""
 
 from flowmesh.storage.durability import DURABLE, durability, unsafe
 from flowmesh.storage.errors import DatabaseUnreachable, MigrationError, StorageError

@@ -1,4 +1,4 @@
-"""What a PostgreSQL promises the suite of what it has committed."""
+"""Settings of PostgreSQL on which the durability of commits depends."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ import asyncpg
 
 OFF = "off"
 DURABLE = {
-    "fsync": "what is committed is forced to the disk",
-    "synchronous_commit": "a commit is answered when it is on the disk, not before",
-    "full_page_writes": "a page that a crash left half written is mended",
+    "fsync": "commits are forced to the disk",
+    "synchronous_commit": "a commit is confirmed after it is on the disk",
+    "full_page_writes": "pages that a crash has partially written are repaired",
 }
-"""Settings by which what is committed outlives a crash, unless one is off; what each is for."""
+"""The settings with their meaning; if one is off, a crash may lose commits."""
 
 
 async def durability(connection: "asyncpg.Connection[Any]") -> dict[str, str]:
-    """The settings of `DURABLE` as the suite's sessions have them: `on`, `off` and what else.
+    """Return the settings of `DURABLE` in a session of the suite: `on`, `off` or another value.
 
-    What a session may choose is never off, whatever the server does by default.
+    A setting that a session can set is never off, independent of the server's default.
     """
     named = "select name, setting from pg_settings where name = any($1::text[])"
     found = dict(await connection.fetch(named, list(DURABLE)))
@@ -26,5 +26,5 @@ async def durability(connection: "asyncpg.Connection[Any]") -> dict[str, str]:
 
 
 def unsafe(settings: dict[str, str]) -> list[str]:
-    """Those that are off, which only who runs the server can mend."""
+    """Return the settings that are off; only the server's operator can change them."""
     return [name for name, value in settings.items() if value == OFF]

@@ -1,18 +1,18 @@
-"""Errors of opening a database; a service's own queries raise the driver's.
+"""Errors while a database is opened; queries of services raise the errors of the driver.
 
-StorageError             the message is one line and says what to do
-├── DatabaseUnreachable      nothing answered at the address in time
-└── MigrationError           the files and the schema do not fit
+StorageError             the message is one line with a remedy
+├── DatabaseUnreachable      no response from the address in time
+└── MigrationError           the files do not match the schema
 """
 
 
 class StorageError(Exception):
-    """A database cannot be used as it is."""
+    """The database cannot be used."""
 
 
 class DatabaseUnreachable(StorageError):
-    """Nothing answers at the address."""
+    """No response from the address."""
 
 
 class MigrationError(StorageError):
-    """The files and the schema do not fit; the message says which and why."""
+    """The files do not match the schema; the message names the file and the reason."""

@@ -1,7 +1,7 @@
-"""Applies a service's migrations to its schema: once each, in order, by one starter at a time.
+"""Migrations of a service's schema: applied once, in order, by one process at a time.
 
-A file is `NNNN_name.sql` and runs in one transaction; one whose first line is `-- no-transaction`
-runs statement by statement outside of any. A file that was applied may never change.
+A file `NNNN_name.sql` runs in one transaction; if its first line is `-- no-transaction`, each
+statement runs on its own. An applied file must never change.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ LOCK_PREFIX = "flowmesh.migrations."
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file."""
+    """A migration file."""
 
     version: int
     name: str
@@ -34,7 +34,7 @@ class Migration:
 
 
 def read_migrations(folder: Traversable) -> list[Migration]:
-    """The files of the folder in order; raises MigrationError on a wrong name or number."""
+    """Return the files of a folder in order; raise MigrationError for a wrong name or number."""
     found = []
     for file in folder.iterdir():
         if not file.name.endswith(".sql"):
@@ -53,10 +53,10 @@ def read_migrations(folder: Traversable) -> list[Migration]:
 async def migrate(
     connection: "asyncpg.Connection[asyncpg.Record]", schema: str, folder: Traversable
 ) -> int:
-    """Makes the schema what the files say; returns how many files were applied.
+    """Apply the missing files to the schema and return their number.
 
-    Starters that race wait for each other. Raises MigrationError when an applied file has
-    changed, or the schema holds one that the folder does not.
+    Concurrent processes wait for each other. Raises MigrationError if an applied file has
+    changed, or if the schema contains a migration that the folder does not.
     """
     migrations = read_migrations(folder)
     lock = LOCK_PREFIX + schema

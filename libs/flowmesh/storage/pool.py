@@ -1,4 +1,4 @@
-"""Opens a service's own schema of a database: migrated, with a pool of connections."""
+"""The database of a service: its migrated schema and a pool of connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from flowmesh.storage.migrations import migrate
 COMMAND_TIMEOUT_S = 10.0
 MIGRATION_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 5.0
-# How long a process that starts waits for its database.
+# The wait of a starting process for its database.
 REACH_TIMEOUT_S = 30.0
 REACH_DELAY_MIN_S = 0.05
 REACH_DELAY_MAX_S = 1.0
@@ -42,26 +42,26 @@ async def open_database(
     application: str = "flowmesh",
     pool_max: int = 10,
 ) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    """Waits for the database and migrates it; the pool's search path is the schema.
+    """Wait for the database, migrate the schema, and yield a pool with it as search path.
 
-    A commit is answered when it is on the disk, whatever the server does by default.
+    Commits are confirmed after they are on the disk, independent of the server's default.
     """
     try:
         async with asyncio.timeout(REACH_TIMEOUT_S):
             connection = await _reach(address, application)
     except TimeoutError:
         text = (
-            f"no PostgreSQL answers at {_place(address)} within {REACH_TIMEOUT_S:.0f} s;"
+            f"no response from PostgreSQL at {_place(address)} within {REACH_TIMEOUT_S:.0f} s;"
             " see --postgres"
         )
         raise DatabaseUnreachable(text) from None
     try:
         await migrate(connection, schema, migrations)
-        kept = await durability(connection)
+        settings = await durability(connection)
     finally:
         await _close(connection)
-    if off := unsafe(kept):
-        _not_durable(_place(address), *off)
+    if off := unsafe(settings):
+        _warn_not_durable(_place(address), *off)
     pool = asyncpg.create_pool(
         address,
         min_size=1,
@@ -69,11 +69,11 @@ async def open_database(
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         max_inactive_connection_lifetime=IDLE_CONNECTION_S,
-        reset=_nothing,
+        reset=_no_reset,
         server_settings=_settings(
             application,
             search_path=f"{schema}, public",
-            synchronous_commit=kept["synchronous_commit"],
+            synchronous_commit=settings["synchronous_commit"],
         ),
     )
     await pool
@@ -84,7 +84,7 @@ async def open_database(
 
 
 async def _reach(address: str, application: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """Connects; keeps trying for a while, because the database may just be starting."""
+    """Connect, with retries while the database starts."""
     log = structlog.get_logger("flowmesh.storage")
     delay = REACH_DELAY_MIN_S
     while True:
@@ -108,18 +108,18 @@ async def _reach(address: str, application: str) -> "asyncpg.Connection[asyncpg.
 
 
 @cache
-def _not_durable(place: str, *off: str) -> None:
-    """Says it once in a process, however many of its services share the database."""
+def _warn_not_durable(place: str, *off: str) -> None:
+    """Log a warning, once per database and process."""
     structlog.get_logger("flowmesh.storage").warning(
         "database_not_durable",
         at=place,
         off=", ".join(off),
-        consequence="a crash of its machine may lose what was committed",
+        consequence="a crash of its machine may lose commits",
     )
 
 
 def _place(address: str) -> str:
-    """Where the address leads, without user and password."""
+    """Return the host of the address, without user and password."""
     parts = urlsplit(address)
     return parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[0]
 
@@ -128,18 +128,18 @@ def _settings(application: str, **more: str) -> dict[str, str]:
     return {"jit": "off", "application_name": application, **more}
 
 
-async def _nothing(connection: object) -> None:
-    """What a released connection needs: nobody leaves locks, cursors or settings in a session.
+async def _no_reset(connection: object) -> None:
+    """Do nothing on release: services leave no locks, cursors or settings in a session.
 
-    The driver would ask the server to clear them, a round trip for each use of a connection. A
-    transaction that was left open it ends all the same.
+    The driver's reset costs a round trip for each use. The driver still ends an open
+    transaction.
     """
 
 
 async def _close(
     opened: "asyncpg.Connection[asyncpg.Record] | asyncpg.Pool[asyncpg.Record]",
 ) -> None:
-    """Closes in bounded time: the driver's own closing may wait for a cancel for ever."""
+    """Close in bounded time; the driver may wait for a cancellation without limit."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await opened.close()

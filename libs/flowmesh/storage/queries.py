@@ -1,4 +1,4 @@
-"""Loads a service's SQL files as named queries."""
+"""Named queries from the SQL files of a service."""
 
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -9,7 +9,7 @@ ADAPTER = "asyncpg"
 
 
 def load_queries(folder: Traversable) -> Any:
-    """The queries of all `.sql` files directly in the folder, as methods of one object."""
+    """Return the queries of all `.sql` files of the folder as methods of an object."""
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=_name)
     return aiosql.from_str("\n".join(file.read_text("utf-8") for file in files), ADAPTER)
 

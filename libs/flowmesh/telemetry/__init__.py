@@ -1,6 +1,6 @@
-"""Logs, metrics and trace context of a process. Decides nothing about what is worth telling.
+"""Logs, metrics, spans and trace context of a process.
 
-A name is loaded when it is asked for: a worker's spans need neither the logs nor the metrics.
+A name is imported when it is first used: the spans of a worker load neither logs nor metrics.
 """
 
 from importlib import import_module
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         endpoint_of,
         open_export,
     )
-    from flowmesh.telemetry.logs import Unfailing, configure_logs
+    from flowmesh.telemetry.logs import LossyStream, configure_logs
     from flowmesh.telemetry.metrics import Metrics
     from flowmesh.telemetry.spans import Span, Spans
 else:
@@ -26,7 +26,7 @@ else:
         "SpanExport": "export",
         "Spans": "spans",
         "TelemetryMissing": "export",
-        "Unfailing": "logs",
+        "LossyStream": "logs",
         "child_traceparent": "context",
         "configure_logs": "logs",
         "current_traceparent": "context",
@@ -43,12 +43,12 @@ else:
 
 __all__ = [
     "VERSION",
+    "LossyStream",
     "Metrics",
     "Span",
     "SpanExport",
     "Spans",
     "TelemetryMissing",
-    "Unfailing",
     "child_traceparent",
     "configure_logs",
     "current_traceparent",

@@ -1,6 +1,6 @@
-"""Where spans and metrics go: one OTLP/gRPC connection of a process, a resource per service.
+"""Export of spans and metrics over OTLP/gRPC: a connection per process, a resource per service.
 
-OpenTelemetry is an extra, imported only where a collector is named.
+OpenTelemetry is an extra, imported only if a collector is configured.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ _span_id: ContextVar[str] = ContextVar("flowmesh_span_id", default="")
 
 
 class TelemetryMissing(ImportError):
-    """A collector is named and the libraries that talk to it are not installed."""
+    """A collector is configured, but OpenTelemetry is not installed."""
 
 
 class SpanExport:
-    """The spans of a process, on their way in batches; without a processor there are none."""
+    """The export of the spans of a process in batches; without a processor, none are recorded."""
 
     def __init__(self, processor: SpanProcessor | None = None) -> None:
         self._processor = processor
 
     def of(self, service: str, instance_id: str = "") -> Spans:
-        """Makes spans under the name of the service."""
+        """Return the spans of a service."""
         if self._processor is None:
             return Spans()
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
         class Ids(RandomIdGenerator):
-            """Random, but for a span whose id was handed out before it was recorded."""
+            """Random ids, except for a span whose id was chosen before."""
 
             def generate_span_id(self) -> int:
                 chosen = _span_id.get()
@@ -62,7 +62,7 @@ class SpanExport:
         return Spans(provider)
 
     def close(self) -> None:
-        """Sends what is left, for at most a second. Blocks: call it in a thread."""
+        """Send the remaining spans, for at most a second. Blocks: call it in a thread."""
         if self._processor is not None:
             self._processor.force_flush(SHUTDOWN_TIMEOUT_MS)
             self._processor.shutdown()
@@ -70,7 +70,7 @@ class SpanExport:
 
 @contextmanager
 def chosen_span_id(span_id: str) -> Iterator[None]:
-    """The span that is started inside the block has this id; empty is a random one."""
+    """Set the id of the span started within the block; "" is a random id."""
     token = _span_id.set(span_id)
     try:
         yield
@@ -79,7 +79,7 @@ def chosen_span_id(span_id: str) -> Iterator[None]:
 
 
 def open_export(endpoint: str) -> SpanExport:
-    """Exports to an OTLP/gRPC collector at host:port or a URL; with an empty endpoint, nowhere."""
+    """Return an export to the OTLP/gRPC collector at `host:port` or a URL; "" exports nothing."""
     if not endpoint:
         return SpanExport()
     try:
@@ -92,13 +92,13 @@ def open_export(endpoint: str) -> SpanExport:
 
 
 def exporter_arguments(endpoint: str) -> dict[str, Any]:
-    """TLS where the endpoint is an https URL, plain otherwise."""
+    """Return the arguments of an exporter, with TLS if the endpoint is an https URL."""
     insecure = not endpoint.startswith("https://")
     return {"endpoint": endpoint, "insecure": insecure, "timeout": EXPORT_TIMEOUT_S}
 
 
 def resource_of(service: str, instance_id: str) -> Resource:
-    """The attributes of a service; but for its name, OTEL_RESOURCE_ATTRIBUTES goes before them."""
+    """Return the attributes of a service; OTEL_RESOURCE_ATTRIBUTES overrides all but its name."""
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
     resource = Resource.create(
@@ -113,23 +113,23 @@ def resource_of(service: str, instance_id: str) -> Resource:
     )
 
 
-def endpoint_of(given: str, signal: str, environment: Mapping[str, str] | None = None) -> str:
-    """The collector for a signal (TRACES, METRICS): the given one, or that of the OTEL_* variables.
+def endpoint_of(configured: str, signal: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return the collector for TRACES or METRICS: the configured one, or that of OTEL_* variables.
 
-    Empty where none is named, OTEL_SDK_DISABLED is true or OTEL_<signal>_EXPORTER is not otlp.
+    "" without one, if OTEL_SDK_DISABLED is true, or if OTEL_<signal>_EXPORTER is not otlp.
     """
     values: Mapping[str, str] = os.environ if environment is None else environment
     if values.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return ""
     if "otlp" not in values.get(f"OTEL_{signal}_EXPORTER", "otlp").split(","):
         return ""
-    if given:
-        return given
+    if configured:
+        return configured
     found = _first(values, (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", ENDPOINT))
     protocol = _first(values, (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", PROTOCOL)) or GRPC
     if found and protocol != GRPC:
         logging.getLogger("flowmesh.telemetry").warning(
-            "no %s are sent: %s is %s; Flowmesh speaks %s, which collectors take on port 4317",
+            "no %s are exported: %s is %s; Flowmesh supports %s, on port 4317 of collectors",
             *(signal.lower(), PROTOCOL, protocol, GRPC),
         )
         return ""

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, or readable lines on a terminal."""
+"""Structured logs: one JSON object per line, or readable lines on a terminal."""
 
 import logging
 import sys
@@ -10,16 +10,13 @@ import structlog
 
 from flowmesh.telemetry.context import current_traceparent
 
-# What they warn of is what callers do wrong, as often as those like: it is told to them.
+# These libraries log mistakes of callers, which receive an error and could fill the log.
 NOISY = {"grpc": logging.ERROR, "uvicorn": logging.ERROR, "nats": logging.ERROR}
 Event = dict[str, Any]
 
 
-class Unfailing:
-    """A stream whose lines are lost where it takes none: a full disk, a reader that is gone.
-
-    Whoever has something to say is not stopped by it.
-    """
+class LossyStream:
+    """A stream that drops lines it cannot write, such as on a full disk, instead of raising."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -34,12 +31,12 @@ class Unfailing:
 
 
 def configure_logs(level: str = "info", style: str = "") -> None:
-    """Sets up structlog and routes the standard library's loggers through it, to stderr.
+    """Configure structlog for stderr, and route the loggers of the standard library through it.
 
     `style` is "json", "console", or empty: console on a terminal, JSON otherwise.
     """
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    stream: Any = Unfailing(sys.stderr)
+    stream: Any = LossyStream(sys.stderr)
     console = style == "console" or (not style and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -50,7 +47,7 @@ def configure_logs(level: str = "info", style: str = "") -> None:
     ]
     renderer: Any = _as_json
     if console:
-        # Plain: the rich form prints local variables, and with them what users sent.
+        # The rich form prints local variables, which contain data of users.
         renderer = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )

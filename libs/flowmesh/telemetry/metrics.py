@@ -1,4 +1,4 @@
-"""Prometheus metrics of one process. Labels are words of ours, never what a user sends."""
+"""Prometheus metrics of a process. Label values never come from users."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The registry of a process. Asking for a name again gives the same metric."""
+    """The registry of a process. The same name returns the same metric."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -26,7 +26,7 @@ class Metrics:
         GCCollector(registry=self.registry)
 
     def alias(self, name: str, of: Counter) -> None:
-        """Exports a counter without labels under a second name too."""
+        """Export a counter without labels under a second name."""
         self.registry.register(_Alias(name, of))
 
     def counter(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> Counter:
@@ -59,12 +59,12 @@ class Metrics:
         return made
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
 
 
 class _Alias(Collector):
-    """Has no cost but when it is read."""
+    """A collector with the value of another counter."""
 
     def __init__(self, name: str, of: Counter) -> None:
         self._name = name

@@ -1,6 +1,6 @@
-"""Sends the metrics of a process to an OTLP/gRPC collector: those of `/metrics`, as they are then.
+"""Export of the metrics of `/metrics` to an OTLP/gRPC collector.
 
-Counters and histograms are cumulative since the start of the process, as Prometheus has them.
+Counters and histograms are cumulative since the start of the process, as in Prometheus.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class MetricsExport:
-    """One connection to the collector. `send` blocks: call it in a thread."""
+    """The connection to a collector. `send` blocks: call it in a thread."""
 
     def __init__(
         self, endpoint: str, registry: CollectorRegistry, *, service: str, instance_id: str
@@ -37,7 +37,7 @@ class MetricsExport:
         self._since_ns = time.time_ns()
 
     def send(self) -> bool:
-        """Sends all of them as they are now; False where the collector did not take them."""
+        """Send all current metrics; return False if the collector does not accept them."""
         from opentelemetry.sdk.metrics.export import (
             MetricExportResult,
             MetricsData,
@@ -52,13 +52,13 @@ class MetricsExport:
         return self._exporter.export(data) is MetricExportResult.SUCCESS
 
     def close(self) -> None:
-        """Sends the last figures and closes the connection."""
+        """Send the metrics a last time and close the connection."""
         self.send()
         self._exporter.shutdown()
 
 
 def converted(family: Family, since_ns: int, now_ns: int) -> Any:
-    """A family of Prometheus as a metric of OpenTelemetry, under the same name."""
+    """Convert a metric family of Prometheus to a metric of OpenTelemetry with the same name."""
     from opentelemetry.sdk.metrics import export as otel
 
     cumulative = otel.AggregationTemporality.CUMULATIVE
@@ -107,7 +107,7 @@ def _histogram_points(samples: Iterable[Sample], since_ns: int, now_ns: int) -> 
             now_ns,
             count=counts[-1],
             sum=sums[labels],
-            # Prometheus counts what is at most the bound, OpenTelemetry what is in the bucket.
+            # Counts are cumulative in Prometheus, and per bucket in OpenTelemetry.
             bucket_counts=[high - low for low, high in zip([0, *counts], counts, strict=False)],
             explicit_bounds=[bound for bound, _ in cumulative[:-1]],
             min=0.0,

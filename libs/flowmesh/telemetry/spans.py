@@ -1,7 +1,7 @@
-"""Spans for OpenTelemetry: recorded only where a collector is named, free where none is.
+"""Spans for OpenTelemetry; without a configured collector they cost nothing.
 
-Unary gRPC calls get spans from the OpenTelemetry instrumentation. Streams do not: they live as
-long as the process, so work that arrives on them is traced as itself, with `span` or `record`.
+The OpenTelemetry instrumentation records unary gRPC calls. Streams live as long as the process,
+so the work received on them has its own spans, from `span` or `record`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ Kind = Literal["INTERNAL", "SERVER", "CONSUMER"]
 
 
 class Span:
-    """A span that has begun; without an OpenTelemetry span its methods do nothing."""
+    """A started span; without an OpenTelemetry span its methods do nothing."""
 
     def __init__(self, span: Any = None) -> None:
         self._span = span
         self.traceparent = _traceparent(span) if span is not None else ""
 
     def describe(self, name: str, attributes: Attributes) -> None:
-        """Sets what is known only now: the name, and further attributes."""
+        """Set the final name and further attributes."""
         if self._span is not None:
             self._span.update_name(name)
             self._span.set_attributes(attributes)
 
     def fail(self, error: str) -> None:
-        """Marks the span as failed, with the class of the error: messages may hold user data."""
+        """Mark the span as failed with the error class; messages may contain user data."""
         if self._span is not None:
             from opentelemetry.trace import StatusCode
 
@@ -45,7 +45,7 @@ class Span:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Inside the block, and in what is started there, calls and messages belong to it."""
+        """Make it the parent of calls and messages of the block and its tasks."""
         from opentelemetry.trace import use_span
 
         with (
@@ -55,7 +55,7 @@ class Span:
             yield
 
     def end(self) -> None:
-        """Ends the span; it is exported with the next batch."""
+        """End the span; it is exported with the next batch."""
         if self._span is not None:
             self._span.end()
 
@@ -64,7 +64,7 @@ NO_SPAN = Span()
 
 
 class Spans:
-    """Makes the spans of one service under a W3C trace context."""
+    """Creates the spans of a service in a W3C trace context."""
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
         self._provider = provider
@@ -72,7 +72,7 @@ class Spans:
 
     @property
     def enabled(self) -> bool:
-        """Whether spans go anywhere."""
+        """True if spans are exported."""
         return self._tracer is not None
 
     def begin(
@@ -83,7 +83,7 @@ class Spans:
         kind: Kind = "INTERNAL",
         attributes: Attributes | None = None,
     ) -> Span:
-        """A span that the caller ends."""
+        """Start a span; the caller ends it."""
         if self._tracer is None:
             return NO_SPAN
         from opentelemetry.trace import SpanKind
@@ -104,7 +104,7 @@ class Spans:
         kind: Kind = "INTERNAL",
         attributes: Attributes | None = None,
     ) -> Iterator[Span]:
-        """A span around the block; calls and messages of the block belong to it."""
+        """Record a span for the block, as parent of its calls and messages."""
         if self._tracer is None:
             yield NO_SPAN
             return
@@ -129,7 +129,7 @@ class Spans:
         failed: bool = False,
         span_id: str = "",
     ) -> None:
-        """A span of something that is over; `span_id` is one that its children know already."""
+        """Record a completed span; `span_id` is an id that its children already use."""
         if self._tracer is None:
             return
         from opentelemetry.trace import StatusCode
@@ -148,7 +148,7 @@ class Spans:
         span.end(end_us * NANOSECONDS_PER_MICROSECOND)
 
     def server_interceptors(self) -> list[grpc.aio.ServerInterceptor]:
-        """For the gRPC server of the process."""
+        """Return the interceptors of the gRPC server."""
         if self._provider is None:
             return []
         from opentelemetry.instrumentation.grpc import aio_server_interceptor
@@ -157,7 +157,7 @@ class Spans:
         return [make(self._provider, filter_=_is_traced)]
 
     def client_interceptors(self) -> list[grpc.aio.ClientInterceptor]:
-        """For every channel to another process."""
+        """Return the interceptors of channels to other processes."""
         if self._provider is None:
             return []
         from opentelemetry.instrumentation.grpc import aio_client_interceptors
@@ -178,7 +178,7 @@ def _traceparent(span: Any) -> str:
 
 
 def _is_traced(details: Any) -> bool:
-    """Unary methods of ours."""
+    """Return whether the method is a unary method of Flowmesh."""
     from google.protobuf import descriptor_pool
 
     method = details.method

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from flowmesh.runtime import Settings
-from flowmesh.telemetry import Unfailing
+from flowmesh.telemetry import LossyStream
 
 
 def print_line(text: str) -> None:
     """Write to standard output at once; ignore a closed output, so that servers keep running."""
-    print(text, file=Unfailing(sys.stdout), flush=True)
+    print(text, file=LossyStream(sys.stdout), flush=True)
 
 
 def print_error(text: str) -> None:
     """Write a line to standard error; ignore a closed one."""
-    print(f"flowmesh: {text}", file=Unfailing(sys.stderr), flush=True)
+    print(f"flowmesh: {text}", file=LossyStream(sys.stderr), flush=True)
 
 
 def data_folder(settings: Settings) -> Path:

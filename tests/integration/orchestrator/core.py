@@ -18,7 +18,7 @@ import structlog
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.bus import Message
-from flowmesh.bus.consumer import _nothing
+from flowmesh.bus.consumer import no_acknowledgment
 from flowmesh.engine import Start
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.commit.publisher import Publisher
@@ -106,7 +106,7 @@ class MemoryBus:
     async def last_message(self, stream: str, subject: str) -> Message | None:
         self._require()
         found = [data for to, data, _ in self.messages if to == subject]
-        return Message(subject, found[-1], {}, 1, _nothing) if found else None
+        return Message(subject, found[-1], {}, 1, no_acknowledgment) if found else None
 
     def ids(self) -> list[str]:
         return [msg_id for _, _, msg_id in self.messages]

@@ -162,12 +162,12 @@ async def test_services_of_one_process_call_each_other(settings: Settings) -> No
 
 
 async def test_a_service_elsewhere_is_called_at_its_address(settings: Settings) -> None:
-    """A stub for an address goes there; one for a service nobody has says so."""
+    """A stub for an address calls it; one for an unavailable service raises."""
     stubs: dict[str, Any] = {}
 
     async def caller(runtime: Runtime) -> None:
         stubs["there"] = runtime.stub_at(pb_grpc.RegistryServiceStub, other.address)
-        stubs["nowhere"] = runtime.stub(pb_grpc.RegistryServiceStub, "nobody")
+        stubs["nowhere"] = runtime.stub(pb_grpc.RegistryServiceStub, "missing")
         await runtime.until_stopped()
 
     async with (
@@ -176,7 +176,7 @@ async def test_a_service_elsewhere_is_called_at_its_address(settings: Settings) 
     ):
         answer = await stubs["there"].GetInstance(pb.GetInstanceRequest(id="x"))
         assert answer.instance.name == "there"
-        with pytest.raises(Unavailable, match="no nobody service is there"):
+        with pytest.raises(Unavailable, match="no missing service is available"):
             await stubs["nowhere"].GetInstance(pb.GetInstanceRequest(), timeout=0.2)
 
 
@@ -236,7 +236,7 @@ async def test_a_drain_runs_in_order(settings: Settings) -> None:
 
 
 async def test_the_service_composed_last_drains_first(settings: Settings) -> None:
-    """Who needs another service is done while that one still serves; a failure stops nobody."""
+    """Later services drain while earlier ones still serve; a failure does not stop the drain."""
     seen: list[str] = []
 
     def service(name: str) -> ServiceRun:
