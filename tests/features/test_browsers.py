@@ -24,7 +24,7 @@ FORBIDDEN = (403, "ORIGIN_NOT_ALLOWED")
 @pytest.fixture(scope="module")
 async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
     folder = tmp_path_factory.mktemp("browsers")
-    settings = {
+    settings: dict[str, Any] = {
         "FLOWMESH_CORS_ORIGINS": UI,
         "FLOWMESH_HTTP_ORIGINS": "*",
         "FLOWMESH_TRUSTED_PROXY": "127.0.0.0/8",
@@ -188,7 +188,7 @@ async def test_tossed_cookies_are_refused(closed: Closed) -> None:
     assert answer.status == 200
 
 
-async def shaken(closed: Closed, protocols: tuple[str, ...] = (), **headers: str) -> str | int:
+async def shaken(closed: Closed, *protocols: str, **headers: str) -> str | int:
     """Open a WebSocket; return the accepted subprotocol, or the status of the refusal."""
     url = f"{closed.suite.http_url}/api/v1/events/ws"
     async with aiohttp.ClientSession() as http:
@@ -207,10 +207,10 @@ async def test_a_socket_takes_its_token_by_subprotocol(closed: Closed) -> None:
         ("flowmesh", f"flowmesh.bearer.{token}"),
         (f"flowmesh.bearer.{token}", "flowmesh"),
     ):
-        assert await shaken(closed, offered) == "flowmesh"
-    assert await shaken(closed, ("flowmesh", f"flowmesh.bearer.{token[:-9]}")) == 401
-    assert await shaken(closed, ("flowmesh", "flowmesh.bearer.")) == 401
-    assert await shaken(closed, ("flowmesh",)) == 401
+        assert await shaken(closed, *offered) == "flowmesh"
+    assert await shaken(closed, "flowmesh", f"flowmesh.bearer.{token[:-9]}") == 401
+    assert await shaken(closed, "flowmesh", "flowmesh.bearer.") == 401
+    assert await shaken(closed, "flowmesh") == 401
 
 
 async def test_a_socket_by_cookie_is_of_an_own_page(closed: Closed) -> None:

@@ -72,7 +72,7 @@ async def of_serverless(
     async with Sandbox(children_max=1) as sandbox:
         egress = sender or Answering(200, b"")
         calls = Calls(egress, sandbox, now_us, Documents(egress, now_us))
-        tools = serverless.Tools(jq_of(sandbox), calls, None, now_us, lambda: 0.5, lambda _: None)
+        tools = serverless.Tools(jq_of(sandbox), calls, None, now_us, lambda: 0.5)
         executor = task_executor(tools)
         return await ran(executor, {"name": "s", "at": "/do/0/s", **config}, data)
 
