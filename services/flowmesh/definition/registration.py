@@ -114,7 +114,7 @@ def require_one_workflow(reading: Reading) -> None:
 
 async def _check_quota(change: Transaction, new: int, workflows_max: int) -> None:
     """Raise QUOTA_EXCEEDED if the namespace has no room for new workflows."""
-    count = await change.lock_workflow_count()
+    count = await change.workflow_count.locked()
     if count + new > workflows_max:
         raise quota_exceeded("definitions", workflows_max, count)
 

@@ -18,6 +18,7 @@ from flowmesh.definition.storage.records import (
     WorkflowVersion,
 )
 from flowmesh.definition.storage.rows import dependent_of, label_of, ref_columns
+from flowmesh.definition.storage.workflow_count import WorkflowCount
 from flowmesh.definitions import TaskRef
 from flowmesh.errors import Conflict
 
@@ -29,6 +30,7 @@ class Transaction:
         self._sql = sql
         self._connection = connection
         self._namespace = namespace
+        self.workflow_count = WorkflowCount(sql, connection, namespace)
 
     async def claim(self, request: Request) -> Any:
         """Claim the request id, or return the answer of the earlier call with this id."""
@@ -38,12 +40,6 @@ class Transaction:
             self._connection, namespace=self._namespace, request_id=request.id
         )
         return answer_of(row, request)
-
-    async def lock_workflow_count(self) -> int:
-        """Return the number of workflows; other new ones of the namespace wait for this change."""
-        key = f"flowmesh.definition.quota/{self._namespace}"
-        await self._sql.lock_request(self._connection, key=key)
-        return int(await self._sql.count_workflows(self._connection, namespace=self._namespace))
 
     async def store_answer(self, request: Request, answer: Any) -> None:
         await self._sql.add_request(
