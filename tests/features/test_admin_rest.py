@@ -165,6 +165,9 @@ async def test_another_tenant_cannot_be_read(closed: Closed) -> None:
         ("POST", "/projects/{}/api-keys", project["id"], {"name": "x", "role": "viewer"}),
         ("POST", "/projects/{}/invitations", project["id"], {"email": "x@y.z", "role": "viewer"}),
         ("DELETE", "/invitations/{}", invitation["id"], None),
+        ("GET", "/invitations/{}", invitation["id"], None),
+        ("GET", "/api-keys/{}", key_id, None),
+        ("PATCH", "/api-keys/{}", key_id, {"name": "x"}),
         ("POST", "/api-keys/{}:rotate", key_id, None),
         ("DELETE", "/api-keys/{}", key_id, None),
     ):
@@ -195,6 +198,9 @@ async def test_members_have_roles_on_a_level(closed: Closed) -> None:
     operators = (await done(closed.owner, "GET", "/members"))["members"]
     assert [each["user"]["email"] for each in operators] == ["owner@example.com"]
     assert await refused(member, "GET", "/members") == (403, "ROLE_REQUIRED")
+    one = await done(closed.owner, "GET", f"{path}/members/{user_id}")
+    assert one in members
+    assert (await refused(closed.owner, "GET", f"{path}/members/usr_missing"))[0] == 404
     key = {"name": "k", "role": "viewer"}
     assert await refused(member, "POST", f"{path}/api-keys", key) == (403, "ROLE_REQUIRED")
     await done(closed.owner, "PUT", f"{path}/members/{user_id}", {"role": "admin"})
@@ -237,6 +243,16 @@ async def test_api_keys_are_rotated_and_deleted(closed: Closed) -> None:
     listed = (await done(closed.owner, "GET", path))["keys"]
     assert [each["id"] for each in listed] == [made["id"]]
     assert "secret" not in listed[0]
+    own = f"/api-keys/{made['id']}"
+    shown = {key: value for key, value in made.items() if key != "secret"}
+    assert await done(closed.owner, "GET", own) == shown
+    changed = await done(closed.owner, "PATCH", own, {"name": "cd", "networks": ["127.0.0.0/8"]})
+    assert changed == shown | {"name": "cd", "networks": ["127.0.0.0/8"]}
+    assert (await refused(closed.owner, "PATCH", own, {"networks": ["x"]}))[0] == 400
+    elsewhere = {"networks": ["10.0.0.0/8"]}
+    await done(closed.owner, "PATCH", own, elsewhere)
+    assert (await refused(closed.caller(made["secret"]), "GET", "/auth/me"))[0] == 401
+    await done(closed.owner, "PATCH", own, {"networks": []})
     rotated = await done(closed.owner, "POST", f"/api-keys/{made['id']}:rotate")
     first, second = closed.caller(made["secret"]), closed.caller(rotated["secret"])
     for caller in (first, second):
@@ -269,6 +285,7 @@ async def test_an_invitation_is_withdrawn(closed: Closed) -> None:
     listed = (await done(closed.owner, "GET", path))["invitations"]
     assert [each["email"] for each in listed if each["id"] == made["id"]] == [body["email"]]
     assert all("token" not in each for each in listed)
+    assert await done(closed.owner, "GET", f"/invitations/{made['id']}") in listed
     await done(closed.owner, "DELETE", f"/invitations/{made['id']}")
     registration = {"email": body["email"], "password": PASSWORD, "invitation": made["token"]}
     anyone = closed.caller("")

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from dataclasses import replace
 
 from flowmesh.access.roles import MANAGE, Role
 from flowmesh.errors import Forbidden, Invalid, NotFound, Violation
@@ -60,6 +61,27 @@ class ApiKeys:
         await self._permissions.project(project, MANAGE)
         return await self._store.of_project(project, before_us, count)
 
+    async def key(self, id: str) -> ApiKey:
+        key, _ = await self._found(id)
+        return key
+
+    async def update(
+        self, id: str, name: str, networks: tuple[str, ...] | None, expires_at_us: int
+    ) -> ApiKey:
+        """Change fields of a key; empty ones keep their value."""
+        key, _ = await self._found(id)
+        if expires_at_us:
+            key = replace(key, expires_at_us=expires_at_us)
+        key = replace(
+            key, name=name or key.name, networks=key.networks if networks is None else networks
+        )
+        check_key(key, self._clock.now_us())
+        changed = await self._store.update(key)
+        if changed is None:
+            raise _missing(id)
+        await self._revocations.announce(id)
+        return changed
+
     async def rotate(self, id: str, overlap_s: int) -> tuple[ApiKey, str]:
         """Add a secret to a key; the former ones end after the overlap."""
         overlap_s = check_overlap(overlap_s)
@@ -77,14 +99,17 @@ class ApiKeys:
 
     async def _found(self, id: str) -> tuple[ApiKey, Project]:
         """Return a key that the caller may change; foreign and missing keys are the same."""
-        missing = NotFound("API_KEY_NOT_FOUND", f"there is no API key `{id}`")
         key = await self._store.key(id)
         if key is None:
-            raise missing
+            raise _missing(id)
         try:
             return key, await self._permissions.project(key.project, MANAGE)
         except (NotFound, Forbidden):
-            raise missing from None
+            raise _missing(id) from None
+
+
+def _missing(id: str) -> NotFound:
+    return NotFound("API_KEY_NOT_FOUND", f"there is no API key `{id}`")
 
 
 def check_key(key: ApiKey, now_us: int) -> None:

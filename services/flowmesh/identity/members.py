@@ -31,6 +31,19 @@ class Members:
         place = await self._permissions.place(level, id, READ)
         return await self._users.members(place, after_email, after_level, count)
 
+    async def member(self, level: Level, id: str, user_id: str) -> Member:
+        """Return a user with its nearest role on a level or above it."""
+        place = await self._permissions.place(level, id, READ)
+        roles = {
+            grant.level: grant.role
+            for grant in await self._users.grants(user_id)
+            if place.holds(grant.level, grant.level_id)
+        }
+        user = await self._users.user(user_id) if roles else None
+        if user is None:
+            raise NotFound("USER_NOT_FOUND", f"there is no user `{user_id}` with a role here")
+        return Member(user, roles[max(roles)], max(roles))
+
     async def users(self, company: str, after: str, count: int) -> list[User]:
         await self._permissions.company(company, MANAGE)
         return await self._users.of_company(company, after, count)
@@ -70,7 +83,8 @@ class Members:
         place = await self._permissions.place(level, id, MANAGE)
         return await self._users.invitations.of_level(level, place.id)
 
-    async def delete_invitation(self, id: str) -> None:
+    async def invitation(self, id: str) -> Invitation:
+        """Return an invitation; foreign and missing ones are the same."""
         found = await self._users.invitations.invitation(id)
         missing = NotFound("INVITATION_NOT_FOUND", f"there is no invitation `{id}`")
         if found is None:
@@ -79,7 +93,11 @@ class Members:
             await self._permissions.place(found.grant.level, found.grant.level_id, MANAGE)
         except (NotFound, Forbidden):
             raise missing from None
-        await self._users.invitations.delete(id)
+        return found
+
+    async def delete_invitation(self, id: str) -> None:
+        found = await self.invitation(id)
+        await self._users.invitations.delete(found.id)
 
     async def _check_owner(self, users: UserStore, user_id: str, place: Place, role: str) -> None:
         """Refuse a change that takes the only owner, or an owner's role by a lesser caller."""

@@ -125,9 +125,17 @@ class CreateApiKeyRequest(Envelope, frozen=True, kw_only=True):
     permissions: Annotated[
         tuple[str, ...], Meta(description="Permissions that tasks may require of the starter.")
     ] = ()
-    expires_at: Annotated[
-        str, Meta(description="An RFC 3339 time; never, if absent.", extra_json_schema={})
-    ] = ""
+    expires_at: Annotated[str, Meta(description="An RFC 3339 time; never, if absent.")] = ""
+
+
+class UpdateApiKeyRequest(Envelope, frozen=True, kw_only=True):
+    """Changed members of an API key; absent ones keep their value."""
+
+    name: str = ""
+    networks: Annotated[
+        tuple[str, ...] | None, Meta(description="Replaces all networks; empty means any.")
+    ] = None
+    expires_at: Annotated[str, Meta(description="An RFC 3339 time.")] = ""
 
 
 class RotateApiKeyRequest(Envelope, frozen=True, kw_only=True):

@@ -53,6 +53,18 @@ class KeyServer(key_service_pb2_grpc.KeyServiceServicer):
             keys=[key_message(each) for each in found[:count]], next_page_token=token
         )
 
+    async def GetApiKey(self, request: pb.GetApiKeyRequest, context: Any) -> pb.GetApiKeyResponse:
+        return pb.GetApiKeyResponse(key=key_message(await self._keys.key(request.key_id)))
+
+    async def UpdateApiKey(
+        self, request: pb.UpdateApiKeyRequest, context: Any
+    ) -> pb.UpdateApiKeyResponse:
+        networks = tuple(request.networks.values) if request.HasField("networks") else None
+        changed = await self._keys.update(
+            request.key_id, request.name, networks, request.expires_at_us
+        )
+        return pb.UpdateApiKeyResponse(key=key_message(changed))
+
     async def RotateApiKey(
         self, request: pb.RotateApiKeyRequest, context: Any
     ) -> pb.RotateApiKeyResponse:

@@ -40,6 +40,10 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
             members=[member_message(each) for each in found[:count]], next_page_token=token
         )
 
+    async def GetMember(self, request: pb.GetMemberRequest, context: Any) -> pb.GetMemberResponse:
+        found = await self._members.member(Level(request.level), request.level_id, request.user_id)
+        return pb.GetMemberResponse(member=member_message(found))
+
     async def SetMember(self, request: pb.SetMemberRequest, context: Any) -> pb.SetMemberResponse:
         grant = request.grant
         await self._members.set_member(
@@ -61,6 +65,12 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
     ) -> pb.ListInvitationsResponse:
         found = await self._members.invitations(level_of(request.level), request.level_id)
         return pb.ListInvitationsResponse(invitations=[invitation_message(each) for each in found])
+
+    async def GetInvitation(
+        self, request: pb.GetInvitationRequest, context: Any
+    ) -> pb.GetInvitationResponse:
+        found = await self._members.invitation(request.invitation_id)
+        return pb.GetInvitationResponse(invitation=invitation_message(found))
 
     async def DeleteInvitation(
         self, request: pb.DeleteInvitationRequest, context: Any

@@ -51,6 +51,11 @@ where project = :project
 order by created_at desc
 limit :count;
 
+-- name: update-key(id, name, networks, expires_at)^
+update api_keys set name = :name, networks = :networks, expires_at = :expires_at
+where id = :id
+returning *;
+
 -- name: note-use(id)!
 -- At most once a minute.
 update api_keys set last_used_at = now()

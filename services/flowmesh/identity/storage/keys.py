@@ -48,6 +48,17 @@ class KeyStore:
         )
         return ApiKey.of(row)
 
+    async def update(self, key: ApiKey) -> ApiKey | None:
+        """Store the name, the networks and the expiry of a key; return None if it is gone."""
+        row = await self._sql.update_key(
+            self._at,
+            id=key.id,
+            name=key.name,
+            networks=list(key.networks),
+            expires_at=instant(key.expires_at_us),
+        )
+        return row and ApiKey.of(row)
+
     async def insert_secret(self, digest: bytes, key: str) -> None:
         await self._sql.insert_secret(self._at, digest=digest, key=key)
 

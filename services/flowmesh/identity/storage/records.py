@@ -41,6 +41,12 @@ class Place:
     def id(self) -> str:
         return self.project or self.organization or self.company
 
+    def holds(self, level: Level, level_id: str) -> bool:
+        """Return whether a level is this place or above it; the installation is above none."""
+        if level is Level.INSTALLATION:
+            return self.level is level
+        return level_id == (self.company, self.organization, self.project)[level - 1]
+
 
 @dataclass(frozen=True, slots=True)
 class Company:

@@ -42,6 +42,25 @@ async def list_api_keys(backends: Backends, request: Request) -> Response:
     return json_response(answers.ApiKeyList(keys=keys, next_page_token=found.next_page_token))
 
 
+async def get_api_key(backends: Backends, request: Request) -> Response:
+    found = await backends.api_keys.GetApiKey(pb.GetApiKeyRequest(key_id=request.param("keyId")))
+    return json_response(answers.key_value(found.key))
+
+
+async def update_api_key(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.UpdateApiKeyRequest)
+    networks, expires = envelope.networks, envelope.expires_at
+    changed = await backends.api_keys.UpdateApiKey(
+        pb.UpdateApiKeyRequest(
+            key_id=request.param("keyId"),
+            name=envelope.name,
+            networks=None if networks is None else pb.Networks(values=networks),
+            expires_at_us=us_of("expiresAt", expires) if expires else 0,
+        )
+    )
+    return json_response(answers.key_value(changed.key))
+
+
 async def rotate_api_key(backends: Backends, request: Request) -> Response:
     envelope = await request.envelope(bodies.RotateApiKeyRequest)
     made = await backends.api_keys.RotateApiKey(
@@ -80,6 +99,27 @@ ROUTES = (
             summary="List the API keys of a project, newest first",
             query=PAGING,
             answers=(Answer(200, "Keys without secrets.", answers.ApiKeyList),),
+        ),
+    ),
+    Route(
+        "GET",
+        _KEY,
+        get_api_key,
+        Operation(
+            tag=ADMINISTER,
+            summary="Get an API key",
+            answers=(Answer(200, "Found, without its secret.", answers.ApiKeyValue),),
+        ),
+    ),
+    Route(
+        "PATCH",
+        _KEY,
+        update_api_key,
+        Operation(
+            tag=ADMINISTER,
+            summary="Change the name, the networks or the expiry of an API key",
+            body=Body(bodies.UpdateApiKeyRequest),
+            answers=(Answer(200, "The changed key.", answers.ApiKeyValue),),
         ),
     ),
     Route(

@@ -57,6 +57,14 @@ async def list_members(backends: Backends, request: Request) -> Response:
     return json_response(answers.MemberList(members=members, next_page_token=found.next_page_token))
 
 
+async def get_member(backends: Backends, request: Request) -> Response:
+    level, level_id = _place(request)
+    found = await backends.members.GetMember(
+        pb.GetMemberRequest(level=level, level_id=level_id, user_id=request.param("userId"))
+    )
+    return json_response(answers.member_value(found.member))
+
+
 async def set_member(backends: Backends, request: Request) -> Response:
     envelope = await request.envelope(bodies.RoleRequest)
     await backends.members.SetMember(_membership(request, envelope.role))
@@ -93,6 +101,13 @@ async def list_invitations(backends: Backends, request: Request) -> Response:
     )
     invitations = [answers.invitation_value(each) for each in found.invitations]
     return json_response(answers.InvitationList(invitations=invitations))
+
+
+async def get_invitation(backends: Backends, request: Request) -> Response:
+    found = await backends.members.GetInvitation(
+        pb.GetInvitationRequest(invitation_id=request.param("invitationId"))
+    )
+    return json_response(answers.invitation_value(found.invitation))
 
 
 async def delete_invitation(backends: Backends, request: Request) -> Response:
@@ -153,6 +168,17 @@ def _routes_of(level: _Level) -> Iterator[Route]:
         f"list{level.word}Members",
     )
     yield Route(
+        "GET",
+        f"{members}/{{userId}}",
+        get_member,
+        Operation(
+            tag=ADMINISTER,
+            summary=f"Get a member of {level.text}",
+            answers=(Answer(200, "The user with its nearest role.", answers.MemberValue),),
+        ),
+        f"get{level.word}Member",
+    )
+    yield Route(
         "PUT",
         f"{members}/{{userId}}",
         set_member,
@@ -210,6 +236,16 @@ def _switch(summary: str) -> Operation:
 
 ROUTES = (
     *(route for level in _LEVELS for route in _routes_of(level)),
+    Route(
+        "GET",
+        "/api/v1/invitations/{invitationId}",
+        get_invitation,
+        Operation(
+            tag=ADMINISTER,
+            summary="Get an invitation",
+            answers=(Answer(200, "Found, without its token.", answers.InvitationValue),),
+        ),
+    ),
     Route(
         "DELETE",
         "/api/v1/invitations/{invitationId}",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*flowmesh/api/identity/v1/key_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"\xee\x02\n\x06\x41piKey\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12#\n\nproject_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n\x04role\x18\x04 \x01(\tR\x04role\x12\x16\n\x06queues\x18\x05 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x06 \x03(\tR\ttaskTypes\x12\x1a\n\x08networks\x18\x07 \x03(\tR\x08networks\x12 \n\x0bpermissions\x18\x08 \x03(\tR\x0bpermissions\x12\"\n\rcreated_at_us\x18\t \x01(\x03R\x0b\x63reatedAtUs\x12\"\n\rexpires_at_us\x18\n \x01(\x03R\x0b\x65xpiresAtUs\x12%\n\x0flast_used_at_us\x18\x0b \x01(\x03R\x0clastUsedAtUs\x12\x1d\n\ncreated_by\x18\x0c \x01(\tR\tcreatedBy\"\xfb\x01\n\x13\x43reateApiKeyRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04role\x18\x03 \x01(\tR\x04role\x12\x16\n\x06queues\x18\x04 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x05 \x03(\tR\ttaskTypes\x12\x1a\n\x08networks\x18\x06 \x03(\tR\x08networks\x12 \n\x0bpermissions\x18\x07 \x03(\tR\x0bpermissions\x12\"\n\rexpires_at_us\x18\x08 \x01(\x03R\x0b\x65xpiresAtUs\"b\n\x14\x43reateApiKeyResponse\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.ApiKeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"u\n\x12ListApiKeysRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"s\n\x13ListApiKeysResponse\x12\x34\n\x04keys\x18\x01 \x03(\x0b\x32 .flowmesh.api.identity.v1.ApiKeyR\x04keys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"[\n\x13RotateApiKeyRequest\x12\x1b\n\x06key_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\rR\x05keyId\x12\'\n\x0foverlap_seconds\x18\x02 \x01(\x03R\x0eoverlapSeconds\"b\n\x14RotateApiKeyResponse\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.ApiKeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"2\n\x13\x44\x65leteApiKeyRequest\x12\x1b\n\x06key_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\rR\x05keyId\"\x16\n\x14\x44\x65leteApiKeyResponse2\xf3\x03\n\nKeyService\x12y\n\x0c\x43reateApiKey\x12-.flowmesh.api.identity.v1.CreateApiKeyRequest\x1a..flowmesh.api.identity.v1.CreateApiKeyResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12t\n\x0bListApiKeys\x12,.flowmesh.api.identity.v1.ListApiKeysRequest\x1a-.flowmesh.api.identity.v1.ListApiKeysResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x12y\n\x0cRotateApiKey\x12-.flowmesh.api.identity.v1.RotateApiKeyRequest\x1a..flowmesh.api.identity.v1.RotateApiKeyResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12y\n\x0c\x44\x65leteApiKey\x12-.flowmesh.api.identity.v1.DeleteApiKeyRequest\x1a..flowmesh.api.identity.v1.DeleteApiKeyResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*flowmesh/api/identity/v1/key_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"\xee\x02\n\x06\x41piKey\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12#\n\nproject_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n\x04role\x18\x04 \x01(\tR\x04role\x12\x16\n\x06queues\x18\x05 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x06 \x03(\tR\ttaskTypes\x12\x1a\n\x08networks\x18\x07 \x03(\tR\x08networks\x12 \n\x0bpermissions\x18\x08 \x03(\tR\x0bpermissions\x12\"\n\rcreated_at_us\x18\t \x01(\x03R\x0b\x63reatedAtUs\x12\"\n\rexpires_at_us\x18\n \x01(\x03R\x0b\x65xpiresAtUs\x12%\n\x0flast_used_at_us\x18\x0b \x01(\x03R\x0clastUsedAtUs\x12\x1d\n\ncreated_by\x18\x0c \x01(\tR\tcreatedBy\"\xfb\x01\n\x13\x43reateApiKeyRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04role\x18\x03 \x01(\tR\x04role\x12\x16\n\x06queues\x18\x04 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\x05 \x03(\tR\ttaskTypes\x12\x1a\n\x08networks\x18\x06 \x03(\tR\x08networks\x12 \n\x0bpermissions\x18\x07 \x03(\tR\x0bpermissions\x12\"\n\rexpires_at_us\x18\x08 \x01(\x03R\x0b\x65xpiresAtUs\"b\n\x14\x43reateApiKeyResponse\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.ApiKeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"u\n\x12ListApiKeysRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"s\n\x13ListApiKeysResponse\x12\x34\n\x04keys\x18\x01 \x03(\x0b\x32 .flowmesh.api.identity.v1.ApiKeyR\x04keys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"/\n\x10GetApiKeyRequest\x12\x1b\n\x06key_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\rR\x05keyId\"G\n\x11GetApiKeyResponse\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.ApiKeyR\x03key\"\xaa\x01\n\x13UpdateApiKeyRequest\x12\x1b\n\x06key_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\rR\x05keyId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12>\n\x08networks\x18\x03 \x01(\x0b\x32\".flowmesh.api.identity.v1.NetworksR\x08networks\x12\"\n\rexpires_at_us\x18\x04 \x01(\x03R\x0b\x65xpiresAtUs\"\"\n\x08Networks\x12\x16\n\x06values\x18\x01 \x03(\tR\x06values\"J\n\x14UpdateApiKeyResponse\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.ApiKeyR\x03key\"[\n\x13RotateApiKeyRequest\x12\x1b\n\x06key_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\rR\x05keyId\x12\'\n\x0foverlap_seconds\x18\x02 \x01(\x03R\x0eoverlapSeconds\"b\n\x14RotateApiKeyResponse\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.ApiKeyR\x03key\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"2\n\x13\x44\x65leteApiKeyRequest\x12\x1b\n\x06key_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\rR\x05keyId\"\x16\n\x14\x44\x65leteApiKeyResponse2\xde\x05\n\nKeyService\x12y\n\x0c\x43reateApiKey\x12-.flowmesh.api.identity.v1.CreateApiKeyRequest\x1a..flowmesh.api.identity.v1.CreateApiKeyResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12t\n\x0bListApiKeys\x12,.flowmesh.api.identity.v1.ListApiKeysRequest\x1a-.flowmesh.api.identity.v1.ListApiKeysResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x12n\n\tGetApiKey\x12*.flowmesh.api.identity.v1.GetApiKeyRequest\x1a+.flowmesh.api.identity.v1.GetApiKeyResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x12y\n\x0cUpdateApiKey\x12-.flowmesh.api.identity.v1.UpdateApiKeyRequest\x1a..flowmesh.api.identity.v1.UpdateApiKeyResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12y\n\x0cRotateApiKey\x12-.flowmesh.api.identity.v1.RotateApiKeyRequest\x1a..flowmesh.api.identity.v1.RotateApiKeyResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12y\n\x0c\x44\x65leteApiKey\x12-.flowmesh.api.identity.v1.DeleteApiKeyRequest\x1a..flowmesh.api.identity.v1.DeleteApiKeyResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['project_id']._serialized_options = b'\360\340\030\013'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['project_id']._serialized_options = b'\360\340\030\013'
+  _globals['_GETAPIKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
+  _globals['_GETAPIKEYREQUEST'].fields_by_name['key_id']._serialized_options = b'\360\340\030\r'
+  _globals['_UPDATEAPIKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
+  _globals['_UPDATEAPIKEYREQUEST'].fields_by_name['key_id']._serialized_options = b'\360\340\030\r'
   _globals['_ROTATEAPIKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
   _globals['_ROTATEAPIKEYREQUEST'].fields_by_name['key_id']._serialized_options = b'\360\340\030\r'
   _globals['_DELETEAPIKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
@@ -49,6 +53,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\352\340\030\006\010\007\020\001(\001'
   _globals['_KEYSERVICE'].methods_by_name['ListApiKeys']._loaded_options = None
   _globals['_KEYSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\352\340\030\004\010\007\020\001'
+  _globals['_KEYSERVICE'].methods_by_name['GetApiKey']._loaded_options = None
+  _globals['_KEYSERVICE'].methods_by_name['GetApiKey']._serialized_options = b'\352\340\030\004\010\007\020\001'
+  _globals['_KEYSERVICE'].methods_by_name['UpdateApiKey']._loaded_options = None
+  _globals['_KEYSERVICE'].methods_by_name['UpdateApiKey']._serialized_options = b'\352\340\030\006\010\007\020\001(\001'
   _globals['_KEYSERVICE'].methods_by_name['RotateApiKey']._loaded_options = None
   _globals['_KEYSERVICE'].methods_by_name['RotateApiKey']._serialized_options = b'\352\340\030\006\010\007\020\001(\001'
   _globals['_KEYSERVICE'].methods_by_name['DeleteApiKey']._loaded_options = None
@@ -63,14 +71,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAPIKEYSREQUEST']._serialized_end=949
   _globals['_LISTAPIKEYSRESPONSE']._serialized_start=951
   _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1066
-  _globals['_ROTATEAPIKEYREQUEST']._serialized_start=1068
-  _globals['_ROTATEAPIKEYREQUEST']._serialized_end=1159
-  _globals['_ROTATEAPIKEYRESPONSE']._serialized_start=1161
-  _globals['_ROTATEAPIKEYRESPONSE']._serialized_end=1259
-  _globals['_DELETEAPIKEYREQUEST']._serialized_start=1261
-  _globals['_DELETEAPIKEYREQUEST']._serialized_end=1311
-  _globals['_DELETEAPIKEYRESPONSE']._serialized_start=1313
-  _globals['_DELETEAPIKEYRESPONSE']._serialized_end=1335
-  _globals['_KEYSERVICE']._serialized_start=1338
-  _globals['_KEYSERVICE']._serialized_end=1837
+  _globals['_GETAPIKEYREQUEST']._serialized_start=1068
+  _globals['_GETAPIKEYREQUEST']._serialized_end=1115
+  _globals['_GETAPIKEYRESPONSE']._serialized_start=1117
+  _globals['_GETAPIKEYRESPONSE']._serialized_end=1188
+  _globals['_UPDATEAPIKEYREQUEST']._serialized_start=1191
+  _globals['_UPDATEAPIKEYREQUEST']._serialized_end=1361
+  _globals['_NETWORKS']._serialized_start=1363
+  _globals['_NETWORKS']._serialized_end=1397
+  _globals['_UPDATEAPIKEYRESPONSE']._serialized_start=1399
+  _globals['_UPDATEAPIKEYRESPONSE']._serialized_end=1473
+  _globals['_ROTATEAPIKEYREQUEST']._serialized_start=1475
+  _globals['_ROTATEAPIKEYREQUEST']._serialized_end=1566
+  _globals['_ROTATEAPIKEYRESPONSE']._serialized_start=1568
+  _globals['_ROTATEAPIKEYRESPONSE']._serialized_end=1666
+  _globals['_DELETEAPIKEYREQUEST']._serialized_start=1668
+  _globals['_DELETEAPIKEYREQUEST']._serialized_end=1718
+  _globals['_DELETEAPIKEYRESPONSE']._serialized_start=1720
+  _globals['_DELETEAPIKEYRESPONSE']._serialized_end=1742
+  _globals['_KEYSERVICE']._serialized_start=1745
+  _globals['_KEYSERVICE']._serialized_end=2479
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,16 @@ class KeyServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.ListApiKeysRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.ListApiKeysResponse.FromString,
                 _registered_method=True)
+        self.GetApiKey = channel.unary_unary(
+                '/flowmesh.api.identity.v1.KeyService/GetApiKey',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.GetApiKeyRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.GetApiKeyResponse.FromString,
+                _registered_method=True)
+        self.UpdateApiKey = channel.unary_unary(
+                '/flowmesh.api.identity.v1.KeyService/UpdateApiKey',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.UpdateApiKeyRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.UpdateApiKeyResponse.FromString,
+                _registered_method=True)
         self.RotateApiKey = channel.unary_unary(
                 '/flowmesh.api.identity.v1.KeyService/RotateApiKey',
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.RotateApiKeyRequest.SerializeToString,
@@ -80,6 +90,24 @@ class KeyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetApiKey(self, request, context):
+        """NOT_FOUND / API_KEY_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateApiKey(self, request, context):
+        """Changes the name, the networks or the expiry of a key; applies everywhere within a second. Role
+        and project of a key do not change.
+
+        NOT_FOUND / API_KEY_NOT_FOUND
+        INVALID_ARGUMENT / REQUEST_INVALID      a malformed network, an expiry in the past
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RotateApiKey(self, request, context):
         """Adds a second secret to a key; the former one remains valid for the overlap.
 
@@ -110,6 +138,16 @@ def add_KeyServiceServicer_to_server(servicer, server):
                     servicer.ListApiKeys,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.ListApiKeysRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.ListApiKeysResponse.SerializeToString,
+            ),
+            'GetApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetApiKey,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.GetApiKeyRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.GetApiKeyResponse.SerializeToString,
+            ),
+            'UpdateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateApiKey,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.UpdateApiKeyRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.UpdateApiKeyResponse.SerializeToString,
             ),
             'RotateApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateApiKey,
@@ -177,6 +215,60 @@ class KeyService:
             '/flowmesh.api.identity.v1.KeyService/ListApiKeys',
             flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.ListApiKeysRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.ListApiKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.KeyService/GetApiKey',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.GetApiKeyRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.GetApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.KeyService/UpdateApiKey',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.UpdateApiKeyRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_key__service__pb2.UpdateApiKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

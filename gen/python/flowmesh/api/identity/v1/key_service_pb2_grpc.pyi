@@ -44,6 +44,15 @@ class KeyServiceStub:
 
       NOT_FOUND / PROJECT_NOT_FOUND
     """
+    GetApiKey: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.GetApiKeyRequest, _key_service_pb2.GetApiKeyResponse]
+    """  NOT_FOUND / API_KEY_NOT_FOUND"""
+    UpdateApiKey: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.UpdateApiKeyRequest, _key_service_pb2.UpdateApiKeyResponse]
+    """Changes the name, the networks or the expiry of a key; applies everywhere within a second. Role
+    and project of a key do not change.
+
+      NOT_FOUND / API_KEY_NOT_FOUND
+      INVALID_ARGUMENT / REQUEST_INVALID      a malformed network, an expiry in the past
+    """
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.RotateApiKeyRequest, _key_service_pb2.RotateApiKeyResponse]
     """Adds a second secret to a key; the former one remains valid for the overlap.
 
@@ -70,6 +79,15 @@ class KeyServiceAsyncStub(KeyServiceStub):
     """Returns the keys of a project, newest first, without secrets.
 
       NOT_FOUND / PROJECT_NOT_FOUND
+    """
+    GetApiKey: _aio.UnaryUnaryMultiCallable[_key_service_pb2.GetApiKeyRequest, _key_service_pb2.GetApiKeyResponse]  # type: ignore[assignment]
+    """  NOT_FOUND / API_KEY_NOT_FOUND"""
+    UpdateApiKey: _aio.UnaryUnaryMultiCallable[_key_service_pb2.UpdateApiKeyRequest, _key_service_pb2.UpdateApiKeyResponse]  # type: ignore[assignment]
+    """Changes the name, the networks or the expiry of a key; applies everywhere within a second. Role
+    and project of a key do not change.
+
+      NOT_FOUND / API_KEY_NOT_FOUND
+      INVALID_ARGUMENT / REQUEST_INVALID      a malformed network, an expiry in the past
     """
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_key_service_pb2.RotateApiKeyRequest, _key_service_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
     """Adds a second secret to a key; the former one remains valid for the overlap.
@@ -106,6 +124,27 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the keys of a project, newest first, without secrets.
 
           NOT_FOUND / PROJECT_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def GetApiKey(
+        self,
+        request: _key_service_pb2.GetApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_service_pb2.GetApiKeyResponse, _abc.Awaitable[_key_service_pb2.GetApiKeyResponse]]:
+        """  NOT_FOUND / API_KEY_NOT_FOUND"""
+
+    @_abc_1.abstractmethod
+    def UpdateApiKey(
+        self,
+        request: _key_service_pb2.UpdateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_service_pb2.UpdateApiKeyResponse, _abc.Awaitable[_key_service_pb2.UpdateApiKeyResponse]]:
+        """Changes the name, the networks or the expiry of a key; applies everywhere within a second. Role
+        and project of a key do not change.
+
+          NOT_FOUND / API_KEY_NOT_FOUND
+          INVALID_ARGUMENT / REQUEST_INVALID      a malformed network, an expiry in the past
         """
 
     @_abc_1.abstractmethod

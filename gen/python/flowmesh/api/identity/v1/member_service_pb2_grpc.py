@@ -40,6 +40,11 @@ class MemberServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListMembersRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListMembersResponse.FromString,
                 _registered_method=True)
+        self.GetMember = channel.unary_unary(
+                '/flowmesh.api.identity.v1.MemberService/GetMember',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetMemberRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetMemberResponse.FromString,
+                _registered_method=True)
         self.SetMember = channel.unary_unary(
                 '/flowmesh.api.identity.v1.MemberService/SetMember',
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.SetMemberRequest.SerializeToString,
@@ -54,6 +59,11 @@ class MemberServiceStub:
                 '/flowmesh.api.identity.v1.MemberService/ListInvitations',
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListInvitationsRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListInvitationsResponse.FromString,
+                _registered_method=True)
+        self.GetInvitation = channel.unary_unary(
+                '/flowmesh.api.identity.v1.MemberService/GetInvitation',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetInvitationRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetInvitationResponse.FromString,
                 _registered_method=True)
         self.DeleteInvitation = channel.unary_unary(
                 '/flowmesh.api.identity.v1.MemberService/DeleteInvitation',
@@ -90,6 +100,15 @@ class MemberServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMember(self, request, context):
+        """Returns a user with its nearest role on the level or above it.
+
+        NOT_FOUND / USER_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetMember(self, request, context):
         """Sets the role of a user on a level; an empty role removes it.
 
@@ -112,6 +131,13 @@ class MemberServiceServicer:
 
     def ListInvitations(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInvitation(self, request, context):
+        """NOT_FOUND / INVITATION_NOT_FOUND
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -156,6 +182,11 @@ def add_MemberServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListMembersRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListMembersResponse.SerializeToString,
             ),
+            'GetMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMember,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetMemberRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetMemberResponse.SerializeToString,
+            ),
             'SetMember': grpc.unary_unary_rpc_method_handler(
                     servicer.SetMember,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.SetMemberRequest.FromString,
@@ -170,6 +201,11 @@ def add_MemberServiceServicer_to_server(servicer, server):
                     servicer.ListInvitations,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListInvitationsRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListInvitationsResponse.SerializeToString,
+            ),
+            'GetInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInvitation,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetInvitationRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetInvitationResponse.SerializeToString,
             ),
             'DeleteInvitation': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteInvitation,
@@ -220,6 +256,33 @@ class MemberService:
             '/flowmesh.api.identity.v1.MemberService/ListMembers',
             flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListMembersRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.MemberService/GetMember',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetMemberRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetMemberResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -301,6 +364,33 @@ class MemberService:
             '/flowmesh.api.identity.v1.MemberService/ListInvitations',
             flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListInvitationsRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.ListInvitationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.MemberService/GetInvitation',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetInvitationRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_member__service__pb2.GetInvitationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,11 @@ class MemberServiceStub:
 
       NOT_FOUND / COMPANY_NOT_FOUND, ORGANIZATION_NOT_FOUND or PROJECT_NOT_FOUND
     """
+    GetMember: _grpc.UnaryUnaryMultiCallable[_member_service_pb2.GetMemberRequest, _member_service_pb2.GetMemberResponse]
+    """Returns a user with its nearest role on the level or above it.
+
+      NOT_FOUND / USER_NOT_FOUND
+    """
     SetMember: _grpc.UnaryUnaryMultiCallable[_member_service_pb2.SetMemberRequest, _member_service_pb2.SetMemberResponse]
     """Sets the role of a user on a level; an empty role removes it.
 
@@ -51,6 +56,8 @@ class MemberServiceStub:
       PERMISSION_DENIED / ROLE_TOO_WIDE
     """
     ListInvitations: _grpc.UnaryUnaryMultiCallable[_member_service_pb2.ListInvitationsRequest, _member_service_pb2.ListInvitationsResponse]
+    GetInvitation: _grpc.UnaryUnaryMultiCallable[_member_service_pb2.GetInvitationRequest, _member_service_pb2.GetInvitationResponse]
+    """  NOT_FOUND / INVITATION_NOT_FOUND"""
     DeleteInvitation: _grpc.UnaryUnaryMultiCallable[_member_service_pb2.DeleteInvitationRequest, _member_service_pb2.DeleteInvitationResponse]
     """  NOT_FOUND / INVITATION_NOT_FOUND"""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_member_service_pb2.ListUsersRequest, _member_service_pb2.ListUsersResponse]
@@ -76,6 +83,11 @@ class MemberServiceAsyncStub(MemberServiceStub):
 
       NOT_FOUND / COMPANY_NOT_FOUND, ORGANIZATION_NOT_FOUND or PROJECT_NOT_FOUND
     """
+    GetMember: _aio.UnaryUnaryMultiCallable[_member_service_pb2.GetMemberRequest, _member_service_pb2.GetMemberResponse]  # type: ignore[assignment]
+    """Returns a user with its nearest role on the level or above it.
+
+      NOT_FOUND / USER_NOT_FOUND
+    """
     SetMember: _aio.UnaryUnaryMultiCallable[_member_service_pb2.SetMemberRequest, _member_service_pb2.SetMemberResponse]  # type: ignore[assignment]
     """Sets the role of a user on a level; an empty role removes it.
 
@@ -89,6 +101,8 @@ class MemberServiceAsyncStub(MemberServiceStub):
       PERMISSION_DENIED / ROLE_TOO_WIDE
     """
     ListInvitations: _aio.UnaryUnaryMultiCallable[_member_service_pb2.ListInvitationsRequest, _member_service_pb2.ListInvitationsResponse]  # type: ignore[assignment]
+    GetInvitation: _aio.UnaryUnaryMultiCallable[_member_service_pb2.GetInvitationRequest, _member_service_pb2.GetInvitationResponse]  # type: ignore[assignment]
+    """  NOT_FOUND / INVITATION_NOT_FOUND"""
     DeleteInvitation: _aio.UnaryUnaryMultiCallable[_member_service_pb2.DeleteInvitationRequest, _member_service_pb2.DeleteInvitationResponse]  # type: ignore[assignment]
     """  NOT_FOUND / INVITATION_NOT_FOUND"""
     ListUsers: _aio.UnaryUnaryMultiCallable[_member_service_pb2.ListUsersRequest, _member_service_pb2.ListUsersResponse]  # type: ignore[assignment]
@@ -116,6 +130,17 @@ class MemberServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the users with a role on the level, and on the levels above it, by email address.
 
           NOT_FOUND / COMPANY_NOT_FOUND, ORGANIZATION_NOT_FOUND or PROJECT_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def GetMember(
+        self,
+        request: _member_service_pb2.GetMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_service_pb2.GetMemberResponse, _abc.Awaitable[_member_service_pb2.GetMemberResponse]]:
+        """Returns a user with its nearest role on the level or above it.
+
+          NOT_FOUND / USER_NOT_FOUND
         """
 
     @_abc_1.abstractmethod
@@ -148,6 +173,14 @@ class MemberServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _member_service_pb2.ListInvitationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_member_service_pb2.ListInvitationsResponse, _abc.Awaitable[_member_service_pb2.ListInvitationsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetInvitation(
+        self,
+        request: _member_service_pb2.GetInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_service_pb2.GetInvitationResponse, _abc.Awaitable[_member_service_pb2.GetInvitationResponse]]:
+        """  NOT_FOUND / INVITATION_NOT_FOUND"""
 
     @_abc_1.abstractmethod
     def DeleteInvitation(
