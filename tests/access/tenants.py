@@ -98,7 +98,11 @@ async def tenant(closed: Closed, canary: str) -> Tenant:
             )
         )
     ).project
-    keys: dict[Role, Caller] = {Role.OWNER: await _owner(closed, company.id, canary)}
+    # API keys cannot be owners.
+    owner = await member(
+        closed, f"owner@{canary}.example", principal_pb2.LEVEL_COMPANY, company.id, Role.OWNER
+    )
+    keys: dict[Role, Caller] = {Role.OWNER: closed.caller(owner.tokens.access_token)}
     for role in (Role.VIEWER, Role.EDITOR, Role.ADMIN, Role.WORKER):
         keys[role] = await closed.key(project.id, role.value)
     made = Tenant(canary, project.namespace, keys)
@@ -114,19 +118,17 @@ async def tenant(closed: Closed, canary: str) -> Tenant:
     return made
 
 
-async def _owner(closed: Closed, company: str, canary: str) -> Caller:
-    """Register the owner of a company; API keys cannot be owners."""
+async def member(closed: Closed, email: str, level: int, id: str, role: Role) -> Any:
+    """Register a user with a role on a level; return the answer with the user and its tokens."""
     grant = principal_pb2.Grant(
-        level=principal_pb2.LEVEL_COMPANY, level_id=company, role=Role.OWNER.value
+        level=principal_pb2.Level.ValueType(level), level_id=id, role=role.value
     )
-    email = f"owner@{canary}.example"
     invited = await closed.owner.members.CreateInvitation(
         member_service_pb2.CreateInvitationRequest(email=email, grant=grant)
     )
-    registered = await closed.caller("").auth.Register(
+    return await closed.caller("").auth.Register(
         auth_service_pb2.RegisterRequest(email=email, password=PASSWORD, invitation=invited.token)
     )
-    return closed.caller(registered.tokens.access_token)
 
 
 async def _people(closed: Closed, tenant: Tenant) -> None:
@@ -135,21 +137,17 @@ async def _people(closed: Closed, tenant: Tenant) -> None:
     grant = principal_pb2.Grant(
         level=principal_pb2.LEVEL_PROJECT, level_id=project, role=Role.EDITOR.value
     )
-    members = closed.owner.members
-    invited = [
-        await members.CreateInvitation(
-            member_service_pb2.CreateInvitationRequest(
-                email=f"{name}@{tenant.canary}.example", grant=grant
-            )
+    invited = await closed.owner.members.CreateInvitation(
+        member_service_pb2.CreateInvitationRequest(
+            email=f"invited@{tenant.canary}.example", grant=grant
         )
-        for name in ("member", "invited")
-    ]
-    registered = await closed.caller("").auth.Register(
-        auth_service_pb2.RegisterRequest(
-            email=f"member@{tenant.canary}.example",
-            password=PASSWORD,
-            invitation=invited[0].token,
-        )
+    )
+    registered = await member(
+        closed,
+        f"member@{tenant.canary}.example",
+        principal_pb2.LEVEL_PROJECT,
+        project,
+        Role.EDITOR,
     )
     made = await closed.owner.keys.CreateApiKey(
         key_service_pb2.CreateApiKeyRequest(
@@ -157,7 +155,7 @@ async def _people(closed: Closed, tenant: Tenant) -> None:
         )
     )
     tenant.ids[IdKind.ID_KIND_USER] = registered.user.id
-    tenant.ids[IdKind.ID_KIND_INVITATION] = invited[1].invitation.id
+    tenant.ids[IdKind.ID_KIND_INVITATION] = invited.invitation.id
     tenant.ids[IdKind.ID_KIND_API_KEY] = made.key.id
 
 
