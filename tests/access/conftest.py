@@ -2,22 +2,37 @@
 
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.access.crossing import Pair
 from tests.access.tenants import tenant, twin
 from tests.features.closed import Closed, closed_suite
+from tests.features.collector import Collector, collecting
 
 _numbers = itertools.count(1)
 
 
+@dataclass(frozen=True)
+class Watched(Closed):
+    """A closed suite whose spans are collected."""
+
+    collector: Collector
+
+
 @pytest.fixture(scope="session")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
+async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
     folder: Path = tmp_path_factory.mktemp("closed")
-    async with closed_suite(folder) as made:
-        yield made
+    async with collecting() as collector:
+        spans: dict[str, Any] = {
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.address}",
+        }
+        async with closed_suite(folder, **spans) as made:
+            yield Watched(made.suite, made.owner, made.session, collector)
 
 
 @pytest.fixture(scope="module")

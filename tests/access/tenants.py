@@ -53,6 +53,11 @@ class Tenant:
         return self.keys[Role.ADMIN]
 
     @property
+    def private(self) -> str:
+        """Return a text that stands in inputs only: nothing but an answer to its tenant has it."""
+        return f"{self.canary}-input"
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Return the texts that no other tenant may see."""
         return (self.canary, *self.ids.values(), *self.names.values())
@@ -195,7 +200,7 @@ def definitions(tenant: Tenant) -> list[Json]:
         {"id": "ask", "approval": approval},
         {"id": "hook", "taskRef": "webhook.receive"},
         {"id": "pay", "wait": {"event": "paid", "correlate": "{{input.key}}"}},
-        {"id": "work", "taskRef": "toil", "input": {"secret": canary}},
+        {"id": "work", "taskRef": "toil", "input": {"secret": tenant.private}},
     ]
     found.append(_resource("Workflow", "waiting", tasks=tasks))
     return found
@@ -226,7 +231,7 @@ async def _executions(closed: Closed, tenant: Tenant) -> None:
             wait_ms=5_000 if workflow != "waiting" else 0,
             labels={"tenant": tenant.canary},
         )
-        request.input.data = json.dumps({"canary": tenant.canary, "key": key}).encode()
+        request.input.data = json.dumps({"canary": tenant.private, "key": key}).encode()
         started = await stub.StartExecution(request)
         tenant.ids[IdKind.ID_KIND_EXECUTION] = started.execution_id
         tenant.names[f"execution of {workflow}"] = started.execution_id
