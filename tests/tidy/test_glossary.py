@@ -14,9 +14,10 @@ _ORDINARY = """
     Action Analysis Api Appended Applied Ask Attach Auth Backlog Batch Begun Cache Call Cancel
     Canceled
     Catalog Compatibility Completed Conflict Continued Control Count Cron Deadline Debounced
-    Decided Delivered Dialect Difference Dispatched Ended Entry Erased Escalated Exception Extension
+    Decided Delivered Dialect Difference Dispatched Ended Erased Escalated Exception Extension
     Failed Fired Flow Follow Grant Graph Held Hello Input Joined Kept Keyed Kind Latency
-    Lifecycle Lost Mode Move Need On Origin Outcome Path Paused Pending Progress Provider Public
+    Lifecycle Lost Mode Move Need On Origin Outcome Path Paused Pending Progress Provider
+    Public
     Reached Received Record Recorded Records Ref Refused Report Requested Resource Resumed Retrying
     Reused Row Rule Scheduled Scope Service Skipped Started Stats Status Steered Suspended
     Terminated Turned Type Up Use Value Wait Waiting Watch Work

@@ -143,7 +143,6 @@ class Gateway:
             route, rules = served
             await self._access.admit_http(scope, public=route.public)
             request = Request(scope, match.params, receive)
-            await self._access.admit_http(scope, public=route.public)
             request.check(rules)
             failpoint("gateway.received")
             answer = await route.endpoint(self._backends, request)

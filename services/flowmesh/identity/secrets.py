@@ -23,6 +23,9 @@ from flowmesh.identity.storage.secrets import SecretStore
 _KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
+# Above every version, and the largest number of its column.
+NO_VERSION = 2**31 - 1
+
 
 class Secrets:
     """Stores values, and opens them for worker services."""
@@ -60,7 +63,7 @@ class Secrets:
         return [await self._value(sealer, namespace, name, version) for name, version in wanted]
 
     async def _value(self, sealer: Sealer | None, namespace: str, name: str, version: int) -> bytes:
-        found = await self._store.sealed(namespace, name, version)
+        found = await self._store.sealed(namespace, name, min(version, NO_VERSION))
         if found is None or sealer is None:
             raise _missing(namespace, f"{name}#{version}" if version else name)
         number, sealed = found

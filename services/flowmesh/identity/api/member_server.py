@@ -41,8 +41,9 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
         )
 
     async def GetMember(self, request: pb.GetMemberRequest, context: Any) -> pb.GetMemberResponse:
-        level = level_of(request.level)
-        found = await self._members.member(level, request.level_id, request.user_id)
+        found = await self._members.member(
+            level_of(request.level), request.level_id, request.user_id
+        )
         return pb.GetMemberResponse(member=member_message(found))
 
     async def SetMember(self, request: pb.SetMemberRequest, context: Any) -> pb.SetMemberResponse:

@@ -54,7 +54,7 @@ async def update_api_key(backends: Backends, request: Request) -> Response:
         pb.UpdateApiKeyRequest(
             key_id=request.param("keyId"),
             name=envelope.name,
-            networks=None if networks is None else pb.Networks(values=networks),
+            networks=None if networks is None else pb.UpdateApiKeyRequest.Networks(values=networks),
             expires_at_us=us_of("expiresAt", expires) if expires else 0,
         )
     )

@@ -152,9 +152,8 @@ def _place(request: Request) -> tuple[principal_pb2.Level.ValueType, str]:
     return principal_pb2.LEVEL_UNSPECIFIED, ""
 
 
-def _routes_of(level: _Level) -> Iterator[Route]:
+def _member_routes(level: _Level) -> Iterator[Route]:
     members = f"/api/v1{level.path}/members"
-    invitations = f"/api/v1{level.path}/invitations"
     yield Route(
         "GET",
         members,
@@ -203,6 +202,10 @@ def _routes_of(level: _Level) -> Iterator[Route]:
         ),
         f"remove{level.word}Member",
     )
+
+
+def _invitation_routes(level: _Level) -> Iterator[Route]:
+    invitations = f"/api/v1{level.path}/invitations"
     yield Route(
         "POST",
         invitations,
@@ -235,7 +238,8 @@ def _switch(summary: str) -> Operation:
 
 
 ROUTES = (
-    *(route for level in _LEVELS for route in _routes_of(level)),
+    *(route for level in _LEVELS for route in _member_routes(level)),
+    *(route for level in _LEVELS for route in _invitation_routes(level)),
     Route(
         "GET",
         "/api/v1/invitations/{invitationId}",

@@ -243,6 +243,26 @@ Global___GetApiKeyResponse: _TypeAlias = GetApiKeyResponse  # noqa: Y015
 class UpdateApiKeyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Networks(_message.Message):
+        """Networks that may use a key; none is any."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        VALUES_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+        def __init__(
+            self,
+            *,
+            values: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     KEY_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     NETWORKS_FIELD_NUMBER: _builtins.int
@@ -253,7 +273,7 @@ class UpdateApiKeyRequest(_message.Message):
     expires_at_us: _builtins.int
     """Unchanged if 0."""
     @_builtins.property
-    def networks(self) -> Global___Networks:
+    def networks(self) -> Global___UpdateApiKeyRequest.Networks:
         """Replaces the networks; they are unchanged without this message."""
 
     def __init__(
@@ -261,7 +281,7 @@ class UpdateApiKeyRequest(_message.Message):
         *,
         key_id: _builtins.str = ...,
         name: _builtins.str = ...,
-        networks: Global___Networks | None = ...,
+        networks: Global___UpdateApiKeyRequest.Networks | None = ...,
         expires_at_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["networks", b"networks"]  # noqa: Y015
@@ -271,28 +291,6 @@ class UpdateApiKeyRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateApiKeyRequest: _TypeAlias = UpdateApiKeyRequest  # noqa: Y015
-
-@_typing.final
-class Networks(_message.Message):
-    """Networks that may use a key; none is any."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VALUES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
-    def __init__(
-        self,
-        *,
-        values: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Networks: _TypeAlias = Networks  # noqa: Y015
 
 @_typing.final
 class UpdateApiKeyResponse(_message.Message):
