@@ -28,7 +28,7 @@ MANY = 2_000
 DELETED = 8
 MANY_RESULTS_WITHIN_S = 8.0
 HELLO = {"id": "hello", "name": "Hello", "steps": [{"id": "only", "name": "Only"}]}
-ALL = ["definition", "event", "gateway", "orchestrator-1", "orchestrator-2", "registry"]
+ALL = ["definition", "event", "gateway", "identity", "orchestrator-1", "orchestrator-2", "registry"]
 ALL += ["worker-1", "worker-2"]
 PUBLIC = {
     "flowmesh.api.definition.v1.DefinitionService",
@@ -45,6 +45,13 @@ PUBLIC = {
     "flowmesh.api.execution.v1.SearchService",
     "flowmesh.api.history.v1.HistoryService",
     "flowmesh.api.history.v1.InsightService",
+    "flowmesh.api.identity.v1.AuthService",
+    "flowmesh.api.identity.v1.FileService",
+    "flowmesh.api.identity.v1.KeyService",
+    "flowmesh.api.identity.v1.MemberService",
+    "flowmesh.api.identity.v1.QuotaService",
+    "flowmesh.api.identity.v1.SecretService",
+    "flowmesh.api.identity.v1.TenantService",
     "flowmesh.api.registry.v1.RegistryService",
     "flowmesh.api.worker.v1.WorkerService",
 }
@@ -117,7 +124,7 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clu
 
 
 async def test_every_process_has_its_own_health_and_metrics(cluster: Cluster) -> None:
-    """Each of the eight answers the six paths on its own port."""
+    """Each of the nine answers the six paths on its own port."""
     assert sorted(cluster.processes) == ALL
     for row in cluster.processes.values():
         for path in ("health", "healthz", "livez", "ready", "readyz", "metrics"):
