@@ -28,13 +28,21 @@ class LimitTables(Rows):
         return self._moved(self.limits.pop((namespace, kind, subject), None) is not None)
 
     def stop_dispatch(
-        self, *, namespace: str, workflow_id: str, actor: str, reason: str, what: str
+        self,
+        *,
+        namespace: str,
+        workflow_id: str,
+        refuses_starts: bool,
+        actor: str,
+        reason: str,
+        what: str,
     ) -> int:
         if (namespace, workflow_id) in self.stops:
             return 0
         self.stops[namespace, workflow_id] = {
             "namespace": namespace,
             "workflow_id": workflow_id,
+            "refuses_starts": refuses_starts,
             "actor": actor,
             "reason": reason,
             "stopped_at": self.now_us(),
