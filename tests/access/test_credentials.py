@@ -79,7 +79,7 @@ def _key_file(closed: Closed) -> Path:
 
 
 async def test_the_key_of_the_forge_is_the_right_one(forge: Forge) -> None:
-    """What follows is refused for what is changed, not for the signature."""
+    """The unchanged token is accepted, so the others are refused for their change alone."""
     assert (await forge.answer(forge.token(forge.valid))).code == "OK"
 
 

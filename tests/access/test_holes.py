@@ -94,7 +94,7 @@ async def test_each_drawn_hole_is_found(holed: Holed) -> None:
 
 @pytest.mark.parametrize("name", ["TenantService.GetProject", "MemberService.ListMembers"])
 async def test_a_hole_between_tenants_is_found(holed: Holed, name: str) -> None:
-    """Where the identity service decides itself: a foreign project must not be seen."""
+    """The identity service checks projects itself: a foreign project is not found."""
     method = BY_NAME[name]
     holed.hole.write_text("")
     assert await leaks(method, holed.pair, Role.ADMIN) == []

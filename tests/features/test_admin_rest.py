@@ -278,7 +278,7 @@ async def test_users_of_a_company_are_listed_and_disabled(closed: Closed) -> Non
 
 @pytest.mark.feature("S1-113")
 async def test_an_invitation_is_withdrawn(closed: Closed) -> None:
-    """It is listed without its token; afterwards its token registers nobody."""
+    """It is listed without its token; after its deletion the token is refused."""
     path = "/companies/co_default/invitations"
     body = {"email": "invited@example.com", "role": "viewer"}
     made = await done(closed.owner, "POST", path, body)
@@ -337,7 +337,7 @@ async def test_a_bad_slug_is_refused_on_every_level(closed: Closed, slug: str) -
 
 @pytest.mark.parametrize("depth", [4, 10_000])
 async def test_there_are_three_levels(closed: Closed, depth: int) -> None:
-    """A path of more levels is no route, whatever its depth."""
+    """A path with more levels is no route, at any depth."""
     path = "/companies/co_default" + "/organizations/org_default" * depth
     status, answer = await closed.owner.rest("GET", f"/api/v1{path}")
     assert status in (404, 414, 431, 400), answer

@@ -256,7 +256,7 @@ async def test_listed_origins_may_read_responses(closed: Closed) -> None:
     [FOREIGN, "null", "https://ui.example.com.evil.example", "http://ui.example.com", f"{UI}:444"],
 )
 async def test_other_origins_may_not_read_responses(closed: Closed, origin: str) -> None:
-    """Neither a look-alike nor another scheme or port, whatever `*` of the other list permits."""
+    """A look-alike, another scheme or port is refused, also beside a `*` in the other list."""
     asked = {"access-control-request-method": "POST", "origin": origin}
     for method, headers in (("OPTIONS", asked), ("GET", {"origin": origin})):
         answer = await sent(closed, method, "/api/v1/companies", headers=headers)

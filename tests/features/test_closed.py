@@ -120,7 +120,7 @@ async def test_a_wrong_password_delays_and_tells_nothing(closed: Closed) -> None
     """An unknown user has the same answer; after five failures the next attempt waits."""
     anyone = closed.caller("")
     messages = set()
-    for email in ("nobody@example.com", "someone@example.com"):
+    for email in ("unknown@example.com", "missing@example.com"):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await anyone.auth.Login(auth_service_pb2.LoginRequest(email=email, password="x" * 12))
         messages.add((refused.value.code(), refused.value.details()))

@@ -149,7 +149,7 @@ async def test_a_disabled_user_cannot_refresh(closed: Closed) -> None:
 
 
 async def test_a_new_password_ends_the_other_sessions(closed: Closed) -> None:
-    """The session that changed it goes on; the former password is wrong."""
+    """The session of the change remains valid; the former password is refused."""
     opened = await registered(closed, "changer@example.com")
     anyone, caller = closed.caller(""), closed.caller(opened["accessToken"])
     login = {"email": "changer@example.com", "password": PASSWORD}
@@ -210,7 +210,7 @@ async def test_a_malformed_login_is_no_login(closed: Closed, body: Any) -> None:
 
 
 async def test_look_alike_addresses_are_other_users(closed: Closed) -> None:
-    """A Cyrillic letter, a full-width one and a combining accent log nobody in."""
+    """A Cyrillic letter, a full-width one and a combining accent are refused at login."""
     for email in ("\u043ewner@example.com", "\uff4fwner@example.com", "o\u0301wner@example.com"):
         body = {"email": email, "password": PASSWORD}
         assert await refused(closed.caller(""), "login", body) == INVALID

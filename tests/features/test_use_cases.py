@@ -73,7 +73,7 @@ def copied(name: str, folder: Path) -> Path:
 
 @pytest.fixture
 def use(suite: Suite, tmp_path: Path) -> Use:
-    """Run an example as its README says; its first command goes on running inside the block."""
+    """Run an example as its README says; its first command keeps running inside the block."""
 
     @asynccontextmanager
     async def running(name: str) -> AsyncIterator[Example]:

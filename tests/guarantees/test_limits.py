@@ -65,7 +65,9 @@ async def test_a_limit_holds_over_owners_and_their_deaths(cluster: Cluster) -> N
         for name in ORCHESTRATORS:
             count = len(seen)
             await done(
-                "it goes on", partial(lambda n: len(seen) > n + 10, count), within_s=PATIENCE_S
+                "the stream continues",
+                partial(lambda n: len(seen) > n + 10, count),
+                within_s=PATIENCE_S,
             )
             cluster.send(name)
             await there(cluster, name)

@@ -239,6 +239,7 @@ def _unprivileged(program: Path) -> RunAs:
         closed = any(not parent.stat().st_mode & stat.S_IXOTH for parent in program.parents)
         return RunAs(uid=account.pw_uid, gid=account.pw_gid, read_anywhere=closed)
     raise EmbeddedError(
-        'PostgreSQL does not run as root, and there is no account "nobody" for it;'
+        "PostgreSQL does not run as root, and this machine has none of the accounts"
+        f" {', '.join(ACCOUNTS)} to run it;"
         " start as an ordinary user, or pass --postgres ADDRESS"
     )

@@ -79,7 +79,7 @@ async def test_a_revocation_forgets_the_principal_and_the_session() -> None:
         identity, time = Identity(), Time()
         authenticator = made(identity, time)
         await authenticator.caller(BEARER, "")
-        authenticator.revoke(["someone-else"])
+        authenticator.revoke(["usr_other"])
         await authenticator.caller(BEARER, "")
         assert len(identity.asked) == 1
         authenticator.revoke([gone])

@@ -129,7 +129,7 @@ def test_the_actor_is_the_caller() -> None:
 
 
 def test_an_admin_acts_for_others() -> None:
-    """What it states is kept, and its own name where it states none."""
+    """A stated actor is kept; without one, the actor is the admin."""
     start = rule(f"{EXECUTIONS}/StartExecution")
     request = execution_service_pb2.StartExecutionRequest(
         namespace="a", actor="bob", permissions=["payments"]
