@@ -21,7 +21,8 @@ READING = [
     method
     for method in TRIED
     if method.name.split(".")[1].startswith(("Get", "List"))
-    and method.name != "LimitService.ListQueues"
+    # Their counts follow the executions of the tenant some seconds late.
+    and method.name not in ("LimitService.ListQueues", "QuotaService.GetQuota")
 ]
 ROLES = (Role.VIEWER, Role.ADMIN, Role.OWNER)
 

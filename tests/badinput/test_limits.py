@@ -132,6 +132,24 @@ ELSEWHERE = {
     "overlap of the secrets of an API key": (
         "tests/unit/identity/test_bounds.py::test_the_overlap_of_secrets_is_bounded"
     ),
+    "workspace file": (
+        "tests/features/test_files.py::test_64_mib_are_stored_and_one_byte_more_is_not"
+    ),
+    "path of a workspace file": "tests/features/test_files.py::test_a_hostile_path_is_refused",
+    "segment of the path of a workspace file": (
+        "tests/features/test_files.py::test_a_hostile_path_is_refused"
+    ),
+    "value of a quota": "tests/unit/identity/test_bounds.py::test_quotas_are_bounded",
+    "hours of a usage report": (
+        "tests/features/test_quotas.py::test_usage_counts_executions_per_hour"
+    ),
+    "value of a secret": "tests/unit/identity/test_bounds.py::test_secrets_are_bounded",
+    "secrets of a namespace": "tests/unit/identity/test_bounds.py::test_secrets_are_bounded",
+    "secrets of a task": "tests/unit/identity/test_bounds.py::test_secrets_are_bounded",
+    "credential of a client": (
+        "tests/unit/sdk/test_credentials.py"
+        "::test_a_malformed_credential_is_refused_without_naming_it"
+    ),
     "delay after failed logins": (
         "tests/unit/identity/test_bounds.py::test_failed_logins_are_delayed_ever_longer"
     ),

@@ -120,6 +120,14 @@ PAGED = [
 ]
 
 
+# The tenant that every installation has.
+TENANT = {
+    "company_id": "co_default",
+    "organization_id": "org_default",
+    "project_id": "prj_default",
+}
+
+
 async def known(victim: Suite, path: str) -> str:
     """The name of a task or, where changes are listed, of a workflow."""
     if path.endswith("/ListChanges"):
@@ -137,7 +145,9 @@ async def test_page_tokens_that_were_not_issued_are_refused(
 ) -> None:
     """PAGE_TOKEN_INVALID for any other token; the largest page is a page."""
     make = message_factory.GetMessageClass(METHODS[path].input_type)
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = {
+        name: value for name, value in TENANT.items() if name in make.DESCRIPTOR.fields_by_name
+    }
     if "workflow_id" in make.DESCRIPTOR.fields_by_name:
         about["workflow_id"] = await victim.define(workflow({"id": "a"}))
     elif "name" in make.DESCRIPTOR.fields_by_name:

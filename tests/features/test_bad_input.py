@@ -200,18 +200,35 @@ async def test_a_remote_reference_is_never_fetched(suite: Suite) -> None:
     assert connected == []
 
 
-def routes_with_ids(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Method and path of every operation that names a thing, with a thing nobody has."""
+def least(schema: dict[str, Any], described: dict[str, Any]) -> Any:
+    """Return the least value that a schema accepts."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return least(described["components"]["schemas"][name], described)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema.get("type") == "object":
+        required = schema.get("required", ())
+        return {name: least(schema["properties"][name], described) for name in required}
+    return {"string": "a", "integer": 1, "boolean": True, "array": []}.get(
+        str(schema.get("type", "")), {}
+    )
+
+
+def routes_with_ids(described: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Method, path and body of every operation with an id, with an id of no object."""
     values = {"version": "1", "digest": "0" * 64}
     for path, operations in described["paths"].items():
-        for method in operations:
+        for method, operation in operations.items():
             names = re.findall(r"\{(\w+)\}", path)
             # Putting a resource makes it.
             if names and method != "put":
                 filled = path
                 for name in names:
                     filled = filled.replace(f"{{{name}}}", values.get(name, NOBODY))
-                yield method.upper(), filled
+                content = operation.get("requestBody", {}).get("content", {})
+                schema = content.get("application/json", {}).get("schema", {})
+                yield method.upper(), filled, least(schema, described)
 
 
 async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
@@ -219,7 +236,7 @@ async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
     described = (await suite.get("/openapi.json")).json
     routes = list(routes_with_ids(described))
     assert len(routes) >= 20
-    for method, path in routes:
+    for method, path, example in routes:
         if path.startswith(("/api/v1/archive/", "/approve/")):
             continue  # there is none here, or it is no link, which are other refusals
         if path.endswith("/ws"):
@@ -227,7 +244,7 @@ async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
                 await suite.websocket(path)
             assert failed.value.status == 404
             continue
-        body: Any = {"name": "poke"} if path.endswith((":signal", ":instantiate")) else {}
+        body: Any = {"name": "poke"} if path.endswith((":signal", ":instantiate")) else example
         if path.endswith(":decide"):
             body = {"by": "ann", "approved": True}
         elif path.endswith(":link"):

@@ -7,7 +7,13 @@ from flowmesh.testing.suite import Suite
 
 NAMESPACE = {"Flowmesh-Namespace": "examples"}
 # The names that the examples have.
-NAMES = {"name": "hello", "workflowId": "hello"}
+NAMES = {
+    "name": "hello",
+    "workflowId": "hello",
+    "companyId": "co_default",
+    "organizationId": "org_default",
+    "projectId": "prj_default",
+}
 
 
 def examples(described: Any) -> Iterator[tuple[str, str, Any]]:

@@ -17,7 +17,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.identity.v1 import auth_service_pb2
 from flowmesh.certificates import Authority, Request, issue
 from flowmesh.errors import WrongState
-from flowmesh.runtime.access import IDENTITY
+from flowmesh.runtime.names import IDENTITY
 from flowmesh.sdk import Client, TaskContext, Tls, Worker, Workflow
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until

@@ -26,7 +26,6 @@ from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.http_guard import HttpGuard, guard_of
 from flowmesh.runtime.settings import Settings
 
-IDENTITY = "identity"
 CLOSED = "closed"
 # The subject of revocations, below the prefix of the bus.
 REVOCATIONS = "identity.revocations"

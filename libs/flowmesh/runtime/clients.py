@@ -9,6 +9,7 @@ from flowmesh.errors import Unavailable
 from flowmesh.rpc import Channel, Handlers, Identify, LocalTarget, RemoteTarget, Target
 from flowmesh.rpc.remote import Security
 from flowmesh.runtime.directory import LOCAL, Directory
+from flowmesh.runtime.names import REGISTRY
 
 # The wait of a call for an instance of its service.
 APPEAR_TIMEOUT_S = 2.0
@@ -16,9 +17,6 @@ APPEAR_TIMEOUT_S = 2.0
 LOCAL_TIMEOUT_S = 10.0
 TARGETS_MAX = 512
 RETRY_AFTER_MS = 1_000
-# The services that every process calls for discovery, and that external callers reach.
-REGISTRY = "registry"
-GATEWAY = "gateway"
 
 
 class Clients:

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from flowmesh.runtime.clients import GATEWAY
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.loop import Loop
+from flowmesh.runtime.names import GATEWAY
 from flowmesh.runtime.settings import Settings
 from flowmesh.telemetry import Metrics, Spans, TelemetryMissing, endpoint_of, open_export
 from flowmesh.telemetry.otlp_metrics import MetricsExport

@@ -18,9 +18,9 @@ from flowmesh.bus import Bus
 from flowmesh.cache import open_cache
 from flowmesh.rpc import Handlers
 from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
-from flowmesh.runtime.access import IDENTITY, OpenAccess, access_of
+from flowmesh.runtime.access import OpenAccess, access_of
 from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.clients import GATEWAY, REGISTRY, Clients
+from flowmesh.runtime.clients import Clients
 from flowmesh.runtime.clock import Clock
 from flowmesh.runtime.collector import tune_collector
 from flowmesh.runtime.cors import Cors
@@ -31,6 +31,7 @@ from flowmesh.runtime.http import HttpServer, listen
 from flowmesh.runtime.http_guard import guard_of
 from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.membership import CORE_TYPE, Membership
+from flowmesh.runtime.names import GATEWAY, IDENTITY, REGISTRY
 from flowmesh.runtime.runtime import Runtime
 from flowmesh.runtime.server import GrpcServer, Port
 from flowmesh.runtime.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any
 from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.datadir import DataDir
 from flowmesh.runtime import Settings
-from flowmesh.runtime.clients import GATEWAY
+from flowmesh.runtime.names import GATEWAY
 from flowmesh.runtime.settings import ENV_PREFIX
 from flowmesh.suite.probe import is_ready
 

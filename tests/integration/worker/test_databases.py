@@ -281,7 +281,8 @@ async def test_a_silent_database_blocks_no_task_beyond_its_timeout(
     server = await asyncio.start_server(between, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     file = tmp_path / "databases.toml"
-    address = f"postgresql://flowmesh@127.0.0.1:{port}{urlsplit(database).path}"
+    parts = urlsplit(database)
+    address = f"postgresql://flowmesh:{parts.password}@127.0.0.1:{port}{parts.path}"
     file.write_text(connection(address, functions=["pg_sleep"], connections=1))
     async with server, Connections.read(str(file)) as connections, asyncio.timeout(10):
         run = runner(connections)

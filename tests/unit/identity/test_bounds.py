@@ -1,6 +1,6 @@
 """Bounds of the input of the identity service."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from flowmesh.identity.api_keys import check_key, check_overlap
 from flowmesh.identity.attempts import Attempts
 from flowmesh.identity.credentials.passwords import check_password
 from flowmesh.identity.secrets import check_refs, check_room, check_secret
-from flowmesh.identity.storage.records import ApiKey
+from flowmesh.identity.storage.records import ApiKey, Quota
 from flowmesh.identity.tenants import check_names
+from flowmesh.identity.workspace.quotas import check_quota
 
 KEY = ApiKey("key_1", "prj_1", "ci", Role.EDITOR, (), (), (), (), "usr_1", 0, 0, 0)
 
@@ -117,3 +118,12 @@ def test_secrets_are_bounded() -> None:
     refused("SECRET_INVALID", check_room, limits.SECRETS_MAX)
     check_refs(limits.SECRET_REFS_MAX)
     refused("SECRET_INVALID", check_refs, limits.SECRET_REFS_MAX + 1)
+
+
+def test_quotas_are_bounded() -> None:
+    """Each bound of a quota has the same maximum."""
+    unlimited = Quota(**dict.fromkeys((field.name for field in fields(Quota)), 0))
+    for field in fields(Quota):
+        check_quota(replace(unlimited, **{field.name: limits.QUOTA_MAX}))
+        above = replace(unlimited, **{field.name: limits.QUOTA_MAX + 1})
+        assert field.name in refused("REQUEST_INVALID", check_quota, above).message

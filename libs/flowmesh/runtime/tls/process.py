@@ -14,8 +14,8 @@ from flowmesh.certificates import (
     service_of,
 )
 from flowmesh.certificates.names import AuthContext
-from flowmesh.runtime.clients import GATEWAY
 from flowmesh.runtime.errors import StartError
+from flowmesh.runtime.names import GATEWAY
 from flowmesh.runtime.settings import Settings
 from flowmesh.runtime.tls.credentials import HttpsContext, ServiceChannels, server_credentials
 from flowmesh.runtime.tls.renewal import CertificateLoop

@@ -11,7 +11,6 @@ from flowmesh.api.identity.v1 import (
     quota_service_pb2,
     tenant_service_pb2,
 )
-from flowmesh.errors import Invalid
 from flowmesh.identity.accounts import TokenPair
 from flowmesh.identity.limits import PAGE_SIZE, PAGE_SIZE_MAX
 from flowmesh.identity.storage.records import (
@@ -27,6 +26,7 @@ from flowmesh.identity.storage.records import (
     StoredFile,
     User,
 )
+from flowmesh.rpc.requests import check_enum_values
 
 
 def company_message(company: Company) -> tenant_service_pb2.Company:
@@ -149,9 +149,6 @@ def page_size(asked: int) -> int:
 
 
 def level_of(value: int) -> Level:
-    """Return a level by its number; raise REQUEST_INVALID for another number."""
-    try:
-        return Level(value)
-    except ValueError:
-        text = f"{value} is no level; 0 is the installation, 1 to 3 company to project"
-        raise Invalid("REQUEST_INVALID", text) from None
+    """Return a level by its number; raise ENUM_UNKNOWN for another number."""
+    check_enum_values((value,), principal_pb2.Level, "level")
+    return Level(value)

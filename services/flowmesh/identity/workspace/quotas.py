@@ -59,9 +59,7 @@ class Quotas:
 
     async def set(self, project: str, quota: Quota) -> None:
         await self._permissions.project(project, MANAGE)
-        for name, value in asdict(quota).items():
-            if value > QUOTA_MAX:
-                raise _wrong(f"quota.{name}", f"{name} is above {QUOTA_MAX:,}; 0 is unlimited")
+        check_quota(quota)
         await self._store.set(project, quota, caller().id)
         await self._announcements.changed()
 
@@ -128,6 +126,13 @@ def merged(stored: list[Usage], latest: list[Usage]) -> list[Usage]:
 def _day_back(now_us: int) -> int:
     """Return the begin of the hour 23 hours before this one."""
     return now_us - now_us % HOUR_US - DAY_US + HOUR_US
+
+
+def check_quota(quota: Quota) -> None:
+    """Raise REQUEST_INVALID if a bound of the quota is too large."""
+    for name, value in asdict(quota).items():
+        if value > QUOTA_MAX:
+            raise _wrong(f"quota.{name}", f"{name} is above {QUOTA_MAX:,}; 0 is unlimited")
 
 
 def _wrong(field: str, message: str) -> Invalid:

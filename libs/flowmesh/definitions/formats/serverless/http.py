@@ -160,10 +160,12 @@ def _policy(context: TaskContext, holder: Reader) -> Reader | None:
     named = holder.raw("authentication")
     if named is None:
         return None
-    policy = holder.object("authentication") if isinstance(named, dict) else None
-    name = policy.raw("use") if policy is not None else named
-    if name is None:
-        return policy
+    name = named
+    if isinstance(named, dict):
+        policy = holder.object("authentication")
+        if "use" not in named:
+            return policy
+        name = policy.raw("use")
     known = context.compiler.use.authentications
     if not isinstance(name, str) or not isinstance(known.raw(name), dict):
         message = f"use.authentications has no {str(name)[:64]!r}"
