@@ -15,7 +15,7 @@ import pytest
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as executions
 from flowmesh.rpc.limits import HANDSHAKE_TIMEOUT_MS, PUBLIC_STREAMS_MAX
-from flowmesh.runtime.http_protocol import HEAD_BYTES_MAX, HEAD_S
+from flowmesh.runtime.http.protocol import HEAD_BYTES_MAX, HEAD_S
 from flowmesh.testing.polling import allowed_s, pause
 from flowmesh.testing.suite import Suite, raw_channel
 from tests.badinput import frames

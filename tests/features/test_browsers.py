@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from flowmesh.gateway.routes import ROUTES, SOCKETS
-from flowmesh.runtime.cors import REQUEST_HEADERS
+from flowmesh.runtime.http.cors import REQUEST_HEADERS
 from tests.features.closed import PASSWORD, Closed, closed_suite
 
 AUTH = "/api/v1/auth"

@@ -23,7 +23,7 @@ from flowmesh.bus import Bus, Message
 from flowmesh.errors import Forbidden, Invalid, Unauthenticated
 from flowmesh.rpc import Channel
 from flowmesh.runtime.errors import StartError
-from flowmesh.runtime.http_guard import HttpGuard, guard_of
+from flowmesh.runtime.http.guard import HttpGuard, guard_of
 from flowmesh.runtime.settings import Settings
 
 CLOSED = "closed"

@@ -23,12 +23,12 @@ from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.clients import Clients
 from flowmesh.runtime.clock import Clock
 from flowmesh.runtime.collector import tune_collector
-from flowmesh.runtime.cors import Cors
 from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.exporting import TelemetryExport, measure_disk
-from flowmesh.runtime.http import HttpServer, listen
-from flowmesh.runtime.http_guard import guard_of
+from flowmesh.runtime.http.cors import Cors
+from flowmesh.runtime.http.guard import guard_of
+from flowmesh.runtime.http.server import HttpServer, listen
 from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.membership import CORE_TYPE, Membership
 from flowmesh.runtime.names import GATEWAY, IDENTITY, REGISTRY

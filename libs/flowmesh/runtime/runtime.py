@@ -11,7 +11,7 @@ import structlog
 
 from flowmesh.rpc import channel_to, forwarding_handlers
 from flowmesh.runtime.access import HttpAccess, OpenAccess
-from flowmesh.runtime.http import ASGI3
+from flowmesh.runtime.http.server import ASGI3
 from flowmesh.runtime.loop import Loop
 from flowmesh.storage import open_database
 

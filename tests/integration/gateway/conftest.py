@@ -30,7 +30,7 @@ from flowmesh.rpc.channel import channel_to
 from flowmesh.runtime import Clock, Runtime
 from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.http import HttpServer, listen
+from flowmesh.runtime.http.server import HttpServer, listen
 from flowmesh.telemetry import Metrics, Spans
 from tests.integration.gateway.description import Description
 from tests.integration.gateway.standin import (

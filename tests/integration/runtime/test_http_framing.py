@@ -11,7 +11,7 @@ import pytest
 
 from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.http import HttpServer, Receive, Scope, Send, answer, listen
+from flowmesh.runtime.http.server import HttpServer, Receive, Scope, Send, answer, listen
 from flowmesh.telemetry import Metrics
 
 ANSWERED_S = 10.0

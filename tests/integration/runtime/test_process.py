@@ -14,7 +14,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from flowmesh.errors import Unavailable
 from flowmesh.runtime import Endpoint, Loop, Process, Runtime, Settings, StartError
-from flowmesh.runtime.http import answer
+from flowmesh.runtime.http.server import answer
 from flowmesh.runtime.process import ServiceRun
 from flowmesh.testing.reflection import reflected_services
 

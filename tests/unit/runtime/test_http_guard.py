@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from flowmesh.runtime import Settings
-from flowmesh.runtime.http_guard import guard_of
+from flowmesh.runtime.http.guard import guard_of
 
 
 def reason(settings: Settings, host: str, origin: str | None = None) -> str:

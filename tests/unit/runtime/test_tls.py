@@ -29,7 +29,7 @@ from flowmesh.rpc import Handlers, RemoteTarget, channel_to
 from flowmesh.runtime import StartError
 from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.http import HttpServer, listen
+from flowmesh.runtime.http.server import HttpServer, listen
 from flowmesh.runtime.server import GrpcServer, Port
 from flowmesh.runtime.settings import Settings
 from flowmesh.runtime.tls.credentials import ServiceChannels

@@ -15,7 +15,7 @@ from flowmesh.orchestrator.operations import control
 from flowmesh.orchestrator.storage import payloads
 from flowmesh.registry import instances
 from flowmesh.rpc import limits as rpc
-from flowmesh.runtime import http
+from flowmesh.runtime.http import server
 from flowmesh.sdk import limits as sdk
 from flowmesh.suite.limits.limit import Limit
 from flowmesh.worker import limits as worker
@@ -55,7 +55,7 @@ CALLS = (
     ),
     Limit(
         "HTTP connections",
-        http.CONNECTIONS_MAX,
+        server.CONNECTIONS_MAX,
         "connections",
         "",
         "gateway",

@@ -13,9 +13,9 @@ import uvicorn
 from flowmesh.errors import FlowmeshError, Unauthenticated
 from flowmesh.runtime.access import HttpAccess
 from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.cors import Cors
-from flowmesh.runtime.http_guard import HttpGuard
-from flowmesh.runtime.http_protocol import CERTIFIED, BoundedProtocol, problem
+from flowmesh.runtime.http.cors import Cors
+from flowmesh.runtime.http.guard import HttpGuard
+from flowmesh.runtime.http.protocol import CERTIFIED, BoundedProtocol, problem
 from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
 
 Scope = MutableMapping[str, Any]

@@ -1,0 +1,1 @@
+"""The HTTP port of a process: server, framing, guards against browsers, and CORS."""
