@@ -173,11 +173,13 @@ format: $(TOOLS) ## put the sources into the form that `make check` asks for
 gen: $(TOOLS) ## generate gen/ from protos/
 	bash tools/gen.sh build/gen
 	rm -rf gen/python/flowmesh && cp -r build/gen/flowmesh gen/python/
+	bash tools/gen-sdks.sh write
 
 verify: $(TOOLS) ## prove that gen/ is what protos/ say
 	@bash tools/gen.sh build/gen
 	diff -rq -x __pycache__ build/gen gen/python \
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
+	bash tools/gen-sdks.sh verify
 
 # On the compiled core, as the images have it; without a C compiler on the sources.
 CORE := FLOWMESH_CORE=pure $(BIN)/python -m tools.compile || echo 'measuring the sources'

@@ -42,6 +42,7 @@ def test_no_path_of_one_machine() -> None:
 def test_locks_hold_hashes_and_no_address() -> None:
     """Where packages come from is the installer's setting, not ours."""
     locks = [name for name in sources.tracked() if name.endswith(".lock")]
+    locks = [name for name in locks if not name.endswith("Cargo.lock")]
     assert len(locks) >= 6
     for name in locks:
         text = sources.text(name)
@@ -51,6 +52,16 @@ def test_locks_hold_hashes_and_no_address() -> None:
         pinned = [line for line in text.splitlines() if line and line[0] not in " #"]
         assert [line for line in pinned if "==" not in line] == []
         assert text.count("==") <= text.count("--hash=sha256:")
+
+
+def test_locks_of_rust_hold_checksums_and_no_registry_but_the_default() -> None:
+    """Cargo writes the identity of its default registry for each package; it is no mirror."""
+    locks = [name for name in sources.tracked() if name.endswith("Cargo.lock")]
+    assert locks
+    for name in locks:
+        text = sources.text(name)
+        default = 'source = "registry+https://github.com/rust-lang/crates.io-index"'
+        assert text.count("://") == text.count(default) == text.count("checksum = ")
 
 
 def test_no_test_is_skipped_or_mocked() -> None:

@@ -1,0 +1,33 @@
+"""The contracts generated for other languages have the public services, and no others."""
+
+import re
+
+import pytest
+
+from tests.tidy import sources
+from tools import public_services
+
+SERVICES = {
+    "gen/go/": r'ServiceName: "([\w.]+)"',
+    "gen/typescript/src/": r"@generated from service ([\w.]+)",
+    "gen/rust/src/": r'"/([\w.]+Service)/\w+"',
+}
+
+
+@pytest.mark.parametrize("folder", SERVICES)
+def test_generated_contracts_have_the_public_services(folder: str) -> None:
+    """The list of the gateway decides; internal services stay inside."""
+    found = {
+        service
+        for name in sources.tracked()
+        if name.startswith(folder)
+        for service in re.findall(SERVICES[folder], sources.text(name))
+    }
+    assert found == set(public_services.names())
+
+
+def test_lock_files_name_no_registry() -> None:
+    """A lock file of npm has hashes, and no address of the machine that wrote it."""
+    locks = [name for name in sources.tracked() if name.endswith("package-lock.json")]
+    assert locks
+    assert [name for name in locks if '"resolved"' in sources.text(name)] == []
