@@ -27,6 +27,7 @@ PENDING_BYTES_MAX = 32 * 1024 * 1024
 PUBLISH_TIMEOUT_S = 5.0
 FLUSH_TIMEOUT_S = 2.0
 CLOSE_TIMEOUT_S = 1.0
+CANCEL_AGAIN_S = 0.1
 PING_INTERVAL_S = 20
 # The time for which a repeated publish is detected.
 DUPLICATE_WINDOW_S = 120
@@ -100,8 +101,7 @@ class Bus:
         self._closed = True
         self._closing = True
         if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+            await _cancel(self._connecting)
         if not self._started:
             return
         with contextlib.suppress(*FAILURES):
@@ -356,3 +356,11 @@ def _unavailable() -> Unavailable:
     return Unavailable(
         "SERVICE_UNAVAILABLE", "no response from the message bus; try again", retry_after_ms=500
     )
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    """End a task; the library drops a cancellation that meets certain moments of an attempt."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(task, return_exceptions=True)
