@@ -17,6 +17,8 @@ from flowmesh.errors import Unauthenticated
 
 AUTHORIZATION = "authorization"
 _BEARER = "bearer "
+# In place of a session; no session has this id.
+_ABSENT = "absent"
 KNOWN_MAX = 10_000
 # A verified credential is asked for again after this time, and sooner while the bus is silent.
 KEPT_S = 30.0
@@ -42,6 +44,10 @@ class Resolver(Protocol):
 
     async def principal(self, principal_id: str, session: str) -> Principal:
         """Return a principal with its permissions now; raise Unauthenticated if it is gone."""
+        ...
+
+    async def absent(self, principal_id: str) -> Principal:
+        """Return a principal that has no session, as `principal` does."""
         ...
 
 
@@ -122,6 +128,15 @@ class Authenticator:
             asked = self._now()
             principal = await self._resolver.authenticate(credential, address)
             known = self._keep(key, principal, asked)
+        return known.principal
+
+    async def absent(self, principal_id: str) -> Principal:
+        """Return a principal that is not logged in, with its permissions now."""
+        key = (principal_id, _ABSENT)
+        known = self._fresh(key)
+        if known is None:
+            asked = self._now()
+            known = self._keep(key, await self._resolver.absent(principal_id), asked)
         return known.principal
 
     def revoke(self, ids: Iterable[str]) -> None:

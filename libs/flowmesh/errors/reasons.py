@@ -170,6 +170,7 @@ REASONS = table_of(
     Reason("SERVICE_CERTIFICATE_REQUIRED", tree.Unauthenticated, "The token of a service came over a connection without the certificate of a service."),
     Reason("CLIENT_CERTIFICATE_REQUIRED", tree.Unauthenticated, "The HTTP port wants a certificate of its client; FLOWMESH_TLS_CLIENT_CA names the authorities."),
     Reason("ROLE_REQUIRED", tree.Forbidden, "The role of the caller does not permit the method; the message names the roles that do."),
+    Reason("TRIGGER_NOT_PERMITTED", tree.Forbidden, "The principal that applied the workflow may not start it now, so its triggers may not either."),
     Reason("SERVICES_ONLY", tree.Forbidden, "The method is for services of the suite only."),
     Reason("NAMESPACE_NOT_FOUND", tree.NotFound, "No such namespace, or none that the caller may see."),
     Reason("CREDENTIAL_MALFORMED", tree.Invalid, "The credential of a client is empty, too long, or holds spaces or line breaks; or there are two."),

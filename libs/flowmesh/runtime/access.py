@@ -60,6 +60,13 @@ class IdentityResolver:
 
     async def principal(self, principal_id: str, session: str) -> Principal:
         request = pb.GetPrincipalRequest(principal_id=principal_id, session_id=session)
+        return await self._principal(request)
+
+    async def absent(self, principal_id: str) -> Principal:
+        request = pb.GetPrincipalRequest(principal_id=principal_id, without_session=True)
+        return await self._principal(request)
+
+    async def _principal(self, request: pb.GetPrincipalRequest) -> Principal:
         with acting_as(None):
             answer = await self._stub().GetPrincipal(request)
         return principal_of(answer.principal)
@@ -108,6 +115,10 @@ class ProcessAccess:
     def metadata(self, principal: Principal | None) -> tuple[tuple[str, str], ...]:
         """Return the metadata with which calls to other processes prove their sender."""
         return ((METADATA_KEY, self._tokens.token(principal)),)
+
+    async def absent(self, principal_id: str) -> Principal:
+        """Return a principal with its permissions now; raise Unauthenticated if it is gone."""
+        return await self._authenticator.absent(principal_id)
 
     async def listen(self, bus: Bus, prefix: str) -> None:
         """Subscribe to the revocations on the bus."""

@@ -155,7 +155,7 @@ class DefinitionCatalog:
 
     async def _notify(self, namespace: str, applied: list[Applied], checked: Checked) -> None:
         """Notify orchestrators of changed names, in every namespace that uses them."""
-        changed = sorted({resource.name for resource in applied if resource.created})
+        changed = sorted({each.name for each in applied if each.created or each.granted})
         await self._notices.changed(namespace, changed)
         if changed:
             for other in sorted({user[0] for user in checked.affected} - {namespace}):

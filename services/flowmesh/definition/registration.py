@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from flowmesh.access import current
 from flowmesh.definition.audit import change_to
 from flowmesh.definition.checks.checking import Checked, refs_of
 from flowmesh.definition.checks.compiled import CompilationCache
@@ -80,14 +81,18 @@ async def write(
         if workflows_max and new:
             await _check_quota(change, new, workflows_max)
         applied, triggers = [], []
+        caller = current()
+        applied_by = caller.id if caller else ""
         for read in reading.resources:
-            newest = locked.of(read)
+            newest, granted = locked.of(read), False
             if newest.digest != read.digest:
                 await change.add_change(await change_to(change, read, newest), author)
                 version = newest.version + 1
                 await _write(change, compiled, namespace, read, version, checked, locked)
                 if isinstance(read.resource, Workflow):
-                    triggers.append(triggers_of(namespace, read.resource, version))
+                    triggers.append(triggers_of(namespace, read.resource, version, applied_by))
+            elif isinstance(read.resource, Workflow) and applied_by:
+                granted = await change.trigger_grants.take_over(read.name, applied_by)
             applied.append(
                 Applied(
                     read.kind,
@@ -95,6 +100,7 @@ async def write(
                     newest.version + (newest.digest != read.digest),
                     read.digest,
                     created=newest.digest != read.digest,
+                    granted=granted,
                 )
             )
         await change.set_triggers(triggers)

@@ -16,13 +16,16 @@ PAGE_SIZE: Final = 100
 _LIST: Final = "workflow-triggers"
 
 
-def triggers_of(namespace: str, workflow: Workflow, version: int) -> trigger_pb2.WorkflowTriggers:
+def triggers_of(
+    namespace: str, workflow: Workflow, version: int, applied_by: str
+) -> trigger_pb2.WorkflowTriggers:
     """Return the triggers of a version that becomes the newest."""
     return trigger_pb2.WorkflowTriggers(
         namespace=namespace,
         workflow_id=workflow.id,
         version=version,
         live=True,
+        applied_by=applied_by,
         triggers=[trigger_message(trigger) for trigger in workflow.triggers],
     )
 

@@ -12,6 +12,9 @@ from flowmesh.identity.storage.records import ApiKey, Level
 from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.identity.storage.users import UserStore
 
+# The ids of API keys begin with it.
+KEY = "key_"
+
 
 class Principals:
     """Resolves credentials for every service of the installation."""
@@ -40,14 +43,26 @@ class Principals:
 
     async def of_id(self, principal_id: str, session: str) -> principal_pb2.Principal:
         """Return a principal that was authenticated before."""
-        if principal_id.startswith("key_"):
-            found = await self._keys.live(principal_id)
-            if found is None:
-                raise _invalid("the API key is deleted or expired")
-            return await self._key_principal(*found)
+        if principal_id.startswith(KEY):
+            return await self._of_live_key(principal_id)
         if await self._sessions.user_of(session) != principal_id:
             raise _invalid("the session has ended; log in again")
         return await self._user_principal(principal_id, session)
+
+    async def absent(self, principal_id: str) -> principal_pb2.Principal:
+        """Return an API key, or a user without a session."""
+        if principal_id.startswith(KEY):
+            return await self._of_live_key(principal_id)
+        user = await self._users.user(principal_id)
+        if user is None or user.disabled:
+            raise _invalid("the user is unknown or disabled")
+        return await self._user_principal(principal_id, "")
+
+    async def _of_live_key(self, key_id: str) -> principal_pb2.Principal:
+        found = await self._keys.live(key_id)
+        if found is None:
+            raise _invalid("the API key is deleted or expired")
+        return await self._key_principal(*found)
 
     async def _of_key(self, credential: str, address: str) -> principal_pb2.Principal:
         text = api_keys.parsed(credential)

@@ -78,6 +78,7 @@ class Process:
         self.store = TriggerStore(pool)
         stub: Any = orchestrator
         self.loop = FiringLoop(
+            rights=None,
             store=self.store,
             executions=stub,
             metrics=EventMetrics(Metrics()),

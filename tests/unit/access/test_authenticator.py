@@ -30,6 +30,9 @@ class Identity:
         self.asked.append(f"{principal_id} {session}")
         return Principal(id=principal_id, kind="user", name="ada", session=session)
 
+    async def absent(self, principal_id: str) -> Principal:
+        return await self.principal(principal_id, "")
+
 
 @dataclass
 class Time:

@@ -31,6 +31,9 @@ class Identity:
     async def principal(self, principal_id: str, session: str) -> Principal:
         return PRINCIPAL
 
+    async def absent(self, principal_id: str) -> Principal:
+        return PRINCIPAL
+
 
 @pytest.mark.feature("S3-129")
 @pytest.mark.parametrize("sender", ["caller", "service"])

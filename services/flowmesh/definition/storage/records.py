@@ -83,13 +83,17 @@ class ReferredTask:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One resource of an Apply; `created` is False if the same content was already stored."""
+    """One resource of an Apply; `created` is False if the same content was already stored.
+
+    `granted` is True if its triggers run with the permissions of another principal from now on.
+    """
 
     kind: str
     name: str
     version: int
     digest: str
     created: bool
+    granted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from flowmesh.definition.storage.records import (
     WorkflowVersion,
 )
 from flowmesh.definition.storage.rows import dependent_of, label_of, ref_columns
+from flowmesh.definition.storage.trigger_grants import TriggerGrants
 from flowmesh.definition.storage.workflow_count import WorkflowCount
 from flowmesh.definitions import TaskRef
 from flowmesh.errors import Conflict
@@ -31,6 +32,7 @@ class Transaction:
         self._connection = connection
         self._namespace = namespace
         self.workflow_count = WorkflowCount(sql, connection, namespace)
+        self.trigger_grants = TriggerGrants(sql, connection, namespace)
 
     async def claim(self, request: Request) -> Any:
         """Claim the request id, or return the answer of the earlier call with this id."""

@@ -5,23 +5,24 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 -- Workflows with triggers; the others need no deletion.
 select distinct namespace, workflow from triggers;
 
--- name: update-source(namespace, workflow, version, live)$
--- True if this version is newer than the stored one; the row is then locked.
-insert into trigger_sources (namespace, workflow, version, live)
-values (:namespace, :workflow, :version, :live)
+-- name: update-source(namespace, workflow, version, live, grants)$
+-- True if this version or its grant is newer than the stored one; the row is then locked.
+insert into trigger_sources (namespace, workflow, version, live, grants)
+values (:namespace, :workflow, :version, :live, :grants)
 on conflict (namespace, workflow) do update
-set version = excluded.version, live = excluded.live
-where (excluded.version, not excluded.live) > (trigger_sources.version, not trigger_sources.live)
+set version = excluded.version, live = excluded.live, grants = excluded.grants
+where (excluded.version, not excluded.live, excluded.grants)
+    > (trigger_sources.version, not trigger_sources.live, trigger_sources.grants)
 returning true;
 
--- name: update-trigger(namespace, workflow, id, kind, version, body, hook, next_us)!
+-- name: update-trigger(namespace, workflow, id, kind, version, body, hook, next_us, applied_by)!
 -- The statistics and the pause of a trigger outlive its versions. An unchanged schedule keeps
 -- its next instant, even an overdue one.
-insert into triggers (namespace, workflow, id, kind, version, body, hook, next_us)
-values (:namespace, :workflow, :id, :kind, :version, :body, :hook, :next_us)
+insert into triggers (namespace, workflow, id, kind, version, body, hook, next_us, applied_by)
+values (:namespace, :workflow, :id, :kind, :version, :body, :hook, :next_us, :applied_by)
 on conflict (namespace, workflow, id) do update
 set kind = excluded.kind, version = excluded.version, body = excluded.body,
-    hook = excluded.hook,
+    hook = excluded.hook, applied_by = excluded.applied_by,
     next_us = case
         when triggers.body = excluded.body then triggers.next_us else excluded.next_us
     end;
@@ -161,6 +162,9 @@ order by at_us, source, id;
 
 -- name: trigger(namespace, workflow, id)^
 select * from triggers where namespace = :namespace and workflow = :workflow and id = :id;
+
+-- name: applied-by(namespace, workflow, id)$
+select applied_by from triggers where namespace = :namespace and workflow = :workflow and id = :id;
 
 -- name: trigger-of-hook(namespace, hook)^
 select * from triggers where namespace = :namespace and hook = :hook

@@ -14,10 +14,12 @@ from flowmesh.event.triggers.causes import Causes
 from flowmesh.event.triggers.firing import FiringLoop
 from flowmesh.event.triggers.listeners import ListenerLoop
 from flowmesh.event.triggers.published import LifecycleTriggers, Publisher, TriggerCache
+from flowmesh.event.triggers.rights import Rights
 from flowmesh.event.triggers.server import TriggerServer
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
 from flowmesh.runtime import Clock, Loop, Runtime
+from flowmesh.runtime.access import ProcessAccess
 
 EVENT = "event"
 FORGET_EVERY_S = 3_600.0
@@ -82,7 +84,13 @@ class TriggerMaintenanceLoop(Loop):
 async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMetrics) -> Triggers:
     """Create the components. Events from now on are not missed."""
     executions = runtime.stub(ExecutionServiceStub, ORCHESTRATOR)
-    firing = FiringLoop(store=store, executions=executions, metrics=metrics, log=runtime.log)
+    firing = FiringLoop(
+        store=store,
+        executions=executions,
+        rights=_rights(runtime, store),
+        metrics=metrics,
+        log=runtime.log,
+    )
     trigger_cache = TriggerCache()
     lifecycle = LifecycleTriggers(
         store=store, trigger_cache=trigger_cache, on_firing=firing.notify, log=runtime.log
@@ -140,6 +148,14 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
         executions=executions,
     )
     return Triggers(lifecycle, publisher, server)
+
+
+def _rights(runtime: Runtime, store: TriggerStore) -> Rights | None:
+    """Return the check of starts; None in an open installation."""
+    access = runtime.access
+    if not isinstance(access, ProcessAccess):
+        return None
+    return Rights(store=store, principal=access.absent)
 
 
 def _new_id() -> str:

@@ -17,6 +17,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable, WrongState
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.triggers.rights import Rights
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
 from flowmesh.failpoints import failpoint
@@ -54,11 +55,14 @@ class FiringLoop(Loop):
         *,
         store: TriggerStore,
         executions: "ExecutionServiceAsyncStub",
+        rights: Rights | None,
         metrics: EventMetrics,
         log: FilteringBoundLogger,
     ) -> None:
         self._store = store
         self._executions = executions
+        # None in an open installation.
+        self._rights = rights
         self._metrics = metrics
         self._log = log
         self._running: set[asyncio.Task[None]] = set()
@@ -152,6 +156,8 @@ class FiringLoop(Loop):
             request_id=firing.id,
             actor=f"trigger:{firing.trigger}",
         )
+        if self._rights is not None:
+            await self._rights.check(firing, request)
         response = await self._executions.StartExecution(request, timeout=START_TIMEOUT_S)
         if firing.signal:
             signal = pb.SignalExecutionRequest(

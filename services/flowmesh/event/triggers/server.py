@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from flowmesh.access import acting_as
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.event.v1 import trigger_service_pb2_grpc as rpc
@@ -122,9 +123,12 @@ class TriggerServer(rpc.TriggerServiceServicer):
         headers: dict[str, str] = {}
         for header in request.headers:
             headers.setdefault(header.name, header.value)
-        if request.token:
-            return await self._hooks.resume(request.token, headers, request.body)
-        return await self._hooks.start(namespace_of(request), request.hook, headers, request.body)
+        # The URL and the signature are the credential of a call.
+        with acting_as(None):
+            if request.token:
+                return await self._hooks.resume(request.token, headers, request.body)
+            namespace = namespace_of(request)
+            return await self._hooks.start(namespace, request.hook, headers, request.body)
 
     async def ListHooks(self, request: pb.ListHooksRequest, context: Any) -> pb.ListHooksResponse:
         execution_id = valid_id(request.execution_id, "execution_id")

@@ -123,6 +123,13 @@ class TriggerStore:
         )
         return row
 
+    async def applied_by(self, firing: Firing) -> str:
+        """Return the principal that applied the workflow of a trigger; empty for none."""
+        found: str | None = await self._sql.applied_by(
+            self._pool, namespace=firing.namespace, workflow=firing.workflow, id=firing.trigger
+        )
+        return found or ""
+
     async def trigger_of_hook(self, namespace: str, hook: str) -> Row | None:
         row: Row | None = await self._sql.trigger_of_hook(
             self._pool, namespace=namespace, hook=hook
@@ -232,7 +239,7 @@ class TriggerChange:
         return now
 
     async def update_source(self, found: trigger_pb2.WorkflowTriggers) -> bool:
-        """Return whether this version is newer than the stored one."""
+        """Return whether this version or its grant is newer than the stored one."""
         return bool(
             await self._sql.update_source(
                 self._connection,
@@ -240,6 +247,7 @@ class TriggerChange:
                 workflow=found.workflow_id,
                 version=found.version,
                 live=found.live,
+                grants=found.grants,
             )
         )
 
@@ -259,6 +267,7 @@ class TriggerChange:
             body=trigger.SerializeToString(deterministic=True),
             hook=trigger.webhook.hook,
             next_us=next_us,
+            applied_by=found.applied_by,
         )
 
     async def delete_removed(self, found: trigger_pb2.WorkflowTriggers) -> None:

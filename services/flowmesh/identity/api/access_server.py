@@ -22,5 +22,8 @@ class AccessServer(access_service_pb2_grpc.AccessServiceServicer):
     async def GetPrincipal(
         self, request: pb.GetPrincipalRequest, context: Any
     ) -> pb.GetPrincipalResponse:
-        found = await self._principals.of_id(request.principal_id, request.session_id)
+        if request.without_session:
+            found = await self._principals.absent(request.principal_id)
+        else:
+            found = await self._principals.of_id(request.principal_id, request.session_id)
         return pb.GetPrincipalResponse(principal=found)

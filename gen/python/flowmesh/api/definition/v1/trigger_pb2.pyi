@@ -255,11 +255,19 @@ class WorkflowTriggers(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     LIVE_FIELD_NUMBER: _builtins.int
     TRIGGERS_FIELD_NUMBER: _builtins.int
+    APPLIED_BY_FIELD_NUMBER: _builtins.int
+    GRANTS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
     live: _builtins.bool
     """False if the workflow is deleted."""
+    applied_by: _builtins.str
+    """Principal that applied the workflow last; the triggers run with its permissions. Empty if the
+    installation was open.
+    """
+    grants: _builtins.int
+    """Counts the principals that applied this version one after the other."""
     @_builtins.property
     def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trigger]: ...
     def __init__(
@@ -270,10 +278,12 @@ class WorkflowTriggers(_message.Message):
         version: _builtins.int = ...,
         live: _builtins.bool = ...,
         triggers: _abc.Iterable[Global___Trigger] | None = ...,
+        applied_by: _builtins.str = ...,
+        grants: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["live", b"live", "namespace", b"namespace", "triggers", b"triggers", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_by", b"applied_by", "grants", b"grants", "live", b"live", "namespace", b"namespace", "triggers", b"triggers", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

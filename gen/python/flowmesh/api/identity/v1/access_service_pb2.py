@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.identity.v1 import principal_pb2 as flowmesh_dot_api_dot_identity_dot_v1_dot_principal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/identity/v1/access_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/identity/v1/principal.proto\"O\n\x13\x41uthenticateRequest\x12\x1e\n\ncredential\x18\x01 \x01(\tR\ncredential\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"Y\n\x14\x41uthenticateResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal\"c\n\x13GetPrincipalRequest\x12\'\n\x0cprincipal_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0cR\x0bprincipalId\x12#\n\nsession_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x0fR\tsessionId\"Y\n\x14GetPrincipalResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal2\x81\x02\n\rAccessService\x12w\n\x0c\x41uthenticate\x12-.flowmesh.api.identity.v1.AuthenticateRequest\x1a..flowmesh.api.identity.v1.AuthenticateResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12w\n\x0cGetPrincipal\x12-.flowmesh.api.identity.v1.GetPrincipalRequest\x1a..flowmesh.api.identity.v1.GetPrincipalResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/identity/v1/access_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/identity/v1/principal.proto\"O\n\x13\x41uthenticateRequest\x12\x1e\n\ncredential\x18\x01 \x01(\tR\ncredential\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"Y\n\x14\x41uthenticateResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal\"\x8c\x01\n\x13GetPrincipalRequest\x12\'\n\x0cprincipal_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0cR\x0bprincipalId\x12#\n\nsession_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x0fR\tsessionId\x12\'\n\x0fwithout_session\x18\x03 \x01(\x08R\x0ewithoutSession\"Y\n\x14GetPrincipalResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal2\x81\x02\n\rAccessService\x12w\n\x0c\x41uthenticate\x12-.flowmesh.api.identity.v1.AuthenticateRequest\x1a..flowmesh.api.identity.v1.AuthenticateResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12w\n\x0cGetPrincipal\x12-.flowmesh.api.identity.v1.GetPrincipalRequest\x1a..flowmesh.api.identity.v1.GetPrincipalResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,10 +46,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHENTICATEREQUEST']._serialized_end=233
   _globals['_AUTHENTICATERESPONSE']._serialized_start=235
   _globals['_AUTHENTICATERESPONSE']._serialized_end=324
-  _globals['_GETPRINCIPALREQUEST']._serialized_start=326
-  _globals['_GETPRINCIPALREQUEST']._serialized_end=425
-  _globals['_GETPRINCIPALRESPONSE']._serialized_start=427
-  _globals['_GETPRINCIPALRESPONSE']._serialized_end=516
-  _globals['_ACCESSSERVICE']._serialized_start=519
-  _globals['_ACCESSSERVICE']._serialized_end=776
+  _globals['_GETPRINCIPALREQUEST']._serialized_start=327
+  _globals['_GETPRINCIPALREQUEST']._serialized_end=467
+  _globals['_GETPRINCIPALRESPONSE']._serialized_start=469
+  _globals['_GETPRINCIPALRESPONSE']._serialized_end=558
+  _globals['_ACCESSSERVICE']._serialized_start=561
+  _globals['_ACCESSSERVICE']._serialized_end=818
 # @@protoc_insertion_point(module_scope)

@@ -67,17 +67,21 @@ class GetPrincipalRequest(_message.Message):
 
     PRINCIPAL_ID_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
+    WITHOUT_SESSION_FIELD_NUMBER: _builtins.int
     principal_id: _builtins.str
     session_id: _builtins.str
+    without_session: _builtins.bool
+    """Returns a user without a session, as triggers run with the permissions of a user."""
     def __init__(
         self,
         *,
         principal_id: _builtins.str = ...,
         session_id: _builtins.str = ...,
+        without_session: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal_id", b"principal_id", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal_id", b"principal_id", "session_id", b"session_id", "without_session", b"without_session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
