@@ -33,6 +33,7 @@ from tests.features.closed import Caller, Closed
 
 pytestmark = [pytest.mark.feature("S1-112", "S3-129")]
 GET_ME = BY_NAME["AuthService.GetMe"]
+AUTH = GET_ME.rule.service
 HOUR_S = 3_600
 Claims = dict[str, Any]
 # Changes of the claims of a valid token.
@@ -149,14 +150,14 @@ async def test_a_token_between_services_is_no_access_token(closed: Closed, forge
     """A valid one in `authorization` is refused, over gRPC and REST."""
     tokens = ServiceTokens(key=read_key_file(_key_file(closed)).services, service="gateway")
     principal = Principal(id=forge.valid["sub"], kind="user", name="", session=forge.valid["sid"])
-    for token in (tokens.token(None), tokens.token(principal)):
+    for token in (tokens.token(None, AUTH), tokens.token(principal, AUTH)):
         assert (await forge.answer(token)).reason == "CREDENTIALS_INVALID"
         assert (await closed.caller(token).rest("GET", "/api/v1/auth/me"))[0] == 401
 
 
 @pytest.mark.feature("S3-131")
 async def test_a_forged_or_old_service_token_is_refused(closed: Closed, pair: Pair) -> None:
-    """One of another key, one that is replayed after its minute, and text; REST knows none."""
+    """One of another key, one after its minute, one for another service, and text; REST: none."""
     keys = read_key_file(_key_file(closed))
     old = ServiceTokens(
         key=keys.services, service="gateway", now=lambda: time.time() - LIFETIME_S - 1
@@ -168,12 +169,15 @@ async def test_a_forged_or_old_service_token_is_refused(closed: Closed, pair: Pa
         algorithm="EdDSA",
     )
     method = BY_NAME["AccessService.GetPrincipal"]
-    for token in (old.token(None), foreign.token(None), access, "text", ""):
+    called = method.rule.service
+    valid = ServiceTokens(key=keys.services, service="gateway")
+    forged = (old.token(None, called), foreign.token(None, called), valid.token(None, AUTH))
+    for token in (*forged, access, "text", ""):
         caller = _Stating(pair.caller.admin, ((METADATA_KEY, token),))
         answer = await call(caller, method, sample(method, pair.other))
         assert answer.code in ("UNAUTHENTICATED", "PERMISSION_DENIED"), answer
-    valid = ServiceTokens(key=keys.services, service="gateway").token(None)
-    status, _ = await closed.caller("").rest("GET", "/api/v1/executions", flowmesh_principal=valid)
+    token = valid.token(None, BY_NAME["ExecutionService.ListExecutions"].rule.service)
+    status, _ = await closed.caller("").rest("GET", "/api/v1/executions", flowmesh_principal=token)
     assert status == 401
 
 

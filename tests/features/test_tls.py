@@ -21,6 +21,7 @@ from flowmesh.runtime.names import IDENTITY
 from flowmesh.sdk import Client, TaskContext, Tls, Worker, Workflow
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until
+from tests.access.contracts import METHODS
 from tests.features.closed import PASSWORD, Caller, Closed, closed_suite
 from tests.features.commands import command
 from tests.features.test_closed import WORKFLOW
@@ -96,14 +97,18 @@ async def test_processes_behind_the_gateway_refuse_clients_without_a_certificate
                     await channel.unary_unary(
                         "/flowmesh.api.identity.v1.AuthService/GetMe",
                         request_serializer=type(request).SerializeToString,
-                    )(request, timeout=3, metadata=service_token(closed))
+                    )(request, timeout=3, metadata=service_token(closed, "AuthService"))
                 assert refused.value.code() is grpc.StatusCode.UNAVAILABLE, row["name"]
 
 
-def service_token(closed: Closed) -> tuple[tuple[str, str], ...]:
+def service_token(
+    closed: Closed, called: str = "ExecutionService", service: str = IDENTITY
+) -> tuple[tuple[str, str], ...]:
     """The token that a thief of the key file could make."""
     keys = read_key_file(Path(closed.suite.environment["FLOWMESH_KEY_FILE"]))
-    return ((METADATA_KEY, ServiceTokens(key=keys.services, service=IDENTITY).token(None)),)
+    audience = next(each.rule.service for each in METHODS if each.name.startswith(f"{called}."))
+    token = ServiceTokens(key=keys.services, service=service).token(None, audience)
+    return ((METADATA_KEY, token),)
 
 
 @pytest.mark.feature("S3-131", "S4-62")
@@ -116,6 +121,31 @@ async def test_the_token_of_a_service_counts_for_nothing_at_the_gateway(closed: 
         )
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert "the certificate of a service" in str(refused.value.details())
+
+
+@pytest.mark.feature("S3-131", "S4-63")
+async def test_the_token_of_a_service_counts_with_its_own_certificate(closed: Closed) -> None:
+    """With the certificate of the worker service, no token of another service or audience."""
+    authority = Authority.open(folder_of(closed))
+    files = issue(authority, Request("service", "worker"), folder_of(closed).parent / "worker")
+    assert files.authorities is not None
+    roots, key, chain = (
+        path.read_bytes() for path in (files.authorities, files.key, files.certificate)
+    )
+    row = next(row for row in closed.suite.processes if row["service"] == "orchestrator")
+    credentials = grpc.ssl_channel_credentials(roots, key, chain)
+    async with grpc.aio.secure_channel(row["grpc"], credentials) as channel:
+        stub: Any = execution_service_pb2_grpc.ExecutionServiceStub(channel)
+        request = executions.ListExecutionsRequest()
+        own = service_token(closed, service="worker")
+        await stub.ListExecutions(request, metadata=own)
+        for replayed in (
+            service_token(closed, service="gateway"),
+            service_token(closed, "PartitionService", "worker"),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.ListExecutions(request, metadata=replayed)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 @pytest.mark.feature("S3-131")

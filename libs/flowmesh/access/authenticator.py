@@ -17,6 +17,8 @@ from flowmesh.errors import Unauthenticated
 
 AUTHORIZATION = "authorization"
 _BEARER = "bearer "
+# In place of the name of a service, which has no such character.
+ANY_SERVICE = "*"
 # In place of a session; no session has this id.
 _ABSENT = "absent"
 KNOWN_MAX = 10_000
@@ -29,8 +31,8 @@ CREDENTIAL_BYTES_MAX = 8_192
 Metadata = Iterable[tuple[str, str | bytes]]
 # Properties of the peer of a connection, by gRPC; empty without TLS.
 PeerContext = Mapping[str, Iterable[bytes]]
-# Returns whether the certificate of a peer is that of a service.
-IsService = Callable[[PeerContext], bool]
+# Returns the service that the certificate of a peer names; empty if it names none.
+PeerService = Callable[[PeerContext], str]
 Peer = Callable[[], PeerContext]
 NO_PEER: PeerContext = {}
 
@@ -75,13 +77,13 @@ class Authenticator:
         *,
         resolver: Resolver,
         tokens: ServiceTokens,
-        is_service: IsService | None = None,
+        peer_service: PeerService | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
         self._tokens = tokens
         # None where services have no certificates.
-        self._is_service = is_service
+        self._peer_service = peer_service
         self._now = now
         self._known: Recent[tuple[bytes | str, str], Known] = Recent(KNOWN_MAX)
         self._heard = now()
@@ -91,13 +93,17 @@ class Authenticator:
         self,
         metadata: Metadata,
         address: str,
+        audience: str,
         peer: Peer = lambda: NO_PEER,
     ) -> Caller:
-        """Return the caller that the metadata of a call prove; raise Unauthenticated."""
+        """Return the caller that the metadata of a call prove; raise Unauthenticated.
+
+        `audience` is the gRPC service that is called.
+        """
         credential = ""
         for key, value in metadata:
             if key == METADATA_KEY and isinstance(value, str):
-                return await self._service_call(value, peer)
+                return await self._service_call(value, audience, peer)
             if key == AUTHORIZATION and isinstance(value, str):
                 credential = value
         if not credential:
@@ -105,12 +111,12 @@ class Authenticator:
             raise Unauthenticated("CREDENTIALS_REQUIRED", text)
         return Caller(await self.external(credential, address))
 
-    def service(self, metadata: Metadata, peer: Peer = lambda: NO_PEER) -> str:
+    def service(self, metadata: Metadata, audience: str, peer: Peer = lambda: NO_PEER) -> str:
         """Return the name of the service that sent a call; empty for any other caller."""
         for key, value in metadata:
             if key == METADATA_KEY and isinstance(value, str):
-                call = self._tokens.verified(value) if self._is_trusted(peer) else None
-                return call.service if call else ""
+                call, sender = self._tokens.verified(value, audience), self._sender(peer)
+                return call.service if call and sender in (ANY_SERVICE, call.service) else ""
         return ""
 
     async def external(self, authorization: str, address: str) -> Principal:
@@ -159,13 +165,14 @@ class Authenticator:
         """Note that the bus delivers revocations."""
         self._heard = self._now()
 
-    async def _service_call(self, token: str, peer: Peer) -> Caller:
-        if not self._is_trusted(peer):
+    async def _service_call(self, token: str, audience: str, peer: Peer) -> Caller:
+        sender = self._sender(peer)
+        if not sender:
             text = "`flowmesh-principal` counts only with the certificate of a service"
             raise Unauthenticated("SERVICE_CERTIFICATE_REQUIRED", text)
-        call = self._tokens.verified(token)
-        if call is None:
-            text = "`flowmesh-principal` is not a valid token of a service"
+        call = self._tokens.verified(token, audience)
+        if call is None or sender not in (ANY_SERVICE, call.service):
+            text = "`flowmesh-principal` is not a valid token of the sender for this service"
             raise Unauthenticated("CREDENTIALS_INVALID", text)
         if not call.principal_id:
             return Caller(None, call.service)
@@ -177,9 +184,9 @@ class Authenticator:
             known = self._keep(key, principal, asked)
         return Caller(known.principal, call.service)
 
-    def _is_trusted(self, peer: Peer) -> bool:
-        """Return whether tokens of services count on the connection of a call."""
-        return self._is_service is None or self._is_service(peer())
+    def _sender(self, peer: Peer) -> str:
+        """Return the service whose tokens count on the connection of a call; empty for none."""
+        return ANY_SERVICE if self._peer_service is None else self._peer_service(peer())
 
     def _fresh(self, key: tuple[bytes | str, str]) -> Known | None:
         known = self._known.get(key)

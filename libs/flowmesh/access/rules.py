@@ -31,6 +31,8 @@ class Rule:
     """The access rule of one method."""
 
     method: str
+    # The full name of its gRPC service.
+    service: str
     group: int
     # Permissions, one of which the caller needs; 0 for public methods and those of services.
     bits: int
@@ -145,6 +147,7 @@ def rule_of_method(method: MethodDescriptor) -> Rule:
     fields = method.input_type.fields_by_name
     return Rule(
         method=f"{method.containing_service.name}.{method.name}",
+        service=method.containing_service.full_name,
         group=access.group,
         bits=bit(access.group) | (WORK if access.workers else 0),
         scope=access.scope,

@@ -1,7 +1,8 @@
 """Tokens by which services of one installation recognize each other.
 
-A JWT of a minute, signed with a key that only the services have. It names the service that calls
-and the principal on whose behalf, whose permissions the callee looks up itself.
+A JWT of a minute, signed with a key that only the services have. It names the service that calls,
+the gRPC service that is called, and the principal on whose behalf, whose permissions the callee
+looks up itself.
 """
 
 import time
@@ -15,12 +16,11 @@ from flowmesh.access.principal import Principal
 from flowmesh.access.recent import Recent
 
 METADATA_KEY = "flowmesh-principal"
-AUDIENCE = "flowmesh-services"
 ALGORITHM = "EdDSA"
 LIFETIME_S = 60
 # A token is used for half of its life, so that it does not expire on its way.
 REUSE_S = 30
-TOKENS_MAX = 10_000
+TOKENS_MAX = 20_000
 TOKEN_BYTES_MAX = 8_192
 
 
@@ -29,6 +29,8 @@ class ServiceCall:
     """The verified content of a token."""
 
     service: str
+    # The gRPC service that it is for.
+    audience: str
     # Empty for a call of the service itself.
     principal_id: str
     session: str
@@ -49,36 +51,38 @@ class ServiceTokens:
         self._key, self._public = key, key.public_key()
         self._service = service
         self._now = now
-        self._minted: Recent[tuple[str, str], tuple[float, str]] = Recent(TOKENS_MAX)
+        self._minted: Recent[tuple[str, str, str], tuple[float, str]] = Recent(TOKENS_MAX)
         self._verified: Recent[str, ServiceCall] = Recent(TOKENS_MAX)
 
-    def token(self, principal: Principal | None) -> str:
-        """Return a token for calls on behalf of a principal, or of the service itself."""
-        key = ("", "") if principal is None else (principal.id, principal.session)
+    def token(self, principal: Principal | None, audience: str) -> str:
+        """Return a token for calls of a gRPC service, for a principal or the service itself."""
+        about = ("", "") if principal is None else (principal.id, principal.session)
+        key = (audience, *about)
         now = self._now()
         found = self._minted.get(key)
         if found is not None and now < found[0]:
             return found[1]
         claims = {
             "iss": self._service,
-            "aud": AUDIENCE,
+            "aud": audience,
             "exp": int(now) + LIFETIME_S,
-            "sub": key[0],
-            "sid": key[1],
+            "sub": about[0],
+            "sid": about[1],
         }
         token = jwt.encode(claims, self._key, algorithm=ALGORITHM)
         self._minted.put(key, (now + REUSE_S, token))
         return token
 
-    def verified(self, token: str) -> ServiceCall | None:
-        """Return the content of a valid token; None if it is not one of ours or too old."""
+    def verified(self, token: str, audience: str) -> ServiceCall | None:
+        """Return the content of a valid token; None if it is forged, too old or for another."""
         found = self._verified.get(token)
         if found is None:
             found = self._decoded(token)
             if found is None:
                 return None
             self._verified.put(token, found)
-        return found if self._now() < found.expires else None
+        is_valid = found.audience == audience and self._now() < found.expires
+        return found if is_valid else None
 
     def _decoded(self, token: str) -> ServiceCall | None:
         if len(token) > TOKEN_BYTES_MAX:
@@ -88,13 +92,18 @@ class ServiceTokens:
                 token,
                 self._public,
                 algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                options={"require": ["iss", "aud", "exp", "sub"], "verify_exp": False},
+                # Both are checked at each use, as verified tokens are kept.
+                options={
+                    "require": ["iss", "aud", "exp", "sub"],
+                    "verify_exp": False,
+                    "verify_aud": False,
+                },
             )
         except jwt.InvalidTokenError:
             return None
         return ServiceCall(
             service=str(claims["iss"]),
+            audience=str(claims["aud"]),
             principal_id=str(claims["sub"]),
             session=str(claims.get("sid", "")),
             expires=float(claims["exp"]),

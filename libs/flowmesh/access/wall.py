@@ -38,10 +38,11 @@ class Wall:
         Methods without a rule are not of this installation's contracts: health and reflection.
         """
         if rule is None or rule.is_public:
-            service = self._authenticator.service(metadata or (), peer)
+            audience = rule.service if rule else ""
+            service = self._authenticator.service(metadata or (), audience, peer)
             enter_principal(None, forwarded=bool(service))
             return
-        caller = await self._authenticator.caller(metadata or (), address, peer)
+        caller = await self._authenticator.caller(metadata or (), address, rule.service, peer)
         enter_principal(caller.principal, forwarded=bool(caller.service))
         if rule.is_for_services and not caller.service:
             rule.check(_known(caller.principal), None)

@@ -75,7 +75,7 @@ def _streaming(kind: str) -> Callable[..., Any]:
                 made(
                     *given,
                     timeout=timeout_s,
-                    metadata=target.signed(items),
+                    metadata=target.signed(path, items),
                     wait_for_ready=wait_for_ready,
                 ),
             )
@@ -123,7 +123,7 @@ class Channel(grpc.aio.Channel):
                     return await made(
                         request,
                         timeout=timeout_s,
-                        metadata=target.signed(items),
+                        metadata=target.signed(method, items),
                         wait_for_ready=wait_for_ready,
                     )
                 except grpc.aio.AioRpcError as error:

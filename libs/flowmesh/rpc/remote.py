@@ -15,8 +15,8 @@ from flowmesh.rpc.scope import MetadataItems
 from flowmesh.rpc.status import STREAM_ENDED, Unreachable, error_of
 
 EOF = grpc.aio.EOF
-# Returns the metadata that prove the sender of a call on behalf of a principal.
-Identify = Callable[[Principal | None], tuple[tuple[str, str], ...]]
+# Returns the metadata that prove the sender of a call of a gRPC service for a principal.
+Identify = Callable[[Principal | None, str], tuple[tuple[str, str], ...]]
 
 
 class Security(Protocol):
@@ -57,9 +57,11 @@ class RemoteTarget:
         self._callables: dict[tuple[str, bool], Any] = {}
         self._avoid_until = 0.0
 
-    def signed(self, items: tuple[tuple[str, str | bytes], ...]) -> MetadataItems:
+    def signed(self, path: str, items: tuple[tuple[str, str | bytes], ...]) -> MetadataItems:
         """Return the metadata of a call with the proof of its sender."""
-        return items if self._identify is None else (*items, *self._identify(current()))
+        if self._identify is None:
+            return items
+        return (*items, *self._identify(current(), path[1 : path.rindex("/")]))
 
     @property
     def answers(self) -> bool:

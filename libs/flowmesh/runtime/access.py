@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from flowmesh.access.authenticator import AUTHORIZATION, Authenticator, IsService
+from flowmesh.access.authenticator import AUTHORIZATION, Authenticator, PeerService
 from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, cookie_of
 from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
 from flowmesh.access.principal import Principal, acting_as, current, enter_principal
@@ -101,20 +101,20 @@ class ProcessAccess:
         service: str,
         resolver: IdentityResolver,
         guard: HttpGuard,
-        is_service: IsService | None = None,
+        peer_service: PeerService | None = None,
     ) -> None:
         self.keys = keys
         self._guard = guard
         self._tokens = ServiceTokens(key=keys.services, service=service)
         self._authenticator = Authenticator(
-            resolver=resolver, tokens=self._tokens, is_service=is_service
+            resolver=resolver, tokens=self._tokens, peer_service=peer_service
         )
         self.wall = Wall(self._authenticator)
         self._log = structlog.get_logger("flowmesh.access")
 
-    def metadata(self, principal: Principal | None) -> tuple[tuple[str, str], ...]:
-        """Return the metadata with which calls to other processes prove their sender."""
-        return ((METADATA_KEY, self._tokens.token(principal)),)
+    def metadata(self, principal: Principal | None, audience: str) -> tuple[tuple[str, str], ...]:
+        """Return the metadata with which calls of a gRPC service prove their sender."""
+        return ((METADATA_KEY, self._tokens.token(principal, audience)),)
 
     async def absent(self, principal_id: str) -> Principal:
         """Return a principal with its permissions now; raise Unauthenticated if it is gone."""
@@ -207,13 +207,13 @@ HttpAccess = ProcessAccess | OpenAccess
 
 def access_of(
     settings: Settings,
-    services: Iterable[str],
+    service: str,
     channel: Callable[[], Channel],
-    is_service: IsService | None = None,
+    peer_service: PeerService | None = None,
 ) -> ProcessAccess | None:
     """Return the access control of the settings; None for an open process.
 
-    With `is_service`, tokens of services count on connections of services only.
+    With `peer_service`, the token of a service counts on the connections of that service only.
     """
     if settings.auth != CLOSED:
         return None
@@ -229,10 +229,10 @@ def access_of(
     resolver = IdentityResolver(channel)
     return ProcessAccess(
         keys=keys,
-        service="+".join(services),
+        service=service,
         resolver=resolver,
         guard=guard_of(settings),
-        is_service=is_service,
+        peer_service=peer_service,
     )
 
 

@@ -75,11 +75,12 @@ class Process:
         self.served_by: dict[str, str] = {}
         self.checks = Checks()
         self.tls = _tls_of(settings, services, self.metrics)
+        named = self.tls if self.tls and self.tls.service else None
         self.access = access_of(
             settings,
-            services,
+            named.service if named else "+".join(services),
             lambda: self.clients.channel(IDENTITY),
-            self.tls.is_service if self.tls and self.tls.verifies_services else None,
+            named.peer_service if named else None,
         )
         self.handlers = Handlers(self.metrics, self.access.wall if self.access else None)
         self.directory = Directory()

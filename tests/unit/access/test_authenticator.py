@@ -6,10 +6,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowmesh.access import Principal
-from flowmesh.access.authenticator import KEPT_S, KEPT_UNHEARD_S, UNHEARD_AFTER_S, Authenticator
+from flowmesh.access.authenticator import (
+    KEPT_S,
+    KEPT_UNHEARD_S,
+    UNHEARD_AFTER_S,
+    Authenticator,
+    PeerService,
+)
 from flowmesh.access.service_tokens import LIFETIME_S, METADATA_KEY, ServiceTokens
 from flowmesh.errors import Unauthenticated
 
+CALLED = "flowmesh.api.execution.v1.ExecutionService"
 KEY = Ed25519PrivateKey.generate()
 BEARER = (("authorization", "Bearer good"),)
 
@@ -50,7 +57,7 @@ def made(identity: Identity, time: Time) -> Authenticator:
 async def test_a_call_without_a_credential_is_refused() -> None:
     """The message says which header to send."""
     with pytest.raises(Unauthenticated, match="authorization: Bearer") as refused:
-        await made(Identity(), Time()).caller((), "")
+        await made(Identity(), Time()).caller((), "", CALLED)
     assert refused.value.reason == "CREDENTIALS_REQUIRED"
 
 
@@ -58,7 +65,7 @@ async def test_a_call_without_a_credential_is_refused() -> None:
 async def test_a_wrong_credential_is_refused(value: str) -> None:
     """Another scheme, none, an unknown one, one that is too long."""
     with pytest.raises(Unauthenticated) as refused:
-        await made(Identity(), Time()).caller((("authorization", value),), "")
+        await made(Identity(), Time()).caller((("authorization", value),), "", CALLED)
     assert refused.value.reason == "CREDENTIALS_INVALID"
 
 
@@ -68,11 +75,11 @@ async def test_a_known_credential_is_asked_for_once() -> None:
     authenticator = made(identity, time)
     for _ in range(3):
         authenticator.heard()
-        assert (await authenticator.caller(BEARER, "10.0.0.1")).principal is not None
-    await authenticator.caller(BEARER, "10.0.0.2")
+        assert (await authenticator.caller(BEARER, "10.0.0.1", CALLED)).principal is not None
+    await authenticator.caller(BEARER, "10.0.0.2", CALLED)
     assert identity.asked == ["good 10.0.0.1", "good 10.0.0.2"]
     time.now += KEPT_S
-    await authenticator.caller(BEARER, "10.0.0.1")
+    await authenticator.caller(BEARER, "10.0.0.1", CALLED)
     assert len(identity.asked) == 3
 
 
@@ -81,12 +88,12 @@ async def test_a_revocation_forgets_the_principal_and_the_session() -> None:
     for gone in ("usr_1", "ses_1"):
         identity, time = Identity(), Time()
         authenticator = made(identity, time)
-        await authenticator.caller(BEARER, "")
+        await authenticator.caller(BEARER, "", CALLED)
         authenticator.revoke(["usr_other"])
-        await authenticator.caller(BEARER, "")
+        await authenticator.caller(BEARER, "", CALLED)
         assert len(identity.asked) == 1
         authenticator.revoke([gone])
-        await authenticator.caller(BEARER, "")
+        await authenticator.caller(BEARER, "", CALLED)
         assert len(identity.asked) == 2
 
 
@@ -95,9 +102,9 @@ async def test_without_the_bus_a_credential_is_kept_for_a_second() -> None:
     identity, time = Identity(), Time()
     authenticator = made(identity, time)
     time.now += UNHEARD_AFTER_S + 1
-    await authenticator.caller(BEARER, "")
+    await authenticator.caller(BEARER, "", CALLED)
     time.now += KEPT_UNHEARD_S
-    await authenticator.caller(BEARER, "")
+    await authenticator.caller(BEARER, "", CALLED)
     assert len(identity.asked) == 2
 
 
@@ -106,12 +113,16 @@ async def test_a_token_between_services_names_service_and_principal() -> None:
     identity, time = Identity(), Time()
     tokens = ServiceTokens(key=KEY, service="gateway", now=time)
     ada = Principal(id="usr_1", kind="user", name="ada", everywhere=0xFF, session="ses_1")
-    caller = await made(identity, time).caller(((METADATA_KEY, tokens.token(ada)),), "")
+    caller = await made(identity, time).caller(
+        ((METADATA_KEY, tokens.token(ada, CALLED)),), "", CALLED
+    )
     assert (caller.service, caller.principal) == (
         "gateway",
         Principal(id="usr_1", kind="user", name="ada", session="ses_1"),
     )
-    own = await made(identity, time).caller(((METADATA_KEY, tokens.token(None)),), "")
+    own = await made(identity, time).caller(
+        ((METADATA_KEY, tokens.token(None, CALLED)),), "", CALLED
+    )
     assert (own.service, own.principal) == ("gateway", None)
 
 
@@ -119,12 +130,56 @@ async def test_a_token_of_another_key_or_of_the_past_is_refused() -> None:
     """A forged one, one that has expired, a truncated one."""
     time = Time()
     forged = ServiceTokens(key=Ed25519PrivateKey.generate(), service="gateway", now=time)
-    good = ServiceTokens(key=KEY, service="gateway", now=time).token(None)
+    good = ServiceTokens(key=KEY, service="gateway", now=time).token(None, CALLED)
     authenticator = made(Identity(), time)
-    for token in (forged.token(None), good[:-4], "", "a.b.c"):
+    for token in (forged.token(None, CALLED), good[:-4], "", "a.b.c"):
         with pytest.raises(Unauthenticated):
-            await authenticator.caller(((METADATA_KEY, token),), "")
-    await authenticator.caller(((METADATA_KEY, good),), "")
+            await authenticator.caller(((METADATA_KEY, token),), "", CALLED)
+    await authenticator.caller(((METADATA_KEY, good),), "", CALLED)
     time.now += LIFETIME_S
     with pytest.raises(Unauthenticated):
-        await authenticator.caller(((METADATA_KEY, good),), "")
+        await authenticator.caller(((METADATA_KEY, good),), "", CALLED)
+
+
+async def test_a_token_between_services_counts_for_the_service_that_is_called() -> None:
+    """Replayed at another one it is refused, within its minute."""
+    time = Time()
+    proof = (
+        (METADATA_KEY, ServiceTokens(key=KEY, service="gateway", now=time).token(None, CALLED)),
+    )
+    authenticator = made(Identity(), time)
+    for _ in range(2):
+        assert (await authenticator.caller(proof, "", CALLED)).service == "gateway"
+        other = "flowmesh.api.identity.v1.AccessService"
+        with pytest.raises(Unauthenticated, match="for this service"):
+            await authenticator.caller(proof, "", other)
+        assert authenticator.service(proof, other) == ""
+
+
+def certified(service: str) -> PeerService:
+    """Connections whose certificate names a service."""
+    return lambda _: service
+
+
+async def test_a_token_between_services_counts_from_its_sender() -> None:
+    """The certificate of the connection names the service that made the token."""
+    time = Time()
+    proof = (
+        (METADATA_KEY, ServiceTokens(key=KEY, service="gateway", now=time).token(None, CALLED)),
+    )
+    for peer, reason in (
+        ("gateway", ""),
+        ("worker", "CREDENTIALS_INVALID"),
+        ("", "SERVICE_CERTIFICATE_REQUIRED"),
+    ):
+        tokens = ServiceTokens(key=KEY, service="orchestrator", now=time)
+        authenticator = Authenticator(
+            resolver=Identity(), tokens=tokens, peer_service=certified(peer), now=time
+        )
+        assert authenticator.service(proof, CALLED) == ("" if reason else "gateway")
+        if not reason:
+            assert (await authenticator.caller(proof, "", CALLED)).service == "gateway"
+            continue
+        with pytest.raises(Unauthenticated) as refused:
+            await authenticator.caller(proof, "", CALLED)
+        assert refused.value.reason == reason

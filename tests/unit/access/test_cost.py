@@ -45,7 +45,7 @@ def test_a_known_credential_costs_ten_microseconds(sender: str) -> None:
     assert rule is not None
     proof = {
         "caller": ("authorization", "Bearer fm_" + "a" * 62),
-        "service": (METADATA_KEY, tokens.token(PRINCIPAL)),
+        "service": (METADATA_KEY, tokens.token(PRINCIPAL, rule.service)),
     }[sender]
     metadata = (("user-agent", "grpc"), proof)
     request = execution_service_pb2.StartExecutionRequest(namespace="shop", workflow_id="orders")

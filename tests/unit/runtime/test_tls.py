@@ -202,12 +202,12 @@ def test_services_of_another_cluster_are_none(own: Certificates, tmp_path: Path)
     """The name in the certificate counts, not only its authority."""
     tls = own.process("registry")
     for uri, expected in (
-        (b"spiffe://flowmesh/shop/worker", True),
-        (b"spiffe://flowmesh/other/worker", False),
-        (b"spiffe://flowmesh/shop/client/ada", False),
+        (b"spiffe://flowmesh/shop/worker", "worker"),
+        (b"spiffe://flowmesh/other/worker", ""),
+        (b"spiffe://flowmesh/shop/client/ada", ""),
     ):
-        assert tls.is_service({"peer_uri": [uri]}) is expected
-    assert not tls.is_service({})
+        assert tls.peer_service({"peer_uri": [uri]}) == expected
+    assert tls.peer_service({}) == ""
 
 
 async def test_both_sides_take_renewed_certificates_without_a_dropped_call(

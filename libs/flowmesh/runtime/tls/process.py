@@ -70,14 +70,16 @@ class ProcessTls:
         return self._https.context if self._https else None
 
     @property
-    def verifies_services(self) -> bool:
-        """True if services need a certificate to call this process."""
-        return self._own is not None
+    def service(self) -> str:
+        """The service that the certificate of the process names; empty without one."""
+        return self._name.service if self._name else ""
 
-    def is_service(self, context: AuthContext) -> bool:
-        """Return whether the peer of a connection is a service of this cluster."""
+    def peer_service(self, context: AuthContext) -> str:
+        """Return the service of this cluster that the peer of a connection is; empty for none."""
         found = service_of(context)
-        return found is not None and self._name is not None and found.cluster == self._name.cluster
+        if found is None or self._name is None or found.cluster != self._name.cluster:
+            return ""
+        return found.service
 
     def _changed(self) -> None:
         if self._https is not None:
