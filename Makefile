@@ -7,7 +7,7 @@ SHELL := bash
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
   verify wheel bench bench-quick bench-gate profile features docs docs-site release-check \
-  lock clean
+  lock clean sdks test-sdks
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -157,7 +157,8 @@ check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budg
 	run buf lint
 	run bash tools/breaking.sh
 	run $(MAKE) --no-print-directory verify
-	run mypy libs services tools tests benchmarks examples --exclude '^examples/use-cases/'
+	run mypy libs services tools tests benchmarks examples sdks/conformance \
+	  --exclude '^examples/use-cases/'
 	# Each use case is a program of its own, with a module `worker` like others.
 	for folder in $$(dirname examples/use-cases/*/*.py | sort -u); do run mypy "$$folder"; done
 	run lint-imports
@@ -180,6 +181,14 @@ verify: $(TOOLS) ## prove that gen/ is what protos/ say
 	diff -rq -x __pycache__ build/gen gen/python \
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
 	bash tools/gen-sdks.sh verify
+
+sdks: $(TESTS) ## build the SDKs of other languages and their conformance drivers
+	@$(BIN)/python -m sdks.conformance.languages build
+
+test-sdks: export FLOWMESH_CORE = pure
+test-sdks: $(TESTS) ## lint, test and run the conformance scenarios of every SDK; < 15 minutes
+	@$(BIN)/python -m sdks.conformance.languages check
+	$(BIN)/pytest sdks/conformance $(PYTEST_ARGS)
 
 # On the compiled core, as the images have it; without a C compiler on the sources.
 CORE := FLOWMESH_CORE=pure $(BIN)/python -m tools.compile || echo 'measuring the sources'

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from sdks.conformance import reasons
 from tests.tidy import sources
 from tools import public_services
 
@@ -31,3 +32,8 @@ def test_lock_files_name_no_registry() -> None:
     locks = [name for name in sources.tracked() if name.endswith("package-lock.json")]
     assert locks
     assert [name for name in locks if '"resolved"' in sources.text(name)] == []
+
+
+def test_the_vectors_of_reasons_are_fresh() -> None:
+    """Every SDK maps the reasons of the table, also the newest."""
+    assert reasons.FILE.read_text() == reasons.text(), "run python -m sdks.conformance.reasons"

@@ -1,0 +1,89 @@
+"""Fixtures of the conformance run: one cluster, one stub, and a driver per language."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from flowmesh.testing.cluster import Cluster
+from flowmesh.testing.databases import InitialDatabase
+from flowmesh.testing.suite import Suite
+from sdks.conformance.languages import LANGUAGES, available, run
+from sdks.conformance.process import Driver
+from sdks.conformance.stub import Stub
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--languages", default=",".join(LANGUAGES), help="of drivers.yaml, with commas"
+    )
+    parser.addoption("--repeat", type=int, default=1, help="runs of every scenario")
+
+
+def languages(config: pytest.Config) -> list[str]:
+    """Return the languages to test."""
+    return available(config.getoption("--languages").split(","))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "language" in metafunc.fixturenames:
+        metafunc.parametrize("language", languages(metafunc.config), scope="session")
+    if "repetition" in metafunc.fixturenames:
+        metafunc.parametrize("repetition", range(metafunc.config.getoption("--repeat")))
+
+
+class Drivers:
+    """A running driver per language, built on first use and started again after its end."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._built: set[str] = set()
+        self._running: dict[str, Driver] = {}
+        self._stack = AsyncExitStack()
+
+    async def of(self, language: str) -> Driver:
+        """Return the driver of a language."""
+        found = self._running.get(language)
+        if found is None or not found.running:
+            found = Driver(self.command(language), log=self._logs / f"{language}.log")
+            self._running[language] = await self._stack.enter_async_context(found)
+        return found
+
+    def command(self, language: str) -> list[str]:
+        """Build the driver once; return the command that runs it."""
+        if language not in self._built:
+            run(language, "build")
+            self._built.add(language)
+        words = LANGUAGES[language]["run"]
+        return [sys.executable if word == "python" else word for word in words]
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def drivers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Drivers]:
+    """The drivers of this run; their logs are kept in its folder."""
+    running = Drivers(tmp_path_factory.mktemp("drivers"))
+    yield running
+    await running.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """The suite with a process per service, so that each can be killed."""
+    Suite.initial_database = InitialDatabase(tmp_path_factory.mktemp("initialized"))
+    async with Cluster(
+        tmp_path_factory.mktemp("cluster") / "data", environment={"FLOWMESH_AUTH": "open"}
+    ) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stub() -> AsyncIterator[Stub]:
+    """A scripted server."""
+    async with Stub() as running:
+        yield running

@@ -1,0 +1,35 @@
+"""Every scenario with the SDK of every language."""
+
+from typing import Any
+
+import pytest
+
+from sdks.conformance.conftest import Drivers
+from sdks.conformance.script import Run, scenarios
+
+
+@pytest.fixture
+def server(scenario: dict[str, Any], request: pytest.FixtureRequest) -> Any:
+    """The scripted server if the scenario has a script, else the cluster."""
+    return request.getfixturevalue("stub" if "stub" in scenario else "cluster")
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario["name"])
+async def test_scenario(
+    language: str,
+    scenario: dict[str, Any],
+    repetition: int,
+    drivers: Drivers,
+    server: Any,
+) -> None:
+    """The driver gives the expected answers, under the faults of the scenario."""
+    scripted = "stub" in scenario
+    prefix = f"{language}-{scenario['name']}-" + (f"{repetition}-" if repetition else "")
+    await Run(
+        driver=await drivers.of(language),
+        cluster=None if scripted else server,
+        stub=server if scripted else None,
+        scenario=scenario,
+        prefix=prefix,
+    ).all_steps()
