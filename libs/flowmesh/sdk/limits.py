@@ -6,6 +6,8 @@ CHUNK_BYTES = 512 * 1024
 # A server accepts 100 calls per connection; further connections are opened before that.
 CONNECTION_CALLS = 80
 CONNECTIONS_MAX = 32
+# The least time between two looks at the files of certificates.
+CERTIFICATES_CHECKED_S = 1.0
 
 CALL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0

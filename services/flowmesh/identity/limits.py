@@ -21,6 +21,8 @@ INVITATION_DAYS: Final = 7
 SIGNING_KEY_DAYS: Final = 30
 # A retired signing key verifies for as long as its last token lives, twice.
 SIGNING_KEY_KEPT_S: Final = 1_200
+# A new key signs after this time, when every process of the identity service has read it.
+SIGNING_KEY_KNOWN_S: Final = 120
 TOMBSTONE_DAYS: Final = 30
 KEY_OVERLAP_S: Final = 86_400
 KEY_OVERLAP_S_MAX: Final = 30 * 86_400

@@ -1,16 +1,23 @@
 """Several connections to one address, opened as its calls need them.
 
 A server accepts a bounded number of concurrent calls per connection. Further calls would wait in
-this process behind long ones.
+this process behind long ones. When the files of its certificates change, new calls take new
+connections, and the former ones close with their last call.
 """
 
+import asyncio
+import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
+from flowmesh.errors import Invalid
 from flowmesh.rpc import CHANNEL_OPTIONS
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.credentials import Credential
 from flowmesh.sdk.client.endpoint import Endpoint
+
+_log = logging.getLogger("flowmesh.sdk")
 
 
 class _Connection:
@@ -21,6 +28,8 @@ class _Connection:
         options = [*CHANNEL_OPTIONS, ("grpc.lb_policy_name", "round_robin")]
         self.channel = endpoint.channel(options, with_credential=credential is not None)
         self.calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._credential = credential
         self._methods: dict[str, Any] = {}
 
@@ -32,11 +41,19 @@ class _Connection:
             options["metadata"] = self._credential.metadata
         call = method(*args, **options)
         self.calls += 1
+        self._idle.clear()
         call.add_done_callback(self._call_ended)
         return call
 
+    async def close_idle(self) -> None:
+        """Close the channel after its last call."""
+        await self._idle.wait()
+        await self.channel.close()
+
     def _call_ended(self, _call: Any) -> None:
         self.calls -= 1
+        if not self.calls:
+            self._idle.set()
 
 
 def _multi_callable(make: str) -> Callable[..., Any]:
@@ -62,9 +79,14 @@ class Channels:
     def __init__(self, endpoint: Endpoint, credential: Credential | None = None) -> None:
         self._endpoint, self._credential = endpoint, credential
         self._connections = [_Connection(endpoint, credential)]
+        # Connections of former certificates, by the tasks that close them.
+        self._former: dict[asyncio.Task[None], _Connection] = {}
+        self._checked = time.monotonic()
 
     def pick(self) -> _Connection:
         """Return the first connection with capacity, a new one, or the least used one."""
+        if self._endpoint.tls is not None:
+            self._renew_certificates()
         for connection in self._connections:
             if connection.calls < limits.CONNECTION_CALLS:
                 return connection
@@ -79,5 +101,27 @@ class Channels:
 
     async def close(self) -> None:
         """Close the connections and cancel open calls."""
-        for connection in self._connections:
+        for connection in [*self._connections, *self._former.values()]:
             await connection.channel.close()
+        for task in list(self._former):
+            task.cancel()
+
+    def _renew_certificates(self) -> None:
+        """Replace the connections if the files of the certificates have changed."""
+        now = time.monotonic()
+        if now - self._checked < limits.CERTIFICATES_CHECKED_S:
+            return
+        self._checked = now
+        try:
+            renewed = self._endpoint.renewed()
+        except Invalid as error:
+            _log.warning("the former certificates stay in use: %s", error.message)
+            return
+        if renewed is None:
+            return
+        former, self._endpoint = self._connections, renewed
+        self._connections = [_Connection(renewed, self._credential)]
+        for connection in former:
+            task = asyncio.create_task(connection.close_idle())
+            self._former[task] = connection
+            task.add_done_callback(self._former.pop)

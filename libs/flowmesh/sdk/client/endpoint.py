@@ -7,7 +7,8 @@ grpc://127.0.0.1:7450               no TLS
 
 import ipaddress
 import os
-from dataclasses import dataclass, field
+import ssl
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ import grpc.aio
 from flowmesh.errors import Invalid
 
 Options = list[tuple[str, str | int]]
+Stamp = tuple[tuple[int, int, int], ...]
 
 _PLAIN = frozenset({"grpc", "http"})
 _SECURE = frozenset({"grpcs", "https"})
@@ -49,6 +51,20 @@ class Tls:
             certificate_chain=_content(self.certificate),
         )
 
+    def stamp(self) -> Stamp:
+        """Return a value that changes when a file does; zeros for a missing one."""
+        paths = (self.ca, self.certificate, self.key)
+        return tuple(_stamp(Path(path)) for path in paths if path)
+
+    def check(self) -> None:
+        """Raise ENDPOINT_INVALID if the files hold no certificates, or not the key of theirs."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+            if self.certificate:
+                context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ValueError) as error:
+            raise _invalid("the TLS files do not fit together") from error
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -60,6 +76,9 @@ class Endpoint:
     is_local: bool = False
     # A credential may be sent without TLS to another host.
     permits_plaintext: bool = False
+    # The files of the credentials, and their state before they were read.
+    tls: Tls | None = None
+    stamp: Stamp = ()
 
     @classmethod
     def of(cls, address: str, tls: Tls | bool | None = None) -> Self:
@@ -77,12 +96,31 @@ class Endpoint:
             raise _invalid(f"{address} is an address without TLS; use grpcs:// with TLS options")
         is_secure = scheme in _SECURE or (scheme not in _PLAIN and bool(options))
         chosen = options if isinstance(options, Tls) else Tls()
+        stamp = chosen.stamp()
         return cls(
             target=target,
+            tls=chosen if is_secure and stamp else None,
+            stamp=stamp,
             credentials=chosen.credentials() if is_secure else None,
             is_local=is_local(target),
             permits_plaintext=tls is False or _plaintext_allowed(),
         )
+
+    def renewed(self) -> Self | None:
+        """Return the endpoint with the present files; None if they are those that it has.
+
+        Raise ENDPOINT_INVALID while they cannot be used.
+        """
+        if self.tls is None:
+            return None
+        stamp = self.tls.stamp()
+        if stamp == self.stamp:
+            return None
+        self.tls.check()
+        credentials = self.tls.credentials()
+        if self.tls.stamp() != stamp:
+            raise _invalid("the TLS files are being written")
+        return replace(self, credentials=credentials, stamp=stamp)
 
     def check_credential(self, source: str) -> None:
         """Raise PLAINTEXT_REFUSED if a credential would travel unencrypted to another host."""
@@ -145,6 +183,14 @@ def is_local(target: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _content(path: str | Path) -> bytes | None:

@@ -47,12 +47,14 @@ with gone as (
 )
 select count(*) from gone;
 
--- name: signing-keys(kept_s)
+-- name: signing-keys(kept_s, known_s)
+-- The key to sign with first: the newest that every process has read, otherwise the oldest.
 select kid, public_key, sealed_key, not_after > now() as signs,
     not_after < now() + make_interval(days => 1) as ends_soon
-from signing_keys
+from signing_keys,
+    lateral (select created_at < now() - make_interval(secs => :known_s) as known) as read
 where not_after > now() - make_interval(secs => :kept_s)
-order by created_at desc;
+order by known desc, case when known then created_at end desc, created_at;
 
 -- name: insert-signing-key(kid, public_key, sealed_key, days)!
 insert into signing_keys (kid, public_key, sealed_key, not_after)

@@ -9,6 +9,7 @@ from flowmesh.identity.limits import (
     REFRESH_TOKEN_DAYS,
     SIGNING_KEY_DAYS,
     SIGNING_KEY_KEPT_S,
+    SIGNING_KEY_KNOWN_S,
 )
 from flowmesh.identity.storage.database import Database
 from flowmesh.identity.storage.records import SigningKey
@@ -75,8 +76,10 @@ class SessionStore:
         return found
 
     async def signing_keys(self) -> list[SigningKey]:
-        """Return the keys that verify, newest first."""
-        rows = self._sql.signing_keys(self._at, kept_s=SIGNING_KEY_KEPT_S)
+        """Return the keys that verify, the one to sign with first."""
+        rows = self._sql.signing_keys(
+            self._at, kept_s=SIGNING_KEY_KEPT_S, known_s=SIGNING_KEY_KNOWN_S
+        )
         return [SigningKey.of(row) async for row in rows]
 
     async def lock_signing_keys(self) -> None:
