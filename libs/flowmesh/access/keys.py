@@ -35,6 +35,8 @@ class InstallationKeys:
     wrapping: bytes
     # Signs bootstrap tokens.
     bootstrap: bytes
+    # Signs the ends of the chains of the audit log.
+    audit: Ed25519PrivateKey
 
     @classmethod
     def derived(cls, secret: bytes) -> "InstallationKeys":
@@ -43,6 +45,7 @@ class InstallationKeys:
             pepper=_derived(secret, b"flowmesh api keys"),
             wrapping=_derived(secret, b"flowmesh wrapping"),
             bootstrap=_derived(secret, b"flowmesh bootstrap"),
+            audit=Ed25519PrivateKey.from_private_bytes(_derived(secret, b"flowmesh audit")),
         )
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from flowmesh.access.authenticator import NO_PEER, Authenticator, Metadata, Peer
 from flowmesh.access.principal import Principal, current, enter_principal
+from flowmesh.access.refusals import Refusals
 from flowmesh.access.rules import Rule
 from flowmesh.errors import Unauthenticated
 
@@ -20,8 +21,9 @@ from flowmesh.errors import Unauthenticated
 class Wall:
     """Admits calls of a process, and ends streams whose caller is revoked."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, refusals: Refusals) -> None:
         self._authenticator = authenticator
+        self.refusals = refusals
         # The tasks that serve streams, by the ids of their principal and session.
         self._streams: dict[str, set[asyncio.Task[Any]]] = {}
         self._ended: set[asyncio.Task[Any]] = set()

@@ -14,12 +14,13 @@ import grpc
 from flowmesh.access.principal import is_forwarded
 from flowmesh.access.service_tokens import METADATA_KEY
 from flowmesh.rpc.addresses import address_of
-from flowmesh.rpc.channel import Channel
 from flowmesh.rpc.scope import MetadataItems
 from flowmesh.telemetry.context import TRACEPARENT
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+    from flowmesh.rpc.channel import Channel
 
 Behaviour = Callable[[Any, Any], Any]
 

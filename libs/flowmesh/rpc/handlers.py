@@ -20,12 +20,14 @@ import structlog
 from google.protobuf.message import DecodeError
 from prometheus_client import Counter
 
+from flowmesh.access.audited import auditing
 from flowmesh.access.principal import acting_as
-from flowmesh.access.rules import rule_of
+from flowmesh.access.rules import DEFAULT_NAMESPACE, Rule, rule_of
 from flowmesh.access.wall import Wall
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Unimplemented
 from flowmesh.rpc.addresses import address_of
 from flowmesh.rpc.coroutines import as_generator, as_stream_unary
+from flowmesh.rpc.forward import caller_address
 from flowmesh.rpc.scope import enter_call
 from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
 from flowmesh.telemetry.metrics import Metrics
@@ -69,11 +71,14 @@ class Method:
         self.deserialize = handler.request_deserializer
         self.serialize = handler.response_serializer
         call = _behaviour(handler)
+        if self._rule is not None and self._rule.audit and not self.response_streaming:
+            call = _audited(call, self._rule, open_to_all=wall is None)
         public = self._rule is not None and self._rule.is_public
         self._call = _as_service(call) if wall is not None and public else call
         service, _, name = path.lstrip("/").rpartition("/")
         self._log = structlog.get_logger("flowmesh.rpc").bind(service=service, method=name)
         labels = (service.rpartition(".")[2], name)
+        self._name = ".".join(labels)
         calls = metrics.counter(
             "flowmesh_rpc_total", "Calls served, by outcome.", ("service", "method", "code")
         )
@@ -91,7 +96,7 @@ class Method:
         try:
             response = await self._call(self._admitted(request), context)
         except BaseException as error:  # noqa: BLE001 translated, never dropped
-            raise self._translated(error) from None
+            raise self._translated(error, request, context) from None
         self._counted("OK")
         if self._seconds is not None:
             self._seconds.observe(time.perf_counter() - started)
@@ -107,14 +112,18 @@ class Method:
             self._counted("CANCELLED")
             raise
         except BaseException as error:  # noqa: BLE001 translated, never dropped
-            raise self._translated(error) from None
+            raise self._translated(error, request, context) from None
         self._counted("OK")
 
     async def authenticate(self, context: Any) -> None:
         """Set the principal of a call from a socket."""
         if self._wall is not None:
             metadata, address = context.invocation_metadata(), address_of(context.peer())
-            await self._wall.admit(self._rule, metadata, address, context.auth_context)
+            try:
+                await self._wall.admit(self._rule, metadata, address, context.auth_context)
+            except FlowmeshError as error:
+                self._wall.refusals.note(error, self._name, address=address)
+                raise
 
     def revocable(self) -> AbstractContextManager[None]:
         """Inside the block, the call ends when its credential is revoked."""
@@ -138,10 +147,18 @@ class Method:
             child = self._counts[code] = self._calls.labels(*self._labels, code)
         child.inc()
 
-    def _translated(self, error: BaseException) -> BaseException:
+    def _note_refusal(self, error: FlowmeshError, request: Any, context: Any) -> None:
+        """Count an error that is a refusal, and keep it for the audit log."""
+        if self._wall is not None:
+            namespace = str(getattr(request, "namespace", "")) or DEFAULT_NAMESPACE
+            address = caller_address(context, "")
+            self._wall.refusals.note(error, self._name, namespace=namespace, address=address)
+
+    def _translated(self, error: BaseException, request: Any, context: Any) -> BaseException:
         """Return the error for the caller."""
         if isinstance(error, FlowmeshError):
             found: FlowmeshError = error
+            self._note_refusal(error, request, context)
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError)):
             self._counted("CANCELLED")
             return error
@@ -182,6 +199,16 @@ def _as_service(call: Callable[..., Any]) -> Callable[..., Any]:
 
     async def unary(request: Any, context: Any) -> Any:
         with acting_as(None):
+            return await call(request, context)
+
+    return unary
+
+
+def _audited(call: Callable[..., Any], rule: Rule, *, open_to_all: bool) -> Callable[..., Any]:
+    """Let changes that the call makes carry its caller and method."""
+
+    async def unary(request: Any, context: Any) -> Any:
+        with auditing(rule, caller_address(context, ""), open_to_all=open_to_all):
             return await call(request, context)
 
     return unary

@@ -2,8 +2,10 @@
 
 import json
 import re
+import time
+import uuid
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,26 @@ from flowmesh.access.authenticator import AUTHORIZATION, Authenticator, PeerServ
 from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, cookie_of
 from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
 from flowmesh.access.principal import Principal, acting_as, current, enter_principal
+from flowmesh.access.refusals import Refusal, Refusals
 from flowmesh.access.roles import READ
 from flowmesh.access.rules import DEFAULT_NAMESPACE
 from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
 from flowmesh.access.wall import Wall
 from flowmesh.api.identity.v1 import access_service_pb2 as pb
-from flowmesh.api.identity.v1 import access_service_pb2_grpc, principal_pb2
+from flowmesh.api.identity.v1 import (
+    access_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
+    principal_pb2,
+)
 from flowmesh.bus import Bus, Message
-from flowmesh.errors import Forbidden, Invalid, Unauthenticated
+from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Unauthenticated
 from flowmesh.rpc import Channel
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.http.guard import HttpGuard, guard_of
+from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.settings import Settings
+from flowmesh.telemetry.metrics import Metrics
 
 CLOSED = "closed"
 # The subject of revocations, below the prefix of the bus.
@@ -101,15 +111,19 @@ class ProcessAccess:
         service: str,
         resolver: IdentityResolver,
         guard: HttpGuard,
+        refusals: Refusals,
+        loop: "RefusalLoop",
         peer_service: PeerService | None = None,
     ) -> None:
         self.keys = keys
+        self._refusals = refusals
+        self.loop = loop
         self._guard = guard
         self._tokens = ServiceTokens(key=keys.services, service=service)
         self._authenticator = Authenticator(
             resolver=resolver, tokens=self._tokens, peer_service=peer_service
         )
-        self.wall = Wall(self._authenticator)
+        self.wall = Wall(self._authenticator, refusals)
         self._log = structlog.get_logger("flowmesh.access")
 
     def metadata(self, principal: Principal | None, audience: str) -> tuple[tuple[str, str], ...]:
@@ -147,8 +161,13 @@ class ProcessAccess:
             enter_principal(ANONYMOUS)
             return
         address = str((scope.get("client") or ("",))[0])
-        credential = self._credential(scope)
-        enter_principal(await self._authenticator.external(credential, address))
+        try:
+            credential = self._credential(scope)
+            enter_principal(await self._authenticator.external(credential, address))
+        except FlowmeshError as error:
+            enter_principal(NOBODY)
+            self._refusals.note(error, "HTTP", address=address)
+            raise
 
     async def admit_metrics(self, scope: Any) -> None:
         """Admit a reader of the metrics, which are of all tenants; raise Forbidden.
@@ -189,6 +208,36 @@ class ProcessAccess:
         return self.wall.revocable()
 
 
+class RefusalLoop(Loop):
+    """Sends refusals to the audit log; those that do not arrive are counted only."""
+
+    def __init__(self, refusals: Refusals, channel: Callable[[], Channel]) -> None:
+        self._refusals = refusals
+        self._channel = channel
+
+    async def run_once(self) -> int:
+        """Send the waiting refusals; return their number."""
+        waiting = self._refusals.take()
+        if waiting:
+            records = [_record(each) for each in waiting]
+            stub: Any = audit_service_pb2_grpc.AuditServiceStub(self._channel())
+            with acting_as(None), suppress(FlowmeshError):
+                await stub.RecordAudit(audit_service_pb2.RecordAuditRequest(records=records))
+        return len(waiting)
+
+
+def _record(refusal: Refusal) -> audit_service_pb2.AuditRecord:
+    return audit_service_pb2.AuditRecord(
+        source=f"refusal/{uuid.uuid4()}",
+        at_us=time.time_ns() // 1_000,
+        actor=refusal.actor,
+        method=refusal.method,
+        namespace=refusal.namespace,
+        outcome=refusal.reason,
+        address=refusal.address,
+    )
+
+
 class OpenAccess:
     """Access without checks: every caller has all permissions."""
 
@@ -209,6 +258,7 @@ def access_of(
     settings: Settings,
     service: str,
     channel: Callable[[], Channel],
+    metrics: Metrics,
     peer_service: PeerService | None = None,
 ) -> ProcessAccess | None:
     """Return the access control of the settings; None for an open process.
@@ -227,12 +277,15 @@ def access_of(
     except KeyFileError as error:
         raise StartError(str(error)) from error
     resolver = IdentityResolver(channel)
+    refusals = Refusals(metrics)
     return ProcessAccess(
         keys=keys,
         service=service,
         resolver=resolver,
         guard=guard_of(settings),
         peer_service=peer_service,
+        refusals=refusals,
+        loop=RefusalLoop(refusals, channel),
     )
 
 

@@ -80,6 +80,7 @@ class Process:
             settings,
             named.service if named else "+".join(services),
             lambda: self.clients.channel(IDENTITY),
+            self.metrics,
             named.peer_service if named else None,
         )
         self.handlers = Handlers(self.metrics, self.access.wall if self.access else None)
@@ -121,6 +122,8 @@ class Process:
         self._loops: list[Loop] = [*self._export.loops]
         if self.tls is not None:
             self._loops.append(self.tls.loop)
+        if self.access is not None:
+            self._loops.append(self.access.loop)
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._service_tasks: dict[str, asyncio.Task[None]] = {}
         self._membership: Membership | None = None

@@ -10,7 +10,9 @@ from flowmesh.api.definition.v1 import (
     version_service_pb2_grpc,
 )
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
+from flowmesh.audit import AuditOutbox, AuditRelay
 from flowmesh.definition.api.definition_server import DefinitionServer
 from flowmesh.definition.api.template_server import TemplateServer
 from flowmesh.definition.api.version_server import VersionServer
@@ -35,6 +37,9 @@ async def run(runtime: Runtime) -> None:
     migrations = files("flowmesh.definition").joinpath("migrations")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(runtime.database(SCHEMA, migrations))
+        runtime.add_loop(
+            AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
+        )
         notices = Notices(bus=runtime.bus, prefix=runtime.settings.bus_prefix, log=runtime.log)
         store = DefinitionStore(pool)
         quotas = NamespaceQuotas(runtime.stub(QuotaServiceStub, "identity").ListNamespaceQuotas)

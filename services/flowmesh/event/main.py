@@ -9,6 +9,8 @@ from flowmesh.api.event.v1 import (
 )
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc
+from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
+from flowmesh.audit import AuditOutbox, AuditRelay
 from flowmesh.egress import Egress, Policy
 from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.delivery.sender import Deliverer
@@ -38,6 +40,9 @@ async def run(runtime: Runtime) -> None:
     """Serve event streams, triggers and callbacks until the process drains."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(runtime.database("event", MIGRATIONS))
+        runtime.add_loop(
+            AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
+        )
         policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
         egress = await stack.enter_async_context(Egress(policy))
         store = EventStore(pool)
@@ -104,6 +109,7 @@ class _Parts:
             log=runtime.log,
             on_callbacks=deliveries.notify,
             lifecycle=lifecycle,
+            audited=runtime.keys is not None,
         )
         intake = Intake(
             stream=self._stream,

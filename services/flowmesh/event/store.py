@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from flowmesh.event.delivery.callbacks import Callback
 from flowmesh.storage import load_queries
 
@@ -60,9 +62,16 @@ class EventStore:
         return StreamPosition(stream, row["made_us"], row["sequence"]) if row else None
 
     async def take_in(
-        self, positions: Mapping[int, int], place: StreamPosition, callbacks: Sequence[Callback]
+        self,
+        positions: Mapping[int, int],
+        place: StreamPosition,
+        callbacks: Sequence[Callback],
+        audit: Sequence[Mapping[str, Any]] = (),
     ) -> int:
-        """Store positions and callbacks in one statement. Return the number of new deliveries."""
+        """Store positions, callbacks and entries of the audit log in one statement.
+
+        Return the number of new deliveries.
+        """
         new: int = await self._sql.take_in(
             self._pool,
             incarnations=list(positions),
@@ -81,6 +90,7 @@ class EventStore:
             secrets=[each.secret for each in callbacks],
             events=[each.event for each in callbacks],
             happened=[each.happened_us for each in callbacks],
+            audit=orjson.dumps(audit).decode() if audit else None,
         )
         return new
 

@@ -23,6 +23,7 @@ from flowmesh.api.execution.v1 import (
 )
 from flowmesh.api.history.v1 import history_service_pb2, insight_service_pb2
 from flowmesh.api.identity.v1 import (
+    audit_service_pb2,
     auth_service_pb2,
     file_service_pb2,
     key_service_pb2,
@@ -56,6 +57,7 @@ PUBLIC = (
     ("worker", worker_service_pb2, "WorkerService"),
     ("registry", registry_service_pb2, "RegistryService"),
     ("identity", auth_service_pb2, "AuthService"),
+    ("identity", audit_service_pb2, "AuditService"),
     ("identity", tenant_service_pb2, "TenantService"),
     ("identity", member_service_pb2, "MemberService"),
     ("identity", key_service_pb2, "KeyService"),

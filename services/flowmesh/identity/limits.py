@@ -27,6 +27,9 @@ TOMBSTONE_DAYS: Final = 30
 KEY_OVERLAP_S: Final = 86_400
 KEY_OVERLAP_S_MAX: Final = 30 * 86_400
 
+AUDIT_RECORDS_MAX: Final = 1_000
+# Entries that are read at once to verify or export a chain.
+AUDIT_PAGE: Final = 500
 SECRET_BYTES_MAX: Final = 65_536
 SECRETS_MAX: Final = 1_000
 # Older versions of a secret are deleted.

@@ -7,6 +7,7 @@ from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionSer
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.identity.v1 import (
     access_service_pb2_grpc,
+    audit_service_pb2_grpc,
     auth_service_pb2_grpc,
     file_service_pb2_grpc,
     key_service_pb2_grpc,
@@ -17,6 +18,7 @@ from flowmesh.api.identity.v1 import (
 )
 from flowmesh.identity.accounts import Accounts
 from flowmesh.identity.api.access_server import AccessServer
+from flowmesh.identity.api.audit_server import AuditServer
 from flowmesh.identity.api.auth_server import AuthServer
 from flowmesh.identity.api.file_server import FileServer
 from flowmesh.identity.api.key_server import KeyServer
@@ -26,6 +28,7 @@ from flowmesh.identity.api.secret_server import SecretServer
 from flowmesh.identity.api.tenant_server import TenantServer
 from flowmesh.identity.api_keys import ApiKeys
 from flowmesh.identity.attempts import Attempts
+from flowmesh.identity.auditing.log import AuditLog, AuditLoop
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.credentials.passwords import Passwords
 from flowmesh.identity.credentials.sealing import Sealer
@@ -35,6 +38,7 @@ from flowmesh.identity.permissions import Permissions
 from flowmesh.identity.principals import Principals
 from flowmesh.identity.revocations import HeartbeatLoop, Revocations
 from flowmesh.identity.secrets import Secrets
+from flowmesh.identity.storage.audit import AuditStore
 from flowmesh.identity.storage.database import MIGRATIONS, Database
 from flowmesh.identity.storage.files import FileStore
 from flowmesh.identity.storage.keys import KeyStore
@@ -69,6 +73,9 @@ async def run(runtime: Runtime) -> None:
         runtime.serve(
             parts.secret_server(), secret_service_pb2_grpc.add_SecretServiceServicer_to_server
         )
+        log = parts.audit()
+        runtime.serve(AuditServer(log), audit_service_pb2_grpc.add_AuditServiceServicer_to_server)
+        runtime.add_loop(AuditLoop(log))
         runtime.add_loop(SigningKeyLoop(parts.tokens))
         runtime.add_loop(
             ExpiryLoop(
@@ -87,7 +94,8 @@ class _Parts:
 
     def __init__(self, runtime: Runtime, database: Database) -> None:
         self._runtime = runtime
-        keys = runtime.keys or OPEN_KEYS
+        self._database = database
+        self._keys = keys = runtime.keys or OPEN_KEYS
         self._pepper = keys.pepper
         self.users = UserStore(database)
         self.tenants = TenantStore(database)
@@ -146,6 +154,14 @@ class _Parts:
             users=self.users, permissions=self.permissions, revocations=self.revocations
         )
         return MemberServer(members=members, accounts=self.accounts)
+
+    def audit(self) -> AuditLog:
+        return AuditLog(
+            store=AuditStore(self._database),
+            permissions=self.permissions,
+            key=self._keys.audit,
+            clock=self._runtime.clock,
+        )
 
     def secret_server(self) -> SecretServer:
         return SecretServer(Secrets(store=self.secrets, installation=self._sealer))

@@ -18,7 +18,9 @@ from flowmesh.api.event.v1 import alert_service_pb2_grpc
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
+from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
+from flowmesh.audit import AuditOutbox, AuditRelay
 from flowmesh.bus import Message
 from flowmesh.orchestrator import services
 from flowmesh.orchestrator.commit.publisher import Publisher
@@ -52,6 +54,9 @@ async def run(runtime: Runtime) -> None:
     async with AsyncExitStack() as stack:
         migrations = files("flowmesh.orchestrator.storage.migrations")
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
+        runtime.add_loop(
+            AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
+        )
         finished = FinishedStates(
             cache=runtime.cache,
             prefix=runtime.settings.bus_prefix,

@@ -7,13 +7,14 @@ entries are collected meanwhile. Nothing is written without new entries.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
 from flowmesh.api.history.v1.history_service_pb2 import EventRow
 from flowmesh.event.delivery.callbacks import Callback, callbacks_of
+from flowmesh.event.intake.audited import audit_entries_of
 from flowmesh.event.intake.sequencer import Arrival
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.store import EventStore, StreamPosition
@@ -24,6 +25,8 @@ from flowmesh.runtime import Clock, Loop
 POSITIONS_EVERY_S: Final = 0.2
 PENDING_CALLBACKS_MAX: Final = 5_000
 PENDING_BYTES_MAX: Final = 8 * 1024 * 1024
+# The usual size of an entry of the audit log.
+ENTRY_BYTES: Final = 500
 FORGET_EVERY_MS: Final = 3_600_000
 
 
@@ -32,12 +35,19 @@ class _Pending:
     positions: dict[int, int] = field(default_factory=dict)
     callbacks: list[Callback] = field(default_factory=list)
     asked: list[EventRow] = field(default_factory=list)
+    # Entries of the audit log.
+    entries: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0
 
     def add(self, callbacks: Iterable[Callback]) -> None:
         for callback in callbacks:
             self.callbacks.append(callback)
             self.size += len(callback.event)
+
+    def note(self, entries: Iterable[dict[str, Any]]) -> None:
+        before = len(self.entries)
+        self.entries.extend(entries)
+        self.size += (len(self.entries) - before) * ENTRY_BYTES
 
     def ask(self, rows: Iterable[EventRow]) -> None:
         """Add rows that triggers may fire for."""
@@ -48,7 +58,7 @@ class _Pending:
     @property
     def full(self) -> bool:
         return (
-            len(self.callbacks) + len(self.asked) >= PENDING_CALLBACKS_MAX
+            len(self.callbacks) + len(self.asked) + len(self.entries) >= PENDING_CALLBACKS_MAX
             or self.size >= PENDING_BYTES_MAX
         )
 
@@ -71,6 +81,7 @@ class IntakeBuffer:
         log: FilteringBoundLogger,
         on_callbacks: Callable[[], None],
         lifecycle: LifecycleTriggers | None = None,
+        audited: bool = False,
     ) -> None:
         self._store = store
         self._stream = stream
@@ -78,6 +89,7 @@ class IntakeBuffer:
         self._log = log
         self._on_callbacks = on_callbacks
         self._lifecycle = lifecycle
+        self._audited = audited
         self._pending = _Pending()
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -110,10 +122,11 @@ class IntakeBuffer:
         """Add a processed commit; its callbacks are stored soon."""
         pending = self._pending
         for row in arrival.batch.rows:
-            if not row.HasField("callbacks"):
-                continue
             try:
-                pending.add(callbacks_of(row))
+                if row.HasField("callbacks"):
+                    pending.add(callbacks_of(row))
+                if self._audited:
+                    pending.note(audit_entries_of(row))
             except DecodeError:
                 self._log.error("event_row_malformed", execution_id=row.execution_id)
         if self._lifecycle is not None:
@@ -144,7 +157,9 @@ class IntakeBuffer:
             # Store firings first: a commit without stored position is redelivered and fires again.
             if pending.asked and self._lifecycle is not None:
                 await self._lifecycle.store(pending.asked)
-            new = await self._store.take_in(pending.positions, place, pending.callbacks)
+            new = await self._store.take_in(
+                pending.positions, place, pending.callbacks, pending.entries
+            )
         except BaseException:
             self._put_back(pending)
             raise
@@ -163,6 +178,7 @@ class IntakeBuffer:
         pending.positions.update(self._pending.positions)
         pending.add(self._pending.callbacks)
         pending.ask(self._pending.asked)
+        pending.note(self._pending.entries)
         self._pending = pending
         self._changed.set()
         if pending.urgent:

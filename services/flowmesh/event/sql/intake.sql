@@ -6,7 +6,7 @@ select incarnation, position from positions order by updated_at;
 -- The position in the stream to resume from.
 select made_us, sequence from stream_places where stream = :stream;
 
--- name: take-in(incarnations, reached, stream, made_us, sequence, ids, namespaces, execution_ids, workflow_ids, kinds, sequences, urls, hosts, secrets, events, happened)$
+-- name: take-in(incarnations, reached, stream, made_us, sequence, ids, namespaces, execution_ids, workflow_ids, kinds, sequences, urls, hosts, secrets, events, happened, audit)$
 -- Stores positions, the position in the stream and deliveries in one statement. An existing
 -- delivery is unchanged. Rows are inserted in the order of their events, which prevents
 -- deadlocks. Returns the number of new deliveries.
@@ -23,6 +23,8 @@ with moved as (
     set made_us = excluded.made_us, sequence = excluded.sequence
     where excluded.made_us <> stream_places.made_us
         or excluded.sequence > stream_places.sequence
+), noted as (
+    insert into audit_outbox (entries) select :audit::json where :audit::text is not null
 ), added as (
     insert into deliveries (
         id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event,

@@ -1,0 +1,42 @@
+"""The way of committed changes from a service to the audit log."""
+
+from typing import Any, Protocol
+
+from flowmesh.api.identity.v1.audit_service_pb2 import RecordAuditRequest, RecordAuditResponse
+from flowmesh.audit.outbox import AuditOutbox
+from flowmesh.audit.records import records_of
+from flowmesh.runtime.loop import Loop
+
+ROWS = 200
+RECORDS_MAX = 1_000
+
+
+class AuditCalls(Protocol):
+    """The used calls of AuditService."""
+
+    async def RecordAudit(self, request: RecordAuditRequest) -> RecordAuditResponse: ...
+
+
+class AuditRelay(Loop):
+    """Sends the rows of an outbox and deletes them once they are recorded.
+
+    A row that is sent again after a crash is recorded once, because each record has its source.
+    """
+
+    interval_ms = 1_000
+
+    def __init__(self, *, outbox: AuditOutbox, audit: Any) -> None:
+        self._outbox = outbox
+        self._audit: AuditCalls = audit
+
+    async def run_once(self) -> int:
+        """Empty the outbox. Return the number of recorded changes."""
+        count = 0
+        while rows := await self._outbox.oldest(ROWS):
+            records = records_of(rows)
+            for start in range(0, len(records), RECORDS_MAX):
+                part = records[start : start + RECORDS_MAX]
+                await self._audit.RecordAudit(RecordAuditRequest(records=part))
+            await self._outbox.delete([row.id for row in rows])
+            count += len(records)
+        return count

@@ -1,0 +1,96 @@
+"""Translates AuditService messages."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from flowmesh.api.identity.v1 import audit_service_pb2 as pb
+from flowmesh.api.identity.v1 import audit_service_pb2_grpc
+from flowmesh.identity.api.messages import page_size
+from flowmesh.identity.auditing.log import AuditLog
+from flowmesh.identity.storage.audit import AuditEntry, AuditFilter, AuditHead
+from flowmesh.rpc.pages import last_of_token, list_key, page_token
+
+_SEQUENCE_MAX = 2**63 - 1
+
+
+class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
+    """The audit log."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    async def SearchAudit(
+        self, request: pb.SearchAuditRequest, context: Any
+    ) -> pb.SearchAuditResponse:
+        count = page_size(request.page_size)
+        before = last_of_token(request.page_token, list_key(request))
+        wanted = AuditFilter(
+            company=request.company_id,
+            actor=request.by_actor,
+            method=request.method,
+            target=request.target,
+            from_us=request.from_us,
+            until_us=request.until_us,
+        )
+        found = await self._log.search(wanted, int(before or _SEQUENCE_MAX), count + 1)
+        token = ""
+        if len(found) > count:
+            token = page_token(list_key(request), str(found[count - 1].sequence))
+        return pb.SearchAuditResponse(
+            entries=[_message(each) for each in found[:count]], next_page_token=token
+        )
+
+    async def VerifyAudit(
+        self, request: pb.VerifyAuditRequest, context: Any
+    ) -> pb.VerifyAuditResponse:
+        check = await self._log.verify(request.company_id)
+        return pb.VerifyAuditResponse(
+            entries=check.entries,
+            intact=not check.problem,
+            broken_sequence=check.broken_sequence,
+            problem=check.problem,
+            head_hash=check.last_hash.hex(),
+        )
+
+    async def ExportAudit(
+        self, request: pb.ExportAuditRequest, context: Any
+    ) -> AsyncIterator[pb.ExportAuditResponse]:
+        async for part in self._log.export(request.company_id):
+            if isinstance(part, AuditHead):
+                yield pb.ExportAuditResponse(head=self._head(part))
+            else:
+                yield pb.ExportAuditResponse(entries=[_message(each) for each in part])
+
+    async def RecordAudit(
+        self, request: pb.RecordAuditRequest, context: Any
+    ) -> pb.RecordAuditResponse:
+        await self._log.record(list(request.records))
+        return pb.RecordAuditResponse()
+
+    def _head(self, head: AuditHead) -> pb.AuditHead:
+        return pb.AuditHead(
+            company_id=head.company,
+            sequence=head.sequence,
+            hash=head.hash.hex(),
+            signed_at_us=head.signed_at_us,
+            signature=head.signature.hex(),
+            public_key=self._log.public_key().hex(),
+        )
+
+
+def _message(entry: AuditEntry) -> pb.AuditEntry:
+    return pb.AuditEntry(
+        sequence=entry.sequence,
+        at_us=entry.at_us,
+        actor=entry.actor,
+        method=entry.method,
+        scope=entry.scope,
+        target=entry.target,
+        outcome=entry.outcome,
+        before=entry.before,
+        after=entry.after,
+        details=entry.details,
+        address=entry.address,
+        hash=entry.hash.hex(),
+        source=entry.source,
+    )

@@ -1,0 +1,1 @@
+"""The audit log: its chains, their signatures and their verification."""
