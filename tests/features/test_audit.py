@@ -20,6 +20,7 @@ from flowmesh.api.identity.v1 import audit_service_pb2_grpc, principal_pb2, quot
 from flowmesh.testing.polling import until
 from tests.features.audited import COMPANY, WAIT_S, Audited, audited_methods, call
 from tests.features.closed import PASSWORD, Caller, closed_suite
+from tests.features.commands import command
 from tests.features.natives import resource, workflow
 
 Json = Any
@@ -249,14 +250,14 @@ async def _tenants(audited: Audited) -> str:
 
 async def _members(audited: Audited) -> None:
     """Invite a user, who registers, logs in and out and is disabled."""
-    owner, anyone = audited.closed.owner, audited.closed.caller("")
+    owner, stranger = audited.closed.owner, audited.closed.caller("")
     grant = principal_pb2.Grant(level=principal_pb2.LEVEL_COMPANY, level_id=COMPANY, role="viewer")
     kept = await call(owner, "MemberService.CreateInvitation", email="ada@example.com", grant=grant)
     gone = await call(owner, "MemberService.CreateInvitation", email="bob@example.com", grant=grant)
     await call(owner, "MemberService.DeleteInvitation", invitation_id=gone.invitation.id)
     ada = {"email": "ada@example.com", "password": PASSWORD}
-    user = (await call(anyone, "AuthService.Register", invitation=kept.token, **ada)).user
-    tokens = (await call(anyone, "AuthService.Login", **ada)).tokens
+    user = (await call(stranger, "AuthService.Register", invitation=kept.token, **ada)).user
+    tokens = (await call(stranger, "AuthService.Login", **ada)).tokens
     session = audited.closed.caller(tokens.access_token)
     other = "another long password"
     await call(session, "AuthService.ChangePassword", current_password=PASSWORD, new_password=other)
@@ -284,7 +285,7 @@ async def _contents(audited: Audited, project: str) -> None:
 
 
 async def succeeds(made: Awaitable[Any]) -> bool:
-    """Whether a call is not refused."""
+    """Return whether a call is not refused."""
     try:
         await made
     except grpc.aio.AioRpcError:
@@ -397,3 +398,31 @@ async def _operations(audited: Audited) -> None:
         **NAMESPACE,
     )
     await call(owner, "BulkService.CancelBulk", bulk_id=bulk.bulk.bulk_id, **NAMESPACE)
+
+
+@pytest.mark.feature("S1-116")
+async def test_rest_and_the_command_read_the_log(audited: Audited) -> None:
+    """Search, verify and export, as JSON and as JSON lines."""
+    company = await chained(audited, "read")
+    owner = audited.closed.owner
+    of = f"?companyId={company}"
+    status, found = await owner.rest("GET", f"/api/v1/audit{of}&pageSize=2")
+    assert (status, [each["sequence"] for each in found["entries"]]) == (200, [7, 6])
+    assert found["entries"][0]["details"]["after"]["slug"] == "o4"
+    _, more = await owner.rest("GET", f"/api/v1/audit{of}&pageToken={found['nextPageToken']}")
+    assert [each["sequence"] for each in more["entries"]] == [5, 4, 3, 2, 1]
+    status, checked = await owner.rest("GET", f"/api/v1/audit:verify{of}")
+    assert (status, checked["intact"], checked["entries"]) == (200, True, 7)
+    lines = (await text(owner, f"/api/v1/audit:export{of}")).splitlines()
+    assert json.loads(lines[0])["method"] == "TenantService.CreateCompany"
+    assert json.loads(lines[-1])["head"]["companyId"] == company
+
+    token = {"FLOWMESH_TOKEN": owner.credential}
+    told = await command(
+        owner.suite, "audit", "search", "--company", company, "--json", environment=token
+    )
+    assert told.json[-1]["sequence"] == 1
+    told = await command(owner.suite, "audit", "verify", "--company", company, environment=token)
+    assert (told.code, told.lines[0].split()[1:4]) == (0, ["entries", "are", "intact;"])
+    told = await command(owner.suite, "audit", "export", "--company", company, environment=token)
+    assert json.loads(told.lines[-1])["head"]["companyId"] == company

@@ -284,3 +284,18 @@ async def test_the_command_stores_and_lists_secrets(suite: Suite, world: World) 
     again = await command(suite, "secrets", "delete", "shop")
     assert again.code == 1
     assert "secret" in again.err
+
+
+@pytest.mark.feature("S3-130")
+async def test_secrets_are_set_over_rest(vault: Vault) -> None:
+    """By the project; a list shows names and versions."""
+    path = f"/api/v1/projects/{vault.project}/secrets"
+    for status in (201, 200):
+        answer = await vault.admin.rest("PUT", f"{path}/by-rest", {"value": CANARY})
+        assert answer[0] == status
+    _, listed = await vault.admin.rest("GET", path)
+    [found] = [each for each in listed["secrets"] if each["name"] == "by-rest"]
+    assert found["version"] == 2
+    assert CANARY not in json.dumps(listed)
+    assert (await vault.admin.rest("DELETE", f"{path}/by-rest"))[0] == 204
+    assert (await vault.admin.rest("DELETE", f"{path}/by-rest"))[0] == 404

@@ -261,6 +261,11 @@ _CERTS: tuple[Row, ...] = (
     ("renew", "access.certificates:renew", "Renew certificates at half of their life."),
     ("show", "access.certificates:show", "Show certificates, their names and expiry."),
 )
+_AUDIT: tuple[Row, ...] = (
+    ("search", "access.audit:search", "Show changes and refusals, newest first."),
+    ("verify", "access.audit:verify", "Check that no entry was changed or removed."),
+    ("export", "access.audit:export", "Write all entries as JSON lines."),
+)
 _SECRETS: tuple[Row, ...] = (
     ("set", "access.secrets:set_secret", "Store a secret; its value comes from standard input."),
     ("list", "access.secrets:list_secrets", "List the names of secrets."),
@@ -322,6 +327,7 @@ def _make() -> App:
         ("files", "Manage workspace files of projects.", _FILES),
         ("quota", "Manage quotas of projects.", _QUOTA),
         ("certs", "Issue and renew certificates of the suite.", _CERTS),
+        ("audit", "Read and check the log of changes and refusals.", _AUDIT),
         ("secrets", "Manage values that tasks use and no call reads back.", _SECRETS),
     ):
         parent = App(name=name, help=text, group=ACCESS)

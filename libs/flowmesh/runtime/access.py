@@ -165,7 +165,7 @@ class ProcessAccess:
             credential = self._credential(scope)
             enter_principal(await self._authenticator.external(credential, address))
         except FlowmeshError as error:
-            enter_principal(NOBODY)
+            enter_principal(ANONYMOUS)
             self._refusals.note(error, "HTTP", address=address)
             raise
 

@@ -21,11 +21,13 @@ from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServic
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
+from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
 from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
 from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceStub
 from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
+from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
     from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceAsyncStub
     from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
     from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceAsyncStub
+    from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
     from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceAsyncStub
     from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceAsyncStub
     from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceAsyncStub
     from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceAsyncStub
+    from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceAsyncStub
     from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
     from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
     from flowmesh.runtime import Clock, Runtime
@@ -82,6 +86,8 @@ class Backends:
     tenants: TenantServiceAsyncStub
     files: FileServiceAsyncStub
     quotas: QuotaServiceAsyncStub
+    secrets: SecretServiceAsyncStub
+    audit: AuditServiceAsyncStub
     clock: Clock
     metrics: Metrics
 
@@ -110,6 +116,8 @@ def backends_of(runtime: Runtime) -> Backends:
         tenants=runtime.stub(TenantServiceStub, "identity"),
         files=runtime.stub(FileServiceStub, "identity"),
         quotas=runtime.stub(QuotaServiceStub, "identity"),
+        secrets=runtime.stub(SecretServiceStub, "identity"),
+        audit=runtime.stub(AuditServiceStub, "identity"),
         clock=runtime.clock,
         metrics=runtime.metrics,
     )

@@ -32,7 +32,16 @@ from flowmesh.gateway.routes.executions import (
     searches,
     stats,
 )
-from flowmesh.gateway.routes.identity import api_keys, auth, files, members, quotas, tenants
+from flowmesh.gateway.routes.identity import (
+    api_keys,
+    audit,
+    auth,
+    files,
+    members,
+    quotas,
+    secrets,
+    tenants,
+)
 from flowmesh.gateway.routes.projects import dashboard, deployments, mirrors
 
 ROUTES: tuple[Route, ...] = (
@@ -66,6 +75,8 @@ ROUTES: tuple[Route, ...] = (
     *api_keys.ROUTES,
     *files.ROUTES,
     *quotas.ROUTES,
+    *secrets.ROUTES,
+    *audit.ROUTES,
     *mirrors.ROUTES,
     *deployments.ROUTES,
     *dashboard.ROUTES,

@@ -1,0 +1,149 @@
+"""`audit`: the log of changes and refusals, its check and its export."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from flowmesh.api.identity.v1 import audit_service_pb2 as pb
+from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.access.documents import document_of
+from flowmesh.cli.access.levels import Tenants
+from flowmesh.cli.common import COMMON, Common, command, connected
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client
+
+EXPORT_S = 600.0
+
+
+@command
+async def search(
+    *,
+    company: str = "",
+    installation: bool = False,
+    actor: str = "",
+    method: str = "",
+    target: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+    common: Common = COMMON,
+) -> int:
+    """Show entries of the audit log, newest first.
+
+    Parameters
+    ----------
+    company
+        Id or slug of the company; by default the only one.
+    installation
+        Show users, logins and refusals without a company instead.
+    actor
+        Name of a caller.
+    method
+        Method, such as DefinitionService.Apply.
+    target
+        Part of the target.
+    since
+        Not before this time.
+    until
+        Before this time.
+    limit
+        Maximum number of entries, at most 1000.
+    """
+    async with connected(common) as client:
+        request = pb.SearchAuditRequest(
+            company_id=await _company(client, company, installation),
+            by_actor=actor,
+            method=method,
+            target=target,
+            from_us=_us(since),
+            until_us=_us(until),
+            page_size=limit,
+        )
+        found = (await client.caller.call(_stub(client).SearchAudit, request)).entries
+        documents = [_document(each) for each in found]
+        rows = [
+            (
+                str(each.sequence),
+                output.moment(_moment(each.at_us)),
+                each.actor,
+                each.method,
+                each.target,
+                each.outcome,
+            )
+            for each in found
+        ]
+        header = ("ENTRY", "TIME", "CALLER", "METHOD", "TARGET", "OUTCOME")
+        output.listing(documents, header, rows, none="There are no such entries.")
+        return exit_codes.DONE
+
+
+@command
+async def verify(*, company: str = "", installation: bool = False, common: Common = COMMON) -> int:
+    """Check the chain of hashes; fail with the first entry that does not fit.
+
+    Parameters
+    ----------
+    company
+        Id or slug of the company; by default the only one.
+    installation
+        Check the chain of users, logins and refusals without a company instead.
+    """
+    async with connected(common) as client:
+        request = pb.VerifyAuditRequest(company_id=await _company(client, company, installation))
+        found = await client.caller.call(_stub(client).VerifyAudit, request, timeout_s=EXPORT_S)
+        text = f"{found.entries} entries are intact; the last hash is {found.head_hash}"
+        output.result(document_of(found), text if found.intact else found.problem)
+        return exit_codes.DONE if found.intact else exit_codes.FAILED
+
+
+@command
+async def export(*, company: str = "", installation: bool = False, common: Common = COMMON) -> int:
+    """Write all entries as JSON lines, oldest first, and the signed head in the last line.
+
+    Parameters
+    ----------
+    company
+        Id or slug of the company; by default the only one.
+    installation
+        Write the chain of users, logins and refusals without a company instead.
+    """
+    async with connected(common) as client:
+        request = pb.ExportAuditRequest(company_id=await _company(client, company, installation))
+        await client.caller.retried(lambda: _export(client, request), budget_s=0)
+        return exit_codes.DONE
+
+
+async def _export(client: "Client", request: pb.ExportAuditRequest) -> None:
+    async for part in _stub(client).ExportAudit(request, timeout=EXPORT_S):
+        for each in part.entries:
+            output.line(orjson.dumps(_document(each)).decode())
+        if part.HasField("head"):
+            output.line(orjson.dumps({"head": document_of(part.head)}).decode())
+
+
+async def _company(client: "Client", name: str, installation: bool) -> str:
+    return "" if installation else (await Tenants(client).company(name)).id
+
+
+def _stub(client: "Client") -> Any:
+    return AuditServiceStub(client.caller.channel)
+
+
+def _document(entry: pb.AuditEntry) -> dict[str, Any]:
+    details = orjson.loads(entry.details) if entry.details else None
+    document = document_of(entry) | {"at": output.iso(_moment(entry.at_us)), "details": details}
+    del document["atUs"]
+    return document
+
+
+def _moment(us: int) -> datetime | None:
+    from flowmesh.sdk.executions import moment
+
+    return moment(us)
+
+
+def _us(at: datetime | None) -> int:
+    return int(at.timestamp() * 1_000_000) if at is not None else 0

@@ -1,0 +1,196 @@
+"""The audit log: entries of a company, the check of their chain, and an export."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from flowmesh.api.identity.v1 import audit_service_pb2 as pb
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.bodies.answers import Answer as Value
+from flowmesh.gateway.bodies.answers import Instant
+from flowmesh.gateway.http.operation_docs import ADMINISTER, Answer, Operation, Route
+from flowmesh.gateway.http.parameters import INSTANT, OPTIONAL_ID, Query
+from flowmesh.gateway.http.requests import Request, Response, StreamResponse
+from flowmesh.gateway.routes.common import PAGING, json_response
+from flowmesh.views import instant
+
+LINES = "application/x-ndjson"
+EXPORT_S = 600.0
+_COMPANY = Query("companyId", "The company; the chain of the installation without it.", OPTIONAL_ID)
+
+
+class AuditEntryValue(Value, kw_only=True):
+    """A change or a refusal. `before` and `after` are digests of the object."""
+
+    sequence: int
+    at: Instant
+    actor: str
+    method: str
+    scope: str
+    target: str
+    outcome: str
+    before: str
+    after: str
+    details: Any
+    address: str
+    source: str
+    hash: str
+
+
+class AuditEntryList(Value, kw_only=True):
+    """Entries, newest first."""
+
+    entries: list[AuditEntryValue]
+    next_page_token: str | UnsetType = UNSET
+
+
+class AuditVerification(Value, kw_only=True):
+    """The check of a chain; `brokenSequence` is the first entry that does not fit."""
+
+    entries: int
+    intact: bool
+    broken_sequence: int | UnsetType = UNSET
+    problem: str | UnsetType = UNSET
+    head_hash: str
+
+
+async def search_audit(backends: Backends, request: Request) -> Response:
+    found = await backends.audit.SearchAudit(
+        pb.SearchAuditRequest(
+            company_id=request.text("companyId"),
+            by_actor=request.text("actor"),
+            method=request.text("method"),
+            target=request.text("target"),
+            from_us=request.instant_us("from"),
+            until_us=request.instant_us("until"),
+            page_size=request.whole("pageSize"),
+            page_token=request.text("pageToken"),
+        )
+    )
+    entries = [_entry(each) for each in found.entries]
+    return json_response(
+        AuditEntryList(entries=entries, next_page_token=found.next_page_token or UNSET)
+    )
+
+
+async def verify_audit(backends: Backends, request: Request) -> Response:
+    found = await backends.audit.VerifyAudit(
+        pb.VerifyAuditRequest(company_id=request.text("companyId")), timeout=EXPORT_S
+    )
+    return json_response(
+        AuditVerification(
+            entries=found.entries,
+            intact=found.intact,
+            broken_sequence=found.broken_sequence or UNSET,
+            problem=found.problem or UNSET,
+            head_hash=found.head_hash,
+        )
+    )
+
+
+async def export_audit(backends: Backends, request: Request) -> StreamResponse:
+    call = backends.audit.ExportAudit(
+        pb.ExportAuditRequest(company_id=request.text("companyId")), timeout=EXPORT_S
+    )
+    parts = aiter(call)
+    # A refusal is an answer, not the end of a stream.
+    first = await anext(parts, pb.ExportAuditResponse())
+    return StreamResponse(_lines(call, first, parts), LINES)
+
+
+async def _lines(
+    call: Any, first: pb.ExportAuditResponse, parts: Any
+) -> AsyncGenerator[bytes, None]:
+    try:
+        yield _part(first)
+        async for part in parts:
+            yield _part(part)
+    finally:
+        call.cancel()
+
+
+def _part(part: pb.ExportAuditResponse) -> bytes:
+    lines = [msgspec.json.encode(_entry(each)) for each in part.entries]
+    if part.HasField("head"):
+        head = part.head
+        lines.append(
+            msgspec.json.encode(
+                {
+                    "head": {
+                        "companyId": head.company_id,
+                        "sequence": head.sequence,
+                        "hash": head.hash,
+                        "signedAtUs": head.signed_at_us,
+                        "signature": head.signature,
+                        "publicKey": head.public_key,
+                    }
+                }
+            )
+        )
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _entry(entry: pb.AuditEntry) -> AuditEntryValue:
+    return AuditEntryValue(
+        sequence=entry.sequence,
+        at=instant(entry.at_us),
+        actor=entry.actor,
+        method=entry.method,
+        scope=entry.scope,
+        target=entry.target,
+        outcome=entry.outcome,
+        before=entry.before,
+        after=entry.after,
+        details=msgspec.Raw(entry.details.encode()) if entry.details else None,
+        address=entry.address,
+        source=entry.source,
+        hash=entry.hash,
+    )
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/audit",
+        search_audit,
+        Operation(
+            tag=ADMINISTER,
+            summary="Search the audit log of a company",
+            query=(
+                _COMPANY,
+                Query("actor", "The name of a caller."),
+                Query("method", "A method, such as `DefinitionService.Apply`."),
+                Query("target", "A part of the target."),
+                Query("from", "Not before this time.", INSTANT),
+                Query("until", "Before this time.", INSTANT),
+                *PAGING,
+            ),
+            answers=(Answer(200, "Entries, newest first.", AuditEntryList),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/audit:verify",
+        verify_audit,
+        Operation(
+            tag=ADMINISTER,
+            summary="Check the chain of a company's audit log",
+            query=(_COMPANY,),
+            answers=(Answer(200, "The first bad entry, if any.", AuditVerification),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/audit:export",
+        export_audit,
+        Operation(
+            tag=ADMINISTER,
+            summary="Export the audit log of a company",
+            description="One entry per line, oldest first, and the signed head in the last line.",
+            query=(_COMPANY,),
+            answers=(Answer(200, "JSON lines.", AuditEntryValue, media_type=LINES),),
+        ),
+    ),
+)
