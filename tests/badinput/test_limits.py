@@ -146,6 +146,15 @@ ELSEWHERE = {
     "value of a secret": "tests/unit/identity/test_bounds.py::test_secrets_are_bounded",
     "secrets of a namespace": "tests/unit/identity/test_bounds.py::test_secrets_are_bounded",
     "secrets of a task": "tests/unit/identity/test_bounds.py::test_secrets_are_bounded",
+    "filter of an audit search": "tests/unit/identity/test_audit.py::test_filters_are_bounded",
+    "records of changes that a service sends at once": (
+        "tests/unit/identity/test_audit.py::test_calls_of_services_are_bounded"
+    ),
+    "text of an audit entry": "tests/unit/identity/test_audit.py::test_records_are_bounded",
+    "object in an audit entry": "tests/unit/identity/test_audit.py::test_records_are_bounded",
+    "refusals that wait for the audit log": (
+        "tests/unit/identity/test_audit.py::test_refusals_that_wait_are_bounded"
+    ),
     "credential of a client": (
         "tests/unit/sdk/test_credentials.py"
         "::test_a_malformed_credential_is_refused_without_naming_it"

@@ -100,7 +100,10 @@ class Audited:
         await until(f"an entry of {method}", found, within_s=WAIT_S / 4)
 
     async def verified(self, company: str = COMPANY) -> pb.VerifyAuditResponse:
-        return await self.log.VerifyAudit(pb.VerifyAuditRequest(company_id=company))
+        found: pb.VerifyAuditResponse = await self.log.VerifyAudit(
+            pb.VerifyAuditRequest(company_id=company)
+        )
+        return found
 
     def postgres(self) -> str:
         """The address of the suite's database."""

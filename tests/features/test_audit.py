@@ -37,7 +37,8 @@ async def audited(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Aud
 async def chained(audited: Audited, slug: str, organizations: int = 5) -> str:
     """Create a company with a chain of entries: itself, its owner, organizations."""
     owner = audited.closed.owner
-    company = (await call(owner, "TenantService.CreateCompany", slug=slug)).company.id
+    made = await call(owner, "TenantService.CreateCompany", slug=slug)
+    company: str = made.company.id
     for number in range(organizations):
         await call(owner, "TenantService.CreateOrganization", company_id=company, slug=f"o{number}")
     await audited.found(organizations + 2, company_id=company)
@@ -234,7 +235,8 @@ NAMESPACE = {"namespace": "everything"}
 async def _tenants(audited: Audited) -> str:
     """Create, change and delete a company with all that it can have; return its id."""
     owner = audited.closed.owner
-    company = (await call(owner, "TenantService.CreateCompany", slug="whole")).company.id
+    made = await call(owner, "TenantService.CreateCompany", slug="whole")
+    company: str = made.company.id
     await call(owner, "TenantService.UpdateCompany", company_id=company, name="Whole")
     made = await call(owner, "TenantService.CreateOrganization", company_id=company, slug="part")
     part = made.organization.id
@@ -244,6 +246,8 @@ async def _tenants(audited: Audited) -> str:
     await call(owner, "TenantService.UpdateProject", project_id=small, name="Small")
     await call(owner, "TenantService.DeleteProject", project_id=small)
     await call(owner, "TenantService.DeleteOrganization", organization_id=part)
+    # The chain of a company outlives it, once there is one.
+    await audited.found(company_id=company)
     await call(owner, "TenantService.DeleteCompany", company_id=company)
     return company
 
@@ -273,6 +277,7 @@ async def _contents(audited: Audited, project: str) -> None:
     key = (
         await call(owner, "KeyService.CreateApiKey", project_id=project, name="key", role="viewer")
     ).key.id
+    await call(owner, "KeyService.UpdateApiKey", key_id=key, name="renamed")
     await call(owner, "KeyService.RotateApiKey", key_id=key)
     await call(owner, "KeyService.DeleteApiKey", key_id=key)
     quota = quota_service_pb2.Quota(running_executions=1_000)
@@ -380,7 +385,10 @@ async def _operations(audited: Audited) -> None:
     """Limits, stops, the retention, keys of links and a bulk."""
     owner = audited.closed.owner
     limit = limits_service_pb2.Limit(
-        kind=limits_service_pb2.LIMIT_KIND_WORKFLOW, subject="works", concurrency=9, **NAMESPACE
+        kind=limits_service_pb2.LIMIT_KIND_WORKFLOW,
+        subject="works",
+        concurrency=9,
+        namespace=NAMESPACE["namespace"],
     )
     await call(owner, "LimitService.SetLimit", limit=limit)
     await call(owner, "LimitService.DeleteLimit", kind=limit.kind, subject="works", **NAMESPACE)

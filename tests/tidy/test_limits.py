@@ -27,6 +27,7 @@ INTERNAL: dict[str, str] = {
         rpc.limits.PAGE_TOKEN_CHARACTERS_MAX transforms.limits.MERGE_DEPTH_MAX
     """,
     "what is told or kept ends there": """
+        access.refusals.NAME_CHARACTERS_MAX
         cli.operations.limits.LINE_MAX definition.limits.AFFECTED_SHOWN_MAX
         definition.limits.BROKEN_SHOWN_MAX definition.limits.DIFFERENCES_KEPT_MAX
         definition.limits.DIFFERENCE_BYTES_MAX definition.limits.MOVES_MAX

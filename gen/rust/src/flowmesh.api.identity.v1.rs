@@ -80,6 +80,375 @@ impl Level {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditEntry {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    #[prost(int64, tag = "2")]
+    pub at_us: i64,
+    /// Principal that made the call.
+    #[prost(string, tag = "3")]
+    pub actor: ::prost::alloc::string::String,
+    /// `DefinitionService.Apply`.
+    #[prost(string, tag = "4")]
+    pub method: ::prost::alloc::string::String,
+    /// Namespace, or the id of a company, organization or project.
+    #[prost(string, tag = "5")]
+    pub scope: ::prost::alloc::string::String,
+    /// Name or id of the object.
+    #[prost(string, tag = "6")]
+    pub target: ::prost::alloc::string::String,
+    /// `ok`, or the reason of the refusal.
+    #[prost(string, tag = "7")]
+    pub outcome: ::prost::alloc::string::String,
+    /// Digests of the object before and after the change; empty if there was none.
+    #[prost(string, tag = "8")]
+    pub before: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub after: ::prost::alloc::string::String,
+    /// The change as JSON, without sensitive values.
+    #[prost(string, tag = "10")]
+    pub details: ::prost::alloc::string::String,
+    /// IP address of the caller.
+    #[prost(string, tag = "11")]
+    pub address: ::prost::alloc::string::String,
+    /// SHA-256 over the entry and the hash of the one before it, in hexadecimal.
+    #[prost(string, tag = "12")]
+    pub hash: ::prost::alloc::string::String,
+    /// Unique name of the change.
+    #[prost(string, tag = "13")]
+    pub source: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchAuditRequest {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+    /// Name of a caller. Not `actor`, which the wall sets to that of this call.
+    #[prost(string, tag = "2")]
+    pub by_actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub method: ::prost::alloc::string::String,
+    /// Part of the target.
+    #[prost(string, tag = "4")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(int64, tag = "5")]
+    pub from_us: i64,
+    #[prost(int64, tag = "6")]
+    pub until_us: i64,
+    #[prost(uint32, tag = "7")]
+    pub page_size: u32,
+    #[prost(string, tag = "8")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchAuditResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<AuditEntry>,
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyAuditRequest {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyAuditResponse {
+    #[prost(uint64, tag = "1")]
+    pub entries: u64,
+    #[prost(bool, tag = "2")]
+    pub intact: bool,
+    /// First entry that does not fit, and the reason.
+    #[prost(uint64, tag = "3")]
+    pub broken_sequence: u64,
+    #[prost(string, tag = "4")]
+    pub problem: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub head_hash: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportAuditRequest {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportAuditResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<AuditEntry>,
+    /// Set in the last message.
+    #[prost(message, optional, tag = "2")]
+    pub head: ::core::option::Option<AuditHead>,
+}
+/// The end of a chain, signed with the key of the installation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditHead {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// Hash of the last entry, in hexadecimal.
+    #[prost(string, tag = "3")]
+    pub hash: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub signed_at_us: i64,
+    /// Ed25519, in hexadecimal, over `flowmesh audit`, company, sequence, hash and time, each on a line.
+    #[prost(string, tag = "5")]
+    pub signature: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub public_key: ::prost::alloc::string::String,
+}
+/// A committed change.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditRecord {
+    /// Unique name of the change.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub at_us: i64,
+    #[prost(string, tag = "3")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub method: ::prost::alloc::string::String,
+    /// Namespace, which belongs to a company; empty for other changes.
+    #[prost(string, tag = "5")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub outcome: ::prost::alloc::string::String,
+    /// As in AuditEntry.
+    #[prost(string, tag = "8")]
+    pub before: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub after: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub details: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub address: ::prost::alloc::string::String,
+    /// Company of a change without namespace; empty for a change of the installation.
+    #[prost(string, tag = "12")]
+    pub company_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordAuditRequest {
+    /// At most 1,000.
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<AuditRecord>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordAuditResponse {}
+/// Generated client implementations.
+pub mod audit_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The audit log: a chain of entries per company, and one of the installation for users, logins and
+    /// refusals. An empty `company_id` is that of the installation.
+    #[derive(Debug, Clone)]
+    pub struct AuditServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> AuditServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AuditServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AuditServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns entries, newest first.
+        ///
+        ///   NOT_FOUND / COMPANY_NOT_FOUND
+        ///   INVALID_ARGUMENT / REQUEST_INVALID   a filter of more than 512 characters
+        pub async fn search_audit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchAuditRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchAuditResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.AuditService/SearchAudit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.AuditService",
+                        "SearchAudit",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Recomputes the chain and compares its signed head.
+        ///
+        ///   NOT_FOUND / COMPANY_NOT_FOUND
+        pub async fn verify_audit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyAuditRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VerifyAuditResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.AuditService/VerifyAudit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.AuditService",
+                        "VerifyAudit",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns all entries with their hashes, oldest first.
+        ///
+        ///   NOT_FOUND / COMPANY_NOT_FOUND
+        pub async fn export_audit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportAuditRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportAuditResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.AuditService/ExportAudit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.AuditService",
+                        "ExportAudit",
+                    ),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Appends the committed changes of a service to the chains of their companies. A record with a
+        /// known `source` is left out.
+        pub async fn record_audit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordAuditRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordAuditResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.AuditService/RecordAudit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.AuditService",
+                        "RecordAudit",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tokens {
     /// JWT (RFC 7519), signed with Ed25519.
     #[prost(string, tag = "1")]

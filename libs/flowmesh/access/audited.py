@@ -1,42 +1,53 @@
 """The audited call that is being served: its caller and its method.
 
-Changes in a database carry it into their audit records.
+Statements that change audited tables carry it to the database, which records it with the change.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
 
 import orjson
 
-from flowmesh.access.principal import current
+from flowmesh.access.principal import Principal, current
 from flowmesh.access.rules import Rule
 
 ANONYMOUS = "anonymous"
 SYSTEM = "system"
 
-_call: ContextVar[str] = ContextVar("flowmesh_audited_call", default="")
+
+@dataclass(frozen=True, slots=True)
+class AuditedCall:
+    """A call of a method that its contract marks as audited."""
+
+    rule: Rule
+    principal: Principal | None
+    address: str
+
+    @property
+    def actor(self) -> str:
+        if self.principal is None:
+            return ANONYMOUS if self.rule.is_public else SYSTEM
+        return self.principal.name
+
+
+_call: ContextVar[AuditedCall | None] = ContextVar("flowmesh_audited_call", default=None)
 
 
 def audited_call() -> str:
     """Return the caller and method of this call as JSON; empty outside an audited one."""
-    return _call.get()
+    call = _call.get()
+    if call is None:
+        return ""
+    return orjson.dumps(
+        {"actor": call.actor, "method": call.rule.method, "address": call.address}
+    ).decode()
 
 
-@contextmanager
-def auditing(rule: Rule, address: str, *, open_to_all: bool) -> Iterator[None]:
-    """Inside the block, changes are recorded as those of the current caller and this method."""
-    actor = "local" if open_to_all else _actor(rule)
-    text = orjson.dumps({"actor": actor, "method": rule.method, "address": address}).decode()
-    token = _call.set(text)
-    try:
-        yield
-    finally:
-        _call.reset(token)
+def enter_audited(rule: Rule, address: str) -> Token[AuditedCall | None]:
+    """Attribute changes to the current caller and this method until `leave_audited`."""
+    return _call.set(AuditedCall(rule, current(), address))
 
 
-def _actor(rule: Rule) -> str:
-    principal = current()
-    if principal is None:
-        return ANONYMOUS if rule.is_public else SYSTEM
-    return principal.name
+def leave_audited(entered: Token[AuditedCall | None]) -> None:
+    """Attribute changes as before `enter_audited`."""
+    _call.reset(entered)

@@ -1,11 +1,16 @@
 """Calls that were refused, for a metric and, as far as possible, for the audit log."""
 
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import ref
 
 from flowmesh.access.principal import current
-from flowmesh.errors import FlowmeshError, Forbidden, Unauthenticated
+from flowmesh.errors import Forbidden, Unauthenticated
 from flowmesh.telemetry.metrics import Metrics
+
+REFUSED = (Unauthenticated, Forbidden)
 
 # Refusals that wait for the audit log; further ones are counted only.
 WAITING_MAX = 100
@@ -16,6 +21,7 @@ NAME_CHARACTERS_MAX = 200
 class Refusal:
     """A refused call."""
 
+    at_us: int
     actor: str
     method: str
     # Empty if the caller has no permission in the namespace that it named.
@@ -34,13 +40,20 @@ class Refusals:
             ("method", "reason"),
         )
         self._waiting: deque[Refusal] = deque()
+        self._noted: Callable[[], object] = _none
 
     def note(
-        self, error: FlowmeshError, method: str, *, namespace: str = "", address: str = ""
+        self,
+        error: Unauthenticated | Forbidden,
+        method: str,
+        *,
+        namespace: str = "",
+        address: str = "",
     ) -> None:
-        """Count an error if it is a refusal, and keep it for the audit log."""
-        if not isinstance(error, Unauthenticated | Forbidden):
+        """Count a refusal and keep it for the audit log, once on its way through nested calls."""
+        if self._noted() is error:
             return
+        self._noted = ref(error)
         self._count.labels(method, error.reason).inc()
         if len(self._waiting) == WAITING_MAX:
             return
@@ -48,9 +61,10 @@ class Refusals:
         known = principal is not None and principal.bits(namespace)
         self._waiting.append(
             Refusal(
+                at_us=time.time_ns() // 1_000,
                 actor=principal.name if principal is not None else "anonymous",
                 method=method,
-                namespace=namespace[:NAME_CHARACTERS_MAX] if known else "",
+                namespace=_name(namespace) if known else "",
                 reason=error.reason,
                 address=address,
             )
@@ -61,3 +75,12 @@ class Refusals:
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
+
+
+def _name(text: str) -> str:
+    """Return a text that a database stores: without NUL, and of bounded length."""
+    return text.replace("\0", "\ufffd")[:NAME_CHARACTERS_MAX]
+
+
+def _none() -> None:
+    """Return None, as the reference to an error that is gone."""

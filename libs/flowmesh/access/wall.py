@@ -5,7 +5,7 @@ against the caller's permissions, in the process that serves the method, for eve
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -57,14 +57,6 @@ class Wall:
         rule.check(principal, request, first=first)
         if isinstance(request, Message):
             rule.attribute(principal, request)
-
-    async def checked(self, rule: Rule, requests: Any) -> AsyncIterator[Any]:
-        """Yield the messages of a stream, each after its check."""
-        first = True
-        async for request in requests:
-            self.check(rule, request, first=first)
-            first = False
-            yield request
 
     def revocable(self) -> AbstractContextManager[None]:
         """Inside the block, this task ends with Unauthenticated when its principal is revoked."""

@@ -20,8 +20,9 @@ import structlog
 from google.protobuf.message import DecodeError
 from prometheus_client import Counter
 
-from flowmesh.access.audited import auditing
+from flowmesh.access.audited import enter_audited, leave_audited
 from flowmesh.access.principal import acting_as
+from flowmesh.access.refusals import REFUSED
 from flowmesh.access.rules import DEFAULT_NAMESPACE, Rule, rule_of
 from flowmesh.access.wall import Wall
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Unimplemented
@@ -71,10 +72,14 @@ class Method:
         self.deserialize = handler.request_deserializer
         self.serialize = handler.response_serializer
         call = _behaviour(handler)
-        if self._rule is not None and self._rule.audit and not self.response_streaming:
-            call = _audited(call, self._rule, open_to_all=wall is None)
-        public = self._rule is not None and self._rule.is_public
-        self._call = _as_service(call) if wall is not None and public else call
+        # The process that serves a call notes a refusal, and the caller of an internal method.
+        self._notes = False
+        if wall is not None and self._rule is not None:
+            self._notes = self.deserialize is not bytes and not self._rule.is_for_services
+            if self._rule.audit and not self.response_streaming:
+                call = _audited(call, self._rule)
+            call = _as_service(call) if self._rule.is_public else call
+        self._call = call
         service, _, name = path.lstrip("/").rpartition("/")
         self._log = structlog.get_logger("flowmesh.rpc").bind(service=service, method=name)
         labels = (service.rpartition(".")[2], name)
@@ -94,7 +99,7 @@ class Method:
         """Serve a call with one response."""
         started = time.perf_counter()
         try:
-            response = await self._call(self._admitted(request), context)
+            response = await self._call(self._admitted(request, context), context)
         except BaseException as error:  # noqa: BLE001 translated, never dropped
             raise self._translated(error, request, context) from None
         self._counted("OK")
@@ -105,7 +110,7 @@ class Method:
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         """Serve a call with a stream of responses."""
         try:
-            async with aclosing(self._call(self._admitted(request), context)) as responses:
+            async with aclosing(self._call(self._admitted(request, context), context)) as responses:
                 async for response in responses:
                     yield response
         except GeneratorExit:
@@ -121,7 +126,7 @@ class Method:
             metadata, address = context.invocation_metadata(), address_of(context.peer())
             try:
                 await self._wall.admit(self._rule, metadata, address, context.auth_context)
-            except FlowmeshError as error:
+            except REFUSED as error:
                 self._wall.refusals.note(error, self._name, address=address)
                 raise
 
@@ -129,17 +134,34 @@ class Method:
         """Inside the block, the call ends when its credential is revoked."""
         return nullcontext() if self._wall is None else self._wall.revocable()
 
-    def _admitted(self, request: Any) -> Any:
+    def _admitted(self, request: Any, context: Any) -> Any:
         """Return the request or the stream of requests after the access check."""
         if request is MALFORMED:
             raise _malformed(self.path)
-        wall, rule = self._wall, self._rule
-        if wall is None or rule is None:
+        if self._wall is None or self._rule is None:
             return request
         if self.request_streaming:
-            return wall.checked(rule, request)
-        wall.check(rule, request)
+            return self._checked(self._wall, self._rule, request, context)
+        try:
+            self._wall.check(self._rule, request)
+        except REFUSED as error:
+            self._note_refusal(error, request, context)
+            raise
         return request
+
+    async def _checked(
+        self, wall: Wall, rule: Rule, requests: Any, context: Any
+    ) -> AsyncIterator[Any]:
+        """Yield the messages of a stream, each after its check."""
+        first = True
+        async for request in requests:
+            try:
+                wall.check(rule, request, first=first)
+            except REFUSED as error:
+                self._note_refusal(error, request, context)
+                raise
+            first = False
+            yield request
 
     def _counted(self, code: str) -> None:
         child = self._counts.get(code)
@@ -149,7 +171,7 @@ class Method:
 
     def _note_refusal(self, error: FlowmeshError, request: Any, context: Any) -> None:
         """Count an error that is a refusal, and keep it for the audit log."""
-        if self._wall is not None:
+        if self._wall is not None and isinstance(error, REFUSED):
             namespace = str(getattr(request, "namespace", "")) or DEFAULT_NAMESPACE
             address = caller_address(context, "")
             self._wall.refusals.note(error, self._name, namespace=namespace, address=address)
@@ -158,7 +180,8 @@ class Method:
         """Return the error for the caller."""
         if isinstance(error, FlowmeshError):
             found: FlowmeshError = error
-            self._note_refusal(error, request, context)
+            if self._notes:
+                self._note_refusal(error, request, context)
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError)):
             self._counted("CANCELLED")
             return error
@@ -204,12 +227,15 @@ def _as_service(call: Callable[..., Any]) -> Callable[..., Any]:
     return unary
 
 
-def _audited(call: Callable[..., Any], rule: Rule, *, open_to_all: bool) -> Callable[..., Any]:
-    """Let changes that the call makes carry its caller and method."""
+def _audited(call: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
+    """Attribute the changes that the call makes to its caller and method."""
 
     async def unary(request: Any, context: Any) -> Any:
-        with auditing(rule, caller_address(context, ""), open_to_all=open_to_all):
+        entered = enter_audited(rule, caller_address(context, ""))
+        try:
             return await call(request, context)
+        finally:
+            leave_audited(entered)
 
     return unary
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -15,7 +14,7 @@ from flowmesh.access.authenticator import AUTHORIZATION, Authenticator, PeerServ
 from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, cookie_of
 from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
 from flowmesh.access.principal import Principal, acting_as, current, enter_principal
-from flowmesh.access.refusals import Refusal, Refusals
+from flowmesh.access.refusals import REFUSED, Refusal, Refusals
 from flowmesh.access.roles import READ
 from flowmesh.access.rules import DEFAULT_NAMESPACE
 from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
@@ -164,7 +163,7 @@ class ProcessAccess:
         try:
             credential = self._credential(scope)
             enter_principal(await self._authenticator.external(credential, address))
-        except FlowmeshError as error:
+        except REFUSED as error:
             enter_principal(ANONYMOUS)
             self._refusals.note(error, "HTTP", address=address)
             raise
@@ -229,7 +228,7 @@ class RefusalLoop(Loop):
 def _record(refusal: Refusal) -> audit_service_pb2.AuditRecord:
     return audit_service_pb2.AuditRecord(
         source=f"refusal/{uuid.uuid4()}",
-        at_us=time.time_ns() // 1_000,
+        at_us=refusal.at_us,
         actor=refusal.actor,
         method=refusal.method,
         namespace=refusal.namespace,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from flowmesh.access.audited import audited_call
 from flowmesh.rpc import channel_to, forwarding_handlers
 from flowmesh.runtime.access import HttpAccess, OpenAccess
 from flowmesh.runtime.http.server import ASGI3
@@ -84,7 +83,6 @@ class Runtime:
             migrations=migrations,
             application=f"flowmesh-{self.service}",
             pool_max=pool_max,
-            call=audited_call,
         )
         async with opened as pool:
 

@@ -4,7 +4,7 @@ from flowmesh.storage.durability import DURABLE, durability, unsafe
 from flowmesh.storage.errors import DatabaseUnreachable, MigrationError, StorageError
 from flowmesh.storage.migrations import migrate
 from flowmesh.storage.pool import open_database
-from flowmesh.storage.queries import load_queries
+from flowmesh.storage.queries import load_queries, queries_of
 
 __all__ = [
     "DURABLE",
@@ -15,5 +15,6 @@ __all__ = [
     "load_queries",
     "migrate",
     "open_database",
+    "queries_of",
     "unsafe",
 ]

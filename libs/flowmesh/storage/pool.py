@@ -1,11 +1,10 @@
 """The database of a service: its migrated schema and a pool of connections."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources.abc import Traversable
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -42,7 +41,6 @@ async def open_database(
     migrations: Traversable,
     application: str = "flowmesh",
     pool_max: int = 10,
-    call: Callable[[], str] = str,
 ) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
     """Wait for the database, migrate the schema, and yield a pool with it as search path.
 
@@ -64,7 +62,6 @@ async def open_database(
         await _close(connection)
     if off := unsafe(settings):
         _warn_not_durable(_place(address), *off)
-    labels = _Labels(call)
     pool = asyncpg.create_pool(
         address,
         min_size=1,
@@ -72,8 +69,6 @@ async def open_database(
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         max_inactive_connection_lifetime=IDLE_CONNECTION_S,
-        init=labels.opened,
-        setup=labels.acquired,
         reset=_no_reset,
         server_settings=_settings(
             application,
@@ -133,34 +128,8 @@ def _settings(application: str, **more: str) -> dict[str, str]:
     return {"jit": "off", "application_name": application, **more}
 
 
-class _Labels:
-    """Gives each session the text of the call that uses it, as its setting `flowmesh.call`.
-
-    Nothing is sent to the server as long as the text of a session stays the same.
-    """
-
-    def __init__(self, call: Callable[[], str]) -> None:
-        self._call = call
-        self._texts: dict[int, str] = {}
-
-    async def opened(self, connection: Any) -> None:
-        session = connection.get_server_pid()
-        self._texts[session] = ""
-
-        def forget(_: object) -> None:
-            self._texts.pop(session, None)
-
-        connection.add_termination_listener(forget)
-
-    async def acquired(self, connection: Any) -> None:
-        text, session = self._call(), connection.get_server_pid()
-        if self._texts.get(session) != text:
-            await connection.execute("select set_config('flowmesh.call', $1, false)", text)
-            self._texts[session] = text
-
-
 async def _no_reset(connection: object) -> None:
-    """Do nothing on release: services leave no locks, cursors or other settings in a session.
+    """Do nothing on release: services leave no locks, cursors or settings in a session.
 
     The driver's reset costs a round trip for each use. The driver still ends an open
     transaction.

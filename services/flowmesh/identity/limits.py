@@ -28,6 +28,7 @@ KEY_OVERLAP_S: Final = 86_400
 KEY_OVERLAP_S_MAX: Final = 30 * 86_400
 
 AUDIT_RECORDS_MAX: Final = 1_000
+AUDIT_FILTER_CHARS_MAX: Final = 512
 # Entries that are read at once to verify or export a chain.
 AUDIT_PAGE: Final = 500
 SECRET_BYTES_MAX: Final = 65_536

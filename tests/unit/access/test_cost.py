@@ -9,9 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowmesh.access import PERMISSIONS, Principal, Role, rule_of
 from flowmesh.access.authenticator import Authenticator
+from flowmesh.access.refusals import Refusals
 from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
 from flowmesh.access.wall import Wall
 from flowmesh.api.execution.v1 import execution_service_pb2
+from flowmesh.telemetry.metrics import Metrics
 from flowmesh.testing.polling import target_s
 
 CALLS = 2_000
@@ -40,7 +42,7 @@ class Identity:
 def test_a_known_credential_costs_ten_microseconds(sender: str) -> None:
     """Authentication, the check of the rule, and the attribution of the request."""
     tokens = ServiceTokens(key=Ed25519PrivateKey.generate(), service="gateway")
-    wall = Wall(Authenticator(resolver=Identity(), tokens=tokens))
+    wall = Wall(Authenticator(resolver=Identity(), tokens=tokens), Refusals(Metrics()))
     rule = rule_of("/flowmesh.api.execution.v1.ExecutionService/StartExecution")
     assert rule is not None
     proof = {

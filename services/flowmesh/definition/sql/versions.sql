@@ -23,14 +23,15 @@ order by label;
 select true from workflow_versions
 where namespace = :namespace and id = :id and version = :version;
 
--- name: add-change(namespace, kind, name, action, version, previous_version, label, actor, reason, differences, truncated)!
+-- name: add-change(namespace, kind, name, action, version, previous_version, label, actor, reason, differences, truncated, call)!
 insert into changes (
     namespace, kind, name, action, version, previous_version, label, actor, reason, differences,
     truncated
 ) values (
     :namespace, :kind, :name, :action, :version, :previous_version, :label, :actor, :reason,
     :differences::text::jsonb, :truncated
-);
+)
+returning set_config('flowmesh.call', :call, true);
 
 -- name: changes-page(namespace, kind, name, label, before, count, bytes_max)
 -- Changes of a name, newest first, limited by size.

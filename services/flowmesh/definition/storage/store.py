@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from flowmesh.access.audited import audited_call
 from flowmesh.definition import limits
 from flowmesh.definition.api.paging import Filter
 from flowmesh.definition.storage.records import (
@@ -48,7 +49,9 @@ class DefinitionStore:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
-        self._sql: Any = load_queries(files("flowmesh.definition").joinpath("sql"))
+        self._sql: Any = load_queries(
+            files("flowmesh.definition").joinpath("sql"), call=audited_call
+        )
         self.templates = TemplateReads(pool, self._sql)
         self.triggers = TriggerReads(pool, self._sql)
 

@@ -120,10 +120,11 @@ order by workflow, id;
 -- name: all-event-triggers()
 select namespace, workflow, id, body from triggers where kind = 'event';
 
--- name: add-published(namespace, source, id, type, at_us, event)$
+-- name: add-published(namespace, source, id, type, at_us, event, call)$
 -- True if the event is new.
 insert into published (namespace, source, id, type, at_us, event)
-values (:namespace, :source, :id, :type, :at_us, :event)
+select :namespace::text, :source::text, :id::text, :type::text, :at_us::bigint, :event::bytea
+where set_config('flowmesh.call', :call, true) is not null
 on conflict do nothing
 returning true;
 
@@ -190,10 +191,10 @@ select * from sizes
 where number = 1 or (number <= :count and total_bytes <= :bytes_max)
 order by workflow, id;
 
--- name: set-paused(namespace, workflow, id, paused)^
+-- name: set-paused(namespace, workflow, id, paused, call)^
 update triggers set paused = :paused
 where namespace = :namespace and workflow = :workflow and id = :id and paused <> :paused
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: earlier-call(namespace, hook, name)^
 select execution_id, node from calls

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from flowmesh.access.audited import audited_call
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.storage import load_queries
@@ -56,7 +57,7 @@ class TriggerStore:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
-        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"))
+        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), call=audited_call)
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator["TriggerChange"]:

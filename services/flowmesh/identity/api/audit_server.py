@@ -8,7 +8,7 @@ from flowmesh.api.identity.v1 import audit_service_pb2_grpc
 from flowmesh.identity.api.messages import page_size
 from flowmesh.identity.auditing.log import AuditLog
 from flowmesh.identity.storage.audit import AuditEntry, AuditFilter, AuditHead
-from flowmesh.rpc.pages import last_of_token, list_key, page_token
+from flowmesh.rpc.pages import invalid_page_token, last_of_token, list_key, page_token
 
 _SEQUENCE_MAX = 2**63 - 1
 
@@ -23,7 +23,7 @@ class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
         self, request: pb.SearchAuditRequest, context: Any
     ) -> pb.SearchAuditResponse:
         count = page_size(request.page_size)
-        before = last_of_token(request.page_token, list_key(request))
+        before = _sequence(last_of_token(request.page_token, list_key(request)))
         wanted = AuditFilter(
             company=request.company_id,
             actor=request.by_actor,
@@ -32,7 +32,7 @@ class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
             from_us=request.from_us,
             until_us=request.until_us,
         )
-        found = await self._log.search(wanted, int(before or _SEQUENCE_MAX), count + 1)
+        found = await self._log.search(wanted, before, count + 1)
         token = ""
         if len(found) > count:
             token = page_token(list_key(request), str(found[count - 1].sequence))
@@ -76,6 +76,15 @@ class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
             signature=head.signature.hex(),
             public_key=self._log.public_key().hex(),
         )
+
+
+def _sequence(last: str) -> int:
+    """Return the sequence that a page begins below."""
+    if not last:
+        return _SEQUENCE_MAX
+    if not last.isdecimal() or int(last) > _SEQUENCE_MAX:
+        raise invalid_page_token()
+    return int(last)
 
 
 def _message(entry: AuditEntry) -> pb.AuditEntry:

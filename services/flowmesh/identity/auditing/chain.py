@@ -1,7 +1,8 @@
 """Hashes and signatures of chains. Pure."""
 
 import hashlib
-from dataclasses import astuple, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -16,11 +17,11 @@ _PURPOSE = "flowmesh audit"
 
 def linked(entry: AuditEntry, company: str, previous: bytes) -> AuditEntry:
     """Return the entry with its hash, which covers all its fields and the hash before it."""
-    return replace(entry, hash=hash_of(entry, company, previous))
+    return entry._replace(hash=hash_of(entry, company, previous))
 
 
 def hash_of(entry: AuditEntry, company: str, previous: bytes) -> bytes:
-    *fields, _ = astuple(entry)
+    *fields, _ = entry
     return hashlib.sha256(previous + orjson.dumps([company, *fields])).digest()
 
 
@@ -45,7 +46,7 @@ def _signed_text(head: AuditHead) -> bytes:
 
 
 class ChainCheck:
-    """The check of a chain, entry by entry. `problem` says what is wrong with the first bad one."""
+    """The check of a chain, page by page. `problem` says what is wrong with the first bad one."""
 
     def __init__(self, company: str) -> None:
         self._company = company
@@ -54,15 +55,16 @@ class ChainCheck:
         self.broken_sequence = 0
         self.problem = ""
 
-    def add(self, entry: AuditEntry) -> bool:
-        """Check the next entry; return whether it fits."""
-        expected = self.entries + 1
-        if entry.sequence != expected:
-            return self._broken(expected, f"entry {expected} is missing")
-        if hash_of(entry, self._company, self.last_hash) != entry.hash:
-            text = "was changed, or is not the entry that followed the one before it"
-            return self._broken(entry.sequence, f"entry {entry.sequence} {text}")
-        self.entries, self.last_hash = entry.sequence, entry.hash
+    def add(self, entries: Iterable[AuditEntry]) -> bool:
+        """Check the next entries; return whether all of them fit."""
+        for entry in entries:
+            if entry.sequence != self.entries + 1:
+                expected = self.entries + 1
+                return self._broken(expected, f"entry {expected} is missing")
+            if hash_of(entry, self._company, self.last_hash) != entry.hash:
+                text = "was changed, or is not the entry that followed the one before it"
+                return self._broken(entry.sequence, f"entry {entry.sequence} {text}")
+            self.entries, self.last_hash = entry.sequence, entry.hash
         return True
 
     def end(self, head: AuditHead | None, key: Ed25519PrivateKey) -> None:

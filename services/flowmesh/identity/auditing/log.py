@@ -1,16 +1,16 @@
 """The audit log: appends to chains, and reads for the callers that may."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sized
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowmesh.access.roles import MANAGE, OWN
 from flowmesh.api.identity.v1.audit_service_pb2 import AuditRecord
 from flowmesh.audit import records_of
-from flowmesh.errors import Invalid
+from flowmesh.errors import Invalid, Violation
 from flowmesh.identity.auditing.chain import BEGINNING, ChainCheck, linked, signed
-from flowmesh.identity.limits import AUDIT_PAGE, AUDIT_RECORDS_MAX
+from flowmesh.identity.limits import AUDIT_FILTER_CHARS_MAX, AUDIT_PAGE, AUDIT_RECORDS_MAX
 from flowmesh.identity.permissions import Permissions, caller
 from flowmesh.identity.storage.audit import AuditEntry, AuditFilter, AuditHead, AuditStore
 from flowmesh.identity.storage.records import Level
@@ -35,9 +35,7 @@ class AuditLog:
 
     async def record(self, records: list[AuditRecord]) -> None:
         """Append the changes of another service; known ones are left out."""
-        if len(records) > AUDIT_RECORDS_MAX:
-            text = f"a call has at most {AUDIT_RECORDS_MAX:,} records, not {len(records):,}"
-            raise Invalid("REQUEST_INVALID", text)
+        check_records(records)
         async with self._store.appending() as store:
             await self._append(store, records)
 
@@ -52,6 +50,7 @@ class AuditLog:
 
     async def search(self, wanted: AuditFilter, before: int, count: int) -> list[AuditEntry]:
         """Return entries of a company, newest first."""
+        check_filter(wanted)
         await self._check(wanted.company, MANAGE)
         return await self._store.search(wanted, before, count)
 
@@ -63,12 +62,11 @@ class AuditLog:
         check = ChainCheck(company)
         last = head.sequence if head is not None else 0
         async for page in self._pages(company):
-            for entry in page:
-                if entry.sequence > last and await self._is_newer(company, last):
-                    check.end(head, self._key)
-                    return check
-                if not check.add(entry):
-                    return check
+            known = [entry for entry in page if entry.sequence <= last]
+            if len(known) < len(page) and not await self._is_newer(company, last):
+                known = page
+            if not check.add(known) or len(known) < len(page):
+                break
         check.end(head, self._key)
         return check
 
@@ -149,6 +147,22 @@ class AuditLog:
             entries.append(entry)
         await store.insert(company, entries)
         await store.set_head(signed(company, entries[-1], self._clock.now_us(), self._key))
+
+
+def check_records(records: Sized) -> None:
+    """Raise Invalid for more records than a call may have."""
+    if len(records) > AUDIT_RECORDS_MAX:
+        text = f"a call has at most {AUDIT_RECORDS_MAX:,} records, not {len(records):,}"
+        raise Invalid("REQUEST_INVALID", text)
+
+
+def check_filter(wanted: AuditFilter) -> None:
+    """Raise Invalid for a text that no entry has, because it is longer."""
+    texts = {"by_actor": wanted.actor, "method": wanted.method, "target": wanted.target}
+    for field, text in texts.items():
+        if len(text) > AUDIT_FILTER_CHARS_MAX:
+            message = f"{field} has at most {AUDIT_FILTER_CHARS_MAX} characters, not {len(text):,}"
+            raise Invalid("REQUEST_INVALID", message, violations=(Violation(field, message),))
 
 
 def _entry(record: AuditRecord, sequence: int) -> AuditEntry:

@@ -6,8 +6,9 @@ create table audit_outbox (
     entries json not null
 );
 
--- Writes a changed row into the outbox, with the call that the session serves. Arguments: columns
--- that name the object; columns to leave out; columns of which only a digest is kept.
+-- Writes a changed row into the outbox, with the call that the statement stated in the setting
+-- `flowmesh.call`. Arguments: columns that name the object; columns to leave out; columns of which
+-- only a digest is kept.
 create function note_change() returns trigger language plpgsql set search_path from current as $$
 declare
     call jsonb := coalesce(nullif(current_setting('flowmesh.call', true), '')::jsonb, '{}');

@@ -27,14 +27,19 @@ from unnest(:sequences::bigint[], :at_us::bigint[], :actors::text[], :methods::t
     :details::text[], :addresses::text[], :sources::text[], :hashes::bytea[]);
 
 -- name: audit-page(company, after, count)
--- Entries in the order of the chain.
-select * from audit_entries where company = :company and sequence > :after
+-- Entries in the order of the chain; the columns are in the order of AuditEntry.
+select sequence, at_us, actor, method, scope, target, outcome, before, after, details, address,
+    source, hash
+from audit_entries
+where company = :company and sequence > :after
 order by sequence
 limit :count;
 
 -- name: audit-search(company, actor, method, target, from_us, until_us, before, count)
--- Entries, newest first. A text matches a part of the target.
-select * from audit_entries
+-- Entries, newest first; the columns as above. A text matches a part of the target.
+select sequence, at_us, actor, method, scope, target, outcome, before, after, details, address,
+    source, hash
+from audit_entries
 where company = :company and sequence < :before
     and (:actor = '' or actor = :actor)
     and (:method = '' or method = :method)

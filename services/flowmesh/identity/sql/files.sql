@@ -41,9 +41,10 @@ returning version;
 -- name: twin(project, twin)$
 select path from files where project = :project and twin = :twin;
 
--- name: insert-version(project, path, version, content, media_type, created_by)!
+-- name: insert-version(project, path, version, content, media_type, created_by, call)!
 insert into file_versions (project, path, version, content, media_type, created_by)
-values (:project, :path, :version, :content, :media_type, :created_by);
+values (:project, :path, :version, :content, :media_type, :created_by)
+returning set_config('flowmesh.call', :call, true);
 
 -- name: file(project, path, version)^
 -- Version 0 is the newest.
@@ -65,10 +66,10 @@ limit :count;
 -- name: piece(content, number)$
 select data from file_pieces where content = :content and number = :number;
 
--- name: delete-versions(project, path, before)
+-- name: delete-versions(project, path, before, call)
 -- Returns the contents of versions before one.
 delete from file_versions where project = :project and path = :path and version < :before
-returning content;
+returning content, set_config('flowmesh.call', :call, true);
 
 -- name: delete-file(project, path)!
 delete from files where project = :project and path = :path;

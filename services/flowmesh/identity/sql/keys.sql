@@ -1,9 +1,9 @@
--- name: insert-key(id, project, name, role, queues, task_types, networks, permissions, created_by, expires_at)^
+-- name: insert-key(id, project, name, role, queues, task_types, networks, permissions, created_by, expires_at, call)^
 insert into api_keys
     (id, project, name, role, queues, task_types, networks, permissions, created_by, expires_at)
 values (:id, :project, :name, :role, :queues, :task_types, :networks, :permissions, :created_by,
     :expires_at)
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: count-keys(project)$
 select count(*) from api_keys where project = :project;
@@ -11,14 +11,16 @@ select count(*) from api_keys where project = :project;
 -- name: lock-key-quota(project)$
 select api_keys from quotas where project = :project for update;
 
--- name: insert-secret(digest, key)!
-insert into api_key_secrets (digest, key) values (:digest, :key);
+-- name: insert-secret(digest, key, call)!
+insert into api_key_secrets (digest, key) values (:digest, :key)
+returning set_config('flowmesh.call', :call, true);
 
--- name: end-secrets(key, seconds)!
+-- name: end-secrets(key, seconds, call)!
 -- The secrets of a key end after a while; one that ends sooner keeps its end.
 update api_key_secrets
 set valid_until = least(valid_until, now() + make_interval(secs => :seconds))
-where key = :key;
+where key = :key
+returning set_config('flowmesh.call', :call, true);
 
 -- name: key-of-secret(id, digest)^
 select k.*, p.namespace from api_keys k
@@ -51,15 +53,15 @@ where project = :project
 order by created_at desc
 limit :count;
 
--- name: update-key(id, name, networks, expires_at)^
+-- name: update-key(id, name, networks, expires_at, call)^
 update api_keys set name = :name, networks = :networks, expires_at = :expires_at
 where id = :id
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: note-use(id)!
 -- At most once a minute.
 update api_keys set last_used_at = now()
 where id = :id and (last_used_at is null or last_used_at < now() - interval '1 minute');
 
--- name: delete-key(id)$
-delete from api_keys where id = :id returning true;
+-- name: delete-key(id, call)$
+delete from api_keys where id = :id returning true, set_config('flowmesh.call', :call, true);

@@ -11,7 +11,7 @@ where p.namespace > :after and p.deleted_at is null
 order by p.namespace
 limit :count;
 
--- name: set-quota(project, starts_per_second, running_executions, executions_per_day, definitions, file_bytes, api_keys, changed_by)!
+-- name: set-quota(project, starts_per_second, running_executions, executions_per_day, definitions, file_bytes, api_keys, changed_by, call)!
 insert into quotas (project, starts_per_second, running_executions, executions_per_day,
     definitions, file_bytes, api_keys, changed_by)
 values (:project, :starts_per_second, :running_executions, :executions_per_day, :definitions,
@@ -24,7 +24,8 @@ on conflict (project) do update set
     file_bytes = excluded.file_bytes,
     api_keys = excluded.api_keys,
     changed_by = excluded.changed_by,
-    changed_at = now();
+    changed_at = now()
+returning set_config('flowmesh.call', :call, true);
 
 -- name: set-usage(project, hour, started, completed, failed)!
 -- Counts only grow: executions of the hour may have been deleted since.

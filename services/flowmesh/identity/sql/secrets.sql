@@ -15,13 +15,14 @@ select coalesce(max(version) filter (where name = :name), 0) as newest,
     count(distinct name) filter (where name <> :name) as others
 from secrets where namespace = :namespace;
 
--- name: insert-secret-version(namespace, name, version, sealed, created_by)^
+-- name: insert-secret-version(namespace, name, version, sealed, created_by, call)^
 insert into secrets (namespace, name, version, sealed, created_by)
 values (:namespace, :name, :version, :sealed, :created_by)
-returning name, version, created_by, created_at;
+returning name, version, created_by, created_at, set_config('flowmesh.call', :call, true);
 
--- name: delete-old-versions(namespace, name, until)!
-delete from secrets where namespace = :namespace and name = :name and version <= :until;
+-- name: delete-old-versions(namespace, name, until, call)!
+delete from secrets where namespace = :namespace and name = :name and version <= :until
+returning set_config('flowmesh.call', :call, true);
 
 -- name: secrets(namespace, after, count)
 -- The newest version of each name.
@@ -37,9 +38,10 @@ where namespace = :namespace and name = :name and :version in (0, version)
 order by version desc
 limit 1;
 
--- name: delete-secret(namespace, name)$
+-- name: delete-secret(namespace, name, call)$
 with gone as (
-    delete from secrets where namespace = :namespace and name = :name returning 1
+    delete from secrets where namespace = :namespace and name = :name
+    returning set_config('flowmesh.call', :call, true)
 )
 select count(*) from gone;
 

@@ -1,18 +1,20 @@
--- name: insert-session(id, user_id)!
-insert into sessions (id, user_id) values (:id, :user_id);
+-- name: insert-session(id, user_id, call)!
+insert into sessions (id, user_id) values (:id, :user_id)
+returning set_config('flowmesh.call', :call, true);
 
 -- name: session-user(id)$
 -- The user of a session that is not revoked.
 select s.user_id from sessions s join users u on u.id = s.user_id
 where s.id = :id and s.revoked_at is null and not u.disabled;
 
--- name: revoke-session(id)!
-update sessions set revoked_at = now() where id = :id and revoked_at is null;
+-- name: revoke-session(id, call)!
+update sessions set revoked_at = now() where id = :id and revoked_at is null
+returning set_config('flowmesh.call', :call, true);
 
--- name: revoke-sessions-of(user_id, except_id)
+-- name: revoke-sessions-of(user_id, except_id, call)
 update sessions set revoked_at = now()
 where user_id = :user_id and revoked_at is null and id <> :except_id
-returning id;
+returning id, set_config('flowmesh.call', :call, true);
 
 -- name: insert-refresh-token(digest, session, days)!
 insert into refresh_tokens (digest, session, expires_at)

@@ -1,8 +1,8 @@
--- name: insert-company(id, slug, name, request_id)^
+-- name: insert-company(id, slug, name, request_id, call)^
 insert into companies (id, slug, name, request_id)
 values (:id, :slug, :name, :request_id)
 on conflict do nothing
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: company(id)^
 select * from companies where id = :id and deleted_at is null;
@@ -27,23 +27,23 @@ where c.deleted_at is null and c.slug > :after and (
 order by c.slug
 limit :count;
 
--- name: update-company(id, slug, name, etag)^
+-- name: update-company(id, slug, name, etag, call)^
 update companies
 set slug = coalesce(nullif(:slug, ''), slug), name = coalesce(nullif(:name, ''), name),
     etag = etag + 1
 where id = :id and deleted_at is null and (:etag::int is null or etag = :etag)
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
--- name: delete-company(id, etag)$
+-- name: delete-company(id, etag, call)$
 update companies set deleted_at = now()
 where id = :id and deleted_at is null and (:etag::int is null or etag = :etag)
-returning true;
+returning true, set_config('flowmesh.call', :call, true);
 
--- name: insert-organization(id, company, slug, name, request_id)^
+-- name: insert-organization(id, company, slug, name, request_id, call)^
 insert into organizations (id, company, slug, name, request_id)
 values (:id, :company, :slug, :name, :request_id)
 on conflict do nothing
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: organization(id)^
 select o.* from organizations o join companies c on c.id = o.company
@@ -59,23 +59,23 @@ where company = :company and deleted_at is null and slug > :after
 order by slug
 limit :count;
 
--- name: update-organization(id, slug, name, etag)^
+-- name: update-organization(id, slug, name, etag, call)^
 update organizations
 set slug = coalesce(nullif(:slug, ''), slug), name = coalesce(nullif(:name, ''), name),
     etag = etag + 1
 where id = :id and deleted_at is null and (:etag::int is null or etag = :etag)
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
--- name: delete-organization(id, etag)$
+-- name: delete-organization(id, etag, call)$
 update organizations set deleted_at = now()
 where id = :id and deleted_at is null and (:etag::int is null or etag = :etag)
-returning true;
+returning true, set_config('flowmesh.call', :call, true);
 
--- name: insert-project(id, organization, company, slug, name, namespace, request_id)^
+-- name: insert-project(id, organization, company, slug, name, namespace, request_id, call)^
 insert into projects (id, organization, company, slug, name, namespace, request_id)
 values (:id, :organization, :company, :slug, :name, :namespace, :request_id)
 on conflict do nothing
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: project(id)^
 select p.* from projects p
@@ -96,17 +96,17 @@ where organization = :organization and deleted_at is null and slug > :after
 order by slug
 limit :count;
 
--- name: update-project(id, slug, name, etag)^
+-- name: update-project(id, slug, name, etag, call)^
 update projects
 set slug = coalesce(nullif(:slug, ''), slug), name = coalesce(nullif(:name, ''), name),
     etag = etag + 1
 where id = :id and deleted_at is null and (:etag::int is null or etag = :etag)
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
--- name: delete-project(id, etag)$
+-- name: delete-project(id, etag, call)$
 update projects set deleted_at = now()
 where id = :id and deleted_at is null and (:etag::int is null or etag = :etag)
-returning true;
+returning true, set_config('flowmesh.call', :call, true);
 
 -- name: erase-tenants(days)!
 -- Projects keep their row: their namespace is never given out again.

@@ -1,8 +1,8 @@
--- name: insert-user(id, email, name, password_hash)^
+-- name: insert-user(id, email, name, password_hash, call)^
 insert into users (id, email, name, password_hash)
 values (:id, :email, :name, :password_hash)
 on conflict (email) do nothing
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: user(id)^
 select * from users where id = :id;
@@ -30,11 +30,13 @@ select exists (
     )
 );
 
--- name: set-password(id, password_hash)!
-update users set password_hash = :password_hash where id = :id;
+-- name: set-password(id, password_hash, call)!
+update users set password_hash = :password_hash where id = :id
+returning set_config('flowmesh.call', :call, true);
 
--- name: set-disabled(id, disabled)$
-update users set disabled = :disabled where id = :id returning true;
+-- name: set-disabled(id, disabled, call)$
+update users set disabled = :disabled where id = :id
+returning true, set_config('flowmesh.call', :call, true);
 
 -- name: note-login(id)!
 update users set last_login_at = now() where id = :id;
@@ -114,30 +116,32 @@ limit :count;
 -- name: lock-level(key)!
 select pg_advisory_xact_lock(hashtextextended(:key, 0));
 
--- name: set-grant(user_id, level, level_id, role, granted_by)!
+-- name: set-grant(user_id, level, level_id, role, granted_by, call)!
 insert into grants (user_id, level, level_id, role, granted_by)
 values (:user_id, :level, :level_id, :role, :granted_by)
 on conflict (user_id, level, level_id) do update
-set role = excluded.role, granted_by = excluded.granted_by, granted_at = now();
+set role = excluded.role, granted_by = excluded.granted_by, granted_at = now()
+returning set_config('flowmesh.call', :call, true);
 
--- name: delete-grant(user_id, level, level_id)!
-delete from grants where user_id = :user_id and level = :level and level_id = :level_id;
+-- name: delete-grant(user_id, level, level_id, call)!
+delete from grants where user_id = :user_id and level = :level and level_id = :level_id
+returning set_config('flowmesh.call', :call, true);
 
 -- name: other-owners(level, level_id, user_id)$
 select count(*) from grants g join users u on u.id = g.user_id
 where g.level = :level and g.level_id = :level_id and g.role = 'owner' and not u.disabled
     and g.user_id <> :user_id;
 
--- name: insert-invitation(id, digest, email, level, level_id, role, created_by, days)^
+-- name: insert-invitation(id, digest, email, level, level_id, role, created_by, days, call)^
 insert into invitations (id, digest, email, level, level_id, role, created_by, expires_at)
 values (:id, :digest, :email, :level, :level_id, :role, :created_by,
     now() + make_interval(days => :days))
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
--- name: take-invitation(digest, email)^
+-- name: take-invitation(digest, email, call)^
 delete from invitations
 where digest = :digest and email = :email and expires_at > now()
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: invitation(id)^
 select * from invitations where id = :id;
@@ -148,8 +152,9 @@ where level = :level and level_id = :level_id and expires_at > now()
 order by created_at desc
 limit 1000;
 
--- name: delete-invitation(id)!
-delete from invitations where id = :id;
+-- name: delete-invitation(id, call)!
+delete from invitations where id = :id
+returning set_config('flowmesh.call', :call, true);
 
 -- name: use-bootstrap(digest)$
 insert into used_bootstrap_tokens (digest) values (:digest)

@@ -3,15 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from flowmesh.audit import AuditOutbox
 from flowmesh.identity.storage.database import Database
-from flowmesh.identity.storage.records import Row
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """An entry of a chain."""
+class AuditEntry(NamedTuple):
+    """An entry of a chain; the fields are hashed in this order."""
 
     sequence: int
     at_us: int
@@ -26,24 +25,6 @@ class AuditEntry:
     address: str
     source: str
     hash: bytes = b""
-
-    @classmethod
-    def of(cls, row: Row) -> "AuditEntry":
-        return cls(
-            row["sequence"],
-            row["at_us"],
-            row["actor"],
-            row["method"],
-            row["scope"],
-            row["target"],
-            row["outcome"],
-            row["before"],
-            row["after"],
-            row["details"],
-            row["address"],
-            row["source"],
-            row["hash"],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +116,7 @@ class AuditStore:
     async def page(self, company: str, after: int, count: int) -> list[AuditEntry]:
         """Return entries after a sequence, in the order of the chain."""
         rows = self._sql.audit_page(self._at, company=company, after=after, count=count)
-        return [AuditEntry.of(row) async for row in rows]
+        return [AuditEntry._make(row) async for row in rows]
 
     async def search(self, wanted: AuditFilter, before: int, count: int) -> list[AuditEntry]:
         """Return entries before a sequence, newest first."""
@@ -150,4 +131,4 @@ class AuditStore:
             before=before,
             count=count,
         )
-        return [AuditEntry.of(row) async for row in rows]
+        return [AuditEntry._make(row) async for row in rows]

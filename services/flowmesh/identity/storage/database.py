@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from flowmesh.access.audited import audited_call
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self.pool = pool
-        self.sql: Any = load_queries(files("flowmesh.identity").joinpath("sql"))
+        self.sql: Any = load_queries(files("flowmesh.identity").joinpath("sql"), call=audited_call)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

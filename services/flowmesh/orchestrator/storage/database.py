@@ -7,8 +7,10 @@ from importlib.resources import files
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-import aiosql
 import asyncpg
+
+from flowmesh.access.audited import audited_call
+from flowmesh.storage import queries_of
 
 T = TypeVar("T")
 R = TypeVar("R", bound=NamedTuple)
@@ -46,7 +48,7 @@ class Queries:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
         named = "\n".join((_SQL / name).read_text() for name in QUERIES)
-        self._sql: Any = aiosql.from_str(named, "asyncpg")
+        self._sql: Any = queries_of(named, call=audited_call)
 
     async def rows(self, name: str, connection: Any = None, **values: object) -> list[Any]:
         """Return all rows of a named query."""

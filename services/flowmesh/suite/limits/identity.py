@@ -1,5 +1,7 @@
 """Bounds of users, tenants, API keys and logins."""
 
+from flowmesh.access import refusals
+from flowmesh.audit import records
 from flowmesh.gateway.http import limits as gateway
 from flowmesh.identity import limits as identity
 from flowmesh.suite.limits.limit import Limit
@@ -56,6 +58,44 @@ IDENTITY = (
     Limit("value of a secret", identity.SECRET_BYTES_MAX, "bytes", "SECRET_INVALID", "identity"),
     Limit("secrets of a namespace", identity.SECRETS_MAX, "", "SECRET_INVALID", "identity"),
     Limit("secrets of a task", identity.SECRET_REFS_MAX, "", "SECRET_INVALID", "identity"),
+    Limit(
+        "filter of an audit search",
+        identity.AUDIT_FILTER_CHARS_MAX,
+        "characters",
+        "REQUEST_INVALID",
+        "identity",
+    ),
+    Limit(
+        "records of changes that a service sends at once",
+        identity.AUDIT_RECORDS_MAX,
+        "",
+        "REQUEST_INVALID",
+        "identity",
+    ),
+    Limit(
+        "text of an audit entry",
+        records.TEXT_CHARACTERS_MAX,
+        "characters",
+        "",
+        "every service with an outbox",
+        "longer ones are cut",
+    ),
+    Limit(
+        "object in an audit entry",
+        records.DETAILS_BYTES_MAX,
+        "bytes",
+        "",
+        "every service with an outbox",
+        "before and after the change; larger ones are represented by their digests only",
+    ),
+    Limit(
+        "refusals that wait for the audit log",
+        refusals.WAITING_MAX,
+        "",
+        "",
+        "every process",
+        "sent each second; further ones are counted only",
+    ),
     Limit(
         "delay after failed logins",
         identity.DELAY_S_MAX,

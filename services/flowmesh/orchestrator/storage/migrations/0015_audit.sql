@@ -6,8 +6,9 @@ create table audit_outbox (
     entries json not null
 );
 
--- Writes a changed row into the outbox, with the call that the session serves. Arguments: columns
--- that name the object; columns to leave out; columns of which only a digest is kept.
+-- Writes a changed row into the outbox, with the call that the statement stated in the setting
+-- `flowmesh.call`. Arguments: columns that name the object; columns to leave out; columns of which
+-- only a digest is kept.
 create function note_change() returns trigger language plpgsql set search_path from current as $$
 declare
     call jsonb := coalesce(nullif(current_setting('flowmesh.call', true), '')::jsonb, '{}');
@@ -54,7 +55,11 @@ create trigger audit after insert or update or delete on limit_changes
     for each row execute function note_change('action,subject', '', '');
 create trigger audit after insert or update or delete on retentions
     for each row execute function note_change('namespace', '', '');
-create trigger audit after insert or update of status on bulks
+create trigger audit_start after insert on bulks
+    for each row execute function note_change(
+        'id', 'partition,now_us,applied,skipped,failed,failures,until_id,cursor,page', 'action'
+    );
+create trigger audit_end after update of status on bulks
     for each row when (coalesce(current_setting('flowmesh.call', true), '') <> '')
     execute function note_change(
         'id', 'partition,now_us,applied,skipped,failed,failures,until_id,cursor,page', 'action'

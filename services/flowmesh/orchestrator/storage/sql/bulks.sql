@@ -1,11 +1,11 @@
--- name: begin_bulk(id, partition, namespace, request_id, action, filter, now_us, matched, rate_per_second, actor, until_id)^
+-- name: begin_bulk(id, partition, namespace, request_id, action, filter, now_us, matched, rate_per_second, actor, until_id, call)^
 -- Stores a new bulk; no row if the request id began one before.
 insert into bulks (id, partition, namespace, request_id, action, filter, now_us, status, matched,
                    rate_per_second, actor, created_at, until_id)
 values (:id, :partition, :namespace, nullif(:request_id, ''), :action, :filter, :now_us, 1,
         :matched, :rate_per_second, :actor, :now_us, :until_id)
 on conflict (namespace, request_id) where request_id is not null do nothing
-returning *;
+returning *, set_config('flowmesh.call', :call, true);
 
 -- name: bulk_under(namespace, request_id)^
 select * from bulks where namespace = :namespace and request_id = :request_id;
@@ -33,9 +33,10 @@ set page = '{}', cursor = :next_cursor, applied = applied + :applied, skipped = 
 where id = :bulk_id and cursor = :cursor and page <> '{}'
 returning *;
 
--- name: end_bulk(namespace, bulk_id, status, ended_at)^
+-- name: end_bulk(namespace, bulk_id, status, ended_at, call)^
 update bulks set status = :status, ended_at = :ended_at
 where namespace = :namespace and id = :bulk_id and status = 1
+    and set_config('flowmesh.call', :call, true) is not null
 returning *;
 
 -- name: delete_bulks(ended_before)$

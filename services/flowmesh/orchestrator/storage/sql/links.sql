@@ -1,15 +1,16 @@
--- name: make_link_key(secret)!
+-- name: make_link_key(secret, call)!
 -- Stores the first key, unless there is one.
-insert into link_keys (id, secret) values (1, :secret) on conflict do nothing;
+insert into link_keys (id, secret) values (1, :secret) on conflict do nothing
+returning set_config('flowmesh.call', :call, true);
 
--- name: rotate_link_key(secret, actor, reason, request_id, good_ms)^
+-- name: rotate_link_key(secret, actor, reason, request_id, good_ms, call)^
 -- No row if another key was made just now, or with this request before. Expired keys stay expired.
 with made as (
     insert into link_keys (id, secret, actor, reason, request_id)
     select coalesce(max(id), 0) + 1, :secret, :actor, :reason, nullif(:request_id::text, '')
     from link_keys
     on conflict do nothing
-    returning id
+    returning id, set_config('flowmesh.call', :call, true)
 ), older as (
     update link_keys
     set good_until = least(good_until, now() + make_interval(secs => :good_ms::float8 / 1000))

@@ -288,13 +288,14 @@ from limits order by namespace, kind, subject;
 select namespace, workflow_id, reason, actor, stopped_at, refuses_starts from dispatch_stops
 order by namespace, workflow_id;
 
--- name: set_limit(namespace, kind, subject, concurrency, rate, burst, weight, max_size, retries, actor, reason, what)!
+-- name: set_limit(namespace, kind, subject, concurrency, rate, burst, weight, max_size, retries, actor, reason, what, call)!
 with moved as (
     update limits_version set version = version + 1
 ), noted as (
     insert into limit_changes (namespace, action, subject, actor, reason, at)
     values (:namespace, 'set', :what, :actor, :reason,
             (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+    returning set_config('flowmesh.call', :call, true)
 )
 insert into limits (namespace, kind, subject, concurrency, rate, burst, weight, max_size, retries,
                     actor, reason, updated_at)
@@ -305,7 +306,7 @@ set concurrency = excluded.concurrency, rate = excluded.rate, burst = excluded.b
     weight = excluded.weight, max_size = excluded.max_size, retries = excluded.retries,
     actor = excluded.actor, reason = excluded.reason, updated_at = excluded.updated_at;
 
--- name: delete_limit(namespace, kind, subject, actor, reason, what)$
+-- name: delete_limit(namespace, kind, subject, actor, reason, what, call)$
 with gone as (
     delete from limits where namespace = :namespace and kind = :kind and subject = :subject
     returning 1
@@ -316,10 +317,11 @@ with gone as (
     select :namespace, 'delete', :what, :actor, :reason,
            (extract(epoch from clock_timestamp()) * 1000000)::bigint
     from gone
+    returning set_config('flowmesh.call', :call, true)
 )
 select count(*) from gone;
 
--- name: stop_dispatch(namespace, workflow_id, refuses_starts, actor, reason, what)$
+-- name: stop_dispatch(namespace, workflow_id, refuses_starts, actor, reason, what, call)$
 with stopped as (
     insert into dispatch_stops (namespace, workflow_id, refuses_starts, reason, actor, stopped_at)
     values (:namespace, :workflow_id, :refuses_starts, :reason, :actor,
@@ -333,10 +335,11 @@ with stopped as (
     select :namespace, 'stop', :what, :actor, :reason,
            (extract(epoch from clock_timestamp()) * 1000000)::bigint
     from stopped
+    returning set_config('flowmesh.call', :call, true)
 )
 select count(*) from stopped;
 
--- name: start_dispatch(namespace, workflow_id, actor, reason, what)$
+-- name: start_dispatch(namespace, workflow_id, actor, reason, what, call)$
 with started as (
     delete from dispatch_stops where namespace = :namespace and workflow_id = :workflow_id
     returning 1
@@ -347,6 +350,7 @@ with started as (
     select :namespace, 'start', :what, :actor, :reason,
            (extract(epoch from clock_timestamp()) * 1000000)::bigint
     from started
+    returning set_config('flowmesh.call', :call, true)
 )
 select count(*) from started;
 

@@ -18,12 +18,14 @@ select namespace, retention_ms from retentions;
 -- name: retention_of(namespace)$
 select retention_ms from retentions where namespace = :namespace;
 
--- name: set_retention(namespace, retention_ms)!
+-- name: set_retention(namespace, retention_ms, call)!
 insert into retentions (namespace, retention_ms) values (:namespace, :retention_ms)
-on conflict (namespace) do update set retention_ms = excluded.retention_ms;
+on conflict (namespace) do update set retention_ms = excluded.retention_ms
+returning set_config('flowmesh.call', :call, true);
 
--- name: unset_retention(namespace)!
-delete from retentions where namespace = :namespace;
+-- name: unset_retention(namespace, call)!
+delete from retentions where namespace = :namespace
+returning set_config('flowmesh.call', :call, true);
 
 -- name: expired_of_plans(namespace, workflow_id, digests, after_id, before_id, ended_before, rows_max)
 select id from executions
@@ -47,11 +49,12 @@ where e.id > :after_id collate "C" and e.id < :before_id collate "C" and e.ended
   and not exists (select from retentions r where r.namespace = e.namespace)
 order by e.id limit :rows_max;
 
--- name: delete_executions(ids)$
+-- name: delete_executions(ids, call)$
 -- Deletes ended executions with their rows in all tables.
 with gone as (
     select id, (started_at / 86400000000)::int as start_day from executions
     where id = any (:ids::text[]) and ended_at is not null
+        and set_config('flowmesh.call', :call, true) is not null
 ), histories as (
     delete from history h using gone g where h.start_day = g.start_day and h.execution_id = g.id
 ), kept as (

@@ -1034,13 +1034,14 @@ const file_flowmesh_api_identity_v1_auth_service_proto_rawDesc = "" +
 	"\x16ChangePasswordResponse\"\x18\n" +
 	"\x16ListSigningKeysRequest\"6\n" +
 	"\x17ListSigningKeysResponse\x12\x1b\n" +
-	"\tkeys_json\x18\x01 \x01(\tR\bkeysJson2\xfc\x06\n" +
-	"\vAuthService\x12i\n" +
-	"\bRegister\x12).flowmesh.api.identity.v1.RegisterRequest\x1a*.flowmesh.api.identity.v1.RegisterResponse\"\x06\xea\xe0\x18\x02\b\x01\x12l\n" +
-	"\tBootstrap\x12*.flowmesh.api.identity.v1.BootstrapRequest\x1a+.flowmesh.api.identity.v1.BootstrapResponse\"\x06\xea\xe0\x18\x02\b\x01\x12`\n" +
-	"\x05Login\x12&.flowmesh.api.identity.v1.LoginRequest\x1a'.flowmesh.api.identity.v1.LoginResponse\"\x06\xea\xe0\x18\x02\b\x01\x12f\n" +
-	"\aRefresh\x12(.flowmesh.api.identity.v1.RefreshRequest\x1a).flowmesh.api.identity.v1.RefreshResponse\"\x06\xea\xe0\x18\x02\b\x01\x12e\n" +
-	"\x06Logout\x12'.flowmesh.api.identity.v1.LogoutRequest\x1a(.flowmesh.api.identity.v1.LogoutResponse\"\b\xea\xe0\x18\x04\b\x02\x10\x01\x12b\n" +
+	"\tkeys_json\x18\x01 \x01(\tR\bkeysJson2\x84\a\n" +
+	"\vAuthService\x12k\n" +
+	"\bRegister\x12).flowmesh.api.identity.v1.RegisterRequest\x1a*.flowmesh.api.identity.v1.RegisterResponse\"\b\xea\xe0\x18\x04\b\x01(\x01\x12n\n" +
+	"\tBootstrap\x12*.flowmesh.api.identity.v1.BootstrapRequest\x1a+.flowmesh.api.identity.v1.BootstrapResponse\"\b\xea\xe0\x18\x04\b\x01(\x01\x12b\n" +
+	"\x05Login\x12&.flowmesh.api.identity.v1.LoginRequest\x1a'.flowmesh.api.identity.v1.LoginResponse\"\b\xea\xe0\x18\x04\b\x01(\x01\x12f\n" +
+	"\aRefresh\x12(.flowmesh.api.identity.v1.RefreshRequest\x1a).flowmesh.api.identity.v1.RefreshResponse\"\x06\xea\xe0\x18\x02\b\x01\x12g\n" +
+	"\x06Logout\x12'.flowmesh.api.identity.v1.LogoutRequest\x1a(.flowmesh.api.identity.v1.LogoutResponse\"\n" +
+	"\xea\xe0\x18\x06\b\x02\x10\x01(\x01\x12b\n" +
 	"\x05GetMe\x12&.flowmesh.api.identity.v1.GetMeRequest\x1a'.flowmesh.api.identity.v1.GetMeResponse\"\b\xea\xe0\x18\x04\b\x02\x10\x01\x12\x7f\n" +
 	"\x0eChangePassword\x12/.flowmesh.api.identity.v1.ChangePasswordRequest\x1a0.flowmesh.api.identity.v1.ChangePasswordResponse\"\n" +
 	"\xea\xe0\x18\x06\b\x02\x10\x01(\x01\x12~\n" +

@@ -67,6 +67,7 @@ class AuditServiceServicer:
         """Returns entries, newest first.
 
         NOT_FOUND / COMPANY_NOT_FOUND
+        INVALID_ARGUMENT / REQUEST_INVALID   a filter of more than 512 characters
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,6 +39,7 @@ class AuditServiceStub:
     """Returns entries, newest first.
 
       NOT_FOUND / COMPANY_NOT_FOUND
+      INVALID_ARGUMENT / REQUEST_INVALID   a filter of more than 512 characters
     """
     VerifyAudit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyAuditRequest, _audit_service_pb2.VerifyAuditResponse]
     """Recomputes the chain and compares its signed head.
@@ -66,6 +67,7 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Returns entries, newest first.
 
       NOT_FOUND / COMPANY_NOT_FOUND
+      INVALID_ARGUMENT / REQUEST_INVALID   a filter of more than 512 characters
     """
     VerifyAudit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyAuditRequest, _audit_service_pb2.VerifyAuditResponse]  # type: ignore[assignment]
     """Recomputes the chain and compares its signed head.
@@ -96,6 +98,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns entries, newest first.
 
           NOT_FOUND / COMPANY_NOT_FOUND
+          INVALID_ARGUMENT / REQUEST_INVALID   a filter of more than 512 characters
         """
 
     @_abc_1.abstractmethod
