@@ -23,10 +23,15 @@ def commands(page: str) -> list[str]:
 class Terminal:
     """A shell in a folder, with `python` and `flowmesh` of this environment on its path."""
 
-    def __init__(self, folder: Path, suite: Suite) -> None:
+    def __init__(self, folder: Path, suite: Suite, **environment: str) -> None:
         self._folder, self._http = folder, suite.http_url.removeprefix("http://")
         path = f"{folder}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self._environment = {**os.environ, "PATH": path, "FLOWMESH_ADDRESS": suite.grpc_address}
+        self._environment = {
+            **os.environ,
+            "PATH": path,
+            "FLOWMESH_ADDRESS": suite.grpc_address,
+            **environment,
+        }
 
     async def start(self, command: str) -> asyncio.subprocess.Process:
         """Start a command as it is written, but with the REST port of the suite under test."""
@@ -40,11 +45,19 @@ class Terminal:
 
     async def output(self, *commands: str) -> str:
         """Run commands in one shell, all of which have to succeed; return what they print."""
-        process = await self.start("\n".join(commands))
+        code, printed = await self._run("\n".join(commands))
+        assert code == 0, (commands, printed)
+        return printed
+
+    async def printed(self, command: str) -> str:
+        """Run a command that may fail; return what it prints."""
+        return (await self._run(command))[1]
+
+    async def _run(self, text: str) -> tuple[int | None, str]:
+        process = await self.start(text)
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             output, _ = await process.communicate()
-        assert process.returncode == 0, (commands, output.decode())
-        return output.decode()
+        return process.returncode, output.decode()
 
     @asynccontextmanager
     async def serving(self, command: str) -> AsyncIterator[None]:

@@ -8,6 +8,7 @@ import pytest
 
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.suite import Suite
+from tests.features.closed import closed_suite
 from tests.features.terminal import Terminal, commands
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +18,9 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The blocks of code in the order in which they stand there, and the names they are saved under.
 FILES = ("welcome.yaml", "worker.py", "checkout.py")
 WORKER = "python worker.py"
+# The project of a new installation, with the namespace `default`.
+PROJECT = "prj_default"
+REFUSAL = re.compile("CREDENTIALS_REQUIRED|requires a credential")
 USERS = {"users": [{"name": "Ada", "active": True}, {"name": "Bob", "active": False}]}
 
 
@@ -65,10 +69,30 @@ async def test_the_quickstart_works_copied_out_of_the_readme(suite: Suite, tmp_p
     """The blocks saved as they are and the commands run as they are written give the greetings."""
     worker, *others = copied(tmp_path)
     assert worker == WORKER
-    terminal = Terminal(tmp_path, suite)
+    await follow(Terminal(tmp_path, suite), worker, others)
+
+
+async def follow(terminal: Terminal, worker: str, others: list[str]) -> None:
+    """Run the commands while the worker serves, and check what they print."""
     async with terminal.serving(worker):
         outputs = [await terminal.output(command) for command in others]
-
     assert len(outputs) == 5, others
     assert ["Hello Ada" in output for output in outputs] == [False, True, False, True, False]
     assert "2 kg on their way, receipt-A-17" in outputs[-1]
+
+
+@pytest.mark.long
+@pytest.mark.feature("S0-127", "S3-129")
+async def test_the_quickstart_works_in_a_closed_suite(tmp_path: Path) -> None:
+    """As it is written, with an API key in the environment, and for curl in its configuration."""
+    worker, *others = copied(tmp_path)
+    async with closed_suite(tmp_path / "closed") as closed:
+        key = await closed.key(PROJECT, "admin")
+        home = tmp_path / "home"
+        home.mkdir()
+        anyone = Terminal(tmp_path, closed.suite, HOME=str(home))
+        for command in (worker, *others):
+            assert REFUSAL.search(await anyone.printed(command)), command
+        (home / ".curlrc").write_text(f'header = "authorization: Bearer {key.credential}"\n')
+        named = {"HOME": str(home), "FLOWMESH_API_KEY": key.credential}
+        await follow(Terminal(tmp_path, closed.suite, **named), worker, others)
