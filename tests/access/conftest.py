@@ -2,15 +2,16 @@
 
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flowmesh.api.identity.v1 import auth_service_pb2
 from tests.access.crossing import Pair
 from tests.access.tenants import tenant, twin
-from tests.features.closed import Closed, closed_suite
+from tests.features.closed import OWNER, PASSWORD, Closed, closed_suite
 from tests.features.collector import Collector, collecting
 
 _numbers = itertools.count(1)
@@ -24,7 +25,7 @@ class Watched(Closed):
 
 
 @pytest.fixture(scope="session")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
+async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
     folder: Path = tmp_path_factory.mktemp("closed")
     async with collecting() as collector:
         spans: dict[str, Any] = {
@@ -33,6 +34,15 @@ async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watc
         }
         async with closed_suite(folder, **spans) as made:
             yield Watched(made.suite, made.owner, made.session, collector)
+
+
+@pytest.fixture(scope="module")
+async def closed(installation: Watched) -> Watched:
+    """The suite with a login of this module: an access token is valid for ten minutes."""
+    request = auth_service_pb2.LoginRequest(email=OWNER, password=PASSWORD)
+    session = await installation.caller("").auth.Login(request)
+    owner = installation.caller(session.tokens.access_token)
+    return replace(installation, owner=owner, session=session)
 
 
 @pytest.fixture(scope="module")

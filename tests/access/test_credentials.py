@@ -139,11 +139,17 @@ async def test_a_token_of_another_signature_is_refused(forge: Forge) -> None:
         forge.token(forge.valid, key=public, alg="HS256"),
         f"{header.decode().rstrip('=')}.{body}.",
         forge.token(forge.valid)[:-4] + "AAAA",
-        forge.token(forge.valid | {"more": "x" * TOKEN_BYTES_MAX}),
     )
     for token in tokens:
         answer = await forge.answer(token)
         assert (answer.code, answer.reason) == ("UNAUTHENTICATED", "CREDENTIALS_INVALID"), token
+
+
+async def test_a_token_of_more_than_8_kib_is_refused(closed: Closed, forge: Forge) -> None:
+    """Before it is parsed: over gRPC by the bound of the metadata, over REST by its own."""
+    token = forge.token(forge.valid | {"more": "x" * TOKEN_BYTES_MAX})
+    assert (await forge.answer(token)).code == "RESOURCE_EXHAUSTED"
+    assert (await closed.caller(token).rest("GET", "/api/v1/auth/me"))[0] == 401
 
 
 async def test_a_token_between_services_is_no_access_token(closed: Closed, forge: Forge) -> None:

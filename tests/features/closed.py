@@ -25,6 +25,7 @@ from flowmesh.api.identity.v1 import (
 )
 from flowmesh.testing.suite import Suite
 
+OWNER = "owner@example.com"
 PASSWORD = "correct horse battery staple"
 
 
@@ -172,9 +173,7 @@ async def closed_suite(
         anyone = Caller(suite, "")
         token = bootstrap_token(read_key_file(key_file).bootstrap, time.time_ns() // 1_000)
         opened = await anyone.auth.Bootstrap(
-            auth_service_pb2.BootstrapRequest(
-                token=token, email="owner@example.com", password=PASSWORD
-            )
+            auth_service_pb2.BootstrapRequest(token=token, email=OWNER, password=PASSWORD)
         )
         owner = Caller(suite, opened.tokens.access_token)
         yield Closed(suite, owner, opened)

@@ -41,8 +41,9 @@ SERVER_OPTIONS: Options = [
     ("grpc.server.max_pending_requests_hard_limit", 2 * CONCURRENT_CALLS_MAX),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
+    # Between the two limits gRPC rejects at random.
     ("grpc.max_metadata_size", REQUEST_METADATA_BYTES_MAX),
-    ("grpc.absolute_max_metadata_size", 2 * REQUEST_METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", REQUEST_METADATA_BYTES_MAX),
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     # `grpc.keepalive_timeout_ms` has no effect on this timeout, whose default is a minute.
@@ -56,7 +57,7 @@ CHANNEL_OPTIONS: Options = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_metadata_size", RESPONSE_METADATA_BYTES_MAX),
-    ("grpc.absolute_max_metadata_size", 2 * RESPONSE_METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", RESPONSE_METADATA_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.http2.ping_timeout_ms", PING_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),

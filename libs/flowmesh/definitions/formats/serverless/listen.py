@@ -127,7 +127,7 @@ class _Filter:
         self._at = context
         self.type = EVERY_TYPE
         event = Reader(given if isinstance(given, dict) else {}, path, context.problems)
-        if not event.has("with"):
+        if event.raw("with") is None:
             event.missing("with", "the attributes of the event, such as its type")
         wanted = event.object("with")
         # The data last: an expression over it assumes an event of the right type.
