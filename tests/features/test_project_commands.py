@@ -65,6 +65,6 @@ async def test_a_quota_is_set_and_shown_with_its_use(closed: Closed) -> None:
     assert shown["used"]["apiKeys"] == 1
     table = await run(admin, "quota", "show", *project)
     assert [line.split() for line in table.lines if line.startswith("api keys")] == [
-        ["api", "keys", "1", "5"]
+        ["api", "keys", "1", "5", "unlimited"]
     ]
     assert await document(admin, "usage", *project) == []

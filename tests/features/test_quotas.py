@@ -244,6 +244,36 @@ async def test_a_quota_is_of_one_project_and_set_by_its_admins(closed: Closed) -
     assert status == 400
 
 
+@pytest.mark.feature("S1-110", "S1-111")
+async def test_a_project_lowers_its_quota_and_its_organization_raises_it(closed: Closed) -> None:
+    """Also to unlimited, for one bound of several, and at once by many."""
+    made = await limited(closed, "quota-ceiling")
+    path = f"{made.path}/quotas"
+    await made.set(runningExecutions=50)
+    status, answer = await closed.owner.rest(
+        "PUT", path, {"runningExecutions": 10, "definitions": 5}
+    )
+    assert status == 200, answer
+    for body in (
+        {"runningExecutions": 11, "definitions": 5},
+        {"runningExecutions": 0, "definitions": 5},
+        {"runningExecutions": 10},
+        {},
+    ):
+        status, answer = await made.call("PUT", path, body)
+        assert (status, answer["error"]["reason"]) == (403, "QUOTA_ABOVE_PARENT"), body
+    assert "on the organization `org_default`" in answer["error"]["message"]
+    await made.set(runningExecutions=4, definitions=2, apiKeys=7)
+    await made.set(runningExecutions=10, definitions=5)
+    raised = closed.owner.rest("PUT", path, {"runningExecutions": 3, "definitions": 5})
+    own = [made.call("PUT", path, {"runningExecutions": 9, "definitions": 5}) for _ in range(20)]
+    answers = await asyncio.gather(raised, *own)
+    assert {status for status, _ in answers} <= {200, 403}
+    status, answer = await made.call("GET", path)
+    assert answer["ceiling"]["runningExecutions"] == 3
+    assert answer["quota"]["runningExecutions"] == 3, answer
+
+
 @pytest.mark.feature("S1-110")
 async def test_usage_counts_executions_per_hour(closed: Closed) -> None:
     """Started, completed and failed ones, newest hour first."""

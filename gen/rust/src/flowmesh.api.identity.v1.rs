@@ -2150,6 +2150,9 @@ pub struct GetQuotaResponse {
     /// Use now, in the fields of the quota.
     #[prost(message, optional, tag = "2")]
     pub used: ::core::option::Option<Quota>,
+    /// Upper bounds of what roles on the project only may set.
+    #[prost(message, optional, tag = "3")]
+    pub ceiling: ::core::option::Option<Quota>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetQuotaRequest {
@@ -2328,9 +2331,11 @@ pub mod quota_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets the quota of a project. Orchestrators apply it within seconds.
+        /// Sets the quota of a project. Orchestrators apply it within seconds. What a role on the
+        /// organization or above sets is the ceiling for roles on the project only.
         ///
         ///   NOT_FOUND / PROJECT_NOT_FOUND
+        ///   PERMISSION_DENIED / QUOTA_ABOVE_PARENT   above the ceiling
         ///   INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
         pub async fn set_quota(
             &mut self,

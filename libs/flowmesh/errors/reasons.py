@@ -192,6 +192,7 @@ REASONS = table_of(
     Reason("ORGANIZATION_NOT_FOUND", tree.NotFound, "No such organization, or none that the caller may see."),
     Reason("PROJECT_NOT_FOUND", tree.NotFound, "No such project, or none that the caller may see."),
     Reason("ROLE_TOO_WIDE", tree.Forbidden, "The role is wider than that of the caller."),
+    Reason("QUOTA_ABOVE_PARENT", tree.Forbidden, "The quota is above what the organization permits its project to set."),
     Reason("LAST_OWNER", tree.WrongState, "The company, organization or project would have no owner."),
     Reason("INVITATION_NOT_FOUND", tree.NotFound, "No such invitation."),
     Reason("API_KEY_NOT_FOUND", tree.NotFound, "No such API key."),

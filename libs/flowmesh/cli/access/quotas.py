@@ -125,12 +125,14 @@ async def _found(client: "Client", project_id: str) -> pb.GetQuotaResponse:
 
 def _shown(common: Common, found: pb.GetQuotaResponse) -> int:
     if common.structured:
-        output.document({"quota": document_of(found.quota), "used": document_of(found.used)})
+        names = ("quota", "used", "ceiling")
+        output.document({name: document_of(getattr(found, name)) for name in names})
         return exit_codes.DONE
     rows = []
     for field in fields(Bounds):
-        limit = getattr(found.quota, field.name)
+        limits = (getattr(each, field.name) for each in (found.quota, found.ceiling))
+        shown = (f"{limit:,}" if limit else "unlimited" for limit in limits)
         used = f"{getattr(found.used, field.name):,}"
-        rows.append((field.name.replace("_", " "), used, f"{limit:,}" if limit else "unlimited"))
-    output.columns(("", "USED", "QUOTA"), rows)
+        rows.append((field.name.replace("_", " "), used, *shown))
+    output.columns(("", "USED", "QUOTA", "CEILING"), rows)
     return exit_codes.DONE

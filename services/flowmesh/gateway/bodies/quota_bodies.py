@@ -37,10 +37,11 @@ class QuotaValue(Answer, kw_only=True):
 
 
 class ProjectQuota(Answer, kw_only=True):
-    """The quota of a project, and its use now."""
+    """The quota of a project, its use now, and what a role on the project only may set at most."""
 
     quota: QuotaValue
     used: QuotaValue
+    ceiling: QuotaValue
 
 
 class UsageValue(Answer, kw_only=True):

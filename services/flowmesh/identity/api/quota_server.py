@@ -18,8 +18,10 @@ class QuotaServer(quota_service_pb2_grpc.QuotaServiceServicer):
         self._quotas = quotas
 
     async def GetQuota(self, request: pb.GetQuotaRequest, context: Any) -> pb.GetQuotaResponse:
-        quota, used = await self._quotas.quota(request.project_id)
-        return pb.GetQuotaResponse(quota=quota_message(quota), used=quota_message(used))
+        quota, used, ceiling = await self._quotas.quota(request.project_id)
+        return pb.GetQuotaResponse(
+            quota=quota_message(quota), used=quota_message(used), ceiling=quota_message(ceiling)
+        )
 
     async def SetQuota(self, request: pb.SetQuotaRequest, context: Any) -> pb.SetQuotaResponse:
         quota = Quota(**{each.name: getattr(request.quota, each.name) for each in fields(Quota)})

@@ -27,6 +27,29 @@ on conflict (project) do update set
     changed_at = now()
 returning set_config('flowmesh.call', :call, true);
 
+-- name: lock-quotas(project)!
+-- Serializes changes of the quota and of its ceiling.
+select from projects where id = :project for no key update;
+
+-- name: quota-ceiling(project)^
+select * from quota_ceilings where project = :project;
+
+-- name: set-quota-ceiling(project)!
+-- The quota as it was set last.
+insert into quota_ceilings (project, starts_per_second, running_executions, executions_per_day,
+    definitions, file_bytes, api_keys)
+select project, starts_per_second, running_executions, executions_per_day, definitions,
+    file_bytes, api_keys
+from quotas
+where project = :project
+on conflict (project) do update set
+    starts_per_second = excluded.starts_per_second,
+    running_executions = excluded.running_executions,
+    executions_per_day = excluded.executions_per_day,
+    definitions = excluded.definitions,
+    file_bytes = excluded.file_bytes,
+    api_keys = excluded.api_keys;
+
 -- name: set-usage(project, hour, started, completed, failed)!
 -- Counts only grow: executions of the hour may have been deleted since.
 insert into usage_hours as u (project, hour, started, completed, failed)

@@ -1,6 +1,9 @@
 """Quotas of projects and their use per hour as rows."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import Any
 
 from flowmesh.identity.storage.database import Database
 from flowmesh.identity.storage.records import Project, Quota, Usage, instant
@@ -10,7 +13,20 @@ class QuotaStore:
     """Reads and single-statement changes of quotas. A project without one is unlimited."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._sql, self._pool = database.sql, database.pool
+
+    @asynccontextmanager
+    async def changing(self, project: str) -> AsyncIterator["QuotaChange"]:
+        """Commit all changes of the block, or none; other changes of the project wait."""
+        async with self._database.transaction() as connection:
+            await self._sql.lock_quotas(connection, project=project)
+            yield QuotaChange(self._sql, connection, project)
+
+    async def ceiling(self, project: str) -> Quota:
+        """Return the upper bounds of what the project sets itself."""
+        row = await self._sql.quota_ceiling(self._pool, project=project)
+        return Quota.of(row) if row else Quota()
 
     async def of_project(self, project: str) -> Quota:
         row = await self._sql.quota(self._pool, project=project)
@@ -24,11 +40,6 @@ class QuotaStore:
         """Return quotas with their namespaces, in the order of these."""
         rows = self._sql.quotas(self._pool, after=after, count=count)
         return [(row["namespace"], Quota.of(row)) async for row in rows]
-
-    async def set(self, project: str, quota: Quota, changed_by: str) -> None:
-        await self._sql.set_quota(
-            self._pool, project=project, changed_by=changed_by, **asdict(quota)
-        )
 
     async def set_usage(self, project: str, usage: Usage) -> None:
         """Store the use of an hour; a count that was greater before is kept."""
@@ -54,3 +65,24 @@ class QuotaStore:
         """Return the projects of all organizations, by id."""
         rows = self._sql.projects_by_id(self._pool, after=after, count=count)
         return [Project.of(row) async for row in rows]
+
+
+class QuotaChange:
+    """A transaction on the quota of a project."""
+
+    def __init__(self, sql: Any, connection: Any, project: str) -> None:
+        self._sql, self._connection = sql, connection
+        self._project = project
+
+    async def ceiling(self) -> Quota:
+        row = await self._sql.quota_ceiling(self._connection, project=self._project)
+        return Quota.of(row) if row else Quota()
+
+    async def set(self, quota: Quota, changed_by: str) -> None:
+        await self._sql.set_quota(
+            self._connection, project=self._project, changed_by=changed_by, **asdict(quota)
+        )
+
+    async def set_ceiling(self) -> None:
+        """Make the quota that was set the upper bound of what the project sets itself."""
+        await self._sql.set_quota_ceiling(self._connection, project=self._project)

@@ -1,10 +1,10 @@
 """Quotas of projects, and their use now and per hour."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from flowmesh.access.roles import MANAGE, READ
 from flowmesh.bus import Bus
-from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Violation
+from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Unavailable, Violation
 from flowmesh.identity.limits import QUOTA_MAX, USAGE_HOURS, USAGE_HOURS_MAX, USAGE_KEPT_DAYS
 from flowmesh.identity.permissions import Permissions, caller
 from flowmesh.identity.storage.quotas import QuotaStore
@@ -51,16 +51,28 @@ class Quotas:
         self._announcements = announcements
         self._clock = clock
 
-    async def quota(self, project: str) -> tuple[Quota, Quota]:
-        """Return the quota of a project and its use now."""
+    async def quota(self, project: str) -> tuple[Quota, Quota, Quota]:
+        """Return the quota of a project, its use now, and the ceiling of its parent."""
         found = await self._permissions.project(project, READ)
         used = await self._use.now(found, self._clock.now_us())
-        return await self._store.of_project(project), used
+        return await self._store.of_project(project), used, await self._store.ceiling(project)
 
     async def set(self, project: str, quota: Quota) -> None:
-        await self._permissions.project(project, MANAGE)
+        """Set the quota; a role on the organization or above also sets its ceiling by that.
+
+        Raise QUOTA_ABOVE_PARENT if the caller has a role on the project only, and the quota is
+        above the ceiling.
+        """
+        found = await self._permissions.project(project, MANAGE)
         check_quota(quota)
-        await self._store.set(project, quota, caller().id)
+        parent = replace(found.place, project="")
+        is_parents = bool(await self._permissions.bits(parent) & MANAGE)
+        async with self._store.changing(project) as change:
+            if not is_parents:
+                check_ceiling(quota, await change.ceiling(), parent.organization)
+            await change.set(quota, caller().id)
+            if is_parents:
+                await change.set_ceiling()
         await self._announcements.changed()
 
     async def usage(self, project: str, hours: int) -> list[Usage]:
@@ -133,6 +145,18 @@ def check_quota(quota: Quota) -> None:
     for name, value in asdict(quota).items():
         if value > QUOTA_MAX:
             raise _wrong(f"quota.{name}", f"{name} is above {QUOTA_MAX:,}; 0 is unlimited")
+
+
+def check_ceiling(quota: Quota, ceiling: Quota, organization: str) -> None:
+    """Raise QUOTA_ABOVE_PARENT if a bound of the quota is above that of the organization."""
+    limits = asdict(ceiling)
+    for name, value in asdict(quota).items():
+        if limits[name] and (not value or value > limits[name]):
+            text = (
+                f"{name} of the project is at most {limits[name]:,}; a role admin on the"
+                f" organization `{organization}` may raise it"
+            )
+            raise Forbidden("QUOTA_ABOVE_PARENT", text)
 
 
 def _wrong(field: str, message: str) -> Invalid:

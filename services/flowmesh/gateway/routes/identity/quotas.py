@@ -16,7 +16,9 @@ async def get_quota(backends: Backends, request: Request) -> Response:
         pb.GetQuotaRequest(project_id=request.param("projectId"))
     )
     value = bodies.ProjectQuota(
-        quota=bodies.quota_value(found.quota), used=bodies.quota_value(found.used)
+        quota=bodies.quota_value(found.quota),
+        used=bodies.quota_value(found.used),
+        ceiling=bodies.quota_value(found.ceiling),
     )
     return json_response(value)
 

@@ -155,7 +155,9 @@ type GetQuotaResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Quota *Quota                 `protobuf:"bytes,1,opt,name=quota,proto3" json:"quota,omitempty"`
 	// Use now, in the fields of the quota.
-	Used          *Quota `protobuf:"bytes,2,opt,name=used,proto3" json:"used,omitempty"`
+	Used *Quota `protobuf:"bytes,2,opt,name=used,proto3" json:"used,omitempty"`
+	// Upper bounds of what roles on the project only may set.
+	Ceiling       *Quota `protobuf:"bytes,3,opt,name=ceiling,proto3" json:"ceiling,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +202,13 @@ func (x *GetQuotaResponse) GetQuota() *Quota {
 func (x *GetQuotaResponse) GetUsed() *Quota {
 	if x != nil {
 		return x.Used
+	}
+	return nil
+}
+
+func (x *GetQuotaResponse) GetCeiling() *Quota {
+	if x != nil {
+		return x.Ceiling
 	}
 	return nil
 }
@@ -726,10 +735,11 @@ const file_flowmesh_api_identity_v1_quota_service_proto_rawDesc = "" +
 	"\bapi_keys\x18\x06 \x01(\x04R\aapiKeys\"6\n" +
 	"\x0fGetQuotaRequest\x12#\n" +
 	"\n" +
-	"project_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\vR\tprojectId\"~\n" +
+	"project_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\vR\tprojectId\"\xb9\x01\n" +
 	"\x10GetQuotaResponse\x125\n" +
 	"\x05quota\x18\x01 \x01(\v2\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\x123\n" +
-	"\x04used\x18\x02 \x01(\v2\x1f.flowmesh.api.identity.v1.QuotaR\x04used\"m\n" +
+	"\x04used\x18\x02 \x01(\v2\x1f.flowmesh.api.identity.v1.QuotaR\x04used\x129\n" +
+	"\aceiling\x18\x03 \x01(\v2\x1f.flowmesh.api.identity.v1.QuotaR\aceiling\"m\n" +
 	"\x0fSetQuotaRequest\x12#\n" +
 	"\n" +
 	"project_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\vR\tprojectId\x125\n" +
@@ -803,27 +813,28 @@ var file_flowmesh_api_identity_v1_quota_service_proto_goTypes = []any{
 var file_flowmesh_api_identity_v1_quota_service_proto_depIdxs = []int32{
 	0,  // 0: flowmesh.api.identity.v1.GetQuotaResponse.quota:type_name -> flowmesh.api.identity.v1.Quota
 	0,  // 1: flowmesh.api.identity.v1.GetQuotaResponse.used:type_name -> flowmesh.api.identity.v1.Quota
-	0,  // 2: flowmesh.api.identity.v1.SetQuotaRequest.quota:type_name -> flowmesh.api.identity.v1.Quota
-	0,  // 3: flowmesh.api.identity.v1.SetQuotaResponse.quota:type_name -> flowmesh.api.identity.v1.Quota
-	5,  // 4: flowmesh.api.identity.v1.GetUsageResponse.usage:type_name -> flowmesh.api.identity.v1.Usage
-	0,  // 5: flowmesh.api.identity.v1.GetNamespaceQuotaResponse.quota:type_name -> flowmesh.api.identity.v1.Quota
-	0,  // 6: flowmesh.api.identity.v1.NamespaceQuota.quota:type_name -> flowmesh.api.identity.v1.Quota
-	10, // 7: flowmesh.api.identity.v1.ListNamespaceQuotasResponse.quotas:type_name -> flowmesh.api.identity.v1.NamespaceQuota
-	1,  // 8: flowmesh.api.identity.v1.QuotaService.GetQuota:input_type -> flowmesh.api.identity.v1.GetQuotaRequest
-	3,  // 9: flowmesh.api.identity.v1.QuotaService.SetQuota:input_type -> flowmesh.api.identity.v1.SetQuotaRequest
-	6,  // 10: flowmesh.api.identity.v1.QuotaService.GetUsage:input_type -> flowmesh.api.identity.v1.GetUsageRequest
-	8,  // 11: flowmesh.api.identity.v1.QuotaService.GetNamespaceQuota:input_type -> flowmesh.api.identity.v1.GetNamespaceQuotaRequest
-	11, // 12: flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas:input_type -> flowmesh.api.identity.v1.ListNamespaceQuotasRequest
-	2,  // 13: flowmesh.api.identity.v1.QuotaService.GetQuota:output_type -> flowmesh.api.identity.v1.GetQuotaResponse
-	4,  // 14: flowmesh.api.identity.v1.QuotaService.SetQuota:output_type -> flowmesh.api.identity.v1.SetQuotaResponse
-	7,  // 15: flowmesh.api.identity.v1.QuotaService.GetUsage:output_type -> flowmesh.api.identity.v1.GetUsageResponse
-	9,  // 16: flowmesh.api.identity.v1.QuotaService.GetNamespaceQuota:output_type -> flowmesh.api.identity.v1.GetNamespaceQuotaResponse
-	12, // 17: flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas:output_type -> flowmesh.api.identity.v1.ListNamespaceQuotasResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	0,  // 2: flowmesh.api.identity.v1.GetQuotaResponse.ceiling:type_name -> flowmesh.api.identity.v1.Quota
+	0,  // 3: flowmesh.api.identity.v1.SetQuotaRequest.quota:type_name -> flowmesh.api.identity.v1.Quota
+	0,  // 4: flowmesh.api.identity.v1.SetQuotaResponse.quota:type_name -> flowmesh.api.identity.v1.Quota
+	5,  // 5: flowmesh.api.identity.v1.GetUsageResponse.usage:type_name -> flowmesh.api.identity.v1.Usage
+	0,  // 6: flowmesh.api.identity.v1.GetNamespaceQuotaResponse.quota:type_name -> flowmesh.api.identity.v1.Quota
+	0,  // 7: flowmesh.api.identity.v1.NamespaceQuota.quota:type_name -> flowmesh.api.identity.v1.Quota
+	10, // 8: flowmesh.api.identity.v1.ListNamespaceQuotasResponse.quotas:type_name -> flowmesh.api.identity.v1.NamespaceQuota
+	1,  // 9: flowmesh.api.identity.v1.QuotaService.GetQuota:input_type -> flowmesh.api.identity.v1.GetQuotaRequest
+	3,  // 10: flowmesh.api.identity.v1.QuotaService.SetQuota:input_type -> flowmesh.api.identity.v1.SetQuotaRequest
+	6,  // 11: flowmesh.api.identity.v1.QuotaService.GetUsage:input_type -> flowmesh.api.identity.v1.GetUsageRequest
+	8,  // 12: flowmesh.api.identity.v1.QuotaService.GetNamespaceQuota:input_type -> flowmesh.api.identity.v1.GetNamespaceQuotaRequest
+	11, // 13: flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas:input_type -> flowmesh.api.identity.v1.ListNamespaceQuotasRequest
+	2,  // 14: flowmesh.api.identity.v1.QuotaService.GetQuota:output_type -> flowmesh.api.identity.v1.GetQuotaResponse
+	4,  // 15: flowmesh.api.identity.v1.QuotaService.SetQuota:output_type -> flowmesh.api.identity.v1.SetQuotaResponse
+	7,  // 16: flowmesh.api.identity.v1.QuotaService.GetUsage:output_type -> flowmesh.api.identity.v1.GetUsageResponse
+	9,  // 17: flowmesh.api.identity.v1.QuotaService.GetNamespaceQuota:output_type -> flowmesh.api.identity.v1.GetNamespaceQuotaResponse
+	12, // 18: flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas:output_type -> flowmesh.api.identity.v1.ListNamespaceQuotasResponse
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_identity_v1_quota_service_proto_init() }

@@ -34,9 +34,11 @@ const (
 type QuotaServiceClient interface {
 	// NOT_FOUND / PROJECT_NOT_FOUND
 	GetQuota(ctx context.Context, in *GetQuotaRequest, opts ...grpc.CallOption) (*GetQuotaResponse, error)
-	// Sets the quota of a project. Orchestrators apply it within seconds.
+	// Sets the quota of a project. Orchestrators apply it within seconds. What a role on the
+	// organization or above sets is the ceiling for roles on the project only.
 	//
 	//	NOT_FOUND / PROJECT_NOT_FOUND
+	//	PERMISSION_DENIED / QUOTA_ABOVE_PARENT   above the ceiling
 	//	INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
 	SetQuota(ctx context.Context, in *SetQuotaRequest, opts ...grpc.CallOption) (*SetQuotaResponse, error)
 	// Returns the use per hour, newest first, without hours that had none.
@@ -115,9 +117,11 @@ func (c *quotaServiceClient) ListNamespaceQuotas(ctx context.Context, in *ListNa
 type QuotaServiceServer interface {
 	// NOT_FOUND / PROJECT_NOT_FOUND
 	GetQuota(context.Context, *GetQuotaRequest) (*GetQuotaResponse, error)
-	// Sets the quota of a project. Orchestrators apply it within seconds.
+	// Sets the quota of a project. Orchestrators apply it within seconds. What a role on the
+	// organization or above sets is the ceiling for roles on the project only.
 	//
 	//	NOT_FOUND / PROJECT_NOT_FOUND
+	//	PERMISSION_DENIED / QUOTA_ABOVE_PARENT   above the ceiling
 	//	INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
 	SetQuota(context.Context, *SetQuotaRequest) (*SetQuotaResponse, error)
 	// Returns the use per hour, newest first, without hours that had none.

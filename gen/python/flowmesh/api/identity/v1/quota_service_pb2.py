@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,flowmesh/api/identity/v1/quota_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"\xec\x01\n\x05Quota\x12*\n\x11starts_per_second\x18\x01 \x01(\rR\x0fstartsPerSecond\x12-\n\x12running_executions\x18\x02 \x01(\x04R\x11runningExecutions\x12,\n\x12\x65xecutions_per_day\x18\x03 \x01(\x04R\x10\x65xecutionsPerDay\x12 \n\x0b\x64\x65\x66initions\x18\x04 \x01(\x04R\x0b\x64\x65\x66initions\x12\x1d\n\nfile_bytes\x18\x05 \x01(\x04R\tfileBytes\x12\x19\n\x08\x61pi_keys\x18\x06 \x01(\x04R\x07\x61piKeys\"6\n\x0fGetQuotaRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\"~\n\x10GetQuotaResponse\x12\x35\n\x05quota\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\x12\x33\n\x04used\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x04used\"m\n\x0fSetQuotaRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x35\n\x05quota\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"I\n\x10SetQuotaResponse\x12\x35\n\x05quota\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"p\n\x05Usage\x12\x17\n\x07hour_us\x18\x01 \x01(\x03R\x06hourUs\x12\x18\n\x07started\x18\x02 \x01(\x04R\x07started\x12\x1c\n\tcompleted\x18\x03 \x01(\x04R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x04R\x06\x66\x61iled\"L\n\x0fGetUsageRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x14\n\x05hours\x18\x02 \x01(\rR\x05hours\"I\n\x10GetUsageResponse\x12\x35\n\x05usage\x18\x01 \x03(\x0b\x32\x1f.flowmesh.api.identity.v1.UsageR\x05usage\"8\n\x18GetNamespaceQuotaRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"R\n\x19GetNamespaceQuotaResponse\x12\x35\n\x05quota\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"e\n\x0eNamespaceQuota\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x35\n\x05quota\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"X\n\x1aListNamespaceQuotasRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x87\x01\n\x1bListNamespaceQuotasResponse\x12@\n\x06quotas\x18\x01 \x03(\x0b\x32(.flowmesh.api.identity.v1.NamespaceQuotaR\x06quotas\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xed\x04\n\x0cQuotaService\x12k\n\x08GetQuota\x12).flowmesh.api.identity.v1.GetQuotaRequest\x1a*.flowmesh.api.identity.v1.GetQuotaResponse\"\x08\xea\xe0\x18\x04\x08\x03\x10\x01\x12m\n\x08SetQuota\x12).flowmesh.api.identity.v1.SetQuotaRequest\x1a*.flowmesh.api.identity.v1.SetQuotaResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12k\n\x08GetUsage\x12).flowmesh.api.identity.v1.GetUsageRequest\x1a*.flowmesh.api.identity.v1.GetUsageResponse\"\x08\xea\xe0\x18\x04\x08\x03\x10\x01\x12\x84\x01\n\x11GetNamespaceQuota\x12\x32.flowmesh.api.identity.v1.GetNamespaceQuotaRequest\x1a\x33.flowmesh.api.identity.v1.GetNamespaceQuotaResponse\"\x06\xea\xe0\x18\x02\x08\n\x12\x8c\x01\n\x13ListNamespaceQuotas\x12\x34.flowmesh.api.identity.v1.ListNamespaceQuotasRequest\x1a\x35.flowmesh.api.identity.v1.ListNamespaceQuotasResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,flowmesh/api/identity/v1/quota_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"\xec\x01\n\x05Quota\x12*\n\x11starts_per_second\x18\x01 \x01(\rR\x0fstartsPerSecond\x12-\n\x12running_executions\x18\x02 \x01(\x04R\x11runningExecutions\x12,\n\x12\x65xecutions_per_day\x18\x03 \x01(\x04R\x10\x65xecutionsPerDay\x12 \n\x0b\x64\x65\x66initions\x18\x04 \x01(\x04R\x0b\x64\x65\x66initions\x12\x1d\n\nfile_bytes\x18\x05 \x01(\x04R\tfileBytes\x12\x19\n\x08\x61pi_keys\x18\x06 \x01(\x04R\x07\x61piKeys\"6\n\x0fGetQuotaRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\"\xb9\x01\n\x10GetQuotaResponse\x12\x35\n\x05quota\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\x12\x33\n\x04used\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x04used\x12\x39\n\x07\x63\x65iling\x18\x03 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x07\x63\x65iling\"m\n\x0fSetQuotaRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x35\n\x05quota\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"I\n\x10SetQuotaResponse\x12\x35\n\x05quota\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"p\n\x05Usage\x12\x17\n\x07hour_us\x18\x01 \x01(\x03R\x06hourUs\x12\x18\n\x07started\x18\x02 \x01(\x04R\x07started\x12\x1c\n\tcompleted\x18\x03 \x01(\x04R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x04R\x06\x66\x61iled\"L\n\x0fGetUsageRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x14\n\x05hours\x18\x02 \x01(\rR\x05hours\"I\n\x10GetUsageResponse\x12\x35\n\x05usage\x18\x01 \x03(\x0b\x32\x1f.flowmesh.api.identity.v1.UsageR\x05usage\"8\n\x18GetNamespaceQuotaRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"R\n\x19GetNamespaceQuotaResponse\x12\x35\n\x05quota\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"e\n\x0eNamespaceQuota\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x35\n\x05quota\x18\x02 \x01(\x0b\x32\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"X\n\x1aListNamespaceQuotasRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x87\x01\n\x1bListNamespaceQuotasResponse\x12@\n\x06quotas\x18\x01 \x03(\x0b\x32(.flowmesh.api.identity.v1.NamespaceQuotaR\x06quotas\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xed\x04\n\x0cQuotaService\x12k\n\x08GetQuota\x12).flowmesh.api.identity.v1.GetQuotaRequest\x1a*.flowmesh.api.identity.v1.GetQuotaResponse\"\x08\xea\xe0\x18\x04\x08\x03\x10\x01\x12m\n\x08SetQuota\x12).flowmesh.api.identity.v1.SetQuotaRequest\x1a*.flowmesh.api.identity.v1.SetQuotaResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12k\n\x08GetUsage\x12).flowmesh.api.identity.v1.GetUsageRequest\x1a*.flowmesh.api.identity.v1.GetUsageResponse\"\x08\xea\xe0\x18\x04\x08\x03\x10\x01\x12\x84\x01\n\x11GetNamespaceQuota\x12\x32.flowmesh.api.identity.v1.GetNamespaceQuotaRequest\x1a\x33.flowmesh.api.identity.v1.GetNamespaceQuotaResponse\"\x06\xea\xe0\x18\x02\x08\n\x12\x8c\x01\n\x13ListNamespaceQuotas\x12\x34.flowmesh.api.identity.v1.ListNamespaceQuotasRequest\x1a\x35.flowmesh.api.identity.v1.ListNamespaceQuotasResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,28 +53,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUOTA']._serialized_end=348
   _globals['_GETQUOTAREQUEST']._serialized_start=350
   _globals['_GETQUOTAREQUEST']._serialized_end=404
-  _globals['_GETQUOTARESPONSE']._serialized_start=406
-  _globals['_GETQUOTARESPONSE']._serialized_end=532
-  _globals['_SETQUOTAREQUEST']._serialized_start=534
-  _globals['_SETQUOTAREQUEST']._serialized_end=643
-  _globals['_SETQUOTARESPONSE']._serialized_start=645
-  _globals['_SETQUOTARESPONSE']._serialized_end=718
-  _globals['_USAGE']._serialized_start=720
-  _globals['_USAGE']._serialized_end=832
-  _globals['_GETUSAGEREQUEST']._serialized_start=834
-  _globals['_GETUSAGEREQUEST']._serialized_end=910
-  _globals['_GETUSAGERESPONSE']._serialized_start=912
-  _globals['_GETUSAGERESPONSE']._serialized_end=985
-  _globals['_GETNAMESPACEQUOTAREQUEST']._serialized_start=987
-  _globals['_GETNAMESPACEQUOTAREQUEST']._serialized_end=1043
-  _globals['_GETNAMESPACEQUOTARESPONSE']._serialized_start=1045
-  _globals['_GETNAMESPACEQUOTARESPONSE']._serialized_end=1127
-  _globals['_NAMESPACEQUOTA']._serialized_start=1129
-  _globals['_NAMESPACEQUOTA']._serialized_end=1230
-  _globals['_LISTNAMESPACEQUOTASREQUEST']._serialized_start=1232
-  _globals['_LISTNAMESPACEQUOTASREQUEST']._serialized_end=1320
-  _globals['_LISTNAMESPACEQUOTASRESPONSE']._serialized_start=1323
-  _globals['_LISTNAMESPACEQUOTASRESPONSE']._serialized_end=1458
-  _globals['_QUOTASERVICE']._serialized_start=1461
-  _globals['_QUOTASERVICE']._serialized_end=2082
+  _globals['_GETQUOTARESPONSE']._serialized_start=407
+  _globals['_GETQUOTARESPONSE']._serialized_end=592
+  _globals['_SETQUOTAREQUEST']._serialized_start=594
+  _globals['_SETQUOTAREQUEST']._serialized_end=703
+  _globals['_SETQUOTARESPONSE']._serialized_start=705
+  _globals['_SETQUOTARESPONSE']._serialized_end=778
+  _globals['_USAGE']._serialized_start=780
+  _globals['_USAGE']._serialized_end=892
+  _globals['_GETUSAGEREQUEST']._serialized_start=894
+  _globals['_GETUSAGEREQUEST']._serialized_end=970
+  _globals['_GETUSAGERESPONSE']._serialized_start=972
+  _globals['_GETUSAGERESPONSE']._serialized_end=1045
+  _globals['_GETNAMESPACEQUOTAREQUEST']._serialized_start=1047
+  _globals['_GETNAMESPACEQUOTAREQUEST']._serialized_end=1103
+  _globals['_GETNAMESPACEQUOTARESPONSE']._serialized_start=1105
+  _globals['_GETNAMESPACEQUOTARESPONSE']._serialized_end=1187
+  _globals['_NAMESPACEQUOTA']._serialized_start=1189
+  _globals['_NAMESPACEQUOTA']._serialized_end=1290
+  _globals['_LISTNAMESPACEQUOTASREQUEST']._serialized_start=1292
+  _globals['_LISTNAMESPACEQUOTASREQUEST']._serialized_end=1380
+  _globals['_LISTNAMESPACEQUOTASRESPONSE']._serialized_start=1383
+  _globals['_LISTNAMESPACEQUOTASRESPONSE']._serialized_end=1518
+  _globals['_QUOTASERVICE']._serialized_start=1521
+  _globals['_QUOTASERVICE']._serialized_end=2142
 # @@protoc_insertion_point(module_scope)

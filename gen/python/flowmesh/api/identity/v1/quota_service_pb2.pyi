@@ -79,21 +79,27 @@ class GetQuotaResponse(_message.Message):
 
     QUOTA_FIELD_NUMBER: _builtins.int
     USED_FIELD_NUMBER: _builtins.int
+    CEILING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def quota(self) -> Global___Quota: ...
     @_builtins.property
     def used(self) -> Global___Quota:
         """Use now, in the fields of the quota."""
 
+    @_builtins.property
+    def ceiling(self) -> Global___Quota:
+        """Upper bounds of what roles on the project only may set."""
+
     def __init__(
         self,
         *,
         quota: Global___Quota | None = ...,
         used: Global___Quota | None = ...,
+        ceiling: Global___Quota | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quota", b"quota", "used", b"used"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ceiling", b"ceiling", "quota", b"quota", "used", b"used"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quota", b"quota", "used", b"used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling", b"ceiling", "quota", b"quota", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -74,9 +74,11 @@ class QuotaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetQuota(self, request, context):
-        """Sets the quota of a project. Orchestrators apply it within seconds.
+        """Sets the quota of a project. Orchestrators apply it within seconds. What a role on the
+        organization or above sets is the ceiling for roles on the project only.
 
         NOT_FOUND / PROJECT_NOT_FOUND
+        PERMISSION_DENIED / QUOTA_ABOVE_PARENT   above the ceiling
         INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -36,9 +36,11 @@ class QuotaServiceStub:
     GetQuota: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.GetQuotaRequest, _quota_service_pb2.GetQuotaResponse]
     """  NOT_FOUND / PROJECT_NOT_FOUND"""
     SetQuota: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.SetQuotaRequest, _quota_service_pb2.SetQuotaResponse]
-    """Sets the quota of a project. Orchestrators apply it within seconds.
+    """Sets the quota of a project. Orchestrators apply it within seconds. What a role on the
+    organization or above sets is the ceiling for roles on the project only.
 
       NOT_FOUND / PROJECT_NOT_FOUND
+      PERMISSION_DENIED / QUOTA_ABOVE_PARENT   above the ceiling
       INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
     """
     GetUsage: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.GetUsageRequest, _quota_service_pb2.GetUsageResponse]
@@ -59,9 +61,11 @@ class QuotaServiceAsyncStub(QuotaServiceStub):
     GetQuota: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.GetQuotaRequest, _quota_service_pb2.GetQuotaResponse]  # type: ignore[assignment]
     """  NOT_FOUND / PROJECT_NOT_FOUND"""
     SetQuota: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.SetQuotaRequest, _quota_service_pb2.SetQuotaResponse]  # type: ignore[assignment]
-    """Sets the quota of a project. Orchestrators apply it within seconds.
+    """Sets the quota of a project. Orchestrators apply it within seconds. What a role on the
+    organization or above sets is the ceiling for roles on the project only.
 
       NOT_FOUND / PROJECT_NOT_FOUND
+      PERMISSION_DENIED / QUOTA_ABOVE_PARENT   above the ceiling
       INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
     """
     GetUsage: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.GetUsageRequest, _quota_service_pb2.GetUsageResponse]  # type: ignore[assignment]
@@ -91,9 +95,11 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _quota_service_pb2.SetQuotaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_quota_service_pb2.SetQuotaResponse, _abc.Awaitable[_quota_service_pb2.SetQuotaResponse]]:
-        """Sets the quota of a project. Orchestrators apply it within seconds.
+        """Sets the quota of a project. Orchestrators apply it within seconds. What a role on the
+        organization or above sets is the ceiling for roles on the project only.
 
           NOT_FOUND / PROJECT_NOT_FOUND
+          PERMISSION_DENIED / QUOTA_ABOVE_PARENT   above the ceiling
           INVALID_ARGUMENT / REQUEST_INVALID   a value is above 10^15
         """
 
