@@ -1,0 +1,556 @@
+// Command conformance is the driver of the Go SDK: it reads commands as JSON
+// lines, makes calls and writes answers (see sdks/conformance/protocol.md).
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"flowmesh.dev/sdk"
+	"flowmesh.dev/sdk/mesh"
+	"flowmesh.dev/sdk/worker"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+)
+
+type object = map[string]any
+
+// command has the members of every verb.
+type command struct {
+	ID                                                         int64
+	Verb, Client, Worker, Session, Address, Namespace, Token   string
+	APIKey, Provider, CA, Certificate, Key, Source, Workflow   string
+	RequestID, Execution, Filter, Name, Action, Reason, Digest string
+	WorkerID, Endpoint, Capability, Kind                       string
+	Version, WaitMs, TimeoutMs, DelayMs, PageSize, Slots       int
+	DrainMs, Count, Picks                                      int
+	After                                                      int64
+	Input, Payload, Value                                      json.RawMessage
+	Inputs                                                     []json.RawMessage
+	Types, Statuses, Queues, RequestIDs, Capabilities          []string
+	Labels, Tasks                                              map[string]string
+	Results                                                    *bool
+}
+
+// driver holds the named objects.
+type driver struct {
+	mu       sync.Mutex
+	clients  map[string]*flowmesh.Client
+	workers  map[string]*serving
+	sessions map[string]*flowmesh.Session
+	services map[string]*mesh.Registration
+	baseline int
+}
+
+type serving struct {
+	worker *worker.Worker
+	ledger *ledger
+}
+
+func named(name string) string {
+	if name == "" {
+		return "main"
+	}
+	return name
+}
+
+// of returns a named object.
+func of[T any](d *driver, objects map[string]T, name string) T {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	found, ok := objects[named(name)]
+	if !ok {
+		panic(usage("there is no object " + named(name)))
+	}
+	return found
+}
+
+func keep[T any](d *driver, objects map[string]T, name string, made T) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	objects[named(name)] = made
+}
+
+func (d *driver) client(c *command) *flowmesh.Client { return of(d, d.clients, c.Client) }
+
+func (d *driver) handle(c *command) *flowmesh.Handle { return d.client(c).Handle(c.Execution) }
+
+func (d *driver) open(ctx context.Context, c *command) (any, error) {
+	options := []flowmesh.Option{flowmesh.WithNamespace(c.Namespace), flowmesh.WithAPIKey(c.APIKey)}
+	if c.Provider != "" {
+		options = append(options, flowmesh.WithTokenSource(provider(c)))
+	} else {
+		options = append(options, flowmesh.WithToken(c.Token))
+	}
+	if c.CA != "" {
+		options = append(options, flowmesh.WithTLS(flowmesh.TLS{CA: c.CA, Certificate: c.Certificate, Key: c.Key}))
+	}
+	client, err := flowmesh.Dial(ctx, c.Address, options...)
+	if err != nil {
+		return nil, err
+	}
+	keep(d, d.clients, c.Client, client)
+	return object{}, nil
+}
+
+func provider(c *command) flowmesh.TokenSource {
+	return func(ctx context.Context) (string, error) {
+		switch c.Provider {
+		case "throws":
+			return "", errors.New("no token today")
+		case "crlf":
+			return "a\r\nb", nil
+		}
+		time.Sleep(500 * time.Millisecond)
+		return c.Token, nil
+	}
+}
+
+func (d *driver) close(_ context.Context, c *command) (any, error) {
+	switch {
+	case c.Worker != "" || c.Verb == "drain":
+		of(d, d.workers, c.Worker).worker.Stop()
+		return object{}, nil
+	case c.Session != "":
+		return object{}, of(d, d.sessions, c.Session).Close()
+	}
+	return object{}, d.client(c).Close()
+}
+
+func (d *driver) reset(ctx context.Context, _ *command) (any, error) {
+	d.mu.Lock()
+	clients, workers, sessions, services := d.clients, d.workers, d.sessions, d.services
+	d.clear()
+	d.mu.Unlock()
+	for _, each := range services {
+		each.Close()
+	}
+	for _, each := range workers {
+		each.worker.Stop()
+	}
+	for _, client := range clients {
+		client.Close()
+	}
+	for _, session := range sessions {
+		session.Close()
+	}
+	return object{}, ctx.Err()
+}
+
+func (d *driver) clear() {
+	d.clients, d.workers = map[string]*flowmesh.Client{}, map[string]*serving{}
+	d.sessions, d.services = map[string]*flowmesh.Session{}, map[string]*mesh.Registration{}
+}
+
+func (d *driver) leaks(context.Context, *command) (any, error) {
+	// Goroutines of closed connections need a moment to end.
+	left := 0
+	for range 50 {
+		if left = runtime.NumGoroutine() - d.baseline - 1; left <= 0 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return object{"open": max(left, 0)}, nil
+}
+
+func (d *driver) apply(ctx context.Context, c *command) (any, error) {
+	resources, err := d.client(c).Apply(ctx, []byte(c.Source))
+	found := []object{}
+	for _, each := range resources {
+		found = append(found, object{"kind": each.Kind, "name": each.Name, "version": each.Version, "created": each.Created})
+	}
+	return object{"resources": found}, err
+}
+
+func (c *command) startOptions() []flowmesh.StartOption {
+	return []flowmesh.StartOption{
+		flowmesh.RequestID(c.RequestID), flowmesh.Version(c.Version), flowmesh.Labels(c.Labels),
+	}
+}
+
+func (d *driver) start(ctx context.Context, c *command) (any, error) {
+	options := append(c.startOptions(), flowmesh.WaitAtMost(time.Duration(c.WaitMs)*time.Millisecond))
+	handle, err := d.client(c).Start(ctx, c.Workflow, expanded(c.Input), options...)
+	if err != nil {
+		return nil, err
+	}
+	return object{"id": handle.ID(), "created": handle.Created()}, nil
+}
+
+func (c *command) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.TimeoutMs == 0 {
+		c.TimeoutMs = 30_000
+	}
+	return context.WithTimeout(ctx, time.Duration(c.TimeoutMs)*time.Millisecond)
+}
+
+func (d *driver) run(ctx context.Context, c *command) (any, error) {
+	ctx, cancel := c.limited(ctx)
+	defer cancel()
+	output, err := flowmesh.Run[any](ctx, d.client(c), c.Workflow, expanded(c.Input), c.startOptions()...)
+	return object{"output": output}, err
+}
+
+func (d *driver) wait(ctx context.Context, c *command) (any, error) {
+	ctx, cancel := c.limited(ctx)
+	defer cancel()
+	output, err := flowmesh.Result[any](ctx, d.handle(c))
+	return object{"output": output}, err
+}
+
+func (d *driver) describe(ctx context.Context, c *command) (any, error) {
+	execution, err := d.handle(c).Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return executionJSON(execution), nil
+}
+
+func (d *driver) outputs(ctx context.Context, c *command) (any, error) {
+	values, err := d.handle(c).Outputs(ctx)
+	return object{"outputs": valuesJSON(values)}, err
+}
+
+func (c *command) eventOptions() []flowmesh.EventOption {
+	return []flowmesh.EventOption{flowmesh.After(c.After), flowmesh.OfTypes(c.Types...)}
+}
+
+func eventsJSON(c *command, events iter.Seq2[flowmesh.Event, error]) (any, error) {
+	found := []object{}
+	for event, err := range events {
+		if err != nil {
+			return nil, err
+		}
+		kind := event.Type
+		if kind == "Unknown" {
+			kind = ""
+		}
+		found = append(found, object{"type": kind, "sequence": event.Sequence, "node": event.Node})
+		time.Sleep(time.Duration(c.DelayMs) * time.Millisecond)
+	}
+	return object{"events": found}, nil
+}
+
+func (d *driver) events(ctx context.Context, c *command) (any, error) {
+	return eventsJSON(c, d.handle(c).Events(ctx, c.eventOptions()...))
+}
+
+func (d *driver) history(ctx context.Context, c *command) (any, error) {
+	return eventsJSON(c, d.handle(c).History(ctx, c.eventOptions()...))
+}
+
+func (d *driver) list(ctx context.Context, c *command) (any, error) {
+	options := []flowmesh.ListOption{
+		flowmesh.WorkflowIs(c.Workflow), flowmesh.PageSize(c.PageSize), flowmesh.Matching(c.Filter),
+	}
+	for _, each := range c.Statuses {
+		options = append(options, flowmesh.StatusIn(flowmesh.Status(each)))
+	}
+	ids := []string{}
+	for execution, err := range d.client(c).List(ctx, options...) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, execution.ID)
+	}
+	return object{"ids": ids}, nil
+}
+
+func (d *driver) signal(ctx context.Context, c *command) (any, error) {
+	sequence, err := d.handle(c).Signal(ctx, c.Name, expanded(c.Payload), flowmesh.ChangeID(c.RequestID))
+	return object{"sequence": sequence}, err
+}
+
+func (d *driver) control(ctx context.Context, c *command) (any, error) {
+	handle := d.handle(c)
+	actions := map[string]func(context.Context, ...flowmesh.ChangeOption) error{
+		"cancel": handle.Cancel, "terminate": handle.Terminate, "pause": handle.Pause, "resume": handle.Resume,
+	}
+	return object{}, actions[c.Action](ctx, flowmesh.Reason(c.Reason))
+}
+
+func (d *driver) put(ctx context.Context, c *command) (any, error) {
+	value, err := d.client(c).Store(ctx, expanded(c.Value))
+	return object{"digest": value.Digest, "size": value.Size}, err
+}
+
+func (d *driver) get(ctx context.Context, c *command) (any, error) {
+	var value any
+	err := d.client(c).Fetch(ctx, flowmesh.Value{Digest: c.Digest}, &value)
+	return object{"value": value}, err
+}
+
+func (d *driver) serve(ctx context.Context, c *command) (any, error) {
+	options := []worker.Option{worker.Queues(c.Queues...), worker.Labels(c.Labels)}
+	if c.Slots != 0 {
+		options = append(options, worker.Slots(c.Slots))
+	}
+	if c.WorkerID != "" {
+		options = append(options, worker.ID(c.WorkerID))
+	}
+	if c.DrainMs != 0 {
+		options = append(options, worker.DrainFor(time.Duration(c.DrainMs)*time.Millisecond))
+	}
+	client := d.client(c)
+	made := &serving{worker.New(client, options...), &ledger{client: client}}
+	for taskType, behavior := range c.Tasks {
+		worker.Handle(made.worker, taskType, made.ledger.handler(behavior))
+	}
+	if err := made.worker.Start(ctx); err != nil {
+		return nil, err
+	}
+	keep(d, d.workers, c.Worker, made)
+	return object{}, nil
+}
+
+func (d *driver) ledger(_ context.Context, c *command) (any, error) {
+	return of(d, d.workers, c.Worker).ledger.summary(), nil
+}
+
+func (d *driver) session(_ context.Context, c *command) (any, error) {
+	keep(d, d.sessions, c.Session, d.client(c).Session(context.Background()))
+	return object{}, nil
+}
+
+func (d *driver) submit(ctx context.Context, c *command) (any, error) {
+	session, results := of(d, d.sessions, c.Session), c.Results == nil || *c.Results
+	count := max(len(c.Inputs), c.Count)
+	ids, outputs, failures := make([]any, count), make([]any, count), make([]any, count)
+	var all sync.WaitGroup
+	for n := range count {
+		all.Go(func() {
+			var input any = object{"n": n}
+			if c.Inputs != nil {
+				input = expanded(c.Inputs[n])
+			}
+			requestID, start := "", session.StartOnly
+			if c.RequestIDs != nil {
+				requestID = c.RequestIDs[n]
+			}
+			if results {
+				start = session.Start
+			}
+			call, err := start(ctx, c.Workflow, input, flowmesh.RequestID(requestID))
+			if err == nil {
+				if ids[n], err = call.Started(ctx); err == nil && results {
+					outputs[n], err = flowmesh.SessionOutput[any](ctx, call)
+				}
+			}
+			if ids[n] == "" {
+				ids[n] = nil
+			}
+			if err != nil {
+				failures[n] = errorJSON(err)
+			}
+		})
+	}
+	all.Wait()
+	return object{"ids": ids, "outputs": outputs, "errors": failures}, nil
+}
+
+func (d *driver) service(ctx context.Context, c *command) (any, error) {
+	client, key := d.client(c), c.Name+c.Endpoint
+	switch c.Action {
+	case "register":
+		made, err := mesh.Register(ctx, client, mesh.Service{Name: c.Name, Endpoint: c.Endpoint, Capabilities: c.Capabilities})
+		if err == nil {
+			keep(d, d.services, key, made)
+		}
+		return object{}, err
+	case "deregister":
+		return object{}, of(d, d.services, key).Close()
+	case "resolve":
+		return resolve(ctx, client, c)
+	}
+	filter := mesh.Filter{Name: c.Name, Statuses: []string{mesh.Healthy}}
+	if c.Capability != "" {
+		filter.Capabilities = []string{c.Capability}
+	}
+	if c.Action == "watch" {
+		for services, err := range mesh.Watch(ctx, client, filter) {
+			if err != nil || len(services) == c.Count {
+				return object{"endpoints": endpoints(services)}, err
+			}
+		}
+	}
+	var found []mesh.Service
+	for each, err := range mesh.List(ctx, client, filter) {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, each)
+	}
+	return object{"endpoints": endpoints(found)}, nil
+}
+
+func endpoints(services []mesh.Service) []string {
+	found := []string{}
+	for _, each := range services {
+		found = append(found, each.Endpoint)
+	}
+	slices.Sort(found)
+	return found
+}
+
+// resolve counts the instances that calls through the resolver reach.
+func resolve(ctx context.Context, client *flowmesh.Client, c *command) (any, error) {
+	conn, err := grpc.NewClient("flowmesh:///"+c.Name, grpc.WithResolvers(mesh.NewResolver(client)),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig": [{"round_robin": {}}]}`))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	conn.Connect()
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if !conn.WaitForStateChange(ctx, state) {
+			return nil, ctx.Err()
+		}
+	}
+	counts := map[string]int{}
+	for range c.Picks {
+		var reached peer.Peer
+		err := conn.Invoke(ctx, "/flowmesh.api.execution.v1.ExecutionService/GetStats", nil, nil, grpc.Peer(&reached), grpc.ForceCodec(raw{}))
+		if reached.Addr == nil {
+			return nil, fmt.Errorf("no instance was reached: %s", status.Convert(err).Message())
+		}
+		counts[reached.Addr.String()]++
+	}
+	return object{"endpoints": counts}, nil
+}
+
+// raw sends empty messages.
+type raw struct{}
+
+func (raw) Marshal(any) ([]byte, error)        { return nil, nil }
+func (raw) Unmarshal(data []byte, _ any) error { return nil }
+func (raw) Name() string                       { return "proto" }
+
+func (d *driver) bench(ctx context.Context, c *command) (any, error) {
+	client, began, cpu := d.client(c), time.Now(), cpuTime()
+	switch c.Kind {
+	case "latency":
+		var took []float64
+		for n := range c.Count {
+			at := time.Now()
+			if _, err := flowmesh.Run[any](ctx, client, c.Workflow, object{"n": n}); err != nil {
+				return nil, err
+			}
+			took = append(took, float64(time.Since(at).Microseconds())/1000)
+		}
+		slices.Sort(took)
+		return object{"p50Ms": took[c.Count/2], "p99Ms": took[c.Count*99/100]}, nil
+	case "starts":
+		session := client.Session(ctx)
+		defer session.Close()
+		var calls []*flowmesh.SessionCall
+		for n := range c.Count {
+			call, err := session.Start(ctx, c.Workflow, object{"n": n})
+			if err != nil {
+				return nil, err
+			}
+			calls = append(calls, call)
+		}
+		for _, call := range calls {
+			if _, err := flowmesh.SessionOutput[any](ctx, call); err != nil {
+				return nil, err
+			}
+		}
+	default:
+		ledger := of(d, d.workers, c.Worker).ledger
+		for !ledger.reached(c.Count) {
+			time.Sleep(5 * time.Millisecond)
+		}
+		began = ledger.began
+	}
+	took := time.Since(began).Seconds()
+	return object{"perSecond": float64(c.Count) / took, "cpuSeconds": cpuTime() - cpu}, nil
+}
+
+func cpuTime() float64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return math.NaN()
+	}
+	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
+}
+
+func (d *driver) answer(c *command) (value any, err error) {
+	verbs := map[string]func(context.Context, *command) (any, error){
+		"open": d.open, "close": d.close, "drain": d.close, "reset": d.reset, "leaks": d.leaks,
+		"apply": d.apply, "start": d.start, "run": d.run, "wait": d.wait, "describe": d.describe,
+		"outputs": d.outputs, "events": d.events, "history": d.history, "list": d.list,
+		"signal": d.signal, "control": d.control, "put": d.put, "get": d.get, "serve": d.serve,
+		"ledger": d.ledger, "session": d.session, "submit": d.submit, "service": d.service, "bench": d.bench,
+		"hello": func(context.Context, *command) (any, error) {
+			return object{"language": "go", "features": []string{"resolver", "tracing"}}, nil
+		},
+	}
+	defer func() {
+		if wrong, ok := recover().(usage); ok {
+			err = wrong
+		}
+	}()
+	verb := verbs[c.Verb]
+	if verb == nil {
+		return nil, usage("there is no verb " + c.Verb)
+	}
+	return verb(context.Background(), c)
+}
+
+func main() {
+	d := &driver{baseline: runtime.NumGoroutine()}
+	d.clear()
+	output := make(chan []byte)
+	var writing, answering sync.WaitGroup
+	writing.Go(func() {
+		for line := range output {
+			os.Stdout.Write(append(line, '\n'))
+		}
+	})
+	input := bufio.NewReaderSize(os.Stdin, 1<<20)
+	for {
+		line, err := input.ReadBytes('\n')
+		if err != nil {
+			break
+		}
+		answering.Go(func() { output <- answered(d, line) })
+	}
+	d.reset(context.Background(), nil)
+	answering.Wait()
+	close(output)
+	writing.Wait()
+}
+
+func answered(d *driver, line []byte) []byte {
+	var c command
+	err := json.Unmarshal(line, &c)
+	var value any
+	if err == nil {
+		value, err = d.answer(&c)
+	}
+	answer := object{"id": c.ID, "value": shortened(value)}
+	if err != nil {
+		answer = object{"id": c.ID, "error": errorJSON(err)}
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		text, _ = json.Marshal(object{"id": c.ID, "error": errorJSON(err)})
+	}
+	return text
+}
