@@ -227,8 +227,9 @@ $(PEERS)/.node: benchmarks/peers/package-lock.json
 features: $(TESTS) ## which features have a test; writes docs/features.md
 	@$(BIN)/python -m tools.features
 
-docs: $(TOOLS) ## write the generated pages of docs/
+docs: $(TOOLS) ## write the generated pages of docs/, and the reasons that SDKs map
 	@$(BIN)/python -m tools.docs
+	$(BIN)/python -m sdks.conformance.reasons
 
 RESOLVE := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
   --no-header --no-annotate --no-emit-index-url
