@@ -69,6 +69,7 @@ async def test_an_entry_has_caller_time_and_change(audited: Audited) -> None:
     await editor.rest("POST", "/api/v1/workflows", source, **headers)
     [applied] = await audited.found(target="Workflow/audited")
     assert (applied.actor, applied.scope) == ("editor key", "ledger")
+    assert applied.address == "127.0.0.1"
     assert len(json.loads(applied.details)["after"]["digest"]) == 64
     _, begun = await editor.rest("POST", "/api/v1/workflows/audited/start", {}, **headers)
     [started] = await audited.found(target=begun["executionId"])

@@ -36,6 +36,7 @@ select id from orchestrator.executions where namespace = 'crashes'
 
 
 @pytest.mark.long
+@pytest.mark.timeout(60 + 15 * KILLS)
 @pytest.mark.feature("S1-116")
 async def test_a_crash_loses_no_entry(tmp_path: Path) -> None:
     """The suite with its servers is killed while callers change secrets, stops and executions."""

@@ -54,6 +54,8 @@ LOCAL = Principal(id="local", kind="local", name="local", everywhere=EVERY_BIT)
 
 # True if the call was sent by a service, which states the address of its own caller.
 _forwarded: ContextVar[bool] = ContextVar("flowmesh_forwarded", default=True)
+# The IP address of the HTTP client whose request is served; empty for gRPC calls.
+_address: ContextVar[str] = ContextVar("flowmesh_address", default="")
 _current: ContextVar[Principal | None] = ContextVar("flowmesh_principal", default=None)
 
 
@@ -62,15 +64,26 @@ def current() -> Principal | None:
     return _current.get()
 
 
-def enter_principal(principal: Principal | None, *, forwarded: bool = True) -> None:
-    """Set the principal of the task that serves a call, and whether a service sent the call."""
+def enter_principal(
+    principal: Principal | None, *, forwarded: bool = True, address: str = ""
+) -> None:
+    """Set the principal of the task that serves a call, and whether a service sent the call.
+
+    `address` is that of the client of an HTTP request.
+    """
     _current.set(principal)
     _forwarded.set(forwarded)
+    _address.set(address)
 
 
 def is_forwarded() -> bool:
     """Return whether the call was sent by a service, always so in an open process."""
     return _forwarded.get()
+
+
+def http_address() -> str:
+    """Return the IP address of the HTTP client whose request is served, in a closed process."""
+    return _address.get()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import ref
 
-from flowmesh.access.principal import current
+from flowmesh.access.principal import Principal, current
 from flowmesh.errors import Forbidden, Unauthenticated
 from flowmesh.telemetry.metrics import Metrics
 
@@ -24,7 +24,7 @@ class Refusal:
     at_us: int
     actor: str
     method: str
-    # Empty if the caller has no permission in the namespace that it named.
+    # The one that the caller named if it has a permission there, or its only one, or empty.
     namespace: str
     reason: str
     address: str
@@ -58,13 +58,12 @@ class Refusals:
         if len(self._waiting) == WAITING_MAX:
             return
         principal = current()
-        known = principal is not None and principal.bits(namespace)
         self._waiting.append(
             Refusal(
                 at_us=time.time_ns() // 1_000,
                 actor=principal.name if principal is not None else "anonymous",
                 method=method,
-                namespace=_name(namespace) if known else "",
+                namespace=_place(principal, namespace),
                 reason=error.reason,
                 address=address,
             )
@@ -77,9 +76,13 @@ class Refusals:
         return taken
 
 
-def _name(text: str) -> str:
-    """Return a text that a database stores: without NUL, and of bounded length."""
-    return text.replace("\0", "\ufffd")[:NAME_CHARACTERS_MAX]
+def _place(principal: Principal | None, named: str) -> str:
+    """Return the namespace of a refusal, as a text that a database stores."""
+    if principal is None:
+        return ""
+    if principal.bits(named):
+        return named.replace("\0", "\ufffd")[:NAME_CHARACTERS_MAX]
+    return next(iter(principal.namespaces)) if len(principal.namespaces) == 1 else ""
 
 
 def _none() -> None:

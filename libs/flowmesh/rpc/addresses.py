@@ -9,3 +9,8 @@ def address_of(peer: str) -> str:
     if kind not in ("ipv4", "ipv6"):
         return ""
     return unquote(rest.rpartition(":")[0]).strip("[]")
+
+
+def peer_of(address: str) -> str:
+    """Return the peer of an IP address, without a port."""
+    return f"ipv6:[{address}]:0" if ":" in address else f"ipv4:{address}:0"

@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 from prometheus_client import Counter
 
 from flowmesh.access.audited import enter_audited, leave_audited
-from flowmesh.access.principal import acting_as
+from flowmesh.access.principal import acting_as, http_address
 from flowmesh.access.refusals import REFUSED
 from flowmesh.access.rules import DEFAULT_NAMESPACE, Rule, rule_of
 from flowmesh.access.wall import Wall
@@ -172,8 +172,10 @@ class Method:
     def _note_refusal(self, error: FlowmeshError, request: Any, context: Any) -> None:
         """Count an error that is a refusal, and keep it for the audit log."""
         if self._wall is not None and isinstance(error, REFUSED):
-            namespace = str(getattr(request, "namespace", "")) or DEFAULT_NAMESPACE
-            address = caller_address(context, "")
+            # A request that is forwarded is bytes here.
+            default = "" if self.deserialize is bytes else DEFAULT_NAMESPACE
+            namespace = str(getattr(request, "namespace", "")) or default
+            address = caller_address(context, http_address())
             self._wall.refusals.note(error, self._name, namespace=namespace, address=address)
 
     def _translated(self, error: BaseException, request: Any, context: Any) -> BaseException:
@@ -231,7 +233,7 @@ def _audited(call: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
     """Attribute the changes that the call makes to its caller and method."""
 
     async def unary(request: Any, context: Any) -> Any:
-        entered = enter_audited(rule, caller_address(context, ""))
+        entered = enter_audited(rule, caller_address(context, http_address()))
         try:
             return await call(request, context)
         finally:

@@ -13,7 +13,13 @@ import structlog
 from flowmesh.access.authenticator import AUTHORIZATION, Authenticator, PeerService
 from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, cookie_of
 from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
-from flowmesh.access.principal import Principal, acting_as, current, enter_principal
+from flowmesh.access.principal import (
+    Principal,
+    acting_as,
+    current,
+    enter_principal,
+    http_address,
+)
 from flowmesh.access.refusals import REFUSED, Refusal, Refusals
 from flowmesh.access.roles import READ
 from flowmesh.access.rules import DEFAULT_NAMESPACE
@@ -29,6 +35,8 @@ from flowmesh.api.identity.v1 import (
 from flowmesh.bus import Bus, Message
 from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Unauthenticated
 from flowmesh.rpc import Channel
+from flowmesh.rpc.addresses import peer_of
+from flowmesh.rpc.forward import PEER
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.http.guard import HttpGuard, guard_of
 from flowmesh.runtime.loop import Loop
@@ -126,8 +134,13 @@ class ProcessAccess:
         self._log = structlog.get_logger("flowmesh.access")
 
     def metadata(self, principal: Principal | None, audience: str) -> tuple[tuple[str, str], ...]:
-        """Return the metadata with which calls of a gRPC service prove their sender."""
-        return ((METADATA_KEY, self._tokens.token(principal, audience)),)
+        """Return the metadata with which calls of a gRPC service prove their sender.
+
+        A call for an HTTP request also states the address of its client.
+        """
+        proof = (METADATA_KEY, self._tokens.token(principal, audience))
+        address = http_address()
+        return (proof, (PEER, peer_of(address))) if address else (proof,)
 
     async def absent(self, principal_id: str) -> Principal:
         """Return a principal with its permissions now; raise Unauthenticated if it is gone."""
@@ -154,17 +167,18 @@ class ProcessAccess:
     async def admit_http(self, scope: Any, *, public: bool) -> None:
         """Set the principal of an HTTP request; raise Unauthenticated, Forbidden or Invalid."""
         _check_url(scope, public=public)
+        address = str((scope.get("client") or ("",))[0])
         if public:
             if cookie_of(scope["headers"], REFRESH_COOKIE):
                 self._check_site(scope)
-            enter_principal(ANONYMOUS)
+            enter_principal(ANONYMOUS, address=address)
             return
-        address = str((scope.get("client") or ("",))[0])
         try:
             credential = self._credential(scope)
-            enter_principal(await self._authenticator.external(credential, address))
+            principal = await self._authenticator.external(credential, address)
+            enter_principal(principal, address=address)
         except REFUSED as error:
-            enter_principal(ANONYMOUS)
+            enter_principal(ANONYMOUS, address=address)
             self._refusals.note(error, "HTTP", address=address)
             raise
 
