@@ -22,8 +22,12 @@ from tests.features.natives import workflow
 
 KILLS = int(os.environ.get("AUDIT_KILLS", "5"))
 CALLERS = 4
-# Calls of each caller before a kill.
-CALLS_MIN = 5
+# Acknowledged changes before a kill.
+MADE_MIN = 60
+CALLS_S_MAX = 60.0
+# A suite that has just started may answer so on a busy machine.
+AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+AGAIN_S = 0.1
 START = {"namespace": "crashes", "workflow_id": "begun"}
 # What the callers changed, by the targets of the entries.
 COMMITTED = """
@@ -73,7 +77,7 @@ async def _until_killed(closed: Closed, key: str, kill: int) -> list[str]:
     Return the targets of the acknowledged ones.
     """
     made: list[str] = []
-    enough = asyncio.Event()
+    enough, killed = asyncio.Event(), asyncio.Event()
     caller = Caller(closed.suite, key)
 
     async def change(number: int) -> None:
@@ -89,16 +93,21 @@ async def _until_killed(closed: Closed, key: str, kill: int) -> list[str]:
                 made.append(f"stop/workflow:{name}")
                 started = await call(caller, "ExecutionService.StartExecution", **START)
                 made.append(started.execution_id)
-            except grpc.aio.AioRpcError:
-                return
-            if turn == CALLS_MIN:
+            except grpc.aio.AioRpcError as error:
+                if killed.is_set():
+                    return
+                if error.code() not in AGAIN:
+                    raise
+                await asyncio.sleep(AGAIN_S)
+            if len(made) >= MADE_MIN:
                 enough.set()
 
     async with asyncio.TaskGroup() as group:
         for number in range(CALLERS):
             group.create_task(change(number))
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(CALLS_S_MAX):
             await enough.wait()
+        killed.set()
         await closed.suite.kill()
     return made
 

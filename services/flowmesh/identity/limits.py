@@ -29,6 +29,7 @@ KEY_OVERLAP_S_MAX: Final = 30 * 86_400
 
 AUDIT_RECORDS_MAX: Final = 1_000
 AUDIT_FILTER_CHARS_MAX: Final = 512
+AUDIT_SEQUENCE_LAST: Final = 2**63 - 1
 # Entries that are read at once to verify or export a chain.
 AUDIT_PAGE: Final = 500
 SECRET_BYTES_MAX: Final = 65_536

@@ -7,10 +7,9 @@ from flowmesh.api.identity.v1 import audit_service_pb2 as pb
 from flowmesh.api.identity.v1 import audit_service_pb2_grpc
 from flowmesh.identity.api.messages import page_size
 from flowmesh.identity.auditing.log import AuditLog
+from flowmesh.identity.limits import AUDIT_SEQUENCE_LAST
 from flowmesh.identity.storage.audit import AuditEntry, AuditFilter, AuditHead
 from flowmesh.rpc.pages import invalid_page_token, last_of_token, list_key, page_token
-
-_SEQUENCE_MAX = 2**63 - 1
 
 
 class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
@@ -81,8 +80,8 @@ class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
 def _sequence(last: str) -> int:
     """Return the sequence that a page begins below."""
     if not last:
-        return _SEQUENCE_MAX
-    if not last.isdecimal() or int(last) > _SEQUENCE_MAX:
+        return AUDIT_SEQUENCE_LAST
+    if not last.isdecimal() or int(last) > AUDIT_SEQUENCE_LAST:
         raise invalid_page_token()
     return int(last)
 

@@ -1,7 +1,8 @@
 """The audit log: appends to chains, and reads for the callers that may."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sized
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sized
+from contextlib import aclosing
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -10,7 +11,12 @@ from flowmesh.api.identity.v1.audit_service_pb2 import AuditRecord
 from flowmesh.audit import records_of
 from flowmesh.errors import Invalid, Violation
 from flowmesh.identity.auditing.chain import BEGINNING, ChainCheck, linked, signed
-from flowmesh.identity.limits import AUDIT_FILTER_CHARS_MAX, AUDIT_PAGE, AUDIT_RECORDS_MAX
+from flowmesh.identity.limits import (
+    AUDIT_FILTER_CHARS_MAX,
+    AUDIT_PAGE,
+    AUDIT_RECORDS_MAX,
+    AUDIT_SEQUENCE_LAST,
+)
 from flowmesh.identity.permissions import Permissions, caller
 from flowmesh.identity.storage.audit import AuditEntry, AuditFilter, AuditHead, AuditStore
 from flowmesh.identity.storage.records import Level
@@ -61,12 +67,13 @@ class AuditLog:
         head = await self._store.head(company)
         check = ChainCheck(company)
         last = head.sequence if head is not None else 0
-        async for page in self._pages(company):
-            known = [entry for entry in page if entry.sequence <= last]
-            if len(known) < len(page) and not await self._is_newer(company, last):
-                known = page
-            if not check.add(known) or len(known) < len(page):
-                break
+        async with aclosing(self._pages(company, last)) as pages:
+            async for page in pages:
+                if not check.add(page):
+                    return check
+        beyond = await self._store.page(company, last, AUDIT_SEQUENCE_LAST, AUDIT_PAGE)
+        if beyond and not await self._is_newer(company, last):
+            check.add(beyond)
         check.end(head, self._key)
         return check
 
@@ -75,11 +82,10 @@ class AuditLog:
         await self._check(company, OWN)
         await self._note_export(company)
         head = await self._store.head(company)
-        async for page in self._pages(company):
-            found = [entry for entry in page if head is None or entry.sequence <= head.sequence]
-            yield found
-            if len(found) < len(page):
-                break
+        last = head.sequence if head is not None else AUDIT_SEQUENCE_LAST
+        async with aclosing(self._pages(company, last)) as pages:
+            async for page in pages:
+                yield page
         if head is not None:
             yield head
 
@@ -91,12 +97,20 @@ class AuditLog:
         head = await self._store.head(company)
         return head is not None and head.sequence > last
 
-    async def _pages(self, company: str) -> AsyncIterator[list[AuditEntry]]:
-        after = 0
-        while page := await self._store.page(company, after, AUDIT_PAGE):
-            yield page
-            after = page[-1].sequence
-            await asyncio.sleep(0)
+    async def _pages(self, company: str, last: int) -> AsyncGenerator[list[AuditEntry], None]:
+        """Yield the entries up to a sequence; the database reads the next page meanwhile."""
+        reading = self._reading(company, 0, last)
+        try:
+            while page := await reading:
+                reading = self._reading(company, page[-1].sequence, last)
+                # The query is sent.
+                await asyncio.sleep(0)
+                yield page
+        finally:
+            reading.cancel()
+
+    def _reading(self, company: str, after: int, last: int) -> asyncio.Task[list[AuditEntry]]:
+        return asyncio.create_task(self._store.page(company, after, last, AUDIT_PAGE))
 
     async def _check(self, company: str, bits: int) -> None:
         """Raise unless the caller has a permission on the company, or on the installation.

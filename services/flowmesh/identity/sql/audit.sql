@@ -26,12 +26,12 @@ from unnest(:sequences::bigint[], :at_us::bigint[], :actors::text[], :methods::t
     :scopes::text[], :targets::text[], :outcomes::text[], :befores::text[], :afters::text[],
     :details::text[], :addresses::text[], :sources::text[], :hashes::bytea[]);
 
--- name: audit-page(company, after, count)
+-- name: audit-page(company, after, last, count)
 -- Entries in the order of the chain; the columns are in the order of AuditEntry.
 select sequence, at_us, actor, method, scope, target, outcome, before, after, details, address,
     source, hash
 from audit_entries
-where company = :company and sequence > :after
+where company = :company and sequence > :after and sequence <= :last
 order by sequence
 limit :count;
 

@@ -113,9 +113,9 @@ class AuditStore:
             hashes=[each.hash for each in entries],
         )
 
-    async def page(self, company: str, after: int, count: int) -> list[AuditEntry]:
-        """Return entries after a sequence, in the order of the chain."""
-        rows = self._sql.audit_page(self._at, company=company, after=after, count=count)
+    async def page(self, company: str, after: int, last: int, count: int) -> list[AuditEntry]:
+        """Return entries after a sequence up to another one, in the order of the chain."""
+        rows = self._sql.audit_page(self._at, company=company, after=after, last=last, count=count)
         return [AuditEntry._make(row) async for row in rows]
 
     async def search(self, wanted: AuditFilter, before: int, count: int) -> list[AuditEntry]:
