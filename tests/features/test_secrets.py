@@ -1,6 +1,8 @@
 """Stored secrets: set by an admin, used by tasks, and absent from everything that can be read."""
 
 import base64
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,9 +13,13 @@ from urllib.parse import quote
 import aiohttp
 import grpc.aio
 import pytest
+from standardwebhooks.webhooks import Webhook
 
+from flowmesh.api.event.v1 import event_service_pb2
+from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
 from flowmesh.api.identity.v1 import secret_service_pb2 as pb
 from flowmesh.api.identity.v1 import secret_service_pb2_grpc
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.closed import Caller, Closed, closed_suite
@@ -23,6 +29,8 @@ from tests.features.natives import apply, resource, workflow
 
 Json = Any
 CANARY = 'canary-5f0c"8e41/+'
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+WITHIN_S = 15
 OTHER = "canary-of-the-other-tenant"
 VIEWS = ("", "/history", "/results?view=nodes", "/state", "/events", "/nodes")
 HEADERS = {"flowmesh_namespace": "vault"}
@@ -299,3 +307,98 @@ async def test_secrets_are_set_over_rest(vault: Vault) -> None:
     assert CANARY not in json.dumps(listed)
     assert (await vault.admin.rest("DELETE", f"{path}/by-rest"))[0] == 204
     assert (await vault.admin.rest("DELETE", f"{path}/by-rest"))[0] == 404
+
+
+def hooked(**webhooks: str) -> Json:
+    """A workflow of one step that reports its end."""
+    wait = {"id": "wait", "name": "wait", "type": "task", "action": "noop", "dependencies": []}
+    return {"id": "hooked", "name": "hooked", "steps": [wait], "webhooks": webhooks}
+
+
+@pytest.mark.feature("S3-130")
+async def test_a_callback_takes_its_url_and_its_key_from_secrets(
+    vault: Vault, world: World
+) -> None:
+    """The receiver can verify the signature; deliveries and definitions show references."""
+    await vault.put("callback-key", KEY)
+    await vault.put("callback-url", world.url("reported"))
+    sources = {"onComplete": "secret://callback-url", "secret": "secret://callback-key"}
+    status, body = await vault.register(hooked(**sources))
+    assert status == 201, body
+    ended = await vault.run("hooked")
+
+    async def reported() -> bool:
+        return bool(world.calls("reported"))
+
+    await until("reported", reported, within_s=WITHIN_S)
+    (call,) = world.calls("reported")
+    signed = {name.lower(): value for name, value in call.headers.items()}
+    Webhook(KEY).verify(call.body, signed)
+    assert call.json["executionId"] == ended["executionId"]
+    request = event_service_pb2.ListDeliveriesRequest(
+        namespace="vault", execution_id=ended["executionId"]
+    )
+    stub: Any = EventServiceStub(vault.admin.channel)
+    (delivery,) = (await stub.ListDeliveries(request)).deliveries
+    assert (delivery.url, delivery.last_error) == ("secret://callback-url", "")
+    shown = await vault.text("/api/v1/workflows/hooked")
+    assert KEY not in shown
+    assert world.url("reported") not in shown
+
+
+class Hook:
+    """A workflow that calls of a webhook start."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def register(self, secret: str) -> tuple[int, Json]:
+        webhook = {"path": "signed", "provider": "hmac", "secret": secret}
+        triggers = [{"id": "called", "webhook": webhook}]
+        made = workflow("called", step("wait", "noop"), triggers=triggers)
+        return await self._vault.register(made)
+
+    async def call(self, key: str) -> tuple[int, str]:
+        """Return the status and the reason of a call that is signed with the key."""
+        body = b'{"n": 1}'
+        signature = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+        answer = await self._vault.closed.suite.request(
+            "POST",
+            "/api/v1/hooks/vault/signed",
+            headers={"content-type": "application/json", "x-signature-256": signature},
+            data=body,
+        )
+        reason = answer.json.get("error", {}).get("reason", "")
+        return answer.status, reason
+
+
+@pytest.mark.feature("S3-130")
+async def test_a_webhook_verifies_with_the_newest_version_of_its_secret(vault: Vault) -> None:
+    """A rotated key counts at once; without the secret no call is accepted."""
+    hook, name = Hook(vault), pb.DeleteSecretRequest(namespace="vault", name="hook-key")
+    await vault.put("hook-key", "first key")
+    status, body = await hook.register("secret://hook-key")
+    assert status == 201, body
+
+    async def known() -> bool:
+        return (await hook.call("first key"))[0] in (200, 201, 202)
+
+    await until("known", known, within_s=WITHIN_S)
+    assert await hook.call("secret://hook-key") == (401, "WEBHOOK_UNAUTHENTICATED")
+    await vault.put("hook-key", "second key")
+    assert await hook.call("first key") == (401, "WEBHOOK_UNAUTHENTICATED")
+    assert (await hook.call("second key"))[0] in (200, 201, 202)
+    shown = await vault.text("/api/v1/workflows/called/triggers")
+    assert "second key" not in shown
+    await vault.secrets().DeleteSecret(name)
+    assert await hook.call("second key") == (409, "WEBHOOK_SECRET_MISSING")
+    await vault.put("hook-key", "third key")
+    assert (await hook.call("third key"))[0] in (200, 201, 202)
+
+
+async def test_a_malformed_reference_is_refused_at_registration(vault: Vault) -> None:
+    """It would be taken for the key itself."""
+    status, body = await Hook(vault).register("secret://a b")
+    assert (status, "secret://name" in json.dumps(body)) == (400, True), body
+    status, body = await vault.register(hooked(secret="secret://a b"))
+    assert (status, "secret://name" in json.dumps(body)) == (400, True), body

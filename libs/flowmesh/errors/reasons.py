@@ -151,6 +151,7 @@ REASONS = table_of(
     Reason("HOOK_NOT_FOUND", tree.NotFound, "No webhook trigger and no waiting node has this URL."),
     Reason("HOOK_CLOSED", tree.WrongState, "The node has already received its call, or its execution is not waiting for it now."),
     Reason("WEBHOOK_UNAUTHENTICATED", tree.Unauthenticated, "The signature of the webhook call is missing, wrong or too old."),
+    Reason("WEBHOOK_SECRET_MISSING", tree.WrongState, "The secret of the signature, `secret://name`, is not stored or cannot be read."),
     Reason("PAYLOAD_INVALID", tree.Invalid, "The body of a webhook does not fit its schema."),
     # workers and egress
     Reason("HELLO_INVALID", tree.Invalid, "The hello of a worker lacks task types or slots."),

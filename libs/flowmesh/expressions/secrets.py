@@ -17,6 +17,7 @@ Json = Any
 
 ROOT = "secrets"
 SCHEME = "secret://"
+REFERENCE_FORM = "a reference to a secret is secret://name or secret://name#version"
 _KEY = re.compile(r"([A-Za-z0-9._-]{1,128})(?:#([1-9][0-9]{0,8}))?")
 _ROOTS = ("context", "input", ROOT)
 
@@ -24,6 +25,11 @@ _ROOTS = ("context", "input", ROOT)
 def is_secret_reference(text: str) -> bool:
     """Return whether a text stands for a secret: `secret://name` or `secret://name#version`."""
     return text.startswith(SCHEME) and _KEY.fullmatch(text, len(SCHEME)) is not None
+
+
+def is_malformed_reference(text: str) -> bool:
+    """Return whether a text begins as a reference to a secret, and is none."""
+    return text.startswith(SCHEME) and not is_secret_reference(text)
 
 
 def split_key(key: str) -> tuple[str, int]:

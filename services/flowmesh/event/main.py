@@ -10,6 +10,7 @@ from flowmesh.api.event.v1 import (
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
+from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.audit import AuditOutbox, AuditRelay
 from flowmesh.egress import Egress, Policy
 from flowmesh.event.delivery.deliveries import DeliveryLoop
@@ -20,6 +21,7 @@ from flowmesh.event.intake.reports import ORCHESTRATOR, OrchestratorWatchLoop, R
 from flowmesh.event.intake.sequencer import Sequencer
 from flowmesh.event.intake.stream import EventStream
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.server import EventServer
 from flowmesh.event.store import MIGRATIONS, EventStore
 from flowmesh.event.subscriptions.fanout import Fanout
@@ -86,7 +88,12 @@ class _Parts:
         clock = self._runtime.clock
         loop = DeliveryLoop(
             store=store,
-            deliverer=Deliverer(egress=egress, executions=self._executions, clock=clock),
+            deliverer=Deliverer(
+                egress=egress,
+                executions=self._executions,
+                secrets=EventSecrets(self._runtime.stub(SecretServiceStub, "identity")),
+                clock=clock,
+            ),
             clock=clock,
             metrics=self._metrics,
             log=self._runtime.log,

@@ -10,6 +10,7 @@ from flowmesh.event.delivery.callbacks import Callback
 from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.delivery.sender import Deliverer
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.store import MIGRATIONS, EventStore, StreamPosition
 from flowmesh.runtime import Clock, Settings
 from flowmesh.storage import open_database
@@ -37,7 +38,10 @@ async def test_deliveries_claimed_while_draining_are_returned(settings: Settings
         loop = DeliveryLoop(
             store=store,
             deliverer=Deliverer(
-                egress=Egress(Policy.named("open", ())), executions=NOBODY, clock=Clock()
+                egress=Egress(Policy.named("open", ())),
+                executions=NOBODY,
+                secrets=EventSecrets(NOBODY),
+                clock=Clock(),
             ),
             clock=Clock(),
             metrics=EventMetrics(Metrics()),

@@ -9,6 +9,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution
 from flowmesh.api.execution.v1 import receiver_service_pb2
 from flowmesh.errors import FlowmeshError, Unavailable, WrongState
+from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
@@ -62,6 +63,7 @@ class Caller:
             firing=NOBODY,
             executions=orchestrator,
             receivers=orchestrator,
+            secrets=EventSecrets(orchestrator),
             clock=clock,
             new_id=lambda: "made",
             key=b"k",

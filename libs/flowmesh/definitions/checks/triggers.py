@@ -19,6 +19,11 @@ from flowmesh.expressions import (
     compile_condition,
     compile_template,
 )
+from flowmesh.expressions.secrets import (
+    REFERENCE_FORM,
+    is_malformed_reference,
+    is_secret_reference,
+)
 from flowmesh.triggers import (
     CRON_ROOTS,
     EVENT_ROOTS,
@@ -109,7 +114,9 @@ def _check_filter(events: Events, path: Path, problems: Problems) -> None:
 
 def check_receiver(receiver: Receiver, path: Path, problems: Problems) -> None:
     check_schema(receiver.payload_schema, (*path, "payloadSchema"), problems)
-    if receiver.provider == "standard" and receiver.secret and not _signs(receiver.secret):
+    if is_malformed_reference(receiver.secret):
+        problems.add(_INVALID, REFERENCE_FORM, (*path, "secret"))
+    elif receiver.provider == "standard" and receiver.secret and not _signs(receiver.secret):
         message = "the secret of Standard Webhooks is base64 with the prefix whsec_"
         problems.add(_INVALID, message, (*path, "secret"))
     if receiver.signature_header and not _HEADER.match(receiver.signature_header):
@@ -118,6 +125,8 @@ def check_receiver(receiver: Receiver, path: Path, problems: Problems) -> None:
 
 
 def _signs(secret: str) -> bool:
+    if is_secret_reference(secret):
+        return True
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:

@@ -4,7 +4,11 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_url
 from flowmesh.definitions.model import Callbacks, Json, Retry
 from flowmesh.definitions.reading.reader import Reader
-from flowmesh.expressions.secrets import is_secret_reference
+from flowmesh.expressions.secrets import (
+    REFERENCE_FORM,
+    is_malformed_reference,
+    is_secret_reference,
+)
 from flowmesh.sandbox.typescript import TypeScriptInvalid, javascript_of
 
 SCRIPTS = ("JAVASCRIPT", "TYPESCRIPT")
@@ -68,11 +72,14 @@ def _classes(reader: Reader, key: str) -> tuple[str, ...]:
 
 
 def callbacks_of(reader: Reader) -> Callbacks:
+    secret = reader.text("secret")
+    if is_malformed_reference(secret):
+        reader.problems.add("DEFINITION_INVALID", REFERENCE_FORM, (*reader.path, "secret"))
     return Callbacks(
         on_complete=url_of(reader, "onComplete"),
         on_failure=url_of(reader, "onFailure"),
         on_step=url_of(reader, "onStep"),
-        secret=reader.text("secret"),
+        secret=secret,
     )
 
 

@@ -14,8 +14,9 @@ from flowmesh.api.execution.v1 import (
 )
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.egress import Egress, EgressFailure, ResponseTooLarge
-from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
+from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable, WrongState
 from flowmesh.event.delivery.callbacks import ALERT
+from flowmesh.event.secrets import TRANSIENT, EventSecrets
 from flowmesh.event.store import Due
 from flowmesh.jsontext import dump_json
 from flowmesh.runtime import Clock
@@ -53,9 +54,11 @@ class Deliverer:
         *,
         egress: Egress,
         executions: "execution_service_pb2_grpc.ExecutionServiceAsyncStub",
+        secrets: EventSecrets,
         clock: Clock,
     ) -> None:
         self._egress = egress
+        self._secrets = secrets
         self._executions = executions
         self._clock = clock
 
@@ -72,17 +75,27 @@ class Deliverer:
                 "put_off",
             )
         try:
-            headers = signed_headers(due, body, self._clock.now_us() // 1_000_000)
+            secret = await self._secrets.text(due.namespace, due.secret)
+            url = await self._secrets.text(due.namespace, due.url)
+        except TRANSIENT as error:
+            text = f"the secret could not be read: {error.reason}"
+            return Outcome("pending", due.attempts, text, NOT_NOW_MS, "put_off")
+        except WrongState as error:
+            return _failed(due, error.message)
+        try:
+            headers = signed_headers(due.id, secret, body, self._clock.now_us() // 1_000_000)
         except (binascii.Error, ValueError, RuntimeError):
             return _dead(due, "the webhook secret is not base64 with the prefix whsec_")
+        # Failures name the host, which may be part of the secret.
+        problem = "" if url == due.url else f"the URL of {due.url} could not be called"
         try:
             response = await self._egress.send(
-                "POST", due.url, headers=headers, body=body, timeout_ms=TIMEOUT_MS, redirects_max=0
+                "POST", url, headers=headers, body=body, timeout_ms=TIMEOUT_MS, redirects_max=0
             )
         except (EgressFailure, ResponseTooLarge) as error:
-            return _failed(due, str(error))
+            return _failed(due, problem or str(error))
         except FlowmeshError as error:
-            return _dead(due, str(error))
+            return _dead(due, problem or str(error))
         if 200 <= response.status < 300:
             return Outcome("delivered", due.attempts + 1)
         if response.status == GONE:
@@ -137,16 +150,16 @@ def callback_body(due: Due, execution: execution_pb2.Execution | None) -> dict[s
     return body
 
 
-def signed_headers(due: Due, body: bytes, now_s: int) -> dict[str, str]:
+def signed_headers(delivery_id: str, secret: str, body: bytes, now_s: int) -> dict[str, str]:
     """Return the headers of Standard Webhooks: the id of the delivery, the time of the attempt."""
     headers = {
         "Content-Type": "application/json",
-        "webhook-id": due.id,
+        "webhook-id": delivery_id,
         "webhook-timestamp": str(now_s),
     }
-    if due.secret:
+    if secret:
         moment = datetime.fromtimestamp(now_s, UTC)
-        headers["webhook-signature"] = Webhook(due.secret).sign(due.id, moment, body.decode())
+        headers["webhook-signature"] = Webhook(secret).sign(delivery_id, moment, body.decode())
     return headers
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from flowmesh.api.definition.v1.trigger_catalog_service_pb2_grpc import TriggerCatalogServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.api.execution.v1.receiver_service_pb2_grpc import ReceiverServiceStub
+from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.event.intake.reports import ORCHESTRATOR
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.triggers.catalog import DEFINITION, InstanceWatchLoop, TriggerSyncLoop
 from flowmesh.event.triggers.causes import Causes
 from flowmesh.event.triggers.firing import FiringLoop
@@ -128,6 +130,7 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
         firing=firing,
         executions=executions,
         receivers=receivers,
+        secrets=EventSecrets(runtime.stub(SecretServiceStub, "identity")),
         clock=runtime.clock,
         new_id=_new_id,
         key=await store.hook_key(),

@@ -17,6 +17,7 @@ from flowmesh.event.triggers.published import Publisher
 from flowmesh.event.triggers.store import Row, TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
 from flowmesh.expressions import RenderError
+from flowmesh.expressions.secrets import is_secret_reference
 from flowmesh.rpc import last_of_token, list_key, namespace_of, page_token, valid_id
 from flowmesh.triggers import Inputs
 
@@ -164,7 +165,8 @@ def _token(list_name: str, place: Place | None) -> str:
 def state_of(row: Row) -> pb.TriggerState:
     """Return the state of a trigger with its secret masked."""
     trigger = trigger_pb2.Trigger.FromString(row["body"])
-    if trigger.webhook.receiver.secret:
+    secret = trigger.webhook.receiver.secret
+    if secret and not is_secret_reference(secret):
         trigger.webhook.receiver.secret = MASK
     return pb.TriggerState(
         namespace=row["namespace"],

@@ -18,6 +18,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2, receiver_service_pb2
 from flowmesh.errors import Invalid, NotFound, TooLarge, Violation, WrongState
+from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.triggers.firing import LEASE_MS, FiringLoop
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
@@ -58,6 +59,7 @@ class Hooks:
         firing: FiringLoop,
         executions: "ExecutionServiceAsyncStub",
         receivers: "ReceiverServiceAsyncStub",
+        secrets: EventSecrets,
         clock: Clock,
         new_id: Callable[[], str],
         key: bytes,
@@ -66,6 +68,7 @@ class Hooks:
         self._firing = firing
         self._executions = executions
         self._receivers = receivers
+        self._secrets = secrets
         self._clock = clock
         self._new_id = new_id
         self._key = key
@@ -79,7 +82,7 @@ class Hooks:
             raise _not_found()
         trigger = trigger_pb2.Trigger.FromString(row["body"])
         receiver = trigger.webhook.receiver
-        call = self._verified(receiver, headers, body)
+        call = await self._verified(namespace, receiver, headers, body)
         if challenge := _challenge(receiver, call):
             return pb.ReceiveWebhookResponse(challenge=challenge)
         if earlier := await self._call(namespace, hook, call):
@@ -121,7 +124,7 @@ class Hooks:
         place = self._place(token)
         waiting = await self._receiver(place)
         receiver = waiting.receiver
-        call = self._verified(receiver, headers, body)
+        call = await self._verified(place.namespace, receiver, headers, body)
         if challenge := _challenge(receiver, call):
             return pb.ReceiveWebhookResponse(challenge=challenge)
         hook = _TOKENS + hashlib.sha256(token.encode()).hexdigest()
@@ -210,10 +213,17 @@ class Hooks:
                 return each
         raise _not_found()
 
-    def _verified(self, receiver: trigger_pb2.Receiver, headers: Headers, body: bytes) -> Call:
+    async def _verified(
+        self, namespace: str, receiver: trigger_pb2.Receiver, headers: Headers, body: bytes
+    ) -> Call:
         if len(body) > BODY_BYTES_MAX:
             message = f"the body of a webhook is limited to {BODY_BYTES_MAX // 1024} KiB"
             raise TooLarge("PAYLOAD_TOO_LARGE", message)
+        secret = await self._secrets.text(namespace, receiver.secret)
+        if secret != receiver.secret:
+            known = trigger_pb2.Receiver()
+            known.CopyFrom(receiver)
+            known.secret, receiver = secret, known
         return verified(receiver, headers, body, self._clock.now_us() // 1_000_000)
 
     async def _call(self, namespace: str, hook: str, call: Call) -> Row | None:
