@@ -7,7 +7,7 @@ SHELL := bash
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
   verify wheel bench bench-quick bench-gate profile features docs docs-site release-check \
-  lock clean sdks test-sdks
+  lock clean sdks test-sdks console console-dev console-test
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -157,6 +157,7 @@ check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budg
 	run buf lint
 	run bash tools/breaking.sh
 	run $(MAKE) --no-print-directory verify
+	run $(MAKE) --no-print-directory console-test
 	run mypy libs services tools tests benchmarks examples sdks/conformance \
 	  --exclude '^examples/use-cases/'
 	# Each use case is a program of its own, with a module `worker` like others.
@@ -173,14 +174,16 @@ format: $(TOOLS) ## put the sources into the form that `make check` asks for
 
 gen: $(TOOLS) ## generate gen/ from protos/
 	bash tools/gen.sh build/gen
-	rm -rf gen/python/flowmesh && cp -r build/gen/flowmesh gen/python/
+	rm -rf gen/python/flowmesh/api && cp -r build/gen/flowmesh gen/python/
 	bash tools/gen-sdks.sh write
 
-verify: $(TOOLS) ## prove that gen/ is what protos/ say
+verify: $(TOOLS) ## prove that gen/ is what protos/ and console/ say
 	@bash tools/gen.sh build/gen
-	diff -rq -x __pycache__ build/gen gen/python \
+	diff -rq -x __pycache__ -x console build/gen gen/python \
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
 	bash tools/gen-sdks.sh verify
+	python -m tools.rest_types --check
+	python -m tools.console verify
 
 sdks: $(TESTS) ## build the SDKs of other languages and their conformance drivers
 	@$(BIN)/python -m sdks.conformance.languages build
@@ -189,6 +192,16 @@ test-sdks: export FLOWMESH_CORE = pure
 test-sdks: $(TESTS) ## lint, test and run the conformance scenarios of every SDK; < 15 minutes
 	@$(BIN)/python -m sdks.conformance.languages check
 	$(BIN)/pytest sdks/conformance $(PYTEST_ARGS)
+
+console: $(TOOLS) ## build the web page into gen/python/flowmesh/console
+	@python -m tools.rest_types
+	python -m tools.console build
+
+console-dev: $(TOOLS) ## the web page with reloads, beside a running `flowmesh dev`
+	@python -m tools.console node npx vite
+
+console-test: $(TOOLS) ## types, format, units and sizes of the web page
+	@python -m tools.console test
 
 # On the compiled core, as the images have it; without a C compiler on the sources.
 CORE := FLOWMESH_CORE=pure $(BIN)/python -m tools.compile || echo 'measuring the sources'

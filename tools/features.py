@@ -4,9 +4,10 @@ Prints the coverage. Reads the sources without running tests.
 """
 
 import ast
+import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,15 +43,24 @@ def _marks(tree: ast.AST) -> Iterator[str]:
 
 
 def marked() -> dict[str, list[str]]:
-    """Return the test files of each marked ID, relative to the repository."""
+    """Return the test files of each marked ID, relative to the repository.
+
+    Browser tests of the console carry their IDs as tags of their titles: `@S0-132`.
+    """
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for feature in _marks(ast.parse(path.read_text(), str(path))):
-            files = found.setdefault(feature, [])
-            name = path.relative_to(ROOT).as_posix()
-            if name not in files:
-                files.append(name)
+        _add(found, path, _marks(ast.parse(path.read_text(), str(path))))
+    for path in sorted((ROOT / "console" / "tests").rglob("*.spec.ts")):
+        _add(found, path, re.findall(r"@(S[0-4]-\d{2,3})", path.read_text()))
     return found
+
+
+def _add(found: dict[str, list[str]], path: Path, features: Iterable[str]) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    for feature in features:
+        files = found.setdefault(feature, [])
+        if name not in files:
+            files.append(name)
 
 
 def page() -> str:

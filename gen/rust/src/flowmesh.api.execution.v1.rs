@@ -3889,25 +3889,42 @@ pub struct CountExecutionsRequest {
     /// input.<path>. Days and hours are those of the start, in UTC.
     #[prost(string, repeated, tag = "3")]
     pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// If above 0, groups are divided by the start into steps of this length, aligned to the epoch.
+    #[prost(int64, tag = "4")]
+    pub step_s: i64,
+    /// Adds the percentiles of the durations of ended executions to each group.
+    #[prost(bool, tag = "5")]
+    pub durations: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CountExecutionsResponse {
     #[prost(int64, tag = "1")]
     pub count: i64,
-    /// Groups, largest first, at most 1,000; a single group without values if `group_by` is empty.
+    /// Groups, largest first or, with `step_s`, by step, at most 1,000; a single group without values
+    /// if `group_by` is empty.
     #[prost(message, repeated, tag = "2")]
     pub groups: ::prost::alloc::vec::Vec<ExecutionGroup>,
     /// True if not all groups are listed.
     #[prost(bool, tag = "3")]
     pub groups_capped: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExecutionGroup {
     /// Values by position in `group_by`; empty for executions without a value.
     #[prost(string, repeated, tag = "1")]
     pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(int64, tag = "2")]
     pub count: i64,
+    /// The start of the step.
+    #[prost(int64, tag = "3")]
+    pub step_at_us: i64,
+    /// Percentiles from start to end; 0 without an ended execution.
+    #[prost(double, tag = "4")]
+    pub p50_ms: f64,
+    #[prost(double, tag = "5")]
+    pub p95_ms: f64,
+    #[prost(double, tag = "6")]
+    pub p99_ms: f64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetSearchAttributesRequest {

@@ -25,6 +25,7 @@ from flowmesh.views.values import (
     raw_value,
     search_view,
     seconds,
+    size_value,
 )
 
 __all__ = [
@@ -50,5 +51,6 @@ __all__ = [
     "raw_value",
     "search_view",
     "seconds",
+    "size_value",
     "visualize_view",
 ]

@@ -62,6 +62,12 @@ def raw_value(payload: payload_pb2.Payload) -> Any:
     return raw_json(data)
 
 
+def size_value(payload: payload_pb2.Payload) -> dict[str, int]:
+    """Return the size of a payload instead of its value."""
+    stored = payload.HasField("reference")
+    return {"bytes": payload.reference.size_bytes if stored else len(payload.data)}
+
+
 def json_or_text(data: bytes) -> Any:
     """Return parsed JSON, or the text if it is not JSON; None for no bytes."""
     # Values are validated on entry; a corrupt row must still not hide its execution.

@@ -7,7 +7,7 @@ of the client.
 import contextlib
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from flowmesh.errors import (
 from flowmesh.failpoints import failpoint
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.http.errors import error_response, internal_response
-from flowmesh.gateway.http.operation_docs import Route, SocketRoute
+from flowmesh.gateway.http.operation_docs import PAGE, Route, SocketRoute
 from flowmesh.gateway.http.requests import (
     AnyResponse,
     ClientGone,
@@ -42,6 +42,7 @@ CLIENT_GONE_STATUS = 499
 UNKNOWN_ROUTE = "unknown"
 # The name of a span without a matching route.
 HTTP_SPAN = "HTTP"
+_VARY = (b"vary", b"accept")
 
 Revocable = Callable[[], AbstractContextManager[None]]
 
@@ -97,9 +98,7 @@ class Gateway:
     ) -> None:
         self._access = access
         self._backends = backends
-        self._routes = Router(
-            (route.method, route.path, (route, route.rules())) for route in routes
-        )
+        self._routes = Router((route.key, route.path, (route, route.rules())) for route in routes)
         self._sockets = Router(("GET", socket.path, (socket, socket.rules())) for socket in sockets)
         self._observer = observer
         self._spans = spans
@@ -136,7 +135,7 @@ class Gateway:
                 await _send(_other_protocol(), method, started)
                 return
             template = match.template
-            served = match.methods.get("GET" if method == "HEAD" else method)
+            served = match.methods.get(_target(scope, match.methods))
             if served is None:
                 await _send(_other_method(method, match.methods), method, started)
                 return
@@ -147,6 +146,8 @@ class Gateway:
             failpoint("gateway.received")
             answer = await route.endpoint(self._backends, request)
             failpoint("gateway.answered")
+            if "GET" in match.methods and PAGE in match.methods:
+                answer = replace(answer, headers=(*answer.headers, _VARY))
             await _send(answer, method, started, self._access.revocable)
         except ClientGone:
             started.statuses.append(CLIENT_GONE_STATUS)
@@ -229,6 +230,15 @@ def _raw_path(scope: Scope) -> str:
     return str(bytes(raw).partition(b"?")[0], "latin-1")
 
 
+def _target(scope: Scope, methods: Collection[str]) -> str:
+    """Return the method of the route: browsers get the page of a path that has one."""
+    method = "GET" if scope["method"] == "HEAD" else str(scope["method"])
+    if method != "GET" or PAGE not in methods:
+        return method
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return PAGE if "GET" not in methods or b"text/html" in accepted.lower() else method
+
+
 def _route_not_found() -> NotFound:
     return NotFound("ROUTE_NOT_FOUND", "There is no such path; /openapi.json lists all paths.")
 
@@ -239,7 +249,8 @@ def _other_protocol() -> Response:
 
 
 def _other_method(method: str, methods: Collection[str]) -> Response:
-    allowed = set(methods) | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    allowed = {each.partition(" ")[0] for each in methods} | {"OPTIONS"}
+    allowed |= {"HEAD"} if "GET" in allowed else set()
     allow = ((b"allow", ", ".join(sorted(allowed)).encode()),)
     if method == "OPTIONS":
         return Response(HTTPStatus.NO_CONTENT, headers=allow)

@@ -78,8 +78,12 @@ def document() -> dict[str, Any]:
     by_shape = dict(zip(shapes, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
+        methods = paths.setdefault(route.path, {})
+        if route.page and "get" in methods:
+            _add_page(methods["get"])
+            continue
         described = _operation(route.operation, route.rules(), route.operation_id, by_shape)
-        paths.setdefault(route.path, {})[route.method.lower()] = described
+        methods[route.method.lower()] = described
     for socket in SOCKETS:
         described = _operation(socket.operation, socket.rules(), socket.operation_id, by_shape)
         described["responses"] |= _errors([426], by_shape)
@@ -100,6 +104,12 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": _SECURITY_SCHEMES},
     }
+
+
+def _add_page(described: dict[str, Any]) -> None:
+    """Add the page that browsers get instead of the answer."""
+    found = described["responses"].setdefault("200", {"description": "The page."})
+    found.setdefault("content", {})[HTML] = {"schema": _ANY_SCHEMA}
 
 
 def _shapes(operations: list[Operation]) -> list[Any]:

@@ -53,6 +53,7 @@ def dev_banner(
         return f"{where}, does not answer yet" if name in away else where
 
     rows = (
+        ("console", f"{http}/console", "the web page"),
         ("REST and events", http, f"reference {http}/swagger"),
         ("gRPC", process.address, "all services, with reflection"),
         *((row["name"], row["grpc"], f"pid {row['pid']}, {row['http']}") for row in processes),

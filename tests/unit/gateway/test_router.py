@@ -58,8 +58,8 @@ def test_a_duplicate_route_is_rejected() -> None:
 
 def test_every_route_of_the_gateway_is_reachable() -> None:
     """No template hides another one."""
-    router = Router((route.method, route.path, route) for route in ROUTES)
+    router = Router((route.key, route.path, route) for route in ROUTES)
     for route in ROUTES:
         match = router.match(route.path.replace("{", "").replace("}", ""))
         assert match is not None
-        assert match.methods[route.method] is route
+        assert match.methods[route.key] is route

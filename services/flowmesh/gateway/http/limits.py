@@ -29,6 +29,8 @@ PAYLOAD_CALL_S = 60.0
 FILE_CALL_S = 300.0
 
 PAGE_SIZE_MAX = 1_000
+# The longest step of a series of counts.
+STEP_S_MAX = 366 * 24 * 3_600
 # Clients of the step-JSON list of workflows do not support paging.
 STEP_LIST_PAGE_SIZE = 1_000
 HISTORY_PAGE_SIZE_MAX = 10_000

@@ -24,6 +24,8 @@ MANAGE = "Manage"
 ADMINISTER = "Administer"
 HOOKS = "/api/v1/hooks/"
 PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+# The method under which the router keeps the page of a path, beside its `GET`.
+PAGE = "GET text/html"
 
 
 class Endpoint(Protocol):
@@ -101,10 +103,17 @@ class Route:
     alias: str = ""
     # Served without a credential: the request carries a token of its own, or it is documentation.
     public: bool = False
+    # Served to browsers only, if the path has another answer to GET: see `PAGE`.
+    page: bool = False
 
     @property
     def operation_id(self) -> str:
         return self.alias or _camel(self.endpoint.__name__)
+
+    @property
+    def key(self) -> str:
+        """The method by which the router finds this route."""
+        return PAGE if self.page else self.method
 
     def rules(self) -> Rules:
         """Return the rules of the parameters.

@@ -25,6 +25,11 @@ class Socket(Head):
         self._send = send
         self.accepted = False
 
+    @property
+    def namespace(self) -> str:
+        """The namespace of the header, or of the query, as browsers set no headers here."""
+        return super().namespace or self.text("namespace")
+
     async def accept(self) -> None:
         protocol = SUBPROTOCOL if SUBPROTOCOL in self._scope.get("subprotocols", ()) else None
         await self._send({"type": "websocket.accept", "subprotocol": protocol})

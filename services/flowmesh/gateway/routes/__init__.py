@@ -2,6 +2,7 @@
 
 from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.routes import (
+    console,
     directory,
     docs,
     limits,
@@ -81,5 +82,6 @@ ROUTES: tuple[Route, ...] = (
     *deployments.ROUTES,
     *dashboard.ROUTES,
     *docs.ROUTES,
+    *console.ROUTES,
 )
 SOCKETS: tuple[SocketRoute, ...] = events.SOCKETS

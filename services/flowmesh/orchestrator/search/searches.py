@@ -10,7 +10,7 @@ import msgspec
 
 from flowmesh.api.execution.v1 import execution_pb2, search_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.errors import Timeout
+from flowmesh.errors import Invalid, Timeout, Violation
 from flowmesh.filters import Order, parse_filter, parse_groups, parse_order, status_names
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.search.filter_sql import Where
@@ -28,6 +28,7 @@ PAGE_DEFAULT = 100
 PAGE_MAX = 1_000
 GROUPS_SHOWN_MAX = 1_000
 STATEMENT_TIMEOUT_MS = 5_000
+STEP_S_MAX = 366 * 24 * 3_600
 OPEN_US = 2**63 - 1
 """Stands for the end of open executions in lists that are ordered by it."""
 
@@ -44,6 +45,11 @@ _GROUPS = {
     "hour": "to_char(to_timestamp(e.started_at / 1000000) at time zone 'UTC',"
     ' \'YYYY-MM-DD"T"HH24:00"Z"\')',
 }
+
+_PERCENTILES = (
+    ", percentile_cont(array[0.5, 0.95, 0.99]) within group"
+    " (order by (e.ended_at - e.started_at) / 1000.0) as latency"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +84,18 @@ class Searches:
         names = parse_groups(request.group_by)
         where = Where(namespace_of(request))
         condition = conditions(where, request.filter, self._now_us())
-        shown, joins = [], []
-        for place, name in enumerate(names):
-            shown.append(_GROUPS.get(name) or f"coalesce(g{place}.text, g{place}.number::text)")
-            if name not in _GROUPS:
-                joins.append(
-                    f" left join search_values g{place} on g{place}.execution_id = e.id"
-                    f" and g{place}.name = {where.put(name, 'text')}"
-                )
+        shown, joins = _groups(where, names)
+        if request.step_s:
+            step_us = where.put(_step_us(request.step_s), "bigint")
+            shown.append(f"e.started_at / {step_us} * {step_us}")
         columns = "".join(f"{each}, " for each in shown)
-        grouped = "".join(f"{place + 1}, " for place in range(len(shown))).rstrip(", ")
+        grouped = ", ".join(str(place + 1) for place in range(len(shown)))
+        first = f"{len(shown)}, found desc" if request.step_s else "found desc"
         rows = await self.fetch(
             f"select {columns}count(*) as found, sum(count(*)) over () as whole"  # noqa: S608
+            f"{_PERCENTILES if request.durations else ''}"
             f" from executions e{''.join(joins)} where {condition}"
-            + (f" group by {grouped} order by found desc, {grouped}" if names else "")
+            + (f" group by {grouped} order by {first}, {grouped}" if shown else "")
             + f" limit {GROUPS_SHOWN_MAX + 1}",
             where.values,
         )
@@ -101,7 +105,15 @@ class Searches:
         )
         for row in rows[:GROUPS_SHOWN_MAX]:
             values = [_shown(name, row[place]) for place, name in enumerate(names)]
-            response.groups.add(values=values, count=row["found"])
+            p50, p95, p99 = (request.durations and row["latency"]) or (0, 0, 0)
+            response.groups.add(
+                values=values,
+                count=row["found"],
+                step_at_us=row[len(names)] if request.step_s else 0,
+                p50_ms=p50,
+                p95_ms=p95,
+                p99_ms=p99,
+            )
         return response
 
     async def fetch(self, text: str, values: Sequence[object]) -> list[Any]:
@@ -120,6 +132,26 @@ class Searches:
                 message = f"the search took longer than {STATEMENT_TIMEOUT_MS} ms"
                 hint = "narrow it, by `started` or `workflow`"
                 raise Timeout("SEARCH_TOO_BROAD", f"{message}; {hint}") from None
+
+
+def _groups(where: Where, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the columns of groups, and the joins that they need."""
+    shown, joins = [], []
+    for place, name in enumerate(names):
+        shown.append(_GROUPS.get(name) or f"coalesce(g{place}.text, g{place}.number::text)")
+        if name not in _GROUPS:
+            joins.append(
+                f" left join search_values g{place} on g{place}.execution_id = e.id"
+                f" and g{place}.name = {where.put(name, 'text')}"
+            )
+    return shown, joins
+
+
+def _step_us(step_s: int) -> int:
+    if not 1 <= step_s <= STEP_S_MAX:
+        text = f"step_s must be from 1 to {STEP_S_MAX}"
+        raise Invalid("REQUEST_INVALID", text, violations=(Violation("step_s", text),))
+    return step_s * 1_000_000
 
 
 def conditions(where: Where, text: str, now_us: int) -> str:

@@ -70,6 +70,7 @@ CALLS = (
         "gateway",
         "such as the reason of a cancel",
     ),
+    Limit("step of a series of counts", gateway.STEP_S_MAX, "s", "REQUEST_INVALID", "gateway"),
     Limit("nesting of a JSON value", jsontext.NESTING_MAX, "levels", "NESTING_TOO_DEEP", "gateway"),
     Limit(
         "integer of a JSON value",

@@ -12,7 +12,7 @@ from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.http.limits import SUBSCRIBE_WAIT_S
 from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route, SocketRoute
-from flowmesh.gateway.http.parameters import EVENT, OPTIONAL_ID, Query, RequestHeader
+from flowmesh.gateway.http.parameters import EVENT, OPTIONAL_ID, Query, RequestHeader, one_of
 from flowmesh.gateway.http.requests import (
     AnyResponse,
     Head,
@@ -30,7 +30,14 @@ from flowmesh.gateway.http.streams import (
     heartbeat,
     stream_head,
 )
-from flowmesh.views import END_TYPES, event_type, event_view, raw_value
+from flowmesh.views import END_TYPES, Read, event_type, event_view, raw_value, size_value
+
+OUTLINE = "outline"
+VIEW = Query(
+    "view",
+    '`full` events, or their `outline`: each value is replaced by its size, `{"bytes": 12}`.',
+    one_of("full", OUTLINE, default="full"),
+)
 
 
 class Cancellable(Protocol):
@@ -63,7 +70,8 @@ async def execution_events_socket(backends: Backends, socket: Socket) -> None:
         return
     call = backends.events.WatchExecution(watch)
     try:
-        await _feed(socket, (event_view(response.event, read=raw_value) async for response in call))
+        read = reader_of(socket)
+        await _feed(socket, (event_view(response.event, read=read) async for response in call))
     finally:
         call.cancel()
 
@@ -79,11 +87,12 @@ async def namespace_events(backends: Backends, request: Request) -> AnyResponse:
 async def namespace_events_socket(backends: Backends, socket: Socket) -> None:
     call = backends.events.WatchEvents(_filter_of(socket))
     responses = aiter(call)
+    read = reader_of(socket)
     try:
         await _subscribed(responses)
         await socket.accept()
         events = (
-            event_view(response.event, read=raw_value) | {"cursor": response.cursor}
+            event_view(response.event, read=read) | {"cursor": response.cursor}
             async for response in responses
             if response.HasField("event")
         )
@@ -101,9 +110,10 @@ async def _execution_chunks(
 ) -> AsyncGenerator[bytes, None]:
     yield stream_head()
     call = backends.events.WatchExecution(watch)
+    read = reader_of(request)
     try:
         async for response in each_or_beat(request, aiter(call)):
-            yield heartbeat() if response is None else _execution_event(response.event)
+            yield heartbeat() if response is None else _execution_event(response.event, read)
     except FlowmeshError as error:
         yield error_event(error)
     finally:
@@ -114,12 +124,13 @@ async def _namespace_chunks(
     request: Request, call: Cancellable, responses: AsyncIterator[pb.WatchEventsResponse]
 ) -> AsyncGenerator[bytes, None]:
     yield stream_head()
+    read = reader_of(request)
     try:
         async for response in each_or_beat(request, responses):
             if response is None:
                 yield heartbeat()
             elif response.HasField("event"):
-                view = event_view(response.event, read=raw_value)
+                view = event_view(response.event, read=read)
                 yield event_text(view["type"], view, event_id=response.cursor)
     except FlowmeshError as error:
         yield error_event(error)
@@ -127,8 +138,8 @@ async def _namespace_chunks(
         call.cancel()
 
 
-def _execution_event(event: pb.LifecycleEvent) -> bytes:
-    view = event_view(event, read=raw_value)
+def _execution_event(event: pb.LifecycleEvent, read: Read) -> bytes:
+    view = event_view(event, read=read)
     derived = event.HasField("signal_flow")
     return event_text(view["type"], view, event_id="" if derived else str(view["sequence"]))
 
@@ -143,6 +154,11 @@ async def _feed(socket: Socket, events: AsyncIterator[dict[str, Any]]) -> None:
         await socket.close(TRY_AGAIN_LATER if overdue else INTERNAL_ERROR, error.reason)
     else:
         await socket.close()
+
+
+def reader_of(head: Head) -> Read:
+    """Return the reader of payloads for the `view` of a request."""
+    return size_value if head.text("view") == OUTLINE else raw_value
 
 
 def _watch_of(head: Head, after: int) -> pb.WatchExecutionRequest:
@@ -199,7 +215,9 @@ _NAMESPACE_QUERY = (
     Query("type", "Only these types.", repeated=True),
     Query("after", "Cursor (`id:`) of the last known event."),
     Query("cursor", "Alias of `after`.", same_as="after"),
+    VIEW,
 )
+_NAMESPACE = Query("namespace", "The namespace, for clients that cannot set headers.", OPTIONAL_ID)
 _KNOWN = "`id:` of the last known event; takes precedence over `after`."
 _LAST_EVENT_ID = RequestHeader("Last-Event-ID", _KNOWN, EVENT)
 _LAST_CURSOR = RequestHeader("Last-Event-ID", _KNOWN)
@@ -218,7 +236,7 @@ ROUTES = (
             tag=TEST,
             summary="Stream the events of an execution",
             description="Starts with the first event and ends after the last one.",
-            query=(_AFTER, _TYPES),
+            query=(_AFTER, _TYPES, VIEW),
             headers=(_LAST_EVENT_ID,),
             answers=(_STREAM, Answer(204, "The last event is already known; none will follow.")),
             errors=(404,),
@@ -247,7 +265,7 @@ SOCKETS = (
             tag=TEST,
             summary="Stream the events of an execution over a WebSocket",
             description="One JSON text message per event; closes after the last one.",
-            query=(_AFTER, _TYPES),
+            query=(_AFTER, _TYPES, VIEW, _NAMESPACE),
             answers=(Answer(101, "A WebSocket.", answers.Event),),
             errors=(404,),
         ),
@@ -259,7 +277,7 @@ SOCKETS = (
             tag=TEST,
             summary="Stream the events of the namespace over a WebSocket",
             description="One JSON text message per event, with its `cursor`.",
-            query=_NAMESPACE_QUERY,
+            query=(*_NAMESPACE_QUERY, _NAMESPACE),
             answers=(Answer(101, "A WebSocket.", answers.Event),),
             errors=(410, 429),
         ),

@@ -47,10 +47,11 @@ from flowmesh.gateway.routes.common import (
     terminate,
     wrong_state,
 )
+from flowmesh.gateway.routes.executions.events import VIEW, reader_of
 from flowmesh.gateway.routes.executions.insights import state_at
 from flowmesh.gateway.routes.triggers import waiting_urls
 from flowmesh.insight.states import StateAt
-from flowmesh.views import event_view, raw_value
+from flowmesh.views import event_view
 
 
 async def list_executions(backends: Backends, request: Request) -> Response:
@@ -110,12 +111,13 @@ async def get_history(backends: Backends, request: Request) -> Response:
         )
     )
     workflow_id = await _workflow_of(backends, namespace, execution_id)
+    read = reader_of(request)
     events = [
         event_view(
             event_service_pb2.LifecycleEvent(
                 execution_id=execution_id, workflow_id=workflow_id, event=event
             ),
-            read=raw_value,
+            read=read,
         )
         for event in response.events
     ]
@@ -250,6 +252,7 @@ ROUTES = (
             query=(
                 Query("after", "Sequence of the last known event.", EVENT),
                 Query("pageSize", "Maximum number of entries.", whole(HISTORY_PAGE_SIZE_MAX)),
+                VIEW,
             ),
             answers=(Answer(200, "A page of events.", answers.History),),
             errors=(404,),

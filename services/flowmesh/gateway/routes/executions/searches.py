@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from flowmesh.api.common.v1 import search_pb2
 from flowmesh.api.execution.v1 import search_service_pb2 as pb
@@ -13,8 +13,9 @@ from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.bodies.envelopes import Envelope, RequestId
 from flowmesh.gateway.http.ids import invalid_field
+from flowmesh.gateway.http.limits import STEP_S_MAX
 from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.http.parameters import Query
+from flowmesh.gateway.http.parameters import FLAG, Query, whole
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
@@ -25,6 +26,7 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
     wrong_state,
 )
+from flowmesh.views import instant
 
 
 class GroupValue(answers.Answer, kw_only=True):
@@ -40,6 +42,25 @@ class CountAnswer(answers.Answer, kw_only=True):
     count: int
     groups: list[GroupValue]
     groups_capped: bool
+
+
+class PointValue(answers.Answer, kw_only=True):
+    """Executions that started in a step, with the percentiles of their durations."""
+
+    at: answers.Instant
+    values: dict[str, str]
+    count: int
+    p50_ms: float | UnsetType = UNSET
+    p95_ms: float | UnsetType = UNSET
+    p99_ms: float | UnsetType = UNSET
+
+
+class SeriesAnswer(answers.Answer, kw_only=True):
+    """Points by time; steps without executions are left out, `capped` ones were not listed."""
+
+    step_s: int
+    points: list[PointValue]
+    capped: bool
 
 
 class AttributesRequest(Envelope, frozen=True, kw_only=True):
@@ -67,6 +88,32 @@ async def count_executions(backends: Backends, request: Request) -> Response:
     return json_response(
         CountAnswer(count=response.count, groups=groups, groups_capped=response.groups_capped)
     )
+
+
+async def execution_series(backends: Backends, request: Request) -> Response:
+    names, durations = request.texts("groupBy"), request.flag("durations")
+    step_s = request.whole("stepS", default=3_600)
+    response = await backends.searches.CountExecutions(
+        pb.CountExecutionsRequest(
+            namespace=request.namespace,
+            filter=request.text("filter"),
+            group_by=names,
+            step_s=step_s,
+            durations=durations,
+        )
+    )
+    points = [
+        PointValue(
+            at=instant(group.step_at_us),
+            values=dict(zip(names, group.values, strict=True)),
+            count=group.count,
+            p50_ms=group.p50_ms if durations else UNSET,
+            p95_ms=group.p95_ms if durations else UNSET,
+            p99_ms=group.p99_ms if durations else UNSET,
+        )
+        for group in response.groups
+    ]
+    return json_response(SeriesAnswer(step_s=step_s, points=points, capped=response.groups_capped))
 
 
 async def set_attributes(backends: Backends, request: Request) -> Response:
@@ -113,7 +160,33 @@ def _value(name: str, value: Any, *, is_time: bool) -> search_pb2.SearchValue:
     raise invalid_field(f"attributes.{name}", "must be text, a number, true, false or null")
 
 
+_GROUP_BY = Query(
+    "groupBy",
+    "At most 3 of status, workflow, version, day, hour, error.class,"
+    " label.<name>, attr.<name>, input.<path>, separated by commas.",
+    repeated=True,
+)
 ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/executions:series",
+        execution_series,
+        Operation(
+            tag=TEST,
+            summary="Count executions over time, with percentiles of their durations",
+            query=(
+                FILTER,
+                Query(
+                    "stepS",
+                    "Length of a step in seconds (default: 3,600), aligned to the epoch.",
+                    whole(STEP_S_MAX, least=1),
+                ),
+                _GROUP_BY,
+                Query("durations", "Include the percentiles.", FLAG),
+            ),
+            answers=(Answer(200, "The points by time, at most 1,000.", SeriesAnswer),),
+        ),
+    ),
     Route(
         "GET",
         "/api/v1/executions:count",
@@ -123,12 +196,7 @@ ROUTES = (
             summary="Count executions by a filter and in groups",
             query=(
                 FILTER,
-                Query(
-                    "groupBy",
-                    "At most 3 of status, workflow, version, day, hour, error.class,"
-                    " label.<name>, attr.<name>, input.<path>, separated by commas.",
-                    repeated=True,
-                ),
+                _GROUP_BY,
             ),
             answers=(Answer(200, "The counts of the committed state.", CountAnswer),),
         ),

@@ -28,7 +28,11 @@ type CountExecutionsRequest struct {
 	Filter    string                 `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// At most 3 of: status, workflow, version, day, hour, error.class, label.<name>, attr.<name>,
 	// input.<path>. Days and hours are those of the start, in UTC.
-	GroupBy       []string `protobuf:"bytes,3,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
+	GroupBy []string `protobuf:"bytes,3,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
+	// If above 0, groups are divided by the start into steps of this length, aligned to the epoch.
+	StepS int64 `protobuf:"varint,4,opt,name=step_s,json=stepS,proto3" json:"step_s,omitempty"`
+	// Adds the percentiles of the durations of ended executions to each group.
+	Durations     bool `protobuf:"varint,5,opt,name=durations,proto3" json:"durations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,10 +88,25 @@ func (x *CountExecutionsRequest) GetGroupBy() []string {
 	return nil
 }
 
+func (x *CountExecutionsRequest) GetStepS() int64 {
+	if x != nil {
+		return x.StepS
+	}
+	return 0
+}
+
+func (x *CountExecutionsRequest) GetDurations() bool {
+	if x != nil {
+		return x.Durations
+	}
+	return false
+}
+
 type CountExecutionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Count int64                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
-	// Groups, largest first, at most 1,000; a single group without values if `group_by` is empty.
+	// Groups, largest first or, with `step_s`, by step, at most 1,000; a single group without values
+	// if `group_by` is empty.
 	Groups []*ExecutionGroup `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
 	// True if not all groups are listed.
 	GroupsCapped  bool `protobuf:"varint,3,opt,name=groups_capped,json=groupsCapped,proto3" json:"groups_capped,omitempty"`
@@ -149,8 +168,14 @@ func (x *CountExecutionsResponse) GetGroupsCapped() bool {
 type ExecutionGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Values by position in `group_by`; empty for executions without a value.
-	Values        []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
-	Count         int64    `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	Values []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	Count  int64    `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// The start of the step.
+	StepAtUs int64 `protobuf:"varint,3,opt,name=step_at_us,json=stepAtUs,proto3" json:"step_at_us,omitempty"`
+	// Percentiles from start to end; 0 without an ended execution.
+	P50Ms         float64 `protobuf:"fixed64,4,opt,name=p50_ms,json=p50Ms,proto3" json:"p50_ms,omitempty"`
+	P95Ms         float64 `protobuf:"fixed64,5,opt,name=p95_ms,json=p95Ms,proto3" json:"p95_ms,omitempty"`
+	P99Ms         float64 `protobuf:"fixed64,6,opt,name=p99_ms,json=p99Ms,proto3" json:"p99_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -195,6 +220,34 @@ func (x *ExecutionGroup) GetValues() []string {
 func (x *ExecutionGroup) GetCount() int64 {
 	if x != nil {
 		return x.Count
+	}
+	return 0
+}
+
+func (x *ExecutionGroup) GetStepAtUs() int64 {
+	if x != nil {
+		return x.StepAtUs
+	}
+	return 0
+}
+
+func (x *ExecutionGroup) GetP50Ms() float64 {
+	if x != nil {
+		return x.P50Ms
+	}
+	return 0
+}
+
+func (x *ExecutionGroup) GetP95Ms() float64 {
+	if x != nil {
+		return x.P95Ms
+	}
+	return 0
+}
+
+func (x *ExecutionGroup) GetP99Ms() float64 {
+	if x != nil {
+		return x.P99Ms
 	}
 	return 0
 }
@@ -334,18 +387,25 @@ var File_flowmesh_api_execution_v1_search_service_proto protoreflect.FileDescrip
 
 const file_flowmesh_api_execution_v1_search_service_proto_rawDesc = "" +
 	"\n" +
-	".flowmesh/api/execution/v1/search_service.proto\x12\x19flowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a#flowmesh/api/common/v1/search.proto\"i\n" +
+	".flowmesh/api/execution/v1/search_service.proto\x12\x19flowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a#flowmesh/api/common/v1/search.proto\"\x9e\x01\n" +
 	"\x16CountExecutionsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x19\n" +
-	"\bgroup_by\x18\x03 \x03(\tR\agroupBy\"\x97\x01\n" +
+	"\bgroup_by\x18\x03 \x03(\tR\agroupBy\x12\x15\n" +
+	"\x06step_s\x18\x04 \x01(\x03R\x05stepS\x12\x1c\n" +
+	"\tdurations\x18\x05 \x01(\bR\tdurations\"\x97\x01\n" +
 	"\x17CountExecutionsResponse\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x03R\x05count\x12A\n" +
 	"\x06groups\x18\x02 \x03(\v2).flowmesh.api.execution.v1.ExecutionGroupR\x06groups\x12#\n" +
-	"\rgroups_capped\x18\x03 \x01(\bR\fgroupsCapped\">\n" +
+	"\rgroups_capped\x18\x03 \x01(\bR\fgroupsCapped\"\xa1\x01\n" +
 	"\x0eExecutionGroup\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\tR\x06values\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x03R\x05count\"\xf5\x01\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x1c\n" +
+	"\n" +
+	"step_at_us\x18\x03 \x01(\x03R\bstepAtUs\x12\x15\n" +
+	"\x06p50_ms\x18\x04 \x01(\x01R\x05p50Ms\x12\x15\n" +
+	"\x06p95_ms\x18\x05 \x01(\x01R\x05p95Ms\x12\x15\n" +
+	"\x06p99_ms\x18\x06 \x01(\x01R\x05p99Ms\"\xf5\x01\n" +
 	"\x1aSetSearchAttributesRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12'\n" +
 	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\x12;\n" +

@@ -26,8 +26,14 @@ class CountExecutionsRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    STEP_S_FIELD_NUMBER: _builtins.int
+    DURATIONS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     filter: _builtins.str
+    step_s: _builtins.int
+    """If above 0, groups are divided by the start into steps of this length, aligned to the epoch."""
+    durations: _builtins.bool
+    """Adds the percentiles of the durations of ended executions to each group."""
     @_builtins.property
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At most 3 of: status, workflow, version, day, hour, error.class, label.<name>, attr.<name>,
@@ -40,10 +46,12 @@ class CountExecutionsRequest(_message.Message):
         namespace: _builtins.str = ...,
         filter: _builtins.str = ...,
         group_by: _abc.Iterable[_builtins.str] | None = ...,
+        step_s: _builtins.int = ...,
+        durations: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "group_by", b"group_by", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["durations", b"durations", "filter", b"filter", "group_by", b"group_by", "namespace", b"namespace", "step_s", b"step_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -61,7 +69,9 @@ class CountExecutionsResponse(_message.Message):
     """True if not all groups are listed."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutionGroup]:
-        """Groups, largest first, at most 1,000; a single group without values if `group_by` is empty."""
+        """Groups, largest first or, with `step_s`, by step, at most 1,000; a single group without values
+        if `group_by` is empty.
+        """
 
     def __init__(
         self,
@@ -84,7 +94,17 @@ class ExecutionGroup(_message.Message):
 
     VALUES_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    STEP_AT_US_FIELD_NUMBER: _builtins.int
+    P50_MS_FIELD_NUMBER: _builtins.int
+    P95_MS_FIELD_NUMBER: _builtins.int
+    P99_MS_FIELD_NUMBER: _builtins.int
     count: _builtins.int
+    step_at_us: _builtins.int
+    """The start of the step."""
+    p50_ms: _builtins.float
+    """Percentiles from start to end; 0 without an ended execution."""
+    p95_ms: _builtins.float
+    p99_ms: _builtins.float
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Values by position in `group_by`; empty for executions without a value."""
@@ -94,10 +114,14 @@ class ExecutionGroup(_message.Message):
         *,
         values: _abc.Iterable[_builtins.str] | None = ...,
         count: _builtins.int = ...,
+        step_at_us: _builtins.int = ...,
+        p50_ms: _builtins.float = ...,
+        p95_ms: _builtins.float = ...,
+        p99_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "p50_ms", b"p50_ms", "p95_ms", b"p95_ms", "p99_ms", b"p99_ms", "step_at_us", b"step_at_us", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/execution/v1/search_service.proto.
  */
 export const file_flowmesh_api_execution_v1_search_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci5mbG93bWVzaC9hcGkvZXhlY3V0aW9uL3YxL3NlYXJjaF9zZXJ2aWNlLnByb3RvEhlmbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxIk0KFkNvdW50RXhlY3V0aW9uc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBmZpbHRlchgCIAEoCRIQCghncm91cF9ieRgDIAMoCSJ6ChdDb3VudEV4ZWN1dGlvbnNSZXNwb25zZRINCgVjb3VudBgBIAEoAxI5CgZncm91cHMYAiADKAsyKS5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLkV4ZWN1dGlvbkdyb3VwEhUKDWdyb3Vwc19jYXBwZWQYAyABKAgiLwoORXhlY3V0aW9uR3JvdXASDgoGdmFsdWVzGAEgAygJEg0KBWNvdW50GAIgASgDIroBChpTZXRTZWFyY2hBdHRyaWJ1dGVzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGgoMZXhlY3V0aW9uX2lkGAIgASgJQgTw4BgCEjMKBnZhbHVlcxgDIAMoCzIjLmZsb3dtZXNoLmFwaS5jb21tb24udjEuU2VhcmNoVmFsdWUSDwoHcmVtb3ZlZBgEIAMoCRIYCgpyZXF1ZXN0X2lkGAUgASgJQgTw4BgHEg0KBWFjdG9yGAYgASgJIi8KG1NldFNlYXJjaEF0dHJpYnV0ZXNSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoAzKjAgoNU2VhcmNoU2VydmljZRKAAQoPQ291bnRFeGVjdXRpb25zEjEuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5Db3VudEV4ZWN1dGlvbnNSZXF1ZXN0GjIuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5Db3VudEV4ZWN1dGlvbnNSZXNwb25zZSIG6uAYAggDEo4BChNTZXRTZWFyY2hBdHRyaWJ1dGVzEjUuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5TZXRTZWFyY2hBdHRyaWJ1dGVzUmVxdWVzdBo2LmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuU2V0U2VhcmNoQXR0cmlidXRlc1Jlc3BvbnNlIgjq4BgECAQoAUJ1Ch1kZXYuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MVABWjZmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9leGVjdXRpb24vdjE7ZXhlY3V0aW9udjGqAhlGbG93bWVzaC5BcGkuRXhlY3V0aW9uLlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_common_v1_search]);
+  fileDesc("Ci5mbG93bWVzaC9hcGkvZXhlY3V0aW9uL3YxL3NlYXJjaF9zZXJ2aWNlLnByb3RvEhlmbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxInAKFkNvdW50RXhlY3V0aW9uc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBmZpbHRlchgCIAEoCRIQCghncm91cF9ieRgDIAMoCRIOCgZzdGVwX3MYBCABKAMSEQoJZHVyYXRpb25zGAUgASgIInoKF0NvdW50RXhlY3V0aW9uc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDEjkKBmdyb3VwcxgCIAMoCzIpLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuRXhlY3V0aW9uR3JvdXASFQoNZ3JvdXBzX2NhcHBlZBgDIAEoCCJzCg5FeGVjdXRpb25Hcm91cBIOCgZ2YWx1ZXMYASADKAkSDQoFY291bnQYAiABKAMSEgoKc3RlcF9hdF91cxgDIAEoAxIOCgZwNTBfbXMYBCABKAESDgoGcDk1X21zGAUgASgBEg4KBnA5OV9tcxgGIAEoASK6AQoaU2V0U2VhcmNoQXR0cmlidXRlc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAhIzCgZ2YWx1ZXMYAyADKAsyIy5mbG93bWVzaC5hcGkuY29tbW9uLnYxLlNlYXJjaFZhbHVlEg8KB3JlbW92ZWQYBCADKAkSGAoKcmVxdWVzdF9pZBgFIAEoCUIE8OAYBxINCgVhY3RvchgGIAEoCSIvChtTZXRTZWFyY2hBdHRyaWJ1dGVzUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAMyowIKDVNlYXJjaFNlcnZpY2USgAEKD0NvdW50RXhlY3V0aW9ucxIxLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuQ291bnRFeGVjdXRpb25zUmVxdWVzdBoyLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuQ291bnRFeGVjdXRpb25zUmVzcG9uc2UiBurgGAIIAxKOAQoTU2V0U2VhcmNoQXR0cmlidXRlcxI1LmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuU2V0U2VhcmNoQXR0cmlidXRlc1JlcXVlc3QaNi5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLlNldFNlYXJjaEF0dHJpYnV0ZXNSZXNwb25zZSII6uAYBAgEKAFCdQodZGV2LmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjFQAVo2Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvZXhlY3V0aW9uL3YxO2V4ZWN1dGlvbnYxqgIZRmxvd21lc2guQXBpLkV4ZWN1dGlvbi5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access, file_flowmesh_api_common_v1_search]);
 
 /**
  * @generated from message flowmesh.api.execution.v1.CountExecutionsRequest
@@ -36,6 +36,20 @@ export type CountExecutionsRequest = Message<"flowmesh.api.execution.v1.CountExe
    * @generated from field: repeated string group_by = 3;
    */
   groupBy: string[];
+
+  /**
+   * If above 0, groups are divided by the start into steps of this length, aligned to the epoch.
+   *
+   * @generated from field: int64 step_s = 4;
+   */
+  stepS: bigint;
+
+  /**
+   * Adds the percentiles of the durations of ended executions to each group.
+   *
+   * @generated from field: bool durations = 5;
+   */
+  durations: boolean;
 };
 
 /**
@@ -55,7 +69,8 @@ export type CountExecutionsResponse = Message<"flowmesh.api.execution.v1.CountEx
   count: bigint;
 
   /**
-   * Groups, largest first, at most 1,000; a single group without values if `group_by` is empty.
+   * Groups, largest first or, with `step_s`, by step, at most 1,000; a single group without values
+   * if `group_by` is empty.
    *
    * @generated from field: repeated flowmesh.api.execution.v1.ExecutionGroup groups = 2;
    */
@@ -91,6 +106,30 @@ export type ExecutionGroup = Message<"flowmesh.api.execution.v1.ExecutionGroup">
    * @generated from field: int64 count = 2;
    */
   count: bigint;
+
+  /**
+   * The start of the step.
+   *
+   * @generated from field: int64 step_at_us = 3;
+   */
+  stepAtUs: bigint;
+
+  /**
+   * Percentiles from start to end; 0 without an ended execution.
+   *
+   * @generated from field: double p50_ms = 4;
+   */
+  p50Ms: number;
+
+  /**
+   * @generated from field: double p95_ms = 5;
+   */
+  p95Ms: number;
+
+  /**
+   * @generated from field: double p99_ms = 6;
+   */
+  p99Ms: number;
 };
 
 /**

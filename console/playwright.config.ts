@@ -1,0 +1,25 @@
+import { defineConfig } from "@playwright/test";
+
+/** Drives a running suite, named by FLOWMESH_URL, in Debian's Chromium. */
+export default defineConfig({
+  testDir: "tests/e2e",
+  outputDir: "../build/console-tests",
+  workers: 2,
+  retries: 0,
+  timeout: 90_000,
+  expect: { timeout: 15_000 },
+  reporter: process.env.CONSOLE_REPORT
+    ? [["json", { outputFile: process.env.CONSOLE_REPORT }]]
+    : [["list"]],
+  use: {
+    baseURL: process.env.FLOWMESH_URL ?? "http://127.0.0.1:3000",
+    viewport: { width: 1440, height: 900 },
+    locale: "en-GB",
+    timezoneId: "UTC",
+    screenshot: "only-on-failure",
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      args: ["--no-sandbox", "--font-render-hinting=none"],
+    },
+  },
+});

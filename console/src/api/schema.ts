@@ -1,0 +1,2579 @@
+/** Types of the REST API. Generated from the OpenAPI document by tools/rest_types.py. */
+
+/** An AdmissionReview with its response. */
+export interface AdmissionAnswer {
+  apiVersion?: string;
+  kind?: string;
+  response: AdmissionResponse;
+}
+
+/** The resource to be stored; absent for a deletion. */
+export interface AdmissionRequest {
+  uid: string;
+  object?: Record<string, unknown> | null;
+}
+
+/** The verdict on a resource. */
+export interface AdmissionResponse {
+  uid: string;
+  allowed: boolean;
+  status?: AdmissionStatus;
+  warnings?: string[];
+}
+
+/** `admission.k8s.io/v1` AdmissionReview; other members are ignored. */
+export interface AdmissionReview {
+  request: AdmissionRequest;
+}
+
+/** The reason of a rejection. */
+export interface AdmissionStatus {
+  code: number;
+  reason: string;
+  message: string;
+}
+
+/** A graph, with the graphs of its maps. `pathCount` counts all paths, listed or not. Above 2^63 it is -1, and `pathCountText` holds it. `criticalPathMs` uses the known durations: those of timers and time limits, or observed ones. */
+export interface AnalysisAnswer {
+  name: string;
+  version: number;
+  forest: Forest;
+  nodes: Record<string, GraphNode>;
+  edges: Record<string, Edge>;
+  paths: GraphPath[];
+  pathCount: number;
+  pathCountText: string;
+  pathsCapped: boolean;
+  execution: GraphExecution;
+  roots: string[];
+  leaves: string[];
+  groups: string[][];
+  branchPoints: string[];
+  convergencePoints: string[];
+  criticalPath: string[];
+  criticalPathMs: number;
+  depth: number;
+  maps?: Record<string, AnalysisAnswer>;
+}
+
+/** API keys of a project, newest first. */
+export interface ApiKeyList {
+  keys: ApiKeyValue[];
+  nextPageToken: string;
+}
+
+/** An API key without its secret; empty lists mean any. */
+export interface ApiKeyValue {
+  id: string;
+  projectId: string;
+  name: string;
+  role: string;
+  queues: string[];
+  taskTypes: string[];
+  networks: string[];
+  permissions: string[];
+  createdAt: string;
+  createdBy: string;
+  expiresAt?: string;
+  lastUsedAt?: string;
+}
+
+/** Applied resources in the order of the source; a single one is also at the top level. */
+export interface Applied {
+  resources: AppliedResource[];
+  kind?: string;
+  name?: string;
+  version?: number;
+  digest?: string;
+  created: boolean;
+  warnings?: ProblemValue[];
+  affected?: WorkflowReference[];
+  affectedCount?: number;
+}
+
+/** An applied resource. */
+export interface AppliedResource {
+  kind: string;
+  name: string;
+  version: number;
+  digest: string;
+  created: boolean;
+}
+
+/** A link. Every holder of the URL can decide as `by`, once and until it expires. */
+export interface ApprovalLink {
+  url: string;
+  by: string;
+  expiresAt: string;
+}
+
+/** Pending approvals, oldest first. */
+export interface ApprovalList {
+  approvals: PendingApproval[];
+  nextPageToken: string;
+}
+
+/** A pending approval; without `assignees` any person may decide. */
+export interface ApprovalValue {
+  assignees: string[];
+  needed: number;
+  dueAt?: string;
+  escalated: boolean;
+  details: unknown;
+  form?: unknown;
+  decisions: DecisionValue[];
+}
+
+/** Archived executions, oldest first; `capped` is true if there are more. */
+export interface ArchivedList {
+  executions: ExecutionSummary[];
+  capped: boolean;
+}
+
+/** Times of one attempt: ready, started, ended. */
+export interface AttemptTrace {
+  attempt: number;
+  readyMs: number;
+  startedMs?: number;
+  endedMs?: number;
+  waitMs?: number;
+  runMs?: number;
+  deliveries: number;
+  workerId?: string;
+  error?: ErrorPart;
+}
+
+/** New values of declared search attributes; null removes one. */
+export interface AttributesRequest {
+  attributes: Record<string, unknown>;
+  times?: string[];
+  requestId?: string;
+}
+
+/** Entries, newest first. */
+export interface AuditEntryList {
+  entries: AuditEntryValue[];
+  nextPageToken?: string;
+}
+
+/** A change or a refusal. `before` and `after` are digests of the object. */
+export interface AuditEntryValue {
+  sequence: number;
+  at: string;
+  actor: string;
+  method: string;
+  scope: string;
+  target: string;
+  outcome: string;
+  before: string;
+  after: string;
+  details: unknown;
+  address: string;
+  source: string;
+  hash: string;
+}
+
+/** The check of a chain; `brokenSequence` is the first entry that does not fit. */
+export interface AuditVerification {
+  entries: number;
+  intact: boolean;
+  brokenSequence?: number;
+  problem?: string;
+  headHash: string;
+}
+
+/** The first owner of an installation. */
+export interface BootstrapRequest {
+  token: string;
+  email: string;
+  password: string;
+  name?: string;
+  cookie?: boolean;
+}
+
+/** The largest cost on the critical path: the run of a task, or a reason of its waiting. */
+export interface Bottleneck {
+  taskId: string;
+  reason: "child" | "dependency" | "engine" | "handler" | "items" | "parallelism" | "pause" | "people" | "retry" | "signal" | "start" | "worker" | "run";
+  ms: number;
+  share: number;
+  text: string;
+}
+
+/** The tasks of a workflow, the most expensive first. */
+export interface Bottlenecks {
+  workflow: string;
+  executions: number;
+  versions: number[];
+  duration: Percentiles;
+  nodes: NodeCost[];
+  truncated: boolean;
+}
+
+/** Circuit breakers, sorted by upstream. */
+export interface BreakerList {
+  breakers: BreakerValue[];
+}
+
+/** A circuit breaker that is not closed. */
+export interface BreakerValue {
+  upstream: string;
+  state: string;
+  retryAfterMs: number;
+  calls: number;
+  failures: number;
+  workerService: string;
+}
+
+/** The breakpoints of an execution. */
+export interface Breakpoints {
+  all: boolean;
+  nodes: string[];
+}
+
+/** The new breakpoints; without any, all are removed and stopped nodes continue. */
+export interface BreakpointsRequest {
+  all?: boolean;
+  nodes?: string[];
+  requestId?: string;
+}
+
+/** Progress of a bulk. `skipped` counts executions whose state does not allow the action. */
+export interface BulkAnswer {
+  bulkId: string;
+  action: string;
+  filter: string;
+  status: "canceled" | "completed" | "running";
+  matched: number;
+  applied: number;
+  skipped: number;
+  failed: number;
+  failures: BulkFailureValue[];
+  createdAt?: string;
+  endedAt?: string;
+  ratePerSecond: number;
+  reason: string;
+  actor: string;
+}
+
+/** An execution on which the action failed. */
+export interface BulkFailureValue {
+  executionId: string;
+  reason: string;
+  message: string;
+}
+
+/** Bulks, newest first, at most 100. */
+export interface BulkList {
+  bulks: BulkAnswer[];
+}
+
+/** A start of a bulk, or with `preview` a count of its executions. */
+export interface BulkRequest {
+  filter: string;
+  action?: string;
+  reason?: string;
+  signal?: string;
+  payload?: unknown;
+  fromFailed?: boolean;
+  newestVersion?: boolean;
+  ratePerSecond?: number;
+  preview?: boolean;
+  requestId?: string;
+}
+
+/** A call that was recorded and not sent: over HTTP, or to the worker of a task type. Values of headers, members and query parameters with secret-like names are masked. */
+export interface Call {
+  node: string;
+  attempt: number;
+  atMs: number;
+  type: string;
+  input?: unknown;
+  method?: string;
+  url?: string;
+  headers?: Record<string, string>;
+  body?: unknown;
+}
+
+/** A cause of waiting, now or in executions to come. */
+export type Cause = "APPROVAL" | "BODY_RUNS" | "BREAKPOINT" | "CHILD" | "COMPENSATING" | "DEFINITION_INVALID" | "DEPENDENCY" | "DISPATCHING" | "ENDED" | "GOES_ROUND" | "GRAPH_CYCLE" | "HANDLER" | "INPUT_PREPARED" | "JOIN" | "LIMIT" | "LIMIT_MISSING" | "LIMIT_TOO_SHORT" | "MAP_CONCURRENCY" | "NODE_ENDED" | "NOTHING_OPEN" | "NOT_REACHED" | "NO_WORKER" | "ON_HOLD" | "OTHER" | "PARALLELISM" | "PARTITION_UNOWNED" | "PAUSED" | "PERMISSION_DENIED" | "RETRY_BACKOFF" | "RUNNING" | "RUNNING_WITHOUT_LIMIT" | "SIGNAL" | "SIGNAL_WITHOUT_LIMIT" | "START_DEBOUNCE" | "START_DELAY" | "START_TURN" | "STOPPING" | "TIMER" | "UNDO" | "UNDO_FAILED" | "WORKERS_BUSY" | "WORKER_AWAY";
+
+/** Causes by time, or only their `count`. */
+export interface CauseList {
+  causes: CauseValue[];
+  count?: number;
+  nextPageToken: string;
+}
+
+/** A cause of a firing, and the request id of the execution that it starts. */
+export interface CauseValue {
+  name: string;
+  at: string;
+  requestId: string;
+  input?: unknown;
+  error?: string;
+}
+
+/** Changes, newest first. */
+export interface ChangeList {
+  changes: ChangeValue[];
+  nextPageToken: string;
+}
+
+/** A change of a definition, with its actor and reason. */
+export interface ChangeValue {
+  number: number;
+  action: string;
+  version?: number;
+  previousVersion?: number;
+  label?: string;
+  actor?: string;
+  reason?: string;
+  changedAt: string;
+  differences: DifferenceValue[];
+  truncated: boolean;
+}
+
+/** Companies in which the caller has a role, sorted by slug. */
+export interface CompanyList {
+  companies: CompanyValue[];
+  nextPageToken: string;
+}
+
+/** A company; the `ETag` header of the response is for `If-Match`. */
+export interface CompanyValue {
+  id: string;
+  slug: string;
+  name: string;
+  createdAt: string;
+  etag: string;
+}
+
+/** Two executions side by side. Durations are shown but not compared. */
+export interface Comparison {
+  left: Side;
+  right: Side;
+  same: boolean;
+  firstDivergence?: Divergence;
+  leftPath: string[];
+  rightPath: string[];
+  input: Difference[];
+  output: Difference[];
+  variables: Difference[];
+  nodes: NodeComparison[];
+  truncated: boolean;
+}
+
+/** The compatibility of version `to` with `from`; `to` 0 is the definition in the request. */
+export interface CompatibilityAnswer {
+  name: string;
+  from: number;
+  to: number;
+  verdict: "breaking" | "compatible" | "unknown";
+  input: "breaking" | "compatible" | "unknown";
+  output: "breaking" | "compatible" | "unknown";
+  reasons: ReasonValue[];
+  executions: MoveValue[];
+  truncated: boolean;
+}
+
+/** Counts, the largest group first; `groupsCapped` is true if there are more groups. */
+export interface CountAnswer {
+  count: number;
+  groups: GroupValue[];
+  groupsCapped: boolean;
+}
+
+/** A new API key. */
+export interface CreateApiKeyRequest {
+  name: string;
+  role: "viewer" | "editor" | "admin" | "worker";
+  queues?: string[];
+  taskTypes?: string[];
+  networks?: string[];
+  permissions?: string[];
+  expiresAt?: string;
+}
+
+/** A new project with its namespace. */
+export interface CreateProjectRequest {
+  slug: string;
+  name?: string;
+  requestId?: string;
+  namespace?: string;
+}
+
+/** A new company or organization. */
+export interface CreateRequest {
+  slug: string;
+  name?: string;
+  requestId?: string;
+}
+
+/** An API key with its secret. */
+export interface CreatedApiKey {
+  id: string;
+  projectId: string;
+  name: string;
+  role: string;
+  queues: string[];
+  taskTypes: string[];
+  networks: string[];
+  permissions: string[];
+  createdAt: string;
+  createdBy: string;
+  expiresAt?: string;
+  lastUsedAt?: string;
+  secret: string;
+}
+
+/** A new invitation with the token for `register`. */
+export interface CreatedInvitation {
+  id: string;
+  email: string;
+  grant: GrantValue;
+  createdAt: string;
+  expiresAt: string;
+  token: string;
+}
+
+/** Executions that started in the last `hours`, by status, with rates and errors. `active` are the executions of any age that have not ended. */
+export interface DashboardAnswer {
+  at: string;
+  hours: number;
+  executions: Record<string, number>;
+  active: Record<string, number>;
+  rates: RatesValue;
+  errors: ErrorCount[];
+  workflows: WorkflowNumbers[];
+  resources: ResourcesValue;
+  unreachable: string[];
+}
+
+/** Failed tasks of a page of failed executions, newest first. */
+export interface DeadLetterList {
+  letters: DeadLetterValue[];
+  nextPageToken: string;
+}
+
+/** A task that failed for good and failed its execution. */
+export interface DeadLetterValue {
+  executionId: string;
+  workflow: string;
+  task: string;
+  queue: string;
+  taskType: string;
+  attempts: number;
+  error: FailureValue;
+  failedAt?: string;
+}
+
+/** The decision is in the history, up to event `sequence`. */
+export interface Decided {
+  executionId: string;
+  sequence: number;
+  outcome?: "approved" | "rejected";
+}
+
+/** A decision on an approval. */
+export interface DecisionRequest {
+  approved: boolean;
+  by?: string;
+  comment?: string;
+  form?: unknown;
+  requestId?: string;
+}
+
+/** A decision of an assignee. */
+export interface DecisionValue {
+  by: string;
+  approved: boolean;
+  comment?: string;
+  form?: unknown;
+  at: string;
+}
+
+/** Definitions as they were posted. */
+export interface DefinitionList {
+  workflows: Record<string, unknown>[];
+  nextPageToken: string;
+}
+
+/** The deployment of a workflow; `triggers` and `pausedTriggers` are numbers. */
+export interface DeploymentValue {
+  workflow: string;
+  status: "deployed" | "stopped" | "undeployed";
+  version?: number;
+  deployedAt?: string;
+  deployedBy?: string;
+  stoppedAt?: string;
+  stoppedBy?: string;
+  reason?: string;
+  triggers: number;
+  pausedTriggers: number;
+}
+
+/** The causes that would prevent executions of a workflow from ending. */
+export interface Diagnosis {
+  workflow: string;
+  version: number;
+  findings: Finding[];
+}
+
+/** The differences from version `from` to version `to`. */
+export interface DiffAnswer {
+  name: string;
+  from: number;
+  to: number;
+  differences: DifferenceValue[];
+}
+
+/** A place where two values differ; an empty path is the whole value. */
+export interface Difference {
+  path: string;
+  action: "added" | "changed" | "removed";
+  before?: unknown;
+  after?: unknown;
+}
+
+/** A difference; `field` is the changed part of `subject`. */
+export interface DifferenceValue {
+  area: string;
+  action: string;
+  subject: string;
+  field?: string;
+  before?: unknown;
+  after?: unknown;
+}
+
+/** A stop or start of dispatch for a workflow, or for the namespace without one. */
+export interface DispatchRequest {
+  workflow?: string;
+  reason?: string;
+}
+
+/** The first difference: in version or input, or at a task. */
+export interface Divergence {
+  what: "attempts" | "input" | "nodeInput" | "output" | "presence" | "status" | "version";
+  taskId?: string;
+  text: string;
+}
+
+/** A dry run of a stored workflow; see docs/testing.md for mocks and signals. */
+export interface DryRunRequest {
+  input?: unknown;
+  mocks?: Record<string, unknown>;
+  signals?: unknown[];
+  version?: number | string;
+}
+
+/** A dry run of a definition in the request. */
+export interface DryRunSourceRequest {
+  input?: unknown;
+  mocks?: Record<string, unknown>;
+  signals?: unknown[];
+  version?: number | string;
+  definition: Record<string, unknown> | string;
+  workflow?: string;
+}
+
+/** An edge of the graph, with its id in the document if present. */
+export interface Edge {
+  id: string;
+  source: string;
+  target: string;
+  condition?: string;
+  onFailure?: boolean;
+}
+
+/** A cancellation or termination of an execution. */
+export interface EndRequest {
+  reason?: string;
+  requestId?: string;
+  compensate?: boolean | null;
+}
+
+/** The actor, time and reason of an erasure. */
+export interface ErasureValue {
+  at: string;
+  actor: string;
+  reason: string;
+}
+
+/** The body of every error response. */
+export interface ErrorAnswer {
+  error: ErrorValue;
+}
+
+/** Failed executions of a workflow with a class of failure. */
+export interface ErrorCount {
+  workflow: string;
+  errorClass: string;
+  count: number;
+}
+
+/** A problem to fix; `field` is a path into the request. */
+export interface ErrorDetail {
+  field: string;
+  description: string;
+  code?: string;
+  line?: number;
+  column?: number;
+}
+
+/** The failure of an attempt, a task or the execution. */
+export interface ErrorPart {
+  class: string;
+  message: string;
+  taskId?: string;
+  state?: string;
+  details?: unknown;
+}
+
+/** An error. Reasons are stable identifiers; docs/errors.md lists all of them. */
+export interface ErrorValue {
+  code: number;
+  reason: string;
+  message: string;
+  details: ErrorDetail[];
+}
+
+/** A lifecycle event. Clients must ignore unknown types. */
+export interface Event {
+  type: string;
+  sequence: number;
+  executionId: string;
+  workflow: string;
+  taskId?: string;
+  attempt?: number;
+  timestamp: string;
+  data: Record<string, unknown>;
+}
+
+/** A start of the workflow in the path, with waiting for its end. */
+export interface ExecuteRequest {
+  input?: Record<string, unknown>;
+  requestId?: string;
+  version?: number | string;
+  labels?: Record<string, string>;
+  timeoutMs?: number;
+}
+
+/** The committed state of an execution. */
+export interface ExecutionAnswer {
+  executionId: string;
+  workflow: string;
+  workflowName: string;
+  version: number;
+  format?: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  startedAt?: string;
+  endedAt?: string;
+  durationMs?: number;
+  lastSequence?: number;
+  requestId?: string;
+  error?: FailureValue;
+  archived?: boolean;
+  input: unknown;
+  output?: unknown;
+  tasks: Record<string, TaskState>;
+  signals: SignalValue[];
+  parent?: ParentTask;
+  continuedFrom?: string;
+  continuedAs?: string;
+  firstRun?: string;
+  compensation?: "compensated" | "compensating" | "failed";
+  origin?: Origin;
+  breakpoints?: Breakpoints;
+  hold?: Hold;
+  search: Record<string, unknown>;
+  erased?: ErasureValue;
+  variables?: Record<string, unknown>;
+}
+
+/** Executions, newest first. */
+export interface ExecutionList {
+  executions: ExecutionSummary[];
+  nextPageToken: string;
+}
+
+/** An execution as listed. */
+export interface ExecutionSummary {
+  executionId: string;
+  workflow: string;
+  workflowName: string;
+  version: number;
+  format?: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  startedAt?: string;
+  endedAt?: string;
+  durationMs?: number;
+  lastSequence?: number;
+  requestId?: string;
+  error?: FailureValue;
+  archived?: boolean;
+}
+
+/** The causes for which an execution, or one task of it, waits: the innermost first. `nextAt` is the due time of the next timer, `endsBy` the time of the execution's timeout. */
+export interface Explanation {
+  executionId: string;
+  workflow: string;
+  version: number;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  at: string;
+  findings: Finding[];
+  counts: Record<string, number>;
+  nextAt?: string;
+  endsBy?: string;
+  truncated: boolean;
+}
+
+/** The failure of an attempt, a node or the execution. */
+export interface Failure {
+  class: string;
+  message: string;
+  taskId?: string;
+  state?: string;
+}
+
+/** The failure of a run or a task; `state` is the state of its state machine. */
+export interface FailureValue {
+  class: string;
+  message: string;
+  taskId?: string;
+  state?: string;
+  details?: unknown;
+}
+
+/** The newest versions of a page of files. */
+export interface FileList {
+  files: FileValue[];
+  nextPageToken: string;
+}
+
+/** A version of a file. */
+export interface FileValue {
+  path: string;
+  version: number;
+  sizeBytes: number;
+  digest: string;
+  mediaType: string;
+  createdAt: string;
+  createdBy: string;
+}
+
+/** A cause, of a task or of the execution; `until` is the time at which it ends by itself. `becauseOf` names the tasks concerned, `details` holds the values in the text. */
+export interface Finding {
+  cause: Cause;
+  taskId?: string;
+  text: string;
+  remedy: string;
+  since?: string;
+  until?: string;
+  becauseOf?: string[];
+  details: Record<string, unknown>;
+}
+
+/** A manual firing of a trigger. */
+export interface FireRequest {
+  input?: unknown;
+  requestId?: string;
+}
+
+/** The started execution; `created` is false if it already existed. */
+export interface FiredValue {
+  executionId: string;
+  created: boolean;
+}
+
+/** The root nodes, and the successors of each node. */
+export interface Forest {
+  roots: string[];
+  adjacencyList: Record<string, NodeRelationship>;
+}
+
+/** A role on a level of the hierarchy; `levelId` is absent for the whole installation. */
+export interface GrantValue {
+  level: "company" | "installation" | "organization" | "project";
+  levelId?: string;
+  role: string;
+}
+
+/** The data for scheduling the graph. */
+export interface GraphExecution {
+  branchPoints: string[];
+  leafNodes: string[];
+  convergencePoints: string[];
+  parallelExecutionGroups: string[][];
+}
+
+/** A node of the graph; `type` is the type in its document or the referenced task. */
+export interface GraphNode {
+  id: string;
+  successors: string[];
+  dependencies: string[];
+  name: string;
+  type: string;
+}
+
+/** A path from a root to a leaf. */
+export interface GraphPath {
+  nodes: string[];
+}
+
+/** A group of executions with its values of the grouping names; empty for none. */
+export interface GroupValue {
+  values: Record<string, string>;
+  count: number;
+}
+
+/** Events by sequence. `nextAfter` is 0 at the current end of the history. */
+export interface History {
+  events: Event[];
+  nextAfter: number;
+  ended: boolean;
+}
+
+/** The cause that an execution is queued, by the start policy of its workflow. */
+export interface Hold {
+  reason: "debounce" | "delay" | "turn";
+  until?: string;
+  key?: string;
+}
+
+/** Webhook URLs of the waiting tasks of an execution. */
+export interface HookList {
+  hooks: HookValue[];
+}
+
+/** The webhook URL of a waiting task. */
+export interface HookValue {
+  taskId: string;
+  url: string;
+}
+
+/** An instantiation of a template. */
+export interface InstantiateRequest {
+  reason?: string;
+  requestId?: string;
+  name: string;
+  parameters?: Record<string, unknown>;
+  version?: number;
+  dryRun?: boolean;
+}
+
+/** The YAML of an instantiated template, and the applied resources. */
+export interface InstantiatedAnswer {
+  resources: AppliedResource[];
+  warnings?: ProblemValue[];
+  source: string;
+}
+
+/** Open invitations of a level. */
+export interface InvitationList {
+  invitations: InvitationValue[];
+}
+
+/** An invitation to register with a role. */
+export interface InvitationValue {
+  id: string;
+  email: string;
+  grant: GrantValue;
+  createdAt: string;
+  expiresAt: string;
+}
+
+/** An invitation to register with a role. */
+export interface InviteRequest {
+  email: string;
+  role: "viewer" | "editor" | "admin" | "owner" | "worker";
+}
+
+/** A JSON Web Key Set (RFC 7517) with the public keys of access tokens. */
+export interface KeySetAnswer {
+  keys: Record<string, unknown>[];
+}
+
+/** A signal to all executions that wait for it with a key. */
+export interface KeyedSignalRequest {
+  name: string;
+  payload?: unknown;
+  requestId?: string;
+  key: string;
+}
+
+/** The executions that waited for the signal; `sequence` is 0 for one that has ended. */
+export interface KeyedSignaled {
+  executions: Signaled[];
+}
+
+/** Labels, sorted by name. */
+export interface LabelList {
+  labels: LabelValue[];
+}
+
+/** The target of a label. */
+export interface LabelRequest {
+  reason?: string;
+  requestId?: string;
+  version: number | string;
+}
+
+/** A label of a version; `previousVersion` is its previous target. */
+export interface LabelValue {
+  label: string;
+  version: number;
+  previousVersion?: number;
+  movedAt: string;
+  movedBy?: string;
+}
+
+/** Latencies of the last 1,000 samples; `count` and `totalMs` are of all. */
+export interface LatencyValue {
+  count: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  totalMs: number;
+}
+
+/** The change is stored; `unreachable` orchestrators apply it within a second. */
+export interface LimitAnswer {
+  unreachable: string[];
+}
+
+/** Changes, newest first. */
+export interface LimitChangeList {
+  changes: LimitChangeValue[];
+}
+
+/** A change of a limit or of dispatch, with its actor and reason. */
+export interface LimitChangeValue {
+  number: number;
+  at?: string;
+  action: string;
+  subject: string;
+  actor: string;
+  reason: string;
+}
+
+/** The result of a deletion; false if there was no such limit. */
+export interface LimitDeleted {
+  deleted: boolean;
+  unreachable: string[];
+}
+
+/** Limits, their usage and stops; `unreachable` orchestrators did not respond. */
+export interface LimitList {
+  limits: LimitValue[];
+  uses: LimitUseValue[];
+  stops: StopValue[];
+  unreachable: string[];
+}
+
+/** A limit. It replaces an earlier one and the numbers of a definition. */
+export interface LimitRequest {
+  kind: "namespace" | "workflow" | "task_type" | "node" | "upstream" | "queue";
+  subject?: string;
+  concurrency?: number;
+  rate?: number;
+  burst?: number;
+  weight?: number;
+  maxSize?: number;
+  retries?: number;
+  reason?: string;
+}
+
+/** The usage of a limit, per value of its key. */
+export interface LimitUseValue {
+  kind: string;
+  subject: string;
+  key: string;
+  inUse: number;
+  waiting: number;
+  concurrency: number;
+  rate: number;
+}
+
+/** A configured limit; 0 means no limit. */
+export interface LimitValue {
+  kind: string;
+  subject: string;
+  concurrency: number;
+  rate: number;
+  burst: number;
+  weight: number;
+  maxSize: number;
+  retries: number;
+  actor: string;
+  reason: string;
+  updatedAt?: string;
+}
+
+/** Keys, newest first. */
+export interface LinkKeyList {
+  keys: LinkKeyValue[];
+}
+
+/** The new key, and the number of revoked older keys. */
+export interface LinkKeyRotated {
+  key: LinkKeyValue;
+  revoked: number;
+}
+
+/** A signing key of links; without `goodUntil` it is the newest. */
+export interface LinkKeyValue {
+  id: number;
+  createdAt: string;
+  actor: string;
+  reason: string;
+  goodUntil?: string;
+}
+
+/** A link for deciding an approval. */
+export interface LinkRequest {
+  by: string;
+  decision?: "any" | "approve" | "reject";
+  validMs?: number;
+}
+
+/** A login. */
+export interface LoginRequest {
+  email: string;
+  password: string;
+  cookie?: boolean;
+}
+
+/** The end of the caller's session. */
+export interface LogoutRequest {
+  allSessions?: boolean;
+}
+
+/** Progress of a map in items; `total` are known. */
+export interface MapProgress {
+  total: number;
+  running: number;
+  completed: number;
+  failed: number;
+}
+
+/** The caller. `namespaces` are its permissions by namespace, `everywhere` those in all. */
+export interface MeAnswer {
+  id: string;
+  kind: string;
+  name: string;
+  everywhere: string[];
+  namespaces: Record<string, string[]>;
+  user?: UserValue;
+}
+
+/** Users with a role on the level or above it, sorted by email address. */
+export interface MemberList {
+  members: MemberValue[];
+  nextPageToken: string;
+}
+
+/** A user with a role; `level` is the level on which the role was given. */
+export interface MemberValue {
+  user: UserValue;
+  role: string;
+  level: "company" | "installation" | "organization" | "project";
+}
+
+/** A running execution, and the reasons that it cannot continue under the other version. */
+export interface MoveValue {
+  executionId: string;
+  version: number;
+  movable: boolean;
+  reasons: string[];
+}
+
+/** The outcome of one node. `outputFrom` is the source of its output: a mock, the executor (`run`), its schema, the members that templates read (`use`), or none. */
+export interface Node {
+  id: string;
+  kind: string;
+  status: string;
+  attempts: number;
+  input?: unknown;
+  output?: unknown;
+  outputFrom?: "mock" | "none" | "run" | "schema" | "use";
+  error?: Failure;
+  becauseOf?: string;
+  startedMs?: number;
+  endedMs?: number;
+}
+
+/** A node that has begun or ended. */
+export interface NodeAt {
+  status: "canceled" | "failed" | "pending" | "running" | "skipped" | "success";
+  attempt: number;
+  scheduledAt?: string;
+  startedAt?: string;
+  endedAt?: string;
+  dueAt?: string;
+  workerId?: string;
+  becauseOf?: string;
+  error?: ErrorPart;
+}
+
+/** An ended attempt. */
+export interface NodeAttempt {
+  startTime: string;
+  endTime?: string;
+  status: "completed" | "failed" | "running";
+  output?: unknown;
+  error?: NodeError;
+}
+
+/** A task of one or both executions; `differs` lists the differing aspects. */
+export interface NodeComparison {
+  id: string;
+  left?: NodeSide;
+  right?: NodeSide;
+  differs: ("attempts" | "input" | "nodeInput" | "output" | "presence" | "status" | "version")[];
+  input?: Difference[];
+  output?: Difference[];
+}
+
+/** A task over all executions: `map[]/a` stands for the items of a map. `criticalMs` is its time on critical paths, `share` its part of the time of all executions, `criticalIn` the number of executions with it on the critical path, `reason` its largest cost. */
+export interface NodeCost {
+  id: string;
+  rank: number;
+  runs: number;
+  failed: number;
+  skipped: number;
+  retries: number;
+  run: Percentiles;
+  wait: Percentiles;
+  criticalMs: number;
+  criticalIn: number;
+  share: number;
+  reason: "child" | "dependency" | "engine" | "handler" | "items" | "parallelism" | "pause" | "people" | "retry" | "signal" | "start" | "worker" | "run";
+  text: string;
+}
+
+/** The failure of a node or an attempt; `code` is the failure class, `stack` the traceback of the handler. */
+export interface NodeError {
+  message: string;
+  code?: string;
+  stack?: string;
+}
+
+/** A node of an execution. */
+export interface NodeExecution {
+  id: string;
+  nodeId: string;
+  workflowExecutionId: string;
+  status: "completed" | "failed" | "pending" | "running" | "skipped";
+  startTime?: string;
+  endTime?: string;
+  input?: unknown;
+  output?: unknown;
+  error?: NodeError;
+  attempts: NodeExecutionAttempt[];
+  metadata: unknown;
+}
+
+/** An ended or running attempt. */
+export interface NodeExecutionAttempt {
+  startTime: string;
+  endTime?: string;
+  status: "completed" | "failed" | "running";
+  output?: unknown;
+  error?: NodeError;
+  attemptNumber: number;
+}
+
+/** The result of a node of graph JSON; `retryCount` is the number of attempts less one. */
+export interface NodeOutcome {
+  status: "canceled" | "completed" | "failed" | "pending" | "running" | "skipped";
+  startTime?: string;
+  endTime?: string;
+  output?: unknown;
+  error?: FailureValue;
+  retryCount: number;
+}
+
+/** All nodes of an execution, in definition order; `truncated` if nodes of items, attempts or inputs are omitted. */
+export interface NodeRecords {
+  executionId: string;
+  nodes: NodeExecution[];
+  nodeResults: Record<string, NodeResult>;
+  truncated: boolean;
+}
+
+/** A node and its neighbours. */
+export interface NodeRelationship {
+  id: string;
+  successors: string[];
+  dependencies: string[];
+}
+
+/** A node that was not skipped, with the number of its retries. */
+export interface NodeResult {
+  status: "completed" | "failed" | "pending" | "running" | "skipped";
+  startTime?: string;
+  endTime?: string;
+  output?: unknown;
+  error?: NodeError;
+  retryCount: number;
+  attempts: NodeAttempt[];
+}
+
+/** A task in one of the two executions. */
+export interface NodeSide {
+  status: "canceled" | "failed" | "pending" | "running" | "skipped" | "success";
+  attempts: number;
+  durationMs?: number;
+  error?: ErrorPart;
+}
+
+/** An example input of an operation with its output. */
+export interface OperationExample {
+  input: unknown;
+  parameters: unknown;
+  output: unknown;
+}
+
+/** All operations of pipelines. */
+export interface OperationList {
+  operations: OperationValue[];
+}
+
+/** An operation of transform pipelines; `parameters` is a JSON Schema. */
+export interface OperationValue {
+  name: string;
+  category: string;
+  summary: string;
+  parameters: Record<string, unknown>;
+  example: OperationExample;
+}
+
+/** Organizations of a company, sorted by slug. */
+export interface OrganizationList {
+  organizations: OrganizationValue[];
+  nextPageToken: string;
+}
+
+/** An organization of a company. */
+export interface OrganizationValue {
+  id: string;
+  slug: string;
+  name: string;
+  createdAt: string;
+  etag: string;
+  companyId: string;
+}
+
+/** The execution that this one reruns, as a whole or from some nodes. */
+export interface Origin {
+  executionId: string;
+  fromNodes: string[];
+}
+
+/** The step that started this execution; it does not wait for a detached one. */
+export interface ParentStep {
+  executionId: string;
+  stepId: string;
+  detached?: boolean;
+}
+
+/** The task that started this execution; it does not wait for a detached one. */
+export interface ParentTask {
+  executionId: string;
+  taskId: string;
+  detached?: boolean;
+}
+
+/** A change of the caller's password. */
+export interface PasswordRequest {
+  currentPassword: string;
+  newPassword: string;
+}
+
+/** A path from a root to a leaf; `at` is its first task that has not ended. It is `taken` if all of it ran, `notTaken` if an edge of it cannot be taken, else `open`. */
+export interface PathProgress {
+  nodes: string[];
+  status: "notTaken" | "open" | "taken";
+  ended: number;
+  at?: string;
+}
+
+/** A reference to a stored value by its content. */
+export interface PayloadReferenceValue {
+  digest: string;
+  sizeBytes: number;
+  encoding: string;
+}
+
+/** A task with a pending approval. */
+export interface PendingApproval {
+  executionId: string;
+  workflow: string;
+  task: string;
+  name: string;
+  askedAt: string;
+  approval: ApprovalValue;
+}
+
+/** Percentiles of a duration, in milliseconds. */
+export interface Percentiles {
+  count: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  totalMs: number;
+}
+
+/** Started steps in the order of the definition. */
+export interface Picture {
+  executionId: string;
+  workflowName: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  duration: number;
+  steps: PicturedStep[];
+}
+
+/** A step of the visualization. */
+export interface PicturedStep {
+  id: string;
+  name: string;
+  status: "canceled" | "failed" | "pending" | "running" | "skipped" | "success";
+  attempts: number;
+  duration?: number;
+  dependencies: string[];
+}
+
+/** A planned node; `body` has the nodes of a map, a group or a state machine. */
+export interface PlanStep {
+  id: string;
+  kind: string;
+  dependsOn: string[];
+  type?: string;
+  task?: string;
+  timeoutMs?: number;
+  maxAttempts?: number;
+  queue?: string;
+  critical?: boolean;
+  branches?: string[];
+  body?: PlanStep[];
+}
+
+/** Executions that started in a step, with the percentiles of their durations. */
+export interface PointValue {
+  at: string;
+  values: Record<string, string>;
+  count: number;
+  p50Ms?: number;
+  p95Ms?: number;
+  p99Ms?: number;
+}
+
+/** The number of matching executions, and the first of them. */
+export interface PreviewAnswer {
+  count: number;
+  executionIds: string[];
+}
+
+/** A problem of a definition, and its place. */
+export interface ProblemValue {
+  code: string;
+  severity: "error" | "warning";
+  message: string;
+  path: string;
+  line?: number;
+  column?: number;
+}
+
+/** Resources of the process that serves the request, as in its `/metrics`. */
+export interface ProcessValue {
+  memoryBytes: number;
+  cpuSeconds: number;
+  openFiles: number;
+}
+
+/** Projects of an organization, sorted by slug. */
+export interface ProjectList {
+  projects: ProjectValue[];
+  nextPageToken: string;
+}
+
+/** The quota of a project, its use now, and what a role on the project only may set at most. */
+export interface ProjectQuota {
+  quota: QuotaValue;
+  used: QuotaValue;
+  ceiling: QuotaValue;
+}
+
+/** A project of an organization; its workflows and executions are in its namespace. */
+export interface ProjectValue {
+  id: string;
+  slug: string;
+  name: string;
+  createdAt: string;
+  etag: string;
+  companyId: string;
+  organizationId: string;
+  namespace: string;
+}
+
+/** A node as written in the newest version of a workflow. */
+export interface PublicNode {
+  workflow: string;
+  version: number;
+  node: unknown;
+}
+
+/** Public nodes, by workflow. */
+export interface PublicNodes {
+  nodes: PublicNode[];
+  nextPageToken: string;
+}
+
+/** An event with the attributes of CloudEvents 1.0. */
+export interface PublishRequest {
+  type: string;
+  id?: string;
+  source?: string;
+  subject?: string;
+  time?: string;
+  data?: unknown;
+  specversion?: "1.0";
+  datacontenttype?: "application/json";
+  extensions?: Record<string, string | number | boolean>;
+}
+
+/** A published event. `triggers` counts firings; `created` is false for a repeated event. */
+export interface PublishedValue {
+  id: string;
+  created: boolean;
+  triggers: number;
+}
+
+/** Queues by name and task type; `unreachable` orchestrators did not respond. */
+export interface QueueList {
+  queues: QueueValue[];
+  unreachable: string[];
+}
+
+/** Tasks of a queue and task type; ready tasks include those held back by a limit. `maxSize` is a limit of the queue. Arrivals and task durations are those of the last minute, and recommendations follow from them. 0 means none or unknown. */
+export interface QueueValue {
+  queue: string;
+  taskType: string;
+  requires?: string;
+  ready: number;
+  waitingForLimits: number;
+  stopped: number;
+  running: number;
+  oldestMs: number;
+  failed: number;
+  freeSlots: number;
+  workerSets: number;
+  overflowed: boolean;
+  maxSize: number;
+  arrivalsPerSecond: number;
+  serviceMs: number;
+  recommendedSlots: number;
+  recommendedSize: number;
+}
+
+/** Tasks in all queues, and slots of their workers. */
+export interface QueuesValue {
+  waiting: number;
+  running: number;
+  freeSlots: number;
+  withoutWorker: number;
+  oldestMs: number;
+}
+
+/** Upper bounds of a project; 0 or a missing one is unlimited. */
+export interface QuotaRequest {
+  startsPerSecond?: number;
+  runningExecutions?: number;
+  executionsPerDay?: number;
+  definitions?: number;
+  fileBytes?: number;
+  apiKeys?: number;
+}
+
+/** Upper bounds, where 0 is unlimited, or the use in the same fields. */
+export interface QuotaValue {
+  startsPerSecond: number;
+  runningExecutions: number;
+  executionsPerDay: number;
+  definitions: number;
+  fileBytes: number;
+  apiKeys: number;
+}
+
+/** Starts per minute, and the share of completed ones in those that completed or failed. */
+export interface RatesValue {
+  startedPerMinute: number;
+  success?: number;
+}
+
+/** A change with a reason. */
+export interface ReasonRequest {
+  reason?: string;
+  requestId?: string;
+}
+
+/** A reason of the verdict on `input` or `output`; `path` is a path in the value. */
+export interface ReasonValue {
+  side: string;
+  verdict: "breaking" | "compatible" | "unknown";
+  path: string;
+  message: string;
+}
+
+/** The effect of a call: a started execution, or a resumed node of one. */
+export interface ReceivedValue {
+  executionId: string;
+  created: boolean;
+  taskId?: string;
+}
+
+/** A refresh; without a token, that of the cookie is used and replaced. */
+export interface RefreshRequest {
+  refreshToken?: string;
+}
+
+/** A new user. */
+export interface RegisterRequest {
+  email: string;
+  password: string;
+  name?: string;
+  invitation?: string;
+  cookie?: boolean;
+}
+
+/** The registered version; `created` is false if the same content was already stored. */
+export interface RegisteredWorkflow {
+  id: string;
+  version: number;
+  digest: string;
+  created: boolean;
+  warnings?: ProblemValue[];
+}
+
+/** A dry run. `status` is `running` if it waits for nodes without a mock (`waitingFor`). */
+export interface Report {
+  workflow: string;
+  version: number;
+  status: string;
+  output?: unknown;
+  error?: Failure;
+  durationMs: number;
+  path: string[];
+  skipped: string[];
+  nodes: Node[];
+  calls: Call[];
+  plan: PlanStep[];
+  waitingFor: string[];
+  unusedMocks: string[];
+}
+
+/** The plan of a rerun, and the new execution if one was started. */
+export interface Rerun {
+  executionId?: string;
+  rerunOf: string;
+  version: number;
+  nodes: RerunNode[];
+  repeatedEffects: number;
+}
+
+/** The treatment of a node in a rerun. */
+export interface RerunNode {
+  node: string;
+  type?: string;
+  reused: boolean;
+  reason: string;
+  repeatsEffect: boolean;
+}
+
+/** A rerun of an ended execution. */
+export interface RerunRequest {
+  fromNodes?: string[];
+  fromFailed?: boolean;
+  input?: unknown;
+  nodeInputs?: Record<string, unknown>;
+  newestVersion?: boolean;
+  dryRun?: boolean;
+  reason?: string;
+  requestId?: string;
+}
+
+/** Queues, instances by health, and the process for members of the installation. */
+export interface ResourcesValue {
+  queues: QueuesValue;
+  instances: Record<string, number>;
+  process?: ProcessValue;
+}
+
+/** The outputs of the completed tasks in one of the views. `tasks`: `tasks.<id>.output`. `steps`: `.steps.<id>`. `context`: the input's members and each output under its id. `nodes`: the input as `variables`, and `nodeResults` of started nodes. */
+export interface Results {
+  executionId: string;
+  tasks?: Record<string, TaskOutput>;
+  steps?: Record<string, unknown>;
+  context?: Record<string, unknown>;
+  variables?: unknown;
+  nodeResults?: Record<string, NodeOutcome>;
+}
+
+/** A retention period; `own` is true if it is set for this namespace. */
+export interface RetentionAnswer {
+  retentionMs: number;
+  own: boolean;
+}
+
+/** The retention period of the namespace. */
+export interface RetentionRequest {
+  retentionMs: number;
+}
+
+/** All roles. */
+export interface RoleList {
+  roles: RoleValue[];
+}
+
+/** The role of a member. */
+export interface RoleRequest {
+  role: "viewer" | "editor" | "admin" | "owner" | "worker";
+}
+
+/** A role with its permissions. */
+export interface RoleValue {
+  name: string;
+  permissions: string[];
+}
+
+/** A second secret for an API key. */
+export interface RotateApiKeyRequest {
+  overlapSeconds?: number;
+}
+
+/** A rotation of the signing key of links. */
+export interface RotateRequest {
+  revoke?: boolean;
+  reason?: string;
+  requestId?: string;
+}
+
+/** An ended run: the outputs of its tasks, and its own output if one is defined. */
+export interface RunAnswer {
+  executionId: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  outputs: Record<string, unknown>;
+  output?: unknown;
+  tasks: Record<string, RunTask>;
+  durationMs: number;
+  error?: FailureValue;
+}
+
+/** The result of a task of a run. */
+export interface RunTask {
+  status: "canceled" | "failed" | "pending" | "running" | "skipped" | "success";
+  attempts: number;
+  durationMs?: number;
+  error?: FailureValue;
+}
+
+/** Secrets by name. */
+export interface SecretList {
+  secrets: SecretValue[];
+  nextPageToken?: string;
+}
+
+/** The value of a secret. */
+export interface SecretRequest {
+  value: string;
+}
+
+/** The newest version of a secret. */
+export interface SecretValue {
+  name: string;
+  version: number;
+  createdAt: string;
+  createdBy: string;
+}
+
+/** Points by time; steps without executions are left out, `capped` ones were not listed. */
+export interface SeriesAnswer {
+  stepS: number;
+  points: PointValue[];
+  capped: boolean;
+}
+
+/** Matching instances, sorted by name and id. */
+export interface ServiceList {
+  services: ServiceValue[];
+  nextPageToken: string;
+}
+
+/** An instance of a service. */
+export interface ServiceValue {
+  id: string;
+  name: string;
+  type: string;
+  status: "DEGRADED" | "HEALTHY" | "OFFLINE" | "UNHEALTHY";
+  endpoint: string;
+  capabilities: string[];
+  metadata: Record<string, string>;
+  version: string;
+  registeredAt: string;
+  heartbeatAt: string;
+}
+
+/** One of the two executions. */
+export interface Side {
+  executionId: string;
+  workflow: string;
+  version: number;
+  planDigest: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  startedAt?: string;
+  durationMs: number;
+  attempts: number;
+  error?: ErrorPart;
+}
+
+/** A received signal. */
+export interface SignalAt {
+  name: string;
+  payload: unknown;
+  receivedAt: string;
+}
+
+/** A signal to an execution. */
+export interface SignalRequest {
+  name: string;
+  payload?: unknown;
+  requestId?: string;
+}
+
+/** A received signal. */
+export interface SignalValue {
+  name: string;
+  payload: unknown;
+  receivedAt: string;
+}
+
+/** `sequence` is the event of the signal in the history. */
+export interface Signaled {
+  executionId: string;
+  sequence: number;
+}
+
+/** A service, and the tasks that call it or run on its workers. */
+export interface Spoke {
+  service: string;
+  tasks: string[];
+}
+
+/** A start of the workflow in the path. */
+export interface StartRequest {
+  input?: Record<string, unknown>;
+  requestId?: string;
+  version?: number | string;
+  labels?: Record<string, string>;
+}
+
+/** The body of `POST /executions/start`. */
+export interface StartStepsRequest {
+  workflowId: string;
+  context?: Record<string, unknown>;
+  requestId?: string;
+  version?: number | string;
+  labels?: Record<string, string>;
+}
+
+/** The started execution, or the one that an earlier request with this id started. */
+export interface Started {
+  executionId: string;
+}
+
+/** The progress of an execution: its pinned version, each task, each listed path. `nodes` includes nodes of items in progress as `<map>[<item>]/<id>`, `maps` the progress of each map, `activePaths` the indexes in `paths` of paths that were or still may be taken. */
+export interface StateAnswer {
+  executionId: string;
+  workflow: string;
+  version: number;
+  planDigest: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  lastSequence: number;
+  nodes: Record<string, "canceled" | "failed" | "pending" | "running" | "skipped" | "success">;
+  maps: Record<string, MapProgress>;
+  paths: PathProgress[];
+  activePaths: number[];
+  graph: AnalysisAnswer;
+}
+
+/** An execution after event `sequence`; `lastSequence` is that of its latest event. `held` are ready nodes that a pause or a limit of the execution holds, `queued` wait for a worker, `atWorkers` are sent to one; `awaiting` are the waiting nodes by signal. `children` are the executions that nodes wait for, empty until their start. `hold` is the hold before the start of the execution. `onHold` are failed nodes that are held, `stopped` nodes at a breakpoint, `asking` nodes with an open approval, `undo` nodes to compensate. The start of a task that ends within 50 ms is recorded with its end. */
+export interface StateAt {
+  executionId: string;
+  workflow: string;
+  version: number;
+  planDigest: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  sequence: number;
+  lastSequence: number;
+  at: string;
+  event: string;
+  taskId?: string;
+  startedAt?: string;
+  endedAt?: string;
+  hold?: "debounce" | "delay" | "turn";
+  variables: Variables;
+  output?: unknown;
+  error?: ErrorPart;
+  nodes: Record<string, NodeAt>;
+  counts: Record<string, number>;
+  held: string[];
+  queued: string[];
+  atWorkers: string[];
+  timers: TimerAt[];
+  awaiting: Record<string, string[]>;
+  children: Record<string, string>;
+  asking: string[];
+  onHold: string[];
+  stopped: string[];
+  undo: string[];
+  truncated: boolean;
+}
+
+/** An error because of the state of the execution. */
+export interface StateErrorAnswer {
+  error: ErrorValue;
+  executionId?: string;
+  status?: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+}
+
+/** Statistics since the start of each orchestrator; `unreachable` ones are not included. `templates` is present unless a single workflow is requested. */
+export interface StatsAnswer {
+  workflows: WorkflowStatsValue[];
+  unreachable: string[];
+  templates?: TemplateStatsValue;
+}
+
+/** An action on a node. */
+export interface SteerRequest {
+  input?: unknown;
+  output?: unknown;
+  reason?: string;
+  requestId?: string;
+}
+
+/** The action is in the history, up to event `sequence`. */
+export interface Steered {
+  executionId: string;
+  sequence: number;
+}
+
+/** An execution in the step-JSON shape; in lists its steps are empty. */
+export interface StepExecution {
+  executionId: string;
+  workflowId: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  startTime: number;
+  endTime?: number;
+  currentSteps: string[];
+  completedSteps: string[];
+  failedSteps: string[];
+  skippedSteps: string[];
+  stepResults: Record<string, StepResult>;
+  parent?: ParentStep;
+  continuedFrom?: string;
+  continuedAs?: string;
+  firstRun?: string;
+  version?: number;
+  requestId?: string;
+  lastSequence?: number;
+  output?: unknown;
+  origin?: Origin;
+  compensation?: "compensated" | "compensating" | "failed";
+  hold?: Hold;
+  archived?: boolean;
+  erased?: ErasureValue;
+  context: Record<string, unknown>;
+  error?: StepFailure;
+}
+
+/** Executions, newest first. */
+export interface StepExecutionList {
+  executions: StepExecution[];
+  nextPageToken: string;
+}
+
+/** The failure of a step or a run. */
+export interface StepFailure {
+  class: string;
+  message: string;
+  stepId?: string;
+  details?: unknown;
+}
+
+/** The state of a step; a running one has neither duration nor result. */
+export interface StepResult {
+  stepId: string;
+  status: "canceled" | "failed" | "pending" | "running" | "skipped" | "success";
+  attempts: number;
+  duration?: number;
+  result?: unknown;
+  error?: StepFailure;
+  startTime?: number;
+  endTime?: number;
+  childExecutionId?: string;
+  held?: boolean;
+  undoes?: string;
+}
+
+/** The waiting time is over; the execution continues under this id. */
+export interface StillRunningAnswer {
+  error: ErrorValue;
+  executionId: string;
+}
+
+/** A pause or resumption of an execution. */
+export interface StopRequest {
+  reason?: string;
+  requestId?: string;
+}
+
+/** A dispatch stop of a workflow, or of the namespace without a workflow. */
+export interface StopValue {
+  workflow?: string;
+  reason: string;
+  actor: string;
+  stoppedAt?: string;
+  waiting: number;
+}
+
+/** The new status of the execution. */
+export interface Stopped {
+  executionId: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+}
+
+/** The reference of a stored value, usable in place of an input. */
+export interface StoredPayload {
+  "$payload": PayloadReferenceValue;
+}
+
+/** A version of a reusable task. */
+export interface TaskAnswer {
+  name: string;
+  version: number;
+  digest: string;
+  type: string;
+  createdAt: string;
+  labels: Record<string, string>;
+  namespace: string;
+  visibility: "namespace" | "private" | "public";
+  definition?: unknown;
+}
+
+/** Newest versions, sorted by name. */
+export interface TaskList {
+  tasks: TaskAnswer[];
+  nextPageToken: string;
+}
+
+/** The value of `tasks.<id>` in a template. */
+export interface TaskOutput {
+  output: unknown;
+}
+
+/** The state of a task. */
+export interface TaskState {
+  status: "canceled" | "failed" | "pending" | "running" | "skipped" | "success";
+  attempts: number;
+  durationMs?: number;
+  error?: FailureValue;
+  id: string;
+  name: string;
+  type?: string;
+  dependencies: string[];
+  scheduledAt?: string;
+  startedAt?: string;
+  endedAt?: string;
+  dueAt?: string;
+  workerId?: string;
+  output?: unknown;
+  metadata?: unknown;
+  url?: string;
+  held?: boolean;
+  undoes?: string;
+  childExecutionId?: string;
+  childWorkflow?: string;
+  childVersion?: number;
+  approval?: ApprovalValue;
+}
+
+/** Statistics of a task. */
+export interface TaskStatsValue {
+  id: string;
+  completed: number;
+  failed: number;
+  retried: number;
+  latency: LatencyValue;
+}
+
+/** A task and its attempts; `releasedBy` is the dependency that ended last. `queuedMs` is the end of its dependencies, `waits` are its waiting periods, `slackMs` the delay that would not have delayed the execution. */
+export interface TaskTrace {
+  id: string;
+  name: string;
+  type: string;
+  status: "canceled" | "failed" | "pending" | "running" | "skipped" | "success";
+  dependencies: string[];
+  releasedBy?: string;
+  order?: number;
+  queuedMs?: number;
+  readyMs?: number;
+  startedMs?: number;
+  endedMs?: number;
+  waitMs: number;
+  runMs: number;
+  slackMs?: number;
+  critical: boolean;
+  waits: WaitPart[];
+  metadata?: unknown;
+  attempts: AttemptTrace[];
+}
+
+/** Versions, newest first. */
+export interface TaskVersionList {
+  versions: TaskAnswer[];
+  nextPageToken: string;
+}
+
+/** A template; `parameters` is a JSON Schema. Bundled templates have the version 0. */
+export interface TemplateAnswer {
+  name: string;
+  version: number;
+  bundled: boolean;
+  digest: string;
+  description: string;
+  parameters: unknown;
+  createdAt?: string;
+  labels: Record<string, string>;
+  definition?: unknown;
+}
+
+/** Newest versions, sorted by name. */
+export interface TemplateList {
+  templates: TemplateAnswer[];
+  nextPageToken: string;
+}
+
+/** Numbers of all workflows, of those made from templates with their share, and per template. */
+export interface TemplateStatsValue {
+  workflows: number;
+  fromTemplates: number;
+  share: number;
+  templates: Record<string, number>;
+}
+
+/** A node with a due time: of a timer, of the next attempt, or of a timeout. */
+export interface TimerAt {
+  taskId: string;
+  dueAt: string;
+}
+
+/** Tokens of a session; absent where they are set as cookies. */
+export interface TokensValue {
+  accessToken?: string;
+  accessExpiresAt: string;
+  refreshToken?: string;
+  refreshExpiresAt: string;
+}
+
+/** The hub, its spokes, and one connection per spoke. */
+export interface TopologyAnswer {
+  workflow: string;
+  version: number;
+  hub: string;
+  spokes: Spoke[];
+  connections: string[][];
+}
+
+/** The trace of an execution. */
+export interface Trace {
+  executionId: string;
+  workflow: string;
+  version: number;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  startedAt?: string;
+  durationMs: number;
+  tasks: TaskTrace[];
+  tree: TraceBranch[];
+  resolutionOrder: string[];
+  groups: TraceGroups;
+  criticalPath: string[];
+  bottleneck?: Bottleneck;
+  slowest?: string;
+  longestWait?: string;
+  truncated: boolean;
+}
+
+/** A task and the tasks that it released. */
+export interface TraceBranch {
+  id: string;
+  children: TraceBranch[];
+}
+
+/** Groups of the tasks of the plan's graph; tasks in a map count as the map. */
+export interface TraceGroups {
+  planned: string[][];
+  actual: string[][];
+  plannedWidth: number;
+  actualWidth: number;
+}
+
+/** Triggers, sorted by workflow and id. */
+export interface TriggerList {
+  triggers: TriggerValue[];
+  nextPageToken: string;
+}
+
+/** A trigger and its statistics; `nextAt` is the next instant of a schedule. `fired` counts firings; of these, `refused` started no execution, and `joined` returned an existing execution. */
+export interface TriggerValue {
+  workflow: string;
+  id: string;
+  kind: "cron" | "event" | "webhook";
+  version: number;
+  paused: boolean;
+  nextAt?: string;
+  lastAt?: string;
+  lastExecutionId?: string;
+  lastError?: string;
+  fired: number;
+  missed: number;
+  refused: number;
+  joined: number;
+  expression?: string;
+  timezone?: string;
+  type?: string;
+  source?: string;
+  filter?: string;
+  provider?: string;
+  url?: string;
+  input?: unknown;
+}
+
+/** Changed members of an API key; absent ones keep their value. */
+export interface UpdateApiKeyRequest {
+  name?: string;
+  networks?: string[] | null;
+  expiresAt?: string;
+}
+
+/** Changed members; absent ones keep their value. */
+export interface UpdateRequest {
+  slug?: string;
+  name?: string;
+}
+
+/** Executions that started in an hour. */
+export interface UsageValue {
+  hour: string;
+  started: number;
+  completed: number;
+  failed: number;
+}
+
+/** Users of a company, sorted by email address. */
+export interface UserList {
+  users: UserValue[];
+  nextPageToken: string;
+}
+
+/** A user of the installation. */
+export interface UserValue {
+  id: string;
+  email: string;
+  name: string;
+  createdAt?: string;
+  lastLoginAt?: string;
+  disabled: boolean;
+  roles?: GrantValue[];
+}
+
+/** All problems of a source, and the workflows that it affects. */
+export interface Validation {
+  valid: boolean;
+  problems: ProblemValue[];
+  affected?: WorkflowReference[];
+  affectedCount?: number;
+}
+
+/** A new value of a variable. */
+export interface VariableRequest {
+  value: unknown;
+  reason?: string;
+  requestId?: string;
+}
+
+/** Values for templates: the input, outputs by task, the values of state machines, signals, and the declared variables. */
+export interface Variables {
+  input: unknown;
+  tasks: Record<string, unknown>;
+  states: Record<string, unknown>;
+  signals: SignalAt[];
+  declared: Record<string, unknown>;
+}
+
+/** Versions, newest first. */
+export interface VersionList {
+  versions: WorkflowAnswer[];
+  nextPageToken: string;
+}
+
+/** A period in which a task waited, with its reason. */
+export interface WaitPart {
+  reason: "child" | "dependency" | "engine" | "handler" | "items" | "parallelism" | "pause" | "people" | "retry" | "signal" | "start" | "worker";
+  fromMs: number;
+  toMs: number;
+  becauseOf?: string;
+}
+
+/** The history of one value; `readers` are the tasks with templates that refer to it. */
+export interface Watch {
+  executionId: string;
+  path: string;
+  steps: WatchStep[];
+  readers: string[];
+  truncated: boolean;
+}
+
+/** An event at which a task set the value, read it, or ended (`pass`). `value` is the value at that event, left out if absent; `changed` is true if it differs from the value before. */
+export interface WatchStep {
+  sequence: number;
+  at: string;
+  event: string;
+  action: "pass" | "read" | "set";
+  taskId?: string;
+  value?: unknown;
+  changed: boolean;
+}
+
+/** One version of a workflow; `digest` is the SHA-256 of its canonical form. */
+export interface WorkflowAnswer {
+  name: string;
+  version: number;
+  digest: string;
+  title?: string;
+  format: string;
+  createdAt: string;
+  labels: Record<string, string>;
+  definition?: unknown;
+}
+
+/** An execution with its graph; `variables` are members of the input and the current declared variables, `metadata` its labels and search attributes. A paused execution has the status running. */
+export interface WorkflowContext {
+  id: string;
+  workflowId: string;
+  status: "canceled" | "completed" | "failed" | "pending" | "running";
+  startTime: string;
+  endTime?: string;
+  processedWorkflow: AnalysisAnswer;
+  variables: unknown;
+  nodeResults: Record<string, NodeResult>;
+  currentNodes: string[];
+  completedNodes: string[];
+  failedNodes: string[];
+  activePaths: number[];
+  metadata: Record<string, unknown>;
+}
+
+/** Newest versions, sorted by name. */
+export interface WorkflowList {
+  workflows: WorkflowAnswer[];
+  nextPageToken: string;
+}
+
+/** Numbers of a workflow since the start of each orchestrator. */
+export interface WorkflowNumbers {
+  workflow: string;
+  started: number;
+  completed: number;
+  failed: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+}
+
+/** A version of a workflow that is in use: the newest, or one that `labels` point to. `namespace` is present if it is not the namespace of the request; `taskVersion` is the pinned version of the task. */
+export interface WorkflowReference {
+  name: string;
+  version: number;
+  namespace?: string;
+  taskVersion?: number;
+  labels?: string[];
+}
+
+/** Statistics of a workflow; latencies are from start to end. */
+export interface WorkflowStatsValue {
+  workflow: string;
+  started: number;
+  completed: number;
+  failed: number;
+  canceled: number;
+  latency: LatencyValue;
+  tasks: TaskStatsValue[];
+}
+
+/** A new session and its user. */
+export interface flowmesh_gateway_bodies_identity_answers_SessionAnswer {
+  accessToken?: string;
+  accessExpiresAt: string;
+  refreshToken?: string;
+  refreshExpiresAt: string;
+  user: UserValue;
+}
+
+/** Use per hour, newest first. */
+export interface flowmesh_gateway_bodies_quota_bodies_UsageList {
+  usage: UsageValue[];
+}
+
+/** The caller as the console needs it; `me` is present in a closed installation only. */
+export interface flowmesh_gateway_routes_console_SessionAnswer {
+  auth: "closed" | "open";
+  version: string;
+  time: string;
+  me?: MeAnswer;
+}
+
+/** Versions in use that refer to the task, in all namespaces. */
+export interface flowmesh_gateway_routes_definitions_tasks_UsageList {
+  workflows: WorkflowReference[];
+  nextPageToken?: string;
+}
+
+export interface Reads {
+  "/api/v1/workflows": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowList };
+  "/api/v1/workflows/{name}": { query: { version?: number | string }; body: unknown; answer: WorkflowAnswer };
+  "/api/v1/workflows/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: VersionList };
+  "/api/v1/workflows/{name}/versions/{version}": { query: {  }; body: unknown; answer: WorkflowAnswer };
+  "/api/v1/workflows/{name}/analysis": { query: { version?: number; pathCountMax?: number; durations?: "declared" | "observed" }; body: unknown; answer: AnalysisAnswer };
+  "/api/v1/tasks": { query: { shared?: boolean; pageSize?: number; pageToken?: string }; body: unknown; answer: TaskList };
+  "/api/v1/tasks/{name}": { query: { version?: number }; body: unknown; answer: TaskAnswer };
+  "/api/v1/tasks/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TaskVersionList };
+  "/api/v1/tasks/{name}/versions/{version}": { query: {  }; body: unknown; answer: TaskAnswer };
+  "/api/v1/tasks/{name}/usages": { query: { version?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: flowmesh_gateway_routes_definitions_tasks_UsageList };
+  "/api/v1/templates": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TemplateList };
+  "/api/v1/templates/{name}": { query: { version?: number }; body: unknown; answer: TemplateAnswer };
+  "/api/v1/workflows/{name}/labels": { query: {  }; body: unknown; answer: LabelList };
+  "/api/v1/workflows/{name}/labels/{label}": { query: {  }; body: unknown; answer: LabelValue };
+  "/api/v1/workflows/{name}/changes": { query: { label?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: ChangeList };
+  "/api/v1/tasks/{name}/changes": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: ChangeList };
+  "/api/v1/workflows/{name}/compatibility": { query: { from?: number | string; to?: number | string }; body: unknown; answer: CompatibilityAnswer };
+  "/api/v1/workflows/{name}/diff": { query: { from?: number | string; to?: number | string }; body: unknown; answer: DiffAnswer };
+  "/api/v1/workflows/{name}/topology": { query: { version?: number | string }; body: unknown; answer: TopologyAnswer };
+  "/api/v1/nodes": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: PublicNodes };
+  "/api/v1/workflows/{name}:export": { query: { format?: "native" | "python" | "steps" | "graph" | "serverless" | "states"; version?: number }; body: unknown; answer: unknown };
+  "/api/v1/workflows/{name}/graph": { query: { format?: "svg" | "mermaid" | "dot" | "json"; version?: number }; body: unknown; answer: unknown };
+  "/api/v1/executions/{executionId}/graph": { query: { format?: "svg" | "mermaid" | "dot" | "json" }; body: unknown; answer: unknown };
+  "/api/v1/executions": { query: { filter?: string; orderBy?: string; workflow?: string; workflowId?: string; status?: ("pending" | "running" | "paused" | "completed" | "failed" | "canceled")[]; startedAfter?: string; startedBefore?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: ExecutionList };
+  "/api/v1/executions/{executionId}": { query: {  }; body: unknown; answer: ExecutionAnswer };
+  "/api/v1/executions/{executionId}/results": { query: { view?: "tasks" | "steps" | "context" | "nodes" }; body: unknown; answer: Results };
+  "/api/v1/executions/{executionId}/history": { query: { after?: number; pageSize?: number; view?: "full" | "outline" }; body: unknown; answer: History };
+  "/api/v1/executions/{executionId}/state": { query: { at?: number | string }; body: unknown; answer: StateAnswer | StateAt };
+  "/api/v1/executions/{executionId}/nodes": { query: { inputs?: boolean }; body: unknown; answer: NodeRecords };
+  "/api/v1/executions/{executionId}/nodes/{node}": { query: {  }; body: unknown; answer: NodeExecution };
+  "/api/v1/executions/{executionId}/context": { query: {  }; body: unknown; answer: WorkflowContext };
+  "/api/v1/approvals": { query: { assignee?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: ApprovalList };
+  "/api/v1/link-keys": { query: {  }; body: unknown; answer: LinkKeyList };
+  "/api/v1/executions:series": { query: { filter?: string; stepS?: number; groupBy?: string[]; durations?: boolean }; body: unknown; answer: SeriesAnswer };
+  "/api/v1/executions:count": { query: { filter?: string; groupBy?: string[] }; body: unknown; answer: CountAnswer };
+  "/api/v1/bulk": { query: {  }; body: unknown; answer: BulkList };
+  "/api/v1/bulk/{bulkId}": { query: {  }; body: unknown; answer: BulkAnswer };
+  "/api/v1/retention": { query: {  }; body: unknown; answer: RetentionAnswer };
+  "/api/v1/archive": { query: { workflow?: string; startedAfter?: string; startedBefore?: string }; body: unknown; answer: ArchivedList };
+  "/api/v1/archive/{executionId}": { query: {  }; body: unknown; answer: unknown };
+  "/api/v1/executions/{executionId}/trace": { query: {  }; body: unknown; answer: Trace };
+  "/api/v1/executions/{executionId}/compare/{otherId}": { query: {  }; body: unknown; answer: Comparison };
+  "/api/v1/executions/{executionId}/watch": { query: { path: string }; body: unknown; answer: Watch };
+  "/api/v1/executions/{executionId}/explain": { query: { task?: string }; body: unknown; answer: Explanation };
+  "/api/v1/workflows/{name}/bottlenecks": { query: { executions?: number }; body: unknown; answer: Bottlenecks };
+  "/api/v1/workflows/{name}/explain": { query: { version?: number }; body: unknown; answer: Diagnosis };
+  "/api/v1/stats": { query: { workflow?: string }; body: unknown; answer: StatsAnswer };
+  "/api/v1/limits": { query: {  }; body: unknown; answer: LimitList };
+  "/api/v1/limits/changes": { query: { pageSize?: number; before?: number }; body: unknown; answer: LimitChangeList };
+  "/api/v1/queues": { query: {  }; body: unknown; answer: QueueList };
+  "/api/v1/dead-letters": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: DeadLetterList };
+  "/api/v1/breakers": { query: {  }; body: unknown; answer: BreakerList };
+  "/api/v1/executions/{executionId}/events": { query: { after?: number; type?: string[]; view?: "full" | "outline" }; body: unknown; answer: unknown };
+  "/api/v1/events": { query: { workflow?: string; workflowId?: string; execution?: string; executionId?: string; type?: string[]; after?: string; cursor?: string; view?: "full" | "outline" }; body: unknown; answer: unknown };
+  "/api/v1/triggers": { query: { workflow?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: TriggerList };
+  "/api/v1/workflows/{name}/triggers": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TriggerList };
+  "/api/v1/workflows/{name}/triggers/{trigger}/causes": { query: { from?: string; to?: string; countOnly?: boolean; pageSize?: number; pageToken?: string }; body: unknown; answer: CauseList };
+  "/api/v1/executions/{executionId}/hooks": { query: {  }; body: unknown; answer: HookList };
+  "/api/v1/services": { query: { name?: string; type?: string; status?: ("HEALTHY" | "DEGRADED" | "UNHEALTHY" | "OFFLINE")[]; capability?: string[]; pageSize?: number; pageToken?: string }; body: unknown; answer: ServiceList };
+  "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
+  "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
+  "/api/v1/payloads/{digest}": { query: {  }; body: unknown; answer: unknown };
+  "/api/v1/auth/me": { query: {  }; body: unknown; answer: MeAnswer };
+  "/api/v1/roles": { query: {  }; body: unknown; answer: RoleList };
+  "/api/v1/companies": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: CompanyList };
+  "/api/v1/companies/{companyId}": { query: {  }; body: unknown; answer: CompanyValue };
+  "/api/v1/companies/{companyId}/organizations": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: OrganizationList };
+  "/api/v1/organizations/{organizationId}": { query: {  }; body: unknown; answer: OrganizationValue };
+  "/api/v1/organizations/{organizationId}/projects": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: ProjectList };
+  "/api/v1/projects/{projectId}": { query: {  }; body: unknown; answer: ProjectValue };
+  "/api/v1/members": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: MemberList };
+  "/api/v1/members/{userId}": { query: {  }; body: unknown; answer: MemberValue };
+  "/api/v1/companies/{companyId}/members": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: MemberList };
+  "/api/v1/companies/{companyId}/members/{userId}": { query: {  }; body: unknown; answer: MemberValue };
+  "/api/v1/organizations/{organizationId}/members": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: MemberList };
+  "/api/v1/organizations/{organizationId}/members/{userId}": { query: {  }; body: unknown; answer: MemberValue };
+  "/api/v1/projects/{projectId}/members": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: MemberList };
+  "/api/v1/projects/{projectId}/members/{userId}": { query: {  }; body: unknown; answer: MemberValue };
+  "/api/v1/invitations": { query: {  }; body: unknown; answer: InvitationList };
+  "/api/v1/companies/{companyId}/invitations": { query: {  }; body: unknown; answer: InvitationList };
+  "/api/v1/organizations/{organizationId}/invitations": { query: {  }; body: unknown; answer: InvitationList };
+  "/api/v1/projects/{projectId}/invitations": { query: {  }; body: unknown; answer: InvitationList };
+  "/api/v1/invitations/{invitationId}": { query: {  }; body: unknown; answer: InvitationValue };
+  "/api/v1/companies/{companyId}/users": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: UserList };
+  "/api/v1/projects/{projectId}/api-keys": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: ApiKeyList };
+  "/api/v1/api-keys/{keyId}": { query: {  }; body: unknown; answer: ApiKeyValue };
+  "/api/v1/projects/{projectId}/files": { query: { prefix?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: FileList };
+  "/api/v1/projects/{projectId}/files/{path}": { query: { version?: number }; body: unknown; answer: unknown };
+  "/api/v1/projects/{projectId}/quotas": { query: {  }; body: unknown; answer: ProjectQuota };
+  "/api/v1/projects/{projectId}/usage": { query: { hours?: number }; body: unknown; answer: flowmesh_gateway_bodies_quota_bodies_UsageList };
+  "/api/v1/projects/{projectId}/secrets": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: SecretList };
+  "/api/v1/audit": { query: { companyId?: string; actor?: string; method?: string; target?: string; from?: string; until?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: AuditEntryList };
+  "/api/v1/audit:verify": { query: { companyId?: string }; body: unknown; answer: AuditVerification };
+  "/api/v1/audit:export": { query: { companyId?: string }; body: unknown; answer: unknown };
+  "/api/v1/projects/{projectId}/workflows": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowList };
+  "/api/v1/projects/{projectId}/workflows/{name}": { query: { version?: number | string }; body: unknown; answer: WorkflowAnswer };
+  "/api/v1/projects/{projectId}/workflows/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: VersionList };
+  "/api/v1/projects/{projectId}/workflows/{name}/versions/{version}": { query: {  }; body: unknown; answer: WorkflowAnswer };
+  "/api/v1/projects/{projectId}/workflows/{name}/triggers": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TriggerList };
+  "/api/v1/projects/{projectId}/executions": { query: { filter?: string; orderBy?: string; workflow?: string; workflowId?: string; status?: ("pending" | "running" | "paused" | "completed" | "failed" | "canceled")[]; startedAfter?: string; startedBefore?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: ExecutionList };
+  "/api/v1/projects/{projectId}/executions/{executionId}": { query: {  }; body: unknown; answer: ExecutionAnswer };
+  "/api/v1/projects/{projectId}/executions/{executionId}/results": { query: { view?: "tasks" | "steps" | "context" | "nodes" }; body: unknown; answer: Results };
+  "/api/v1/projects/{projectId}/executions/{executionId}/history": { query: { after?: number; pageSize?: number; view?: "full" | "outline" }; body: unknown; answer: History };
+  "/api/v1/projects/{projectId}/executions/{executionId}/state": { query: { at?: number | string }; body: unknown; answer: StateAnswer | StateAt };
+  "/api/v1/projects/{projectId}/executions/{executionId}/nodes": { query: { inputs?: boolean }; body: unknown; answer: NodeRecords };
+  "/api/v1/projects/{projectId}/executions/{executionId}/nodes/{node}": { query: {  }; body: unknown; answer: NodeExecution };
+  "/api/v1/projects/{projectId}/executions:count": { query: { filter?: string; groupBy?: string[] }; body: unknown; answer: CountAnswer };
+  "/api/v1/projects/{projectId}/executions/{executionId}/trace": { query: {  }; body: unknown; answer: Trace };
+  "/api/v1/projects/{projectId}/executions/{executionId}/events": { query: { after?: number; type?: string[]; view?: "full" | "outline" }; body: unknown; answer: unknown };
+  "/api/v1/projects/{projectId}/workflows/{name}/deployment": { query: {  }; body: unknown; answer: DeploymentValue };
+  "/api/v1/dashboard": { query: { hours?: number }; body: unknown; answer: DashboardAnswer };
+  "/api/v1/projects/{projectId}/dashboard": { query: { hours?: number }; body: unknown; answer: DashboardAnswer };
+  "/api/v1/console/session": { query: {  }; body: unknown; answer: flowmesh_gateway_routes_console_SessionAnswer };
+}
+
+export interface Writes {
+  "POST /api/v1/workflows/{name}/execute": { query: {  }; body: ExecuteRequest; answer: RunAnswer | Started };
+  "POST /api/v1/workflows/{name}/start": { query: {  }; body: StartRequest; answer: Started };
+  "POST /api/v1/workflows": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "POST /api/v1/workflows:validate": { query: { lint?: boolean; strict?: boolean }; body: unknown; answer: Validation };
+  "PUT /api/v1/workflows/{name}": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "DELETE /api/v1/workflows/{name}": { query: { reason?: string }; body: unknown; answer: unknown };
+  "POST /api/v1/tasks": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "PUT /api/v1/tasks/{name}": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "DELETE /api/v1/tasks/{name}": { query: { reason?: string }; body: unknown; answer: unknown };
+  "DELETE /api/v1/tasks/{name}/versions/{version}": { query: { reason?: string }; body: unknown; answer: unknown };
+  "DELETE /api/v1/templates/{name}": { query: { reason?: string }; body: unknown; answer: unknown };
+  "POST /api/v1/templates/{name}:instantiate": { query: {  }; body: InstantiateRequest; answer: InstantiatedAnswer };
+  "PUT /api/v1/workflows/{name}/labels/{label}": { query: {  }; body: LabelRequest; answer: LabelValue };
+  "DELETE /api/v1/workflows/{name}/labels/{label}": { query: { reason?: string }; body: unknown; answer: unknown };
+  "POST /api/v1/workflows/{name}/labels/{label}:rollback": { query: {  }; body: ReasonRequest; answer: LabelValue };
+  "POST /api/v1/workflows/{name}/compatibility": { query: { from?: number | string }; body: Record<string, unknown>; answer: CompatibilityAnswer };
+  "POST /api/v1/admission:review": { query: {  }; body: AdmissionReview; answer: AdmissionAnswer };
+  "POST /api/v1/workflows:dryRun": { query: {  }; body: DryRunSourceRequest; answer: Report };
+  "POST /api/v1/workflows/{name}:dryRun": { query: {  }; body: DryRunRequest; answer: Report };
+  "DELETE /api/v1/executions/{executionId}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/executions/{executionId}:cancel": { query: {  }; body: EndRequest; answer: Stopped };
+  "POST /api/v1/executions/{executionId}:terminate": { query: {  }; body: EndRequest; answer: Stopped };
+  "POST /api/v1/executions/{executionId}:pause": { query: {  }; body: StopRequest; answer: Stopped };
+  "POST /api/v1/executions/{executionId}:resume": { query: {  }; body: StopRequest; answer: Stopped };
+  "POST /api/v1/executions/{executionId}:signal": { query: {  }; body: SignalRequest; answer: Signaled };
+  "POST /api/v1/signals": { query: {  }; body: KeyedSignalRequest; answer: KeyedSignaled };
+  "POST /api/v1/executions/{executionId}/nodes/{node}:retry": { query: {  }; body: SteerRequest; answer: Steered };
+  "POST /api/v1/executions/{executionId}/nodes/{node}:skip": { query: {  }; body: SteerRequest; answer: Steered };
+  "POST /api/v1/executions/{executionId}/nodes/{node}:complete": { query: {  }; body: SteerRequest; answer: Steered };
+  "POST /api/v1/executions/{executionId}/nodes/{node}:override": { query: {  }; body: SteerRequest; answer: Steered };
+  "POST /api/v1/executions/{executionId}/nodes/{node}:continue": { query: {  }; body: SteerRequest; answer: Steered };
+  "POST /api/v1/executions/{executionId}/nodes/{node}:fail": { query: {  }; body: SteerRequest; answer: Steered };
+  "POST /api/v1/executions/{executionId}/nodes/{node}:decide": { query: {  }; body: DecisionRequest; answer: Decided };
+  "PUT /api/v1/executions/{executionId}/variables/{variable}": { query: {  }; body: VariableRequest; answer: Steered };
+  "PUT /api/v1/executions/{executionId}/breakpoints": { query: {  }; body: BreakpointsRequest; answer: Steered };
+  "POST /api/v1/executions/{executionId}:rerun": { query: {  }; body: RerunRequest; answer: Rerun };
+  "POST /api/v1/executions/{executionId}:replay": { query: {  }; body: RerunRequest; answer: Rerun };
+  "POST /api/v1/executions/{executionId}/nodes/{node}:link": { query: {  }; body: LinkRequest; answer: ApprovalLink };
+  "POST /api/v1/link-keys:rotate": { query: {  }; body: RotateRequest; answer: LinkKeyRotated };
+  "POST /api/v1/executions/{executionId}:attributes": { query: {  }; body: AttributesRequest; answer: Signaled };
+  "POST /api/v1/bulk": { query: {  }; body: BulkRequest; answer: BulkAnswer | PreviewAnswer };
+  "POST /api/v1/bulk/{bulkId}:cancel": { query: {  }; body: unknown; answer: BulkAnswer };
+  "PUT /api/v1/retention": { query: {  }; body: RetentionRequest; answer: RetentionAnswer };
+  "POST /api/v1/executions/{executionId}:erase": { query: {  }; body: StopRequest; answer: unknown };
+  "PUT /api/v1/limits": { query: {  }; body: LimitRequest; answer: LimitAnswer };
+  "DELETE /api/v1/limits": { query: { kind: "namespace" | "workflow" | "task_type" | "node" | "upstream" | "queue"; subject?: string; reason?: string }; body: unknown; answer: LimitDeleted };
+  "POST /api/v1/dispatch/stop": { query: {  }; body: DispatchRequest; answer: LimitAnswer };
+  "POST /api/v1/dispatch/start": { query: {  }; body: DispatchRequest; answer: LimitAnswer };
+  "POST /api/v1/events": { query: {  }; body: PublishRequest; answer: PublishedValue };
+  "POST /api/v1/workflows/{name}/triggers/{trigger}:pause": { query: {  }; body: unknown; answer: TriggerValue };
+  "POST /api/v1/workflows/{name}/triggers/{trigger}:resume": { query: {  }; body: unknown; answer: TriggerValue };
+  "POST /api/v1/workflows/{name}/triggers/{trigger}:fire": { query: {  }; body: FireRequest; answer: FiredValue };
+  "POST /api/v1/hooks/{namespace}/{hook}": { query: {  }; body: unknown; answer: ReceivedValue };
+  "POST /api/v1/hooks/t/{token}": { query: {  }; body: unknown; answer: ReceivedValue };
+  "PUT /api/v1/payloads": { query: {  }; body: unknown; answer: StoredPayload };
+  "POST /api/v1/auth/register": { query: {  }; body: RegisterRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
+  "POST /api/v1/auth/bootstrap": { query: {  }; body: BootstrapRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
+  "POST /api/v1/auth/login": { query: {  }; body: LoginRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
+  "POST /api/v1/auth/refresh": { query: {  }; body: RefreshRequest; answer: TokensValue };
+  "POST /api/v1/auth/logout": { query: {  }; body: LogoutRequest; answer: unknown };
+  "POST /api/v1/auth/password": { query: {  }; body: PasswordRequest; answer: unknown };
+  "POST /api/v1/companies": { query: {  }; body: CreateRequest; answer: CompanyValue };
+  "PATCH /api/v1/companies/{companyId}": { query: {  }; body: UpdateRequest; answer: CompanyValue };
+  "DELETE /api/v1/companies/{companyId}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/companies/{companyId}/organizations": { query: {  }; body: CreateRequest; answer: OrganizationValue };
+  "PATCH /api/v1/organizations/{organizationId}": { query: {  }; body: UpdateRequest; answer: OrganizationValue };
+  "DELETE /api/v1/organizations/{organizationId}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/organizations/{organizationId}/projects": { query: {  }; body: CreateProjectRequest; answer: ProjectValue };
+  "PATCH /api/v1/projects/{projectId}": { query: {  }; body: UpdateRequest; answer: ProjectValue };
+  "DELETE /api/v1/projects/{projectId}": { query: {  }; body: unknown; answer: unknown };
+  "PUT /api/v1/members/{userId}": { query: {  }; body: RoleRequest; answer: unknown };
+  "DELETE /api/v1/members/{userId}": { query: {  }; body: unknown; answer: unknown };
+  "PUT /api/v1/companies/{companyId}/members/{userId}": { query: {  }; body: RoleRequest; answer: unknown };
+  "DELETE /api/v1/companies/{companyId}/members/{userId}": { query: {  }; body: unknown; answer: unknown };
+  "PUT /api/v1/organizations/{organizationId}/members/{userId}": { query: {  }; body: RoleRequest; answer: unknown };
+  "DELETE /api/v1/organizations/{organizationId}/members/{userId}": { query: {  }; body: unknown; answer: unknown };
+  "PUT /api/v1/projects/{projectId}/members/{userId}": { query: {  }; body: RoleRequest; answer: unknown };
+  "DELETE /api/v1/projects/{projectId}/members/{userId}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/invitations": { query: {  }; body: InviteRequest; answer: CreatedInvitation };
+  "POST /api/v1/companies/{companyId}/invitations": { query: {  }; body: InviteRequest; answer: CreatedInvitation };
+  "POST /api/v1/organizations/{organizationId}/invitations": { query: {  }; body: InviteRequest; answer: CreatedInvitation };
+  "POST /api/v1/projects/{projectId}/invitations": { query: {  }; body: InviteRequest; answer: CreatedInvitation };
+  "DELETE /api/v1/invitations/{invitationId}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/users/{userId}:disable": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/users/{userId}:enable": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/projects/{projectId}/api-keys": { query: {  }; body: CreateApiKeyRequest; answer: CreatedApiKey };
+  "PATCH /api/v1/api-keys/{keyId}": { query: {  }; body: UpdateApiKeyRequest; answer: ApiKeyValue };
+  "DELETE /api/v1/api-keys/{keyId}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/api-keys/{keyId}:rotate": { query: {  }; body: RotateApiKeyRequest; answer: CreatedApiKey };
+  "PUT /api/v1/projects/{projectId}/files/{path}": { query: {  }; body: unknown; answer: FileValue };
+  "DELETE /api/v1/projects/{projectId}/files/{path}": { query: {  }; body: unknown; answer: unknown };
+  "PUT /api/v1/projects/{projectId}/quotas": { query: {  }; body: QuotaRequest; answer: QuotaValue };
+  "PUT /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: SecretRequest; answer: SecretValue };
+  "DELETE /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/projects/{projectId}/workflows": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "POST /api/v1/projects/{projectId}/workflows:validate": { query: { lint?: boolean; strict?: boolean }; body: unknown; answer: Validation };
+  "PUT /api/v1/projects/{projectId}/workflows/{name}": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "DELETE /api/v1/projects/{projectId}/workflows/{name}": { query: { reason?: string }; body: unknown; answer: unknown };
+  "POST /api/v1/projects/{projectId}/workflows/{name}/execute": { query: {  }; body: ExecuteRequest; answer: RunAnswer | Started };
+  "POST /api/v1/projects/{projectId}/workflows/{name}/start": { query: {  }; body: StartRequest; answer: Started };
+  "POST /api/v1/projects/{projectId}/executions/{executionId}:cancel": { query: {  }; body: EndRequest; answer: Stopped };
+  "POST /api/v1/projects/{projectId}/executions/{executionId}:terminate": { query: {  }; body: EndRequest; answer: Stopped };
+  "POST /api/v1/projects/{projectId}/executions/{executionId}:pause": { query: {  }; body: StopRequest; answer: Stopped };
+  "POST /api/v1/projects/{projectId}/executions/{executionId}:resume": { query: {  }; body: StopRequest; answer: Stopped };
+  "POST /api/v1/projects/{projectId}/executions/{executionId}:signal": { query: {  }; body: SignalRequest; answer: Signaled };
+  "POST /api/v1/projects/{projectId}/executions/{executionId}:rerun": { query: {  }; body: RerunRequest; answer: Rerun };
+  "POST /api/v1/projects/{projectId}/workflows/{name}:deploy": { query: {  }; body: LabelRequest; answer: DeploymentValue };
+  "POST /api/v1/projects/{projectId}/workflows/{name}:stop": { query: {  }; body: ReasonRequest; answer: DeploymentValue };
+  "POST /api/v1/projects/{projectId}/workflows/{name}:rollback": { query: {  }; body: ReasonRequest; answer: DeploymentValue };
+}

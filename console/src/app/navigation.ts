@@ -1,0 +1,16 @@
+/** Entries of the rail; `G` and the key lead there. */
+
+import { House, type LucideIcon, Rows3, Settings } from "lucide-react";
+
+export interface Destination {
+  to: "/" | "/executions" | "/settings";
+  label: string;
+  key: string;
+  icon: LucideIcon;
+}
+
+export const DESTINATIONS: readonly Destination[] = [
+  { to: "/", label: "Home", key: "h", icon: House },
+  { to: "/executions", label: "Executions", key: "e", icon: Rows3 },
+  { to: "/settings", label: "Settings", key: "s", icon: Settings },
+];

@@ -1,0 +1,36 @@
+import { type ReactNode, useEffect } from "react";
+import styles from "./pageHeader.module.css";
+
+interface Props {
+  title: string;
+  /** Links to the pages above this one. */
+  crumbs?: ReactNode;
+  beside?: ReactNode;
+  actions?: ReactNode;
+  children?: ReactNode;
+}
+
+/** The head of a page: its one `h1`, which is the title of the document too. */
+export function PageHeader({ title, crumbs, beside, actions, children }: Props) {
+  useEffect(() => {
+    document.title = `${title} · Flowmesh`;
+  }, [title]);
+  return (
+    <header className={styles.header}>
+      <div className={styles.row}>
+        {crumbs && (
+          <nav aria-label="Breadcrumbs" className={styles.crumbs}>
+            {crumbs}
+            <span aria-hidden>/</span>
+          </nav>
+        )}
+        <h1 className="truncate" title={title}>
+          <bdi>{title}</bdi>
+        </h1>
+        {beside}
+        <div className={styles.actions}>{actions}</div>
+      </div>
+      {children}
+    </header>
+  );
+}

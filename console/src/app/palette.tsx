@@ -1,0 +1,132 @@
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { Command } from "cmdk";
+import { useEffect, useRef, useState } from "react";
+import { read } from "@/api/client";
+import { Keys } from "@/design/primitives";
+import { StatusMark } from "@/design/status";
+import { quoted } from "@/model/filter";
+import { useCommands } from "./commands";
+import { DESTINATIONS } from "./navigation";
+import styles from "./palette.module.css";
+import { prefer } from "./preferences";
+
+const FOUND_MAX = 6;
+const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{2,127}$/;
+
+/** Go to a page or an execution, or act on what is shown. */
+export default function Palette({ close }: { close: () => void }) {
+  const [typed, setTyped] = useState("");
+  const dialog = useRef<HTMLDialogElement>(null);
+  const navigate = useNavigate();
+  const { commands } = useCommands();
+  const found = useExecutions(typed.trim());
+  useEffect(() => dialog.current?.showModal(), []);
+  const run = (act: () => void) => () => {
+    close();
+    act();
+  };
+  return (
+    <dialog ref={dialog} className={styles.palette} aria-label="Search or act" onClose={close}>
+      <Command label="Search or act" loop>
+        <Command.Input
+          autoFocus
+          value={typed}
+          onValueChange={setTyped}
+          placeholder="Type a command, a page, or the id of an execution"
+          className={styles.input}
+        />
+        <Command.List className={styles.list}>
+          <Command.Empty className={styles.none}>Nothing matches “{typed}”.</Command.Empty>
+          {commands.length > 0 && (
+            <Command.Group heading="This page">
+              {commands.map((each) => (
+                <Command.Item
+                  key={each.id}
+                  value={each.label}
+                  disabled={!!each.refused}
+                  onSelect={run(each.run)}
+                >
+                  {each.label}
+                  {each.refused && <small>{each.refused}</small>}
+                  {each.keys && <Keys keys={each.keys} />}
+                </Command.Item>
+              ))}
+            </Command.Group>
+          )}
+          {found.length > 0 && (
+            <Command.Group heading="Executions">
+              {found.map((each) => (
+                <Command.Item
+                  key={each.executionId}
+                  value={`${each.executionId} ${each.workflow}`}
+                  onSelect={run(
+                    () =>
+                      void navigate({
+                        to: "/executions/$executionId",
+                        params: { executionId: each.executionId },
+                      }),
+                  )}
+                >
+                  <StatusMark status={each.status} named />
+                  <code>{each.executionId}</code>
+                  <small>{each.workflow}</small>
+                </Command.Item>
+              ))}
+            </Command.Group>
+          )}
+          <Command.Group heading="Go to">
+            {DESTINATIONS.map(({ to, label, key, icon: Icon }) => (
+              <Command.Item
+                key={to}
+                value={`Go to ${label}`}
+                onSelect={run(() => void navigate({ to }))}
+              >
+                <Icon size={14} aria-hidden />
+                {label}
+                <Keys keys={`G ${key.toUpperCase()}`} />
+              </Command.Item>
+            ))}
+          </Command.Group>
+          <Command.Group heading="Appearance">
+            {(["system", "light", "dark"] as const).map((theme) => (
+              <Command.Item
+                key={theme}
+                value={`Theme ${theme}`}
+                onSelect={run(() => prefer({ theme }))}
+              >
+                Theme: {theme}
+              </Command.Item>
+            ))}
+            {(["normal", "compact"] as const).map((density) => (
+              <Command.Item
+                key={density}
+                value={`Density ${density}`}
+                onSelect={run(() => prefer({ density }))}
+              >
+                Density: {density}
+              </Command.Item>
+            ))}
+          </Command.Group>
+        </Command.List>
+      </Command>
+    </dialog>
+  );
+}
+
+function useExecutions(typed: string) {
+  const search = ID.test(typed);
+  const { data } = useQuery({
+    queryKey: ["palette", typed],
+    enabled: search,
+    queryFn: ({ signal }) =>
+      read("/api/v1/executions", {
+        query: {
+          filter: `id ^= ${quoted(typed)} OR workflow ^= ${quoted(typed)}`,
+          pageSize: FOUND_MAX,
+        },
+        signal,
+      }),
+  });
+  return (search && data?.executions) || [];
+}

@@ -1,0 +1,108 @@
+/** The pages by path. A page is a folder below `features/`, loaded when it is first shown. */
+
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+} from "@tanstack/react-router";
+import { Crashed, NotFoundPage } from "./errors";
+import { Shell } from "./shell";
+
+export interface ListSearch {
+  /** A filter in the grammar of docs/search.md. */
+  q?: string | undefined;
+  /** The bound of the start: `1h`, `24h`, `7d`, `30d` or `all`. */
+  range?: string | undefined;
+  /** The interval chosen in the histogram, as ISO times. */
+  from?: string | undefined;
+  to?: string | undefined;
+  order?: string | undefined;
+  columns?: string | undefined;
+}
+
+export interface ExecutionSearch {
+  tab?: string | undefined;
+  /** The selected node. */
+  node?: string | undefined;
+  /** The moment as a sequence of the history; none is now. */
+  at?: number | undefined;
+}
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: NotFoundPage,
+  errorComponent: Crashed,
+});
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  component: lazyRouteComponent(() => import("@/features/home/page"), "HomePage"),
+});
+
+export const executionsRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/executions",
+  validateSearch: (search: Record<string, unknown>): ListSearch => ({
+    q: text(search.q),
+    range: text(search.range),
+    from: text(search.from),
+    to: text(search.to),
+    order: text(search.order),
+    columns: text(search.columns),
+  }),
+  component: lazyRouteComponent(() => import("@/features/executions/page"), "ExecutionsPage"),
+});
+
+export const executionRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/executions/$executionId",
+  validateSearch: (search: Record<string, unknown>): ExecutionSearch => ({
+    tab: text(search.tab),
+    node: text(search.node),
+    at: whole(search.at),
+  }),
+  component: lazyRouteComponent(() => import("@/features/execution/page"), "ExecutionPage"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("@/features/settings/page"), "SettingsPage"),
+});
+
+export const loginRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (search: Record<string, unknown>): { next?: string | undefined } => ({
+    next: text(search.next),
+  }),
+  component: lazyRouteComponent(() => import("@/features/login/page"), "LoginPage"),
+});
+
+/** Pages are served below `/console` and at plain paths; links stay where the reader is. */
+const basepath = location.pathname.startsWith("/console") ? "/console" : "/";
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, executionsRoute, executionRoute, settings, loginRoute]),
+  basepath,
+  defaultPreload: "intent",
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+function text(value: unknown): string | undefined {
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" && value ? value : undefined;
+}
+
+function whole(value: unknown): number | undefined {
+  const number = Number(value);
+  return Number.isInteger(number) && number > 0 ? number : undefined;
+}

@@ -1,0 +1,41 @@
+import { TriangleAlert } from "lucide-react";
+import { asProblem } from "@/api/problems";
+import { Button } from "./primitives";
+import styles from "./problem.module.css";
+
+interface Props {
+  error: unknown;
+  retry?: (() => void) | undefined;
+  title?: string;
+}
+
+/** An error: what happened, the reason with its page, and a way on. */
+export function Problem({ error, retry, title = "This could not be loaded" }: Props) {
+  const problem = asProblem(error);
+  return (
+    <div className={styles.problem} role="alert">
+      <TriangleAlert size={16} aria-hidden />
+      <div>
+        <p className={styles.title}>{title}</p>
+        <p>{problem.message}</p>
+        {problem.details.length > 0 && (
+          <ul className={styles.details}>
+            {problem.details.map((detail) => (
+              <li key={`${detail.field} ${detail.description}`}>
+                <code>{detail.field}</code> {detail.description}
+              </li>
+            ))}
+          </ul>
+        )}
+        <p className={styles.foot}>
+          <code>{problem.reason}</code>
+          {retry && (
+            <Button small onClick={retry}>
+              Try again
+            </Button>
+          )}
+        </p>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,61 @@
+/** The cause of the state of an execution in one sentence, with the next action. */
+
+import { type Family, lookOf } from "@/model/status";
+import type { ExecutionData } from "./data";
+
+export interface Cause {
+  family: Family;
+  task: string | undefined;
+  sentence: string;
+  remedy: string;
+  until: string | undefined;
+  /** Further causes besides this one. */
+  others: number;
+}
+
+/** Causes that need a person come first, then those that may never end, then all others. */
+const URGENT = [
+  "ON_HOLD",
+  "UNDO_FAILED",
+  "APPROVAL",
+  "BREAKPOINT",
+  "NO_WORKER",
+  "PARTITION_UNOWNED",
+  "PERMISSION_DENIED",
+  "PAUSED",
+  "GOES_ROUND",
+  "RETRY_BACKOFF",
+  "LIMIT",
+  "SIGNAL",
+];
+const ATTENTION = new Set(URGENT.slice(0, 10));
+
+export function causeOf(data: ExecutionData): Cause | undefined {
+  if (data.at !== undefined) return undefined;
+  const { execution, explanation } = data;
+  if (execution?.error && data.status === "failed") {
+    return {
+      family: "failed",
+      task: execution.error.taskId,
+      sentence: `failed with ${execution.error.class}: ${execution.error.message}`,
+      remedy: "rerun from the failed task, after the cause is mended",
+      until: undefined,
+      others: 0,
+    };
+  }
+  const findings = (explanation?.findings ?? []).filter((each) => each.cause !== "ENDED");
+  if (!explanation || explanation.status !== execution?.status || findings.length === 0) {
+    return undefined;
+  }
+  const rank = (cause: string) => (URGENT.indexOf(cause) + 1 || URGENT.length + 1) - 1;
+  const [first] = [...findings].sort((left, right) => rank(left.cause) - rank(right.cause));
+  if (!first) return undefined;
+  return {
+    family: ATTENTION.has(first.cause) ? "attention" : lookOf(data.status).family,
+    task: first.taskId,
+    sentence: first.text,
+    remedy: first.remedy,
+    until: first.until,
+    others: findings.length - 1,
+  };
+}

@@ -1,0 +1,124 @@
+import { Link } from "@tanstack/react-router";
+import { ArrowRight } from "lucide-react";
+import { PageHeader } from "@/app/pageHeader";
+import { CopyButton, Elapsed, Time } from "@/design/primitives";
+import { Status } from "@/design/status";
+import { count } from "@/model/durations";
+import { isOpen } from "@/model/status";
+import { Actions } from "./actions";
+import { type Cause, causeOf } from "./cause";
+import { useExecution } from "./data";
+import styles from "./header.module.css";
+
+/** Status, the cause in a sentence with the next action, and the facts of the execution. */
+export function Header() {
+  const data = useExecution();
+  const { execution, executionId, status } = data;
+  const cause = causeOf(data);
+  return (
+    <PageHeader
+      title={execution?.workflowName ?? executionId}
+      crumbs={<Link to="/executions">Executions</Link>}
+      beside={
+        <>
+          <Status status={status} badge />
+          <span className={styles.id}>
+            <code className="truncate">{executionId}</code>
+            <CopyButton text={executionId} label="Copy the id" />
+          </span>
+        </>
+      }
+      actions={<Actions />}
+    >
+      {cause && <CauseLine cause={cause} />}
+      <dl className={styles.facts}>
+        <Fact label="Started">
+          <Time at={execution?.startedAt} />
+        </Fact>
+        <Fact label={isOpen(status) ? "Running for" : "Duration"}>
+          <Elapsed from={execution?.startedAt} to={execution?.endedAt} />
+        </Fact>
+        <Fact label="Workflow">
+          <code>
+            {execution?.workflow} v{execution?.version}
+          </code>
+        </Fact>
+        <Fact label="Events">
+          <span className="numbers">{count(data.history.lastSequence)}</span>
+        </Fact>
+        <Relations />
+      </dl>
+    </PageHeader>
+  );
+}
+
+function CauseLine({ cause }: { cause: Cause }) {
+  const { select } = useExecution();
+  const { task } = cause;
+  return (
+    <p className={styles.cause} data-family={cause.family} data-testid="cause">
+      <span>
+        {task && (
+          <button type="button" className={styles.task} onClick={() => select(task)}>
+            {task}
+          </button>
+        )}{" "}
+        {cause.sentence}
+        {cause.until && (
+          <>
+            , until <Time at={cause.until} />
+          </>
+        )}
+        {cause.others > 0 && <span className="muted"> (and {cause.others} more)</span>}
+      </span>
+      {cause.remedy && (
+        <span className={styles.remedy}>
+          <ArrowRight size={13} aria-hidden />
+          <Remedy text={cause.remedy} />
+        </span>
+      )}
+    </p>
+  );
+}
+
+/** The remedy as the server says it; commands in it are code. */
+function Remedy({ text }: { text: string }) {
+  return (
+    <span>
+      {text.split("`").map((part, index) =>
+        // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one text
+        index % 2 === 1 ? <code key={index}>{part}</code> : <span key={index}>{part}</span>,
+      )}
+    </span>
+  );
+}
+
+function Relations() {
+  const { execution } = useExecution();
+  if (!execution) return null;
+  const links = [
+    ["Parent", execution.parent?.executionId],
+    ["Rerun of", execution.origin?.executionId],
+    ["Continued from", execution.continuedFrom],
+    ["Continued as", execution.continuedAs],
+  ] as const;
+  return links.map(
+    ([label, id]) =>
+      id && (
+        <Fact key={label} label={label}>
+          <Link to="/executions/$executionId" params={{ executionId: id }} className="mono">
+            {id}
+          </Link>
+        </Fact>
+      ),
+  );
+}
+
+function Fact({ label, children }: { label: string; children: React.ReactNode }) {
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}

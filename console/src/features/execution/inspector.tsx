@@ -1,0 +1,265 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { X } from "lucide-react";
+import { useState } from "react";
+import { read } from "@/api/client";
+import { usePreference } from "@/app/preferences";
+import { Button, CopyButton, Fold, IconButton } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { Splitter, useWidth } from "@/design/splitter";
+import { Status, StatusMark } from "@/design/status";
+import { clockTime, duration } from "@/model/durations";
+import { dependencies, successors } from "@/model/graph";
+import { isOpen } from "@/model/status";
+import { ValueTree } from "@/values/valueTree";
+import { ActionDialog } from "./actionDialog";
+import { type Action, nodeActions } from "./actionTable";
+import { useExecution } from "./data";
+import styles from "./inspector.module.css";
+
+/** All that is known of one node: why it waits, its error, attempts, values and actions. */
+export function Inspector({ node, close }: { node: string; close: () => void }) {
+  const data = useExecution();
+  const { execution, executionId, graph, statusOf, at } = data;
+  const [width, setWidth] = useWidth("inspector", 380);
+  const task = execution?.tasks[node];
+  const found = graph?.nodes[graph.index.get(node) ?? -1];
+  const status = statusOf(node);
+  return (
+    <aside className={styles.inspector} style={{ width }} aria-label={`Task ${node}`}>
+      <Splitter width={width} setWidth={setWidth} label="Width of the inspector" />
+      <header className={styles.head}>
+        <div className="truncate">
+          <h2 className="truncate" title={node}>
+            <bdi>{task?.name ?? found?.name ?? node}</bdi>
+          </h2>
+          <code className="muted">{task?.type ?? found?.type ?? ""}</code>
+        </div>
+        <CopyButton text={node} label="Copy the id of the task" />
+        <IconButton label="Close" onClick={close}>
+          <X size={15} />
+        </IconButton>
+      </header>
+      <div className={styles.body}>
+        <div className={styles.status}>
+          <Status status={status} badge />
+          {task?.workerId && (
+            <span className="muted truncate" title={task.workerId}>
+              at {task.workerId}
+            </span>
+          )}
+        </div>
+        {at === undefined && execution && <NodeActions node={node} />}
+        <Why node={node} />
+        <Failure node={node} />
+        {task?.childExecutionId && (
+          <p>
+            Child:{" "}
+            <Link
+              to="/executions/$executionId"
+              params={{ executionId: task.childExecutionId }}
+              className="mono"
+            >
+              {task.childExecutionId}
+            </Link>
+          </p>
+        )}
+        <Attempts node={node} />
+        <Values executionId={executionId} node={node} />
+        <Neighbours node={node} />
+      </div>
+    </aside>
+  );
+}
+
+function NodeActions({ node }: { node: string }) {
+  const { execution, executionId, status, statusOf } = useExecution();
+  const [chosen, setChosen] = useState<Action>();
+  if (!execution) return null;
+  const actions = nodeActions({ execution, status }, statusOf(node), execution.tasks[node]);
+  const possible = actions.filter((action) => !action.refused);
+  if (possible.length === 0) return null;
+  return (
+    <div className={styles.actions}>
+      {possible.map((action) => (
+        <Button
+          key={action.id}
+          small
+          kind={action.danger ? "danger" : "plain"}
+          title={action.consequence}
+          onClick={() => setChosen(action)}
+        >
+          {action.label}
+        </Button>
+      ))}
+      {chosen && (
+        <ActionDialog
+          action={chosen}
+          executionId={executionId}
+          node={node}
+          close={() => setChosen(undefined)}
+          asked={() => undefined}
+        />
+      )}
+    </div>
+  );
+}
+
+/** The causes for which the task waits, asked for this task alone. */
+function Why({ node }: { node: string }) {
+  const { executionId, execution, at, select } = useExecution();
+  const { data } = useQuery({
+    queryKey: ["execution", executionId, "explain", node],
+    queryFn: ({ signal }) =>
+      read("/api/v1/executions/{executionId}/explain", {
+        path: { executionId },
+        query: { task: node },
+        signal,
+      }),
+    enabled: at === undefined && !!execution && isOpen(execution.status),
+  });
+  const findings = data?.findings.filter((each) => each.cause !== "NODE_ENDED") ?? [];
+  if (findings.length === 0) return null;
+  return (
+    <section>
+      <h3>Why</h3>
+      <ul className={styles.findings}>
+        {findings.map((finding) => (
+          <li key={`${finding.cause} ${finding.taskId ?? ""}`}>
+            {finding.taskId && finding.taskId !== node && (
+              <button type="button" onClick={() => select(finding.taskId)}>
+                {finding.taskId}
+              </button>
+            )}{" "}
+            {finding.text}
+            <small>{finding.remedy.replaceAll("`", "")}</small>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Failure({ node }: { node: string }) {
+  const { history, at } = useExecution();
+  const error = history.nodes.get(node)?.error;
+  if (!error || (at !== undefined && error.sequence > at)) return null;
+  return (
+    <section className={styles.error}>
+      <h3>{error.class}</h3>
+      <p>
+        <bdi>{error.message}</bdi>
+      </p>
+    </section>
+  );
+}
+
+interface Attempt {
+  number: number;
+  from: number;
+  to: number | undefined;
+  status: string;
+}
+
+function Attempts({ node }: { node: string }) {
+  const { history, at } = useExecution();
+  const zone = usePreference("zone");
+  const attempts = new Map<number, Attempt>();
+  for (const change of history.nodes.get(node)?.changes ?? []) {
+    if (change.attempt === 0 || (at !== undefined && change.sequence > at)) continue;
+    const known = attempts.get(change.attempt);
+    const ended = !["queued", "running", "waiting", "asking"].includes(change.status);
+    attempts.set(change.attempt, {
+      number: change.attempt,
+      from: known?.from ?? change.at,
+      to: ended ? change.at : undefined,
+      status: change.status,
+    });
+  }
+  if (attempts.size === 0) return null;
+  return (
+    <section>
+      <h3>Attempts</h3>
+      <ol className={styles.attempts}>
+        {[...attempts.values()].map((attempt) => (
+          <li key={attempt.number}>
+            <StatusMark status={attempt.status} named />
+            <span className="numbers">#{attempt.number}</span>
+            <span className="numbers muted">{clockTime(attempt.from, zone, true)}</span>
+            <span className="numbers">
+              {attempt.to === undefined ? "" : duration(attempt.to - attempt.from)}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function Values({ executionId, node }: { executionId: string; node: string }) {
+  const { history, at } = useExecution();
+  const changes = history.nodes.get(node)?.changes ?? [];
+  const newest = changes.at(-1);
+  const begun = changes.length > 0 && newest?.status !== "skipped";
+  const { data, isError, error, refetch } = useQuery({
+    queryKey: ["execution", executionId, "node", node, newest?.sequence ?? 0],
+    queryFn: ({ signal }) =>
+      read("/api/v1/executions/{executionId}/nodes/{node}", {
+        path: { executionId, node },
+        signal,
+      }),
+    enabled: begun,
+    placeholderData: (before) => before,
+  });
+  const first = changes[0];
+  if (!begun || !first || (at !== undefined && first.sequence > at)) return null;
+  if (isError) return <Problem error={error} retry={() => void refetch()} />;
+  const ended = at === undefined || (newest !== undefined && newest.sequence <= at);
+  return (
+    <>
+      {data?.input !== undefined && (
+        <Fold title="Input" open>
+          <ValueTree value={data.input} root={`tasks.${node}.input`} />
+        </Fold>
+      )}
+      {data?.output !== undefined && ended && (
+        <Fold title="Output" open>
+          <ValueTree value={data.output} root={`tasks.${node}.output`} />
+        </Fold>
+      )}
+    </>
+  );
+}
+
+function Neighbours({ node }: { node: string }) {
+  const { graph, select, statusOf } = useExecution();
+  const place = graph?.index.get(node);
+  if (!graph || place === undefined) return null;
+  const groups = [
+    ["Depends on", dependencies(graph, place)],
+    ["Then", successors(graph, place)],
+  ] as const;
+  return groups.map(
+    ([label, places]) =>
+      places.length > 0 && (
+        <section key={label}>
+          <h3>{label}</h3>
+          <ul className={styles.neighbours}>
+            {places.slice(0, 30).map((each) => {
+              const found = graph.nodes[each];
+              return (
+                found && (
+                  <li key={found.id}>
+                    <button type="button" onClick={() => select(found.id)}>
+                      <StatusMark status={statusOf(found.id)} named />
+                      <bdi className="truncate">{found.name}</bdi>
+                    </button>
+                  </li>
+                )
+              );
+            })}
+          </ul>
+        </section>
+      ),
+  );
+}

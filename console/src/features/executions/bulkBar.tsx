@@ -1,0 +1,268 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { newKey, read, write } from "@/api/client";
+import { asProblem } from "@/api/problems";
+import type { BulkAnswer, PreviewAnswer } from "@/api/schema";
+import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { count, plural } from "@/model/durations";
+import styles from "./bulkBar.module.css";
+import type { Row } from "./queries";
+import type { Selection } from "./table";
+
+interface Action {
+  id: string;
+  label: string;
+  consequence: string;
+  danger?: boolean;
+  extra?: { fromFailed?: boolean };
+}
+
+const ACTIONS: readonly Action[] = [
+  {
+    id: "pause",
+    label: "Pause",
+    consequence: "No new task of them starts until they are resumed.",
+  },
+  { id: "resume", label: "Resume", consequence: "Paused ones continue with all waiting tasks." },
+  {
+    id: "retry",
+    label: "Retry failed tasks",
+    consequence: "Failed tasks that may be retried are tried once more.",
+  },
+  {
+    id: "rerun",
+    label: "Rerun from failed",
+    consequence:
+      "A new execution is started for each ended one; results of completed tasks are reused.",
+    extra: { fromFailed: true },
+  },
+  {
+    id: "cancel",
+    label: "Cancel",
+    consequence: "They end as canceled, after their compensation.",
+    danger: true,
+  },
+  {
+    id: "terminate",
+    label: "Terminate",
+    consequence: "They end at once, without compensation.",
+    danger: true,
+  },
+];
+/** From this count on the number has to be typed. */
+const TYPED_FROM = 100;
+const IDS_MAX = 60;
+
+interface Props {
+  filter: string;
+  rows: readonly Row[];
+  selection: Selection;
+  select: (selection: Selection) => void;
+}
+
+/** Actions on the selected rows, or on all that match the filter. */
+export function BulkBar({ filter, rows, selection, select }: Props) {
+  const [action, setAction] = useState<Action>();
+  const [running, setRunning] = useState<BulkAnswer>();
+  const chosen = selection.ids.size;
+  const target = selection.all ? filter : idFilter(selection.ids);
+  if (!selection.all && chosen === 0) {
+    return running ? <Progress bulk={running} close={() => setRunning(undefined)} /> : null;
+  }
+  const tooMany = !selection.all && chosen > IDS_MAX;
+  return (
+    <div className={styles.bar} role="region" aria-label="Bulk actions">
+      <strong className="numbers">
+        {selection.all ? "All that match" : `${count(chosen)} selected`}
+      </strong>
+      {!selection.all && (
+        <Button small kind="quiet" onClick={() => select({ ids: new Set(), all: true })}>
+          Select all that match the filter
+        </Button>
+      )}
+      <span className={styles.actions}>
+        {ACTIONS.map((each) => (
+          <Button
+            key={each.id}
+            small
+            kind={each.danger ? "danger" : "plain"}
+            disabled={tooMany}
+            title={
+              tooMany ? `Select at most ${IDS_MAX} rows, or all that match the filter.` : undefined
+            }
+            onClick={() => setAction(each)}
+          >
+            {each.label}
+          </Button>
+        ))}
+        <Button small kind="quiet" onClick={() => select({ ids: new Set(), all: false })}>
+          Clear
+        </Button>
+      </span>
+      {action && (
+        <BulkDialog
+          action={action}
+          filter={target}
+          known={rows.filter((row) => selection.ids.has(row.executionId))}
+          close={() => setAction(undefined)}
+          started={(bulk) => {
+            setAction(undefined);
+            setRunning(bulk);
+            select({ ids: new Set(), all: false });
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function idFilter(ids: ReadonlySet<string>): string {
+  return `id IN (${[...ids].map((id) => `"${id}"`).join(", ")})`;
+}
+
+interface DialogProps {
+  action: Action;
+  filter: string;
+  known: readonly Row[];
+  close: () => void;
+  started: (bulk: BulkAnswer) => void;
+}
+
+function BulkDialog({ action, filter, known, close, started }: DialogProps) {
+  const [reason, setReason] = useState("");
+  const [typed, setTyped] = useState("");
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const [key] = useState(newKey);
+  const body = { filter, action: action.id, ...action.extra };
+  const preview = useQuery({
+    queryKey: ["bulk", "preview", body],
+    queryFn: () => write("POST /api/v1/bulk", { body: { ...body, preview: true } }),
+    gcTime: 0,
+  });
+  const found = preview.data as PreviewAnswer | undefined;
+  const confirmed = !found || found.count <= TYPED_FROM || typed.trim() === String(found.count);
+  const run = async () => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      started((await write("POST /api/v1/bulk", { body: { ...body, reason }, key })) as BulkAnswer);
+    } catch (raised) {
+      setError(asProblem(raised));
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={`${action.label}: preview`} open wide onClose={close}>
+      <p>{action.consequence} Executions that start later are left out.</p>
+      {preview.isPending && <p className={styles.count}>Counting…</p>}
+      {preview.isError && <Problem error={preview.error} retry={() => void preview.refetch()} />}
+      {found && (
+        <>
+          <p className={styles.count}>
+            <strong className="numbers">{plural(found.count, "execution")}</strong> match now
+            {found.count > found.executionIds.length && `; the first ${found.executionIds.length}:`}
+          </p>
+          <ul className={styles.first}>
+            {found.executionIds.map((id) => (
+              <li key={id}>
+                <code>{id}</code>
+                <bdi className="truncate">
+                  {known.find((row) => row.executionId === id)?.workflowName}
+                </bdi>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      <Field label="Reason" hint="Recorded in the history of each execution.">
+        {({ id, describedBy }) => (
+          <input
+            id={id}
+            aria-describedby={describedBy}
+            value={reason}
+            maxLength={1_024}
+            onChange={(event) => setReason(event.target.value)}
+          />
+        )}
+      </Field>
+      {found && found.count > TYPED_FROM && (
+        <Field label={`Type ${found.count} to confirm`}>
+          {({ id, describedBy }) => (
+            <input
+              id={id}
+              aria-describedby={describedBy}
+              inputMode="numeric"
+              value={typed}
+              onChange={(event) => setTyped(event.target.value)}
+            />
+          )}
+        </Field>
+      )}
+      {error !== undefined && <Problem error={error} title="The bulk was not started" />}
+      <DialogActions>
+        <Button onClick={close}>Back</Button>
+        <Button
+          kind={action.danger ? "danger" : "primary"}
+          disabled={!found || found.count === 0 || !reason.trim() || !confirmed || busy}
+          onClick={() => void run()}
+        >
+          {action.label}: {found ? plural(found.count, "execution") : "…"}
+        </Button>
+      </DialogActions>
+    </Dialog>
+  );
+}
+
+const FOLLOW_MS = 500;
+
+function Progress({ bulk, close }: { bulk: BulkAnswer; close: () => void }) {
+  const client = useQueryClient();
+  const { data } = useQuery({
+    queryKey: ["bulk", bulk.bulkId],
+    queryFn: async ({ signal }) => {
+      const found = await read("/api/v1/bulk/{bulkId}", { path: { bulkId: bulk.bulkId }, signal });
+      if (found.status !== "running") void client.invalidateQueries({ queryKey: ["executions"] });
+      return found;
+    },
+    initialData: bulk,
+    refetchInterval: ({ state }) => (state.data?.status === "running" ? FOLLOW_MS : false),
+  });
+  const done = data.applied + data.skipped + data.failed;
+  return (
+    <div className={styles.bar} role="status">
+      <strong>{data.action}</strong>
+      <progress max={Math.max(1, data.matched)} value={done} aria-label="Progress of the bulk" />
+      <span className="numbers">
+        {count(data.applied)} applied, {count(data.skipped)} skipped, {count(data.failed)} failed of{" "}
+        {count(data.matched)}
+      </span>
+      {data.failures[0] && (
+        <span
+          className="truncate muted"
+          title={data.failures.map((each) => `${each.executionId}: ${each.message}`).join("\n")}
+        >
+          {data.failures[0].message}
+        </span>
+      )}
+      <span className={styles.actions}>
+        {data.status === "running" && (
+          <Button
+            small
+            onClick={() =>
+              void write("POST /api/v1/bulk/{bulkId}:cancel", { path: { bulkId: bulk.bulkId } })
+            }
+          >
+            Stop
+          </Button>
+        )}
+        {data.status !== "running" && (
+          <Button small kind="quiet" onClick={close}>
+            Close
+          </Button>
+        )}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,70 @@
+import { useQuery } from "@tanstack/react-query";
+import type { ListSearch } from "@/app/routes";
+import { StatusMark } from "@/design/status";
+import { count } from "@/model/durations";
+import { quoted, splitAnd, toggled } from "@/model/filter";
+import { lookOf } from "@/model/status";
+import styles from "./facets.module.css";
+import { FACETS, facetQuery } from "./queries";
+
+const LABELS: Record<string, string> = {
+  status: "Status",
+  workflow: "Workflow",
+  "error.class": "Error class",
+};
+const SHOWN_MAX = 12;
+
+interface Props {
+  search: ListSearch;
+  change: (values: Partial<ListSearch>) => void;
+}
+
+/** Counts of the matching executions by their most telling values; a click filters by one. */
+export function Facets({ search, change }: Props) {
+  return (
+    <aside className={styles.facets} aria-label="Facets">
+      {FACETS.map((name) => (
+        <Facet key={name} name={name} search={search} change={change} />
+      ))}
+    </aside>
+  );
+}
+
+function Facet({ name, search, change }: Props & { name: string }) {
+  const { data, isError } = useQuery(facetQuery(search, name));
+  const groups = (data?.groups ?? []).filter((group) => group.values[name]);
+  const terms = splitAnd(search.q ?? "");
+  if (groups.length === 0 && !isError) return null;
+  const most = Math.max(...groups.map((group) => group.count));
+  return (
+    <section>
+      <h2>{LABELS[name]}</h2>
+      {isError && <p className="muted">Counts are not available now.</p>}
+      <ul>
+        {groups.slice(0, SHOWN_MAX).map((group) => {
+          const value = group.values[name] ?? "";
+          const term = `${name} = ${quoted(value)}`;
+          return (
+            <li key={value}>
+              <button
+                type="button"
+                className={styles.value}
+                aria-pressed={terms.includes(term)}
+                title={value}
+                onClick={() => change({ q: toggled(search.q ?? "", term) || undefined })}
+              >
+                {name === "status" && <StatusMark status={value} />}
+                <bdi className="truncate">{name === "status" ? lookOf(value).word : value}</bdi>
+                <span className="numbers">{count(group.count)}</span>
+                <meter min={0} max={most} value={group.count} aria-hidden />
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+      {groups.length > SHOWN_MAX && (
+        <p className={styles.more}>{groups.length - SHOWN_MAX} more; filter to find them</p>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,123 @@
+import { Plus, X } from "lucide-react";
+import { useState } from "react";
+import { create } from "zustand";
+import { persist } from "zustand/middleware";
+import type { ListSearch } from "@/app/routes";
+import { Button, Dialog, DialogActions, Field, IconButton } from "@/design/primitives";
+import styles from "./savedViews.module.css";
+
+interface View {
+  name: string;
+  search: ListSearch;
+}
+
+const BUILT_IN: readonly View[] = [
+  { name: "All", search: {} },
+  { name: "Running", search: { q: "status IN (running, paused, pending)", range: "all" } },
+  { name: "Failed", search: { q: "status = failed" } },
+  { name: "Slow", search: { q: 'duration > "5m"' } },
+];
+const VIEWS_MAX = 40;
+
+const useViews = create<{ views: readonly View[] }>()(
+  persist(() => ({ views: [] as readonly View[] }), { name: "flowmesh.views", version: 1 }),
+);
+
+interface Props {
+  search: ListSearch;
+  change: (values: Partial<ListSearch>) => void;
+}
+
+/** Views as tabs: the common ones, and those that the reader saved in this browser. */
+export function SavedViews({ search, change }: Props) {
+  const { views } = useViews();
+  const [naming, setNaming] = useState(false);
+  const show = (view: View) =>
+    change({
+      q: undefined,
+      range: undefined,
+      from: undefined,
+      to: undefined,
+      order: undefined,
+      columns: undefined,
+      ...view.search,
+    });
+  const remove = (name: string) =>
+    useViews.setState({ views: views.filter((each) => each.name !== name) });
+  const known = [...BUILT_IN, ...views].some((view) => same(view.search, search));
+  return (
+    <div className={styles.views} role="group" aria-label="Views">
+      {[...BUILT_IN, ...views].map((view) => (
+        <span key={view.name} className={styles.view}>
+          <button type="button" aria-pressed={same(view.search, search)} onClick={() => show(view)}>
+            {view.name}
+          </button>
+          {views.includes(view) && same(view.search, search) && (
+            <IconButton label={`Delete the view ${view.name}`} onClick={() => remove(view.name)}>
+              <X size={12} />
+            </IconButton>
+          )}
+        </span>
+      ))}
+      {!known && (
+        <Button small kind="quiet" icon={<Plus size={13} />} onClick={() => setNaming(true)}>
+          Save view
+        </Button>
+      )}
+      {naming && (
+        <NameDialog
+          taken={[...BUILT_IN, ...views].map((view) => view.name)}
+          close={() => setNaming(false)}
+          save={(name) =>
+            useViews.setState({ views: [...views, { name, search }].slice(-VIEWS_MAX) })
+          }
+        />
+      )}
+    </div>
+  );
+}
+
+function NameDialog(props: { taken: string[]; close: () => void; save: (name: string) => void }) {
+  const [name, setName] = useState("");
+  const trimmed = name.trim();
+  const taken = props.taken.includes(trimmed);
+  return (
+    <Dialog title="Save this view" open onClose={props.close}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!trimmed || taken) return;
+          props.save(trimmed);
+          props.close();
+        }}
+      >
+        <Field
+          label="Name"
+          hint="Filter, time, order and columns are kept in this browser."
+          error={taken ? "There is a view of this name." : undefined}
+        >
+          {({ id, describedBy }) => (
+            <input
+              id={id}
+              aria-describedby={describedBy}
+              value={name}
+              maxLength={40}
+              onChange={(event) => setName(event.target.value)}
+            />
+          )}
+        </Field>
+        <DialogActions>
+          <Button onClick={props.close}>Cancel</Button>
+          <Button kind="primary" type="submit" disabled={!trimmed || taken}>
+            Save view
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
+
+function same(left: ListSearch, right: ListSearch): boolean {
+  const names = new Set([...Object.keys(left), ...Object.keys(right)]) as Set<keyof ListSearch>;
+  return [...names].every((name) => left[name] === right[name]);
+}

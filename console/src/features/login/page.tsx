@@ -1,0 +1,74 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { type FormEvent, useEffect, useState } from "react";
+import { write } from "@/api/client";
+import { Button, Field } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import styles from "./page.module.css";
+
+/** Sign in with e-mail and password; the session is kept in cookies that scripts cannot read. */
+export function LoginPage() {
+  const { next } = getRouteApi("/login").useSearch();
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  useEffect(() => {
+    document.title = "Sign in · Flowmesh";
+  }, []);
+  const signIn = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setError(undefined);
+    try {
+      await write("POST /api/v1/auth/login", { body: { email, password, cookie: true } });
+      client.clear();
+      void navigate({ href: ownPath(next), replace: true });
+    } catch (raised) {
+      setError(raised);
+      setBusy(false);
+    }
+  };
+  return (
+    <main className={styles.page}>
+      <form onSubmit={signIn} className={styles.form}>
+        <h1>Sign in to Flowmesh</h1>
+        <Field label="E-mail">
+          {({ id }) => (
+            <input
+              id={id}
+              type="email"
+              autoComplete="username"
+              required
+              value={email}
+              onChange={(event) => setEmail(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="Password">
+          {({ id }) => (
+            <input
+              id={id}
+              type="password"
+              autoComplete="current-password"
+              required
+              value={password}
+              onChange={(event) => setPassword(event.target.value)}
+            />
+          )}
+        </Field>
+        {error !== undefined && <Problem error={error} title="You are not signed in" />}
+        <Button kind="primary" type="submit" disabled={busy || !email || !password}>
+          {busy ? "Signing in…" : "Sign in"}
+        </Button>
+      </form>
+    </main>
+  );
+}
+
+/** Where to go after the sign-in: a path of this server, never an address of another. */
+function ownPath(next: string | undefined): string {
+  return next?.startsWith("/") && !next.startsWith("//") && !next.startsWith("/\\") ? next : "/";
+}

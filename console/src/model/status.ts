@@ -1,0 +1,76 @@
+/** Statuses of executions and nodes: the family that gives colour and form, and the word shown. */
+
+export type Family = "running" | "success" | "failed" | "attention" | "undoing" | "neutral";
+
+export type Glyph =
+  | "ring"
+  | "tick"
+  | "cross"
+  | "hand"
+  | "clock"
+  | "back"
+  | "dots"
+  | "bars"
+  | "dash"
+  | "strike";
+
+export interface Look {
+  family: Family;
+  glyph: Glyph;
+  word: string;
+}
+
+export const EXECUTION_STATUSES = [
+  "running",
+  "paused",
+  "pending",
+  "completed",
+  "failed",
+  "canceled",
+] as const;
+export type ExecutionStatus = (typeof EXECUTION_STATUSES)[number];
+
+/** The status of a node at a moment, finer than the server's word where the history says more. */
+export type NodeStatus =
+  | "pending"
+  | "queued"
+  | "running"
+  | "waiting"
+  | "retrying"
+  | "asking"
+  | "onHold"
+  | "stopped"
+  | "success"
+  | "failed"
+  | "skipped"
+  | "canceled";
+
+const LOOKS: Record<string, Look> = {
+  running: { family: "running", glyph: "ring", word: "Running" },
+  queued: { family: "running", glyph: "dots", word: "Queued" },
+  success: { family: "success", glyph: "tick", word: "Completed" },
+  completed: { family: "success", glyph: "tick", word: "Completed" },
+  failed: { family: "failed", glyph: "cross", word: "Failed" },
+  retrying: { family: "attention", glyph: "clock", word: "Retrying" },
+  asking: { family: "attention", glyph: "hand", word: "Needs approval" },
+  onHold: { family: "attention", glyph: "hand", word: "On hold" },
+  stopped: { family: "attention", glyph: "hand", word: "At breakpoint" },
+  compensating: { family: "undoing", glyph: "back", word: "Compensating" },
+  compensated: { family: "undoing", glyph: "back", word: "Compensated" },
+  pending: { family: "neutral", glyph: "dots", word: "Pending" },
+  waiting: { family: "neutral", glyph: "clock", word: "Waiting" },
+  paused: { family: "neutral", glyph: "bars", word: "Paused" },
+  skipped: { family: "neutral", glyph: "dash", word: "Skipped" },
+  canceled: { family: "neutral", glyph: "strike", word: "Canceled" },
+};
+
+const UNKNOWN: Look = { family: "neutral", glyph: "dots", word: "Unknown" };
+
+export function lookOf(status: string): Look {
+  return LOOKS[status] ?? { ...UNKNOWN, word: status || UNKNOWN.word };
+}
+
+/** Whether an execution can still change. */
+export function isOpen(status: string): boolean {
+  return status === "running" || status === "paused" || status === "pending";
+}

@@ -1,0 +1,215 @@
+"""The console: its pages, their assets, and the session that they belong to.
+
+Every page is the same document, which reads its own address. Pages are public, as they hold no
+data; all of it comes from the API.
+"""
+
+import asyncio
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from importlib import resources
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from flowmesh.access.principal import current
+from flowmesh.api.identity.v1 import auth_service_pb2 as auth
+from flowmesh.errors import NotFound
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.bodies.answers import Answer as Shape
+from flowmesh.gateway.bodies.answers import Instant
+from flowmesh.gateway.bodies.identity_answers import MeAnswer, me_answer
+from flowmesh.gateway.http.operation_docs import MANAGE, PATH_PARAMETER, Answer, Operation, Route
+from flowmesh.gateway.http.parameters import REST_PATH
+from flowmesh.gateway.http.requests import Headers, Request, Response
+from flowmesh.gateway.routes.common import json_response
+from flowmesh.telemetry.export import VERSION
+from flowmesh.views import instant
+
+_BUNDLE = "flowmesh.console"
+_PAGE = "index.html"
+_MEDIA_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
+    "woff2": "font/woff2",
+}
+_COMPRESSED = frozenset({"html", "js", "css", "svg", "txt"})
+# Nothing inline, nothing of another host, no code out of text.
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
+    b" font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none';"
+    b" form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script';"
+    b" trusted-types workers"
+)
+_SECURE: Headers = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"vary", b"accept-encoding"),
+)
+_PAGE_HEADERS: Headers = (
+    (b"content-security-policy", _POLICY),
+    (b"cache-control", b"no-cache"),
+    *_SECURE,
+)
+# The name of an asset holds the digest of its content.
+_ASSET_HEADERS: Headers = ((b"cache-control", b"public, max-age=31536000, immutable"), *_SECURE)
+
+# Paths of pages without a prefix; those of the step-JSON API are pages to browsers only.
+PLAIN_PATHS = (
+    "/",
+    "/executions",
+    "/executions/{executionId}",
+    "/executions/{executionId}/debug",
+    "/executions/{executionId}/rerun",
+    "/workflows",
+    "/workflows/new",
+    "/workflows/{workflowId}",
+    "/workflows/{workflowId}/edit",
+    "/approvals",
+    "/triggers",
+    "/queues",
+    "/workers",
+    "/dead-letters",
+    "/bulk",
+    "/services",
+    "/dashboards",
+    "/visualization",
+    "/visualization/galaxy",
+    "/settings",
+    "/login",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of the bundle, with its compressed form where that is smaller."""
+
+    media_type: str
+    data: bytes
+    zipped: bytes
+    tag: str
+
+
+class SessionAnswer(Shape, kw_only=True):
+    """The caller as the console needs it; `me` is present in a closed installation only."""
+
+    auth: Literal["open", "closed"]
+    version: str
+    time: Instant
+    me: MeAnswer | UnsetType = UNSET
+
+
+async def get_session(backends: Backends, _request: Request) -> Response:
+    """Answer with the caller; a closed installation has refused one without credentials."""
+    session = SessionAnswer(auth="open", version=VERSION, time=instant(backends.clock.now_us()))
+    if current() is not None:
+        session.auth = "closed"
+        session.me = me_answer(await backends.auth.GetMe(auth.GetMeRequest()))
+    return json_response(session)
+
+
+async def console_page(_backends: Backends, request: Request) -> Response:
+    return await _served(request, _PAGE, _PAGE_HEADERS)
+
+
+async def console_asset(_backends: Backends, request: Request) -> Response:
+    name = request.param("asset")
+    if name not in _asset_names():
+        text = "The console has no such file; a newer version may be served, so reload the page."
+        raise NotFound("ROUTE_NOT_FOUND", text)
+    return await _served(request, f"assets/{name}", _ASSET_HEADERS)
+
+
+async def _served(request: Request, name: str, headers: Headers) -> Response:
+    file = await asyncio.to_thread(_file, name)
+    headers = (*headers, (b"etag", file.tag.encode()))
+    if request.header(b"if-none-match") == file.tag:
+        return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
+    if file.zipped and "gzip" in request.header(b"accept-encoding"):
+        headers = (*headers, (b"content-encoding", b"gzip"))
+        return Response(HTTPStatus.OK, file.zipped, file.media_type, headers)
+    return Response(HTTPStatus.OK, file.data, file.media_type, headers)
+
+
+@cache
+def _asset_names() -> frozenset[str]:
+    folder = resources.files(_BUNDLE) / "assets"
+    return frozenset(each.name for each in folder.iterdir() if each.is_file())
+
+
+@cache
+def _file(name: str) -> _File:
+    data = resources.files(_BUNDLE).joinpath(name).read_bytes()
+    suffix = name.rpartition(".")[2]
+    return _File(
+        media_type=_MEDIA_TYPES.get(suffix, "application/octet-stream"),
+        data=data,
+        zipped=gzip.compress(data, mtime=0) if suffix in _COMPRESSED else b"",
+        tag=f'"{hashlib.sha256(data).hexdigest()[:32]}"',
+    )
+
+
+def _page_route(path: str) -> Route:
+    words = path.replace("{", "").replace("}", "").replace("-", "/").strip("/").split("/")
+    return Route(
+        "GET",
+        path,
+        console_page,
+        Operation(
+            tag=MANAGE,
+            summary="Get a page of the console",
+            # A page reports a name that does not exist itself.
+            path=dict.fromkeys(PATH_PARAMETER.findall(path), REST_PATH),
+            answers=(
+                Answer(200, "An HTML page.", None, "text/html"),
+                Answer(304, "The page is unchanged."),
+            ),
+        ),
+        alias="page" + "".join(word.capitalize() for word in words),
+        public=True,
+        page=True,
+    )
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/console/session",
+        get_session,
+        Operation(
+            tag=MANAGE,
+            summary="Get the caller, the version and the time of the server",
+            answers=(Answer(200, "The session.", SessionAnswer),),
+        ),
+    ),
+    Route(
+        "GET",
+        "/console/assets/{asset}",
+        console_asset,
+        Operation(
+            tag=MANAGE,
+            summary="Get a file of the console",
+            path={"asset": REST_PATH},
+            answers=(
+                Answer(
+                    200,
+                    "A script, a style sheet, a font or a picture.",
+                    media_types=tuple(kind.partition(";")[0] for kind in _MEDIA_TYPES.values()),
+                ),
+                Answer(304, "The file is unchanged."),
+            ),
+            errors=(404,),
+        ),
+        public=True,
+    ),
+    *map(_page_route, ("/console", "/console/{path}", *PLAIN_PATHS)),
+)

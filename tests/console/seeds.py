@@ -1,0 +1,181 @@
+"""A shop with executions in every state, for the browser tests and the pictures of the console.
+
+`python -m tests.console.seeds HTTP GRPC` seeds a running suite and serves its tasks until stopped.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+import aiohttp
+import yaml
+
+from flowmesh.sdk import Client, TaskFailure, Worker
+from flowmesh.testing.polling import pause
+from tests.features.natives import resource, workflow
+
+Json = Any
+PREFIX = "shop"
+WIDE = 80
+LOADED_ITEMS = 40
+
+
+async def _charge(value: Json, _context: Any = None) -> Json:
+    await pause(0.15)
+    if value.get("card") == "declined":
+        raise TaskFailure("CardDeclined", "the bank declined the card ending in 4242")
+    return {"paid": value.get("amount", 0), "receipt": "rc_20931"}
+
+
+async def _quick(value: Json, _context: Any = None) -> Json:
+    await pause(0.05)
+    return {"ok": True, "item": value}
+
+
+async def _slow(_value: Json, _context: Any = None) -> Json:
+    await pause(600)
+    return {}
+
+
+async def _flaky(_value: Json, _context: Any = None) -> Json:
+    raise ConnectionError("the carrier did not answer within 2 s")
+
+
+HANDLERS = {
+    f"{PREFIX}.charge": _charge,
+    f"{PREFIX}.quick": _quick,
+    f"{PREFIX}.slow": _slow,
+    f"{PREFIX}.flaky": _flaky,
+}
+
+
+def _task(id: str, kind: str, *after: Json, **spec: Json) -> Json:
+    needs = {"dependsOn": list(after)} if after else {}
+    return {"id": id, "taskRef": f"{PREFIX}-{kind}", "input": "{{input}}"} | needs | spec
+
+
+def definitions() -> list[Json]:
+    """Return the tasks and the workflows."""
+    tasks = [
+        resource("WorkflowTask", f"{PREFIX}-{kind}", type=f"{PREFIX}.{kind}")
+        for kind in ("charge", "quick", "slow", "nobody")
+    ]
+    retry = {"maxAttempts": 5, "initialDelay": "10m", "maxDelay": "1h", "retryOn": ["*"]}
+    tasks.append(resource("WorkflowTask", f"{PREFIX}-flaky", type=f"{PREFIX}.flaky", retry=retry))
+    order = workflow(
+        "orders",
+        _task("validate", "quick"),
+        _task("charge", "charge", "validate"),
+        _task("reserve-stock", "quick", "validate"),
+        _task("fraud-check", "quick", "validate"),
+        _task("pack", "quick", "charge", "reserve-stock", "fraud-check"),
+        _task("label", "quick", "charge"),
+        _task("ship", "quick", "pack", "label"),
+        _task("invoice", "quick", "charge"),
+        _task("notify-customer", "quick", "ship", "invoice"),
+        output={"receipt": "{{tasks.charge.output.receipt}}"},
+    )
+    approval = {"assignees": ["ann", "bob"], "title": "Refund {{input.amount}}"}
+    return [
+        *tasks,
+        order,
+        workflow("hello", _task("greet", "quick")),
+        workflow("held-orders", _task("validate", "quick"),
+                 _task("charge", "charge", "validate", onFailure="HOLD"),
+                 _task("ship", "quick", "charge")),
+        workflow("refunds", _task("check", "quick"),
+                 {"id": "approve", "approval": approval, "dependsOn": ["check"]},
+                 _task("pay-back", "quick", "approve")),
+        workflow("tracking", _task("poll-carrier", "flaky"),
+                 _task("report", "quick", "poll-carrier")),
+        workflow("imports", _task("convert", "nobody")),
+        workflow("reports", _task("collect", "slow"), _task("render", "quick", "collect")),
+        workflow("waits", {"id": "paid", "wait": {"event": "paid"}},
+                 _task("thank", "quick", "paid")),
+        workflow("parcels", {"id": "each", "map": {
+            "items": "{{input.parcels}}", "concurrency": 8,
+            "tasks": [{"id": "weigh", "taskRef": f"{PREFIX}-quick", "input": "{{item}}"}]}},
+            _task("sum", "quick", "each")),
+        workflow("campaign", _task("plan", "quick"),
+                 {"id": "order", "dependsOn": ["plan"],
+                  "subworkflow": {"workflow": "orders", "wait": True, "input": "{{input}}"}}),
+        workflow("nightly-reconciliation", *(
+            _task(f"step-{number:02}", "quick", *_before(number)) for number in range(WIDE))),
+    ]  # fmt: skip
+
+
+def _before(number: int) -> list[str]:
+    """Return what a step of the wide workflow depends on: eight lanes that meet now and then."""
+    if number < 8:
+        return []
+    lanes = [number - 8] + ([number - 7] if number % 5 == 0 and number % 8 != 7 else [])
+    return [f"step-{each:02}" for each in lanes]
+
+
+class Seeded:
+    """A seeded suite: calls of its REST API, and the ids of its executions by name."""
+
+    def __init__(self, http_url: str, http: aiohttp.ClientSession) -> None:
+        self.url = http_url
+        self.ids: dict[str, str] = {}
+        self._http = http
+
+    async def post(self, path: str, body: Json, kind: str = "application/json") -> Json:
+        data = body if isinstance(body, bytes) else None
+        sent = {"data": data, "headers": {"content-type": kind}} if data else {"json": body}
+        async with self._http.post(self.url + path, **sent) as answer:
+            found = await answer.json()
+            assert answer.status < 300, found
+            return found
+
+    async def get(self, path: str) -> Json:
+        async with self._http.get(self.url + path) as answer:
+            return await answer.json()
+
+    async def start(self, name: str, workflow_id: str, value: Json) -> str:
+        body = {"input": value, "requestId": f"seed-{name}"}
+        started = await self.post(f"/api/v1/workflows/{workflow_id}/start", body)
+        self.ids[name] = started["executionId"]
+        return self.ids[name]
+
+
+async def seed(seeded: Seeded) -> None:
+    """Register the shop and start its executions."""
+    source = yaml.safe_dump_all(definitions(), sort_keys=False).encode()
+    await seeded.post("/api/v1/workflows", source, "application/yaml")
+    order = {"order": "o-4711", "amount": 129.5, "customer": {"name": "Ada", "vip": True}}
+    await seeded.start("completed", "orders", order)
+    for number in range(6):
+        await seeded.start(f"order-{number}", "orders", order | {"order": f"o-48{number:02}"})
+    await seeded.start("failed", "orders", order | {"card": "declined"})
+    await seeded.start("failed-2", "orders", order | {"card": "declined"})
+    await seeded.start("held", "held-orders", order | {"card": "declined"})
+    await seeded.start("approval", "refunds", {"amount": 80})
+    await seeded.start("retrying", "tracking", {"parcel": "p-77"})
+    await seeded.start("stuck", "imports", {"file": "prices.csv"})
+    await seeded.start("running", "reports", {"month": "2026-10"})
+    await seeded.start("waiting", "waits", {})
+    parcels = [{"id": f"p-{number}", "kg": number % 9} for number in range(LOADED_ITEMS)]
+    await seeded.start("map", "parcels", {"parcels": parcels})
+    await seeded.start("parent", "campaign", order)
+    await seeded.start("wide", "nightly-reconciliation", {})
+    paused = await seeded.start("paused", "reports", {"month": "2026-09"})
+    await seeded.post(f"/api/v1/executions/{paused}:pause", {"reason": "the ledger is closed"})
+    canceled = await seeded.start("canceled", "reports", {"month": "2026-08"})
+    await seeded.post(f"/api/v1/executions/{canceled}:cancel", {"reason": "asked for twice"})
+
+
+async def _serve(http_url: str, grpc_address: str) -> None:
+    async with (
+        aiohttp.ClientSession() as http,
+        Client(grpc_address) as client,
+        Worker(client, HANDLERS),
+    ):
+        seeded = Seeded(http_url, http)
+        await seed(seeded)
+        print(seeded.ids)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(sys.argv[1], sys.argv[2]))
