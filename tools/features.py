@@ -10,8 +10,12 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "features.md"
+# The scenarios of the SDKs carry IDs in their data.
+SCENARIOS = ROOT / "sdks" / "conformance" / "scenarios.yaml"
 SOURCES = {
     "S0": "Kubernetes-native engine",
     "S1": "Applications from configuration",
@@ -52,6 +56,8 @@ def marked() -> dict[str, list[str]]:
         _add(found, path, _marks(ast.parse(path.read_text(), str(path))))
     for path in sorted((ROOT / "console" / "tests").rglob("*.spec.ts")):
         _add(found, path, re.findall(r"@(S[0-4]-\d{2,3})", path.read_text()))
+    scenarios = yaml.safe_load(SCENARIOS.read_text())
+    _add(found, SCENARIOS, (name for each in scenarios for name in each["features"]))
     return found
 
 

@@ -202,7 +202,9 @@ class Driver:
             await self.client(c).close()
         return {}
 
-    drain = close
+    async def drain(self, c: Json) -> Json:
+        await self.workers[c.get("worker", "main")][0].stop()
+        return {}
 
     async def reset(self, c: Json) -> Json:
         for stack in self.services.values():

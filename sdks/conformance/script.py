@@ -85,6 +85,9 @@ class Run:
             self.stub.script(self._filled(self.scenario.get("stub", {})))
         if self.cluster is not None:
             self.saved["address"] = self.cluster.grpc_address
+            for name, member in self.cluster.members().items():
+                self.saved[name.replace("-", "_")] = member.grpc
+        self.saved["thousand"] = {"items": list(range(1000))}
         address = self.saved["stub" if "stub" in self.scenario else "address"]
         try:
             if not self.scenario.get("closed"):

@@ -22,7 +22,8 @@ def page() -> str:
     classes: dict[type[FlowmeshError], list[Reason]] = {}
     for reason in REASONS.values():
         classes.setdefault(reason.error, []).append(reason)
-    for error in FlowmeshError.__subclasses__():
+    kinds: list[type[FlowmeshError]] = [*FlowmeshError.__subclasses__(), FlowmeshError]
+    for error in kinds:
         lines += [f"## {error.__name__}: {error.http_status} {error.grpc_code}", ""]
         rows = classes.get(error, [])
         lines += markdown.table(

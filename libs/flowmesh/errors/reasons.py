@@ -140,6 +140,7 @@ REASONS = table_of(
     Reason("PAYLOAD_TOO_LARGE", tree.TooLarge, "Inline values are limited to 256 KiB, stored ones to 64 MiB."),
     Reason("PAYLOAD_MISSING", tree.WrongState, "The referenced payload is not stored; upload it again."),
     Reason("PAYLOAD_NOT_FOUND", tree.NotFound, "No such payload."),
+    Reason("PAYLOAD_CORRUPT", tree.FlowmeshError, "The bytes of a stored payload do not match its digest; an SDK found them changed."),
     Reason("SYNC_TIMEOUT", tree.Timeout, "The execution is still running; read its result later by its id."),
     # triggers
     Reason("TRIGGER_NOT_FOUND", tree.NotFound, "The newest version of the workflow has no such trigger."),

@@ -3,6 +3,7 @@
 The only module of the SDK that encodes values.
 """
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import fields, is_dataclass
@@ -16,7 +17,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.errors import Invalid, TooLarge
+from flowmesh.errors import FlowmeshError, Invalid, TooLarge
 from flowmesh.jsontext import not_finite, not_unicode
 from flowmesh.jsontext.integers import ALLOWED, out_of_bounds
 from flowmesh.sdk import limits
@@ -169,6 +170,7 @@ class PayloadStore:
             return response
 
         response = await self._caller.retried(put_once)
+        _check_digest(data, response.payload.reference.digest)
         return response.payload
 
     async def get(self, digest: str) -> tuple[str, bytes]:
@@ -180,7 +182,9 @@ class PayloadStore:
                 chunks.append(message.chunk)
             return encoding, b"".join(chunks)
 
-        return await self._caller.retried(get_once)
+        encoding, data = await self._caller.retried(get_once)
+        _check_digest(data, digest)
+        return encoding, data
 
     async def _chunks(self, data: bytes, encoding: str) -> AsyncIterator[pb.PutPayloadRequest]:
         step = limits.CHUNK_BYTES
@@ -190,3 +194,12 @@ class PayloadStore:
                 encoding=encoding if start == 0 else "",
                 chunk=data[start : start + step],
             )
+
+
+def _check_digest(data: bytes, digest: str) -> None:
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise FlowmeshError(
+            "PAYLOAD_CORRUPT",
+            f"the bytes of the payload {digest[:64]} have another digest; they were changed on the"
+            " way or in the store",
+        )

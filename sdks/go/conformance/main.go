@@ -157,10 +157,11 @@ func (d *driver) clear() {
 }
 
 func (d *driver) leaks(context.Context, *command) (any, error) {
-	// Goroutines of closed connections need a moment to end.
+	// The writer and this command run. Goroutines of closed connections need a
+	// moment to end.
 	left := 0
 	for range 50 {
-		if left = runtime.NumGoroutine() - d.baseline - 1; left <= 0 {
+		if left = runtime.NumGoroutine() - d.baseline - 2; left <= 0 {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)

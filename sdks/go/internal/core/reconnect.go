@@ -39,7 +39,7 @@ func (r *Reconnect) Connected() {
 	r.downSince, r.last, r.transient = time.Time{}, nil, true
 }
 
-// Broken notes the end of the stream; io.EOF is an end without an error.
+// Broken notes the end of the stream; nil and io.EOF are ends without an error.
 func (r *Reconnect) Broken(ctx context.Context, err error) {
 	if time.Since(r.openedAt) > streamLasted {
 		r.downSince = time.Time{}
@@ -47,7 +47,7 @@ func (r *Reconnect) Broken(ctx context.Context, err error) {
 	if r.downSince.IsZero() {
 		r.downSince = time.Now()
 	}
-	if errors.Is(err, io.EOF) {
+	if err == nil || errors.Is(err, io.EOF) {
 		return
 	}
 	r.last = r.caller.Translate(ctx, err)
