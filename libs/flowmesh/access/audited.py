@@ -4,7 +4,7 @@ Statements that change audited tables carry it to the database, which records it
 """
 
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -15,8 +15,7 @@ ANONYMOUS = "anonymous"
 SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class AuditedCall:
+class AuditedCall(NamedTuple):
     """A call of a method that its contract marks as audited."""
 
     rule: Rule
