@@ -402,3 +402,21 @@ async def test_a_malformed_reference_is_refused_at_registration(vault: Vault) ->
     assert (status, "secret://name" in json.dumps(body)) == (400, True), body
     status, body = await vault.register(hooked(secret="secret://a b"))
     assert (status, "secret://name" in json.dumps(body)) == (400, True), body
+
+
+async def test_a_closed_installation_refuses_secrets_of_signatures_in_plain_text(
+    vault: Vault,
+) -> None:
+    """In triggers, callbacks and tasks that wait for a call, each with its place."""
+    waits = step("hook", "webhook.receive", input={"provider": "hmac", "secret": "plain key"})
+    for registered, place in (
+        (Hook(vault).register("plain key"), "triggers[0].webhook.secret"),
+        (vault.register(hooked(secret=KEY)), "webhooks.secret"),
+        (vault.register(workflow("awaits", waits)), "tasks[0].input.secret"),
+    ):
+        status, body = await registered
+        assert (status, body["error"]["reason"]) == (400, "LINT_SECRET"), body
+        (detail,) = body["error"]["details"]
+        assert detail["field"].endswith(place), detail
+        assert "secret://name" in detail["description"]
+        assert "plain key" not in json.dumps(body)

@@ -6,9 +6,11 @@ from functools import partial
 
 import orjson
 
+from flowmesh.access import current
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.checks.compiled import CompilationCache, SourceText, digest, tasks_digest
+from flowmesh.definition.checks.plain_secrets import plain_secrets
 from flowmesh.definition.checks.references import References, shared_with_caller
 from flowmesh.definition.storage.records import Dependent, ReferredTask, ResolvedReference
 from flowmesh.definition.storage.store import DefinitionStore, VersionId
@@ -70,6 +72,8 @@ class Checker:
             lambda: check(reading, references, references.problem_with),
         )
         problems = [*reading.problems, *found]
+        if current() is not None and not errors_in(problems):
+            problems += plain_secrets(reading)
         resolved = {ref: stored[ref].resolved for ref in refs - own.keys() if ref in stored}
         changed = {ref: task for ref, task in own.items() if ref in stored}
         if not changed:
