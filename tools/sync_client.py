@@ -21,10 +21,12 @@ PACKAGE = "flowmesh.sdk.client"
 CLASSES = {
     "parts.approval_links": ["ApprovalLinkCalls"],
     "parts.archive": ["ArchiveCalls"],
+    "parts.broker": ["BrokerCalls"],
     "parts.bulks": ["BulkCalls"],
     "parts.dispatch": ["DispatchCalls"],
     "parts.executions": ["ExecutionCalls"],
     "parts.insights": ["InsightCalls"],
+    "parts.messages": ["MessageCalls"],
     "parts.registry": ["RegistryCalls"],
     "parts.tasks": ["TaskCalls"],
     "parts.templates": ["TemplateCalls"],

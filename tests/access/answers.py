@@ -26,7 +26,7 @@ MADE = re.compile(
     rb"|fm_[\w-]{50,}|[0-9a-f]{32,64}|\d{4}-\d\d-\d\dT[\d:.]+Z"
 )
 # Numbers of changes, which the calls themselves count up.
-COUNTERS = ("sequence", "etag", "version")
+COUNTERS = ("sequence", "etag", "version", "topology_version")
 COUNTED = re.compile(rb'"(?:etag|version|sequence)":"?\d+"?')
 CHANGING_HEADERS = ("date", "content-length", "etag", "location")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from flowmesh.api.broker.v1 import topology_pb2
 from flowmesh.api.execution.v1 import execution_pb2, limits_service_pb2
 from flowmesh.api.identity.v1 import principal_pb2
 from tests.access.contracts import Field, Method, fill
@@ -116,6 +117,10 @@ def _event(event: Any) -> None:
     event.data.data = EMPTY
 
 
+def _exchange(exchange: Any) -> None:
+    exchange.type = topology_pb2.EXCHANGE_TYPE_TOPIC
+
+
 def _hello(request: Any, tenant: Tenant) -> None:
     request.results.clear()
     hello = request.hello
@@ -126,6 +131,7 @@ def _hello(request: Any, tenant: Tenant) -> None:
 
 # Values that one method needs, by `Service.Method`.
 NEEDED: Mapping[str, Callable[[Any, Tenant], None]] = {
+    "BrokerService.DeclareExchange": lambda request, _: _exchange(request.exchange),
     "BulkService.StartBulk": lambda request, _: _bulk(request),
     "ControlService.SetVariable": lambda request, _: _payload(request.value),
     "ControlService.SteerNode": lambda request, _: _node(request, "work"),

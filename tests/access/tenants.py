@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.access import Role
+from flowmesh.api.broker.v1 import (
+    broker_service_pb2,
+    broker_service_pb2_grpc,
+    message_pb2,
+    message_service_pb2,
+    message_service_pb2_grpc,
+    topology_pb2,
+)
 from flowmesh.api.common.v1.access_pb2 import IdKind
 from flowmesh.api.event.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from flowmesh.api.execution.v1 import (
@@ -118,7 +126,7 @@ async def tenant(closed: Closed, canary: str) -> Tenant:
             IdKind.ID_KIND_PROJECT: project.id,
         }
     )
-    for seed in (_people, _definitions, _executions, _links, _files, _others):
+    for seed in (_people, _definitions, _executions, _links, _files, _messages, _others):
         await seed(closed, made)
     return made
 
@@ -283,6 +291,30 @@ async def _files(closed: Closed, tenant: Tenant) -> None:
 
     files = file_service_pb2_grpc.FileServiceStub(tenant.admin.channel)
     await files.PutFile(chunks())
+
+
+async def _messages(closed: Closed, tenant: Tenant) -> None:
+    """An exchange, a queue bound to it, and a message in it."""
+    canary, namespace = tenant.canary, tenant.namespace
+    broker = broker_service_pb2_grpc.BrokerServiceStub(tenant.admin.channel)
+    exchange = topology_pb2.Exchange(exchange=canary, type=topology_pb2.EXCHANGE_TYPE_TOPIC)
+    await broker.DeclareExchange(
+        broker_service_pb2.DeclareExchangeRequest(namespace=namespace, exchange=exchange)
+    )
+    await broker.DeclareQueue(
+        broker_service_pb2.DeclareQueueRequest(
+            namespace=namespace, queue=topology_pb2.Queue(queue=canary)
+        )
+    )
+    binding = topology_pb2.Binding(source=canary, queue=canary, key=canary)
+    await broker.Bind(broker_service_pb2.BindRequest(namespace=namespace, binding=binding))
+    message = message_pb2.Message(
+        message_id=canary, body=json.dumps(tenant.private).encode(), routing_key=canary
+    )
+    await message_service_pb2_grpc.MessageServiceStub(tenant.admin.channel).Publish(
+        message_service_pb2.PublishRequest(namespace=namespace, exchange=canary, messages=[message])
+    )
+    tenant.ids[IdKind.ID_KIND_QUEUE] = tenant.ids[IdKind.ID_KIND_EXCHANGE] = canary
 
 
 async def _others(closed: Closed, tenant: Tenant) -> None:

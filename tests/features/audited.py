@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
 
+import flowmesh.api.broker.v1
 import flowmesh.api.definition.v1
 import flowmesh.api.event.v1
 import flowmesh.api.execution.v1
@@ -23,6 +24,7 @@ Json = Any
 COMPANY = "co_default"
 WAIT_S = 20.0
 _PACKAGES = (
+    flowmesh.api.broker.v1,
     flowmesh.api.definition.v1,
     flowmesh.api.event.v1,
     flowmesh.api.execution.v1,

@@ -12,6 +12,7 @@ import grpc.aio
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from flowmesh.api.broker.v1 import topology_pb2
 from flowmesh.api.common.v1 import payload_pb2, search_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.execution.v1 import bulk_service_pb2, execution_pb2, limits_service_pb2
@@ -218,6 +219,7 @@ async def test_every_audited_method_leaves_an_entry(audited: Audited) -> None:
     await _definitions(audited)
     await _executions(audited)
     await _operations(audited)
+    await _messages(audited)
     async for _ in audited.log.ExportAudit(pb.ExportAuditRequest(company_id=COMPANY)):
         pass
     wanted = {f"{each.containing_service.name}.{each.name}" for each in audited_methods()}
@@ -288,6 +290,24 @@ async def _contents(audited: Audited, project: str) -> None:
     file = {"project_id": project, "path": "a.txt"}
     await call(owner, "FileService.PutFile", data=b"text", **file)
     await call(owner, "FileService.DeleteFile", **file)
+
+
+async def _messages(audited: Audited) -> None:
+    """An exchange, a queue with a dead letter, and a stream with a group."""
+    owner = audited.closed.owner
+    exchange = topology_pb2.Exchange(exchange="x", type=topology_pb2.EXCHANGE_TYPE_TOPIC)
+    await call(owner, "BrokerService.DeclareExchange", exchange=exchange, **NAMESPACE)
+    stream = topology_pb2.Queue(queue="q", kind=topology_pb2.QUEUE_KIND_STREAM)
+    await call(owner, "BrokerService.DeclareQueue", queue=stream, **NAMESPACE)
+    binding = topology_pb2.Binding(source="x", queue="q", key="#")
+    await call(owner, "BrokerService.Bind", binding=binding, **NAMESPACE)
+    await call(owner, "BrokerService.Unbind", binding=binding, **NAMESPACE)
+    await call(owner, "MessageService.SeekGroup", queue="q", group="g", **NAMESPACE)
+    await call(owner, "MessageService.Redrive", queue="q", **NAMESPACE)
+    await call(owner, "MessageService.Discard", queue="q", sequences=[1], **NAMESPACE)
+    await call(owner, "MessageService.PurgeQueue", queue="q", **NAMESPACE)
+    await call(owner, "BrokerService.DeleteExchange", exchange="x", **NAMESPACE)
+    await call(owner, "BrokerService.DeleteQueue", queue="q", **NAMESPACE)
 
 
 async def succeeds(made: Awaitable[Any]) -> bool:

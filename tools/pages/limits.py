@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from flowmesh.suite.limits import CALLS, DEFINITIONS, EXECUTIONS, IDENTITY, PROCESSES, RUNS, Limit
+from flowmesh.suite.limits import (
+    CALLS,
+    DEFINITIONS,
+    EXECUTIONS,
+    IDENTITY,
+    MESSAGES,
+    PROCESSES,
+    RUNS,
+    Limit,
+)
 from tools.pages import markdown
 
 _PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
@@ -14,6 +23,7 @@ _PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
     ("Executions", "Totals over the lifetime of one execution.", EXECUTIONS),
     ("Processes", "Limits of registrations of workers and instances.", PROCESSES),
     ("Identity", "Limits of users, tenants, API keys and logins.", IDENTITY),
+    ("Messages", "Limits of messages, and of the queues and exchanges of a namespace.", MESSAGES),
 )  # fmt: skip
 _CHOICES = (
     "A gRPC message has room for the largest definition, and REST responses for pages of them, so"

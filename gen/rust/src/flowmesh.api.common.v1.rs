@@ -133,6 +133,8 @@ pub enum IdKind {
     ApiKey = 13,
     Invitation = 14,
     Session = 15,
+    Queue = 20,
+    Exchange = 21,
 }
 impl IdKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -157,6 +159,8 @@ impl IdKind {
             Self::ApiKey => "ID_KIND_API_KEY",
             Self::Invitation => "ID_KIND_INVITATION",
             Self::Session => "ID_KIND_SESSION",
+            Self::Queue => "ID_KIND_QUEUE",
+            Self::Exchange => "ID_KIND_EXCHANGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -178,6 +182,8 @@ impl IdKind {
             "ID_KIND_API_KEY" => Some(Self::ApiKey),
             "ID_KIND_INVITATION" => Some(Self::Invitation),
             "ID_KIND_SESSION" => Some(Self::Session),
+            "ID_KIND_QUEUE" => Some(Self::Queue),
+            "ID_KIND_EXCHANGE" => Some(Self::Exchange),
             _ => None,
         }
     }

@@ -125,20 +125,27 @@ class Bus:
         headers: dict[str, str] | None = None,
     ) -> Ack:
         """Store a message in the stream of the subject; the same `msg_id` is stored once."""
-        self._require()
         sent = self._headers(headers)
         if msg_id:
             sent[MESSAGE_ID] = msg_id
         try:
-            with self._reply() as (inbox, stored):
-                await self.client.publish(subject, data, inbox, sent or None)
-                async with asyncio.timeout(PUBLISH_TIMEOUT_S):
-                    ack = _ack(await stored)
-        except (*FAILURES, Unavailable) as error:
+            ack = _ack(await self.ask(subject, data, headers=sent or None))
+        except Unavailable:
             self.traffic.refused.inc()
-            raise _unavailable() from error
+            raise
         self.traffic.published.inc()
         return ack
+
+    async def ask(self, subject: str, data: bytes, *, headers: dict[str, str] | None = None) -> Any:
+        """Send a message and return the first reply; its header `Status` may be an error."""
+        self._require()
+        try:
+            with self._reply() as (inbox, reply):
+                await self.client.publish(subject, data, inbox, headers)
+                async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                    return await reply
+        except FAILURES as error:
+            raise _unavailable() from error
 
     @contextlib.contextmanager
     def _reply(self) -> Iterator[tuple[str, asyncio.Future[Any]]]:

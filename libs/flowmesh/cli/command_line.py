@@ -16,8 +16,9 @@ from flowmesh.cli.tokens import in_order
 
 DEFINITIONS = Group("Definitions", sort_key=1)
 EXECUTIONS = Group("Executions", sort_key=2)
-ACCESS = Group("Access", sort_key=3)
-SUITE = Group("Suite", sort_key=4)
+MESSAGES = Group("Messages", sort_key=3)
+ACCESS = Group("Access", sort_key=4)
+SUITE = Group("Suite", sort_key=5)
 
 EPILOGUE = """\
 Client commands accept, before or after the command: -o json|yaml|wide, --json,
@@ -271,6 +272,30 @@ _SECRETS: tuple[Row, ...] = (
     ("list", "access.secrets:list_secrets", "List the names of secrets."),
     ("delete", "access.secrets:delete_secret", "Delete a secret with all its versions."),
 )
+_QUEUE: tuple[Row, ...] = (
+    ("list", "messages.queues:list_queues", "List queues of messages with their depths."),
+    ("show", "messages.queues:show", "Show a queue, its content and its bindings."),
+    ("declare", "messages.queues:declare", "Declare a queue or a stream."),
+    ("delete", "messages.queues:delete", "Delete a queue with its messages."),
+    ("bind", "messages.queues:bind", "Bind a queue to an exchange."),
+    ("unbind", "messages.queues:unbind", "Remove a binding of a queue."),
+    ("publish", "messages.exchanges:publish_to_queue", "Publish a message to a queue."),
+    ("consume", "messages.exchanges:consume", "Receive and acknowledge messages."),
+    ("peek", "messages.queues:peek", "Show messages without locking them."),
+    ("redrive", "messages.queues:redrive", "Move dead letters back to their queues."),
+    ("discard", "messages.queues:discard", "Delete single messages."),
+    ("purge", "messages.queues:purge", "Delete all messages of a queue."),
+    ("seek", "messages.queues:seek", "Move a group of a stream to a position."),
+)
+_EXCHANGE: tuple[Row, ...] = (
+    ("list", "messages.exchanges:list_exchanges", "List exchanges with their bindings."),
+    ("declare", "messages.exchanges:declare", "Declare an exchange."),
+    ("delete", "messages.exchanges:delete", "Delete an exchange with its bindings."),
+    ("publish", "messages.exchanges:publish", "Publish a message to an exchange."),
+)
+_DIAGNOSE: tuple[Row, ...] = (
+    ("messages", "messages.queues:diagnose", "Explain why messages are not processed."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
     ("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
@@ -281,6 +306,41 @@ _SUITE: tuple[Row, ...] = (
     ("config", "operations.configuration:config", "Show settings with values and sources."),
     ("doctor", "operations.doctor:doctor", "Check this machine and the suite."),
     ("completion", "operations.completion:completion", "Print or install a completion script."),
+)
+
+# Commands with subcommands: group, name, help, subcommands.
+FAMILIES: tuple[tuple[Group, str, str, tuple[Row, ...]], ...] = (
+    (DEFINITIONS, "get", "Show an object by its name, or list all.", _GET),
+    (DEFINITIONS, "list", "List objects.", _LIST),
+    (
+        DEFINITIONS,
+        "library",
+        "Use the tasks and workflows that are bundled with Flowmesh.",
+        _LIBRARY,
+    ),
+    (DEFINITIONS, "template", "Create workflows from templates.", _TEMPLATE),
+    (DEFINITIONS, "trigger", "Manage triggers: schedules, events and webhooks.", _TRIGGER),
+    (DEFINITIONS, "label", "Manage the labels that point to versions of a workflow.", _LABEL),
+    (EXECUTIONS, "bulk", "Apply an action to all executions that match a filter.", _BULK),
+    (EXECUTIONS, "variables", "Show and change the variables of an execution.", _VARIABLES),
+    (EXECUTIONS, "archive", "Read archived executions.", _ARCHIVE),
+    (EXECUTIONS, "retention", "Show and set the retention of ended executions.", _RETENTION),
+    (MESSAGES, "queue", "Manage queues of messages, and dead letters.", _QUEUE),
+    (MESSAGES, "exchange", "Manage exchanges, which lead messages to queues.", _EXCHANGE),
+    (MESSAGES, "diagnose", "Explain why something does not proceed.", _DIAGNOSE),
+    (ACCESS, "identity", "Manage users, roles and the first owner of an installation.", _IDENTITY),
+    (ACCESS, "keys", "Manage API keys of programs and workers.", _KEYS),
+    (ACCESS, "companies", "Manage companies, the highest level of the hierarchy.", _COMPANIES),
+    (ACCESS, "organizations", "Manage organizations of companies.", _ORGANIZATIONS),
+    (ACCESS, "projects", "Manage projects of organizations, each with its namespace.", _PROJECTS),
+    (ACCESS, "files", "Manage workspace files of projects.", _FILES),
+    (ACCESS, "quota", "Manage quotas of projects.", _QUOTA),
+    (ACCESS, "certs", "Issue and renew certificates of the suite.", _CERTS),
+    (ACCESS, "audit", "Read and check the log of changes and refusals.", _AUDIT),
+    (ACCESS, "secrets", "Manage values that tasks use and no call reads back.", _SECRETS),
+    (SUITE, "profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
+    (SUITE, "limits", "Manage limits at run time.", _LIMITS),
+    (SUITE, "link-keys", "Manage the keys that sign approval links.", _LINK_KEYS),
 )
 
 
@@ -298,47 +358,8 @@ def _make() -> App:
         (SUITE, _SUITE),
     ):
         _add(made, rows, group=group)
-    for name, text, rows in (
-        ("get", "Show an object by its name, or list all.", _GET),
-        ("list", "List objects.", _LIST),
-        ("library", "Use the tasks and workflows that are bundled with Flowmesh.", _LIBRARY),
-        ("template", "Create workflows from templates.", _TEMPLATE),
-        ("trigger", "Manage triggers: schedules, events and webhooks.", _TRIGGER),
-        ("label", "Manage the labels that point to versions of a workflow.", _LABEL),
-    ):
-        parent = App(name=name, help=text, group=DEFINITIONS)
-        _add(parent, rows)
-        made.command(parent)
-    for name, text, rows in (
-        ("bulk", "Apply an action to all executions that match a filter.", _BULK),
-        ("variables", "Show and change the variables of an execution.", _VARIABLES),
-        ("archive", "Read archived executions.", _ARCHIVE),
-        ("retention", "Show and set the retention of ended executions.", _RETENTION),
-    ):
-        parent = App(name=name, help=text, group=EXECUTIONS)
-        _add(parent, rows)
-        made.command(parent)
-    for name, text, rows in (
-        ("identity", "Manage users, roles and the first owner of an installation.", _IDENTITY),
-        ("keys", "Manage API keys of programs and workers.", _KEYS),
-        ("companies", "Manage companies, the highest level of the hierarchy.", _COMPANIES),
-        ("organizations", "Manage organizations of companies.", _ORGANIZATIONS),
-        ("projects", "Manage projects of organizations, each with its namespace.", _PROJECTS),
-        ("files", "Manage workspace files of projects.", _FILES),
-        ("quota", "Manage quotas of projects.", _QUOTA),
-        ("certs", "Issue and renew certificates of the suite.", _CERTS),
-        ("audit", "Read and check the log of changes and refusals.", _AUDIT),
-        ("secrets", "Manage values that tasks use and no call reads back.", _SECRETS),
-    ):
-        parent = App(name=name, help=text, group=ACCESS)
-        _add(parent, rows)
-        made.command(parent)
-    for name, text, rows in (
-        ("profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
-        ("limits", "Manage limits at run time.", _LIMITS),
-        ("link-keys", "Manage the keys that sign approval links.", _LINK_KEYS),
-    ):
-        parent = App(name=name, help=text, group=SUITE)
+    for group, name, text, rows in FAMILIES:
+        parent = App(name=name, help=text, group=group)
         _add(parent, rows)
         made.command(parent)
     return made

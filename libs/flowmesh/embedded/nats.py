@@ -15,8 +15,8 @@ from flowmesh.embedded.datadir import DataDir
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
 # Every stream reserves its own maximum; this must hold all of them.
-FILE_STORE_BYTES_MAX = 1024 * 1024**3
-MEMORY_STORE_BYTES_MAX = 64 * 1024**2
+FILE_STORE_BYTES_MAX = 16 * 1024**4
+MEMORY_STORE_BYTES_MAX = 1024**3
 PROBE_TIMEOUT_S = 1.0
 
 

@@ -48,6 +48,18 @@ REASONS = table_of(
     Reason("ORIGIN_NOT_ALLOWED", tree.Forbidden, "A web page of a foreign origin sent the request; FLOWMESH_HTTP_ORIGINS and FLOWMESH_CORS_ORIGINS list the allowed ones."),
     Reason("CONTENT_TYPE_UNSUPPORTED", tree.UnsupportedMediaType, "The body's content type or encoding is not accepted here."),
     Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
+    # messages
+    Reason("TOPOLOGY_INVALID", tree.Invalid, "An exchange, queue or binding has an argument out of range; the message names it."),
+    Reason("TOPOLOGY_FULL", tree.TooLarge, "A namespace has at most 1,000 exchanges, 1,000 queues and 10,000 bindings."),
+    Reason("EXCHANGE_NOT_FOUND", tree.NotFound, "No such exchange; declare it first."),
+    Reason("EXCHANGE_DIFFERS", tree.WrongState, "The exchange exists with another argument; the message names it."),
+    Reason("QUEUE_NOT_FOUND", tree.NotFound, "No such queue of messages; declare it first."),
+    Reason("QUEUE_DIFFERS", tree.WrongState, "The queue exists with another argument; the message names it. Delete the queue to change it."),
+    Reason("QUEUE_NOT_EMPTY", tree.WrongState, "The queue still holds messages."),
+    Reason("MESSAGE_INVALID", tree.Invalid, "A part of the message is out of range, or its body does not fit the schema of a queue."),
+    Reason("UNROUTABLE", tree.NotFound, "No binding of the exchange matches a message that was published as mandatory."),
+    Reason("STALE_DELIVERY", tree.WrongState, "The delivery was settled before, timed out, or belongs to another queue."),
+    Reason("GROUP_INVALID", tree.Invalid, "A stream is read by a group, a queue by none, and only groups have positions."),
     # definitions
     Reason("WORKFLOW_INVALID", tree.Invalid, "The definition has several problems; each has its own code."),
     Reason("DEFINITION_INVALID", tree.Invalid, "The document has a missing, unknown or wrongly typed field."),
@@ -215,7 +227,7 @@ REASONS = table_of(
     Reason("OUT_OF_RANGE", tree.Gone, "The server no longer holds the requested range."),
     # load and availability
     Reason("OVERLOADED", tree.Overloaded, "Too many requests at once; retry after the given delay."),
-    Reason("QUEUE_FULL", tree.Overloaded, "A queue holds its maximum of tasks; workflows that use it can be started again when it has room."),
+    Reason("QUEUE_FULL", tree.Overloaded, "A queue holds its maximum of tasks or messages; it accepts more, and starts of workflows that use it, when it has room."),
     Reason("STORAGE_FULL", tree.Overloaded, "The database has no space left; existing data can still be read."),
     Reason("SLOW_CONSUMER", tree.Overloaded, "The client read the stream too slowly; resume from the last sequence."),
     Reason("PARTITION_UNAVAILABLE", tree.Unavailable, "The partition of the execution is changing its owner."),

@@ -32,6 +32,9 @@ from flowmesh.sdk.durable import CallFailed, DurableContext, NonDeterministic, S
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Items, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
+from flowmesh.sdk.messaging.broker import MessageBroker
+from flowmesh.sdk.messaging.subscription import Subscription
+from flowmesh.sdk.messaging.values import Message, Outgoing, PublishOutcome, QueueState, Reject
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.step_context import StepContext
 from flowmesh.sdk.worker.worker import Worker
@@ -75,14 +78,20 @@ __all__ = [
     "Label",
     "Login",
     "MapNode",
+    "Message",
+    "MessageBroker",
     "Node",
     "NodeStatus",
     "NonDeterministic",
+    "Outgoing",
     "Priority",
     "Problem",
+    "PublishOutcome",
     "Published",
+    "QueueState",
     "Ref",
     "Registered",
+    "Reject",
     "Retry",
     "Service",
     "ServiceEndpoint",
@@ -95,6 +104,7 @@ __all__ = [
     "StepFailed",
     "Stored",
     "StoredValue",
+    "Subscription",
     "SyncClient",
     "SyncHandle",
     "TaskCancelled",

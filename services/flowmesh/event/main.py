@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 
+from flowmesh.api.broker.v1 import broker_service_pb2_grpc, message_service_pb2_grpc
 from flowmesh.api.event.v1 import (
     alert_service_pb2_grpc,
     event_service_pb2_grpc,
@@ -13,6 +14,9 @@ from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.audit import AuditOutbox, AuditRelay
 from flowmesh.egress import Egress, Policy
+from flowmesh.event.broker.composition import broker_parts
+from flowmesh.event.broker.store import MIGRATIONS as TOPOLOGY
+from flowmesh.event.broker.store import SCHEMA, TopologyStore
 from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.delivery.sender import Deliverer
 from flowmesh.event.intake.buffer import IntakeBuffer, IntakeStoreLoop
@@ -36,15 +40,19 @@ from flowmesh.runtime import Runtime
 
 SERVICE = "flowmesh.api.event.v1.EventService"
 TRIGGER_SERVICE = "flowmesh.api.event.v1.TriggerService"
+TOPOLOGY_CONNECTIONS = 4
 
 
 async def run(runtime: Runtime) -> None:
     """Serve event streams, triggers and callbacks until the process drains."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(runtime.database("event", MIGRATIONS))
-        runtime.add_loop(
-            AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
+        topology = await stack.enter_async_context(
+            runtime.database(SCHEMA, TOPOLOGY, pool_max=TOPOLOGY_CONNECTIONS)
         )
+        for changes in (pool, topology):
+            audit = runtime.stub(AuditServiceStub, "identity")
+            runtime.add_loop(AuditRelay(outbox=AuditOutbox(changes), audit=audit))
         policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
         egress = await stack.enter_async_context(Egress(policy))
         store = EventStore(pool)
@@ -69,6 +77,11 @@ async def run(runtime: Runtime) -> None:
             log=runtime.log,
         )
         runtime.serve(alerts, alert_service_pb2_grpc.add_AlertServiceServicer_to_server)
+        broker = await broker_parts(runtime, TopologyStore(topology))
+        runtime.serve(broker.broker, broker_service_pb2_grpc.add_BrokerServiceServicer_to_server)
+        runtime.serve(
+            broker.messages, message_service_pb2_grpc.add_MessageServiceServicer_to_server
+        )
         await runtime.until_stopped()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
+from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
 from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
@@ -32,6 +34,8 @@ from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
 if TYPE_CHECKING:
+    from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceAsyncStub
+    from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceAsyncStub
     from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
     from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceAsyncStub
     from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceAsyncStub
@@ -77,6 +81,8 @@ class Backends:
     events: EventServiceAsyncStub
     registry: RegistryServiceAsyncStub
     triggers: TriggerServiceAsyncStub
+    broker: BrokerServiceAsyncStub
+    messages: MessageServiceAsyncStub
     searches: SearchServiceAsyncStub
     bulks: BulkServiceAsyncStub
     retention: RetentionServiceAsyncStub
@@ -107,6 +113,8 @@ def backends_of(runtime: Runtime) -> Backends:
         events=runtime.stub(EventServiceStub, "event"),
         registry=runtime.stub(RegistryServiceStub, "registry"),
         triggers=runtime.stub(TriggerServiceStub, "event"),
+        broker=runtime.stub(BrokerServiceStub, "event"),
+        messages=runtime.stub(MessageServiceStub, "event"),
         searches=runtime.stub(SearchServiceStub, "orchestrator"),
         bulks=runtime.stub(BulkServiceStub, "orchestrator"),
         retention=runtime.stub(RetentionServiceStub, "orchestrator"),

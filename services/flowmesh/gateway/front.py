@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flowmesh.api.broker.v1 import broker_service_pb2, message_service_pb2
 from flowmesh.api.definition.v1 import (
     definition_service_pb2,
     template_service_pb2,
@@ -54,6 +55,8 @@ PUBLIC = (
     ("orchestrator", insight_service_pb2, "InsightService"),
     ("event", event_service_pb2, "EventService"),
     ("event", trigger_service_pb2, "TriggerService"),
+    ("event", broker_service_pb2, "BrokerService"),
+    ("event", message_service_pb2, "MessageService"),
     ("worker", worker_service_pb2, "WorkerService"),
     ("registry", registry_service_pb2, "RegistryService"),
     ("identity", auth_service_pb2, "AuthService"),

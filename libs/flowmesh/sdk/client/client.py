@@ -16,10 +16,12 @@ from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.handle import Handle
 from flowmesh.sdk.client.parts.approval_links import ApprovalLinkCalls
 from flowmesh.sdk.client.parts.archive import ArchiveCalls
+from flowmesh.sdk.client.parts.broker import BrokerCalls
 from flowmesh.sdk.client.parts.bulks import BulkCalls
 from flowmesh.sdk.client.parts.dispatch import DispatchCalls
 from flowmesh.sdk.client.parts.executions import ExecutionCalls
 from flowmesh.sdk.client.parts.insights import InsightCalls
+from flowmesh.sdk.client.parts.messages import MessageCalls
 from flowmesh.sdk.client.parts.registry import RegistryCalls
 from flowmesh.sdk.client.parts.tasks import TaskCalls
 from flowmesh.sdk.client.parts.templates import TemplateCalls
@@ -92,6 +94,8 @@ class Client:
         self.dispatch = DispatchCalls(connection)
         self.insights = InsightCalls(connection)
         self.registry = RegistryCalls(connection)
+        self.broker = BrokerCalls(connection)
+        self.messages = MessageCalls(connection, self.broker)
 
     @classmethod
     async def connect(

@@ -43,6 +43,7 @@ from flowmesh.gateway.routes.identity import (
     secrets,
     tenants,
 )
+from flowmesh.gateway.routes.messages import exchanges, messages, queues
 from flowmesh.gateway.routes.projects import dashboard, deployments, mirrors
 
 ROUTES: tuple[Route, ...] = (
@@ -69,6 +70,9 @@ ROUTES: tuple[Route, ...] = (
     *limits.ROUTES,
     *events.ROUTES,
     *triggers.ROUTES,
+    *queues.ROUTES,
+    *exchanges.ROUTES,
+    *messages.ROUTES,
     *directory.ROUTES,
     *auth.ROUTES,
     *tenants.ROUTES,

@@ -8,8 +8,19 @@ from flowmesh.suite.limits.calls import CALLS, PROCESSES
 from flowmesh.suite.limits.definitions import DEFINITIONS
 from flowmesh.suite.limits.identity import IDENTITY
 from flowmesh.suite.limits.limit import Limit
+from flowmesh.suite.limits.messages import MESSAGES
 from flowmesh.suite.limits.runs import EXECUTIONS, RUNS
 
-LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES, *IDENTITY)
+LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES, *IDENTITY, *MESSAGES)
 
-__all__ = ["CALLS", "DEFINITIONS", "EXECUTIONS", "IDENTITY", "LIMITS", "PROCESSES", "RUNS", "Limit"]
+__all__ = [
+    "CALLS",
+    "DEFINITIONS",
+    "EXECUTIONS",
+    "IDENTITY",
+    "LIMITS",
+    "MESSAGES",
+    "PROCESSES",
+    "RUNS",
+    "Limit",
+]

@@ -12,11 +12,13 @@ from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.parts.versions import Version
 from flowmesh.sdk.client.sync.approval_links import SyncApprovalLinkCalls
 from flowmesh.sdk.client.sync.archive import SyncArchiveCalls
+from flowmesh.sdk.client.sync.broker import SyncBrokerCalls
 from flowmesh.sdk.client.sync.bulks import SyncBulkCalls
 from flowmesh.sdk.client.sync.dispatch import SyncDispatchCalls
 from flowmesh.sdk.client.sync.executions import SyncExecutionCalls
 from flowmesh.sdk.client.sync.handle import SyncHandle
 from flowmesh.sdk.client.sync.insights import SyncInsightCalls
+from flowmesh.sdk.client.sync.messages import SyncMessageCalls
 from flowmesh.sdk.client.sync.registry import SyncRegistryCalls
 from flowmesh.sdk.client.sync.session import SyncSession
 from flowmesh.sdk.client.sync.tasks import SyncTaskCalls
@@ -72,6 +74,8 @@ class SyncClient(SyncConnection):
         self.dispatch = SyncDispatchCalls(self._loop, self._wrapped.dispatch)
         self.insights = SyncInsightCalls(self._loop, self._wrapped.insights)
         self.registry = SyncRegistryCalls(self._loop, self._wrapped.registry)
+        self.broker = SyncBrokerCalls(self._loop, self._wrapped.broker)
+        self.messages = SyncMessageCalls(self._loop, self._wrapped.messages)
 
     @property
     def address(self) -> str:

@@ -180,6 +180,8 @@ const (
 	IdKind_ID_KIND_API_KEY      IdKind = 13
 	IdKind_ID_KIND_INVITATION   IdKind = 14
 	IdKind_ID_KIND_SESSION      IdKind = 15
+	IdKind_ID_KIND_QUEUE        IdKind = 20
+	IdKind_ID_KIND_EXCHANGE     IdKind = 21
 )
 
 // Enum value maps for IdKind.
@@ -201,6 +203,8 @@ var (
 		13: "ID_KIND_API_KEY",
 		14: "ID_KIND_INVITATION",
 		15: "ID_KIND_SESSION",
+		20: "ID_KIND_QUEUE",
+		21: "ID_KIND_EXCHANGE",
 	}
 	IdKind_value = map[string]int32{
 		"ID_KIND_UNSPECIFIED":  0,
@@ -219,6 +223,8 @@ var (
 		"ID_KIND_API_KEY":      13,
 		"ID_KIND_INVITATION":   14,
 		"ID_KIND_SESSION":      15,
+		"ID_KIND_QUEUE":        20,
+		"ID_KIND_EXCHANGE":     21,
 	}
 )
 
@@ -407,7 +413,7 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\vAccessScope\x12\x1c\n" +
 	"\x18ACCESS_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCESS_SCOPE_TENANT\x10\x01\x12\x18\n" +
-	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\xe2\x02\n" +
+	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\x8b\x03\n" +
 	"\x06IdKind\x12\x17\n" +
 	"\x13ID_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ID_KIND_WORKFLOW\x10\x01\x12\x15\n" +
@@ -425,7 +431,9 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\fID_KIND_USER\x10\f\x12\x13\n" +
 	"\x0fID_KIND_API_KEY\x10\r\x12\x16\n" +
 	"\x12ID_KIND_INVITATION\x10\x0e\x12\x13\n" +
-	"\x0fID_KIND_SESSION\x10\x0f:X\n" +
+	"\x0fID_KIND_SESSION\x10\x0f\x12\x11\n" +
+	"\rID_KIND_QUEUE\x10\x14\x12\x14\n" +
+	"\x10ID_KIND_EXCHANGE\x10\x15:X\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2\x1e.flowmesh.api.common.v1.AccessR\x06access:T\n" +
 	"\x05id_of\x12\x1d.google.protobuf.FieldOptions\x18\x8e\x8c\x03 \x01(\x0e2\x1e.flowmesh.api.common.v1.IdKindR\x04idOf:;\n" +
 	"\binternal\x12\x1d.google.protobuf.FieldOptions\x18\x8f\x8c\x03 \x01(\bR\binternalBi\n" +

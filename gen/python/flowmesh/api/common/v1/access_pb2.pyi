@@ -121,6 +121,8 @@ class _IdKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdKind.ValueTy
     ID_KIND_API_KEY: _IdKind.ValueType  # 13
     ID_KIND_INVITATION: _IdKind.ValueType  # 14
     ID_KIND_SESSION: _IdKind.ValueType  # 15
+    ID_KIND_QUEUE: _IdKind.ValueType  # 20
+    ID_KIND_EXCHANGE: _IdKind.ValueType  # 21
 
 class IdKind(_IdKind, metaclass=_IdKindEnumTypeWrapper): ...
 
@@ -142,6 +144,8 @@ ID_KIND_USER: IdKind.ValueType  # 12
 ID_KIND_API_KEY: IdKind.ValueType  # 13
 ID_KIND_INVITATION: IdKind.ValueType  # 14
 ID_KIND_SESSION: IdKind.ValueType  # 15
+ID_KIND_QUEUE: IdKind.ValueType  # 20
+ID_KIND_EXCHANGE: IdKind.ValueType  # 21
 Global___IdKind: _TypeAlias = IdKind  # noqa: Y015
 
 @_typing.final

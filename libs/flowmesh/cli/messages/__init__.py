@@ -1,0 +1,1 @@
+"""Commands about queues of messages and exchanges."""

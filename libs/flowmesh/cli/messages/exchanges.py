@@ -1,0 +1,184 @@
+"""`exchange list|declare|delete|publish`, and `queue publish|consume`."""
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import Flag, JsonText, Texts
+from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.cli.definitions.sources import read_value
+from flowmesh.cli.executions.executions import parse_pairs
+from flowmesh.cli.messages.queues import QueueArgument, message_json, show_message
+
+ExchangeArgument = Annotated[str, Parameter(help="Name of the exchange.")]
+MessageId = Annotated[str, Parameter(help="Id of the message; the same id is stored once.")]
+Priority = Annotated[int, Parameter(help="Priority, 0 to 9.")]
+Header = Annotated[Texts, Parameter(help="Header, as name=value; can be repeated.")]
+Body = Annotated[JsonText, Parameter(help="JSON, @file, or - for standard input.")]
+
+
+@command
+async def list_exchanges(*, common: Common = COMMON) -> int:
+    """List exchanges with their bindings."""
+    async with connected(common) as client:
+        found = await client.broker.exchanges()
+        bindings = await client.broker.bindings()
+    if common.structured:
+        output.document(
+            [
+                {
+                    "exchange": each.name,
+                    "type": each.type,
+                    "alternate": each.alternate,
+                    "bindings": [
+                        {"queue": b.queue, "exchange": b.exchange, "key": b.key}
+                        for b in bindings
+                        if b.source == each.name
+                    ],
+                }
+                for each in found
+            ]
+        )
+        return exit_codes.DONE
+    if not found:
+        output.nothing("No exchanges found.")
+    for each in found:
+        output.line(f"{each.name}  {each.type}")
+        for b in bindings:
+            if b.source == each.name:
+                output.line(f"  {b.key!r} to {b.queue or f'exchange {b.exchange}'}")
+    return exit_codes.DONE
+
+
+@command
+async def declare(
+    exchange: ExchangeArgument,
+    type: Literal["direct", "fanout", "topic", "headers"] = "topic",
+    /,
+    *,
+    alternate: str = "",
+    common: Common = COMMON,
+) -> int:
+    """Declare an exchange; repeating it with the same type changes nothing.
+
+    Parameters
+    ----------
+    type
+        Rule that selects the bindings of a message.
+    alternate
+        Exchange of the messages that match no binding.
+    """
+    async with connected(common) as client:
+        created = await client.broker.declare_exchange(exchange, type, alternate=alternate)
+    effect = "is created" if created else "exists already"
+    output.result({"exchange": exchange, "created": created}, f"{exchange} {effect}")
+    return exit_codes.DONE
+
+
+@command
+async def delete(exchange: ExchangeArgument, /, *, common: Common = COMMON) -> int:
+    """Delete an exchange with its bindings."""
+    async with connected(common) as client:
+        await client.broker.delete_exchange(exchange)
+    output.result({"exchange": exchange, "deleted": True}, f"{exchange} is deleted")
+    return exit_codes.DONE
+
+
+@command
+async def publish(
+    exchange: ExchangeArgument,
+    key: str,
+    body: Body,
+    /,
+    *,
+    id: MessageId = "",
+    priority: Priority = 0,
+    header: Header = None,
+    mandatory: Flag = False,
+    common: Common = COMMON,
+) -> int:
+    """Publish a message to an exchange.
+
+    Parameters
+    ----------
+    key
+        Routing key, such as data.raw.
+    mandatory
+        Fail if the message leads to no queue.
+    """
+    value = read_value(body, "BODY")
+    async with connected(common) as client:
+        outcome = await client.messages.publish(
+            value,
+            key,
+            exchange,
+            id=id,
+            priority=priority,
+            headers=parse_pairs(header or ()),
+            mandatory=mandatory,
+        )
+    document = {"id": outcome.id, "queues": outcome.queues, "duplicate": outcome.duplicate}
+    output.result(document, f"{outcome.id} is stored in {outcome.queues} queues")
+    return exit_codes.DONE
+
+
+@command
+async def publish_to_queue(
+    queue: QueueArgument,
+    body: Body,
+    /,
+    *,
+    id: MessageId = "",
+    priority: Priority = 0,
+    header: Header = None,
+    common: Common = COMMON,
+) -> int:
+    """Publish a message to a queue."""
+    value = read_value(body, "BODY")
+    async with connected(common) as client:
+        outcome = await client.messages.publish(
+            value,
+            queue,
+            id=id,
+            priority=priority,
+            headers=parse_pairs(header or ()),
+            mandatory=True,
+        )
+    document = {"id": outcome.id, "duplicate": outcome.duplicate}
+    output.result(document, f"{outcome.id} is stored in {queue}")
+    return exit_codes.DONE
+
+
+@command
+async def consume(
+    queue: QueueArgument,
+    /,
+    *,
+    count: int = 1,
+    wait: float = 5.0,
+    group: str = "",
+    common: Common = COMMON,
+) -> int:
+    """Receive messages of a queue, print and acknowledge them.
+
+    Parameters
+    ----------
+    count
+        Maximum number of messages, at most 500.
+    wait
+        Seconds to wait for the first, at most 30.
+    group
+        Group of a stream.
+    """
+    async with connected(common) as client:
+        found = await client.messages.receive(queue, count, wait=wait, group=group)
+        if common.structured:
+            output.document([message_json(each) for each in found])
+        elif not found:
+            output.nothing("No messages found.")
+        else:
+            for each in found:
+                show_message(each)
+        await client.messages.ack(*found)
+    return exit_codes.DONE

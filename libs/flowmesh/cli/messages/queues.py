@@ -1,0 +1,423 @@
+"""`queue list|show|declare|delete|bind|unbind|peek|redrive|discard|purge|seek` and `diagnose`."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.arguments import Flag, JsonText, Texts
+from flowmesh.cli.common import COMMON, Common, collect, command, connected
+from flowmesh.cli.definitions.sources import read_value
+from flowmesh.cli.executions.executions import parse_pairs
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Message, QueueState
+
+BODY_CHARACTERS_MAX = 60
+QueueArgument = Annotated[str, Parameter(help="Name of the queue.")]
+ReasonWord = Literal["", "rejected", "expired", "max_size", "attempts"]
+MatchWord = Literal["all", "any", "all-with-x", "any-with-x"]
+
+
+@command
+async def list_queues(*, common: Common = COMMON) -> int:
+    """List queues of messages with their depths."""
+    async with connected(common) as client:
+        found = await collect(client.broker.queues(), 0)
+    if common.structured:
+        output.document([_json(each) for each in found])
+        return exit_codes.DONE
+    if not found:
+        output.nothing("No queues found.")
+    for each in found:
+        output.line(_line(each))
+    return exit_codes.DONE
+
+
+@command
+async def show(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
+    """Show a queue, its content and its bindings."""
+    async with connected(common) as client:
+        state = await client.broker.queue(queue)
+        bindings = await client.broker.bindings(queue=queue)
+    if common.structured:
+        bound = [{"exchange": each.source, "key": each.key} for each in bindings]
+        output.document(_json(state) | {"bindings": bound})
+        return exit_codes.DONE
+    output.line(_line(state))
+    durable = "durable" if state.durable else "transient"
+    output.line(f"  {state.kind}, {durable}, at most {state.max_size:,} messages")
+    if state.oldest_at is not None:
+        output.line(f"  oldest message {output.age(state.oldest_at)} ago, {state.bytes:,} bytes")
+    for priority, depth in sorted(state.priorities.items(), reverse=True):
+        if state.max_priority:
+            output.line(f"  priority {priority}: {depth:,}")
+    for group, pending in sorted(state.groups.items()):
+        output.line(f"  group {group}: {pending:,} to read")
+    if state.dead_letter_queue:
+        output.line(f"  dead letters: {state.dead_letters:,} in {state.dead_letter_queue}")
+    for each in bindings:
+        output.line(f"  bound to {each.source} by {each.key!r}")
+    return exit_codes.DONE
+
+
+@command
+async def declare(
+    queue: QueueArgument,
+    /,
+    *,
+    transient: Flag = False,
+    stream: Flag = False,
+    max_size: int = 0,
+    max_bytes: int = 0,
+    overflow: Literal["reject", "drop_oldest", "dead_letter"] = "reject",
+    ttl: float = 0,
+    on_expiry: Literal["drop", "dead_letter"] = "drop",
+    max_priority: int = 0,
+    attempts: int = 0,
+    visibility_timeout: float = 0,
+    dead_letter_queue: str = "",
+    schema: JsonText = "",
+    common: Common = COMMON,
+) -> int:
+    """Declare a queue; repeating it with the same options changes nothing.
+
+    Parameters
+    ----------
+    transient
+        Keep the messages in memory only.
+    stream
+        Keep the messages for all groups of consumers.
+    max_size
+        Maximum number of messages; 0 is 100,000.
+    max_bytes
+        Maximum size of all messages; 0 is 1 GiB.
+    overflow
+        Treatment of a message for a full queue.
+    ttl
+        Time to live of messages in seconds; 0 is unlimited.
+    on_expiry
+        Treatment of expired messages.
+    max_priority
+        Highest priority, 0 to 9.
+    attempts
+        Deliveries of a message before it is given up; 0 is 5.
+    visibility_timeout
+        Seconds after which an unsettled message is delivered again; 0 is 30.
+    dead_letter_queue
+        Queue of the messages that are given up; created if it does not exist.
+    schema
+        JSON Schema of the bodies: JSON, @file, or - for standard input.
+    """
+    given = read_value(schema, "--schema") if schema else None
+    async with connected(common) as client:
+        created = await client.broker.declare_queue(
+            queue,
+            durable=not transient,
+            stream=stream,
+            max_size=max_size,
+            max_bytes=max_bytes,
+            overflow=overflow,
+            message_ttl=ttl,
+            on_expiry=on_expiry,
+            max_priority=max_priority,
+            max_attempts=attempts,
+            visibility_timeout=visibility_timeout,
+            dead_letter_queue=dead_letter_queue,
+            schema=given,
+        )
+    effect = "is created" if created else "exists already"
+    output.result({"queue": queue, "created": created}, f"{queue} {effect}")
+    return exit_codes.DONE
+
+
+@command
+async def delete(
+    queue: QueueArgument, /, *, if_empty: Flag = False, common: Common = COMMON
+) -> int:
+    """Delete a queue with its messages and bindings.
+
+    Parameters
+    ----------
+    if_empty
+        Refuse if the queue holds messages.
+    """
+    async with connected(common) as client:
+        await client.broker.delete_queue(queue, if_empty=if_empty)
+    output.result({"queue": queue, "deleted": True}, f"{queue} is deleted")
+    return exit_codes.DONE
+
+
+@command
+async def bind(
+    queue: QueueArgument,
+    exchange: str,
+    key: str = "",
+    /,
+    *,
+    header: Texts = None,
+    match: MatchWord = "all",
+    common: Common = COMMON,
+) -> int:
+    """Bind a queue to an exchange.
+
+    Parameters
+    ----------
+    exchange
+        Name of the exchange.
+    key
+        Routing key; for a topic exchange a pattern such as data.# or order.*.paid.
+    header
+        Header that messages must have, as name=value; can be repeated.
+    match
+        Combination of several headers.
+    """
+    async with connected(common) as client:
+        headers = parse_pairs(header or ())
+        created = await client.broker.bind(queue, exchange, key, headers=headers, match=match)
+    effect = "is bound" if created else "was bound already"
+    output.result({"created": created}, f"{queue} {effect} to {exchange}")
+    return exit_codes.DONE
+
+
+@command
+async def unbind(
+    queue: QueueArgument,
+    exchange: str,
+    key: str = "",
+    /,
+    *,
+    header: Texts = None,
+    match: MatchWord = "all",
+    common: Common = COMMON,
+) -> int:
+    """Remove a binding of a queue.
+
+    Parameters
+    ----------
+    exchange
+        Name of the exchange.
+    key
+        Routing key or pattern of the binding.
+    header
+        Header of the binding, as name=value; can be repeated.
+    match
+        Combination of several headers.
+    """
+    async with connected(common) as client:
+        headers = parse_pairs(header or ())
+        removed = await client.broker.unbind(queue, exchange, key, headers=headers, match=match)
+    effect = "is no longer bound" if removed else "was not bound"
+    output.result({"removed": removed}, f"{queue} {effect} to {exchange}")
+    return exit_codes.DONE
+
+
+@command
+async def peek(
+    queue: QueueArgument,
+    /,
+    *,
+    sequence: int = 0,
+    limit: int = 20,
+    common: Common = COMMON,
+) -> int:
+    """Show messages of a queue without locking them, oldest first.
+
+    Parameters
+    ----------
+    sequence
+        Position of the first message.
+    limit
+        Maximum number of messages.
+    """
+    async with connected(common) as client:
+        found = await client.messages.browse(queue, sequence=sequence, count=limit)
+    if common.structured:
+        output.document([message_json(each) for each in found])
+        return exit_codes.DONE
+    if not found:
+        output.nothing("No messages found.")
+    for each in found:
+        show_message(each)
+    return exit_codes.DONE
+
+
+@command
+async def redrive(
+    queue: QueueArgument,
+    /,
+    *,
+    to: str = "",
+    reason: ReasonWord = "",
+    from_queue: str = "",
+    rate: int = 0,
+    common: Common = COMMON,
+) -> int:
+    """Move dead letters back to the queues that gave them up.
+
+    Parameters
+    ----------
+    to
+        Queue that gets all of them.
+    reason
+        Only dead letters with this reason.
+    from_queue
+        Only dead letters of this queue.
+    rate
+        Messages per second; 0 is unlimited.
+    """
+    async with connected(common) as client:
+        done = await client.messages.redrive(
+            queue, to=to, reason=reason, from_queue=from_queue, rate=rate
+        )
+    kept = f", {done.kept:,} stay: {done.error}" if done.kept else ""
+    output.result(
+        {"moved": done.moved, "kept": done.kept, "error": done.error},
+        f"{done.moved:,} messages moved{kept}",
+    )
+    return exit_codes.FAILED if done.kept else exit_codes.DONE
+
+
+@command
+async def discard(queue: QueueArgument, sequences: list[int], /, *, common: Common = COMMON) -> int:
+    """Delete single messages by the positions that `queue peek` shows.
+
+    Parameters
+    ----------
+    sequences
+        Positions of the messages.
+    """
+    async with connected(common) as client:
+        count = await client.messages.discard(queue, sequences)
+    output.result({"discarded": count}, f"{count:,} messages are deleted")
+    return exit_codes.DONE
+
+
+@command
+async def purge(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
+    """Delete all messages of a queue, including those in flight."""
+    async with connected(common) as client:
+        count = await client.messages.purge(queue)
+    output.result({"purged": count}, f"{count:,} messages are deleted")
+    return exit_codes.DONE
+
+
+@command
+async def seek(
+    queue: QueueArgument,
+    group: str,
+    /,
+    *,
+    sequence: int = 0,
+    since: datetime | None = None,
+    latest: Flag = False,
+    common: Common = COMMON,
+) -> int:
+    """Move a group of a stream to a position; without options to its beginning.
+
+    Parameters
+    ----------
+    group
+        Name of the group.
+    sequence
+        Position of the next message.
+    since
+        Instant from which messages are read.
+    latest
+        Skip all stored messages.
+    """
+    async with connected(common) as client:
+        await client.messages.seek(queue, group, sequence=sequence, at=since, latest=latest)
+    output.result({"group": group}, f"{group} reads {queue} from there")
+    return exit_codes.DONE
+
+
+@command
+async def diagnose(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
+    """Explain why the messages of a queue are not processed."""
+    async with connected(common) as client:
+        findings = await client.broker.diagnose(queue)
+    if common.structured:
+        output.document(
+            [
+                {
+                    "cause": each.cause,
+                    "explanation": each.explanation,
+                    "remedy": each.remedy,
+                }
+                for each in findings
+            ]
+        )
+        return exit_codes.DONE
+    if not findings:
+        output.line(f"Nothing prevents the messages of {queue} from being processed.")
+    for each in findings:
+        output.line(f"{each.cause}: {each.explanation}")
+        output.paragraph(each.remedy, "  ")
+    return exit_codes.DONE
+
+
+def show_message(message: "Message") -> None:
+    body = message.body
+    text = f"{len(body):,} bytes" if isinstance(body, bytes) else output.compact(body)
+    if len(text) > BODY_CHARACTERS_MAX:
+        text = f"{text[:BODY_CHARACTERS_MAX]}…"
+    key = f" {message.routing_key}" if message.routing_key else ""
+    output.line(f"{message.sequence}  {message.id}{key}  {text}")
+    if message.death is not None:
+        death = message.death
+        error = f": {death.error}" if death.error else ""
+        at = output.moment(death.last_at)
+        output.line(f"  dead since {at}, {death.reason} by {death.queue}{error}")
+
+
+def message_json(message: "Message") -> dict[str, Any]:
+    body = message.body
+    death = message.death
+    return {
+        "sequence": message.sequence,
+        "id": message.id,
+        "routingKey": message.routing_key,
+        "exchange": message.exchange,
+        "priority": message.priority,
+        "headers": {
+            name: value.hex() if isinstance(value, bytes) else value
+            for name, value in message.headers.items()
+        },
+        "body": body.hex() if isinstance(body, bytes) else body,
+        "publishedAt": output.iso(message.published_at),
+        "attempt": message.attempt,
+    } | (
+        {"death": {"reason": death.reason, "queue": death.queue, "error": death.error}}
+        if death
+        else {}
+    )
+
+
+def _line(state: "QueueState") -> str:
+    parts = [f"{state.depth:,} messages"]
+    counts = (
+        (state.in_flight, "in flight"),
+        (state.consumers, "consumers"),
+        (state.dead_letters, "dead letters"),
+    )
+    parts += [f"{count:,} {word}" for count, word in counts if count]
+    return f"{state.name}  {', '.join(parts)}"
+
+
+def _json(state: "QueueState") -> dict[str, Any]:
+    return {
+        "queue": state.name,
+        "kind": state.kind,
+        "durable": state.durable,
+        "depth": state.depth,
+        "ready": state.ready,
+        "inFlight": state.in_flight,
+        "bytes": state.bytes,
+        "oldestAt": output.iso(state.oldest_at),
+        "consumers": state.consumers,
+        "deadLetters": state.dead_letters,
+        "deadLetterQueue": state.dead_letter_queue,
+        "maxSize": state.max_size,
+    }

@@ -1,0 +1,268 @@
+"""Calls about messages: publish, receive, settle, browse, redrive."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from flowmesh import errors
+from flowmesh.api.broker.v1 import message_service_pb2 as pb
+from flowmesh.api.broker.v1 import message_service_pb2_grpc as rpc
+from flowmesh.sdk import limits
+from flowmesh.sdk.client.connection import Connection
+from flowmesh.sdk.client.parts.broker import BrokerCalls
+from flowmesh.sdk.executions import micros_of
+from flowmesh.sdk.messaging import values
+from flowmesh.sdk.messaging.values import (
+    HeaderValue,
+    Message,
+    Outgoing,
+    PublishOutcome,
+    Redriven,
+    Ttl,
+)
+from flowmesh.sdk.payloads import Json
+
+_BATCH_BYTES = 2 * 1024 * 1024
+_BATCH_MESSAGES = 500
+_CLASSES: Mapping[str, type[errors.FlowmeshError]] = {
+    name: reason.error for name, reason in errors.REASONS.items()
+}
+
+
+class MessageCalls:
+    """Messages of the client's namespace."""
+
+    def __init__(self, connection: Connection, broker: BrokerCalls) -> None:
+        self._connection = connection
+        self._broker = broker
+        self._stub = rpc.MessageServiceStub(connection.caller.channel)
+
+    async def publish(
+        self,
+        body: Json,
+        routing_key: str = "",
+        exchange: str = "",
+        *,
+        headers: Mapping[str, HeaderValue] | None = None,
+        priority: int = 0,
+        ttl: Ttl = None,
+        id: str = "",
+        content_type: str = "",
+        correlation_id: str = "",
+        reply_to: str = "",
+        mandatory: bool = False,
+    ) -> PublishOutcome:
+        """Publish a message; it is stored in all its queues once this returns.
+
+        Without an exchange the routing key is the name of a queue. A repeated `id` is stored once.
+        Raises NotFound with `mandatory` if no queue gets it, and Overloaded if one is full.
+        """
+        message = Outgoing(
+            body=body,
+            routing_key=routing_key,
+            headers=headers or {},
+            priority=priority,
+            ttl=ttl,
+            id=id,
+            content_type=content_type,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
+        )
+        (outcome,) = await self.publish_many((message,), exchange, mandatory=mandatory)
+        raise_refusal(outcome)
+        return outcome
+
+    async def publish_many(
+        self, messages: Iterable[Outgoing], exchange: str = "", *, mandatory: bool = False
+    ) -> tuple[PublishOutcome, ...]:
+        """Publish messages in batches; return the outcome of each, in order. Raises nothing for
+        refused messages: their outcomes have a reason.
+        """
+        found: list[PublishOutcome] = []
+        for batch in _batches(messages, self._connection.new_id):
+            request = pb.PublishRequest(
+                namespace=self._connection.namespace,
+                exchange=exchange,
+                messages=batch,
+                mandatory=mandatory,
+                topology_version=self._broker.version,
+            )
+            response = await self._connection.caller.call(self._stub.Publish, request)
+            found.extend(
+                PublishOutcome(
+                    each.message_id, each.queues, each.duplicate, each.reason, each.error
+                )
+                for each in response.outcomes
+            )
+        return tuple(found)
+
+    async def receive(
+        self, queue: str, count: int = 1, *, wait: float = 0, group: str = ""
+    ) -> tuple[Message, ...]:
+        """Return up to `count` messages, waiting at most `wait` seconds for the first.
+
+        Settle each by `ack`, `nack` or `reject` before its visibility timeout. A stream is read by
+        a group.
+        """
+        request = pb.ReceiveRequest(
+            namespace=self._connection.namespace,
+            queue=queue,
+            group=group,
+            max=count,
+            wait_ms=round(wait * 1_000),
+            topology_version=self._broker.version,
+        )
+        response = await self._connection.caller.call(
+            self._stub.Receive, request, timeout_s=wait + limits.CALL_TIMEOUT_S
+        )
+        return tuple(values.received_message(queue, each) for each in response.deliveries)
+
+    async def ack(self, *messages: Message) -> None:
+        """Acknowledge received messages; they are gone once this returns.
+
+        Raises WrongState if one was settled before or timed out; the others are acknowledged.
+        """
+        await self._settle(
+            [(each, pb.Settlement(receipt=each.receipt, ack=True)) for each in messages]
+        )
+
+    async def nack(self, *messages: Message, delay: Ttl = None, error: str = "") -> None:
+        """Return messages for another attempt after the delay of the queue's policy, or `delay`."""
+        nack = pb.Nack(error=error)
+        if delay is not None:
+            nack.delay_ms = values.milliseconds("delay", delay)
+        await self._settle(
+            [(each, pb.Settlement(receipt=each.receipt, nack=nack)) for each in messages]
+        )
+
+    async def reject(self, *messages: Message, error: str = "") -> None:
+        """Make messages dead letters at once."""
+        nack = pb.Nack(reject=True, error=error)
+        await self._settle(
+            [(each, pb.Settlement(receipt=each.receipt, nack=nack)) for each in messages]
+        )
+
+    async def browse(
+        self, queue: str, *, sequence: int = 0, count: int = 50
+    ) -> tuple[Message, ...]:
+        """Return up to `count` messages from a position on, without locking them."""
+        request = pb.BrowseRequest(
+            namespace=self._connection.namespace, queue=queue, sequence=sequence, max=count
+        )
+        response = await self._connection.caller.call(self._stub.Browse, request)
+        return tuple(
+            values.message_value(queue, each.message, each.sequence) for each in response.messages
+        )
+
+    async def browse_all(self, queue: str) -> AsyncIterator[Message]:
+        """Iterate over all stored messages, oldest first."""
+        sequence = 0
+        while page := await self.browse(queue, sequence=sequence, count=_BATCH_MESSAGES):
+            for message in page:
+                yield message
+            sequence = page[-1].sequence + 1
+
+    async def redrive(
+        self,
+        queue: str,
+        *,
+        to: str = "",
+        reason: str = "",
+        from_queue: str = "",
+        sequences: Sequence[int] = (),
+        rate: int = 0,
+    ) -> Redriven:
+        """Move dead letters back to the queues that gave them up, or to the queue `to`."""
+        request = pb.RedriveRequest(
+            namespace=self._connection.namespace,
+            queue=queue,
+            to_queue=to,
+            reason=values.death_reason(reason),
+            from_queue=from_queue,
+            sequences=sequences,
+            rate=rate,
+        )
+        moved, kept, error, remaining = 0, 0, "", True
+        while remaining:
+            response = await self._connection.caller.call(self._stub.Redrive, request)
+            moved, kept = moved + response.moved, kept + response.kept
+            error = response.last_error or error
+            remaining, request.sequence = response.remaining, response.next_sequence
+        return Redriven(moved, kept, error)
+
+    async def discard(self, queue: str, sequences: Sequence[int]) -> int:
+        """Delete messages by position; return the number of those that existed."""
+        request = pb.DiscardRequest(
+            namespace=self._connection.namespace, queue=queue, sequences=sequences
+        )
+        return (await self._connection.caller.call(self._stub.Discard, request)).discarded
+
+    async def purge(self, queue: str) -> int:
+        """Delete all messages of a queue; return their number."""
+        request = pb.PurgeQueueRequest(namespace=self._connection.namespace, queue=queue)
+        return (await self._connection.caller.call(self._stub.PurgeQueue, request)).purged
+
+    async def seek(
+        self,
+        queue: str,
+        group: str,
+        *,
+        sequence: int = 0,
+        at: datetime | None = None,
+        latest: bool = False,
+    ) -> None:
+        """Move a group of a stream to a position or instant; by default to its beginning."""
+        request = pb.SeekGroupRequest(
+            namespace=self._connection.namespace,
+            queue=queue,
+            group=group,
+            position=position(sequence=sequence, at=at, latest=latest),
+        )
+        await self._connection.caller.call(self._stub.SeekGroup, request)
+
+    async def _settle(self, given: Sequence[tuple[Message, pb.Settlement]]) -> None:
+        by_queue: dict[str, list[pb.Settlement]] = {}
+        for message, settlement in given:
+            by_queue.setdefault(message.queue, []).append(settlement)
+        refused: pb.SettleOutcome | None = None
+        for queue, settlements in by_queue.items():
+            for start in range(0, len(settlements), _BATCH_MESSAGES):
+                request = pb.SettleRequest(
+                    namespace=self._connection.namespace,
+                    queue=queue,
+                    settlements=settlements[start : start + _BATCH_MESSAGES],
+                )
+                response = await self._connection.caller.call(self._stub.Settle, request)
+                refused = next((each for each in response.outcomes if each.reason), refused)
+        if refused is not None:
+            raise _CLASSES[refused.reason](refused.reason, refused.error)
+
+
+def position(*, sequence: int = 0, at: datetime | None = None, latest: bool = False) -> pb.Position:
+    """Return a position in a stream; its beginning by default."""
+    if latest:
+        return pb.Position(latest=True)
+    if at is not None:
+        return pb.Position(at_us=micros_of(at))
+    return pb.Position(sequence=sequence) if sequence else pb.Position(earliest=True)
+
+
+def raise_refusal(outcome: PublishOutcome) -> None:
+    """Raise the error of a refused message."""
+    if outcome.reason:
+        raise _CLASSES.get(outcome.reason, errors.Invalid)(outcome.reason, outcome.error)
+
+
+def _batches(messages: Iterable[Outgoing], new_id: Any) -> Iterable[list[Any]]:
+    """Yield the messages in batches that a call may hold."""
+    batch: list[Any] = []
+    size = 0
+    for each in messages:
+        message = values.outgoing_message(each, new_id())
+        if batch and (len(batch) >= _BATCH_MESSAGES or size + len(message.body) > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += len(message.body)
+    if batch:
+        yield batch

@@ -1,0 +1,1 @@
+"""Messages between programs: exchanges, queues, handlers."""

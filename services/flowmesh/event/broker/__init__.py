@@ -1,0 +1,1 @@
+"""The broker: exchanges, queues and streams of users' messages, over JetStream and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Consuming: deliveries to consumers, and their settlement."""

@@ -1,0 +1,122 @@
+"""Background tasks of the broker: sizes of queues, orphaned streams, expired messages."""
+
+from structlog.typing import FilteringBoundLogger
+
+from flowmesh.api.broker.v1 import message_pb2
+from flowmesh.api.broker.v1 import topology_pb2 as pb
+from flowmesh.errors import Overloaded
+from flowmesh.event.broker.counters import BrokerMetrics
+from flowmesh.event.broker.dead_letters import DeadLetters
+from flowmesh.event.broker.store import StoredQueue, TopologyStore
+from flowmesh.event.broker.streams import (
+    Peeked,
+    QueueStreams,
+    StreamMissing,
+    is_expired,
+    micros,
+)
+from flowmesh.runtime import Clock, Loop
+
+# A younger stream may belong to a queue whose declaration is not committed yet.
+ORPHAN_AGE_US = 60 * 1_000_000
+EXPIRED_MAX = 100
+
+
+class QueueSizesLoop(Loop):
+    """Exports the sizes of queues, and deletes the streams of deleted ones."""
+
+    interval_ms = 5_000
+
+    def __init__(
+        self,
+        *,
+        store: TopologyStore,
+        streams: QueueStreams,
+        metrics: BrokerMetrics,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._store = store
+        self._streams = streams
+        self._metrics = metrics
+        self._clock = clock
+        self._log = log
+
+    async def run_once(self) -> int:
+        """Return the number of queues."""
+        sizes: dict[tuple[str, str], int] = {}
+        streams = {each["config"]["name"]: each async for each in self._streams.all_streams()}
+        queues = await self._store.queues()
+        for queue in queues:
+            info = streams.pop(self._streams.stream(queue), None)
+            labels = self._metrics.labels(queue)
+            held = info["state"]["messages"] if info is not None else 0
+            sizes[labels] = sizes.get(labels, 0) + held
+        self._metrics.forget({queue.id for queue in queues})
+        self._metrics.sizes.clear()
+        for labels, size in sizes.items():
+            self._metrics.sizes.labels(*labels).set(size)
+        for name, info in streams.items():
+            if micros(info["created"]) < self._clock.now_us() - ORPHAN_AGE_US:
+                self._log.info("orphaned_stream_deleted", stream=name)
+                await self._streams.delete(name)
+        return len(queues)
+
+
+class ExpiryLoop(Loop):
+    """Moves expired messages at the head of queues to their dead letter queues."""
+
+    interval_ms = 1_000
+
+    def __init__(
+        self,
+        *,
+        store: TopologyStore,
+        streams: QueueStreams,
+        dead_letters: DeadLetters,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._streams = streams
+        self._dead_letters = dead_letters
+        self._clock = clock
+
+    async def run_once(self) -> int:
+        """Return the number of expired messages."""
+        expired = 0
+        for queue in await self._store.queues():
+            if queue.config.on_expiry == pb.ON_EXPIRY_DEAD_LETTER:
+                expired += await self._expire(queue)
+        return expired
+
+    async def _expire(self, queue: StoredQueue) -> int:
+        """Expire messages in their order, up to the first that is alive or in flight."""
+        try:
+            consumers = await self._streams.consumer_states(queue)
+            # Messages in flight are checked when they are delivered again.
+            reached = {each["name"]: each["delivered"]["stream_seq"] for each in consumers}
+            found = await self._streams.page(queue, 1, EXPIRED_MAX)
+        except StreamMissing:
+            return 0
+        expired = 0
+        for peeked in found:
+            priority = min(peeked.message.priority, queue.config.max_priority)
+            if peeked.sequence <= reached.get(f"p{priority}", 0):
+                continue
+            if not is_expired(queue, peeked.message, peeked.at_us, self._clock.now_us()):
+                continue
+            if not await self._bury(queue, peeked):
+                break
+            expired += 1
+        return expired
+
+    async def _bury(self, queue: StoredQueue, peeked: Peeked) -> bool:
+        """Return False if the dead letter queue is full."""
+        position = f"e:{peeked.sequence}:{peeked.at_us}"
+        reason = message_pb2.DEATH_REASON_EXPIRED
+        try:
+            await self._dead_letters.bury(queue, peeked.message, reason, position=position)
+        except Overloaded:
+            return False
+        await self._streams.remove(queue, peeked.sequence)
+        return True

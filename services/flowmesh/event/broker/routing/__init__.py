@@ -1,0 +1,1 @@
+"""Routing: the queues to which exchanges lead a message."""

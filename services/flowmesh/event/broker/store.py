@@ -1,0 +1,171 @@
+"""The topology of namespaces as rows."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from flowmesh.access.audited import audited_call
+from flowmesh.api.broker.v1 import topology_pb2 as pb
+from flowmesh.event.broker.routing.routes import Target
+from flowmesh.storage import load_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+SCHEMA: Final = "broker"
+MIGRATIONS: Final = files("flowmesh.event.broker").joinpath("migrations")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredQueue:
+    """A queue, and the identity of its stream."""
+
+    namespace: str
+    id: str
+    config: pb.Queue
+
+    @property
+    def name(self) -> str:
+        return self.config.queue
+
+    @property
+    def is_stream(self) -> bool:
+        return self.config.kind == pb.QUEUE_KIND_STREAM
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTopology:
+    """All rows of a namespace at a version."""
+
+    version: int
+    exchanges: list[pb.Exchange]
+    queues: list[StoredQueue]
+    bindings: list[pb.Binding]
+
+
+class TopologyStore:
+    """Queries and changes of topologies."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+        self._sql: Any = load_queries(
+            files("flowmesh.event.broker").joinpath("sql"), call=audited_call
+        )
+
+    async def load(self, namespace: str) -> StoredTopology:
+        """Return a consistent copy of the namespace."""
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            return await _load(self._sql, connection, namespace)
+
+    async def queues(self) -> list[StoredQueue]:
+        """Return the queues of all namespaces."""
+        return [
+            StoredQueue(row["namespace"], row["id"], pb.Queue.FromString(row["body"]))
+            async for row in self._sql.all_queues(self._pool)
+        ]
+
+    async def receipt_key(self) -> bytes:
+        key: bytes = await self._sql.receipt_key(self._pool)
+        return key
+
+    async def note_operation(self, namespace: str, queue: str, **after: object) -> None:
+        """Write an operation on messages into the audit log, if it is audited."""
+        await self._sql.note_operation(
+            self._pool, namespace=namespace, queue=queue, after=orjson.dumps(after).decode()
+        )
+
+    @asynccontextmanager
+    async def change(self, namespace: str) -> AsyncIterator["TopologyChange"]:
+        """Open a transaction that changes one namespace; changes of it run one at a time."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            version = await self._sql.bump(connection, namespace=namespace)
+            topology = await _load(self._sql, connection, namespace)
+            yield TopologyChange(self._sql, connection, namespace, version, topology)
+
+
+class TopologyChange:
+    """The changes of a transaction."""
+
+    def __init__(
+        self, sql: Any, connection: Any, namespace: str, version: int, before: StoredTopology
+    ) -> None:
+        self._sql = sql
+        self._connection = connection
+        self._namespace = namespace
+        self.version = version
+        self.before = before
+
+    async def add_exchange(self, exchange: pb.Exchange) -> None:
+        await self._sql.add_exchange(
+            self._connection,
+            namespace=self._namespace,
+            exchange=exchange.exchange,
+            body=exchange.SerializeToString(),
+        )
+
+    async def add_queue(self, queue: StoredQueue) -> None:
+        await self._sql.add_queue(
+            self._connection,
+            namespace=self._namespace,
+            queue=queue.name,
+            id=queue.id,
+            body=queue.config.SerializeToString(deterministic=True),
+        )
+
+    async def add_binding(self, binding: pb.Binding) -> bool:
+        """Return False if the binding exists."""
+        body = binding.SerializeToString(deterministic=True)
+        return bool(await self._sql.add_binding(self._connection, body=body, **self._key(binding)))
+
+    async def remove_binding(self, binding: pb.Binding) -> bool:
+        return bool(await self._sql.remove_binding(self._connection, **self._key(binding)))
+
+    async def remove_exchange(self, exchange: str) -> bool:
+        return bool(
+            await self._sql.remove_exchange(
+                self._connection, namespace=self._namespace, exchange=exchange
+            )
+        )
+
+    async def remove_queue(self, queue: str) -> bool:
+        return bool(
+            await self._sql.remove_queue(self._connection, namespace=self._namespace, queue=queue)
+        )
+
+    def _key(self, binding: pb.Binding) -> dict[str, Any]:
+        target = Target.of(binding)
+        same = pb.Binding(key=binding.key, match=binding.match)
+        for name, value in binding.arguments.items():
+            same.arguments[name].CopyFrom(value)
+        return {
+            "namespace": self._namespace,
+            "source": binding.source,
+            "queue": "" if target.is_exchange else target.name,
+            "exchange": target.name if target.is_exchange else "",
+            "digest": hashlib.sha256(same.SerializeToString(deterministic=True)).digest(),
+        }
+
+
+async def _load(sql: Any, connection: Any, namespace: str) -> StoredTopology:
+    version = await sql.version_of(connection, namespace=namespace)
+    exchanges = [
+        pb.Exchange.FromString(row["body"])
+        async for row in sql.exchanges_of(connection, namespace=namespace)
+    ]
+    queues = [
+        StoredQueue(namespace, row["id"], pb.Queue.FromString(row["body"]))
+        async for row in sql.queues_of(connection, namespace=namespace)
+    ]
+    bindings = [
+        pb.Binding.FromString(row["body"])
+        async for row in sql.bindings_of(connection, namespace=namespace)
+    ]
+    return StoredTopology(version or 0, exchanges, queues, bindings)

@@ -1,0 +1,1 @@
+"""Routes of the broker: queues of messages, exchanges, messages."""

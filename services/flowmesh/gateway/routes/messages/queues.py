@@ -1,0 +1,295 @@
+"""Routes about queues of messages."""
+
+from http import HTTPStatus
+
+from msgspec import UNSET
+
+from flowmesh.api.broker.v1 import broker_service_pb2 as pb
+from flowmesh.api.broker.v1 import message_service_pb2
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.http.instants import us_of
+from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import FLAG, Query, whole
+from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.routes.common import PAGING, json_response
+from flowmesh.gateway.routes.messages import answers
+from flowmesh.gateway.routes.messages import requests as bodies
+
+BROWSE_MAX = 500
+
+
+async def list_message_queues(backends: Backends, request: Request) -> Response:
+    response = await backends.broker.ListQueues(
+        pb.ListQueuesRequest(
+            namespace=request.namespace,
+            page_size=request.whole("pageSize"),
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        answers.QueueDetailsList(
+            queues=[answers.queue_value(each) for each in response.queues],
+            next_page_token=response.next_page_token,
+        )
+    )
+
+
+async def declare_message_queue(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.QueueRequest)
+    response = await backends.broker.DeclareQueue(
+        pb.DeclareQueueRequest(
+            namespace=request.namespace, queue=envelope.message(request.param("queue"))
+        )
+    )
+    return declared(response.created)
+
+
+async def get_message_queue(backends: Backends, request: Request) -> Response:
+    response = await backends.broker.GetQueue(
+        pb.GetQueueRequest(namespace=request.namespace, queue=request.param("queue"))
+    )
+    return json_response(answers.queue_value(response.state))
+
+
+async def delete_message_queue(backends: Backends, request: Request) -> Response:
+    await backends.broker.DeleteQueue(
+        pb.DeleteQueueRequest(
+            namespace=request.namespace,
+            queue=request.param("queue"),
+            if_empty=request.flag("ifEmpty"),
+        )
+    )
+    return json_response(answers.RemovedValue(removed=True))
+
+
+async def browse_messages(backends: Backends, request: Request) -> Response:
+    response = await backends.messages.Browse(
+        message_service_pb2.BrowseRequest(
+            namespace=request.namespace,
+            queue=request.param("queue"),
+            sequence=request.whole("sequence"),
+            max=request.whole("count"),
+        )
+    )
+    found = [answers.message_value(each.message, each.sequence) for each in response.messages]
+    return json_response(answers.MessageList(messages=found, next_sequence=response.next_sequence))
+
+
+async def redrive_messages(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.RedriveMessagesRequest)
+    response = await backends.messages.Redrive(
+        message_service_pb2.RedriveRequest(
+            namespace=request.namespace,
+            queue=request.param("queue"),
+            to_queue=envelope.to,
+            reason=envelope.death_reason,
+            from_queue=envelope.from_queue,
+            sequences=envelope.sequences,
+            max=envelope.count,
+            rate=envelope.rate,
+            sequence=envelope.sequence,
+        )
+    )
+    return json_response(
+        answers.RedrivenValue(
+            moved=response.moved,
+            kept=response.kept,
+            remaining=response.remaining,
+            next_sequence=response.next_sequence,
+            error=response.last_error or UNSET,
+        )
+    )
+
+
+async def discard_messages(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.DiscardMessagesRequest)
+    response = await backends.messages.Discard(
+        message_service_pb2.DiscardRequest(
+            namespace=request.namespace,
+            queue=request.param("queue"),
+            sequences=envelope.sequences,
+        )
+    )
+    return json_response(answers.CountValue(count=response.discarded))
+
+
+async def purge_message_queue(backends: Backends, request: Request) -> Response:
+    response = await backends.messages.PurgeQueue(
+        message_service_pb2.PurgeQueueRequest(
+            namespace=request.namespace, queue=request.param("queue")
+        )
+    )
+    return json_response(answers.CountValue(count=response.purged))
+
+
+async def seek_message_group(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.SeekGroupRequest)
+    given = envelope.position
+    position = message_service_pb2.Position(earliest=True)
+    if given.latest:
+        position.latest = True
+    elif given.at:
+        position.at_us = us_of("position.at", given.at)
+    elif given.sequence:
+        position.sequence = given.sequence
+    await backends.messages.SeekGroup(
+        message_service_pb2.SeekGroupRequest(
+            namespace=request.namespace,
+            queue=request.param("queue"),
+            group=envelope.group,
+            position=position,
+        )
+    )
+    return json_response(answers.DeclaredValue(created=True))
+
+
+async def diagnose_message_queue(backends: Backends, request: Request) -> Response:
+    response = await backends.broker.DiagnoseQueue(
+        pb.DiagnoseQueueRequest(namespace=request.namespace, queue=request.param("queue"))
+    )
+    return json_response(
+        answers.FindingList(
+            findings=[
+                answers.FindingValue(
+                    cause=each.cause, explanation=each.explanation, remedy=each.remedy
+                )
+                for each in response.findings
+            ]
+        )
+    )
+
+
+def declared(created: bool) -> Response:
+    status = HTTPStatus.CREATED if created else HTTPStatus.OK
+    return json_response(answers.DeclaredValue(created=created), status)
+
+
+DECLARED = (
+    Answer(201, "It was created.", answers.DeclaredValue),
+    Answer(200, "It exists with these arguments.", answers.DeclaredValue),
+)
+QUEUES = "/api/v1/message-queues"
+QUEUE = f"{QUEUES}/{{queue}}"
+_COUNT = Answer(200, "The number of messages.", answers.CountValue)
+
+ROUTES = (
+    Route(
+        "GET",
+        QUEUES,
+        list_message_queues,
+        Operation(
+            tag=MANAGE,
+            summary="List queues of messages with their depths",
+            query=PAGING,
+            answers=(Answer(200, "Sorted by name.", answers.QueueDetailsList),),
+        ),
+    ),
+    Route(
+        "PUT",
+        QUEUE,
+        declare_message_queue,
+        Operation(
+            tag=MANAGE,
+            summary="Declare a queue of messages, or a stream",
+            body=Body(bodies.QueueRequest, required=False, example={"maxSize": 1000}),
+            answers=DECLARED,
+            errors=(409, 413, 415),
+        ),
+    ),
+    Route(
+        "GET",
+        QUEUE,
+        get_message_queue,
+        Operation(
+            tag=MANAGE,
+            summary="Get a queue of messages and its content",
+            answers=(Answer(200, "The queue.", answers.QueueDetails),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "DELETE",
+        QUEUE,
+        delete_message_queue,
+        Operation(
+            tag=MANAGE,
+            summary="Delete a queue with its messages and bindings",
+            query=(Query("ifEmpty", "Refuse if it holds messages.", FLAG),),
+            answers=(Answer(200, "It is deleted.", answers.RemovedValue),),
+            errors=(404, 409),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{QUEUE}/messages",
+        browse_messages,
+        Operation(
+            tag=TEST,
+            summary="Browse the messages of a queue without locking them",
+            query=(
+                Query("sequence", "First position; 0 is the oldest message.", whole()),
+                Query("count", "Maximum number of messages.", whole(BROWSE_MAX)),
+            ),
+            answers=(Answer(200, "Sorted by position.", answers.MessageList),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "POST",
+        f"{QUEUE}:redrive",
+        redrive_messages,
+        Operation(
+            tag=MANAGE,
+            summary="Move dead letters back to their queues, or to another",
+            body=Body(bodies.RedriveMessagesRequest, required=False),
+            answers=(Answer(200, "The number of moved messages.", answers.RedrivenValue),),
+            errors=(404, 413, 415),
+        ),
+    ),
+    Route(
+        "POST",
+        f"{QUEUE}:discard",
+        discard_messages,
+        Operation(
+            tag=MANAGE,
+            summary="Delete single messages of a queue",
+            body=Body(bodies.DiscardMessagesRequest),
+            answers=(_COUNT,),
+            errors=(404, 413, 415),
+        ),
+    ),
+    Route(
+        "POST",
+        f"{QUEUE}:purge",
+        purge_message_queue,
+        Operation(
+            tag=MANAGE,
+            summary="Delete all messages of a queue",
+            answers=(_COUNT,),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "POST",
+        f"{QUEUE}:seek",
+        seek_message_group,
+        Operation(
+            tag=MANAGE,
+            summary="Move a group of a stream to a position",
+            body=Body(bodies.SeekGroupRequest, example={"group": "audit"}),
+            answers=(Answer(200, "The group reads from there.", answers.DeclaredValue),),
+            errors=(404, 413, 415),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{QUEUE}/diagnosis",
+        diagnose_message_queue,
+        Operation(
+            tag=TEST,
+            summary="Explain why the messages of a queue are not processed",
+            answers=(Answer(200, "The reasons.", answers.FindingList),),
+            errors=(404,),
+        ),
+    ),
+)
