@@ -31,6 +31,10 @@ def languages(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "language" in metafunc.fixturenames:
         metafunc.parametrize("language", languages(metafunc.config), scope="session")
+    for fixture, entry in (("example_language", "example"), ("readme_language", "readme")):
+        if fixture in metafunc.fixturenames:
+            chosen = [name for name in languages(metafunc.config) if entry in LANGUAGES[name]]
+            metafunc.parametrize(fixture, chosen)
     if "repetition" in metafunc.fixturenames:
         metafunc.parametrize("repetition", range(metafunc.config.getoption("--repeat")))
 
