@@ -1,6 +1,5 @@
 """Fixtures of the conformance run: one cluster, one stub, and a driver per language."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,9 +10,10 @@ import pytest_asyncio
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.databases import InitialDatabase
 from flowmesh.testing.suite import Suite
-from sdks.conformance.languages import LANGUAGES, available, run
+from sdks.conformance.languages import LANGUAGES, available, command
 from sdks.conformance.process import Driver
 from sdks.conformance.stub import Stub
+from tests.faults.proxy import Proxy
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,7 +44,7 @@ class Drivers:
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
-        self._built: set[str] = set()
+        self._built: dict[str, list[str]] = {}
         self._running: dict[str, Driver] = {}
         self._stack = AsyncExitStack()
 
@@ -59,10 +59,8 @@ class Drivers:
     def command(self, language: str) -> list[str]:
         """Build the driver once; return the command that runs it."""
         if language not in self._built:
-            run(language, "build")
-            self._built.add(language)
-        words = LANGUAGES[language]["run"]
-        return [sys.executable if word == "python" else word for word in words]
+            self._built[language] = command(language)
+        return self._built[language]
 
     async def close(self) -> None:
         await self._stack.aclose()
@@ -90,4 +88,12 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clu
 async def stub() -> AsyncIterator[Stub]:
     """A scripted server."""
     async with Stub() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def proxy(cluster: Cluster) -> AsyncIterator[Proxy]:
+    """A proxy before the gateway, whose connections can be cut."""
+    host, _, port = cluster.grpc_address.rpartition(":")
+    async with Proxy((host, int(port))) as running:
         yield running

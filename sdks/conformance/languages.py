@@ -43,6 +43,12 @@ def run(name: str, step: str) -> None:
         subprocess.run(argv, cwd=ROOT, check=True)
 
 
+def command(name: str) -> list[str]:
+    """Build the driver of a language; return the command that runs it."""
+    run(name, "build")
+    return [sys.executable if word == "python" else word for word in LANGUAGES[name]["run"]]
+
+
 def main() -> int:
     """Run a step for all languages; return 1 if one of them failed."""
     step, failed = sys.argv[1], []

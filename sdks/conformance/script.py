@@ -20,6 +20,7 @@ from flowmesh.testing.polling import done, pause
 from sdks.conformance.match import problems
 from sdks.conformance.process import Driver, DriverFailed
 from sdks.conformance.stub import Stub
+from tests.faults.proxy import Proxy
 
 Json = Any
 HERE = Path(__file__).parent
@@ -36,9 +37,9 @@ class ScenarioFailed(AssertionError):
 
 @cache
 def scenarios() -> list[Json]:
-    """Return the scenarios of the file, in its order."""
-    found: list[Json] = yaml.safe_load((HERE / "scenarios.yaml").read_text())
-    return found
+    """Return the scenarios of both files, in their order."""
+    files = ("scenarios.yaml", "badinput.yaml")
+    return [each for name in files for each in yaml.safe_load((HERE / name).read_text())]
 
 
 @cache
@@ -75,6 +76,7 @@ class Run:
     stub: Stub | None
     scenario: Json
     prefix: str
+    proxy: Proxy | None = None
     saved: dict[str, Json] = field(default_factory=dict)
     background: dict[str, asyncio.Task[Json]] = field(default_factory=dict)
 
@@ -84,13 +86,17 @@ class Run:
             self.saved["stub"] = self.stub.address
             self.stub.script(self._filled(self.scenario.get("stub", {})))
         if self.cluster is not None:
-            self.saved["address"] = self.cluster.grpc_address
+            proxied = self.proxy is not None and self.scenario.get("proxied")
+            own = f"127.0.0.1:{self.proxy.port}" if self.proxy else ""
+            self.saved["address"] = own if proxied else self.cluster.grpc_address
+            self.saved["http"] = self.cluster.http_url.removeprefix("http://")
             for name, member in self.cluster.members().items():
                 self.saved[name.replace("-", "_")] = member.grpc
+        self.saved["hundred"] = {"items": list(range(100))}
         self.saved["thousand"] = {"items": list(range(1000))}
         address = self.saved["stub" if "stub" in self.scenario else "address"]
         try:
-            if not self.scenario.get("closed"):
+            if self.scenario.get("opened", True):
                 await self.driver.ask("open", address=address)
             if workflows := self._filled(self.scenario.get("workflows", {})):
                 await self.driver.ask("apply", source=source_of(workflows, self.prefix))
@@ -164,6 +170,7 @@ class Run:
             "retries": self._retries,
             "reasons": self._reasons,
             "rest": self._rest,
+            "many": self._many,
         }
         if verb in own:
             found = await own[verb](members)
@@ -202,6 +209,13 @@ class Run:
         assert self.stub is not None
         return self.stub.calls(members["argument"])
 
+    async def _many(self, members: Json) -> Json:
+        """Send one command many times at once; return the values."""
+        count = members.pop("count")
+        (verb,) = members
+        asked = (self.driver.ask(verb, **members[verb]) for _ in range(count))
+        return await asyncio.gather(*asked)
+
     async def _rest(self, members: Json) -> Json:
         """Make a request of the gateway's REST, for facts that no SDK shows."""
         assert self.cluster is not None
@@ -224,6 +238,10 @@ class Run:
                 return all(current[name].pid not in (0, pid) for name, pid in pids.items())
 
             await done(f"restart of {names}", replaced, within_s=RESTART_S)
+        for _ in range(members.get("cuts", 0)):
+            assert self.proxy is not None
+            await pause(members["everyMs"] / 1000)
+            self.proxy.cut()
         if names := members.get("freeze"):
             for name in names:
                 cluster.send(name, signal.SIGSTOP)

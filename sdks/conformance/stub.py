@@ -26,12 +26,12 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
 
 def _bytes_of(value: Json) -> Json:
-    """Replace `{"$json": …}` and `{"$zeros": n}` by base64, as protobuf's JSON has bytes."""
+    """Replace `{"$json": …}` by base64, as protobuf's JSON has bytes, and `{"$x": n}` by text."""
     if isinstance(value, dict):
         if "$json" in value:
             return base64.b64encode(json.dumps(value["$json"]).encode()).decode()
-        if "$zeros" in value:
-            return base64.b64encode(bytes(value["$zeros"])).decode()
+        if "$x" in value:
+            return "x" * value["$x"]
         return {key: _bytes_of(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_bytes_of(item) for item in value]

@@ -14,6 +14,12 @@ def server(scenario: dict[str, Any], request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue("stub" if "stub" in scenario else "cluster")
 
 
+@pytest.fixture
+def cutting(scenario: dict[str, Any], request: pytest.FixtureRequest) -> Any:
+    """The proxy before the cluster, if the scenario cuts connections."""
+    return request.getfixturevalue("proxy") if scenario.get("proxied") else None
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario["name"])
 async def test_scenario(
@@ -22,6 +28,7 @@ async def test_scenario(
     repetition: int,
     drivers: Drivers,
     server: Any,
+    cutting: Any,
 ) -> None:
     """The driver gives the expected answers, under the faults of the scenario."""
     scripted = "stub" in scenario
@@ -32,4 +39,5 @@ async def test_scenario(
         stub=server if scripted else None,
         scenario=scenario,
         prefix=prefix,
+        proxy=cutting,
     ).all_steps()

@@ -11,8 +11,7 @@ import (
 	"flowmesh.dev/sdk/internal/core"
 )
 
-// Status is the state of an execution. A status of a newer server that this
-// package does not know is shown as its number.
+// Status is the state of an execution.
 type Status string
 
 // The statuses of executions.
@@ -27,6 +26,8 @@ const (
 	Compensating Status = "compensating"
 	// Continued executions have ended and go on as a new one.
 	Continued Status = "continued"
+	// Unknown is a status of a newer server.
+	Unknown Status = "unknown"
 )
 
 // Ended reports whether an execution of this status has ended.
@@ -39,7 +40,7 @@ func (s Status) Ended() bool {
 }
 
 // NodeStatus is the state of a node: pending, running, completed, failed,
-// skipped or canceled.
+// skipped, canceled, or unknown for one of a newer server.
 type NodeStatus string
 
 // Value is a value of an execution. One above 256 KiB is not inline: it has a
@@ -126,8 +127,13 @@ func (e *Execution) Node(id string) *Node {
 	return nil
 }
 
+// enumWord returns the word of an enum; one that has no name is a number.
 func enumWord(name, prefix string) string {
-	return strings.ToLower(strings.TrimPrefix(name, prefix))
+	word, known := strings.CutPrefix(name, prefix)
+	if !known || word == "UNSPECIFIED" {
+		return string(Unknown)
+	}
+	return strings.ToLower(word)
 }
 
 func statusOf(status executionv1.ExecutionStatus) Status {

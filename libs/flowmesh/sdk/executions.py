@@ -27,6 +27,8 @@ class Status(StrEnum):
     # Ended, and continued as a new execution.
     CONTINUED = "continued"
     COMPENSATING = "compensating"
+    # A status of a newer server.
+    UNKNOWN = "unknown"
 
     @property
     def ended(self) -> bool:
@@ -53,10 +55,12 @@ class NodeStatus(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELED = "canceled"
+    # A status of a newer server.
+    UNKNOWN = "unknown"
 
     @property
     def ended(self) -> bool:
-        return self not in (NodeStatus.PENDING, NodeStatus.RUNNING)
+        return self not in (NodeStatus.PENDING, NodeStatus.RUNNING, NodeStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,19 +222,26 @@ def value_of(payload: payload_pb2.Payload) -> Json | StoredValue:
     return decode_inline(payload)
 
 
+_STATUSES: dict[int, Status] = {
+    number: Status(name.removeprefix("EXECUTION_STATUS_").lower())
+    for name, number in execution_pb2.ExecutionStatus.items()
+    if number
+}
+_NODE_STATUSES: dict[int, NodeStatus] = {
+    number: NodeStatus(name.removeprefix("NODE_STATUS_").lower())
+    for name, number in execution_pb2.NodeStatus.items()
+    if number
+}
+
+
 def status_of(number: int) -> Status:
-    name = execution_pb2.ExecutionStatus.Name(execution_pb2.ExecutionStatus.ValueType(number))
-    return Status(name.removeprefix("EXECUTION_STATUS_").lower())
+    """Return the status of a number in the contract; UNKNOWN for one of a newer server."""
+    return _STATUSES.get(number, Status.UNKNOWN)
 
 
 def number_of(status: Status | str) -> execution_pb2.ExecutionStatus.ValueType:
     """Return the number of a status in the contract; ValueError for an unknown status."""
     return execution_pb2.ExecutionStatus.Value(f"EXECUTION_STATUS_{Status(status).name}")
-
-
-def _node_status(number: int) -> NodeStatus:
-    name = execution_pb2.NodeStatus.Name(execution_pb2.NodeStatus.ValueType(number))
-    return NodeStatus(name.removeprefix("NODE_STATUS_").lower())
 
 
 def _optional(message: Any, name: str, convert: Callable[[Any], T]) -> T | None:
@@ -241,7 +252,7 @@ def node_of(message: execution_pb2.Node) -> Node:
     return Node(
         id=message.id,
         name=message.name or message.id,
-        status=_node_status(message.status),
+        status=_NODE_STATUSES.get(message.status, NodeStatus.UNKNOWN),
         attempts=message.attempts,
         dependencies=tuple(message.dependencies),
         task_type=message.task_type,

@@ -38,6 +38,8 @@ type stream struct {
 	ended    chan struct{}
 	err      error
 	tasks    sync.WaitGroup
+	// stop ends the stream once.
+	stop func()
 
 	mu       sync.Mutex
 	running  map[string]context.CancelCauseFunc
@@ -81,6 +83,7 @@ func newStream(caller *core.Caller, given options, handlers map[string]handler) 
 		heartbeats:     make(map[string][]byte),
 		specs:          make(map[string]*spec),
 	}
+	s.stop = sync.OnceFunc(s.end)
 	go s.run()
 	return s
 }
@@ -508,8 +511,8 @@ func (s *stream) drain(limit time.Duration) {
 	}
 }
 
-// stop closes the stream and cancels the tasks, whose results are not sent.
-func (s *stream) stop() {
+// end closes the stream and cancels the tasks, whose results are not sent.
+func (s *stream) end() {
 	s.cancel(ErrStopped)
 	<-s.ended
 	s.mu.Lock()
