@@ -182,6 +182,30 @@ export interface AuditVerification {
   headHash: string;
 }
 
+/** Bindings of exchanges. */
+export interface BindingList {
+  bindings: BindingValue[];
+}
+
+/** A binding to a queue or to another exchange. */
+export interface BindingRequest {
+  queue?: string;
+  exchange?: string;
+  key?: string;
+  headers?: Record<string, string | number | boolean | null>;
+  match?: "all" | "all-with-x" | "any" | "any-with-x";
+}
+
+/** A binding to a queue or to an exchange. */
+export interface BindingValue {
+  source: string;
+  queue?: string;
+  exchange?: string;
+  key: string;
+  headers: Record<string, unknown>;
+  match: string;
+}
+
 /** The first owner of an installation. */
 export interface BootstrapRequest {
   token: string;
@@ -380,8 +404,13 @@ export interface CompatibilityAnswer {
 /** Counts, the largest group first; `groupsCapped` is true if there are more groups. */
 export interface CountAnswer {
   count: number;
-  groups: GroupValue[];
+  groups: flowmesh_gateway_routes_executions_searches_GroupValue[];
   groupsCapped: boolean;
+}
+
+/** A number of messages. */
+export interface CountValue {
+  count: number;
 }
 
 /** A new API key. */
@@ -468,6 +497,16 @@ export interface DeadLetterValue {
   failedAt?: string;
 }
 
+/** The reason why a message became a dead letter. */
+export interface DeathValue {
+  reason: string;
+  queue: string;
+  firstAt: string;
+  lastAt: string;
+  count: number;
+  error?: string;
+}
+
 /** The decision is in the history, up to event `sequence`. */
 export interface Decided {
   executionId: string;
@@ -491,6 +530,11 @@ export interface DecisionValue {
   comment?: string;
   form?: unknown;
   at: string;
+}
+
+/** A declaration; `created` is false if it existed with the same arguments. */
+export interface DeclaredValue {
+  created: boolean;
 }
 
 /** Definitions as they were posted. */
@@ -544,6 +588,11 @@ export interface DifferenceValue {
   field?: string;
   before?: unknown;
   after?: unknown;
+}
+
+/** Positions of messages to delete. */
+export interface DiscardMessagesRequest {
+  sequences: number[];
 }
 
 /** A stop or start of dispatch for a workflow, or for the namespace without one. */
@@ -648,6 +697,24 @@ export interface Event {
   attempt?: number;
   timestamp: string;
   data: Record<string, unknown>;
+}
+
+/** Exchanges by name. */
+export interface ExchangeList {
+  exchanges: ExchangeValue[];
+}
+
+/** The arguments of an exchange. */
+export interface ExchangeRequest {
+  type?: "direct" | "fanout" | "headers" | "topic";
+  alternate?: string;
+}
+
+/** An exchange. */
+export interface ExchangeValue {
+  exchange: string;
+  type: string;
+  alternate?: string;
 }
 
 /** A start of the workflow in the path, with waiting for its end. */
@@ -774,6 +841,18 @@ export interface Finding {
   details: Record<string, unknown>;
 }
 
+/** The reasons why the messages of a queue are not processed. */
+export interface FindingList {
+  findings: FindingValue[];
+}
+
+/** A reason why messages are not processed. */
+export interface FindingValue {
+  cause: string;
+  explanation: string;
+  remedy: string;
+}
+
 /** A manual firing of a trigger. */
 export interface FireRequest {
   input?: unknown;
@@ -819,12 +898,6 @@ export interface GraphNode {
 /** A path from a root to a leaf. */
 export interface GraphPath {
   nodes: string[];
-}
-
-/** A group of executions with its values of the grouping names; empty for none. */
-export interface GroupValue {
-  values: Record<string, string>;
-  count: number;
 }
 
 /** Events by sequence. `nextAfter` is 0 at the current end of the history. */
@@ -1080,12 +1153,68 @@ export interface MemberValue {
   level: "company" | "installation" | "organization" | "project";
 }
 
+/** A message: JSON in `body`, or other bytes in `bodyBase64`. */
+export interface MessageBody {
+  body?: unknown;
+  bodyBase64?: string;
+  contentType?: string;
+  id?: string;
+  routingKey?: string;
+  headers?: Record<string, string | number | boolean>;
+  priority?: number;
+  ttlMs?: number;
+  correlationId?: string;
+  replyTo?: string;
+}
+
+/** Messages, oldest first; `nextSequence` is 0 after the last. */
+export interface MessageList {
+  messages: MessageValue[];
+  nextSequence?: number;
+}
+
+/** The redelivery of failed messages. */
+export interface MessageRetryBody {
+  maxAttempts?: number;
+  initialDelayMs?: number | null;
+  factor?: number;
+  maxDelayMs?: number;
+}
+
+/** A message: JSON in `body`, or other bytes in `bodyBase64`. */
+export interface MessageValue {
+  id: string;
+  sequence: number;
+  routingKey: string;
+  exchange: string;
+  contentType: string;
+  publishedAt: string;
+  priority: number;
+  headers: Record<string, unknown>;
+  body?: unknown;
+  bodyBase64?: string;
+  correlationId?: string;
+  replyTo?: string;
+  death?: DeathValue;
+  attempt?: number;
+  receipt?: string;
+  visibleUntil?: string;
+}
+
 /** A running execution, and the reasons that it cannot continue under the other version. */
 export interface MoveValue {
   executionId: string;
   version: number;
   movable: boolean;
   reasons: string[];
+}
+
+/** A failed delivery. */
+export interface NackBody {
+  receipt: string;
+  delayMs?: number | null;
+  reject?: boolean;
+  error?: string;
 }
 
 /** The outcome of one node. `outputFrom` is the source of its output: a mock, the executor (`run`), its schema, the members that templates read (`use`), or none. */
@@ -1271,6 +1400,20 @@ export interface Origin {
   fromNodes: string[];
 }
 
+/** Outcomes in the order of the messages. */
+export interface OutcomeList {
+  outcomes: OutcomeValue[];
+}
+
+/** The effect of one message; refused if it has a `reason`. */
+export interface OutcomeValue {
+  id: string;
+  queues: number;
+  duplicate: boolean;
+  reason?: string;
+  error?: string;
+}
+
 /** The step that started this execution; it does not wait for a detached one. */
 export interface ParentStep {
   executionId: string;
@@ -1370,6 +1513,13 @@ export interface PointValue {
   p99Ms?: number;
 }
 
+/** A position in a stream; its beginning by default. */
+export interface PositionBody {
+  sequence?: number;
+  at?: string;
+  latest?: boolean;
+}
+
 /** The number of matching executions, and the first of them. */
 export interface PreviewAnswer {
   count: number;
@@ -1431,6 +1581,12 @@ export interface PublicNodes {
   nextPageToken: string;
 }
 
+/** Messages to publish, at most 500. */
+export interface PublishMessagesRequest {
+  messages: MessageBody[];
+  mandatory?: boolean;
+}
+
 /** An event with the attributes of CloudEvents 1.0. */
 export interface PublishRequest {
   type: string;
@@ -1451,10 +1607,57 @@ export interface PublishedValue {
   triggers: number;
 }
 
+/** A queue of messages and its content. */
+export interface QueueDetails {
+  queue: string;
+  kind: string;
+  durable: boolean;
+  maxSize: number;
+  maxBytes: number;
+  overflow: string;
+  messageTtlMs: number;
+  onExpiry: string;
+  maxPriority: number;
+  maxAttempts: number;
+  visibilityTimeoutMs: number;
+  deadLetterQueue?: string;
+  depth: number;
+  ready: number;
+  inFlight: number;
+  bytes: number;
+  oldestAt?: string;
+  consumers: number;
+  deadLetters: number;
+  priorities: Record<string, number>;
+  groups: flowmesh_gateway_routes_messages_answers_GroupValue[];
+}
+
+/** Queues by name. */
+export interface QueueDetailsList {
+  queues: QueueDetails[];
+  nextPageToken: string;
+}
+
 /** Queues by name and task type; `unreachable` orchestrators did not respond. */
 export interface QueueList {
   queues: QueueValue[];
   unreachable: string[];
+}
+
+/** The arguments of a queue; see docs/messages.md for the defaults. */
+export interface QueueRequest {
+  kind?: "queue" | "stream";
+  durable?: boolean;
+  maxSize?: number;
+  maxBytes?: number;
+  overflow?: "dead_letter" | "drop_oldest" | "reject";
+  messageTtlMs?: number;
+  onExpiry?: "dead_letter" | "drop";
+  maxPriority?: number;
+  retry?: MessageRetryBody;
+  visibilityTimeoutMs?: number;
+  deadLetterQueue?: string;
+  schema?: unknown;
 }
 
 /** Tasks of a queue and task type; ready tasks include those held back by a limit. `maxSize` is a limit of the queue. Arrivals and task durations are those of the last minute, and recommendations follow from them. 0 means none or unknown. */
@@ -1527,11 +1730,49 @@ export interface ReasonValue {
   message: string;
 }
 
+/** A request for messages, which are delivered again unless they are settled in time. */
+export interface ReceiveMessagesRequest {
+  count?: number;
+  waitMs?: number;
+  group?: string;
+}
+
+/** Received messages, to be settled by receipt. */
+export interface ReceivedMessages {
+  messages: MessageValue[];
+}
+
 /** The effect of a call: a started execution, or a resumed node of one. */
 export interface ReceivedValue {
   executionId: string;
   created: boolean;
   taskId?: string;
+}
+
+/** One of the last executions of a workflow. */
+export interface RecentExecution {
+  executionId: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+}
+
+/** A redrive of dead letters; all given filters must match. */
+export interface RedriveMessagesRequest {
+  to?: string;
+  reason?: "" | "attempts" | "expired" | "max_size" | "rejected";
+  fromQueue?: string;
+  sequences?: number[];
+  count?: number;
+  rate?: number;
+  sequence?: number;
+}
+
+/** The effect of a redrive; repeat it from `nextSequence` while `remaining` is true. */
+export interface RedrivenValue {
+  moved: number;
+  kept: number;
+  remaining: boolean;
+  nextSequence: number;
+  error?: string;
 }
 
 /** A refresh; without a token, that of the cookie is used and replaced. */
@@ -1555,6 +1796,11 @@ export interface RegisteredWorkflow {
   digest: string;
   created: boolean;
   warnings?: ProblemValue[];
+}
+
+/** A removal; `removed` is false if there was nothing to remove. */
+export interface RemovedValue {
+  removed: boolean;
 }
 
 /** A dry run. `status` is `running` if it waits for nodes without a mock (`waitingFor`). */
@@ -1698,6 +1944,12 @@ export interface SecretValue {
   createdBy: string;
 }
 
+/** A new position of a group. */
+export interface SeekGroupRequest {
+  group: string;
+  position?: PositionBody;
+}
+
 /** Points by time; steps without executions are left out, `capped` ones were not listed. */
 export interface SeriesAnswer {
   stepS: number;
@@ -1723,6 +1975,25 @@ export interface ServiceValue {
   version: string;
   registeredAt: string;
   heartbeatAt: string;
+}
+
+/** Settlements of received messages by receipt, at most 500 in all. */
+export interface SettleMessagesRequest {
+  acks?: string[];
+  nacks?: NackBody[];
+  extends?: string[];
+}
+
+/** Outcomes in the order of acks, nacks and extends. */
+export interface SettledList {
+  outcomes: SettledValue[];
+}
+
+/** The effect of one settlement; refused if it has a `reason`. */
+export interface SettledValue {
+  receipt?: string;
+  reason?: string;
+  error?: string;
 }
 
 /** One of the two executions. */
@@ -2322,6 +2593,26 @@ export interface WorkflowStatsValue {
   tasks: TaskStatsValue[];
 }
 
+/** A workflow with its last executions, newest first, and its week. `executions` counts by status those that started in the last seven days, `p95Ms` is of the completed ones. */
+export interface WorkflowSummary {
+  name: string;
+  title?: string;
+  version: number;
+  format: string;
+  createdAt: string;
+  labels: Record<string, string>;
+  recent: RecentExecution[];
+  executions: Record<string, number>;
+  p95Ms?: number;
+  triggers: number;
+}
+
+/** Workflows, sorted by name. */
+export interface WorkflowSummaryList {
+  workflows: WorkflowSummary[];
+  nextPageToken: string;
+}
+
 /** A new session and its user. */
 export interface flowmesh_gateway_bodies_identity_answers_SessionAnswer {
   accessToken?: string;
@@ -2350,8 +2641,22 @@ export interface flowmesh_gateway_routes_definitions_tasks_UsageList {
   nextPageToken?: string;
 }
 
+/** A group of executions with its values of the grouping names; empty for none. */
+export interface flowmesh_gateway_routes_executions_searches_GroupValue {
+  values: Record<string, string>;
+  count: number;
+}
+
+/** A group of a stream. */
+export interface flowmesh_gateway_routes_messages_answers_GroupValue {
+  group: string;
+  pending: number;
+  inFlight: number;
+  acknowledged: number;
+}
+
 export interface Reads {
-  "/api/v1/workflows": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowList };
+  "/api/v1/workflows": { query: { filter?: string; view?: "plain" | "summary"; pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowList | WorkflowSummaryList };
   "/api/v1/workflows/{name}": { query: { version?: number | string }; body: unknown; answer: WorkflowAnswer };
   "/api/v1/workflows/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: VersionList };
   "/api/v1/workflows/{name}/versions/{version}": { query: {  }; body: unknown; answer: WorkflowAnswer };
@@ -2409,6 +2714,12 @@ export interface Reads {
   "/api/v1/workflows/{name}/triggers": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TriggerList };
   "/api/v1/workflows/{name}/triggers/{trigger}/causes": { query: { from?: string; to?: string; countOnly?: boolean; pageSize?: number; pageToken?: string }; body: unknown; answer: CauseList };
   "/api/v1/executions/{executionId}/hooks": { query: {  }; body: unknown; answer: HookList };
+  "/api/v1/message-queues": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: QueueDetailsList };
+  "/api/v1/message-queues/{queue}": { query: {  }; body: unknown; answer: QueueDetails };
+  "/api/v1/message-queues/{queue}/messages": { query: { sequence?: number; count?: number }; body: unknown; answer: MessageList };
+  "/api/v1/message-queues/{queue}/diagnosis": { query: {  }; body: unknown; answer: FindingList };
+  "/api/v1/exchanges": { query: {  }; body: unknown; answer: ExchangeList };
+  "/api/v1/bindings": { query: { exchange?: string; queue?: string }; body: unknown; answer: BindingList };
   "/api/v1/services": { query: { name?: string; type?: string; status?: ("HEALTHY" | "DEGRADED" | "UNHEALTHY" | "OFFLINE")[]; capability?: string[]; pageSize?: number; pageToken?: string }; body: unknown; answer: ServiceList };
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
@@ -2445,7 +2756,7 @@ export interface Reads {
   "/api/v1/audit": { query: { companyId?: string; actor?: string; method?: string; target?: string; from?: string; until?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: AuditEntryList };
   "/api/v1/audit:verify": { query: { companyId?: string }; body: unknown; answer: AuditVerification };
   "/api/v1/audit:export": { query: { companyId?: string }; body: unknown; answer: unknown };
-  "/api/v1/projects/{projectId}/workflows": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowList };
+  "/api/v1/projects/{projectId}/workflows": { query: { filter?: string; view?: "plain" | "summary"; pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowList | WorkflowSummaryList };
   "/api/v1/projects/{projectId}/workflows/{name}": { query: { version?: number | string }; body: unknown; answer: WorkflowAnswer };
   "/api/v1/projects/{projectId}/workflows/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: VersionList };
   "/api/v1/projects/{projectId}/workflows/{name}/versions/{version}": { query: {  }; body: unknown; answer: WorkflowAnswer };
@@ -2521,6 +2832,20 @@ export interface Writes {
   "POST /api/v1/workflows/{name}/triggers/{trigger}:fire": { query: {  }; body: FireRequest; answer: FiredValue };
   "POST /api/v1/hooks/{namespace}/{hook}": { query: {  }; body: unknown; answer: ReceivedValue };
   "POST /api/v1/hooks/t/{token}": { query: {  }; body: unknown; answer: ReceivedValue };
+  "PUT /api/v1/message-queues/{queue}": { query: {  }; body: QueueRequest; answer: DeclaredValue };
+  "DELETE /api/v1/message-queues/{queue}": { query: { ifEmpty?: boolean }; body: unknown; answer: RemovedValue };
+  "POST /api/v1/message-queues/{queue}:redrive": { query: {  }; body: RedriveMessagesRequest; answer: RedrivenValue };
+  "POST /api/v1/message-queues/{queue}:discard": { query: {  }; body: DiscardMessagesRequest; answer: CountValue };
+  "POST /api/v1/message-queues/{queue}:purge": { query: {  }; body: unknown; answer: CountValue };
+  "POST /api/v1/message-queues/{queue}:seek": { query: {  }; body: SeekGroupRequest; answer: DeclaredValue };
+  "PUT /api/v1/exchanges/{exchange}": { query: {  }; body: ExchangeRequest; answer: DeclaredValue };
+  "DELETE /api/v1/exchanges/{exchange}": { query: {  }; body: unknown; answer: RemovedValue };
+  "POST /api/v1/exchanges/{exchange}:bind": { query: {  }; body: BindingRequest; answer: DeclaredValue };
+  "POST /api/v1/exchanges/{exchange}:unbind": { query: {  }; body: BindingRequest; answer: RemovedValue };
+  "POST /api/v1/exchanges/{exchange}:publish": { query: {  }; body: PublishMessagesRequest; answer: OutcomeList };
+  "POST /api/v1/message-queues/{queue}:publish": { query: {  }; body: PublishMessagesRequest; answer: OutcomeList };
+  "POST /api/v1/message-queues/{queue}:receive": { query: {  }; body: ReceiveMessagesRequest; answer: ReceivedMessages };
+  "POST /api/v1/message-queues/{queue}:settle": { query: {  }; body: SettleMessagesRequest; answer: SettledList };
   "PUT /api/v1/payloads": { query: {  }; body: unknown; answer: StoredPayload };
   "POST /api/v1/auth/register": { query: {  }; body: RegisterRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
   "POST /api/v1/auth/bootstrap": { query: {  }; body: BootstrapRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };

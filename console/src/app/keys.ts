@@ -1,13 +1,17 @@
 /** Keys of the page: single keys, sequences such as `g e`, and combinations such as `mod+k`. */
 
-import { useEffect, useRef } from "react";
+import { type RefObject, useEffect, useRef } from "react";
 import { preferences } from "./preferences";
 
 export type KeyMap = Readonly<Record<string, (event: KeyboardEvent) => void>>;
 
 const SEQUENCE_MS = 1_200;
-let first = "";
-let firstAt = 0;
+
+/** The first key of a sequence that was begun. */
+interface Begun {
+  key: string;
+  at: number;
+}
 
 /** Handle keys while the component is shown, except in fields and in open dialogs. */
 export function useKeys(keys: KeyMap): void {
@@ -15,9 +19,10 @@ export function useKeys(keys: KeyMap): void {
   useEffect(() => {
     newest.current = keys;
   });
+  const begun = useRef<Begun>(undefined);
   useEffect(() => {
     const handle = (event: KeyboardEvent) => {
-      const run = chosen(newest.current, event);
+      const run = chosen(newest.current, event, begun);
       if (!run) return;
       event.preventDefault();
       run(event);
@@ -27,19 +32,21 @@ export function useKeys(keys: KeyMap): void {
   }, []);
 }
 
-function chosen(keys: KeyMap, event: KeyboardEvent): KeyMap[string] | undefined {
+function chosen(
+  keys: KeyMap,
+  event: KeyboardEvent,
+  begun: RefObject<Begun | undefined>,
+): KeyMap[string] | undefined {
   if (event.defaultPrevented) return undefined;
   if (event.ctrlKey || event.metaKey) return keys[`mod+${event.key.toLowerCase()}`];
   if (event.altKey || typing(event) || !preferences.getState().singleKeys) return undefined;
-  const now = event.timeStamp;
-  const sequence = first && now - firstAt < SEQUENCE_MS ? `${first} ${event.key}` : "";
-  if (sequence && keys[sequence]) return keys[sequence];
+  const first = begun.current;
+  begun.current = undefined;
+  if (first && event.timeStamp - first.at < SEQUENCE_MS) return keys[`${first.key} ${event.key}`];
   if (event.key === "g") {
-    first = event.key;
-    firstAt = now;
+    begun.current = { key: event.key, at: event.timeStamp };
     return undefined;
   }
-  if (sequence) return undefined;
   return keys[event.key];
 }
 

@@ -1,9 +1,9 @@
 /** Entries of the rail; `G` and the key lead there. */
 
-import { House, type LucideIcon, Rows3, Settings } from "lucide-react";
+import { House, type LucideIcon, Rows3, Settings, Workflow } from "lucide-react";
 
 export interface Destination {
-  to: "/" | "/executions" | "/settings";
+  to: "/" | "/executions" | "/workflows" | "/settings";
   label: string;
   key: string;
   icon: LucideIcon;
@@ -12,5 +12,6 @@ export interface Destination {
 export const DESTINATIONS: readonly Destination[] = [
   { to: "/", label: "Home", key: "h", icon: House },
   { to: "/executions", label: "Executions", key: "e", icon: Rows3 },
+  { to: "/workflows", label: "Workflows", key: "w", icon: Workflow },
   { to: "/settings", label: "Settings", key: "s", icon: Settings },
 ];

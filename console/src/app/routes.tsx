@@ -66,6 +66,15 @@ export const executionRoute = createRoute({
   component: lazyRouteComponent(() => import("@/features/execution/page"), "ExecutionPage"),
 });
 
+const workflows = createRoute({
+  getParentRoute: () => root,
+  path: "/workflows",
+  validateSearch: (search: Record<string, unknown>): { q?: string | undefined } => ({
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("@/features/workflows/page"), "WorkflowsPage"),
+});
+
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
@@ -85,7 +94,14 @@ export const loginRoute = createRoute({
 const basepath = location.pathname.startsWith("/console") ? "/console" : "/";
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, executionsRoute, executionRoute, settings, loginRoute]),
+  routeTree: root.addChildren([
+    home,
+    executionsRoute,
+    executionRoute,
+    workflows,
+    settings,
+    loginRoute,
+  ]),
   basepath,
   defaultPreload: "intent",
   scrollRestoration: true,

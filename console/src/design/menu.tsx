@@ -8,12 +8,15 @@ interface MenuProps {
   label: string;
   children: ReactNode;
   align?: "start" | "end";
+  /** Whether it is open, for a menu that is opened by a key too. */
+  open?: boolean;
+  onOpenChange?: (open: boolean) => void;
 }
 
 /** A menu below its trigger; arrow keys, letters and Escape work as in menus of the system. */
-export function Menu({ trigger, label, children, align = "end" }: MenuProps) {
+export function Menu({ trigger, label, children, align = "end", ...root }: MenuProps) {
   return (
-    <DropdownMenu.Root modal={false}>
+    <DropdownMenu.Root modal={false} {...root}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content

@@ -1,7 +1,7 @@
 /** A page that fails its test on console errors, and the executions of the seed. */
 
 import AxeBuilder from "@axe-core/playwright";
-import { test as base, expect, type Page } from "@playwright/test";
+import { type APIRequestContext, test as base, expect, type Page } from "@playwright/test";
 
 /** Ids of the seeded executions by name. */
 const ids = JSON.parse(process.env.SEEDED ?? "{}") as Record<string, string>;
@@ -35,6 +35,58 @@ export const test = base.extend<{ quiet: undefined }>({
 export function expecting(text: string): void {
   test.info().annotations.push({ type: "expects", description: text });
 }
+
+/** Start an execution; returns its id. */
+export async function start(
+  request: APIRequestContext,
+  workflow: string,
+  input: object = {},
+): Promise<string> {
+  const answer = await request.post(`/api/v1/workflows/${workflow}/start`, { data: { input } });
+  expect(answer.ok(), await answer.text()).toBe(true);
+  return (await answer.json()).executionId;
+}
+
+/** Wait until an execution has a status. */
+export async function reached(
+  request: APIRequestContext,
+  id: string,
+  status: string,
+): Promise<void> {
+  await expect
+    .poll(async () => (await (await request.get(`/api/v1/executions/${id}`)).json()).status)
+    .toBe(status);
+}
+
+/** Wait until a task has begun or ended. */
+export async function taskReached(
+  request: APIRequestContext,
+  id: string,
+  task: string,
+  status: string,
+): Promise<void> {
+  await expect
+    .poll(
+      async () =>
+        (await (await request.get(`/api/v1/executions/${id}`)).json()).tasks[task]?.status,
+    )
+    .toBe(status);
+}
+
+/** The page follows its execution or the namespace. */
+export async function live(page: Page): Promise<void> {
+  await expect(page.getByRole("status").filter({ hasText: /^Live$/ })).toBeVisible();
+}
+
+/** The rows of the list of executions. */
+export function rows(page: Page) {
+  return page.getByTestId("executions").locator('[role="rowgroup"] [role="row"]');
+}
+
+export const SHOP = {
+  order: { order: "o-1", amount: 12.5 },
+  declined: { order: "o-2", amount: 99, card: "declined" },
+};
 
 export async function theme(page: Page, name: "light" | "dark"): Promise<void> {
   await page.emulateMedia({ colorScheme: name });

@@ -1864,7 +1864,8 @@ pub struct ListExecutionsRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListExecutionsResponse {
-    /// Without nodes, input, output, format and last sequence, unless requested.
+    /// Without nodes, input, output, format and last sequence, unless requested; the message of a
+    /// failure may be cut.
     #[prost(message, repeated, tag = "1")]
     pub executions: ::prost::alloc::vec::Vec<Execution>,
     #[prost(string, tag = "2")]

@@ -1,12 +1,12 @@
 import { Ban, Ellipsis, Pause, Play, RotateCcw, Send, Square } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { useOffered } from "@/app/commands";
 import { useKeys } from "@/app/keys";
 import { Menu, MenuItem } from "@/design/menu";
 import { Button, IconButton } from "@/design/primitives";
-import { ActionDialog } from "./actionDialog";
 import styles from "./actions.module.css";
 import { type Action, executionActions } from "./actionTable";
+import { ask, useAsking } from "./asking";
 import { useExecution } from "./data";
 
 const ICONS: Record<string, ReactNode> = {
@@ -21,41 +21,40 @@ const ICONS: Record<string, ReactNode> = {
 const FIRST = ["resume", "pause", "rerun"];
 
 export function Actions() {
-  const { execution, executionId, status, history } = useExecution();
-  const [chosen, setChosen] = useState<Action>();
-  const [asked, setAsked] = useState<{ label: string; sequence: number }>();
+  const { execution, status } = useExecution();
+  const { sent } = useAsking();
+  const [open, setOpen] = useState(false);
   const actions = execution ? executionActions({ execution, status }) : [];
-  useEffect(() => {
-    if (asked && history.lastSequence > asked.sequence) setAsked(undefined);
-  }, [asked, history.lastSequence]);
   useOffered(
     actions.map((action) => ({
       id: action.id,
       label: `${action.label} this execution`,
       refused: action.refused,
-      run: () => setChosen(action),
+      run: () => ask(action),
     })),
   );
-  useKeys({ ".": () => document.getElementById("execution-actions")?.click() });
+  useKeys({ ".": () => setOpen(true) });
   const buttons = FIRST.map((id) => actions.find((each) => each.id === id)).filter(
     (each): each is Action => !!each && !each.refused,
   );
   return (
     <>
-      {asked && (
+      {sent && (
         <span className={styles.asked} role="status">
-          {asked.label} asked…
+          {sent.label} asked…
         </span>
       )}
       {buttons.map((action) => (
-        <Button key={action.id} icon={ICONS[action.id]} onClick={() => setChosen(action)}>
+        <Button key={action.id} icon={ICONS[action.id]} onClick={() => ask(action)}>
           {action.label}
         </Button>
       ))}
       <Menu
         label="Actions"
+        open={open}
+        onOpenChange={setOpen}
         trigger={
-          <IconButton id="execution-actions" label="All actions">
+          <IconButton label="All actions">
             <Ellipsis size={16} />
           </IconButton>
         }
@@ -66,20 +65,12 @@ export function Actions() {
             icon={ICONS[action.id]}
             danger={action.danger}
             refused={action.refused}
-            onSelect={() => setChosen(action)}
+            onSelect={() => ask(action)}
           >
             {action.label}
           </MenuItem>
         ))}
       </Menu>
-      {chosen && (
-        <ActionDialog
-          action={chosen}
-          executionId={executionId}
-          close={() => setChosen(undefined)}
-          asked={(action) => setAsked({ label: action.label, sequence: history.lastSequence })}
-        />
-      )}
     </>
   );
 }

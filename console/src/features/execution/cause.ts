@@ -1,5 +1,6 @@
 /** The cause of the state of an execution in one sentence, with the next action. */
 
+import type { Finding } from "@/api/schema";
 import { type Family, lookOf } from "@/model/status";
 import type { ExecutionData } from "./data";
 
@@ -11,7 +12,25 @@ export interface Cause {
   until: string | undefined;
   /** Further causes besides this one. */
   others: number;
+  /** The action that ends the wait, if the page has it. */
+  next: Next | undefined;
 }
+
+export interface Next {
+  label: string;
+  /** An action of the execution, or a node whose actions are shown. */
+  action: string | undefined;
+  signal?: string | undefined;
+}
+
+const NEXT: Record<string, Next> = {
+  PAUSED: { label: "Resume", action: "resume" },
+  SIGNAL: { label: "Send the signal", action: "signal" },
+  ON_HOLD: { label: "Decide what happens", action: undefined },
+  UNDO_FAILED: { label: "Decide what happens", action: undefined },
+  APPROVAL: { label: "Approve or reject", action: undefined },
+  BREAKPOINT: { label: "Continue", action: undefined },
+};
 
 /** Causes that need a person come first, then those that may never end, then all others. */
 const URGENT = [
@@ -38,9 +57,10 @@ export function causeOf(data: ExecutionData): Cause | undefined {
       family: "failed",
       task: execution.error.taskId,
       sentence: `failed with ${execution.error.class}: ${execution.error.message}`,
-      remedy: "rerun from the failed task, after the cause is mended",
+      remedy: "",
       until: undefined,
       others: 0,
+      next: { label: "Rerun from failed tasks", action: "rerun" },
     };
   }
   const findings = (explanation?.findings ?? []).filter((each) => each.cause !== "ENDED");
@@ -57,5 +77,12 @@ export function causeOf(data: ExecutionData): Cause | undefined {
     remedy: first.remedy,
     until: first.until,
     others: findings.length - 1,
+    next: nextOf(first),
   };
+}
+
+function nextOf(finding: Finding): Next | undefined {
+  const next = NEXT[finding.cause];
+  const { signal } = finding.details;
+  return next && { ...next, signal: typeof signal === "string" ? signal : undefined };
 }

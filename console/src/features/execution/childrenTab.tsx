@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { Empty, Skeleton } from "@/design/primitives";
+import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Status } from "@/design/status";
 import { useExecution } from "./data";
 import styles from "./plain.module.css";
@@ -51,9 +51,9 @@ export default function ChildrenTab() {
               {child.id}
             </Link>
             <bdi className="truncate">{child.workflow}</bdi>
-            <button type="button" onClick={() => select(child.task)}>
+            <Button small kind="quiet" onClick={() => select(child.task)}>
               {child.task}
-            </button>
+            </Button>
           </li>
         ))}
       </ul>

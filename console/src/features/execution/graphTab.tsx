@@ -140,7 +140,7 @@ function firstOpen(graph: Graph, statusOf: (id: string) => string): number | und
 
 /** Duration and attempts of a node in a line. */
 function useDetails(): (id: string) => string {
-  const { history, at, statusOf, execution, graph } = useExecution();
+  const { history, at, statusOf, execution, graph, progress } = useExecution();
   const running = at === undefined && execution?.status === "running";
   const now = useNow(running);
   return useMemo(
@@ -158,9 +158,11 @@ function useDetails(): (id: string) => string {
       const end = typeof to === "number" ? to : at === undefined ? now : Date.parse(to);
       const attempts = change.attempt > 1 ? ` · attempt ${change.attempt}` : "";
       const word = ended ? "" : `${lookOf(status).word} · `;
-      return `${word}${duration(end - begun)}${attempts}`;
+      const map = progress?.maps[id];
+      const items = map ? ` · ${map.completed + map.failed} of ${map.total} items` : "";
+      return `${word}${duration(end - begun)}${attempts}${items}`;
     },
-    [history, at, statusOf, now, graph],
+    [history, at, statusOf, now, graph, progress],
   );
 }
 

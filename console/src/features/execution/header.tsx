@@ -1,11 +1,13 @@
 import { Link } from "@tanstack/react-router";
 import { ArrowRight } from "lucide-react";
 import { PageHeader } from "@/app/pageHeader";
-import { CopyButton, Elapsed, Time } from "@/design/primitives";
+import { Button, CopyButton, Elapsed, Time } from "@/design/primitives";
 import { Status } from "@/design/status";
 import { count } from "@/model/durations";
 import { isOpen } from "@/model/status";
 import { Actions } from "./actions";
+import { type Action, executionActions } from "./actionTable";
+import { ask } from "./asking";
 import { type Cause, causeOf } from "./cause";
 import { useExecution } from "./data";
 import styles from "./header.module.css";
@@ -59,26 +61,55 @@ function CauseLine({ cause }: { cause: Cause }) {
     <p className={styles.cause} data-family={cause.family} data-testid="cause">
       <span>
         {task && (
-          <button type="button" className={styles.task} onClick={() => select(task)}>
-            {task}
-          </button>
-        )}{" "}
-        {cause.sentence}
+          <>
+            <button type="button" className={styles.task} onClick={() => select(task)}>
+              {task}
+            </button>
+            {": "}
+          </>
+        )}
+        <bdi>{cause.sentence}</bdi>
         {cause.until && (
           <>
-            , until <Time at={cause.until} />
+            , due <Time at={cause.until} />
           </>
         )}
         {cause.others > 0 && <span className="muted"> (and {cause.others} more)</span>}
       </span>
-      {cause.remedy && (
-        <span className={styles.remedy}>
-          <ArrowRight size={13} aria-hidden />
-          <Remedy text={cause.remedy} />
-        </span>
-      )}
+      <NextStep cause={cause} />
     </p>
   );
+}
+
+/** The action that ends the wait as a button, or the remedy in words. */
+function NextStep({ cause }: { cause: Cause }) {
+  const { execution, status, select } = useExecution();
+  const { next } = cause;
+  if (!execution || !next) {
+    return cause.remedy ? (
+      <span className={styles.remedy}>
+        <ArrowRight size={13} aria-hidden />
+        <Remedy text={cause.remedy} />
+      </span>
+    ) : null;
+  }
+  const action = executionActions({ execution, status }).find((each) => each.id === next.action);
+  const act = () => {
+    if (!action) select(cause.task);
+    else ask(next.signal ? withSignal(action, next.signal) : action);
+  };
+  return (
+    <Button small icon={<ArrowRight size={13} />} onClick={act}>
+      {next.label}
+    </Button>
+  );
+}
+
+function withSignal(action: Action, signal: string): Action {
+  const inputs = action.inputs.map((input) =>
+    input.name === "signal" ? { ...input, initial: signal } : input,
+  );
+  return { ...action, inputs };
 }
 
 /** The remedy as the server says it; commands in it are code. */

@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { X } from "lucide-react";
-import { useState } from "react";
 import { read } from "@/api/client";
 import { usePreference } from "@/app/preferences";
 import { Button, CopyButton, Fold, IconButton } from "@/design/primitives";
@@ -12,10 +11,11 @@ import { clockTime, duration } from "@/model/durations";
 import { dependencies, successors } from "@/model/graph";
 import { isOpen } from "@/model/status";
 import { ValueTree } from "@/values/valueTree";
-import { ActionDialog } from "./actionDialog";
-import { type Action, nodeActions } from "./actionTable";
+import { nodeActions } from "./actionTable";
+import { ask } from "./asking";
 import { useExecution } from "./data";
 import styles from "./inspector.module.css";
+import { Items } from "./items";
 
 /** All that is known of one node: why it waits, its error, attempts, values and actions. */
 export function Inspector({ node, close }: { node: string; close: () => void }) {
@@ -64,8 +64,9 @@ export function Inspector({ node, close }: { node: string; close: () => void }) 
             </Link>
           </p>
         )}
+        <Items node={node} />
         <Attempts node={node} />
-        <Values executionId={executionId} node={node} />
+        <Values key={node} executionId={executionId} node={node} />
         <Neighbours node={node} />
       </div>
     </aside>
@@ -73,8 +74,7 @@ export function Inspector({ node, close }: { node: string; close: () => void }) 
 }
 
 function NodeActions({ node }: { node: string }) {
-  const { execution, executionId, status, statusOf } = useExecution();
-  const [chosen, setChosen] = useState<Action>();
+  const { execution, status, statusOf } = useExecution();
   if (!execution) return null;
   const actions = nodeActions({ execution, status }, statusOf(node), execution.tasks[node]);
   const possible = actions.filter((action) => !action.refused);
@@ -87,20 +87,11 @@ function NodeActions({ node }: { node: string }) {
           small
           kind={action.danger ? "danger" : "plain"}
           title={action.consequence}
-          onClick={() => setChosen(action)}
+          onClick={() => ask(action, node)}
         >
           {action.label}
         </Button>
       ))}
-      {chosen && (
-        <ActionDialog
-          action={chosen}
-          executionId={executionId}
-          node={node}
-          close={() => setChosen(undefined)}
-          asked={() => undefined}
-        />
-      )}
     </div>
   );
 }

@@ -1,4 +1,4 @@
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { asProblem } from "@/api/problems";
 import { useKeys } from "@/app/keys";
@@ -6,6 +6,7 @@ import type { ExecutionSearch } from "@/app/routes";
 import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { TabPanel, Tabs } from "@/design/tabs";
+import { AskedDialog } from "./asking";
 import { ExecutionProvider, useExecutionData } from "./data";
 import { Header } from "./header";
 import { Inspector } from "./inspector";
@@ -49,6 +50,7 @@ export function ExecutionPage() {
   return (
     <ExecutionProvider value={data}>
       <Header />
+      <AskedDialog />
       <Tabs
         label="Views of the execution"
         tabs={TABS}
@@ -92,7 +94,7 @@ function Missing({ id }: { id: string }) {
         <code>{id}</code> is not in this namespace. It may have been deleted by a retention rule, or
         the id is cut off.
       </p>
-      <a href=".">Show all executions</a>
+      <Link to="/executions">Show all executions</Link>
     </Empty>
   );
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, Scope, State, map_counts, search_messages, tries
@@ -151,7 +152,9 @@ def task_type_of(planned: PlanNode) -> str:
     return _TASK_TYPES.get(planned.kind, "")
 
 
-def listed_message(row: Any, namespace: str) -> execution_pb2.Execution:
+def listed_message(
+    row: Any, namespace: str, failure: failure_pb2.Failure | None = None
+) -> execution_pb2.Execution:
     """Return an execution as lists show it, without nodes and values."""
     return execution_pb2.Execution(
         namespace=namespace,
@@ -164,4 +167,5 @@ def listed_message(row: Any, namespace: str) -> execution_pb2.Execution:
         started_at_us=row["started_at"],
         ended_at_us=row["ended_at"] or 0,
         request_id=row["request_id"] or "",
+        failure=failure,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import State
 from flowmesh.orchestrator.model.messages import execution_message, listed_message
@@ -10,6 +11,7 @@ from flowmesh.orchestrator.storage.states import States
 from flowmesh.rpc import namespace_of
 
 WHOLE_PAGE_BYTES_MAX = 4 << 20
+EXECUTION_FAILED = execution_pb2.EXECUTION_STATUS_FAILED
 
 
 class Listing:
@@ -36,7 +38,11 @@ class Listing:
         if request.with_nodes:
             await self._add_whole(namespace, response, [row["id"] for row in page.rows])
         else:
-            response.executions.extend(listed_message(row, namespace) for row in page.rows)
+            failed = [row["id"] for row in page.rows if row["status"] == EXECUTION_FAILED]
+            failures = await self._searches.failures(failed)
+            response.executions.extend(
+                listed_message(row, namespace, failures.get(row["id"])) for row in page.rows
+            )
         listed = len(response.executions)
         if page.more or len(page.rows) > listed:
             response.next_page_token = page.token(listed - 1)

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.execution.v1 import execution_pb2, search_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Timeout, Violation
@@ -76,6 +77,23 @@ class Searches:
         query = PageQuery(request, self._now_us(), list_name)
         rows = await self.fetch(query.text, query.where.values)
         return Page(rows[: query.size], len(rows) > query.size, query)
+
+    async def failures(self, ids: Sequence[str]) -> dict[str, failure_pb2.Failure]:
+        """Return the failures of executions by id, as stored for searches: cut to a length."""
+        if not ids:
+            return {}
+        rows = await self.fetch(
+            "select c.execution_id, c.text as class, e.text as error from search_values c"
+            " join search_values e on e.execution_id = c.execution_id and e.name = 'error'"
+            " where c.execution_id = any ($1) and c.name = 'error.class'",
+            [list(ids)],
+        )
+        found: dict[str, failure_pb2.Failure] = {}
+        for row in rows:
+            failure = failure_pb2.Failure(message=row["error"].removeprefix(f"{row['class']}: "))
+            setattr(failure, "class", row["class"])
+            found[row["execution_id"]] = failure
+        return found
 
     async def count(
         self, request: search_service_pb2.CountExecutionsRequest

@@ -32,6 +32,10 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
+from flowmesh.gateway.routes.definitions.summaries import (
+    WorkflowSummaryList,
+    workflow_summaries,
+)
 
 PATHS_MAX = 1_000
 
@@ -119,6 +123,8 @@ async def validate_workflow(backends: Backends, request: Request) -> Response:
 
 
 async def list_workflows(backends: Backends, request: Request) -> Response:
+    if request.text("view") == "summary":
+        return json_response(await workflow_summaries(backends, request))
     response = await backends.definitions.ListWorkflows(
         pb.ListWorkflowsRequest(
             namespace=request.namespace,
@@ -268,6 +274,11 @@ def delete(summary: str, *errors: int) -> Operation:
 _VERSION = Query("version", "The version by number or label (default: the newest).", VERSION)
 _NUMBER = Query("version", "The version (default: the newest).", NUMBER)
 _FILTER = Query("filter", "Terms `id:prefix*` and `label.key=value`, separated by spaces.")
+_SUMMARY = Query(
+    "view",
+    "`summary` adds the last 20 executions, the counts and durations of seven days, and triggers.",
+    one_of("plain", "summary", default="plain"),
+)
 _PATHS = Query("pathCountMax", "Maximum number of listed paths (default: 100).", whole(PATHS_MAX))
 _DURATIONS = Query(
     "durations",
@@ -296,7 +307,12 @@ ROUTES = (
         "GET",
         _WORKFLOWS,
         list_workflows,
-        read("List workflows", answers.WorkflowList, _FILTER, *PAGING, errors=()),
+        Operation(
+            tag=MANAGE,
+            summary="List workflows",
+            query=(_FILTER, _SUMMARY, *PAGING),
+            answers=(Answer(200, "Found.", answers.WorkflowList, other=WorkflowSummaryList),),
+        ),
     ),
     Route("GET", _WORKFLOW, get_workflow, read("Get a workflow", answers.WorkflowAnswer, _VERSION)),
     Route("PUT", _WORKFLOW, apply_workflow, _apply("Apply a workflow")),

@@ -507,7 +507,8 @@ func (x *ListExecutionsRequest) GetOrderBy() string {
 
 type ListExecutionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without nodes, input, output, format and last sequence, unless requested.
+	// Without nodes, input, output, format and last sequence, unless requested; the message of a
+	// failure may be cut.
 	Executions    []*Execution `protobuf:"bytes,1,rep,name=executions,proto3" json:"executions,omitempty"`
 	NextPageToken string       `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -277,7 +277,9 @@ class ListExecutionsResponse(_message.Message):
     next_page_token: _builtins.str
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]:
-        """Without nodes, input, output, format and last sequence, unless requested."""
+        """Without nodes, input, output, format and last sequence, unless requested; the message of a
+        failure may be cut.
+        """
 
     def __init__(
         self,

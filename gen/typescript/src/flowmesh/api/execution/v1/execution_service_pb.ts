@@ -302,7 +302,8 @@ export const ListExecutionsRequestSchema: GenMessage<ListExecutionsRequest> = /*
  */
 export type ListExecutionsResponse = Message<"flowmesh.api.execution.v1.ListExecutionsResponse"> & {
   /**
-   * Without nodes, input, output, format and last sequence, unless requested.
+   * Without nodes, input, output, format and last sequence, unless requested; the message of a
+   * failure may be cut.
    *
    * @generated from field: repeated flowmesh.api.execution.v1.Execution executions = 1;
    */

@@ -1,0 +1,28 @@
+import { clean, expect, seeded, test } from "./fixtures";
+
+for (const [name, path] of [
+  ["home", "/console"],
+  ["executions", "/console/executions"],
+  ["workflows", "/console/workflows"],
+  ["settings", "/console/settings"],
+  ["sign-in", "/console/login"],
+] as const) {
+  test(`the page has no violation of WCAG: ${name} @S0-132`, async ({ page }) => {
+    await page.goto(path);
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+    await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
+    await clean(page);
+  });
+}
+
+for (const tab of ["graph", "timeline", "history", "values", "paths", "children"]) {
+  test(`the view of an execution has no violation of WCAG: ${tab} @S3-123`, async ({ page }) => {
+    const name = tab === "children" ? "parent" : "held";
+    await page.goto(
+      `/executions/${seeded(name)}?tab=${tab}&node=${name === "held" ? "charge" : "order"}`,
+    );
+    await expect(page.getByRole("complementary")).toBeVisible();
+    await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
+    await clean(page);
+  });
+}
