@@ -451,6 +451,9 @@ async def test_rest_and_the_command_read_the_log(audited: Audited) -> None:
         owner.suite, "audit", "search", "--company", company, "--json", environment=token
     )
     assert told.json[-1]["sequence"] == 1
+    search = ("audit", "search", "--company", company, "--limit", "3", "--json")
+    told = await command(owner.suite, *search, environment=token)
+    assert [each["sequence"] for each in told.json] == [8, 7, 6]
     told = await command(owner.suite, "audit", "verify", "--company", company, environment=token)
     assert (told.code, told.lines[0].split()[1:4]) == (0, ["entries", "are", "intact;"])
     told = await command(owner.suite, "audit", "export", "--company", company, environment=token)

@@ -1,5 +1,6 @@
 """`audit`: the log of changes and refusals, its check and its export."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import Tenants
-from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.cli.common import COMMON, Common, collect, command, connected
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 EXPORT_S = 600.0
+LIMIT = 100
+PAGE = 1_000
 
 
 @command
@@ -28,7 +31,7 @@ async def search(
     target: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
-    limit: int = 100,
+    limit: int = LIMIT,
     common: Common = COMMON,
 ) -> int:
     """Show entries of the audit log, newest first.
@@ -50,7 +53,7 @@ async def search(
     until
         Before this time.
     limit
-        Maximum number of entries, at most 1000.
+        Maximum length of the list; 0 lists all.
     """
     async with connected(common) as client:
         request = pb.SearchAuditRequest(
@@ -60,9 +63,9 @@ async def search(
             target=target,
             from_us=_us(since),
             until_us=_us(until),
-            page_size=limit,
+            page_size=min(limit or PAGE, PAGE),
         )
-        found = (await client.caller.call(_stub(client).SearchAudit, request)).entries
+        found = await collect(_entries(client, request), limit)
         documents = [_document(each) for each in found]
         rows = [
             (
@@ -114,6 +117,19 @@ async def export(*, company: str = "", installation: bool = False, common: Commo
         request = pb.ExportAuditRequest(company_id=await _company(client, company, installation))
         await client.caller.retried(lambda: _export(client, request), budget_s=0)
         return exit_codes.DONE
+
+
+async def _entries(
+    client: "Client", request: pb.SearchAuditRequest
+) -> AsyncIterator[pb.AuditEntry]:
+    """Yield the entries of a search, page by page."""
+    while True:
+        found = await client.caller.call(_stub(client).SearchAudit, request)
+        for entry in found.entries:
+            yield entry
+        if not found.next_page_token:
+            return
+        request.page_token = found.next_page_token
 
 
 async def _export(client: "Client", request: pb.ExportAuditRequest) -> None:
