@@ -4,8 +4,9 @@ Triggers of the database write each change into the table `audit_outbox` of the 
 transaction of the change. A loop sends the rows to the identity service and deletes them.
 """
 
+from flowmesh.audit.loop import OutboxLoop
 from flowmesh.audit.outbox import AuditOutbox, OutboxRow
 from flowmesh.audit.records import records_of
 from flowmesh.audit.relay import AuditRelay
 
-__all__ = ["AuditOutbox", "AuditRelay", "OutboxRow", "records_of"]
+__all__ = ["AuditOutbox", "AuditRelay", "OutboxLoop", "OutboxRow", "records_of"]

@@ -3,9 +3,9 @@
 from typing import Any, Protocol
 
 from flowmesh.api.identity.v1.audit_service_pb2 import RecordAuditRequest, RecordAuditResponse
+from flowmesh.audit.loop import OutboxLoop
 from flowmesh.audit.outbox import AuditOutbox
 from flowmesh.audit.records import records_of
-from flowmesh.runtime.loop import Loop
 
 ROWS = 200
 RECORDS_MAX = 1_000
@@ -17,15 +17,14 @@ class AuditCalls(Protocol):
     async def RecordAudit(self, request: RecordAuditRequest) -> RecordAuditResponse: ...
 
 
-class AuditRelay(Loop):
+class AuditRelay(OutboxLoop):
     """Sends the rows of an outbox and deletes them once they are recorded.
 
     A row that is sent again after a crash is recorded once, because each record has its source.
     """
 
-    interval_ms = 1_000
-
     def __init__(self, *, outbox: AuditOutbox, audit: Any) -> None:
+        super().__init__()
         self._outbox = outbox
         self._audit: AuditCalls = audit
 

@@ -37,11 +37,12 @@ async def run(runtime: Runtime) -> None:
     migrations = files("flowmesh.definition").joinpath("migrations")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(runtime.database(SCHEMA, migrations))
-        runtime.add_loop(
-            AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
+        relay = AuditRelay(
+            outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity")
         )
+        runtime.add_loop(relay)
         notices = Notices(bus=runtime.bus, prefix=runtime.settings.bus_prefix, log=runtime.log)
-        store = DefinitionStore(pool)
+        store = DefinitionStore(pool, call=relay.call)
         quotas = NamespaceQuotas(runtime.stub(QuotaServiceStub, "identity").ListNamespaceQuotas)
         await quotas.listen(runtime.bus, runtime.settings.bus_prefix)
         runtime.add_loop(quotas)

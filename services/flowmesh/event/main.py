@@ -1,6 +1,7 @@
 """Composition root of the event service."""
 
 from contextlib import AsyncExitStack
+from typing import Any
 
 from flowmesh.api.broker.v1 import broker_service_pb2_grpc, message_service_pb2_grpc
 from flowmesh.api.event.v1 import (
@@ -50,16 +51,14 @@ async def run(runtime: Runtime) -> None:
         topology = await stack.enter_async_context(
             runtime.database(SCHEMA, TOPOLOGY, pool_max=TOPOLOGY_CONNECTIONS)
         )
-        for changes in (pool, topology):
-            audit = runtime.stub(AuditServiceStub, "identity")
-            runtime.add_loop(AuditRelay(outbox=AuditOutbox(changes), audit=audit))
+        relay, broker_relay = _relay(runtime, pool), _relay(runtime, topology)
         policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
         egress = await stack.enter_async_context(Egress(policy))
         store = EventStore(pool)
         metrics = EventMetrics(runtime.metrics)
-        parts = _Parts(runtime, metrics)
+        parts = _Parts(runtime, metrics, relay)
         deliveries = parts.deliveries(store, egress)
-        triggers = await trigger_parts(runtime, TriggerStore(pool), metrics)
+        triggers = await trigger_parts(runtime, TriggerStore(pool, call=relay.call), metrics)
         intake = await parts.intake(store, deliveries, triggers.lifecycle)
         server = parts.server(store, intake)
         runtime.serve(server, event_service_pb2_grpc.add_EventServiceServicer_to_server, SERVICE)
@@ -77,7 +76,7 @@ async def run(runtime: Runtime) -> None:
             log=runtime.log,
         )
         runtime.serve(alerts, alert_service_pb2_grpc.add_AlertServiceServicer_to_server)
-        broker = await broker_parts(runtime, TopologyStore(topology))
+        broker = await broker_parts(runtime, TopologyStore(topology, call=broker_relay.call))
         runtime.serve(broker.broker, broker_service_pb2_grpc.add_BrokerServiceServicer_to_server)
         runtime.serve(
             broker.messages, message_service_pb2_grpc.add_MessageServiceServicer_to_server
@@ -85,11 +84,19 @@ async def run(runtime: Runtime) -> None:
         await runtime.until_stopped()
 
 
+def _relay(runtime: Runtime, pool: Any) -> AuditRelay:
+    """Send the audited changes of a schema to the audit log."""
+    relay = AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
+    runtime.add_loop(relay)
+    return relay
+
+
 class _Parts:
     """Factory of the parts of the service; adds their loops to the runtime."""
 
-    def __init__(self, runtime: Runtime, metrics: EventMetrics) -> None:
+    def __init__(self, runtime: Runtime, metrics: EventMetrics, relay: AuditRelay) -> None:
         self._runtime = runtime
+        self._relay = relay
         self._metrics = metrics
         self._stream = EventStream(bus=runtime.bus, prefix=runtime.settings.bus_prefix)
         self._fanout = Fanout(clock=runtime.clock, metrics=metrics, log=runtime.log)
@@ -129,7 +136,7 @@ class _Parts:
             log=runtime.log,
             on_callbacks=deliveries.notify,
             lifecycle=lifecycle,
-            audited=runtime.keys is not None,
+            on_audited=self._relay.notice if runtime.keys is not None else None,
         )
         intake = Intake(
             stream=self._stream,

@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from flowmesh.access.keys import OPEN_KEYS
+from flowmesh.access.keys import OPEN_KEYS, InstallationKeys
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.identity.v1 import (
@@ -28,7 +28,8 @@ from flowmesh.identity.api.secret_server import SecretServer
 from flowmesh.identity.api.tenant_server import TenantServer
 from flowmesh.identity.api_keys import ApiKeys
 from flowmesh.identity.attempts import Attempts
-from flowmesh.identity.auditing.log import AuditLog, AuditLoop
+from flowmesh.identity.auditing.appending import AuditAppender, AuditLoop
+from flowmesh.identity.auditing.log import AuditLog
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.credentials.passwords import Passwords
 from flowmesh.identity.credentials.sealing import Sealer
@@ -58,7 +59,11 @@ async def run(runtime: Runtime) -> None:
     """Serve tenants, users and credentials until the process drains."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(runtime.database("identity", MIGRATIONS))
-        parts = _Parts(runtime, Database(pool))
+        keys = runtime.keys or OPEN_KEYS
+        chains = AuditStore(Database(pool))
+        appender = AuditAppender(store=chains, key=keys.audit, clock=runtime.clock)
+        audit_loop = AuditLoop(appender)
+        parts = _Parts(runtime, Database(pool, call=audit_loop.call), keys)
         await parts.tokens.rotate()
         runtime.serve(parts.access(), access_service_pb2_grpc.add_AccessServiceServicer_to_server)
         runtime.serve(parts.auth(), auth_service_pb2_grpc.add_AuthServiceServicer_to_server)
@@ -73,9 +78,17 @@ async def run(runtime: Runtime) -> None:
         runtime.serve(
             parts.secret_server(), secret_service_pb2_grpc.add_SecretServiceServicer_to_server
         )
-        log = parts.audit()
-        runtime.serve(AuditServer(log), audit_service_pb2_grpc.add_AuditServiceServicer_to_server)
-        runtime.add_loop(AuditLoop(log))
+        log = AuditLog(
+            store=chains,
+            appender=appender,
+            permissions=parts.permissions,
+            key=keys.audit,
+            clock=runtime.clock,
+        )
+        runtime.serve(
+            AuditServer(log, appender), audit_service_pb2_grpc.add_AuditServiceServicer_to_server
+        )
+        runtime.add_loop(audit_loop)
         runtime.add_loop(SigningKeyLoop(parts.tokens))
         runtime.add_loop(
             ExpiryLoop(
@@ -92,10 +105,8 @@ async def run(runtime: Runtime) -> None:
 class _Parts:
     """The stores and parts that several servers share."""
 
-    def __init__(self, runtime: Runtime, database: Database) -> None:
+    def __init__(self, runtime: Runtime, database: Database, keys: InstallationKeys) -> None:
         self._runtime = runtime
-        self._database = database
-        self._keys = keys = runtime.keys or OPEN_KEYS
         self._pepper = keys.pepper
         self.users = UserStore(database)
         self.tenants = TenantStore(database)
@@ -154,14 +165,6 @@ class _Parts:
             users=self.users, permissions=self.permissions, revocations=self.revocations
         )
         return MemberServer(members=members, accounts=self.accounts)
-
-    def audit(self) -> AuditLog:
-        return AuditLog(
-            store=AuditStore(self._database),
-            permissions=self.permissions,
-            key=self._keys.audit,
-            clock=self._runtime.clock,
-        )
 
     def secret_server(self) -> SecretServer:
         return SecretServer(Secrets(store=self.secrets, installation=self._sealer))

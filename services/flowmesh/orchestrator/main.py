@@ -54,9 +54,10 @@ async def run(runtime: Runtime) -> None:
     async with AsyncExitStack() as stack:
         migrations = files("flowmesh.orchestrator.storage.migrations")
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
-        runtime.add_loop(
-            AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
+        relay = AuditRelay(
+            outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity")
         )
+        runtime.add_loop(relay)
         finished = FinishedStates(
             cache=runtime.cache,
             prefix=runtime.settings.bus_prefix,
@@ -64,7 +65,9 @@ async def run(runtime: Runtime) -> None:
             metrics=runtime.metrics,
             monotonic_ms=runtime.clock.monotonic_ms,
         )
-        core = compose(_environment(runtime, OrchestratorStore(Queries(pool)), finished))
+        core = compose(
+            _environment(runtime, OrchestratorStore(Queries(pool, call=relay.call)), finished)
+        )
         lifecycle = _served(runtime, core, finished)
         stack.push_async_callback(core.calls.peers.close)
         await _forget_changed_plans(runtime, core.given.plans)

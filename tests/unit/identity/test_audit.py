@@ -8,11 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowmesh.access import refusals
 from flowmesh.access.refusals import Refusals
-from flowmesh.audit import OutboxRow, records, records_of
+from flowmesh.audit import OutboxLoop, OutboxRow, records, records_of
 from flowmesh.errors import Forbidden, Invalid
 from flowmesh.identity import limits
+from flowmesh.identity.auditing.appending import check_records
 from flowmesh.identity.auditing.chain import BEGINNING, ChainCheck, linked, signed
-from flowmesh.identity.auditing.log import check_filter, check_records
+from flowmesh.identity.auditing.log import check_filter
 from flowmesh.identity.storage.audit import AuditEntry, AuditFilter
 from flowmesh.telemetry.metrics import Metrics
 from flowmesh.testing.polling import target_s
@@ -102,6 +103,19 @@ def test_an_entry_is_checked_in_three_microseconds() -> None:
     entries = chain(ENTRIES)
     check = target_s(lambda: ChainCheck("co_1").add(entries), TRIES)
     assert check / ENTRIES <= CHECK_S_MAX
+
+
+class _Outbox(OutboxLoop):
+    async def run_once(self) -> None:
+        """Do nothing."""
+
+
+def test_an_outbox_is_read_after_an_audited_statement_only() -> None:
+    """It rests until then, and does not run for each of many statements."""
+    loop = _Outbox()
+    assert loop.pause_ms() > 60 * loop.interval_ms
+    assert loop.call() == ""
+    assert loop.pause_ms() == loop.interval_ms
 
 
 def test_filters_are_bounded() -> None:

@@ -1,6 +1,6 @@
 """Versions of workflows and tasks as rows. Versions are immutable."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -47,11 +47,11 @@ VersionId = tuple[str, str, int]
 class DefinitionStore:
     """Queries of the schema, and the transactions that change it."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+    ) -> None:
         self._pool = pool
-        self._sql: Any = load_queries(
-            files("flowmesh.definition").joinpath("sql"), call=audited_call
-        )
+        self._sql: Any = load_queries(files("flowmesh.definition").joinpath("sql"), call=call)
         self.templates = TemplateReads(pool, self._sql)
         self.triggers = TriggerReads(pool, self._sql)
 

@@ -1,7 +1,7 @@
 """The topology of namespaces as rows."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -51,11 +51,11 @@ class StoredTopology:
 class TopologyStore:
     """Queries and changes of topologies."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+    ) -> None:
         self._pool = pool
-        self._sql: Any = load_queries(
-            files("flowmesh.event.broker").joinpath("sql"), call=audited_call
-        )
+        self._sql: Any = load_queries(files("flowmesh.event.broker").joinpath("sql"), call=call)
 
     async def load(self, namespace: str) -> StoredTopology:
         """Return a consistent copy of the namespace."""

@@ -81,7 +81,7 @@ class IntakeBuffer:
         log: FilteringBoundLogger,
         on_callbacks: Callable[[], None],
         lifecycle: LifecycleTriggers | None = None,
-        audited: bool = False,
+        on_audited: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._stream = stream
@@ -89,7 +89,8 @@ class IntakeBuffer:
         self._log = log
         self._on_callbacks = on_callbacks
         self._lifecycle = lifecycle
-        self._audited = audited
+        # None if changes of executions are not recorded.
+        self._on_audited = on_audited
         self._pending = _Pending()
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -125,7 +126,7 @@ class IntakeBuffer:
             try:
                 if row.HasField("callbacks"):
                     pending.add(callbacks_of(row))
-                if self._audited:
+                if self._on_audited is not None:
                     pending.note(audit_entries_of(row))
             except DecodeError:
                 self._log.error("event_row_malformed", execution_id=row.execution_id)
@@ -171,6 +172,8 @@ class IntakeBuffer:
             self.reportable.set()
         if pending.callbacks:
             self._on_callbacks()
+        if pending.entries and self._on_audited is not None:
+            self._on_audited()
         self._room.set()
         return new
 

@@ -55,9 +55,11 @@ def request_id(namespace: str, workflow: str, trigger: str, cause: str) -> str:
 class TriggerStore:
     """Queries, and changes by a single statement."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+    ) -> None:
         self._pool = pool
-        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), call=audited_call)
+        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), call=call)
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator["TriggerChange"]:

@@ -6,6 +6,7 @@ from typing import Any
 from flowmesh.api.identity.v1 import audit_service_pb2 as pb
 from flowmesh.api.identity.v1 import audit_service_pb2_grpc
 from flowmesh.identity.api.messages import page_size
+from flowmesh.identity.auditing.appending import AuditAppender
 from flowmesh.identity.auditing.log import AuditLog
 from flowmesh.identity.limits import AUDIT_SEQUENCE_LAST
 from flowmesh.identity.storage.audit import AuditEntry, AuditFilter, AuditHead
@@ -15,8 +16,9 @@ from flowmesh.rpc.pages import invalid_page_token, last_of_token, list_key, page
 class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
     """The audit log."""
 
-    def __init__(self, log: AuditLog) -> None:
+    def __init__(self, log: AuditLog, appender: AuditAppender) -> None:
         self._log = log
+        self._appender = appender
 
     async def SearchAudit(
         self, request: pb.SearchAuditRequest, context: Any
@@ -63,7 +65,7 @@ class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
     async def RecordAudit(
         self, request: pb.RecordAuditRequest, context: Any
     ) -> pb.RecordAuditResponse:
-        await self._log.record(list(request.records))
+        await self._appender.record(list(request.records))
         return pb.RecordAuditResponse()
 
     def _head(self, head: AuditHead) -> pb.AuditHead:

@@ -1,6 +1,6 @@
 """The pool, the queries and the transactions of the identity schema."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,16 @@ MIGRATIONS = files("flowmesh.identity").joinpath("migrations")
 
 
 class Database:
-    """Queries by name, on a connection of the pool or on that of a transaction."""
+    """Queries by name, on a connection of the pool or on that of a transaction.
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    `call` returns the call that a statement on an audited table serves.
+    """
+
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+    ) -> None:
         self.pool = pool
-        self.sql: Any = load_queries(files("flowmesh.identity").joinpath("sql"), call=audited_call)
+        self.sql: Any = load_queries(files("flowmesh.identity").joinpath("sql"), call=call)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

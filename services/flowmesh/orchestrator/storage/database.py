@@ -45,10 +45,10 @@ async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
 class Queries:
     """Runs the named queries of `sql/` on a pool. Only the stores of this package call it."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, *, call: Callable[[], str] = audited_call) -> None:
         self.pool = pool
         named = "\n".join((_SQL / name).read_text() for name in QUERIES)
-        self._sql: Any = queries_of(named, call=audited_call)
+        self._sql: Any = queries_of(named, call=call)
 
     async def rows(self, name: str, connection: Any = None, **values: object) -> list[Any]:
         """Return all rows of a named query."""
