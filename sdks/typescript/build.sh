@@ -11,8 +11,11 @@ if ! cmp -s package-lock.json build/installed.json; then
   cp package-lock.json build/installed.json
 fi
 # The document of the gateway; types are generated again if it changed.
-python -c 'import json; from flowmesh.gateway import openapi; print(json.dumps(openapi.document()))' \
-  > build/openapi.new
+python - > build/openapi.new <<'PROGRAM'
+import json
+from flowmesh.gateway import openapi
+print(json.dumps(openapi.document()))
+PROGRAM
 if ! cmp -s build/openapi.new build/openapi.json || [ ! -e src/web/openapi.ts ]; then
   npx openapi-typescript build/openapi.new -o src/web/openapi.ts >&2
   mv build/openapi.new build/openapi.json

@@ -16,6 +16,8 @@ export const CALL_TIMEOUT_MS = 10_000;
 export const CONNECT_TIMEOUT_MS = 5_000;
 /** The longest time that a timer of the runtime can wait. */
 export const TIMER_MAX_MS = 2 ** 31 - 1;
+/** The longest deadline that gRPC can express in milliseconds: 8 digits. */
+export const DEADLINE_MAX_MS = 99_999_999;
 /** The total time of a call with its retries. */
 export const RETRY_TOTAL_MS = 30_000;
 export const RETRY_WAIT_MS = 100;

@@ -119,7 +119,7 @@ export interface Execution {
 
 /** An event of the history of an execution. */
 export interface Event {
-  /** Public name, such as `TaskCompleted`; `Unknown` for an event of a newer server. */
+  /** Public name, such as `TaskCompleted`; empty for an event of a newer server. */
   readonly type: string;
   /** Number of the event in its execution: 1, 2, 3 … without gaps. */
   readonly sequence: number;

@@ -59,7 +59,7 @@ export class Caller {
       const text = `the deadline of ${Math.min(timeoutMs, withinMs)} ms has passed`;
       throw new FlowmeshError("Timeout", "DEADLINE_EXCEEDED", text);
     }
-    const deadlineMs = Math.min(timeoutMs, limits.TIMER_MAX_MS);
+    const deadlineMs = Math.min(timeoutMs, limits.DEADLINE_MAX_MS);
     const totalMs = Math.min(Math.max(timeoutMs, limits.RETRY_TOTAL_MS), withinMs);
     return this.retried(options.signal, totalMs, async (signal, headers) =>
       this.#connections.unary(method, request, signal, deadlineMs, headers),
@@ -111,12 +111,12 @@ export class Caller {
           continue;
         }
         const delayMs = retryDelayMs(failure, waitMs);
-        const isLate = delayMs === undefined || performance.now() + delayMs > until;
+        // Jitter, so that clients that failed together do not retry together.
+        const pauseMs = (delayMs ?? 0) + waitMs * Math.random();
+        const isLate = delayMs === undefined || performance.now() + pauseMs > until;
         if (isLate || !this.#budget.take()) {
           throw failure;
         }
-        // Jitter, so that clients that failed together do not retry together.
-        const pauseMs = delayMs + waitMs * Math.random();
         await sleep(pauseMs, undefined, { signal: controller.signal });
         waitMs = Math.min(2 * waitMs, limits.RETRY_WAIT_MAX_MS);
       }

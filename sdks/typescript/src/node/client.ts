@@ -12,7 +12,7 @@ import { Caller } from "./caller.js";
 import { type ChangeOptions, type Connection, change, pages } from "./connection.js";
 import { credentialOf, type TokenSource } from "./credentials.js";
 import { endpointOf, type Tls } from "./endpoint.js";
-import { Handle } from "./handle.js";
+import { Handle, wholeMs } from "./handle.js";
 import { Payloads } from "./payloads.js";
 import { Services } from "./services.js";
 import { Session, versionFields } from "./session.js";
@@ -134,15 +134,16 @@ export class Client {
   async ready(timeoutMs: number = limits.CONNECT_TIMEOUT_MS): Promise<void> {
     const { caller } = this.connection;
     const { listSigningKeys } = AuthService.method;
+    const signal = AbortSignal.timeout(Math.min(timeoutMs, limits.TIMER_MAX_MS));
     try {
-      await caller.call(listSigningKeys, {}, { timeoutMs, withinMs: timeoutMs });
+      await caller.call(listSigningKeys, {}, { timeoutMs, withinMs: timeoutMs, signal });
     } catch (error) {
-      if (!(error instanceof FlowmeshError)) {
-        throw error;
-      }
-      if (error.kind === "Timeout") {
+      if (signal.aborted || (error instanceof FlowmeshError && error.kind === "Timeout")) {
         const text = `no server responds at ${this.address} within ${timeoutMs} ms`;
         throw new FlowmeshError("Unavailable", "SERVICE_UNAVAILABLE", text, { cause: error });
+      }
+      if (!(error instanceof FlowmeshError)) {
+        throw error;
       }
       const isAnswer =
         error.cause === undefined ||
@@ -226,12 +227,12 @@ export class Client {
         ...versionFields(options.version),
         workflowId,
         input: await payloads.pack(input, "input"),
-        waitMs: BigInt(Math.max(0, Math.floor(Math.min(waitMs, limits.TIMER_MAX_MS)))),
+        waitMs: wholeMs(waitMs),
         labels: { ...options.labels },
         breakpoints: [...(options.breakpoints ?? [])],
         withoutNodes: Number.isFinite(withinMs),
       },
-      { timeoutMs: Math.max(0, waitMs) + limits.CALL_TIMEOUT_MS, withinMs, signal },
+      { timeoutMs: Number(wholeMs(waitMs)) + limits.CALL_TIMEOUT_MS, withinMs, signal },
     );
     const { executionId, created, execution } = response;
     return new Handle<Out>(this.connection, executionId, created, execution);

@@ -1,4 +1,6 @@
-/** Several connections to one address, opened as its calls need them. */
+/** Several HTTP/2 connections to one address, opened as its calls need them. */
+import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2";
+import type { Socket } from "node:net";
 import type {
   DescMessage,
   DescMethodStreaming,
@@ -7,56 +9,117 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import * as limits from "../limits.js";
 import type { Endpoint } from "./endpoint.js";
 
-/** An HTTP/2 connection with its number of open calls. */
+/** One connection with its number of open calls; it is opened again after it broke. */
 class Connection {
   calls = 0;
   readonly transport: Transport;
-  readonly #sessions: Http2SessionManager;
+  #session: Promise<ClientHttp2Session> | undefined;
+  #current: ClientHttp2Session | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  // A session that a server ended waits for the server to close its socket too.
+  readonly #sockets = new Set<Socket>();
 
-  constructor(endpoint: Endpoint) {
-    this.#sessions = new Http2SessionManager(
-      endpoint.url,
-      {
-        pingIntervalMs: limits.KEEPALIVE_MS,
-        pingTimeoutMs: limits.KEEPALIVE_TIMEOUT_MS,
-        idleConnectionTimeoutMs: limits.CONNECTION_IDLE_MS,
-      },
-      endpoint.options,
-    );
+  constructor(private readonly endpoint: Endpoint) {
     this.transport = createGrpcTransport({
       baseUrl: endpoint.url,
-      sessionManager: this.#sessions,
+      sessionManager: {
+        authority: endpoint.url,
+        request: (method, path, headers) => this.#request(method, path, headers),
+        notifyResponseByteRead: () => {},
+      },
       acceptCompression: [],
       readMaxBytes: limits.MESSAGE_BYTES_MAX,
       writeMaxBytes: limits.MESSAGE_BYTES_MAX,
     });
   }
 
-  /** Connect if it is not; throw the error of the attempt, or Unavailable after 5 s. */
-  async connected(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(resolve, limits.CONNECT_TIMEOUT_MS, "late");
-    });
-    try {
-      const state = await Promise.race([this.#sessions.connect(), late]);
-      if (state === "late") {
-        throw new ConnectError("connecting took too long", Code.Unavailable);
-      }
-      if (state === "error") {
-        throw this.#sessions.error() ?? new ConnectError("not connected", Code.Unavailable);
-      }
-    } finally {
-      clearTimeout(timer);
+  /** Count a call; an open connection keeps the process alive only during calls. */
+  begin(): void {
+    this.calls += 1;
+    clearTimeout(this.#idle);
+    this.#current?.ref();
+  }
+
+  /** Count the end of a call; a connection without calls is closed after a minute. */
+  end(): void {
+    this.calls -= 1;
+    if (this.calls === 0) {
+      this.#current?.unref();
+      this.#idle = setTimeout(() => this.#current?.close(), limits.CONNECTION_IDLE_MS).unref();
     }
   }
 
   close(): void {
-    this.#sessions.abort();
+    clearTimeout(this.#idle);
+    this.#current?.destroy();
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
+  }
+
+  async #request(method: string, path: string, headers: OutgoingHttpHeaders) {
+    for (;;) {
+      this.#session ??= this.#opened();
+      const session = await this.#session;
+      try {
+        return session.request({ ...headers, ":method": method, ":path": path });
+      } catch (error) {
+        if (!session.closed && !session.destroyed) {
+          throw error;
+        }
+        this.#forget(session);
+      }
+    }
+  }
+
+  #opened(): Promise<ClientHttp2Session> {
+    const session = connect(this.endpoint.url, this.endpoint.options);
+    this.#current = session;
+    let pings: NodeJS.Timeout | undefined;
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        session.destroy(new ConnectError("connecting took too long", Code.Unavailable));
+      }, limits.CONNECT_TIMEOUT_MS);
+      session.once("connect", (_, socket) => {
+        this.#sockets.add(socket);
+        socket.once("close", () => this.#sockets.delete(socket));
+        clearTimeout(late);
+        pings = setInterval(() => keepAlive(session), limits.KEEPALIVE_MS).unref();
+        resolve(session);
+      });
+      // A server that goes away takes no further calls; those that run may end.
+      session.on("goaway", () => this.#forget(session));
+      // It stays for as long as the session, which else would end the program.
+      session.on("error", reject);
+      session.once("close", () => {
+        clearTimeout(late);
+        clearInterval(pings);
+        this.#forget(session);
+        reject(new ConnectError("the connection was closed", Code.Unavailable));
+      });
+    });
+  }
+
+  #forget(session: ClientHttp2Session): void {
+    if (this.#current === session) {
+      this.#session = undefined;
+      this.#current = undefined;
+    }
+  }
+}
+
+/** Ping a server; close the connection if it does not answer. */
+function keepAlive(session: ClientHttp2Session): void {
+  const late = setTimeout(() => {
+    session.destroy(new ConnectError("the server is silent", Code.Unavailable));
+  }, limits.KEEPALIVE_TIMEOUT_MS).unref();
+  const isSent = !session.destroyed && session.ping(() => clearTimeout(late));
+  if (!isSent) {
+    clearTimeout(late);
   }
 }
 
@@ -83,12 +146,12 @@ export class Connections {
     headers: Record<string, string>,
   ): Promise<MessageShape<O>> {
     const connection = this.#pick();
-    connection.calls++;
+    connection.begin();
     try {
       const { transport } = connection;
       return (await transport.unary(method, signal, timeoutMs, headers, request)).message;
     } finally {
-      connection.calls--;
+      connection.end();
     }
   }
 
@@ -101,14 +164,13 @@ export class Connections {
     headers: Record<string, string>,
   ): AsyncGenerator<MessageShape<O>> {
     const connection = this.#pick();
-    connection.calls++;
+    connection.begin();
     try {
-      await connection.connected();
       const { transport } = connection;
       const response = await transport.stream(method, signal, timeoutMs, headers, requests);
       yield* response.message;
     } finally {
-      connection.calls--;
+      connection.end();
     }
   }
 

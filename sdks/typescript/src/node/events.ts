@@ -93,7 +93,7 @@ export function historyEventOf(
 ): Event {
   const name = event?.event.case ?? "";
   const body: Members = event?.event.value ?? {};
-  const type = name ? `${name[0]?.toUpperCase()}${name.slice(1)}` : "Unknown";
+  const type = name ? `${name[0]?.toUpperCase()}${name.slice(1)}` : "";
   return {
     type,
     sequence: Number(event?.sequence ?? 0),

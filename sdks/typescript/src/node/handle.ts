@@ -91,11 +91,11 @@ export class Handle<Out = Json> {
     const { caller } = this.#connection;
     for (;;) {
       const leftMs = Math.max(until - performance.now(), 1);
-      const pollMs = Math.ceil(Math.min(leftMs, limits.WAIT_POLL_MS));
+      const pollMs = wholeMs(Math.min(leftMs, limits.WAIT_POLL_MS));
       const response = await caller.call(
         ExecutionService.method.waitExecution,
-        { ...this.#named, timeoutMs: BigInt(pollMs) },
-        { timeoutMs: pollMs + limits.CALL_TIMEOUT_MS, withinMs: leftMs, signal },
+        { ...this.#named, timeoutMs: pollMs },
+        { timeoutMs: Number(pollMs) + limits.CALL_TIMEOUT_MS, withinMs: leftMs, signal },
       );
       if (response.ended && response.execution) {
         return response.execution;
@@ -209,4 +209,9 @@ export class Handle<Out = Json> {
   #changed(options: ChangeOptions) {
     return { ...change(this.#connection, options), executionId: this.id };
   }
+}
+
+/** Return a duration for a request: whole, not below 0, within the range of timers. @internal */
+export function wholeMs(ms: number): bigint {
+  return BigInt(Math.ceil(Math.min(Math.max(0, ms || 0), limits.TIMER_MAX_MS)));
 }

@@ -40,8 +40,16 @@ export class Payloads {
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     encoding = "application/octet-stream",
   ): Promise<Blob> {
-    const payload = await this.#sent(chunksOf(source, this.namespace, encoding), undefined);
-    return new Blob(payload.digest, Number(payload.sizeBytes), encoding);
+    let problem: unknown;
+    const chunks = chunksOf(source, this.namespace, encoding, (error) => {
+      problem = error;
+    });
+    try {
+      const payload = await this.#sent(chunks, undefined);
+      return new Blob(payload.digest, Number(payload.sizeBytes), encoding);
+    } catch (error) {
+      throw problem ?? this.caller.explained(error);
+    }
   }
 
   /** Read the bytes of a stored value in chunks; throws if their digest is another one. */
@@ -153,19 +161,25 @@ async function* chunksOf(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   namespace: string,
   encoding: string,
+  onError: (error: unknown) => void = () => {},
 ): AsyncGenerator<{ namespace: string; encoding: string; chunk: Uint8Array }> {
   let sent = 0;
-  for await (const data of source) {
-    for (let start = 0; start < data.length; start += limits.CHUNK_BYTES) {
-      const chunk = data.subarray(start, start + limits.CHUNK_BYTES);
-      const isFirst = sent === 0;
-      sent += chunk.length;
-      if (sent > limits.STORED_BYTES_MAX) {
-        const text = "the stream has more than 64 MiB, the limit of stored values";
-        throw new FlowmeshError("TooLarge", "PAYLOAD_TOO_LARGE", text);
+  try {
+    for await (const data of source) {
+      for (let start = 0; start < data.length; start += limits.CHUNK_BYTES) {
+        const chunk = data.subarray(start, start + limits.CHUNK_BYTES);
+        const head = sent === 0 ? { namespace, encoding } : { namespace: "", encoding: "" };
+        sent += chunk.length;
+        if (sent > limits.STORED_BYTES_MAX) {
+          const text = "the stream has more than 64 MiB, the limit of stored values";
+          throw new FlowmeshError("TooLarge", "PAYLOAD_TOO_LARGE", text);
+        }
+        yield { ...head, chunk };
       }
-      yield { namespace: isFirst ? namespace : "", encoding: isFirst ? encoding : "", chunk };
     }
+  } catch (error) {
+    onError(error);
+    throw error;
   }
   if (sent === 0) {
     yield { namespace, encoding, chunk: new Uint8Array() };
@@ -203,5 +217,5 @@ function decoded(encoding: string, data: Uint8Array, bigint: boolean): Json {
 
 function tampered(digest: string): FlowmeshError {
   const text = `the bytes of the stored value ${digest} have another digest`;
-  return new FlowmeshError("Internal", "INTERNAL", text);
+  return new FlowmeshError("Internal", "PAYLOAD_CORRUPT", text);
 }

@@ -310,7 +310,7 @@ function isTransient(error: unknown): boolean {
 // biome-ignore lint/suspicious/noExplicitAny: the shape is that of the OpenAPI document
 function eventOf(view: any, id: string): Event {
   return {
-    type: view.type || "Unknown",
+    type: view.type,
     sequence: view.sequence,
     executionId: view.executionId,
     workflowId: view.workflow,

@@ -1,0 +1,22 @@
+/** Prints the events of an execution as they happen; with an id as argument, those of that one. */
+import { Client } from "@flowmesh/client";
+
+const client = await Client.connect();
+let id = process.argv[2];
+if (!id) {
+  await client.workflows.register(`
+apiVersion: workflow.io/v1
+kind: Workflow
+metadata: {name: ts-events}
+spec:
+  tasks:
+    - {id: first, taskRef: noop}
+    - {id: second, taskRef: noop, dependsOn: [first]}
+`);
+  id = (await client.start("ts-events")).id;
+}
+// A broken connection is opened again after the last event, without gap or repeat.
+for await (const event of client.handle(id).events()) {
+  console.log(`${event.sequence} ${event.type} ${event.node}`.trimEnd());
+}
+await client.close();
