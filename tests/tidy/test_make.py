@@ -28,7 +28,7 @@ def test_targets_are_no_files() -> None:
 def test_ci_runs_what_people_run() -> None:
     """The CI machine has no checks of its own."""
     commands = [line for line in sources.text(".ci/run").splitlines() if line.startswith("make ")]
-    assert commands == ["make check", "make test", "make test-long"]
+    assert commands == ["make check", "make test", "make test-long", "make test-sdks"]
 
 
 def test_the_demo_and_the_tests_wait_for_no_tool_of_developers() -> None:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from flowmesh.errors import REASONS, TooLarge
 from sdks.conformance import reasons
 from tests.tidy import sources
 from tools import public_services
@@ -37,3 +38,13 @@ def test_lock_files_name_no_registry() -> None:
 def test_the_vectors_of_reasons_are_fresh() -> None:
     """Every SDK maps the reasons of the table, also the newest."""
     assert reasons.FILE.read_text() == reasons.text(), "run python -m sdks.conformance.reasons"
+
+
+def test_reasons_of_too_large_values_say_so() -> None:
+    """SDKs tell them from an overload, which has the same code, by this end of their names."""
+    others = {
+        reason.name
+        for reason in REASONS.values()
+        if issubclass(reason.error, TooLarge) and not reason.name.endswith("_TOO_LARGE")
+    }
+    assert others == {"TOPOLOGY_FULL"}, "name it …_TOO_LARGE, or add it to every SDK"
