@@ -197,11 +197,12 @@ pub struct Trigger {
     /// Unique in its workflow.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// JSON document with `{{ }}` templates over `trigger`, and `event` or `payload`, that renders the
-    /// input of the execution. Empty passes `trigger`, `event` or `payload` unchanged.
+    /// JSON document with `{{ }}` templates over `trigger`, and `event`, `payload` or `message`, that
+    /// renders the input of the execution. Empty passes `trigger`, `event`, `payload` or
+    /// `message.body` unchanged.
     #[prost(bytes = "vec", tag = "5")]
     pub input_template: ::prost::alloc::vec::Vec<u8>,
-    #[prost(oneof = "trigger::Kind", tags = "2, 3, 4")]
+    #[prost(oneof = "trigger::Kind", tags = "2, 3, 4, 6")]
     pub kind: ::core::option::Option<trigger::Kind>,
 }
 /// Nested message and enum types in `Trigger`.
@@ -214,6 +215,8 @@ pub mod trigger {
         Event(super::EventTrigger),
         #[prost(message, tag = "4")]
         Webhook(super::WebhookTrigger),
+        #[prost(message, tag = "6")]
+        Queue(super::QueueTrigger),
     }
 }
 /// Fires at the instants of a cron expression.
@@ -254,6 +257,16 @@ pub struct WebhookTrigger {
     /// Name of a signal with the call, which the started execution receives; empty is none.
     #[prost(string, tag = "3")]
     pub signal: ::prost::alloc::string::String,
+}
+/// Fires for each message of a queue or stream of the namespace. The message is acknowledged after
+/// the start is committed; a paused trigger receives none.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueueTrigger {
+    #[prost(string, tag = "1")]
+    pub queue: ::prost::alloc::string::String,
+    /// CEL over `message`: `message.body.total > 100.0`. Other messages are acknowledged.
+    #[prost(string, tag = "2")]
+    pub filter: ::prost::alloc::string::String,
 }
 /// The conditions for accepting a webhook call: its signature and its body.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -7,6 +7,7 @@ from flowmesh.definitions.triggers import (
     PROVIDERS,
     Cron,
     Events,
+    Messages,
     Receiver,
     Trigger,
     Webhook,
@@ -42,4 +43,7 @@ def trigger_message(trigger: Trigger) -> pb.Trigger:
             message.webhook.hook = webhook.hook
             message.webhook.signal = webhook.signal
             message.webhook.receiver.CopyFrom(receiver_message(webhook.receiver))
+        case Messages() as messages:
+            message.queue.queue = messages.queue
+            message.queue.filter = messages.filter
     return message

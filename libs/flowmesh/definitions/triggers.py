@@ -66,6 +66,14 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class Messages:
+    """The messages of a queue or stream; a message must pass the filter."""
+
+    queue: str
+    filter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
     """A start condition of executions; `path` leads to the `source`.
 
@@ -73,7 +81,7 @@ class Trigger:
     """
 
     id: str
-    source: Cron | Events | Webhook
+    source: Cron | Events | Webhook | Messages
     path: Path
     input: Json = None
     has_input: bool = False

@@ -145,6 +145,11 @@ class _RecordingClient:
             raise _NotSent
         self.reply()
 
+    async def send_message(self, namespace: str, message: dict[str, Json]) -> int:
+        place = f"{message['exchange']}/{message['key']}".lstrip("/")
+        self._record("PUBLISH", f"message:{place}", masked(message["body"]))
+        raise _NotSent
+
     def _record(self, method: str, url: str, body: Json, headers: Json = UNSET) -> None:
         assert self.attempt is not None
         call = self.attempt.call()
@@ -183,6 +188,7 @@ class Attempts:
                     databases=self._out,
                     caller=self._out,
                     publisher=self._out,
+                    messages=self._out,
                     draw=lambda: 0.0,
                     new_id=lambda: str(UUID(int=next(numbers), version=4)),
                     operations=_Unfetched(),

@@ -11,7 +11,7 @@ from flowmesh.executors.code.python import Interpreters
 from flowmesh.executors.databases import Databases
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.log import Log
-from flowmesh.executors.publish import Publisher
+from flowmesh.executors.publish import MessageSender, Publisher
 from flowmesh.executors.rpc import Caller
 from flowmesh.executors.serverless.openapi import Documents, Operations
 from flowmesh.sandbox import Sandbox
@@ -32,6 +32,7 @@ class Collaborators:
     databases: Databases | None = None
     caller: Caller | None = None
     publisher: Publisher | None = None
+    messages: MessageSender | None = None
     log: Log | None = None
     draw: Callable[[], float] = random.random
     """Returns a random number from 0 to 1."""

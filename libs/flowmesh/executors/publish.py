@@ -1,8 +1,10 @@
 """`publish`: publishes an event to subscribers, as CloudEvents 1.0 in JSON.
+`message.publish`: publishes a message to an exchange or a queue.
 
 A task names a subject; the worker maps it to a subject of the bus below its own prefix.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.errors import FlowmeshError, Invalid, TooLarge
+from flowmesh.errors import FlowmeshError, Invalid, NotFound, TooLarge
 from flowmesh.executors import failures
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
 from flowmesh.executors.failures import TaskFailure, invalid
@@ -31,6 +33,13 @@ class Publisher(Protocol):
         self, namespace: str, subject: str, event: dict[str, Json], headers: Mapping[str, str]
     ) -> None:
         """Return after the event is sent. Raises FlowmeshError."""
+
+
+class MessageSender(Protocol):
+    """Publishes messages: the worker's client of the broker, or a dry run's recorder."""
+
+    async def send_message(self, namespace: str, message: dict[str, Json]) -> int:
+        """Store a message and return the number of its queues. Raises FlowmeshError."""
 
 
 class EventBus(Protocol):
@@ -117,5 +126,52 @@ def publish_executor(publisher: Publisher, now_us: NowUs) -> Executor:
 
     def prepare(spec: TaskSpec, config: dict[str, Json]) -> PublishStep:
         return PublishStep(spec, config, publisher, now_us)
+
+    return prepare
+
+
+class MessageStep(Step):
+    """One message; its id is derived from the attempt's idempotency key, so a repeat is one."""
+
+    def __init__(
+        self, spec: TaskSpec, config: dict[str, Json], messages: MessageSender, now_us: NowUs
+    ) -> None:
+        self._messages = messages
+        given = {key: config.get(key) for key in ("exchange", "key", "body", "headers", "priority")}
+        self._given = Rendered(given, spec.dialect, now_us)
+
+    async def run(self, attempt: Attempt) -> Output:
+        given = self._given.over(attempt)
+        key = attempt.task.idempotency_key
+        message = {
+            "id": f"task-{hashlib.sha256(key.encode()).hexdigest()[:40]}",
+            "exchange": self._text(given, "exchange"),
+            "key": self._text(given, "key"),
+            "body": given["body"],
+            "headers": given["headers"] or {},
+            "priority": given["priority"] or 0,
+        }
+        try:
+            queues = await self._messages.send_message(attempt.task.namespace, message)
+        except (Invalid, NotFound, TooLarge) as error:
+            raise invalid(error.message, reason=error.reason) from error
+        except FlowmeshError as error:
+            raise TaskFailure(
+                failures.NETWORK, error.message, retry_after_ms=error.retry_after_ms
+            ) from error
+        return Output.of({"id": message["id"], "queues": queues})
+
+    def _text(self, given: dict[str, Any], name: str) -> str:
+        value = given[name] or ""
+        if not isinstance(value, str):
+            raise invalid(f"the {name} of a message is a text, not {type(value).__name__}")
+        return value
+
+
+def message_executor(messages: MessageSender, now_us: NowUs) -> Executor:
+    """Return the executor of messages."""
+
+    def prepare(spec: TaskSpec, config: dict[str, Json]) -> MessageStep:
+        return MessageStep(spec, config, messages, now_us)
 
     return prepare

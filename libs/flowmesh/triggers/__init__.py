@@ -1,12 +1,20 @@
 """Parts of triggers: schedules, signatures of webhooks, inputs. No I/O."""
 
-from flowmesh.triggers.inputs import CRON_ROOTS, EVENT_ROOTS, WEBHOOK_ROOTS, Inputs, Matcher
+from flowmesh.triggers.inputs import (
+    CRON_ROOTS,
+    EVENT_ROOTS,
+    QUEUE_ROOTS,
+    WEBHOOK_ROOTS,
+    Inputs,
+    Matcher,
+)
 from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone
 from flowmesh.triggers.signatures import TOLERANCE_S, Call, NotJson, verified
 
 __all__ = [
     "CRON_ROOTS",
     "EVENT_ROOTS",
+    "QUEUE_ROOTS",
     "TOLERANCE_S",
     "WEBHOOK_ROOTS",
     "Call",

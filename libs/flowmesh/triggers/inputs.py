@@ -13,10 +13,21 @@ Json = Any
 CRON_ROOTS: Final = frozenset({"trigger"})
 EVENT_ROOTS: Final = frozenset({"trigger", "event"})
 WEBHOOK_ROOTS: Final = frozenset({"trigger", "payload"})
+QUEUE_ROOTS: Final = frozenset({"trigger", "message"})
 FILTER_ROOTS: Final = ("event",)
-_ROOTS: Final = {"cron": CRON_ROOTS, "event": EVENT_ROOTS, "webhook": WEBHOOK_ROOTS}
+_ROOTS: Final = {
+    "cron": CRON_ROOTS,
+    "event": EVENT_ROOTS,
+    "webhook": WEBHOOK_ROOTS,
+    "queue": QUEUE_ROOTS,
+}
 # The default input of each kind of trigger.
-_DEFAULTS: Final = {"cron": "trigger", "event": "event", "webhook": "payload"}
+_DEFAULTS: Final = {
+    "cron": "trigger",
+    "event": "event",
+    "webhook": "payload",
+    "queue": "message.body",
+}
 
 
 class Inputs:

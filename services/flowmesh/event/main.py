@@ -58,7 +58,10 @@ async def run(runtime: Runtime) -> None:
         metrics = EventMetrics(runtime.metrics)
         parts = _Parts(runtime, metrics, relay)
         deliveries = parts.deliveries(store, egress)
-        triggers = await trigger_parts(runtime, TriggerStore(pool, call=relay.call), metrics)
+        broker = await broker_parts(runtime, TopologyStore(topology, call=broker_relay.call))
+        triggers = await trigger_parts(
+            runtime, TriggerStore(pool, call=relay.call), metrics, broker
+        )
         intake = await parts.intake(store, deliveries, triggers.lifecycle)
         server = parts.server(store, intake)
         runtime.serve(server, event_service_pb2_grpc.add_EventServiceServicer_to_server, SERVICE)
@@ -76,7 +79,6 @@ async def run(runtime: Runtime) -> None:
             log=runtime.log,
         )
         runtime.serve(alerts, alert_service_pb2_grpc.add_AlertServiceServicer_to_server)
-        broker = await broker_parts(runtime, TopologyStore(topology, call=broker_relay.call))
         runtime.serve(broker.broker, broker_service_pb2_grpc.add_BrokerServiceServicer_to_server)
         runtime.serve(
             broker.messages, message_service_pb2_grpc.add_MessageServiceServicer_to_server

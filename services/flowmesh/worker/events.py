@@ -1,4 +1,7 @@
-"""Events published by tasks: durably to the triggers of their namespace, then to subscribers."""
+"""Events and messages published by tasks.
+
+Events go durably to the triggers of their namespace, then to subscribers; messages to the broker.
+"""
 
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
@@ -6,8 +9,11 @@ from typing import Any, Protocol
 
 import orjson
 
+from flowmesh.api.broker.v1.message_pb2 import HeaderValue, Message
+from flowmesh.api.broker.v1.message_service_pb2 import PublishRequest
 from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.api.event.v1.trigger_service_pb2 import Event, PublishEventRequest
+from flowmesh.errors import REASONS
 from flowmesh.executors.publish import Publisher
 from flowmesh.standards.extensions import extension_values, extensions_of
 
@@ -18,6 +24,54 @@ class Triggers(Protocol):
     """The call of TriggerService that publishes events."""
 
     def PublishEvent(self, request: PublishEventRequest) -> Awaitable[Any]: ...
+
+
+class Broker(Protocol):
+    """The call of MessageService that publishes messages."""
+
+    def Publish(self, request: PublishRequest) -> Awaitable[Any]: ...
+
+
+class Messages:
+    """Publishes messages; a repeat with the same id is stored once."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def send_message(self, namespace: str, message: dict[str, Json]) -> int:
+        """Return the number of queues that hold the message. Raises FlowmeshError."""
+        sent = Message(
+            message_id=message["id"],
+            body=orjson.dumps(message["body"]),
+            routing_key=message["key"],
+            priority=message["priority"],
+        )
+        for name, value in message["headers"].items():
+            _set_header(sent.headers[name], value)
+        request = PublishRequest(
+            namespace=namespace,
+            exchange=message["exchange"],
+            messages=[sent],
+            mandatory=not message["exchange"],
+        )
+        (outcome,) = (await self._broker.Publish(request)).outcomes
+        if outcome.reason:
+            raise REASONS[outcome.reason].error(outcome.reason, outcome.error, retry_after_ms=500)
+        return int(outcome.queues)
+
+
+def _set_header(header: HeaderValue, value: Json) -> None:
+    match value:
+        case bool():
+            header.flag = value
+        case int() if -(2**63) <= value < 2**63:
+            header.whole = value
+        case int() | float():
+            header.number = float(value)
+        case str():
+            header.text = value
+        case _:
+            header.text = orjson.dumps(value).decode()
 
 
 class Events:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
+from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
@@ -28,7 +29,7 @@ from flowmesh.worker import limits
 from flowmesh.worker.attempts.memo import Memo
 from flowmesh.worker.attempts.payloads import PayloadCalls, Payloads
 from flowmesh.worker.attempts.secrets import SecretCalls, Secrets
-from flowmesh.worker.events import Events, Triggers
+from flowmesh.worker.events import Broker, Events, Messages, Triggers
 from flowmesh.worker.loops import RelayLoop
 from flowmesh.worker.offers import checked_queues, offered
 from flowmesh.worker.pool import BuiltinPool
@@ -70,6 +71,7 @@ async def run(runtime: Runtime) -> None:
                 databases=databases,
                 caller=caller,
                 publisher=events,
+                messages=Messages(cast(Broker, runtime.stub(MessageServiceStub, "event"))),
                 log=runtime.log,
             )
         )

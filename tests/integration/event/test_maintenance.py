@@ -58,6 +58,7 @@ class Process:
             lifecycle=self.lifecycle,
             firing=firing,
             listeners=ListenerLoop(store=self.store, receivers=receivers),
+            on_change=lambda: None,
             clock=clock,
         )
         source: Any = definitions

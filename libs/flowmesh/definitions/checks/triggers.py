@@ -11,7 +11,7 @@ from flowmesh.definitions.limits import ID_CHARACTERS_MAX
 from flowmesh.definitions.model import Json, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.receivers import receiver_of
-from flowmesh.definitions.triggers import Cron, Events, Receiver, Trigger, Webhook
+from flowmesh.definitions.triggers import Cron, Events, Messages, Receiver, Trigger, Webhook
 from flowmesh.expressions import (
     ExpressionInvalid,
     RenderError,
@@ -27,6 +27,7 @@ from flowmesh.expressions.secrets import (
 from flowmesh.triggers import (
     CRON_ROOTS,
     EVENT_ROOTS,
+    QUEUE_ROOTS,
     WEBHOOK_ROOTS,
     Schedule,
     ScheduleInvalid,
@@ -70,8 +71,11 @@ def _check(trigger: Trigger, problems: Problems) -> None:
             _check_cron(cron, trigger, problems)
             roots = CRON_ROOTS
         case Events() as events:
-            _check_filter(events, trigger.path, problems)
+            _check_filter(events.filter, "event", trigger.path, problems)
             roots = EVENT_ROOTS
+        case Messages() as messages:
+            _check_filter(messages.filter, "message", trigger.path, problems)
+            roots = QUEUE_ROOTS
         case Webhook() as webhook:
             if len(webhook.hook) > ID_CHARACTERS_MAX:
                 message = (
@@ -103,11 +107,11 @@ def _check_cron(cron: Cron, trigger: Trigger, problems: Problems) -> None:
         problems.add(_INVALID, message, (*path, member))
 
 
-def _check_filter(events: Events, path: Path, problems: Problems) -> None:
-    if not events.filter:
+def _check_filter(text: str, root: str, path: Path, problems: Problems) -> None:
+    if not text:
         return
     try:
-        compile_condition(events.filter, dialect="cel", roots=("event",))
+        compile_condition(text, dialect="cel", roots=(root,))
     except ExpressionInvalid as error:
         problems.add(error.reason, error.message, (*path, "filter"))
 

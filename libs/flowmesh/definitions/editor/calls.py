@@ -19,7 +19,7 @@ from flowmesh.definitions.editor.parts import (
 )
 from flowmesh.definitions.formats.authentication import SCHEMES
 from flowmesh.definitions.formats.common import METHODS, SCRIPTS
-from flowmesh.definitions.formats.native.calls import CACHE_SCOPES, LEVELS
+from flowmesh.definitions.formats.native.calls import CACHE_SCOPES, LEVELS, PRIORITY_MAX
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
 
 _WORD = "[A-Za-z0-9_-]+"
@@ -59,6 +59,23 @@ def publish_parameters(more: bool) -> Schema:
             "data": described("The payload; templates.", ANYTHING),
         },
         "subject",
+        more=more,
+    )
+
+
+def message_parameters(more: bool) -> Schema:
+    return members(
+        {
+            "exchange": text(about="Name of an exchange; empty sends to the queue of the key."),
+            "key": text(about="Routing key, or the name of a queue; a template."),
+            "body": described("The body; templates.", ANYTHING),
+            "headers": described(
+                "Headers; templates.",
+                {"type": ["object", "null"], "maxProperties": limits.PARAMETERS_MAX},
+            ),
+            "priority": number(0, PRIORITY_MAX, whole=True, default=0),
+        },
+        "key",
         more=more,
     )
 

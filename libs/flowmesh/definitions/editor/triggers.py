@@ -51,6 +51,14 @@ def triggers() -> Schema:
             ),
             "minProperties": 1,
         },
+        "queue": members(
+            {
+                "queue": described("A queue of messages of the namespace.", ID),
+                "filter": text(limits.CODE_CHARACTERS_MAX, "CEL over message."),
+                "input": _INPUT,
+            },
+            "queue",
+        ),
         "webhook": or_null(
             members(
                 {

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flowmesh.definitions.triggers import CATCH_UP_DEFAULT, Cron, Events, Trigger, Webhook
+from flowmesh.definitions.triggers import CATCH_UP_DEFAULT, Cron, Events, Messages, Trigger, Webhook
 
 
 def listed(triggers: Iterable[Trigger]) -> Iterator[Trigger]:
@@ -22,6 +22,10 @@ def written_trigger(trigger: Trigger, workflow_id: str) -> dict[str, Any]:
             kind = "event"
             members = {"type": source.type, "source": source.source, "filter": source.filter}
             members = {key: value for key, value in members.items() if value}
+        case Messages():
+            kind, members = "queue", {"queue": source.queue}
+            if source.filter:
+                members["filter"] = source.filter
         case Webhook():
             own = source.hook == f"{workflow_id}.{trigger.id}"
             kind, members = "webhook", ({} if own else {"path": source.hook}) | _receiver(source)

@@ -13,12 +13,13 @@ from flowmesh.definitions.triggers import (
     TRIGGERS_MAX,
     Cron,
     Events,
+    Messages,
     Receiver,
     Trigger,
     Webhook,
 )
 
-KINDS = ("cron", "event", "webhook")
+KINDS = ("cron", "event", "webhook", "queue")
 _INVALID = "TRIGGER_INVALID"
 _CATCH_UPS = tuple(word.upper() for word in CATCH_UPS)
 _PROVIDERS = tuple(word.upper() for word in PROVIDERS)
@@ -56,11 +57,16 @@ def _trigger(reader: Reader, workflow_id: str) -> Trigger | None:
         reader.problems.add(_INVALID, message, reader.path)
         return None
     body = reader.object(kinds[0])
-    source: Cron | Events | Webhook
+    source: Cron | Events | Webhook | Messages
     if kinds[0] == "cron":
         source = read_cron(body)
     elif kinds[0] == "event":
         source = read_events(body)
+    elif kinds[0] == "queue":
+        source = Messages(
+            queue=body.identifier("queue", "the name of a queue of messages"),
+            filter=body.text("filter", most=limits.CODE_CHARACTERS_MAX),
+        )
     else:
         hook = body.identifier("path", "", required=False) or f"{workflow_id}.{trigger_id}"
         source = Webhook(hook, read_receiver(body))

@@ -1,4 +1,4 @@
-"""`publish`: an event to the subscribers of a subject."""
+"""`publish`: an event to the subscribers of a subject. `message.publish`: a message."""
 
 from flowmesh.tasktypes.record import Effect, InputMode, TaskType, Upstream
 
@@ -20,4 +20,22 @@ PUBLISH = TaskType(
     input_mode=InputMode.RENDERED,
     upstream=Upstream("subscribers"),
 )
-TASK_TYPES = (PUBLISH,)
+MESSAGE_PUBLISH = TaskType(
+    name="message.publish",
+    summary="A message to an exchange or a queue.",
+    effect=Effect.CHANGES,
+    executor="flowmesh.executors.publish:message_executor",
+    parameters="flowmesh.definitions.editor.calls:message_parameters",
+    output={
+        "type": "object",
+        "required": ["id", "queues"],
+        "properties": {"id": {"type": "string"}, "queues": {"type": "integer"}},
+    },
+    native="message.publish",
+    block="message",
+    reader="flowmesh.definitions.formats.native.calls:message",
+    action="read",
+    input_mode=InputMode.RENDERED,
+    upstream=Upstream("subscribers"),
+)
+TASK_TYPES = (PUBLISH, MESSAGE_PUBLISH)

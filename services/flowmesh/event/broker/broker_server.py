@@ -98,6 +98,10 @@ class BrokerServer(broker_service_pb2_grpc.BrokerServiceServicer):
     async def ListBindings(
         self, request: pb.ListBindingsRequest, context: Context
     ) -> pb.ListBindingsResponse:
+        if request.exchange:
+            valid_id(request.exchange, "exchange")
+        if request.queue:
+            valid_id(request.queue, "queue")
         topology = await self._topologies.of(namespace_of(request))
         found = [
             binding

@@ -52,12 +52,11 @@ async def broker_parts(runtime: Runtime, store: TopologyStore) -> Broker:
         topologies=topologies, readers=readers, settler=settler, metrics=metrics, clock=clock
     )
     contents = Contents(topologies=topologies, streams=streams, metrics=metrics)
-    runtime.add_loop(
-        QueueSizesLoop(store=store, streams=streams, metrics=metrics, clock=clock, log=log)
-    )
-    runtime.add_loop(
-        ExpiryLoop(store=store, streams=streams, dead_letters=dead_letters, clock=clock)
-    )
+    sizes = QueueSizesLoop(store=store, streams=streams, metrics=metrics, clock=clock, log=log)
+    expiry = ExpiryLoop(store=store, streams=streams, dead_letters=dead_letters, clock=clock)
+    for loop in (sizes, expiry):
+        runtime.add_loop(loop)
+        topologies.listeners.append(loop.wake)
     broker = BrokerServer(
         changes=TopologyChanges(
             store=store,

@@ -11,6 +11,7 @@ from flowmesh.event.broker.counters import BrokerMetrics, QueueCounters
 from flowmesh.event.broker.store import StoredQueue
 from flowmesh.event.broker.streams import Peeked, QueueStreams, StreamMissing, micros
 from flowmesh.event.broker.topology import Topologies
+from flowmesh.rpc import valid_id
 
 ERRORS_SHOWN = 10
 # A redrive ends with `remaining` after this time, below the deadline of calls.
@@ -43,9 +44,11 @@ class Contents:
         """Move messages; a repeat after a crash moves none twice."""
         most = _bounded("max", request.max or limits.REDRIVE_MAX, limits.REDRIVE_MAX)
         _bounded("sequences", len(request.sequences), limits.BROWSE_MAX)
+        if request.from_queue:
+            valid_id(request.from_queue, "from_queue")
         queue = await self._topologies.queue(namespace, request.queue)
         if request.to_queue:
-            await self._topologies.queue(namespace, request.to_queue)
+            await self._topologies.queue(namespace, valid_id(request.to_queue, "to_queue"))
         response = pb.RedriveResponse()
         clock = asyncio.get_running_loop().time
         started, examined = clock(), max(1, request.sequence)

@@ -20,6 +20,8 @@ from flowmesh.runtime import Clock, Loop
 # A younger stream may belong to a queue whose declaration is not committed yet.
 ORPHAN_AGE_US = 60 * 1_000_000
 EXPIRED_MAX = 100
+# Pause without queues; a change of a topology ends it.
+IDLE_MS = 60_000
 
 
 class QueueSizesLoop(Loop):
@@ -41,6 +43,10 @@ class QueueSizesLoop(Loop):
         self._metrics = metrics
         self._clock = clock
         self._log = log
+        self._queues = 0
+
+    def pause_ms(self) -> float:
+        return self.interval_ms if self._queues else IDLE_MS
 
     async def run_once(self) -> int:
         """Return the number of queues."""
@@ -60,7 +66,8 @@ class QueueSizesLoop(Loop):
             if micros(info["created"]) < self._clock.now_us() - ORPHAN_AGE_US:
                 self._log.info("orphaned_stream_deleted", stream=name)
                 await self._streams.delete(name)
-        return len(queues)
+        self._queues = len(queues)
+        return self._queues
 
 
 class ExpiryLoop(Loop):
@@ -80,14 +87,20 @@ class ExpiryLoop(Loop):
         self._streams = streams
         self._dead_letters = dead_letters
         self._clock = clock
+        self._queues = 0
+
+    def pause_ms(self) -> float:
+        return self.interval_ms if self._queues else IDLE_MS
 
     async def run_once(self) -> int:
         """Return the number of expired messages."""
-        expired = 0
-        for queue in await self._store.queues():
-            if queue.config.on_expiry == pb.ON_EXPIRY_DEAD_LETTER:
-                expired += await self._expire(queue)
-        return expired
+        queues = [
+            queue
+            for queue in await self._store.queues()
+            if queue.config.on_expiry == pb.ON_EXPIRY_DEAD_LETTER
+        ]
+        self._queues = len(queues)
+        return sum([await self._expire(queue) for queue in queues])
 
     async def _expire(self, queue: StoredQueue) -> int:
         """Expire messages in their order, up to the first that is alive or in flight."""

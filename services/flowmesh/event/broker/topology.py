@@ -53,8 +53,8 @@ class Topologies:
         self._store = store
         self._known: dict[str, Topology] = {}
         self._reading: dict[str, asyncio.Lock] = {}
-        # Called with the namespace when its topology may have changed.
-        self.listeners: list[Callable[[str], None]] = []
+        # Called when a topology may have changed.
+        self.listeners: list[Callable[[], None]] = []
 
     async def of(self, namespace: str, *, version: int = 0) -> Topology:
         """Return the topology, at least at a version that exists."""
@@ -90,8 +90,8 @@ class Topologies:
         known = self._known.get(namespace)
         if known is not None and known.version < version:
             del self._known[namespace]
-        for listener in list(self.listeners):
-            listener(namespace)
+        for listener in self.listeners:
+            listener()
 
     async def on_message(self, message: Message) -> None:
         """Handle the announcement of a change."""
@@ -100,11 +100,9 @@ class Topologies:
 
     async def on_reconnect(self) -> None:
         """Forget everything: announcements may have been missed."""
-        namespaces = list(self._known)
         self._known.clear()
-        for namespace in namespaces:
-            for listener in list(self.listeners):
-                listener(namespace)
+        for listener in self.listeners:
+            listener()
 
 
 class TopologyChanges:

@@ -120,6 +120,10 @@ order by workflow, id;
 -- name: all-event-triggers()
 select namespace, workflow, id, body from triggers where kind = 'event';
 
+-- name: queue-triggers()
+-- Of all namespaces, without paused ones.
+select namespace, workflow, id, body from triggers where kind = 'queue' and not paused;
+
 -- name: add-published(namespace, source, id, type, at_us, event, call)$
 -- True if the event is new.
 insert into published (namespace, source, id, type, at_us, event)

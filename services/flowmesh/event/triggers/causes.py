@@ -56,8 +56,9 @@ class Causes:
             return _instants(row, place[0] if place else from_us, to_us, size)
         if row["kind"] == "event":
             return await self._events(row, from_us, to_us, place, size)
+        what = "calls of webhook" if row["kind"] == "webhook" else "messages of trigger"
         message = (
-            f"calls of webhook {row['id']} are not stored; run the executions again (flowmesh bulk"
+            f"{what} {row['id']} are not stored; run the executions again (flowmesh bulk"
             " start rerun), or start new ones with explicit inputs"
         )
         raise WrongState("TRIGGER_KEEPS_NOTHING", message)

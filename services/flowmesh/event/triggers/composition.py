@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flowmesh.api.definition.v1.trigger_catalog_service_pb2_grpc import TriggerCatalogServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.api.execution.v1.receiver_service_pb2_grpc import ReceiverServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
+from flowmesh.event.broker.composition import Broker
 from flowmesh.event.intake.reports import ORCHESTRATOR
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.secrets import EventSecrets
@@ -15,6 +17,7 @@ from flowmesh.event.triggers.catalog import DEFINITION, InstanceWatchLoop, Trigg
 from flowmesh.event.triggers.causes import Causes
 from flowmesh.event.triggers.firing import FiringLoop
 from flowmesh.event.triggers.listeners import ListenerLoop
+from flowmesh.event.triggers.messages import MessageTriggerLoop
 from flowmesh.event.triggers.published import LifecycleTriggers, Publisher, TriggerCache
 from flowmesh.event.triggers.rights import Rights
 from flowmesh.event.triggers.server import TriggerServer
@@ -48,12 +51,14 @@ class TriggerMaintenanceLoop(Loop):
         lifecycle: LifecycleTriggers,
         firing: FiringLoop,
         listeners: ListenerLoop,
+        on_change: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._store = store
         self._lifecycle = lifecycle
         self._firing = firing
         self._listeners = listeners
+        self._on_change = on_change
         self._clock = clock
         self._forget_at_ms = clock.monotonic_ms() + FORGET_EVERY_S * 1_000
         self._changed = asyncio.Event()
@@ -78,12 +83,15 @@ class TriggerMaintenanceLoop(Loop):
             raise
         self._firing.notify()
         self._listeners.notify()
+        self._on_change()
         if self._clock.monotonic_ms() >= self._forget_at_ms:
             self._forget_at_ms = self._clock.monotonic_ms() + FORGET_EVERY_S * 1_000
             await self._store.delete_expired()
 
 
-async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMetrics) -> Triggers:
+async def trigger_parts(
+    runtime: Runtime, store: TriggerStore, metrics: EventMetrics, broker: Broker
+) -> Triggers:
     """Create the components. Events from now on are not missed."""
     executions = runtime.stub(ExecutionServiceStub, ORCHESTRATOR)
     firing = FiringLoop(
@@ -100,11 +108,13 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
     await lifecycle.load()
     receivers = runtime.stub(ReceiverServiceStub, ORCHESTRATOR)
     listeners = ListenerLoop(store=store, receivers=receivers)
+    messages = _messages(runtime, store, firing, broker)
     maintenance = TriggerMaintenanceLoop(
         store=store,
         lifecycle=lifecycle,
         firing=firing,
         listeners=listeners,
+        on_change=messages.wake,
         clock=runtime.clock,
     )
     catalog = TriggerSyncLoop(
@@ -151,6 +161,25 @@ async def trigger_parts(runtime: Runtime, store: TriggerStore, metrics: EventMet
         executions=executions,
     )
     return Triggers(lifecycle, publisher, server)
+
+
+def _messages(
+    runtime: Runtime, store: TriggerStore, firing: FiringLoop, broker: Broker
+) -> MessageTriggerLoop:
+    """Return the loop of queue triggers, which drains before the firings."""
+    loop = MessageTriggerLoop(
+        store=store,
+        firing=firing,
+        topologies=broker.topologies,
+        readers=broker.readers,
+        settler=broker.settler,
+        clock=runtime.clock,
+        log=runtime.log,
+    )
+    broker.topologies.listeners.append(loop.wake)
+    runtime.add_loop(loop)
+    runtime.on_drain(loop.drain)
+    return loop
 
 
 def _rights(runtime: Runtime, store: TriggerStore) -> Rights | None:

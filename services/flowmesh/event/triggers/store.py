@@ -167,6 +167,10 @@ class TriggerStore:
     async def all_event_triggers(self) -> list[Row]:
         return [row async for row in self._sql.all_event_triggers(self._pool)]
 
+    async def queue_triggers(self) -> list[Row]:
+        """Return the queue triggers of all namespaces that are not paused."""
+        return [row async for row in self._sql.queue_triggers(self._pool)]
+
     # --- published events ---
 
     async def published(

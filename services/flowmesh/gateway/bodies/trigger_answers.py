@@ -16,7 +16,7 @@ class TriggerValue(Answer, kw_only=True):
 
     workflow: str
     id: str
-    kind: Literal["cron", "event", "webhook"]
+    kind: Literal["cron", "event", "webhook", "queue"]
     version: int
     paused: bool
     next_at: Instant | UnsetType = UNSET
@@ -32,6 +32,7 @@ class TriggerValue(Answer, kw_only=True):
     type: str | UnsetType = UNSET
     source: str | UnsetType = UNSET
     filter: str | UnsetType = UNSET
+    queue: str | UnsetType = UNSET
     provider: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
     input: Json | UnsetType = UNSET

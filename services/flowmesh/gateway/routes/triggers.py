@@ -271,6 +271,9 @@ def trigger_value(state: pb.TriggerState) -> answers.TriggerValue:
         value.type = trigger.event.type or UNSET
         value.source = trigger.event.source or UNSET
         value.filter = trigger.event.filter or UNSET
+    elif kind == "queue":
+        value.queue = trigger.queue.queue
+        value.filter = trigger.queue.filter or UNSET
     else:
         value.provider = _PROVIDERS[trigger.webhook.receiver.provider]
         value.url = f"/api/v1/hooks/{state.namespace}/{trigger.webhook.hook}"

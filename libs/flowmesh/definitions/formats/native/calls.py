@@ -15,6 +15,7 @@ from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
 from flowmesh.standards.events import SUBJECT, SUBJECT_FORM
 
+PRIORITY_MAX = 9
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _METHOD = re.compile(r"[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}\Z", re.ASCII)
 
@@ -117,6 +118,20 @@ def publish(body: Reader) -> dict[str, Json]:
         config["type"] = kind
     if body.has("data"):
         config["data"] = body.raw("data")
+    return config
+
+
+def message(body: Reader) -> dict[str, Json]:
+    """Return the configuration of `message.publish`."""
+    config: dict[str, Json] = {"key": body.required_text("key", "a routing key or a queue")}
+    if exchange := body.text("exchange"):
+        config["exchange"] = exchange
+    if body.has("body"):
+        config["body"] = body.raw("body")
+    if body.has("headers"):
+        config["headers"] = body.object("headers").value
+    if priority := body.integer("priority", 0, 0, PRIORITY_MAX, "DEFINITION_INVALID"):
+        config["priority"] = priority
     return config
 
 

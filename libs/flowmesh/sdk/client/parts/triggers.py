@@ -234,4 +234,6 @@ def _about(namespace: str, trigger: trigger_pb2.Trigger) -> str:
     if trigger.HasField("event"):
         event = trigger.event
         return " ".join(part for part in (event.type, event.source, event.filter) if part)
+    if trigger.HasField("queue"):
+        return f"{trigger.queue.queue} {trigger.queue.filter}".rstrip()
     return f"/api/v1/hooks/{namespace}/{trigger.webhook.hook}"

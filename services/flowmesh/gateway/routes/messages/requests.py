@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta
 from flowmesh.api.broker.v1 import message_pb2, topology_pb2
 from flowmesh.errors import Invalid, Violation
 from flowmesh.gateway.bodies.envelopes import Envelope, Id, OptionalId
+from flowmesh.gateway.http.ids import checked_id
 from flowmesh.gateway.http.limits import INT64_MAX
 from flowmesh.jsontext import dump_json
 
@@ -149,7 +150,7 @@ class MessageBody(Envelope, frozen=True, kw_only=True):
 
     def message(self, key: str = "") -> message_pb2.Message:
         made = message_pb2.Message(
-            message_id=self.id,
+            message_id=self.id and checked_id("messages[].id", self.id),
             body=self._bytes(),
             content_type=self.content_type,
             routing_key=key or self.routing_key,

@@ -148,9 +148,11 @@ type Trigger struct {
 	//	*Trigger_Cron
 	//	*Trigger_Event
 	//	*Trigger_Webhook
+	//	*Trigger_Queue
 	Kind isTrigger_Kind `protobuf_oneof:"kind"`
-	// JSON document with `{{ }}` templates over `trigger`, and `event` or `payload`, that renders the
-	// input of the execution. Empty passes `trigger`, `event` or `payload` unchanged.
+	// JSON document with `{{ }}` templates over `trigger`, and `event`, `payload` or `message`, that
+	// renders the input of the execution. Empty passes `trigger`, `event`, `payload` or
+	// `message.body` unchanged.
 	InputTemplate []byte `protobuf:"bytes,5,opt,name=input_template,json=inputTemplate,proto3" json:"input_template,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -227,6 +229,15 @@ func (x *Trigger) GetWebhook() *WebhookTrigger {
 	return nil
 }
 
+func (x *Trigger) GetQueue() *QueueTrigger {
+	if x != nil {
+		if x, ok := x.Kind.(*Trigger_Queue); ok {
+			return x.Queue
+		}
+	}
+	return nil
+}
+
 func (x *Trigger) GetInputTemplate() []byte {
 	if x != nil {
 		return x.InputTemplate
@@ -250,11 +261,17 @@ type Trigger_Webhook struct {
 	Webhook *WebhookTrigger `protobuf:"bytes,4,opt,name=webhook,proto3,oneof"`
 }
 
+type Trigger_Queue struct {
+	Queue *QueueTrigger `protobuf:"bytes,6,opt,name=queue,proto3,oneof"`
+}
+
 func (*Trigger_Cron) isTrigger_Kind() {}
 
 func (*Trigger_Event) isTrigger_Kind() {}
 
 func (*Trigger_Webhook) isTrigger_Kind() {}
+
+func (*Trigger_Queue) isTrigger_Kind() {}
 
 // Fires at the instants of a cron expression.
 type CronTrigger struct {
@@ -454,6 +471,61 @@ func (x *WebhookTrigger) GetSignal() string {
 	return ""
 }
 
+// Fires for each message of a queue or stream of the namespace. The message is acknowledged after
+// the start is committed; a paused trigger receives none.
+type QueueTrigger struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Queue string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// CEL over `message`: `message.body.total > 100.0`. Other messages are acknowledged.
+	Filter        string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueueTrigger) Reset() {
+	*x = QueueTrigger{}
+	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueueTrigger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueueTrigger) ProtoMessage() {}
+
+func (x *QueueTrigger) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueueTrigger.ProtoReflect.Descriptor instead.
+func (*QueueTrigger) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *QueueTrigger) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *QueueTrigger) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
 // The conditions for accepting a webhook call: its signature and its body.
 type Receiver struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -469,7 +541,7 @@ type Receiver struct {
 
 func (x *Receiver) Reset() {
 	*x = Receiver{}
-	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[4]
+	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +553,7 @@ func (x *Receiver) String() string {
 func (*Receiver) ProtoMessage() {}
 
 func (x *Receiver) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[4]
+	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +566,7 @@ func (x *Receiver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receiver.ProtoReflect.Descriptor instead.
 func (*Receiver) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Receiver) GetProvider() WebhookProviderType {
@@ -529,12 +601,13 @@ var File_flowmesh_api_definition_v1_trigger_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_definition_v1_trigger_proto_rawDesc = "" +
 	"\n" +
-	"(flowmesh/api/definition/v1/trigger.proto\x12\x1aflowmesh.api.definition.v1\"\x91\x02\n" +
+	"(flowmesh/api/definition/v1/trigger.proto\x12\x1aflowmesh.api.definition.v1\"\xd3\x02\n" +
 	"\aTrigger\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
 	"\x04cron\x18\x02 \x01(\v2'.flowmesh.api.definition.v1.CronTriggerH\x00R\x04cron\x12@\n" +
 	"\x05event\x18\x03 \x01(\v2(.flowmesh.api.definition.v1.EventTriggerH\x00R\x05event\x12F\n" +
-	"\awebhook\x18\x04 \x01(\v2*.flowmesh.api.definition.v1.WebhookTriggerH\x00R\awebhook\x12%\n" +
+	"\awebhook\x18\x04 \x01(\v2*.flowmesh.api.definition.v1.WebhookTriggerH\x00R\awebhook\x12@\n" +
+	"\x05queue\x18\x06 \x01(\v2(.flowmesh.api.definition.v1.QueueTriggerH\x00R\x05queue\x12%\n" +
 	"\x0einput_template\x18\x05 \x01(\fR\rinputTemplateB\x06\n" +
 	"\x04kind\"\xac\x01\n" +
 	"\vCronTrigger\x12\x1e\n" +
@@ -552,7 +625,10 @@ const file_flowmesh_api_definition_v1_trigger_proto_rawDesc = "" +
 	"\x0eWebhookTrigger\x12\x12\n" +
 	"\x04hook\x18\x01 \x01(\tR\x04hook\x12@\n" +
 	"\breceiver\x18\x02 \x01(\v2$.flowmesh.api.definition.v1.ReceiverR\breceiver\x12\x16\n" +
-	"\x06signal\x18\x03 \x01(\tR\x06signal\"\xc1\x01\n" +
+	"\x06signal\x18\x03 \x01(\tR\x06signal\"<\n" +
+	"\fQueueTrigger\x12\x14\n" +
+	"\x05queue\x18\x01 \x01(\tR\x05queue\x12\x16\n" +
+	"\x06filter\x18\x02 \x01(\tR\x06filter\"\xc1\x01\n" +
 	"\bReceiver\x12K\n" +
 	"\bprovider\x18\x01 \x01(\x0e2/.flowmesh.api.definition.v1.WebhookProviderTypeR\bprovider\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12%\n" +
@@ -584,7 +660,7 @@ func file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_definition_v1_trigger_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_flowmesh_api_definition_v1_trigger_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_flowmesh_api_definition_v1_trigger_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_flowmesh_api_definition_v1_trigger_proto_goTypes = []any{
 	(CatchUp)(0),             // 0: flowmesh.api.definition.v1.CatchUp
 	(WebhookProviderType)(0), // 1: flowmesh.api.definition.v1.WebhookProviderType
@@ -592,20 +668,22 @@ var file_flowmesh_api_definition_v1_trigger_proto_goTypes = []any{
 	(*CronTrigger)(nil),      // 3: flowmesh.api.definition.v1.CronTrigger
 	(*EventTrigger)(nil),     // 4: flowmesh.api.definition.v1.EventTrigger
 	(*WebhookTrigger)(nil),   // 5: flowmesh.api.definition.v1.WebhookTrigger
-	(*Receiver)(nil),         // 6: flowmesh.api.definition.v1.Receiver
+	(*QueueTrigger)(nil),     // 6: flowmesh.api.definition.v1.QueueTrigger
+	(*Receiver)(nil),         // 7: flowmesh.api.definition.v1.Receiver
 }
 var file_flowmesh_api_definition_v1_trigger_proto_depIdxs = []int32{
 	3, // 0: flowmesh.api.definition.v1.Trigger.cron:type_name -> flowmesh.api.definition.v1.CronTrigger
 	4, // 1: flowmesh.api.definition.v1.Trigger.event:type_name -> flowmesh.api.definition.v1.EventTrigger
 	5, // 2: flowmesh.api.definition.v1.Trigger.webhook:type_name -> flowmesh.api.definition.v1.WebhookTrigger
-	0, // 3: flowmesh.api.definition.v1.CronTrigger.catch_up:type_name -> flowmesh.api.definition.v1.CatchUp
-	6, // 4: flowmesh.api.definition.v1.WebhookTrigger.receiver:type_name -> flowmesh.api.definition.v1.Receiver
-	1, // 5: flowmesh.api.definition.v1.Receiver.provider:type_name -> flowmesh.api.definition.v1.WebhookProviderType
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6, // 3: flowmesh.api.definition.v1.Trigger.queue:type_name -> flowmesh.api.definition.v1.QueueTrigger
+	0, // 4: flowmesh.api.definition.v1.CronTrigger.catch_up:type_name -> flowmesh.api.definition.v1.CatchUp
+	7, // 5: flowmesh.api.definition.v1.WebhookTrigger.receiver:type_name -> flowmesh.api.definition.v1.Receiver
+	1, // 6: flowmesh.api.definition.v1.Receiver.provider:type_name -> flowmesh.api.definition.v1.WebhookProviderType
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_definition_v1_trigger_proto_init() }
@@ -617,6 +695,7 @@ func file_flowmesh_api_definition_v1_trigger_proto_init() {
 		(*Trigger_Cron)(nil),
 		(*Trigger_Event)(nil),
 		(*Trigger_Webhook)(nil),
+		(*Trigger_Queue)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -624,7 +703,7 @@ func file_flowmesh_api_definition_v1_trigger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_definition_v1_trigger_proto_rawDesc), len(file_flowmesh_api_definition_v1_trigger_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -87,12 +87,14 @@ class Trigger(_message.Message):
     CRON_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     WEBHOOK_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
     INPUT_TEMPLATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique in its workflow."""
     input_template: _builtins.bytes
-    """JSON document with `{{ }}` templates over `trigger`, and `event` or `payload`, that renders the
-    input of the execution. Empty passes `trigger`, `event` or `payload` unchanged.
+    """JSON document with `{{ }}` templates over `trigger`, and `event`, `payload` or `message`, that
+    renders the input of the execution. Empty passes `trigger`, `event`, `payload` or
+    `message.body` unchanged.
     """
     @_builtins.property
     def cron(self) -> Global___CronTrigger: ...
@@ -100,6 +102,8 @@ class Trigger(_message.Message):
     def event(self) -> Global___EventTrigger: ...
     @_builtins.property
     def webhook(self) -> Global___WebhookTrigger: ...
+    @_builtins.property
+    def queue(self) -> Global___QueueTrigger: ...
     def __init__(
         self,
         *,
@@ -107,13 +111,14 @@ class Trigger(_message.Message):
         cron: Global___CronTrigger | None = ...,
         event: Global___EventTrigger | None = ...,
         webhook: Global___WebhookTrigger | None = ...,
+        queue: Global___QueueTrigger | None = ...,
         input_template: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "event", b"event", "kind", b"kind", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "event", b"event", "kind", b"kind", "queue", b"queue", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "event", b"event", "id", b"id", "input_template", b"input_template", "kind", b"kind", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "event", b"event", "id", b"id", "input_template", b"input_template", "kind", b"kind", "queue", b"queue", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["cron", "event", "webhook"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["cron", "event", "webhook", "queue"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -211,6 +216,33 @@ class WebhookTrigger(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WebhookTrigger: _TypeAlias = WebhookTrigger  # noqa: Y015
+
+@_typing.final
+class QueueTrigger(_message.Message):
+    """Fires for each message of a queue or stream of the namespace. The message is acknowledged after
+    the start is committed; a paused trigger receives none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    filter: _builtins.str
+    """CEL over `message`: `message.body.total > 100.0`. Other messages are acknowledged."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        filter: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueTrigger: _TypeAlias = QueueTrigger  # noqa: Y015
 
 @_typing.final
 class Receiver(_message.Message):

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/definition/v1/trigger.proto.
  */
 export const file_flowmesh_api_definition_v1_trigger: GenFile = /*@__PURE__*/
-  fileDesc("CihmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS90cmlnZ2VyLnByb3RvEhpmbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MSLoAQoHVHJpZ2dlchIKCgJpZBgBIAEoCRI3CgRjcm9uGAIgASgLMicuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ3JvblRyaWdnZXJIABI5CgVldmVudBgDIAEoCzIoLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkV2ZW50VHJpZ2dlckgAEj0KB3dlYmhvb2sYBCABKAsyKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5XZWJob29rVHJpZ2dlckgAEhYKDmlucHV0X3RlbXBsYXRlGAUgASgMQgYKBGtpbmQigQEKC0Nyb25UcmlnZ2VyEhIKCmV4cHJlc3Npb24YASABKAkSEQoJdGltZV96b25lGAIgASgJEjUKCGNhdGNoX3VwGAMgASgOMiMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ2F0Y2hVcBIUCgxjYXRjaF91cF9tYXgYBCABKA0iPAoMRXZlbnRUcmlnZ2VyEgwKBHR5cGUYASABKAkSDgoGc291cmNlGAIgASgJEg4KBmZpbHRlchgDIAEoCSJmCg5XZWJob29rVHJpZ2dlchIMCgRob29rGAEgASgJEjYKCHJlY2VpdmVyGAIgASgLMiQuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUmVjZWl2ZXISDgoGc2lnbmFsGAMgASgJIo8BCghSZWNlaXZlchJBCghwcm92aWRlchgBIAEoDjIvLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldlYmhvb2tQcm92aWRlclR5cGUSDgoGc2VjcmV0GAIgASgJEhYKDnBheWxvYWRfc2NoZW1hGAMgASgMEhgKEHNpZ25hdHVyZV9oZWFkZXIYBCABKAkqRwoHQ2F0Y2hVcBIYChRDQVRDSF9VUF9VTlNQRUNJRklFRBAAEhAKDENBVENIX1VQX09ORRABEhAKDENBVENIX1VQX0FMTBACKuUBChNXZWJob29rUHJvdmlkZXJUeXBlEiUKIVdFQkhPT0tfUFJPVklERVJfVFlQRV9VTlNQRUNJRklFRBAAEiIKHldFQkhPT0tfUFJPVklERVJfVFlQRV9TVEFOREFSRBABEiAKHFdFQkhPT0tfUFJPVklERVJfVFlQRV9HSVRIVUIQAhIgChxXRUJIT09LX1BST1ZJREVSX1RZUEVfU1RSSVBFEAMSHwobV0VCSE9PS19QUk9WSURFUl9UWVBFX1NMQUNLEAQSHgoaV0VCSE9PS19QUk9WSURFUl9UWVBFX0hNQUMQBUJ5Ch5kZXYuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjFQAVo4Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MTtkZWZpbml0aW9udjGqAhpGbG93bWVzaC5BcGkuRGVmaW5pdGlvbi5WMWIGcHJvdG8z");
+  fileDesc("CihmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS90cmlnZ2VyLnByb3RvEhpmbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MSKjAgoHVHJpZ2dlchIKCgJpZBgBIAEoCRI3CgRjcm9uGAIgASgLMicuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ3JvblRyaWdnZXJIABI5CgVldmVudBgDIAEoCzIoLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkV2ZW50VHJpZ2dlckgAEj0KB3dlYmhvb2sYBCABKAsyKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5XZWJob29rVHJpZ2dlckgAEjkKBXF1ZXVlGAYgASgLMiguZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUXVldWVUcmlnZ2VySAASFgoOaW5wdXRfdGVtcGxhdGUYBSABKAxCBgoEa2luZCKBAQoLQ3JvblRyaWdnZXISEgoKZXhwcmVzc2lvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSNQoIY2F0Y2hfdXAYAyABKA4yIy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5DYXRjaFVwEhQKDGNhdGNoX3VwX21heBgEIAEoDSI8CgxFdmVudFRyaWdnZXISDAoEdHlwZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGZmlsdGVyGAMgASgJImYKDldlYmhvb2tUcmlnZ2VyEgwKBGhvb2sYASABKAkSNgoIcmVjZWl2ZXIYAiABKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5SZWNlaXZlchIOCgZzaWduYWwYAyABKAkiLQoMUXVldWVUcmlnZ2VyEg0KBXF1ZXVlGAEgASgJEg4KBmZpbHRlchgCIAEoCSKPAQoIUmVjZWl2ZXISQQoIcHJvdmlkZXIYASABKA4yLy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5XZWJob29rUHJvdmlkZXJUeXBlEg4KBnNlY3JldBgCIAEoCRIWCg5wYXlsb2FkX3NjaGVtYRgDIAEoDBIYChBzaWduYXR1cmVfaGVhZGVyGAQgASgJKkcKB0NhdGNoVXASGAoUQ0FUQ0hfVVBfVU5TUEVDSUZJRUQQABIQCgxDQVRDSF9VUF9PTkUQARIQCgxDQVRDSF9VUF9BTEwQAirlAQoTV2ViaG9va1Byb3ZpZGVyVHlwZRIlCiFXRUJIT09LX1BST1ZJREVSX1RZUEVfVU5TUEVDSUZJRUQQABIiCh5XRUJIT09LX1BST1ZJREVSX1RZUEVfU1RBTkRBUkQQARIgChxXRUJIT09LX1BST1ZJREVSX1RZUEVfR0lUSFVCEAISIAocV0VCSE9PS19QUk9WSURFUl9UWVBFX1NUUklQRRADEh8KG1dFQkhPT0tfUFJPVklERVJfVFlQRV9TTEFDSxAEEh4KGldFQkhPT0tfUFJPVklERVJfVFlQRV9ITUFDEAVCeQoeZGV2LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxUAFaOGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2RlZmluaXRpb24vdjE7ZGVmaW5pdGlvbnYxqgIaRmxvd21lc2guQXBpLkRlZmluaXRpb24uVjFiBnByb3RvMw");
 
 /**
  * A trigger that starts executions of a workflow, or signals one that waits.
@@ -46,11 +46,18 @@ export type Trigger = Message<"flowmesh.api.definition.v1.Trigger"> & {
      */
     value: WebhookTrigger;
     case: "webhook";
+  } | {
+    /**
+     * @generated from field: flowmesh.api.definition.v1.QueueTrigger queue = 6;
+     */
+    value: QueueTrigger;
+    case: "queue";
   } | { case: undefined; value?: undefined };
 
   /**
-   * JSON document with `{{ }}` templates over `trigger`, and `event` or `payload`, that renders the
-   * input of the execution. Empty passes `trigger`, `event` or `payload` unchanged.
+   * JSON document with `{{ }}` templates over `trigger`, and `event`, `payload` or `message`, that
+   * renders the input of the execution. Empty passes `trigger`, `event`, `payload` or
+   * `message.body` unchanged.
    *
    * @generated from field: bytes input_template = 5;
    */
@@ -170,6 +177,33 @@ export const WebhookTriggerSchema: GenMessage<WebhookTrigger> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_definition_v1_trigger, 3);
 
 /**
+ * Fires for each message of a queue or stream of the namespace. The message is acknowledged after
+ * the start is committed; a paused trigger receives none.
+ *
+ * @generated from message flowmesh.api.definition.v1.QueueTrigger
+ */
+export type QueueTrigger = Message<"flowmesh.api.definition.v1.QueueTrigger"> & {
+  /**
+   * @generated from field: string queue = 1;
+   */
+  queue: string;
+
+  /**
+   * CEL over `message`: `message.body.total > 100.0`. Other messages are acknowledged.
+   *
+   * @generated from field: string filter = 2;
+   */
+  filter: string;
+};
+
+/**
+ * Describes the message flowmesh.api.definition.v1.QueueTrigger.
+ * Use `create(QueueTriggerSchema)` to create a new message.
+ */
+export const QueueTriggerSchema: GenMessage<QueueTrigger> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_definition_v1_trigger, 4);
+
+/**
  * The conditions for accepting a webhook call: its signature and its body.
  *
  * @generated from message flowmesh.api.definition.v1.Receiver
@@ -205,7 +239,7 @@ export type Receiver = Message<"flowmesh.api.definition.v1.Receiver"> & {
  * Use `create(ReceiverSchema)` to create a new message.
  */
 export const ReceiverSchema: GenMessage<Receiver> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_trigger, 4);
+  messageDesc(file_flowmesh_api_definition_v1_trigger, 5);
 
 /**
  * Treatment of instants missed while Flowmesh was down or the trigger was paused.

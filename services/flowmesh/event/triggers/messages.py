@@ -1,0 +1,193 @@
+"""Queue triggers: each message of a queue or stream starts an execution.
+
+The firing is committed and its execution started before the message is acknowledged. Its request
+id is derived from the id of the message, so a message that is delivered again after a crash starts
+nothing more.
+"""
+
+import asyncio
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from structlog.typing import FilteringBoundLogger
+
+from flowmesh.api.broker.v1 import message_pb2
+from flowmesh.api.definition.v1 import trigger_pb2
+from flowmesh.errors import FlowmeshError
+from flowmesh.event.broker.consuming.deliveries import Delivery, Settler
+from flowmesh.event.broker.consuming.groups import Readers
+from flowmesh.event.broker.topology import Topologies
+from flowmesh.event.triggers.firing import LEASE_MS, TRANSIENT, FiringLoop
+from flowmesh.event.triggers.store import Firing, Row, TriggerStore
+from flowmesh.expressions import RenderError, compile_condition
+from flowmesh.runtime import Clock, Loop
+from flowmesh.triggers import Inputs
+from flowmesh.views import instant
+
+CONCURRENT_MAX: Final = 32
+WAIT_S: Final = 5.0
+# Pause after a start that could not be made now; its firing is retried by itself.
+BACK_OFF_S: Final = 1.0
+IDLE_MS: Final = 600_000
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A trigger with its filter and its input template."""
+
+    namespace: str
+    workflow: str
+    id: str
+    inputs: Inputs
+    filter: Any
+
+    @classmethod
+    def of(cls, row: Row, trigger: trigger_pb2.Trigger) -> "_Compiled":
+        text = trigger.queue.filter
+        condition = compile_condition(text, dialect="cel", roots=("message",)) if text else None
+        return cls(row["namespace"], row["workflow"], trigger.id, Inputs(trigger), condition)
+
+    def passes(self, message: dict[str, Any]) -> bool:
+        """Return whether the filter holds; False if its evaluation fails."""
+        if self.filter is None:
+            return True
+        try:
+            return bool(self.filter.evaluate({"message": message}))
+        except RenderError:
+            return False
+
+
+class MessageTriggerLoop(Loop):
+    """Consumes the queues of triggers; a queue that does not exist is tried again."""
+
+    interval_ms = 5_000
+
+    def __init__(
+        self,
+        *,
+        store: TriggerStore,
+        firing: FiringLoop,
+        topologies: Topologies,
+        readers: Readers,
+        settler: Settler,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._store = store
+        self._firing = firing
+        self._topologies = topologies
+        self._readers = readers
+        self._settler = settler
+        self._clock = clock
+        self._log = log
+        self._running: dict[Key, tuple[bytes, asyncio.Task[None]]] = {}
+
+    def pause_ms(self) -> float:
+        return self.interval_ms if self._running else IDLE_MS
+
+    async def run_once(self) -> int:
+        """Start and stop consumers as triggers change. Return the number of consumers."""
+        rows = await self._store.queue_triggers()
+        wanted = {(row["namespace"], row["workflow"], row["id"]): row for row in rows}
+        for key, (body, task) in list(self._running.items()):
+            row = wanted.get(key)
+            if row is None or row["body"] != body or task.done():
+                task.cancel()
+                del self._running[key]
+        for key, row in wanted.items():
+            if key not in self._running:
+                task = asyncio.create_task(self._consume(row), name=f"queue-trigger-{row['id']}")
+                self._running[key] = (row["body"], task)
+        return len(self._running)
+
+    async def drain(self) -> None:
+        """Stop consuming; messages in flight are delivered again."""
+        tasks = [task for _, task in self._running.values()]
+        self._running.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _consume(self, row: Row) -> None:
+        trigger = trigger_pb2.Trigger.FromString(row["body"])
+        compiled = _Compiled.of(row, trigger)
+        try:
+            queue = await self._topologies.queue(row["namespace"], trigger.queue.queue)
+            group = _group(row) if queue.is_stream else ""
+            async with self._readers.open(queue, group) as reader:
+                while True:
+                    found = await self._readers.next_restored(
+                        reader, queue, group, CONCURRENT_MAX, WAIT_S
+                    )
+                    await asyncio.gather(*(self._handle(compiled, each) for each in found))
+        except FlowmeshError as error:
+            self._log.info(
+                "queue_trigger_waits",
+                workflow=row["workflow"],
+                trigger=row["id"],
+                reason=error.reason,
+            )
+
+    async def _handle(self, trigger: _Compiled, delivery: Delivery) -> None:
+        message = message_scope(delivery.message)
+        if not trigger.passes(message):
+            await self._settler.ack(delivery)
+            return
+        scope = {"message": message, "trigger": {"id": trigger.id, "workflow": trigger.workflow}}
+        try:
+            given = trigger.inputs.of(scope)
+        except RenderError as error:
+            await self._settler.reject(delivery, error=f"it makes no valid input: {error}")
+            return
+        firing = Firing(
+            trigger.namespace,
+            trigger.workflow,
+            trigger.id,
+            delivery.message.message_id,
+            self._clock.now_us(),
+            given,
+        )
+        await self._store.add([firing], lease_ms=LEASE_MS)
+        try:
+            await self._firing.start(firing)
+        except TRANSIENT:
+            await asyncio.sleep(BACK_OFF_S)
+        except FlowmeshError as error:
+            await self._settler.reject(delivery, error=f"{error.reason}: {error.message}")
+            return
+        await self._settler.ack(delivery)
+
+
+def message_scope(message: message_pb2.Message) -> dict[str, Any]:
+    """Return the value of `message` in filters and templates; bytes are base64."""
+    try:
+        body = orjson.loads(message.body)
+    except orjson.JSONDecodeError:
+        body = base64.b64encode(message.body).decode()
+    headers: dict[str, Any] = {}
+    for name, value in message.headers.items():
+        kind = value.WhichOneof("value")
+        given = getattr(value, kind) if kind else None
+        headers[name] = base64.b64encode(given).decode() if isinstance(given, bytes) else given
+    return {
+        "id": message.message_id,
+        "body": body,
+        "headers": headers,
+        "routingKey": message.routing_key,
+        "exchange": message.exchange,
+        "priority": message.priority,
+        "contentType": message.content_type,
+        "correlationId": message.correlation_id,
+        "publishedAt": instant(message.published_at_us),
+    }
+
+
+def _group(row: Row) -> str:
+    """Return the group of a trigger of a stream."""
+    name = f"{row['workflow']}\n{row['id']}"
+    return f"trigger:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
