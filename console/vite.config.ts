@@ -17,6 +17,7 @@ export default defineConfig({
     outDir: "../build/console",
     emptyOutDir: true,
     assetsInlineLimit: 0,
+    cssCodeSplit: false,
     modulePreload: { polyfill: false },
     sourcemap: false,
     target: "es2022",

@@ -3,17 +3,21 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.suite import Suite
-from tests.console.scenarios import Scenario, results
+from tests.console.scenarios import Scenario, measures, results
 from tests.console.seeds import HANDLERS, Seeded, seed
+from tests.features.closed import OWNER, PASSWORD, closed_suite
 from tools import console
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -34,17 +38,61 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded
         yield seeded
 
 
+class _FixedSuite(Suite):
+    """A suite that has the same ports after a restart."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, ports=_free_ports(), **options)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
-async def run(shop: Seeded, tmp_path_factory: pytest.TempPathFactory) -> Mapping[Scenario, str]:
+async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapping[str, str]]:
+    """A closed suite with an owner, and an address that kills and starts it."""
+    folder = tmp_path_factory.mktemp("closed")
+    async with closed_suite(folder, kind=_FixedSuite) as made:
+        controls = web.Application()
+        changes = {"kill": made.suite.kill, "start": made.suite.start}
+
+        async def control(request: web.Request) -> web.Response:
+            await changes[request.match_info["change"]]()
+            return web.Response()
+
+        controls.router.add_post("/{change}", control)
+        runner = web.AppRunner(controls)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield {
+            "CLOSED_URL": made.suite.http_url,
+            "CLOSED_EMAIL": OWNER,
+            "CLOSED_PASSWORD": PASSWORD,
+            "CONTROL_URL": f"http://127.0.0.1:{runner.addresses[0][1]}",
+        }
+        await runner.cleanup()
+
+
+@pytest.fixture(scope="module")
+async def run(
+    shop: Seeded, closed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[Scenario, str]:
     """The result of each scenario, from one run of the browser."""
     report = tmp_path_factory.mktemp("report") / "report.json"
     environ = {
         "FLOWMESH_URL": shop.url,
         "SEEDED": json.dumps(shop.ids),
         "CONSOLE_REPORT": str(report),
+        **closed,
     }
     async with asyncio.timeout(RUN_TIMEOUT_S):
         await asyncio.to_thread(_played, os.environ | environ)
+    for line in measures(report):
+        print(line)
     return results(report)
 
 
@@ -52,8 +100,9 @@ def _played(environ: Mapping[str, str]) -> None:
     if not CHROMIUM.exists():
         subprocess.run(["apt-get", "install", "-qy", "chromium"], check=True)
     console.install()
+    chosen = environ.get("CONSOLE_GREP")
     subprocess.run(
-        ["npx", "playwright", "test"],
+        ["npx", "playwright", "test", *(["-g", chosen] if chosen else [])],
         cwd=console.SOURCE,
         env=console.environment() | dict(environ),
         timeout=RUN_TIMEOUT_S,

@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).resolve().parents[2] / "console" / "tests" / "e2e"
-_TITLE = re.compile(r'^\s*test\(\s*"((?:[^"\\]|\\.)+)"', re.MULTILINE)
+# A title is a string, or a template with the members of a list.
+_TITLE = re.compile(r"""^\s*test\(\s*(["`])((?:(?!\1)[^\\]|\\.)+)\1""", re.MULTILINE)
+_MEMBER = re.compile(r"\$\{[^}]*\}")
 _TAG = re.compile(r"@(S[0-4]-\d{2,3})")
 
 
@@ -23,6 +25,18 @@ class Scenario:
     def features(self) -> list[str]:
         return _TAG.findall(self.title)
 
+    def failures(self, found: Mapping["Scenario", str]) -> list[str]:
+        """Return the failures of all tests of this title, and one if none of them has run."""
+        pattern = ".+".join(map(re.escape, _MEMBER.split(self.title)))
+        ran = {
+            each.title: text
+            for each, text in found.items()
+            if each.file == self.file and re.fullmatch(pattern, each.title)
+        }
+        if not ran:
+            return [f"{self.title}: it has not run"]
+        return [f"{title}: {text}" for title, text in ran.items() if text]
+
     def __str__(self) -> str:
         return f"{self.file.removesuffix('.spec.ts')}: {self.title.partition(' @')[0]}"
 
@@ -32,13 +46,19 @@ def scenarios() -> list[Scenario]:
     return [
         Scenario(path.name, title)
         for path in sorted(SOURCE.glob("*.spec.ts"))
-        for title in _TITLE.findall(path.read_text())
+        for _, title in _TITLE.findall(path.read_text())
     ]
 
 
 def results(report: Path) -> dict[Scenario, str]:
     """Return the failure of each scenario in a report of Playwright; empty for a success."""
     return dict(_results(json.loads(report.read_text())["suites"], ""))
+
+
+def measures(report: Path) -> list[str]:
+    """Return what the tests of budgets have measured."""
+    found = re.findall(r'"type": "budget",\s*"description": "([^"]*)"', report.read_text())
+    return list(dict.fromkeys(found))
 
 
 def _results(suites: list[dict[str, Any]], file: str) -> Iterator[tuple[Scenario, str]]:

@@ -96,6 +96,10 @@ def definitions() -> list[Json]:
             "items": "{{input.parcels}}", "concurrency": 8,
             "tasks": [{"id": "weigh", "taskRef": f"{PREFIX}-quick", "input": "{{item}}"}]}},
             _task("sum", "quick", "each")),
+        workflow("ledger", {"id": "each", "map": {
+            "items": "{{input.items}}", "results": "COUNT", "concurrency": 200,
+            "tasks": [{"id": "book", "taskRef": "transform",
+                       "input": {"source": "{{item}}", "pipeline": []}}]}}),
         workflow("campaign", _task("plan", "quick"),
                  {"id": "order", "dependsOn": ["plan"],
                   "subworkflow": {"workflow": "orders", "wait": True, "input": "{{input}}"}}),

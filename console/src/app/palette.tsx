@@ -21,7 +21,11 @@ export default function Palette({ close }: { close: () => void }) {
   const navigate = useNavigate();
   const { commands } = useCommands();
   const found = useExecutions(typed.trim());
-  useEffect(() => dialog.current?.showModal(), []);
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    dialog.current?.showModal();
+    input.current?.focus();
+  }, []);
   const run = (act: () => void) => () => {
     close();
     act();
@@ -30,7 +34,7 @@ export default function Palette({ close }: { close: () => void }) {
     <dialog ref={dialog} className={styles.palette} aria-label="Search or act" onClose={close}>
       <Command label="Search or act" loop>
         <Command.Input
-          autoFocus
+          ref={input}
           value={typed}
           onValueChange={setTyped}
           placeholder="Type a command, a page, or the id of an execution"

@@ -6,6 +6,7 @@ import { Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { onSignedOut } from "@/api/client";
 import { connect, onExpired } from "@/api/live";
+import { BrandMark } from "@/design/brand";
 import { Keys } from "@/design/primitives";
 import { useKeys } from "./keys";
 import { LiveDot } from "./liveDot";
@@ -86,15 +87,6 @@ function Rail({ openPalette }: { openPalette: () => void }) {
         {session.data?.me && <span className="truncate muted">{session.data.me.name}</span>}
       </div>
     </nav>
-  );
-}
-
-function BrandMark() {
-  return (
-    <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden>
-      <rect width="32" height="32" rx="8" className={styles.brandBox} />
-      <path d="M9 10h5c4 0 4 12 9 12M9 22h5c4 0 4-12 9-12" className={styles.brandLine} />
-    </svg>
   );
 }
 

@@ -142,6 +142,7 @@ test("what cannot be done says why, in the menu and in the palette", async ({ pa
   await expect(page.getByRole("menuitem", { name: "Pause" })).toContainText("It has ended.");
   await page.keyboard.press("Escape");
   await page.keyboard.press("Control+k");
+  await expect(page.getByPlaceholder("Type a command")).toBeFocused();
   await page.keyboard.type("Pause");
   await expect(page.getByRole("option", { name: /Pause this execution/ })).toContainText(
     "It has ended.",

@@ -184,6 +184,11 @@ test("the items of a map are cells, and one opens with its values", async ({ pag
   const inspector = page.getByRole("complementary", { name: "Task each" });
   await expect(inspector).toContainText("40 items");
   await expect(inspector).toContainText("40 completed");
+  const drawn = await inspector.getByTestId("items").evaluate((element: HTMLCanvasElement) => {
+    const { data } = element.getContext("2d")?.getImageData(2, 2, 1, 1) ?? {};
+    return data?.[3] ?? 0;
+  });
+  expect(drawn, "the first cell is painted").toBeGreaterThan(100);
   await inspector.getByTestId("items").click({ position: { x: 4, y: 4 } });
   const item = page.getByRole("complementary", { name: "Task each[0]/weigh" });
   await expect(item).toContainText('id:"p-0"');

@@ -2,11 +2,14 @@ import { expect, reached, SHOP, seeded, start, test } from "./fixtures";
 
 test("the palette goes to pages, executions and actions", async ({ page }) => {
   await page.goto("/console");
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Home");
   await page.keyboard.press("Control+k");
+  await expect(page.getByPlaceholder("Type a command")).toBeFocused();
   await page.keyboard.type("settings");
   await page.keyboard.press("Enter");
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("Settings");
   await page.keyboard.press("Control+k");
+  await expect(page.getByPlaceholder("Type a command")).toBeFocused();
   await page.keyboard.type(seeded("stuck"));
   await expect(page.getByRole("option", { name: /imports/ })).toBeVisible();
   await page.keyboard.press("Enter");

@@ -30,12 +30,17 @@ interface Item {
 
 /** The items of a map or the rounds of a loop as a grid of cells; a click selects one. */
 export function Items({ node }: { node: string }) {
-  const { history, version, statusOf, at, select, progress } = useExecution();
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const colours = useColours();
+  const { history, version, statusOf, at, progress } = useExecution();
   // biome-ignore lint/correctness/useExhaustiveDependencies: version and moment stand for statuses
   const items = useMemo(() => itemsOf(node, history.nodes.keys(), statusOf), [node, version, at]);
   const total = Math.max(items.length, progress?.maps[node]?.total ?? 0);
+  return total > 0 ? <Grid items={items} total={total} /> : null;
+}
+
+function Grid({ items, total }: { items: readonly Item[]; total: number }) {
+  const { select } = useExecution();
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const colours = useColours();
   const draw = useCallback(
     (context: CanvasRenderingContext2D, width: number) => {
       const columns = Math.max(1, Math.floor(width / CELL));
@@ -52,7 +57,6 @@ export function Items({ node }: { node: string }) {
     [items, total, colours],
   );
   useCanvas(canvas, draw);
-  if (total === 0) return null;
   const placeOf = (event: PointerEvent<HTMLCanvasElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
     const columns = Math.max(1, Math.floor(box.width / CELL));

@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
 import { write } from "@/api/client";
+import { BrandMark } from "@/design/brand";
 import { Button, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import styles from "./page.module.css";
@@ -34,6 +35,7 @@ export function LoginPage() {
   return (
     <main className={styles.page}>
       <form onSubmit={signIn} className={styles.form}>
+        <BrandMark size={36} />
         <h1>Sign in to Flowmesh</h1>
         <Field label="E-mail">
           {({ id }) => (

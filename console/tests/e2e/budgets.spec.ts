@@ -1,0 +1,110 @@
+import type { Page } from "@playwright/test";
+import { expect, live, reached, seeded, start, taskReached, test } from "./fixtures";
+
+/** Printed with the results; the bound is what a loaded machine of two cores must keep. */
+function budget(what: string, value: number, wanted: number, most: number, unit: string): void {
+  const text = `${what}: ${Math.round(value)} ${unit} (wanted ${wanted}, at most ${most})`;
+  test.info().annotations.push({ type: "budget", description: text });
+  expect(value, text).toBeLessThanOrEqual(most);
+}
+
+const ITEMS = 3_400;
+const ROUNDS = 10;
+
+test("budget: bytes and requests of the first load", async ({ page }) => {
+  await page.goto("/console/executions");
+  await live(page);
+  const found = await page.evaluate(() => {
+    const entries = performance.getEntriesByType("resource") as PerformanceResourceTiming[];
+    const own = entries.filter((each) => /\.(js|css)$/.test(each.name));
+    return { bytes: own.reduce((sum, each) => sum + each.encodedBodySize, 0), count: own.length };
+  });
+  budget("first load, script and style", found.bytes / 1_024, 190, 190, "KiB");
+  budget("first load, files", found.count, 12, 14, "files");
+});
+
+test("budget: from an event to its drawing", async ({ page, request }) => {
+  const delays: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const id = await start(request, "waits");
+    await taskReached(request, id, "paid", "running");
+    await page.goto(`/console/executions/${id}`);
+    await live(page);
+    await expect(page.getByRole("treeitem")).toHaveCount(2);
+    const drawn = whenCompleted(page);
+    await request.post(`/api/v1/executions/${id}:signal`, { data: { name: "paid", payload: {} } });
+    const at = await drawn;
+    const { events } = await (await request.get(`/api/v1/executions/${id}/history`)).json();
+    const paid = events.find((event: { type: string }) => event.type === "TaskCompleted");
+    delays.push(at - Date.parse(paid.timestamp));
+  }
+  delays.sort((left, right) => left - right);
+  budget("event to drawing, median", delays[Math.floor(ROUNDS / 2)] ?? 0, 100, 1_000, "ms");
+  budget("event to drawing, p95", delays.at(-1) ?? 0, 150, 3_000, "ms");
+});
+
+/** The time at which the page first says that the awaited task is completed. */
+function whenCompleted(page: Page): Promise<number> {
+  return page.evaluate(
+    () =>
+      new Promise<number>((resolve) => {
+        const observer = new MutationObserver(() => {
+          if (!document.querySelector('[role="treeitem"][aria-label^="paid, Completed"]')) return;
+          observer.disconnect();
+          resolve(Date.now());
+        });
+        observer.observe(document.body, { subtree: true, childList: true, attributes: true });
+      }),
+  );
+}
+
+test("budget: a history of ten thousand events", async ({ page, request }) => {
+  test.setTimeout(180_000);
+  const items = Array.from({ length: ITEMS }, (_, number) => ({ number }));
+  const id = await start(request, "ledger", { items });
+  await expect
+    .poll(async () => (await (await request.get(`/api/v1/executions/${id}`)).json()).status, {
+      timeout: 120_000,
+    })
+    .toBe("completed");
+  await page.goto(`/console/executions/${id}`);
+  await expect(page.getByRole("treeitem")).toHaveCount(1);
+  const begun = Date.now();
+  await page.getByRole("tab", { name: "History" }).click();
+  await expect(page.getByText(/^1\d,\d{3} events$|^\d{2},\d{3} events$/)).toBeVisible();
+  await expect(page.getByTestId("events").getByRole("listitem").first()).toBeVisible();
+  budget("10,000 events, from click to usable", Date.now() - begun, 1_000, 3_000, "ms");
+  const searched = Date.now();
+  await page.getByRole("searchbox", { name: "Search in events" }).fill("each[77]/");
+  await expect(page.getByText(/^\d events$/)).toBeVisible();
+  budget("10,000 events, a search", Date.now() - searched, 1_000, 3_000, "ms");
+});
+
+test("budget: nothing keeps the page busy for long", async ({ page }) => {
+  await page.addInitScript(() => {
+    const tasks: number[] = [];
+    Object.assign(window, { longTasks: tasks });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) tasks.push(entry.duration);
+    }).observe({ type: "longtask", buffered: true });
+  });
+  await page.goto(`/console/executions/${seeded("wide")}`);
+  await expect(page.getByRole("treeitem").first()).toBeVisible();
+  await page.getByRole("button", { name: "Show the whole graph" }).click();
+  for (const name of ["Timeline", "History", "Paths", "Graph"]) {
+    await page.getByRole("tab", { name }).click();
+    await expect(page.getByRole("tab", { name })).toHaveAttribute("aria-selected", "true");
+  }
+  const longest = await page.evaluate(() =>
+    Math.max(0, ...(window as unknown as { longTasks: number[] }).longTasks),
+  );
+  budget("longest task of the page with 80 nodes", longest, 50, 600, "ms");
+});
+
+test("budget: a list opens with its first page", async ({ page, request }) => {
+  await reached(request, seeded("completed"), "completed");
+  const begun = Date.now();
+  await page.goto("/console/executions");
+  await expect(page.getByTestId("executions").getByRole("row").nth(1)).toBeVisible();
+  budget("list, from address to rows", Date.now() - begun, 300, 5_000, "ms");
+});
