@@ -1,38 +1,30 @@
-/** A service in the mesh: it registers itself, and a caller finds its instances by name. */
+/** A service in the mesh: it registers itself, and a caller finds an instance by its name. */
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Client } from "@flowmesh/client";
 
 const client = await Client.connect();
-const name = "ts-quotes";
+const server = createServer((_, response) => response.end("SERVING"));
+server.listen(0, "127.0.0.1");
+await once(server, "listening");
+const { port } = server.address() as AddressInfo;
+// Heartbeats keep it healthy until the registration or the client is closed.
+const registration = await client.services.register({
+  name: "billing",
+  endpoint: `http://127.0.0.1:${port}/health`,
+  capabilities: ["invoices"],
+});
 
-async function served(instance: string): Promise<Server> {
-  const server = createServer((_, response) => response.end(`quote of ${instance}`));
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const endpoint = `http://127.0.0.1:${port}/`;
-  // Heartbeats keep it healthy until the client is closed.
-  await client.services.register({ name, endpoint, capabilities: ["quotes"] });
-  return server;
-}
-
-const servers = [await served("one"), await served("two")];
-for await (const instances of client.services.watch({ name })) {
-  if (instances.filter(({ status }) => status === "HEALTHY").length === servers.length) {
+for await (const instances of client.services.watch({ name: "billing" })) {
+  if (instances.some(({ id, status }) => id === registration.instance.id && status === "HEALTHY")) {
     break;
   }
 }
-const answers = new Set<string>();
-for (let call = 0; call < 4; call++) {
-  const instance = await client.services.pick(name, "quotes");
-  const response = await fetch(instance?.endpoint ?? "");
-  answers.add(await response.text());
-}
-console.log([...answers].sort().join("\n"));
+const instance = await client.services.pick("billing", "invoices");
+const response = await fetch(instance?.endpoint ?? "");
+console.log(`billing is ${await response.text()}`);
+
 await client.close();
-for (const server of servers) {
-  server.close();
-  server.closeAllConnections();
-}
+server.close();
+server.closeAllConnections();

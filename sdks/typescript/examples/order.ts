@@ -1,22 +1,21 @@
-/** An order: a saga that waits for a payment signal, ships, and refunds if shipping fails. */
+/** A saga: charges a card, waits for a signal, fails to ship, and refunds the card. */
 import { Client, ExecutionFailed, TaskFailure, Worker } from "@flowmesh/client";
 
-interface Order {
-  readonly id: string;
-  readonly address?: string;
+interface Payment {
+  readonly amount: number;
 }
 
 const client = await Client.connect();
 await client.workflows.apply(`
 apiVersion: workflow.io/v1
 kind: WorkflowTask
-metadata: {name: ts-reserve}
-spec: {type: ts-reserve}
+metadata: {name: ts-charge}
+spec: {type: ts-charge}
 ---
 apiVersion: workflow.io/v1
 kind: WorkflowTask
-metadata: {name: ts-release}
-spec: {type: ts-release}
+metadata: {name: ts-refund}
+spec: {type: ts-refund}
 ---
 apiVersion: workflow.io/v1
 kind: WorkflowTask
@@ -27,47 +26,43 @@ apiVersion: workflow.io/v1
 kind: Workflow
 metadata: {name: ts-order}
 spec:
-  compensation: {order: REVERSE}
   tasks:
-    - id: reserve
-      taskRef: ts-reserve
-      input: {order: "{{input}}"}
-      undo: {taskRef: ts-release, input: {id: "{{undo.output.id}}"}}
-    - {id: paid, wait: {event: paid}, dependsOn: [reserve]}
-    - id: ship
-      taskRef: ts-ship
-      dependsOn: [paid]
-      input: {order: "{{input}}", amount: "{{tasks.paid.output.amount}}"}
-  output: "{{tasks.ship.output}}"
+    - id: charge
+      taskRef: ts-charge
+      input: {amount: "{{input.amount}}"}
+      undo: {taskRef: ts-refund, input: {amount: "{{undo.output.charged}}"}}
+    - {id: approval, wait: {event: approved}, dependsOn: [charge]}
+    - {id: ship, taskRef: ts-ship, dependsOn: [approval]}
 `);
 
 const worker = new Worker({ client });
-worker.task("ts-reserve", async ({ order }: { order: Order }) => {
-  console.log(`reserved ${order.id}`);
-  return { id: order.id };
+worker.task("ts-charge", ({ amount }: Payment) => {
+  console.log(`charged ${amount}`);
+  return { charged: amount };
 });
-worker.task("ts-release", async ({ id }: { id: string }) => {
-  console.log(`released ${id}`);
+worker.task("ts-refund", ({ amount }: Payment) => {
+  console.log(`refunded ${amount}`);
 });
-worker.task("ts-ship", async ({ order, amount }: { order: Order; amount: number }) => {
-  if (!order.address) {
-    throw new TaskFailure("AddressMissing", `${order.id} has no address`);
-  }
-  return `${order.id} for ${amount} to ${order.address}`;
+worker.task("ts-ship", () => {
+  throw new TaskFailure("OutOfStock", "no item left");
 });
 await worker.start();
 
-for (const order of [{ id: "order-1", address: "Berlin" }, { id: "order-2" }]) {
-  const handle = await client.start<string>("ts-order", order);
-  await handle.signal("paid", { amount: 12 });
-  try {
-    console.log(`shipped ${await handle.result({ timeoutMs: 30_000 })}`);
-  } catch (error) {
-    if (!(error instanceof ExecutionFailed)) {
-      throw error;
-    }
-    console.log(`failed: ${error.failure?.class}, ${error.failure?.message}`);
+const handle = await client.start("ts-order", { amount: 30 });
+for await (const { node } of handle.events({ types: ["TaskCompleted"] })) {
+  if (node === "charge") {
+    console.log("waiting for the approval");
+    break;
   }
+}
+await handle.signal("approved", { by: "Grace" });
+try {
+  await handle.result({ timeoutMs: 30_000 });
+} catch (error) {
+  if (!(error instanceof ExecutionFailed)) {
+    throw error;
+  }
+  console.log(`${error.status}: ${error.failure?.class}`);
 }
 await worker.stop();
 await client.close();

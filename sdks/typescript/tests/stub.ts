@@ -94,11 +94,14 @@ export async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-/** Return the sockets and timers that keep the process alive, once they stop changing. */
+/**
+ * Return the sockets and timers that keep the process alive, after at most 13 s: the stubs are in
+ * this process too, and keep the deadlines of calls that were canceled, 10 s.
+ */
 export async function openHandles(): Promise<string[]> {
   const kinds = new Set(["TCPSocketWrap", "TLSWrap", "Timeout"]);
   const open = () => process.getActiveResourcesInfo().filter((kind) => kinds.has(kind));
-  for (let left = 40; open().length > 0 && left > 0; left--) {
+  for (let left = 500; open().length > 0 && left > 0; left--) {
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   return open();

@@ -29,6 +29,8 @@ export interface CallOptions {
   readonly withinMs?: number;
   /** Cancels the call. */
   readonly signal?: AbortSignal | undefined;
+  /** Sends no credential. */
+  readonly isPublic?: boolean;
 }
 
 /** Owns the connections of a client and makes its calls. @internal */
@@ -61,9 +63,9 @@ export class Caller {
     }
     const deadlineMs = Math.min(timeoutMs, limits.DEADLINE_MAX_MS);
     const totalMs = Math.min(Math.max(timeoutMs, limits.RETRY_TOTAL_MS), withinMs);
-    return this.retried(options.signal, totalMs, async (signal, headers) =>
-      this.#connections.unary(method, request, signal, deadlineMs, headers),
-    );
+    const once = (signal: AbortSignal, headers: Record<string, string>) =>
+      this.#connections.unary(method, request, signal, deadlineMs, headers);
+    return this.retried(options.signal, totalMs, once, options.isPublic);
   }
 
   /** Open a stream; it ends when the loop over it is left, or `signal` aborts. */
@@ -90,6 +92,7 @@ export class Caller {
     given: AbortSignal | undefined,
     totalMs: number,
     once: (signal: AbortSignal, headers: Record<string, string>) => Promise<T>,
+    isPublic = false,
   ): Promise<T> {
     const [controller, release] = this.#begin(given);
     const until = performance.now() + totalMs;
@@ -98,7 +101,7 @@ export class Caller {
       for (;;) {
         let failure: FlowmeshError;
         try {
-          const result = await once(controller.signal, await this.#headers());
+          const result = await once(controller.signal, await this.#headers(isPublic));
           this.#budget.succeeded();
           return result;
         } catch (error) {
@@ -197,9 +200,9 @@ export class Caller {
     ];
   }
 
-  async #headers(): Promise<Record<string, string>> {
+  async #headers(isPublic = false): Promise<Record<string, string>> {
     const headers: Record<string, string> = {};
-    if (this.credential) {
+    if (this.credential && !isPublic) {
       headers["authorization"] = await this.credential.header();
     }
     const traceparent = currentTraceparent();

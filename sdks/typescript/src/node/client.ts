@@ -136,7 +136,8 @@ export class Client {
     const { listSigningKeys } = AuthService.method;
     const signal = AbortSignal.timeout(Math.min(timeoutMs, limits.TIMER_MAX_MS));
     try {
-      await caller.call(listSigningKeys, {}, { timeoutMs, withinMs: timeoutMs, signal });
+      const options = { timeoutMs, withinMs: timeoutMs, signal, isPublic: true };
+      await caller.call(listSigningKeys, {}, options);
     } catch (error) {
       if (signal.aborted || (error instanceof FlowmeshError && error.kind === "Timeout")) {
         const text = `no server responds at ${this.address} within ${timeoutMs} ms`;

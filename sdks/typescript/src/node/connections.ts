@@ -20,6 +20,7 @@ class Connection {
   #session: Promise<ClientHttp2Session> | undefined;
   #current: ClientHttp2Session | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #isClosed = false;
   // A session that a server ended waits for the server to close its socket too.
   readonly #sockets = new Set<Socket>();
 
@@ -32,7 +33,7 @@ class Connection {
         notifyResponseByteRead: () => {},
       },
       acceptCompression: [],
-      readMaxBytes: limits.MESSAGE_BYTES_MAX,
+      readMaxBytes: limits.STORED_BYTES_MAX,
       writeMaxBytes: limits.MESSAGE_BYTES_MAX,
     });
   }
@@ -47,13 +48,14 @@ class Connection {
   /** Count the end of a call; a connection without calls is closed after a minute. */
   end(): void {
     this.calls -= 1;
-    if (this.calls === 0) {
+    if (this.calls === 0 && !this.#isClosed) {
       this.#current?.unref();
       this.#idle = setTimeout(() => this.#current?.close(), limits.CONNECTION_IDLE_MS).unref();
     }
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#idle);
     this.#current?.destroy();
     for (const socket of this.#sockets) {

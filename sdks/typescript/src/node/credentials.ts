@@ -121,7 +121,7 @@ async function provided(source: string, renew: () => string | Promise<string>): 
     if (error instanceof FlowmeshError) {
       throw error;
     }
-    const text = `${source} threw ${error instanceof Error ? error.name : typeof error}`;
+    const text = `${source} threw ${error instanceof Error ? error : typeof error}`;
     throw new FlowmeshError("Unauthenticated", "CREDENTIALS_REQUIRED", text, { cause: error });
   } finally {
     clearTimeout(timer);

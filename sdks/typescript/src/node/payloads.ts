@@ -97,7 +97,8 @@ export class Payloads {
   /** @internal */
   async put(data: Uint8Array, what = "value"): Promise<PackedPayload> {
     if (data.length > limits.STORED_BYTES_MAX) {
-      const text = `${what} has ${data.length} bytes; stored values are limited to 64 MiB`;
+      const most = limits.STORED_BYTES_MAX;
+      const text = `${what} has ${data.length} bytes; stored values are limited to ${most}`;
       throw new FlowmeshError("TooLarge", "PAYLOAD_TOO_LARGE", text);
     }
     const reference = await this.caller.retried(undefined, limits.RETRY_TOTAL_MS, async (signal) =>

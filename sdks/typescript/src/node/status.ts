@@ -134,7 +134,7 @@ function transportError(error: ConnectError, address: string): FlowmeshError {
     return unreasoned(error);
   }
   if (error.code === Code.ResourceExhausted && error.rawMessage.includes("MaxBytes")) {
-    const text = `the message exceeds the limit of 9 MiB: ${error.rawMessage}`;
+    const text = `the message exceeds a limit of this client: ${error.rawMessage}`;
     return new FlowmeshError("TooLarge", "PAYLOAD_TOO_LARGE", text);
   }
   if (codes.some((code) => TLS_CODES.test(code))) {

@@ -7,16 +7,17 @@ if (!id) {
   await client.workflows.register(`
 apiVersion: workflow.io/v1
 kind: Workflow
-metadata: {name: ts-events}
+metadata: {name: ts-watch}
 spec:
   tasks:
     - {id: first, taskRef: noop}
     - {id: second, taskRef: noop, dependsOn: [first]}
 `);
-  id = (await client.start("ts-events")).id;
+  id = (await client.start("ts-watch")).id;
 }
+const types = ["WorkflowStarted", "TaskCompleted"];
 // A broken connection is opened again after the last event, without gap or repeat.
-for await (const event of client.handle(id).events()) {
-  console.log(`${event.sequence} ${event.type} ${event.node}`.trimEnd());
+for await (const event of client.handle(id).events({ types })) {
+  console.log(`${event.type} ${event.node}`.trimEnd());
 }
 await client.close();

@@ -53,22 +53,21 @@ async function serve(): Promise<void> {
   await client.workflows.apply(`
 apiVersion: workflow.io/v1
 kind: WorkflowTask
-metadata: {name: ts-crunch-primes}
-spec: {type: ts-crunch-primes}
+metadata: {name: ts-primes}
+spec: {type: ts-primes}
 ---
 apiVersion: workflow.io/v1
 kind: Workflow
-metadata: {name: ts-crunch}
+metadata: {name: ts-cpu}
 spec:
   tasks:
-    - {id: count, taskRef: ts-crunch-primes, input: "{{input}}"}
+    - {id: count, taskRef: ts-primes, input: "{{input}}"}
   output: "{{tasks.count.output}}"
 `);
   const worker = new Worker({ client, slots: 2 });
-  worker.task("ts-crunch-primes", inThread);
+  worker.task("ts-primes", inThread);
   await worker.start();
-  const ranges = [10_000, 200_000].map((below) => client.run<number>("ts-crunch", { below }));
-  console.log((await Promise.all(ranges)).join(" and "));
+  console.log(`${await client.run<number>("ts-cpu", { below: 100_000 })} primes`);
   await worker.stop();
   await client.close();
 }
