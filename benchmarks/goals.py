@@ -71,6 +71,7 @@ W1_OF_TEMPORAL = ratio(W1, of("W1", RATE, system=TEMPORAL))
 W2_OF_ROOFLINE = ratio(of("W2", "latency_p50_ms"), of("W2", "latency_p50_ms", system=ROOFLINE))
 W4_SLOPE = ratio(of("W4", "last_ms"), of("W4", "first_ms"))
 W4_MANY_SLOPE = ratio(of("W4-10000", "last_ms"), of("W4-10000", "first_ms"))
+W1_CLOSED = ratio(of("closed", "closed_per_s"), of("closed", "open_per_s"))
 
 GOALS = (
     _least("W1, times Temporal's development server", 80, W1_OF_TEMPORAL, "×"),
@@ -82,6 +83,7 @@ GOALS = (
     _least("W1s, share of the roofline", 0.5, W1S_OF_ROOFLINE),
     _most("W1 CPU seconds per 1,000, all processes", 1.1, of("W1", CPU), "s"),
     _most("W1s CPU seconds per 1,000, all processes", 0.6, of("W1s", CPU, system=STREAM), "s"),
+    _least("W1 closed, share of open", 0.97, W1_CLOSED),
     _most("W1 with limits, priorities and joins, CPU", 5, of("W1l", "cpu_overhead_percent"), "%"),
     _most("W2 p50", 2.8, of("W2", "latency_p50_ms"), "ms"),
     _most("W2 p99", 7, of("W2", "latency_p99_ms"), "ms"),

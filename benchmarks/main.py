@@ -20,6 +20,7 @@ from benchmarks.machine import describe, yardstick_ms
 from benchmarks.report import heading, show, write
 from benchmarks.restate.system import Restate
 from benchmarks.roofline.system import Roofline
+from benchmarks.suite.closed import Closed
 from benchmarks.suite.scaled import Scaled
 from benchmarks.suite.system import Suite
 from benchmarks.system import System
@@ -34,6 +35,7 @@ SYSTEMS: dict[str, Callable[[Sizes], System]] = {
     "roofline": Roofline,
     "flowmesh": Suite,
     "flowmesh-scaled": Scaled,
+    "flowmesh-closed": Closed,
     "flowmesh-definitions": Definitions,
     "temporal-dev": Temporal,
     "dbos": Dbos,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import uuid
 from functools import partial
 from itertools import cycle
@@ -58,6 +59,9 @@ class UnaryLoad:
         self.channel = self._channels[0]
         self._stubs = cycle([pb_grpc.ExecutionServiceStub(each) for each in self._channels])
         self._refused = 0
+        # The credential of a closed installation.
+        key = os.environ.get("FLOWMESH_API_KEY")
+        self.metadata = (("authorization", f"Bearer {key}"),) if key else None
         self.payload = payload_pb2.Payload(data=json.dumps(PAYLOAD).encode())
 
     def input_of(self, workflow_id: str) -> payload_pb2.Payload:
@@ -76,7 +80,9 @@ class UnaryLoad:
         stub = next(self._stubs)
         while True:
             try:
-                response: pb.StartExecutionResponse = await stub.StartExecution(request)
+                response: pb.StartExecutionResponse = await stub.StartExecution(
+                    request, metadata=self.metadata
+                )
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                     raise

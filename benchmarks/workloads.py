@@ -31,6 +31,7 @@ WORKLOADS = {
     "payloads": "a step that returns its input of 1 KiB, 64 KiB, 1 MiB, 16 MiB",
     "definitions": "validation of 1,000 and 10,000 nodes, analysis of 20,000 edges, a million rows",
     "processes": "W1 and W1s with one and with two orchestrator processes",
+    "closed": "W1 of a closed installation, alternating with an open one",
 }
 ONCE = (
     "W4-10000",
@@ -40,6 +41,7 @@ ONCE = (
     "timers-500",
     "payloads",
     "processes",
+    "closed",
     "definitions",
 )
 """Workloads of the first round only: they take long, and no ratio depends on them."""

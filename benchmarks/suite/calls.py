@@ -75,7 +75,7 @@ class SuiteLoad(UnaryLoad):
             request = definition_pb2.RegisterWorkflowRequest(
                 source=json.dumps(workflow).encode(), content_type="application/json"
             )
-            await stub.RegisterWorkflow(request)
+            await stub.RegisterWorkflow(request, metadata=self.metadata)
         if MAP_ITEMS in fan_outs:
             source = mapped(MAPPED).encode()
             await stub.Apply(

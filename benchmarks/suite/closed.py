@@ -1,0 +1,89 @@
+"""The suite closed and open side by side, to measure the cost of authentication."""
+
+import asyncio
+import json
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+
+from benchmarks.figures import Results
+from benchmarks.processes import Child, module
+from benchmarks.suite.system import NAME, READY, dev
+from benchmarks.system import Setup, running
+from benchmarks.workloads import Sizes
+from flowmesh.access.bootstrap import bootstrap_token
+from flowmesh.access.keys import create_key_file, read_key_file
+from flowmesh.api.identity.v1 import auth_service_pb2, key_service_pb2
+from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
+
+WORKLOAD = "closed"
+MODES = ("open", "closed")
+PROJECT = "prj_default"
+TURNS = 4
+"""The number of alternations, so that a drift of speed affects both equally."""
+
+
+class Closed:
+    """Measures W1 of a closed and of an open `flowmesh dev`, alternating both."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
+
+    async def measure(self, folder: Path, workloads: Sequence[str], results: Results) -> None:
+        if WORKLOAD not in workloads:
+            return
+        async with AsyncExitStack() as stack:
+            setups = {mode: await self._setup(stack, folder / mode, mode) for mode in MODES}
+            took_s = dict.fromkeys(MODES, 0.0)
+            count = self._sizes.w1 // TURNS
+            for _ in range(TURNS):
+                for mode, setup in setups.items():
+                    done = await setup.quietest("W1", count=count)
+                    took_s[mode] += count / done.metrics["workflows_per_s"]
+        rates = {f"{mode}_per_s": TURNS * count / each for mode, each in took_s.items()}
+        results.add(NAME, WORKLOAD, rates)
+
+    async def _setup(self, stack: AsyncExitStack, folder: Path, mode: str) -> Setup:
+        await asyncio.to_thread(folder.mkdir)
+        key_file = folder / "key"
+        create_key_file(key_file)
+        server = dev(folder, "--auth", mode, "--key-file", str(key_file))
+        await stack.enter_async_context(running(server))
+        await server.start(READY)
+        address = str(json.loads((folder / "data" / "dev.json").read_text())["grpc"])
+        key = await _api_key(address, key_file) if mode == "closed" else ""
+        environment = {**os.environ, "FLOWMESH_API_KEY": key} if key else None
+        worker, client = (
+            Child(role, module(f"benchmarks.suite.{role}", address), folder / role, environment)
+            for role in ("worker", "client")
+        )
+        for child in (worker, client):
+            await stack.enter_async_context(running(child))
+            await child.start()
+        await client.request("define", fan_outs=[], chains=[])
+        await client.request("warm", workload="W1")
+        return Setup(Results(), self._sizes.patience_s, server=server, worker=worker, client=client)
+
+
+async def _api_key(address: str, key_file: Path) -> str:
+    """Register the owner of an installation; return an API key of its default project."""
+    token = bootstrap_token(read_key_file(key_file).bootstrap, time.time_ns() // 1_000)
+    async with grpc.aio.insecure_channel(address) as channel:
+        auth: Any = AuthServiceStub(channel)
+        owner = await auth.Bootstrap(
+            auth_service_pb2.BootstrapRequest(
+                token=token, email="owner@example.com", password=secrets.token_hex()
+            )
+        )
+        sent = (("authorization", f"Bearer {owner.tokens.access_token}"),)
+        keys: Any = KeyServiceStub(channel)
+        request = key_service_pb2.CreateApiKeyRequest(project_id=PROJECT, name="load", role="admin")
+        made = await keys.CreateApiKey(request, metadata=sent)
+        return str(made.secret)
