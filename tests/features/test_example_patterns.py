@@ -1,4 +1,4 @@
-"""The examples of events and of service discovery against the running suite."""
+"""The examples of events, messages and service discovery against the running suite."""
 
 import runpy
 from pathlib import Path
@@ -28,3 +28,10 @@ async def test_the_event_driven_pipeline_runs(suite: Suite) -> None:
 async def test_discovered_services_are_called(suite: Suite) -> None:
     """A workflow finds both services by their capability and gets an answer of each."""
     assert await ran("sdk_service_discovery", suite) == [{"words": 4}, {"words": 4}]
+
+
+@pytest.mark.feature("S4-51", "S4-68", "S4-40")
+@pytest.mark.timeout(ENDS_WITHIN_S)
+async def test_a_message_goes_over_an_exchange(suite: Suite) -> None:
+    """Declared, bound, published and handled as the requirements write it."""
+    assert await ran("sdk_messages", suite) == {"data": "process_this"}

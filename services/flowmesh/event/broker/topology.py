@@ -214,7 +214,6 @@ def exchange_missing(name: str) -> NotFound:
 
 def _dead_letter_queue(name: str) -> pb.Queue:
     """Return the queue that is created for dead letters."""
-
     return declared_queue(pb.Queue(queue=name))
 
 

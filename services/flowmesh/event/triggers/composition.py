@@ -108,20 +108,16 @@ async def trigger_parts(
     await lifecycle.load()
     receivers = runtime.stub(ReceiverServiceStub, ORCHESTRATOR)
     listeners = ListenerLoop(store=store, receivers=receivers)
-    messages = _messages(runtime, store, firing, broker)
     maintenance = TriggerMaintenanceLoop(
         store=store,
         lifecycle=lifecycle,
         firing=firing,
         listeners=listeners,
-        on_change=messages.wake,
+        on_change=_messages(runtime, store, firing, broker).wake,
         clock=runtime.clock,
     )
-    catalog = TriggerSyncLoop(
-        store=store,
-        definitions=runtime.stub(TriggerCatalogServiceStub, DEFINITION),
-        on_change=maintenance.changed,
-    )
+    definitions = runtime.stub(TriggerCatalogServiceStub, DEFINITION)
+    catalog = TriggerSyncLoop(store=store, definitions=definitions, on_change=maintenance.changed)
     prefix = runtime.settings.bus_prefix
     await runtime.bus.subscribe_core(f"{prefix}.definitions.changed", catalog.on_change_message)
     runtime.bus.on_reconnect(catalog.on_reconnect)
