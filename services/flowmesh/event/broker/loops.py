@@ -21,7 +21,7 @@ from flowmesh.runtime import Clock, Loop
 ORPHAN_AGE_US = 60 * 1_000_000
 EXPIRED_MAX = 100
 # Pause without queues; a change of a topology ends it.
-IDLE_MS = 60_000
+IDLE_MS = 3_600_000
 
 
 class QueueSizesLoop(Loop):
