@@ -2410,7 +2410,7 @@ export interface TriggerList {
 export interface TriggerValue {
   workflow: string;
   id: string;
-  kind: "cron" | "event" | "webhook";
+  kind: "cron" | "event" | "queue" | "webhook";
   version: number;
   paused: boolean;
   nextAt?: string;
@@ -2426,6 +2426,7 @@ export interface TriggerValue {
   type?: string;
   source?: string;
   filter?: string;
+  queue?: string;
   provider?: string;
   url?: string;
   input?: unknown;
