@@ -1,0 +1,2 @@
+/** Connections, calls, credentials and payloads, which the client and the worker share. */
+package dev.flowmesh.sdk.internal;
