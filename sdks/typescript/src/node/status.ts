@@ -67,7 +67,8 @@ export function isTransient(error: unknown, found: FlowmeshError): boolean {
 }
 
 function kindOf(code: number, reason: string): ErrorKind {
-  if (code === Code.ResourceExhausted && reason.endsWith("_TOO_LARGE")) {
+  const large = reason.endsWith("_TOO_LARGE") || reason === "TOPOLOGY_FULL";
+  if (code === Code.ResourceExhausted && large) {
     return "TooLarge";
   }
   return BY_CODE[code]?.[0] ?? "Internal";
