@@ -37,9 +37,9 @@ COUNTERS = (
 )
 
 
-# The names that these figures had first; each is exported with the prefix too.
 # The requirements name these metrics of the broker.
 MESSAGES = {"messages_published", "messages_consumed", "messages_failed", "queue_sizes"}
+# The names that these figures had first; each is exported with the prefix too.
 ALIASES = {
     name.removeprefix("flowmesh_").removesuffix("_total")
     for name in (*COUNTERS[:7], "workflows_canceled_total")
