@@ -40,7 +40,7 @@ export interface FeedOptions {
   onEvent(event: FeedEvent): void;
   onState(state: FeedState): void;
   /** The place is too old for the server: everything has to be read again. */
-  onExpired(): void;
+  onExpired?: (() => void) | undefined;
 }
 
 const FIRST_DELAY_MS = 250;
@@ -115,9 +115,14 @@ export class Feed {
     }
     this.options.onState("lost");
     this.#refusals += 1;
-    if (this.#place && (closed.reason === "CURSOR_EXPIRED" || this.#refusals === REFUSALS_MAX)) {
+    const { onExpired } = this.options;
+    if (
+      onExpired &&
+      this.#place &&
+      (closed.reason === "CURSOR_EXPIRED" || this.#refusals === REFUSALS_MAX)
+    ) {
       this.#place = "";
-      this.options.onExpired();
+      onExpired();
     }
     const delay = Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** Math.min(this.#refusals - 1, 5));
     const jittered = delay * (0.75 + this.ports.random() / 2);

@@ -8,6 +8,8 @@ import { BROWSER_PORTS, Feed, type FeedEvent, type FeedState } from "./feed";
 import { type ApiProblem, asProblem } from "./problems";
 
 const PAGE_SIZE = 10_000;
+/** Delay of another attempt to read a history from a server that does not answer. */
+const RETRY_MS = 2_000;
 /** Longest time that a frame may spend on applying events. */
 const FRAME_MS = 4;
 
@@ -28,6 +30,7 @@ export class HistoryFollower {
   #abort = new AbortController();
   #queue: FeedEvent[] = [];
   #frame = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly executionId: string) {}
 
@@ -45,7 +48,10 @@ export class HistoryFollower {
     try {
       await this.#load(signal);
     } catch (raised) {
-      if (!signal.aborted) this.#show({ problem: asProblem(raised) });
+      if (signal.aborted) return;
+      const problem = asProblem(raised);
+      this.#show({ problem });
+      if (problem.temporary) this.#retry = setTimeout(() => void this.start(), RETRY_MS);
       return;
     }
     if (!signal.aborted) this.#follow();
@@ -54,6 +60,7 @@ export class HistoryFollower {
   stop(): void {
     this.#abort.abort();
     this.#feed?.stop();
+    clearTimeout(this.#retry);
     cancelAnimationFrame(this.#frame);
   }
 
@@ -63,6 +70,7 @@ export class HistoryFollower {
 
   readonly again = (): void => {
     this.#feed?.stop();
+    clearTimeout(this.#retry);
     this.#queue = [];
     this.#show({ ...emptyView(), version: this.#view.version });
     void this.start();
@@ -97,7 +105,6 @@ export class HistoryFollower {
           this.#frame ||= requestAnimationFrame(this.#apply);
         },
         onState: (state) => this.#show({ state }),
-        onExpired: this.again,
       },
       BROWSER_PORTS,
     );
