@@ -1,9 +1,17 @@
 /** Entries of the rail; `G` and the key lead there. */
 
-import { House, type LucideIcon, Rows3, Settings, Workflow } from "lucide-react";
+import {
+  House,
+  Layers,
+  type LucideIcon,
+  MailWarning,
+  Rows3,
+  Settings,
+  Workflow,
+} from "lucide-react";
 
 export interface Destination {
-  to: "/" | "/executions" | "/workflows" | "/settings";
+  to: "/" | "/executions" | "/workflows" | "/queues" | "/dead-letters" | "/settings";
   label: string;
   key: string;
   icon: LucideIcon;
@@ -13,5 +21,7 @@ export const DESTINATIONS: readonly Destination[] = [
   { to: "/", label: "Home", key: "h", icon: House },
   { to: "/executions", label: "Executions", key: "e", icon: Rows3 },
   { to: "/workflows", label: "Workflows", key: "w", icon: Workflow },
+  { to: "/queues", label: "Queues", key: "q", icon: Layers },
+  { to: "/dead-letters", label: "Dead letters", key: "d", icon: MailWarning },
   { to: "/settings", label: "Settings", key: "s", icon: Settings },
 ];

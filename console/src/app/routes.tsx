@@ -75,6 +75,18 @@ const workflows = createRoute({
   component: lazyRouteComponent(() => import("@/features/workflows/page"), "WorkflowsPage"),
 });
 
+const queues = createRoute({
+  getParentRoute: () => root,
+  path: "/queues",
+  component: lazyRouteComponent(() => import("@/features/queues/page"), "QueuesPage"),
+});
+
+const deadLetters = createRoute({
+  getParentRoute: () => root,
+  path: "/dead-letters",
+  component: lazyRouteComponent(() => import("@/features/dead-letters/page"), "DeadLettersPage"),
+});
+
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
@@ -99,6 +111,8 @@ export const router = createRouter({
     executionsRoute,
     executionRoute,
     workflows,
+    queues,
+    deadLetters,
     settings,
     loginRoute,
   ]),

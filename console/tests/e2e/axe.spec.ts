@@ -4,6 +4,8 @@ for (const [name, path] of [
   ["home", "/console"],
   ["executions", "/console/executions"],
   ["workflows", "/console/workflows"],
+  ["queues", "/console/queues"],
+  ["dead letters", "/console/dead-letters"],
   ["settings", "/console/settings"],
   ["sign-in", "/console/login"],
 ] as const) {

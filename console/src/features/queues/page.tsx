@@ -1,0 +1,201 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { read } from "@/api/client";
+import { useEvents } from "@/api/live";
+import type { LimitList, QueueValue } from "@/api/schema";
+import { PageHeader } from "@/app/pageHeader";
+import { Button, Empty, Skeleton, Time } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { count, duration } from "@/model/durations";
+import { type Change, DispatchDialog } from "./dispatchDialog";
+import styles from "./page.module.css";
+
+const REFRESH_MS = 1_000;
+
+/** Queues of tasks with their load, the limits that hold tasks back, and stops of dispatch. */
+export function QueuesPage() {
+  const [change, setChange] = useState<Change>();
+  useFresh();
+  const queues = useQuery({
+    queryKey: ["queues", "load"],
+    queryFn: ({ signal }) => read("/api/v1/queues", { signal }),
+  });
+  const limits = useQuery({
+    queryKey: ["queues", "limits"],
+    queryFn: ({ signal }) => read("/api/v1/limits", { signal }),
+  });
+  return (
+    <>
+      <PageHeader
+        title="Queues"
+        actions={
+          <Button kind="danger" onClick={() => setChange({ kind: "stop" })}>
+            Stop dispatch
+          </Button>
+        }
+      />
+      <div className={styles.page}>
+        {queues.isPending && <Skeleton rows={6} />}
+        {queues.isError && <Problem error={queues.error} retry={() => void queues.refetch()} />}
+        {queues.data && <Load queues={queues.data.queues} />}
+        {limits.isError && <Problem error={limits.error} retry={() => void limits.refetch()} />}
+        {limits.data && <Stops stops={limits.data.stops} start={setChange} />}
+        {limits.data && <Limits list={limits.data} />}
+      </div>
+      {change && <DispatchDialog change={change} close={() => setChange(undefined)} />}
+    </>
+  );
+}
+
+interface TableProps {
+  title: string;
+  heads: readonly string[];
+  children: ReactNode;
+}
+
+function Table({ title, heads, children }: TableProps) {
+  return (
+    <section aria-label={title}>
+      <h2>{title}</h2>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys */}
+      <div className={styles.scroller} role="group" aria-label={`Table: ${title}`} tabIndex={0}>
+        <table className={styles.table}>
+          <thead>
+            <tr>
+              {heads.map((head) => (
+                <th key={head}>{head}</th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>{children}</tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+const LOAD = [
+  "Queue",
+  "Task type",
+  "Ready",
+  "Held by limits",
+  "Stopped",
+  "Running",
+  "Oldest",
+  "Failed",
+  "Free slots",
+  "Arrivals/s",
+  "Duration",
+] as const;
+
+function Load({ queues }: { queues: readonly QueueValue[] }) {
+  if (queues.length === 0) {
+    return <Empty title="No queues yet">A queue appears with the first task in it.</Empty>;
+  }
+  return (
+    <Table title="Load" heads={LOAD}>
+      {queues.map((each) => (
+        <tr key={`${each.queue} ${each.taskType} ${each.requires}`}>
+          <td>
+            <bdi>{each.queue}</bdi>
+          </td>
+          <td>
+            <bdi>{each.taskType}</bdi>
+          </td>
+          <td className="numbers">{count(each.ready)}</td>
+          <td className="numbers">{count(each.waitingForLimits)}</td>
+          <td className="numbers">{count(each.stopped)}</td>
+          <td className="numbers">{count(each.running)}</td>
+          <td className="numbers">{each.oldestMs ? duration(each.oldestMs) : "–"}</td>
+          <td className="numbers">{count(each.failed)}</td>
+          <td className="numbers">{each.workerSets ? count(each.freeSlots) : "no worker"}</td>
+          <td className="numbers">{each.arrivalsPerSecond.toFixed(1)}</td>
+          <td className="numbers">{each.serviceMs ? duration(each.serviceMs) : "–"}</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+const STOPS = ["Of", "Waiting tasks", "Reason", "By", "Since"] as const;
+
+interface StopsProps {
+  stops: LimitList["stops"];
+  start: (change: Change) => void;
+}
+
+function Stops({ stops, start }: StopsProps) {
+  if (stops.length === 0) return null;
+  return (
+    <Table title="Stops of dispatch" heads={STOPS}>
+      {stops.map((each) => (
+        <tr key={each.workflow ?? ""}>
+          <td>
+            <bdi>{each.workflow ?? "the whole namespace"}</bdi>
+          </td>
+          <td className="numbers">{count(each.waiting)}</td>
+          <td>
+            <bdi>{each.reason}</bdi>
+          </td>
+          <td>
+            <bdi>{each.actor}</bdi>
+          </td>
+          <td className="muted">
+            <Time at={each.stoppedAt} />
+          </td>
+          <td>
+            <Button small onClick={() => start({ kind: "start", workflow: each.workflow })}>
+              Start dispatch
+            </Button>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+const LIMITS = ["Kind", "Of", "In use", "Waiting", "At once", "Per second"] as const;
+
+function Limits({ list }: { list: LimitList }) {
+  if (list.limits.length === 0) {
+    return (
+      <Empty title="No limits">
+        <p>A limit bounds how many tasks run at once, or start in a second:</p>
+        <code>flowmesh limits set</code>
+      </Empty>
+    );
+  }
+  return (
+    <Table title="Limits" heads={LIMITS}>
+      {list.limits.map((each) => {
+        const uses = list.uses.filter(
+          (use) => use.kind === each.kind && use.subject === each.subject,
+        );
+        return (
+          <tr key={`${each.kind} ${each.subject}`}>
+            <td>{each.kind.replace("_", " ")}</td>
+            <td>
+              <bdi>{each.subject || "–"}</bdi>
+            </td>
+            <td className="numbers">{count(uses.reduce((sum, use) => sum + use.inUse, 0))}</td>
+            <td className="numbers">{count(uses.reduce((sum, use) => sum + use.waiting, 0))}</td>
+            <td className="numbers">{each.concurrency ? count(each.concurrency) : "–"}</td>
+            <td className="numbers">{each.rate || "–"}</td>
+          </tr>
+        );
+      })}
+    </Table>
+  );
+}
+
+function useFresh(): void {
+  const client = useQueryClient();
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  useEvents(() => {
+    timer.current ??= setTimeout(() => {
+      timer.current = undefined;
+      void client.invalidateQueries({ queryKey: ["queues"] });
+    }, REFRESH_MS);
+  });
+}

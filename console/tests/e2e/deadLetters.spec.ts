@@ -1,0 +1,44 @@
+import { clean, expect, reached, SHOP, start, test } from "./fixtures";
+
+test("a dead letter is sent again with other input and completes @S1-181", async ({
+  page,
+  request,
+}) => {
+  const failed = await start(request, "orders", SHOP.declined);
+  await reached(request, failed, "failed");
+  await page.goto("/dead-letters");
+  const row = page.getByRole("row").filter({ hasText: failed });
+  await expect(row).toContainText("CardDeclined the bank declined the card");
+  await row.getByRole("button", { name: "Edit and send again" }).click();
+  const dialog = page.getByRole("dialog");
+  const input = dialog.getByLabel("Input of the task (JSON)");
+  await expect(input).toHaveValue(/"card": "declined"/);
+  await input.fill("{not json");
+  await expect(dialog.getByRole("alert")).toContainText("This is not JSON");
+  await clean(page);
+  await input.fill('{"order": "o-2", "amount": 99}');
+  await dialog.getByLabel("Reason").fill("another card");
+  await dialog.getByRole("button", { name: "Send again with this input" }).click();
+  const link = dialog.getByRole("link");
+  const sent = (await link.textContent()) ?? "";
+  expect(sent).not.toBe(failed);
+  await reached(request, sent, "completed");
+  await link.click();
+  await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+});
+
+test("dead letters are sent again in bulk @S1-181", async ({ page, request }) => {
+  const ids = [];
+  for (const order of ["o-91", "o-92"]) {
+    ids.push(await start(request, "orders", { ...SHOP.declined, order }));
+  }
+  for (const id of ids) await reached(request, id, "failed");
+  await page.goto("/dead-letters");
+  for (const id of ids) await page.getByLabel(`Select charge of ${id}`).check();
+  const bar = page.getByRole("region", { name: "Bulk actions" });
+  await expect(bar).toContainText("2 executions selected");
+  await bar.getByRole("button", { name: "Send again" }).click();
+  await page.getByRole("dialog").getByLabel("Reason").fill("the bank was down");
+  await page.getByRole("dialog").getByRole("button", { name: "Send again: 2 executions" }).click();
+  await expect(page.getByText("Sent: 2 applied, 0 skipped, 0 failed of 2")).toBeVisible();
+});
