@@ -15,9 +15,11 @@ import grpc.aio
 import pytest
 
 from flowmesh.api.identity.v1 import audit_service_pb2 as pb
+from flowmesh.api.identity.v1.auth_service_pb2 import LoginRequest
+from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
 from flowmesh.testing.polling import until
 from tests.features.audited import COMPANY, WAIT_S, Audited, call
-from tests.features.closed import Caller, Closed, closed_suite
+from tests.features.closed import PASSWORD, Caller, Closed, closed_suite
 from tests.features.natives import workflow
 
 KILLS = int(os.environ.get("AUDIT_KILLS", "5"))
@@ -62,7 +64,10 @@ async def test_a_crash_loses_no_entry(tmp_path: Path) -> None:
         for kill in range(KILLS):
             acknowledged.update(await _until_killed(closed, key, kill))
             await closed.suite.start()
-        owner = Caller(closed.suite, closed.owner.credential)
+        # The first token has expired after many kills.
+        stub = AuthServiceStub(Caller(closed.suite, "").channel)
+        login = await stub.Login(LoginRequest(email="owner@example.com", password=PASSWORD))
+        owner = Caller(closed.suite, login.tokens.access_token)
         audited = Audited(Closed(closed.suite, owner, closed.session))
         committed = await _committed(audited)
         assert acknowledged <= committed
