@@ -22,3 +22,5 @@ if ! cmp -s build/openapi.new build/openapi.json || [ ! -e src/web/openapi.ts ];
 fi
 npm run --silent build
 npx tsc -p tsconfig.programs.json
+npx esbuild dist/web/index.js --bundle --minify --format=esm --platform=browser \
+  --outfile=build/web.js --log-level=error

