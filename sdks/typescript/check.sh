@@ -6,5 +6,6 @@ cd "$(dirname "$0")"
 
 npm run --silent lint
 bytes=$(gzip -9c build/web.js | wc -c)
-[ "$bytes" -le 15360 ] || { echo "the entry for browsers has $bytes bytes, over 15 KiB" >&2; exit 1; }
+[ "$bytes" -le 15360 ] \
+  || { echo "the entry for browsers has $bytes bytes, over 15 KiB" >&2; exit 1; }
 npm test --silent

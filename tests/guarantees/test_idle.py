@@ -66,6 +66,8 @@ async def test_an_idle_suite_renews_its_lease_and_rests(tmp_path: Path, seconds:
         used = (processor_s(suite) - used_s) / took_s
         asked = statements(log.read_bytes()[size:].decode())
     print(f"{len(asked)} statements and {used:.2%} of a core in {took_s:.0f} s")
+    # Quotas are read again each half minute, in case a message about a change was lost.
+    asked = [each for each in asked if "from quotas" not in each]
     assert all("renewed as" in statement for statement in asked), set(asked)
     assert len(asked) <= took_s * LEASE_PER_S * (1 + SPREAD) + 1
     assert used <= CPU_MAX * slowness()

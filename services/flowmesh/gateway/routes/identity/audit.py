@@ -168,6 +168,7 @@ ROUTES = (
                 *PAGING,
             ),
             answers=(Answer(200, "Entries, newest first.", AuditEntryList),),
+            errors=(404,),
         ),
     ),
     Route(
@@ -179,6 +180,7 @@ ROUTES = (
             summary="Check the chain of a company's audit log",
             query=(_COMPANY,),
             answers=(Answer(200, "The first bad entry, if any.", AuditVerification),),
+            errors=(404,),
         ),
     ),
     Route(
@@ -191,6 +193,7 @@ ROUTES = (
             description="One entry per line, oldest first, and the signed head in the last line.",
             query=(_COMPANY,),
             answers=(Answer(200, "JSON lines.", AuditEntryValue, media_type=LINES),),
+            errors=(404,),
         ),
     ),
 )
