@@ -182,6 +182,7 @@ impl Caller {
         let until = limits.until.map_or(budget, |until| until.min(budget));
         let mut wait = RETRY_WAIT_MIN;
         let mut warned = false;
+        let mut former = None;
         loop {
             let mut header = None;
             let failure = match self
@@ -191,6 +192,10 @@ impl Caller {
                 Ok(value) => return Ok(value),
                 Err(error) => self.explained(error),
             };
+            if limits.until.is_some_and(|until| Instant::now() >= until) {
+                // The cause of the retry says more than the deadline that cut it.
+                return Err(former.unwrap_or(failure));
+            }
             if failure.kind() == Kind::Unauthenticated {
                 if let (Some(credential), Some(header)) = (&self.credential, &header) {
                     if self.scoped(credential.rejected(header)).await? {
@@ -203,7 +208,7 @@ impl Caller {
             };
             // Jitter, so that clients that failed together do not retry together.
             let jitter = wait.mul_f64(rand::random());
-            if Instant::now() + delay > until {
+            if Instant::now() + delay + jitter > until {
                 return Err(failure);
             }
             if !warned && matches!(&failure, Error::Refused(refusal) if refusal.unreachable) {
@@ -215,6 +220,7 @@ impl Caller {
             }
             self.scoped(tokio::time::sleep(delay + jitter)).await?;
             wait = (wait * 2).min(RETRY_WAIT_MAX);
+            former = Some(failure);
         }
     }
 
