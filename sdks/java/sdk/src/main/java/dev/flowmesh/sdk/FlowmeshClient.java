@@ -300,7 +300,7 @@ public final class FlowmeshClient implements AutoCloseable {
     Deadline until = deadline(options.timeout());
     Duration wait = min(WAIT_MAX, until);
     StartOptions waiting = options.withTimeout(wait);
-    return start(workflow, input, output, waiting, true).result(until);
+    return start(workflow, input, output, waiting, until).result(until);
   }
 
   /**
@@ -347,20 +347,20 @@ public final class FlowmeshClient implements AutoCloseable {
    */
   public <T> Handle<T> start(
       String workflow, Object input, Class<T> output, StartOptions options) {
-    return start(workflow, input, output, options, false);
+    return start(workflow, input, output, options, (Deadline) null);
   }
 
   private <T> Handle<T> start(
-      String workflow, Object input, Class<T> output, StartOptions options, boolean brief) {
+      String workflow, Object input, Class<T> output, StartOptions options, Deadline until) {
     Duration wait = options.timeout() == null ? Duration.ZERO : options.timeout();
     StartExecutionRequest request =
-        request(workflow, input, options).setWithoutNodes(brief).setWaitMs(wait.toMillis()).build();
+        request(workflow, input, options).setWaitMs(wait.toMillis()).build();
     var response =
         caller.call(
             ExecutionServiceGrpc.getStartExecutionMethod(),
             request,
             Limits.CALL.plus(wait),
-            null);
+            until);
     return new Handle<>(
         caller,
         response.getExecutionId(),

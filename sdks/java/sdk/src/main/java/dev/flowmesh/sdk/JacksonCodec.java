@@ -93,6 +93,23 @@ public final class JacksonCodec implements Codec {
     }
 
     @Override
+    public void writeStartObject(Object value) throws IOException {
+      super.writeStartObject(data(value));
+    }
+
+    @Override
+    public void writeStartObject(Object value, int size) throws IOException {
+      super.writeStartObject(data(value), size);
+    }
+
+    private static Object data(Object value) throws IOException {
+      if (value != null && value.getClass().isSynthetic()) {
+        throw new IOException("a function is not a value of JSON");
+      }
+      return value;
+    }
+
+    @Override
     public void writeNumber(double number) throws IOException {
       if (!Double.isFinite(number)) {
         throw new IOException(number + " is not a number of JSON");

@@ -178,11 +178,11 @@ public final class Caller {
       if (found.kind() == Kind.UNAVAILABLE || found.reason().equals("TLS_FAILED")) {
         throw found;
       }
-      if (found.kind() == Kind.TIMEOUT) {
+      if (found.kind() == Kind.TIMEOUT || found.kind() == Kind.INTERNAL) {
         throw Failures.of(
             Kind.UNAVAILABLE,
             "SERVICE_UNAVAILABLE",
-            "no server responds at %s within 5 s; `flowmesh dev` starts a suite",
+            "no server of Flowmesh responds at %s within 5 s; `flowmesh dev` starts a suite",
             address());
       }
     }
@@ -212,7 +212,8 @@ public final class Caller {
     Deadline until = Deadline.after(budget.toMillis(), TimeUnit.MILLISECONDS);
     until = limit == null ? until : until.minimum(limit);
     Duration wait = Limits.RETRY_MIN;
-    for (int attempts = 1; ; attempts++) {
+    FlowmeshException former = null;
+    while (true) {
       String header = header();
       FlowmeshException failure;
       try {
@@ -223,16 +224,20 @@ public final class Caller {
       if (refreshed(failure, header)) {
         continue;
       }
+      if (former != null && failure.kind() == Kind.TIMEOUT && until.isExpired()) {
+        throw former; // the retry had no time of its own
+      }
       Duration delay = retryDelay(failure, wait);
       if (delay == null || delay.toMillis() > until.timeRemaining(TimeUnit.MILLISECONDS)) {
         throw failure;
       }
-      if (attempts == 1) {
+      if (former == null) {
         LOG.log(System.Logger.Level.WARNING, "retrying: {0}", failure.getMessage());
       }
       // Jitter, so that clients that failed together do not retry together.
       pause(delay.plusMillis(ThreadLocalRandom.current().nextLong(wait.toMillis())));
       pool.reconnect();
+      former = failure;
       wait = wait.multipliedBy(2).compareTo(Limits.RETRY_MAX) > 0
           ? Limits.RETRY_MAX
           : wait.multipliedBy(2);

@@ -8,6 +8,7 @@ import com.google.protobuf.Message;
 import dev.flowmesh.api.common.v1.Payload;
 import dev.flowmesh.api.event.v1.LifecycleEvent;
 import dev.flowmesh.api.execution.v1.ExecutionStatus;
+import dev.flowmesh.api.execution.v1.NodeStatus;
 import dev.flowmesh.api.history.v1.HistoryEvent;
 import dev.flowmesh.sdk.Codec;
 import dev.flowmesh.sdk.Event;
@@ -78,11 +79,16 @@ public final class Convert {
     return micros == 0 ? null : Instant.EPOCH.plus(micros, ChronoUnit.MICROS);
   }
 
+  private static String word(NodeStatus status) {
+    String name = status == NodeStatus.UNRECOGNIZED ? "UNKNOWN" : status.name();
+    return name.replaceFirst("^NODE_STATUS_", "").toLowerCase(Locale.ROOT);
+  }
+
   private static Node node(Codec codec, dev.flowmesh.api.execution.v1.Node node) {
     return new Node(
         node.getId(),
         node.getName().isEmpty() ? node.getId() : node.getName(),
-        node.getStatus().name().replaceFirst("^NODE_STATUS_", "").toLowerCase(Locale.ROOT),
+        word(node.getStatus()),
         node.getTaskType(),
         node.getAttempts(),
         node.getDependenciesList(),

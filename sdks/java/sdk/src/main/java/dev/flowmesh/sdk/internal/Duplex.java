@@ -115,8 +115,8 @@ public abstract class Duplex<Q, S> {
           return failure;
         }
         long until = System.nanoTime() + retry.delay().toNanos();
-        for (long left = until; left > 0 && !stopping(); left = until - System.nanoTime()) {
-          lock.wait(Math.max(1, Math.min(left / 1_000_000, 1000)));
+        for (long left = 1; left > 0 && !stopping(); left = until - System.nanoTime()) {
+          lock.wait(Math.max(1, (until - System.nanoTime()) / 1_000_000));
         }
         if (stopping()) {
           return null;

@@ -41,7 +41,7 @@ public final class Failures {
 
   /** Returns the kind of a reason that a server sent with a code. */
   public static Kind kind(Status.Code code, String reason) {
-    if (reason.endsWith("_TOO_LARGE")) {
+    if (reason.endsWith("_TOO_LARGE") || reason.equals("TOPOLOGY_FULL")) {
       return Kind.TOO_LARGE;
     }
     return switch (code) {
@@ -74,7 +74,8 @@ public final class Failures {
 
   /** Returns whether no server answered. */
   static boolean unreachable(Status status) {
-    return status.getCode() == Status.Code.UNAVAILABLE;
+    return status.getCode() == Status.Code.UNAVAILABLE
+        || status.getCause() instanceof IOException;
   }
 
   /** Returns the exception of a status; its message names the address if no server answered. */

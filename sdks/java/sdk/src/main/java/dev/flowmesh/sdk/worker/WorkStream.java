@@ -318,6 +318,9 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
 
   /** Accepts no tasks, waits until running ones are acknowledged or for the limit, and closes. */
   void stop(Duration limit) {
+    if (threads.isShutdown()) {
+      return;
+    }
     long until = System.nanoTime() + limit.toNanos();
     try {
       synchronized (lock) {
