@@ -169,6 +169,65 @@ ELSEWHERE = {
         "tests/integration/worker/test_remote.py"
         "::test_more_unacknowledged_results_than_allowed_end_the_stream"
     ),
+    "body of a message": "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded",
+    "batch of messages": (
+        "tests/features/test_broker_hostile.py::test_bodies_and_batches_have_a_limit"
+    ),
+    "bodies of a batch of messages": (
+        "tests/features/test_broker_hostile.py::test_bodies_and_batches_have_a_limit"
+    ),
+    "headers of a message": "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded",
+    "headers of a message together": (
+        "tests/unit/event/test_broker_bounds.py::test_headers_are_bounded_together"
+    ),
+    "routing key": "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded",
+    "content type, correlation id or reply address of a message": (
+        "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded"
+    ),
+    "priority of a message": "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded",
+    "time to live": "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded",
+    "queues of messages of a namespace": (
+        "tests/unit/event/test_broker_bounds.py::test_namespaces_are_bounded"
+    ),
+    "exchanges of a namespace": (
+        "tests/unit/event/test_broker_bounds.py::test_namespaces_are_bounded"
+    ),
+    "bindings of a namespace": (
+        "tests/unit/event/test_broker_bounds.py::test_namespaces_are_bounded"
+    ),
+    "`max_size` of a queue": (
+        "tests/unit/event/test_broker_bounds.py::test_declarations_are_bounded"
+    ),
+    "`max_bytes` of a queue": (
+        "tests/unit/event/test_broker_bounds.py::test_declarations_are_bounded"
+    ),
+    "schema of a queue": "tests/unit/event/test_broker_bounds.py::test_declarations_are_bounded",
+    "attempts of a message": (
+        "tests/unit/event/test_broker_bounds.py::test_declarations_are_bounded"
+    ),
+    "growth of retry delays": (
+        "tests/unit/event/test_broker_bounds.py::test_declarations_are_bounded"
+    ),
+    "delay of a redelivery": (
+        "tests/unit/event/test_broker_bounds.py::test_declarations_are_bounded"
+    ),
+    "visibility timeout": "tests/unit/event/test_broker_bounds.py::test_declarations_are_bounded",
+    "credit of a consumer": (
+        "tests/features/test_broker_hostile.py::test_a_stream_of_a_consumer_begins_with_a_valid_hello"
+    ),
+    "messages received or settled by a call": (
+        "tests/unit/event/test_broker_bounds.py::test_requests_are_bounded"
+    ),
+    "wait for messages": "tests/unit/event/test_broker_bounds.py::test_requests_are_bounded",
+    "messages browsed or discarded by a call": (
+        "tests/unit/event/test_broker_bounds.py::test_requests_are_bounded"
+    ),
+    "messages redriven by a call": (
+        "tests/unit/event/test_broker_bounds.py::test_requests_are_bounded"
+    ),
+    "step of a series of counts": (
+        "tests/features/test_console_routes.py::test_a_series_counts_by_steps_of_time"
+    ),
     "input of JavaScript": "tests/unit/sandbox/test_sandbox.py::test_oversize_requests_are_refused",
 }
 

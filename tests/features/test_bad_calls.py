@@ -102,7 +102,8 @@ async def test_unknown_choices_are_refused(
     request: Any = message_factory.GetMessageClass(METHODS[path].input_type)()
     holder = request
     for name in at[:-1]:
-        holder = getattr(holder, name)
+        repeated = holder.DESCRIPTOR.fields_by_name[name].is_repeated
+        holder = getattr(holder, name).add() if repeated else getattr(holder, name)
     if holder.DESCRIPTOR.fields_by_name[at[-1]].is_repeated:
         getattr(holder, at[-1]).append(value)
     else:

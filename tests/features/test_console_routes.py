@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from flowmesh.gateway.http.limits import STEP_S_MAX
 from flowmesh.testing.suite import Suite
 from tests.features.closed import OWNER, PASSWORD, Closed, closed_suite
 from tests.features.natives import apply, workflow
@@ -84,7 +85,8 @@ async def test_a_series_counts_by_steps_of_time(suite: Suite) -> None:
         assert point["at"].endswith(":00.000000Z")
         assert 0 < point["p50Ms"] <= point["p95Ms"] <= point["p99Ms"]
     assert points == sorted(points, key=lambda point: point["at"])
-    for bad in ("stepS=0", "stepS=x", "groupBy=colour", "filter=status%20%3D"):
+    beyond = f"stepS={STEP_S_MAX + 1}"
+    for bad in (beyond, "stepS=0", "stepS=x", "groupBy=colour", "filter=status%20%3D"):
         refused = await suite.get(f"/api/v1/executions:series?{bad}")
         assert refused.status == 400, bad
 

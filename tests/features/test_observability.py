@@ -208,7 +208,9 @@ async def test_prometheus_can_scrape(suite: Suite, world: World) -> None:
     assert len(names) == len(set(names)) > 20
     assert all(family.documentation and family.type != "unknown" for family in families)
     unprefixed = {
-        name for name in names if not name.startswith(("flowmesh_", "process_", "python_"))
+        name.removesuffix("_created")
+        for name in names
+        if not name.startswith(("flowmesh_", "process_", "python_"))
     }
     assert unprefixed == ALIASES | MESSAGES
     workflows = {sample.labels.get("workflow") for family in families for sample in family.samples}

@@ -13,7 +13,14 @@ NAMES = {
     "companyId": "co_default",
     "organizationId": "org_default",
     "projectId": "prj_default",
+    "queue": "hello",
+    "exchange": "hello",
+    "secret": "hello",
 }
+# A queue of messages with groups.
+STREAM = "feed"
+# The queue of the example of a binding.
+BOUND = "processed"
 
 
 def examples(described: Any) -> Iterator[tuple[str, str, Any]]:
@@ -23,7 +30,8 @@ def examples(described: Any) -> Iterator[tuple[str, str, Any]]:
             content = operation.get("requestBody", {}).get("content", {})
             body = content.get("application/json", {}).get("example")
             if body is not None:
-                yield method.upper(), path.format_map(NAMES), body
+                names = NAMES | {"queue": STREAM} if path.endswith(":seek") else NAMES
+                yield method.upper(), path.format_map(names), body
 
 
 async def test_every_example_of_a_request_is_accepted(suite: Suite) -> None:
@@ -32,6 +40,10 @@ async def test_every_example_of_a_request_is_accepted(suite: Suite) -> None:
     found = list(examples(described))
     found.sort(key=lambda each: (each[1] != "/workflows", each[1] != "/api/v1/tasks"))
     assert len(found) >= 14
+    for queue, body in ((STREAM, {"kind": "stream"}), (BOUND, {})):
+        path = f"/api/v1/message-queues/{queue}"
+        made = await suite.request("PUT", path, body, headers=NAMESPACE)
+        assert made.status == 201, made.text
     for method, path, body in found:
         answer = await suite.request(method, path, body, headers=NAMESPACE)
         assert answer.status in (200, 201, 202), (method, path, answer.text)

@@ -10,13 +10,14 @@ from flowmesh.definitions.problems import Problems
 from flowmesh.errors import Invalid, Violation
 from flowmesh.event.broker import limits
 from flowmesh.event.broker.messages import check_headers
-from flowmesh.rpc import valid_id
+from flowmesh.rpc import check_enum_values, valid_id
 
 _INVALID = "TOPOLOGY_INVALID"
 
 
 def declared_exchange(given: pb.Exchange) -> pb.Exchange:
     """Return the checked exchange. Raises Invalid."""
+    check_enum_values([given.type], pb.ExchangeType, "type")
     valid_id(given.exchange, "exchange")
     if given.alternate:
         valid_id(given.alternate, "alternate")
@@ -27,6 +28,9 @@ def declared_exchange(given: pb.Exchange) -> pb.Exchange:
 
 def declared_queue(given: pb.Queue) -> pb.Queue:
     """Return the checked queue with its defaults. Raises Invalid."""
+    check_enum_values([given.kind], pb.QueueKind, "kind")
+    check_enum_values([given.overflow], pb.Overflow, "overflow")
+    check_enum_values([given.on_expiry], pb.OnExpiry, "on_expiry")
     valid_id(given.queue, "queue")
     if given.dead_letter_queue:
         valid_id(given.dead_letter_queue, "dead_letter_queue")
@@ -88,6 +92,7 @@ def _check_schema(source: bytes) -> None:
 
 def declared_binding(given: pb.Binding) -> pb.Binding:
     """Return the checked binding. Raises Invalid."""
+    check_enum_values([given.match], pb.HeadersMatch, "match")
     if not given.source:
         refuse("source", "the default exchange leads to every queue by its name")
     valid_id(given.source, "source")

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+from flowmesh.api.broker.v1 import message_pb2, message_service_pb2_grpc
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
-from flowmesh.api.broker.v1 import message_service_pb2_grpc
 from flowmesh.event.broker.consuming.groups import Readers
 from flowmesh.event.broker.consuming.receiving import Receiving
 from flowmesh.event.broker.consuming.sessions import Sessions
@@ -13,7 +13,7 @@ from flowmesh.event.broker.contents import Contents
 from flowmesh.event.broker.publishing import MessagePublisher
 from flowmesh.event.broker.store import TopologyStore
 from flowmesh.event.broker.topology import Topologies
-from flowmesh.rpc import namespace_of, valid_id
+from flowmesh.rpc import check_enum_values, namespace_of, valid_id
 
 Context = Any
 
@@ -41,6 +41,8 @@ class MessageServer(message_service_pb2_grpc.MessageServiceServicer):
         self._store = store
 
     async def Publish(self, request: pb.PublishRequest, context: Context) -> pb.PublishResponse:
+        reasons = [each.death.reason for each in request.messages if each.HasField("death")]
+        check_enum_values(reasons, message_pb2.DeathReason, "messages.death.reason")
         if request.exchange:
             valid_id(request.exchange, "exchange")
         outcomes = await self._publisher.publish(namespace_of(request), request)
@@ -68,6 +70,7 @@ class MessageServer(message_service_pb2_grpc.MessageServiceServicer):
         return await self._contents.browse(namespace_of(request), request)
 
     async def Redrive(self, request: pb.RedriveRequest, context: Context) -> pb.RedriveResponse:
+        check_enum_values([request.reason], message_pb2.DeathReason, "reason")
         valid_id(request.queue, "queue")
         namespace = namespace_of(request)
         response = await self._contents.redrive(namespace, request)

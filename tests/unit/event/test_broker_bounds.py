@@ -1,0 +1,88 @@
+"""The limits of messages, declarations and requests of consumers, at their documented values."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowmesh.api.broker.v1 import message_pb2, topology_pb2
+from flowmesh.errors import Invalid, TooLarge
+from flowmesh.event.broker import contents, limits, topology
+from flowmesh.event.broker.consuming import receiving
+from flowmesh.event.broker.declarations import declared_binding, declared_queue
+from flowmesh.event.broker.messages import check_message
+
+HEADER = message_pb2.HeaderValue(text="x")
+# The member that a message exceeds, and the message with the value of a limit.
+MESSAGES: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
+    "body": (limits.BODY_BYTES_MAX, lambda n: {"body": b"x" * n}),
+    "key": (limits.KEY_BYTES_MAX, lambda n: {"routing_key": "x" * n}),
+    "text": (limits.TEXT_CHARACTERS_MAX, lambda n: {"correlation_id": "x" * n}),
+    "priority": (limits.PRIORITY_MAX, lambda n: {"priority": n}),
+    "time to live": (limits.TTL_MS_MAX, lambda n: {"ttl_ms": n}),
+    "headers": (
+        limits.HEADERS_MAX,
+        lambda n: {"headers": {f"h{each}": HEADER for each in range(n)}},
+    ),
+}
+QUEUES: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
+    "size": (limits.SIZE_MAX, lambda n: {"max_size": n}),
+    "bytes": (limits.BYTES_MAX, lambda n: {"max_bytes": n}),
+    "attempts": (limits.ATTEMPTS_MAX, lambda n: {"retry": {"max_attempts": n}}),
+    "factor": (int(limits.FACTOR_MAX), lambda n: {"retry": {"factor": n}}),
+    "delay": (limits.DELAY_MS_MAX, lambda n: {"retry": {"max_delay_ms": n}}),
+    "visibility": (limits.VISIBILITY_MAX_MS, lambda n: {"visibility_timeout_ms": n}),
+    "schema": (limits.SCHEMA_BYTES_MAX, lambda n: {"schema": b"{}".ljust(n)}),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_messages_are_bounded(name: str) -> None:
+    """Accepted at the limit, refused one above it."""
+    most, members = MESSAGES[name]
+    check_message(message_pb2.Message(**members(most)))
+    with pytest.raises((Invalid, TooLarge)) as refused:
+        check_message(message_pb2.Message(**members(most + 1)))
+    assert refused.value.reason in {"MESSAGE_INVALID", "PAYLOAD_TOO_LARGE"}
+
+
+def test_headers_are_bounded_together() -> None:
+    """Names and values of all headers."""
+    header = message_pb2.HeaderValue(text="x" * limits.HEADERS_BYTES_MAX)
+    with pytest.raises(Invalid, match=r"16,384"):
+        check_message(message_pb2.Message(headers={"h": header}))
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_declarations_are_bounded(name: str) -> None:
+    """Accepted at the limit, refused one above it."""
+    most, members = QUEUES[name]
+    declared_queue(topology_pb2.Queue(queue="q", **members(most)))
+    with pytest.raises(Invalid) as refused:
+        declared_queue(topology_pb2.Queue(queue="q", **members(most + 1)))
+    assert refused.value.reason == "TOPOLOGY_INVALID"
+    binding = topology_pb2.Binding(source="x", queue="q", key="x" * (limits.KEY_BYTES_MAX + 1))
+    with pytest.raises(Invalid):
+        declared_binding(binding)
+
+
+@pytest.mark.parametrize("most", [limits.QUEUES_MAX, limits.EXCHANGES_MAX, limits.BINDINGS_MAX])
+def test_namespaces_are_bounded(most: int) -> None:
+    """The last one fits, one more does not."""
+    topology._check_room("entries", most - 1, most)
+    with pytest.raises(TooLarge) as refused:
+        topology._check_room("entries", most, most)
+    assert refused.value.reason == "TOPOLOGY_FULL"
+
+
+@pytest.mark.parametrize(
+    "most",
+    [limits.RECEIVE_MAX, limits.RECEIVE_WAIT_MS_MAX, limits.BROWSE_MAX, limits.REDRIVE_MAX],
+)
+def test_requests_are_bounded(most: int) -> None:
+    """Counts and waits of consumers, and of those who look at messages."""
+    for check in (receiving._check_range, contents._bounded):
+        check("max", most, most)
+        with pytest.raises(Invalid) as refused:
+            check("max", most + 1, most)
+        assert refused.value.reason == "REQUEST_INVALID"
