@@ -142,6 +142,10 @@ func translate(ctx context.Context, err error) error {
 		kind = codeKind{ErrInternal, "INTERNAL"}
 	}
 	result := NewError(kind.kind, kind.reason, "%s", found.Message())
+	// The server may notice the deadline before the clock of the context does.
+	if found.Code() == codes.DeadlineExceeded {
+		return result.WithCause(context.DeadlineExceeded)
+	}
 	if found.Code() == codes.Unavailable {
 		result.unreachable = true
 		result.RetryAfter = unreachableRetry
