@@ -212,7 +212,7 @@ def _answer(answer: Answer, by_shape: dict[Any, dict[str, Any]]) -> dict[str, An
     described: dict[str, Any] = {"description": answer.description}
     if answer.other is not None:
         either = [by_shape[answer.shape], by_shape[answer.other]]
-        described["content"] = {answer.media_type: {"schema": {"oneOf": either}}}
+        described["content"] = {answer.media_type: {"schema": {"anyOf": either}}}
     elif answer.media_type == EVENT_STREAM:
         described["content"] = {EVENT_STREAM: {"schema": _stream(by_shape[answer.shape])}}
     elif answer.shape is not None:

@@ -31,6 +31,8 @@ HELLO = {"id": "hello", "name": "Hello", "steps": [{"id": "only", "name": "Only"
 ALL = ["definition", "event", "gateway", "identity", "orchestrator-1", "orchestrator-2", "registry"]
 ALL += ["worker-1", "worker-2"]
 PUBLIC = {
+    "flowmesh.api.broker.v1.BrokerService",
+    "flowmesh.api.broker.v1.MessageService",
     "flowmesh.api.definition.v1.DefinitionService",
     "flowmesh.api.definition.v1.TemplateService",
     "flowmesh.api.definition.v1.VersionService",
@@ -45,6 +47,7 @@ PUBLIC = {
     "flowmesh.api.execution.v1.SearchService",
     "flowmesh.api.history.v1.HistoryService",
     "flowmesh.api.history.v1.InsightService",
+    "flowmesh.api.identity.v1.AuditService",
     "flowmesh.api.identity.v1.AuthService",
     "flowmesh.api.identity.v1.FileService",
     "flowmesh.api.identity.v1.KeyService",
