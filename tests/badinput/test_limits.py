@@ -213,7 +213,8 @@ ELSEWHERE = {
     ),
     "visibility timeout": "tests/unit/event/test_broker_bounds.py::test_declarations_are_bounded",
     "credit of a consumer": (
-        "tests/features/test_broker_hostile.py::test_a_stream_of_a_consumer_begins_with_a_valid_hello"
+        "tests/features/test_broker_hostile.py"
+        "::test_a_stream_of_a_consumer_begins_with_a_valid_hello"
     ),
     "messages received or settled by a call": (
         "tests/unit/event/test_broker_bounds.py::test_requests_are_bounded"
