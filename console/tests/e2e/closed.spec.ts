@@ -54,7 +54,7 @@ test("the next page after a sign-in is never one of another server", async ({ pa
   expect(new URL(page.url()).origin).toBe(new URL(process.env.CLOSED_URL ?? "").origin);
 });
 
-test("a killed server is told, and the page goes on without gap or repeat @S0-96", async ({
+test("a killed server is shown, and the page resumes without gap or repeat @S0-96", async ({
   page,
   request,
 }) => {

@@ -1,4 +1,4 @@
-"""What comes with Flowmesh: reusable tasks, workflows made of them, templates to start from.
+"""Bundled definitions: reusable tasks, workflows made of them, templates to start from.
 
 They are YAML beside this module, read when they are asked for; installing them is applying them.
 """

@@ -37,7 +37,7 @@ class Lease:
     key: Key | None = None
     # Holds permits of limits.
     permitted: bool = False
-    # What the credential of an adopted task's worker permits; checked once the task is known.
+    # The permissions of the worker of an adopted task; checked once the task is known.
     scope: WorkerScope | None = None
 
     def is_within_scope(self, key: Key) -> bool:
