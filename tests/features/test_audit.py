@@ -1,8 +1,10 @@
 """The audit log of a closed suite: who changed what and when, and the proof that it is whole."""
 
+import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,43 @@ async def test_an_entry_has_caller_time_and_change(audited: Audited) -> None:
     _, begun = await editor.rest("POST", "/api/v1/workflows/audited/start", {}, **headers)
     [started] = await audited.found(target=begun["executionId"])
     assert (started.method, started.actor) == ("ExecutionService.StartExecution", "editor key")
+
+
+@pytest.mark.feature("S1-116")
+async def test_starts_that_are_committed_together_share_entries(audited: Audited) -> None:
+    caller = await audited.closed.key((await audited.closed.project("crowd")).id, "editor")
+    source = json.dumps(workflow("crowded", {"id": "a", "taskRef": "noop"})).encode()
+    await call(
+        caller,
+        "DefinitionService.Apply",
+        source=source,
+        content_type="application/json",
+        namespace="crowd",
+    )
+    start = {"namespace": "crowd", "workflow_id": "crowded"}
+    begun = await asyncio.gather(
+        *(call(caller, "ExecutionService.StartExecution", **start) for _ in range(100))
+    )
+    ids = {each.execution_id for each in begun}
+    method = "ExecutionService.StartExecution"
+
+    async def named() -> Counter[str]:
+        request = pb.SearchAuditRequest(company_id=COMPANY, page_size=1_000, method=method)
+        found = (await audited.log.SearchAudit(request)).entries
+        return Counter(name for each in found for name in each.target.split() if name in ids)
+
+    await until("every start", lambda: _has(named, ids), within_s=WAIT_S)
+    assert set((await named()).values()) == {1}
+    [entry] = await audited.found(target=begun[-1].execution_id)
+    assert entry.actor == "editor key"
+    if " " in entry.target:
+        starts = json.loads(entry.details)["after"]["starts"]
+        assert len(starts) == len(entry.target.split())
+    assert (await audited.verified()).intact
+
+
+async def _has(named: Callable[[], Awaitable[Counter[str]]], ids: set[str]) -> bool:
+    return set(await named()) == ids
 
 
 @pytest.mark.feature("S1-116")

@@ -3,6 +3,7 @@
 Statements that change audited tables carry it to the database, which records it with the change.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ class AuditedCall(NamedTuple):
 
     rule: Rule
     principal: Principal | None
-    address: str
+    # Returns the address of the caller.
+    address: Callable[[], str]
 
     @property
     def actor(self) -> str:
@@ -38,11 +40,11 @@ def audited_call() -> str:
     if call is None:
         return ""
     return orjson.dumps(
-        {"actor": call.actor, "method": call.rule.method, "address": call.address}
+        {"actor": call.actor, "method": call.rule.method, "address": call.address()}
     ).decode()
 
 
-def enter_audited(rule: Rule, address: str) -> Token[AuditedCall | None]:
+def enter_audited(rule: Rule, address: Callable[[], str]) -> Token[AuditedCall | None]:
     """Attribute changes to the current caller and this method until `leave_audited`."""
     return _call.set(AuditedCall(rule, current(), address))
 

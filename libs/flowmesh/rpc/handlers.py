@@ -233,7 +233,7 @@ def _audited(call: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
     """Attribute the changes that the call makes to its caller and method."""
 
     async def unary(request: Any, context: Any) -> Any:
-        entered = enter_audited(rule, caller_address(context, http_address()))
+        entered = enter_audited(rule, lambda: caller_address(context, http_address()))
         try:
             return await call(request, context)
         finally:

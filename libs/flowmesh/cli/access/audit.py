@@ -73,7 +73,7 @@ async def search(
                 output.moment(_moment(each.at_us)),
                 each.actor,
                 each.method,
-                each.target,
+                _short(each.target),
                 each.outcome,
             )
             for each in found
@@ -163,3 +163,9 @@ def _moment(us: int) -> datetime | None:
 
 def _us(at: datetime | None) -> int:
     return int(at.timestamp() * 1_000_000) if at is not None else 0
+
+
+def _short(target: str) -> str:
+    """Return the first of several targets, and the number of the others."""
+    first, *others = target.split(" ")
+    return f"{first} and {len(others)} more" if others else target

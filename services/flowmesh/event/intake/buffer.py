@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from flowmesh.api.history.v1.history_service_pb2 import EventRow
 from flowmesh.event.delivery.callbacks import Callback, callbacks_of
-from flowmesh.event.intake.audited import audit_entries_of
+from flowmesh.event.intake.audited import AuditedChange, audit_entries_of, audited_changes_of
 from flowmesh.event.intake.sequencer import Arrival
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.store import EventStore, StreamPosition
@@ -122,14 +122,16 @@ class IntakeBuffer:
     def take(self, arrival: Arrival) -> None:
         """Add a processed commit; its callbacks are stored soon."""
         pending = self._pending
+        changes: list[AuditedChange] = []
         for row in arrival.batch.rows:
             try:
                 if row.HasField("callbacks"):
                     pending.add(callbacks_of(row))
                 if self._on_audited is not None:
-                    pending.note(audit_entries_of(row))
+                    changes.extend(audited_changes_of(row))
             except DecodeError:
                 self._log.error("event_row_malformed", execution_id=row.execution_id)
+        pending.note(audit_entries_of(changes))
         if self._lifecycle is not None:
             pending.ask(self._lifecycle.matching(arrival.batch.rows))
         if arrival.last_part:
