@@ -101,8 +101,7 @@ class Accounts:
         await self._attempts.check(account, address)
         user = await self._users.user_of_email(account)
         hashed = None if user is None or user.disabled else user.password_hash
-        if not await self._passwords.is_right(password, hashed) or user is None:
-            await self._attempts.failed(account, address)
+        if not await self._is_right(account, address, password, hashed) or user is None:
             raise Unauthenticated("CREDENTIALS_INVALID", "the email address or password is wrong")
         await self._attempts.succeeded(account)
         await self._users.note_login(user.id)
@@ -129,6 +128,17 @@ class Accounts:
             raise Unauthenticated("CREDENTIALS_INVALID", text)
         return await self._pair(found.user_id, found.session, successor)
 
+    async def _is_right(
+        self, account: str, address: str, password: str, hashed: str | None
+    ) -> bool:
+        """Verify a password; raise LOGIN_DELAYED also for guesses that were sent at once."""
+        async with self._passwords.turn():
+            await self._attempts.check(account, address)
+            right = await self._passwords.is_right(password, hashed)
+            if not right:
+                await self._attempts.failed(account, address)
+            return right
+
     async def logout(self, *, all_sessions: bool) -> None:
         """End the session of the caller, or all sessions of its user."""
         principal = caller()
@@ -147,9 +157,7 @@ class Accounts:
         user = await self._users.user(principal.id)
         if user is None:
             raise Invalid("REQUEST_INVALID", "only users have a password")
-        await self._attempts.check(user.email, "")
-        if not await self._passwords.is_right(current, user.password_hash):
-            await self._attempts.failed(user.email, "")
+        if not await self._is_right(user.email, "", current, user.password_hash):
             raise Unauthenticated("CREDENTIALS_INVALID", "the current password is wrong")
         check_password(new, user.email, user.name)
         await self._users.set_password(user.id, await self._passwords.hashed(new))

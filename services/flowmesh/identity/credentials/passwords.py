@@ -1,6 +1,7 @@
 """Passwords: judged, hashed by Argon2id and verified, a bounded number at once."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -30,12 +31,18 @@ class Passwords:
         async with self._free:
             return await asyncio.to_thread(self._hasher.hash, password)
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for one of the few turns to verify a password."""
+        return self._free
+
     async def is_right(self, password: str, password_hash: str | None) -> bool:
-        """Return whether a password fits; without a hash it takes as long and is wrong."""
+        """Return whether a password fits; without a hash it takes as long and is wrong.
+
+        Called within a turn.
+        """
         if len(password.encode()) > PASSWORD_BYTES_MAX:
             return False
-        async with self._free:
-            fits = await asyncio.to_thread(self._verify, password, password_hash or self._unknown)
+        fits = await asyncio.to_thread(self._verify, password, password_hash or self._unknown)
         return fits and password_hash is not None
 
     def _verify(self, password: str, password_hash: str) -> bool:
