@@ -20,7 +20,7 @@ _BEARER = "bearer "
 # In place of the name of a service, which has no such character.
 ANY_SERVICE = "*"
 # In place of a session; no session has this id.
-_ABSENT = "absent"
+_OFFLINE = "offline"
 KNOWN_MAX = 10_000
 # A verified credential is asked for again after this time, and sooner while the bus is silent.
 KEPT_S = 30.0
@@ -48,7 +48,7 @@ class Resolver(Protocol):
         """Return a principal with its permissions now; raise Unauthenticated if it is gone."""
         ...
 
-    async def absent(self, principal_id: str) -> Principal:
+    async def offline(self, principal_id: str) -> Principal:
         """Return a principal that has no session, as `principal` does."""
         ...
 
@@ -136,13 +136,13 @@ class Authenticator:
             known = self._keep(key, principal, asked)
         return known.principal
 
-    async def absent(self, principal_id: str) -> Principal:
+    async def offline(self, principal_id: str) -> Principal:
         """Return a principal that is not logged in, with its permissions now."""
-        key = (principal_id, _ABSENT)
+        key = (principal_id, _OFFLINE)
         known = self._fresh(key)
         if known is None:
             asked = self._now()
-            known = self._keep(key, await self._resolver.absent(principal_id), asked)
+            known = self._keep(key, await self._resolver.offline(principal_id), asked)
         return known.principal
 
     def revoke(self, ids: Iterable[str]) -> None:

@@ -79,7 +79,7 @@ class IdentityResolver:
         request = pb.GetPrincipalRequest(principal_id=principal_id, session_id=session)
         return await self._principal(request)
 
-    async def absent(self, principal_id: str) -> Principal:
+    async def offline(self, principal_id: str) -> Principal:
         request = pb.GetPrincipalRequest(principal_id=principal_id, without_session=True)
         return await self._principal(request)
 
@@ -142,9 +142,9 @@ class ProcessAccess:
         address = http_address()
         return (proof, (PEER, peer_of(address))) if address else (proof,)
 
-    async def absent(self, principal_id: str) -> Principal:
+    async def offline(self, principal_id: str) -> Principal:
         """Return a principal with its permissions now; raise Unauthenticated if it is gone."""
-        return await self._authenticator.absent(principal_id)
+        return await self._authenticator.offline(principal_id)
 
     async def listen(self, bus: Bus, prefix: str) -> None:
         """Subscribe to the revocations on the bus."""

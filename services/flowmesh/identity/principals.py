@@ -49,7 +49,7 @@ class Principals:
             raise _invalid("the session has ended; log in again")
         return await self._user_principal(principal_id, session)
 
-    async def absent(self, principal_id: str) -> principal_pb2.Principal:
+    async def offline(self, principal_id: str) -> principal_pb2.Principal:
         """Return an API key, or a user without a session."""
         if principal_id.startswith(KEY):
             return await self._of_live_key(principal_id)

@@ -37,7 +37,7 @@ class Identity:
         self.asked.append(f"{principal_id} {session}")
         return Principal(id=principal_id, kind="user", name="ada", session=session)
 
-    async def absent(self, principal_id: str) -> Principal:
+    async def offline(self, principal_id: str) -> Principal:
         return await self.principal(principal_id, "")
 
 

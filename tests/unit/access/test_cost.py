@@ -33,7 +33,7 @@ class Identity:
     async def principal(self, principal_id: str, session: str) -> Principal:
         return PRINCIPAL
 
-    async def absent(self, principal_id: str) -> Principal:
+    async def offline(self, principal_id: str) -> Principal:
         return PRINCIPAL
 
 

@@ -183,7 +183,7 @@ def _rights(runtime: Runtime, store: TriggerStore) -> Rights | None:
     access = runtime.access
     if not isinstance(access, ProcessAccess):
         return None
-    return Rights(store=store, principal=access.absent)
+    return Rights(store=store, principal=access.offline)
 
 
 def _new_id() -> str:

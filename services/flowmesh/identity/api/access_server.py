@@ -23,7 +23,7 @@ class AccessServer(access_service_pb2_grpc.AccessServiceServicer):
         self, request: pb.GetPrincipalRequest, context: Any
     ) -> pb.GetPrincipalResponse:
         if request.without_session:
-            found = await self._principals.absent(request.principal_id)
+            found = await self._principals.offline(request.principal_id)
         else:
             found = await self._principals.of_id(request.principal_id, request.session_id)
         return pb.GetPrincipalResponse(principal=found)
