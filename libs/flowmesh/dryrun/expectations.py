@@ -20,21 +20,21 @@ Json = Any
 STATUSES = ("completed", "failed", "running", "canceled")
 NODE_STATUSES = ("completed", "failed", "skipped", "canceled", "running", "pending")
 ROOTS = ("input", "output", "status", "nodes", "calls", "path", "skipped", "durationMs")
-_OFFLINE = object()
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """An expected value, to be equal or contained."""
 
-    equal: Json = _OFFLINE
-    part: Json = _OFFLINE
+    equal: Json = _ABSENT
+    part: Json = _ABSENT
 
     def against(self, name: str, found: Json) -> list[str]:
         differing = []
-        if self.equal is not _OFFLINE:
+        if self.equal is not _ABSENT:
             differing += differences(name, self.equal, found)
-        if self.part is not _OFFLINE:
+        if self.part is not _ABSENT:
             differing += differences(name, self.part, found, subset=True)
         return differing
 
@@ -84,7 +84,7 @@ class NodeExpected:
         yield from self.output.against(f"{name}.output", node.output)
         if self.failure is not None:
             yield from self.failure.against(f"{name}.failure", node.error)
-        if self.call.part is not _OFFLINE:
+        if self.call.part is not _ABSENT:
             yield from self._call(name, node_id, report)
 
     def _call(self, name: str, node_id: str, report: Report) -> Iterator[str]:
@@ -200,8 +200,8 @@ def _word(reader: Reader, key: str, words: Collection[str], default: str) -> str
 def _value(reader: Reader, key: str) -> Value:
     matches = f"{key}Matches"
     return Value(
-        equal=reader.raw(key) if reader.has(key) else _OFFLINE,
-        part=reader.raw(matches) if reader.has(matches) else _OFFLINE,
+        equal=reader.raw(key) if reader.has(key) else _ABSENT,
+        part=reader.raw(matches) if reader.has(matches) else _ABSENT,
     )
 
 
@@ -248,7 +248,7 @@ def _nodes(reader: Reader, known: Collection[str] | None) -> dict[str, NodeExpec
     for name in reader.value:
         check_node(name, known, (*reader.path, name), reader.problems)
         node = reader.object(name)
-        call = node.raw("call") if node.has("call") else _OFFLINE
+        call = node.raw("call") if node.has("call") else _ABSENT
         found[name] = NodeExpected(
             status=_word(node, "status", NODE_STATUSES, ""),
             attempts=node.integer("attempts", -1, 0, 2**31),
