@@ -24,6 +24,7 @@ CLASSES = {
     "parts.broker": ["BrokerCalls"],
     "parts.bulks": ["BulkCalls"],
     "parts.dispatch": ["DispatchCalls"],
+    "parts.event_store": ["EventStoreCalls", "EventGroupCalls", "ProjectionCalls"],
     "parts.executions": ["ExecutionCalls"],
     "parts.insights": ["InsightCalls"],
     "parts.messages": ["MessageCalls"],

@@ -16,6 +16,15 @@ from flowmesh.api.broker.v1 import (
 )
 from flowmesh.api.common.v1.access_pb2 import IdKind
 from flowmesh.api.event.v1 import trigger_service_pb2, trigger_service_pb2_grpc
+from flowmesh.api.eventstore.v1 import (
+    event_group_service_pb2,
+    event_group_service_pb2_grpc,
+    event_store_service_pb2,
+    event_store_service_pb2_grpc,
+    projection_service_pb2,
+    projection_service_pb2_grpc,
+    stored_event_pb2,
+)
 from flowmesh.api.execution.v1 import (
     bulk_service_pb2,
     bulk_service_pb2_grpc,
@@ -126,7 +135,7 @@ async def tenant(closed: Closed, canary: str) -> Tenant:
             IdKind.ID_KIND_PROJECT: project.id,
         }
     )
-    for seed in (_people, _definitions, _executions, _links, _files, _messages, _others):
+    for seed in (_people, _definitions, _executions, _links, _files, _messages, _streams, _others):
         await seed(closed, made)
     return made
 
@@ -315,6 +324,40 @@ async def _messages(closed: Closed, tenant: Tenant) -> None:
         message_service_pb2.PublishRequest(namespace=namespace, exchange=canary, messages=[message])
     )
     tenant.ids[IdKind.ID_KIND_QUEUE] = tenant.ids[IdKind.ID_KIND_EXCHANGE] = canary
+
+
+async def _streams(closed: Closed, tenant: Tenant) -> None:
+    """A stream with an event, a group with a delivery, and a projection with a state."""
+    canary, namespace, channel = tenant.canary, tenant.namespace, tenant.admin.channel
+    data = json.dumps(tenant.private).encode()
+    event = stored_event_pb2.NewEvent(event_id=canary, type=canary, data=data)
+    await event_store_service_pb2_grpc.EventStoreServiceStub(channel).AppendEvents(
+        event_store_service_pb2.AppendEventsRequest(
+            namespace=namespace, stream=canary, events=[event]
+        )
+    )
+    groups = event_group_service_pb2_grpc.EventGroupServiceStub(channel)
+    group = event_group_service_pb2.EventGroup(event_group=canary, lease_ms=3_600_000)
+    await groups.PutEventGroup(
+        event_group_service_pb2.PutEventGroupRequest(namespace=namespace, group=group)
+    )
+    projections = projection_service_pb2_grpc.ProjectionServiceStub(channel)
+    projection = projection_service_pb2.Projection(projection=canary)
+    await projections.PutProjection(
+        projection_service_pb2.PutProjectionRequest(namespace=namespace, projection=projection)
+    )
+    state = projection_service_pb2.ProjectionState(key=canary, state=data)
+    await projections.CommitProjection(
+        projection_service_pb2.CommitProjectionRequest(
+            namespace=namespace, projection=canary, generation=1, to_checkpoint=1, states=[state]
+        )
+    )
+    for kind in (
+        IdKind.ID_KIND_STREAM,
+        IdKind.ID_KIND_EVENT_GROUP,
+        IdKind.ID_KIND_PROJECTION,
+    ):
+        tenant.ids[kind] = canary
 
 
 async def _others(closed: Closed, tenant: Tenant) -> None:

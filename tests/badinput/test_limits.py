@@ -226,6 +226,58 @@ ELSEWHERE = {
     "messages redriven by a call": (
         "tests/unit/event/test_broker_bounds.py::test_requests_are_bounded"
     ),
+    "data of a stored event": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "metadata of a stored event": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "type of a stored event, or key of a state": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "snapshot of a stream": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "types of a filter of events": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "`max_events` of a stream": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "`max_age_ms` of a stream": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "lease of a delivered event": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "attempts of an event": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "retry delay of an event": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "events received or settled by a call": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "wait for events": ("tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"),
+    "groups of consumers of a namespace": (
+        "tests/unit/event/test_event_store_bounds.py::test_namespaces_are_bounded"
+    ),
+    "projections of a namespace": (
+        "tests/unit/event/test_event_store_bounds.py::test_namespaces_are_bounded"
+    ),
+    "states of a commit": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "state of a projection": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "events of an append": (
+        "tests/unit/event/test_event_store_bounds.py::test_requests_are_bounded"
+    ),
+    "bytes of an append, or of the states of a commit": (
+        "tests/unit/event/test_event_store_bounds.py::test_appends_are_bounded_together"
+    ),
     "step of a series of counts": (
         "tests/features/test_console_routes.py::test_a_series_counts_by_steps_of_time"
     ),

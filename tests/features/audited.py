@@ -12,6 +12,7 @@ from google.protobuf.descriptor import MethodDescriptor
 import flowmesh.api.broker.v1
 import flowmesh.api.definition.v1
 import flowmesh.api.event.v1
+import flowmesh.api.eventstore.v1
 import flowmesh.api.execution.v1
 import flowmesh.api.identity.v1
 from flowmesh.api.common.v1 import access_pb2
@@ -27,6 +28,7 @@ _PACKAGES = (
     flowmesh.api.broker.v1,
     flowmesh.api.definition.v1,
     flowmesh.api.event.v1,
+    flowmesh.api.eventstore.v1,
     flowmesh.api.execution.v1,
     flowmesh.api.identity.v1,
 )

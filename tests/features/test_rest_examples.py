@@ -16,6 +16,9 @@ NAMES = {
     "queue": "hello",
     "exchange": "hello",
     "secret": "hello",
+    "stream": "hello",
+    "group": "hello",
+    "projection": "hello",
 }
 # A queue of messages with groups.
 STREAM = "feed"

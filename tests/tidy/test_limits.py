@@ -33,7 +33,8 @@ INTERNAL: dict[str, str] = {
         definition.limits.DIFFERENCE_BYTES_MAX definition.limits.MOVES_MAX
         definition.limits.TEMPLATES_COUNTED_MAX definitions.limits.PROBLEMS_MAX
         definitions.limits.WARNINGS_MAX event.broker.limits.ERROR_CHARACTERS_MAX
-        event.broker.limits.LABELS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
+        event.broker.limits.LABELS_MAX
+        event.eventstore.limits.ERROR_CHARACTERS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
         executors.limits.METADATA_HEADER_BYTES_MAX gateway.http.limits.ANSWER_PAYLOAD_BYTES_MAX
         gateway.http.limits.TRACE_EVENTS_MAX identity.limits.FILE_VERSIONS_MAX
         orchestrator.model.concurrency_groups.NAMED_MAX
@@ -45,7 +46,10 @@ INTERNAL: dict[str, str] = {
         sdk.limits.TRACEBACK_CHARS_MAX
     """,
     "a page, a part or a frame is no larger, and another one follows": """
-        definition.limits.PAGE_BYTES_MAX event.broker.limits.PAGE_MAX identity.limits.PAGE_SIZE_MAX
+        definition.limits.PAGE_BYTES_MAX event.broker.limits.PAGE_MAX
+        event.eventstore.limits.CHANGES_MAX event.eventstore.limits.PAGE_BYTES_MAX
+        event.eventstore.limits.PAGE_MAX event.eventstore.limits.SCANNED_MAX
+        identity.limits.PAGE_SIZE_MAX
         orchestrator.bulk.bulks.LISTED_MAX orchestrator.bulk.bulks.PAGE_MAX
         orchestrator.links.keys.LISTED_MAX
         orchestrator.operations.limit_operations.CHANGES_MAX registry.instances.PAGE_MAX

@@ -78,6 +78,20 @@ export interface ApiKeyValue {
   lastUsedAt?: string;
 }
 
+/** Events to append, all or none. */
+export interface AppendEventsRequest {
+  events: NewEventBody[];
+  expected?: number | "any" | "exists" | "none";
+}
+
+/** The effect of an append; `duplicate` if the events were stored before. */
+export interface AppendedValue {
+  firstVersion: number;
+  lastVersion: number;
+  position: number;
+  duplicate: boolean;
+}
+
 /** Applied resources in the order of the source; a single one is also at the top level. */
 export interface Applied {
   resources: AppliedResource[];
@@ -358,6 +372,14 @@ export interface ChangeValue {
   truncated: boolean;
 }
 
+/** Changed states with the new checkpoint, stored together or not at all. */
+export interface CommitProjectionRequest {
+  generation: number;
+  fromCheckpoint: number;
+  toCheckpoint: number;
+  states?: ProjectionStateBody[];
+}
+
 /** Companies in which the caller has a role, sorted by slug. */
 export interface CompanyList {
   companies: CompanyValue[];
@@ -543,6 +565,11 @@ export interface DefinitionList {
   nextPageToken: string;
 }
 
+/** A number of deleted events. */
+export interface DeletedEvents {
+  deleted: number;
+}
+
 /** The deployment of a workflow; `triggers` and `pausedTriggers` are numbers. */
 export interface DeploymentValue {
   workflow: string;
@@ -697,6 +724,61 @@ export interface Event {
   attempt?: number;
   timestamp: string;
   data: Record<string, unknown>;
+}
+
+/** Deliveries by position. */
+export interface EventDeliveryList {
+  deliveries: EventDeliveryValue[];
+}
+
+/** A delivery, to be settled by position and attempt before the end of its lease. */
+export interface EventDeliveryValue {
+  event: StoredEventValue;
+  attempt: number;
+  leaseUntil: string;
+}
+
+/** A selection of events; all given members must match. */
+export interface EventFilterBody {
+  stream?: string;
+  category?: string;
+  types?: string[];
+}
+
+/** Groups by name. */
+export interface EventGroupList {
+  groups: EventGroupValue[];
+}
+
+/** The arguments of a group; see docs/event-store.md for the defaults. */
+export interface EventGroupRequest {
+  filter?: EventFilterBody;
+  startAfter?: number;
+  leaseMs?: number;
+  maxAttempts?: number;
+  retryDelayMs?: number | null;
+}
+
+/** A group of consumers of events. */
+export interface EventGroupValue {
+  group: string;
+  stream?: string;
+  category?: string;
+  types: string[];
+  checkpoint: number;
+  leaseMs: number;
+  maxAttempts: number;
+  retryDelayMs: number;
+  inFlight: number;
+  parked: number;
+}
+
+/** A settled delivery; without `error` and `park` it is acknowledged. */
+export interface EventSettlementBody {
+  position: number;
+  attempt: number;
+  error?: string;
+  park?: boolean;
 }
 
 /** Exchanges by name. */
@@ -1110,6 +1192,13 @@ export interface LinkRequest {
   validMs?: number;
 }
 
+/** The snapshot of a stream, and the events after it. */
+export interface LoadedStream {
+  snapshot?: SnapshotValue;
+  events: StoredEventValue[];
+  nextVersion: number;
+}
+
 /** A login. */
 export interface LoginRequest {
   email: string;
@@ -1215,6 +1304,14 @@ export interface NackBody {
   delayMs?: number | null;
   reject?: boolean;
   error?: string;
+}
+
+/** An event; a repeated `id` stores nothing. */
+export interface NewEventBody {
+  type: string;
+  data?: unknown;
+  metadata?: Record<string, unknown>;
+  id?: string;
 }
 
 /** The outcome of one node. `outputFrom` is the source of its output: a mock, the executor (`run`), its schema, the members that templates read (`use`), or none. */
@@ -1428,6 +1525,18 @@ export interface ParentTask {
   detached?: boolean;
 }
 
+/** Parked events by position. */
+export interface ParkedEventList {
+  events: ParkedEventValue[];
+}
+
+/** An event that is out of attempts. */
+export interface ParkedEventValue {
+  event: StoredEventValue;
+  attempts: number;
+  error: string;
+}
+
 /** A change of the caller's password. */
 export interface PasswordRequest {
   currentPassword: string;
@@ -1520,6 +1629,13 @@ export interface PositionBody {
   latest?: boolean;
 }
 
+/** Events by position; `end` is true if no further one is stored. */
+export interface PositionedEventList {
+  events: StoredEventValue[];
+  nextAfter: number;
+  end: boolean;
+}
+
 /** The number of matching executions, and the first of them. */
 export interface PreviewAnswer {
   count: number;
@@ -1566,6 +1682,42 @@ export interface ProjectValue {
   companyId: string;
   organizationId: string;
   namespace: string;
+}
+
+/** Projections by name. */
+export interface ProjectionList {
+  projections: ProjectionValue[];
+}
+
+/** A projection of the selected events. */
+export interface ProjectionRequest {
+  filter?: EventFilterBody;
+}
+
+/** The state of a key; without a `state` the key is deleted. */
+export interface ProjectionStateBody {
+  key: string;
+  state?: unknown;
+}
+
+/** States by key, as of `checkpoint`. */
+export interface ProjectionStates {
+  states: Record<string, unknown>;
+  nextPageToken: string;
+  checkpoint: number;
+}
+
+/** A projection; the members of the shadow are those of a rebuild. */
+export interface ProjectionValue {
+  projection: string;
+  stream?: string;
+  category?: string;
+  types: string[];
+  generation: number;
+  checkpoint: number;
+  head: number;
+  shadowGeneration: number;
+  shadowCheckpoint: number;
 }
 
 /** A node as written in the newest version of a workflow. */
@@ -1730,6 +1882,12 @@ export interface ReasonValue {
   message: string;
 }
 
+/** A request for events, which are delivered again unless they are settled in time. */
+export interface ReceiveEventsRequest {
+  count?: number;
+  waitMs?: number;
+}
+
 /** A request for messages, which are delivered again unless they are settled in time. */
 export interface ReceiveMessagesRequest {
   count?: number;
@@ -1801,6 +1959,16 @@ export interface RegisteredWorkflow {
 /** A removal; `removed` is false if there was nothing to remove. */
 export interface RemovedValue {
   removed: boolean;
+}
+
+/** Parked events to deliver again; all without positions. */
+export interface ReplayParkedRequest {
+  positions?: number[];
+}
+
+/** A number of events that are delivered again. */
+export interface ReplayedEvents {
+  replayed: number;
 }
 
 /** A dry run. `status` is `running` if it waits for nodes without a mock (`waitingFor`). */
@@ -1977,11 +2145,21 @@ export interface ServiceValue {
   heartbeatAt: string;
 }
 
+/** Settlements of deliveries. */
+export interface SettleEventsRequest {
+  settlements: EventSettlementBody[];
+}
+
 /** Settlements of received messages by receipt, at most 500 in all. */
 export interface SettleMessagesRequest {
   acks?: string[];
   nacks?: NackBody[];
   extends?: string[];
+}
+
+/** The positions of the deliveries that were settled before, or delivered again since. */
+export interface SettledEvents {
+  stale: number[];
 }
 
 /** Outcomes in the order of acks, nacks and extends. */
@@ -2034,6 +2212,19 @@ export interface SignalValue {
 export interface Signaled {
   executionId: string;
   sequence: number;
+}
+
+/** A state of a stream at a version. */
+export interface SnapshotRequest {
+  version: number;
+  state: unknown;
+}
+
+/** A state of a stream at a version. */
+export interface SnapshotValue {
+  version: number;
+  state: unknown;
+  at: string;
 }
 
 /** A service, and the tasks that call it or run on its workers. */
@@ -2225,9 +2416,61 @@ export interface Stopped {
   status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
 }
 
+/** Events of a stream; `nextVersion` is 0 after the last. */
+export interface StoredEventList {
+  events: StoredEventValue[];
+  nextVersion: number;
+}
+
+/** An event of a stream; `position` is 0 in a virtual one. */
+export interface StoredEventValue {
+  stream: string;
+  version: number;
+  position: number;
+  id: string;
+  type: string;
+  data: unknown;
+  metadata: unknown;
+  at: string;
+}
+
 /** The reference of a stored value, usable in place of an input. */
 export interface StoredPayload {
   "$payload": PayloadReferenceValue;
+}
+
+/** The effect of a change; `stored` is false if something later was stored before. */
+export interface StoredValue {
+  stored: boolean;
+}
+
+/** Streams by name. */
+export interface StreamList {
+  streams: StreamValue[];
+  nextPageToken: string;
+}
+
+/** Bounds of a stream; 0 is unlimited. */
+export interface StreamRetentionRequest {
+  maxEvents?: number;
+  maxAgeMs?: number;
+}
+
+/** A stream of events. */
+export interface StreamValue {
+  stream: string;
+  version: number;
+  firstVersion: number;
+  snapshotVersion: number;
+  createdAt: string;
+  changedAt: string;
+  maxEvents: number;
+  maxAgeMs: number;
+}
+
+/** The shadow that replaces the states. */
+export interface SwapProjectionRequest {
+  generation: number;
 }
 
 /** A version of a reusable task. */
@@ -2721,6 +2964,16 @@ export interface Reads {
   "/api/v1/message-queues/{queue}/diagnosis": { query: {  }; body: unknown; answer: FindingList };
   "/api/v1/exchanges": { query: {  }; body: unknown; answer: ExchangeList };
   "/api/v1/bindings": { query: { exchange?: string; queue?: string }; body: unknown; answer: BindingList };
+  "/api/v1/streams": { query: { category?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: StreamList };
+  "/api/v1/streams/{stream}/events": { query: { version?: number; backwards?: boolean; count?: number }; body: unknown; answer: StoredEventList };
+  "/api/v1/streams/{stream}": { query: {  }; body: unknown; answer: StreamValue };
+  "/api/v1/stored-events": { query: { after?: number; stream?: string; category?: string; type?: string[]; count?: number }; body: unknown; answer: PositionedEventList };
+  "/api/v1/streams/{stream}:load": { query: { count?: number }; body: unknown; answer: LoadedStream };
+  "/api/v1/event-groups": { query: {  }; body: unknown; answer: EventGroupList };
+  "/api/v1/event-groups/{group}/parked": { query: { after?: number; count?: number }; body: unknown; answer: ParkedEventList };
+  "/api/v1/projections": { query: {  }; body: unknown; answer: ProjectionList };
+  "/api/v1/projections/{projection}": { query: {  }; body: unknown; answer: ProjectionValue };
+  "/api/v1/projections/{projection}/states": { query: { key?: string[]; generation?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: ProjectionStates };
   "/api/v1/services": { query: { name?: string; type?: string; status?: ("HEALTHY" | "DEGRADED" | "UNHEALTHY" | "OFFLINE")[]; capability?: string[]; pageSize?: number; pageToken?: string }; body: unknown; answer: ServiceList };
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
@@ -2847,6 +3100,20 @@ export interface Writes {
   "POST /api/v1/message-queues/{queue}:publish": { query: {  }; body: PublishMessagesRequest; answer: OutcomeList };
   "POST /api/v1/message-queues/{queue}:receive": { query: {  }; body: ReceiveMessagesRequest; answer: ReceivedMessages };
   "POST /api/v1/message-queues/{queue}:settle": { query: {  }; body: SettleMessagesRequest; answer: SettledList };
+  "POST /api/v1/streams/{stream}/events": { query: {  }; body: AppendEventsRequest; answer: AppendedValue };
+  "DELETE /api/v1/streams/{stream}": { query: { version?: number }; body: unknown; answer: DeletedEvents };
+  "PUT /api/v1/streams/{stream}/snapshot": { query: {  }; body: SnapshotRequest; answer: StoredValue };
+  "PUT /api/v1/streams/{stream}/retention": { query: {  }; body: StreamRetentionRequest; answer: StoredValue };
+  "PUT /api/v1/event-groups/{group}": { query: {  }; body: EventGroupRequest; answer: EventGroupValue };
+  "DELETE /api/v1/event-groups/{group}": { query: {  }; body: unknown; answer: StoredValue };
+  "POST /api/v1/event-groups/{group}:receive": { query: {  }; body: ReceiveEventsRequest; answer: EventDeliveryList };
+  "POST /api/v1/event-groups/{group}:settle": { query: {  }; body: SettleEventsRequest; answer: SettledEvents };
+  "POST /api/v1/event-groups/{group}:replay": { query: {  }; body: ReplayParkedRequest; answer: ReplayedEvents };
+  "PUT /api/v1/projections/{projection}": { query: {  }; body: ProjectionRequest; answer: ProjectionValue };
+  "DELETE /api/v1/projections/{projection}": { query: {  }; body: unknown; answer: StoredValue };
+  "POST /api/v1/projections/{projection}:commit": { query: {  }; body: CommitProjectionRequest; answer: StoredValue };
+  "POST /api/v1/projections/{projection}:rebuild": { query: {  }; body: unknown; answer: ProjectionValue };
+  "POST /api/v1/projections/{projection}:swap": { query: {  }; body: SwapProjectionRequest; answer: ProjectionValue };
   "PUT /api/v1/payloads": { query: {  }; body: unknown; answer: StoredPayload };
   "POST /api/v1/auth/register": { query: {  }; body: RegisterRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
   "POST /api/v1/auth/bootstrap": { query: {  }; body: BootstrapRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };

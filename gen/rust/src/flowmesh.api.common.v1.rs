@@ -135,6 +135,9 @@ pub enum IdKind {
     Session = 15,
     Queue = 20,
     Exchange = 21,
+    Stream = 22,
+    EventGroup = 23,
+    Projection = 24,
 }
 impl IdKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -161,6 +164,9 @@ impl IdKind {
             Self::Session => "ID_KIND_SESSION",
             Self::Queue => "ID_KIND_QUEUE",
             Self::Exchange => "ID_KIND_EXCHANGE",
+            Self::Stream => "ID_KIND_STREAM",
+            Self::EventGroup => "ID_KIND_EVENT_GROUP",
+            Self::Projection => "ID_KIND_PROJECTION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -184,6 +190,9 @@ impl IdKind {
             "ID_KIND_SESSION" => Some(Self::Session),
             "ID_KIND_QUEUE" => Some(Self::Queue),
             "ID_KIND_EXCHANGE" => Some(Self::Exchange),
+            "ID_KIND_STREAM" => Some(Self::Stream),
+            "ID_KIND_EVENT_GROUP" => Some(Self::EventGroup),
+            "ID_KIND_PROJECTION" => Some(Self::Projection),
             _ => None,
         }
     }

@@ -21,6 +21,11 @@ pub mod flowmesh {
                 include!("flowmesh.api.event.v1.rs");
             }
         }
+        pub mod eventstore {
+            pub mod v1 {
+                include!("flowmesh.api.eventstore.v1.rs");
+            }
+        }
         pub mod execution {
             pub mod v1 {
                 include!("flowmesh.api.execution.v1.rs");

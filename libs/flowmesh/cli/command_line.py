@@ -293,6 +293,28 @@ _EXCHANGE: tuple[Row, ...] = (
     ("delete", "messages.exchanges:delete", "Delete an exchange with its bindings."),
     ("publish", "messages.exchanges:publish", "Publish a message to an exchange."),
 )
+_STREAM: tuple[Row, ...] = (
+    ("list", "messages.streams:list_streams", "List streams of events with their versions."),
+    ("show", "messages.streams:show", "Show a stream, its snapshot and its bounds."),
+    ("read", "messages.streams:read", "Print the events of a stream."),
+    ("append", "messages.streams:append", "Append an event to a stream."),
+    ("tail", "messages.streams:tail", "Print events as they are appended."),
+    ("delete", "messages.streams:delete", "Delete the events of a stream for good."),
+    ("retention", "messages.streams:retention", "Set the bounds of a stream."),
+)
+_EVENT_GROUP: tuple[Row, ...] = (
+    ("list", "messages.projections:list_groups", "List groups of consumers of events."),
+    ("put", "messages.projections:put_group", "Create a group, or change its settings."),
+    ("delete", "messages.projections:delete_group", "Delete a group."),
+    ("parked", "messages.projections:parked", "List parked events with their errors."),
+    ("replay", "messages.projections:replay", "Deliver parked events again."),
+)
+_PROJECTION: tuple[Row, ...] = (
+    ("list", "messages.projections:list_projections", "List projections with checkpoints."),
+    ("show", "messages.projections:show", "Show a projection and its rebuild."),
+    ("states", "messages.projections:states", "Print states of a projection by key."),
+    ("delete", "messages.projections:delete", "Delete a projection with its states."),
+)
 _DIAGNOSE: tuple[Row, ...] = (
     ("messages", "messages.queues:diagnose", "Explain why messages are not processed."),
 )
@@ -327,6 +349,9 @@ FAMILIES: tuple[tuple[Group, str, str, tuple[Row, ...]], ...] = (
     (EXECUTIONS, "retention", "Show and set the retention of ended executions.", _RETENTION),
     (MESSAGES, "queue", "Manage queues of messages, and dead letters.", _QUEUE),
     (MESSAGES, "exchange", "Manage exchanges, which lead messages to queues.", _EXCHANGE),
+    (MESSAGES, "stream", "Manage streams of events.", _STREAM),
+    (MESSAGES, "event-group", "Manage groups of consumers of events.", _EVENT_GROUP),
+    (MESSAGES, "projection", "Show states that are computed from events.", _PROJECTION),
     (MESSAGES, "diagnose", "Explain why something does not proceed.", _DIAGNOSE),
     (ACCESS, "identity", "Manage users, roles and the first owner of an installation.", _IDENTITY),
     (ACCESS, "keys", "Manage API keys of programs and workers.", _KEYS),

@@ -30,6 +30,24 @@ from flowmesh.sdk.client.session import Session, SessionCall
 from flowmesh.sdk.client.sync import SyncClient, SyncHandle
 from flowmesh.sdk.durable import CallFailed, DurableContext, NonDeterministic, StepFailed, step_key
 from flowmesh.sdk.events import Event
+from flowmesh.sdk.eventsourcing.aggregates import Loaded, Repository, aggregate
+from flowmesh.sdk.eventsourcing.consumer import consume_events
+from flowmesh.sdk.eventsourcing.projector import (
+    Projection,
+    Projector,
+    SqlProjector,
+    projection,
+)
+from flowmesh.sdk.eventsourcing.values import (
+    Appended,
+    EventGroup,
+    NewEvent,
+    Park,
+    ProjectionInfo,
+    Snapshot,
+    StoredEvent,
+    StreamInfo,
+)
 from flowmesh.sdk.executions import Execution, Items, Node, NodeStatus, Status, StoredValue
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
 from flowmesh.sdk.messaging.broker import MessageBroker
@@ -53,6 +71,7 @@ from flowmesh.sdk.workflows.workflow_engine import (
 )
 
 __all__ = [
+    "Appended",
     "Applied",
     "Backfill",
     "BackfillItem",
@@ -67,6 +86,7 @@ __all__ = [
     "EngineTask",
     "EngineWorkflow",
     "Event",
+    "EventGroup",
     "Execution",
     "ExecutionFailed",
     "Failure",
@@ -76,22 +96,29 @@ __all__ = [
     "Instantiated",
     "Items",
     "Label",
+    "Loaded",
     "Login",
     "MapNode",
     "Message",
     "MessageBroker",
+    "NewEvent",
     "Node",
     "NodeStatus",
     "NonDeterministic",
     "Outgoing",
+    "Park",
     "Priority",
     "Problem",
+    "Projection",
+    "ProjectionInfo",
+    "Projector",
     "PublishOutcome",
     "Published",
     "QueueState",
     "Ref",
     "Registered",
     "Reject",
+    "Repository",
     "Retry",
     "Service",
     "ServiceEndpoint",
@@ -99,11 +126,15 @@ __all__ = [
     "ServiceType",
     "Session",
     "SessionCall",
+    "Snapshot",
+    "SqlProjector",
     "Status",
     "StepContext",
     "StepFailed",
     "Stored",
+    "StoredEvent",
     "StoredValue",
+    "StreamInfo",
     "Subscription",
     "SyncClient",
     "SyncHandle",
@@ -124,7 +155,10 @@ __all__ = [
     "WorkflowEngine",
     "WorkflowStatus",
     "WorkflowTask",
+    "aggregate",
+    "consume_events",
     "items_of",
+    "projection",
     "run_backfill",
     "step_key",
     "task",

@@ -20,6 +20,9 @@ from flowmesh.event.broker.store import MIGRATIONS as TOPOLOGY
 from flowmesh.event.broker.store import SCHEMA, TopologyStore
 from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.delivery.sender import Deliverer
+from flowmesh.event.eventstore.composition import serve_event_store
+from flowmesh.event.eventstore.store import MIGRATIONS as EVENT_STREAMS
+from flowmesh.event.eventstore.store import SCHEMA as EVENT_STORE
 from flowmesh.event.intake.buffer import IntakeBuffer, IntakeStoreLoop
 from flowmesh.event.intake.intake import GapFillLoop, Intake, IntakeLoop
 from flowmesh.event.intake.reports import ORCHESTRATOR, OrchestratorWatchLoop, ReportLoop
@@ -42,6 +45,7 @@ from flowmesh.runtime import Runtime
 SERVICE = "flowmesh.api.event.v1.EventService"
 TRIGGER_SERVICE = "flowmesh.api.event.v1.TriggerService"
 TOPOLOGY_CONNECTIONS = 4
+EVENT_STORE_CONNECTIONS = 6
 
 
 async def run(runtime: Runtime) -> None:
@@ -50,6 +54,9 @@ async def run(runtime: Runtime) -> None:
         pool = await stack.enter_async_context(runtime.database("event", MIGRATIONS))
         topology = await stack.enter_async_context(
             runtime.database(SCHEMA, TOPOLOGY, pool_max=TOPOLOGY_CONNECTIONS)
+        )
+        streams = await stack.enter_async_context(
+            runtime.database(EVENT_STORE, EVENT_STREAMS, pool_max=EVENT_STORE_CONNECTIONS)
         )
         relay, broker_relay = _relay(runtime, pool), _relay(runtime, topology)
         policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
@@ -63,7 +70,9 @@ async def run(runtime: Runtime) -> None:
             runtime, TriggerStore(pool, call=relay.call), metrics, broker
         )
         intake = await parts.intake(store, deliveries, triggers.lifecycle)
-        server = parts.server(store, intake)
+        watch = parts.watch()
+        server = parts.server(store, intake, watch)
+        await serve_event_store(runtime, streams, _relay(runtime, streams), watch)
         runtime.serve(server, event_service_pb2_grpc.add_EventServiceServicer_to_server, SERVICE)
         runtime.serve(
             triggers.server,
@@ -105,6 +114,7 @@ class _Parts:
         self._executions = runtime.stub(
             execution_service_pb2_grpc.ExecutionServiceStub, ORCHESTRATOR
         )
+        self._flows = Flows(executions=self._executions)
 
     def deliveries(self, store: EventStore, egress: Egress) -> DeliveryLoop:
         clock = self._runtime.clock
@@ -158,17 +168,21 @@ class _Parts:
         runtime.bus.on_reconnect(self._stream.ensure)
         return intake
 
-    def server(self, store: EventStore, intake: Intake) -> EventServer:
-        runtime, metrics = self._runtime, self._metrics
-        flows = Flows(executions=self._executions)
-        executions = ExecutionWatch(
+    def watch(self) -> ExecutionWatch:
+        return ExecutionWatch(
             fanout=self._fanout,
-            history=runtime.stub(history_service_pb2_grpc.HistoryServiceStub, ORCHESTRATOR),
+            history=self._runtime.stub(history_service_pb2_grpc.HistoryServiceStub, ORCHESTRATOR),
             executions=self._executions,
-            flows=flows,
-            metrics=metrics,
+            flows=self._flows,
+            metrics=self._metrics,
         )
+
+    def server(self, store: EventStore, intake: Intake, watch: ExecutionWatch) -> EventServer:
         namespaces = NamespaceWatch(
-            fanout=self._fanout, intake=intake, stream=self._stream, flows=flows, metrics=metrics
+            fanout=self._fanout,
+            intake=intake,
+            stream=self._stream,
+            flows=self._flows,
+            metrics=self._metrics,
         )
-        return EventServer(executions=executions, namespaces=namespaces, store=store)
+        return EventServer(executions=watch, namespaces=namespaces, store=store)

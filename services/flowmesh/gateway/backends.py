@@ -12,6 +12,9 @@ from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateService
 from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
+from flowmesh.api.eventstore.v1.event_group_service_pb2_grpc import EventGroupServiceStub
+from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceStub
+from flowmesh.api.eventstore.v1.projection_service_pb2_grpc import ProjectionServiceStub
 from flowmesh.api.execution.v1.bulk_service_pb2_grpc import BulkServiceStub
 from flowmesh.api.execution.v1.control_service_pb2_grpc import ControlServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceAsyncStub
     from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceAsyncStub
     from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceAsyncStub
+    from flowmesh.api.eventstore.v1.event_group_service_pb2_grpc import EventGroupServiceAsyncStub
+    from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceAsyncStub
+    from flowmesh.api.eventstore.v1.projection_service_pb2_grpc import ProjectionServiceAsyncStub
     from flowmesh.api.execution.v1.bulk_service_pb2_grpc import BulkServiceAsyncStub
     from flowmesh.api.execution.v1.control_service_pb2_grpc import ControlServiceAsyncStub
     from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
@@ -83,6 +89,9 @@ class Backends:
     triggers: TriggerServiceAsyncStub
     broker: BrokerServiceAsyncStub
     messages: MessageServiceAsyncStub
+    event_store: EventStoreServiceAsyncStub
+    event_groups: EventGroupServiceAsyncStub
+    projections: ProjectionServiceAsyncStub
     searches: SearchServiceAsyncStub
     bulks: BulkServiceAsyncStub
     retention: RetentionServiceAsyncStub
@@ -115,6 +124,9 @@ def backends_of(runtime: Runtime) -> Backends:
         triggers=runtime.stub(TriggerServiceStub, "event"),
         broker=runtime.stub(BrokerServiceStub, "event"),
         messages=runtime.stub(MessageServiceStub, "event"),
+        event_store=runtime.stub(EventStoreServiceStub, "event"),
+        event_groups=runtime.stub(EventGroupServiceStub, "event"),
+        projections=runtime.stub(ProjectionServiceStub, "event"),
         searches=runtime.stub(SearchServiceStub, "orchestrator"),
         bulks=runtime.stub(BulkServiceStub, "orchestrator"),
         retention=runtime.stub(RetentionServiceStub, "orchestrator"),

@@ -14,6 +14,11 @@ from flowmesh.api.definition.v1 import (
     version_service_pb2,
 )
 from flowmesh.api.event.v1 import event_service_pb2, trigger_service_pb2
+from flowmesh.api.eventstore.v1 import (
+    event_group_service_pb2,
+    event_store_service_pb2,
+    projection_service_pb2,
+)
 from flowmesh.api.execution.v1 import (
     bulk_service_pb2,
     control_service_pb2,
@@ -57,6 +62,9 @@ PUBLIC = (
     ("event", trigger_service_pb2, "TriggerService"),
     ("event", broker_service_pb2, "BrokerService"),
     ("event", message_service_pb2, "MessageService"),
+    ("event", event_store_service_pb2, "EventStoreService"),
+    ("event", event_group_service_pb2, "EventGroupService"),
+    ("event", projection_service_pb2, "ProjectionService"),
     ("worker", worker_service_pb2, "WorkerService"),
     ("registry", registry_service_pb2, "RegistryService"),
     ("identity", auth_service_pb2, "AuthService"),

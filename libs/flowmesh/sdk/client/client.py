@@ -19,6 +19,11 @@ from flowmesh.sdk.client.parts.archive import ArchiveCalls
 from flowmesh.sdk.client.parts.broker import BrokerCalls
 from flowmesh.sdk.client.parts.bulks import BulkCalls
 from flowmesh.sdk.client.parts.dispatch import DispatchCalls
+from flowmesh.sdk.client.parts.event_store import (
+    EventGroupCalls,
+    EventStoreCalls,
+    ProjectionCalls,
+)
 from flowmesh.sdk.client.parts.executions import ExecutionCalls
 from flowmesh.sdk.client.parts.insights import InsightCalls
 from flowmesh.sdk.client.parts.messages import MessageCalls
@@ -96,6 +101,9 @@ class Client:
         self.registry = RegistryCalls(connection)
         self.broker = BrokerCalls(connection)
         self.messages = MessageCalls(connection, self.broker)
+        self.event_store = EventStoreCalls(connection)
+        self.event_groups = EventGroupCalls(connection)
+        self.projections = ProjectionCalls(connection)
 
     @classmethod
     async def connect(

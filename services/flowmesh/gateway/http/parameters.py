@@ -146,6 +146,8 @@ PATH_KINDS = {
     "token": TOKEN,
     "digest": DIGEST,
     "version": STORED,
+    # Virtual ones have a slash: `execution/<id>`.
+    "stream": NODE,
 }
 
 

@@ -21,6 +21,7 @@ from flowmesh.gateway.routes.definitions import (
     topology,
     versions,
 )
+from flowmesh.gateway.routes.eventstore import groups, projections, streams
 from flowmesh.gateway.routes.executions import (
     bulks,
     control,
@@ -73,6 +74,9 @@ ROUTES: tuple[Route, ...] = (
     *queues.ROUTES,
     *exchanges.ROUTES,
     *messages.ROUTES,
+    *streams.ROUTES,
+    *groups.ROUTES,
+    *projections.ROUTES,
     *directory.ROUTES,
     *auth.ROUTES,
     *tenants.ROUTES,

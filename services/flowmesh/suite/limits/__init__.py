@@ -6,16 +6,18 @@ from this table, and tests go to each limit, one above it, and a hundred times a
 
 from flowmesh.suite.limits.calls import CALLS, PROCESSES
 from flowmesh.suite.limits.definitions import DEFINITIONS
+from flowmesh.suite.limits.event_store import EVENT_STORE
 from flowmesh.suite.limits.identity import IDENTITY
 from flowmesh.suite.limits.limit import Limit
 from flowmesh.suite.limits.messages import MESSAGES
 from flowmesh.suite.limits.runs import EXECUTIONS, RUNS
 
-LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES, *IDENTITY, *MESSAGES)
+LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES, *IDENTITY, *MESSAGES, *EVENT_STORE)
 
 __all__ = [
     "CALLS",
     "DEFINITIONS",
+    "EVENT_STORE",
     "EXECUTIONS",
     "IDENTITY",
     "LIMITS",

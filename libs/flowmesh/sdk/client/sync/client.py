@@ -15,6 +15,11 @@ from flowmesh.sdk.client.sync.archive import SyncArchiveCalls
 from flowmesh.sdk.client.sync.broker import SyncBrokerCalls
 from flowmesh.sdk.client.sync.bulks import SyncBulkCalls
 from flowmesh.sdk.client.sync.dispatch import SyncDispatchCalls
+from flowmesh.sdk.client.sync.event_store import (
+    SyncEventGroupCalls,
+    SyncEventStoreCalls,
+    SyncProjectionCalls,
+)
 from flowmesh.sdk.client.sync.executions import SyncExecutionCalls
 from flowmesh.sdk.client.sync.handle import SyncHandle
 from flowmesh.sdk.client.sync.insights import SyncInsightCalls
@@ -76,6 +81,9 @@ class SyncClient(SyncConnection):
         self.registry = SyncRegistryCalls(self._loop, self._wrapped.registry)
         self.broker = SyncBrokerCalls(self._loop, self._wrapped.broker)
         self.messages = SyncMessageCalls(self._loop, self._wrapped.messages)
+        self.event_store = SyncEventStoreCalls(self._loop, self._wrapped.event_store)
+        self.event_groups = SyncEventGroupCalls(self._loop, self._wrapped.event_groups)
+        self.projections = SyncProjectionCalls(self._loop, self._wrapped.projections)
 
     @property
     def address(self) -> str:

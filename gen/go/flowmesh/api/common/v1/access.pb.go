@@ -182,6 +182,9 @@ const (
 	IdKind_ID_KIND_SESSION      IdKind = 15
 	IdKind_ID_KIND_QUEUE        IdKind = 20
 	IdKind_ID_KIND_EXCHANGE     IdKind = 21
+	IdKind_ID_KIND_STREAM       IdKind = 22
+	IdKind_ID_KIND_EVENT_GROUP  IdKind = 23
+	IdKind_ID_KIND_PROJECTION   IdKind = 24
 )
 
 // Enum value maps for IdKind.
@@ -205,6 +208,9 @@ var (
 		15: "ID_KIND_SESSION",
 		20: "ID_KIND_QUEUE",
 		21: "ID_KIND_EXCHANGE",
+		22: "ID_KIND_STREAM",
+		23: "ID_KIND_EVENT_GROUP",
+		24: "ID_KIND_PROJECTION",
 	}
 	IdKind_value = map[string]int32{
 		"ID_KIND_UNSPECIFIED":  0,
@@ -225,6 +231,9 @@ var (
 		"ID_KIND_SESSION":      15,
 		"ID_KIND_QUEUE":        20,
 		"ID_KIND_EXCHANGE":     21,
+		"ID_KIND_STREAM":       22,
+		"ID_KIND_EVENT_GROUP":  23,
+		"ID_KIND_PROJECTION":   24,
 	}
 )
 
@@ -413,7 +422,7 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\vAccessScope\x12\x1c\n" +
 	"\x18ACCESS_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCESS_SCOPE_TENANT\x10\x01\x12\x18\n" +
-	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\x8b\x03\n" +
+	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\xd0\x03\n" +
 	"\x06IdKind\x12\x17\n" +
 	"\x13ID_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ID_KIND_WORKFLOW\x10\x01\x12\x15\n" +
@@ -433,7 +442,10 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\x12ID_KIND_INVITATION\x10\x0e\x12\x13\n" +
 	"\x0fID_KIND_SESSION\x10\x0f\x12\x11\n" +
 	"\rID_KIND_QUEUE\x10\x14\x12\x14\n" +
-	"\x10ID_KIND_EXCHANGE\x10\x15:X\n" +
+	"\x10ID_KIND_EXCHANGE\x10\x15\x12\x12\n" +
+	"\x0eID_KIND_STREAM\x10\x16\x12\x17\n" +
+	"\x13ID_KIND_EVENT_GROUP\x10\x17\x12\x16\n" +
+	"\x12ID_KIND_PROJECTION\x10\x18:X\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2\x1e.flowmesh.api.common.v1.AccessR\x06access:T\n" +
 	"\x05id_of\x12\x1d.google.protobuf.FieldOptions\x18\x8e\x8c\x03 \x01(\x0e2\x1e.flowmesh.api.common.v1.IdKindR\x04idOf:;\n" +
 	"\binternal\x12\x1d.google.protobuf.FieldOptions\x18\x8f\x8c\x03 \x01(\bR\binternalBi\n" +

@@ -123,6 +123,9 @@ class _IdKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdKind.ValueTy
     ID_KIND_SESSION: _IdKind.ValueType  # 15
     ID_KIND_QUEUE: _IdKind.ValueType  # 20
     ID_KIND_EXCHANGE: _IdKind.ValueType  # 21
+    ID_KIND_STREAM: _IdKind.ValueType  # 22
+    ID_KIND_EVENT_GROUP: _IdKind.ValueType  # 23
+    ID_KIND_PROJECTION: _IdKind.ValueType  # 24
 
 class IdKind(_IdKind, metaclass=_IdKindEnumTypeWrapper): ...
 
@@ -146,6 +149,9 @@ ID_KIND_INVITATION: IdKind.ValueType  # 14
 ID_KIND_SESSION: IdKind.ValueType  # 15
 ID_KIND_QUEUE: IdKind.ValueType  # 20
 ID_KIND_EXCHANGE: IdKind.ValueType  # 21
+ID_KIND_STREAM: IdKind.ValueType  # 22
+ID_KIND_EVENT_GROUP: IdKind.ValueType  # 23
+ID_KIND_PROJECTION: IdKind.ValueType  # 24
 Global___IdKind: _TypeAlias = IdKind  # noqa: Y015
 
 @_typing.final

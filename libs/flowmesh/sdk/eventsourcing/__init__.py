@@ -1,0 +1,1 @@
+"""Event sourcing: aggregates, projections and groups of consumers over the event store."""

@@ -1,0 +1,1 @@
+"""The event store: streams of events of users, groups of consumers, projections."""

@@ -1,0 +1,1 @@
+"""Routes of the event store: streams, groups of consumers, projections."""
