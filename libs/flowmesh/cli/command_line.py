@@ -17,8 +17,9 @@ from flowmesh.cli.tokens import in_order
 DEFINITIONS = Group("Definitions", sort_key=1)
 EXECUTIONS = Group("Executions", sort_key=2)
 MESSAGES = Group("Messages", sort_key=3)
-ACCESS = Group("Access", sort_key=4)
-SUITE = Group("Suite", sort_key=5)
+APPS = Group("Applications", sort_key=4)
+ACCESS = Group("Access", sort_key=5)
+SUITE = Group("Suite", sort_key=6)
 
 EPILOGUE = """\
 Client commands accept, before or after the command: -o json|yaml|wide, --json,
@@ -81,6 +82,14 @@ _DEFINITIONS: tuple[Row, ...] = (
     ("compat", "definitions.versions:compat", "Check the compatibility of two versions."),
     ("changes", "definitions.versions:changes", "List the changes of a workflow or task."),
     ("rollback", "definitions.versions:rollback", "Point a label to its previous version."),
+)
+_APP: tuple[Row, ...] = (
+    ("run", "apps.running:run", "Run applications of configuration files."),
+    ("validate", "apps.checking:validate", "Check applications; every finding with its place."),
+    ("inspect", "apps.checking:inspect", "Show modules, partners, routes and the order of starts."),
+    ("modules", "apps.checking:modules", "List the module types, or show one."),
+    ("schema", "apps.checking:schema", "Print the JSON Schema of applications."),
+    ("call", "apps.running:call", "Send a request to an application without a socket."),
 )
 _LIBRARY: tuple[Row, ...] = (
     ("list", "definitions.library:list_library", "List the bundled tasks and workflows."),
@@ -353,6 +362,7 @@ FAMILIES: tuple[tuple[Group, str, str, tuple[Row, ...]], ...] = (
     (MESSAGES, "event-group", "Manage groups of consumers of events.", _EVENT_GROUP),
     (MESSAGES, "projection", "Show states that are computed from events.", _PROJECTION),
     (MESSAGES, "diagnose", "Explain why something does not proceed.", _DIAGNOSE),
+    (APPS, "app", "Run and check applications of configuration files.", _APP),
     (ACCESS, "identity", "Manage users, roles and the first owner of an installation.", _IDENTITY),
     (ACCESS, "keys", "Manage API keys of programs and workers.", _KEYS),
     (ACCESS, "companies", "Manage companies, the highest level of the hierarchy.", _COMPANIES),

@@ -89,6 +89,8 @@ _RENAMED = {
 Fields = tuple[str | int, ...]
 Locate = Callable[[Fields], Reference]
 """Returns the reference of fields: `("steps", "a", "x")` for `.steps.a.x`."""
+Part = str | tuple[Expression]
+"""A literal, or the expression of an action."""
 
 
 def in_data(fields: Fields) -> Reference:
@@ -110,6 +112,11 @@ def rewrite_value(value: Json, locate: Locate, problems: list[Problem]) -> Json:
     Wrong templates are omitted from the result, so that they are reported once.
     """
     return _Rewriter(locate, problems).value(value, "", 0)
+
+
+def read_parts(text: str, locate: Locate, problems: list[Problem]) -> list[Part]:
+    """Return the literals and expressions of one text; append errors to `problems`."""
+    return _Rewriter(locate, problems).parts(text, "")
 
 
 class _Rewriter:
@@ -138,8 +145,15 @@ class _Rewriter:
         return value
 
     def _text(self, text: str, path: str) -> str:
-        """Rewrite the actions of a text; `{{-` and `-}}` trim the adjacent blanks."""
-        written: list[str] = []
+        """Rewrite the actions of a text."""
+        parts = self.parts(text, path)
+        return "".join(
+            part if isinstance(part, str) else f"{OPEN} {part[0]} {CLOSE}" for part in parts
+        )
+
+    def parts(self, text: str, path: str) -> list[Part]:
+        """Return literals and expressions; `{{-` and `-}}` trim the adjacent blanks."""
+        written: list[Part] = []
         position, trims = 0, False
         while (start := text.find(OPEN, position)) >= 0 and not self._full(path):
             literal = text[position:start]
@@ -148,12 +162,12 @@ class _Rewriter:
             if end is None or not text.startswith(CLOSE, end.end()):
                 message = f"the {OPEN} at offset {start} is not closed; {CLOSE} is missing"
                 self._problems.append(Problem(path, message, offset=start))
-                return ""
+                return []
             if end.end() - begin > EXPRESSION_CHARACTERS_MAX:
                 limit = EXPRESSION_CHARACTERS_MAX
                 message = f"the action at offset {start} is longer than {limit} characters"
                 self._problems.append(Problem(path, message, offset=start))
-                return ""
+                return []
             position = end.end() + len(CLOSE)
             if text.startswith("- ", begin):
                 _strip(written)
@@ -161,10 +175,10 @@ class _Rewriter:
             stop = end.end() - 1 if text.endswith(" -", begin, end.end()) else end.end()
             trims = stop < end.end()
             if not _COMMENT.match(text, begin, stop):
-                written.append(self._action(text, begin, stop, path))
+                written += self._action(text, begin, stop, path)
         rest = "" if start >= 0 else text[position:]
         written.append(rest.lstrip() if trims else rest)
-        return "".join(written)
+        return [part for part in written if part]
 
     def _full(self, path: str) -> bool:
         self._actions += 1
@@ -173,20 +187,19 @@ class _Rewriter:
             self._problems.append(Problem(path, message))
         return self._actions > EXPRESSIONS_MAX or len(self._problems) >= PROBLEMS_MAX
 
-    def _action(self, text: str, start: int, end: int, path: str) -> str:
+    def _action(self, text: str, start: int, end: int, path: str) -> list[Part]:
         try:
-            expression = _located(_Action(text, start, end).whole(), self._locate)
+            return [(_located(_Action(text, start, end).whole(), self._locate),)]
         except _Wrong as error:
             message = f"{text[start - 2 : end + 2]!r} at offset {error.offset}: {error.message}"
             self._problems.append(Problem(path, message, error.code, error.offset))
-            return ""
-        return f"{OPEN} {expression} {CLOSE}"
+            return []
 
 
-def _strip(written: list[str]) -> None:
-    """Trim the blanks at the end, across parts."""
-    while written:
-        written[-1] = written[-1].rstrip()
+def _strip(written: list[Part]) -> None:
+    """Trim the blanks at the end, across literals."""
+    while written and isinstance(last := written[-1], str):
+        written[-1] = last.rstrip()
         if written[-1]:
             return
         written.pop()

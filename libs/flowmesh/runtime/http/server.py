@@ -66,7 +66,7 @@ class HttpServer:
         self._about = about
         self._app: ASGI3 | None = None
         self._lifespan: Lifespan | None = None
-        self._server: _Server | None = None
+        self._server: EmbeddedServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     def mount(self, app: ASGI3) -> None:
@@ -98,7 +98,7 @@ class HttpServer:
             ws_max_size=WEBSOCKET_MESSAGE_BYTES_MAX,
             ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
-        self._server = _Server(config)
+        self._server = EmbeddedServer(config)
         self._task = asyncio.create_task(self._server.serve([listener]), name="http")
 
     async def stop(self) -> None:
@@ -254,7 +254,7 @@ async def _finish(run: Awaitable[None]) -> None:
     await run
 
 
-class _Server(uvicorn.Server):
+class EmbeddedServer(uvicorn.Server):
     """uvicorn without its own event loop and signal handlers."""
 
     def __init__(self, config: uvicorn.Config) -> None:

@@ -1,0 +1,21 @@
+"""The catalogue of module types: descriptors, the one source of all schemas of applications."""
+
+from flowmesh.apps.catalogue.descriptor import Descriptor, Field, Need
+from flowmesh.apps.catalogue.table import (
+    DESCRIPTORS,
+    STEPS,
+    foreign_hint,
+    key_form,
+    nearest_names,
+)
+
+__all__ = [
+    "DESCRIPTORS",
+    "STEPS",
+    "Descriptor",
+    "Field",
+    "Need",
+    "foreign_hint",
+    "key_form",
+    "nearest_names",
+]

@@ -1,0 +1,1 @@
+"""Databases of applications: SQLite in the event loop, PostgreSQL through a pool."""

@@ -1,0 +1,231 @@
+"""PostgreSQL through a pool of asyncpg."""
+
+import contextlib
+import datetime
+import decimal
+import ipaddress
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+
+from flowmesh.apps.data.database import (
+    ROWS_MAX,
+    Changed,
+    Row,
+    rows_limit,
+    statement_failed,
+    unavailable,
+    unique_violated,
+)
+from flowmesh.apps.data.statements import Dialect, Statement
+from flowmesh.errors import FlowmeshError, Invalid
+
+Json = Any
+
+STATEMENTS_CACHED = 256
+_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, TimeoutError)
+
+
+class PostgresSession:
+    """Statements on one connection."""
+
+    def __init__(self, name: str, connection: Any) -> None:
+        self._name = name
+        self._connection = connection
+
+    async def query(
+        self, statement: Statement, values: Sequence[Json], rows_max: int = ROWS_MAX
+    ) -> list[Row]:
+        try:
+            prepared = await self._connection.prepare(statement.text)
+            given = _fitted(prepared, values)
+            records = await prepared.fetch(*given)
+        except Exception as error:  # noqa: BLE001 - each is translated
+            raise _failed(self._name, error) from None
+        if len(records) > rows_max:
+            raise rows_limit(rows_max)
+        return [_row(each) for each in records]
+
+    async def execute(self, statement: Statement, values: Sequence[Json]) -> Changed:
+        try:
+            prepared = await self._connection.prepare(statement.text)
+            records = await prepared.fetch(*_fitted(prepared, values))
+            status = prepared.get_statusmsg()
+        except Exception as error:  # noqa: BLE001 - each is translated
+            raise _failed(self._name, error) from None
+        count = status.rpartition(" ")[2]
+        rows = [_row(each) for each in records]
+        last = rows[-1].get("id") if rows else None
+        last_id = last if isinstance(last, int) else None
+        return Changed(int(count) if count.isdigit() else 0, last_id, rows)
+
+    async def script(self, statements: Sequence[str]) -> None:
+        try:
+            for text in statements:
+                await self._connection.execute(text)
+        except Exception as error:  # noqa: BLE001 - each is translated
+            raise _failed(self._name, error) from None
+
+
+class PostgresDatabase:
+    """A PostgreSQL database."""
+
+    dialect: Dialect = "postgres"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        dsn: str,
+        connections_max: int,
+        connections_idle: int,
+        statement_timeout_s: float,
+    ) -> None:
+        self._name = name
+        self._dsn = dsn
+        self._connections_max = connections_max
+        self._connections_idle = min(connections_idle, connections_max)
+        self._timeout_s = statement_timeout_s
+        self._pool: Any = None
+
+    async def start(self) -> None:
+        """Connect. Raises Unavailable."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=min(1, self._connections_idle),
+                max_size=self._connections_max,
+                command_timeout=self._timeout_s,
+                statement_cache_size=STATEMENTS_CACHED,
+            )
+        except (*_AWAY, asyncpg.PostgresError, ValueError) as error:
+            text = f"no connection to PostgreSQL: {type(error).__name__}"
+            raise unavailable(self._name, text) from None
+
+    async def stop(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def health(self) -> str:
+        try:
+            async with self._pool.acquire(timeout=2) as connection:
+                await connection.execute("SELECT 1")
+        except (*_AWAY, asyncpg.PostgresError) as error:
+            return f"{self._name}: {type(error).__name__}"
+        return ""
+
+    async def query(
+        self, statement: Statement, values: Sequence[Json], rows_max: int = ROWS_MAX
+    ) -> list[Row]:
+        async with self._session() as session:
+            return await session.query(statement, values, rows_max)
+
+    async def execute(self, statement: Statement, values: Sequence[Json]) -> Changed:
+        async with self._session() as session:
+            return await session.execute(statement, values)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresSession]:
+        async with self._connection() as connection, connection.transaction():
+            yield PostgresSession(self._name, connection)
+
+    async def script(self, statements: Sequence[str]) -> None:
+        async with self.transaction() as session:
+            await session.script(statements)
+
+    @contextlib.asynccontextmanager
+    async def _session(self) -> AsyncIterator[PostgresSession]:
+        async with self._connection() as connection:
+            yield PostgresSession(self._name, connection)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        if self._pool is None:
+            raise unavailable(self._name, "the database is closed")
+        try:
+            connection = await self._pool.acquire(timeout=self._timeout_s)
+        except _AWAY as error:
+            text = f"no connection to PostgreSQL: {type(error).__name__}"
+            raise unavailable(self._name, text) from None
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+
+def _fitted(prepared: Any, values: Sequence[Json]) -> list[Json]:
+    """Return the values in the types of the parameters, as a text protocol would take them."""
+    types = [each.name for each in prepared.get_parameters()]
+    return [_fit(value, kind) for value, kind in zip(values, types, strict=False)]
+
+
+def _fit(value: Json, kind: str) -> Json:
+    if value is None:
+        return None
+    if kind in ("json", "jsonb") and not isinstance(value, str):
+        return orjson.dumps(value).decode()
+    if kind in ("text", "varchar", "bpchar", "name", "unknown"):
+        if isinstance(value, str):
+            if "\0" in value:
+                raise Invalid("STRING_HAS_NUL", "PostgreSQL stores no NUL characters in texts")
+            return value
+        return orjson.dumps(value).decode()
+    if isinstance(value, str):
+        return _parsed(value, kind)
+    if kind in ("float4", "float8") and isinstance(value, int):
+        return float(value)
+    if kind == "numeric" and isinstance(value, int | float):
+        return decimal.Decimal(str(value))
+    return value
+
+
+def _parsed(text: str, kind: str) -> Json:
+    if kind in ("int2", "int4", "int8"):
+        return int(text)
+    if kind in ("float4", "float8"):
+        return float(text)
+    if kind == "numeric":
+        return decimal.Decimal(text)
+    if kind == "bool":
+        return text.lower() in ("true", "t", "1", "yes")
+    if kind in ("timestamptz", "timestamp"):
+        moment = datetime.datetime.fromisoformat(text)
+        return moment if kind == "timestamptz" else moment.replace(tzinfo=None)
+    if kind == "date":
+        return datetime.date.fromisoformat(text)
+    return uuid.UUID(text) if kind == "uuid" else text
+
+
+def _row(record: Any) -> Row:
+    return {name: _plain(value) for name, value in record.items()}
+
+
+def _plain(value: Json) -> Json:
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, uuid.UUID | ipaddress.IPv4Address | ipaddress.IPv6Address):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value
+
+
+def _failed(name: str, error: Exception) -> FlowmeshError:
+    if isinstance(error, FlowmeshError):
+        return error
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return unique_violated(name)
+    if isinstance(error, asyncpg.QueryCanceledError | TimeoutError):
+        return unavailable(name, "the statement took too long")
+    if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.InterfaceError | OSError):
+        return unavailable(name, f"no connection to PostgreSQL: {type(error).__name__}")
+    text = str(error).partition("\n")[0]
+    return statement_failed(
+        name,
+        text if isinstance(error, asyncpg.PostgresError) else "a value does not fit its parameter",
+    )

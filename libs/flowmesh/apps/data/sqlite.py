@@ -1,0 +1,284 @@
+"""SQLite in the event loop: short reads at once, long reads in a thread, grouped writes.
+
+A read runs in the loop within a time budget. One that exceeds it is interrupted and runs again in
+the reader thread, where its statement then always runs. Writes wait in one queue; the writer
+thread commits all that wait in one transaction, each in a savepoint of its own.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flowmesh.apps.data.database import (
+    ROWS_MAX,
+    Changed,
+    Row,
+    rows_limit,
+    statement_failed,
+    unavailable,
+    unique_violated,
+)
+from flowmesh.apps.data.sqlite_writer import SqliteWriter
+from flowmesh.apps.data.statements import Dialect, Statement
+from flowmesh.errors import FlowmeshError
+
+Json = Any
+T = TypeVar("T")
+
+READ_BUDGET_S = 0.0005
+# Virtual machine instructions between two looks at the clock, about 5 µs.
+INSTRUCTIONS_PER_LOOK = 500
+SLOW_STATEMENTS_MAX = 1_000
+BUSY_TIMEOUT_S = 5.0
+STATEMENTS_CACHED = 256
+MEMORY = ":memory:"
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_CACHED,
+    )
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    return connection
+
+
+class SqliteDatabase:
+    """One database file. `:memory:` is a temporary file, removed at the stop."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        path: str,
+        folder: Path,
+        budget_s: float = READ_BUDGET_S,
+        statement_timeout_s: float = 30.0,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._name = name
+        self._given = path
+        self._folder = folder
+        self._budget_s = budget_s
+        self._timeout_s = statement_timeout_s
+        self._clock = clock
+        self._deadline = 0.0
+        self._reads: sqlite3.Connection | None = None
+        self._slow: dict[str, None] = {}
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-reader")
+        self._writer: SqliteWriter | None = None
+        self._exclusive: asyncio.Lock | None = None
+        self._path = Path()
+
+    async def start(self) -> None:
+        """Open the file and its connections. Raises Unavailable."""
+        self._path = self._resolve()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._reads = connect(self._path)
+            writer = connect(self._path)
+        except (sqlite3.Error, OSError) as error:
+            raise unavailable(self._name, f"{self._path} cannot be opened: {error}") from None
+        self._reads.set_progress_handler(self._look, INSTRUCTIONS_PER_LOOK)
+        self._exclusive = asyncio.Lock()
+        self._writer = SqliteWriter(name=self._name, connection=writer)
+        self._writer.start(asyncio.get_running_loop())
+
+    async def stop(self) -> None:
+        """Finish waiting writes and close."""
+        if self._writer is not None:
+            await self._writer.stop()
+        self._reader.shutdown(wait=True)
+        if self._reads is not None:
+            self._reads.close()
+            self._reads = None
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    async def health(self) -> str:
+        if self._reads is None:
+            return f"{self._name} is closed"
+        try:
+            self._deadline = self._clock() + 1.0
+            self._reads.execute("SELECT 1").fetchone()
+        except sqlite3.Error as error:
+            return f"{self._name}: {error}"
+        return ""
+
+    def query(
+        self, statement: Statement, values: Sequence[Json], rows_max: int = ROWS_MAX
+    ) -> list[Row] | Awaitable[list[Row]]:
+        """Return the rows, at once if the read ends within its budget."""
+        text = statement.text
+        if text in self._slow or self._reads is None:
+            return self._query_later(text, values, rows_max)
+        self._deadline = self._clock() + self._budget_s
+        try:
+            return _fetched(self._reads.execute(text, values), rows_max)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise self._failed(error) from None
+            if len(self._slow) < SLOW_STATEMENTS_MAX:
+                self._slow[text] = None
+            return self._query_later(text, values, rows_max)
+        except (sqlite3.Error, OverflowError) as error:
+            raise self._failed(error) from None
+
+    async def execute(self, statement: Statement, values: Sequence[Json]) -> Changed:
+        if self._writer is None:
+            raise unavailable(self._name, "the database is closed")
+        try:
+            return await self._writer.submit(statement.text, values, statement.returns)
+        except (sqlite3.Error, OverflowError) as error:
+            raise self._failed(error) from None
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator["SqliteTransaction"]:
+        """Open a transaction on a connection of its own; the file takes one at a time."""
+        assert self._exclusive is not None
+        async with self._exclusive:
+            session = SqliteTransaction(self._name, self._path, self._failed)
+            await session.begin()
+            try:
+                yield session
+            except BaseException:
+                await session.end("ROLLBACK")
+                raise
+            await session.end("COMMIT")
+
+    async def script(self, statements: Sequence[str]) -> None:
+        async with self.transaction() as session:
+            for text in statements:
+                await session.execute(Statement(text, 0, False, False), ())
+
+    def _resolve(self) -> Path:
+        if self._given in ("", MEMORY) or "mode=memory" in self._given:
+            self._temporary = tempfile.TemporaryDirectory(prefix="flowmesh-app-")
+            return Path(self._temporary.name) / "memory.db"
+        plain = self._given.removeprefix("file:").partition("?")[0]
+        return self._folder / plain
+
+    def _look(self) -> int:
+        """Interrupt a read in the loop that is out of its budget."""
+        return 1 if self._clock() > self._deadline else 0
+
+    async def _query_later(self, text: str, values: Sequence[Json], rows_max: int) -> list[Row]:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._reader, self._query_in_thread, text, values, rows_max
+            )
+        except (sqlite3.Error, OverflowError) as error:
+            raise self._failed(error) from None
+
+    def _query_in_thread(self, text: str, values: Sequence[Json], rows_max: int) -> list[Row]:
+        connection = connect(self._path)
+        deadline = self._clock() + self._timeout_s
+        connection.set_progress_handler(lambda: int(self._clock() > deadline), 10_000)
+        try:
+            return _fetched(connection.execute(text, values), rows_max)
+        finally:
+            connection.close()
+
+    def _failed(self, error: Exception) -> FlowmeshError:
+        code = getattr(error, "sqlite_errorcode", 0)
+        unique = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+        if code in unique:
+            return unique_violated(self._name)
+        if code == sqlite3.SQLITE_INTERRUPT:
+            text = f"the statement was stopped after {self._timeout_s:g} s"
+            return unavailable(self._name, text)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
+            return unavailable(self._name, str(error))
+        return statement_failed(self._name, str(error))
+
+
+class SqliteTransaction:
+    """One transaction, whose statements run in a thread of its own."""
+
+    def __init__(self, name: str, path: Path, failed: Callable[[Exception], FlowmeshError]) -> None:
+        self._path = path
+        self._failed = failed
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-transaction")
+        self._connection: sqlite3.Connection | None = None
+
+    async def begin(self) -> None:
+        await self._run(self._open)
+
+    async def end(self, word: str) -> None:
+        """Commit or roll back, and close."""
+        try:
+            await self._run(lambda: self._finish(word))
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def query(
+        self, statement: Statement, values: Sequence[Json], rows_max: int = ROWS_MAX
+    ) -> list[Row]:
+        def read() -> list[Row]:
+            return _fetched(self._execute(statement.text, values), rows_max)
+
+        return await self._run(read)
+
+    async def execute(self, statement: Statement, values: Sequence[Json]) -> Changed:
+        def change() -> Changed:
+            cursor = self._execute(statement.text, values)
+            rows = _fetched(cursor, ROWS_MAX) if statement.returns else []
+            return Changed(max(cursor.rowcount, 0), cursor.lastrowid, rows)
+
+        return await self._run(change)
+
+    def _open(self) -> None:
+        self._connection = connect(self._path)
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _finish(self, word: str) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.execute(word)
+            finally:
+                self._connection.close()
+
+    def _execute(self, text: str, values: Sequence[Json]) -> sqlite3.Cursor:
+        assert self._connection is not None
+        return self._connection.execute(text, values)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except (sqlite3.Error, OverflowError) as error:
+            raise self._failed(error) from None
+
+
+def _fetched(cursor: sqlite3.Cursor, rows_max: int) -> list[Row]:
+    if cursor.description is None:
+        return []
+    names = [each[0] for each in cursor.description]
+    rows = cursor.fetchmany(rows_max + 1)
+    cursor.close()
+    if len(rows) > rows_max:
+        raise rows_limit(rows_max)
+    return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+
+
+def _plain(value: Json) -> Json:
+    return value if value.__class__ is not bytes else value.decode("utf-8", "replace")

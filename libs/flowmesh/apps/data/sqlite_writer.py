@@ -1,0 +1,121 @@
+"""The writer of a SQLite file: a thread that commits all waiting statements at once."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from flowmesh.apps.data.database import ROWS_MAX, Changed, rows_limit
+
+Json = Any
+
+GROUP_MAX = 256
+WAITING_MAX = 10_000
+Write = tuple[str, Sequence[Json], bool, "asyncio.Future[Changed]"]
+
+
+class SqliteWriter:
+    """Commits writes in groups; every answer follows the commit of its group."""
+
+    def __init__(self, *, name: str, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"{name}-writer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = asyncio.Event()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Write what waits, and close."""
+        if self._loop is not None and self._thread.is_alive():
+            self._queue.put(None)
+            await self._stopped.wait()
+            self._thread.join()
+
+    async def submit(self, text: str, values: Sequence[Json], returns: bool) -> Changed:
+        """Run a statement; return after its commit. Raises sqlite3.Error."""
+        assert self._loop is not None
+        if self._queue.qsize() > WAITING_MAX:
+            raise sqlite3.OperationalError(f"more than {WAITING_MAX} writes wait")
+        future: asyncio.Future[Changed] = self._loop.create_future()
+        self._queue.put((text, values, returns, future))
+        # A caller that leaves does not undo its write: the group commits as a whole.
+        return await asyncio.shield(future)
+
+    def _run(self) -> None:
+        assert self._loop is not None
+        going = True
+        while going:
+            group: list[Write] = []
+            first = self._queue.get()
+            while first is not None:
+                group.append(first)
+                if len(group) == GROUP_MAX or self._queue.empty():
+                    break
+                first = self._queue.get()
+            going = first is not None
+            if group:
+                results = self._commit(group)
+                self._loop.call_soon_threadsafe(_settle, group, results)
+        self._connection.close()
+        self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def _commit(self, group: list[Write]) -> list[Changed | Exception]:
+        """Run a group in one transaction; a failed statement undoes only itself."""
+        results: list[Changed | Exception] = []
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for text, values, returns, _ in group:
+                results.append(self._one(text, values, returns, alone=len(group) == 1))
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return [error] * len(group)
+        return results
+
+    def _one(
+        self, text: str, values: Sequence[Json], returns: bool, *, alone: bool
+    ) -> Changed | Exception:
+        connection = self._connection
+        if not alone:
+            connection.execute("SAVEPOINT one")
+        try:
+            cursor = connection.execute(text, values)
+            rows = []
+            if returns and cursor.description is not None:
+                names = [each[0] for each in cursor.description]
+                rows = [
+                    dict(zip(names, row, strict=True)) for row in cursor.fetchmany(ROWS_MAX + 1)
+                ]
+                if len(rows) > ROWS_MAX:
+                    raise rows_limit(ROWS_MAX)
+            changed = Changed(max(cursor.rowcount, 0), cursor.lastrowid, rows)
+            cursor.close()
+        except Exception as error:  # noqa: BLE001 - it is the result of this write
+            if not alone:
+                connection.execute("ROLLBACK TO one")
+                connection.execute("RELEASE one")
+            elif connection.in_transaction:
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN")
+            return error
+        if not alone:
+            connection.execute("RELEASE one")
+        return changed
+
+
+def _settle(group: list[Write], results: list[Changed | Exception]) -> None:
+    for (_, _, _, future), result in zip(group, results, strict=True):
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

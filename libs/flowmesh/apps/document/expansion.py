@@ -1,0 +1,100 @@
+"""Expansion of `${NAME}` in strings, before types are read.
+
+Forms: `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, `${env:NAME}`, `${file:path}`, and `$${`
+for the literal text. Other forms, such as `${data.id}` of integrations, stay as they are.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.limits import INCLUDED_FILE_BYTES_MAX
+
+Json = Any
+
+_FORM = re.compile(
+    r"\$\$\{|\$\{(?:"
+    r"(?P<source>env|file|vault|aws-sm):(?P<reference>[^{}]+)"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<operator>:-|:\?)(?P<rest>[^{}]*))?)\}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The values that an application is expanded with."""
+
+    environment: Mapping[str, str]
+    folder: Path
+    # Missing values are errors when the application runs, warnings when it is checked.
+    required: bool = False
+
+
+def expand(value: Json, at: At, around: Surroundings, findings: Findings) -> Json:
+    """Return the value with every string in it expanded; all missing names are reported."""
+    if isinstance(value, str):
+        return _text(value, at, around, findings) if "$" in value else value
+    if isinstance(value, list):
+        return [expand(item, at / i, around, findings) for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {key: expand(item, at / key, around, findings) for key, item in value.items()}
+    return value
+
+
+def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
+    def replaced(found: re.Match[str]) -> str:
+        if found.group() == "$${":
+            return "${"
+        if found["source"]:
+            return _sourced(found["source"], found["reference"], found.group())
+        value = around.environment.get(found["name"], "")
+        operator, rest = found["operator"], found["rest"] or ""
+        if operator == ":-":
+            return value or rest
+        if value or (not operator and found["name"] in around.environment):
+            return value
+        return _missing(found["name"], rest)
+
+    def _missing(name: str, message: str) -> str:
+        text = f"the environment has no {name}" + (f": {message}" if message else "")
+        text += f"; set it, or write ${{{name}:-default}}"
+        (findings.error if around.required else findings.warn)("ENV_MISSING", text, at)
+        return ""
+
+    def _sourced(source: str, reference: str, whole: str) -> str:
+        if source == "env":
+            value = around.environment.get(reference)
+            return value if value is not None else _missing(reference, "")
+        if source == "file":
+            return _file(reference)
+        message = f"{whole} needs a module secrets.*, which this version does not run yet"
+        findings.error("SECRET_UNRESOLVED", message, at)
+        return ""
+
+    def _file(name: str) -> str:
+        path = around.folder / name
+        try:
+            if path.stat().st_size > INCLUDED_FILE_BYTES_MAX:
+                limit = INCLUDED_FILE_BYTES_MAX
+                findings.error("ENV_MISSING", f"{name} is larger than {limit} bytes", at)
+                return ""
+            return path.read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, UnicodeDecodeError):
+            findings.error("ENV_MISSING", f"the file {name} cannot be read as text", at)
+            return ""
+
+    return _FORM.sub(replaced, text)
+
+
+def environment_of(files: list[Path], base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment with the `NAME=value` lines of files; the environment wins."""
+    values: dict[str, str] = {}
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, equals, value = line.strip().removeprefix("export ").partition("=")
+            if equals and name and not name.startswith("#"):
+                values[name.strip()] = value.strip().strip("'\"")
+    return {**values, **(os.environ if base is None else base)}

@@ -1,0 +1,134 @@
+"""Loading of applications: files, imports, expansion, and the parts in one form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowmesh.apps.document.expansion import Surroundings, expand
+from flowmesh.apps.document.findings import At, Findings, SourceFile, refuse
+from flowmesh.apps.document.limits import FILES_MAX, SOURCE_BYTES_MAX
+from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.document.overlay import Overlay
+from flowmesh.apps.document.parts import PartsReader
+from flowmesh.definitions.problems import Problem
+from flowmesh.definitions.reading.documents import Source, parse
+from flowmesh.definitions.reading.yaml_text import Unreadable
+from flowmesh.errors import Invalid, TooLarge
+from flowmesh.expressions.references import kind_of
+
+Json = Any
+
+# Templates of other programs, whose names are not those of the environment.
+_UNEXPANDED = frozenset({"platform", "ui"})
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """The circumstances of a load."""
+
+    environment: Mapping[str, str]
+    overlay: Overlay = field(default_factory=Overlay)
+    # Missing values of the environment are errors.
+    required: bool = False
+
+
+def load(path: Path, how: Loading) -> AppDocument:
+    """Read one application. Raises Invalid if the text cannot be read at all.
+
+    Everything else that is wrong is a finding of the returned document.
+    """
+    findings = Findings()
+    files: list[SourceFile] = []
+    raws = _files(path, files, findings)
+    parts = PartsReader(findings)
+    for number, raw in enumerate(raws):
+        at = At(number)
+        if not isinstance(raw, dict):
+            message = f"an application is an object with modules, not {kind_of(raw)}"
+            findings.error("APP_INVALID", message, at)
+            continue
+        around = Surroundings(how.environment, files[number].folder, how.required)
+        raw = how.overlay.applied(raw) if number == 0 else raw
+        expanded = {
+            key: value if key in _UNEXPANDED else expand(value, at / key, around, findings)
+            for key, value in raw.items()
+        }
+        parts.read(expanded, at)
+    return parts.document(tuple(files), path.stem)
+
+
+def apps_in(path: Path) -> list[Path]:
+    """Return the files of the applications that a path names: a file, a folder, a list file."""
+    if path.is_dir():
+        found = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES)
+        if not found:
+            text = f"{path} holds no application; files end in {', '.join(SUFFIXES)}"
+            raise Invalid("APP_INVALID", text)
+        return found
+    raw = _parsed(path).documents[0]
+    listed = raw.get("applications") if isinstance(raw, dict) else None
+    if not isinstance(listed, list):
+        return [path]
+    return [path.parent / _listed(each, path) for each in listed]
+
+
+def _listed(item: Json, path: Path) -> str:
+    name = item.get("config", item.get("file")) if isinstance(item, dict) else item
+    if not isinstance(name, str):
+        raise Invalid("APP_INVALID", f"{path}: applications is a list of files")
+    return name
+
+
+def _files(path: Path, files: list[SourceFile], findings: Findings) -> list[Json]:
+    """Read a file and those that it imports; the first is the application itself."""
+    raws: list[Json] = []
+    waiting: list[tuple[Path, At | None]] = [(path, None)]
+    while waiting:
+        here, named_at = waiting.pop(0)
+        resolved = here.resolve()
+        if any(each.path.resolve() == resolved for each in files):
+            continue
+        if len(files) >= FILES_MAX:
+            raise TooLarge("APP_TOO_LARGE", f"an application has at most {FILES_MAX} files")
+        if named_at is not None and not here.is_file():
+            findings.error("APP_INVALID", f"there is no file {here}", named_at)
+            continue
+        source = _parsed(here)
+        files.append(SourceFile(here, source))
+        raw = source.documents[0]
+        raws.append(raw)
+        number = len(files) - 1
+        if len(source.documents) > 1:
+            message = "an application file holds one document; this one has several"
+            findings.error("APP_INVALID", message, At(number))
+        imports = raw.get("imports") if isinstance(raw, dict) else None
+        for index, each in enumerate(imports if isinstance(imports, list) else ()):
+            name = each.get("path") if isinstance(each, dict) else each
+            at = At(number, ("imports", index))
+            if isinstance(name, str):
+                waiting.append((here.parent / name, at))
+            else:
+                findings.error("APP_INVALID", "an import is the path of a file", at)
+    return raws
+
+
+def _parsed(path: Path) -> Source:
+    try:
+        if path.stat().st_size > SOURCE_BYTES_MAX:
+            limit = SOURCE_BYTES_MAX // 1024**2
+            raise TooLarge("APP_TOO_LARGE", f"{path}: an application has at most {limit} MiB")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise Invalid("APP_INVALID", f"{path} cannot be read: {error.strerror}") from None
+    kind = "application/json" if path.suffix == ".json" else "application/yaml"
+    try:
+        return parse(raw, kind)
+    except Unreadable as error:
+        refuse([error.problem], [SourceFile(path, Source("", ()))])
+        raise
+
+
+def errors_of(problems: Sequence[Problem]) -> list[Problem]:
+    return [each for each in problems if not each.warning]

@@ -1,0 +1,122 @@
+"""The parts of an application after reading: one form for every dialect."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowmesh.apps.document.findings import At, Findings, SourceFile
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSpec:
+    """A module; `config` has canonical keys, converted values and defaults."""
+
+    name: str
+    type: str
+    config: Mapping[str, Json]
+    depends_on: tuple[str, ...]
+    branches: Mapping[str, str]
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """A step of a pipeline."""
+
+    name: str
+    type: str
+    config: Mapping[str, Json]
+    at: At
+    condition: str = ""
+    skip: str = ""
+    on_error: str = ""
+    timeout_s: float = 0.0
+    retry: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """A pipeline: named, or inside a route."""
+
+    name: str
+    steps: tuple[StepSpec, ...]
+    at: At
+    trigger: Mapping[str, Json] = field(default_factory=dict)
+    on_error: str = "stop"
+    timeout_s: float = 0.0
+    compensation: tuple[StepSpec, ...] = ()
+    durable: bool = False
+    transaction: bool = False
+    output: Json = None
+    strict: bool = False
+    detach: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """A route; exactly one of handler, pipeline, answer and start is set."""
+
+    method: str
+    path: str
+    at: At
+    router: str = ""
+    server: str = ""
+    handler: str = ""
+    middlewares: tuple[str, ...] = ()
+    pipeline: PipelineSpec | None = None
+    answer: Mapping[str, Json] | None = None
+    start: "TriggerSpec | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSpec:
+    """A trigger: an event of a kind starts an action of a workflow."""
+
+    kind: str
+    config: Mapping[str, Json]
+    workflow: str
+    action: str
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSpec:
+    """A workflow of a kind other than HTTP, in the form of its kind."""
+
+    kind: str
+    config: Mapping[str, Json]
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class AppDocument:
+    """An application as written, expanded and in one form; `findings` grow in later checks."""
+
+    name: str
+    description: str
+    files: tuple[SourceFile, ...]
+    modules: tuple[ModuleSpec, ...]
+    routes: tuple[RouteSpec, ...]
+    workflows: tuple[WorkflowSpec, ...]
+    triggers: tuple[TriggerSpec, ...]
+    pipelines: tuple[PipelineSpec, ...]
+    settings: Mapping[str, Json]
+    findings: Findings
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start from."""
+        return self.files[0].folder
+
+    def module(self, name: str) -> ModuleSpec | None:
+        return next((each for each in self.modules if each.name == name), None)
+
+    def all_pipelines(self) -> Iterator[PipelineSpec]:
+        """Yield the named pipelines and those of routes."""
+        yield from self.pipelines
+        for route in self.routes:
+            if route.pipeline is not None:
+                yield route.pipeline

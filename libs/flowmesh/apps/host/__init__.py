@@ -1,0 +1,1 @@
+"""The host: builds an application, starts and stops it."""

@@ -1,0 +1,120 @@
+"""A running application: starts in levels, servers last; stops in reverse."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from flowmesh.apps.document.findings import refuse
+from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.host.building import Built, build
+from flowmesh.apps.http.messages import Request, Response
+from flowmesh.apps.http.server import Listener
+from flowmesh.apps.observing.logs import LogHub
+from flowmesh.definitions.problems import Problem
+from flowmesh.errors import FlowmeshError, NotFound, Unavailable
+
+Json = Any
+
+START_S = 30.0
+DRAIN_S = 25.0
+UNSUPPORTED = "APP_UNSUPPORTED"
+
+
+class Application:
+    """One application. `start` and `stop` are called once each."""
+
+    def __init__(self, document: AppDocument, *, log: LogHub, public: bool = False) -> None:
+        """Build the application. Raises Invalid with all findings that prevent a start."""
+        self._built = build(document, log=log, public=public)
+        self.findings: Sequence[Problem] = document.findings.placed(document.files)
+        blocking = [each for each in self.findings if each.code == UNSUPPORTED or not each.warning]
+        refuse([_as_error(each) for each in blocking], document.files)
+        self._started: list[str] = []
+        self._listening: list[Listener] = []
+
+    @property
+    def built(self) -> Built:
+        return self._built
+
+    @property
+    def name(self) -> str:
+        return self._built.document.name
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The address of each server."""
+        registry = self._built.registry
+        listeners = {n: registry.get("Listener", n) for n in self._built.modules}
+        return {name: each.address for name, each in listeners.items() if each is not None}
+
+    async def start(self, *, listen: bool = True) -> None:
+        """Start all modules, then listen. What fails stops what has started."""
+        log = self._built.log
+        log.write("info", "host", f"starting {self.name}", modules=len(self._built.modules))
+        try:
+            for level in self._built.plan.levels:
+                await self._start_level(level)
+            for name in self._built.modules if listen else ():
+                listener: Listener | None = self._built.registry.get("Listener", name)
+                if listener is not None:
+                    listener.bind()
+                    self._listening.append(listener)
+            for listener in self._listening:
+                await listener.start()
+        except BaseException:
+            await self.stop()
+            raise
+        for name, address in self.addresses.items() if listen else ():
+            log.write("info", "host", f"{name} listens on {address}", address=address)
+
+    async def stop(self) -> None:
+        """Stop listening, let running work end, and stop modules in reverse."""
+        log = self._built.log
+        await asyncio.gather(*(each.stop() for each in self._listening))
+        self._listening.clear()
+        await self._built.background.drain(DRAIN_S)
+        for name in reversed(self._started):
+            try:
+                async with asyncio.timeout(DRAIN_S):
+                    await self._built.modules[name].stop()
+            except Exception as error:  # noqa: BLE001 - the others are stopped too
+                log.write("error", name, f"the module did not stop: {error}")
+        self._started.clear()
+        await self._built.client.stop()
+        log.write("info", "host", f"stopped {self.name}")
+        log.flush()
+
+    async def call(self, request: Request, server: str = "") -> Response:
+        """Answer a request without a socket. Raises NotFound if there is no such server."""
+        servers = self._built.table.servers(server)
+        if not servers:
+            raise NotFound("SERVER_NOT_FOUND", f"there is no server {server!r}")
+        return await servers[0].answer(request)
+
+    async def _start_level(self, names: Sequence[str]) -> None:
+        """Start the modules of a level at once; the first failure is raised with its module."""
+        modules = [name for name in names if name in self._built.modules]
+        results = await asyncio.gather(*map(self._start_one, modules), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _start_one(self, name: str) -> None:
+        try:
+            async with asyncio.timeout(START_S):
+                await self._built.modules[name].start()
+        except TimeoutError:
+            text = f"the module {name} did not start within {START_S:g} s"
+            raise Unavailable("MODULE_START_FAILED", text) from None
+        except FlowmeshError as error:
+            spec = self._built.document.module(name)
+            kind = spec.type if spec is not None else ""
+            text = f"the module {name} ({kind}) did not start: {error.message}"
+            raise Unavailable("MODULE_START_FAILED", text) from error
+        self._started.append(name)
+
+
+def _as_error(problem: Problem) -> Problem:
+    from dataclasses import replace
+
+    return replace(problem, warning=False)

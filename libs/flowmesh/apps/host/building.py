@@ -1,0 +1,180 @@
+"""Building of applications: wiring, checks, modules and routes, without any I/O of theirs."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.model import AppDocument, ModuleSpec
+from flowmesh.apps.host.delegates import put_delegates
+from flowmesh.apps.host.mounting import MountTable, mount_routes
+from flowmesh.apps.host.triggers import Background, PipelineWorkflow
+from flowmesh.apps.http.router import RouteConflict
+from flowmesh.apps.modules.data_services import HttpClient
+from flowmesh.apps.modules.module import Module, Setting, Surrounding
+from flowmesh.apps.modules.table import BUILDERS
+from flowmesh.apps.observing.hub import Hub
+from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.pipeline.compile import PipelineCompiler
+from flowmesh.apps.pipeline.program import Program
+from flowmesh.apps.wiring.checks import check_references
+from flowmesh.apps.wiring.plan import Plan, Wiring
+from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.errors import FlowmeshError
+
+Json = Any
+Check = Callable[[], Awaitable[str]]
+
+RUN_WORKFLOWS = frozenset({"http"})
+RUN_TRIGGERS = frozenset({"http"})
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An application whose modules are built and whose routes are mounted."""
+
+    document: AppDocument
+    plan: Plan
+    modules: Mapping[str, Module]
+    registry: ServiceRegistry
+    programs: Mapping[str, Program]
+    table: MountTable
+    hub: Hub
+    log: LogHub
+    background: Background
+    client: HttpClient
+
+
+def build(document: AppDocument, *, log: LogHub, public: bool = False) -> Built:
+    """Build an application; everything that is wrong becomes a finding of the document."""
+    wiring = Wiring(document)
+    plan = wiring.plan()
+    check_references(document, wiring)
+    registry = ServiceRegistry(document)
+    hub = Hub(log)
+    log.mask(_secrets(document))
+    client = HttpClient(private=True)
+    registry.put("HttpClient", "", client)
+    background = Background(log)
+    registry.put("Background", "", background)
+    modules: dict[str, Module] = {}
+    checks: dict[str, Check] = {}
+    around = Surrounding(
+        folder=document.folder,
+        log=log,
+        hub=hub,
+        registry=registry,
+        document=document,
+        public=public,
+        checks=lambda: checks,
+    )
+    for name in plan.order:
+        module = _module(document, plan, name, around)
+        if module is not None:
+            modules[name] = module
+            if module.health is not None:
+                checks[name] = module.health
+            _offer(module, registry)
+    _report_unsupported(document)
+    programs, by_place = _programs(document, registry, hub, log)
+    put_delegates(document, registry)
+    table = MountTable(document=document, plan=plan, registry=registry)
+    mount_routes(document, table, registry, by_place)
+    _mount_modules(document, modules, table)
+    return Built(document, plan, modules, registry, programs, table, hub, log, background, client)
+
+
+def _secrets(document: AppDocument) -> list[str]:
+    from flowmesh.apps.catalogue import DESCRIPTORS
+
+    return [
+        str(module.config[field.key])
+        for module in document.modules
+        for field in DESCRIPTORS[module.type].fields
+        if field.sensitive and module.config.get(field.key)
+    ]
+
+
+def _module(document: AppDocument, plan: Plan, name: str, around: Surrounding) -> Module | None:
+    spec = document.module(name)
+    assert spec is not None
+    builder = BUILDERS.get(spec.type)
+    if builder is None:
+        message = f"module type {spec.type} is known, but this version does not run it"
+        document.findings.warn("APP_UNSUPPORTED", message, spec.at / "type")
+        return None
+    if _incomplete(document, spec):
+        return None
+    try:
+        return builder(Setting(spec=spec, around=around, partners=plan.partners.get(name, {})))
+    except FlowmeshError as error:
+        message = error.message.removeprefix(f"{name}: ")
+        document.findings.error(error.reason, message, spec.at / "config")
+    except OSError as error:
+        text = f"{error.filename or ''} {error.strerror or error}".strip()
+        document.findings.error("APP_CONFIG_INVALID", text, spec.at / "config")
+    return None
+
+
+def _incomplete(document: AppDocument, spec: ModuleSpec) -> bool:
+    """Return whether a module has findings that its builder would only repeat."""
+    size = len(spec.at.keys)
+    return any(
+        each.document == spec.at.file
+        and each.path[:size] == spec.at.keys
+        and (each.code == "ENV_MISSING" or not each.warning)
+        for each in document.findings.found
+    )
+
+
+def _offer(module: Module, registry: ServiceRegistry) -> None:
+    for kind, service in module.services.items():
+        registry.put(kind, module.name, service)
+    for (kind, name), service in module.named.items():
+        registry.put(kind, name, service)
+
+
+def _report_unsupported(document: AppDocument) -> None:
+    for workflow in document.workflows:
+        if workflow.kind not in RUN_WORKFLOWS and len(workflow.config) > 1:
+            message = f"workflow kind {workflow.kind} is known, but this version does not run it"
+            document.findings.warn("APP_UNSUPPORTED", message, workflow.at)
+    for trigger in document.triggers:
+        if trigger.kind not in RUN_TRIGGERS:
+            message = f"trigger kind {trigger.kind} is known, but this version does not run it"
+            document.findings.warn("APP_UNSUPPORTED", message, trigger.at)
+    for pipeline in document.pipelines:
+        kind = str(pipeline.trigger.get("type") or "http")
+        if kind not in RUN_TRIGGERS:
+            message = f"trigger kind {kind} is known, but this version does not run it"
+            document.findings.warn("APP_UNSUPPORTED", message, pipeline.at / "trigger")
+
+
+def _programs(
+    document: AppDocument, registry: ServiceRegistry, hub: Hub, log: LogHub
+) -> tuple[dict[str, Program], dict[At, Program]]:
+    compiler = PipelineCompiler(
+        services=registry,
+        log=log,
+        findings=document.findings,
+        observers=(hub,),
+        strict=document.settings.get("strict") is True,
+    )
+    by_place = {each.at: compiler.compile(each) for each in document.all_pipelines()}
+    named = {each.name: by_place[each.at] for each in document.pipelines}
+    for name, program in named.items():
+        registry.put("Pipeline", name, program)
+        registry.put("Workflow", name, PipelineWorkflow(program))
+    return named, by_place
+
+
+def _mount_modules(document: AppDocument, modules: Mapping[str, Module], table: MountTable) -> None:
+    for name, module in modules.items():
+        if module.mount is None:
+            continue
+        try:
+            module.mount(table)
+        except RouteConflict as error:
+            spec = document.module(name)
+            assert spec is not None
+            document.findings.error("ROUTE_CONFLICT", str(error), spec.at)

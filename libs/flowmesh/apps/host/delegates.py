@@ -1,0 +1,77 @@
+"""Named services as `step.delegate` calls them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.http.messages import Request, Response
+from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.wiring.registry import ServiceRegistry
+
+Json = Any
+Delegate = Callable[[str, Json, Request | None], Awaitable[Json]]
+
+
+def put_delegates(document: AppDocument, registry: ServiceRegistry) -> None:
+    """Offer every callable service under its name; unresolved names answer 501."""
+    for module in document.modules:
+        found = _of(module.name, registry)
+        if found is not None:
+            registry.put("Delegate", module.name, found)
+    for pipeline in document.pipelines:
+        registry.put("Delegate", pipeline.name, _workflow(pipeline.name, registry))
+    for each in document.all_pipelines():
+        for step in each.steps:
+            name = str(step.config.get("service", ""))
+            if step.type == "step.delegate" and registry.get("Delegate", name) is None:
+                registry.put("Delegate", name, _missing(name))
+
+
+def _of(name: str, registry: ServiceRegistry) -> Delegate | None:
+    if registry.get("Component", name) is not None:
+        return _component(name, registry)
+    if registry.get("Transformer", name) is not None:
+        return _transformer(name, registry)
+    if registry.get("Handler", name) is not None:
+        return _handler(name, registry)
+    return None
+
+
+def _handler(name: str, registry: ServiceRegistry) -> Delegate:
+    async def call(_operation: str, _value: Json, request: Request | None) -> Json:
+        if request is None:
+            text = f"{name} answers requests, and this run has none"
+            raise HttpProblem(501, "NOT_IMPLEMENTED", text)
+        answer = registry.get("Handler", name)(request)
+        return answer if isinstance(answer, Response) else await answer
+
+    return call
+
+
+def _transformer(name: str, registry: ServiceRegistry) -> Delegate:
+    async def call(operation: str, value: Json, _request: Request | None) -> Json:
+        return await registry.get("Transformer", name).transform(operation, value)
+
+    return call
+
+
+def _component(name: str, registry: ServiceRegistry) -> Delegate:
+    async def call(operation: str, value: Json, _request: Request | None) -> Json:
+        return await registry.get("Component", name).call(operation, value)
+
+    return call
+
+
+def _workflow(name: str, registry: ServiceRegistry) -> Delegate:
+    async def call(operation: str, value: Json, _request: Request | None) -> Json:
+        data = value if isinstance(value, dict) else {"input": value}
+        return await registry.get("Workflow", name).start(operation, dict(data))
+
+    return call
+
+
+def _missing(name: str) -> Delegate:
+    async def call(_operation: str, _value: Json, _request: Request | None) -> Json:
+        raise HttpProblem(501, "NOT_IMPLEMENTED", f"there is no service {name!r}")
+
+    return call

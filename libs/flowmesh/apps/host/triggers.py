@@ -1,0 +1,92 @@
+"""Triggers of HTTP: a request starts the action of a workflow."""
+
+import asyncio
+import secrets
+from typing import Any, Protocol
+
+from flowmesh.apps.document.model import TriggerSpec
+from flowmesh.apps.http.messages import Handle, Request, Response, json_response
+from flowmesh.apps.http.problems import HttpProblem, problem_of
+from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.pipeline.program import Program
+from flowmesh.apps.pipeline.run import Run
+from flowmesh.apps.wiring.registry import ServiceRegistry
+
+Json = Any
+
+
+class Startable(Protocol):
+    """A workflow that triggers start. It is the service `Workflow` under its name."""
+
+    async def start(self, action: str, data: dict[str, Json]) -> Json:
+        """Run the action and return its result. Raises HttpProblem."""
+
+
+class PipelineWorkflow:
+    """A pipeline as a workflow."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    async def start(self, action: str, data: dict[str, Json]) -> Json:
+        run = Run(data, meta={"pipeline": self._program.name, "action": action})
+        await self._program.execute(run)
+        return self._program.result(run)
+
+
+class Background:
+    """Runs that nothing waits for; they end before the application stops."""
+
+    def __init__(self, log: LogHub) -> None:
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, workflow: Startable, name: str, action: str, data: dict[str, Json]) -> str:
+        """Start a run and return its id."""
+        id = f"run-{secrets.token_hex(8)}"
+        task = asyncio.create_task(self._run(workflow, name, action, data, id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return id
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for running work; cancel what is not done in time."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
+            for each in late:
+                each.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _run(
+        self, workflow: Startable, name: str, action: str, data: dict[str, Json], id: str
+    ) -> None:
+        try:
+            await workflow.start(action, data)
+        except Exception as error:  # noqa: BLE001 - the log is its only reader
+            problem = problem_of(error)
+            self._log.write(
+                "error", "triggers", f"{name} failed: {problem.detail}", runId=id, code=problem.code
+            )
+
+
+def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
+    """Return the handler of an HTTP trigger: 202 with the id, or the result with `wait`."""
+    params = trigger.config.get("params")
+    waits = trigger.config.get("wait") is True
+
+    async def handle(request: Request) -> Response:
+        workflow = registry.get("Workflow", trigger.workflow)
+        if workflow is None:
+            text = f"there is no workflow {trigger.workflow!r}"
+            raise HttpProblem(501, "NOT_IMPLEMENTED", text)
+        body = request.json() if request.body else None
+        data: dict[str, Json] = {**request.query, **request.params}
+        data |= body if isinstance(body, dict) else {"body": body} if body is not None else {}
+        data |= params if isinstance(params, dict) else {}
+        if waits:
+            return json_response(await workflow.start(trigger.action, data))
+        background: Background = registry.get("Background")
+        id = background.start(workflow, trigger.workflow, trigger.action, data)
+        return json_response({"status": "accepted", "executionId": id}, 202)
+
+    return handle

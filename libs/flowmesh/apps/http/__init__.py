@@ -1,0 +1,1 @@
+"""HTTP of applications: router, requests, answers, middlewares and the server."""

@@ -1,0 +1,400 @@
+"""auth.jwt: users, login, and JSON Web Tokens."""
+
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from flowmesh.apps.http.messages import Request, Response, json_response
+from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.apps.modules.users import (
+    LoginLimit,
+    Passwords,
+    User,
+    UserStore,
+    check_password_text,
+    new_id,
+    shown,
+)
+from flowmesh.errors import Invalid
+
+Json = Any
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+SECRET_BYTES_MIN = 16
+SECRET_BYTES_GOOD = 32
+TOKEN_CHARACTERS_MAX = 16 * 1024
+REVOKED_MAX = 100_000
+_ADDRESS_CHARACTERS_MAX = 254
+
+
+class Tokens:
+    """Signs and checks tokens. Refresh tokens rotate; a reused one revokes its family."""
+
+    def __init__(
+        self,
+        *,
+        secret: str,
+        algorithm: str,
+        issuer: str,
+        expiry_s: float,
+        refresh_s: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        import jwt
+
+        self._jwt = jwt
+        self._secret = secret
+        self._algorithm = algorithm
+        self._issuer = issuer
+        self.expiry_s = int(expiry_s)
+        self._refresh_s = int(refresh_s)
+        self._now = now
+        # Families of revoked tokens, and the current refresh token of each family.
+        self._revoked: dict[str, float] = {}
+        self._current: dict[str, str] = {}
+
+    def pair(self, user: User, family: str = "") -> dict[str, Json]:
+        """Return a token and its refresh token."""
+        family = family or secrets.token_hex(8)
+        now = int(self._now())
+        claims = {"sub": user["id"], "iss": self._issuer, "iat": now, "family": family}
+        extra = {k: v for k, v in shown(user).items() if k not in ("id", "createdAt")}
+        use = secrets.token_hex(8)
+        access = {**extra, **claims, "exp": now + self.expiry_s, "type": "access"}
+        refresh = {**claims, "exp": now + self._refresh_s, "type": "refresh", "jti": use}
+        self._current[family] = use
+        if len(self._current) > REVOKED_MAX:
+            self._current.pop(next(iter(self._current)))
+        return {"access": self._signed(access), "refresh": self._signed(refresh)}
+
+    def check(self, token: str, kind: str = "access") -> dict[str, Json] | None:
+        """Return the claims of a valid token; None for any other."""
+        if len(token) > TOKEN_CHARACTERS_MAX:
+            return None
+        try:
+            claims: dict[str, Json] = self._jwt.decode(
+                token,
+                self._secret,
+                algorithms=[self._algorithm],
+                issuer=self._issuer,
+                options={"require": ["exp", "iat", "sub"]},
+            )
+        except self._jwt.InvalidTokenError:
+            return None
+        if claims.get("type") != kind or claims.get("family") in self._revoked:
+            return None
+        return claims
+
+    def rotated(self, token: str) -> dict[str, Json] | None:
+        """Return the claims of a refresh token that may be used now."""
+        claims = self.check(token, "refresh")
+        if claims is None:
+            return None
+        family = str(claims["family"])
+        current = self._current.get(family)
+        if current is not None and current != claims.get("jti"):
+            self.revoke(family)
+            return None
+        return claims
+
+    def revoke(self, family: str) -> None:
+        self._revoked[family] = self._now()
+        self._current.pop(family, None)
+        if len(self._revoked) > REVOKED_MAX:
+            self._revoked.pop(next(iter(self._revoked)))
+
+    def _signed(self, claims: dict[str, Json]) -> str:
+        return str(self._jwt.encode(claims, self._secret, self._algorithm))
+
+
+class JwtAuth:
+    """The endpoints of users and tokens, by the ends of paths."""
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        users: UserStore,
+        passwords: Passwords,
+        form: str,
+        registration: bool,
+    ) -> None:
+        self._tokens = tokens
+        self._users = users
+        self._passwords = passwords
+        self._form = form
+        self._registration = registration
+        self._limit = LoginLimit()
+        self._endpoints: dict[tuple[str, str], Endpoint] = {
+            ("POST", "register"): self._register,
+            ("POST", "login"): self._login,
+            ("POST", "refresh"): self._refresh,
+            ("POST", "logout"): self._logout,
+            ("POST", "setup"): self._setup,
+            ("GET", "setup-status"): self._setup_status,
+            ("GET", "me"): self._me,
+            ("GET", "profile"): self._me,
+            ("PUT", "me"): self._change_me,
+            ("PUT", "profile"): self._change_me,
+            ("GET", "users"): self._list,
+            ("POST", "users"): self._create,
+        }
+
+    def check_token(self, token: str) -> dict[str, Json] | None:
+        """Return the claims of a caller whose user still exists."""
+        claims = self._tokens.check(token)
+        return claims if claims and self._users.get(str(claims["sub"])) is not None else None
+
+    def check_password(self, name: str, password: str) -> dict[str, Json] | None:
+        """Basic credentials need a thread for the hash, which a middleware does not have."""
+        return None
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request by the end of its path."""
+        parts = request.path.rstrip("/").split("/")
+        found = self._endpoints.get((request.method, parts[-1]))
+        if found is not None:
+            return await found(request)
+        if request.method == "DELETE" and parts[-2:-1] == ["users"]:
+            return await self._delete(request, parts[-1])
+        if request.method == "PUT" and parts[-1] == "role" and parts[-3:-2] == ["users"]:
+            return await self._set_role(request, parts[-2])
+        text = f"{request.method} {request.path} is none of the endpoints of authentication"
+        raise HttpProblem(404, "ROUTE_NOT_FOUND", text)
+
+    async def seed(self, users: list[Json]) -> None:
+        """Add the users of a seed file that are not there; one without a password cannot log in."""
+        for each in users:
+            data = {**each, **(each.get("data") or {})}
+            data.pop("data", None)
+            if not data.get("email") or self._users.find(str(data["email"])) is not None:
+                continue
+            password = data.pop("password", None)
+            hashed = await self._passwords.hash(str(password)) if password else ""
+            user = {**data, "id": str(data.get("id") or new_id()), "passwordHash": hashed}
+            await self._users.add(user)
+
+    async def _register(self, request: Request) -> Response:
+        if not self._registration and len(self._users):
+            raise HttpProblem(403, "REGISTRATION_CLOSED", "registration is closed")
+        user = await self._made(_body(request), role="user")
+        return self._answer(user, 201)
+
+    async def _setup(self, request: Request) -> Response:
+        if len(self._users):
+            raise HttpProblem(409, "SETUP_DONE", "the first user is there already")
+        return self._answer(await self._made(_body(request), role="admin"), 201)
+
+    async def _setup_status(self, _request: Request) -> Response:
+        return json_response({"needsSetup": not len(self._users), "userCount": len(self._users)})
+
+    async def _made(self, body: Mapping[str, Json], role: str) -> User:
+        address = _address(body.get("email"))
+        password = check_password_text(body.get("password"))
+        if self._users.find(address) is not None:
+            raise HttpProblem(409, "USER_EXISTS", "a user with this address is there already")
+        user = {
+            "id": new_id(),
+            "email": address,
+            "name": str(body.get("name") or ""),
+            "role": role,
+            "createdAt": int(time.time()),
+            "passwordHash": await self._passwords.hash(password),
+        }
+        await self._users.add(user)
+        return user
+
+    async def _login(self, request: Request) -> Response:
+        body = _body(request)
+        address = str(body.get("email") or body.get("username") or "").strip().lower()
+        password = str(body.get("password") or "")[:1_025]
+        self._limit.check(address)
+        user = self._users.find(address)
+        hashed = str(user.get("passwordHash") or "") if user is not None else ""
+        if len(password) > 1_024 or not await self._passwords.matches(password, hashed):
+            self._limit.failed(address)
+            raise HttpProblem(401, "LOGIN_FAILED", "the address or the password is wrong")
+        assert user is not None
+        self._limit.passed(address)
+        return self._answer(user, 200)
+
+    async def _refresh(self, request: Request) -> Response:
+        body = _body(request)
+        token = body.get("refresh_token", body.get("refreshToken", body.get("token")))
+        claims = self._tokens.rotated(token) if isinstance(token, str) else None
+        user = self._users.get(str(claims["sub"])) if claims else None
+        if claims is None or user is None:
+            raise HttpProblem(401, "UNAUTHENTICATED", "the refresh token is not valid")
+        return self._answer(user, 200, str(claims["family"]))
+
+    async def _logout(self, request: Request) -> Response:
+        claims = self._caller(request)
+        self._tokens.revoke(str(claims.get("family")))
+        return json_response({"status": "ok"})
+
+    async def _me(self, request: Request) -> Response:
+        return json_response(shown(self._user(request)))
+
+    async def _change_me(self, request: Request) -> Response:
+        user, body = self._user(request), _body(request)
+        changed = {**user}
+        if body.get("name") is not None:
+            changed["name"] = str(body["name"])
+        if body.get("password") is not None:
+            changed["passwordHash"] = await self._passwords.hash(
+                check_password_text(body["password"])
+            )
+        await self._users.put(changed)
+        return json_response(shown(changed))
+
+    async def _list(self, request: Request) -> Response:
+        self._admin(request)
+        return json_response([shown(each) for each in self._users.all()])
+
+    async def _create(self, request: Request) -> Response:
+        self._admin(request)
+        body = _body(request)
+        user = await self._made(body, role=str(body.get("role") or "user"))
+        return json_response(shown(user), 201)
+
+    async def _delete(self, request: Request, id: str) -> Response:
+        caller = self._admin(request)
+        if caller["id"] == id:
+            raise HttpProblem(409, "USER_SELF", "a user cannot delete itself")
+        await self._users.delete(self._existing(id))
+        return Response(204, content_type=b"")
+
+    async def _set_role(self, request: Request, id: str) -> Response:
+        self._admin(request)
+        role = _body(request).get("role")
+        if not isinstance(role, str) or not role:
+            raise HttpProblem(422, "VALIDATION_FAILED", "role is missing")
+        user = {**self._existing(id), "role": role}
+        await self._users.put(user)
+        return json_response(shown(user))
+
+    def _existing(self, id: str) -> User:
+        user = self._users.get(id)
+        if user is None:
+            raise HttpProblem(404, "USER_NOT_FOUND", f"there is no user {id!r}")
+        return user
+
+    def _caller(self, request: Request) -> dict[str, Json]:
+        claims = request.auth
+        if claims is None:
+            scheme, _, token = request.header(b"authorization").partition(" ")
+            claims = self.check_token(token.strip()) if scheme.lower() == "bearer" else None
+        if claims is None:
+            headers = [(b"www-authenticate", b'Bearer realm="application"')]
+            text = "the request needs valid credentials"
+            raise HttpProblem(401, "UNAUTHENTICATED", text, headers=headers)
+        return claims
+
+    def _user(self, request: Request) -> User:
+        return self._existing(str(self._caller(request)["sub"]))
+
+    def _admin(self, request: Request) -> User:
+        user = self._user(request)
+        if user.get("role") != "admin":
+            raise HttpProblem(403, "ROLE_REQUIRED", "this needs the role admin")
+        return user
+
+    def _answer(self, user: User, status: int, family: str = "") -> Response:
+        pair = self._tokens.pair(user, family)
+        if self._form == "standard":
+            body = {
+                "token": pair["access"],
+                "refreshToken": pair["refresh"],
+                "user": shown(user),
+            }
+        else:
+            body = {
+                "access_token": pair["access"],
+                "refresh_token": pair["refresh"],
+                "token_type": "Bearer",
+                "expires_in": self._tokens.expiry_s,
+                "user": shown(user),
+            }
+        return json_response(body, status, [(b"cache-control", b"no-store")])
+
+
+def _body(request: Request) -> Mapping[str, Json]:
+    body = request.json()
+    if not isinstance(body, dict):
+        raise HttpProblem(400, "JSON_INVALID", "the body must be a JSON object")
+    return body
+
+
+def _address(value: Json) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    name, at, host = text.partition("@")
+    if not (name and at and host) or len(text) > _ADDRESS_CHARACTERS_MAX or "\0" in text:
+        raise HttpProblem(422, "VALIDATION_FAILED", "email must be an address")
+    return text
+
+
+def check_secret(setting: Setting, secret: str) -> None:
+    """Refuse a short signing key, and warn of one that is not long. Raises Invalid."""
+    size = len(secret.encode())
+    if size < SECRET_BYTES_MIN:
+        text = f"{setting.name}: secret has {size} bytes; it needs {SECRET_BYTES_MIN}, better 32"
+        raise Invalid("SECRET_SHORT", text)
+    if size < SECRET_BYTES_GOOD:
+        setting.log("warn", f"secret has {size} bytes; {SECRET_BYTES_GOOD} are safe")
+
+
+def jwt_auth(setting: Setting) -> Module:
+    """Build auth.jwt. Raises Invalid for a short secret."""
+    config = setting.config
+    check_secret(setting, str(config["secret"]))
+    tokens = Tokens(
+        secret=str(config["secret"]),
+        algorithm=str(config["algorithm"]),
+        issuer=str(config["issuer"]),
+        expiry_s=float(config["tokenExpiry"]),
+        refresh_s=float(config["refreshExpiry"]),
+    )
+    return auth_module(
+        setting,
+        tokens,
+        form=str(config["responseFormat"]),
+        registration=bool(config["allowRegistration"]),
+        seed_file=str(config.get("seedFile") or ""),
+    )
+
+
+def auth_module(
+    setting: Setting, tokens: Tokens, *, form: str, registration: bool, seed_file: str
+) -> Module:
+    """Return the module of tokens over the users of the application."""
+    shared: UserStore | None = setting.partner("Users")
+    users = shared if shared is not None else UserStore(store=setting.partner("Store"))
+    auth = JwtAuth(
+        tokens=tokens, users=users, passwords=Passwords(), form=form, registration=registration
+    )
+
+    async def start() -> None:
+        if shared is None:
+            await users.start()
+        if seed_file:
+            await auth.seed(read_seed(setting, seed_file))
+
+    return Module(
+        name=setting.name, services={"AuthProvider": auth, "Handler": auth.handle}, start=start
+    )
+
+
+def read_seed(setting: Setting, name: str) -> list[Json]:
+    """Read a JSON list of records. Raises Invalid."""
+    path = setting.path(name)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        text = f"{setting.name}: {path} cannot be read as JSON: {error}"
+        raise Invalid("SEED_INVALID", text) from None
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise Invalid("SEED_INVALID", f"{setting.name}: {path} must be a list of objects")
+    return found

@@ -1,0 +1,197 @@
+"""Databases and the persistence of resources."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from flowmesh.apps.data.database import Database
+from flowmesh.apps.data.statements import Statement, own_statement
+from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.errors import Invalid
+
+Json = Any
+
+_SQLITE = frozenset({"sqlite", "sqlite3"})
+TABLES = ("resources", "users", "workflow_instances")
+_MIGRATIONS = "flowmesh_migrations"
+
+
+def database(setting: Setting) -> Module:
+    """Build database.workflow."""
+    config = setting.config
+    made = make_database(setting, setting.name, config)
+    return _database_module(setting, made, config.get("migrations") or ())
+
+
+def sqlite_storage(setting: Setting) -> Module:
+    """Build storage.sqlite."""
+    config = {"driver": "sqlite", "dsn": setting.config["dbPath"]}
+    made = make_database(setting, setting.name, config)
+    return _database_module(setting, made, setting.config.get("migrations") or ())
+
+
+def databases(setting: Setting) -> Module:
+    """Build database.modular: each connection is `module.name`."""
+    connections: Mapping[str, Mapping[str, Json]] = setting.config["connections"]
+    if not connections:
+        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: connections is empty")
+    made = {
+        name: make_database(setting, f"{setting.name}.{name}", config)
+        for name, config in connections.items()
+    }
+    default = str(setting.config.get("default") or next(iter(made)))
+    if default not in made:
+        text = f"{setting.name}: default is {default!r}; there are {', '.join(made)}"
+        raise Invalid("APP_CONFIG_INVALID", text)
+
+    async def start() -> None:
+        for each in made.values():
+            await each.start()
+
+    async def stop() -> None:
+        for each in made.values():
+            await each.stop()
+
+    async def health() -> str:
+        found = [await each.health() for each in made.values()]
+        return "; ".join(filter(None, found))
+
+    return Module(
+        name=setting.name,
+        services={"Database": made[default]},
+        named={("Database", f"{setting.name}.{name}"): each for name, each in made.items()},
+        start=start,
+        stop=stop,
+        health=health,
+    )
+
+
+def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Database:
+    """Return the database of a configuration. Raises Invalid."""
+    driver = str(config.get("driver") or "").lower()
+    dsn = str(config.get("dsn") or "")
+    timeout_s = float(config.get("statementTimeout") or 30.0)
+    if driver in _SQLITE:
+        from flowmesh.apps.data.sqlite import SqliteDatabase
+
+        return SqliteDatabase(
+            name=name, path=dsn, folder=setting.around.folder, statement_timeout_s=timeout_s
+        )
+    if driver not in ("postgres", "postgresql", "pgx"):
+        text = f"{name}: the driver {driver!r} is not one of sqlite and postgres"
+        raise Invalid("APP_CONFIG_INVALID", text)
+    from flowmesh.apps.data.postgres import PostgresDatabase
+
+    most = int(config.get("maxOpenConns", config.get("max_open_connections", 25)))
+    idle = int(config.get("maxIdleConns", config.get("max_idle_connections", 5)))
+    return PostgresDatabase(
+        name=name,
+        dsn=dsn,
+        connections_max=most,
+        connections_idle=idle,
+        statement_timeout_s=timeout_s,
+    )
+
+
+def _database_module(setting: Setting, made: Database, migrations: Sequence[str]) -> Module:
+    async def start() -> None:
+        await made.start()
+        await migrate(made, [_migration(setting, each) for each in migrations])
+
+    return Module(
+        name=setting.name,
+        services={"Database": made},
+        start=start,
+        stop=made.stop,
+        health=made.health,
+    )
+
+
+def _migration(setting: Setting, text: str) -> str:
+    """Return the SQL of a migration: a text, or a file of it."""
+    path = setting.path(text) if text.endswith(".sql") and "\n" not in text else None
+    return path.read_text(encoding="utf-8") if path is not None and path.is_file() else text
+
+
+async def migrate(made: Database, migrations: Sequence[str]) -> None:
+    """Run the migrations that have not run, each in a transaction with its record."""
+    if not migrations:
+        return
+    table = f"CREATE TABLE IF NOT EXISTS {_MIGRATIONS} (number INTEGER PRIMARY KEY, digest TEXT)"
+    await made.script([table])
+    sqlite = made.dialect == "sqlite"
+    query = own_statement(f"SELECT number FROM {_MIGRATIONS}", made.dialect)  # noqa: S608
+    rows = made.query(query, ())
+    done = {each["number"] for each in (rows if isinstance(rows, list) else await rows)}
+    for number, text in enumerate(migrations, 1):
+        if number in done:
+            continue
+        record = f"INSERT INTO {_MIGRATIONS} (number) VALUES ({number})"  # noqa: S608 - a number
+        parts = split_statements(text) if sqlite else [text]
+        await made.script([*parts, record])
+
+
+def split_statements(text: str) -> list[str]:
+    """Return the statements of a script for SQLite, which runs one at a time."""
+    import sqlite3
+
+    found, begun = [], 0
+    for position, character in enumerate(text):
+        if character == ";" and sqlite3.complete_statement(text[begun : position + 1]):
+            found.append(text[begun : position + 1].strip())
+            begun = position + 1
+    rest = text[begun:].strip()
+    return [each for each in [*found, rest] if each and each != ";"]
+
+
+class RecordStore:
+    """Records by table, kind and id, written through: a write returns after its commit."""
+
+    def __init__(self, made: Database) -> None:
+        self._database = made
+        sql = made.dialect
+        self._put: dict[str, Statement] = {}
+        self._delete: dict[str, Statement] = {}
+        self._load: dict[str, Statement] = {}
+        for table in TABLES:
+            self._put[table] = own_statement(
+                f"INSERT INTO {table} (kind, id, body) VALUES (?, ?, ?) "  # noqa: S608 - constants
+                "ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+                sql,
+            )
+            delete = f"DELETE FROM {table} WHERE kind = ? AND id = ?"  # noqa: S608
+            self._delete[table] = own_statement(delete, sql)
+            load = f"SELECT id, body FROM {table} WHERE kind = ? ORDER BY id"  # noqa: S608
+            self._load[table] = own_statement(load, sql)
+
+    async def start(self) -> None:
+        """Create the tables."""
+        columns = (
+            "(kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id))"
+        )
+        await self._database.script(
+            [f"CREATE TABLE IF NOT EXISTS {table} {columns}" for table in TABLES]
+        )
+
+    async def load(self, table: str, kind: str) -> dict[str, dict[str, Json]]:
+        """Return all records of a kind by id."""
+        rows = self._database.query(self._load[table], (kind,), 1_000_000)
+        found = rows if isinstance(rows, list) else await rows
+        return {each["id"]: orjson.loads(each["body"]) for each in found}
+
+    async def put(self, table: str, kind: str, id: str, record: Mapping[str, Json]) -> None:
+        body = orjson.dumps(record).decode()
+        await self._database.execute(self._put[table], (kind, id, body))
+
+    async def delete(self, table: str, kind: str, id: str) -> None:
+        await self._database.execute(self._delete[table], (kind, id))
+
+
+def persistence(setting: Setting) -> Module:
+    """Build persistence.store."""
+    if setting.config.get("encryptFields"):
+        text = f"{setting.name}: this version does not encrypt fields; leave encryptFields out"
+        raise Invalid("APP_UNSUPPORTED", text)
+    store = RecordStore(setting.partner("Database"))
+    return Module(name=setting.name, services={"Store": store}, start=store.start)

@@ -1,0 +1,102 @@
+"""A built module, and what its builder gets."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from flowmesh.apps.document.model import AppDocument, ModuleSpec
+from flowmesh.apps.http.application import HttpApplication
+from flowmesh.apps.http.chain import Middleware
+from flowmesh.apps.observing.hub import Hub
+from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.wiring.registry import ServiceRegistry
+
+Json = Any
+
+
+async def _nothing() -> None:
+    return None
+
+
+class Mounts(Protocol):
+    """The servers of an application while routes are added."""
+
+    def servers(self, name: str = "") -> list[HttpApplication]:
+        """Return the server of a name, or all servers."""
+
+    def of_router(self, router: str) -> HttpApplication | None:
+        """Return the server of a router."""
+
+    def prefix(self, router: str) -> str:
+        """Return the path that all routes of a router begin with."""
+
+    def middlewares(self, router: str) -> tuple[Middleware, ...]:
+        """Return the middlewares of the server and the router."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """A module with its services by kind.
+
+    `mount` adds routes after all modules are built; `health` returns what is wrong, "" if nothing
+    is. A name such as `.main` in `services` is a service below the name of the module.
+    """
+
+    name: str
+    services: Mapping[str, Any] = field(default_factory=dict)
+    start: Callable[[], Awaitable[None]] = _nothing
+    stop: Callable[[], Awaitable[None]] = _nothing
+    health: Callable[[], Awaitable[str]] | None = None
+    mount: Callable[[Mounts], None] | None = None
+    # Further services by kind and name.
+    named: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surrounding:
+    """The parts of the host that modules use."""
+
+    folder: Path
+    log: LogHub
+    hub: Hub
+    registry: ServiceRegistry
+    document: AppDocument
+    public: bool = False
+    # Returns the modules with a health check; complete when the application runs.
+    checks: Callable[[], Mapping[str, Callable[[], Awaitable[str]]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A module to build."""
+
+    spec: ModuleSpec
+    around: Surrounding
+    partners: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def config(self) -> Mapping[str, Json]:
+        return self.spec.config
+
+    def partner(self, kind: str) -> Any:
+        """Return the service of the partner that the plan found; None without one."""
+        name = self.partners.get(kind)
+        return self.around.registry.get(kind, name) if name else None
+
+    def later(self, kind: str, name: str) -> Callable[[], Any]:
+        return self.around.registry.later(kind, name)
+
+    def log(self, level: str, message: str, **fields: Json) -> None:
+        self.around.log.write(level, self.name, message, **fields)
+
+    def path(self, text: str) -> Path:
+        """Return a path of the configuration, relative to the folder of the application."""
+        return self.around.folder / text
+
+
+Build = Callable[[Setting], Module]

@@ -1,0 +1,61 @@
+"""The types that this version runs, each with the function that builds it."""
+
+from flowmesh.apps.catalogue.steps import MODULE_STEPS
+from flowmesh.apps.modules import (
+    auth,
+    data_services,
+    databases,
+    files,
+    middlewares,
+    modular_auth,
+    observability,
+    openapi,
+    proxies,
+    resources,
+    servers,
+    users,
+)
+from flowmesh.apps.modules.module import Build
+
+BUILDERS: dict[str, Build] = {
+    "http.server": servers.http_server,
+    "http.router": servers.router,
+    "http.handler": servers.handler,
+    "http.proxy": proxies.reverse_proxy,
+    "reverseproxy": proxies.reverse_proxy,
+    "http.simple_proxy": proxies.simple_proxy,
+    "httpserver.modular": servers.modular_server,
+    "httpclient.modular": data_services.http_client,
+    "chimux.router": servers.router,
+    "static.fileserver": files.static_files,
+    "http.middleware.auth": middlewares.authentication,
+    "http.middleware.cors": middlewares.cors,
+    "http.middleware.logging": middlewares.request_log,
+    "http.middleware.ratelimit": middlewares.rate_limit,
+    "http.middleware.requestid": middlewares.request_id,
+    "http.middleware.securityheaders": middlewares.security_headers,
+    "auth.jwt": auth.jwt_auth,
+    "auth.modular": modular_auth.modular_auth,
+    "auth.user-store": users.user_store,
+    "api.handler": resources.resource,
+    "api.command": data_services.delegating,
+    "api.query": data_services.delegating,
+    "database.workflow": databases.database,
+    "database.modular": databases.databases,
+    "persistence.store": databases.persistence,
+    "storage.sqlite": databases.sqlite_storage,
+    "metrics.collector": observability.metrics,
+    "health.checker": observability.health,
+    "log.collector": observability.logs,
+    "eventlogger.modular": observability.event_log,
+    "openapi.generator": openapi.generator,
+    "jsonschema.modular": data_services.schemas,
+    "data.transformer": data_services.transformer,
+    "workflow.registry": data_services.registry,
+    **{each.type: servers.step for each in MODULE_STEPS},
+}
+
+
+def runs(kind: str) -> bool:
+    """Return whether this version runs a type."""
+    return kind in BUILDERS

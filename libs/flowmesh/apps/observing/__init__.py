@@ -1,0 +1,1 @@
+"""Observation of applications: logs, metrics, and the last runs of pipelines."""

@@ -1,0 +1,1 @@
+"""Work on applications without running them: checks, reports, documents, tests."""

@@ -1,0 +1,238 @@
+"""Compilation of pipelines; everything that can be known before a run is a finding."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flowmesh.apps.catalogue import nearest_names
+from flowmesh.apps.catalogue.descriptor import duration
+from flowmesh.apps.catalogue.values import Unfit, convert
+from flowmesh.apps.data.database import Database
+from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.model import PipelineSpec, StepSpec
+from flowmesh.apps.document.steps import StepReader
+from flowmesh.apps.pipeline.conditions import compile_condition_text
+from flowmesh.apps.pipeline.context import Log, Services, StepContext
+from flowmesh.apps.pipeline.program import CompiledStep, Program, Retry, RunObserver
+from flowmesh.apps.pipeline.run import StepCall
+from flowmesh.apps.pipeline.steps import STEP_TYPES
+from flowmesh.apps.pipeline.templates import Compiling, Render, compile_value
+
+Json = Any
+
+ATTEMPTS_MAX = 100
+_BACKOFF = duration("backoff", "Time before a retry.")
+_SQL_STEPS = frozenset({"step.db_query", "step.db_exec"})
+_IN_TRANSACTION = _SQL_STEPS | {
+    *("step.set", "step.conditional", "step.validate", "step.json_response", "step.log"),
+    *("step.request_parse", "step.raw_response", "step.transform"),
+}
+
+
+class PipelineCompiler:
+    """Compiles the pipelines of one application."""
+
+    def __init__(
+        self,
+        *,
+        services: Services,
+        log: Log,
+        findings: Findings,
+        observers: Sequence[RunObserver] = (),
+        strict: bool = False,
+    ) -> None:
+        self._services = services
+        self._log = log
+        self._findings = findings
+        self._observers = observers
+        self._strict = strict
+
+    def compile(self, spec: PipelineSpec) -> Program:
+        """Compile a pipeline; report what is wrong in it."""
+        if spec.durable:
+            message = "durable pipelines need a suite, which this version does not attach to"
+            self._findings.error("APP_UNSUPPORTED", message, spec.at)
+        compiling = Compiling(
+            steps=[each.name for each in spec.steps], strict=spec.strict or self._strict
+        )
+        outputs: dict[str, tuple[str, ...] | None] = {}
+        steps = []
+        for each in spec.steps:
+            steps.append(self._step(each, spec.name, compiling))
+            outputs[each.name] = known_outputs(each)
+        compensation = [self._step(each, spec.name, compiling) for each in spec.compensation]
+        output = self._output(spec, compiling)
+        self._check_references(spec, compiling, outputs)
+        database, transaction = self._transaction(spec)
+        return Program(
+            name=spec.name,
+            steps=tuple(steps),
+            index={each.name: number for number, each in enumerate(steps)},
+            on_error=spec.on_error,
+            timeout_s=spec.timeout_s,
+            compensation=tuple(compensation),
+            output=output,
+            detach=spec.detach,
+            transaction=transaction,
+            transaction_database=database,
+            observers=self._observers,
+        )
+
+    def _step(self, spec: StepSpec, pipeline: str, compiling: Compiling) -> CompiledStep:
+        context = StepContext(
+            spec=spec,
+            pipeline=pipeline,
+            services=self._services,
+            log=self._log,
+            findings=self._findings,
+            compiling=compiling,
+            inner=self._inner(pipeline),
+        )
+        compile_step = STEP_TYPES.get(spec.type)
+        if compile_step is None:
+            message = f"step type {spec.type} is known, but this version does not run it"
+            self._findings.warn("APP_UNSUPPORTED", message, spec.at / "type")
+        call: StepCall = compile_step(context) if compile_step is not None else _unsupported(spec)
+        if spec.on_error not in ("", "stop", "skip", "compensate", *compiling.steps):
+            near = nearest_names(spec.on_error, compiling.steps)
+            message = f"on_error is stop, skip or a step, not {spec.on_error!r}{near}"
+            self._findings.error("STEP_UNKNOWN", message, spec.at / "on_error")
+        return CompiledStep(
+            name=spec.name,
+            call=call,
+            condition=self._condition(spec.condition, spec.at / "if", compiling),
+            skip=self._condition(spec.skip, spec.at / "skip_if", compiling),
+            on_error=spec.on_error,
+            timeout_s=spec.timeout_s,
+            retry=self._retry(spec),
+        )
+
+    def _inner(self, pipeline: str) -> Any:
+        def compiled(raw: list[Json], at: At) -> Program:
+            steps = StepReader(self._findings).steps(raw, at)
+            inner = Compiling(steps=[each.name for each in steps], strict=self._strict)
+            built = [self._step(each, pipeline, inner) for each in steps]
+            index = {each.name: number for number, each in enumerate(built)}
+            return Program(name=pipeline, steps=tuple(built), index=index)
+
+        return compiled
+
+    def _condition(self, text: str, at: At, compiling: Compiling) -> Any:
+        if not text:
+            return None
+        before = len(compiling.problems)
+        condition = compile_condition_text(text, compiling)
+        for message in compiling.problems[before:]:
+            self._findings.error("EXPRESSION_INVALID", message, at)
+        return condition
+
+    def _output(self, spec: PipelineSpec, compiling: Compiling) -> Render | None:
+        if spec.output is None:
+            return None
+        before = len(compiling.problems)
+        render = compile_value(spec.output, compiling)
+        for message in compiling.problems[before:]:
+            self._findings.error("TEMPLATE_INVALID", message, spec.at / "output")
+        return render
+
+    def _retry(self, spec: StepSpec) -> Retry | None:
+        raw = spec.retry
+        if not raw:
+            return None
+        at = spec.at / "retry"
+        attempts = raw.get("attempts", 3)
+        if not isinstance(attempts, int) or not 1 <= attempts <= ATTEMPTS_MAX:
+            message = f"attempts is a number from 1 to {ATTEMPTS_MAX}"
+            self._findings.error("APP_CONFIG_INVALID", message, at)
+            return None
+        try:
+            backoff = float(convert(_BACKOFF, raw.get("backoff", "100ms")))
+            longest = float(convert(_BACKOFF, raw.get("max", "60s")))
+        except Unfit as error:
+            self._findings.error("APP_CONFIG_INVALID", f"retry {error}", at)
+            return None
+        codes = raw.get("on")
+        return Retry(attempts, backoff, longest, frozenset(codes or ()))
+
+    def _check_references(
+        self,
+        spec: PipelineSpec,
+        compiling: Compiling,
+        outputs: dict[str, tuple[str, ...] | None],
+    ) -> None:
+        for fields in dict.fromkeys(compiling.references):
+            if len(fields) < 2 or fields[0] != "steps":
+                continue
+            step = str(fields[1])
+            if step not in outputs:
+                near = nearest_names(step, outputs)
+                message = f"a template reads .steps.{step}, and there is no such step{near}"
+                self._findings.error("STEP_UNKNOWN", message, spec.at)
+                continue
+            known = outputs[step]
+            if known is not None and len(fields) > 2 and str(fields[2]) not in known:
+                near = nearest_names(str(fields[2]), known) or f"; it has {', '.join(known)}"
+                message = f"unknown field .steps.{step}.{fields[2]}{near}"
+                self._findings.warn("FIELD_UNKNOWN", message, spec.at)
+
+    def _transaction(self, spec: PipelineSpec) -> tuple[str, Any]:
+        if not spec.transaction:
+            return "", None
+        databases = {str(s.config.get("database")) for s in spec.steps if s.type in _SQL_STEPS}
+        others = [each for each in spec.steps if each.type not in _IN_TRANSACTION]
+        if len(databases) != 1 or others:
+            message = "a transaction needs SQL steps of one database, without calls of others"
+            if others:
+                message += f": {others[0].name} is {others[0].type}"
+            self._findings.error("APP_CONFIG_INVALID", message, spec.at / "transaction")
+            return "", None
+        name = databases.pop()
+        find = self._services.later("Database", name)
+
+        def database() -> Database:
+            found: Database = find()
+            return found
+
+        return name, database
+
+
+def _unsupported(spec: StepSpec) -> StepCall:
+    from flowmesh.apps.http.problems import HttpProblem
+
+    def call(_run: Any) -> Any:
+        text = f"this version does not run {spec.type}"
+        raise HttpProblem(501, "NOT_IMPLEMENTED", text)
+
+    return call
+
+
+def known_outputs(step: StepSpec) -> tuple[str, ...] | None:
+    """Return the fields of a step's output; None if they are not known before a run."""
+    config = step.config
+    rules = ("_error", "_skipped")
+    match step.type:
+        case "step.set":
+            values = config.get("values")
+            return (*values, *rules) if isinstance(values, dict) else None
+        case "step.request_parse":
+            return (
+                "path_params",
+                "query",
+                "body",
+                "headers",
+                *(config.get("fields") or ()),
+                *rules,
+            )
+        case "step.db_query":
+            single = config.get("mode") == "single"
+            return (*(("row", "found") if single else ("rows", "count")), *rules)
+        case "step.db_exec":
+            return ("affected_rows", "last_id", "rows", *rules)
+        case "step.conditional":
+            return ("matched_value", "next_step", "used_default", *rules)
+        case "step.http_call":
+            return ("status_code", "status", "headers", "body", *rules)
+        case "step.publish":
+            return ("published", "topic", "id", *rules)
+        case "step.transform":
+            return ("data", *rules)
+    return None

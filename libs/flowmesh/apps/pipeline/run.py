@@ -1,0 +1,57 @@
+"""A run of a pipeline: its data, and nothing that another run shares."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from flowmesh.apps.data.database import Session
+from flowmesh.apps.http.messages import Request, Response
+
+Json = Any
+
+
+class Run:
+    """The context of one run.
+
+    `trigger` never changes; `current` is the data of the trigger with each output merged over it;
+    `steps` holds the outputs by step. A step sets `next` to jump, or `response` to end the run.
+    """
+
+    __slots__ = ("current", "meta", "next", "request", "response", "sessions", "steps", "trigger")
+
+    def __init__(
+        self,
+        trigger: dict[str, Json],
+        *,
+        request: Request | None = None,
+        meta: Mapping[str, Json] | None = None,
+    ) -> None:
+        self.trigger = trigger
+        self.steps: dict[str, Json] = {}
+        self.current: dict[str, Json] = dict(trigger)
+        self.meta: Mapping[str, Json] = meta or {}
+        self.request = request
+        self.response: Response | None = None
+        self.next = ""
+        # The open transaction by database.
+        self.sessions: Mapping[str, Session] = {}
+
+    def request_view(self) -> dict[str, Json]:
+        """Return the request as templates see it; empty without one."""
+        request = self.request
+        if request is None:
+            return {}
+        return {
+            "method": request.method,
+            "path": request.path,
+            "params": dict(request.params),
+            "query": request.query,
+            "headers": {str(k, "latin-1"): str(v, "latin-1") for k, v in request.headers},
+            "body": request.json() if request.body else None,
+            "auth": request.auth,
+            "id": request.id,
+        }
+
+
+Output = dict[str, Json]
+StepCall = Callable[[Run], "Output | Awaitable[Output]"]
+"""A compiled step: returns its output, at once or later."""

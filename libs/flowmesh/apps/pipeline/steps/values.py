@@ -1,0 +1,196 @@
+"""Steps over values: validate, transform, conditional, set, log, jq."""
+
+from typing import Any
+
+from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.pipeline.conditions import compile_expression
+from flowmesh.apps.pipeline.context import StepContext
+from flowmesh.apps.pipeline.run import Output, Run, StepCall
+from flowmesh.apps.pipeline.templates import Render, as_text, compile_path
+
+Json = Any
+
+VIOLATIONS_MAX = 50
+_EMPTY: Output = {}
+
+
+def _source(context: StepContext) -> Render:
+    found = context.path("source")
+    return found if found is not None else (lambda run: run.current)
+
+
+def validate(context: StepContext) -> StepCall:
+    """Compile step.validate: all violations at once, with 422."""
+    config = context.spec.config
+    source = _source(context)
+    checks: list[Any] = []
+    required = config.get("required_fields")
+    if required:
+        checks.append(lambda value: _missing(value, required))
+    schema = config.get("schema")
+    if isinstance(schema, str):
+        find = context.services.later("Validator", schema)
+        checks.append(lambda value: find()(value))  # noqa: PLW0108 - found at the first call
+    elif schema is not None:
+        check = compile_schema(schema, context)
+        if check is not None:
+            checks.append(check)
+    if not checks:
+        needed = "schema" if config["strategy"] == "json_schema" else "required_fields"
+        context.error("APP_CONFIG_INVALID", f"step.validate needs {needed}")
+
+    def call(run: Run) -> Output:
+        value = source(run)
+        if value is run.current and run.request is not None and run.request.body:
+            body = run.request.json()
+            value = {**run.current, **body} if isinstance(body, dict) else run.current
+        found = [each for check in checks for each in check(value)]
+        if found:
+            text = (
+                f"{len(found)} of the values do not fit" if len(found) > 1 else found[0]["message"]
+            )
+            raise HttpProblem(422, "VALIDATION_FAILED", text, violations=found[:VIOLATIONS_MAX])
+        return _EMPTY
+
+    return call
+
+
+def _missing(value: Json, required: list[str]) -> list[dict[str, Json]]:
+    found = []
+    for name in required:
+        inner: Json = value
+        for key in name.split("."):
+            inner = inner.get(key) if isinstance(inner, dict) else None
+        if inner is None or inner == "":
+            found.append({"field": name, "message": f"{name} is missing"})
+    return found
+
+
+def compile_schema(schema: Json, context: StepContext) -> Any:
+    """Compile a JSON Schema; report one that is invalid."""
+    import jsonschema_rs
+
+    try:
+        validator = jsonschema_rs.validator_for(
+            schema, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
+        )
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        message = str(error).partition("\n")[0][:200]
+        context.error("SCHEMA_INVALID", f"not a JSON Schema: {message}", "schema")
+        return None
+    return lambda value: violations_of(validator, value)
+
+
+def violations_of(validator: Any, value: Json) -> list[dict[str, Json]]:
+    """Return what does not fit, with the field and the keyword."""
+    found = []
+    for each in validator.iter_errors(value):
+        path = ".".join(map(str, each.instance_path))
+        keyword = str(each.schema_path[-1]) if each.schema_path else ""
+        found.append({"field": path, "message": each.message, "keyword": keyword})
+        if len(found) == VIOLATIONS_MAX:
+            break
+    return found
+
+
+def transform(context: StepContext) -> StepCall:
+    """Compile step.transform: operations, or a pipeline of a transformer."""
+    config = context.spec.config
+    source = _source(context)
+    operations = config.get("operations")
+    if operations is None:
+        if not config.get("transformer"):
+            context.error("APP_CONFIG_INVALID", "step.transform needs operations or transformer")
+        find = context.services.later("Transformer", str(config.get("transformer") or ""))
+        name = str(config.get("pipeline") or "")
+
+        async def delegated(run: Run) -> Output:
+            return {"data": await find().transform(name, source(run))}
+
+        return delegated
+    from flowmesh.apps.pipeline.transforming import compile_operations
+
+    apply = context.checked(
+        "operations", lambda: compile_operations(operations, context.compiling.problems)
+    )
+
+    def call(run: Run) -> Output:
+        return {"data": apply(source(run))}
+
+    return call
+
+
+def conditional(context: StepContext) -> StepCall:
+    """Compile step.conditional: the text form of a value picks the next step."""
+    config = context.spec.config
+    expression, field = config.get("expression"), config.get("field")
+    compiling = context.compiling
+    if isinstance(expression, str) and expression:
+        value = context.checked("expression", lambda: compile_expression(expression, compiling))
+    elif isinstance(field, str) and field:
+        value = context.checked("field", lambda: compile_path(field, compiling))
+    else:
+        context.error("APP_CONFIG_INVALID", "step.conditional needs field or expression")
+        return lambda _run: _EMPTY
+    routes = {as_text(key): str(step) for key, step in (config.get("routes") or {}).items()}
+    default = str(config.get("default") or "")
+    for name in {*routes.values(), default} - {""}:
+        if name not in compiling.steps:
+            context.error(
+                "STEP_UNKNOWN", f"there is no step {name!r} in {context.pipeline}", "routes"
+            )
+
+    def call(run: Run) -> Output:
+        text = as_text(value(run))
+        step = routes.get(text)
+        if step is None:
+            if not default:
+                known = ", ".join(routes)
+                detail = f"no branch for {text[:80]!r}; there are {known}"
+                raise HttpProblem(422, "NO_BRANCH", detail)
+            run.next = default
+            return {"matched_value": text, "next_step": default, "used_default": True}
+        run.next = step
+        return {"matched_value": text, "next_step": step, "used_default": False}
+
+    return call
+
+
+def set_values(context: StepContext) -> StepCall:
+    """Compile step.set."""
+    render = context.value("values")
+    return lambda run: render(run) if render is not None else _EMPTY
+
+
+def log(context: StepContext) -> StepCall:
+    """Compile step.log."""
+    message, fields = context.value("message"), context.value("fields")
+    level, place = str(context.spec.config["level"]), f"{context.pipeline}/{context.spec.name}"
+    write = context.log.write
+
+    def call(run: Run) -> Output:
+        text = as_text(message(run)) if message is not None else ""
+        given = fields(run) if fields is not None else {}
+        write(level, place, text, **given)
+        return _EMPTY
+
+    return call
+
+
+def jq(context: StepContext) -> StepCall:
+    """Compile step.jq: the program runs in the sandbox."""
+    program, given = context.value("program"), context.value("input")
+    find = context.services.later("Sandbox", "")
+
+    async def call(run: Run) -> Output:
+        from flowmesh.sandbox import SandboxFailure
+
+        value = given(run) if given is not None else run.current
+        assert program is not None
+        try:
+            outputs = await find().evaluate("jq", program(run), value, {}, 5_000)
+        except SandboxFailure as error:
+            raise HttpProblem(422, "JQ_FAILED", str(error)) from None
+        return {"result": outputs[0] if outputs else None, "results": outputs}
+
+    return call

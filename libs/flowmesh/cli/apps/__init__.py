@@ -1,0 +1,1 @@
+"""Commands of applications: run, validate, inspect, modules, schema and others; no suite needed."""

@@ -1,0 +1,154 @@
+"""`app validate`, `inspect`, `modules` and `schema`: reports on applications, without a start."""
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.apps.common import (
+    WRITTEN,
+    AppFile,
+    AppFiles,
+    Environments,
+    Overlays,
+    Settings,
+    app_paths,
+    loading,
+    problem_json,
+    show_checked,
+)
+from flowmesh.cli.arguments import Flag
+from flowmesh.cli.common import Written, command
+from flowmesh.cli.refusals import Refused
+
+
+@command
+def validate(
+    files: AppFiles,
+    /,
+    *,
+    strict: Flag = False,
+    set_: Settings = None,
+    env: Environments = None,
+    with_: Overlays = None,
+    common: Written = WRITTEN,
+) -> int:
+    """Check applications: every finding with file, line and column. Nothing is started.
+
+    Exit code 1 for errors.
+
+    Parameters
+    ----------
+    strict
+        Treat warnings as errors.
+    """
+    from flowmesh.apps.offline.checking import check
+
+    how = loading(settings=set_, environments=env, overlay=with_)
+    checked = [check(path, how, strict=strict) for path in app_paths(files)]
+    problems = [(each, p) for each in checked for p in each.problems]
+    errors = sum(not p.warning for _, p in problems)
+    if output.structured():
+        listed = [problem_json(p, each.document.files) for each, p in problems]
+        output.document({"valid": not errors, "problems": listed})
+    else:
+        for each in checked:
+            show_checked(each)
+        for each in checked:
+            word = "valid" if each.valid else "not valid"
+            warnings = sum(p.warning for p in each.problems)
+            count = len(each.document.modules)
+            name = each.document.files[0].path
+            output.line(f"{name}: {word}, {count} modules, {warnings} warnings")
+    return exit_codes.FAILED if errors else exit_codes.DONE
+
+
+View = Literal["modules", "deps", "routes", "order"]
+
+
+@command
+def inspect(
+    file: AppFile,
+    /,
+    *,
+    view: Annotated[View, Parameter(help="Part of the application to show.")] = "modules",
+    graph: Annotated[Literal["", "mermaid"], Parameter(help="Form of a drawing.")] = "",
+    set_: Settings = None,
+    env: Environments = None,
+    with_: Overlays = None,
+    common: Written = WRITTEN,
+) -> int:
+    """Show the modules of an application, their partners, its routes, or the order of starts."""
+    from flowmesh.apps.offline.checking import check
+    from flowmesh.apps.offline.inspecting import inspected, mermaid, table_of
+
+    checked = check(app_paths([file])[0], loading(settings=set_, environments=env, overlay=with_))
+    if not output.structured():
+        show_checked(checked)
+    if graph:
+        output.line(mermaid(checked.built))
+    elif output.structured():
+        output.document(inspected(checked.built))
+    else:
+        header, rows = table_of(checked.built, view)
+        output.columns(header, rows, none="nothing")
+    return exit_codes.DONE if checked.valid else exit_codes.FAILED
+
+
+@command
+def modules(
+    kind: Annotated[str, Parameter(help="Type to show; all without one.")] = "",
+    /,
+    *,
+    common: Written = WRITTEN,
+) -> int:
+    """List the module types, or show one with its keys."""
+    from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, nearest_names
+    from flowmesh.apps.catalogue.schema import module_form
+    from flowmesh.apps.modules.table import runs
+
+    known = {**DESCRIPTORS, **STEPS}
+    if not kind:
+        documents = [module_form(each) | {"runs": runs(each.type)} for each in DESCRIPTORS.values()]
+        rows = [
+            (each.type, each.category, "yes" if runs(each.type) else "no", each.text)
+            for each in DESCRIPTORS.values()
+        ]
+        output.listing(documents, ("TYPE", "CATEGORY", "RUNS", "PURPOSE"), rows, none="no types")
+        return exit_codes.DONE
+    if kind not in known:
+        raise Refused(f"there is no type {kind!r}{nearest_names(kind, known)}")
+    found = known[kind]
+    if output.structured():
+        output.document(module_form(found))
+        return exit_codes.DONE
+    output.line(f"{found.type}: {found.text}")
+    rows = [
+        (
+            each.key + ("!" if each.required else ""),
+            each.kind,
+            "" if each.default is None else str(each.default),
+            each.text + (f" One of {', '.join(each.options)}." if each.options else ""),
+        )
+        for each in found.fields
+    ]
+    output.columns(("KEY", "KIND", "DEFAULT", "MEANING"), rows, none="no keys")
+    return exit_codes.DONE
+
+
+@command
+def schema(
+    kind: Annotated[str, Parameter(help="Module type; the whole document without one.")] = "",
+    /,
+    *,
+    common: Written = WRITTEN,
+) -> int:
+    """Print the JSON Schema of applications or of one module type, for editors."""
+    from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, nearest_names
+    from flowmesh.apps.catalogue.schema import app_schema, config_schema
+
+    known = {**DESCRIPTORS, **STEPS}
+    if kind and kind not in known:
+        raise Refused(f"there is no type {kind!r}{nearest_names(kind, known)}")
+    output.document(config_schema(known[kind]) if kind else app_schema())
+    return exit_codes.DONE

@@ -1,0 +1,162 @@
+"""`app run` and `app call`: applications in this process."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from flowmesh.cli import exit_codes, output
+from flowmesh.cli.apps.common import (
+    WRITTEN,
+    Addresses,
+    AppFiles,
+    Environments,
+    Overlays,
+    Settings,
+    app_paths,
+    loading,
+    show_problem,
+)
+from flowmesh.cli.arguments import Flag, Texts
+from flowmesh.cli.common import Written, command
+from flowmesh.cli.refusals import Refused
+
+if TYPE_CHECKING:
+    from flowmesh.apps.document.loading import Loading
+    from flowmesh.apps.host.application import Application
+
+Level = Annotated[str, Parameter(help="Level of the log: debug, info, warn or error.")]
+
+
+@command
+def run(
+    files: AppFiles,
+    /,
+    *,
+    address: Addresses = None,
+    set_: Settings = None,
+    env: Environments = None,
+    with_: Overlays = None,
+    public: Flag = False,
+    log_level: Level = "info",
+    common: Written = WRITTEN,
+) -> int:
+    """Run applications until SIGTERM or SIGINT; running requests end first.
+
+    Parameters
+    ----------
+    public
+        Listen on all interfaces where an address names no host.
+    """
+    how = loading(addresses=address, settings=set_, environments=env, overlay=with_, required=True)
+    paths = app_paths(files)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(paths, how, public=public, level=log_level))
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(paths: list[Path], how: "Loading", *, public: bool, level: str) -> int:
+    applications = [_made(path, how, public=public, level=level) for path in paths]
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    started: list[Application] = []
+    try:
+        for each in applications:
+            started.append(each)
+            await each.start()
+        _announce(applications)
+        await stopping.wait()
+    finally:
+        await asyncio.gather(*(each.stop() for each in started))
+    return exit_codes.DONE
+
+
+def _made(path: Path, how: "Loading", *, public: bool, level: str) -> "Application":
+    from flowmesh.apps.document.loading import load
+    from flowmesh.apps.host.application import Application
+    from flowmesh.apps.observing.logs import LEVELS, LogHub
+
+    if level not in LEVELS:
+        raise Refused(f"--log-level is one of {', '.join(LEVELS)}", code=exit_codes.USAGE)
+    document = load(path, how)
+    made = Application(document, log=LogHub(app=document.name, level=level), public=public)
+    for each in made.findings:
+        show_problem(each, document.files)
+    return made
+
+
+def _announce(applications: "list[Application]") -> None:
+    """Write the addresses, one line each, for people and for tests that use port 0."""
+    for each in applications:
+        for name, address in each.addresses.items():
+            output.line(f"{each.name}: {name} listens on http://{address}")
+        if not each.addresses:
+            output.line(f"{each.name}: running, without a server")
+    sys.stdout.flush()
+
+
+@command
+def call(
+    method: Annotated[str, Parameter(help="Method of the request.")],
+    path: Annotated[str, Parameter(help="Path and query of the request.")],
+    /,
+    *,
+    file: Annotated[Path, Parameter(name=["--file", "-f"], help="File of the application.")],
+    header: Texts = None,
+    data: Annotated[str, Parameter(name=["--data", "-d"], help="Body of the request.")] = "",
+    server: Annotated[str, Parameter(help="Server of the application; the first without.")] = "",
+    set_: Settings = None,
+    env: Environments = None,
+    with_: Overlays = None,
+    common: Written = WRITTEN,
+) -> int:
+    """Send a request to an application without a socket; it starts and stops for it.
+
+    Exit code 1 for a status of 400 or more.
+
+    Parameters
+    ----------
+    header
+        Header `Name: value`; may be repeated.
+    """
+    how = loading(settings=set_, environments=env, overlay=with_, required=True)
+    return asyncio.run(_call(file, how, method, path, header or [], data, server))
+
+
+async def _call(
+    file: Path,
+    how: "Loading",
+    method: str,
+    path: str,
+    headers: list[str],
+    data: str,
+    server: str,
+) -> int:
+    from flowmesh.apps.offline.calling import called
+
+    response = await called(
+        file, how, method=method, target=path, headers=headers, body=data.encode(), server=server
+    )
+    if output.structured():
+        output.document(
+            {
+                "status": response.status,
+                "headers": {str(k, "latin-1"): str(v, "latin-1") for k, v in response.headers},
+                "body": response.body.decode("utf-8", "replace"),
+            }
+        )
+    else:
+        output.line(f"{response.status}")
+        output.line(response.body.decode("utf-8", "replace"))
+    return exit_codes.DONE if response.status < 400 else exit_codes.FAILED
